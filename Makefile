@@ -1,0 +1,43 @@
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := demo
+# One thread a process: tests run side by side, and greedy and torch each take what they are given.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test lint full benchmarks clean
+
+$(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	touch $@
+
+## demo: install, make a small BIDS dataset with a known answer, run the app on it, name the report
+demo: $(VENV)/.installed
+	rm -rf $(DEMO)
+	$(BIN)/python -m bidsapp.phantom $(DEMO)/phantom --participants 12
+	$(BIN)/nocicast $(DEMO)/phantom $(DEMO)/out participant
+	@echo "Open $(DEMO)/out/sub-01.html in a browser: the normalisation of the first participant."
+
+## test: install, check style, types and layers, and pass the fast tests
+test: $(VENV)/.installed lint
+	$(BIN)/pytest -n 2 -q -m "not slow"
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+## full: the tests that take minutes, on whole cohorts
+full: $(VENV)/.installed
+	$(BIN)/pytest -q -m slow
+
+## benchmarks: ratios against named peers; needs the real data and antspyx
+benchmarks: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt antspyx
+	$(BIN)/python -m tests.benchmarks.normalization
+	$(BIN)/python -m tests.benchmarks.startup
+
+clean:
+	rm -rf $(VENV) $(DEMO) *.egg-info .pytest_cache .mypy_cache .ruff_cache

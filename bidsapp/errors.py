@@ -1,0 +1,67 @@
+"""The exception types that a user can meet, each with its exit code.
+
+The codes are those of the BIDS execution specification (draft 0.1) and, from 64 on, of sysexits.h.
+A message names the file, column or key, what was expected, and what to do.
+"""
+
+EXIT_OK = 0
+
+
+class NociCastError(Exception):
+    """Something went wrong that has no more specific code."""
+
+    exit_code = 1
+
+
+class InvalidDataset(NociCastError):
+    """The input dataset does not pass validation."""
+
+    exit_code = 16
+
+
+class UnknownAnalysisLevel(NociCastError):
+    """The analysis level is not one that this app offers."""
+
+    exit_code = 17
+
+
+class NothingSelected(NociCastError):
+    """The participant, session and entity filters left nothing to work on."""
+
+    exit_code = 18
+
+
+class UsageError(NociCastError):
+    """An argument, a recipe key or their combination is wrong."""
+
+    exit_code = 64
+
+
+class BadData(NociCastError):
+    """A file was read and its contents cannot be used."""
+
+    exit_code = 65
+
+
+class NoInput(NociCastError):
+    """A file or folder that the run needs is not there or cannot be read."""
+
+    exit_code = 66
+
+
+class CannotCreateOutput(NociCastError):
+    """The output folder, or a file in it, cannot be made."""
+
+    exit_code = 73
+
+
+class InputOutputError(NociCastError):
+    """Reading or writing failed on the way (disk full, connection lost)."""
+
+    exit_code = 74
+
+
+class TemporaryFailure(NociCastError):
+    """Trying again later may help."""
+
+    exit_code = 75

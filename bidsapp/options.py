@@ -1,0 +1,56 @@
+"""What the person asked for in this run, as one frozen record."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+SPEEDS = ("fast", "default", "precise")
+RESOLUTIONS = (1, 2)
+LEVELS = ("participant", "group")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """One run of the app; every path is absolute, every label without its prefix.
+
+    Attributes
+    ----------
+    bids_dir, output_dir, work_dir
+        The dataset that is read, the folder of results, and the folder of intermediate files.
+    analysis_level
+        ``participant`` or ``group``.
+    participant_label, session_label
+        Labels to keep; empty keeps all.
+    bids_filters
+        fMRIPrep's filter format: ``{"t1w": {"acquisition": "mprage"}}``.
+    nprocs, omp_nthreads
+        How many processes at once, and how many threads each may use.
+    mem_gb
+        The most memory to plan with, in GB.
+    device
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:<index>``.
+    recipe, overrides
+        A recipe's name or file, and ``KEY=VALUE`` texts that change single values of it.
+    """
+
+    bids_dir: Path
+    output_dir: Path
+    analysis_level: str
+    work_dir: Path
+    participant_label: tuple[str, ...] = ()
+    session_label: tuple[str, ...] = ()
+    bids_filters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    bids_database_dir: Path | None = None
+    clean_workdir: bool = False
+    skip_bids_validation: bool = False
+    nprocs: int = 1
+    omp_nthreads: int = 1
+    mem_gb: float = 8.0
+    device: str = "auto"
+    recipe: str = "attias2025"
+    overrides: tuple[str, ...] = ()
+    stop_on_first_crash: bool = False
+    nipype_plugin: str | None = None
+    nipype_plugin_args: Mapping[str, Any] = field(default_factory=dict)
+    verbose: int = 0
