@@ -1,0 +1,46 @@
+"""Studies as data: the schema of a recipe and one YAML file per study.
+
+Only `list_recipes` is here at once; the rest needs pydantic and is imported when first used, so
+that the command line can answer without it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from bidsapp.recipes.catalog import list_recipes
+
+if TYPE_CHECKING:
+    from bidsapp.recipes.keys import Key, keys_of
+    from bidsapp.recipes.loading import apply_values, dump_recipe, load_recipe
+    from bidsapp.recipes.names import split_reported
+    from bidsapp.recipes.schema import Recipe
+    from bidsapp.recipes.scope import leaks
+
+__all__ = [
+    "Key",
+    "Recipe",
+    "apply_values",
+    "dump_recipe",
+    "keys_of",
+    "leaks",
+    "list_recipes",
+    "load_recipe",
+    "split_reported",
+]
+
+_HOME = {
+    "Key": "keys",
+    "Recipe": "schema",
+    "apply_values": "loading",
+    "dump_recipe": "loading",
+    "keys_of": "keys",
+    "leaks": "scope",
+    "load_recipe": "loading",
+    "split_reported": "names",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

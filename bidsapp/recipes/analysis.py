@@ -1,0 +1,119 @@
+"""The sections of a recipe about what is made of the scores and the models."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from bidsapp.recipes.offers import Baseline, SaliencyMethod, TestName
+from bidsapp.recipes.section import Probability, Section, Seed, Text, Texts, Unique
+
+
+class Evaluation(Section):
+    """Metrics, intervals, tests and baselines, from the held-out scores."""
+
+    tests: Annotated[tuple[TestName, ...], *Unique] = Field(
+        default=("permutation",),
+        description="Tests: permutation of outcomes; paired DeLong and McNemar between variants.",
+    )
+    subgroups: Texts = Field(
+        default=(), description="Columns by whose values results are also given."
+    )
+    baselines: Annotated[tuple[Baseline, ...], *Unique] = Field(
+        default=("majority",), description="Models without a network, on the same folds."
+    )
+    predictors: Texts = Field(
+        default=(), description="Columns for the logistic, random_forest and xgboost baselines."
+    )
+    site: Text | None = Field(
+        default=None, description="Column of the site, for the site baseline."
+    )
+    permutations: Annotated[int, Field(ge=0, le=10_000_000)] = Field(
+        default=1000, description="Permutations of the outcomes on fixed scores."
+    )
+    pipeline_permutations: Annotated[int, Field(ge=0, le=100_000)] = Field(
+        default=0, description="Permutations through the whole pipeline, each trained anew."
+    )
+    bootstrap: Annotated[int, Field(ge=0, le=10_000_000)] = Field(
+        default=10_000, description="Bootstrap replicates for intervals."
+    )
+    confidence: Annotated[float, Field(ge=0.5, lt=1)] = Field(
+        default=0.95, description="Coverage of intervals."
+    )
+    threshold: Probability = Field(
+        default=0.5, description="Fixed probability from which a participant counts as positive."
+    )
+    fitted_threshold: Literal["none", "train_fold", "test_fold"] = Field(
+        default="train_fold",
+        description="Where the second, fitted threshold comes from. test_fold sees what is "
+        "scored: mode paper only.",
+    )
+    best_fold: bool = Field(
+        default=False,
+        description="Print the best fold too, beside what chance would give (mode paper only).",
+    )
+    seed: Seed = Field(default=0, description="Seed of permutations and bootstrap.")
+
+
+class Saliency(Section):
+    """Maps of what moves the network's answer."""
+
+    choice: ClassVar = "method"
+    only: ClassVar = {
+        "samples": ("smoothgrad", "integrated_gradients"),
+        "noise": ("smoothgrad",),
+        "stage": ("grad_cam",),
+        "patch_mm": ("occlusion",),
+    }
+    preset: ClassVar = {"samples": 32, "noise": 0.1, "stage": 4, "patch_mm": 16.0}
+
+    method: SaliencyMethod = Field(default="gradient", description="Attribution method.")
+    of: Literal[
+        "true_positives",
+        "true_negatives",
+        "false_positives",
+        "false_negatives",
+        "positives",
+        "negatives",
+        "all",
+    ] = Field(
+        default="true_positives", description="Held-out people over whom the group map is averaged."
+    )
+    folds: Literal["all", "best"] = Field(
+        default="all",
+        description="Folds that enter the group map; best is chosen on test data: mode paper.",
+    )
+    target: Literal["logit", "probability"] = Field(
+        default="logit", description="The output for the positive class that is explained."
+    )
+    absolute: bool = Field(
+        default=False,
+        description="Take the absolute value before averaging, as attias2025 printed.",
+    )
+    scale: Literal["none", "minmax"] = Field(
+        default="none", description="Scaling of each participant's map before averaging."
+    )
+    smoothing_fwhm_mm: Annotated[float, Field(ge=0, le=50)] = Field(
+        default=7.0, description="FWHM in mm of the Gaussian that smooths the averaged map."
+    )
+    samples: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+        default=None,
+        description="Draws (smoothgrad) or steps (integrated_gradients); 32 by default.",
+    )
+    noise: Annotated[float, Field(gt=0, le=10)] | None = Field(
+        default=None, description="SD of smoothgrad's noise, in SDs of the input; .1 by default."
+    )
+    stage: Annotated[int, Field(ge=1, le=4)] | None = Field(
+        default=None, description="Stage whose activation Grad-CAM weighs; 4, the last, by default."
+    )
+    patch_mm: Annotated[float, Field(gt=0, le=200)] | None = Field(
+        default=None, description="Edge in mm of the cube that occlusion hides; 16 by default."
+    )
+
+
+class Ensemble(Section):
+    """Several variants of the same people and folds, joined into one score."""
+
+    of: Annotated[Texts, Field(min_length=2)] = Field(description="Names of the variants joined.")
+    rule: Literal["mean", "vote"] = Field(
+        default="mean", description="Mean of the probabilities, or majority vote at the threshold."
+    )

@@ -1,0 +1,92 @@
+"""The sections of a recipe about images and outcome."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from bidsapp.recipes.offers import Channel
+from bidsapp.recipes.section import Scalar, Section, Seed, Text, Unique, Whole
+
+
+class Inputs(Section):
+    """Which images of the BIDS dataset are read."""
+
+    datatype: Literal["anat"] = Field(
+        default="anat", description="BIDS datatype (folder) of the image."
+    )
+    suffix: Literal["T1w"] = Field(default="T1w", description="BIDS suffix of the image.")
+
+
+class Outcome(Section):
+    """What is predicted: a column with its positive values, or an expression over columns.
+
+    Empty in a recipe that is made for one's own study: the command line then names the column.
+    """
+
+    column: Text | None = Field(
+        default=None, description="Column of participants.tsv, sessions.tsv or a phenotype table."
+    )
+    positive: Annotated[tuple[Scalar, ...], *Unique, Field(min_length=1)] | None = Field(
+        default=None,
+        description="Values of the column that count as positive; every other is negative.",
+    )
+    expression: Text | None = Field(
+        default=None,
+        description="Instead of a column: a comparison over columns that is true for positives, "
+        "as in head_pain_12mo >= 30 or neck_pain_12mo >= 30.",
+    )
+
+
+class Normalization(Section):
+    """How a native image is brought into a standard space (participant level)."""
+
+    template: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")] = Field(
+        default="MNI152NLin2009aSym", description="TemplateFlow name of the standard space."
+    )
+    resolution: Annotated[Literal[1, 2], Whole] = Field(
+        default=2, description="Voxel size of the output grid in mm."
+    )
+    box: Literal["spm12", "template"] = Field(
+        default="spm12",
+        description="Extent of the output grid: SPM12's bounding box (MNI templates only) or the "
+        "template's own.",
+    )
+    intensity: Literal["minmax", "none"] = Field(
+        default="minmax", description="Scaling of each brain image: to 0..1, or left as it is."
+    )
+    speed: Literal["fast", "default", "precise"] = Field(
+        default="default", description="How long the registration may take, and how good it gets."
+    )
+    seed: Seed = Field(default=0, description="Seed of the registration.")
+
+
+class Representation(Section):
+    """What the network is given of a normalised image."""
+
+    choice: ClassVar = "kind"
+    only: ClassVar = {"plane": ("slab",), "slices": ("slab",), "pad": ("volume",)}
+    preset: ClassVar = {"plane": "axial", "slices": 30}
+    optional: ClassVar = ("pad",)
+
+    kind: Literal["slab", "volume"] = Field(
+        default="slab", description="The middle slices along one axis, or the whole grid."
+    )
+    plane: Literal["axial", "coronal", "sagittal"] | None = Field(
+        default=None, description="Plane of a slab's slices; axial where nothing is said."
+    )
+    slices: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Number of middle slices of a slab; 30 where nothing is said."
+    )
+    pad: Annotated[tuple[int, int, int], Field(strict=False)] | None = Field(
+        default=None,
+        description="Voxels (x, y, z) to which a volume is padded; none where not given.",
+    )
+    channels: Annotated[tuple[Channel, ...], *Unique, Field(min_length=1)] = Field(
+        default=("t1w",),
+        description="Maps stacked as channels: the image, the log-Jacobian of its normalisation.",
+    )
+    zscore: Literal["image", "train_fold", "dataset", "none"] = Field(
+        default="train_fold",
+        description="Over which voxels mean and SD of each channel are taken. dataset sees the "
+        "held-out images: mode paper only.",
+    )

@@ -1,0 +1,159 @@
+"""The sections of a recipe about learning: the network, its training, and the splits."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from bidsapp.recipes.offers import NETWORKS, NetworkName
+from bidsapp.recipes.section import Fraction, Probability, Section, Seed, Text, Whole
+
+Rate = Annotated[float, Field(gt=0, le=1)]
+
+
+class Network(Section):
+    """The architecture and what its weights start from."""
+
+    name: NetworkName = Field(default="resnet", description="Family of the 3D network.")
+    depth: int = Field(
+        default=18, description="Layers: resnet 10, 18, 34 or 50; densenet 121; seresnext 50."
+    )
+    stem_stride: Annotated[Literal[1, 2], Whole] = Field(
+        default=1, description="Stride of the first convolution."
+    )
+    stem_pool: bool = Field(default=False, description="Max-pool after the first convolution.")
+    dilation: bool = Field(
+        default=False,
+        description="ResNet: keep stride 1 in stages 3 and 4 and dilate by 2 and 4, as MedicalNet "
+        "does (5.6 times the cost).",
+    )
+    shortcut: Literal["auto", "A", "B"] = Field(
+        default="auto",
+        description="ResNet: residual shortcut without (A) or with (B) a convolution; auto takes "
+        "MedicalNet's: A for 18 and 34, B for 10 and 50.",
+    )
+    weights: Literal["medicalnet", "random"] = Field(
+        description="What the weights start from; there is no default, so that nobody trains from "
+        "random weights without having said so."
+    )
+
+    @property
+    def resolved_shortcut(self) -> Literal["A", "B"]:
+        """The shortcut with ``auto`` replaced by that of MedicalNet for this depth."""
+        if self.shortcut == "auto":
+            return NETWORKS["resnet"].medicalnet_shortcut.get(self.depth, "B")
+        return self.shortcut
+
+
+class LearningRates(Section):
+    """Discriminative learning rates; the peak of the schedule."""
+
+    head: Rate = Field(default=1e-3, description="Learning rate of the new last layer.")
+    backbone: Rate = Field(default=1e-4, description="Learning rate of all other layers.")
+
+
+class EarlyStopping(Section):
+    """Stop when the loss on the inner validation split no longer falls."""
+
+    patience: Annotated[int, Field(ge=1)] = Field(
+        default=10, description="Epochs without a lower validation loss before training stops."
+    )
+
+
+class Augmentation(Section):
+    """Random changes of the training images, drawn anew each epoch; all off by default."""
+
+    flip: Probability = Field(default=0.0, description="Probability of a left-right flip.")
+    noise: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="SD of added Gaussian noise, in units of the network's input."
+    )
+    rotation: Annotated[float, Field(ge=0, le=180)] = Field(
+        default=0.0, description="Largest rotation about each axis, in degrees."
+    )
+    scaling: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.0, description="Largest change of size, as a fraction: .1 means 0.9 to 1.1."
+    )
+
+
+class Training(Section):
+    """How the weights are fitted."""
+
+    optimizer: Literal["adamw"] = Field(default="adamw", description="Optimiser.")
+    lr: LearningRates = Field(default=LearningRates(), description="Learning rates.")
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.01, description="Decoupled weight decay."
+    )
+    schedule: Literal["constant", "one_cycle", "cosine"] = Field(
+        default="constant", description="Course of the learning rates over the epochs."
+    )
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = Field(
+        default=6, description="Images per step."
+    )
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=50, description="Passes over the training fold (the most, with early stopping)."
+    )
+    loss: Literal["bce"] = Field(default="bce", description="Binary cross-entropy on one logit.")
+    positive_weight: Annotated[float, Field(gt=0, le=1000)] = Field(
+        default=1.0, description="Weight of a positive participant in the loss."
+    )
+    early_stopping: EarlyStopping | None = Field(
+        default=None, description="Early stopping on the inner split; none where not given."
+    )
+    checkpoint: Literal["last", "inner", "test_fold"] = Field(
+        default="last",
+        description="Which epoch is kept: the last, the best on the inner split, or the best on "
+        "the fold that is scored (mode paper only).",
+    )
+    augmentation: Augmentation = Field(default=Augmentation(), description="Augmentation.")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto",
+        description="Arithmetic; auto takes bfloat16 autocast where the hardware has it.",
+    )
+    seed: Seed = Field(default=0, description="Seed of initial weights, order and augmentation.")
+
+
+class Inner(Section):
+    """The split inside each training fold, on which choices may be made."""
+
+    size: Fraction | None = Field(
+        default=None, description="Share of the training fold set aside for validation."
+    )
+    folds: Annotated[int, Field(ge=2)] | None = Field(
+        default=None, description="Number of inner folds (kind nested)."
+    )
+
+
+class Protocol(Section):
+    """How participants are divided; a participant is never on both sides."""
+
+    choice: ClassVar = "kind"
+    only: ClassVar = {
+        "folds": ("kfold", "repeated_kfold", "nested"),
+        "repeats": ("repeated_kfold", "nested", "holdout"),
+        "stratified": ("kfold", "repeated_kfold", "nested", "holdout"),
+        "test_size": ("holdout",),
+    }
+    preset: ClassVar = {"folds": 8, "stratified": True}
+    optional: ClassVar = ("repeats",)
+
+    kind: Literal["kfold", "repeated_kfold", "leave_one_group_out", "holdout", "nested"] = Field(
+        default="kfold", description="Scheme of the splits."
+    )
+    folds: Annotated[int, Field(ge=2, le=1000)] | None = Field(
+        default=None, description="Number of (outer) folds; 8 where nothing is said."
+    )
+    repeats: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+        default=None,
+        description="How often the scheme is drawn anew; at least 2 for repeated_kfold.",
+    )
+    stratified: bool | None = Field(
+        default=None,
+        description="Keep the share of positives in every fold; true where nothing is said.",
+    )
+    groups: Text | None = Field(
+        default=None,
+        description="Column (family, site) whose members stay together; the participant where not "
+        "given. Required by leave_one_group_out.",
+    )
+    test_size: Fraction | None = Field(default=None, description="Share held out by a hold-out.")
+    inner: Inner = Field(default=Inner(), description="Split inside the training fold.")
+    seed: Seed = Field(default=0, description="Seed of the splits.")

@@ -1,0 +1,150 @@
+"""From a name or file to a Recipe, and back to text."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from bidsapp.errors import NoInput, UsageError
+from bidsapp.recipes.catalog import packaged
+from bidsapp.recipes.messages import problems_of, usage_error
+from bidsapp.recipes.schema import Recipe
+from bidsapp.recipes.section import Impossible
+from bidsapp.recipes.yamltext import read_yaml, write_yaml
+
+LARGEST_BYTES = 1_000_000
+
+
+def load_recipe(name_or_file: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read and check a recipe.
+
+    Parameters
+    ----------
+    name_or_file
+        Name of a recipe that comes with the app, or a YAML file.
+    overrides
+        ``KEY=VALUE`` texts that change single values: a dotted key, and a value in YAML
+        (``representation.channels=[t1w, log_jacobian]``). Of two for the same key the later wins.
+
+    Returns
+    -------
+    Recipe
+        The recipe, valid in all its variants.
+
+    Raises
+    ------
+    UsageError
+        The name is unknown, the file is not a recipe, or an override does not fit; the message
+        names the key.
+    NoInput
+        The file is not there or cannot be read.
+    """
+    path = _find(name_or_file)
+    known = packaged()
+    source = f"recipe {path.stem}" if known.get(path.stem) == path else f"recipe {path}"
+    values = read_yaml(_read(path), source)
+    if not isinstance(values, dict):
+        kind = "empty" if values is None else f"a {_kind(values)}"
+        raise UsageError(f"{source}: expected a section of key: value lines, the file is {kind}")
+    try:
+        recipe = Recipe.model_validate(values)
+    except ValidationError as error:
+        raise usage_error(source, problems_of(error, Recipe)) from None
+    changes: dict[str, Any] = {}
+    texts: dict[str, str] = {}
+    for override in overrides:
+        key, value = _parse(override)
+        changes.pop(key, None)
+        changes[key], texts[key] = value, override
+    return _applied(recipe, changes, source, texts)
+
+
+def apply_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+    """Change single values of a recipe, with the checks of a file.
+
+    Parameters
+    ----------
+    recipe
+        The recipe to start from; it stays as it is.
+    values
+        Dotted keys to values; None takes a value away.
+
+    Raises
+    ------
+    UsageError
+        The result would not be a recipe; the message names the key.
+    """
+    return _applied(recipe, values, f"recipe {recipe.name}", {})
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """YAML with every value of a recipe, which `load_recipe` reads back to an equal one."""
+    return write_yaml(recipe.plain())
+
+
+def _applied(
+    recipe: Recipe, values: Mapping[str, Any], source: str, texts: Mapping[str, str]
+) -> Recipe:
+    if not values:
+        return recipe
+    try:
+        return recipe.with_values(values)
+    except ValidationError as error:
+        raise usage_error(source, problems_of(error, Recipe), texts) from None
+    except Impossible as error:
+        raise usage_error(source, error.problems, texts) from None
+    except ValueError as error:
+        raise UsageError(f"{source}: {error}") from None
+
+
+def _find(name_or_file: str | Path) -> Path:
+    known = packaged()
+    if isinstance(name_or_file, str) and name_or_file in known:
+        return known[name_or_file]
+    path = Path(name_or_file)
+    is_name = isinstance(name_or_file, str) and path.suffix == "" and path.name == name_or_file
+    if is_name and not path.is_file():
+        near = difflib.get_close_matches(path.name, known, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(
+            f"unknown recipe {name_or_file!r}; {hint}Known: {', '.join(known)}; "
+            "or give the path of a YAML file"
+        )
+    return path
+
+
+def _read(path: Path) -> str:
+    if path.is_dir():
+        raise NoInput(f"recipe {path}: this is a folder; give the YAML file in it")
+    try:
+        with path.open("rb") as file:
+            content = file.read(LARGEST_BYTES + 1)
+    except OSError as error:
+        raise NoInput(f"recipe {path}: cannot be read: {error.strerror}") from None
+    if len(content) > LARGEST_BYTES:
+        raise UsageError(f"recipe {path}: larger than {LARGEST_BYTES} bytes; not a recipe")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"recipe {path}: not UTF-8 text (byte {error.start}); save it as UTF-8"
+        ) from None
+
+
+def _parse(override: str) -> tuple[str, Any]:
+    key, equals, text = override.partition("=")
+    key = key.strip()
+    if not equals or not all(key.split(".")):
+        raise UsageError(
+            f"override {override!r}: expected KEY=VALUE with a dotted key, "
+            "such as training.epochs=5"
+        )
+    return key, read_yaml(text, f"override {override!r}")
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, list):
+        return "list"
+    return "line of text" if isinstance(value, str) else "single value"

@@ -1,0 +1,204 @@
+"""A recipe: one study as data, checked as a whole."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+
+from bidsapp.errors import UsageError
+from bidsapp.recipes.analysis import Ensemble, Evaluation, Saliency
+from bidsapp.recipes.images import Inputs, Normalization, Outcome, Representation
+from bidsapp.recipes.learning import Network, Protocol, Training
+from bidsapp.recipes.messages import one_of, problems_of
+from bidsapp.recipes.names import ensemble_problems, name_problems, names_variant
+from bidsapp.recipes.possible import impossible
+from bidsapp.recipes.section import Impossible, Name, Problem, Section, Text, Texts
+from bidsapp.recipes.values import flat, merged
+
+EXPERIMENT = (
+    "mode",
+    "inputs",
+    "outcome",
+    "normalization",
+    "representation",
+    "network",
+    "training",
+    "protocol",
+    "evaluation",
+    "saliency",
+)
+"""The keys that a variant may change; the others name and describe."""
+
+
+def _single_line(text: str) -> str:
+    if len(text.splitlines()) != 1:
+        raise ValueError("should be a single line")
+    return text
+
+
+class Recipe(Section):
+    """One study: what is read, done, tried and compared.
+
+    The recipe itself is a variant too, under the name ``base``. Every variant is resolved and
+    checked when the recipe is made, so that a Recipe that exists can be run in all its variants.
+    """
+
+    name: Name = Field(description="Name of the recipe, and of the run unless another is given.")
+    summary: Annotated[Text, AfterValidator(_single_line)] = Field(
+        description="What the recipe does, in one line."
+    )
+    reference: Text | None = Field(
+        default=None, description="Publication, as doi:... or an address."
+    )
+    notes: str = Field(
+        default="", description="What is printed, what is ours, and known weaknesses."
+    )
+    mode: Literal["strict", "paper"] = Field(
+        default="strict",
+        description="strict refuses whatever sees held-out people; paper runs it and stamps LEAK.",
+    )
+    inputs: Inputs = Field(default=Inputs(), description="Images that are read.")
+    outcome: Outcome = Field(default=Outcome(), description="What is predicted.")
+    normalization: Normalization = Field(
+        default=Normalization(), description="From a native image to a standard space."
+    )
+    representation: Representation = Field(
+        default=Representation(), description="From a normalised image to the network's input."
+    )
+    network: Network = Field(description="Architecture and initial weights.")
+    training: Training = Field(default=Training(), description="How weights are fitted.")
+    protocol: Protocol = Field(default=Protocol(), description="How participants are divided.")
+    evaluation: Evaluation = Field(
+        default=Evaluation(), description="Metrics, intervals, tests and baselines."
+    )
+    saliency: Saliency = Field(
+        default=Saliency(), description="Maps of what moves the network's answer."
+    )
+    base: Name = Field(
+        default="base", description="Name that the recipe itself has among its variants."
+    )
+    variants: dict[Name, dict[str, Any]] = Field(
+        default={},
+        description="Name of a variant to the dotted keys that it changes, with their values.",
+    )
+    ensembles: dict[Name, Ensemble] = Field(
+        default={}, description="Variants joined into one score."
+    )
+    run: Texts = Field(
+        default=(),
+        description="Variants and ensembles that run when none is asked for; empty: the base.",
+    )
+    reported: dict[str, dict[str, float]] = Field(
+        default={},
+        description="Printed values: name, metric, value. The name is a variant's, an ensemble's "
+        "or a baseline's; <variant>/<baseline> is a baseline on that variant's folds, and @<scope> "
+        "says which scope (mean where not given; pooled, best_fold, ...).",
+    )
+
+    @field_validator("variants", mode="after")
+    @classmethod
+    def _flatten(cls, variants: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        return {name: flat(values) for name, values in variants.items()}
+
+    @model_validator(mode="after")
+    def _check(self) -> "Recipe":
+        problems = [*impossible(self), *name_problems(self)]
+        if not problems:
+            resolved = {self.base: self}
+            for name in self.variants:
+                try:
+                    resolved[name] = self._resolved(name)
+                except ValidationError as error:
+                    problems += [
+                        (f"variants.{name}.{key}", text) for key, text in problems_of(error, Recipe)
+                    ]
+                except Impossible as error:
+                    problems += error.problems
+            if not problems:
+                problems += ensemble_problems(self, resolved)
+        if problems:
+            raise Impossible(problems)
+        return self
+
+    @property
+    def variant_names(self) -> tuple[str, ...]:
+        """The base first, then the variants in the order of the recipe."""
+        return (self.base, *self.variants)
+
+    def with_variant(self, name: str) -> "Recipe":
+        """Return the recipe of one variant alone.
+
+        Parameters
+        ----------
+        name
+            A variant's name, or that of the base.
+
+        Returns
+        -------
+        Recipe
+            The variant as a recipe that can be run by itself: its ``base`` is `name`, it has no
+            variants or ensembles, and keeps the printed values that are about it.
+
+        Raises
+        ------
+        UsageError
+            There is no such variant.
+        """
+        if name not in self.variant_names:
+            raise UsageError(f"recipe {self.name}: variant {one_of(name, self.variant_names)}")
+        return self._resolved(name)
+
+    def selected(self, names: Sequence[str] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Variants and ensembles to run, each in the order of the recipe.
+
+        Parameters
+        ----------
+        names
+            Names of variants and ensembles, ``all`` for everything, empty for the recipe's
+            ``run``. An ensemble brings its members along.
+
+        Returns
+        -------
+        variants, ensembles
+            Names of the variants to run, and of the ensembles to make from them.
+
+        Raises
+        ------
+        UsageError
+            A name is neither a variant nor an ensemble.
+        """
+        known = (*self.variant_names, *self.ensembles)
+        wanted = set(names or self.run or (self.base,))
+        if "all" in wanted:
+            wanted = set(known)
+        for name in names:
+            if name not in (*known, "all"):
+                raise UsageError(f"recipe {self.name}: variant {one_of(name, (*known, 'all'))}")
+        ensembles = tuple(name for name in self.ensembles if name in wanted)
+        members = {member for name in ensembles for member in self.ensembles[name].of}
+        return tuple(name for name in self.variant_names if name in wanted | members), ensembles
+
+    def with_values(self, values: Mapping[str, Any]) -> "Recipe":
+        """Return the recipe with some dotted keys changed, checked as a whole.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            The result is not a recipe; `bidsapp.recipes.apply_values` says it readably.
+        """
+        return Recipe.model_validate(merged(self.plain(), values, Recipe))
+
+    def _resolved(self, name: str) -> "Recipe":
+        values = self.variants.get(name, {})
+        refused: list[Problem] = [
+            (f"variants.{name}.{key}", f"a variant may change {', '.join(EXPERIMENT)} only")
+            for key in values
+            if (head := key.partition(".")[0]) in Recipe.model_fields and head not in EXPERIMENT
+        ]
+        if refused:
+            raise Impossible(refused)
+        alone = self.plain() | {"base": name, "run": [name], "variants": {}, "ensembles": {}}
+        alone["reported"] = {
+            key: numbers for key, numbers in self.reported.items() if names_variant(key, name, self)
+        }
+        return Recipe.model_validate(merged(alone, values, Recipe))

@@ -1,0 +1,109 @@
+"""YAML as recipes use it: safe, no surprises in what is a number or a truth value."""
+
+import re
+from typing import Any
+
+import yaml
+
+from bidsapp.errors import UsageError
+
+BOOL = "tag:yaml.org,2002:bool"
+FLOAT = "tag:yaml.org,2002:float"
+INT = "tag:yaml.org,2002:int"
+NULL = "tag:yaml.org,2002:null"
+TEXT = "tag:yaml.org,2002:str"
+MAPPING = "tag:yaml.org,2002:map"
+
+# YAML 1.1, which PyYAML speaks, reads 1e-3 as text, no as false, 012 as ten and 12:30 as 750.
+# These are the readings of YAML 1.2, without its octal and hexadecimal numbers.
+PLAIN = {
+    BOOL: re.compile(r"true|True|TRUE|false|False|FALSE"),
+    NULL: re.compile(r"~|null|Null|NULL|"),
+    INT: re.compile(r"[-+]?(0|[1-9][0-9]*)"),
+    FLOAT: re.compile(
+        r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
+        r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+    ),
+}
+
+
+class Problem(yaml.MarkedYAMLError):
+    """Well-formed YAML that a recipe does not allow."""
+
+
+class Loader(yaml.SafeLoader):
+    """PyYAML's safe loader without aliases, repeated keys and keys that are not text."""
+
+    yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012 (PyYAML's own name)
+
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
+        """Tag of a node that carries none."""
+        if kind is yaml.ScalarNode and implicit[0]:
+            return next((tag for tag in PLAIN if PLAIN[tag].fullmatch(value)), TEXT)
+        return super().resolve(kind, value, implicit)
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Build a node; an alias could make a small file endless."""
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise Problem(None, None, "aliases (*) are not allowed in a recipe", mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """Make a dict, refusing what a dict would silently lose or change."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.tag != TEXT:
+                given = getattr(key, "value", "")
+                raise Problem(
+                    None, None, f"the key {given} is not text; put it in quotes", key.start_mark
+                )
+            if key.value in seen:
+                raise Problem(None, None, f"the key {key.value} is given twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+class Dumper(yaml.SafeDumper):
+    """PyYAML's safe dumper, quoting what either version of YAML would misread."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write a value that occurs twice in full, twice."""
+        return True
+
+
+for _tag, _pattern in PLAIN.items():
+    Dumper.add_implicit_resolver(_tag, re.compile(rf"(?:{_pattern.pattern})$"), None)
+
+
+def _write_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar(TEXT, text, style="|" if "\n" in text else None)
+
+
+Dumper.add_representer(str, _write_text)
+
+
+def read_yaml(text: str, source: str) -> Any:
+    """Read one YAML document.
+
+    Raises
+    ------
+    UsageError
+        The text is not YAML or not allowed in a recipe; the message names `source` and the line.
+    """
+    try:
+        return yaml.load(text, Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        said = ", ".join(text for text in (error.context, error.problem) if text)
+        raise UsageError(f"{source}{where}: {said}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UsageError(f"{source}: not readable as YAML: {str(error).splitlines()[0]}") from None
+
+
+def write_yaml(value: Any) -> str:
+    """Text that `read_yaml` reads back to an equal value, short sections on one line."""
+    return yaml.dump(
+        value, Dumper=Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=99
+    )

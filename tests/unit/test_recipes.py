@@ -1,0 +1,237 @@
+"""Recipes as a user meets them: packaged ones, overrides, variants, writing and reading."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bidsapp.errors import UsageError
+from bidsapp.recipes import (
+    apply_values,
+    dump_recipe,
+    keys_of,
+    leaks,
+    list_recipes,
+    load_recipe,
+)
+from bidsapp.recipes.schema import Recipe
+
+MINIMAL = "name: mine\nsummary: A test\nnetwork: {weights: random}\n"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def to_file(text: str) -> Path:
+        path = tmp_path / "mine.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return to_file
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_a_packaged_recipe_and_each_variant_load_and_round_trip(name, tmp_path):
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert list_recipes()[name] == recipe.summary
+    for variant in recipe.variant_names:
+        alone = recipe.with_variant(variant)
+        assert alone.variant_names == (variant,)
+        assert alone.with_variant(variant) == alone
+        path = tmp_path / f"{variant}.yaml"
+        path.write_text(dump_recipe(alone), encoding="utf-8")
+        assert load_recipe(path) == alone
+        for key, value in recipe.variants.get(variant, {}).items():
+            found = alone
+            for part in key.split("."):
+                found = getattr(found, part)
+            assert found == (tuple(value) if isinstance(value, list) else value)
+    path = tmp_path / "whole.yaml"
+    path.write_text(dump_recipe(recipe), encoding="utf-8")
+    assert load_recipe(path) == recipe
+
+
+def test_listing_needs_neither_pydantic_nor_yaml():
+    code = (
+        "import sys; from bidsapp.recipes import list_recipes; print(*list_recipes());"
+        "sys.exit(bool({'pydantic', 'pydantic_core', 'yaml'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split() == ["attias2025", "t1w"]
+
+
+def test_every_key_is_described_and_has_a_type():
+    rows = list(keys_of(Recipe))
+    assert len({row.key for row in rows}) == len(rows)
+    assert [row.key for row in rows if not row.description or not row.type] == []
+    assert [row.key for row in rows if not row.default] == [
+        "name",
+        "summary",
+        "network",
+        "network.weights",
+    ]
+    assert {"training.lr.head", "training.early_stopping.patience"} <= {row.key for row in rows}
+
+
+def test_a_minimal_recipe_has_the_house_defaults(write):
+    recipe = load_recipe(write(MINIMAL))
+    assert recipe.mode == "strict"
+    assert recipe.outcome.column is None
+    assert recipe.normalization.template == "MNI152NLin2009aSym"
+    assert (recipe.normalization.resolution, recipe.normalization.box) == (2, "spm12")
+    assert (recipe.representation.plane, recipe.representation.slices) == ("axial", 30)
+    assert recipe.representation.zscore == "train_fold"
+    assert (recipe.protocol.folds, recipe.protocol.stratified) == (8, True)
+    assert recipe.selected() == (("base",), ())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key", "value"),
+    [
+        (["training.lr.head=1e-3"], "training.lr.head", 0.001),
+        (["training.lr.head=1"], "training.lr.head", 1.0),
+        (["training.epochs=5", "training.epochs=7"], "training.epochs", 7),
+        (["outcome.positive=[yes, no, 012, true]"], "outcome.positive", ("yes", "no", "012", True)),
+        (["protocol={kind: holdout, test_size: .2}"], "protocol.folds", None),
+        (["saliency.method=grad_cam"], "saliency.stage", 4),
+        (["normalization={template: OASIS30ANTs, box: template}"], "normalization.box", "template"),
+    ],
+)
+def test_a_good_override_is_taken_as_yaml(overrides, key, value):
+    found = load_recipe("attias2025", overrides)
+    for part in key.split("."):
+        found = getattr(found, part)
+    assert (type(found), found) == (type(value), value)
+
+
+def test_a_file_beside_the_user_is_found_without_a_suffix(write, monkeypatch):
+    path = write("\ufeff" + MINIMAL)
+    path.rename(path.with_suffix(""))
+    monkeypatch.chdir(path.parent)
+    assert load_recipe("mine").name == "mine"
+
+
+def test_changing_the_kind_takes_along_what_only_the_old_kind_uses():
+    recipe = load_recipe("t1w", ["ensembles={}"])
+    whole = apply_values(recipe, {"variants.whole": {"representation.kind": "volume"}})
+    volume = whole.with_variant("whole").representation
+    assert (volume.kind, volume.plane, volume.slices) == ("volume", None, None)
+    assert volume.channels == recipe.representation.channels
+    slab = apply_values(whole.with_variant("whole"), {"representation.kind": "slab"})
+    assert (slab.representation.plane, slab.representation.slices) == ("axial", 30)
+
+
+def test_the_most_slices_depend_on_plane_and_resolution():
+    for resolution, plane, most in [(2, "coronal", 95), (2, "sagittal", 79), (1, "axial", 156)]:
+        values = {
+            "normalization.resolution": resolution,
+            "representation.plane": plane,
+            "representation.slices": most,
+        }
+        recipe = load_recipe("t1w").with_variant("axial")
+        assert apply_values(recipe, values).representation.slices == most
+        with pytest.raises(UsageError, match=r"representation\.slices"):
+            apply_values(recipe, values | {"representation.slices": most + 1})
+
+
+def test_the_command_line_can_give_the_outcome():
+    recipe = load_recipe("t1w")
+    assert recipe.outcome.column is None
+    given_outcome = {"outcome.column": "age_group", "outcome.positive": ["old"]}
+    assert apply_values(recipe, given_outcome).outcome.positive == ("old",)
+    study = apply_values(
+        load_recipe("attias2025"),
+        {"outcome.column": None, "outcome.positive": None, "outcome.expression": "pain >= 30"},
+    )
+    assert study.with_variant("coronal").outcome.expression == "pain >= 30"
+
+
+def test_python_values_meet_the_same_checks_and_leave_the_recipe_alone():
+    recipe = load_recipe("t1w")
+    before = dump_recipe(recipe)
+    assert apply_values(recipe, {"representation.channels": ("t1w",)}).representation.channels == (
+        "t1w",
+    )
+    with pytest.raises(UsageError, match=r"recipe t1w: training\.epochs"):
+        apply_values(recipe, {"training.epochs": -1})
+    with pytest.raises(UsageError, match="the key 1 should be text"):
+        apply_values(recipe, {"training": {1: 2}})
+    assert dump_recipe(recipe) == before
+
+
+def test_an_ensemble_brings_its_members_along():
+    recipe = load_recipe("attias2025")
+    planes = ("axial", "coronal", "sagittal")
+    assert recipe.selected() == (planes, ("majority_vote", "mean_probability"))
+    assert recipe.selected(["mean_probability"]) == (planes, ("mean_probability",))
+    assert recipe.selected(["seed53", "axial"]) == (("axial", "seed53"), ())
+    assert recipe.selected(["all"]) == (recipe.variant_names, tuple(recipe.ensembles))
+    with pytest.raises(UsageError, match=r"'coronel' is unknown; did you mean coronal\?"):
+        recipe.selected(["coronel"])
+    with pytest.raises(UsageError, match="'whole' is unknown"):
+        recipe.with_variant("whole")
+
+
+def test_strict_recipes_have_no_leak_and_paper_mode_names_each():
+    recipe = load_recipe("attias2025")
+    assert leaks(recipe) == {}
+    assert set(leaks(recipe.with_variant("paper"))) == {
+        "representation.zscore: dataset",
+        "evaluation.best_fold: true",
+        "saliency.folds: best",
+    }
+
+
+text = st.text(st.characters(exclude_categories=["Cs", "Cc"], include_characters="\n\t"))
+HARD = ["yes", "NO", "1e-3", "012", "12:30", "2025-01-01", "~", "null", ".5", "=", "<<", "1_000"]
+changes = st.fixed_dictionaries(
+    {},
+    optional={
+        "notes": text,
+        "outcome": st.fixed_dictionaries(
+            {
+                "column": text.filter(bool) | st.sampled_from(HARD),
+                "positive": st.lists(
+                    st.sampled_from(HARD) | text | st.integers() | st.floats(allow_nan=False),
+                    min_size=1,
+                    unique_by=lambda value: value,
+                ),
+            }
+        ),
+        "training.epochs": st.integers(1, 1000),
+        "training.lr.head": st.floats(1e-30, 1),
+        "training.augmentation": st.fixed_dictionaries({}, optional={"noise": st.floats(0, 1e9)}),
+        "representation.slices": st.integers(1, 79),
+        "representation.channels": st.permutations(["t1w", "log_jacobian"]),
+        "evaluation.subgroups": st.lists(text.filter(bool) | st.sampled_from(HARD), unique=True),
+        "variants.extra": st.fixed_dictionaries(
+            {}, optional={"protocol.seed": st.integers(0, 9), "outcome.expression": st.none()}
+        ),
+    },
+)
+
+
+@given(changes)
+def test_any_valid_change_survives_writing_and_reading(tmp_path_factory, values):
+    recipe = apply_values(load_recipe("t1w"), values)
+    path = tmp_path_factory.getbasetemp() / "changed.yaml"
+    path.write_text(dump_recipe(recipe), encoding="utf-8", newline="")
+    again = load_recipe(path)
+    assert again == recipe
+    assert dump_recipe(again) == dump_recipe(recipe)
+
+
+@given(st.integers(1, 1000), st.floats(1e-9, 1), st.sampled_from(["axial", "coronal", "sagittal"]))
+def test_an_override_equals_the_value_given_in_python(epochs, rate, plane):
+    texts = [f"training.epochs={epochs}", f"training.lr.head={rate!r}"]
+    texts.append(f"representation={{plane: {plane}}}")
+    values = {
+        "training.epochs": epochs,
+        "training.lr.head": rate,
+        "representation.plane": plane,
+    }
+    assert load_recipe("t1w", texts) == apply_values(load_recipe("t1w"), values)
