@@ -1,0 +1,272 @@
+"""The cohort: who is in it with which image and outcome, and who is not, and why."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from bidsapp.dataset.columns import Columns
+from bidsapp.dataset.description import list_participants, require_labels, shortened
+from bidsapp.dataset.normalized import NormalizedImage, find_derivatives, find_own
+from bidsapp.dataset.outcome import OutcomeRule, find_outcomes
+from bidsapp.dataset.tables import Key
+from bidsapp.dataset.voxels import voxel_hash
+from bidsapp.errors import BadData, NoInput, UsageError
+
+COLUMNS = ("participant_id", "session_id", "group", "outcome", "image", "sha256", "quality")
+EXCLUSION_COLUMNS = ("participant_id", "session_id", "reason", "detail")
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Who takes part.
+
+    Attributes
+    ----------
+    table
+        One row per scan, sorted: `COLUMNS`, then covariates as text. ``outcome`` is int 0 or 1;
+        what is missing is None. ``image`` is a path inside the output folder or a BIDS URI.
+    exclusions
+        One row per scan or participant that is not in the table: `EXCLUSION_COLUMNS`.
+    files
+        The image files of each row of `table`, in its order.
+    notes
+        What a person should know about how the cohort came about.
+    """
+
+    table: pd.DataFrame
+    exclusions: pd.DataFrame
+    files: tuple[NormalizedImage, ...]
+    notes: tuple[str, ...]
+
+
+def build_cohort(
+    bids_dir: Path,
+    output_dir: Path,
+    outcome: OutcomeRule,
+    *,
+    template: str,
+    resolution: int,
+    suffix: str = "T1w",
+    channels: Sequence[str] = ("t1w",),
+    group_column: str | None = None,
+    covariates: Sequence[str] | None = None,
+    derivatives: Mapping[str, Path] | None = None,
+    participant_label: Sequence[str] = (),
+    session_label: Sequence[str] = (),
+    threads: int = 1,
+) -> Cohort:
+    """Bring together images, outcomes, groups and covariates.
+
+    Parameters
+    ----------
+    bids_dir
+        The raw dataset, for its tables and its list of participants.
+    output_dir
+        This app's output, for the normalised images.
+    outcome
+        Column with positive values, or expression.
+    template, resolution, suffix
+        Which normalised images: standard space, voxel size in mm, suffix.
+    channels
+        What the network is given; ``log_jacobian`` needs that map of everybody.
+    group_column
+        Family or site column whose values stay together in splits; the participant by default.
+    covariates
+        Columns to carry along; by default all that the outcome is not made of.
+    derivatives
+        Dataset name to folder. Whoever has an image there is taken from there (the first dataset
+        wins), and from `output_dir` otherwise.
+    participant_label, session_label
+        Labels to keep, without prefix; empty keeps all.
+    threads
+        How many images are read at once for their hashes.
+
+    Raises
+    ------
+    UsageError
+        A column or label does not exist (those that do are listed), the outcome is a covariate.
+    NoInput
+        There is no normalised image at all.
+    BadData
+        Nobody is left, one class only, or the same image under two names.
+    """
+    columns = Columns.read(bids_dir)
+    # Every name is looked up before any image is.
+    made_of = find_outcomes(outcome, columns, []).columns
+    _groups(columns, group_column, [])
+    _covariates(columns, covariates, made_of, [])
+    images, unusable, notes = _images(output_dir, derivatives or {}, template, resolution, suffix)
+    people = _people(bids_dir, columns, [*images, *unusable], participant_label)
+    sessions = {f"ses-{label}" for label in session_label}
+
+    def wanted(key: Key) -> bool:
+        return key[0] in people and (not sessions or key[1] in sessions)
+
+    excluded = {key: why for key, why in unusable.items() if wanted(key) and key not in images}
+    missing = people - {key[0] for key in (*images, *excluded) if wanted(key)}
+    where = f"none with space-{template}_res-{resolution} in {output_dir}"
+    excluded |= {(person, ""): ("no normalised image", where) for person in missing}
+
+    scans = [images[key] for key in sorted(images) if wanted(key)]
+    keys = [scan.key for scan in scans]
+    found = find_outcomes(outcome, columns, keys)
+    groups = _groups(columns, group_column, keys)
+    kept = []
+    for place, scan in enumerate(scans):
+        reason = _unfit(scan, channels) or _without_rows(columns, scan.participant_id)
+        if reason is None and groups[place] is None:
+            reason = ("no group", f"no value in {group_column}")
+        reason = reason or found.reasons.get(place)
+        if reason is None:
+            kept.append((scan, groups[place], found.values[place]))
+        else:
+            excluded[scan.key] = reason
+    rows, files = _hashed(kept, excluded, threads)
+
+    listed = [(key[0], key[1] or None, *why) for key, why in sorted(excluded.items())]
+    exclusions = pd.DataFrame(listed, columns=pd.Index(EXCLUSION_COLUMNS), dtype=object)
+    table = pd.DataFrame(rows, columns=pd.Index(COLUMNS), dtype=object)
+    _check(table, exclusions)
+    table["outcome"] = table["outcome"].astype(int)
+    carried = _covariates(columns, covariates, made_of, [file.key for file in files])
+    return Cohort(pd.concat([table, carried], axis=1), exclusions, tuple(files), tuple(notes))
+
+
+def _images(
+    output_dir: Path, derivatives: Mapping[str, Path], template: str, resolution: int, suffix: str
+) -> tuple[dict[Key, NormalizedImage], dict[Key, tuple[str, str]], list[str]]:
+    searches = [
+        find_derivatives(name, root, template, resolution, suffix)
+        for name, root in derivatives.items()
+    ]
+    searches.append(find_own(output_dir, template, resolution, suffix))
+    images: dict[Key, NormalizedImage] = {}
+    unusable: dict[Key, tuple[str, str]] = {}
+    for search in searches:
+        for key, image in search.images.items():
+            images.setdefault(key, image)
+        for key, why in search.unusable.items():
+            unusable.setdefault(key, why)
+    if not images and not unusable:
+        spaces = ", ".join(sorted(searches[-1].spaces))
+        raise NoInput(
+            f"{output_dir} holds no normalised {suffix} with space-{template}_res-{resolution}"
+            f"{f' (it has {spaces})' if spaces else ''}; run the participant level first, or name "
+            "a derivative dataset with -d NAME=PATH."
+        )
+    notes = []
+    sources = Counter(image.dataset for image in images.values())
+    if len(sources) > 1:
+        counts = ", ".join(f"{n} from {s or output_dir}" for s, n in sorted(sources.items()))
+        notes.append(f"Images of different pipelines are mixed: {counts}.")
+    for name in derivatives:
+        if not any(i.log_jacobian for i in images.values() if i.dataset == name):
+            notes.append(f"{name} has no log-Jacobian maps: the channel log_jacobian needs them.")
+    return images, unusable, notes
+
+
+def _people(
+    bids_dir: Path, columns: Columns, imaged: Sequence[Key], labels: Sequence[str]
+) -> set[str]:
+    """Everybody with a folder, a row or an image; of these the labels, if there are any."""
+    folders = {f"sub-{label}" for label in list_participants(bids_dir)}
+    everybody = folders | columns.participants() | {person for person, _ in imaged}
+    if not labels:
+        return everybody
+    present = sorted(person.removeprefix("sub-") for person in everybody)
+    require_labels("--participant-label", labels, present, f"{bids_dir} and its tables")
+    return {f"sub-{label}" for label in labels}
+
+
+def _groups(columns: Columns, name: str | None, scans: Sequence[Key]) -> list[str | None]:
+    if name is None:
+        return [person for person, _ in scans]
+    return columns.values(name, scans).texts
+
+
+def _unfit(image: NormalizedImage, channels: Sequence[str]) -> tuple[str, str] | None:
+    if image.quality == "fail":
+        return "failed quality", "; ".join(image.quality_reasons) or "verdict of the sidecar"
+    if "log_jacobian" in channels and image.log_jacobian is None:
+        return "no log-Jacobian", f"none beside {image.image}"
+    return None
+
+
+def _without_rows(columns: Columns, person: str) -> tuple[str, str] | None:
+    if person in columns.participants():
+        return None
+    similar = columns.similar_participant(person)
+    hint = f"; they have {similar}: rename one" if similar else ""
+    return "participant without rows", f"in no table of the dataset{hint}"
+
+
+def _hashed(
+    kept: Sequence[tuple[NormalizedImage, str | None, int | None]],
+    excluded: dict[Key, tuple[str, str]],
+    threads: int,
+) -> tuple[list[tuple[object, ...]], list[NormalizedImage]]:
+    """Rows of the cohort with the images' hashes; what cannot be read joins `excluded`."""
+
+    def hash_of(scan: NormalizedImage) -> str | BadData:
+        try:
+            return voxel_hash(scan.image)
+        except BadData as error:
+            return error
+
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        hashes = list(pool.map(hash_of, [scan for scan, _, _ in kept]))
+    rows: list[tuple[object, ...]] = []
+    files = []
+    for (scan, group, outcome), sha256 in zip(kept, hashes, strict=True):
+        if isinstance(sha256, BadData):
+            excluded[scan.key] = ("image not readable", str(sha256))
+            continue
+        person, session = scan.key
+        quality = scan.quality or None
+        rows.append((person, session or None, group, outcome, scan.uri, sha256, quality))
+        files.append(scan)
+    return rows, files
+
+
+def _check(table: pd.DataFrame, exclusions: pd.DataFrame) -> None:
+    """Refuse a cohort of nobody, of one class, or with one image under two names."""
+    reasons = Counter(exclusions["reason"])
+    why = "; ".join(f"{reason}: {n}" for reason, n in reasons.most_common()) or "nobody is there"
+    detail = f" First: {exclusions['detail'].iloc[0]}." if len(exclusions) else ""
+    if table.empty:
+        raise BadData(f"cohort: nobody is left ({why}).{detail}")
+    for _, same in table.groupby("sha256"):
+        if len(same) > 1:
+            raise BadData(
+                f"cohort: the same image under {len(same)} names: "
+                f"{shortened(list(same['image']))}. Remove all but one: a copy in another fold "
+                "would leak."
+            )
+    if table["outcome"].nunique() == 1:
+        what = "positive" if table["outcome"].iloc[0] == 1 else "negative"
+        raise BadData(
+            f"cohort: all {len(table)} are {what}, and training needs both classes (excluded: "
+            f"{why}). Look at --outcome and --positive."
+        )
+
+
+def _covariates(
+    columns: Columns, names: Sequence[str] | None, outcome: Sequence[str], scans: Sequence[Key]
+) -> pd.DataFrame:
+    """Carry columns along; one with the name of a cohort column is ``<table>.<column>``."""
+    used = {columns.full_name(name) for name in outcome}
+    carried = {}
+    for name in columns.names() if names is None else dict.fromkeys(names):
+        full = columns.full_name(name)
+        if full not in used:
+            carried[full if name in COLUMNS else name] = columns.values(name, scans).texts
+        elif names is not None:
+            raise UsageError(
+                f"column {name!r} is what the outcome is made of, so it cannot also be a "
+                "predictor or subgroup."
+            )
+    return pd.DataFrame(carried, index=range(len(scans)), dtype=object)

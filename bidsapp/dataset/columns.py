@@ -1,0 +1,214 @@
+"""Columns of all tables under one roof: names, whose value, and sessions."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from bidsapp.dataset.tables import Key, Table, read_dataset_tables
+from bidsapp.errors import UsageError
+
+SHOWN_VALUES = 6
+SHOWN_COLUMNS = 40
+
+
+@dataclass(frozen=True)
+class Values:
+    """Values of one column for a list of scans.
+
+    Attributes
+    ----------
+    texts
+        One for each scan; None where missing.
+    ambiguous
+        Place in the list to the reason, where several sessions have values and none is the scan's.
+    """
+
+    texts: list[str | None]
+    ambiguous: dict[int, str]
+
+
+class Columns:
+    """All columns of a dataset's tables.
+
+    A column has its own name where one table has it; one in ``participants.tsv`` keeps it where
+    others have it too. ``<table>.<column>`` always works, and ``<column>@<session>`` takes a
+    session's value for the participant, whatever session the image is of.
+    """
+
+    def __init__(self, tables: Sequence[Table], unread: Sequence[str] = (), where: str = ""):
+        self.tables = tuple(tables)
+        self.unread = tuple(unread)
+        self.where = where
+        self._participants = {person for table in tables for person, _ in table.rows}
+
+    @classmethod
+    def read(cls, bids_dir: Path) -> "Columns":
+        """Read the tables of a dataset; see `read_dataset_tables`."""
+        tables, unread = read_dataset_tables(bids_dir)
+        return cls(tables, unread, str(bids_dir))
+
+    def names(self) -> list[str]:
+        """Shortest name of every column, in the order of the tables."""
+        return [
+            column if self._owner(column) is table else f"{table.name}.{column}"
+            for table in self.tables
+            for column in table.columns
+        ]
+
+    def participants(self) -> set[str]:
+        """Return the participant_id of everybody with a row in some table."""
+        return self._participants
+
+    def full_name(self, name: str) -> str:
+        """``<table>.<column>`` of a column, however it was named; see `find`."""
+        table, column, _ = self.find(name)
+        return f"{table.name}.{column}"
+
+    def similar_participant(self, person: str) -> str | None:
+        """Somebody in the tables whose label differs in leading zeros or case only."""
+        bare = _bare(person)
+        return next((other for other in sorted(self.participants()) if _bare(other) == bare), None)
+
+    def find(self, name: str) -> tuple[Table, str, str]:
+        """Find a column.
+
+        Returns
+        -------
+        table, column, session
+            The session_id after an ``@``, else empty.
+
+        Raises
+        ------
+        UsageError
+            No table has it, or several have; lists the columns that there are.
+        """
+        if found := self._find(name):
+            return (*found, "")
+        base, at, session = name.rpartition("@")
+        found = self._find(base) if at else None
+        if found is None:
+            raise UsageError(self._unknown(name))
+        session = "ses-" + session.removeprefix("ses-")
+        sessions = sorted({s for _, s in found[0].rows if s})
+        if session not in sessions:
+            raise UsageError(
+                f"column {name!r}: {found[0].name} has no rows of {session}; "
+                f"sessions: {', '.join(sessions) or 'none'}."
+            )
+        return (*found, session)
+
+    def _find(self, name: str) -> tuple[Table, str] | None:
+        table = self._owner(name)
+        if table is not None:
+            return table, name
+        for table in self.tables:
+            prefix, column = f"{table.name}.", name.removeprefix(f"{table.name}.")
+            if name.startswith(prefix) and column in table.columns:
+                return table, column
+        having = [f"{table.name}.{name}" for table in self.tables if name in table.columns]
+        if having:
+            raise UsageError(f"column {name!r} is in several tables; write {' or '.join(having)}.")
+        return None
+
+    def _owner(self, name: str) -> Table | None:
+        having = [table for table in self.tables if name in table.columns]
+        if len(having) == 1 or (having and having[0].name == "participants"):
+            return having[0]
+        return None
+
+    def _unknown(self, name: str) -> str:
+        if not self.tables:
+            return (
+                f"column {name!r}: {self.where or 'the dataset'} has no participants.tsv, "
+                "sessions.tsv or phenotype/*.tsv." + "".join(f"\n{text}" for text in self.unread)
+            )
+        names = self.names()
+        folded = {n.lower(): n for n in names}
+        close = [folded[n] for n in get_close_matches(name.lower(), list(folded), n=3, cutoff=0.6)]
+        text = f"no column {name!r} in the tables of {self.where or 'the dataset'}."
+        if close:
+            text += f" Did you mean {' or '.join(close)}?"
+        text += "\nColumns and their values:\n" + self.describe()
+        return text + "".join(f"\nNot read: {reason}" for reason in self.unread)
+
+    def describe(self, names: Iterable[str] | None = None) -> str:
+        """List columns with their values, one line each."""
+        names = list(self.names() if names is None else names)
+        lines = [f"  {name}: {describe_values(self.all_values(name))}" for name in names]
+        if len(lines) > SHOWN_COLUMNS:
+            lines[SHOWN_COLUMNS:] = [f"  and {len(lines) - SHOWN_COLUMNS} more columns"]
+        return "\n".join(lines)
+
+    def all_values(self, name: str) -> list[str]:
+        """All values of a column that are not missing, in the order of the file."""
+        table, column, session = self.find(name)
+        values = table.columns[column]
+        return [text for (_, s), text in values.items() if not session or s == session]
+
+    def values(self, name: str, scans: Sequence[Key]) -> Values:
+        """Look up a column for scans.
+
+        A column of participants holds for all their scans. One of sessions gives a scan the value
+        of its own session; where a participant has one scan only, and that session has no value,
+        the participant's only value is taken (an outcome of a later visit); with several it is
+        ambiguous.
+        """
+        table, column, session = self.find(name)
+        found = table.columns[column]
+        if not table.by_session:
+            return Values([found.get((person, "")) for person, _ in scans], {})
+        if session:
+            return Values([found.get((person, session)) for person, _ in scans], {})
+        by_person: dict[str, dict[str, str]] = {}
+        for (person, when), present in found.items():
+            by_person.setdefault(person, {})[when] = present
+        scanned = Counter(person for person, _ in scans)
+        texts: list[str | None] = []
+        ambiguous: dict[int, str] = {}
+        for place, (person, when) in enumerate(scans):
+            mine = by_person.get(person, {})
+            text: str | None = mine.get(when, mine.get(""))
+            if text is None and scanned[person] == 1 and mine:
+                if len(mine) == 1:
+                    text = next(iter(mine.values()))
+                else:
+                    some = ", ".join(sorted(mine))
+                    label = min(mine).removeprefix("ses-")
+                    ambiguous[place] = (
+                        f"{name} has values for {some} and none for {when or 'a scan without a '}"
+                        f"{'' if when else 'session'}; name one, for example {name}@{label}"
+                    )
+            texts.append(text)
+        return Values(texts, ambiguous)
+
+
+def _bare(person: str) -> str:
+    return person.removeprefix("sub-").lstrip("0").lower()
+
+
+def describe_values(values: Sequence[str]) -> str:
+    """Put a column's values into a few words: the values, or their range and number."""
+    distinct = sorted(set(values))
+    if not distinct:
+        return "no values"
+    numbers = [n for n in map(number_of, distinct) if n is not None]
+    if len(distinct) <= SHOWN_VALUES:
+        order = sorted(distinct, key=lambda t: (number_of(t) is None, number_of(t) or 0.0, t))
+        return ", ".join(f"{text} ({values.count(text)})" for text in order)
+    if len(numbers) == len(distinct):
+        return f"numbers from {min(numbers):g} to {max(numbers):g}"
+    return f"{', '.join(distinct[:SHOWN_VALUES])} and {len(distinct) - SHOWN_VALUES} more"
+
+
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+
+
+def number_of(text: str) -> float | None:
+    """Finite number that a text writes, or None: ``1``, ``1.0`` and ``1e0`` are alike."""
+    if NUMBER.fullmatch(text.strip()) is None:
+        return None
+    value = float(text)
+    return value if abs(value) != float("inf") else None

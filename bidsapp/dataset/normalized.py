@@ -1,0 +1,234 @@
+"""Normalised images that exist: this app's own output, and derivatives of other pipelines."""
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bidsapp.dataset.description import list_participants
+from bidsapp.dataset.tables import Key
+from bidsapp.errors import NoInput, UsageError
+
+EXTENSIONS = (".nii.gz", ".nii")
+
+
+@dataclass(frozen=True)
+class NormalizedImage:
+    """The normalised image of one scan, with what belongs to it.
+
+    Attributes
+    ----------
+    participant_id, session_id
+        With their prefixes; session_id is empty where the files have none.
+    image, mask, log_jacobian
+        Files; None where there is none. They may lie on another grid than the recipe's if
+        `dataset` is not empty.
+    dataset
+        Name of the derivative dataset, empty for this app's own output.
+    uri
+        Path inside the output folder, or a BIDS URI ``bids:<dataset>:<path>``.
+    quality
+        ``pass``, ``warn`` or ``fail``; empty where it was not judged.
+    quality_reasons
+        Why it is not ``pass``.
+    """
+
+    participant_id: str
+    session_id: str
+    image: Path
+    mask: Path | None
+    log_jacobian: Path | None
+    dataset: str
+    uri: str
+    quality: str
+    quality_reasons: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        """Participant and session."""
+        return self.participant_id, self.session_id
+
+
+@dataclass(frozen=True)
+class NormalizedSearch:
+    """Images found, and scans that cannot be used with (reason, detail)."""
+
+    images: dict[Key, NormalizedImage]
+    unusable: dict[Key, tuple[str, str]]
+    spaces: frozenset[str]
+
+
+@dataclass(frozen=True)
+class _Name:
+    """A BIDS file name taken apart."""
+
+    path: Path
+    entities: Mapping[str, str]
+    suffix: str
+
+    def same_but(self, *ignored: str) -> tuple[tuple[str, str], ...]:
+        return tuple(sorted((k, v) for k, v in self.entities.items() if k not in ignored))
+
+
+def find_own(
+    output_dir: Path, template: str, resolution: int, suffix: str = "T1w"
+) -> NormalizedSearch:
+    """Find what the participant level wrote, with the verdict of its sidecar.
+
+    Parameters
+    ----------
+    output_dir
+        The app's output folder.
+    template, resolution
+        Standard space and voxel size (mm) that the recipe asks for.
+    suffix
+        Suffix of the images.
+    """
+    found = NormalizedSearch({}, {}, frozenset())
+    if not output_dir.is_dir():
+        return found
+    spaces = set()
+    for key, names in _by_scan(output_dir):
+        spaces.update(_spaces(names, suffix))
+        mine = [
+            name
+            for name in names
+            if name.suffix == suffix
+            and name.entities.get("desc") == "preproc"
+            and name.entities.get("space") == template
+            and name.entities.get("res") == str(resolution)
+        ]
+        if len(mine) > 1:
+            found.unusable[key] = _several(mine)
+        elif mine:
+            _take_own(found, output_dir, key, mine[0], names)
+    return NormalizedSearch(found.images, found.unusable, frozenset(spaces))
+
+
+def _take_own(
+    found: NormalizedSearch, root: Path, key: Key, name: _Name, names: Sequence[_Name]
+) -> None:
+    sidecar = name.path.with_name(_stem(name.path) + ".json")
+    try:
+        quality = json.loads(sidecar.read_text(encoding="utf-8"))["Quality"]
+        verdict = quality["verdict"]
+        reasons = tuple(map(str, quality.get("reasons", ())))
+    except (OSError, ValueError, KeyError, TypeError):
+        detail = f"{sidecar} has no Quality.verdict; run the participant level again"
+        found.unusable[key] = ("no quality verdict", detail)
+        return
+    found.images[key] = NormalizedImage(
+        *key,
+        name.path,
+        _companion(name, names, "brain", "mask"),
+        _companion(name, names, "logjacobian", "statmap"),
+        "",
+        name.path.relative_to(root).as_posix(),
+        str(verdict),
+        reasons,
+    )
+
+
+def find_derivatives(
+    dataset: str, root: Path, template: str, resolution: int, suffix: str = "T1w"
+) -> NormalizedSearch:
+    """Find T1w and brain mask in a template's space in the derivatives of any pipeline.
+
+    Images with ``desc-preproc`` or without ``desc-`` are taken; of several voxel sizes the
+    recipe's, else the one without ``res-`` (the template's own), else the first ``res-``. The
+    mask must carry the same entities. The grid is not looked at.
+
+    Raises
+    ------
+    NoInput
+        The folder is not there, or holds no ``sub-`` folder.
+    UsageError
+        It holds no image in that space; the spaces that it has are named.
+    """
+    if not root.is_dir():
+        raise NoInput(f"-d {dataset}={root}: the folder does not exist.")
+    if not list_participants(root):
+        raise NoInput(f"-d {dataset}={root}: no sub-<label> folder; is it a derivative dataset?")
+    found = NormalizedSearch({}, {}, frozenset())
+    spaces = set()
+    for key, names in _by_scan(root):
+        spaces.update(_spaces(names, suffix))
+        ranked: dict[tuple[int, int, str], list[_Name]] = defaultdict(list)
+        for name in names:
+            desc, res = name.entities.get("desc"), name.entities.get("res", "")
+            in_space = name.entities.get("space") == template
+            if name.suffix == suffix and in_space and desc in (None, "preproc"):
+                size = 0 if res == str(resolution) else 2 if res else 1
+                ranked[(desc is None, size, res)].append(name)
+        if not ranked:
+            continue
+        best = ranked[min(ranked)]
+        mask = _companion(best[0], names, "brain", "mask")
+        if len(best) > 1:
+            found.unusable[key] = _several(best)
+        elif not best[0].path.exists():
+            detail = f"{best[0].path} is a link to a file that is not here; `datalad get` it"
+            found.unusable[key] = ("no normalised image", detail)
+        elif mask is None:
+            found.unusable[key] = ("no brain mask", f"no desc-brain_mask beside {best[0].path}")
+        else:
+            path = best[0].path
+            uri = f"bids:{dataset}:{path.relative_to(root).as_posix()}"
+            jacobian = _companion(best[0], names, "logjacobian", "statmap")
+            found.images[key] = NormalizedImage(*key, path, mask, jacobian, dataset, uri, "")
+    if not found.images and not found.unusable:
+        there = ", ".join(sorted(spaces)) or "none"
+        raise UsageError(
+            f"-d {dataset}={root}: no {suffix} in space {template}; spaces there: {there}. Choose "
+            "one with --template, or leave out -d and run the participant level."
+        )
+    return NormalizedSearch(found.images, found.unusable, frozenset(spaces))
+
+
+def _by_scan(root: Path) -> Iterator[tuple[Key, list[_Name]]]:
+    """Each participant and session with the NIfTI files of its anat folder."""
+    for label in list_participants(root):
+        person = root / f"sub-{label}"
+        for folder in (person, *sorted(person.glob("ses-*"))):
+            names = [name for name in _names(folder / "anat") if name is not None]
+            if names:
+                session = folder.name if folder != person else ""
+                yield (person.name, session), names
+
+
+def _names(folder: Path) -> Iterator[_Name]:
+    if not folder.is_dir():
+        return
+    for entry in sorted(os.listdir(folder)):
+        if entry.endswith(EXTENSIONS) and not entry.startswith("."):
+            *pairs, suffix = _stem(Path(entry)).split("_")
+            entities = dict(pair.split("-", 1) for pair in pairs if "-" in pair)
+            yield _Name(folder / entry, entities, suffix)
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(".gz").removesuffix(".nii")
+
+
+def _spaces(names: Sequence[_Name], suffix: str) -> set[str]:
+    return {
+        name.entities["space"]
+        for name in names
+        if name.suffix == suffix and "space" in name.entities
+    }
+
+
+def _companion(name: _Name, names: Sequence[_Name], desc: str, suffix: str) -> Path | None:
+    """Find the file of the same scan and grid with another description."""
+    for other in names:
+        same = other.same_but("desc") == name.same_but("desc")
+        if same and other.suffix == suffix and other.entities.get("desc") == desc:
+            return other.path if other.path.exists() else None
+    return None
+
+
+def _several(names: Sequence[_Name]) -> tuple[str, str]:
+    some = ", ".join(name.path.name for name in names)
+    return "several images", f"one is needed for each participant and session: {some}"

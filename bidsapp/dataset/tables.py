@@ -1,0 +1,220 @@
+"""Tables of a dataset: participants.tsv, sessions.tsv and phenotype/*.tsv, in; any table, out."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bidsapp.derivatives.atomic import atomic_path
+from bidsapp.errors import BadData, NoInput
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Key = tuple[str, str]
+"""A participant_id with ``sub-``, and a session_id with ``ses-`` or empty."""
+
+MISSING = frozenset({"", "n/a", "na", "nan", "#n/a"})
+IDS = ("participant_id", "session_id")
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table, by column and by whose value it is.
+
+    Attributes
+    ----------
+    name
+        ``participants``, ``sessions`` or the file name of a phenotype table without its ending.
+    path
+        The file; for ``sessions`` the dataset's folder, as it is made of one file for each person.
+    by_session
+        Whether rows are of a session, not of a participant.
+    columns
+        Column name to the values that are not missing, as stripped text.
+    rows
+        Every participant (and session) that has a row.
+    """
+
+    name: str
+    path: Path
+    by_session: bool
+    columns: Mapping[str, Mapping[Key, str]]
+    rows: frozenset[Key]
+
+
+def read_table(path: Path, name: str = "", participant: str = "") -> Table:
+    """Read one table of people.
+
+    Labels stay text (``007``), with or without their prefix. ``n/a``, ``NA``, ``NaN`` and empty
+    fields are missing; blank lines, a byte order mark and Windows line ends do no harm.
+
+    Parameters
+    ----------
+    path
+        A tab-separated file with ``participant_id`` or, for `participant`, ``session_id``.
+    name
+        What the table is called; the file's name by default.
+    participant
+        Label of the person whose ``sub-<label>_sessions.tsv`` this is.
+
+    Raises
+    ------
+    NoInput
+        The file cannot be read.
+    BadData
+        It is not such a table; the message names the line and the column.
+    """
+    lines = _lines(path)
+    if not lines:
+        raise BadData(f"{path} is empty; expected a header with participant_id.")
+    header = _header(path, lines[0][1], "session_id" if participant else "participant_id")
+    places = {column: place for place, column in enumerate(header) if column}
+    by_session = "session_id" in places
+    columns: dict[str, dict[Key, str]] = {c: {} for c in places if c not in IDS}
+    seen: dict[Key, int] = {}
+    again: list[str] = []
+    for number, text in lines[1:]:
+        fields = _fields(path, number, text, header)
+        person = participant or _present(fields[places["participant_id"]])
+        session = _present(fields[places["session_id"]]) if by_session else ""
+        if not person or (participant and not session):
+            raise BadData(
+                f"{path}: line {number} has no {IDS[bool(participant)]}; complete or remove it."
+            )
+        key = (_prefixed("sub-", person), _prefixed("ses-", session) if session else "")
+        if key in seen:
+            again.append(f"line {number} repeats line {seen[key]} ({' '.join(key).strip()})")
+        seen[key] = number
+        for column, values in columns.items():
+            if value := _present(fields[places[column]]):
+                values[key] = value
+    if again:
+        raise BadData(f"{path}: {'; '.join(again[:5])}. Keep one row for each.")
+    return Table(name or path.stem, path, by_session, columns, frozenset(seen))
+
+
+def read_dataset_tables(bids_dir: Path) -> tuple[list[Table], list[str]]:
+    """Read all tables of a dataset.
+
+    Returns
+    -------
+    tables
+        participants, sessions (all of them as one), then phenotype tables by name.
+    unread
+        Why a phenotype table could not be read; it may not be needed, so it is no error here.
+
+    Raises
+    ------
+    BadData, NoInput
+        ``participants.tsv`` or a ``sessions.tsv`` cannot be read.
+    """
+    tables, unread = [], []
+    if (bids_dir / "participants.tsv").is_file():
+        tables.append(read_table(bids_dir / "participants.tsv"))
+    sessions = [
+        read_table(path, "sessions", path.parent.name)
+        for path in sorted(bids_dir.glob("sub-*/sub-*_sessions.tsv"))
+    ]
+    if sessions:
+        tables.append(_joined(bids_dir, sessions))
+    for path in sorted((bids_dir / "phenotype").glob("*.tsv")):
+        try:
+            tables.append(read_table(path))
+        except (BadData, NoInput) as error:
+            unread.append(str(error))
+    return tables, unread
+
+
+def _joined(bids_dir: Path, tables: Sequence[Table]) -> Table:
+    columns: dict[str, dict[Key, str]] = {}
+    for table in tables:
+        for column, values in table.columns.items():
+            columns.setdefault(column, {}).update(values)
+    rows = frozenset().union(*(table.rows for table in tables))
+    return Table("sessions", bids_dir, True, columns, rows)
+
+
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """Lines with something in them, and their numbers from 1."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise NoInput(f"{path} cannot be read: {error.strerror or error}.") from None
+    utf16 = raw.startswith((b"\xff\xfe", b"\xfe\xff"))
+    try:
+        text = raw.decode("utf-16" if utf16 else "utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadData(f"{path} is not UTF-8 text; save it as UTF-8, tab-separated.") from None
+    numbered = enumerate(re.split(r"\r\n|\n|\r", text), start=1)
+    return [(number, line) for number, line in numbered if line.strip()]
+
+
+def _header(path: Path, line: str, required: str) -> list[str]:
+    header = [_unquoted(name) for name in line.split("\t")]
+    ids = {name.lower(): place for place, name in enumerate(header)}
+    for name in IDS:
+        if name not in header and name in ids:
+            header[ids[name]] = name
+    if required not in header:
+        hint = " It looks comma-separated." if len(header) == 1 and re.search("[,;]", line) else ""
+        shown = ", ".join(header[:8])
+        raise BadData(f"{path}: no column {required}; found {shown}.{hint} Tabs must separate.")
+    twice = sorted({name for name in header if name and header.count(name) > 1})
+    if twice:
+        raise BadData(f"{path}: column {', '.join(twice)} is there more than once; rename one.")
+    return header
+
+
+def _fields(path: Path, number: int, line: str, header: Sequence[str]) -> list[str]:
+    fields = [_unquoted(field) for field in line.split("\t")]
+    while len(fields) > len(header) and not fields[-1]:
+        fields.pop()
+    if len(fields) != len(header):
+        raise BadData(
+            f"{path}: line {number} has {len(fields)} fields where the header has {len(header)}; "
+            "write n/a for a missing value."
+        )
+    named = [field for field, name in zip(fields, header, strict=True) if not name]
+    if any(_present(field) for field in named):
+        raise BadData(f"{path}: line {number} has a value in a column without a name.")
+    return fields
+
+
+def _unquoted(field: str) -> str:
+    field = field.strip()
+    if len(field) > 1 and field[0] == field[-1] == '"':
+        return field[1:-1].replace('""', '"').strip()
+    return field
+
+
+def _present(field: str) -> str:
+    """Give the text of a field, empty where it is missing."""
+    return "" if field.lower() in MISSING else field
+
+
+def _prefixed(prefix: str, label: str) -> str:
+    return prefix + label.removeprefix(prefix)
+
+
+def write_table(path: Path, frame: "pd.DataFrame") -> None:
+    """Write a tab-separated table, ``n/a`` where a value is missing, whole or not at all.
+
+    Raises
+    ------
+    CannotCreateOutput
+        The folder cannot be made or written to.
+    InputOutputError
+        Writing failed on the way.
+    """
+    flat = frame.astype(object).where(frame.notna(), "n/a")
+    text = flat.map(lambda value: re.sub(r"[\t\r\n]+", " ", str(value)) or "n/a")
+    lines = ["\t".join(map(str, frame.columns))]
+    lines += ["\t".join(row) for row in _rows(text)]
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(("\n".join(lines) + "\n").encode())
+
+
+def _rows(frame: "pd.DataFrame") -> Iterator[tuple[str, ...]]:
+    return frame.itertuples(index=False, name=None)

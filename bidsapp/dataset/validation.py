@@ -1,0 +1,166 @@
+"""Is the dataset valid BIDS: our own checks, then the official validator where it is installed."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bidsapp.dataset.description import check_dataset, keep_participants
+from bidsapp.errors import InvalidDataset
+
+VALIDATOR = "bids-validator-deno"
+SHOWN_CODES = 10
+# Counting warnings makes the validator's answer ten times longer: 71 MB at 1,000 participants.
+COUNT_WARNINGS_UP_TO = 100
+# The validator must not fail the chosen participants for the absence of the others.
+CONFIGURATION = {"ignore": [{"code": "PARTICIPANT_ID_MISMATCH"}]}
+
+
+@dataclass(frozen=True)
+class ValidationSummary:
+    """What validation found, besides no errors.
+
+    Attributes
+    ----------
+    warnings
+        How many warnings; None where they were not counted.
+    note
+        What a person should know about how it was done; empty if nothing.
+    """
+
+    warnings: int | None
+    note: str
+
+
+def validate_dataset(
+    bids_dir: Path, participant_label: Sequence[str] = (), timeout: float = 900
+) -> ValidationSummary:
+    """Check the dataset and raise an error that lists what is wrong, in short.
+
+    Parameters
+    ----------
+    bids_dir
+        Root of the dataset; it is only read.
+    participant_label
+        Labels that will be used; the others are not looked at. Empty: all.
+    timeout
+        Seconds that the official validator may take; about 1 s per 1,000 files.
+
+    Raises
+    ------
+    NoInput
+        The folder is not there.
+    InvalidDataset
+        The dataset has errors; the message lists each code with one example.
+    NothingSelected, UsageError
+        Labels that do not exist.
+    """
+    check_dataset(bids_dir)
+    participants = keep_participants(bids_dir, participant_label)
+    program = find_validator()
+    if program is None:
+        note = f"{VALIDATOR} is not installed: only the dataset's description was checked."
+        return ValidationSummary(None, note)
+    count = len(participants) <= COUNT_WARNINGS_UP_TO
+    with _only(bids_dir, participants if participant_label else ()) as folder:
+        try:
+            report = _run(program, folder, count, timeout)
+        except subprocess.TimeoutExpired:
+            note = (
+                f"{VALIDATOR} did not finish within {timeout:.0f} s and was stopped: only the "
+                "dataset's description was checked. --skip-bids-validation saves that time."
+            )
+            return ValidationSummary(None, note)
+    if isinstance(report, str):
+        return ValidationSummary(None, f"{VALIDATOR} failed, so its checks are missing: {report}")
+    issues = report["issues"]["issues"]
+    errors = [issue for issue in issues if issue.get("severity") == "error"]
+    if errors:
+        raise InvalidDataset(_describe(bids_dir, errors, report["issues"].get("codeMessages", {})))
+    warnings = sum(issue.get("severity") == "warning" for issue in issues)
+    return ValidationSummary(warnings if count else None, "")
+
+
+def find_validator() -> str | None:
+    """Path of the official validator: beside this Python, or on the PATH."""
+    beside = Path(sys.executable).parent / VALIDATOR
+    return str(beside) if beside.is_file() else shutil.which(VALIDATOR)
+
+
+@contextmanager
+def _only(bids_dir: Path, participants: Sequence[str]) -> Iterator[Path]:
+    """Give a folder of links that shows these participants alone; the dataset itself for none."""
+    if not participants:
+        yield bids_dir
+        return
+    hidden = {"derivatives", "sourcedata", "code", ".git", ".datalad"}
+    wanted = {f"sub-{label}" for label in participants}
+    with tempfile.TemporaryDirectory(prefix="nocicast-validation-") as name:
+        view = Path(name) / "dataset"
+        view.mkdir()
+        for entry in bids_dir.iterdir():
+            if entry.name in wanted or not (entry.name.startswith("sub-") or entry.name in hidden):
+                (view / entry.name).symlink_to(entry.absolute())
+        yield view
+
+
+def _run(program: str, folder: Path, warnings: bool, timeout: float) -> dict[str, Any] | str:
+    """Give the validator's report, or what it said instead of one."""
+    with tempfile.TemporaryDirectory(prefix="nocicast-validation-") as name:
+        configuration = Path(name) / "config.json"
+        configuration.write_text(json.dumps(CONFIGURATION))
+        command = [program, str(folder), "--format", "json", "--config", str(configuration)]
+        if not warnings:
+            command.append("--ignoreWarnings")
+        status, out, err = _call(command, timeout)
+    try:
+        report = json.loads(out)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        said = (err or out).decode(errors="replace").strip()
+        return f"status {status}, {said[-300:] or 'no output'}"
+    if not isinstance(report, dict) or "issues" not in report.get("issues", {}):
+        return f"status {status}, an answer in another format"
+    return report
+
+
+def _call(command: Sequence[str], timeout: float) -> tuple[int, bytes, bytes]:
+    """Run a command; one that takes too long ends with all that it started."""
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except BaseException:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return process.returncode, out, err
+
+
+def _describe(bids_dir: Path, errors: Sequence[dict[str, Any]], meanings: dict[str, str]) -> str:
+    """List the errors: one line per code with its number of files and one of them."""
+    files: dict[str, dict[str, None]] = {}
+    for issue in errors:
+        code = " ".join(filter(None, (issue["code"], issue.get("subCode"))))
+        files.setdefault(code, {})[str(issue.get("location", ""))] = None
+    lines = []
+    for code, paths in sorted(files.items(), key=lambda item: -len(item[1]))[:SHOWN_CODES]:
+        meaning = " ".join(meanings.get(code.split()[0], "").split())
+        meaning = meaning if len(meaning) <= 160 else meaning[:157] + "..."
+        number = "1 file" if len(paths) == 1 else f"{len(paths)} files"
+        example = next(iter(paths)) or "the whole dataset"
+        lines.append(f"  {code} ({number}, e.g. {example}): {meaning}".rstrip(": "))
+    if len(files) > SHOWN_CODES:
+        lines.append(f"  and {len(files) - SHOWN_CODES} more kinds of error")
+    return (
+        f"{bids_dir} is not valid BIDS:\n" + "\n".join(lines) + "\nMend these, or go on regardless "
+        f"with --skip-bids-validation; all of it: {VALIDATOR} {bids_dir}"
+    )

@@ -1,0 +1,293 @@
+"""Who is in the cohort and who is not, and why."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bidsapp.dataset.cohort import COLUMNS, build_cohort
+from bidsapp.dataset.tables import write_table
+from bidsapp.dataset.voxels import voxel_hash
+from bidsapp.errors import BadData, NociCastError, NoInput, NothingSelected, UsageError
+from tests.unit.cohort_trees import SPACE, build, normalise, reasons, rule, save, study
+
+
+def test_the_cohort_and_everybody_who_is_not_in_it(tmp_path: Path) -> None:
+    study(
+        tmp_path / "bids",
+        "participant_id chronic age group\n01 1 30 a\nsub-02 0.0 40 b\nsub-03 n/a 50 a\n"
+        "sub-04 1 60 a\nsub-05 1 70 a\nsub-06 unclear 80 b\nsub-08 chronic n/a b\n",
+        ("sub-01", "sub-02", "sub-09"),
+    )
+    out = tmp_path / "out"
+    for number in (1, 2, 3, 4, 6, 7, 8):
+        normalise(out, f"sub-{number:02d}", number, "fail" if number == 4 else "pass")
+    cohort = build(tmp_path, rule("chronic", [1, "chronic"]))
+    # "unclear" is plainly not "chronic" where a text is positive too.
+    assert cohort.table["participant_id"].tolist() == ["sub-01", "sub-02", "sub-06", "sub-08"]
+    cohort = build(tmp_path, rule("chronic", ["1"]))
+    assert tuple(cohort.table.columns) == (*COLUMNS, "age", "participants.group")
+    assert cohort.table["participant_id"].tolist() == ["sub-01", "sub-02"]
+    assert cohort.table["outcome"].tolist() == [1, 0]
+    assert cohort.table["group"].tolist() == ["sub-01", "sub-02"]
+    assert cohort.table["quality"].tolist() == ["pass", "pass"]
+    assert cohort.table["participants.group"].tolist() == ["a", "b"]
+    assert (
+        cohort.table["image"][0]
+        == f"sub-01/anat/sub-01_space-{SPACE}_res-2_desc-preproc_T1w.nii.gz"
+    )
+    assert cohort.table["sha256"][0] == voxel_hash(cohort.files[0].image)
+    assert cohort.files[0].log_jacobian is not None
+    assert [file.participant_id for file in cohort.files] == ["sub-01", "sub-02"]
+    assert reasons(cohort) == {
+        "sub-03": "no outcome",
+        "sub-04": "failed quality",
+        "sub-05": "no normalised image",
+        "sub-06": "outcome not understood",
+        "sub-07": "participant without rows",
+        "sub-08": "outcome not understood",
+        "sub-09": "no normalised image",
+    }
+    details = dict(
+        zip(cohort.exclusions["participant_id"], cohort.exclusions["detail"], strict=True)
+    )
+    assert details["sub-04"] == "NCC 0.4 < 0.65"
+    assert details["sub-06"] == "chronic is 'unclear', not a number"
+
+
+@pytest.mark.parametrize("positive", [["1"], [1], [1.0], ["1.0"], ["01"]])
+def test_positive_values_as_text_and_as_numbers(tmp_path: Path, positive: list[Any]) -> None:
+    study(tmp_path / "bids", "participant_id chronic\n1 1\n2 1.0\n3 0\n4 01\n")
+    for number in (1, 2, 3, 4):
+        normalise(tmp_path / "out", f"sub-{number}", number)
+    assert build(tmp_path, rule("chronic", positive)).table["outcome"].tolist() == [1, 1, 0, 1]
+
+
+def test_true_in_a_recipe_is_true_in_a_table(tmp_path: Path) -> None:
+    study(tmp_path / "bids", "participant_id chronic\n1 true\n2 FALSE\n3 True\n")
+    for number in (1, 2, 3):
+        normalise(tmp_path / "out", f"sub-{number}", number)
+    assert build(tmp_path, rule("chronic", [True])).table["outcome"].tolist() == [1, 0, 1]
+
+
+def test_an_expression_over_tables(tmp_path: Path) -> None:
+    root = study(tmp_path / "bids", "participant_id head\n1 30\n2 0\n3 n/a\n4 n/a\n")
+    (root / "phenotype").mkdir()
+    (root / "phenotype" / "neck.tsv").write_text(
+        "participant_id\tneck pain\tother\n1\t0\t7\n2\t29\t8\n3\t50\t9\n4\t3\t10\n"
+    )
+    for number in (1, 2, 3, 4):
+        normalise(tmp_path / "out", f"sub-{number}", number)
+    cohort = build(tmp_path, rule(expression="head >= 30 or `neck pain` >= 30"))
+    assert cohort.table["outcome"].tolist() == [1, 0, 1]
+    assert reasons(cohort) == {"sub-4": "no outcome"}
+    assert list(cohort.table.columns[len(COLUMNS) :]) == ["other"]
+
+
+def test_sessions(tmp_path: Path) -> None:
+    root = study(
+        tmp_path / "bids", "participant_id sex\n1 F\n2 M\n3 F\n", ("sub-1", "sub-2", "sub-3")
+    )
+    for number, rows in ((1, "1\t0\n2\t1\n"), (2, "1\tn/a\n2\t1\n"), (3, "2\t1\n3\t0\n")):
+        text = "session_id\tchronic\n" + rows
+        (root / f"sub-{number}" / f"sub-{number}_sessions.tsv").write_text(text)
+    for seed, who in enumerate(("sub-1_ses-1", "sub-1_ses-2", "sub-2_ses-1", "sub-3_ses-1")):
+        normalise(tmp_path / "out", who, seed)
+    cohort = build(tmp_path)
+    assert cohort.table[["participant_id", "session_id", "outcome", "sex"]].values.tolist() == [
+        ["sub-1", "ses-1", 0, "F"],
+        ["sub-1", "ses-2", 1, "F"],
+        ["sub-2", "ses-1", 1, "M"],
+    ]
+    assert reasons(cohort) == {"sub-3ses-1": "session ambiguous"}
+    assert "chronic@2" in cohort.exclusions["detail"][0]
+    named = build(tmp_path, rule(expression="`chronic@2` == 1 and sex == 'F'"))
+    assert named.table["outcome"].tolist() == [1, 1, 0, 1]
+    one = build(tmp_path, rule("sex", ["F"]), session_label=("1",))
+    assert one.table["session_id"].tolist() == ["ses-1"] * 3
+
+
+def test_the_same_image_under_two_names(tmp_path: Path) -> None:
+    study(tmp_path / "bids", "participant_id chronic\n1 1\n2 0\n3 0\n")
+    for number, seed in ((1, 1), (2, 2), (3, 1)):
+        normalise(tmp_path / "out", f"sub-{number}", seed)
+    with pytest.raises(BadData) as caught:
+        build(tmp_path)
+    assert "sub-1_space" in str(caught.value)
+    assert "sub-3_space" in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "text", "flipped"])
+def test_an_image_that_cannot_be_read_is_excluded(tmp_path: Path, damage: str) -> None:
+    study(tmp_path / "bids", "participant_id chronic\n1 1\n2 0\n3 0\n")
+    images = [normalise(tmp_path / "out", f"sub-{n}", n) for n in (1, 2, 3)]
+    raw = images[2].read_bytes()
+    middle = len(raw) // 2
+    images[2].write_bytes(
+        {
+            "empty": b"",
+            "cut": raw[:middle],
+            "text": b"no image",
+            "flipped": raw[:middle]
+            + bytes(255 - b for b in raw[middle : middle + 20])
+            + raw[middle + 20 :],
+        }[damage]
+    )
+    cohort = build(tmp_path, threads=2)
+    assert reasons(cohort) == {"sub-3": "image not readable"}
+    assert cohort.table["participant_id"].tolist() == ["sub-1", "sub-2"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "options", "error", "words"),
+    [
+        (rule("chronik", [1]), {}, UsageError, ["Did you mean chronic", "site: a (2), b (1)"]),
+        (rule(), {}, UsageError, ["--outcome COLUMN", "chronic: 0 (1), 1 (2)"]),
+        (rule("chronic"), {}, UsageError, ["--positive VALUE", "0 (1), 1 (2)"]),
+        (rule("chronic", ["yes"]), {}, UsageError, ["no value of 'chronic' is positive (yes)"]),
+        (rule("chronic", [1], "a == 1"), {}, UsageError, ["not both"]),
+        (rule("chronic", [0, 1]), {}, BadData, ["all 3 are positive"]),
+        (rule(expression="chronic > 5"), {}, BadData, ["all 3 are negative"]),
+        (rule("chronic", [1]), {"covariates": ["chronic"]}, UsageError, ["also be a predictor"]),
+        (rule("chronic", [1]), {"covariates": ["agee"]}, UsageError, ["Did you mean age"]),
+        (rule("chronic", [1]), {"group_column": "family"}, UsageError, ["no column 'family'"]),
+        (rule("chronic", [1]), {"participant_label": ("9",)}, NothingSelected, ["1, 2, 3"]),
+        (rule("empty", [1]), {}, UsageError, ["no value of 'empty' is positive", "no values"]),
+        (rule(expression="empty > 1"), {}, BadData, ["nobody is left (no outcome: 3)"]),
+    ],
+)
+def test_what_stops_the_group_level(
+    tmp_path: Path,
+    outcome: Any,
+    options: dict[str, Any],
+    error: type[NociCastError],
+    words: list[str],
+) -> None:
+    table = "participant_id chronic site age empty\n1 1 a 1 n/a\n2 0 b 2 n/a\n3 1 a 3 n/a\n"
+    study(tmp_path / "bids", table)
+    for number in (1, 2, 3):
+        normalise(tmp_path / "out", f"sub-{number}", number)
+    with pytest.raises(error) as caught:
+        build(tmp_path, outcome, **options)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_images_that_are_not_there_or_not_whole(tmp_path: Path) -> None:
+    study(tmp_path / "bids", "participant_id chronic\n1 1\n2 0\n3 1\n4 1\n5 0\n06 1\n")
+    out = tmp_path / "out"
+    with pytest.raises(NoInput, match="run the participant level first"):
+        build(tmp_path)
+    normalise(out, "sub-1", 1, res="1")
+    with pytest.raises(NoInput, match=f"it has {SPACE}"):
+        build(tmp_path)
+    for number in (1, 2, 3, 5, 6):
+        normalise(out, f"sub-{number}", number, None if number == 3 else "warn", number != 5)
+    save(out / "sub-2" / "anat" / f"sub-2_acq-x_space-{SPACE}_res-2_desc-preproc_T1w.nii.gz")
+    normalise(out, "sub-7", 7)
+    with pytest.raises(BadData, match="all 1 are positive"):
+        build(tmp_path, channels=("t1w", "log_jacobian"))
+    cohort = build(tmp_path)
+    assert cohort.table["quality"].tolist() == ["warn", "warn"]
+    assert reasons(cohort) == {
+        "sub-06": "no normalised image",
+        "sub-2": "several images",
+        "sub-3": "no quality verdict",
+        "sub-4": "no normalised image",
+        "sub-6": "participant without rows",
+        "sub-7": "participant without rows",
+    }
+    row = cohort.exclusions.set_index("participant_id").loc["sub-6"]
+    assert "they have sub-06" in row["detail"]
+
+
+def test_groups_and_covariates(tmp_path: Path) -> None:
+    study(
+        tmp_path / "bids",
+        "participant_id chronic site age sex\n1 1 a 1 F\n2 0 b 2 M\n3 1 n/a 3 F\n",
+    )
+    for number in (1, 2, 3):
+        normalise(tmp_path / "out", f"sub-{number}", number)
+    cohort = build(tmp_path, group_column="site", covariates=["sex", "site"])
+    assert cohort.table["group"].tolist() == ["a", "b"]
+    assert list(cohort.table.columns[len(COLUMNS) :]) == ["sex", "site"]
+    assert reasons(cohort) == {"sub-3": "no group"}
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["0", "1", "n/a", "?"]),
+            st.sampled_from(["pass", "warn", "fail", None]),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_everybody_is_in_one_of_the_two_tables(
+    tmp_path_factory: pytest.TempPathFactory, people: list[tuple[str, str | None, bool]]
+) -> None:
+    tmp_path = tmp_path_factory.mktemp("cohort")
+    rows = "".join(f"{n} {value}\n" for n, (value, _, _) in enumerate(people))
+    study(tmp_path / "bids", "participant_id chronic\n" + rows + "a 0\nb 1\n")
+    for number, (_, verdict, there) in enumerate(people):
+        if there:
+            normalise(tmp_path / "out", f"sub-{number}", number, verdict)
+    normalise(tmp_path / "out", "sub-a", 100)
+    normalise(tmp_path / "out", "sub-b", 101)
+    cohort = build(tmp_path, rule("chronic", [1]))
+    taken = cohort.table["participant_id"].tolist()
+    left = cohort.exclusions["participant_id"].tolist()
+    assert sorted(taken + left) == sorted(
+        [f"sub-{n}" for n in range(len(people))] + ["sub-a", "sub-b"]
+    )
+    fit = [
+        f"sub-{n}"
+        for n, (value, verdict, there) in enumerate(people)
+        if there and verdict in ("pass", "warn") and value in "01"
+    ]
+    assert taken == sorted([*fit, "sub-a", "sub-b"])
+
+
+def test_real_tables(tmp_path: Path, real_data: Path) -> None:
+    source = real_data / "labels" / "ds000208"
+    for number in range(1, 77):
+        normalise(tmp_path / "out", f"sub-{number:02d}", number)
+    options = {"template": SPACE, "resolution": 2}
+    trial = build_cohort(source, tmp_path / "out", rule("Response", [1]), **options)
+    table = pd.read_csv(source / "participants.tsv", sep="\t", dtype=str).dropna(how="all")
+    answered = table[table["Response"].notna()]
+    assert trial.table["participant_id"].tolist() == answered["participant_id"].tolist()
+    assert trial.table["outcome"].astype(str).tolist() == answered["Response"].tolist()
+    assert len(trial.exclusions) == 76 - len(answered)
+    relief = build_cohort(
+        source,
+        tmp_path / "out",
+        rule(expression="`% Analsesia VAS` >= 20 and Drug == 'placebo'"),
+        **options,
+    )
+    numbers = pd.to_numeric(table["% Analsesia VAS"])
+    expected = table[(numbers >= 20) & (table["Drug"] == "placebo")]["participant_id"]
+    positive = relief.table.loc[relief.table["outcome"] == 1, "participant_id"]
+    assert positive.tolist() == expected.tolist()
+
+
+def test_the_table_that_is_written_is_the_one_that_evaluation_reads(tmp_path: Path) -> None:
+    from bidsapp.evaluation.tables import read_table
+
+    study(tmp_path / "bids", "participant_id chronic age\n1 1 30\n2 0 n/a\n")
+    for number in (1, 2):
+        normalise(tmp_path / "out", f"sub-{number}", number)
+    cohort = build(tmp_path)
+    write_table(tmp_path / "cohort.tsv", cohort.table)
+    table = read_table(tmp_path / "cohort.tsv", COLUMNS)
+    assert table["outcome"].tolist() == ["1", "0"]
+    assert table["age"].tolist() == ["30", "n/a"]
+    assert table["session_id"].tolist() == ["n/a", "n/a"]
