@@ -1,0 +1,43 @@
+"""``python -m bidsapp.phantom FOLDER``: make a phantom from the command line."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bidsapp.errors import NociCastError
+from bidsapp.phantom.dataset import make_phantom
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make a phantom from the command line; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bidsapp.phantom", description=__doc__)
+    parser.add_argument("folder", type=Path, help="folder to write; must be empty or new")
+    parser.add_argument("--participants", type=int, default=12, metavar="N")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument(
+        "--effect", type=float, default=0.3, metavar="X", help="relative intensity change (0: none)"
+    )
+    parser.add_argument(
+        "--volume-effect", type=float, default=0.0, metavar="X", help="relative volume change"
+    )
+    parser.add_argument("--resolution", type=float, default=2.0, metavar="MM", help="voxel size")
+    asked = parser.parse_args(arguments)
+    try:
+        make_phantom(
+            asked.folder,
+            participants=asked.participants,
+            seed=asked.seed,
+            effect=asked.effect,
+            volume_effect=asked.volume_effect,
+            resolution_mm=asked.resolution,
+        )
+    except NociCastError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return error.exit_code
+    print(f"Phantom of {asked.participants} participants: {asked.folder}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
