@@ -1,0 +1,312 @@
+"""The command line: arguments in, exit code out."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from bidsapp import __version__
+from bidsapp.errors import NociCastError, NoInput, UnknownAnalysisLevel, UsageError
+from bidsapp.options import LEVELS, RESOLUTIONS, SPEEDS, RunOptions
+
+_EPILOG = """\
+exit codes: 0 done; 16 the dataset is not valid; 17 unknown analysis level; 18 the filters
+selected nothing; 64 usage; 65 bad data (also: an image failed its quality gate); 66 input missing;
+73 output cannot be made; 74 reading or writing failed; 75 try again; 1 anything else, or several.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that ends with the BIDS execution specification's code for usage errors."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(UsageError.exit_code, f"nocicast: {message}\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser; descriptors and documentation are made from it too."""
+    parser = _Parser(
+        prog="nocicast",
+        description="Forecast the course of pain from MRI: a BIDS-App.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("bids_dir", type=Path, nargs="?", help="the BIDS dataset; never written to")
+    parser.add_argument("output_dir", type=Path, nargs="?", help="folder of the results")
+    parser.add_argument(
+        "analysis_level", nargs="?", metavar="{participant,group}", help="what to do"
+    )
+    _add_selection(parser.add_argument_group("which images"))
+    _add_study(parser.add_argument_group("study"))
+    _add_running(parser.add_argument_group("running"))
+    other = parser.add_argument_group("other")
+    other.add_argument("--list-recipes", action="store_true", help="list the recipes and stop")
+    other.add_argument("--show-recipe", metavar="NAME", help="print a recipe in full and stop")
+    other.add_argument("--version", action="version", version=f"nocicast {__version__}")
+    other.add_argument(
+        "-v", "--verbose", action="count", default=0, help="more output; twice: most"
+    )
+    return parser
+
+
+def _add_selection(group: Any) -> None:
+    for name in ("participant", "session"):
+        group.add_argument(
+            f"--{name}-label",
+            f"--{name}_label",
+            dest=f"{name}_label",
+            nargs="+",
+            action="extend",
+            default=[],
+            metavar="LABEL",
+            help=f"only these {name}s, with or without {name[:3]}-",
+        )
+    group.add_argument(
+        "--bids-filter-file",
+        type=Path,
+        metavar="FILE",
+        help='JSON with filters per image type, as in {"t1w": {"acquisition": "mprage"}}',
+    )
+    group.add_argument(
+        "--bids-database-dir",
+        type=Path,
+        metavar="DIR",
+        help="keep pybids' index here, and use the one that is there",
+    )
+    group.add_argument(
+        "--skip-bids-validation",
+        action="store_true",
+        help="do not run the BIDS validator on the dataset",
+    )
+
+
+def _add_study(group: Any) -> None:
+    group.add_argument(
+        "--recipe", default="attias2025", metavar="NAME|FILE", help="default: %(default)s"
+    )
+    group.add_argument(
+        "--set",
+        dest="overrides",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change values of the recipe, as in training.epochs=5",
+    )
+    group.add_argument(
+        "--template", metavar="NAME", help="standard space, a TemplateFlow name; default: recipe's"
+    )
+    group.add_argument(
+        "--resolution",
+        type=int,
+        choices=RESOLUTIONS,
+        help="voxel size of the output in mm; default: recipe's",
+    )
+    group.add_argument(
+        "--speed", choices=SPEEDS, help="effort of the registration; default: recipe's"
+    )
+    group.add_argument(
+        "--random-seed", type=_whole(0), metavar="N", help="seed of whatever is random"
+    )
+
+
+def _add_running(group: Any) -> None:
+    group.add_argument(
+        "-w",
+        "--work-dir",
+        type=Path,
+        metavar="DIR",
+        help="intermediate files; default: <output_dir>/work",
+    )
+    group.add_argument(
+        "--clean-workdir", action="store_true", help="empty the work folder before beginning"
+    )
+    group.add_argument(
+        "--nprocs", type=_whole(1), metavar="N", help="CPUs to use at once; default: all"
+    )
+    group.add_argument(
+        "--omp-nthreads", type=_whole(1), default=1, metavar="N", help="threads a process may use"
+    )
+    group.add_argument(
+        "--mem", type=_positive, metavar="GB", help="memory to plan with; default: nine tenths"
+    )
+    group.add_argument(
+        "--device",
+        default="auto",
+        metavar="DEVICE",
+        help="auto, cpu, cuda or cuda:<index>; default: %(default)s",
+    )
+    group.add_argument(
+        "--stop-on-first-crash", action="store_true", help="stop when one participant fails"
+    )
+    group.add_argument("--nipype-plugin", metavar="NAME", help="nipype plugin, SLURM for instance")
+    group.add_argument(
+        "--nipype-plugin-args", type=Path, metavar="FILE", help="YAML or JSON with its arguments"
+    )
+
+
+def _whole(least: int) -> Any:
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} on")
+        return value
+
+    return parse
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of GB above 0")
+    return value
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the app; gives the exit code."""
+    parser = build_parser()
+    given = parser.parse_args(arguments)
+    try:
+        if given.list_recipes:
+            return _list_recipes()
+        if given.show_recipe:
+            return _show_recipe(given.show_recipe)
+        return _run(_options(given))
+    except NociCastError as error:
+        print(f"nocicast: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("nocicast: interrupted; run again to resume.", file=sys.stderr)
+        return 128 + signal.SIGINT
+
+
+def _list_recipes() -> int:
+    from bidsapp.recipes import list_recipes
+
+    for name, summary in list_recipes().items():
+        print(f"{name:<14} {summary}")
+    return 0
+
+
+def _show_recipe(name: str) -> int:
+    from bidsapp.recipes import dump_recipe, load_recipe
+
+    print(dump_recipe(load_recipe(name)), end="")
+    return 0
+
+
+def _run(options: RunOptions) -> int:
+    if options.analysis_level == "participant":
+        from bidsapp.participant import run_participant_level
+
+        return run_participant_level(options)
+    from bidsapp.group import run_group_level
+
+    return run_group_level(options)
+
+
+def _options(given: argparse.Namespace) -> RunOptions:
+    """Turn parsed arguments into one record with absolute paths and bare labels."""
+    from bidsapp.execution.resources import available_cpus, available_memory_gb
+
+    for name in ("bids_dir", "output_dir", "analysis_level"):
+        if getattr(given, name) is None:
+            raise UsageError(f"{name} is missing; usage: nocicast bids_dir output_dir level.")
+    if given.analysis_level not in LEVELS:
+        raise UnknownAnalysisLevel(
+            f"analysis level {given.analysis_level!r} is not known; "
+            f"choose one of {', '.join(LEVELS)}."
+        )
+    output_dir = _absolute(given.output_dir)
+    threads = given.omp_nthreads
+    return RunOptions(
+        bids_dir=_absolute(given.bids_dir),
+        output_dir=output_dir,
+        analysis_level=given.analysis_level,
+        work_dir=_absolute(given.work_dir) if given.work_dir else output_dir / "work",
+        participant_label=_labels(given.participant_label, "sub-"),
+        session_label=_labels(given.session_label, "ses-"),
+        bids_filters=_filters(given.bids_filter_file),
+        bids_database_dir=_absolute(given.bids_database_dir) if given.bids_database_dir else None,
+        clean_workdir=given.clean_workdir,
+        skip_bids_validation=given.skip_bids_validation,
+        nprocs=given.nprocs or max(threads, available_cpus()),
+        omp_nthreads=threads,
+        mem_gb=given.mem or available_memory_gb(),
+        device=given.device,
+        recipe=given.recipe,
+        overrides=_overrides(given),
+        stop_on_first_crash=given.stop_on_first_crash,
+        nipype_plugin=given.nipype_plugin,
+        nipype_plugin_args=_plugin_arguments(given),
+        verbose=given.verbose,
+    )
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path.expanduser()))
+
+
+def _labels(given: Sequence[str], prefix: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(label.removeprefix(prefix) for label in given))
+
+
+def _filters(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    from bidsapp.dataset import read_bids_filters
+
+    return read_bids_filters(path)
+
+
+def _overrides(given: argparse.Namespace) -> tuple[str, ...]:
+    """Give the overrides; an option of its own comes last and wins over --set."""
+    found = list(given.overrides)
+    for name in ("template", "resolution", "speed"):
+        value = getattr(given, name)
+        if value is not None:
+            found.append(f"normalization.{name}={value}")
+    if given.random_seed is not None:
+        found += [
+            f"{section}.seed={given.random_seed}"
+            for section in ("normalization", "training", "protocol", "evaluation")
+        ]
+    return tuple(found)
+
+
+def _plugin_arguments(given: argparse.Namespace) -> dict[str, Any]:
+    path = given.nipype_plugin_args
+    if path is None:
+        return {}
+    if given.nipype_plugin is None:
+        raise UsageError("--nipype-plugin-args needs --nipype-plugin.")
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise NoInput(f"--nipype-plugin-args {path}: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"--nipype-plugin-args {path} is neither YAML nor JSON.") from error
+    if not isinstance(content, dict):
+        raise UsageError(
+            f"--nipype-plugin-args {path} must hold a mapping, "
+            f"{json.dumps({'sbatch_args': '--time=60'})} for instance."
+        )
+    return content
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""Files that appear whole or not at all, also when many jobs write into one folder."""
+
+import errno
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bidsapp.errors import CannotCreateOutput, InputOutputError
+
+
+@contextmanager
+def atomic_path(final: Path) -> Iterator[Path]:
+    """Give a temporary path beside `final` that takes its place when the block succeeds.
+
+    The temporary name starts with a dot and keeps all suffixes, so that writers which look at
+    them behave. It is removed when the block fails.
+
+    Raises
+    ------
+    CannotCreateOutput
+        The folder cannot be made or written to.
+    InputOutputError
+        Writing failed on the way, for instance because the disk is full.
+    """
+    make_folder(final.parent)
+    temporary = final.with_name(f".{uuid.uuid4().hex[:8]}-{final.name}")
+    try:
+        yield temporary
+        os.replace(temporary, final)
+    except OSError as error:
+        raise _explained(error, final) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder` and its parents, or raise CannotCreateOutput."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotCreateOutput(f"{folder} cannot be made: {error.strerror or error}.") from error
+
+
+def _explained(error: OSError, final: Path) -> CannotCreateOutput | InputOutputError:
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return CannotCreateOutput(
+            f"{final} cannot be written ({error.strerror}); check who owns {final.parent} and "
+            "that it is not mounted read-only."
+        )
+    return InputOutputError(f"Writing {final} failed: {error.strerror or error}.")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically, leaving a file that already holds it untouched."""
+    try:
+        if path.read_text(encoding="utf-8") == text:
+            return
+    except (OSError, UnicodeDecodeError):
+        pass
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON object atomically; what is not finite becomes null, as JSON has no NaN."""
+    write_text(path, json.dumps(_finite(content), indent=2, ensure_ascii=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Sequence):
+        return [_finite(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value
+
+
+def publish(staging: Path, folder: Path, marker: str) -> None:
+    """Move the finished files of one image from `staging` into `folder`.
+
+    Where `folder` is not there yet it appears in one step. Otherwise each file takes its place
+    in turn; `marker`, whose presence says that the set is complete, is taken away first and put
+    back last, so that a run which is killed on the way is not taken for a finished one.
+
+    Parameters
+    ----------
+    staging
+        A folder on the same file system that holds only files, `marker` among them.
+    folder
+        Where the files go, ``sub-01/anat`` for instance.
+    marker
+        Name of the file that is written last.
+
+    Raises
+    ------
+    CannotCreateOutput, InputOutputError
+        As for `atomic_path`.
+    """
+    make_folder(folder.parent)
+    try:
+        if not folder.exists():
+            try:
+                staging.rename(folder)
+                return
+            except OSError:
+                if not folder.exists():
+                    raise
+        (folder / marker).unlink(missing_ok=True)
+        names = sorted(path.name for path in staging.iterdir() if path.name != marker)
+        for name in sorted(names, key=lambda name: name.endswith(".json")):
+            os.replace(staging / name, folder / name)
+        os.replace(staging / marker, folder / marker)
+    except OSError as error:
+        raise _explained(error, folder) from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)

@@ -1,0 +1,103 @@
+"""The output folder as a BIDS derivatives dataset: its description and what validators skip."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from bidsapp import __version__
+from bidsapp.derivatives.atomic import make_folder, write_json, write_text
+from bidsapp.errors import CannotCreateOutput, UsageError
+
+BIDS_VERSION = "1.10.0"
+CODE_URL = "https://github.com/nocicast/nocicast"
+
+# Names outside the BIDS schema. A folder stands here without a trailing slash: with one, its
+# contents are skipped and the folder itself stays an error.
+_IGNORED = (
+    "*.html",
+    "figures",
+    "*_xfm.*",
+    "*_statmap.*",
+    "*_predictions.*",
+    "models",
+    "group",
+    "work",
+    ".staging",
+)
+
+
+def prepare_output(output_dir: Path, bids_dir: Path) -> None:
+    """Make the output folder and write what makes it a dataset, before anything else is there.
+
+    Raises
+    ------
+    UsageError
+        The output folder is the input dataset, or lies inside it outside of ``derivatives``.
+    CannotCreateOutput
+        The folder cannot be made or written to.
+    """
+    source, target = bids_dir.resolve(), output_dir.resolve()
+    if target == source:
+        raise UsageError(
+            f"The output folder is the input dataset itself ({bids_dir}), which is never written "
+            f"to; choose another, {bids_dir / 'derivatives' / 'nocicast'} for instance."
+        )
+    if source in target.parents and target.relative_to(source).parts[0] != "derivatives":
+        raise UsageError(
+            f"The output folder {output_dir} lies inside the input dataset, which is never "
+            f"written to; choose one outside of it, or under {bids_dir / 'derivatives'}."
+        )
+    if target in source.parents:
+        _refuse_parent(bids_dir, output_dir)
+    make_folder(output_dir)
+    if not os.access(output_dir, os.W_OK | os.X_OK):
+        raise CannotCreateOutput(
+            f"{output_dir} cannot be written to; check who owns it and how it is mounted."
+        )
+    write_json(output_dir / "dataset_description.json", _description(bids_dir))
+    write_text(output_dir / ".bidsignore", "\n".join(_IGNORED) + "\n")
+
+
+def _refuse_parent(bids_dir: Path, output_dir: Path) -> None:
+    if (output_dir / "dataset_description.json").exists():
+        kind = _read(output_dir / "dataset_description.json").get("DatasetType", "raw")
+        if kind != "derivative":
+            raise UsageError(
+                f"The output folder {output_dir} holds another dataset; choose an empty folder."
+            )
+
+
+def _description(bids_dir: Path) -> dict[str, Any]:
+    source = _read(bids_dir / "dataset_description.json")
+    generated: dict[str, Any] = {
+        "Name": "NociCast",
+        "Version": __version__,
+        "CodeURL": CODE_URL,
+    }
+    image = os.environ.get("NOCICAST_CONTAINER")
+    if image:
+        generated["Container"] = {"Type": os.environ.get("NOCICAST_CONTAINER_TYPE", "docker")}
+        generated["Container"]["Tag"] = image
+    description: dict[str, Any] = {
+        "Name": f"NociCast: {source.get('Name') or bids_dir.name}",
+        "BIDSVersion": BIDS_VERSION,
+        "DatasetType": "derivative",
+        "GeneratedBy": [generated],
+        "SourceDatasets": [{"URL": bids_dir.resolve().as_uri()}],
+        "DatasetLinks": {"raw": bids_dir.resolve().as_uri()},
+        "HowToAcknowledge": "Please cite NociCast and the study whose recipe was used.",
+    }
+    if isinstance(source.get("License"), str):
+        description["License"] = source["License"]
+    if isinstance(source.get("DatasetDOI"), str):
+        description["SourceDatasets"][0]["DOI"] = source["DatasetDOI"]
+    return description
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

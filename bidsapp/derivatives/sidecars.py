@@ -1,0 +1,169 @@
+"""Sidecars of the participant level's files, and what they say about a finished run."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bidsapp.derivatives.atomic import write_json
+from bidsapp.derivatives.names import OutputNames, sidecar_name
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What is said of every file that came from one T1w image.
+
+    Attributes
+    ----------
+    source
+        Path of the image inside the dataset, POSIX.
+    source_sha256
+        Of the file's bytes.
+    selection
+        Why this image was chosen.
+    space, spatial_reference
+        Label of the template and the address where it is defined.
+    resolution
+        Voxel size in mm.
+    settings
+        All that shapes the result; equal settings and source give equal files.
+    """
+
+    source: str
+    source_sha256: str
+    selection: str
+    space: str
+    spatial_reference: str
+    resolution: int
+    settings: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """Hash of source and settings: whether a result that is there is the one asked for."""
+        content = json.dumps([self.source_sha256, dict(self.settings)], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+def write_sidecars(
+    folder: Path,
+    names: OutputNames,
+    provenance: Provenance,
+    quality: Mapping[str, Any],
+    facts: Mapping[str, Any],
+) -> None:
+    """Write the JSON file of each data file into `folder`.
+
+    Parameters
+    ----------
+    folder
+        Where the data files are.
+    names
+        Their names.
+    provenance
+        Source, template, settings.
+    quality
+        ``Quality.plain()``; goes into the sidecar of the normalised T1w and of nothing else.
+    facts
+        ``notes``, ``seconds``, ``software``, ``device``, ``precision``, ``threads``,
+        ``intensity_maximum``.
+    """
+    for name, content in _contents(names, provenance, quality, facts).items():
+        write_json(folder / sidecar_name(name), content)
+
+
+def _contents(
+    names: OutputNames,
+    provenance: Provenance,
+    quality: Mapping[str, Any],
+    facts: Mapping[str, Any],
+) -> dict[str, dict[str, Any]]:
+    raw = f"bids:raw:{provenance.source}"
+    standard = {
+        "SpatialReference": provenance.spatial_reference,
+        "Resolution": f"{provenance.resolution} mm isotropic, the grid of the recipe",
+    }
+    to_template = names.uri + names.to_template
+    scaling = provenance.settings["intensity"]
+    return {
+        names.preproc: {
+            "Description": "Brain-extracted, bias-corrected T1w image in standard space, "
+            + ("scaled to 0..1 by itself." if scaling == "minmax" else "not scaled."),
+            "Sources": [raw, to_template],
+            **standard,
+            "SkullStripped": True,
+            "IntensityMaximumBeforeScaling": facts["intensity_maximum"],
+            "Selection": provenance.selection,
+            "Quality": dict(quality),
+            "Notes": list(facts["notes"]),
+            "Settings": dict(provenance.settings),
+            "SourceSHA256": provenance.source_sha256,
+            "RunKey": provenance.key,
+            "GeneratedWith": dict(facts["software"]),
+            "Device": facts["device"],
+            "Precision": facts["precision"],
+            "Threads": facts["threads"],
+            "CPUSeconds": dict(facts["seconds"]),
+        },
+        names.brain_mask: {
+            "Description": "Brain mask in standard space.",
+            "Type": "Brain",
+            "Sources": [names.uri + names.native_mask, to_template],
+            **standard,
+        },
+        names.log_jacobian: {
+            "Description": "Natural logarithm of the volume ratio participant / template of the "
+            "whole transform, affine included; above 0 where the participant is larger.",
+            "Units": "ln(mm^3/mm^3)",
+            "Sources": [to_template],
+            **standard,
+        },
+        names.native_mask: {
+            "Description": "Brain mask on the voxels of the source image.",
+            "Type": "Brain",
+            "Sources": [raw],
+        },
+        names.to_template: _transform("T1w", provenance.space, raw),
+        names.from_template: _transform(provenance.space, "T1w", raw),
+    }
+
+
+def _transform(origin: str, target: str, raw: str) -> dict[str, Any]:
+    return {
+        "Description": f"ITK composite transform that resamples an image in {origin} space into "
+        f"{target} space (it maps points of {target} to points of {origin}).",
+        "Sources": [raw],
+        "Software": "picsl-greedy, SimpleITK",
+    }
+
+
+def finished_key(names: OutputNames) -> str | None:
+    """Key of the result that lies in the output folder, None where it is missing or partial."""
+    marker = names.folder / sidecar_name(names.preproc)
+    try:
+        content = json.loads(marker.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    expected = [names.folder / name for name in names.data_files]
+    expected += [names.folder / sidecar_name(name) for name in names.data_files]
+    if not all(path.is_file() for path in [*expected, names.report]):
+        return None
+    key = content.get("RunKey") if isinstance(content, dict) else None
+    return key if isinstance(key, str) else None
+
+
+def read_quality(names: OutputNames) -> dict[str, Any]:
+    """Quality block of a finished result; empty where there is none."""
+    marker = names.folder / sidecar_name(names.preproc)
+    try:
+        content = json.loads(marker.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return dict(content.get("Quality", {})) if isinstance(content, dict) else {}
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

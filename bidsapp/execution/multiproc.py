@@ -1,0 +1,106 @@
+"""nipype's MultiProc, finishing what it began first and surviving a worker that is killed."""
+
+import gc
+import logging
+import multiprocessing
+import os
+from concurrent.futures import Future, ProcessPoolExecutor
+from typing import Any
+
+from nipype.pipeline.plugins.multiproc import MultiProcPlugin, run_node
+
+# Imported once in the server from which workers are forked, so that each starts at once and
+# shares these pages; none of them starts threads or opens a device on import.
+_PRELOADED = ["nipype.pipeline.engine", "nibabel", "scipy.ndimage", "SimpleITK", "torch"]
+
+
+def _begin_worker(folder: str, level: int) -> None:
+    """Make a fresh worker like the process that started it: folder, and how much nipype tells."""
+    os.chdir(folder)
+    os.environ["NIPYPE_NO_ET"] = "1"
+    from nipype import logging as nipype_logging
+
+    for name in ("nipype.workflow", "nipype.interface", "nipype.utils"):
+        nipype_logging.getLogger(name).setLevel(level)
+
+
+class PatientMultiProc(MultiProcPlugin):
+    """Run nodes in worker processes.
+
+    Differs from its parent in two ways. Of the nodes that could run, those furthest along their
+    chain go first, so that participants are finished one after the other and little is left
+    lying about. And where a worker is killed (by the kernel, for want of memory) its node, and
+    those that were lost with the pool, are tried once more, each in a process of its own; nipype
+    by itself would wait for ever.
+    """
+
+    pool: ProcessPoolExecutor
+
+    def __init__(self, plugin_args: dict[str, Any] | None = None) -> None:
+        arguments = {"mp_context": "forkserver", "raise_insufficient": False}
+        arguments |= plugin_args or {}
+        if arguments["mp_context"] == "forkserver":
+            multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOADED)
+        super().__init__(plugin_args=arguments)
+        self.pool.shutdown(wait=False)  # no worker has begun: they begin with the first node
+        self.pool = self._new_pool(self.processors)
+        self._depth: list[int] = []
+        self._spare: list[ProcessPoolExecutor] = []
+
+    def _generate_dependency_list(self, graph: Any) -> None:
+        super()._generate_dependency_list(graph)
+        depth: dict[Any, int] = {}
+        for node in self.procs:
+            before = [depth[other] for other in graph.predecessors(node)]
+            depth[node] = max(before, default=-1) + 1
+        self._depth = [depth[node] for node in self.procs]
+
+    def _sort_jobs(self, jobids: Any, scheduler: str = "tsort") -> list[int]:
+        known = len(self._depth)
+        return sorted(jobids, key=lambda job: (-self._depth[job] if job < known else 0, job))
+
+    def _submit_job(self, node: Any, updatehash: bool = False) -> int:
+        self._taskid += 1
+        task = self._taskid
+        try:
+            future = self.pool.submit(run_node, node, updatehash, task)
+        except Exception:
+            self.pool = self._new_pool(self.processors)
+            future = self.pool.submit(run_node, node, updatehash, task)
+        future.add_done_callback(lambda done: self._collect(done, node, updatehash, task))
+        self._task_obj[task] = future
+        return task
+
+    def _new_pool(self, workers: int) -> ProcessPoolExecutor:
+        gc.collect()
+        return ProcessPoolExecutor(
+            max_workers=workers,
+            initializer=_begin_worker,
+            initargs=(self._cwd, logging.getLogger("nipype.workflow").level),
+            mp_context=multiprocessing.get_context(self.plugin_args["mp_context"]),
+        )
+
+    def _collect(self, done: Future, node: Any, updatehash: bool, task: int) -> None:
+        """Note a result; where its process was lost, run the node again by itself."""
+        try:
+            self._taskresult[task] = done.result()
+            return
+        except Exception as error:
+            lost = str(error)
+        if getattr(done, "second_try", False):
+            self._taskresult[task] = {
+                "result": None,
+                "traceback": [f"The process that ran this node was lost: {lost}"],
+                "taskid": task,
+            }
+            return
+        alone = self._new_pool(1)
+        self._spare.append(alone)
+        again = alone.submit(run_node, node, updatehash, task)
+        again.second_try = True  # type: ignore[attr-defined]
+        again.add_done_callback(lambda done: self._collect(done, node, updatehash, task))
+
+    def _postrun_check(self) -> None:
+        super()._postrun_check()
+        for pool in self._spare:
+            pool.shutdown()

@@ -1,0 +1,1 @@
+"""T1w to standard space, as nipype nodes."""

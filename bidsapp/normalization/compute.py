@@ -1,0 +1,68 @@
+"""Which device and number format to compute with, and how many threads."""
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from bidsapp.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import torch
+
+
+def resolve_device(name: str) -> "torch.device":
+    """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:<index>`` into a device that is there.
+
+    Raises
+    ------
+    UsageError
+        The name is none of these, or no such GPU can be used on this machine.
+    """
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise UsageError(f"--device {name}: expected auto, cpu, cuda or cuda:<index>.")
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= count:
+            raise UsageError(
+                f"--device {name}: this machine offers {count or 'no'} usable CUDA device"
+                f"{'s' if count > 1 else ''}; choose cpu, or check the driver and, in a container, "
+                "the option that passes the GPU on (--gpus all, --nv)."
+            )
+    return device
+
+
+def has_bfloat16(device: "torch.device") -> bool:
+    """Whether the device multiplies matrices in bfloat16 by itself, so that it is worth using."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+@contextmanager
+def threads(count: int) -> "Iterator[None]":
+    """Hold torch, SimpleITK and the BLAS and OpenMP pools to `count` threads for a block."""
+    import SimpleITK as sitk
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    before = torch.get_num_threads()
+    os.environ["OMP_NUM_THREADS"] = str(count)
+    torch.set_num_threads(count)
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(count)
+    try:
+        with threadpool_limits(count):
+            yield
+    finally:
+        torch.set_num_threads(before)

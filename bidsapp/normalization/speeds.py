@@ -1,0 +1,45 @@
+"""What `--speed` stands for: how finely the bias field and the registration are fitted."""
+
+from dataclasses import dataclass
+
+from bidsapp.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Settings of one speed.
+
+    Attributes
+    ----------
+    grid_mm
+        Voxel size of the grid on which the registration runs.
+    bias_grid_mm
+        Voxel size of the grid on which the bias field is fitted.
+    affine_iterations, deformable_iterations
+        Iterations per level, coarse to fine, each level at twice the resolution of the one before.
+    metric
+        greedy's metric: normalised cross-correlation with a radius in voxels.
+    smoothing
+        greedy's Gaussian smoothing of the gradient and of the whole field, in voxels.
+    """
+
+    grid_mm: int
+    bias_grid_mm: float
+    affine_iterations: str
+    deformable_iterations: str
+    metric: str
+    smoothing: str
+
+
+SPEEDS = {
+    "fast": Speed(2, 12.0, "60x30x0", "60x20x2", "NCC 2x2x2", "1.0vox 0.7vox"),
+    "default": Speed(2, 8.0, "60x30x0", "60x50x10", "NCC 2x2x2", "1.0vox 0.7vox"),
+    "precise": Speed(1, 4.0, "100x60x30x0", "100x80x50x10", "NCC 3x3x3", "1.0vox 0.7vox"),
+}
+
+
+def speed_named(name: str) -> Speed:
+    """Give the settings of ``fast``, ``default`` or ``precise``, or raise UsageError."""
+    if name not in SPEEDS:
+        raise UsageError(f"speed {name!r} is not known; choose one of {', '.join(SPEEDS)}.")
+    return SPEEDS[name]

@@ -1,0 +1,167 @@
+"""The steps of a normalisation on values in memory; the nodes call them on files."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bidsapp.errors import BadData
+from bidsapp.normalization.bias import correct_bias
+from bidsapp.normalization.brainmask import extract_brain
+from bidsapp.normalization.geometry import bounding_box, cropped_affine, from_itk, to_itk
+from bidsapp.normalization.orientation import tilts, upright
+from bidsapp.normalization.quality import FAIL, Quality, judge
+from bidsapp.normalization.reading import Head
+from bidsapp.normalization.registration import register
+from bidsapp.normalization.resampling import resample_brain
+from bidsapp.normalization.speeds import Speed
+from bidsapp.normalization.transform import SpatialMap
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+    import torch
+
+_MARGIN_MM = 10.0
+STRIPPED = "The image is skull-stripped already"
+
+
+@dataclass(frozen=True)
+class Target:
+    """The template's brain: on the grid of the registration, and on 2 mm for judging."""
+
+    fixed: "sitk.Image"
+    at_2mm: "sitk.Image"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A participant's brain and where it lies in the template."""
+
+    corrected: "sitk.Image"
+    mask: "sitk.Image"
+    spatial: SpatialMap
+
+
+def correct(head: Head, mask: np.ndarray, speed: Speed) -> tuple["sitk.Image", "sitk.Image"]:
+    """Crop a head to its brain with a margin of 10 mm and correct the bias field.
+
+    Returns
+    -------
+    corrected, mask : SimpleITK.Image
+        float32 and uint8, on the cropped grid.
+    """
+    box = bounding_box(mask, np.ceil(_MARGIN_MM / head.voxel_sizes))
+    affine = cropped_affine(head.affine, box)
+    brain = to_itk(mask[box], affine)
+    return correct_bias(to_itk(head.data[box], affine), brain, speed.bias_grid_mm), brain
+
+
+def fit(
+    corrected: "sitk.Image",
+    mask: "sitk.Image",
+    target: Target,
+    speed: Speed,
+    *,
+    seed: int,
+    nthreads: int,
+    rotations: tuple[np.ndarray, ...] = (),
+) -> Fit:
+    """Register a bias-corrected brain to the template."""
+    import SimpleITK as sitk
+
+    brain = sitk.Mask(corrected, mask)
+    if not sitk.GetArrayViewFromImage(brain).any():
+        raise BadData("The brain is empty: no voxel of the mask is above zero.")
+    spatial = register(
+        target.fixed, brain, speed, seed=seed, nthreads=nthreads, rotations=rotations
+    )
+    return Fit(corrected, mask, spatial)
+
+
+def assess(
+    found: Fit,
+    target: Target,
+    head: Head,
+    native_mask: np.ndarray,
+    *,
+    affine: np.ndarray | None = None,
+    rescued: bool = False,
+) -> Quality:
+    """Judge a fit on the 2 mm grid.
+
+    Parameters
+    ----------
+    found, target
+        The fit and what it was fitted to.
+    head, native_mask
+        The image as it was fitted and its brain mask (x, y, z).
+    affine
+        Template to participant where `found` is not in the header's own millimetres.
+    rescued
+        Whether the header's orientation was set aside.
+    """
+    import SimpleITK as sitk
+
+    image, moved = resample_brain(found.corrected, found.mask, found.spatial, target.at_2mm)
+    template, _ = from_itk(target.at_2mm)
+    brain = sitk.Resample(target.at_2mm, found.spatial.field, sitk.Transform(), sitk.sitkLinear)
+    inside = sitk.GetArrayViewFromImage(brain).T > 0
+    doubts = () if head.orientation_known else ("The header does not say what is left and right.",)
+    return judge(
+        image=image,
+        template=template,
+        moved_mask=moved,
+        native_mask=native_mask,
+        native_affine=head.affine,
+        affine=found.spatial.affine if affine is None else affine,
+        determinant=found.spatial.determinant()[inside],
+        doubts=doubts,
+        rescued=rescued,
+        stripped=any(note.startswith(STRIPPED) for note in head.notes),
+    )
+
+
+def rescue(
+    head: Head,
+    target: Target,
+    speed: Speed,
+    device: "torch.device",
+    *,
+    seed: int,
+    nthreads: int,
+) -> tuple[Fit, Quality, np.ndarray] | None:
+    """Try again without believing the header's orientation.
+
+    Returns
+    -------
+    fit : Fit
+        In the header's millimetres, whatever these are worth.
+    quality : Quality
+        Never ``pass``, as left and right cannot be verified.
+    mask : ndarray
+        Brain mask (x, y, z) in the order of `head`.
+
+    None where this fails too.
+    """
+    try:
+        turned, turn, correction = upright(head, device)
+        mask = extract_brain(turned, device)
+        corrected, cropped = correct(turned, mask, speed)
+        found = fit(
+            corrected, cropped, target, speed, seed=seed, nthreads=nthreads, rotations=tilts()
+        )
+    except BadData:
+        return None
+    quality = assess(found, target, turned, mask, rescued=True)
+    if quality.verdict == FAIL:
+        return None
+    return _believed(found, correction), quality, turn.undo(mask)
+
+
+def _believed(found: Fit, correction: np.ndarray) -> Fit:
+    """Express a fit in the header's millimetres."""
+    images = []
+    for image in (found.corrected, found.mask):
+        data, affine = from_itk(image)
+        images.append(to_itk(np.ascontiguousarray(data), correction @ affine))
+    return Fit(images[0], images[1], found.spatial.rotated(correction))

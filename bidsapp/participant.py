@@ -1,0 +1,253 @@
+"""The participant level: every T1w image of a dataset into standard space, judged and reported."""
+
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bidsapp import __version__
+from bidsapp.dataset import ImageChoice, Selection, select_images, validate_dataset
+from bidsapp.derivatives import OutputNames, prepare_output
+from bidsapp.derivatives.sidecars import Provenance, file_sha256, finished_key, read_quality
+from bidsapp.errors import BadData, NociCastError
+from bidsapp.execution.failures import find_failure
+from bidsapp.execution.run import Running, configure, run_workflow
+from bidsapp.normalization.template_images import TemplateImages, prepare_template
+from bidsapp.normalization.workflow import normalization_workflow
+from bidsapp.options import RunOptions
+from bidsapp.progress import Outcome, Progress
+from bidsapp.recipes import Recipe, load_recipe
+from bidsapp.templates import resolve_template
+
+# So many images are worked on per nipype workflow: nipype's bookkeeping grows with its square.
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Task:
+    """One image to normalise."""
+
+    choice: ImageChoice
+    names: OutputNames
+    provenance: Provenance
+
+    @property
+    def label(self) -> str:
+        """``sub-01 ses-2``."""
+        session = self.choice.session
+        return f"sub-{self.choice.participant}" + (f" ses-{session}" if session else "")
+
+    @property
+    def workflow_name(self) -> str:
+        """Name that nipype accepts, and that no other image of the dataset has."""
+        return "".join(c if c.isalnum() else "_" for c in self.names.stem)
+
+
+def run_participant_level(options: RunOptions) -> int:
+    """Normalise the images that the options select.
+
+    Parameters
+    ----------
+    options
+        What was asked for.
+
+    Returns
+    -------
+    int
+        Exit code: 0 where every image is done and none failed its quality gate; else that of the
+        failures where they agree, and 1 where they do not.
+
+    Raises
+    ------
+    NociCastError
+        Nothing could be begun; the message says why.
+    """
+    recipe = load_recipe(options.recipe, options.overrides)
+    _check_device(options.device)
+    selection = _select(options, recipe)
+    prepare_output(options.output_dir, options.bids_dir)
+    _prepare_work(options)
+    template = resolve_template(
+        recipe.normalization.template, home=options.work_dir / "templateflow"
+    )
+    images = prepare_template(template, recipe.normalization, options.work_dir / "template")
+
+    progress = Progress(options, total=len(selection.choices))
+    for refusal in selection.refusals:
+        progress.note(
+            Outcome.refused(refusal.participant, refusal.session, refusal.reason, refusal.exit_code)
+        )
+    tasks = [_task(choice, options, recipe, images) for choice in selection.choices]
+    waiting = _leave_out_finished(tasks, progress)
+    running = _running(options, progress)
+    configure(running)
+    size = _BATCH if options.nipype_plugin is None else max(len(waiting), 1)
+    for start in range(0, len(waiting), size):
+        _run_batch(waiting[start : start + size], options, recipe, images, running, progress)
+        if options.stop_on_first_crash and progress.crashed:
+            break
+    return progress.finish()
+
+
+def _check_device(device: str) -> None:
+    if device not in ("auto", "cpu"):
+        from bidsapp.normalization.compute import resolve_device
+
+        resolve_device(device)
+
+
+def _select(options: RunOptions, recipe: Recipe) -> Selection:
+    """Validate the dataset and pick its images."""
+    if not options.skip_bids_validation:
+        summary = validate_dataset(options.bids_dir, options.participant_label)
+        if summary.note:
+            print(summary.note, file=sys.stderr)
+    return select_images(options, recipe.inputs)
+
+
+def _prepare_work(options: RunOptions) -> None:
+    from bidsapp.derivatives.atomic import make_folder
+
+    source = options.bids_dir.resolve()
+    work = options.work_dir.resolve()
+    if work == source or (source in work.parents and "derivatives" not in work.parts):
+        from bidsapp.errors import UsageError
+
+        raise UsageError(
+            f"--work-dir {options.work_dir} lies inside the input dataset, which is never "
+            "written to; choose another folder."
+        )
+    if options.clean_workdir and options.work_dir.exists():
+        for entry in ("participant", "template", "templateflow"):
+            shutil.rmtree(options.work_dir / entry, ignore_errors=True)
+    make_folder(options.work_dir / "participant")
+
+
+def _task(choice: ImageChoice, options: RunOptions, recipe: Recipe, images: TemplateImages) -> Task:
+    """Say what the files of one image will be called, and what shapes them."""
+    wanted = recipe.normalization
+    names = OutputNames(
+        options.output_dir, choice.entities, images.template.label, wanted.resolution
+    )
+    try:
+        digest = file_sha256(choice.path)
+    except OSError:
+        digest = ""  # reading it will fail with a message of its own
+    settings = {
+        "template": images.template.label,
+        "template_file": images.template.t1w.name,
+        "resolution": wanted.resolution,
+        "box": wanted.box,
+        "intensity": wanted.intensity,
+        "speed": wanted.speed,
+        "seed": wanted.seed,
+        "version": __version__,
+    }
+    provenance = Provenance(
+        source=choice.relative_path,
+        source_sha256=digest,
+        selection=choice.reason,
+        space=images.template.label,
+        spatial_reference=images.template.reference,
+        resolution=wanted.resolution,
+        settings=settings,
+    )
+    return Task(choice, names, provenance)
+
+
+def _leave_out_finished(tasks: Sequence[Task], progress: Progress) -> list[Task]:
+    """Keep the tasks whose files are not there yet, or were made from or with something else."""
+    waiting = []
+    for task in tasks:
+        if finished_key(task.names) == task.provenance.key:
+            progress.note(_outcome_of(task, cached=True))
+        else:
+            waiting.append(task)
+    return waiting
+
+
+def _running(options: RunOptions, progress: Progress) -> Running:
+    return Running(
+        nprocs=max(1, options.nprocs // options.omp_nthreads),
+        mem_gb=options.mem_gb,
+        crash_dir=progress.crash_dir,
+        plugin=options.nipype_plugin,
+        plugin_args=options.nipype_plugin_args,
+        stop_on_first_crash=options.stop_on_first_crash,
+        verbose=options.verbose,
+    )
+
+
+def _run_batch(
+    tasks: Sequence[Task],
+    options: RunOptions,
+    recipe: Recipe,
+    images: TemplateImages,
+    running: Running,
+    progress: Progress,
+) -> None:
+    """Normalise some images, and say of each what became of it."""
+    from nipype.pipeline.engine import Workflow
+
+    from bidsapp.reports.nodes import WriteDerivatives
+
+    base = options.work_dir / "participant"
+    whole = Workflow(name="all", base_dir=str(base))
+    by_name = {task.workflow_name: task for task in tasks}
+    for task in tasks:
+        write = WriteDerivatives(
+            t1w=str(task.choice.path),
+            template_image=str(images.output),
+            names=asdict(task.names) | {"output_dir": str(task.names.output_dir)},
+            provenance=asdict(task.provenance),
+            command=" ".join(sys.argv),
+            nthreads=options.omp_nthreads,
+        )
+        single = normalization_workflow(
+            task.workflow_name,
+            task.choice.path,
+            fixed=images.registration,
+            judged=images.judged,
+            speed=recipe.normalization.speed,
+            seed=recipe.normalization.seed,
+            options=options,
+            write=write,
+        )
+        whole.add_nodes([single])
+
+    def on_status(node: Any, status: str) -> None:
+        if node.name == "write" and status == "end":
+            task = by_name.pop(node.fullname.split(".")[1])
+            progress.note(_outcome_of(task))
+            shutil.rmtree(base / "all" / task.workflow_name, ignore_errors=True)
+
+    run_workflow(whole, running, on_status)
+    for name, task in by_name.items():
+        failure = find_failure(base / "all" / name)
+        progress.note(
+            Outcome.failed(
+                task.choice.participant,
+                task.choice.session,
+                failure.message,
+                failure.exit_code,
+                expected=failure.expected,
+            )
+        )
+
+
+def _outcome_of(task: Task, *, cached: bool = False) -> Outcome:
+    quality = read_quality(task.names)
+    choice = task.choice
+    if not quality:
+        raise NociCastError(f"{task.label}: the sidecar that was just written cannot be read.")
+    return Outcome(
+        participant=choice.participant,
+        session=choice.session,
+        status="cached" if cached else "done",
+        verdict=quality["verdict"],
+        reason=" ".join(quality["reasons"]),
+        exit_code=BadData.exit_code if quality["verdict"] == "fail" else 0,
+        measures=f"local NCC {quality['local_ncc']:.2f}",
+        report=task.names.report.name,
+    )

@@ -1,0 +1,155 @@
+"""What is told while a run goes on, and at its end; the same as a table under ``logs/``."""
+
+import sys
+import time
+import uuid
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from bidsapp.derivatives.atomic import make_folder, write_text
+from bidsapp.options import RunOptions
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one image.
+
+    Attributes
+    ----------
+    status
+        ``done``, ``cached`` (was there already), ``refused`` (before work began) or ``failed``.
+    verdict
+        Quality of the normalisation, ``n/a`` where there is none.
+    exit_code
+        What the run should end with on account of this image.
+    expected
+        False for a defect of the app or a lost machine.
+    """
+
+    participant: str
+    session: str | None
+    status: str
+    verdict: str
+    reason: str
+    exit_code: int
+    measures: str = ""
+    report: str = ""
+    expected: bool = True
+
+    @classmethod
+    def refused(
+        cls, participant: str, session: str | None, reason: str, exit_code: int
+    ) -> "Outcome":
+        """Tell of an image, or a lack of one, on which no work is begun."""
+        return cls(participant, session, "refused", "n/a", reason, exit_code)
+
+    @classmethod
+    def failed(
+        cls,
+        participant: str,
+        session: str | None,
+        reason: str,
+        exit_code: int,
+        *,
+        expected: bool,
+    ) -> "Outcome":
+        """Tell of an image whose work broke off."""
+        return cls(participant, session, "failed", "n/a", reason, exit_code, expected=expected)
+
+    @property
+    def label(self) -> str:
+        """``sub-01 ses-2``."""
+        return f"sub-{self.participant}" + (f" ses-{self.session}" if self.session else "")
+
+
+class Progress:
+    """Tells of each image as it is done, keeps the table, and sums up.
+
+    Parameters
+    ----------
+    options
+        Uses ``output_dir``.
+    total
+        How many images are worked on.
+    """
+
+    def __init__(self, options: RunOptions, total: int) -> None:
+        stamp = f"{time.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:6]}"
+        self.folder = options.output_dir / "logs"
+        make_folder(self.folder)
+        self.table = self.folder / f"participant-{stamp}.tsv"
+        self.crash_dir = self.folder / f"crash-{stamp}"
+        self._total = total
+        self._began = time.monotonic()
+        self._outcomes: list[Outcome] = []
+
+    @property
+    def crashed(self) -> bool:
+        """Whether any image failed."""
+        return any(outcome.status == "failed" for outcome in self._outcomes)
+
+    def note(self, outcome: Outcome) -> None:
+        """Take an outcome in, and tell of it."""
+        self._outcomes.append(outcome)
+        if outcome.status in ("refused", "failed"):
+            if not outcome.expected:
+                make_folder(self.crash_dir)
+                write_text(
+                    self.crash_dir / f"{outcome.label.replace(' ', '_')}.txt", outcome.reason
+                )
+            first = outcome.reason.strip().splitlines()[0]
+            print(f"{outcome.label}: {outcome.status}: {first}", file=sys.stderr, flush=True)
+            return
+        if outcome.status == "done":
+            finished = sum(o.status in ("done", "failed", "cached") for o in self._outcomes)
+            line = f"[{finished}/{self._total}] {outcome.label}: {outcome.verdict}"
+            line += f", {outcome.measures}" + (f". {outcome.reason}" if outcome.reason else "")
+            print(f"{line}{self._left(finished)}", flush=True)
+
+    def _left(self, finished: int) -> str:
+        """Time left, where it can be told."""
+        worked = sum(outcome.status == "done" for outcome in self._outcomes)
+        if worked < 3 or finished >= self._total:
+            return ""
+        seconds = (time.monotonic() - self._began) / worked * (self._total - finished)
+        return f"  (about {seconds / 60:.0f} min left)" if seconds >= 60 else ""
+
+    def finish(self) -> int:
+        """Write the table, sum up on the terminal, and give the exit code."""
+        self._write_table()
+        done = [o for o in self._outcomes if o.status in ("done", "cached")]
+        cached = sum(o.status == "cached" for o in done)
+        verdicts = {name: sum(o.verdict == name for o in done) for name in ("pass", "warn", "fail")}
+        print(
+            f"{len(done)} of {len(self._outcomes)} normalised"
+            + (f" ({cached} were there already)" if cached else "")
+            + f": {verdicts['pass']} pass, {verdicts['warn']} warn, {verdicts['fail']} fail."
+            + f" Reports: {self.folder.parent}/sub-*.html"
+        )
+        bad = [o for o in self._outcomes if o.exit_code]
+        if bad:
+            print(f"{len(bad)} cannot be used:", file=sys.stderr)
+            for outcome in bad[:20]:
+                first = outcome.reason.strip().splitlines()[0]
+                kind = "quality" if outcome.verdict == "fail" else outcome.status
+                print(f"  {outcome.label}: {kind}: {first}", file=sys.stderr)
+            if len(bad) > 20:
+                print(f"  and {len(bad) - 20} more", file=sys.stderr)
+            print(f"All of them with their reasons: {self.table}", file=sys.stderr)
+        codes = {outcome.exit_code for outcome in bad}
+        return 0 if not codes else codes.pop() if len(codes) == 1 else 1
+
+    def _write_table(self) -> None:
+        columns = [field.name for field in fields(Outcome) if field.name != "expected"]
+        rows = ["\t".join(["participant_id", "session_id", *columns[2:]])]
+        for outcome in self._outcomes:
+            values = [f"sub-{outcome.participant}"]
+            values.append(f"ses-{outcome.session}" if outcome.session else "n/a")
+            values += [_cell(getattr(outcome, name)) for name in columns[2:]]
+            rows.append("\t".join(values))
+        write_text(Path(self.table), "\n".join(rows) + "\n")
+
+
+def _cell(value: object) -> str:
+    lines = str(value).strip().splitlines()
+    return lines[0].replace("\t", " ") if lines else "n/a"
