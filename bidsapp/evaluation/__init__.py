@@ -1,0 +1,1 @@
+"""Out-of-fold scores to metrics, intervals, tests, baselines; needs neither torch nor an image."""

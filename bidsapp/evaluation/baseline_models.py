@@ -1,0 +1,168 @@
+"""The models without an image: what each is, what columns it takes, how it is fitted in a fold."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bidsapp.evaluation.state import COHORT_COLUMNS
+from bidsapp.evaluation.tables import is_missing, numeric
+
+_SEED = 0
+
+
+def _majority() -> Any:
+    from sklearn.dummy import DummyClassifier
+
+    return DummyClassifier(strategy="prior")
+
+
+def _logistic() -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=1.0, max_iter=1000)
+
+
+def _ridge() -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=0.01, max_iter=2000)
+
+
+def _random_forest() -> Any:
+    from sklearn.ensemble import RandomForestClassifier
+
+    return RandomForestClassifier(n_estimators=300, n_jobs=1, random_state=_SEED)
+
+
+def _xgboost() -> Any:
+    from xgboost import XGBClassifier
+
+    return XGBClassifier(
+        n_estimators=200,
+        max_depth=3,
+        learning_rate=0.05,
+        subsample=0.8,
+        colsample_bytree=0.8,
+        n_jobs=1,
+        random_state=_SEED,
+    )
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One model without an image.
+
+    Attributes
+    ----------
+    estimator
+        Makes an unfitted scikit-learn classifier.
+    columns
+        Picks its columns of the cohort table from (all columns, predictors, site).
+    confound
+        Whether it knows nothing of the illness: if it predicts, the network may predict by it.
+    needs
+        What it needs, for the message where that is missing.
+    """
+
+    estimator: Callable[[], Any]
+    columns: Callable[[Sequence[str], Sequence[str], str | None], list[str]]
+    confound: bool = False
+    needs: str = ""
+
+
+def _predictors(_columns: Sequence[str], predictors: Sequence[str], _site: str | None) -> list[str]:
+    return list(predictors)
+
+
+def _age_sex(columns: Sequence[str], _predictors: Sequence[str], _site: str | None) -> list[str]:
+    return [name for name in columns if name.lower() in ("age", "sex", "gender")]
+
+
+def _prefixed(*prefixes: str) -> Callable[[Sequence[str], Sequence[str], str | None], list[str]]:
+    def pick(columns: Sequence[str], _predictors: Sequence[str], _site: str | None) -> list[str]:
+        free = [name for name in columns if name == "quality" or name not in COHORT_COLUMNS]
+        return [name for name in free if name.lower().startswith(prefixes)]
+
+    return pick
+
+
+def _site(_columns: Sequence[str], _predictors: Sequence[str], site: str | None) -> list[str]:
+    return [site] if site else []
+
+
+def _nothing(_columns: Sequence[str], _predictors: Sequence[str], _site: str | None) -> list[str]:
+    return []
+
+
+_ASK = "columns named under evaluation.predictors"
+BASELINES = {
+    "majority": Baseline(_majority, _nothing),
+    "age_sex": Baseline(_logistic, _age_sex, needs="columns age and sex in the cohort table"),
+    "logistic": Baseline(_logistic, _predictors, needs=_ASK),
+    "random_forest": Baseline(_random_forest, _predictors, needs=_ASK),
+    "xgboost": Baseline(_xgboost, _predictors, needs=_ASK),
+    "regions": Baseline(_ridge, _prefixed("region"), needs="columns region_* in the cohort table"),
+    "quality": Baseline(
+        _logistic,
+        _prefixed("quality", "motion", "framewise_displacement"),
+        confound=True,
+        needs="columns quality* or motion* in the cohort table",
+    ),
+    "site": Baseline(_logistic, _site, confound=True, needs="a column named under evaluation.site"),
+}
+
+
+def design_table(
+    cohort: pd.DataFrame, columns: Sequence[str]
+) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """Text columns as numbers where all their known values are numbers, else as categories.
+
+    Returns
+    -------
+    table, numbers, categories
+        The typed columns, and the names of each kind. Without any column the table has one
+        constant column, so that a model of the intercept alone can be fitted.
+    """
+    typed: dict[str, Any] = {}
+    numbers, categories = [], []
+    for name in columns:
+        values = numeric(cohort[name])
+        if values is None:
+            categories.append(name)
+            typed[name] = ["missing" if is_missing(v) else str(v) for v in cohort[name]]
+        else:
+            numbers.append(name)
+            typed[name] = values.to_numpy()
+    if not columns:
+        typed, numbers = {"intercept": np.ones(len(cohort))}, ["intercept"]
+    return pd.DataFrame(typed, index=cohort.index), numbers, categories
+
+
+def in_fold_model(model: Any, numbers: Sequence[str], categories: Sequence[str]) -> Any:
+    """Wrap a classifier so that imputation, encoding and scaling are fitted with it.
+
+    Numbers: median, with a column that says where one was missing, then unit variance.
+    Categories: one column each; values unseen in training are all zeros.
+    """
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    fill = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
+    steps: Mapping[str, tuple[Any, list[str]]] = {
+        "numbers": (make_pipeline(fill, StandardScaler()), list(numbers)),
+        "categories": (
+            OneHotEncoder(handle_unknown="ignore", sparse_output=False),
+            list(categories),
+        ),
+    }
+    return make_pipeline(
+        ColumnTransformer(
+            [(name, step, chosen) for name, (step, chosen) in steps.items() if chosen]
+        ),
+        model,
+    )

@@ -1,0 +1,124 @@
+"""The best of k folds, and how good it would be if the scores said nothing."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bidsapp.evaluation.metrics import METRICS
+from bidsapp.evaluation.permutation import exchangeable, permutation_p, permuted
+from bidsapp.evaluation.resampled import Resampled
+from bidsapp.evaluation.sample import fold_names, make_sample
+
+FOLD_METRICS = ("auc", "accuracy", "precision", "sensitivity", "f1")
+
+
+@dataclass(frozen=True)
+class ChanceOfBest:
+    """The largest AUC among folds under chance.
+
+    Attributes
+    ----------
+    mean, low, high
+        Its mean and the central 95 %.
+    values
+        (draws,) the simulated maxima.
+    """
+
+    mean: float
+    low: float
+    high: float
+    values: np.ndarray
+
+
+def best_auc_under_chance(
+    positives: list[int] | np.ndarray,
+    negatives: list[int] | np.ndarray,
+    draws: int = 10_000,
+    rng: np.random.Generator | None = None,
+) -> ChanceOfBest:
+    """Simulate the best fold's AUC when untied scores are unrelated to the outcome.
+
+    Parameters
+    ----------
+    positives, negatives
+        (k,) people of each class in each fold; folds with one class have no AUC and are left out.
+
+    Returns
+    -------
+    ChanceOfBest
+        NaN where no fold has both classes.
+    """
+    generator = np.random.default_rng(0) if rng is None else rng
+    best = np.full(draws, -np.inf)
+    for m, n in zip(positives, negatives, strict=True):
+        if m and n:
+            order = generator.permuted(np.tile(np.arange(1.0, m + n + 1), (draws, 1)), axis=1)
+            wins = order[:, :m].sum(axis=1) - m * (m + 1) / 2
+            best = np.maximum(best, wins / (m * n))
+    if not np.isfinite(best).all():
+        return ChanceOfBest(float("nan"), float("nan"), float("nan"), np.full(0, np.nan))
+    low, high = np.percentile(best, [2.5, 97.5])
+    return ChanceOfBest(float(best.mean()), float(low), float(high), best)
+
+
+def best_fold_table(
+    rows: pd.DataFrame, threshold: float, permutations: int, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Best fold by AUC of one variant beside what the best would be under chance.
+
+    The best fold is the one of the largest AUC; its other metrics are those of that same fold.
+    Chance keeps each fold's scores and number of positives and permutes outcomes within the fold;
+    each time the fold of the largest AUC is taken again.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `fold`, `metric`, `value`, `chance`, `chance_low`, `chance_high` (mean and central 95 %),
+        `p` (one-sided), `folds`, `n`, `note`.
+    """
+    names = fold_names(rows)
+    folds: dict[str, np.ndarray] = {}
+    observed: dict[str, np.ndarray] = {}
+    for name in names.drop_duplicates():
+        part = rows[names == name]
+        if part["outcome"].nunique() == 2:
+            observed[str(name)], folds[str(name)] = _fold_values(part, threshold, permutations, rng)
+    columns = ["fold", "metric", "value", "chance", "chance_low", "chance_high", "p"]
+    if not folds:
+        note = "no fold has both classes"
+        undefined = [("n/a", metric, *[np.nan] * 5) for metric in FOLD_METRICS]
+        table = pd.DataFrame(undefined, columns=pd.Index(columns))
+        return table.assign(folds=0, n=0, note=note)
+    labels = list(folds)
+    best = labels[int(np.argmax([observed[label][0] for label in labels]))]
+    stacked = np.stack([folds[label] for label in labels])
+    chosen = np.argmax(stacked[:, 0, :], axis=0)
+    chance = np.take_along_axis(stacked, chosen[None, None, :], axis=0)[0]
+    records: list[tuple[Any, ...]] = []
+    for number, metric in enumerate(FOLD_METRICS):
+        value, null = float(observed[best][number]), chance[number]
+        known = null[np.isfinite(null)]
+        spread = np.percentile(known, [2.5, 97.5]) if len(known) else (np.nan, np.nan)
+        mean = float(known.mean()) if len(known) else float("nan")
+        p = permutation_p(value, null)
+        records.append((best, metric, value, mean, float(spread[0]), float(spread[1]), p))
+    table = pd.DataFrame(records, columns=pd.Index(columns))
+    return table.assign(folds=len(labels), n=int((names == best).sum()), note="")
+
+
+def _fold_values(
+    part: pd.DataFrame, threshold: float, permutations: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """(metrics,) observed and (metrics, permutations) under permutation, of one fold."""
+    score = part["probability"].to_numpy(dtype=float)
+    outcome = part["outcome"].to_numpy(dtype=float)
+    groups = exchangeable(part["participant_id"].to_numpy(), np.zeros(len(part)))
+    shuffled = permuted(outcome, groups, permutations, rng)
+    doubled = make_sample(np.repeat([1, 0], len(score)), np.concatenate([score, score]), threshold)
+    order = np.argsort(score, kind="stable")
+    truths = np.concatenate([outcome[None], shuffled])[:, order]
+    view = Resampled(doubled, np.concatenate([truths, 1 - truths], axis=1))
+    values = np.stack([METRICS[name].compute(view) for name in FOLD_METRICS])
+    return values[:, 0], values[:, 1:]

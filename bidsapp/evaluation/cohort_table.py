@@ -1,0 +1,210 @@
+"""Table 1: two groups of people compared column by column."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bidsapp.evaluation.corrections import bonferroni, false_discovery_rate
+from bidsapp.evaluation.tables import is_missing, numeric
+
+COLUMNS = (
+    "column",
+    "value",
+    "first",
+    "second",
+    "missing_first",
+    "missing_second",
+    "test",
+    "statistic",
+    "p",
+    "p_bonferroni",
+    "p_fdr",
+    "standardised_difference",
+    "note",
+)
+FEWEST_VALUES_OF_A_NUMBER = 6
+_NORMAL_AT = 0.05
+_SMALL_EXPECTED = 5
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Test of one column between two groups; NaN with a reason in `note` where there is none."""
+
+    test: str
+    statistic: float
+    p: float
+    difference: float
+    note: str = ""
+
+
+def cohort_table(
+    cohort: pd.DataFrame, first: np.ndarray | pd.Series, columns: Sequence[str]
+) -> pd.DataFrame:
+    """Compare the people of a first and a second group.
+
+    Columns of numbers: mean (SD) and Welch's t test where both groups pass Shapiro-Wilk at .05,
+    else median [quartiles] and Mann-Whitney. Columns of categories: counts, chi-square without
+    continuity correction, Fisher's exact test where an expected count is below 5. The test is
+    chosen by the data, so p values are approximate; the standardised difference does not depend on
+    the size of the groups (Austin 2009, doi:10.1002/sim.3697; several categories: Yang & Dalton
+    2012). Columns with at most five distinct numbers are categories.
+
+    Parameters
+    ----------
+    cohort
+        Text, as read.
+    first
+        (n,) bool, True for the first group (positives, or people trained on).
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `COLUMNS`; a category has a row per value, its test on the first of them. The
+        corrections are over the columns tested.
+    """
+    inside = np.asarray(first, dtype=bool)
+    tables = [_column(name, cohort[name], inside) for name in columns]
+    if not tables:
+        return pd.DataFrame(columns=pd.Index(COLUMNS))
+    table = pd.concat(tables, ignore_index=True)
+    p = table["p"].to_numpy(dtype=float)
+    corrected = table.assign(p_bonferroni=bonferroni(p), p_fdr=false_discovery_rate(p))
+    return corrected[list(COLUMNS)]
+
+
+def _column(name: str, values: pd.Series, inside: np.ndarray) -> pd.DataFrame:
+    missing = values.map(is_missing).to_numpy(dtype=bool)
+    lost = {
+        "missing_first": int((missing & inside).sum()),
+        "missing_second": int((missing & ~inside).sum()),
+    }
+    numbers = numeric(values)
+    if numbers is not None and numbers.nunique() >= FEWEST_VALUES_OF_A_NUMBER:
+        known = numbers.to_numpy()
+        a, b = known[inside & ~missing], known[~inside & ~missing]
+        comparison = compare_numbers(a, b)
+        form = _mean if comparison.test == "t" else _median
+        records: list[dict[str, Any]] = [
+            {"value": form.__doc__, "first": form(a), "second": form(b)}
+        ]
+    else:
+        text = values[~missing].astype(str).to_numpy()
+        levels = np.unique(text)
+        counts = np.array(
+            [[(text[side] == level).sum() for level in levels] for side in _sides(inside, missing)]
+        ).reshape(2, len(levels))
+        comparison = compare_counts(counts)
+        share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        records = [
+            {
+                "value": level,
+                "first": f"{counts[0, i]} ({share[0, i]:.0%})",
+                "second": f"{counts[1, i]} ({share[1, i]:.0%})",
+            }
+            for i, level in enumerate(levels)
+        ] or [{"value": "", "first": "0", "second": "0"}]
+    test: dict[str, Any] = {
+        "test": comparison.test,
+        "statistic": comparison.statistic,
+        "p": comparison.p,
+        "standardised_difference": comparison.difference,
+        "note": comparison.note,
+    }
+    records[0] = {**records[0], **test, **lost}
+    return pd.DataFrame(records).assign(column=name)
+
+
+def _sides(inside: np.ndarray, missing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return inside[~missing], ~inside[~missing]
+
+
+def _mean(values: np.ndarray) -> str:
+    """mean (SD)"""  # noqa: D400, D403
+    return f"{values.mean():.4g} ({values.std(ddof=1):.3g})"
+
+
+def _median(values: np.ndarray) -> str:
+    """median [quartiles]"""  # noqa: D400, D403
+    if not len(values):
+        return "n/a"
+    low, middle, high = np.percentile(values, [25, 50, 75])
+    return f"{middle:.4g} [{low:.4g}, {high:.4g}]"
+
+
+def compare_numbers(first: np.ndarray, second: np.ndarray) -> Comparison:
+    """Welch's t test or Mann-Whitney, by Shapiro-Wilk in both groups."""
+    from scipy import stats
+
+    nan = float("nan")
+    if min(len(first), len(second)) < 2:
+        return Comparison("", nan, nan, nan, "fewer than two values in a group")
+    spread = np.sqrt((first.var(ddof=1) + second.var(ddof=1)) / 2)
+    if spread == 0:
+        return Comparison("", nan, nan, nan, "no spread within the groups")
+    difference = float((first.mean() - second.mean()) / spread)
+    if all(_looks_normal(values) for values in (first, second)):
+        result = stats.ttest_ind(first, second, equal_var=False)
+        return Comparison("t", float(result.statistic), float(result.pvalue), difference)
+    result = stats.mannwhitneyu(first, second)
+    return Comparison("Mann-Whitney", float(result.statistic), float(result.pvalue), difference)
+
+
+def _looks_normal(values: np.ndarray) -> bool:
+    from scipy import stats
+
+    return len(values) >= 3 and np.ptp(values) > 0 and stats.shapiro(values).pvalue >= _NORMAL_AT
+
+
+def compare_counts(counts: np.ndarray) -> Comparison:
+    """Chi-square without correction, or Fisher's exact test where an expected count is below 5.
+
+    Parameters
+    ----------
+    counts
+        (2, levels) people of each group with each value. Tables larger than 2 x 2 with small
+        expected counts are tested by chi-square too, and the note says so.
+    """
+    from scipy import stats
+
+    nan = float("nan")
+    if counts.shape[1] < 2:
+        return Comparison("", nan, nan, nan, "one value only")
+    if (counts.sum(axis=1) == 0).any():
+        return Comparison("", nan, nan, nan, "a group without values")
+    difference = counts_difference(counts)
+    expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0) / counts.sum()
+    small = bool((expected < _SMALL_EXPECTED).any())
+    if small and counts.shape[1] == 2:
+        exact = stats.fisher_exact(counts)
+        return Comparison("Fisher", nan, float(exact.pvalue), difference)
+    note = "an expected count is below 5" if small else ""
+    return Comparison("chi-square", *chi_square(counts), difference, note)
+
+
+def chi_square(counts: np.ndarray) -> tuple[float, float]:
+    """Pearson's chi-square without continuity correction, and its p value."""
+    from scipy import stats
+
+    result = stats.chi2_contingency(counts, correction=False)
+    return float(result.statistic), float(result.pvalue)
+
+
+def counts_difference(counts: np.ndarray) -> float:
+    """Standardised difference of two distributions over categories.
+
+    Two values: ``(p1 - p2) / sqrt((p1 q1 + p2 q2) / 2)`` for the last of them; more: the
+    Mahalanobis distance without sign. NaN where it has no finite value.
+    """
+    share = counts / counts.sum(axis=1, keepdims=True)
+    gap = share[0, 1:] - share[1, 1:]
+    covariance = np.zeros((len(gap), len(gap)))
+    for p in share[:, 1:]:
+        covariance += (np.diag(p) - np.outer(p, p)) / 2
+    if np.linalg.matrix_rank(covariance) < len(gap):
+        return float("nan")
+    squared = float(gap @ np.linalg.solve(covariance, gap))
+    return float(np.sign(gap[0])) * np.sqrt(squared) if len(gap) == 1 else float(np.sqrt(squared))

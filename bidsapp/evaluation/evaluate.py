@@ -1,0 +1,254 @@
+"""Evaluate a run from its state files alone: every table, and the numbers behind every figure."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pandas as pd
+
+from bidsapp.evaluation.baseline_models import BASELINES
+from bidsapp.evaluation.baselines import baseline_scores, lacking_for
+from bidsapp.evaluation.best_fold import best_fold_table
+from bidsapp.evaluation.calibration import calibration_points
+from bidsapp.evaluation.cohort_table import cohort_table
+from bidsapp.evaluation.comparisons import compare_variants
+from bidsapp.evaluation.confounds import confound_check
+from bidsapp.evaluation.curves import decision_curve, precision_recall_points, roc_points
+from bidsapp.evaluation.ensembles import with_ensembles
+from bidsapp.evaluation.findings import findings
+from bidsapp.evaluation.metric_table import metric_table, variant_generator
+from bidsapp.evaluation.permutation import permute_outcomes
+from bidsapp.evaluation.planning import planning_table
+from bidsapp.evaluation.printed import compare_with_print
+from bidsapp.evaluation.sample import Sample, from_scores
+from bidsapp.evaluation.settings import EvaluationSettings, settings_of_run
+from bidsapp.evaluation.stamp import stamp
+from bidsapp.evaluation.state import RunState, read_state
+from bidsapp.evaluation.subgroups import absent_columns, subgroup_masks
+from bidsapp.evaluation.tables import write_table
+
+_CURVE_RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Everything an evaluation found.
+
+    Attributes
+    ----------
+    metrics
+        Rows of `metrics.tsv`: networks, ensembles and baselines.
+    tables
+        Name -> table, as written under `tables/`.
+    figures
+        Name -> the numbers behind a figure, as written under `figures/`.
+    """
+
+    metrics: pd.DataFrame
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    figures: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+
+def write_metrics(
+    run_folder: Path, settings: EvaluationSettings | None = None, resamples: int | None = None
+) -> pd.DataFrame:
+    """Read the state of a run, check it, and write `metrics.tsv` alone.
+
+    Parameters
+    ----------
+    run_folder
+        ``<output_dir>/group/<run label>``.
+    settings
+        Absent, they are read from the folder's `recipe.yaml`.
+    resamples
+        Bootstrap resamples, where they should differ from the settings.
+
+    Returns
+    -------
+    pandas.DataFrame
+        What was written.
+    """
+    folder = Path(run_folder)
+    plan = settings or settings_of_run(folder)
+    if resamples is not None:
+        plan = replace(plan, resamples=resamples)
+    state = read_state(folder)
+    scores = with_ensembles(state.scores, plan.ensembles, plan.threshold)
+    table = stamp(metric_table(scores, state.splits, plan), plan)
+    write_table(table, folder / "metrics.tsv")
+    return table
+
+
+def evaluate(run_folder: Path, settings: EvaluationSettings | None = None) -> EvaluationResult:
+    """Recompute everything that follows from the scores, and write it into the run's folder.
+
+    Reads `recipe.yaml`, `cohort.tsv`, `exclusions.tsv`, `splits.tsv`, `scores.tsv`; writes
+    `metrics.tsv`, `tables/*.tsv` and `figures/*.tsv`. The same files and settings give the same
+    numbers.
+
+    Parameters
+    ----------
+    run_folder
+        ``<output_dir>/group/<run label>``.
+    settings
+        Absent, they are read from the folder's `recipe.yaml`.
+
+    Raises
+    ------
+    NoInput, BadData
+        A state file is missing or wrong; see `state.read_state`.
+    """
+    folder = Path(run_folder)
+    plan = settings or settings_of_run(folder)
+    result = evaluate_state(read_state(folder), plan)
+    write_table(result.metrics, folder / "metrics.tsv")
+    for name, table in result.tables.items():
+        write_table(table, folder / "tables" / f"{name}.tsv")
+    for name, table in result.figures.items():
+        write_table(table, folder / "figures" / f"{name}.tsv")
+    return result
+
+
+def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResult:
+    """Evaluate a run that was read; nothing is written."""
+    networks = with_ensembles(state.scores, plan.ensembles, plan.threshold)
+    variants = [str(name) for name in networks["variant"].drop_duplicates()]
+    there = list(state.cohort.columns)
+    columns = [name for name in plan.subgroups if name in there]
+    subgroup = subgroup_masks(state.cohort, networks, columns)
+    fitted, unfitted = baseline_scores(
+        state.cohort, state.splits, plan.baselines, plan.predictors, plan.site, plan.base
+    )
+    skipped = {f"baseline {name}": why for name, why in unfitted.items()}
+    skipped |= absent_columns(there, plan.subgroups)
+    baselines = [str(name) for name in fitted["variant"].drop_duplicates()]
+    scores = pd.concat([networks, fitted], ignore_index=True) if baselines else networks
+    metrics = metric_table(networks, state.splits, plan, subgroup)
+    if baselines:
+        metrics = pd.concat([metrics, metric_table(fitted, state.splits, plan)], ignore_index=True)
+    permutations, null = _permutations(networks, plan)
+    confounds = confound_check(scores, variants, _of_kind(baselines, True), plan.level)
+    rivals = confound_check(scores, variants, _of_kind(baselines, False), plan.level)
+    best = _best_folds(networks, plan)
+    positives = int((state.cohort["outcome"] == 1).sum())
+    tables: dict[str, pd.DataFrame] = {
+        "findings": findings(
+            metrics, variants, scores, confounds, rivals, permutations, skipped, plan
+        ),
+        "comparisons": compare_variants(
+            scores, plan.tests, plan.threshold, plan.level, _pairs(variants, baselines)
+        ),
+        "permutations": permutations,
+        "confounds": confounds,
+        "baselines": rivals,
+        "cohort": cohort_table(state.cohort, state.cohort["outcome"] == 1, state.covariates),
+        "planning": planning_table(positives, len(state.cohort) - positives, plan.level),
+        "printed": compare_with_print(plan.reported, metrics, best),
+        "ensemble_scores": networks[~networks["variant"].isin(state.scores["variant"])],
+        "baseline_scores": fitted,
+    }
+    if best is not None:
+        tables["best_fold"] = best
+    figures = {
+        "roc": _curves(scores, roc_points, plan),
+        "precision_recall": _curves(scores, precision_recall_points, plan),
+        "calibration": _curves(scores, calibration_points, plan),
+        "decision_curve": _decision_curves(scores, plan),
+        "permutation_null": null,
+    }
+    return EvaluationResult(
+        stamp(metrics, plan),
+        {name: stamp(table, plan) for name, table in tables.items()},
+        {name: stamp(table, plan) for name, table in figures.items()},
+    )
+
+
+def lacking_columns(plan: EvaluationSettings, columns: Sequence[str]) -> dict[str, str]:
+    """Tell what an evaluation will leave out because the cohort lacks columns.
+
+    The columns are known before training, so a run can say it at its start.
+
+    Parameters
+    ----------
+    columns
+        Of the cohort table.
+
+    Returns
+    -------
+    dict
+        ``baseline <name>`` or ``subgroups by <column>`` -> why.
+    """
+    lacking = {
+        f"baseline {name}": lacking_for(BASELINES[name], columns, plan.predictors, plan.site)
+        for name in plan.baselines
+        if name in BASELINES
+    }
+    known = {what: why for what, why in lacking.items() if why}
+    return known | absent_columns(columns, plan.subgroups)
+
+
+def _of_kind(names: Sequence[str], confound: bool) -> list[str]:
+    kind = {name: BASELINES[name.rpartition("/")[2]] for name in names}
+    return [
+        name
+        for name, baseline in kind.items()
+        if baseline.confound == confound and not name.endswith("majority")
+    ]
+
+
+def _pairs(variants: Sequence[str], baselines: Sequence[str]) -> list[tuple[str, str]]:
+    rivals = [name for name in baselines if not name.endswith("majority")]
+    pairs = [(a, b) for i, a in enumerate(variants) for b in variants[i + 1 :]]
+    return pairs + [(variant, rival) for variant in variants for rival in rivals]
+
+
+def _permutations(
+    scores: pd.DataFrame, plan: EvaluationSettings
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Table of p values, and the AUCs under permutation of each variant."""
+    records, nulls = [], []
+    if "permutation" in plan.tests:
+        for variant, rows in scores.groupby("variant", sort=False):
+            rng = variant_generator(plan.seed + 1, str(variant))
+            found = permute_outcomes(rows, plan.permutations, rng)
+            records.append(
+                (variant, found.observed, found.p, len(found.null), found.method, found.note)
+            )
+            nulls.append(pd.DataFrame({"variant": variant, "auc": found.null}))
+    names = ["variant", "auc", "p", "permutations", "method", "note"]
+    empty = pd.DataFrame(columns=pd.Index(["variant", "auc"]))
+    table = pd.DataFrame(records, columns=pd.Index(names))
+    return table, pd.concat(nulls, ignore_index=True) if nulls else empty
+
+
+def _best_folds(scores: pd.DataFrame, plan: EvaluationSettings) -> pd.DataFrame | None:
+    tables = []
+    for variant, rows in scores.groupby("variant", sort=False):
+        own = plan.of(str(variant))
+        if own.best_fold:
+            rng = variant_generator(plan.seed + 2, str(variant))
+            table = best_fold_table(rows, own.threshold, plan.permutations, rng)
+            tables.append(table.assign(variant=variant, scope="best_fold"))
+    return pd.concat(tables, ignore_index=True) if tables else None
+
+
+def _curves(
+    scores: pd.DataFrame, points: Callable[[Sample], pd.DataFrame], plan: EvaluationSettings
+) -> pd.DataFrame:
+    """Points of a pooled curve for every variant and baseline."""
+    tables = [
+        points(from_scores(rows, plan.threshold)).assign(variant=variant)
+        for variant, rows in scores.groupby("variant", sort=False)
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _decision_curves(scores: pd.DataFrame, plan: EvaluationSettings) -> pd.DataFrame:
+    tables = []
+    for variant, rows in scores.groupby("variant", sort=False):
+        rng = variant_generator(plan.seed + 3, str(variant))
+        sample = from_scores(rows, plan.threshold)
+        resamples = min(plan.resamples, _CURVE_RESAMPLES)
+        table = decision_curve(sample, resamples=resamples, rng=rng, level=plan.level)
+        tables.append(table.assign(variant=variant))
+    return pd.concat(tables, ignore_index=True)

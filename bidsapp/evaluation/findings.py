@@ -1,0 +1,91 @@
+"""What a reader has to know first, as sentences."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from bidsapp.evaluation.confounds import confound_sentences
+from bidsapp.evaluation.metric_table import RETRAINED
+from bidsapp.evaluation.sample import pool
+from bidsapp.evaluation.settings import EvaluationSettings
+from bidsapp.evaluation.stamp import leaks_into_scores
+
+KINDS = ("leak", "confound", "result", "baseline", "small", "skipped")
+FEWEST = 10
+
+
+def findings(
+    metrics: pd.DataFrame,
+    variants: Sequence[str],
+    scores: pd.DataFrame,
+    confounds: pd.DataFrame,
+    baselines: pd.DataFrame,
+    permutations: pd.DataFrame,
+    skipped: Mapping[str, str],
+    plan: EvaluationSettings,
+) -> pd.DataFrame:
+    """Collect the sentences in the order in which a report says them.
+
+    Parameters
+    ----------
+    metrics
+        Rows of `metrics.tsv`.
+    variants
+        Networks and their ensembles.
+    confounds, baselines
+        `confounds.confound_check` of the confounds and of the other baselines.
+    permutations
+        Columns `variant`, `p`.
+    skipped
+        What was asked for and could not be had -> why.
+    plan
+        Says which variants leak.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `kind` (of `KINDS`), `text`.
+    """
+    lines = [
+        (
+            "leak",
+            f"LEAK: {name}: {', '.join(steps)}; held-out people were seen, results are too good.",
+        )
+        for name in variants
+        if (steps := leaks_into_scores(plan.of(name).leaks))
+    ]
+    lines += [("confound", text) for text in confound_sentences(confounds)]
+    p_values = dict(zip(permutations["variant"], permutations["p"], strict=True))
+    pooled = metrics[(metrics["scope"] == "pooled") & metrics["variant"].isin(list(variants))]
+    retrained = pooled[pooled["metric"] == RETRAINED].set_index("variant")
+    for _, row in pooled[pooled["metric"] == "auc"].iterrows():
+        wide = retrained.loc[row["variant"]] if row["variant"] in retrained.index else None
+        lines.append(("result", _result(row, wide, p_values.get(row["variant"]))))
+    for _, row in baselines.iterrows():
+        if row["flagged"]:
+            text = (
+                f"{row['variant']} (AUC {row['auc']:.2f}) is not shown to do better than "
+                f"{row['confound']} (AUC {row['auc_confound']:.2f}), which needs no image."
+            )
+            lines.append(("baseline", text))
+    people = pool(scores[scores["variant"].isin(list(variants))])
+    positives = int(people["outcome"].sum())
+    least = min(positives, len(people) - positives)
+    if least < FEWEST:
+        lines.append(("small", f"Only {least} people of the smaller class: nothing here is firm."))
+    lines += [("skipped", f"No {what}: {why}.") for what, why in skipped.items()]
+    return pd.DataFrame(lines, columns=pd.Index(["kind", "text"]))
+
+
+def _result(row: pd.Series, retrained: pd.Series | None, p: float | None) -> str:
+    if pd.isna(row["value"]):
+        return f"{row['variant']}: no pooled AUC ({row['note']})."
+    parts = [f"{row['variant']}: pooled out-of-fold AUC {row['value']:.2f}"]
+    if pd.notna(row["ci_low"]):
+        parts.append(f"interval {row['ci_low']:.2f} to {row['ci_high']:.2f} (scores as given)")
+    if retrained is not None and pd.notna(retrained["ci_low"]):
+        limits = f"{retrained['ci_low']:.2f} to {retrained['ci_high']:.2f}"
+        parts.append(f"{limits} if trained on other people")
+    if p is not None and pd.notna(p):
+        parts.append(f"permutation of fixed scores p {p:.2g}")
+    return "; ".join([*parts, f"n = {row['n']}"]) + "."

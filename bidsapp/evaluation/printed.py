@@ -1,0 +1,104 @@
+"""What a paper printed beside what this run gives."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from bidsapp.evaluation.thresholds import FITTED
+
+ALIASES = {"recall": "sensitivity", "macro_recall": "balanced_accuracy"}
+COLUMNS = (
+    "variant",
+    "scope",
+    "metric",
+    "printed",
+    "ours",
+    "ci_low",
+    "ci_high",
+    "ci_method",
+    "inside",
+    "note",
+)
+
+
+def compare_with_print(
+    reported: Mapping[str, Mapping[str, float]],
+    metrics: pd.DataFrame,
+    best_folds: pd.DataFrame | None = None,
+    default_scope: str = "mean",
+) -> pd.DataFrame:
+    """Set printed values beside ours.
+
+    Parameters
+    ----------
+    reported
+        Name, optionally with ``@scope`` -> metric -> printed value. ``recall`` is our
+        `sensitivity`, ``macro_recall`` our `balanced_accuracy`; ``_fitted`` behind a name means
+        the fitted threshold.
+    metrics
+        `metrics.tsv`, baselines and ensembles included.
+    best_folds
+        `best_fold.best_fold_table` of each variant, with a column `variant`, for
+        ``@best_fold``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `COLUMNS`. `inside` is ``yes`` or ``no``: whether the printed value lies in our
+        interval; ``n/a`` where we have no interval. `note` says why ours is missing.
+    """
+    records = []
+    for key, values in reported.items():
+        variant, _, scope = key.partition("@")
+        scope = scope or default_scope
+        for metric, printed in values.items():
+            name = _own_name(metric)
+            if scope == "best_fold":
+                ours, low, high, method, note = _best_fold(best_folds, variant, name)
+            else:
+                ours, low, high, method, note = _ours(metrics, variant, scope, name)
+            inside = "n/a"
+            if np.isfinite(low) and np.isfinite(high):
+                inside = "yes" if low <= printed <= high else "no"
+            record = (variant, scope, metric, printed, ours, low, high, method, inside, note)
+            records.append(record)
+    return pd.DataFrame(records, columns=pd.Index(COLUMNS))
+
+
+def _own_name(metric: str) -> str:
+    base = metric.removesuffix("_fitted")
+    name = ALIASES.get(base, base)
+    return name if base == metric else name + FITTED
+
+
+def _ours(
+    metrics: pd.DataFrame, variant: str, scope: str, metric: str
+) -> tuple[float, float, float, str, str]:
+    nan = float("nan")
+    mine = metrics[metrics["variant"] == variant]
+    if mine.empty:
+        return nan, nan, nan, "", "not run"
+    row = mine[(mine["scope"] == scope) & (mine["metric"] == metric)]
+    if row.empty:
+        return nan, nan, nan, "", f"no {metric} in scope {scope}"
+    first = row.iloc[0]
+    limits = float(first["ci_low"]), float(first["ci_high"])
+    return float(first["value"]), *limits, str(first["ci_method"]), str(first["note"])
+
+
+def _best_fold(
+    best: pd.DataFrame | None, variant: str, metric: str
+) -> tuple[float, float, float, str, str]:
+    nan = float("nan")
+    if best is None or best.empty:
+        return nan, nan, nan, "", "the best fold is printed in mode paper only"
+    row = best[(best["variant"] == variant) & (best["metric"] == metric)]
+    if row.empty:
+        return nan, nan, nan, "", "not run"
+    first = row.iloc[0]
+    chance = (
+        f"best of {first['folds']} folds; under chance {first['chance']:.2f} "
+        f"({first['chance_low']:.2f} to {first['chance_high']:.2f})"
+    )
+    return float(first["value"]), nan, nan, "", chance

@@ -1,0 +1,143 @@
+"""What an evaluation does, as plain values; the one place that knows a recipe's shape."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bidsapp.evaluation.intervals import LEVEL
+from bidsapp.evaluation.sample import DEFAULT_THRESHOLD
+
+if TYPE_CHECKING:
+    from bidsapp.recipes.schema import Recipe
+
+RESAMPLES = 2000
+PERMUTATIONS = 1000
+
+
+@dataclass(frozen=True)
+class VariantSettings:
+    """What a variant may do otherwise than the run; see `EvaluationSettings`."""
+
+    threshold: float = DEFAULT_THRESHOLD
+    fitted_threshold: str = "train_fold"
+    best_fold: bool = False
+    leaks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """How scores are evaluated.
+
+    Attributes
+    ----------
+    tests
+        Of ``permutation``, ``delong``, ``mcnemar``.
+    subgroups, predictors
+        Columns of the cohort table: for subgroups; for the baselines logistic, random_forest,
+        xgboost.
+    baselines
+        Names of `baselines.BASELINES`.
+    site
+        Column of the site, for the baseline of that name.
+    permutations, resamples, seed
+        Permutations of outcomes on fixed scores, bootstrap resamples (0: none), their seed.
+    level
+        Coverage of intervals.
+    threshold
+        Probability from which an observation is called positive.
+    fitted_threshold
+        Where the second threshold comes from: ``none``, ``train_fold`` or ``test_fold``.
+    best_fold
+        Whether the best fold is printed, beside what chance would give.
+    ensembles
+        Name -> (members, ``mean`` or ``vote``).
+    reported
+        Printed values: name, optionally with ``@scope`` -> metric -> value.
+    leaks
+        Steps that saw held-out people; stamped on every row that depends on them.
+    variants
+        Variants whose thresholds, best fold or leaks are their own.
+    base
+        The variant that the recipe itself is; baselines without a prefix share its folds.
+    """
+
+    tests: tuple[str, ...] = ("permutation",)
+    subgroups: tuple[str, ...] = ()
+    baselines: tuple[str, ...] = ("majority",)
+    predictors: tuple[str, ...] = ()
+    site: str | None = None
+    permutations: int = PERMUTATIONS
+    resamples: int = RESAMPLES
+    seed: int = 0
+    level: float = LEVEL
+    threshold: float = DEFAULT_THRESHOLD
+    fitted_threshold: str = "train_fold"
+    best_fold: bool = False
+    ensembles: Mapping[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
+    reported: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    leaks: tuple[str, ...] = ()
+    variants: Mapping[str, VariantSettings] = field(default_factory=dict)
+    base: str = "base"
+
+    def of(self, name: str) -> "EvaluationSettings":
+        """Return the settings that hold for one variant, ensemble or baseline.
+
+        An ensemble has the leaks of all its members. A baseline sees no image, so only leaks of
+        the evaluation itself are its own.
+        """
+        own = self.variants.get(name)
+        if own is not None:
+            return replace(self, **vars(own))
+        if name in self.ensembles:
+            found = [leak for member in self.ensembles[name][0] for leak in self.of(member).leaks]
+            return replace(self, leaks=tuple(dict.fromkeys(found)))
+        if name.rpartition("/")[2] in self.baselines:
+            leaks = tuple(leak for leak in self.leaks if leak.startswith("evaluation."))
+            return replace(self, leaks=leaks, best_fold=False)
+        return self
+
+
+def settings_from_recipe(recipe: "Recipe") -> EvaluationSettings:
+    """Take from a recipe what evaluation needs."""
+    from bidsapp.recipes.scope import leaks
+
+    plan = recipe.evaluation
+    return EvaluationSettings(
+        tests=tuple(plan.tests),
+        subgroups=tuple(plan.subgroups),
+        baselines=tuple(plan.baselines),
+        predictors=tuple(plan.predictors),
+        site=plan.site,
+        permutations=plan.permutations,
+        resamples=plan.bootstrap,
+        seed=plan.seed,
+        level=plan.confidence,
+        threshold=plan.threshold,
+        fitted_threshold=plan.fitted_threshold,
+        best_fold=plan.best_fold,
+        ensembles={name: (tuple(e.of), e.rule) for name, e in recipe.ensembles.items()},
+        reported=recipe.reported,
+        leaks=tuple(leaks(recipe)),
+        variants={name: _variant(recipe.with_variant(name)) for name in recipe.variant_names},
+        base=recipe.base,
+    )
+
+
+def _variant(recipe: "Recipe") -> VariantSettings:
+    from bidsapp.recipes.scope import leaks
+
+    plan = recipe.evaluation
+    return VariantSettings(
+        plan.threshold, plan.fitted_threshold, plan.best_fold, tuple(leaks(recipe))
+    )
+
+
+def settings_of_run(run_folder: Path) -> EvaluationSettings:
+    """Read `recipe.yaml` of a run; the defaults where there is none."""
+    path = Path(run_folder) / "recipe.yaml"
+    if not path.is_file():
+        return EvaluationSettings()
+    from bidsapp.recipes import load_recipe
+
+    return settings_from_recipe(load_recipe(path))

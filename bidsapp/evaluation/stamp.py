@@ -1,0 +1,40 @@
+"""The LEAK stamp: on every row that depends on a step which saw held-out people."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from bidsapp.evaluation.settings import EvaluationSettings
+
+_NAMES = ("variant", "first", "second")
+_NOT_IN_SCORES = ("saliency.", "evaluation.best_fold")
+
+
+def leaks_into_scores(leaks: Sequence[str]) -> list[str]:
+    """Leaks that reach numbers made from scores: not those of saliency or of a chosen fold."""
+    return [step for step in leaks if not step.startswith(_NOT_IN_SCORES)]
+
+
+def stamp(table: pd.DataFrame, plan: EvaluationSettings) -> pd.DataFrame:
+    """Put ``LEAK: <steps>`` before the note of every row about a variant that leaks.
+
+    Rows are about what stands in their columns `variant`, `first` and `second`; tables without
+    them depend on no model. The choice of the best fold is a leak where `scope` is ``best_fold``.
+    A `note` column is made where there is none and one is needed.
+    """
+    about = [name for name in _NAMES if name in table]
+    if table.empty or not about:
+        return table
+    leaks = {
+        str(name): plan.of(str(name)).leaks for name in pd.unique(table[about].to_numpy().ravel())
+    }
+    chosen = table["scope"] == "best_fold" if "scope" in table else [False] * len(table)
+    notes = table["note"].fillna("") if "note" in table else [""] * len(table)
+    text = []
+    for note, best, row in zip(notes, chosen, table[about].to_numpy(), strict=True):
+        found = [step for name in row for step in leaks[str(name)]]
+        steps = leaks_into_scores(found)
+        steps += [step for step in found if best and step.startswith("evaluation.best_fold")]
+        mark = f"LEAK: {', '.join(dict.fromkeys(steps))}" if steps else ""
+        text.append("; ".join(filter(None, [mark, note])))
+    return table.assign(note=text) if any(text) else table

@@ -1,0 +1,215 @@
+"""The state files of a run: read, checked against one another, refused by line."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from bidsapp.errors import BadData
+from bidsapp.evaluation.tables import read_table
+
+COHORT_COLUMNS = ("participant_id", "session_id", "group", "outcome", "image", "sha256", "quality")
+SPLIT_COLUMNS = ("repeat", "fold", "participant_id", "role")
+SCORE_COLUMNS = (
+    "participant_id",
+    "session_id",
+    "variant",
+    "repeat",
+    "fold",
+    "outcome",
+    "probability",
+)
+ROLES = ("train", "validation", "test")
+PERSON = ["participant_id", "session_id"]
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What a group run left behind, checked.
+
+    Attributes
+    ----------
+    folder
+        ``<output_dir>/group/<run label>``.
+    cohort
+        One row per participant and session: text, `outcome` as int 0/1, covariates as text.
+    exclusions
+        Who is not in the cohort and why; empty where the file is absent.
+    splits
+        `repeat` and `fold` as int, `participant_id`, `role`; where variants have splits of their
+        own, `variant`.
+    scores
+        Held-out scores: `repeat`, `fold`, `outcome` as int, `probability` as float in 0..1.
+    """
+
+    folder: Path
+    cohort: pd.DataFrame
+    exclusions: pd.DataFrame
+    splits: pd.DataFrame
+    scores: pd.DataFrame
+
+    @property
+    def covariates(self) -> list[str]:
+        """Columns of the cohort table beyond those that the group level itself writes."""
+        return [name for name in self.cohort.columns if name not in COHORT_COLUMNS]
+
+
+def read_state(folder: Path) -> RunState:
+    """Read `cohort.tsv`, `exclusions.tsv`, `splits.tsv` and `scores.tsv` and check them.
+
+    Raises
+    ------
+    NoInput
+        A file is missing.
+    BadData
+        A value, a row or the agreement between files is wrong; the message names file and line.
+    """
+    folder = Path(folder)
+    cohort = _read_cohort(folder / "cohort.tsv")
+    splits = _read_splits(folder / "splits.tsv", cohort)
+    scores = _read_scores(folder / "scores.tsv", cohort)
+    _check_folds(folder / "scores.tsv", scores, splits)
+    _check_complete(folder, scores, splits, cohort)
+    excluded = folder / "exclusions.tsv"
+    exclusions = (
+        read_table(excluded, ["participant_id"])
+        if excluded.is_file()
+        else pd.DataFrame(columns=pd.Index(["participant_id", "session_id", "reason"]))
+    )
+    return RunState(folder, cohort, exclusions, splits, scores)
+
+
+def _read_cohort(path: Path) -> pd.DataFrame:
+    cohort = read_table(path, ("participant_id", "session_id", "outcome"))
+    _refuse_duplicates(path, cohort, PERSON)
+    return cohort.assign(outcome=_integers(path, cohort, "outcome", (0, 1)))
+
+
+def _read_splits(path: Path, cohort: pd.DataFrame) -> pd.DataFrame:
+    splits = read_table(path, SPLIT_COLUMNS)
+    _refuse_strangers(path, splits, cohort, ["participant_id"])
+    _refuse_where(path, splits, ~splits["role"].isin(ROLES), "role", f"expected one of {ROLES}")
+    splits = splits.assign(
+        repeat=_integers(path, splits, "repeat"), fold=_integers(path, splits, "fold")
+    )
+    variant = ["variant"] if "variant" in splits else []
+    _refuse_duplicates(path, splits, [*variant, "repeat", "fold", "participant_id"])
+    return splits
+
+
+def _read_scores(path: Path, cohort: pd.DataFrame) -> pd.DataFrame:
+    scores = read_table(path, SCORE_COLUMNS, only_these=True)
+    if scores.empty:
+        raise BadData(f"{path}: line 2: no scores; rerun the group level")
+    _refuse_where(path, scores, scores["variant"] == "", "variant", "expected a name")
+    scores = scores.assign(
+        repeat=_integers(path, scores, "repeat"),
+        fold=_integers(path, scores, "fold"),
+        outcome=_integers(path, scores, "outcome", (0, 1)),
+        probability=_probabilities(path, scores),
+    )
+    _refuse_strangers(path, scores, cohort, PERSON)
+    _refuse_duplicates(path, scores, [*PERSON, "variant", "repeat"])
+    known = cohort.set_index(PERSON)["outcome"]
+    truth = known.reindex(pd.MultiIndex.from_frame(scores[PERSON])).to_numpy()
+    _refuse_where(
+        path, scores, scores["outcome"] != truth, "outcome", "cohort.tsv has the other outcome"
+    )
+    return scores
+
+
+def _integers(
+    path: Path, table: pd.DataFrame, column: str, allowed: tuple[int, ...] | None = None
+) -> pd.Series:
+    text = table[column].astype(str)
+    wrong = ~text.str.fullmatch(r"\d+")
+    expected = f"expected one of {allowed}" if allowed else "expected a whole number from 0"
+    _refuse_where(path, table, wrong, column, expected)
+    numbers = text.astype(int)
+    if allowed is not None:
+        _refuse_where(path, table, ~numbers.isin(allowed), column, expected)
+    return numbers
+
+
+def _probabilities(path: Path, scores: pd.DataFrame) -> pd.Series:
+    numbers = pd.to_numeric(scores["probability"], errors="coerce").astype(float)
+    wrong = ~numbers.between(0, 1)
+    _refuse_where(path, scores, wrong, "probability", "expected a number from 0 to 1")
+    return numbers
+
+
+def _refuse_where(
+    path: Path, table: pd.DataFrame, wrong: pd.Series, column: str, expected: str
+) -> None:
+    if wrong.any():
+        line = table.index[wrong.to_numpy()][0]
+        raise BadData(f"{path}: line {line}: {column} is {table[column].loc[line]!r}; {expected}")
+
+
+def _refuse_strangers(
+    path: Path, table: pd.DataFrame, cohort: pd.DataFrame, key: list[str]
+) -> None:
+    known = pd.MultiIndex.from_frame(cohort[key])
+    wrong = ~pd.MultiIndex.from_frame(table[key]).isin(known)
+    if wrong.any():
+        line = table.index[wrong][0]
+        who = " ".join(table.loc[line, key])
+        raise BadData(f"{path}: line {line}: {who!r} is not in cohort.tsv; correct or remove it")
+
+
+def _refuse_duplicates(path: Path, table: pd.DataFrame, key: list[str]) -> None:
+    again = table.duplicated(key)
+    if again.any():
+        line = table.index[again.to_numpy()][0]
+        same = (table[key] == table.loc[line, key]).all(axis=1)
+        first = table.index[same.to_numpy()][0]
+        raise BadData(f"{path}: line {line} repeats line {first} ({', '.join(key)}); remove one")
+
+
+def splits_of(splits: pd.DataFrame, variant: str) -> pd.DataFrame:
+    """Return the rows of the splits table that hold for a variant.
+
+    A `variant` column is optional; rows without a name there hold for every variant that has no
+    rows of its own.
+    """
+    if "variant" not in splits:
+        return splits
+    own = splits[splits["variant"] == variant]
+    return own if len(own) else splits[splits["variant"].isin(["", "n/a"])]
+
+
+def _check_folds(path: Path, scores: pd.DataFrame, splits: pd.DataFrame) -> None:
+    key = ["repeat", "fold", "participant_id"]
+    for variant, rows in scores.groupby("variant", sort=False):
+        roles = splits_of(splits, str(variant)).set_index(key)["role"]
+        role = roles.reindex(pd.MultiIndex.from_frame(rows[key])).to_numpy()
+        wrong = role != "test"
+        if wrong.any():
+            line, found = rows.index[wrong][0], role[wrong][0]
+            row = rows.loc[line]
+            place = f"repeat {row['repeat']}, fold {row['fold']}"
+            found = "absent" if found != found else f"in role {found!r}"
+            raise BadData(
+                f"{path}: line {line}: {row['participant_id']} is scored in {place}, where "
+                f"splits.tsv has it {found}; only held-out participants may be scored"
+            )
+
+
+def _check_complete(
+    folder: Path, scores: pd.DataFrame, splits: pd.DataFrame, cohort: pd.DataFrame
+) -> None:
+    for variant, rows in scores.groupby("variant", sort=False):
+        mine = splits_of(splits, str(variant))
+        tested = mine.loc[mine["role"] == "test", ["repeat", "participant_id"]].drop_duplicates()
+        expected = tested.reset_index().merge(cohort[PERSON], on="participant_id")
+        key = ["repeat", *PERSON]
+        there = pd.MultiIndex.from_frame(rows[key])
+        absent = ~pd.MultiIndex.from_frame(expected[key]).isin(there)
+        if absent.any():
+            first = expected[absent].iloc[0]
+            who = f"{first['participant_id']}, session {first['session_id']}"
+            raise BadData(
+                f"{folder / 'scores.tsv'}: line {rows.index[-1]} ends variant {variant!r} without "
+                f"{who}, which splits.tsv line {first['line']} tests in repeat {first['repeat']} "
+                f"({int(absent.sum())} such rows are missing); rerun the group level"
+            )

@@ -1,0 +1,68 @@
+"""Subgroups of the cohort by the values of its columns."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from bidsapp.errors import UsageError
+from bidsapp.evaluation.tables import MISSING, is_missing, numeric
+
+MOST_VALUES = 6
+
+
+def subgroup_masks(
+    cohort: pd.DataFrame, scores: pd.DataFrame, columns: Sequence[str]
+) -> dict[str, pd.Series]:
+    """Which rows of the scores lie in each subgroup.
+
+    A column of numbers with more than six values is split at its median, ``age=up to 41`` and
+    ``age=above 41``; people without a value form ``age=n/a``.
+
+    Returns
+    -------
+    dict
+        ``<column>=<value>`` -> boolean for each row of `scores`.
+
+    Raises
+    ------
+    UsageError
+        The cohort has no such column.
+    """
+    key = ["participant_id", "session_id"]
+    people = pd.MultiIndex.from_frame(scores[key])
+    masks = {}
+    for column in columns:
+        if column not in cohort:
+            raise UsageError(
+                f"evaluation.subgroups: no column {column!r} in cohort.tsv; there are "
+                f"{', '.join(cohort.columns)}"
+            )
+        labels = _labels(cohort[column])
+        value = pd.Series(labels.to_numpy(), index=pd.MultiIndex.from_frame(cohort[key]))
+        of_row = value.reindex(people).to_numpy()
+        for label in sorted(set(labels), key=lambda text: (text == MISSING, text)):
+            masks[f"{column}={label}"] = pd.Series(of_row == label, index=scores.index)
+    return masks
+
+
+def absent_columns(there: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
+    """Columns that subgroups were asked by and that the cohort lacks -> the reason to print."""
+    return {
+        f"subgroups by {column}": f"no such column in cohort.tsv; there are {', '.join(there)}"
+        for column in columns
+        if column not in there
+    }
+
+
+def _labels(values: pd.Series) -> pd.Series:
+    numbers = numeric(values)
+    if numbers is None or numbers.nunique() <= MOST_VALUES:
+        return values.map(lambda value: MISSING if is_missing(value) else str(value))
+    middle = float(numbers.median())
+
+    def label(number: float) -> str:
+        if number != number:
+            return MISSING
+        return f"up to {middle:g}" if number <= middle else f"above {middle:g}"
+
+    return numbers.map(label)

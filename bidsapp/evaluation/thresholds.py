@@ -1,0 +1,60 @@
+"""A second threshold beside the fixed one, and what it has and has not seen."""
+
+import numpy as np
+import pandas as pd
+
+FITTED = "@fitted"
+UNDEFINED = {
+    "none": "no second threshold was asked for",
+    "train_fold": "no threshold: it needs other folds of the same repeat, with both classes "
+    "and scores that differ",
+    "test_fold": "no threshold: a fold has one class or constant scores",
+}
+
+
+def youden(outcome: np.ndarray, probability: np.ndarray) -> float:
+    """Threshold that maximises sensitivity + specificity - 1.
+
+    Candidates lie half-way between neighbouring distinct scores; of several that do equally well,
+    the one nearest to 0.5 is taken. NaN with one class or constant scores.
+    """
+    truth = np.asarray(outcome, dtype=bool)
+    distinct = np.unique(probability)
+    if truth.all() or not truth.any() or len(distinct) < 2:
+        return float("nan")
+    candidates = (distinct[1:] + distinct[:-1]) / 2
+    missed = np.searchsorted(np.sort(probability[truth]), candidates) / truth.sum()
+    spared = np.searchsorted(np.sort(probability[~truth]), candidates) / (~truth).sum()
+    index = spared - missed
+    best = np.flatnonzero(index >= index.max() - 1e-12)
+    return float(candidates[best[np.argmin(np.abs(candidates[best] - 0.5))]])
+
+
+def fitted_threshold(rows: pd.DataFrame, source: str = "train_fold") -> pd.Series:
+    """Youden's threshold for every row of one variant.
+
+    ``train_fold``: from the scores of the other folds of the same repeat. A person's own score and
+    outcome, and those of everybody in the same fold, take no part in the threshold that is
+    applied to them. What remains: the other folds' scores come from models that had this fold
+    among their training data, so its outcomes act on the threshold through those models; and the
+    other folds' models are not this fold's model, so the threshold may not suit its scale. Only a
+    threshold from an inner split would be free of both, and `scores.tsv` holds no inner scores.
+    Hence the fixed threshold leads every table and this one is the second choice.
+
+    ``test_fold``: from the very scores it is applied to, as some papers print it. A leak.
+
+    Returns
+    -------
+    pandas.Series
+        Aligned with `rows`; NaN where undefined, and everywhere for ``none``.
+    """
+    threshold = pd.Series(np.nan, index=rows.index, dtype=float)
+    if source == "none":
+        return threshold
+    for (repeat, _), held_out in rows.groupby(["repeat", "fold"]):
+        others = rows[rows["repeat"] == repeat].drop(index=held_out.index)
+        seen = held_out if source == "test_fold" else others
+        threshold.loc[held_out.index] = youden(
+            seen["outcome"].to_numpy(), seen["probability"].to_numpy(dtype=float)
+        )
+    return threshold

@@ -1,0 +1,200 @@
+"""Baselines: fitted in the fold, honest about what they lack; confounds are found."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bidsapp.evaluation.baseline_models import BASELINES, design_table, in_fold_model
+from bidsapp.evaluation.baselines import baseline_scores
+from bidsapp.evaluation.confounds import confound_check, confound_sentences
+from bidsapp.evaluation.metrics import point_estimates
+from bidsapp.evaluation.sample import from_scores
+from bidsapp.evaluation.state import SCORE_COLUMNS, read_state
+from bidsapp.evaluation.thresholds import fitted_threshold, youden
+from tests.unit.evaluation_runs import write_run
+
+N = 60
+
+
+def state_with(tmp_path, effect=1.5, **columns):
+    return read_state(
+        write_run(tmp_path, n=N, folds=5, variants=("axial",), effect=effect, covariates=columns)
+    )
+
+
+def informative(strength, seed=0):
+    rng = np.random.default_rng(seed)
+    return [round(float(v), 3) for v in rng.normal(size=N) + strength * (np.arange(N) % 2)]
+
+
+def auc_of(scores, name):
+    return point_estimates(from_scores(scores[scores["variant"] == name]), ("auc",))["auc"]
+
+
+@pytest.mark.parametrize("name", ["logistic", "random_forest", "xgboost"])
+def test_models_find_a_strong_column_and_not_noise(tmp_path, name):
+    state = state_with(tmp_path, pain=informative(4), noise=informative(0, seed=1))
+    found, _ = baseline_scores(state.cohort, state.splits, [name], ["pain", "noise"])
+    assert list(found.columns) == list(SCORE_COLUMNS)
+    assert len(found) == N
+    assert auc_of(found, name) > 0.95
+    blind, _ = baseline_scores(state.cohort, state.splits, [name], ["noise"])
+    assert 0.25 < auc_of(blind, name) < 0.75
+
+
+def test_majority_is_constant_in_a_fold_and_age_and_sex_are_found_by_name(tmp_path):
+    sex = ["F" if i % 4 < 2 else "M" for i in range(N)]
+    state = state_with(tmp_path, Age=informative(3), SEX=sex)
+    found, skipped = baseline_scores(state.cohort, state.splits, ["majority", "age_sex"])
+    assert not skipped
+    majority = found[found["variant"] == "majority"]
+    assert (majority.groupby("fold")["probability"].nunique() == 1).all()
+    assert auc_of(found, "age_sex") > 0.9
+
+
+def test_missing_values_and_unseen_categories_are_survived(tmp_path):
+    pain = [*informative(3)]
+    pain[5] = pain[17] = "n/a"
+    centre = ["A", "B"] * (N // 2)
+    centre[3] = "only once"
+    state = state_with(tmp_path, pain=pain, centre=centre, empty=["n/a"] * N)
+    found, skipped = baseline_scores(
+        state.cohort, state.splits, ["logistic", "xgboost"], ["pain", "centre", "empty"]
+    )
+    assert not skipped
+    assert found["probability"].between(0, 1).all()
+
+
+def test_imputation_and_scaling_see_the_training_fold_only(tmp_path):
+    pain = informative(1)
+    state = state_with(tmp_path, pain=pain)
+    held_out = state.splits[(state.splits["fold"] == 1) & (state.splits["role"] == "test")]
+    ids = state.cohort["participant_id"]
+    inside = ids.isin(held_out["participant_id"].iloc[:1])
+    wild = state.cohort.assign(pain=np.where(inside, "1e6", state.cohort["pain"]))
+    before, _ = baseline_scores(state.cohort, state.splits, ["logistic"], ["pain"])
+    after, _ = baseline_scores(wild, state.splits, ["logistic"], ["pain"])
+    same_fold = (before["fold"] == 1) & ~before["participant_id"].isin(ids[inside])
+    assert (before[same_fold]["probability"] == after[same_fold]["probability"]).all()
+    assert (before["probability"] != after["probability"]).any()
+
+
+def test_held_out_outcomes_do_not_reach_the_model(tmp_path):
+    state = state_with(tmp_path, pain=informative(1))
+    tested = state.splits[(state.splits["fold"] == 2) & (state.splits["role"] == "test")]
+    inside = state.cohort["participant_id"].isin(tested["participant_id"])
+    flipped = state.cohort.assign(
+        outcome=np.where(inside, 1 - state.cohort["outcome"], state.cohort["outcome"])
+    )
+    names = ["logistic", "random_forest", "xgboost", "majority"]
+    before, _ = baseline_scores(state.cohort, state.splits, names, ["pain"])
+    after, _ = baseline_scores(flipped, state.splits, names, ["pain"])
+    fold = before["fold"] == 2
+    assert (before[fold]["probability"] == after[fold]["probability"]).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "predictors", "reason"),
+    [
+        ("logistic", (), "evaluation.predictors"),
+        ("logistic", ("nope",), "no column .'nope'."),
+        ("logistic", ("outcome",), "may not be a predictor"),
+        ("logistic", ("participant_id",), "may not be a predictor"),
+        ("age_sex", (), "age and sex"),
+        ("site", (), "evaluation.site"),
+        ("regions", (), "region_"),
+        ("oracle", (), "unknown baseline"),
+    ],
+)
+def test_what_cannot_be_fitted_is_skipped_with_its_reason(tmp_path, name, predictors, reason):
+    state = state_with(tmp_path, pain=informative(1))
+    scores, skipped = baseline_scores(state.cohort, state.splits, [name], predictors)
+    assert scores.empty
+    assert pd.Series([skipped[name]]).str.contains(reason).all()
+
+
+def test_a_fold_that_trains_on_one_class_is_skipped_with_its_reason(tmp_path):
+    state = state_with(tmp_path, pain=informative(1))
+    positives = state.cohort.loc[state.cohort["outcome"] == 1, "participant_id"]
+    role = np.where(state.splits["participant_id"].isin(positives), "test", "train")
+    scores, skipped = baseline_scores(
+        state.cohort, state.splits.assign(role=role), ["logistic"], ["pain"]
+    )
+    assert scores.empty
+    assert "one class" in skipped["logistic"]
+
+
+def test_variants_with_their_own_splits_have_their_own_baselines(tmp_path):
+    state = state_with(tmp_path, pain=informative(2))
+    both = pd.concat([state.splits.assign(variant=name) for name in ("axial", "seed53")])
+    found, _ = baseline_scores(state.cohort, both, ["logistic"], ["pain"], base="axial")
+    assert set(found["variant"]) == {"logistic", "seed53/logistic"}
+
+
+def test_a_planted_confound_is_flagged_and_an_innocent_one_is_not(tmp_path):
+    site = ["A" if (i % 2) ^ (i % 10 == 0) else "B" for i in range(N)]
+    state = state_with(tmp_path, effect=1.0, centre=site, quality_ncc=informative(0, seed=3))
+    found, skipped = baseline_scores(state.cohort, state.splits, ["site", "quality"], site="centre")
+    assert not skipped
+    table = confound_check(pd.concat([state.scores, found]), ["axial"], ["site", "quality"])
+    assert dict(zip(table["confound"], table["flagged"], strict=True)) == {
+        "site": True,
+        "quality": False,
+    }
+    (sentence,) = confound_sentences(table)
+    assert sentence.startswith("CONFOUND: site alone predicts")
+
+
+def test_a_confound_that_the_network_clearly_beats_is_not_flagged(tmp_path):
+    state = state_with(tmp_path, effect=8.0, quality_ncc=informative(1.0, seed=4))
+    found, _ = baseline_scores(state.cohort, state.splits, ["quality"])
+    table = confound_check(pd.concat([state.scores, found]), ["axial"], ["quality"])
+    assert table.loc[0, "ci_low"] > 0.5
+    assert not table.loc[0, "flagged"]
+
+
+def test_every_baseline_of_the_recipes_exists():
+    from typing import get_args
+
+    from bidsapp.recipes.offers import Baseline
+
+    assert set(get_args(Baseline)) == set(BASELINES)
+
+
+def test_numbers_and_categories_are_told_apart():
+    cohort = pd.DataFrame({"a": ["1", "n/a", "2.5"], "b": ["x", "n/a", "1"], "c": ["n/a"] * 3})
+    table, numbers, categories = design_table(cohort, ["a", "b", "c"])
+    assert (numbers, categories) == (["a"], ["b", "c"])
+    assert table["b"].tolist() == ["x", "missing", "1"]
+    from sklearn.linear_model import LogisticRegression
+
+    model = in_fold_model(LogisticRegression(), numbers, categories).fit(table, [0, 1, 0])
+    assert model.predict_proba(table).shape == (3, 2)
+
+
+def test_youden_finds_the_gap_and_prefers_the_middle():
+    y = np.array([0, 0, 0, 1, 1, 1])
+    assert youden(y, np.array([0.1, 0.2, 0.3, 0.7, 0.8, 0.9])) == pytest.approx(0.5)
+    assert youden(y, np.array([0.01, 0.02, 0.03, 0.05, 0.06, 0.9])) == pytest.approx(0.04)
+    assert np.isnan(youden(y, np.full(6, 0.5)))
+    assert np.isnan(youden(np.ones(6), np.linspace(0, 1, 6)))
+
+
+def test_the_fitted_threshold_of_a_fold_owes_nothing_to_that_fold(tmp_path):
+    rows = state_with(tmp_path).scores
+    before = fitted_threshold(rows)
+    inside = rows["fold"] == 3
+    tampered = rows.assign(
+        outcome=np.where(inside, 1 - rows["outcome"], rows["outcome"]),
+        probability=np.where(inside, 1 - rows["probability"], rows["probability"]),
+    )
+    after = fitted_threshold(tampered)
+    assert (before[inside] == after[inside]).all()
+    assert (before[~inside] != after[~inside]).any()
+    assert fitted_threshold(rows[inside]).isna().all()
+    assert fitted_threshold(rows, "none").isna().all()
+    on_test = fitted_threshold(rows, "test_fold")
+    own = rows[inside]
+    assert on_test[inside].iloc[0] == youden(
+        own["outcome"].to_numpy(), own["probability"].to_numpy()
+    )
