@@ -1,0 +1,1 @@
+"""Maps per participant, group maps and statistics, atlas tables, sanity checks."""
