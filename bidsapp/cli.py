@@ -44,6 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_selection(parser.add_argument_group("which images"))
     _add_study(parser.add_argument_group("study"))
+    _add_group_level(parser.add_argument_group("group level"))
     _add_running(parser.add_argument_group("running"))
     other = parser.add_argument_group("other")
     other.add_argument("--list-recipes", action="store_true", help="list the recipes and stop")
@@ -113,6 +114,57 @@ def _add_study(group: Any) -> None:
     )
     group.add_argument(
         "--random-seed", type=_whole(0), metavar="N", help="seed of whatever is random"
+    )
+    group.add_argument(
+        "--model",
+        type=Path,
+        metavar="BUNDLE",
+        help="participant level: apply this trained model (a folder under group/*/model)",
+    )
+
+
+def _add_group_level(group: Any) -> None:
+    group.add_argument(
+        "--outcome", metavar="COLUMN", help="column to predict, in place of the recipe's"
+    )
+    group.add_argument(
+        "--positive",
+        nargs="+",
+        default=[],
+        metavar="VALUE",
+        help="its values that count as positive",
+    )
+    group.add_argument(
+        "--run-label",
+        default="",
+        metavar="LABEL",
+        help="folder under group/; default: recipe's name",
+    )
+    group.add_argument(
+        "--variants",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help="variants and ensembles of the recipe, or all; default: recipe's choice",
+    )
+    group.add_argument(
+        "--splits", type=Path, metavar="FILE", help="splits.tsv to use instead of making one"
+    )
+    group.add_argument(
+        "-d",
+        "--derivatives",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=PATH",
+        help="datasets with normalised images, fMRIPrep's for instance",
+    )
+    group.add_argument(
+        "--weights", type=Path, metavar="FILE", help="pretrained weights (MedicalNet)"
+    )
+    group.add_argument(
+        "--evaluate-only", action="store_true", help="recompute what follows from scores.tsv"
     )
 
 
@@ -248,6 +300,15 @@ def _options(given: argparse.Namespace) -> RunOptions:
         device=given.device,
         recipe=given.recipe,
         overrides=_overrides(given),
+        outcome=given.outcome,
+        positive=tuple(given.positive),
+        run_label=_run_label(given.run_label),
+        variants=tuple(given.variants),
+        splits=_absolute(given.splits) if given.splits else None,
+        derivatives=_derivatives(given.derivatives),
+        weights=_absolute(given.weights) if given.weights else None,
+        model=_absolute(given.model) if given.model else None,
+        evaluate_only=given.evaluate_only,
         stop_on_first_crash=given.stop_on_first_crash,
         nipype_plugin=given.nipype_plugin,
         nipype_plugin_args=_plugin_arguments(given),
@@ -278,12 +339,43 @@ def _overrides(given: argparse.Namespace) -> tuple[str, ...]:
         value = getattr(given, name)
         if value is not None:
             found.append(f"normalization.{name}={value}")
+    if given.positive and not given.outcome:
+        raise UsageError("--positive needs --outcome COLUMN.")
+    if given.outcome:
+        if not given.positive:
+            raise UsageError(
+                f"--outcome {given.outcome} needs --positive VALUE: which of its values are "
+                "positive; all others are negative."
+            )
+        values = {"column": given.outcome, "positive": given.positive, "expression": None}
+        found += [f"outcome.{key}={json.dumps(value)}" for key, value in values.items()]
     if given.random_seed is not None:
         found += [
             f"{section}.seed={given.random_seed}"
             for section in ("normalization", "training", "protocol", "evaluation")
         ]
     return tuple(found)
+
+
+def _run_label(text: str) -> str:
+    if (text and not all(c.isalnum() or c in "-_." for c in text)) or text.startswith("."):
+        raise UsageError(f"--run-label {text!r}: use letters, digits, hyphens and underscores.")
+    return text
+
+
+def _derivatives(given: Sequence[str]) -> dict[str, Path]:
+    found = {}
+    for text in given:
+        name, separator, path = text.partition("=")
+        if not separator:
+            name, path = Path(text).name, text
+        if not name or not path or name in found:
+            raise UsageError(f"--derivatives {text!r}: expected NAME=PATH, each name once.")
+        folder = _absolute(Path(path))
+        if not folder.is_dir():
+            raise NoInput(f"--derivatives {text}: {folder} is not a folder.")
+        found[name] = folder
+    return found
 
 
 def _plugin_arguments(given: argparse.Namespace) -> dict[str, Any]:

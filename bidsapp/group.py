@@ -1,12 +1,334 @@
-"""The group level, read top to bottom."""
+"""The group level: cohort, splits, folds, held-out scores, evaluation, model; top to bottom."""
 
-from bidsapp.errors import UsageError
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bidsapp.dataset import check_dataset
+from bidsapp.derivatives import prepare_output, write_text
+from bidsapp.derivatives.atomic import make_folder
+from bidsapp.errors import InputOutputError, UsageError
+from bidsapp.execution.failures import find_failure
+from bidsapp.execution.run import Running, configure, run_workflow
 from bidsapp.options import RunOptions
+from bidsapp.recipes import Recipe, dump_recipe, leaks, load_recipe
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bidsapp.dataset.cohort import Cohort
+    from bidsapp.training.study import Study
+    from bidsapp.training.task import FoldTask
+
+# Memory in GB to plan for one fold: batch 6 of a full-size ResNet-18 and of a compact network.
+_FOLD_MEMORY = {1: 14.0, 2: 3.0}
 
 
 def run_group_level(options: RunOptions) -> int:
-    """Say that this level is not in this version."""
-    raise UsageError(
-        "The group level is not part of this version yet; the participant level of "
-        f"{options.bids_dir} can be run now."
+    """Train, test and evaluate across the cohort.
+
+    Parameters
+    ----------
+    options
+        What was asked for.
+
+    Returns
+    -------
+    int
+        0 where every fold is trained; else the exit code of the folds that failed.
+
+    Raises
+    ------
+    NociCastError
+        Nothing could be begun; the message says why.
+    """
+    recipe = load_recipe(options.recipe, options.overrides)
+    folder = options.output_dir / "group" / (options.run_label or recipe.name)
+    if options.evaluate_only:
+        return _evaluate(folder)
+    variants, ensembles = recipe.selected(options.variants)
+    _check_before_work(recipe, variants, options)
+    prepare_output(options.output_dir, options.bids_dir)
+    make_folder(options.work_dir)
+
+    cohort, template_mask = _cohort(recipe, variants, options)
+    study, splits = _state_files(recipe, variants, cohort, folder, options)
+    tasks = _tasks(study, cohort, splits, template_mask, options)
+    failed = _train(study, tasks, options, folder)
+    done = [task for task in tasks if task.variant not in failed]
+    if not done:
+        return _tell_failures(failed)
+    _write_scores(study, done, folder)
+    code = _evaluate(folder)
+    _write_models(study, done, cohort, folder)
+    shown = [name for name in (*variants, *ensembles) if name not in failed]
+    _summary(folder, shown)
+    return _tell_failures(failed) or code
+
+
+def _check_before_work(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> None:
+    """Refuse at once what can be known to be wrong."""
+    from bidsapp.representation.scope import check_scopes
+    from bidsapp.representation.spec import fitted_steps as representation_steps
+    from bidsapp.training.scopes import fitted_steps as training_steps
+    from bidsapp.training.study import check_variants
+
+    check_dataset(options.bids_dir)
+    if recipe.outcome.column is None and recipe.outcome.expression is None:
+        raise UsageError(
+            f"recipe {recipe.name} leaves the outcome to you: give --outcome COLUMN "
+            "--positive VALUE, or outcome.expression in a recipe of your own."
+        )
+    check_variants(recipe, variants)
+    for name in variants:
+        one = recipe.with_variant(name)
+        steps = (*representation_steps(one.representation), *training_steps(one.training))
+        check_scopes(steps, one.mode)
+    _check_weights(recipe, variants, options)
+    if options.device not in ("auto", "cpu"):
+        from bidsapp.normalization.compute import resolve_device
+
+        resolve_device(options.device)
+
+
+def _check_weights(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> None:
+    """Require the file of pretrained weights where a variant begins with it, and only there."""
+    from bidsapp.networks.weights import require_weights
+
+    chosen = [recipe.with_variant(name) for name in variants]
+    needing = [one for one in chosen if one.network.weights != "random"] or chosen[:1]
+    for one in needing:
+        require_weights(one.network, len(one.representation.channels), options.weights)
+
+
+def _cohort(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> tuple["Cohort", Path]:
+    """Who is in, with which images; and the template's brain mask on their grid."""
+    from bidsapp.dataset.cohort import build_cohort
+    from bidsapp.normalization.conform import conform_cohort
+    from bidsapp.normalization.template_images import prepare_mask, prepare_template
+    from bidsapp.templates import resolve_template
+
+    first = recipe.with_variant(variants[0])
+    channels: list[str] = []
+    for name in variants:
+        channels += recipe.with_variant(name).representation.channels
+    wanted = first.normalization
+    template = resolve_template(wanted.template, home=options.work_dir / "templateflow")
+    cohort = build_cohort(
+        options.bids_dir,
+        options.output_dir,
+        first.outcome,
+        template=template.label,
+        resolution=wanted.resolution,
+        suffix=first.inputs.suffix,
+        channels=tuple(dict.fromkeys(channels)),
+        group_column=first.protocol.groups,
+        derivatives=options.derivatives,
+        participant_label=options.participant_label,
+        session_label=options.session_label,
+        threads=options.nprocs,
     )
+    for note in cohort.notes:
+        print(note, file=sys.stderr)
+    images = prepare_template(template, wanted, options.work_dir / "template")
+    cohort = conform_cohort(cohort, images.output, wanted.intensity, options.work_dir / "conformed")
+    return cohort, prepare_mask(images.output)
+
+
+def _state_files(
+    recipe: Recipe,
+    variants: Sequence[str],
+    cohort: "Cohort",
+    folder: Path,
+    options: RunOptions,
+) -> tuple["Study", "pd.DataFrame"]:
+    """Write recipe, cohort, exclusions and splits: all that the run hangs on."""
+    from bidsapp.dataset.tables import write_table
+    from bidsapp.training.study import Study, study_splits
+
+    splits = study_splits(recipe, variants, cohort.table, options.splits)
+    make_folder(folder)
+    study = Study(
+        recipe=recipe,
+        variants=tuple(variants),
+        recipe_file=folder / "recipe.yaml",
+        cohort_file=folder / "cohort.tsv",
+        splits_file=folder / "splits.tsv",
+        folder=options.work_dir / "group" / folder.name,
+    )
+    write_text(study.recipe_file, dump_recipe(recipe))
+    write_table(study.cohort_file, cohort.table)
+    write_table(folder / "exclusions.tsv", cohort.exclusions)
+    write_table(study.splits_file, splits)
+    positive = int(cohort.table["outcome"].sum())
+    print(
+        f"Cohort: {len(cohort.table)} scans, {positive} positive, "
+        f"{len(cohort.table) - positive} negative; {len(cohort.exclusions)} excluded "
+        f"({folder / 'exclusions.tsv'})."
+    )
+    return study, splits
+
+
+def _tasks(
+    study: "Study",
+    cohort: "Cohort",
+    splits: "pd.DataFrame",
+    template_mask: Path,
+    options: RunOptions,
+) -> list["FoldTask"]:
+    from bidsapp.representation.sample import CohortRow
+    from bidsapp.training.study import fold_tasks
+
+    rows = []
+    for scan in cohort.files:
+        images = {"t1w": scan.image}
+        if scan.log_jacobian is not None:
+            images["log_jacobian"] = scan.log_jacobian
+        rows.append(CohortRow(scan.participant_id, scan.session_id, images))
+    return fold_tasks(
+        study,
+        rows,
+        splits,
+        template_mask,
+        device=options.device,
+        threads=options.omp_nthreads,
+        weights=options.weights,
+    )
+
+
+def _train(
+    study: "Study", tasks: Sequence["FoldTask"], options: RunOptions, folder: Path
+) -> dict[str, tuple[str, int]]:
+    """Train and score every fold; gives the variants that are not whole, with reason and code."""
+    from bidsapp.training.study import node_name, training_workflow
+
+    running = Running(
+        nprocs=max(1, options.nprocs // options.omp_nthreads),
+        mem_gb=options.mem_gb,
+        crash_dir=folder / "logs",
+        plugin=options.nipype_plugin,
+        plugin_args=options.nipype_plugin_args,
+        stop_on_first_crash=options.stop_on_first_crash,
+        verbose=options.verbose,
+    )
+    configure(running)
+    by_name = {node_name(task): task for task in tasks}
+    finished = 0
+
+    def on_status(node: Any, status: str) -> None:
+        nonlocal finished
+        if status in ("end", "exception"):
+            finished += 1
+            word = "done" if status == "end" else "failed"
+            print(f"[{finished}/{len(tasks)}] {by_name[node.name].label}: {word}", flush=True)
+
+    stride = max(task.recipe.network.stem_stride for task in tasks)
+    workflow = training_workflow(study, tasks, "training", _FOLD_MEMORY[stride])
+    run_workflow(workflow, running, on_status)
+    failed: dict[str, tuple[str, int]] = {}
+    for name, task in by_name.items():
+        if not (task.scores_file.is_file() and task.record_file.is_file()):
+            failure = find_failure(study.folder / "training" / name)
+            failed.setdefault(task.variant, (f"{task.label}: {failure.message}", failure.exit_code))
+    return failed
+
+
+def _tell_failures(failed: dict[str, tuple[str, int]]) -> int:
+    """Say which variants are not whole; gives the exit code."""
+    for variant, (reason, _) in failed.items():
+        print(f"variant {variant} is left out: {reason.splitlines()[0]}", file=sys.stderr)
+    codes = {code for _, code in failed.values()}
+    return 0 if not codes else codes.pop() if len(codes) == 1 else 1
+
+
+def _write_scores(study: "Study", tasks: Sequence["FoldTask"], folder: Path) -> None:
+    """Write the held-out scores, and the loss curves; stamped where a variant leaks."""
+    from bidsapp.dataset.tables import write_table
+    from bidsapp.training.study import gather_history, gather_scores
+
+    scores, history = gather_scores(tasks), gather_history(tasks)
+    found = {name: leaks(study.recipe.with_variant(name)) for name in study.variants}
+    if any(found.values()):
+        stamps = {name: "LEAK: " + ", ".join(steps) for name, steps in found.items() if steps}
+        for table in (scores, history):
+            table["leak"] = table["variant"].map(stamps).fillna("")
+    write_table(folder / "scores.tsv", scores)
+    write_table(folder / "history.tsv", history)
+
+
+def _evaluate(folder: Path) -> int:
+    """Compute everything that follows from the state files."""
+    from bidsapp.evaluation.evaluate import evaluate
+
+    evaluate(folder)
+    return 0
+
+
+def _write_models(
+    study: "Study", tasks: Sequence["FoldTask"], cohort: "Cohort", folder: Path
+) -> None:
+    """Write one bundle per variant."""
+    from bidsapp.networks.bundle import FoldModel
+    from bidsapp.networks.bundle_write import ModelFacts, write_bundle
+    from bidsapp.representation.zscore import ZScore
+
+    people = cohort.table.drop_duplicates("participant_id")
+    for name in dict.fromkeys(task.variant for task in tasks):
+        own = [task for task in tasks if task.variant == name]
+        models, environments = [], []
+        for task in own:
+            record = json.loads(task.record_file.read_text(encoding="utf-8"))
+            zscore = ZScore.from_dict(record["zscore"])
+            models.append(FoldModel(task.repeat, task.fold, task.model_file, zscore))
+            environments += record["environments"]
+        recipe = study.recipe.with_variant(name)
+        found = leaks(recipe)
+        facts = ModelFacts(
+            name=f"{folder.name}-{name}",
+            participants=len(people),
+            scans=len(cohort.table),
+            positive=int(people["outcome"].sum()),
+            held_out=_held_out(folder, name),
+            stamps=tuple(f"LEAK: {step}" for step in found),
+            data_source="the cohort listed in cohort.tsv of the run",
+            environments=environments,
+        )
+        write_bundle(folder / "model" / name, recipe, own[0].images.window, models, facts)
+
+
+def _held_out(folder: Path, variant: str) -> dict[str, str]:
+    """Pooled held-out results of a variant as they are printed."""
+    table = _metrics(folder)
+    rows = table[(table["variant"] == variant) & (table["scope"] == "pooled")]
+    records = rows.to_dict("records")
+    return {row["metric"]: _with_interval(row) for row in records if row["value"] != "n/a"}
+
+
+def _metrics(folder: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    try:
+        return pd.read_csv(folder / "metrics.tsv", sep="\t", dtype=str, keep_default_na=False)
+    except OSError as error:
+        raise InputOutputError(f"{folder / 'metrics.tsv'} cannot be read: {error}.") from error
+
+
+def _with_interval(row: Mapping[Any, str]) -> str:
+    value = f"{float(row['value']):.2f}"
+    if row["ci_low"] in ("", "n/a"):
+        return value
+    low, high = float(row["ci_low"]), float(row["ci_high"])
+    return f"{value} (95 % CI {low:.2f} to {high:.2f}, {row['ci_method']})"
+
+
+def _summary(folder: Path, names: Sequence[str]) -> None:
+    """Print the pooled held-out AUC of each variant and ensemble."""
+    table = _metrics(folder)
+    pooled = table[(table["scope"] == "pooled") & (table["metric"] == "auc")]
+    for name in names:
+        for row in pooled[pooled["variant"] == name].to_dict("records"):
+            stamp = f"  {row['note']}" if row["note"].startswith("LEAK") else ""
+            print(f"{name}: held-out AUC {_with_interval(row)}{stamp}")
+    print(f"All numbers: {folder / 'metrics.tsv'}; models: {folder / 'model'}")

@@ -32,6 +32,22 @@ class RunOptions:
         ``auto``, ``cpu``, ``cuda`` or ``cuda:<index>``.
     recipe, overrides
         A recipe's name or file, and ``KEY=VALUE`` texts that change single values of it.
+    outcome, positive
+        Column that is predicted and its positive values, in place of the recipe's.
+    run_label
+        Name of the folder under ``<output_dir>/group``; the recipe's name where empty.
+    variants
+        Variants and ensembles to run; empty takes the recipe's own choice.
+    splits
+        A table of splits to use instead of making them.
+    derivatives
+        Name to folder of derivative datasets that hold normalised images.
+    weights
+        File of pretrained weights.
+    model
+        Bundle that is applied to the images at the participant level.
+    evaluate_only
+        Whether the group level only recomputes what follows from its state files.
     """
 
     bids_dir: Path
@@ -50,6 +66,15 @@ class RunOptions:
     device: str = "auto"
     recipe: str = "attias2025"
     overrides: tuple[str, ...] = ()
+    outcome: str | None = None
+    positive: tuple[str, ...] = ()
+    run_label: str = ""
+    variants: tuple[str, ...] = ()
+    splits: Path | None = None
+    derivatives: Mapping[str, Path] = field(default_factory=dict)
+    weights: Path | None = None
+    model: Path | None = None
+    evaluate_only: bool = False
     stop_on_first_crash: bool = False
     nipype_plugin: str | None = None
     nipype_plugin_args: Mapping[str, Any] = field(default_factory=dict)

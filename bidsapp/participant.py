@@ -111,7 +111,9 @@ def _prepare_work(options: RunOptions) -> None:
 
     source = options.bids_dir.resolve()
     work = options.work_dir.resolve()
-    if work == source or (source in work.parents and "derivatives" not in work.parts):
+    if work == source or (
+        source in work.parents and work.relative_to(source).parts[0] != "derivatives"
+    ):
         from bidsapp.errors import UsageError
 
         raise UsageError(
@@ -169,7 +171,7 @@ def _leave_out_finished(tasks: Sequence[Task], progress: Progress) -> list[Task]
 
 def _running(options: RunOptions, progress: Progress) -> Running:
     return Running(
-        nprocs=max(1, options.nprocs // options.omp_nthreads),
+        nprocs=options.nprocs,  # each node says how many of them it takes
         mem_gb=options.mem_gb,
         crash_dir=progress.crash_dir,
         plugin=options.nipype_plugin,

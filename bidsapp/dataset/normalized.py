@@ -119,6 +119,13 @@ def _take_own(
         detail = f"{sidecar} has no Quality.verdict; run the participant level again"
         found.unusable[key] = ("no quality verdict", detail)
         return
+    if quality.get("rescued"):
+        detail = (
+            f"{sidecar}: the header's orientation was wrong, so that the image may be mirrored; "
+            "repair the header and run the participant level again"
+        )
+        found.unusable[key] = ("left and right not verified", detail)
+        return
     found.images[key] = NormalizedImage(
         *key,
         name.path,

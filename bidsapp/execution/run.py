@@ -18,7 +18,7 @@ class Running:
     Attributes
     ----------
     nprocs
-        Processes at once.
+        CPUs to use at once; a node may take several.
     mem_gb
         Memory to plan with.
     plugin, plugin_args

@@ -11,7 +11,12 @@ if TYPE_CHECKING:
 
 
 def resample_brain(
-    corrected: "sitk.Image", mask: "sitk.Image", spatial: SpatialMap, reference: "sitk.Image"
+    corrected: "sitk.Image",
+    mask: "sitk.Image",
+    spatial: SpatialMap,
+    reference: "sitk.Image",
+    *,
+    smooth: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Bring a brain into the template's space in a single interpolation.
 
@@ -28,6 +33,8 @@ def resample_brain(
         Template to participant.
     reference
         The output grid.
+    smooth
+        Whether to interpolate by cubic B-splines; linearly where not, which is enough for judging.
 
     Returns
     -------
@@ -43,7 +50,8 @@ def resample_brain(
         sitk.Cast(mask, sitk.sitkFloat32), reference, transform, sitk.sitkLinear, 0.0
     )
     inside = sitk.GetArrayFromImage(soft).T >= 0.5
-    moved = sitk.Resample(corrected, reference, transform, sitk.sitkBSpline3, 0.0, sitk.sitkFloat32)
+    how = sitk.sitkBSpline3 if smooth else sitk.sitkLinear
+    moved = sitk.Resample(corrected, reference, transform, how, 0.0, sitk.sitkFloat32)
     brain = sitk.GetArrayViewFromImage(corrected)[sitk.GetArrayViewFromImage(mask) > 0]
     image = np.clip(sitk.GetArrayFromImage(moved).T, 0.0, brain.max())
     return np.where(inside, image, np.float32(0)), inside

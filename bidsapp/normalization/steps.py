@@ -102,9 +102,13 @@ def assess(
     """
     import SimpleITK as sitk
 
-    image, moved = resample_brain(found.corrected, found.mask, found.spatial, target.at_2mm)
+    image, moved = resample_brain(
+        found.corrected, found.mask, found.spatial, target.at_2mm, smooth=False
+    )
     template, _ = from_itk(target.at_2mm)
-    brain = sitk.Resample(target.at_2mm, found.spatial.field, sitk.Transform(), sitk.sitkLinear)
+    brain = sitk.Resample(
+        target.at_2mm, found.spatial.field, sitk.Transform(), sitk.sitkNearestNeighbor
+    )
     inside = sitk.GetArrayViewFromImage(brain).T > 0
     doubts = () if head.orientation_known else ("The header does not say what is left and right.",)
     return judge(

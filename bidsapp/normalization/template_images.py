@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -67,3 +67,17 @@ def _write(path: Path, template: Template, box: str, millimetres: int) -> None:
     )
     with atomic_path(path) as temporary:
         sitk.WriteImage(image, str(temporary))
+
+
+def prepare_mask(brain: Path) -> Path:
+    """Write the mask of a template's brain beside it, uint8 on the same grid; gives its path."""
+    import nibabel as nib
+    from scipy.ndimage import binary_fill_holes
+
+    path = brain.with_name(brain.name.removesuffix(".nii") + "_mask.nii")
+    if not path.exists():
+        image: Any = nib.load(brain)
+        inside = binary_fill_holes(np.asarray(image.dataobj) > 0).astype(np.uint8)
+        with atomic_path(path) as temporary:
+            nib.Nifti1Image(inside, image.affine).to_filename(temporary)
+    return path

@@ -72,10 +72,13 @@ class SpatialMap:
         """Jacobian determinant (x, y, z) of the field alone, on its own grid."""
         import SimpleITK as sitk
 
-        image = sitk.DisplacementFieldJacobianDeterminant(
-            sitk.Cast(self.field, sitk.sitkVectorFloat64)
-        )
-        return sitk.GetArrayFromImage(image).T
+        # ITK differentiates along the axes of the array, whatever the directions of the image,
+        # so that the displacements have to be given along these axes too.
+        directions = np.reshape(self.field.GetDirection(), (3, 3))
+        along_axes = sitk.GetArrayViewFromImage(self.field).astype(np.float64) @ directions
+        turned = sitk.GetImageFromArray(along_axes, isVector=True)
+        turned.SetSpacing(self.field.GetSpacing())
+        return sitk.GetArrayFromImage(sitk.DisplacementFieldJacobianDeterminant(turned)).T
 
     def log_jacobian(self, reference: "sitk.Image") -> np.ndarray:
         """Natural logarithm of the volume ratio, affine included.

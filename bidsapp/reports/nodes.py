@@ -126,7 +126,7 @@ class WriteDerivatives(Step):
             resolution=provenance.resolution,
             quality=dict(given.quality),
             notes=list(facts["notes"]),
-            seconds=dict(facts["seconds"]),
+            seconds={k: v for k, v in facts["seconds"].items() if k != "total"},
             settings=settings,
             versions=dict(facts["software"]),
             command=given.command,

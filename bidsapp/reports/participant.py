@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from bidsapp.normalization.quality import FAIL, PASS, WARN
+from bidsapp.reports.advice import advice
 from bidsapp.reports.contours import tissue_levels
 from bidsapp.reports.mosaic import Layer, Outline, Tile, mosaic
 from bidsapp.reports.pages import plain_text, render
 from bidsapp.reports.pictures import diverging_colours
-from bidsapp.reports.quality_rows import advice, quality_rows
+from bidsapp.reports.quality_rows import quality_rows
 from bidsapp.reports.volumes import Volume, box_around, choose_cuts, read_volume
 
 LOG_RATIO = 1.0  # ends of the colour bar; the same for everybody, so that reports compare

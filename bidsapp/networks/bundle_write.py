@@ -1,0 +1,201 @@
+"""Writing a model bundle: a folder laid out as MONAI lays out its bundles."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+
+import bidsapp
+from bidsapp.networks.bundle import CARD, FORMAT, MANIFEST, METADATA, MODELS, RECIPE, FoldModel
+from bidsapp.networks.model_card import model_card, outcome_text
+from bidsapp.recipes.schema import Recipe
+from bidsapp.representation.spec import CHANNELS
+from bidsapp.representation.window import Window
+
+INTENDED_USE = (
+    "Research on the course of pain. Not a medical device; not for decisions about single people."
+)
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What is said of a model beside its weights.
+
+    Attributes
+    ----------
+    name
+        The bundle's name (the variant's, or ``<run>-<variant>``); letters, digits, hyphens.
+    version
+        Of the model, ``major.minor.patch``.
+    participants, scans, positive
+        Size of the cohort, and how many participants are positive.
+    held_out
+        Metric to the text that is printed, as in ``{"AUC": "0.71 (95 % CI 0.62 to 0.80)"}``.
+    stamps
+        LEAK stamps; empty in strict mode.
+    data_source
+        What the cohort was, in a sentence.
+    """
+
+    name: str
+    participants: int
+    scans: int
+    positive: int
+    held_out: Mapping[str, str]
+    version: str = "1.0.0"
+    stamps: tuple[str, ...] = ()
+    data_source: str = ""
+    environments: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+
+
+def write_bundle(
+    folder: Path,
+    recipe: Recipe,
+    window: Window,
+    models: Sequence[FoldModel],
+    facts: ModelFacts,
+) -> Path:
+    """Write a bundle, whole or not at all; one that is there is replaced.
+
+    Parameters
+    ----------
+    folder
+        The bundle's own folder.
+    recipe
+        The resolved recipe of the variant.
+    window
+        The box of the template grid that the networks read.
+    models
+        The trained folds; their weights are copied.
+    facts
+        What is said of the model.
+
+    Returns
+    -------
+    Path
+        The folder.
+    """
+    from bidsapp.recipes import dump_recipe
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as name:
+        new = Path(name) / "new"
+        for part in ("configs", "docs", "models"):
+            (new / part).mkdir(parents=True)
+        entries = []
+        for model in models:
+            file = f"models/repeat-{model.repeat}_fold-{model.fold}.safetensors"
+            shutil.copyfile(model.weights, new / file)
+            entries.append(
+                {
+                    "file": file,
+                    "repeat": model.repeat,
+                    "fold": model.fold,
+                    "zscore": model.zscore.to_dict(),
+                }
+            )
+        channels = list(recipe.representation.channels)
+        _write_json(new / METADATA, _metadata(recipe, window, facts))
+        _write_json(
+            new / MODELS,
+            {"window": window.to_dict(), "channels": channels, "models": entries},
+        )
+        (new / RECIPE).write_text(dump_recipe(recipe), encoding="utf-8")
+        (new / CARD).write_text(model_card(recipe, window, len(models), facts), encoding="utf-8")
+        files = {
+            path.relative_to(new).as_posix(): _sha256(path)
+            for path in sorted(new.rglob("*"))
+            if path.is_file()
+        }
+        _write_json(new / MANIFEST, {"format": FORMAT, "files": files})
+        new.chmod(0o755)
+        if folder.exists():
+            os.replace(folder, Path(name) / "old")
+        os.replace(new, folder)
+    return folder
+
+
+def _metadata(recipe: Recipe, window: Window, facts: ModelFacts) -> dict[str, Any]:
+    import monai
+
+    channels = [CHANNELS[name] for name in recipe.representation.channels]
+    return {
+        "schema": "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/"
+        "0.8.1/meta_schema_20240725.json",
+        "name": facts.name,
+        "version": facts.version,
+        "changelog": {facts.version: f"trained by NociCast {bidsapp.__version__}"},
+        "monai_version": monai.__version__,
+        "pytorch_version": torch.__version__.partition("+")[0],
+        "numpy_version": numpy.__version__,
+        "nocicast_version": bidsapp.__version__,
+        "required_packages_version": {"nocicast": bidsapp.__version__},
+        "task": f"Prognosis from T1w MRI: {outcome_text(recipe)}",
+        "description": recipe.summary,
+        "authors": "made by a run of NociCast",
+        "copyright": "as the data it was trained on",
+        "data_source": facts.data_source,
+        "intended_use": INTENDED_USE,
+        "leaks": list(facts.stamps),
+        "reference": recipe.reference,
+        "cohort": {
+            "participants": facts.participants,
+            "scans": facts.scans,
+            "positive": facts.positive,
+        },
+        "eval_metrics": dict(facts.held_out),
+        "trained_with": [dict(environment) for environment in facts.environments],
+        "space": {
+            "template": recipe.normalization.template,
+            "resolution_mm": recipe.normalization.resolution,
+            "affine": window.affine.tolist(),
+        },
+        "network_data_format": {
+            "inputs": {
+                "image": {
+                    "type": "image",
+                    "format": "magnitude",
+                    "modality": "MR",
+                    "num_channels": len(channels),
+                    "spatial_shape": list(window.shape),
+                    "dtype": "float32",
+                    "value_range": [
+                        min(channel.value_range[0] for channel in channels),
+                        max(channel.value_range[1] for channel in channels),
+                    ],
+                    "is_patch_data": False,
+                    "channel_def": {str(i): c.name for i, c in enumerate(channels)},
+                    "units": {c.name: c.unit for c in channels},
+                }
+            },
+            "outputs": {
+                "pred": {
+                    "type": "probabilities",
+                    "format": "classification",
+                    "num_channels": 1,
+                    "spatial_shape": [],
+                    "dtype": "float32",
+                    "value_range": [0, 1],
+                    "is_patch_data": False,
+                    "channel_def": {"0": outcome_text(recipe)},
+                }
+            },
+        },
+    }
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

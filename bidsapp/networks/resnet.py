@@ -1,0 +1,98 @@
+"""3D residual networks (MONAI's blocks) with the study's stem options and a true shortcut."""
+
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from monai.networks.nets.resnet import ResNet, ResNetBlock, ResNetBottleneck
+
+from bidsapp.errors import UsageError
+from bidsapp.networks.blocks import ShortcutA
+from bidsapp.recipes.learning import Network
+
+STAGES: Mapping[int, tuple[Any, tuple[int, ...]]] = MappingProxyType(
+    {
+        10: (ResNetBlock, (1, 1, 1, 1)),
+        18: (ResNetBlock, (2, 2, 2, 2)),
+        34: (ResNetBlock, (3, 4, 6, 3)),
+        50: (ResNetBottleneck, (3, 4, 6, 3)),
+    }
+)
+
+
+class TrueShortcutResNet(ResNet):
+    """MONAI's ResNet, except that no shortcut is detached from the gradient."""
+
+    def _make_layer(self, *args: Any, **kwargs: Any) -> torch.nn.Sequential:
+        stage = super()._make_layer(*args, **kwargs)
+        for block in stage.children():
+            detached: Any = block.downsample
+            if isinstance(detached, partial):
+                block.downsample = ShortcutA(
+                    detached.keywords["planes"], detached.keywords["stride"]
+                )
+        return stage
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map images (B, C, X, Y, Z) to logits (B, 1)."""
+        x = self.act(self.bn1(self.conv1(x)))
+        if not self.no_max_pool:
+            x = self.maxpool(x)
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        head: Any = self.fc
+        return head(self.avgpool(x).flatten(1))
+
+
+def build_resnet(section: Network, in_channels: int) -> torch.nn.Module:
+    """ResNet-10, -18, -34 or -50 with one logit.
+
+    Parameters
+    ----------
+    section
+        ``depth``, ``stem_stride`` (of the 7×7×7 convolution), ``stem_pool`` (whether a max-pool
+        follows), ``shortcut`` and ``dilation``.
+    in_channels
+        Channels of the input.
+
+    Raises
+    ------
+    UsageError
+        For a depth that does not exist.
+    """
+    if section.depth not in STAGES:
+        raise UsageError(
+            f"network.depth: a resnet of {section.depth} is not built, choose from {list(STAGES)}"
+        )
+    block, layers = STAGES[section.depth]
+    network = TrueShortcutResNet(
+        block=block,
+        layers=list(layers),
+        block_inplanes=[64, 128, 256, 512],
+        spatial_dims=3,
+        n_input_channels=in_channels,
+        conv1_t_size=7,
+        conv1_t_stride=section.stem_stride,
+        no_max_pool=not section.stem_pool,
+        shortcut_type=section.resolved_shortcut,
+        num_classes=1,
+        feed_forward=True,
+        # A bias before a batch norm does nothing, and MedicalNet has none.
+        bias_downsample=False,
+    )
+    if section.dilation:
+        for stage, dilation in ((network.layer3, 2), (network.layer4, 4)):
+            _dilate(stage, dilation)
+    return network
+
+
+def _dilate(stage: torch.nn.Module, dilation: int) -> None:
+    """Replace a stage's stride by dilation, as MedicalNet's own code has it."""
+    for layer in stage.modules():
+        if isinstance(layer, torch.nn.Conv3d):
+            layer.stride = (1, 1, 1)
+            if layer.kernel_size == (3, 3, 3):
+                layer.dilation = layer.padding = (dilation,) * 3
+        elif isinstance(layer, ShortcutA):
+            layer.stride = 1

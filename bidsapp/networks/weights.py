@@ -1,0 +1,180 @@
+"""Pretrained weights from a file the user names; nothing in it is executed or downloaded."""
+
+import hashlib
+import pickle
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bidsapp.errors import BadData, NoInput, UsageError
+from bidsapp.networks.registry import head_name
+from bidsapp.recipes.learning import Network
+
+WHERE_TO_GET = (
+    "MedicalNet's weights (resnet_10_23dataset.pth, resnet_18_23dataset.pth, "
+    "resnet_34_23dataset.pth, resnet_50_23dataset.pth) are published at "
+    "https://github.com/Tencent/MedicalNet and https://huggingface.co/TencentMedicalNet. "
+    "Download the file for your depth and name it with --weights FILE, "
+    "or set network.weights=random to train from scratch"
+)
+
+
+@dataclass(frozen=True)
+class WeightsRecord:
+    """Which weights a network started from.
+
+    Attributes
+    ----------
+    kind
+        ``random`` or ``medicalnet``.
+    file, sha256
+        Name and hash of the file, None for random weights.
+    """
+
+    kind: str
+    file: str | None = None
+    sha256: str | None = None
+
+
+def require_weights(section: Network, in_channels: int, weights: Path | None) -> None:
+    """Check, before any work, that the weights the recipe asks for are there and can serve.
+
+    Raises
+    ------
+    NoInput
+        If the recipe asks for pretrained weights and no file is named, or it is not there.
+    UsageError
+        If a file is named that the recipe does not use, or the network cannot take it.
+    """
+    kind = section.weights
+    if kind == "random":
+        if weights is not None:
+            raise UsageError(
+                f"--weights {weights} is given, but the recipe says network.weights: random; "
+                "set network.weights=medicalnet to use the file"
+            )
+        return
+    if kind != "medicalnet":
+        raise UsageError(f"network.weights: {kind!r} is not one of medicalnet, random")
+    if section.name != "resnet":
+        raise UsageError(
+            f"network.weights: MedicalNet has no {section.name}; set network.weights=random"
+        )
+    if in_channels != 1:
+        raise UsageError(
+            f"network.weights: MedicalNet was trained on one channel, the representation has "
+            f"{in_channels}; set network.weights=random or keep one channel"
+        )
+    if weights is None:
+        raise NoInput(f"network.weights: medicalnet needs a file. {WHERE_TO_GET}")
+    if not weights.is_file():
+        raise NoInput(f"--weights {weights} is not there. {WHERE_TO_GET}")
+
+
+def load_weights(
+    network: torch.nn.Module, section: Network, in_channels: int, weights: Path | None
+) -> WeightsRecord:
+    """Give a freshly built network the weights the recipe asks for.
+
+    Raises
+    ------
+    NoInput, UsageError
+        As `require_weights`.
+    BadData
+        As `load_medicalnet`.
+    """
+    require_weights(section, in_channels, weights)
+    if weights is None:
+        return WeightsRecord("random")
+    return load_medicalnet(network, weights)
+
+
+def load_medicalnet(network: torch.nn.Module, path: Path) -> WeightsRecord:
+    """Load a MedicalNet checkpoint into a ResNet, its head excepted.
+
+    Parameters
+    ----------
+    network
+        A ResNet of the checkpoint's depth, with one input channel.
+    path
+        A file that holds a dict with ``state_dict``, keys prefixed ``module.``, a segmentation
+        head ``conv_seg`` and no ``fc``.
+
+    Returns
+    -------
+    WeightsRecord
+        With the file's SHA-256.
+
+    Raises
+    ------
+    BadData
+        If the file is cut short, would run code when read, is not such a checkpoint, or belongs
+        to another depth; the message names the reason or the keys.
+    """
+    content = _read_tensors(path)
+    if not isinstance(content, Mapping) or not isinstance(content.get("state_dict"), Mapping):
+        raise BadData(
+            f"{path} is not a MedicalNet checkpoint: expected a dict with the key state_dict, "
+            f"found {_describe(content)}"
+        )
+    given = {key.removeprefix("module."): value for key, value in content["state_dict"].items()}
+    given = {key: value for key, value in given.items() if not key.startswith("conv_seg.")}
+    head = head_name(network) + "."
+    wanted = {k: v for k, v in network.state_dict().items() if not k.startswith(head)}
+    missing, unexpected = sorted(set(wanted) - set(given)), sorted(set(given) - set(wanted))
+    if missing or unexpected:
+        raise BadData(
+            f"{path} does not fit this network (is it of another depth?): "
+            f"missing {_some(missing)}; unexpected {_some(unexpected)}"
+        )
+    wrong = [
+        f"{key} {tuple(getattr(given[key], 'shape', ()))} instead of {tuple(wanted[key].shape)}"
+        for key in wanted
+        if not isinstance(given[key], torch.Tensor) or given[key].shape != wanted[key].shape
+    ]
+    if wrong:
+        raise BadData(f"{path} does not fit this network (another depth?): {_some(wrong)}")
+    infinite = [k for k, v in given.items() if v.is_floating_point() and not v.isfinite().all()]
+    if infinite:
+        raise BadData(f"{path} holds NaN or infinite weights: {_some(infinite)}")
+    network.load_state_dict(given, strict=False)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return WeightsRecord("medicalnet", path.name, digest)
+
+
+def _read_tensors(path: Path) -> Any:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise NoInput(f"{path} is not there. {WHERE_TO_GET}") from error
+    except Exception as error:  # torch raises many types for a damaged file
+        text = str(error)
+        if isinstance(error, pickle.UnpicklingError) and "Weights only load failed" in text:
+            name = re.search(r"GLOBAL (\S+)", text)
+            what = name.group(1) if name else "objects that are no tensors"
+            raise BadData(
+                f"{path} is refused: reading it would run code ({what}); a file of weights holds "
+                "tensors only"
+            ) from error
+        raise BadData(
+            f"{path} cannot be read as weights (cut short or damaged): "
+            f"{text.strip().split('. ')[0] or type(error).__name__}"
+        ) from error
+
+
+def _describe(content: Any) -> str:
+    if isinstance(content, Mapping):
+        return f"a dict with {_some([str(key) for key in content])}"
+    return type(content).__name__
+
+
+def _some(names: list[str], most: int = 4) -> str:
+    if not names:
+        return "nothing"
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest

@@ -1,0 +1,1 @@
+"""Normalised images to what a network eats."""

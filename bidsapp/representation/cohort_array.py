@@ -1,0 +1,208 @@
+"""The whole cohort as one array on disk: built once, keyed by what is in it, memory-mapped."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bidsapp.derivatives import atomic_path, write_json
+from bidsapp.errors import BadData, NoInput, UsageError
+from bidsapp.recipes.images import Representation
+from bidsapp.representation.sample import CohortRow, image_of, read_mask, read_sample, same_grid
+from bidsapp.representation.spec import CHANNELS
+from bidsapp.representation.window import Window
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class CohortArray:
+    """A cohort's images as one float16 array of shape (N, C, X, Y, Z) in a file.
+
+    Attributes
+    ----------
+    path
+        The ``.npy`` file; its description is the ``.json`` beside it.
+    participants, sessions
+        Row by row, N texts each.
+    channels
+        Names of the C channels.
+    window
+        Where the array's voxels lie in the template grid.
+    key
+        Hash of the images and of everything that shaped the array.
+    """
+
+    path: Path
+    participants: tuple[str, ...]
+    sessions: tuple[str, ...]
+    channels: tuple[str, ...]
+    window: Window
+    key: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, C, X, Y, Z)."""
+        return (len(self.participants), len(self.channels), *self.window.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes as float16."""
+        return int(np.prod(self.shape)) * 2
+
+    def open(self) -> np.ndarray:
+        """Open the array, memory-mapped and read-only, float16, shape (N, C, X, Y, Z)."""
+        return np.load(self.path, mmap_mode="r", allow_pickle=False)
+
+    def rows_of(self, participants: Sequence[str]) -> np.ndarray:
+        """Ascending row numbers of all scans of these participants.
+
+        Raises
+        ------
+        BadData
+            If one of them has no scan in the array.
+        """
+        wanted = set(participants)
+        missing = sorted(wanted - set(self.participants))
+        if missing:
+            raise BadData(f"{self.path.name} holds no image of {', '.join(missing[:5])}")
+        return np.array([i for i, p in enumerate(self.participants) if p in wanted], int)
+
+    @classmethod
+    def load(cls, path: Path) -> "CohortArray":
+        """Open an array that `build_cohort_array` wrote, and check that it is whole.
+
+        Raises
+        ------
+        NoInput
+            If the array or its description is not there.
+        BadData
+            If the two do not belong together, or the array is cut short.
+        """
+        sidecar = path.with_suffix(".json")
+        try:
+            about = json.loads(sidecar.read_text(encoding="utf-8"))
+            data = np.load(path, mmap_mode="r", allow_pickle=False)
+            found = cls(
+                path,
+                tuple(about["participants"]),
+                tuple(about["sessions"]),
+                tuple(channel["name"] for channel in about["channels"]),
+                Window.from_dict(about["window"]),
+                about["key"],
+            )
+        except OSError as error:
+            raise NoInput(f"the cohort's array cannot be opened: {error}") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadData(
+                f"{path} or {sidecar.name} is damaged ({error}); delete both, they are rebuilt"
+            ) from error
+        if data.dtype != np.float16 or data.shape != found.shape:
+            raise BadData(
+                f"{path} holds {data.dtype} of shape {data.shape}, its description says float16 "
+                f"of shape {found.shape}; delete both, they are rebuilt"
+            )
+        return found
+
+
+def build_cohort_array(
+    rows: Sequence[CohortRow],
+    spec: Representation,
+    folder: Path,
+    template_mask: Path | None = None,
+) -> CohortArray:
+    """Read every image once and write the cohort's array, or open the one that is there already.
+
+    Many processes may call this at once: each writes a file of its own and moves it into place
+    whole, and equal keys mean equal contents.
+
+    Parameters
+    ----------
+    rows
+        The scans, in the order of the array's rows.
+    spec
+        Window and channels; the z-score is applied later, as it depends on the fold.
+    folder
+        Where arrays are kept; made if need be.
+    template_mask
+        The template's brain mask on the images' grid; needed for channels that are masked.
+
+    Returns
+    -------
+    CohortArray
+
+    Raises
+    ------
+    UsageError
+        If a masked channel is asked for without a mask.
+    NoInput
+        If an image is missing.
+    BadData
+        If images differ in grid, hold NaN or infinite values, or do not fit float16.
+    """
+    if not rows:
+        raise BadData("the cohort is empty: there is no image to make an array of")
+    masked = any(CHANNELS[name].masked for name in spec.channels)
+    if masked and template_mask is None:
+        names = [name for name in spec.channels if CHANNELS[name].masked]
+        raise UsageError(
+            f"representation.channels: {', '.join(names)} needs the template's brain mask"
+        )
+    hashes = [[_sha256(image_of(row, name)) for name in spec.channels] for row in rows]
+    about: dict[str, Any] = {
+        "format": FORMAT,
+        "participants": [row.participant_id for row in rows],
+        "sessions": [row.session_id for row in rows],
+        "sha256": hashes,
+        "mask_sha256": _sha256(template_mask) if masked and template_mask else None,
+        "representation": {key: getattr(spec, key) for key in ("kind", "plane", "slices", "pad")},
+        "channels": [
+            {
+                "name": channel.name,
+                "unit": channel.unit,
+                "scale": channel.scale,
+                "masked": channel.masked,
+            }
+            for channel in (CHANNELS[name] for name in spec.channels)
+        ],
+    }
+    key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+    path = folder / f"cohort-{key[:16]}.npy"
+    if path.is_file() and path.with_suffix(".json").is_file():
+        return CohortArray.load(path)
+    mask = read_mask(template_mask) if masked and template_mask else None
+    window = read_sample(rows[0], spec, mask)[1]
+    shape = (len(rows), len(spec.channels), *window.shape)
+    with atomic_path(path) as temporary:
+        array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
+        _fill(array, rows, spec, mask)
+        array.flush()
+        del array
+    # The description comes last: where it is, the array beside it is whole.
+    write_json(path.with_suffix(".json"), about | {"key": key, "window": window.to_dict()})
+    return CohortArray.load(path)
+
+
+def _fill(
+    array: np.ndarray, rows: Sequence[CohortRow], spec: Representation, mask: np.ndarray | None
+) -> None:
+    for i, row in enumerate(rows):
+        sample, window = read_sample(row, spec, mask)
+        if i == 0:
+            first = window
+        elif not same_grid(window, first):
+            raise BadData(
+                f"{image_of(row, spec.channels[0])} lies on a grid of {window.grid_shape}, the "
+                f"first image on {first.grid_shape} (or at another place); "
+                "normalise the cohort with one recipe"
+            )
+        array[i] = sample
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,99 @@
+"""The cohort on the device: one resident tensor when it fits, else streamed, with equal results."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import psutil
+import torch
+
+LOGGER = logging.getLogger("nocicast")
+
+# A resident cohort may take this share of what is free; activations need the rest.
+RESIDENT_SHARE = 0.4
+STREAM_BYTES = 256 * 2**20
+
+
+class DeviceCohort:
+    """Batches of a cohort's images on a device, float16, shape (B, C, X, Y, Z).
+
+    Parameters
+    ----------
+    array
+        The cohort, float16, shape (N, C, X, Y, Z), usually memory-mapped.
+    device
+        Where batches are wanted.
+    budget_bytes
+        The most the resident tensor may take; by default a share of the device's free memory.
+
+    Attributes
+    ----------
+    resident
+        The whole cohort on the device, or None when it is streamed.
+    """
+
+    def __init__(
+        self, array: np.ndarray, device: torch.device, budget_bytes: float | None = None
+    ) -> None:
+        self.array = array
+        self.device = device
+        self.resident: torch.Tensor | None = None
+        budget = _free_bytes(device) * RESIDENT_SHARE if budget_bytes is None else budget_bytes
+        reason = f"{array.nbytes / 1e9:.3g} GB, planned for are {budget / 1e9:.3g} GB"
+        if array.nbytes <= budget:
+            try:
+                self.resident = torch.from_numpy(np.array(array)).to(device)
+            except (MemoryError, torch.OutOfMemoryError) as error:
+                reason = str(error).split(".")[0]
+        if self.resident is None:
+            LOGGER.warning(
+                "the cohort does not fit on %s (%s): streaming it in chunks, with the same "
+                "results but slower",
+                device,
+                reason,
+            )
+
+    def batches(self, order: Sequence[np.ndarray]) -> Iterator[torch.Tensor]:
+        """Yield the images of each batch of row numbers, in this order."""
+        if self.resident is not None:
+            for rows in order:
+                yield self.resident[torch.as_tensor(rows, device=self.device)]
+            return
+        chunks = list(self._chunks(order))
+        with ThreadPoolExecutor(1) as reader:
+            ahead = reader.submit(self._read, chunks[0]) if chunks else None
+            for i, chunk in enumerate(chunks):
+                assert ahead is not None
+                block = ahead.result()
+                if i + 1 < len(chunks):
+                    ahead = reader.submit(self._read, chunks[i + 1])
+                block = block.to(self.device, non_blocking=True)
+                yield from block.split([len(rows) for rows in chunk])
+
+    def _chunks(self, order: Sequence[np.ndarray]) -> Iterator[list[np.ndarray]]:
+        most = max(1, STREAM_BYTES // max(1, self.array[:1].nbytes))
+        chunk: list[np.ndarray] = []
+        for rows in order:
+            if chunk and sum(map(len, chunk)) + len(rows) > most:
+                yield chunk
+                chunk = []
+            chunk.append(rows)
+        if chunk:
+            yield chunk
+
+    def _read(self, chunk: list[np.ndarray]) -> torch.Tensor:
+        block = torch.from_numpy(self.array[np.concatenate(chunk)])
+        return block.pin_memory() if self.device.type == "cuda" else block
+
+
+def normalise(images: torch.Tensor, mean: torch.Tensor, sd: torch.Tensor) -> torch.Tensor:
+    """Float32 images minus `mean` over `sd`, both of shape (B, C)."""
+    shape = (*mean.shape, 1, 1, 1)
+    return (images.float() - mean.view(shape)) / sd.view(shape)
+
+
+def _free_bytes(device: torch.device) -> float:
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[0])
+    return float(psutil.virtual_memory().available)

@@ -1,0 +1,113 @@
+"""One scan of one participant, read from its normalised images as a network sees it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bidsapp.errors import BadData, NoInput
+from bidsapp.recipes.images import Representation
+from bidsapp.representation.spec import CHANNELS, window_of
+from bidsapp.representation.window import Window
+
+FLOAT16_MAX = 65504.0
+
+
+@dataclass(frozen=True)
+class CohortRow:
+    """One scan of one participant: where each channel's normalised image lies.
+
+    Attributes
+    ----------
+    participant_id, session_id
+        With their prefixes (``sub-01``, ``ses-1``); `session_id` is empty where there is none.
+    images
+        Channel name to image file, all on the same template grid.
+    """
+
+    participant_id: str
+    session_id: str
+    images: Mapping[str, Path]
+
+
+def read_sample(
+    row: CohortRow, spec: Representation, template_mask: np.ndarray | None = None
+) -> tuple[np.ndarray, Window]:
+    """Read one scan as a network sees it before the z-score.
+
+    Returns
+    -------
+    sample
+        float32, shape (C, X, Y, Z).
+    window
+        Where it lies in the template grid.
+
+    Raises
+    ------
+    NoInput
+        If an image is missing.
+    BadData
+        If it cannot be read, is not 3D, holds NaN or infinite values or does not fit float16,
+        or if the channels differ in grid.
+    """
+    import nibabel as nib
+
+    blocks, window = [], None
+    for name in spec.channels:
+        path, channel = image_of(row, name), CHANNELS[name]
+        try:
+            image: Any = nib.load(path)
+            volume = np.asarray(image.dataobj, np.float32)
+        except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError) as error:
+            raise BadData(f"{path} cannot be read: {error}") from error
+        if volume.ndim != 3:
+            raise BadData(f"{path}: expected one 3D volume, found shape {volume.shape}")
+        here = window_of(spec, volume.shape, image.affine)
+        if window is not None and not same_grid(here, window):
+            raise BadData(
+                f"{path} lies on another grid than {image_of(row, spec.channels[0]).name}"
+            )
+        if not np.isfinite(volume).all():
+            raise BadData(f"{path} holds NaN or infinite values")
+        if np.abs(volume).max() * channel.scale > FLOAT16_MAX:
+            raise BadData(f"{path} holds values beyond ±{FLOAT16_MAX:g}; is it min–max scaled?")
+        if channel.masked:
+            volume = _masked(volume, template_mask, path)
+        window = window or here
+        blocks.append(here.cut(volume * np.float32(channel.scale)))
+    assert window is not None
+    return np.stack(blocks), window
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """Read a template's brain mask as booleans, shape (X, Y, Z)."""
+    import nibabel as nib
+
+    try:
+        image: Any = nib.load(path)
+        return np.asarray(image.dataobj) > 0.5
+    except (OSError, EOFError, nib.filebasedimages.ImageFileError) as error:
+        raise NoInput(f"the template's brain mask cannot be read: {error}") from error
+
+
+def same_grid(a: Window, b: Window) -> bool:
+    """Tell whether two windows belong to one template grid (affines within 0.001 mm)."""
+    return a.grid_shape == b.grid_shape and np.allclose(a.grid_affine, b.grid_affine, atol=1e-3)
+
+
+def _masked(volume: np.ndarray, mask: np.ndarray | None, path: Path) -> np.ndarray:
+    if mask is None or mask.shape != volume.shape:
+        found = None if mask is None else mask.shape
+        raise BadData(f"{path}: the template's brain mask has shape {found}, not {volume.shape}")
+    return np.where(mask, volume, np.float32(0))
+
+
+def image_of(row: CohortRow, channel: str) -> Path:
+    """Find the file of a channel, or raise NoInput with the participant's name."""
+    path = row.images.get(channel)
+    if path is None or not path.is_file():
+        where = "none is named" if path is None else f"{path} is not there"
+        raise NoInput(f"{row.participant_id} {row.session_id}: no {channel} image, {where}")
+    return path

@@ -1,0 +1,165 @@
+"""A window: a box of the template grid, cut out for the network and put back for saliency."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bidsapp.errors import BadData, UsageError
+
+PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
+Triple = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A box of a template grid; it may stick out, and what sticks out is padding.
+
+    Attributes
+    ----------
+    grid_shape
+        Voxels of the full grid along x, y, z.
+    grid_affine
+        The full grid's affine, 4×4, voxel index to millimetres (RAS+).
+    start
+        Index in the full grid of the window's first voxel; negative where it is padded.
+    shape
+        Voxels of the window along x, y, z.
+    """
+
+    grid_shape: Triple
+    grid_affine: tuple[tuple[float, ...], ...]
+    start: Triple
+    shape: Triple
+
+    @property
+    def affine(self) -> np.ndarray:
+        """Affine of the window itself, 4×4 float64."""
+        affine = np.array(self.grid_affine, float)
+        affine[:3, 3] += affine[:3, :3] @ np.array(self.start, float)
+        return affine
+
+    def cut(self, volume: np.ndarray, fill: float = 0.0) -> np.ndarray:
+        """Take the window out of full-grid data, shape (..., X, Y, Z).
+
+        Raises
+        ------
+        ValueError
+            If the last three axes are not the full grid.
+        """
+        if volume.shape[-3:] != self.grid_shape:
+            raise ValueError(f"expected a grid of {self.grid_shape}, got {volume.shape[-3:]}")
+        inner, outer = self._overlap()
+        block = np.full((*volume.shape[:-3], *self.shape), fill, volume.dtype)
+        block[inner] = volume[outer]
+        return block
+
+    def put_back(self, block: np.ndarray, fill: float = 0.0) -> np.ndarray:
+        """Lay window data, shape (..., x, y, z), into the full grid; `fill` where there is none.
+
+        Raises
+        ------
+        ValueError
+            If the last three axes are not the window.
+        """
+        if block.shape[-3:] != self.shape:
+            raise ValueError(f"expected a window of {self.shape}, got {block.shape[-3:]}")
+        inner, outer = self._overlap()
+        volume = np.full((*block.shape[:-3], *self.grid_shape), fill, block.dtype)
+        volume[outer] = block[inner]
+        return volume
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and numbers, for JSON."""
+        return {
+            "grid_shape": list(self.grid_shape),
+            "grid_affine": [list(row) for row in self.grid_affine],
+            "start": list(self.start),
+            "shape": list(self.shape),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Window":
+        """Read what `to_dict` wrote.
+
+        Raises
+        ------
+        BadData
+            If a key is missing or is not of the right length.
+        """
+        try:
+            window = cls(
+                _triple(values["grid_shape"]),
+                tuple(tuple(float(x) for x in row) for row in values["grid_affine"]),
+                _triple(values["start"]),
+                _triple(values["shape"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadData(f"the description of the window cannot be used: {error!r}") from error
+        if np.shape(window.grid_affine) != (4, 4):
+            raise BadData("the description of the window cannot be used: grid_affine is not 4×4")
+        return window
+
+    def _overlap(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Index what is in both, first in the window, then in the grid."""
+        inner: list[Any] = [...]
+        outer: list[Any] = [...]
+        for start, size, grid in zip(self.start, self.shape, self.grid_shape, strict=True):
+            low, high = max(start, 0), min(start + size, grid)
+            inner.append(slice(low - start, high - start))
+            outer.append(slice(low, high))
+        return tuple(inner), tuple(outer)
+
+
+def slab(grid_shape: Triple, affine: np.ndarray, plane: str, slices: int) -> Window:
+    """Keep the middle slices of a plane; of an odd rest the smaller part comes first.
+
+    Raises
+    ------
+    UsageError
+        If the plane is unknown or the grid has fewer slices.
+    """
+    if plane not in PLANES:
+        raise UsageError(f"representation.plane: {plane!r} is not one of {', '.join(PLANES)}")
+    axis = PLANES[plane]
+    if not 1 <= slices <= grid_shape[axis]:
+        raise UsageError(
+            f"representation.slices: {slices} {plane} slices asked for, "
+            f"the grid {grid_shape} has {grid_shape[axis]}"
+        )
+    start, shape = [0, 0, 0], list(grid_shape)
+    start[axis] = (grid_shape[axis] - slices) // 2
+    shape[axis] = slices
+    return Window(_triple(grid_shape), _rows(affine), _triple(start), _triple(shape))
+
+
+def volume(grid_shape: Triple, affine: np.ndarray, pad: Triple | None = None) -> Window:
+    """Keep the whole grid, padded evenly to `pad` voxels where given; an odd rest goes to the end.
+
+    Raises
+    ------
+    UsageError
+        If the grid is larger than `pad`.
+    """
+    shape = _triple(pad or grid_shape)
+    if any(new < old for new, old in zip(shape, grid_shape, strict=True)):
+        raise UsageError(f"representation.pad: {shape} is smaller than the grid {grid_shape}")
+    start = [-((new - old) // 2) for new, old in zip(shape, grid_shape, strict=True)]
+    return Window(_triple(grid_shape), _rows(affine), _triple(start), shape)
+
+
+def _triple(values: Any) -> Triple:
+    a, b, c = (int(v) for v in values)
+    return a, b, c
+
+
+def _rows(affine: np.ndarray) -> tuple[tuple[float, ...], ...]:
+    rows = np.asarray(affine, float)
+    off_axis = rows[:3, :3] - np.diag(np.diag(rows[:3, :3]))
+    if rows.shape != (4, 4) or np.any(np.diag(rows)[:3] <= 0) or np.abs(off_axis).max() > 1e-4:
+        raise BadData(
+            "a window needs a grid whose axes run right, anterior, superior (RAS) without "
+            f"rotation; got the affine {rows.tolist()}"
+        )
+    return tuple(tuple(float(x) for x in row) for row in rows)

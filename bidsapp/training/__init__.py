@@ -1,0 +1,1 @@
+"""Splits, the loop, augmentation, checkpoints."""

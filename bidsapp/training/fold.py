@@ -1,0 +1,265 @@
+"""Train one fold, score one fold: files in, files out, safe to kill and to repeat."""
+
+import json
+import logging
+import time
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import safetensors.torch
+import torch
+
+from bidsapp.derivatives import atomic_path, write_json
+from bidsapp.errors import BadData, UsageError
+from bidsapp.networks.predict import place, predict_logits, probability
+from bidsapp.networks.registry import build_network, count_parameters
+from bidsapp.networks.weights import load_weights
+from bidsapp.representation.device import precision_dtype, resolve_device
+from bidsapp.representation.device_cohort import DeviceCohort
+from bidsapp.representation.zscore import ZScore
+from bidsapp.training.checkpoint import Progress
+from bidsapp.training.loop import FoldData, LoopSettings, fit
+from bidsapp.training.task import FoldTask, sha256
+
+LOGGER = logging.getLogger("nocicast")
+SCORE_COLUMNS = [
+    "participant_id",
+    "session_id",
+    "variant",
+    "repeat",
+    "fold",
+    "outcome",
+    "probability",
+]
+
+
+def train_fold(task: FoldTask) -> Path:
+    """Train one fold; if it is trained already, do nothing.
+
+    Writes into the task's folder ``model.safetensors``, ``history.tsv`` (loss curve) and, last,
+    ``fold.json`` (fitted numbers, seeds, environment, hashes).
+
+    Returns
+    -------
+    Path
+        The record, ``fold.json``.
+
+    Raises
+    ------
+    UsageError
+        If a role that is needed is empty, the device is not there or its memory too small.
+    BadData, NoInput
+        If an input file cannot be used.
+    """
+    if _is_trained(task):
+        return task.record_file
+    task.folder.mkdir(parents=True, exist_ok=True)
+    device = resolve_device(task.device)
+    started = time.time()
+    with ExitStack() as stack:
+        _steady(task, device, stack)
+        _check_roles(task)
+        try:
+            network, progress, zscore, weights, streamed = _attempt(task, device, None)
+        except torch.OutOfMemoryError as error:
+            LOGGER.warning(
+                "%s: not enough memory on %s with the cohort resident (%s): streaming it instead, "
+                "with the same results but slower",
+                task.label,
+                device,
+                str(error).split(". ")[0],
+            )
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
+            try:
+                network, progress, zscore, weights, streamed = _attempt(task, device, 0.0)
+            except torch.OutOfMemoryError as again:
+                raise UsageError(
+                    f"{task.label}: {device} has too little memory for this network at "
+                    f"training.batch_size {task.recipe.training.batch_size}; use a smaller one"
+                ) from again
+    state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    with atomic_path(task.model_file) as temporary:
+        safetensors.torch.save_file(state, temporary)
+    history = pd.DataFrame(progress.history)
+    with atomic_path(task.folder / "history.tsv") as temporary:
+        history.to_csv(temporary, sep="\t", index=False, na_rep="n/a")
+    record = {
+        "fingerprint": task.fingerprint,
+        "variant": task.variant,
+        "repeat": task.repeat,
+        "fold": task.fold,
+        "seed": task.recipe.training.seed,
+        "participants": task.table["role"].value_counts().drop("", errors="ignore").to_dict(),
+        "zscore": zscore.to_dict(),
+        "weights": weights,
+        "parameters": count_parameters(network),
+        "epochs": progress.epoch,
+        "epoch_kept": progress.best_epoch,
+        "cohort_streamed": streamed,
+        "environments": progress.environments,
+        "seconds": round(time.time() - started, 3),
+        "model_sha256": sha256(task.model_file),
+    }
+    write_json(task.record_file, record)
+    # A kill in the middle of writing leaves a part behind, which nobody else will take away.
+    for leftover in (_checkpoint(task), *task.folder.glob(f".*-{_checkpoint(task).name}")):
+        leftover.unlink(missing_ok=True)
+    return task.record_file
+
+
+def score_fold(task: FoldTask) -> pd.DataFrame:
+    """Score the held-out participants of a trained fold, and write ``scores.tsv`` into its folder.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns participant_id, session_id, variant, repeat, fold, outcome, probability; one row
+        per held-out scan.
+
+    Raises
+    ------
+    BadData
+        If the fold is not trained, or its model is damaged.
+    """
+    device = resolve_device(task.device)
+    with ExitStack() as stack:
+        _steady(task, device, stack)
+        network, record = load_fold(task)
+        zscore = ZScore.from_dict(record["zscore"])
+        dtype = precision_dtype(task.recipe.training.precision, device)
+        data, _ = _fold_data(task, device, zscore, task.resident_bytes, task.rows("test"))
+        place(network, device)
+        logits = predict_logits(
+            network,
+            data.cohort,
+            np.arange(len(data.labels)),
+            data.mean,
+            data.sd,
+            dtype,
+            task.recipe.training.batch_size,
+        )
+    held_out = task.table[task.table["role"] == "test"]
+    scores = held_out.assign(
+        variant=task.variant,
+        repeat=task.repeat,
+        fold=task.fold,
+        probability=probability(logits),
+    )[SCORE_COLUMNS].reset_index(drop=True)
+    with atomic_path(task.scores_file) as temporary:
+        scores.to_csv(temporary, sep="\t", index=False)
+    return scores
+
+
+def load_fold(task: FoldTask) -> tuple[torch.nn.Module, dict[str, Any]]:
+    """Open a trained fold: its network in evaluation mode on the CPU, and its record.
+
+    Raises
+    ------
+    BadData
+        If the fold is not trained for this very task, or its model is damaged.
+    """
+    if not _is_trained(task):
+        raise BadData(
+            f"{task.label} is not trained: {task.record_file} is missing or belongs to other data"
+        )
+    record = json.loads(task.record_file.read_text(encoding="utf-8"))
+    network = build_network(task.recipe.network, len(task.images.channels))
+    network.load_state_dict(safetensors.torch.load_file(task.model_file))
+    return network.eval(), record
+
+
+def _attempt(
+    task: FoldTask, device: torch.device, resident_bytes: float | None
+) -> tuple[torch.nn.Module, Progress, ZScore, dict[str, Any], bool]:
+    recipe = task.recipe
+    dtype = precision_dtype(recipe.training.precision, device)
+    channels = len(task.images.channels)
+    network = build_network(recipe.network, channels, _weights_seed(task))
+    weights = load_weights(network, recipe.network, channels, task.weights)
+    zscore = ZScore(recipe.representation.zscore).fit(task.images.open(), task.rows("train"))
+    budget = task.resident_bytes if resident_bytes is None else resident_bytes
+    data, streamed = _fold_data(task, device, zscore, budget, None)
+    settings = LoopSettings(
+        recipe.training,
+        task.seeds,
+        dtype,
+        _checkpoint(task),
+        task.fingerprint,
+        task.checkpoint_every_s,
+        task.compile,
+        task.label,
+    )
+    return network, fit(network, data, settings), zscore, asdict(weights), streamed
+
+
+def _fold_data(
+    task: FoldTask,
+    device: torch.device,
+    zscore: ZScore,
+    resident_bytes: float | None,
+    only: np.ndarray | None,
+) -> tuple[FoldData, bool]:
+    array = task.images.open()
+    outcome = task.table["outcome"].to_numpy(np.float32)
+    if only is not None:
+        array, outcome = array[only], outcome[only]
+    mean, sd = (torch.from_numpy(values).to(device) for values in zscore.numbers(array))
+    cohort = DeviceCohort(array, device, resident_bytes)
+    labels = torch.from_numpy(outcome).to(device)
+    train, validation, test = (task.rows(role) for role in ("train", "validation", "test"))
+    data = FoldData(cohort, labels, mean, sd, train, validation, test)
+    return data, cohort.resident is None
+
+
+def _is_trained(task: FoldTask) -> bool:
+    try:
+        record = json.loads(task.record_file.read_text(encoding="utf-8"))
+        return bool(
+            record["fingerprint"] == task.fingerprint
+            and record["model_sha256"] == sha256(task.model_file)
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _check_roles(task: FoldTask) -> None:
+    for role in ("train", "test"):
+        if not len(task.rows(role)):
+            raise UsageError(f"{task.label}: splits.tsv has nobody in {role}")
+    section = task.recipe.training
+    if not len(task.rows("validation")):
+        if section.early_stopping is not None:
+            raise UsageError(
+                f"{task.label}: training.early_stopping needs participants in role validation; "
+                "set protocol.inner.size"
+            )
+        if section.checkpoint == "inner":
+            raise UsageError(
+                f"{task.label}: training.checkpoint=inner needs participants in role validation; "
+                "set protocol.inner.size"
+            )
+
+
+def _steady(task: FoldTask, device: torch.device, stack: ExitStack) -> None:
+    """Hold threads and cuDNN as the task says, and give them back afterwards."""
+    if task.threads is not None:
+        stack.callback(torch.set_num_threads, torch.get_num_threads())
+        torch.set_num_threads(task.threads)
+    if device.type == "cuda":
+        flags = torch.backends.cudnn.flags(
+            enabled=True, benchmark=False, deterministic=True, allow_tf32=True
+        )
+        stack.enter_context(flags)
+
+
+def _weights_seed(task: FoldTask) -> int:
+    return int(np.random.SeedSequence(task.seeds).generate_state(1)[0])
+
+
+def _checkpoint(task: FoldTask) -> Path:
+    return task.folder / "checkpoint.pt"

@@ -1,0 +1,262 @@
+"""The loop: epochs over the training rows of one fold, resumable after any of them."""
+
+import math
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from bidsapp.errors import NociCastError
+from bidsapp.networks.predict import in_batches, place, predict_logits
+from bidsapp.recipes.learning import Training
+from bidsapp.representation.device import autocast, environment
+from bidsapp.representation.device_cohort import DeviceCohort, normalise
+from bidsapp.training.augment import add_noise, move
+from bidsapp.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from bidsapp.training.optimizer import build_optimizer, set_rates
+
+CHECKPOINT_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class FoldData:
+    """The images, labels and rows of one fold, on the device.
+
+    Attributes
+    ----------
+    cohort
+        All images.
+    labels
+        0 or 1 for every row of the cohort, float32, shape (N,), on the device.
+    mean, sd
+        Numbers of the z-score for every row, shape (N, C), on the device.
+    train, validation, test
+        Row numbers.
+    """
+
+    cohort: DeviceCohort
+    labels: torch.Tensor
+    mean: torch.Tensor
+    sd: torch.Tensor
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How a fold is trained.
+
+    Attributes
+    ----------
+    training
+        The recipe's section.
+    seeds
+        Seed, repeat and fold: with the epoch they seed every random draw.
+    dtype
+        bfloat16 for autocast, float32 for none.
+    checkpoint
+        File to continue from and to write to.
+    fingerprint
+        Of the task; a checkpoint of another task is not used.
+    checkpoint_every_s
+        At most one checkpoint in this many seconds (0: after each epoch); what a kill loses. None
+        writes after each epoch, unless writing would take more than 5 % of the time.
+    compile
+        Whether to compile the network (CUDA only).
+    label
+        What the progress bar is called.
+    """
+
+    training: Training
+    seeds: tuple[int, int, int]
+    dtype: torch.dtype
+    checkpoint: Path
+    fingerprint: str
+    checkpoint_every_s: float | None = None
+    compile: bool = False
+    label: str = ""
+
+
+def fit(network: torch.nn.Module, data: FoldData, settings: LoopSettings) -> Progress:
+    """Train a network on a fold; it ends with the weights of the epoch that is kept.
+
+    Killed at any time and called again, it ends with the same bits.
+
+    Returns
+    -------
+    Progress
+        The loss curve, the epoch kept, the environments that took part.
+
+    Raises
+    ------
+    NociCastError
+        If the loss is no longer finite.
+    """
+    section, device = settings.training, data.cohort.device
+    place(network, device)
+    optimizer = build_optimizer(network, section)
+    progress = load_checkpoint(settings.checkpoint, settings.fingerprint, network, optimizer)
+    here = environment(device, settings.dtype)
+    if not progress.environments or progress.environments[-1] != here:
+        progress.environments.append(here)
+    steps = len(in_batches(data.train, section.batch_size))
+    forward: Any = network
+    if settings.compile and device.type == "cuda":
+        forward = torch.compile(network)
+    written, cost = time.monotonic(), 0.0
+    with tqdm(
+        total=section.epochs * steps,
+        initial=progress.epoch * steps,
+        desc=settings.label,
+        unit="step",
+        disable=not sys.stderr.isatty(),
+    ) as bar:
+        while progress.epoch < section.epochs and not _stalled(progress, section):
+            start = time.perf_counter()
+            loss = _train_epoch(network, forward, optimizer, data, settings, progress.epoch, bar)
+            losses = _watched(network, data, settings)
+            if not math.isfinite(loss):
+                raise NociCastError(
+                    f"{settings.label}: the training loss is {loss} in epoch {progress.epoch}; "
+                    "lower training.lr or set training.precision=float32"
+                )
+            _record(progress, network, section, loss, losses, optimizer, start)
+            bar.set_postfix(loss=f"{loss:.3f}", **{k: f"{v:.3f}" for k, v in losses.items()})
+            waited = time.monotonic() - written
+            every = settings.checkpoint_every_s
+            if waited >= (cost / CHECKPOINT_SHARE if every is None else every):
+                save_checkpoint(
+                    settings.checkpoint, settings.fingerprint, network, optimizer, progress
+                )
+                now = time.monotonic()
+                written, cost = now, now - written - waited
+    if progress.best_weights is not None:
+        network.load_state_dict(progress.best_weights)
+    network.eval()
+    return progress
+
+
+def loss_of(logits: torch.Tensor, labels: torch.Tensor, positive_weight: float) -> torch.Tensor:
+    """Binary cross-entropy on logits, mean over the batch, positives weighted."""
+    weight = torch.tensor(positive_weight, device=logits.device)
+    return torch.nn.functional.binary_cross_entropy_with_logits(
+        logits.float().flatten(), labels, pos_weight=weight
+    )
+
+
+def _train_epoch(
+    network: torch.nn.Module,
+    forward: Any,
+    optimizer: torch.optim.Optimizer,
+    data: FoldData,
+    settings: LoopSettings,
+    epoch: int,
+    bar: tqdm,
+) -> float:
+    section, device = settings.training, data.cohort.device
+    rng = np.random.default_rng([*settings.seeds, epoch])
+    batches = in_batches(rng.permutation(data.train), section.batch_size)
+    device_seed, dropout_seed = (int(seed) for seed in rng.integers(2**63 - 1, size=2))
+    generator = torch.Generator(device).manual_seed(device_seed)
+    network.train()
+    total = torch.zeros((), device=device)
+    # Dropout layers can only draw from the global generator: lend it to them, seeded.
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(dropout_seed)
+        images_of_batches = data.cohort.batches(batches)
+        for step, (rows, images) in enumerate(zip(batches, images_of_batches, strict=True)):
+            done = (epoch * len(batches) + step) / (section.epochs * len(batches))
+            set_rates(optimizer, section, done)
+            x = prepare(images, rows, data, section, generator)
+            with autocast(device, settings.dtype):
+                logits = forward(x)
+            loss = loss_of(logits, data.labels[rows], section.positive_weight)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            total += loss.detach() * len(rows)
+            bar.update()
+    return float(total) / len(data.train)
+
+
+def prepare(
+    images: torch.Tensor,
+    rows: np.ndarray,
+    data: FoldData,
+    section: Training,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """Turn stored images into the network's input: augment, z-score, add noise.
+
+    Returns
+    -------
+    torch.Tensor
+        float32, channels last, shape (B, C, X, Y, Z).
+    """
+    moved = move(images.float(), section.augmentation, generator)
+    x = normalise(moved, data.mean[rows], data.sd[rows])
+    x = add_noise(x, section.augmentation.noise, generator)
+    return x.contiguous(memory_format=torch.channels_last_3d)
+
+
+def _watched(network: torch.nn.Module, data: FoldData, settings: LoopSettings) -> dict[str, float]:
+    section = settings.training
+    watched = {"validation": data.validation}
+    if section.checkpoint == "test_fold":
+        watched["test"] = data.test
+    losses = {}
+    for role, rows in watched.items():
+        if len(rows):
+            logits = predict_logits(
+                network, data.cohort, rows, data.mean, data.sd, settings.dtype, section.batch_size
+            )
+            labels = data.labels[rows].double().cpu()
+            losses[role] = float(
+                loss_of(torch.from_numpy(logits), labels.float(), section.positive_weight)
+            )
+    return losses
+
+
+def _record(
+    progress: Progress,
+    network: torch.nn.Module,
+    section: Training,
+    loss: float,
+    losses: dict[str, float],
+    optimizer: torch.optim.Optimizer,
+    start: float,
+) -> None:
+    progress.epoch += 1
+    progress.history.append(
+        {
+            "epoch": progress.epoch,
+            "train_loss": loss,
+            **{f"{role}_loss": value for role, value in losses.items()},
+            "rate_head": optimizer.param_groups[1]["lr"],
+            "rate_backbone": optimizer.param_groups[0]["lr"],
+            "seconds": time.perf_counter() - start,
+        }
+    )
+    kept_by = {"inner": "validation", "test_fold": "test"}.get(section.checkpoint)
+    judged_by = kept_by or ("validation" if section.early_stopping else None)
+    if judged_by is None:
+        progress.best_epoch = progress.epoch
+    elif losses[judged_by] < progress.best_loss:
+        progress.best_loss, progress.best_epoch = losses[judged_by], progress.epoch
+        if kept_by:
+            weights = network.state_dict().items()
+            progress.best_weights = {name: w.detach().cpu().clone() for name, w in weights}
+
+
+def _stalled(progress: Progress, section: Training) -> bool:
+    if section.early_stopping is None:
+        return False
+    # Only the inner split may end training: the best so far is read from the loss curve itself.
+    curve = [row["validation_loss"] for row in progress.history]
+    return bool(curve) and len(curve) - 1 - int(np.argmin(curve)) >= section.early_stopping.patience

@@ -1,0 +1,153 @@
+"""Splits as a file: written for people to read, read from people and checked for leaks."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from bidsapp.errors import BadData, NoInput
+from bidsapp.training.splits import COLUMNS, ROLES
+from bidsapp.training.units import units_of
+
+MOST = 12
+
+
+def read_splits(path: Path, cohort: pd.DataFrame, grouped: bool = False) -> pd.DataFrame:
+    """Read a user's splits and refuse every way in which they could leak.
+
+    Parameters
+    ----------
+    path
+        A TSV file with the columns repeat, fold, participant_id, role.
+    cohort
+        As in `make_splits`.
+    grouped
+        Whether the column ``group`` binds participants.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `make_splits` returns.
+
+    Raises
+    ------
+    NoInput
+        If the file is not there.
+    BadData
+        With every problem found and its line (the header is line 1).
+    """
+    try:
+        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    except OSError as error:
+        raise NoInput(f"--splits {path} cannot be read: {error.strerror or error}") from error
+    except (ValueError, pd.errors.ParserError) as error:
+        raise BadData(f"{path}: not a table of tab-separated values: {error}") from error
+    missing = [name for name in COLUMNS if name not in table.columns]
+    if missing:
+        raise BadData(
+            f"{path}: column {', '.join(missing)} is missing; expected {', '.join(COLUMNS)} "
+            f"separated by tabs, found {', '.join(map(str, table.columns))}"
+        )
+    problems = _bad_cells(table)
+    if not problems:
+        table = table[COLUMNS].assign(
+            repeat=table["repeat"].astype(int), fold=table["fold"].astype(int)
+        )
+        problems = splits_problems(table, cohort, grouped)
+    if problems:
+        more = f"\n  and {len(problems) - MOST} more" if len(problems) > MOST else ""
+        raise BadData(f"{path} is refused:\n  " + "\n  ".join(problems[:MOST]) + more)
+    return table.sort_values(COLUMNS[:3], ignore_index=True)
+
+
+def splits_problems(table: pd.DataFrame, cohort: pd.DataFrame, grouped: bool = False) -> list[str]:
+    """Say everything that is wrong with splits; line numbers follow the table's index.
+
+    Parameters
+    ----------
+    table
+        Columns repeat, fold (integers), participant_id, role.
+    cohort, grouped
+        As in `read_splits`.
+    """
+    units = units_of(cohort, grouped)
+    group_of = {p: g for g, people in zip(units.groups, units.members, strict=True) for p in people}
+    positives = cohort[pd.to_numeric(cohort["outcome"]) == 1]["participant_id"]
+    positive = set(positives.astype(str))
+    problems = [
+        f"line {line + 2}: participant {person!r} is not in the cohort"
+        for line, person in zip(table.index.tolist(), table["participant_id"], strict=True)
+        if person not in group_of
+    ]
+    if table.empty:
+        return ["the table is empty"]
+    for key, part in table.groupby(["repeat", "fold"]):
+        where = "repeat {}, fold {}".format(*key)
+        problems += _people_problems(part, where)
+        problems += _group_problems(part, where, group_of) if grouped else []
+        problems += _role_problems(part, where, positive)
+    for repeat, part in table.groupby("repeat"):
+        problems += _coverage_problems(part, f"repeat {repeat}", set(group_of))
+    return problems
+
+
+def _bad_cells(table: pd.DataFrame) -> list[str]:
+    problems = []
+    for line, row in table.iterrows():
+        at = f"line {int(str(line)) + 2}"
+        for column in ("repeat", "fold"):
+            if not row[column].isdecimal():
+                problems.append(f"{at}: {column} {row[column]!r} is not a number from 0 on")
+        if row["role"] not in ROLES:
+            problems.append(f"{at}: role {row['role']!r} is not one of {', '.join(ROLES)}")
+    return problems
+
+
+def _people_problems(part: pd.DataFrame, where: str) -> list[str]:
+    problems = []
+    for person, rows in part.groupby("participant_id"):
+        if len(rows) > 1:
+            lines = " and ".join(str(line + 2) for line in rows.index)
+            roles = sorted(set(rows["role"]))
+            what = f"is in {' and in '.join(roles)}" if len(roles) > 1 else "stands twice"
+            problems.append(f"lines {lines}: {person} {what} of {where}")
+    return problems
+
+
+def _group_problems(part: pd.DataFrame, where: str, group_of: dict[str, str]) -> list[str]:
+    known = part[part["participant_id"].isin(list(group_of))]
+    roles = known.groupby(known["participant_id"].map(group_of))["role"].unique()
+    return [
+        f"group {group} is in {' and in '.join(sorted(found))} of {where}"
+        for group, found in roles.items()
+        if len(found) > 1
+    ]
+
+
+def _role_problems(part: pd.DataFrame, where: str, positive: set[str]) -> list[str]:
+    problems = []
+    for role in ("train", "test", "validation"):
+        people = part.loc[part["role"] == role, "participant_id"]
+        if people.empty:
+            if role != "validation":
+                problems.append(f"{where} has nobody in {role}")
+        elif role == "train" and people.isin(list(positive)).nunique() < 2:
+            problems.append(f"{where} has one class only in train")
+    return problems
+
+
+def _coverage_problems(part: pd.DataFrame, where: str, people: set[str]) -> list[str]:
+    tests = part[part["role"] == "test"]
+    twice = tests["participant_id"].value_counts()
+    problems = [
+        f"{person} is tested in {count} folds of {where}; once is allowed"
+        for person, count in twice.items()
+        if count > 1
+    ]
+    untested = sorted(people - set(tests["participant_id"]))
+    # A single fold is a hold-out, where most people are never tested.
+    if untested and part["fold"].nunique() > 1:
+        problems += [f"{person} of the cohort is never tested in {where}" for person in untested]
+    unseen = sorted(people - set(part["participant_id"]))
+    if part["fold"].nunique() == 1:
+        problems += [f"{person} of the cohort has no role in {where}" for person in unseen]
+    return problems

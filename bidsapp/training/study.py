@@ -1,0 +1,194 @@
+"""All folds of all variants of a run: their splits, their arrays, their tasks, their scores."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bidsapp.errors import UsageError
+from bidsapp.recipes import Recipe
+from bidsapp.representation.cohort_array import build_cohort_array
+from bidsapp.representation.sample import CohortRow
+from bidsapp.training.splits import make_splits
+from bidsapp.training.splits_file import read_splits
+from bidsapp.training.task import FoldTask
+
+# What may not differ between the variants of one run, as they share one cohort table.
+_SHARED = ("inputs", "outcome", "normalization")
+
+
+@dataclass(frozen=True)
+class Study:
+    """What the folds of a run read.
+
+    Attributes
+    ----------
+    recipe
+        The run's recipe, with its variants.
+    variants
+        Names of those that are trained.
+    recipe_file, cohort_file, splits_file
+        The state files.
+    folder
+        Where folds keep what they need to be resumed.
+    """
+
+    recipe: Recipe
+    variants: tuple[str, ...]
+    recipe_file: Path
+    cohort_file: Path
+    splits_file: Path
+    folder: Path
+
+
+def check_variants(recipe: Recipe, variants: Sequence[str]) -> None:
+    """Refuse variants that need images or outcomes of their own.
+
+    Raises
+    ------
+    UsageError
+        A variant's images or outcome differ from those of the others.
+    """
+    first = recipe.with_variant(variants[0])
+    for name in variants[1:]:
+        other = recipe.with_variant(name)
+        for section in _SHARED:
+            if getattr(first, section) != getattr(other, section):
+                raise UsageError(
+                    f"variants {variants[0]} and {name} differ in {section}, so that they cannot "
+                    f"share one cohort; run {name} by itself: --variants {name} --run-label {name}."
+                )
+
+
+def study_splits(
+    recipe: Recipe, variants: Sequence[str], cohort: pd.DataFrame, given: Path | None
+) -> pd.DataFrame:
+    """Make the splits of all variants, or read and check those of a file.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns repeat, fold, participant_id, role; where variants have protocols of their own,
+        also variant.
+    """
+    if given is not None:
+        return read_splits(given, cohort, recipe.protocol.groups is not None)
+    protocols = {name: recipe.with_variant(name).protocol for name in variants}
+    first = protocols[variants[0]]
+    if all(protocol == first for protocol in protocols.values()):
+        return make_splits(cohort, first)
+    tables = []
+    for name, protocol in protocols.items():
+        table = make_splits(cohort, protocol)
+        table.insert(0, "variant", name)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
+
+
+def fold_tasks(
+    study: Study,
+    rows: Sequence[CohortRow],
+    splits: pd.DataFrame,
+    template_mask: Path,
+    *,
+    device: str,
+    threads: int,
+    weights: Path | None,
+) -> list[FoldTask]:
+    """Build each array once, and list every fold of every variant.
+
+    Parameters
+    ----------
+    study
+        The run.
+    rows
+        The cohort's scans.
+    splits
+        As `study_splits` gives them.
+    template_mask
+        The template's brain mask on the images' grid.
+    device, threads, weights
+        For every task.
+    """
+    tasks = []
+    for name in study.variants:
+        recipe = study.recipe.with_variant(name)
+        array = build_cohort_array(
+            rows, recipe.representation, study.folder / "arrays", template_mask
+        )
+        own = splits[splits["variant"] == name] if "variant" in splits else splits
+        for repeat, fold in own[["repeat", "fold"]].drop_duplicates().itertuples(index=False):
+            tasks.append(
+                FoldTask(
+                    recipe=recipe,
+                    variant=name,
+                    repeat=int(repeat),
+                    fold=int(fold),
+                    array=array.path,
+                    cohort=study.cohort_file,
+                    splits=study.splits_file,
+                    folder=study.folder / "folds" / name / f"repeat-{repeat}_fold-{fold}",
+                    weights=weights if recipe.network.weights != "random" else None,
+                    device=device,
+                    threads=threads,
+                )
+            )
+    return tasks
+
+
+def training_workflow(study: Study, tasks: Sequence[FoldTask], name: str, memory_gb: float) -> Any:
+    """Connect nothing: every fold is a node of its own, which any plugin may place anywhere."""
+    from nipype.pipeline.engine import Node, Workflow
+
+    from bidsapp.training.nodes import TrainFold
+
+    workflow = Workflow(name=name, base_dir=str(study.folder))
+    for task in tasks:
+        inputs: dict[str, Any] = {"weights": str(task.weights)} if task.weights else {}
+        interface = TrainFold(
+            recipe=str(study.recipe_file),
+            variant=task.variant,
+            repeat=task.repeat,
+            fold=task.fold,
+            array=str(task.array),
+            cohort=str(study.cohort_file),
+            splits=str(study.splits_file),
+            folder=str(task.folder),
+            device=task.device,
+            threads=task.threads or 1,
+            **inputs,
+        )
+        # always run: a fold that is trained for these very data knows it by itself
+        node = Node(
+            interface,
+            name=node_name(task),
+            n_procs=task.threads or 1,
+            mem_gb=memory_gb,
+            overwrite=True,
+        )
+        workflow.add_nodes([node])
+    return workflow
+
+
+def node_name(task: FoldTask) -> str:
+    """Name of a task's node: letters, digits and underscores."""
+    variant = "".join(c if c.isalnum() else "_" for c in task.variant)
+    return f"{variant}_r{task.repeat}_f{task.fold}"
+
+
+def gather_scores(tasks: Sequence[FoldTask]) -> pd.DataFrame:
+    """Put the held-out scores of all folds together, in the order of the tasks."""
+    tables = [pd.read_csv(task.scores_file, sep="\t", keep_default_na=False) for task in tasks]
+    return pd.concat(tables, ignore_index=True)
+
+
+def gather_history(tasks: Sequence[FoldTask]) -> pd.DataFrame:
+    """Put the loss curves of all folds together."""
+    tables = []
+    for task in tasks:
+        table = pd.read_csv(task.folder / "history.tsv", sep="\t")
+        table = table.assign(variant=task.variant, repeat=task.repeat, fold=task.fold)
+        tables.append(table.set_index(["variant", "repeat", "fold"]).reset_index())
+    return pd.concat(tables, ignore_index=True)

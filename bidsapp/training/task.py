@@ -1,0 +1,178 @@
+"""One fold of one variant as a task: the files it reads, the files it writes, its fingerprint."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bidsapp.errors import BadData, NoInput
+from bidsapp.recipes.schema import Recipe
+from bidsapp.representation.cohort_array import CohortArray
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class FoldTask:
+    """All that one process needs to train and score one fold.
+
+    Attributes
+    ----------
+    recipe
+        The resolved recipe of the variant.
+    variant
+        Its name, as it stands in ``scores.tsv``.
+    repeat, fold
+        As they stand in ``splits.tsv``.
+    array, cohort, splits
+        The cohort's array (``.npy``), ``cohort.tsv`` and ``splits.tsv``.
+    folder
+        Of this fold's results.
+    weights
+        File of pretrained weights, where the recipe asks for them.
+    device
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:<index>``.
+    threads
+        Threads to compute with; None leaves it as it is.
+    resident_bytes
+        The most that the resident cohort may take; None plans by the device's free memory.
+    checkpoint_every_s
+        At most one checkpoint in this many seconds (0: after each epoch); None writes after each
+        epoch, unless writing would take more than 5 % of the time.
+    compile
+        Whether to compile the network (CUDA only).
+    """
+
+    recipe: Recipe
+    variant: str
+    repeat: int
+    fold: int
+    array: Path
+    cohort: Path
+    splits: Path
+    folder: Path
+    weights: Path | None = None
+    device: str = "auto"
+    threads: int | None = None
+    resident_bytes: float | None = None
+    checkpoint_every_s: float | None = None
+    compile: bool = False
+
+    @property
+    def label(self) -> str:
+        """What a person calls this task."""
+        return f"{self.variant}, repeat {self.repeat}, fold {self.fold}"
+
+    @property
+    def seeds(self) -> tuple[int, int, int]:
+        """Seed, repeat and fold."""
+        return (self.recipe.training.seed, self.repeat, self.fold)
+
+    @property
+    def model_file(self) -> Path:
+        """The weights kept, safetensors."""
+        return self.folder / "model.safetensors"
+
+    @property
+    def record_file(self) -> Path:
+        """What was done, JSON; written last, so that where it is the fold is trained."""
+        return self.folder / "fold.json"
+
+    @property
+    def scores_file(self) -> Path:
+        """Held-out scores of this fold."""
+        return self.folder / "scores.tsv"
+
+    @cached_property
+    def images(self) -> CohortArray:
+        """The cohort's array."""
+        return CohortArray.load(self.array)
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row per image of the array, in its order: participant_id, session_id, outcome, role.
+
+        The role is empty for those who have none in this fold.
+
+        Raises
+        ------
+        BadData
+            If array, cohort table and splits do not agree.
+        """
+        cohort = _read(self.cohort)
+        order = pd.DataFrame(
+            {
+                "participant_id": self.images.participants,
+                "session": [_session(s) for s in self.images.sessions],
+            }
+        )
+        cohort["session"] = cohort["session_id"].map(_session)
+        joined = order.merge(cohort, on=["participant_id", "session"], how="left", validate="1:1")
+        absent = joined.loc[joined["outcome"].isna(), "participant_id"]
+        if len(absent) or len(cohort) != len(order):
+            raise BadData(
+                f"{self.cohort} and {self.array.name} hold different scans "
+                f"({len(cohort)} and {len(order)}); delete the array, it is rebuilt"
+            )
+        wrong = joined.loc[~joined["outcome"].isin(["0", "1"]), "participant_id"]
+        if len(wrong):
+            raise BadData(f"{self.cohort}: the outcome of {wrong.iloc[0]} is not 0 or 1")
+        joined["outcome"] = joined["outcome"].astype(int)
+        joined["role"] = joined["participant_id"].map(self._roles()).fillna("")
+        return joined[["participant_id", "session_id", "outcome", "role"]]
+
+    def rows(self, role: str) -> np.ndarray:
+        """Row numbers of the array that have this role."""
+        return np.flatnonzero(self.table["role"] == role)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of all that the weights depend on, except hardware and library versions."""
+        recipe = self.recipe
+        parts = {
+            "format": FORMAT,
+            "variant": self.variant,
+            "seeds": self.seeds,
+            "array": self.images.key,
+            "outcome": self.table["outcome"].tolist(),
+            "role": self.table["role"].tolist(),
+            "representation": recipe.representation.model_dump(mode="json"),
+            "network": recipe.network.model_dump(mode="json"),
+            "training": recipe.training.model_dump(mode="json"),
+            "weights": sha256(self.weights) if self.weights else None,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def _roles(self) -> dict[str, str]:
+        splits = _read(self.splits)
+        here = splits[(splits["repeat"] == str(self.repeat)) & (splits["fold"] == str(self.fold))]
+        if "variant" in splits:
+            own = here[here["variant"] == self.variant]
+            here = own if len(own) else here[here["variant"].isin(["", "n/a"])]
+        if here.empty:
+            raise BadData(f"{self.splits} has no repeat {self.repeat}, fold {self.fold}")
+        if here["participant_id"].duplicated().any():
+            twice = here.loc[here["participant_id"].duplicated(), "participant_id"].iloc[0]
+            raise BadData(f"{self.splits}: {twice} stands twice in {self.label}")
+        return dict(zip(here["participant_id"], here["role"], strict=True))
+
+
+def sha256(path: Path) -> str:
+    """Hash of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    except OSError as error:
+        raise NoInput(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _session(text: str) -> str:
+    return "" if text == "n/a" else text
