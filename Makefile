@@ -15,8 +15,11 @@ $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 ## demo: install, make a small BIDS dataset with a known answer, run the app on it, name the report
 demo: $(VENV)/.installed
 	rm -rf $(DEMO)
-	$(BIN)/python -m bidsapp.phantom $(DEMO)/phantom --participants 12
+	$(BIN)/python -m bidsapp.phantom $(DEMO)/phantom --participants 24 --effect 0.6
 	$(BIN)/nocicast $(DEMO)/phantom $(DEMO)/out participant
+	$(BIN)/nocicast $(DEMO)/phantom $(DEMO)/out group --variants compact \
+		--set protocol.folds=4 'evaluation.baselines=[majority, age_sex]'
+	@echo "The planted effect is found if the held-out AUC is near 1."
 	@echo "Open $(DEMO)/out/sub-01.html in a browser: the normalisation of the first participant."
 
 ## test: install, check style, types and layers, and pass the fast tests

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Memory in GB to plan for one fold: batch 6 of a full-size ResNet-18 and of a compact network.
 _FOLD_MEMORY = {1: 14.0, 2: 3.0}
+# Held-out results that a model's card and metadata state.
+_ON_THE_CARD = ("auc", "auc@retrained", "accuracy", "sensitivity", "specificity", "brier")
 
 
 def run_group_level(options: RunOptions) -> int:
@@ -47,8 +49,10 @@ def run_group_level(options: RunOptions) -> int:
     recipe = load_recipe(options.recipe, options.overrides)
     folder = options.output_dir / "group" / (options.run_label or recipe.name)
     if options.evaluate_only:
-        return _evaluate(folder)
-    variants, ensembles = recipe.selected(options.variants)
+        code = _evaluate(folder)
+        _summary(folder)
+        return code
+    variants, _ = recipe.selected(options.variants)
     _check_before_work(recipe, variants, options)
     prepare_output(options.output_dir, options.bids_dir)
     make_folder(options.work_dir)
@@ -63,8 +67,7 @@ def run_group_level(options: RunOptions) -> int:
     _write_scores(study, done, folder)
     code = _evaluate(folder)
     _write_models(study, done, cohort, folder)
-    shown = [name for name in (*variants, *ensembles) if name not in failed]
-    _summary(folder, shown)
+    _summary(folder)
     return _tell_failures(failed) or code
 
 
@@ -302,8 +305,8 @@ def _held_out(folder: Path, variant: str) -> dict[str, str]:
     """Pooled held-out results of a variant as they are printed."""
     table = _metrics(folder)
     rows = table[(table["variant"] == variant) & (table["scope"] == "pooled")]
-    records = rows.to_dict("records")
-    return {row["metric"]: _with_interval(row) for row in records if row["value"] != "n/a"}
+    rows = rows[rows["metric"].isin(_ON_THE_CARD) & (rows["value"] != "n/a")]
+    return {row["metric"]: _with_interval(row) for row in rows.to_dict("records")}
 
 
 def _metrics(folder: Path) -> "pd.DataFrame":
@@ -323,12 +326,11 @@ def _with_interval(row: Mapping[Any, str]) -> str:
     return f"{value} (95 % CI {low:.2f} to {high:.2f}, {row['ci_method']})"
 
 
-def _summary(folder: Path, names: Sequence[str]) -> None:
-    """Print the pooled held-out AUC of each variant and ensemble."""
-    table = _metrics(folder)
-    pooled = table[(table["scope"] == "pooled") & (table["metric"] == "auc")]
-    for name in names:
-        for row in pooled[pooled["variant"] == name].to_dict("records"):
-            stamp = f"  {row['note']}" if row["note"].startswith("LEAK") else ""
-            print(f"{name}: held-out AUC {_with_interval(row)}{stamp}")
+def _summary(folder: Path) -> None:
+    """Print what the evaluation found, in its own sentences."""
+    from bidsapp.evaluation.tables import read_table
+
+    table = read_table(folder / "tables" / "findings.tsv", ("kind", "text"))
+    for kind, text in zip(table["kind"], table["text"], strict=True):
+        print(text if kind == "result" else f"{kind}: {text}")
     print(f"All numbers: {folder / 'metrics.tsv'}; models: {folder / 'model'}")

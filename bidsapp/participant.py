@@ -4,21 +4,24 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bidsapp import __version__
 from bidsapp.dataset import ImageChoice, Selection, select_images, validate_dataset
 from bidsapp.derivatives import OutputNames, prepare_output
 from bidsapp.derivatives.sidecars import Provenance, file_sha256, finished_key, read_quality
-from bidsapp.errors import BadData, NociCastError
-from bidsapp.execution.failures import find_failure
+from bidsapp.errors import BadData, NociCastError, UsageError
+from bidsapp.execution.failures import Failure, find_failure, forget_failures
 from bidsapp.execution.run import Running, configure, run_workflow
-from bidsapp.normalization.template_images import TemplateImages, prepare_template
+from bidsapp.normalization.template_images import TemplateImages, prepare_mask, prepare_template
 from bidsapp.normalization.workflow import normalization_workflow
 from bidsapp.options import RunOptions
 from bidsapp.progress import Outcome, Progress
 from bidsapp.recipes import Recipe, load_recipe
 from bidsapp.templates import resolve_template
+
+if TYPE_CHECKING:
+    from bidsapp.networks.bundle import Bundle
 
 # So many images are worked on per nipype workflow: nipype's bookkeeping grows with its square.
 _BATCH = 64
@@ -63,7 +66,8 @@ def run_participant_level(options: RunOptions) -> int:
     NociCastError
         Nothing could be begun; the message says why.
     """
-    recipe = load_recipe(options.recipe, options.overrides)
+    bundle = _bundle(options)
+    recipe = bundle.recipe if bundle else load_recipe(options.recipe, options.overrides)
     _check_device(options.device)
     selection = _select(options, recipe)
     prepare_output(options.output_dir, options.bids_dir)
@@ -87,7 +91,40 @@ def run_participant_level(options: RunOptions) -> int:
         _run_batch(waiting[start : start + size], options, recipe, images, running, progress)
         if options.stop_on_first_crash and progress.crashed:
             break
+    if bundle:
+        _predict(bundle, tasks, images, options)
     return progress.finish()
+
+
+def _bundle(options: RunOptions) -> "Bundle | None":
+    """Open the model that is to be applied; it then says how images are normalised."""
+    if options.model is None:
+        return None
+    if options.overrides:
+        raise UsageError(
+            f"--model says itself how images are normalised; leave out {options.overrides[0]} "
+            "(--set, --template, --resolution, --speed, --random-seed)."
+        )
+    from bidsapp.networks.bundle import load_bundle
+
+    return load_bundle(options.model)
+
+
+def _predict(
+    bundle: "Bundle", tasks: Sequence[Task], images: TemplateImages, options: RunOptions
+) -> None:
+    """Apply the model to everybody whose normalisation can be used."""
+    from bidsapp.reports.predictions import Person, predict_people, usable
+
+    people = []
+    for task in tasks:
+        quality = read_quality(task.names)
+        if finished_key(task.names) == task.provenance.key and usable(quality):
+            choice = task.choice
+            people.append(Person(choice.participant, choice.session, task.names, quality))
+    mask = prepare_mask(images.output)
+    count = predict_people(bundle, people, mask, options.device, options.output_dir)
+    print(f"{bundle.name}: {count} predicted: {options.output_dir / 'group' / 'predictions.tsv'}")
 
 
 def _check_device(device: str) -> None:
@@ -114,8 +151,6 @@ def _prepare_work(options: RunOptions) -> None:
     if work == source or (
         source in work.parents and work.relative_to(source).parts[0] != "derivatives"
     ):
-        from bidsapp.errors import UsageError
-
         raise UsageError(
             f"--work-dir {options.work_dir} lies inside the input dataset, which is never "
             "written to; choose another folder."
@@ -198,6 +233,7 @@ def _run_batch(
     whole = Workflow(name="all", base_dir=str(base))
     by_name = {task.workflow_name: task for task in tasks}
     for task in tasks:
+        forget_failures(base / "all" / task.workflow_name)
         write = WriteDerivatives(
             t1w=str(task.choice.path),
             template_image=str(images.output),
@@ -225,17 +261,27 @@ def _run_batch(
             shutil.rmtree(base / "all" / task.workflow_name, ignore_errors=True)
 
     run_workflow(whole, running, on_status)
-    for name, task in by_name.items():
-        failure = find_failure(base / "all" / name)
-        progress.note(
-            Outcome.failed(
-                task.choice.participant,
-                task.choice.session,
-                failure.message,
-                failure.exit_code,
-                expected=failure.expected,
-            )
-        )
+    failures = {name: find_failure(base / "all" / name) for name in by_name}
+    first = next((failure for failure in failures.values() if failure.node), None)
+    for name, failure in failures.items():
+        stopped = options.stop_on_first_crash and first is not None and not failure.node
+        progress.note(_failed(by_name[name], _given_up(first) if first and stopped else failure))
+
+
+def _failed(task: Task, failure: Failure) -> Outcome:
+    return Outcome.failed(
+        task.choice.participant,
+        task.choice.session,
+        failure.message,
+        failure.exit_code,
+        expected=failure.expected,
+    )
+
+
+def _given_up(first: Failure) -> Failure:
+    """Say of an image why it was not finished."""
+    message = "Not finished: --stop-on-first-crash, and another image failed. Run again to resume."
+    return Failure("", message, first.exit_code, expected=True)
 
 
 def _outcome_of(task: Task, *, cached: bool = False) -> Outcome:

@@ -66,6 +66,12 @@ def _write(note: Path, message: str, exit_code: int, *, expected: bool) -> None:
     note.write_text(json.dumps(content), encoding="utf-8")
 
 
+def forget_failures(folder: Path) -> None:
+    """Take away the notes of an earlier run, which say nothing about this one."""
+    for note in folder.rglob(_FILE):
+        note.unlink(missing_ok=True)
+
+
 def find_failure(folder: Path) -> Failure:
     """Say why the nodes under `folder` did not all finish."""
     for note in sorted(folder.rglob(_FILE)):

@@ -4,6 +4,8 @@ import gc
 import logging
 import multiprocessing
 import os
+import threading
+import time
 from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any
 
@@ -14,14 +16,28 @@ from nipype.pipeline.plugins.multiproc import MultiProcPlugin, run_node
 _PRELOADED = ["nipype.pipeline.engine", "nibabel", "scipy.ndimage", "SimpleITK", "torch"]
 
 
-def _begin_worker(folder: str, level: int) -> None:
-    """Make a fresh worker like the process that started it: folder, and how much nipype tells."""
+def _begin_worker(folder: str, level: int, main: int) -> None:
+    """Make a fresh worker like the process that started it: folder, and how much nipype tells.
+
+    It ends with that process: a worker that was forked by the server is nobody's child, and
+    would otherwise train on to the end of its fold when the app is killed.
+    """
+    threading.Thread(target=_end_with, args=(main,), daemon=True).start()
     os.chdir(folder)
     os.environ["NIPYPE_NO_ET"] = "1"
     from nipype import logging as nipype_logging
 
     for name in ("nipype.workflow", "nipype.interface", "nipype.utils"):
         nipype_logging.getLogger(name).setLevel(level)
+
+
+def _end_with(process: int) -> None:
+    while True:
+        time.sleep(1)
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            os._exit(1)
 
 
 class PatientMultiProc(MultiProcPlugin):
@@ -76,7 +92,7 @@ class PatientMultiProc(MultiProcPlugin):
         return ProcessPoolExecutor(
             max_workers=workers,
             initializer=_begin_worker,
-            initargs=(self._cwd, logging.getLogger("nipype.workflow").level),
+            initargs=(self._cwd, logging.getLogger("nipype.workflow").level, os.getpid()),
             mp_context=multiprocessing.get_context(self.plugin_args["mp_context"]),
         )
 

@@ -139,7 +139,7 @@ def _metadata(recipe: Recipe, window: Window, facts: ModelFacts) -> dict[str, An
         "nocicast_version": bidsapp.__version__,
         "required_packages_version": {"nocicast": bidsapp.__version__},
         "task": f"Prognosis from T1w MRI: {outcome_text(recipe)}",
-        "description": recipe.summary,
+        "description": f"Recipe {recipe.name}: {recipe.summary}",
         "authors": "made by a run of NociCast",
         "copyright": "as the data it was trained on",
         "data_source": facts.data_source,

@@ -89,7 +89,7 @@ def register(
     greedy = Greedy3D()
     starts = [_start(rotation, target, source) for rotation in rotations or (np.eye(3),)]
     out = io.StringIO()
-    with tempfile.TemporaryDirectory(prefix="nocicast-") as folder, _silent():
+    with tempfile.TemporaryDirectory(prefix="nocicast-", dir=_plain_folder()) as folder, _silent():
         start, affine = Path(folder, "start.mat"), Path(folder, "affine.mat")
 
         def affine_from(matrix: np.ndarray, iterations: str) -> np.ndarray:
@@ -111,7 +111,7 @@ def register(
             np.savetxt(affine, matrix, fmt="%.17g")
             greedy.execute(
                 f"-d 3 -i F M -it {affine} -o warp -n {speed.deformable_iterations} "
-                f"-s {speed.smoothing} {common}",
+                f"-s {speed.smoothing} -seed {seed + 1} -wp 0 {common}",
                 out=out, err=out, F=fixed, M=moving, warp=None,
             )  # fmt: skip
         except RuntimeError as error:
@@ -121,6 +121,12 @@ def register(
         raise BadData("The registration to the template diverged.")
     field.CopyInformation(fixed)
     return SpatialMap(matrix, field)
+
+
+def _plain_folder() -> str:
+    """Give a temporary folder without spaces in its name, at which greedy splits its command."""
+    usual = tempfile.gettempdir()
+    return "/tmp" if any(character.isspace() for character in usual) else usual
 
 
 def _centre(image: "sitk.Image") -> np.ndarray:
