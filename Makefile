@@ -17,8 +17,8 @@ demo: $(VENV)/.installed
 	rm -rf $(DEMO)
 	$(BIN)/python -m bidsapp.phantom $(DEMO)/phantom --participants 24 --effect 0.6
 	$(BIN)/nocicast $(DEMO)/phantom $(DEMO)/out participant
-	$(BIN)/nocicast $(DEMO)/phantom $(DEMO)/out group --variants compact \
-		--set protocol.folds=4 'evaluation.baselines=[majority, age_sex]'
+	$(BIN)/nocicast $(DEMO)/phantom $(DEMO)/out group --recipe t1w \
+		--outcome chronic_pain --positive 1 --set protocol.folds=4
 	@echo "The planted effect is found if the held-out AUC is near 1."
 	@echo "Open $(DEMO)/out/sub-01.html in a browser: the normalisation of the first participant."
 

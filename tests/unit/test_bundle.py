@@ -1,0 +1,230 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from bidsapp.errors import BadData, NoInput
+from bidsapp.networks.bundle import FoldModel, load_bundle
+from bidsapp.networks.bundle_predict import predict
+from bidsapp.networks.bundle_write import ModelFacts, write_bundle
+from bidsapp.representation.window import slab
+from bidsapp.representation.zscore import ZScore
+from bidsapp.training.fold import score_fold, train_fold
+from tests.unit.synthetic_cohort import prepare_tasks, small_recipe
+
+FACTS = ModelFacts(
+    name="small-base",
+    participants=24,
+    scans=24,
+    positive=12,
+    held_out={"AUC": "0.71 (95 % CI 0.52 to 0.90)"},
+    data_source="noise",
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Another number of threads gives other bits; folds were trained with one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Two trained folds, their held-out scores, and the bundle made of them."""
+    folder = tmp_path_factory.mktemp("bundle")
+    tasks = prepare_tasks(folder, small_recipe(protocol={"folds": 2}))
+    models, scores = [], []
+    for task in tasks:
+        record = json.loads(train_fold(task).read_text())
+        zscore = ZScore.from_dict(record["zscore"])
+        models.append(FoldModel(task.repeat, task.fold, task.model_file, zscore))
+        scores.append(score_fold(task))
+    window = tasks[0].images.window
+    bundle = write_bundle(folder / "model" / "base", tasks[0].recipe, window, models, FACTS)
+    return tasks, scores, bundle
+
+
+@pytest.fixture
+def bundle(trained, tmp_path):
+    """A copy of the bundle, to be damaged."""
+    return shutil.copytree(trained[2], tmp_path / "copy")
+
+
+def test_a_bundle_gives_the_scores_of_its_folds(trained):
+    tasks, scores, folder = trained
+    bundle = load_bundle(folder)
+    array = tasks[0].images.open()
+    answer = predict(bundle, np.asarray(array, np.float32), device="cpu")
+    assert answer.per_model.shape == (24, 2)
+    np.testing.assert_allclose(answer.mean, answer.per_model.mean(axis=1))
+    np.testing.assert_allclose(
+        answer.sd, np.abs(np.diff(answer.per_model, axis=1))[:, 0] / np.sqrt(2)
+    )
+    for column, (task, held_out) in enumerate(zip(tasks, scores, strict=True)):
+        mine = predict(bundle, array[task.rows("test")], device="cpu").per_model[:, column]
+        np.testing.assert_array_equal(mine, held_out["probability"])
+    assert bundle.recipe == tasks[0].recipe
+    assert bundle.window == tasks[0].images.window
+
+
+def test_metadata_and_card_say_what_a_reader_needs(trained):
+    bundle = load_bundle(trained[2])
+    about = bundle.metadata
+    image = about["network_data_format"]["inputs"]["image"]
+    assert image["spatial_shape"] == [20, 24, 12]
+    assert image["num_channels"] == 1
+    assert image["value_range"] == [0, 1]
+    assert about["pytorch_version"] in torch.__version__
+    assert about["space"]["template"] == "MNI152NLin2009aSym"
+    assert about["space"]["affine"][2][3] == -20 + 2 * 4
+    assert "not for decisions about single people" in about["intended_use"].lower()
+    for key in ("monai_version", "numpy_version", "changelog", "task", "authors", "copyright"):
+        assert about[key]
+    card = (trained[2] / "docs" / "README.md").read_text()
+    for text in (
+        "24 participants",
+        "12 positive (50%)",
+        "0.71 (95 % CI",
+        "pain = yes",
+        "(-20, -24, -12)",
+    ):
+        assert text in card
+    assert "LEAK" not in card
+
+
+def test_stamps_stand_in_card_and_metadata(trained, tmp_path):
+    tasks, _, folder = trained
+    models = load_bundle(folder).models
+    facts = ModelFacts("leaky", 24, 24, 12, {}, stamps=("LEAK: zscore sees the test fold",))
+    path = write_bundle(tmp_path / "leaky", tasks[0].recipe, tasks[0].images.window, models, facts)
+    assert "**LEAK: zscore" in (path / "docs" / "README.md").read_text()
+    assert load_bundle(path).metadata["leaks"] == ["LEAK: zscore sees the test fold"]
+
+
+def test_writing_again_replaces_and_the_hash_follows_the_contents(trained, tmp_path):
+    tasks, _, folder = trained
+    first = load_bundle(folder)
+    place = tmp_path / "b"
+    for models in (first.models, first.models[:1]):
+        write_bundle(place, tasks[0].recipe, first.window, models, FACTS)
+    again = load_bundle(place)
+    assert len(again.models) == 1
+    assert again.sha256 != first.sha256
+    write_bundle(place, tasks[0].recipe, first.window, first.models, FACTS)
+    assert load_bundle(place).sha256 == first.sha256
+    assert [p.name for p in tmp_path.iterdir()] == ["b"]
+    alone = predict(again, tasks[0].images.open()[:2], device="cpu")
+    assert np.isnan(alone.sd).all()
+
+
+def change(path, offset=-5):
+    content = bytearray(path.read_bytes())
+    content[offset] ^= 1
+    path.write_bytes(content)
+
+
+WEIGHTS = "models/repeat-0_fold-1.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda b: change(b / WEIGHTS), f"{WEIGHTS} is not what was written"),
+        (lambda b: (b / WEIGHTS).unlink(), f"{WEIGHTS} is missing"),
+        (lambda b: change(b / "recipe.yaml"), "recipe.yaml is not what was written"),
+        (lambda b: change(b / "configs" / "models.json"), "models.json is not what was written"),
+        (lambda b: (b / "configs" / "manifest.json").write_text("{"), "manifest.json cannot be"),
+        (lambda b: (b / "configs" / "manifest.json").write_text("[]"), "no JSON object"),
+        (lambda b: manifest(b, {"format": 99}), "format 99"),
+        (lambda b: manifest(b, {"files": {}}), "does not list the files"),
+        (lambda b: listed(b, "../outside", "0"), "lies outside"),
+    ],
+)
+def test_a_damaged_bundle_is_refused_with_what_is_wrong(bundle, damage, message):
+    load_bundle(bundle)
+    damage(bundle)
+    with pytest.raises(BadData, match=message):
+        load_bundle(bundle)
+
+
+def manifest(bundle, values):
+    path = bundle / "configs" / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def listed(bundle, name, digest):
+    files = json.loads((bundle / "configs" / "manifest.json").read_text())["files"]
+    manifest(bundle, {"files": files | {name: digest}})
+
+
+def reseal(bundle, name):
+    import hashlib
+
+    listed(bundle, name, hashlib.sha256((bundle / name).read_bytes()).hexdigest())
+
+
+def test_a_sealed_bundle_whose_parts_do_not_fit_is_refused(bundle):
+    weights = safetensors.torch.load_file(bundle / WEIGHTS)
+    safetensors.torch.save_file(weights | {"fc.bias": torch.zeros(2)}, bundle / WEIGHTS)
+    reseal(bundle, WEIGHTS)
+    with pytest.raises(BadData, match=r"does not fit the network of recipe.yaml: fc.bias"):
+        load_bundle(bundle)
+    (bundle / WEIGHTS).write_bytes(b"no tensors")
+    reseal(bundle, WEIGHTS)
+    with pytest.raises(BadData, match=r"repeat-0_fold-1\.safetensors"):
+        load_bundle(bundle)
+
+
+def test_a_recipe_that_would_run_code_is_refused(bundle, tmp_path):
+    proof = tmp_path / "proof"
+    text = f"name: !!python/object/apply:os.mkdir ['{proof}']\n"
+    (bundle / "recipe.yaml").write_text(text)
+    reseal(bundle, "recipe.yaml")
+    with pytest.raises(BadData, match="bundle"):
+        load_bundle(bundle)
+    assert not proof.exists()
+
+
+def test_numbers_that_cannot_be_are_refused(bundle):
+    path = bundle / "configs" / "models.json"
+    about = json.loads(path.read_text())
+    about["models"][0]["zscore"]["sd"] = [0]
+    path.write_text(json.dumps(about))
+    reseal(bundle, "configs/models.json")
+    with pytest.raises(BadData, match="sd not"):
+        load_bundle(bundle)
+    about["models"][0]["zscore"]["sd"] = [1]
+    del about["window"]
+    path.write_text(json.dumps(about))
+    reseal(bundle, "configs/models.json")
+    with pytest.raises(BadData, match=r"lacks .*window"):
+        load_bundle(bundle)
+
+
+def test_what_is_no_bundle_is_said(tmp_path):
+    with pytest.raises(NoInput, match="there is no such folder"):
+        load_bundle(tmp_path / "none")
+    with pytest.raises(NoInput, match="no NociCast model bundle"):
+        load_bundle(tmp_path)
+
+
+def test_images_of_another_grid_are_refused(trained):
+    bundle = load_bundle(trained[2])
+    with pytest.raises(BadData, match=r"reads images of shape \(1, 20, 24, 12\)"):
+        predict(bundle, np.zeros((2, 1, 20, 24, 13), np.float32))
+    bundle.require(bundle.window)
+    other_grid = slab((20, 24, 20), np.eye(4), "axial", 12)
+    other_place = slab((20, 24, 20), np.array(bundle.window.grid_affine), "coronal", 12)
+    for window in (other_grid, other_place):
+        with pytest.raises(BadData, match="normalise with the bundle's recipe"):
+            bundle.require(window)
+    bad = np.zeros((1, 1, 20, 24, 12), np.float32)
+    bad[0, 0, 0, 0, 0] = np.nan
+    with pytest.raises(BadData, match="NaN"):
+        predict(bundle, bad)

@@ -1,0 +1,193 @@
+import numpy as np
+import pytest
+import torch
+from monai.networks.nets.resnet import resnet18
+from torch import nn
+
+from bidsapp.errors import UsageError
+from bidsapp.networks.blocks import ShortcutA, SmallSafeConv3d
+from bidsapp.networks.predict import in_batches, predict_logits, probability
+from bidsapp.networks.registry import NETWORKS, build_network, count_parameters, head_name
+from bidsapp.recipes.learning import Network
+from bidsapp.representation.device_cohort import DeviceCohort
+
+CPU = torch.device("cpu")
+
+
+def network(name="resnet", depth=10, seed=0, channels=1, **options):
+    return build_network(
+        Network(name=name, depth=depth, weights="random", **options), channels, seed
+    )
+
+
+@pytest.mark.parametrize(
+    ("depth", "parameters"),
+    [(10, 14_356_033), (18, 32_986_689), (34, 63_296_321), (50, 46_157_121)],
+)
+def test_parameters_are_those_of_the_specification(depth, parameters):
+    assert count_parameters(network(depth=depth)) == parameters
+
+
+SMALL = {
+    "resnet 10": ("resnet", 10, {}),
+    "resnet 10 compact": ("resnet", 10, {"stem_stride": 2, "stem_pool": True}),
+    "resnet 10 shortcut A": ("resnet", 10, {"shortcut": "A"}),
+    "resnet 10 dilated": ("resnet", 10, {"dilation": True, "shortcut": "A", "stem_stride": 2}),
+    "resnet 18": ("resnet", 18, {"stem_stride": 2}),
+    "resnet 34": ("resnet", 34, {"stem_stride": 2}),
+    "resnet 50": ("resnet", 50, {"stem_stride": 2}),
+    "densenet": ("densenet", 121, {}),
+    "seresnext": ("seresnext", 50, {}),
+}
+
+
+@pytest.mark.parametrize("key", SMALL)
+def test_the_input_gradient_agrees_with_finite_differences(key):
+    name, depth, options = SMALL[key]
+    edge = 32 if name != "resnet" else 10
+    model = network(name, depth, **options).double().eval()
+    generator = torch.Generator().manual_seed(1)
+    x = torch.rand((1, 1, edge, edge, edge), generator=generator, dtype=torch.float64)
+    x.requires_grad_()
+    (gradient,) = torch.autograd.grad(model(x).sum(), x)
+    # Along the gradient itself, where a gradient that was cut somewhere cannot hide.
+    directions = [gradient / gradient.norm()]
+    directions.append(torch.randn(x.shape, generator=generator, dtype=torch.float64))
+    for direction in directions:
+        step = 1e-6 * direction / direction.abs().max()
+        with torch.no_grad():
+            difference = (model(x + step) - model(x - step)).item() / 2
+        assert difference == pytest.approx((gradient * step).sum().item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("key", ["resnet 18", "resnet 10 dilated", "seresnext"])
+def test_weight_gradients_agree_with_finite_differences_in_training_mode(key):
+    name, depth, options = SMALL[key]
+    edge = 40 if name != "resnet" else 24
+    model = network(name, depth, **options).double().train()
+    generator = torch.Generator().manual_seed(1)
+    x = torch.rand((2, 1, edge, edge, edge), generator=generator, dtype=torch.float64)
+    side = torch.tensor([1.0, -2.0], dtype=torch.float64)
+    first = next(model.parameters())
+    (gradient,) = torch.autograd.grad((model(x).flatten() * side).sum(), first)
+    step = 1e-7 * gradient / gradient.abs().max()
+    values = []
+    with torch.no_grad():
+        for sign in (1, -1):
+            first += sign * step
+            values.append((model(x).flatten() * side).sum().item())
+            first -= sign * step
+    assert (values[0] - values[1]) / 2 == pytest.approx((gradient * step).sum().item(), rel=1e-3)
+
+
+def test_the_shortcut_loads_monais_checkpoint_gives_its_logits_and_not_its_gradient():
+    theirs = resnet18(
+        spatial_dims=3,
+        n_input_channels=1,
+        conv1_t_stride=1,
+        no_max_pool=True,
+        num_classes=1,
+        shortcut_type="A",
+        bias_downsample=True,
+    ).eval()
+    ours = network(depth=18).eval()
+    ours.load_state_dict(theirs.state_dict(), strict=True)
+    x = torch.rand((1, 1, 11, 12, 13), generator=torch.Generator().manual_seed(3))
+    gradients, logits = [], []
+    for model in (ours, theirs):
+        probe = x.clone().requires_grad_()
+        logits.append(model(probe))
+        gradients.append(torch.autograd.grad(logits[-1].sum(), probe)[0].flatten())
+    torch.testing.assert_close(*logits, rtol=1e-4, atol=1e-5)
+    assert torch.cosine_similarity(*gradients, dim=0) < 0.9
+
+
+def test_the_shortcut_keeps_every_second_voxel_and_adds_empty_channels():
+    x = torch.rand(2, 3, 5, 6, 7)
+    y = ShortcutA(8, 2)(x)
+    assert y.shape == (2, 8, 3, 3, 4)
+    torch.testing.assert_close(y[:, :3], nn.functional.avg_pool3d(x, 1, 2))
+    assert (y[:, 3:] == 0).all()
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_seed_and_nothing_else_decides_the_first_weights(name):
+    depth = {"resnet": 10, "densenet": 121, "seresnext": 50}[name]
+    torch.manual_seed(7)
+    before = torch.random.get_rng_state()
+    first = network(name, depth, seed=3, channels=2)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    torch.manual_seed(8)
+    same, other = network(name, depth, seed=3, channels=2), network(name, depth, 4, channels=2)
+    pairs = zip(first.state_dict().values(), same.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+    weights = [next(m.parameters()) for m in (first, other)]
+    assert not torch.equal(*weights)
+    assert first.get_submodule(head_name(first)).out_features == 1
+
+
+def test_unknown_names_and_depths_are_refused():
+    with pytest.raises(UsageError, match=r"network.name: 'vgg' is not one of densenet, resnet"):
+        build_network(Network.model_construct(name="vgg"), 1)
+    for name, depth in (("resnet", 12), ("densenet", 169), ("seresnext", 101)):
+        with pytest.raises(UsageError, match=rf"network.depth: a {name} of {depth}"):
+            network(name, depth)
+
+
+# Shapes for which oneDNN's bfloat16 weight gradient holds memory that nobody wrote, and others.
+@pytest.mark.parametrize(
+    "shape", [(2, 5, 6), (2, 2, 1), (4, 3, 1), (3, 1, 3), (1, 1, 1), (6, 5, 7)]
+)
+@pytest.mark.parametrize("stride", [1, 2])
+def test_bfloat16_weight_gradients_hold_no_foreign_memory(shape, stride):
+    generator = torch.Generator().manual_seed(0)
+    conv = SmallSafeConv3d(64, 64, 3, stride=stride, padding=1, bias=False)
+    conv.to(memory_format=torch.channels_last_3d)
+    x = torch.randn((3, 64, *shape), generator=generator)
+    x = x.contiguous(memory_format=torch.channels_last_3d)
+    side = torch.randn(conv(x).shape, generator=generator)
+    gradients = []
+    for enabled in (False, True, True):
+        conv.weight.grad = None
+        poison = [torch.full((n,), torch.nan) for n in (10, 1000, 20_000, 100_000, 400_000) * 3]
+        del poison
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            y = conv(x)
+        y.backward(side.to(y.dtype))
+        gradients.append(conv.weight.grad.clone())
+    exact, first, second = gradients
+    assert torch.equal(first, second)
+    assert (first - exact).norm() < 0.02 * exact.norm()
+
+
+def test_logits_keep_float32_under_autocast():
+    model = network(stem_stride=2, stem_pool=True).eval()
+    x = torch.rand((40, 1, 12, 12, 12), generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", dtype=torch.bfloat16), torch.no_grad():
+        logits = model(x)
+    assert logits.dtype == torch.float32
+    assert len(logits.unique()) == 40
+
+
+def test_logits_do_not_depend_on_the_batch_and_the_mode_is_kept():
+    model = network(stem_stride=2, stem_pool=True).train()
+    array = np.random.default_rng(0).random((7, 1, 16, 16, 16)).astype(np.float16)
+    mean, sd = torch.zeros(7, 1), torch.ones(7, 1)
+    cohort = DeviceCohort(array, CPU)
+    rows = np.array([5, 0, 3, 6, 1])
+    together = predict_logits(model, cohort, rows, mean, sd, batch_size=5)
+    alone = predict_logits(model, cohort, rows, mean, sd, batch_size=1)
+    np.testing.assert_allclose(together, alone, rtol=1e-4)
+    assert model.training
+    assert len(predict_logits(model, cohort, rows[:0], mean, sd)) == 0
+
+
+def test_probabilities_do_not_overflow():
+    p = probability(np.array([-1e4, -2.0, 0, 2, 1e4]))
+    np.testing.assert_allclose(p, [0, 1 / (1 + np.e**2), 0.5, 1 / (1 + np.e**-2), 1])
+
+
+def test_no_batch_of_one_is_left_over():
+    assert [len(b) for b in in_batches(np.arange(13), 6)] == [6, 7]
+    assert [len(b) for b in in_batches(np.arange(14), 6)] == [6, 6, 2]
+    assert [len(b) for b in in_batches(np.arange(1), 6)] == [1]

@@ -1,0 +1,141 @@
+import hashlib
+import os
+import pickle
+import zipfile
+
+import pytest
+import torch
+
+from bidsapp.errors import BadData, NoInput, UsageError
+from bidsapp.networks.registry import build_network
+from bidsapp.networks.weights import load_weights
+from bidsapp.recipes.learning import Network
+
+SECTION = Network(name="resnet", depth=10, weights="medicalnet")
+
+
+@pytest.fixture(scope="module")
+def medicalnet(tmp_path_factory):
+    """A file as MedicalNet publishes them, of a network with other weights than ours."""
+    state = build_network(SECTION, 1, seed=99).state_dict()
+    head = {"conv_seg.0.weight": torch.zeros(3), "conv_seg.3.weight": torch.ones(2)}
+    kept = {k: v for k, v in state.items() if not k.startswith("fc.")} | head
+    path = tmp_path_factory.mktemp("weights") / "resnet_10_23dataset.pth"
+    torch.save({"state_dict": {f"module.{k}": v for k, v in kept.items()}}, path)
+    return path
+
+
+def hollow(depth):
+    """All keys and shapes of a depth, in a small file."""
+    state = build_network(Network(name="resnet", depth=depth, weights="random"), 1).state_dict()
+    return {
+        f"module.{k}": torch.zeros((), dtype=v.dtype).expand(v.shape)
+        for k, v in state.items()
+        if not k.startswith("fc.")
+    } | {"module.conv_seg.0.weight": torch.zeros(1)}
+
+
+def test_a_medicalnet_file_loads_but_for_its_head(medicalnet):
+    network = build_network(SECTION, 1, seed=1)
+    head = network.fc.weight.detach().clone()
+    record = load_weights(network, SECTION, 1, medicalnet)
+    theirs = build_network(SECTION, 1, seed=99).state_dict()
+    for key, value in network.state_dict().items():
+        expected = head if key == "fc.weight" else theirs[key]
+        assert torch.equal(value, expected), key
+    assert record.kind == "medicalnet"
+    assert record.file == "resnet_10_23dataset.pth"
+    assert record.sha256 == hashlib.sha256(medicalnet.read_bytes()).hexdigest()
+
+
+def refused(path, message, depth=10):
+    section = Network(name="resnet", depth=depth, weights="medicalnet")
+    network = build_network(section, 1, seed=1)
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    with pytest.raises(BadData, match=message) as caught:
+        load_weights(network, section, 1, path)
+    assert all(torch.equal(before[k], v) for k, v in network.state_dict().items())
+    return str(caught.value)
+
+
+def test_another_depth_is_refused_with_its_keys(tmp_path):
+    path = tmp_path / "18.pth"
+    torch.save({"state_dict": hollow(18)}, path)
+    text = refused(path, "another depth")
+    assert "layer1.1.bn1.bias" in text
+    assert "layer2.0.downsample.0.weight" in text
+    torch.save({"state_dict": hollow(34)}, path)
+    assert "unexpected layer1.2.bn1.bias" in refused(path, "missing nothing", depth=18)
+
+
+def test_wrong_shapes_nan_and_a_missing_layer_are_refused(tmp_path, medicalnet):
+    path = tmp_path / "odd.pth"
+    state = hollow(10)
+    torch.save({"state_dict": state | {"module.conv1.weight": torch.zeros(64, 3, 7, 7, 7)}}, path)
+    refused(path, r"conv1.weight \(64, 3, 7, 7, 7\) instead of \(64, 1, 7, 7, 7\)")
+    torch.save({"state_dict": state | {"module.bn1.bias": torch.full((64,), torch.nan)}}, path)
+    refused(path, "NaN or infinite weights: bn1.bias")
+    torch.save({"state_dict": {k: v for k, v in state.items() if k != "module.bn1.bias"}}, path)
+    refused(path, "missing bn1.bias; unexpected nothing")
+    torch.save(state, path)
+    refused(path, "expected a dict with the key state_dict, found a dict with module")
+
+
+def test_damaged_files_are_refused(tmp_path, medicalnet):
+    path = tmp_path / "cut.pth"
+    path.write_bytes(medicalnet.read_bytes()[:2_000_000])
+    refused(path, "cut short or damaged")
+    path.write_bytes(b"")
+    refused(path, "cut short or damaged")
+    path.write_text("<html>404</html>")
+    refused(path, "cut.pth")
+
+
+class Trap:
+    """Makes a folder when unpickled."""
+
+    def __init__(self, where):
+        self.where = where
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.where),)
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_a_file_that_would_run_code_is_refused_and_runs_none(tmp_path):
+    path, proof = tmp_path / "trap.pth", tmp_path / "proof"
+    for zipped in (True, False):
+        torch.save(
+            {"state_dict": hollow(10) | {"module.x": Trap(proof)}},
+            path,
+            _use_new_zipfile_serialization=zipped,
+        )
+        assert "posix.mkdir" in refused(path, "refused: reading it would run code")
+    path.write_bytes(pickle.dumps({"state_dict": Trap(proof)}))
+    refused(path, "would run code")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps(Trap(proof)))
+        archive.writestr("archive/version", "3")
+    refused(path, "trap.pth")
+    assert not proof.exists()
+
+
+def test_a_file_is_asked_for_and_never_fetched(tmp_path):
+    network = build_network(SECTION, 1)
+    with pytest.raises(NoInput, match=r"--weights FILE") as caught:
+        load_weights(network, SECTION, 1, None)
+    assert "github.com/Tencent/MedicalNet" in str(caught.value)
+    with pytest.raises(NoInput, match="is not there"):
+        load_weights(network, SECTION, 1, tmp_path / "none.pth")
+
+
+def test_random_weights_only_when_the_recipe_says_so(medicalnet):
+    random = Network(name="resnet", depth=10, weights="random")
+    assert load_weights(build_network(random, 1), random, 1, None).kind == "random"
+    with pytest.raises(UsageError, match="but the recipe says"):
+        load_weights(build_network(random, 1), random, 1, medicalnet)
+    dense = Network(name="densenet", depth=121, weights="medicalnet")
+    with pytest.raises(UsageError, match="MedicalNet has no densenet"):
+        load_weights(build_network(dense, 1), dense, 1, medicalnet)
+    with pytest.raises(UsageError, match="trained on one channel"):
+        load_weights(build_network(SECTION, 2), SECTION, 2, medicalnet)
