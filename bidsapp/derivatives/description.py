@@ -10,7 +10,6 @@ from bidsapp.derivatives.atomic import make_folder, write_json, write_text
 from bidsapp.errors import CannotCreateOutput, UsageError
 
 BIDS_VERSION = "1.10.0"
-CODE_URL = "https://github.com/nocicast/nocicast"
 
 # Names outside the BIDS schema. A folder stands here without a trailing slash: with one, its
 # contents are skipped and the folder itself stays an error.
@@ -70,11 +69,7 @@ def _refuse_parent(bids_dir: Path, output_dir: Path) -> None:
 
 def _description(bids_dir: Path) -> dict[str, Any]:
     source = _read(bids_dir / "dataset_description.json")
-    generated: dict[str, Any] = {
-        "Name": "NociCast",
-        "Version": __version__,
-        "CodeURL": CODE_URL,
-    }
+    generated: dict[str, Any] = {"Name": "NociCast", "Version": __version__}
     image = os.environ.get("NOCICAST_CONTAINER")
     if image:
         generated["Container"] = {"Type": os.environ.get("NOCICAST_CONTAINER_TYPE", "docker")}

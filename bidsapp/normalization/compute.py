@@ -23,31 +23,32 @@ def resolve_device(name: str) -> "torch.device":
     import torch
 
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-    except RuntimeError:
-        device = None
-    if device is None or device.type not in ("cpu", "cuda"):
-        raise UsageError(f"--device {name}: expected auto, cpu, cuda or cuda:<index>.")
-    if device.type == "cuda":
-        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if (device.index or 0) >= count:
-            raise UsageError(
-                f"--device {name}: this machine offers {count or 'no'} usable CUDA device"
-                f"{'s' if count > 1 else ''}; choose cpu, or check the driver and, in a container, "
-                "the option that passes the GPU on (--gpus all, --nv)."
-            )
-    return device
+    except RuntimeError as error:
+        raise UsageError(f"device {name!r}: expected auto, cpu, cuda or cuda:<index>.") from error
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"device {name!r}: expected auto, cpu, cuda or cuda:<index>.")
+    if device.type == "cpu":
+        return device
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if (device.index or 0) >= count:
+        raise UsageError(
+            f"device {name!r}: this machine offers {count} usable CUDA devices; use cpu, or check "
+            "the driver and, in a container, the option that passes the GPU on (--gpus all, --nv)."
+        )
+    return torch.device("cuda", device.index or 0)
 
 
 def has_bfloat16(device: "torch.device") -> bool:
-    """Whether the device multiplies matrices in bfloat16 by itself, so that it is worth using."""
+    """Whether the hardware multiplies bfloat16 matrices itself; elsewhere it is only slower."""
     import torch
 
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+        return torch.cuda.get_device_capability(device)[0] >= 8
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 @contextmanager

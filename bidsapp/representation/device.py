@@ -7,40 +7,11 @@ from typing import Any
 import torch
 
 from bidsapp.errors import UsageError
+from bidsapp.normalization.compute import has_bfloat16, resolve_device
+
+__all__ = ["autocast", "environment", "has_bfloat16", "precision_dtype", "resolve_device"]
 
 PRECISIONS = ("auto", "float32", "bfloat16")
-
-
-def resolve_device(text: str = "auto") -> torch.device:
-    """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:<index>`` into a device that is there.
-
-    Raises
-    ------
-    UsageError
-        If the text means nothing, or the GPU is not there.
-    """
-    if text == "auto":
-        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(text)
-    except RuntimeError as error:
-        raise UsageError(f"device {text!r}: expected auto, cpu, cuda or cuda:<index>") from error
-    if device.type not in ("cpu", "cuda"):
-        raise UsageError(f"device {text!r}: expected auto, cpu, cuda or cuda:<index>")
-    if device.type == "cuda":
-        count = torch.cuda.device_count()
-        if (device.index or 0) >= count:
-            raise UsageError(f"device {text!r}: this machine offers {count} CUDA devices; use cpu")
-        return torch.device("cuda", device.index or 0)
-    return device
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether the hardware multiplies bfloat16 matrices itself (else it would only be slower)."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device)[0] >= 8
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def precision_dtype(precision: str, device: torch.device) -> torch.dtype:
