@@ -1,0 +1,222 @@
+"""What can be said on the command line; descriptors and documentation are made from it too."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from bidsapp import __version__
+from bidsapp.errors import UsageError
+from bidsapp.options import RESOLUTIONS, SPEEDS
+
+_EPILOG = """\
+exit codes: 0 done; 16 the dataset is not valid; 17 unknown analysis level; 18 the filters
+selected nothing; 64 usage; 65 bad data (also: an image failed its quality gate); 66 input missing;
+73 output cannot be made; 74 reading or writing failed; 75 try again; 1 anything else, or several.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that ends with the BIDS execution specification's code for usage errors."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(UsageError.exit_code, f"nocicast: {message}\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser; descriptors and documentation are made from it too."""
+    parser = _Parser(
+        prog="nocicast",
+        description="Forecast the course of pain from MRI: a BIDS-App.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("bids_dir", type=Path, nargs="?", help="the BIDS dataset; never written to")
+    parser.add_argument("output_dir", type=Path, nargs="?", help="folder of the results")
+    parser.add_argument(
+        "analysis_level", nargs="?", metavar="{participant,group}", help="what to do"
+    )
+    _add_selection(parser.add_argument_group("which images"))
+    _add_study(parser.add_argument_group("study"))
+    _add_group_level(parser.add_argument_group("group level"))
+    _add_running(parser.add_argument_group("running"))
+    other = parser.add_argument_group("other")
+    other.add_argument("--list-recipes", action="store_true", help="list the recipes and stop")
+    other.add_argument("--show-recipe", metavar="NAME", help="print a recipe in full and stop")
+    other.add_argument("--version", action="version", version=f"nocicast {__version__}")
+    other.add_argument(
+        "-v", "--verbose", action="count", default=0, help="more output; twice: most"
+    )
+    return parser
+
+
+def _add_selection(group: Any) -> None:
+    for name in ("participant", "session"):
+        group.add_argument(
+            f"--{name}-label",
+            f"--{name}_label",
+            dest=f"{name}_label",
+            nargs="+",
+            action="extend",
+            default=[],
+            metavar="LABEL",
+            help=f"only these {name}s, with or without {name[:3]}-",
+        )
+    group.add_argument(
+        "--bids-filter-file",
+        type=Path,
+        metavar="FILE",
+        help='JSON with filters per image type, as in {"t1w": {"acquisition": "mprage"}}',
+    )
+    group.add_argument(
+        "--bids-database-dir",
+        type=Path,
+        metavar="DIR",
+        help="keep pybids' index here, and use the one that is there",
+    )
+    group.add_argument(
+        "--skip-bids-validation",
+        action="store_true",
+        help="do not run the BIDS validator on the dataset",
+    )
+
+
+def _add_study(group: Any) -> None:
+    group.add_argument(
+        "--recipe", default="attias2025", metavar="NAME|FILE", help="default: %(default)s"
+    )
+    group.add_argument(
+        "--set",
+        dest="overrides",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change values of the recipe, as in training.epochs=5",
+    )
+    group.add_argument(
+        "--template", metavar="NAME", help="standard space, a TemplateFlow name; default: recipe's"
+    )
+    group.add_argument(
+        "--resolution",
+        type=int,
+        choices=RESOLUTIONS,
+        help="voxel size of the output in mm; default: recipe's",
+    )
+    group.add_argument(
+        "--speed", choices=SPEEDS, help="effort of the registration; default: recipe's"
+    )
+    group.add_argument(
+        "--random-seed", type=_whole(0), metavar="N", help="seed of whatever is random"
+    )
+    group.add_argument(
+        "--model",
+        type=Path,
+        metavar="BUNDLE",
+        help="participant level: apply this trained model (a folder under group/*/model)",
+    )
+
+
+def _add_group_level(group: Any) -> None:
+    group.add_argument(
+        "--outcome", metavar="COLUMN", help="column to predict, in place of the recipe's"
+    )
+    group.add_argument(
+        "--positive",
+        nargs="+",
+        default=[],
+        metavar="VALUE",
+        help="its values that count as positive",
+    )
+    group.add_argument(
+        "--run-label",
+        default="",
+        metavar="LABEL",
+        help="folder under group/; default: recipe's name",
+    )
+    group.add_argument(
+        "--variants",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help="variants and ensembles of the recipe, or all; default: recipe's choice",
+    )
+    group.add_argument(
+        "--splits", type=Path, metavar="FILE", help="splits.tsv to use instead of making one"
+    )
+    group.add_argument(
+        "-d",
+        "--derivatives",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=PATH",
+        help="datasets with normalised images, fMRIPrep's for instance",
+    )
+    group.add_argument(
+        "--weights", type=Path, metavar="FILE", help="pretrained weights (MedicalNet)"
+    )
+    group.add_argument(
+        "--evaluate-only", action="store_true", help="recompute what follows from scores.tsv"
+    )
+
+
+def _add_running(group: Any) -> None:
+    group.add_argument(
+        "-w",
+        "--work-dir",
+        type=Path,
+        metavar="DIR",
+        help="intermediate files; default: <output_dir>/work",
+    )
+    group.add_argument(
+        "--clean-workdir", action="store_true", help="empty the work folder before beginning"
+    )
+    group.add_argument(
+        "--nprocs", type=_whole(1), metavar="N", help="CPUs to use at once; default: all"
+    )
+    group.add_argument(
+        "--omp-nthreads", type=_whole(1), default=1, metavar="N", help="threads a process may use"
+    )
+    group.add_argument(
+        "--mem", type=_positive, metavar="GB", help="memory to plan with; default: nine tenths"
+    )
+    group.add_argument(
+        "--device",
+        default="auto",
+        metavar="DEVICE",
+        help="auto, cpu, cuda or cuda:<index>; default: %(default)s",
+    )
+    group.add_argument(
+        "--stop-on-first-crash", action="store_true", help="stop when one participant fails"
+    )
+    group.add_argument("--nipype-plugin", metavar="NAME", help="nipype plugin, SLURM for instance")
+    group.add_argument(
+        "--nipype-plugin-args", type=Path, metavar="FILE", help="YAML or JSON with its arguments"
+    )
+
+
+def _whole(least: int) -> Any:
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} on")
+        return value
+
+    return parse
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of GB above 0")
+    return value
