@@ -1,0 +1,124 @@
+"""Runs of the app as a user starts it, and what they leave on the disk."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import SimpleITK as sitk
+
+from bidsapp.dataset.validation import find_validator
+
+TIMEOUT = 1200
+
+
+def command(*arguments: object) -> list[str]:
+    """How the app is started."""
+    return [sys.executable, "-m", "bidsapp", *map(str, arguments)]
+
+
+def environment() -> dict[str, str]:
+    """One thread a process, as several run side by side."""
+    return os.environ | {"OMP_NUM_THREADS": "1"}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run that has ended."""
+
+    bids_dir: Path
+    output_dir: Path
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def said(self) -> str:
+        """Everything on the terminal."""
+        return self.stdout + self.stderr
+
+    def sidecar(self, label: str) -> dict[str, Any]:
+        """Sidecar of a participant's normalised T1w."""
+        return json.loads(find(self.output_dir, label, "_desc-preproc_T1w.json").read_text())
+
+
+def run_app(bids_dir: Path, output_dir: Path, *arguments: object) -> Ended:
+    """Run the participant level on two CPUs."""
+    parts = command(bids_dir, output_dir, "participant", "--nprocs", 2, *arguments)
+    done = subprocess.run(
+        parts, env=environment(), capture_output=True, text=True, timeout=TIMEOUT, check=False
+    )
+    return Ended(bids_dir, output_dir, done.returncode, done.stdout, done.stderr)
+
+
+def find(output_dir: Path, label: str, ending: str) -> Path:
+    """The one file of a participant that ends so."""
+    found = list((output_dir / f"sub-{label}").rglob(f"*{ending}"))
+    assert len(found) == 1, f"{len(found)} files of sub-{label} end with {ending}"
+    return found[0]
+
+
+def voxels(output_dir: Path, label: str, ending: str) -> np.ndarray:
+    """Voxels of one of a participant's images."""
+    return np.asarray(nib.load(find(output_dir, label, ending)).dataobj)
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file below a folder, by its relative path; folders are named too."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
+        found[str(path.relative_to(folder))] = digest
+    return found
+
+
+def image_hashes(output_dir: Path, *labels: str) -> dict[str, str]:
+    """SHA-256 of the images and transforms of some participants, or of all."""
+    return {
+        name: digest
+        for name, digest in tree(output_dir).items()
+        if name.endswith((".nii.gz", ".h5"))
+        and name.startswith("sub-")
+        and (not labels or name.split("/")[0].removeprefix("sub-") in labels)
+    }
+
+
+def validation_errors(dataset: Path) -> tuple[int, list[str]]:
+    """Status and errors of the BIDS validator."""
+    program = find_validator()
+    assert program is not None
+    done = subprocess.run(
+        [program, str(dataset), "--format", "json"], capture_output=True, text=True, check=False
+    )
+    issues = json.loads(done.stdout)["issues"]["issues"]
+    errors = [f"{i['code']} {i.get('location')}" for i in issues if i.get("severity") == "error"]
+    return done.returncode, errors
+
+
+def dice(one: np.ndarray, other: np.ndarray) -> float:
+    """Overlap of two masks."""
+    one, other = one > 0, other > 0
+    return 2 * np.count_nonzero(one & other) / (np.count_nonzero(one) + np.count_nonzero(other))
+
+
+def carried(image: Path, reference: Path, transform: Path) -> np.ndarray:
+    """Bring a label map onto another grid with a transform file, as any ITK tool does."""
+    moved = sitk.Resample(
+        sitk.ReadImage(str(image)),
+        sitk.ReadImage(str(reference)),
+        sitk.ReadTransform(str(transform)),
+        sitk.sitkNearestNeighbor,
+    )
+    return sitk.GetArrayFromImage(moved).T
+
+
+def centre_mm(mask: np.ndarray, image: Path) -> np.ndarray:
+    """Centre of a mask on the grid of an image, RAS mm."""
+    centre = np.argwhere(mask).mean(axis=0)
+    return (nib.load(image).affine @ (*centre, 1))[:3]

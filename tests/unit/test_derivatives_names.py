@@ -1,0 +1,191 @@
+"""Names, sidecars and descriptions of the output, as BIDS tools expect them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bidsapp.derivatives import OutputNames, prepare_output
+from bidsapp.derivatives.names import sidecar_name
+from bidsapp.derivatives.sidecars import (
+    Provenance,
+    file_sha256,
+    finished_key,
+    read_quality,
+    write_sidecars,
+)
+from bidsapp.errors import CannotCreateOutput, UsageError
+
+FACTS = {
+    "notes": [],
+    "seconds": {"total": 1.0},
+    "software": {"nocicast": "0"},
+    "device": "cpu",
+    "precision": "float32",
+    "threads": 1,
+    "intensity_maximum": 100.0,
+}
+
+
+def names(root: Path = Path("/out"), **entities: str) -> OutputNames:
+    return OutputNames(root, {"subject": "01"} | entities, "MNI152NLin2009aSym", 2)
+
+
+def provenance(**changes: Any) -> Provenance:
+    given: dict[str, Any] = {
+        "source": "sub-01/anat/sub-01_T1w.nii.gz",
+        "source_sha256": "ab",
+        "selection": "the only T1w",
+        "space": "MNI152NLin2009aSym",
+        "spatial_reference": "https://example.org",
+        "resolution": 2,
+        "settings": {"seed": 0, "intensity": "minmax"},
+    }
+    return Provenance(**(given | changes))
+
+
+def test_entities_stand_in_the_order_of_bids_whatever_order_they_came_in() -> None:
+    found = names(run="2", acquisition="mprage", session="b", reconstruction="norm", echo="1")
+    assert found.stem == "sub-01_ses-b_acq-mprage_rec-norm_run-2_echo-1"
+    assert found.folder == Path("/out/sub-01/ses-b/anat")
+    assert found.report == Path("/out/sub-01_ses-b.html")
+    assert found.preproc == f"{found.stem}_space-MNI152NLin2009aSym_res-2_desc-preproc_T1w.nii.gz"
+    assert found.native_mask == f"{found.stem}_desc-brain_mask.nii.gz"
+    assert found.to_template == f"{found.stem}_from-T1w_to-MNI152NLin2009aSym_mode-image_xfm.h5"
+    assert found.uri == "bids::sub-01/ses-b/anat/"
+
+
+def test_every_data_file_has_a_sidecar_and_no_two_share_one() -> None:
+    files = names().data_files
+    assert len({sidecar_name(name) for name in files}) == len(files) == 6
+    with pytest.raises(ValueError, match=r"no sidecar is known for x\.png"):
+        sidecar_name("x.png")
+
+
+def finished(root: Path) -> OutputNames:
+    """A finished result with files that are empty."""
+    made = names(root)
+    made.folder.mkdir(parents=True)
+    for name in made.data_files:
+        (made.folder / name).touch()
+    made.report.touch()
+    write_sidecars(made.folder, made, provenance(), {"verdict": "pass"}, FACTS)
+    return made
+
+
+def test_a_result_is_known_by_its_source_and_settings(tmp_path: Path) -> None:
+    made = finished(tmp_path)
+    assert finished_key(made) == provenance().key
+    assert read_quality(made) == {"verdict": "pass"}
+    for changes in (
+        {"source_sha256": "cd"},
+        {"settings": {"seed": 1, "intensity": "minmax"}},
+    ):
+        assert finished_key(made) != provenance(**changes).key
+    # why it was chosen, or where it lay, does not shape the voxels
+    assert provenance(selection="chosen by a filter").key == provenance().key
+
+
+@pytest.mark.parametrize("number", range(13))
+def test_a_result_that_lacks_a_file_is_not_finished(number: int, tmp_path: Path) -> None:
+    made = finished(tmp_path)
+    everything = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(everything) == 13
+    sorted(everything)[number].unlink()
+    assert finished_key(made) is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"RunKey": 3}', "\xff"])
+def test_a_marker_that_is_damaged_is_no_marker(text: str, tmp_path: Path) -> None:
+    made = finished(tmp_path)
+    (made.folder / sidecar_name(made.preproc)).write_text(text, encoding="latin-1")
+    assert finished_key(made) is None
+    assert read_quality(made) == {}
+
+
+def test_sidecars_name_their_sources_as_bids_uris(tmp_path: Path) -> None:
+    made = finished(tmp_path)
+    found = {
+        name: json.loads((made.folder / sidecar_name(name)).read_text()) for name in made.data_files
+    }
+    assert found[made.preproc]["SkullStripped"] is True
+    assert found[made.native_mask]["Type"] == "Brain"
+    for content in found.values():
+        for uri in content["Sources"]:
+            kind, dataset, path = uri.split(":", 2)
+            assert kind == "bids"
+            assert dataset in ("", "raw")
+            if not dataset:
+                assert (tmp_path / path).is_file()
+
+
+def test_the_hash_is_that_of_the_bytes(tmp_path: Path) -> None:
+    import hashlib
+
+    (tmp_path / "x").write_bytes(b"nociception")
+    assert file_sha256(tmp_path / "x") == hashlib.sha256(b"nociception").hexdigest()
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "study, l'été"
+    folder.mkdir()
+    described = {"Name": "Pain", "BIDSVersion": "1.10.0", "License": "CC0"}
+    (folder / "dataset_description.json").write_text(json.dumps(described))
+    return folder
+
+
+def test_the_output_is_a_derivative_dataset_that_knows_its_source(
+    source: Path, tmp_path: Path
+) -> None:
+    prepare_output(tmp_path / "out", source)
+    found = json.loads((tmp_path / "out" / "dataset_description.json").read_text())
+    assert found["DatasetType"] == "derivative"
+    assert found["Name"] == "NociCast: Pain"
+    assert found["License"] == "CC0"
+    assert found["GeneratedBy"][0]["Name"] == "NociCast"
+    assert found["DatasetLinks"]["raw"] == source.as_uri()
+    ignored = (tmp_path / "out" / ".bidsignore").read_text().split()
+    assert {"*.html", "*_xfm.*", "*_statmap.*", "group", "work"} <= set(ignored)
+    assert not [line for line in ignored if line.endswith("/")]
+
+
+def test_the_container_is_named_where_there_is_one(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOCICAST_CONTAINER", "nocicast:0.1")
+    prepare_output(tmp_path / "out", source)
+    found = json.loads((tmp_path / "out" / "dataset_description.json").read_text())
+    assert found["GeneratedBy"][0]["Container"] == {"Type": "docker", "Tag": "nocicast:0.1"}
+
+
+@pytest.mark.parametrize("below", [".", "sub-01", "out", "sub-01/derivatives"])
+def test_the_input_is_never_written_to(below: str, source: Path) -> None:
+    before = sorted(source.rglob("*"))
+    with pytest.raises(UsageError, match=r"input dataset.*never"):
+        prepare_output(source / below, source)
+    assert sorted(source.rglob("*")) == before
+
+
+def test_a_link_to_the_input_is_the_input(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(source)
+    with pytest.raises(UsageError, match="the input dataset itself"):
+        prepare_output(tmp_path / "link", source)
+
+
+def test_derivatives_may_lie_where_bids_puts_them(source: Path) -> None:
+    prepare_output(source / "derivatives" / "nocicast", source)
+    assert (source / "derivatives" / "nocicast" / "dataset_description.json").is_file()
+
+
+def test_another_dataset_is_not_overwritten(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "dataset_description.json").write_text('{"Name": "All", "DatasetType": "raw"}')
+    with pytest.raises(UsageError, match="holds another dataset"):
+        prepare_output(tmp_path, source)
+
+
+def test_an_output_that_cannot_be_made(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CannotCreateOutput, match="cannot be made"):
+        prepare_output(tmp_path / "file" / "out", source)

@@ -1,0 +1,170 @@
+"""Workflows end, whatever becomes of their nodes; and what became of them is told."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nipype.pipeline.engine import Workflow
+
+from bidsapp.execution.failures import find_failure, forget_failures
+from bidsapp.execution.run import Running, configure, run_workflow
+from tests.unit.tiny_nodes import LOG, chain, lines, tiny
+
+
+class Bench:
+    """A folder in which workflows run, and what they left there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log = folder / LOG
+        self.log.touch()
+        self.ended: list[str] = []
+
+    def run(self, *parts: Any, nprocs: int = 2, **settings: Any) -> bool:
+        running = Running(nprocs, 1.0, self.folder / "crash", **settings)
+        configure(running)
+        whole = Workflow(name="all", base_dir=str(self.folder))
+        whole.add_nodes(list(parts))
+
+        def on_status(node: Any, status: str) -> None:
+            if status == "end":
+                self.ended.append(node.name)
+
+        return run_workflow(whole, running, on_status)
+
+    def chain(self, name: str, **inputs: Any) -> Any:
+        return chain(name, self.folder, **inputs)
+
+    @property
+    def begun(self) -> list[str]:
+        return [line.split()[0] for line in lines(self.log) if " begin " in line]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+@pytest.mark.timeout(120)
+def test_a_node_that_is_killed_once_is_run_again(bench: Bench) -> None:
+    assert bench.run(bench.chain("a", fate="killed once"), bench.chain("b"))
+    assert sorted(bench.ended) == ["a0", "a1", "a2", "b0", "b1", "b2"]
+    assert Counter(bench.begun)["a1"] == 2
+
+
+@pytest.mark.timeout(120)
+def test_a_node_that_is_killed_twice_is_told_and_the_others_finish(bench: Bench) -> None:
+    assert not bench.run(bench.chain("a", fate="killed"), bench.chain("b"), bench.chain("c"))
+    assert {"b2", "c2"} <= set(bench.ended)
+    assert "a2" not in bench.begun
+    assert Counter(bench.begun)["a1"] == 2
+    failure = find_failure(bench.folder / "all" / "a")
+    assert (failure.exit_code, failure.expected) == (75, True)
+    assert "killed, or out of memory" in failure.message
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("fate", "code", "expected", "says"),
+    [
+        ("bad data", 65, True, "The image is of a cat."),
+        ("memory", 75, True, "--mem"),
+        ("defect", 1, False, "KeyError: 'no such thing'"),
+    ],
+)
+def test_a_node_that_fails_leaves_its_reason(
+    fate: str, code: int, expected: bool, says: str, bench: Bench
+) -> None:
+    assert not bench.run(bench.chain("a", fate=fate), bench.chain("b"))
+    assert "b2" in bench.ended
+    assert Counter(bench.begun)["a1"] == 1
+    failure = find_failure(bench.folder / "all" / "a")
+    assert (failure.node, failure.exit_code, failure.expected) == ("a1", code, expected)
+    assert says in failure.message
+    assert ("Traceback" in failure.message) is not expected
+
+
+@pytest.mark.timeout(120)
+def test_what_was_done_is_not_done_again(bench: Bench) -> None:
+    assert not bench.run(bench.chain("a", fate="bad data"), bench.chain("b"))
+    assert bench.run(bench.chain("a"), bench.chain("b"))
+    begun = Counter(bench.begun)
+    assert (begun["a0"], begun["a1"], begun["a2"]) == (1, 2, 1)
+    assert all(begun[name] == 1 for name in ("b0", "b1", "b2"))
+
+
+@pytest.mark.timeout(120)
+def test_chains_are_finished_one_after_the_other(bench: Bench) -> None:
+    assert bench.run(*[bench.chain(name) for name in "abcd"], nprocs=1)
+    assert bench.begun == [f"{name}{step}" for name in "abcd" for step in range(3)]
+
+
+def overlapping(bench: Bench) -> int:
+    """The most nodes that were at work at once."""
+    events = sorted(
+        (float(when), 1 if what == "begin" else -1)
+        for _, what, when in (line.split() for line in lines(bench.log))
+    )
+    most = now = 0
+    for _, change in events:
+        now += change
+        most = max(most, now)
+    return most
+
+
+@pytest.mark.timeout(120)
+def test_nodes_share_the_cpus_by_what_each_takes(bench: Bench) -> None:
+    nodes = [tiny(name, bench.folder, n_procs=2, seconds=1.5) for name in "abc"]
+    assert bench.run(*nodes, nprocs=4)
+    assert overlapping(bench) == 2
+
+
+@pytest.mark.timeout(120)
+def test_a_node_that_wants_more_than_there_is_runs_alone(bench: Bench) -> None:
+    nodes = [tiny(name, bench.folder, n_procs=8, seconds=0.3) for name in "ab"]
+    assert bench.run(*nodes, nprocs=2)
+    assert overlapping(bench) == 1
+
+
+@pytest.mark.timeout(120)
+def test_the_first_crash_can_end_the_run(bench: Bench) -> None:
+    parts = bench.chain("a", fate="defect"), bench.chain("b")
+    assert not bench.run(*parts, nprocs=1, stop_on_first_crash=True)
+    assert "b2" not in bench.ended
+
+
+@pytest.mark.timeout(120)
+def test_another_plugin_can_run_them(bench: Bench) -> None:
+    assert bench.run(bench.chain("a"), plugin="Linear")
+    assert bench.begun == ["a0", "a1", "a2"]
+
+
+def test_notes_of_an_earlier_run_are_forgotten(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    note = {"message": "No brain.", "exit_code": 65, "expected": True}
+    (tmp_path / "a" / "failure.json").write_text(json.dumps(note))
+    forget_failures(tmp_path)
+    assert find_failure(tmp_path).exit_code == 75
+    forget_failures(tmp_path / "nowhere")
+
+
+def test_notes_that_are_damaged_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a" / "failure.json").write_text("{")
+    note = {"message": "No brain.", "exit_code": 65, "expected": True}
+    (tmp_path / "b" / "failure.json").write_text(json.dumps(note))
+    assert find_failure(tmp_path).message == "No brain."
+
+
+def test_threads_of_a_node_are_not_taken_off_twice(tmp_path: Path) -> None:
+    from types import SimpleNamespace
+
+    from bidsapp.options import RunOptions
+    from bidsapp.participant import _running
+
+    options = RunOptions(tmp_path, tmp_path, "participant", tmp_path, nprocs=8, omp_nthreads=4)
+    progress: Any = SimpleNamespace(crash_dir=tmp_path)
+    assert _running(options, progress).nprocs == 8

@@ -1,0 +1,115 @@
+"""Registration finds a deformation that is known, and finds it again."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from bidsapp.normalization.geometry import from_itk
+from bidsapp.normalization.registration import register
+from bidsapp.normalization.resampling import resample_brain, scale_intensity
+from bidsapp.normalization.speeds import SPEEDS, speed_named
+from bidsapp.normalization.template_images import prepare_template
+from bidsapp.normalization.transform import SpatialMap
+from bidsapp.recipes import load_recipe
+from bidsapp.templates import resolve_template
+from tests.unit.spatial_maps import oblique_affine, through, wavy_map
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> sitk.Image:
+    """The embedded template's brain at 2 mm."""
+    folder = tmp_path_factory.mktemp("template")
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    images = prepare_template(
+        resolve_template("MNI152NLin2009aSym", home=folder),
+        load_recipe("attias2025").normalization,
+        folder,
+    )
+    return sitk.ReadImage(str(images.judged))
+
+
+@pytest.fixture(scope="module")
+def participant(template: sitk.Image) -> sitk.Image:
+    """The template as a participant whose map to it is known: rotated, 10 % larger, and wavy."""
+    spatial = wavy_map()
+    inverse = SpatialMap(np.linalg.inv(oblique_affine()), spatial.inverse_field())
+    field = sitk.DisplacementFieldTransform(sitk.Cast(inverse.field, sitk.sitkVectorFloat64))
+    affine = SpatialMap(inverse.affine, spatial.field).forward().GetNthTransform(0)
+    back = sitk.CompositeTransform([field, affine])
+    wide = sitk.Image(110, 130, 110, sitk.sitkFloat32)
+    wide.SetSpacing((2, 2, 2))
+    wide.SetOrigin((-110, -110, -100))
+    return sitk.Resample(template, wide, back, sitk.sitkLinear, 0.0)
+
+
+def brain_points(template: sitk.Image, count: int = 300) -> np.ndarray:
+    """Points inside the template's brain, RAS mm."""
+    data, affine = from_itk(template)
+    inside = np.argwhere(data > 0.3 * data.max())
+    chosen = inside[np.random.default_rng(0).choice(len(inside), count, replace=False)]
+    return chosen @ affine[:3, :3].T + affine[:3, 3]
+
+
+def test_a_known_map_is_found(template: sitk.Image, participant: sitk.Image) -> None:
+    points = brain_points(template)
+    expected = through(wavy_map().forward(), points)
+    found = register(template, participant, speed_named("default"))
+    affine_alone = points @ found.affine[:3, :3].T + found.affine[:3, 3]
+    before, after = (
+        np.linalg.norm(place - expected, axis=1)
+        for place in (affine_alone, through(found.forward(), points))
+    )
+    # within white matter nothing tells one point from the next: hence a median
+    assert np.median(after) < 1.5
+    assert np.median(after) < np.median(before) / 4
+
+
+def test_the_same_seed_gives_the_same_bits(
+    template: sitk.Image,
+    participant: sitk.Image,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    one = register(template, participant, speed_named("fast"), seed=3)
+    (tmp_path / "a folder").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "a folder"))
+    other = register(template, participant, speed_named("fast"), seed=3)
+    np.testing.assert_array_equal(one.affine, other.affine)
+    np.testing.assert_array_equal(
+        sitk.GetArrayFromImage(one.field), sitk.GetArrayFromImage(other.field)
+    )
+    assert capfd.readouterr().out == ""
+
+
+def test_a_brain_comes_to_the_template_in_one_resampling(
+    template: sitk.Image, participant: sitk.Image
+) -> None:
+    mask = sitk.Cast(participant > 0, sitk.sitkUInt8)
+    image, inside = resample_brain(participant, mask, wavy_map(), template)
+    expected, _ = from_itk(template)
+    assert not image[~inside].any()
+    assert image.max() <= expected.max()
+    both = inside & (expected > 0)
+    assert np.corrcoef(image[both], expected[both])[0, 1] > 0.97
+
+
+def test_scaling_fills_the_range_and_keeps_the_order() -> None:
+    image = np.random.default_rng(0).gamma(2, 100, (5, 6, 7)).astype(np.float32)
+    scaled = scale_intensity(image, "minmax")
+    assert scaled.dtype == np.float32
+    assert (scaled.min(), scaled.max()) == (0, 1)
+    np.testing.assert_array_equal(np.argsort(scaled, axis=None), np.argsort(image, axis=None))
+    np.testing.assert_array_equal(scale_intensity(image, "none"), image)
+
+
+def test_every_speed_of_the_command_line_is_known() -> None:
+    from bidsapp.errors import UsageError
+    from bidsapp.options import SPEEDS as OFFERED
+
+    assert set(SPEEDS) == set(OFFERED)
+    with pytest.raises(UsageError, match="choose one of fast"):
+        speed_named("slow")
