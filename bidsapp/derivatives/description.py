@@ -2,6 +2,9 @@
 
 import json
 import os
+import shutil
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,8 @@ from bidsapp.errors import CannotCreateOutput, UsageError
 
 BIDS_VERSION = "1.10.0"
 
+# Writing one image's files takes seconds.
+_ABANDONED_S = 3600
 # Names outside the BIDS schema. A folder stands here without a trailing slash: with one, its
 # contents are skipped and the folder itself stays an error.
 _IGNORED = (
@@ -54,8 +59,20 @@ def prepare_output(output_dir: Path, bids_dir: Path) -> None:
         raise CannotCreateOutput(
             f"{output_dir} cannot be written to; check who owns it and how it is mounted."
         )
+    _sweep(output_dir)
     write_json(output_dir / "dataset_description.json", _description(bids_dir))
     write_text(output_dir / ".bidsignore", "\n".join(_IGNORED) + "\n")
+
+
+def _sweep(output_dir: Path) -> None:
+    """Take away what runs that were killed had begun to write, once no other job can be at it."""
+    begun = [*(output_dir / ".staging").glob("*"), *output_dir.glob(".????????-sub-*.html")]
+    for path in begun:
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with suppress(OSError):
+        (output_dir / ".staging").rmdir()
 
 
 def _refuse_parent(bids_dir: Path, output_dir: Path) -> None:
