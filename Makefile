@@ -15,6 +15,7 @@ $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 ## demo: install, make a small BIDS dataset with a known answer, run the app on it, name the report
 demo: $(VENV)/.installed
 	rm -rf $(DEMO)
+	@echo "Making 24 synthetic heads ..."
 	$(BIN)/python -m bidsapp.phantom $(DEMO)/phantom --participants 24 --effect 0.6
 	$(BIN)/nocicast $(DEMO)/phantom $(DEMO)/out participant
 	$(BIN)/nocicast $(DEMO)/phantom $(DEMO)/out group --recipe t1w \

@@ -1,7 +1,7 @@
 """What can be said on the command line; descriptors and documentation are made from it too."""
 
 import argparse
-import sys
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,8 +20,12 @@ class _Parser(argparse.ArgumentParser):
     """A parser that ends with the BIDS execution specification's code for usage errors."""
 
     def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(UsageError.exit_code, f"nocicast: {message}\n")
+        known = [option for action in self._actions for option in action.option_strings]
+        unknown = [word for word in message.split() if word.startswith("--")]
+        close = [name for word in unknown for name in get_close_matches(word, known, 1)]
+        hint = f" Did you mean {close[0]}?" if close and message.startswith("unrec") else ""
+        text = f"nocicast: {message}.{hint} See nocicast --help.\n"
+        self.exit(UsageError.exit_code, text)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -16,8 +16,8 @@ from bidsapp.options import LEVELS, RunOptions
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the app; gives the exit code."""
-    parser = build_parser()
-    given = parser.parse_args(arguments)
+    given = build_parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _terminated)  # batch systems send it before they kill
     try:
         if given.list_recipes:
             return _list_recipes()
@@ -30,6 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("nocicast: interrupted; run again to resume.", file=sys.stderr)
         return 128 + signal.SIGINT
+
+
+def _terminated(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _list_recipes() -> int:
@@ -68,6 +72,11 @@ def _options(given: argparse.Namespace) -> RunOptions:
         raise UnknownAnalysisLevel(
             f"analysis level {given.analysis_level!r} is not known; "
             f"choose one of {', '.join(LEVELS)}."
+        )
+    if given.model and given.analysis_level != "participant":
+        raise UsageError(
+            "--model applies a trained model to new people, at the participant level: nocicast "
+            f"{given.bids_dir} {given.output_dir} participant --model {given.model}."
         )
     output_dir = _absolute(given.output_dir)
     threads = given.omp_nthreads

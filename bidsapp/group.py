@@ -10,8 +10,9 @@ from bidsapp.dataset import check_dataset
 from bidsapp.derivatives import prepare_output, write_text
 from bidsapp.derivatives.atomic import make_folder
 from bidsapp.errors import InputOutputError, UsageError
-from bidsapp.execution.failures import find_failure
+from bidsapp.execution.failures import find_failure, forget_failures
 from bidsapp.execution.run import Running, configure, run_workflow
+from bidsapp.execution.work import prepare_work, work_place
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe, dump_recipe, leaks, load_recipe
 
@@ -52,9 +53,12 @@ def run_group_level(options: RunOptions) -> int:
         code = _evaluate(folder)
         _summary(folder)
         return code
-    variants, _ = recipe.selected(options.variants)
+    variants, ensembles = recipe.selected(options.variants)
+    recipe = recipe.with_values({"run": [*variants, *ensembles]})
     _check_before_work(recipe, variants, options)
-    prepare_output(options.output_dir, options.bids_dir)
+    prepare_output(options.output_dir, options.bids_dir, options.work_dir)
+    own = Path("group") / folder.name
+    prepare_work(options, (own, "conformed", "template", "templateflow"))
     make_folder(options.work_dir)
 
     cohort, template_mask = _cohort(recipe, variants, options)
@@ -159,12 +163,18 @@ def _state_files(
         recipe_file=folder / "recipe.yaml",
         cohort_file=folder / "cohort.tsv",
         splits_file=folder / "splits.tsv",
-        folder=options.work_dir / "group" / folder.name,
+        folder=work_place(options, "group") / folder.name,
     )
+    state = (study.recipe_file, study.cohort_file, study.splits_file)
+    before = [path.read_bytes() if path.is_file() else b"" for path in state]
     write_text(study.recipe_file, dump_recipe(recipe))
     write_table(study.cohort_file, cohort.table)
     write_table(folder / "exclusions.tsv", cohort.exclusions)
     write_table(study.splits_file, splits)
+    if before != [path.read_bytes() for path in state]:
+        # results of another recipe, cohort or splits must not stand beside these
+        for name in ("scores.tsv", "history.tsv", "metrics.tsv"):
+            (folder / name).unlink(missing_ok=True)
     positive = int(cohort.table["outcome"].sum())
     print(
         f"Cohort: {len(cohort.table)} scans, {positive} positive, "
@@ -205,10 +215,12 @@ def _train(
     study: "Study", tasks: Sequence["FoldTask"], options: RunOptions, folder: Path
 ) -> dict[str, tuple[str, int]]:
     """Train and score every fold; gives the variants that are not whole, with reason and code."""
-    from bidsapp.training.study import node_name, training_workflow
+    from bidsapp.training.study import forget_other_folds, node_name, training_workflow
 
+    forget_other_folds(tasks)
+    forget_failures(study.folder / "training")
     running = Running(
-        nprocs=max(1, options.nprocs // options.omp_nthreads),
+        nprocs=options.nprocs,
         mem_gb=options.mem_gb,
         crash_dir=folder / "logs",
         plugin=options.nipype_plugin,
@@ -229,11 +241,11 @@ def _train(
 
     stride = max(task.recipe.network.stem_stride for task in tasks)
     workflow = training_workflow(study, tasks, "training", _FOLD_MEMORY[stride])
-    run_workflow(workflow, running, on_status)
+    error = run_workflow(workflow, running, on_status)
     failed: dict[str, tuple[str, int]] = {}
     for name, task in by_name.items():
         if not (task.scores_file.is_file() and task.record_file.is_file()):
-            failure = find_failure(study.folder / "training" / name)
+            failure = find_failure(study.folder / "training" / name, error)
             failed.setdefault(task.variant, (f"{task.label}: {failure.message}", failure.exit_code))
     return failed
 
@@ -249,10 +261,14 @@ def _tell_failures(failed: dict[str, tuple[str, int]]) -> int:
 def _write_scores(study: "Study", tasks: Sequence["FoldTask"], folder: Path) -> None:
     """Write the held-out scores, and the loss curves; stamped where a variant leaks."""
     from bidsapp.dataset.tables import write_table
+    from bidsapp.evaluation.stamp import leaks_into_scores
     from bidsapp.training.study import gather_history, gather_scores
 
     scores, history = gather_scores(tasks), gather_history(tasks)
-    found = {name: leaks(study.recipe.with_variant(name)) for name in study.variants}
+    found = {
+        name: leaks_into_scores(list(leaks(study.recipe.with_variant(name))))
+        for name in study.variants
+    }
     if any(found.values()):
         stamps = {name: "LEAK: " + ", ".join(steps) for name, steps in found.items() if steps}
         for table in (scores, history):
@@ -273,6 +289,7 @@ def _write_models(
     study: "Study", tasks: Sequence["FoldTask"], cohort: "Cohort", folder: Path
 ) -> None:
     """Write one bundle per variant."""
+    from bidsapp.evaluation.stamp import leaks_into_scores
     from bidsapp.networks.bundle import FoldModel
     from bidsapp.networks.bundle_write import ModelFacts, write_bundle
     from bidsapp.representation.zscore import ZScore
@@ -287,7 +304,7 @@ def _write_models(
             models.append(FoldModel(task.repeat, task.fold, task.model_file, zscore))
             environments += record["environments"]
         recipe = study.recipe.with_variant(name)
-        found = leaks(recipe)
+        found = leaks_into_scores(list(leaks(recipe)))
         facts = ModelFacts(
             name=f"{folder.name}-{name}",
             participants=len(people),

@@ -4,15 +4,16 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from bidsapp import __version__
 from bidsapp.dataset import ImageChoice, Selection, select_images, validate_dataset
 from bidsapp.derivatives import OutputNames, prepare_output
-from bidsapp.derivatives.sidecars import Provenance, file_sha256, finished_key, read_quality
+from bidsapp.derivatives.sidecars import Provenance, file_sha256, is_finished, read_quality
 from bidsapp.errors import BadData, NociCastError, UsageError
 from bidsapp.execution.failures import Failure, find_failure, forget_failures
 from bidsapp.execution.run import Running, configure, run_workflow
+from bidsapp.execution.work import claim, prepare_work, work_place
 from bidsapp.normalization.template_images import TemplateImages, prepare_mask, prepare_template
 from bidsapp.normalization.workflow import normalization_workflow
 from bidsapp.options import RunOptions
@@ -70,7 +71,7 @@ def run_participant_level(options: RunOptions) -> int:
     recipe = bundle.recipe if bundle else load_recipe(options.recipe, options.overrides)
     _check_device(options.device)
     selection = _select(options, recipe)
-    prepare_output(options.output_dir, options.bids_dir)
+    prepare_output(options.output_dir, options.bids_dir, options.work_dir)
     _prepare_work(options)
     template = resolve_template(
         recipe.normalization.template, home=options.work_dir / "templateflow"
@@ -86,9 +87,15 @@ def run_participant_level(options: RunOptions) -> int:
     waiting = _leave_out_finished(tasks, progress)
     running = _running(options, progress)
     configure(running)
+    if waiting:
+        print(f"{len(waiting)} images to normalise on {options.nprocs} CPUs", flush=True)
     size = _BATCH if options.nipype_plugin is None else max(len(waiting), 1)
     for start in range(0, len(waiting), size):
-        _run_batch(waiting[start : start + size], options, recipe, images, running, progress)
+        claimed, locks = _claim(waiting[start : start + size], options, progress)
+        if claimed:
+            _run_batch(claimed, options, recipe, images, running, progress)
+        for lock in locks:
+            lock.close()
         if options.stop_on_first_crash and progress.crashed:
             break
     if bundle:
@@ -114,12 +121,12 @@ def _predict(
     bundle: "Bundle", tasks: Sequence[Task], images: TemplateImages, options: RunOptions
 ) -> None:
     """Apply the model to everybody whose normalisation can be used."""
-    from bidsapp.reports.predictions import Person, predict_people, usable
+    from bidsapp.reports.predictions import Person, predict_people
 
     people = []
     for task in tasks:
         quality = read_quality(task.names)
-        if finished_key(task.names) == task.provenance.key and usable(quality):
+        if is_finished(task.names, task.provenance):
             choice = task.choice
             people.append(Person(choice.participant, choice.session, task.names, quality))
     mask = prepare_mask(images.output)
@@ -146,18 +153,7 @@ def _select(options: RunOptions, recipe: Recipe) -> Selection:
 def _prepare_work(options: RunOptions) -> None:
     from bidsapp.derivatives.atomic import make_folder
 
-    source = options.bids_dir.resolve()
-    work = options.work_dir.resolve()
-    if work == source or (
-        source in work.parents and work.relative_to(source).parts[0] != "derivatives"
-    ):
-        raise UsageError(
-            f"--work-dir {options.work_dir} lies inside the input dataset, which is never "
-            "written to; choose another folder."
-        )
-    if options.clean_workdir and options.work_dir.exists():
-        for entry in ("participant", "template", "templateflow"):
-            shutil.rmtree(options.work_dir / entry, ignore_errors=True)
+    prepare_work(options, ("participant", "template", "templateflow"))
     make_folder(options.work_dir / "participant")
 
 
@@ -197,11 +193,28 @@ def _leave_out_finished(tasks: Sequence[Task], progress: Progress) -> list[Task]
     """Keep the tasks whose files are not there yet, or were made from or with something else."""
     waiting = []
     for task in tasks:
-        if finished_key(task.names) == task.provenance.key:
+        if is_finished(task.names, task.provenance):
             progress.note(_outcome_of(task, cached=True))
         else:
             waiting.append(task)
     return waiting
+
+
+def _claim(
+    tasks: Sequence[Task], options: RunOptions, progress: Progress
+) -> tuple[list[Task], list[IO[str]]]:
+    """Lock images for this run, leaving out those that another run works on or has just done."""
+    mine, locks = [], []
+    for task in tasks:
+        place = work_place(options, "participant") / "locks"
+        lock = claim(place, task.workflow_name)
+        if lock is None:
+            message = "Another run is at work on this image; wait for it and run again."
+            progress.note(_failed(task, Failure("", message, 75, expected=True)))
+            continue
+        locks.append(lock)
+        mine.append(task)
+    return _leave_out_finished(mine, progress), locks
 
 
 def _running(options: RunOptions, progress: Progress) -> Running:
@@ -229,7 +242,7 @@ def _run_batch(
 
     from bidsapp.reports.nodes import WriteDerivatives
 
-    base = options.work_dir / "participant"
+    base = work_place(options, "participant")
     whole = Workflow(name="all", base_dir=str(base))
     by_name = {task.workflow_name: task for task in tasks}
     for task in tasks:
@@ -260,8 +273,8 @@ def _run_batch(
             progress.note(_outcome_of(task))
             shutil.rmtree(base / "all" / task.workflow_name, ignore_errors=True)
 
-    run_workflow(whole, running, on_status)
-    failures = {name: find_failure(base / "all" / name) for name in by_name}
+    error = run_workflow(whole, running, on_status)
+    failures = {name: find_failure(base / "all" / name, error) for name in by_name}
     first = next((failure for failure in failures.values() if failure.node), None)
     for name, failure in failures.items():
         stopped = options.stop_on_first_crash and first is not None and not failure.node

@@ -133,6 +133,9 @@ def _decide(
     missing: list[str | None] = [s for s in dict.fromkeys(options.session_label) if s not in left]
     if not options.session_label and not left:
         missing = [None]
+    elif not options.session_label and "session" not in query.filters:
+        # a filter on something else that empties a session is hardly meant to
+        missing = [s for s in sorted({i.session or "" for i in found}) if s and s not in left]
     return decided + [_nothing_for(options, query, participant, s, found) for s in missing]
 
 

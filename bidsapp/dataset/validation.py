@@ -162,5 +162,5 @@ def _describe(bids_dir: Path, errors: Sequence[dict[str, Any]], meanings: dict[s
         lines.append(f"  and {len(files) - SHOWN_CODES} more kinds of error")
     return (
         f"{bids_dir} is not valid BIDS:\n" + "\n".join(lines) + "\nMend these, or go on regardless "
-        f"with --skip-bids-validation; all of it: {VALIDATOR} {bids_dir}"
+        f"with --skip-bids-validation; all of it: {find_validator() or VALIDATOR} {bids_dir}"
     )

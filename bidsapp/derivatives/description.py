@@ -31,13 +31,16 @@ _IGNORED = (
 )
 
 
-def prepare_output(output_dir: Path, bids_dir: Path) -> None:
+def prepare_output(output_dir: Path, bids_dir: Path, work_dir: Path | None = None) -> None:
     """Make the output folder and write what makes it a dataset, before anything else is there.
+
+    A work folder inside of it is hidden from validators.
 
     Raises
     ------
     UsageError
-        The output folder is the input dataset, or lies inside it outside of ``derivatives``.
+        The output folder is the input dataset, lies inside it outside of ``derivatives``, or holds
+        a dataset that this app did not make.
     CannotCreateOutput
         The folder cannot be made or written to.
     """
@@ -52,8 +55,7 @@ def prepare_output(output_dir: Path, bids_dir: Path) -> None:
             f"The output folder {output_dir} lies inside the input dataset, which is never "
             f"written to; choose one outside of it, or under {bids_dir / 'derivatives'}."
         )
-    if target in source.parents:
-        _refuse_parent(bids_dir, output_dir)
+    _refuse_other_dataset(output_dir)
     make_folder(output_dir)
     if not os.access(output_dir, os.W_OK | os.X_OK):
         raise CannotCreateOutput(
@@ -61,7 +63,10 @@ def prepare_output(output_dir: Path, bids_dir: Path) -> None:
         )
     _sweep(output_dir)
     write_json(output_dir / "dataset_description.json", _description(bids_dir))
-    write_text(output_dir / ".bidsignore", "\n".join(_IGNORED) + "\n")
+    ignored = list(_IGNORED)
+    if work_dir is not None and target in work_dir.resolve().parents:
+        ignored.append(work_dir.resolve().relative_to(target).parts[0])
+    write_text(output_dir / ".bidsignore", "\n".join(dict.fromkeys(ignored)) + "\n")
 
 
 def _sweep(output_dir: Path) -> None:
@@ -75,13 +80,18 @@ def _sweep(output_dir: Path) -> None:
         (output_dir / ".staging").rmdir()
 
 
-def _refuse_parent(bids_dir: Path, output_dir: Path) -> None:
-    if (output_dir / "dataset_description.json").exists():
-        kind = _read(output_dir / "dataset_description.json").get("DatasetType", "raw")
-        if kind != "derivative":
-            raise UsageError(
-                f"The output folder {output_dir} holds another dataset; choose an empty folder."
-            )
+def _refuse_other_dataset(output_dir: Path) -> None:
+    path = output_dir / "dataset_description.json"
+    if not path.exists():
+        return
+    made_by = _read(path).get("GeneratedBy")
+    tools = [tool.get("Name") for tool in made_by or [] if isinstance(tool, dict)]
+    if "NociCast" not in tools:
+        raise UsageError(
+            f"The output folder {output_dir} holds another dataset"
+            + (f" (made by {', '.join(map(str, tools))})" if tools else "")
+            + "; choose an empty folder, or one that this app wrote to before."
+        )
 
 
 def _description(bids_dir: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,19 @@ class Provenance:
     @property
     def key(self) -> str:
         """Hash of source and settings: whether a result that is there is the one asked for."""
-        content = json.dumps([self.source_sha256, dict(self.settings)], sort_keys=True)
+        return self._hash(dict(self.settings))
+
+    @property
+    def registration_key(self) -> str:
+        """Hash of source and registration: whose transforms, native mask and report these are.
+
+        These files are shared by runs that differ only in the output grid or the intensities.
+        """
+        output = ("resolution", "intensity")
+        return self._hash({k: v for k, v in self.settings.items() if k not in output})
+
+    def _hash(self, settings: Mapping[str, Any]) -> str:
+        content = json.dumps([self.source_sha256, settings], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -69,7 +82,11 @@ def write_sidecars(
         ``notes``, ``seconds``, ``software``, ``device``, ``precision``, ``threads``,
         ``intensity_maximum``.
     """
+    shared = (names.native_mask, names.to_template, names.from_template)
     for name, content in _contents(names, provenance, quality, facts).items():
+        if name in shared:
+            content["RegistrationKey"] = provenance.registration_key
+        content.setdefault("GeneratedWith", dict(facts["software"]))
         write_json(folder / sidecar_name(name), content)
 
 
@@ -147,10 +164,38 @@ def finished_key(names: OutputNames) -> str | None:
         return None
     expected = [names.folder / name for name in names.data_files]
     expected += [names.folder / sidecar_name(name) for name in names.data_files]
-    if not all(path.is_file() for path in [*expected, names.report]):
+    if not all(path.is_file() and path.stat().st_size for path in [*expected, names.report]):
         return None
-    key = content.get("RunKey") if isinstance(content, dict) else None
+    if not isinstance(content, dict) or not isinstance(content.get("Quality"), dict):
+        return None
+    key = content.get("RunKey") if content["Quality"].get("verdict") else None
     return key if isinstance(key, str) else None
+
+
+def is_finished(names: OutputNames, provenance: Provenance) -> bool:
+    """Tell whether the output folder holds just what would be made, and all of one piece.
+
+    Transforms, native mask and report carry no resolution in their names, so that a run with
+    other settings, or of another image, replaces them; then they are made again.
+    """
+    if finished_key(names) != provenance.key:
+        return False
+    key = provenance.registration_key
+    for name in (names.native_mask, names.to_template, names.from_template):
+        try:
+            content = json.loads((names.folder / sidecar_name(name)).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        if not isinstance(content, dict) or content.get("RegistrationKey") != key:
+            return False
+    with names.report.open("rb") as page:
+        page.seek(-min(200, names.report.stat().st_size), os.SEEK_END)
+        return key.encode() in page.read()
+
+
+def report_mark(provenance: Provenance) -> str:
+    """Give the last line of a report, by which `is_finished` knows whose it is."""
+    return f"<!-- registration {provenance.registration_key} -->\n"
 
 
 def read_quality(names: OutputNames) -> dict[str, Any]:

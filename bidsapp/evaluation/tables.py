@@ -12,7 +12,9 @@ MISSING = "n/a"
 FIRST_DATA_LINE = 2
 
 
-def read_table(path: Path, required: Sequence[str], only_these: bool = False) -> pd.DataFrame:
+def read_table(
+    path: Path, required: Sequence[str], optional: Sequence[str] | None = None
+) -> pd.DataFrame:
     """Read a tab-separated table as text, indexed by the line each row stands on.
 
     Parameters
@@ -21,8 +23,8 @@ def read_table(path: Path, required: Sequence[str], only_these: bool = False) ->
         The file.
     required
         Columns that must be there.
-    only_these
-        Refuse any column that is not in `required`.
+    optional
+        Columns that may be there too, all others being refused; None lets any be there.
 
     Returns
     -------
@@ -49,7 +51,7 @@ def read_table(path: Path, required: Sequence[str], only_these: bool = False) ->
     if not lines:
         raise BadData(f"{path}: line 1: the file is empty; expected the header {list(required)}")
     header = _fields(lines[0])
-    _check_header(path, header, required, only_these)
+    _check_header(path, header, required, optional)
     rows = [_row(path, number, line, header) for number, line in enumerate(lines[1:], start=2)]
     index = pd.RangeIndex(FIRST_DATA_LINE, FIRST_DATA_LINE + len(rows), name="line")
     return pd.DataFrame(rows, columns=pd.Index(header), index=index, dtype=object)
@@ -59,7 +61,9 @@ def _fields(line: str) -> list[str]:
     return [field.strip() for field in line.rstrip("\r").split("\t")]
 
 
-def _check_header(path: Path, header: list[str], required: Sequence[str], only_these: bool) -> None:
+def _check_header(
+    path: Path, header: list[str], required: Sequence[str], optional: Sequence[str] | None
+) -> None:
     if len(header) == 1 and len(required) > 1:
         raise BadData(f"{path}: line 1: one column only ({header[0]!r}); separate columns by tabs")
     if len(set(header)) != len(header):
@@ -68,8 +72,8 @@ def _check_header(path: Path, header: list[str], required: Sequence[str], only_t
     absent = [name for name in required if name not in header]
     if absent:
         raise BadData(f"{path}: line 1: column {absent} is missing; found {header}")
-    surplus = [name for name in header if name not in required]
-    if only_these and surplus:
+    surplus = [name for name in header if name not in (*required, *(optional or ()))]
+    if optional is not None and surplus:
         raise BadData(f"{path}: line 1: unknown column {surplus}; expected only {list(required)}")
 
 

@@ -1,5 +1,6 @@
 """Why a node failed, written beside it so that whoever runs it, and wherever, can read it."""
 
+import errno
 import json
 import traceback
 from dataclasses import dataclass
@@ -8,9 +9,17 @@ from typing import Any
 
 from nipype.interfaces.base import SimpleInterface
 
-from bidsapp.errors import NociCastError
+from bidsapp.errors import CannotCreateOutput, InputOutputError, NociCastError
 
 _FILE = "failure.json"
+# What the file system can say, and the exit code that stands for it.
+_FILE_ERRORS = {
+    errno.ENOSPC: InputOutputError.exit_code,
+    errno.EDQUOT: InputOutputError.exit_code,
+    errno.EIO: InputOutputError.exit_code,
+    errno.EROFS: CannotCreateOutput.exit_code,
+    errno.EACCES: CannotCreateOutput.exit_code,
+}
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,11 @@ class Step(SimpleInterface):
             _write(note, message, 75, expected=True)
             raise
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in _FILE_ERRORS:
+                where = error.filename or runtime.cwd
+                text = f"{error.strerror}: {where}"
+                _write(note, text, _FILE_ERRORS[error.errno], expected=True)
+                raise
             text = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
             _write(note, text, 1, expected=False)
             raise
@@ -72,14 +86,24 @@ def forget_failures(folder: Path) -> None:
         note.unlink(missing_ok=True)
 
 
-def find_failure(folder: Path) -> Failure:
-    """Say why the nodes under `folder` did not all finish."""
+def find_failure(folder: Path, error: str = "") -> Failure:
+    """Say why the nodes under `folder` did not all finish.
+
+    Parameters
+    ----------
+    folder
+        Of one image or one fold.
+    error
+        What the plugin said where it could not run anything; empty where nodes ran.
+    """
     for note in sorted(folder.rglob(_FILE)):
         try:
             content = json.loads(note.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
         return Failure(note.parent.name, **content)
+    if error:
+        return Failure("", f"The nipype plugin could not run it: {error}", 1, expected=True)
     message = (
         "The process that worked on it was stopped (killed, or out of memory). Run again to "
         "resume; if it happens again, use fewer processes (--nprocs) or more memory."

@@ -32,11 +32,13 @@ def _begin_worker(folder: str, level: int, main: int) -> None:
 
 
 def _end_with(process: int) -> None:
+    import psutil
+
+    main = psutil.Process(process)
     while True:
         time.sleep(1)
-        try:
-            os.kill(process, 0)
-        except ProcessLookupError:
+        # a killed process whose parent has not looked yet is a zombie
+        if not main.is_running() or main.status() == psutil.STATUS_ZOMBIE:
             os._exit(1)
 
 
@@ -62,6 +64,7 @@ class PatientMultiProc(MultiProcPlugin):
         self.pool = self._new_pool(self.processors)
         self._depth: list[int] = []
         self._spare: list[ProcessPoolExecutor] = []
+        self._stopped = False
 
     def _generate_dependency_list(self, graph: Any) -> None:
         super()._generate_dependency_list(graph)
@@ -103,6 +106,8 @@ class PatientMultiProc(MultiProcPlugin):
             return
         except Exception as error:
             lost = str(error)
+        if self._stopped:
+            return
         if getattr(done, "second_try", False):
             self._taskresult[task] = {
                 "result": None,
@@ -115,6 +120,15 @@ class PatientMultiProc(MultiProcPlugin):
         again = alone.submit(run_node, node, updatehash, task)
         again.second_try = True  # type: ignore[attr-defined]
         again.add_done_callback(lambda done: self._collect(done, node, updatehash, task))
+
+    def stop(self) -> None:
+        """End the workers at once, whatever they are at: each step can be repeated or resumed."""
+        self._stopped = True
+        for pool in (self.pool, *self._spare):
+            workers = list((pool._processes or {}).values())
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in workers:
+                worker.kill()
 
     def _postrun_check(self) -> None:
         super()._postrun_check()

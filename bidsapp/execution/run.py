@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bidsapp.errors import UsageError
+
 logger = logging.getLogger("nocicast")
 
 
@@ -48,6 +50,8 @@ def configure(running: Running) -> None:
     from nipype import config
     from nipype import logging as nipype_logging
 
+    check_plugin(running.plugin)
+
     local = running.plugin is None
     config.update_config(
         {
@@ -76,9 +80,20 @@ def configure(running: Running) -> None:
             logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
+def check_plugin(name: str | None) -> None:
+    """Raise UsageError where nipype has no plugin of this name."""
+    if name is None:
+        return
+    from nipype.pipeline import plugins
+
+    if not hasattr(plugins, f"{name}Plugin"):
+        known = sorted(key.removesuffix("Plugin") for key in vars(plugins) if key[-6:] == "Plugin")
+        raise UsageError(f"--nipype-plugin {name} is not known; nipype has {', '.join(known)}.")
+
+
 def run_workflow(
     workflow: Any, running: Running, on_status: Callable[[Any, str], None] | None = None
-) -> bool:
+) -> str:
     """Run a nipype workflow.
 
     Parameters
@@ -92,12 +107,24 @@ def run_workflow(
 
     Returns
     -------
-    bool
-        Whether every node finished.
+    str
+        What kept the plugin from running, empty where nodes ran, whatever became of them.
+
+    Raises
+    ------
+    UsageError
+        There is no such plugin.
     """
     arguments: dict[str, Any] = dict(running.plugin_args)
-    if on_status is not None:
-        arguments["status_callback"] = on_status
+    began = False
+
+    def noted(node: Any, status: str) -> None:
+        nonlocal began
+        began = began or status != "start"
+        if on_status is not None:
+            on_status(node, status)
+
+    arguments["status_callback"] = noted
     plugin: Any = running.plugin
     if plugin is None:
         from bidsapp.execution.multiproc import PatientMultiProc
@@ -108,9 +135,13 @@ def run_workflow(
     gc.freeze()  # nipype collects before every node, which costs .2 s where nothing is frozen
     try:
         workflow.run(plugin=plugin, plugin_args=arguments)
+    except KeyboardInterrupt:
+        if running.plugin is None:
+            plugin.stop()
+        raise
     except Exception as error:
         logger.debug("The workflow ended with: %s", error)
-        return False
+        return "" if began else (str(error).strip().splitlines() or [type(error).__name__])[-1]
     finally:
         gc.unfreeze()
-    return True
+    return ""

@@ -1,6 +1,7 @@
 """Images that another pipeline normalised, brought onto the recipe's grid."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from bidsapp.normalization.geometry import from_itk, to_itk
 from bidsapp.normalization.resampling import scale_intensity
 
 if TYPE_CHECKING:
+    import SimpleITK as sitk
+
     from bidsapp.dataset.cohort import Cohort
 
 
@@ -39,7 +42,10 @@ def conform_cohort(cohort: "Cohort", grid: Path, intensity: str, folder: Path) -
     for scan in cohort.files:
         if scan.dataset:
             image = conform_image(scan.image, scan.mask, grid, intensity, folder)
-            scan = replace(scan, image=image, log_jacobian=None)
+            jacobian = scan.log_jacobian
+            if jacobian is not None:  # another output folder of this app
+                jacobian = conform_map(jacobian, grid, folder)
+            scan = replace(scan, image=image, log_jacobian=jacobian)
         files.append(scan)
     return replace(cohort, files=tuple(files))
 
@@ -52,18 +58,15 @@ def conform_image(image: Path, mask: Path | None, grid: Path, intensity: str, fo
     BadData
         The image cannot be read, or has no brain inside the grid.
     """
-    import nibabel as nib
     import SimpleITK as sitk
 
-    parts = [str(path) + str(path.stat().st_mtime_ns) for path in (image, mask, grid) if path]
-    name = hashlib.sha256("|".join([*parts, intensity]).encode()).hexdigest()[:20]
-    target = folder / f"{image.name.split('.')[0]}_{name}.nii"
+    target = _target(image, folder, [path for path in (image, mask, grid) if path], intensity)
     if target.exists():
         return target
     reference = sitk.ReadImage(str(grid))
     data, affine = _read(image)
     whole = sitk.Resample(to_itk(data, affine), reference, sitk.Transform(), sitk.sitkBSpline3, 0.0)
-    brain = np.clip(from_itk(whole)[0], max(0.0, float(data.min())), float(data.max()))
+    brain = np.clip(from_itk(whole)[0], 0.0, max(0.0, float(data.max())))
     if mask is not None:
         soft = sitk.Resample(
             to_itk(*_read(mask)), reference, sitk.Transform(), sitk.sitkLinear, 0.0
@@ -71,11 +74,42 @@ def conform_image(image: Path, mask: Path | None, grid: Path, intensity: str, fo
         brain = np.where(from_itk(soft)[0] >= 0.5, brain, 0)
     if not brain.any():
         raise BadData(f"{image} shows no brain where the recipe's grid lies.")
-    _, grid_affine = from_itk(reference)
-    scaled = scale_intensity(brain.astype(np.float32), intensity)
-    with atomic_path(target) as temporary:
-        nib.Nifti1Image(scaled, grid_affine).to_filename(temporary)
+    _write(target, scale_intensity(brain.astype(np.float32), intensity), reference)
     return target
+
+
+def conform_map(path: Path, grid: Path, folder: Path) -> Path:
+    """Resample a smooth map in standard space linearly; its values stay what they are.
+
+    Raises
+    ------
+    BadData
+        The map cannot be read.
+    """
+    import SimpleITK as sitk
+
+    target = _target(path, folder, [path, grid], "map")
+    if not target.exists():
+        reference = sitk.ReadImage(str(grid))
+        moved = sitk.Resample(
+            to_itk(*_read(path)), reference, sitk.Transform(), sitk.sitkLinear, 0.0
+        )
+        _write(target, from_itk(moved)[0], reference)
+    return target
+
+
+def _target(image: Path, folder: Path, made_of: Sequence[Path], how: str) -> Path:
+    """Name a conformed image by what went into it."""
+    parts = [f"{path}{path.stat().st_mtime_ns}" for path in made_of]
+    name = hashlib.sha256("|".join([*parts, how]).encode()).hexdigest()[:20]
+    return folder / f"{image.name.split('.')[0]}_{name}.nii"
+
+
+def _write(target: Path, data: np.ndarray, reference: "sitk.Image") -> None:
+    import nibabel as nib
+
+    with atomic_path(target) as temporary:
+        nib.Nifti1Image(data, from_itk(reference)[1]).to_filename(temporary)
 
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -1,5 +1,6 @@
 """A map from the template to a participant: an affine and a displacement field."""
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -166,7 +167,9 @@ def write_composite(path: Path, parts: list[Part]) -> None:
     import h5py
     import SimpleITK as sitk
 
-    with h5py.File(path, "w", track_order=False) as file:
+    # made in memory: HDF5 turns a full disk into an error that says nothing
+    content = io.BytesIO()
+    with h5py.File(content, "w", track_order=False) as file:
         for name, text in (
             ("ITKVersion", sitk.Version.ITKVersionString()),
             ("HDFVersion", f"HDF5 library version: {h5py.version.hdf5_version}"),
@@ -183,3 +186,4 @@ def write_composite(path: Path, parts: list[Part]) -> None:
             packed = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
             options = packed if parameters.size > 1000 else {}
             group.create_dataset(f"{index}/TransformParameters", data=parameters, **options)
+    path.write_bytes(content.getvalue())

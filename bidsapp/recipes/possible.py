@@ -45,7 +45,8 @@ def _grid(recipe: "Recipe") -> Iterator[Problem]:
     if not normalization.template.startswith("MNI"):
         yield (
             "normalization.box",
-            f"spm12 is a box in MNI space; {normalization.template} needs box template",
+            f"spm12 is a box in MNI space; {normalization.template}, if there is such a "
+            "template, needs --set normalization.box=template",
         )
     shape = SPM12_BOX[normalization.resolution]
     grid = (

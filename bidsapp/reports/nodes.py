@@ -60,7 +60,7 @@ class WriteDerivatives(Step):
         from bidsapp.derivatives import OutputNames, atomic_path, publish
         from bidsapp.derivatives.atomic import make_folder
         from bidsapp.derivatives.names import sidecar_name
-        from bidsapp.derivatives.sidecars import Provenance, write_sidecars
+        from bidsapp.derivatives.sidecars import Provenance, report_mark, write_sidecars
         from bidsapp.normalization.compute import threads
         from bidsapp.normalization.derive import Finished, merged_seconds, write_data_files
 
@@ -102,6 +102,8 @@ class WriteDerivatives(Step):
                 report = self._report(names, provenance, facts, staging)
                 with atomic_path(names.report) as page:
                     _write_report(report, page)
+                    with page.open("a", encoding="utf-8") as stream:
+                        stream.write(report_mark(provenance))
                 spent = {"seconds": {"report": round(time.process_time() - began, 3)}}
                 facts["seconds"] = merged_seconds([*records, writing, spent])
             write_sidecars(staging, names, provenance, given.quality, facts)

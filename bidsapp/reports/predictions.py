@@ -1,6 +1,7 @@
 """A trained model applied to normalised people: a file each, a table, a line in each report."""
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,8 @@ def predict_people(
     bundle
         The trained model.
     people
-        Whose quality is `usable`.
+        All who were normalised; who is not `usable` is named on stderr, and loses a prediction
+        of an earlier run.
     template_mask
         The template's brain mask on the images' grid.
     device
@@ -67,8 +69,12 @@ def predict_people(
 
     mask = read_mask(template_mask)
     held_out = _held_out(bundle)
-    for start in range(0, len(people), _AT_ONCE):
-        some = people[start : start + _AT_ONCE]
+    fit = [person for person in people if usable(person.quality)]
+    for person in people:
+        if not usable(person.quality):
+            _leave_out(person, _file(bundle, person))
+    for start in range(0, len(fit), _AT_ONCE):
+        some = fit[start : start + _AT_ONCE]
         samples = []
         for person in some:
             folder, names = person.names.folder, person.names
@@ -81,17 +87,29 @@ def predict_people(
         answers = predict(bundle, np.stack(samples), device)
         for person, per_model in zip(some, answers.per_model, strict=True):
             content = _content(bundle, person, [float(p) for p in per_model])
-            names = person.names
-            name = f"{names.stem}_desc-{label_of(bundle)}_predictions.json"
-            write_json(names.folder / name, content)
-            add_prediction(names.report, content, held_out)
+            write_json(_file(bundle, person), content)
+            add_prediction(person.names.report, content, held_out)
     write_table(output_dir)
-    return len(people)
+    return len(fit)
 
 
 def label_of(bundle: "Bundle") -> str:
     """Give the bundle's name as a BIDS label: letters and digits alone."""
     return "".join(c for c in bundle.name if c.isalnum())
+
+
+def _file(bundle: "Bundle", person: Person) -> Path:
+    names = person.names
+    return names.folder / f"{names.stem}_desc-{label_of(bundle)}_predictions.json"
+
+
+def _leave_out(person: Person, file: Path) -> None:
+    """Say of whom there is no prediction, and why."""
+    session = f" ses-{person.session}" if person.session else ""
+    verdict = person.quality.get("verdict", "not judged")
+    why = "left and right are not verified" if person.quality.get("rescued") else verdict
+    print(f"sub-{person.participant}{session}: no prediction: quality: {why}", file=sys.stderr)
+    file.unlink(missing_ok=True)
 
 
 def _content(bundle: "Bundle", person: Person, per_model: list[float]) -> dict[str, Any]:

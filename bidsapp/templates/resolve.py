@@ -137,7 +137,7 @@ def _missing(base: str, cohort: str | None, homes: list[Path], why: str) -> str:
     return (
         f"Template {base}{f':cohort-{cohort}' if cohort else ''} is not in "
         f"{' nor in '.join(map(str, homes))}, and {why}. On a machine with a network run "
-        f"`TEMPLATEFLOW_HOME=/some/folder templateflow get {base}{option}`, bring that folder "
+        f"`TEMPLATEFLOW_HOME=/some/folder {_command()} get {base}{option}`, bring that folder "
         "here, and let TEMPLATEFLOW_HOME name it (in a container: `docker run -v "
         "/some/folder:/templateflow -e TEMPLATEFLOW_HOME=/templateflow`, `singularity run -B "
         "/some/folder:/templateflow --env TEMPLATEFLOW_HOME=/templateflow`). "
@@ -165,3 +165,12 @@ def _template(base: str, cohort: str | None, candidate: Candidate, homes: list[P
         licence=licence,
         citation=tuple(map(str, links)),
     )
+
+
+def _command() -> str:
+    """TemplateFlow's command as it can be typed: with its folder where that is not on the path."""
+    import shutil
+    import sys
+
+    beside = Path(sys.executable).parent / "templateflow"
+    return "templateflow" if shutil.which("templateflow") or not beside.exists() else str(beside)

@@ -55,7 +55,7 @@ def train_fold(task: FoldTask) -> Path:
     BadData, NoInput
         If an input file cannot be used.
     """
-    if _is_trained(task):
+    if is_trained(task):
         return task.record_file
     task.folder.mkdir(parents=True, exist_ok=True)
     device = resolve_device(task.device)
@@ -163,7 +163,7 @@ def load_fold(task: FoldTask) -> tuple[torch.nn.Module, dict[str, Any]]:
     BadData
         If the fold is not trained for this very task, or its model is damaged.
     """
-    if not _is_trained(task):
+    if not is_trained(task):
         raise BadData(
             f"{task.label} is not trained: {task.record_file} is missing or belongs to other data"
         )
@@ -216,7 +216,8 @@ def _fold_data(
     return data, cohort.resident is None
 
 
-def _is_trained(task: FoldTask) -> bool:
+def is_trained(task: FoldTask) -> bool:
+    """Tell whether the fold's folder holds a whole model of this very data and these settings."""
     try:
         record = json.loads(task.record_file.read_text(encoding="utf-8"))
         return bool(

@@ -172,6 +172,19 @@ def training_workflow(study: Study, tasks: Sequence[FoldTask], name: str, memory
     return workflow
 
 
+def forget_other_folds(tasks: Sequence[FoldTask]) -> None:
+    """Take away results that lie where a fold's will be, and are of other data or settings.
+
+    Where a fold fails, what an earlier run left in its place would else be taken for its own.
+    """
+    from bidsapp.training.fold import is_trained
+
+    for task in tasks:
+        if not is_trained(task):
+            task.record_file.unlink(missing_ok=True)
+            task.scores_file.unlink(missing_ok=True)
+
+
 def node_name(task: FoldTask) -> str:
     """Name of a task's node: letters, digits and underscores."""
     variant = "".join(c if c.isalnum() else "_" for c in task.variant)

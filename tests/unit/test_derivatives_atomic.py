@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from bidsapp.derivatives import atomic_path, prepare_output, publish, write_json, write_text
-from bidsapp.errors import CannotCreateOutput, InputOutputError
+from bidsapp.errors import CannotCreateOutput, InputOutputError, UsageError
 
 MARKER = "sub-01_desc-preproc_T1w.json"
 NAMES = ("sub-01_desc-preproc_T1w.nii.gz", "sub-01_desc-brain_mask.nii.gz", MARKER)
@@ -177,3 +177,23 @@ def test_what_a_killed_run_began_is_swept_up_when_nobody_can_be_at_it(tmp_path: 
     prepare_output(out, bids)
     assert not any(path.exists() for path in old)
     assert all(path.exists() for path in new)
+
+
+@pytest.mark.parametrize("generated", [[], [{"Name": "fMRIPrep"}], None])
+def test_a_folder_with_another_dataset_is_not_written_to(generated: object, tmp_path: Path) -> None:
+    bids, out = tmp_path / "bids", tmp_path / "out"
+    bids.mkdir()
+    out.mkdir()
+    theirs = out / "dataset_description.json"
+    theirs.write_text(json.dumps({"Name": "theirs", "GeneratedBy": generated}))
+    before = theirs.read_text()
+    with pytest.raises(UsageError, match="holds another dataset"):
+        prepare_output(out, bids)
+    assert theirs.read_text() == before
+    assert not (out / ".bidsignore").exists()
+
+
+def test_a_work_folder_inside_the_output_is_hidden_from_validators(tmp_path: Path) -> None:
+    (tmp_path / "bids").mkdir()
+    prepare_output(tmp_path / "out", tmp_path / "bids", tmp_path / "out" / "scratch" / "deep")
+    assert "scratch" in (tmp_path / "out" / ".bidsignore").read_text().splitlines()

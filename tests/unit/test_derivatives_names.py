@@ -12,7 +12,9 @@ from bidsapp.derivatives.sidecars import (
     Provenance,
     file_sha256,
     finished_key,
+    is_finished,
     read_quality,
+    report_mark,
     write_sidecars,
 )
 from bidsapp.errors import CannotCreateOutput, UsageError
@@ -64,12 +66,12 @@ def test_every_data_file_has_a_sidecar_and_no_two_share_one() -> None:
 
 
 def finished(root: Path) -> OutputNames:
-    """A finished result with files that are empty."""
+    """A finished result with files that hold next to nothing."""
     made = names(root)
     made.folder.mkdir(parents=True)
     for name in made.data_files:
-        (made.folder / name).touch()
-    made.report.touch()
+        (made.folder / name).write_text("data")
+    made.report.write_text(f"<html></html>\n{report_mark(provenance())}")
     write_sidecars(made.folder, made, provenance(), {"verdict": "pass"}, FACTS)
     return made
 
@@ -85,6 +87,28 @@ def test_a_result_is_known_by_its_source_and_settings(tmp_path: Path) -> None:
         assert finished_key(made) != provenance(**changes).key
     # why it was chosen, or where it lay, does not shape the voxels
     assert provenance(selection="chosen by a filter").key == provenance().key
+
+
+def test_files_that_another_run_replaced_are_made_again(tmp_path: Path) -> None:
+    made = finished(tmp_path)
+    assert is_finished(made, provenance())
+    faster = provenance(settings={"seed": 1, "intensity": "minmax"})
+    write_sidecars(tmp_path, made, faster, {"verdict": "pass"}, FACTS)
+    for name in (made.to_template, made.from_template, made.native_mask):
+        own = (made.folder / sidecar_name(name)).read_text()
+        (made.folder / sidecar_name(name)).write_text((tmp_path / sidecar_name(name)).read_text())
+        assert not is_finished(made, provenance()), name
+        (made.folder / sidecar_name(name)).write_text(own)
+    made.report.write_text(f"<html></html>\n{report_mark(faster)}")
+    assert not is_finished(made, provenance())
+    made.report.write_text(f"<html></html>\n{report_mark(provenance())}")
+    assert is_finished(made, provenance())
+
+
+def test_a_result_with_an_empty_file_is_not_finished(tmp_path: Path) -> None:
+    made = finished(tmp_path)
+    (made.folder / made.preproc).write_bytes(b"")
+    assert finished_key(made) is None
 
 
 @pytest.mark.parametrize("number", range(13))

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from nipype.pipeline.engine import Workflow
 
+from bidsapp.errors import UsageError
 from bidsapp.execution.failures import find_failure, forget_failures
 from bidsapp.execution.run import Running, configure, run_workflow
+from bidsapp.execution.work import claim
 from tests.unit.tiny_nodes import LOG, chain, lines, tiny
 
 
@@ -32,7 +34,9 @@ class Bench:
             if status == "end":
                 self.ended.append(node.name)
 
-        return run_workflow(whole, running, on_status)
+        before = len(self.ended)
+        assert run_workflow(whole, running, on_status) == ""
+        return len(self.ended) - before == len(whole.list_node_names())
 
     def chain(self, name: str, **inputs: Any) -> Any:
         return chain(name, self.folder, **inputs)
@@ -168,3 +172,18 @@ def test_threads_of_a_node_are_not_taken_off_twice(tmp_path: Path) -> None:
     options = RunOptions(tmp_path, tmp_path, "participant", tmp_path, nprocs=8, omp_nthreads=4)
     progress: Any = SimpleNamespace(crash_dir=tmp_path)
     assert _running(options, progress).nprocs == 8
+
+
+def test_a_plugin_that_does_not_exist_is_refused_with_those_that_do(bench: Bench) -> None:
+    with pytest.raises(UsageError, match=r"--nipype-plugin Nonsense is not known.*SLURM"):
+        bench.run(bench.chain("a"), plugin="Nonsense")
+
+
+def test_work_is_claimed_by_one_process_at_a_time(tmp_path: Path) -> None:
+    first = claim(tmp_path, "sub_01")
+    assert first is not None
+    assert claim(tmp_path, "sub_01") is None
+    other = claim(tmp_path, "sub_02")
+    assert other is not None
+    first.close()
+    assert claim(tmp_path, "sub_01") is not None

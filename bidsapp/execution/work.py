@@ -1,0 +1,73 @@
+"""The work folder: never inside the input dataset, emptied where that is asked for."""
+
+import fcntl
+import hashlib
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from bidsapp.errors import CannotCreateOutput, UsageError
+from bidsapp.options import RunOptions
+
+
+def prepare_work(options: RunOptions, entries: Sequence[Path | str]) -> None:
+    """Check the work folder, and empty it with ``--clean-workdir``.
+
+    Parameters
+    ----------
+    options
+        Of this run.
+    entries
+        What a run of this kind keeps in the work folder; nothing else is taken away.
+
+    Raises
+    ------
+    UsageError
+        The folder lies inside the input dataset, outside of its ``derivatives``.
+    """
+    source = options.bids_dir.resolve()
+    work = options.work_dir.resolve()
+    if work == source or (
+        source in work.parents and work.relative_to(source).parts[0] != "derivatives"
+    ):
+        raise UsageError(
+            f"--work-dir {options.work_dir} lies inside the input dataset, which is never "
+            "written to; choose another folder."
+        )
+    if options.clean_workdir and options.work_dir.exists():
+        for entry in entries:
+            shutil.rmtree(options.work_dir / entry, ignore_errors=True)
+
+
+def work_place(options: RunOptions, level: str) -> Path:
+    """Give the folder for one dataset and one output: others may share the work folder."""
+    both = f"{options.bids_dir.resolve()}\n{options.output_dir.resolve()}"
+    return options.work_dir / level / hashlib.sha256(both.encode()).hexdigest()[:10]
+
+
+def claim(folder: Path, name: str) -> IO[str] | None:
+    """Lock a piece of work for this process; None where another process is at it.
+
+    The lock is held as long as what is returned stays open, and ends with the process.
+
+    Parameters
+    ----------
+    folder
+        Where the lock file goes.
+    name
+        Of the piece of work.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotCreateOutput(f"{folder} cannot be made: {error.strerror}.") from error
+    handle = (folder / f"{name}.lock").open("w")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        handle.close()
+        return None
+    except OSError:
+        pass  # a file system without locks: as good as alone
+    return handle

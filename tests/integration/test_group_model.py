@@ -1,0 +1,316 @@
+"""A bundle applied to new people: nocicast NEW OUT participant --model BUNDLE."""
+
+import hashlib
+import json
+import shutil
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from bidsapp.cli import main
+from bidsapp.dataset import select_images
+from bidsapp.networks.bundle import MANIFEST, Bundle, load_bundle
+from bidsapp.networks.bundle_write import ModelFacts, write_bundle
+from bidsapp.normalization.template_images import prepare_template
+from bidsapp.options import RunOptions
+from bidsapp.participant import _task
+from bidsapp.recipes import apply_values
+from bidsapp.representation.sample import CohortRow, read_sample
+from bidsapp.templates import resolve_template
+from tests.integration.group_studies import (
+    affine_of,
+    brain,
+    copy_study,
+    first_run,
+    save,
+    table_of,
+    write_dataset,
+    write_normalised,
+)
+from tests.integration.running import Ended
+
+PAGE = "<html><body><h1>sub</h1><!-- prediction:begin --><!-- prediction:end --></body></html>"
+
+
+@pytest.fixture(scope="module")
+def bundle(once) -> Path:  # type: ignore[no-untyped-def]
+    """A bundle of two folds."""
+    ended: Ended = once("group_first", first_run)[1]
+    assert ended.code == 0, ended.said
+    return ended.output_dir / "group" / "small" / "model" / "base"
+
+
+@dataclass(frozen=True)
+class New:
+    """People whom no model has seen, whose images are normalised already."""
+
+    bids: Path
+    out: Path
+
+    def normalise(self, model: Path, who: str, positive: bool, **quality: object) -> None:
+        """Leave what the participant level leaves when it normalises as a bundle says."""
+        recipe = load_bundle(model).recipe
+        wanted = recipe.normalization
+        work = self.out / "work"
+        options = RunOptions(self.bids, self.out, "participant", work)
+        template = resolve_template(wanted.template, home=work / "templateflow")
+        images = prepare_template(template, wanted, work / "template")
+        choices = select_images(options, recipe.inputs).choices
+        choice = next(c for c in choices if c.participant == who.removeprefix("sub-"))
+        task = _task(choice, options, recipe, images)
+        voxels = brain(int(who[4:]), positive, wanted.resolution)
+        content = {"verdict": "pass", "reasons": [], "local_ncc": 0.8} | quality
+        write_normalised(self.out, who, voxels, **content)
+        names = task.names
+        for name in names.data_files:
+            if not (names.folder / name).exists():
+                (names.folder / name).touch()
+            sidecar = names.folder / (name.removesuffix(".nii.gz").removesuffix(".h5") + ".json")
+            if not sidecar.exists():
+                sidecar.write_text("{}")
+        marker = names.folder / names.preproc.replace(".nii.gz", ".json")
+        about = json.loads(marker.read_text()) | {"RunKey": task.provenance.key}
+        marker.write_text(json.dumps(about))
+        names.report.write_text(PAGE)
+
+    def apply(self, model: Path, *arguments: object) -> int:
+        """Run the participant level with a model."""
+        fixed = ("--skip-bids-validation", "--device", "cpu", "--nprocs", 1, "--model", model)
+        given = (self.bids, self.out, "participant", *fixed, *arguments)
+        try:
+            return main([str(argument) for argument in given])
+        except SystemExit as stop:
+            return int(stop.code or 0)
+
+    def answer(self, who: str, label: str = "smallbase") -> dict:
+        """The predictions file of a person."""
+        path = self.out / who / "anat" / f"{who}_desc-{label}_predictions.json"
+        return json.loads(path.read_text())
+
+    def files(self) -> list[str]:
+        """Participants with a predictions file."""
+        return sorted(path.parts[-3] for path in self.out.glob("sub-*/anat/*_predictions.json"))
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> Iterator[New]:
+    """Five people with a T1w each."""
+    people = [f"sub-{i}" for i in range(51, 56)]
+    write_dataset(tmp_path / "new", [(who,) for who in people], ["participant_id"])
+    for i, who in enumerate(people):
+        image = np.full((4, 4, 4), i + 1, np.int16)
+        save(tmp_path / "new" / who / "anat" / f"{who}_T1w.nii.gz", image, np.eye(4))
+    (tmp_path / "out").mkdir()
+    yield New(tmp_path / "new", tmp_path / "out")
+    shutil.rmtree(tmp_path)
+
+
+def by_hand(model: Bundle, image: Path) -> list[float]:
+    """What each network of a bundle says of an image: cut, z-score, sigmoid."""
+    sample, _ = read_sample(CohortRow("sub", "", {"t1w": image}), model.recipe.representation)
+    found = []
+    for one in model.models:
+        x = (sample.astype(np.float16).astype(np.float64) - one.zscore.mean_) / one.zscore.sd_
+        with torch.no_grad():
+            logit = model.network(one)(torch.from_numpy(x[None].astype(np.float32)))
+        found.append(1 / (1 + np.exp(-float(logit))))
+    return found
+
+
+def test_everybody_who_can_be_judged_gets_a_prediction(
+    bundle: Path, new: New, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new.normalise(bundle, "sub-51", True)
+    new.normalise(bundle, "sub-52", False, verdict="warn", reasons=["cut at the top"])
+    new.normalise(bundle, "sub-53", True, verdict="fail", reasons=["NCC 0.40 < 0.65"])
+    new.normalise(bundle, "sub-54", False, verdict="warn", rescued=True)
+    label = ("--participant-label", "51", "52", "53", "54")
+    assert new.apply(bundle, *label) == 65  # one image failed its quality gate
+    said = capsys.readouterr()
+    assert "small-base: 2 predicted" in said.out
+    assert "sub-53: no prediction: quality: fail" in said.err
+    assert "sub-54: no prediction: quality: left and right are not verified" in said.err
+    assert new.files() == ["sub-51", "sub-52"]
+
+    model = load_bundle(bundle)
+    for who, quality in (("sub-51", "pass"), ("sub-52", "warn")):
+        answer = new.answer(who)
+        image = next((new.out / who).rglob("*_desc-preproc_T1w.nii.gz"))
+        assert answer["outcome"] == "chronic"
+        assert answer["positive"] == ["yes"]
+        assert answer["per_model"] == pytest.approx(by_hand(model, image), abs=1e-4)
+        assert answer["probability"] == pytest.approx(statistics.fmean(answer["per_model"]))
+        assert answer["probability_sd"] == pytest.approx(statistics.stdev(answer["per_model"]))
+        assert answer["model"] == {"name": "small-base", "version": "1.0.0", "sha256": model.sha256}
+        assert answer["quality"]["verdict"] == quality
+        assert answer["Sources"] == [f"bids::{who}/anat/{image.name}"]
+    assert new.answer("sub-51")["probability"] > 0.9
+    assert new.answer("sub-52")["probability"] < 0.5
+
+    table = table_of(new.out / "group" / "predictions.tsv")
+    assert list(table) == [
+        *("participant_id", "session_id", "model", "sha256", "probability", "probability_sd"),
+        "verdict",
+    ]
+    assert table["participant_id"].tolist() == ["sub-51", "sub-52"]
+    assert set(table["session_id"]) == {"n/a"}
+    assert table["verdict"].tolist() == ["pass", "warn"]
+    probability = new.answer("sub-51")["probability"]
+    assert float(table["probability"][0]) == pytest.approx(probability, rel=1e-5)
+
+
+def test_the_report_shows_one_prediction_however_often_it_is_made(bundle: Path, new: New) -> None:
+    new.normalise(bundle, "sub-51", True)
+    assert new.apply(bundle, "--participant-label", "51") == 0
+    page = (new.out / "sub-51.html").read_text()
+    assert page.count('id="prediction"') == 1
+    assert f"<b>{new.answer('sub-51')['probability']:.2f}</b>" in page
+    assert "AUC 1.00 (95 % CI" in page
+    assert "small-base" in page
+    assert page.startswith("<html><body><h1>sub</h1>")
+    assert new.apply(bundle, "--participant-label", "51") == 0
+    assert (new.out / "sub-51.html").read_text() == page
+
+
+def test_who_fails_in_a_later_run_loses_the_earlier_prediction(bundle: Path, new: New) -> None:
+    for who in ("sub-51", "sub-52"):
+        new.normalise(bundle, who, True)
+    assert new.apply(bundle, "--participant-label", "51", "52") == 0
+    assert new.files() == ["sub-51", "sub-52"]
+    new.normalise(bundle, "sub-51", True, verdict="fail", reasons=["NCC 0.40 < 0.65"])
+    assert new.apply(bundle, "--participant-label", "51", "52") == 65
+    assert new.files() == ["sub-52"]
+    table = table_of(new.out / "group" / "predictions.tsv")
+    assert table["participant_id"].tolist() == ["sub-52"]
+
+
+def test_people_come_one_by_one_and_end_in_one_table(bundle: Path, new: New) -> None:
+    for who in ("sub-52", "sub-51"):
+        new.normalise(bundle, who, True)
+        assert new.apply(bundle, "--participant-label", who) == 0
+    table = table_of(new.out / "group" / "predictions.tsv")
+    assert table["participant_id"].tolist() == ["sub-51", "sub-52"]
+
+
+def test_a_bundle_of_one_millimetre_is_given_images_of_one_millimetre(
+    bundle: Path, new: New, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = load_bundle(bundle)
+    recipe = apply_values(model.recipe, {"normalization.resolution": 1})
+    voxels = brain(51, True, 1)
+    save(new.out / "one.nii.gz", voxels, affine_of(1))
+    row = CohortRow("sub-51", "", {"t1w": new.out / "one.nii.gz"})
+    window = read_sample(row, recipe.representation)[1]
+    fine = new.out.parent / "fine"
+    write_bundle(fine, recipe, window, model.models, ModelFacts("fine", 16, 16, 8, {}))
+    new.normalise(bundle, "sub-51", True)  # at 2 mm, which must not be taken
+    new.normalise(fine, "sub-51", True)
+    assert new.apply(fine, "--participant-label", "51") == 0
+    assert "1 of 1 normalised (1 were there already)" in capsys.readouterr().out
+    answer = new.answer("sub-51", "fine")
+    source = new.out / "sub-51" / "anat" / answer["Sources"][0].rpartition("/")[2]
+    assert "_res-1_" in source.name
+    assert nib.load(source).shape == (157, 189, 156)
+    assert answer["per_model"] == pytest.approx(by_hand(load_bundle(fine), source), abs=1e-4)
+
+
+def change(bundle: Path, name: str, edit: dict) -> None:
+    """Change a JSON file of a bundle, and its hash in the manifest too."""
+    path = bundle / "configs" / name
+    content = json.loads(path.read_text())
+    for key, value in edit.items():
+        content[key] |= value
+    path.write_text(json.dumps(content))
+    manifest = json.loads((bundle / MANIFEST).read_text())
+    manifest["files"][f"configs/{name}"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (bundle / MANIFEST).write_text(json.dumps(manifest))
+
+
+def test_a_bundle_for_another_window_is_refused(
+    bundle: Path, new: New, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy_study(bundle, tmp_path / "moved")
+    window = json.loads((bundle / "configs" / "models.json").read_text())["window"]
+    moved = [window["start"][0], window["start"][1], window["start"][2] + 4]
+    change(tmp_path / "moved", "models.json", {"window": {"start": moved}})
+    new.normalise(bundle, "sub-51", True)
+    assert new.apply(tmp_path / "moved", "--participant-label", "51") == 65
+    said = capsys.readouterr().err
+    assert "model small-base reads" in said
+    assert "normalise with the bundle's recipe" in said
+    assert new.files() == []
+
+
+def cut_short(folder: Path) -> None:
+    path = next((folder / "models").glob("*.safetensors"))
+    part = path.read_bytes()[:1000]
+    path.unlink()  # it is a link to the bundle that other tests read
+    path.write_bytes(part)
+
+
+def lose_a_model(folder: Path) -> None:
+    next((folder / "models").glob("*.safetensors")).unlink()
+
+
+def change_the_recipe(folder: Path) -> None:
+    path = folder / "recipe.yaml"
+    path.write_text(path.read_text().replace("resolution: 2", "resolution: 1"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (cut_short, "repeat-0_fold-"),
+        (lose_a_model, "is missing"),
+        (change_the_recipe, "recipe.yaml is not what was written"),
+    ],
+)
+def test_a_damaged_bundle_is_refused_before_any_work(
+    damage, says: str, bundle: Path, new: New, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:  # type: ignore[no-untyped-def]
+    copy_study(bundle, tmp_path / "damaged")
+    damage(tmp_path / "damaged")
+    assert new.apply(tmp_path / "damaged") == 65
+    said = capsys.readouterr().err
+    assert "is damaged" in said
+    assert says in said
+    assert "copy it again" in said
+    assert not list(new.out.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--set", "training.epochs=3"), "training.epochs=3"),
+        (("--resolution", "1"), "normalization.resolution=1"),
+        (("--random-seed", "3"), "normalization.seed=3"),
+    ],
+)
+def test_a_model_says_itself_how_images_are_normalised(
+    arguments: tuple[str, ...],
+    says: str,
+    bundle: Path,
+    new: New,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert new.apply(bundle, *arguments) == 64
+    said = capsys.readouterr().err
+    assert "--model says itself how images are normalised" in said
+    assert says in said
+    assert not list(new.out.iterdir())
+
+
+def test_a_folder_that_is_no_bundle(
+    new: New, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert new.apply(tmp_path / "nowhere") == 66
+    assert new.apply(new.bids) == 66
+    said = capsys.readouterr().err
+    assert "there is no such folder" in said
+    assert "it is no NociCast model bundle" in said

@@ -1,0 +1,126 @@
+"""The options of the group level: what they mean, and what they refuse."""
+
+from pathlib import Path
+
+import pytest
+
+from bidsapp.arguments import build_parser
+from bidsapp.cli import _options, main
+from bidsapp.errors import NoInput, UsageError
+from bidsapp.options import RunOptions
+from bidsapp.recipes import dump_recipe, load_recipe
+
+
+def parsed(*arguments: str, level: str = "group") -> RunOptions:
+    return _options(build_parser().parse_args(["data", "out", level, *arguments]))
+
+
+def test_an_outcome_of_ones_own_takes_the_place_of_the_recipes() -> None:
+    options = parsed("--outcome", "age_group", "--positive", "old", "very old")
+    outcome = load_recipe("attias2025", options.overrides).outcome
+    assert (outcome.column, outcome.positive) == ("age_group", ("old", "very old"))
+    assert outcome.expression is None
+
+
+def test_an_outcome_takes_the_place_of_an_expression_too(tmp_path: Path) -> None:
+    changes = ["outcome.column=null", "outcome.positive=null", "outcome.expression=pain >= 30"]
+    recipe = load_recipe("attias2025", changes)
+    assert recipe.outcome.expression == "pain >= 30"
+    (tmp_path / "mine.yaml").write_text(dump_recipe(recipe))
+    options = parsed("--outcome", "sex", "--positive", "F", "--recipe", str(tmp_path / "mine.yaml"))
+    outcome = load_recipe(options.recipe, options.overrides).outcome
+    assert (outcome.column, outcome.positive, outcome.expression) == ("sex", ("F",), None)
+
+
+@pytest.mark.parametrize("value", ["1", "1.0", "true", "null", "[a, b]", "a: b", "007", 'say "no"'])
+def test_a_positive_value_is_taken_as_it_is_typed(value: str) -> None:
+    overrides = parsed("--outcome", "pain", "--positive", value).overrides
+    assert load_recipe("attias2025", overrides).outcome.positive == (value,)
+
+
+def test_an_outcome_needs_its_positive_values_and_they_need_it() -> None:
+    with pytest.raises(UsageError, match="--outcome pain needs --positive VALUE"):
+        parsed("--outcome", "pain")
+    with pytest.raises(UsageError, match="--positive needs --outcome COLUMN"):
+        parsed("--positive", "yes")
+
+
+def test_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = parsed("--splits", "mine.tsv", "--weights", "r18.pth")
+    assert options.splits == tmp_path / "mine.tsv"
+    assert options.weights == tmp_path / "r18.pth"
+    assert options.recipe == "attias2025"
+
+
+def test_derivatives_have_names_or_take_that_of_their_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("fmriprep", "other"):
+        (tmp_path / name).mkdir()
+    options = parsed("-d", "prep=fmriprep", "--derivatives", "other")
+    assert options.derivatives == {"prep": tmp_path / "fmriprep", "other": tmp_path / "other"}
+    assert list(parsed("-d", "b=other", "a=fmriprep").derivatives) == ["b", "a"]  # the first wins
+
+
+@pytest.mark.parametrize("given", [["=here"], ["a="], ["a=here", "a=here"], [""]])
+def test_derivatives_that_are_not_understood(
+    given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    with pytest.raises(UsageError, match="expected NAME=PATH, each name once"):
+        parsed("-d", *given)
+
+
+def test_derivatives_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(NoInput, match="nowhere is not a folder"):
+        parsed("-d", f"prep={tmp_path / 'nowhere'}")
+
+
+@pytest.mark.parametrize("label", ["../x", "a/b", ".hidden", "a b", "..", "ä/ö"])
+def test_a_run_label_cannot_leave_its_folder(label: str) -> None:
+    with pytest.raises(UsageError, match="--run-label"):
+        parsed("--run-label", label)
+
+
+@pytest.mark.parametrize("label", ["age", "age_2026-11", "v1.2"])
+def test_a_run_label_is_kept(label: str) -> None:
+    assert parsed("--run-label", label).run_label == label
+
+
+def test_a_model_belongs_to_the_participant_level() -> None:
+    with pytest.raises(UsageError, match="at the participant level: nocicast data out participant"):
+        parsed("--model", "bundle")
+    assert parsed("--model", "bundle", level="participant").model == Path.cwd() / "bundle"
+
+
+def test_one_seed_goes_to_the_splits_the_weights_and_the_intervals() -> None:
+    recipe = load_recipe("attias2025", parsed("--random-seed", "7").overrides)
+    assert recipe.protocol.seed == recipe.training.seed == recipe.evaluation.seed == 7
+
+
+def test_a_recipe_without_an_outcome_says_how_to_name_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "data").mkdir()
+    description = '{"Name": "study", "BIDSVersion": "1.10.0"}'
+    (tmp_path / "data" / "dataset_description.json").write_text(description)
+    arguments = [str(tmp_path / "data"), str(tmp_path / "out"), "group", "--recipe", "t1w"]
+    assert main(arguments) == 64
+    said = capsys.readouterr().err
+    assert "recipe t1w leaves the outcome to you" in said
+    assert "--outcome COLUMN --positive VALUE" in said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("--outcome", "--positive", "--run-label", "--variants", "--splits", "--derivatives"),
+        *("--weights", "--model", "--evaluate-only"),
+    ],
+)
+def test_help_names_every_option_of_the_group_level(option: str) -> None:
+    assert option in build_parser().format_help()
