@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bidsapp.dataset import check_dataset
 from bidsapp.derivatives import prepare_output, write_text
 from bidsapp.derivatives.atomic import make_folder
-from bidsapp.errors import InputOutputError, UsageError
+from bidsapp.errors import InputOutputError, NoInput, UsageError
 from bidsapp.execution.failures import find_failure, forget_failures
 from bidsapp.execution.run import Running, configure, run_workflow
 from bidsapp.execution.work import prepare_work, work_place
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # Memory in GB to plan for one fold: batch 6 of a full-size ResNet-18 and of a compact network.
 _FOLD_MEMORY = {1: 14.0, 2: 3.0}
+_NEEDS_NO_FILE = " For a study of your own, --recipe t1w needs no such file."
 # Held-out results that a model's card and metadata state.
 _ON_THE_CARD = ("auc", "auc@retrained", "accuracy", "sensitivity", "specificity", "brier")
 
@@ -107,7 +108,11 @@ def _check_weights(recipe: Recipe, variants: Sequence[str], options: RunOptions)
     chosen = [recipe.with_variant(name) for name in variants]
     needing = [one for one in chosen if one.network.weights != "random"] or chosen[:1]
     for one in needing:
-        require_weights(one.network, len(one.representation.channels), options.weights)
+        try:
+            require_weights(one.network, len(one.representation.channels), options.weights)
+        except (NoInput, UsageError) as error:
+            hint = "" if recipe.name == "t1w" else _NEEDS_NO_FILE
+            raise type(error)(f"Recipe {recipe.name}: {error}{hint}") from error
 
 
 def _cohort(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> tuple["Cohort", Path]:

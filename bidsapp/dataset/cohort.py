@@ -125,6 +125,7 @@ def build_cohort(
             kept.append((scan, groups[place], found.values[place]))
         else:
             excluded[scan.key] = reason
+    _check_made_alike([scan for scan, _, _ in kept])
     rows, files = _hashed(kept, excluded, threads)
 
     listed = [(key[0], key[1] or None, *why) for key, why in sorted(excluded.items())]
@@ -230,6 +231,17 @@ def _hashed(
         rows.append((person, session or None, group, outcome, scan.uri, sha256, quality))
         files.append(scan)
     return rows, files
+
+
+def _check_made_alike(scans: Sequence[NormalizedImage]) -> None:
+    """Refuse images of this app that were made with different settings: the network would see."""
+    ways = Counter(scan.made_with for scan in scans if not scan.dataset and scan.made_with)
+    if len(ways) > 1:
+        listed = "; ".join(f"{n} with {way}" for way, n in ways.most_common())
+        raise BadData(
+            f"cohort: the images were normalised in {len(ways)} ways ({listed}). Run the "
+            "participant level again for all of them with the same options."
+        )
 
 
 def _check(table: pd.DataFrame, exclusions: pd.DataFrame) -> None:

@@ -12,6 +12,8 @@ from bidsapp.dataset.tables import Key
 from bidsapp.errors import NoInput, UsageError
 
 EXTENSIONS = (".nii.gz", ".nii")
+# Settings of the participant level that must be one for a whole cohort.
+_SHAPING = ("speed", "box", "intensity", "seed", "template_file")
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class NormalizedImage:
         ``pass``, ``warn`` or ``fail``; empty where it was not judged.
     quality_reasons
         Why it is not ``pass``.
+    made_with
+        The settings that shaped it, as one text; empty where they are not known.
     """
 
     participant_id: str
@@ -44,6 +48,7 @@ class NormalizedImage:
     uri: str
     quality: str
     quality_reasons: tuple[str, ...] = ()
+    made_with: str = ""
 
     @property
     def key(self) -> Key:
@@ -112,7 +117,9 @@ def _take_own(
 ) -> None:
     sidecar = name.path.with_name(_stem(name.path) + ".json")
     try:
-        quality = json.loads(sidecar.read_text(encoding="utf-8"))["Quality"]
+        content = json.loads(sidecar.read_text(encoding="utf-8"))
+        quality = content["Quality"]
+        settings = content.get("Settings", {})
         verdict = quality["verdict"]
         reasons = tuple(map(str, quality.get("reasons", ())))
     except (OSError, ValueError, KeyError, TypeError):
@@ -135,6 +142,7 @@ def _take_own(
         name.path.relative_to(root).as_posix(),
         str(verdict),
         reasons,
+        ", ".join(f"{key} {settings[key]}" for key in _SHAPING if key in settings),
     )
 
 

@@ -38,6 +38,7 @@ def add_prediction(page: Path, answer: Mapping[str, Any], held_out: str) -> bool
     section = render(
         "prediction.html.j2",
         outcome=answer["outcome"],
+        positive=answer["positive"],
         probability=answer["probability"],
         spread=answer["probability_sd"],
         per_model=answer["per_model"],

@@ -1,5 +1,6 @@
 """Who is in the cohort and who is not, and why."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -291,3 +292,16 @@ def test_the_table_that_is_written_is_the_one_that_evaluation_reads(tmp_path: Pa
     assert table["outcome"].tolist() == ["1", "0"]
     assert table["age"].tolist() == ["30", "n/a"]
     assert table["session_id"].tolist() == ["n/a", "n/a"]
+
+
+def test_images_that_were_normalised_in_different_ways_do_not_mix(tmp_path: Path) -> None:
+    study(tmp_path / "bids", "participant_id chronic\nsub-01 1\nsub-02 0\nsub-03 0\n")
+    for seed, (who, speed) in enumerate(
+        (("sub-01", "default"), ("sub-02", "default"), ("sub-03", "fast"))
+    ):
+        image = normalise(tmp_path / "out", who, seed)
+        sidecar = image.with_name(image.name.replace(".nii.gz", ".json"))
+        content = json.loads(sidecar.read_text()) | {"Settings": {"speed": speed, "seed": 0}}
+        sidecar.write_text(json.dumps(content))
+    with pytest.raises(BadData, match=r"2 ways \(2 with speed default, seed 0; 1 with speed fast"):
+        build(tmp_path)
