@@ -5,7 +5,7 @@ DEMO := demo
 # One thread a process: tests run side by side, and greedy and torch each take what they are given.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint full benchmarks clean
+.PHONY: demo test lint full study benchmarks clean
 
 $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -33,9 +33,13 @@ lint: $(VENV)/.installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-## full: the tests that take minutes, on whole cohorts
+## full: the tests that take minutes, on whole cohorts at the participant level
 full: $(VENV)/.installed
-	$(BIN)/pytest -q -m slow
+	$(BIN)/pytest -q -m slow --deselect tests/integration/test_group_cohorts.py
+
+## study: a whole study on real people, a quarter of an hour
+study: $(VENV)/.installed
+	$(BIN)/pytest -q -m slow tests/integration/test_group_cohorts.py
 
 ## benchmarks: ratios against named peers; needs the real data and antspyx
 benchmarks: $(VENV)/.installed

@@ -15,6 +15,7 @@ import torch
 
 from bidsapp.cli import main
 from bidsapp.dataset import select_images
+from bidsapp.derivatives.sidecars import report_mark
 from bidsapp.networks.bundle import MANIFEST, Bundle, load_bundle
 from bidsapp.networks.bundle_write import ModelFacts, write_bundle
 from bidsapp.normalization.template_images import prepare_template
@@ -70,14 +71,15 @@ class New:
         names = task.names
         for name in names.data_files:
             if not (names.folder / name).exists():
-                (names.folder / name).touch()
+                (names.folder / name).write_text("data")
             sidecar = names.folder / (name.removesuffix(".nii.gz").removesuffix(".h5") + ".json")
             if not sidecar.exists():
-                sidecar.write_text("{}")
+                key = task.provenance.registration_key
+                sidecar.write_text(json.dumps({"RegistrationKey": key}))
         marker = names.folder / names.preproc.replace(".nii.gz", ".json")
         about = json.loads(marker.read_text()) | {"RunKey": task.provenance.key}
         marker.write_text(json.dumps(about))
-        names.report.write_text(PAGE)
+        names.report.write_text(PAGE + report_mark(task.provenance))
 
     def apply(self, model: Path, *arguments: object) -> int:
         """Run the participant level with a model."""
