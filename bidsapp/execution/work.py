@@ -41,7 +41,9 @@ def prepare_work(options: RunOptions, entries: Sequence[Path | str]) -> None:
 
 
 def work_place(options: RunOptions, level: str) -> Path:
-    """Give the folder for one dataset and one output: others may share the work folder."""
+    """Give the folder for one output: outside of that, others may share the work folder."""
+    if options.output_dir.resolve() in options.work_dir.resolve().parents:
+        return options.work_dir / level  # moves with the output folder
     both = f"{options.bids_dir.resolve()}\n{options.output_dir.resolve()}"
     return options.work_dir / level / hashlib.sha256(both.encode()).hexdigest()[:10]
 

@@ -11,7 +11,8 @@ from nipype.pipeline.engine import Workflow
 from bidsapp.errors import UsageError
 from bidsapp.execution.failures import find_failure, forget_failures
 from bidsapp.execution.run import Running, configure, run_workflow
-from bidsapp.execution.work import claim
+from bidsapp.execution.work import claim, work_place
+from bidsapp.options import RunOptions
 from tests.unit.tiny_nodes import LOG, chain, lines, tiny
 
 
@@ -187,3 +188,13 @@ def test_work_is_claimed_by_one_process_at_a_time(tmp_path: Path) -> None:
     assert other is not None
     first.close()
     assert claim(tmp_path, "sub_01") is not None
+
+
+def test_runs_that_share_a_work_folder_keep_apart(tmp_path: Path) -> None:
+    def place(bids: str, out: str, work: str) -> Path:
+        given = RunOptions(tmp_path / bids, tmp_path / out, "participant", tmp_path / work)
+        return work_place(given, "participant")
+
+    assert place("a", "out_a", "scratch") == place("a", "out_a", "scratch")
+    assert place("a", "out_a", "scratch") != place("b", "out_b", "scratch")
+    assert place("a", "out", "out/work") == tmp_path / "out" / "work" / "participant"
