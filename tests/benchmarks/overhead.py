@@ -20,6 +20,8 @@ from tests.benchmarks.startup import make_tree
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 PARTS = ("cohort", "startup")
+# Name of the node that every participant begins with, and so of its folder.
+FIRST_NODE = "extract"
 MOST_OVERHEAD, MOST_CACHED, MOST_STARTUP = 1.25, 1.0, 5.0
 
 
@@ -95,9 +97,10 @@ def start_once(dataset: Path, nprocs: int) -> Start:
                 start_new_session=True,
             )
             try:
-                while not any(work.glob("participant/all/*/*")):
+                while not any(work.rglob(FIRST_NODE)):
                     if process.poll() is not None:
-                        raise SystemExit((Path(folder) / "log").read_text())
+                        said = (Path(folder) / "log").read_text().splitlines()
+                        raise SystemExit("No node began:\n" + "\n".join(said[-5:]))
                     time.sleep(0.01)
                 seconds = time.perf_counter() - began
                 peak = _field(Path(f"/proc/{process.pid}/status"), "VmHWM:")
