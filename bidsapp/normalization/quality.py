@@ -89,11 +89,13 @@ def local_correlation(
 
     size = 2 * radius + 1
     x, y = image.astype(np.float64), template.astype(np.float64)
+    x, y = x - x[inside].mean(), y - y[inside].mean()  # else large values cancel badly
     mean_x, mean_y = uniform_filter(x, size), uniform_filter(y, size)
     var_x = uniform_filter(x * x, size) - mean_x**2
     var_y = uniform_filter(y * y, size) - mean_y**2
     covariance = uniform_filter(x * y, size) - mean_x * mean_y
-    varied = (var_x > 1e-9 * x.max() ** 2) & (var_y > 1e-9 * y.max() ** 2) & inside
+    least = 1e-9  # of the variance over the whole brain: such a cube is constant
+    varied = (var_x > least * x[inside].var()) & (var_y > least * y[inside].var()) & inside
     local = covariance[varied] / np.sqrt(var_x[varied] * var_y[varied])
     return float(np.clip(local, -1, 1).sum() / max(int(np.count_nonzero(inside)), 1))
 

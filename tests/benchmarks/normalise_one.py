@@ -147,9 +147,10 @@ def _workflow(unit: Unit, speed: str, folder: Path) -> tuple[dict[str, Any], Pat
     workflow.base_dir = str(options.work_dir)
     running = Running(1, 8.0, folder / "crash", plugin="Linear")
     configure(running)
-    if not run_workflow(workflow, running):
-        raise SystemExit(f"{unit.image}: the workflow did not finish; see {folder}")
+    run_workflow(workflow, running)
     sidecar = names.folder / sidecar_name(names.preproc)
+    if not sidecar.exists():
+        raise SystemExit(f"{unit.image}: the workflow did not finish; see {folder}")
     return json.loads(sidecar.read_text()), options.work_dir / "one"
 
 
