@@ -32,7 +32,7 @@ class Speed:
 
 
 SPEEDS = {
-    "fast": Speed(2, 12.0, "60x30x0", "60x20x2", "NCC 2x2x2", "1.0vox 0.5vox"),
+    "fast": Speed(2, 12.0, "60x30x0", "60x20x2", "NCC 2x2x2", "1.0vox 0.7vox"),
     "default": Speed(2, 8.0, "60x30x0", "60x50x10", "NCC 2x2x2", "1.0vox 0.7vox"),
     "precise": Speed(1, 4.0, "100x60x30x0", "100x80x50x10", "NCC 3x3x3", "1.0vox 0.7vox"),
 }
