@@ -1,0 +1,86 @@
+"""A stack of participant maps: one variant, one method, every held-out scan, on one window."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bidsapp.dataset.tables import write_table
+from bidsapp.derivatives import atomic_path, write_json
+from bidsapp.errors import BadData, NoInput
+from bidsapp.representation.window import Window
+
+COLUMNS = (
+    "participant_id",
+    "session_id",
+    "repeat",
+    "fold",
+    "outcome",
+    "probability",
+    "model_sha256",
+)
+
+
+@dataclass(frozen=True)
+class MapStack:
+    """Maps of held-out people, signed, on the network's window.
+
+    Attributes
+    ----------
+    rows
+        One line a map, with `COLUMNS`; outcome is 0 or 1, probability in 0…1 (held out).
+    values
+        (maps, channels, x, y, z) float32, in the order of `rows`.
+    channels
+        Names of the channels; one name ``all`` where a method has no map per channel.
+    window
+        Where the values lie in the template grid.
+    about
+        variant, method, target, units, threshold and settings, as JSON holds them.
+    """
+
+    rows: pd.DataFrame
+    values: np.ndarray
+    channels: tuple[str, ...]
+    window: Window
+    about: dict[str, Any]
+
+    def combined(self) -> np.ndarray:
+        """Sum over channels: (maps, x, y, z) float32."""
+        return self.values.sum(axis=1)
+
+    def write(self, folder: Path) -> None:
+        """Write `maps.npy`, `maps.tsv` and, last, `maps.json`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        with atomic_path(folder / "maps.npy") as path:
+            np.save(path, np.asarray(self.values, np.float32))
+        write_table(folder / "maps.tsv", self.rows[list(COLUMNS)])
+        about = self.about | {"channels": list(self.channels), "window": self.window.to_dict()}
+        write_json(folder / "maps.json", about)
+
+
+def read_stack(folder: Path) -> MapStack:
+    """Read a stack; the values are memory-mapped.
+
+    Raises
+    ------
+    NoInput
+        If a file is missing.
+    BadData
+        If the files do not belong together.
+    """
+    try:
+        about = json.loads((folder / "maps.json").read_text(encoding="utf-8"))
+        rows = pd.read_csv(folder / "maps.tsv", sep="\t", dtype={"session_id": str})
+        values = np.load(folder / "maps.npy", mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError as error:
+        raise NoInput(f"{folder}: no stack of maps: {error}") from error
+    channels: Sequence[str] = about.pop("channels")
+    window = Window.from_dict(about.pop("window"))
+    if values.shape != (len(rows), len(channels), *window.shape):
+        raise BadData(f"{folder}: maps.npy has shape {values.shape}, which maps.tsv does not fit")
+    return MapStack(rows, values, tuple(channels), window, about)
