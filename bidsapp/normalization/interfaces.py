@@ -37,6 +37,7 @@ def _measured(record: dict[str, Any], step: str, nthreads: int) -> Iterator[None
 class _ExtractBrainInputs(_Inputs):
     t1w = File(exists=True, mandatory=True, desc="T1w image of the dataset")
     device = traits.Str("cpu", usedefault=True, desc="auto, cpu, cuda or cuda:<index>")
+    speed = traits.Str("default", usedefault=True, desc="fast, default or precise")
 
 
 class _ExtractBrainOutputs(TraitedSpec):
@@ -56,13 +57,15 @@ class ExtractBrain(Step):
         from bidsapp.normalization.brainmask import extract_brain
         from bidsapp.normalization.compute import has_bfloat16, resolve_device
         from bidsapp.normalization.reading import read_head
+        from bidsapp.normalization.speeds import speed_named
 
         record: dict[str, Any] = {}
 
         with _measured(record, "brain_mask", self.inputs.nthreads):
             device = resolve_device(self.inputs.device)
             head = read_head(Path(self.inputs.t1w))
-            mask = extract_brain(head, device)
+            grid = speed_named(self.inputs.speed).mask_grid
+            mask = extract_brain(head, device, grid=grid)
             record.update(
                 notes=head.notes,
                 orientation_known=head.orientation_known,

@@ -11,6 +11,8 @@ class Speed:
 
     Attributes
     ----------
+    mask_grid
+        Voxels along each edge of the cube on which deepbet looks at the head.
     grid_mm
         Voxel size of the grid on which the registration runs.
     bias_grid_mm
@@ -23,6 +25,7 @@ class Speed:
         greedy's Gaussian smoothing of the gradient and of the whole field, in voxels.
     """
 
+    mask_grid: int
     grid_mm: int
     bias_grid_mm: float
     affine_iterations: str
@@ -32,9 +35,9 @@ class Speed:
 
 
 SPEEDS = {
-    "fast": Speed(2, 12.0, "60x30x0", "60x20x2", "NCC 2x2x2", "1.0vox 0.7vox"),
-    "default": Speed(2, 8.0, "60x30x0", "60x50x10", "NCC 2x2x2", "1.0vox 0.7vox"),
-    "precise": Speed(1, 4.0, "100x60x30x0", "100x80x50x10", "NCC 3x3x3", "1.0vox 0.7vox"),
+    "fast": Speed(192, 2, 12.0, "60x30x0", "60x20x2", "NCC 2x2x2", "1.0vox 0.7vox"),
+    "default": Speed(256, 2, 8.0, "60x30x0", "60x50x10", "NCC 2x2x2", "1.0vox 0.7vox"),
+    "precise": Speed(256, 1, 4.0, "100x60x30x0", "100x80x50x10", "NCC 3x3x3", "1.0vox 0.7vox"),
 }
 
 

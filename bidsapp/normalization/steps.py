@@ -149,7 +149,7 @@ def rescue(
     """
     try:
         turned, turn, correction = upright(head, device)
-        mask = extract_brain(turned, device)
+        mask = extract_brain(turned, device, grid=speed.mask_grid)
         corrected, cropped = correct(turned, mask, speed)
         found = fit(
             corrected, cropped, target, speed, seed=seed, nthreads=nthreads, rotations=tilts()

@@ -52,7 +52,9 @@ def normalization_workflow(
         return Node(interface, name=label, n_procs=nthreads, mem_gb=memory, **more)
 
     common = {"nthreads": nthreads}
-    extract = node(ExtractBrain(t1w=str(t1w), device=options.device, **common), "extract")
+    extract = node(
+        ExtractBrain(t1w=str(t1w), device=options.device, speed=speed, **common), "extract"
+    )
     bias = node(CorrectBias(speed=speed, **common), "bias")
     registration = {"speed": speed, "seed": seed, "fixed": str(fixed)}
     register = node(Register(**registration, **common), "register")

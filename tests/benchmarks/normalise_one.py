@@ -184,12 +184,12 @@ def _folded(field: Any, template: Any) -> float:
     """Share of the template's brain, on the field's own grid, where it folds."""
     import SimpleITK as sitk
 
-    determinant = sitk.DisplacementFieldJacobianDeterminant(
-        sitk.Cast(field, sitk.sitkVectorFloat64)
-    )
+    from bidsapp.normalization.transform import SpatialMap
+
+    determinant = SpatialMap(np.eye(4), field).determinant()
     brain = sitk.Resample(template, field, sitk.Transform(), sitk.sitkLinear)
-    inside = sitk.GetArrayViewFromImage(brain) > 0
-    return float((sitk.GetArrayViewFromImage(determinant)[inside] <= 0).mean())
+    inside = sitk.GetArrayViewFromImage(brain).T > 0
+    return float((determinant[inside] <= 0).mean())
 
 
 def _save_labels(unit: Unit, labels: np.ndarray) -> None:

@@ -1,12 +1,14 @@
 """Registration finds a deformation that is known, and finds it again."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from bidsapp.normalization import registration
 from bidsapp.normalization.geometry import from_itk
 from bidsapp.normalization.registration import register
 from bidsapp.normalization.resampling import resample_brain, scale_intensity
@@ -83,6 +85,29 @@ def test_the_same_seed_gives_the_same_bits(
         sitk.GetArrayFromImage(one.field), sitk.GetArrayFromImage(other.field)
     )
     assert capfd.readouterr().out == ""
+
+
+def test_a_field_found_at_1_mm_is_kept_at_2_mm_and_still_says_the_same(
+    template: sitk.Image, participant: sitk.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = [2 * n for n in template.GetSize()]
+    fine = sitk.Resample(
+        template, size, sitk.Transform(), sitk.sitkLinear, template.GetOrigin(), (1.0, 1.0, 1.0),
+        template.GetDirection(), 0.0, template.GetPixelID(),
+    )  # fmt: skip
+    speed = replace(
+        speed_named("precise"),
+        affine_iterations="40x20x0x0",
+        deformable_iterations="40x20x10x0",
+    )
+    kept = register(fine, participant, speed)
+    assert kept.field.GetSpacing() == (2.0, 2.0, 2.0)
+    monkeypatch.setattr(registration, "_FIELD_MM", 1)
+    found = register(fine, participant, speed)
+    assert found.field.GetSpacing() == (1.0, 1.0, 1.0)
+    points = brain_points(template)
+    apart = through(kept.forward(), points) - through(found.forward(), points)
+    assert np.linalg.norm(apart, axis=1).mean() < 0.1
 
 
 def test_a_brain_comes_to_the_template_in_one_resampling(
