@@ -96,7 +96,9 @@ def run_participant_level(options: RunOptions) -> int:
             _run_batch(claimed, options, recipe, images, running, progress)
         for lock in locks:
             lock.close()
-        if options.stop_on_first_crash and progress.crashed:
+        if options.stop_on_first_crash and progress.first_code:
+            for task in waiting[start + size :]:
+                progress.note(_failed(task, _given_up(progress.first_code)))
             break
     if bundle:
         _predict(bundle, tasks, images, options)
@@ -278,7 +280,8 @@ def _run_batch(
     first = next((failure for failure in failures.values() if failure.node), None)
     for name, failure in failures.items():
         stopped = options.stop_on_first_crash and first is not None and not failure.node
-        progress.note(_failed(by_name[name], _given_up(first) if first and stopped else failure))
+        given_up = _given_up(first.exit_code) if first and stopped else failure
+        progress.note(_failed(by_name[name], given_up))
 
 
 def _failed(task: Task, failure: Failure) -> Outcome:
@@ -291,10 +294,10 @@ def _failed(task: Task, failure: Failure) -> Outcome:
     )
 
 
-def _given_up(first: Failure) -> Failure:
-    """Say of an image why it was not finished."""
+def _given_up(exit_code: int) -> Failure:
+    """Say of an image why it was not finished; the code is that of the image that failed."""
     message = "Not finished: --stop-on-first-crash, and another image failed. Run again to resume."
-    return Failure("", message, first.exit_code, expected=True)
+    return Failure("", message, exit_code, expected=True)
 
 
 def _outcome_of(task: Task, *, cached: bool = False) -> Outcome:

@@ -84,9 +84,10 @@ class Progress:
         self._outcomes: list[Outcome] = []
 
     @property
-    def crashed(self) -> bool:
-        """Whether any image failed."""
-        return any(outcome.status == "failed" for outcome in self._outcomes)
+    def first_code(self) -> int:
+        """Exit code of the first image that failed; 0 where none did."""
+        failed = (outcome.exit_code for outcome in self._outcomes if outcome.status == "failed")
+        return next(failed, 0)
 
     def note(self, outcome: Outcome) -> None:
         """Take an outcome in, and tell of it."""

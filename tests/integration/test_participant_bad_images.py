@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bidsapp import participant
+from bidsapp.cli import main
 from tests.integration.bad_images import CASES, FAST, Case, make_bad_dataset
 from tests.integration.heads import t1w
 from tests.integration.running import (
@@ -95,6 +97,25 @@ def test_the_first_failure_can_end_the_run(real_data: Path, tmp_path: Path) -> N
     again = run_app(tmp_path / "bad", tmp_path / "out", "--skip-bids-validation")
     assert again.code == 65
     assert "sub-good: pass" in again.stdout
+
+
+def test_images_of_later_batches_are_in_the_table_too(
+    real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_bad_dataset(tmp_path / "bad", t1w(real_data, "IXI014"), ["constant"])
+    (tmp_path / "bad" / "sub-constant").rename(tmp_path / "bad" / "sub-0")
+    scan = tmp_path / "bad" / "sub-0" / "anat"
+    next(scan.iterdir()).rename(scan / "sub-0_T1w.nii.gz")
+    monkeypatch.setattr(participant, "_BATCH", 1)
+    out = tmp_path / "out"
+    given = ("--skip-bids-validation", "--stop-on-first-crash")
+    code = main([str(tmp_path / "bad"), str(out), "participant", *given])
+    ended = Ended(tmp_path / "bad", out, code, "", "")
+    assert code == 65
+    rows = outcomes(ended)
+    assert set(rows) == {"0", "good"}
+    assert rows["good"]["status"] == "failed"
+    assert rows["good"]["reason"].startswith("Not finished: --stop-on-first-crash")
 
 
 @pytest.mark.slow
