@@ -5,7 +5,7 @@ DEMO := demo
 # One thread a process: tests run side by side, and greedy and torch each take what they are given.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint full study benchmarks clean
+.PHONY: demo test lint full study benchmarks descriptor clean
 
 $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -46,6 +46,10 @@ benchmarks: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt antspyx
 	$(BIN)/python -m tests.benchmarks.normalization
 	$(BIN)/python -m tests.benchmarks.startup
+
+## descriptor: make descriptors/nocicast.json anew from the command line
+descriptor: $(VENV)/.installed
+	$(BIN)/python -m bidsapp.descriptor descriptors/nocicast.json
 
 clean:
 	rm -rf $(VENV) $(DEMO) *.egg-info .pytest_cache .mypy_cache .ruff_cache

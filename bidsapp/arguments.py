@@ -57,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_selection(group: Any) -> None:
-    for name in ("participant", "session"):
+    for name, prefix in (("participant", "sub-"), ("session", "ses-")):
         group.add_argument(
             f"--{name}-label",
             f"--{name}_label",
@@ -66,7 +66,7 @@ def _add_selection(group: Any) -> None:
             action="extend",
             default=[],
             metavar="LABEL",
-            help=f"only these {name}s, with or without {name[:3]}-",
+            help=f"only these {name}s, with or without {prefix}",
         )
     group.add_argument(
         "--bids-filter-file",

@@ -52,6 +52,9 @@ def _show_recipe(name: str) -> int:
 
 
 def _run(options: RunOptions) -> int:
+    from bidsapp.execution.resources import hold_threads
+
+    hold_threads(options.omp_nthreads)
     if options.analysis_level == "participant":
         from bidsapp.participant import run_participant_level
 

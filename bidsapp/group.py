@@ -103,13 +103,14 @@ def _check_before_work(recipe: Recipe, variants: Sequence[str], options: RunOpti
 
 def _check_weights(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> None:
     """Require the file of pretrained weights where a variant begins with it, and only there."""
-    from bidsapp.networks.weights import require_weights
+    from bidsapp.networks.weights import require_weights, weights_file
 
     chosen = [recipe.with_variant(name) for name in variants]
     needing = [one for one in chosen if one.network.weights != "random"] or chosen[:1]
     for one in needing:
         try:
-            require_weights(one.network, len(one.representation.channels), options.weights)
+            file = weights_file(one.network, options.weights)
+            require_weights(one.network, len(one.representation.channels), file)
         except (NoInput, UsageError) as error:
             hint = "" if recipe.name == "t1w" else _NEEDS_NO_FILE
             raise type(error)(f"Recipe {recipe.name}: {error}{hint}") from error

@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from bidsapp import __version__
@@ -12,6 +13,7 @@ from bidsapp.derivatives import OutputNames, prepare_output
 from bidsapp.derivatives.sidecars import Provenance, file_sha256, is_finished, read_quality
 from bidsapp.errors import BadData, NociCastError, UsageError
 from bidsapp.execution.failures import Failure, find_failure, forget_failures
+from bidsapp.execution.jobs import as_one_node
 from bidsapp.execution.run import Running, configure, run_workflow
 from bidsapp.execution.work import claim, prepare_work, work_place
 from bidsapp.normalization.template_images import TemplateImages, prepare_mask, prepare_template
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 # So many images are worked on per nipype workflow: nipype's bookkeeping grows with its square.
 _BATCH = 64
+# Memory in GB that a cluster is asked for where all steps of an image are one job.
+_JOB_MEMORY = 4.0
 
 
 @dataclass(frozen=True)
@@ -245,10 +249,12 @@ def _run_batch(
     from bidsapp.reports.nodes import WriteDerivatives
 
     base = work_place(options, "participant")
-    whole = Workflow(name="all", base_dir=str(base))
+    as_jobs = options.nipype_plugin is not None
+    whole = Workflow(name="jobs" if as_jobs else "all", base_dir=str(base))
     by_name = {task.workflow_name: task for task in tasks}
     for task in tasks:
-        forget_failures(base / "all" / task.workflow_name)
+        for place in ("all", "jobs"):
+            forget_failures(base / place / task.workflow_name)
         write = WriteDerivatives(
             t1w=str(task.choice.path),
             template_image=str(images.output),
@@ -267,21 +273,33 @@ def _run_batch(
             options=options,
             write=write,
         )
+        if as_jobs:
+            single.base_dir = str(base / "all")
+            single = as_one_node(
+                single, base / "jobs" / "all", cpus=options.omp_nthreads, mem_gb=_JOB_MEMORY
+            )
         whole.add_nodes([single])
 
     def on_status(node: Any, status: str) -> None:
-        if node.name == "write" and status == "end":
+        if node.name in ("write", *by_name) and status == "end":
             task = by_name.pop(node.fullname.split(".")[1])
             progress.note(_outcome_of(task))
-            shutil.rmtree(base / "all" / task.workflow_name, ignore_errors=True)
+            for place in ("all", "jobs"):
+                shutil.rmtree(base / place / task.workflow_name, ignore_errors=True)
 
     error = run_workflow(whole, running, on_status)
-    failures = {name: find_failure(base / "all" / name, error) for name in by_name}
+    failures = {name: _failure(base, name, error) for name in by_name}
     first = next((failure for failure in failures.values() if failure.node), None)
     for name, failure in failures.items():
         stopped = options.stop_on_first_crash and first is not None and not failure.node
         given_up = _given_up(first.exit_code) if first and stopped else failure
         progress.note(_failed(by_name[name], given_up))
+
+
+def _failure(base: Path, name: str, error: str) -> Failure:
+    """Say why an image was not finished: by a step of it, else by the job that held its steps."""
+    step = find_failure(base / "all" / name, error)
+    return step if step.node else find_failure(base / "jobs" / name, error)
 
 
 def _failed(task: Task, failure: Failure) -> Outcome:

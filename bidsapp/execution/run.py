@@ -89,6 +89,10 @@ def check_plugin(name: str | None) -> None:
     if not hasattr(plugins, f"{name}Plugin"):
         known = sorted(key.removesuffix("Plugin") for key in vars(plugins) if key[-6:] == "Plugin")
         raise UsageError(f"--nipype-plugin {name} is not known; nipype has {', '.join(known)}.")
+    if name == "SLURM":
+        from bidsapp.execution.slurm import require_slurm
+
+        require_slurm()
 
 
 def run_workflow(
@@ -131,12 +135,16 @@ def run_workflow(
 
         arguments = {"n_procs": running.nprocs, "memory_gb": running.mem_gb} | arguments
         plugin = PatientMultiProc(plugin_args=arguments)
+    elif plugin == "SLURM":
+        from bidsapp.execution.slurm import PatientSlurm
+
+        plugin = PatientSlurm(plugin_args=arguments)
     gc.collect()
     gc.freeze()  # nipype collects before every node, which costs .2 s where nothing is frozen
     try:
         workflow.run(plugin=plugin, plugin_args=arguments)
     except KeyboardInterrupt:
-        if running.plugin is None:
+        if not isinstance(plugin, str):
             plugin.stop()
         raise
     except Exception as error:

@@ -1,6 +1,7 @@
 """Pretrained weights from a file the user names; nothing in it is executed or downloaded."""
 
 import hashlib
+import os
 import pickle
 import re
 from collections.abc import Mapping
@@ -14,6 +15,8 @@ from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.networks.registry import head_name
 from bidsapp.recipes.learning import Network
 
+# Environment variable of the folder with weights that a container image carries.
+CARRIED = "NOCICAST_WEIGHTS"
 WHERE_TO_GET = (
     "MedicalNet's weights (resnet_10_23dataset.pth, resnet_18_23dataset.pth, "
     "resnet_34_23dataset.pth, resnet_50_23dataset.pth) are published at "
@@ -38,6 +41,31 @@ class WeightsRecord:
     kind: str
     file: str | None = None
     sha256: str | None = None
+
+
+def weights_file(section: Network, given: Path | None) -> Path | None:
+    """Choose the file of weights of one network.
+
+    Parameters
+    ----------
+    section
+        Of the recipe.
+    given
+        What ``--weights`` names: a file, or a folder of files as MedicalNet names them.
+
+    Returns
+    -------
+    Path or None
+        `given`, or the file for this depth in that folder; where nothing is given, the file for
+        this depth that the container image carries, if it does.
+    """
+    if section.weights == "random":
+        return given
+    name = f"resnet_{section.depth}_23dataset.pth"
+    if given is not None:
+        return given / name if given.is_dir() else given
+    carried = Path(os.environ.get(CARRIED) or ".", name)
+    return carried if CARRIED in os.environ and carried.is_file() else None
 
 
 def require_weights(section: Network, in_channels: int, weights: Path | None) -> None:

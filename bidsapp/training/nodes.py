@@ -1,6 +1,7 @@
 """One fold as a nipype node, so that a plugin can spread folds over processes and machines."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nipype.interfaces.base import (
     BaseInterfaceInputSpec,
@@ -11,6 +12,9 @@ from nipype.interfaces.base import (
 )
 
 from bidsapp.execution.failures import Step
+
+if TYPE_CHECKING:
+    from bidsapp.training.task import FoldTask
 
 
 class _FoldInput(BaseInterfaceInputSpec):
@@ -41,12 +45,26 @@ class TrainFold(Step):
     output_spec = _FoldOutput
 
     def _work(self, folder: Path) -> None:
-        from bidsapp.recipes import load_recipe
+        from bidsapp.execution.gpus import gpu_turn
         from bidsapp.training.fold import score_fold, train_fold
+
+        with gpu_turn(self.inputs.device) as device:
+            task = self._task(device)
+            record = train_fold(task)
+            score_fold(task)
+        self._results.update(
+            model=str(task.model_file),
+            record=str(record),
+            history=str(task.folder / "history.tsv"),
+            scores=str(task.scores_file),
+        )
+
+    def _task(self, device: str) -> "FoldTask":
+        from bidsapp.recipes import load_recipe
         from bidsapp.training.task import FoldTask
 
         inputs = self.inputs
-        task = FoldTask(
+        return FoldTask(
             recipe=load_recipe(inputs.recipe).with_variant(inputs.variant),
             variant=inputs.variant,
             repeat=inputs.repeat,
@@ -56,14 +74,6 @@ class TrainFold(Step):
             splits=Path(inputs.splits),
             folder=Path(inputs.folder),
             weights=Path(inputs.weights) if isdefined(inputs.weights) else None,
-            device=inputs.device,
+            device=device,
             threads=inputs.threads,
-        )
-        record = train_fold(task)
-        score_fold(task)
-        self._results.update(
-            model=str(task.model_file),
-            record=str(record),
-            history=str(task.folder / "history.tsv"),
-            scores=str(task.scores_file),
         )

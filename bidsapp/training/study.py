@@ -130,12 +130,18 @@ def fold_tasks(
                     cohort=study.cohort_file,
                     splits=study.splits_file,
                     folder=study.folder / "folds" / name / f"repeat-{repeat}_fold-{fold}",
-                    weights=weights if recipe.network.weights != "random" else None,
+                    weights=_weights(recipe, weights),
                     device=device,
                     threads=threads,
                 )
             )
     return tasks
+
+
+def _weights(recipe: Recipe, given: Path | None) -> Path | None:
+    from bidsapp.networks.weights import weights_file
+
+    return None if recipe.network.weights == "random" else weights_file(recipe.network, given)
 
 
 def training_workflow(study: Study, tasks: Sequence[FoldTask], name: str, memory_gb: float) -> Any:

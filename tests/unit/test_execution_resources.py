@@ -15,6 +15,9 @@ UNLIMITED = "9223372036854771712"
 @pytest.fixture
 def cgroup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(resources, "_CGROUP", tmp_path)
+    monkeypatch.setattr(resources, "_OWN", tmp_path / "own")
+    for name in ("SLURM_CPUS_ON_NODE", "SLURM_MEM_PER_NODE"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(16)), raising=False)
     return tmp_path
 
@@ -63,3 +66,47 @@ def test_a_limit_on_memory(cgroup: Path, name: str) -> None:
 def test_no_limit_on_memory_is_that_of_the_machine(cgroup: Path, name: str, text: str) -> None:
     put(cgroup, **{name: text})
     assert available_memory_gb() == pytest.approx(0.9 * psutil.virtual_memory().total / 1e9)
+
+
+OF_A_JOB = "4:memory:/slurm/uid_1000/job_7\n3:cpu,cpuacct:/slurm/uid_1000/job_7\n0::/slurmd/job_7\n"
+
+
+@pytest.mark.parametrize(
+    ("folder", "file", "text"),
+    [
+        ("slurmd/job_7", "cpu.max", "300000 100000"),
+        ("slurmd", "cpu.max", "300000 100000"),
+        ("cpu/slurm/uid_1000/job_7", "cpu.cfs_quota_us", "300000"),
+    ],
+)
+def test_the_quota_of_a_batch_job_outside_of_a_container(
+    cgroup: Path, folder: str, file: str, text: str
+) -> None:
+    (cgroup / "own").write_text(OF_A_JOB)
+    (cgroup / folder).mkdir(parents=True)
+    (cgroup / folder / file).write_text(text)
+    (cgroup / folder / "cpu.cfs_period_us").write_text("100000")
+    assert available_cpus() == 3
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["slurmd/job_7/memory.max", "memory/slurm/uid_1000/job_7/memory.limit_in_bytes"],
+)
+def test_the_memory_of_a_batch_job_and_not_of_its_neighbour(cgroup: Path, file: str) -> None:
+    (cgroup / "own").write_text(OF_A_JOB)
+    for job, text in (("job_7", "2000000000"), ("job_8", "1000000000")):
+        path = cgroup / file.replace("job_7", job)
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    assert available_memory_gb() == pytest.approx(1.8)
+
+
+def test_what_slurm_gave_the_job(cgroup: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_CPUS_ON_NODE", "2")
+    monkeypatch.setenv("SLURM_MEM_PER_NODE", "1000")
+    assert available_cpus() == 2
+    assert available_memory_gb() == pytest.approx(0.9 * 1000 * 2**20 / 1e9)
+    put(cgroup, cpu_dot_max="100000 100000", memory_dot_max="500000000")
+    assert available_cpus() == 1
+    assert available_memory_gb() == pytest.approx(0.45)

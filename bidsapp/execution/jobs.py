@@ -1,0 +1,61 @@
+"""A whole workflow as one node, so that a cluster gets one job for an image and not five."""
+
+from pathlib import Path
+from typing import Any
+
+from nipype.interfaces.base import BaseInterfaceInputSpec, File, TraitedSpec, traits
+
+from bidsapp.execution.failures import Step
+
+
+class _WholeInput(BaseInterfaceInputSpec):
+    workflow = File(exists=True, mandatory=True, desc="pickled workflow")
+
+
+class _WholeOutput(TraitedSpec):
+    name = traits.Str(desc="of the workflow")
+
+
+class WholeWorkflow(Step):
+    """Run a workflow in this process; why a node of it failed is noted beside that node."""
+
+    input_spec = _WholeInput
+    output_spec = _WholeOutput
+
+    def _work(self, folder: Path) -> None:
+        from nipype.utils.filemanip import loadpkl
+
+        workflow = loadpkl(self.inputs.workflow)
+        workflow.run(plugin="Linear")
+        self._results["name"] = workflow.name
+
+
+def as_one_node(workflow: Any, folder: Path, *, cpus: int, mem_gb: float) -> Any:
+    """Put a workflow into one node of the same name.
+
+    Parameters
+    ----------
+    workflow
+        nipype Workflow with its ``base_dir`` set; it may not be part of another.
+    folder
+        Where its pickle goes.
+    cpus, mem_gb
+        What the node asks for.
+
+    Returns
+    -------
+    nipype Node
+    """
+    from nipype.pipeline.engine import Node
+    from nipype.utils.filemanip import savepkl
+
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{workflow.name}.pklz"
+    savepkl(str(file), workflow)
+    return Node(
+        WholeWorkflow(workflow=str(file)),
+        name=workflow.name,
+        n_procs=cpus,
+        mem_gb=mem_gb,
+        overwrite=True,
+    )
