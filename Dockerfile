@@ -38,7 +38,7 @@ c = ConfigParser(); c.read('setup.cfg'); print(c['options']['install_requires'])
     && if [ "$ACCELERATOR" = cpu ]; then torch="$torch+cpu"; fi \
     && pip install -c constraints.txt "$torch" -r requirements.txt \
     && cd /opt/nocicast/lib/python3.11/site-packages \
-    && rm -rf torch/test torch/bin/protoc* \
+    && rm -rf torch/test torch/bin/protoc* torch/bin/test_* \
     && if [ "$ACCELERATOR" = cpu ]; then rm -rf torch/include; fi \
     && find matplotlib numpy pandas prov scipy sklearn statsmodels sympy \
         -type d -name tests -prune -exec rm -rf {} +
@@ -75,7 +75,7 @@ RUN pip install --no-cache-dir --no-deps --no-index --compile /tmp/wheel/*.whl \
     && rm -rf /tmp/wheel \
     && python -m bidsapp.templates.carry "$TEMPLATES" \
     && python -m bidsapp.networks.carry "$MEDICALNET" \
-    && chmod -R a+rX /opt
+    && chmod -R a+rX /opt/templateflow /opt/weights
 
 ARG VERSION=0.1.0
 ARG REVISION=unknown

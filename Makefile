@@ -5,7 +5,7 @@ DEMO := demo
 # One thread a process: tests run side by side, and greedy and torch each take what they are given.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint full study benchmarks descriptor clean
+.PHONY: demo test lint full study benchmarks containers slurm descriptor clean
 
 $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -46,6 +46,14 @@ benchmarks: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt antspyx
 	$(BIN)/python -m tests.benchmarks.normalization
 	$(BIN)/python -m tests.benchmarks.startup
+
+## containers: build the image; run it as Docker, Singularity and Boutiques do
+containers: $(VENV)/.installed
+	$(BIN)/pytest -q -s tests/containers
+
+## slurm: both levels on a real one-node cluster, through the plugin and as job arrays
+slurm: $(VENV)/.installed
+	$(BIN)/pytest -q tests/cluster
 
 ## descriptor: make descriptors/nocicast.json anew from the command line
 descriptor: $(VENV)/.installed

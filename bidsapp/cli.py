@@ -53,8 +53,10 @@ def _show_recipe(name: str) -> int:
 
 def _run(options: RunOptions) -> int:
     from bidsapp.execution.resources import hold_threads
+    from bidsapp.execution.work import prepare_temporary
 
     hold_threads(options.omp_nthreads)
+    prepare_temporary(options)
     if options.analysis_level == "participant":
         from bidsapp.participant import run_participant_level
 

@@ -92,7 +92,9 @@ def run_participant_level(options: RunOptions) -> int:
     running = _running(options, progress)
     configure(running)
     if waiting:
-        print(f"{len(waiting)} images to normalise on {options.nprocs} CPUs", flush=True)
+        plugin = options.nipype_plugin
+        where = f"as jobs of {plugin}" if plugin else f"on {options.nprocs} CPUs"
+        print(f"{len(waiting)} images to normalise {where}", flush=True)
     size = _BATCH if options.nipype_plugin is None else max(len(waiting), 1)
     for start in range(0, len(waiting), size):
         claimed, locks = _claim(waiting[start : start + size], options, progress)
@@ -286,6 +288,7 @@ def _run_batch(
             progress.note(_outcome_of(task))
             for place in ("all", "jobs"):
                 shutil.rmtree(base / place / task.workflow_name, ignore_errors=True)
+            (base / "jobs" / "all" / f"{task.workflow_name}.pklz").unlink(missing_ok=True)
 
     error = run_workflow(whole, running, on_status)
     failures = {name: _failure(base, name, error) for name in by_name}

@@ -2,13 +2,18 @@
 
 import fcntl
 import hashlib
+import os
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
 from bidsapp.errors import CannotCreateOutput, UsageError
 from bidsapp.options import RunOptions
+
+# Where libraries and the validator look for a folder to write to.
+_PLACES = ("TMPDIR", "HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR", "DENO_DIR")
 
 
 def prepare_work(options: RunOptions, entries: Sequence[Path | str]) -> None:
@@ -26,6 +31,13 @@ def prepare_work(options: RunOptions, entries: Sequence[Path | str]) -> None:
     UsageError
         The folder lies inside the input dataset, outside of its ``derivatives``.
     """
+    _refuse_inside_input(options)
+    if options.clean_workdir and options.work_dir.exists():
+        for entry in entries:
+            shutil.rmtree(options.work_dir / entry, ignore_errors=True)
+
+
+def _refuse_inside_input(options: RunOptions) -> None:
     source = options.bids_dir.resolve()
     work = options.work_dir.resolve()
     if work == source or (
@@ -35,9 +47,34 @@ def prepare_work(options: RunOptions, entries: Sequence[Path | str]) -> None:
             f"--work-dir {options.work_dir} lies inside the input dataset, which is never "
             "written to; choose another folder."
         )
-    if options.clean_workdir and options.work_dir.exists():
-        for entry in entries:
-            shutil.rmtree(options.work_dir / entry, ignore_errors=True)
+
+
+def prepare_temporary(options: RunOptions) -> None:
+    """Put temporary files and caches into the work folder where nothing else can be written.
+
+    That is how ``docker run --read-only`` leaves a container: without a ``/tmp``.
+
+    Raises
+    ------
+    UsageError
+        As `prepare_work`.
+    CannotCreateOutput
+        The folder cannot be made.
+    """
+    try:
+        tempfile.gettempdir()
+        return
+    except FileNotFoundError:
+        _refuse_inside_input(options)
+    place = options.work_dir / "tmp"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotCreateOutput(
+            f"There is no folder for temporary files, and {place} cannot be made "
+            f"({error.strerror}); pass a --work-dir that can be written."
+        ) from error
+    os.environ |= dict.fromkeys(_PLACES, str(place))
 
 
 def work_place(options: RunOptions, level: str) -> Path:

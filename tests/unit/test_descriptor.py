@@ -7,10 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
-from bidsapp import errors
+from bidsapp import __version__, errors
 from bidsapp.arguments import build_parser
 from bidsapp.cli import main
+from bidsapp.derivatives import OutputNames
+from bidsapp.derivatives.names import sidecar_name
 from bidsapp.descriptor import descriptor
 
 FOLDER = Path(__file__).resolve().parents[2] / "descriptors"
@@ -78,3 +81,37 @@ def test_numbers_below_their_minimum_are_refused(
 def test_every_exit_code_is_told() -> None:
     told = {entry["code"] for entry in descriptor()["error-codes"]}
     assert told == {1, 16, 17, 18, 64, 65, 66, 73, 74, 75}
+
+
+def test_nipoppy_s_invocation_is_one_that_boutiques_takes() -> None:
+    done = bosh("exec", "simulate", "-i", FOLDER / "nipoppy" / "invocation.json", FILE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    line = next(line for line in done.stdout.splitlines() if "nocicast" in line)
+    given = build_parser().parse_args(shlex.split(line.split(";")[1])[1:])
+    assert given.participant_label == ["[[NIPOPPY_PARTICIPANT_ID]]"]
+    assert given.skip_bids_validation
+
+
+@pytest.mark.parametrize("session", ["ses-1", ""])
+def test_nipoppy_finds_what_the_participant_level_writes(tmp_path: Path, session: str) -> None:
+    paths = json.loads((FOLDER / "nipoppy" / "tracker.json").read_text())["PATHS"]
+    entities = {"subject": "01"} | ({"session": "1"} if session else {})
+    names = OutputNames(tmp_path, entities, "MNI152NLin2009aSym", 2)
+    names.folder.mkdir(parents=True)
+    for name in names.data_files:
+        (names.folder / name).touch()
+        (names.folder / sidecar_name(name)).touch()
+    for path in paths:
+        pattern = path.replace("[[NIPOPPY_BIDS_PARTICIPANT_ID]]", "sub-01")
+        pattern = pattern.replace("[[NIPOPPY_BIDS_SESSION_ID]]", session).replace("//", "/")
+        assert len(list(tmp_path.glob(pattern))) == 1, pattern
+
+
+def test_babs_gives_options_that_the_app_has() -> None:
+    content = yaml.safe_load((FOLDER / "babs" / "nocicast-0-1-0.yaml").read_text())
+    words = []
+    for name, value in content["bids_app_args"].items():
+        words += [value, "sub-01"] if name == "$SUBJECT_SELECTION_FLAG" else [name, value]
+    given = build_parser().parse_args(["in", "out", "participant", *filter(None, words)])
+    assert given.participant_label == ["sub-01"]
+    assert content["zip_foldernames"]["nocicast"] == __version__.replace(".", "-")

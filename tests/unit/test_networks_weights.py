@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from bidsapp.errors import BadData, NoInput, UsageError
+from bidsapp.networks.carry import main as carry
 from bidsapp.networks.registry import build_network
-from bidsapp.networks.weights import load_weights
+from bidsapp.networks.weights import CARRIED, load_weights, weights_file
 from bidsapp.recipes.learning import Network
 
 SECTION = Network(name="resnet", depth=10, weights="medicalnet")
@@ -139,3 +140,29 @@ def test_random_weights_only_when_the_recipe_says_so(medicalnet):
         load_weights(build_network(dense, 1), dense, 1, medicalnet)
     with pytest.raises(UsageError, match="trained on one channel"):
         load_weights(build_network(SECTION, 2), SECTION, 2, medicalnet)
+
+
+def test_weights_come_from_the_file_the_folder_or_the_image(tmp_path, monkeypatch):
+    folder, carried = tmp_path / "mine", tmp_path / "carried"
+    for place in (folder, carried):
+        place.mkdir()
+        (place / "resnet_10_23dataset.pth").touch()
+    monkeypatch.delenv(CARRIED, raising=False)
+    assert weights_file(SECTION, None) is None
+    assert weights_file(SECTION, tmp_path / "any.pth") == tmp_path / "any.pth"
+    assert weights_file(SECTION, folder) == folder / "resnet_10_23dataset.pth"
+    monkeypatch.setenv(CARRIED, str(carried))
+    assert weights_file(SECTION, None) == carried / "resnet_10_23dataset.pth"
+    assert weights_file(SECTION, folder) == folder / "resnet_10_23dataset.pth"
+    deeper = Network(name="resnet", depth=18, weights="medicalnet")
+    assert weights_file(deeper, None) is None
+    assert weights_file(Network(name="resnet", depth=10, weights="random"), None) is None
+
+
+def test_weights_are_carried_into_the_folder_of_the_image(medicalnet, tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv(CARRIED, str(tmp_path / "weights"))
+    there, absent = medicalnet.as_uri(), (tmp_path / "resnet_18_23dataset.pth").as_uri()
+    assert carry([f"{there} {absent}"]) == 0
+    assert weights_file(SECTION, None).read_bytes() == medicalnet.read_bytes()
+    assert [path.name for path in (tmp_path / "weights").iterdir()] == [medicalnet.name]
+    assert f"NOT carried: {absent}" in capfd.readouterr().err

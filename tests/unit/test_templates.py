@@ -25,6 +25,8 @@ from bidsapp.templates import (
     output_grid,
     resolve_template,
 )
+from bidsapp.templates.carry import main as carry
+from bidsapp.templates.embedded import has_embedded
 from bidsapp.templates.template import BIDS_STANDARD
 
 
@@ -385,3 +387,14 @@ def test_an_unknown_grid_is_refused(embedded):
         output_grid("fsl", 2, embedded)
     with pytest.raises(UsageError, match="1 or 2"):
         output_grid("spm12", 3, embedded)
+
+
+def test_an_image_carries_the_default_and_says_what_it_does_not(
+    tmp_path, monkeypatch, no_network, capfd
+):
+    monkeypatch.setenv("TEMPLATEFLOW_HOME", str(tmp_path / "home"))
+    assert carry([f"MNI152NLin2009cAsym {DEFAULT}"]) == 0
+    assert has_embedded(tmp_path / "home")
+    said = capfd.readouterr()
+    assert "NOT carried: template MNI152NLin2009cAsym" in said.err
+    assert resolve_template(DEFAULT, home=None).t1w.parent.parent == tmp_path / "home"

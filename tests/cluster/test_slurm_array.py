@@ -1,0 +1,150 @@
+"""A job array of participants and one job for the group level, all into one output folder."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from tests.cluster.queue import wait_until
+from tests.integration.group_studies import save, table_of
+from tests.integration.running import environment, image_hashes, tree, validation_errors
+
+pytestmark = pytest.mark.timeout(1200)
+
+COUNT = 20
+ARRAY = """\
+#!/bin/bash
+#SBATCH --array=1-{count} --ntasks=1 --cpus-per-task=1 --mem=3G --time=10 --output={logs}/%a.txt
+label=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" "{dataset}/participants.tsv" | cut -f 1)
+"{python}" -m bidsapp "{dataset}" "{out}" participant --participant-label "$label" \\
+    --speed fast --skip-bids-validation
+"""
+GROUP = """\
+#!/bin/bash
+#SBATCH --ntasks=1 --cpus-per-task=2 --mem=6G --time=20 --output={logs}/group.txt
+"{python}" -m bidsapp "{dataset}" "{out}" group --recipe t1w --speed fast \\
+    --outcome chronic_pain --positive 1 --variants axial \\
+    --set protocol.folds=2 training.epochs=2 representation.slices=6 evaluation.baselines=[majority]
+"""
+
+
+def submit(script: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["sbatch", "--parsable", *arguments, str(script)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def has_ended(job: str) -> bool:
+    done = subprocess.run(["squeue", "-h", "-j", job], capture_output=True, text=True, check=False)
+    return done.returncode != 0 or not done.stdout.strip()
+
+
+def logs_of(folder: Path) -> str:
+    return "\n".join(f"{path.name}: {path.read_text()}" for path in sorted(folder.glob("*.txt")))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, phantom: Path) -> Path:
+    """Twenty people: two heads, in turn, with noise of their own."""
+    folder = tmp_path_factory.mktemp("array")
+    dataset = folder / "dataset"
+    dataset.mkdir()
+    shutil.copy(phantom / "dataset_description.json", dataset)
+    heads = [nib.load(path) for path in sorted(phantom.glob("sub-*/anat/*_T1w.nii.gz"))]
+    random = np.random.default_rng(0)
+    lines = ["participant_id\tchronic_pain"]
+    for number in range(COUNT):
+        head = heads[number % 2]
+        voxels = np.asarray(head.dataobj).astype(np.int16)
+        voxels += random.integers(0, 3, voxels.shape, dtype=np.int16)
+        path = dataset / f"sub-{number:02d}" / "anat" / f"sub-{number:02d}_T1w.nii.gz"
+        save(path, voxels, head.affine)
+        lines.append(f"sub-{number:02d}\t{number % 2}")
+    (dataset / "participants.tsv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ran(place: Path) -> Path:
+    """The array and, after it, the group level."""
+    values = {"dataset": place / "dataset", "out": place / "out", "logs": place / "logs"}
+    (place / "logs").mkdir()
+    for name, text in (("array", ARRAY), ("group", GROUP)):
+        script = text.format(python=sys.executable, count=COUNT, **values)
+        (place / f"{name}.sh").write_text(script)
+    before = tree(place / "dataset")
+    array = submit(place / "array.sh")
+    assert wait_until(lambda: has_ended(array), 900), logs_of(place / "logs")
+    assert tree(place / "dataset") == before
+    return place
+
+
+def whole(out: Path) -> None:
+    """Assert that the folder is a valid dataset with nothing left in it that was begun."""
+    assert validation_errors(out) == (0, [])
+    description = json.loads((out / "dataset_description.json").read_text())
+    assert description["GeneratedBy"][0]["Name"] == "NociCast"
+    assert not [path for path in out.iterdir() if path.name.startswith(".") and path.is_dir()]
+    for path in out.rglob("*.json"):
+        json.loads(path.read_text())
+    assert len(list(out.glob("sub-*.html"))) == COUNT
+
+
+def test_twenty_jobs_leave_a_whole_dataset(ran: Path) -> None:
+    said = logs_of(ran / "logs")
+    assert said.count("1 of 1 normalised: 1 pass") == COUNT, said
+    assert len(image_hashes(ran / "out")) == 6 * COUNT
+    whole(ran / "out")
+
+
+def test_one_job_for_the_group_level_takes_them_all(ran: Path) -> None:
+    job = submit(ran / "group.sh")
+    assert wait_until(lambda: has_ended(job), 600)
+    said = (ran / "logs" / "group.txt").read_text()
+    assert "Cohort: 20 scans, 10 positive, 10 negative; 0 excluded" in said, said
+    assert len(table_of(ran / "out" / "group" / "t1w" / "scores.tsv")) == COUNT
+    assert validation_errors(ran / "out") == (0, [])
+
+
+def start_all(place: Path, labels: Sequence[str]) -> list[subprocess.Popen[str]]:
+    fixed = ["--speed", "fast", "--skip-bids-validation", "--nprocs", "1"]
+    base = [sys.executable, "-m", "bidsapp", str(place / "dataset"), str(place / "out")]
+    return [
+        subprocess.Popen(
+            [*base, "participant", "--participant-label", label, *fixed],
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for label in labels
+    ]
+
+
+def test_twenty_at_the_very_same_time(ran: Path) -> None:
+    """All write what is common; four of them also do their participant again."""
+    out = ran / "out"
+    before = image_hashes(out)
+    for number in range(4):
+        shutil.rmtree(out / f"sub-{number:02d}")
+    for name in ("dataset_description.json", ".bidsignore"):
+        (out / name).unlink()
+    shutil.rmtree(out / "work")
+    running = start_all(ran, [f"{number:02d}" for number in range(COUNT)])
+    said = [process.communicate(timeout=600)[0] for process in running]
+    assert [process.returncode for process in running] == [0] * COUNT, said
+    assert sum("were there already" in text for text in said) == COUNT - 4
+    assert image_hashes(out) == before
+    whole(out)
