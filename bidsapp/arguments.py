@@ -195,6 +195,16 @@ def _add_running(group: Any) -> None:
         help="auto, cpu, cuda or cuda:<index>; default: %(default)s",
     )
     group.add_argument(
+        "--reports-only",
+        action="store_true",
+        help="make reports anew from what is in the output folder, and nothing else",
+    )
+    group.add_argument(
+        "--boilerplate-only",
+        action="store_true",
+        help="write the methods text (logs/CITATION.*) from what is there, and nothing else",
+    )
+    group.add_argument(
         "--stop-on-first-crash", action="store_true", help="stop when one participant fails"
     )
     group.add_argument("--nipype-plugin", metavar="NAME", help="nipype plugin, SLURM for instance")

@@ -111,6 +111,8 @@ def _options(given: argparse.Namespace) -> RunOptions:
         weights=_absolute(given.weights) if given.weights else None,
         model=_absolute(given.model) if given.model else None,
         evaluate_only=given.evaluate_only,
+        reports_only=given.reports_only,
+        boilerplate_only=given.boilerplate_only,
         stop_on_first_crash=given.stop_on_first_crash,
         nipype_plugin=given.nipype_plugin,
         nipype_plugin_args=_plugin_arguments(given),

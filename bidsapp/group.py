@@ -50,10 +50,12 @@ def run_group_level(options: RunOptions) -> int:
     """
     recipe = load_recipe(options.recipe, options.overrides)
     folder = options.output_dir / "group" / (options.run_label or recipe.name)
+    if options.boilerplate_only:
+        return _words(folder)
     if options.evaluate_only:
         code = _evaluate(folder)
         _summary(folder)
-        return code
+        return _words(folder) or code
     variants, ensembles = recipe.selected(options.variants)
     recipe = recipe.with_values({"run": [*variants, *ensembles]})
     _check_before_work(recipe, variants, options)
@@ -73,6 +75,7 @@ def run_group_level(options: RunOptions) -> int:
     code = _evaluate(folder)
     _write_models(study, done, cohort, folder)
     _summary(folder)
+    _words(folder)
     return _tell_failures(failed) or code
 
 
@@ -357,3 +360,11 @@ def _summary(folder: Path) -> None:
     for kind, text in zip(table["kind"], table["text"], strict=True):
         print(text if kind == "result" else f"{kind}: {text}")
     print(f"All numbers: {folder / 'metrics.tsv'}; models: {folder / 'model'}")
+
+
+def _words(folder: Path) -> int:
+    """Write the methods text, and say where it is."""
+    from bidsapp.reports.methods_text import write_group_words
+
+    print(f"Methods text: {write_group_words(folder).with_suffix('.md')}")
+    return 0

@@ -48,6 +48,10 @@ class RunOptions:
         Bundle that is applied to the images at the participant level.
     evaluate_only
         Whether the group level only recomputes what follows from its state files.
+    reports_only
+        Whether only reports are made anew, from what is in the output folder.
+    boilerplate_only
+        Whether only the methods text is written, from what is in the output folder.
     """
 
     bids_dir: Path
@@ -75,6 +79,8 @@ class RunOptions:
     weights: Path | None = None
     model: Path | None = None
     evaluate_only: bool = False
+    reports_only: bool = False
+    boilerplate_only: bool = False
     stop_on_first_crash: bool = False
     nipype_plugin: str | None = None
     nipype_plugin_args: Mapping[str, Any] = field(default_factory=dict)

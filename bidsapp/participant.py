@@ -71,6 +71,8 @@ def run_participant_level(options: RunOptions) -> int:
     NociCastError
         Nothing could be begun; the message says why.
     """
+    if options.boilerplate_only:
+        return _words(options)
     bundle = _bundle(options)
     recipe = bundle.recipe if bundle else load_recipe(options.recipe, options.overrides)
     _check_device(options.device)
@@ -108,7 +110,18 @@ def run_participant_level(options: RunOptions) -> int:
             break
     if bundle:
         _predict(bundle, tasks, images, options)
+    if any(is_finished(task.names, task.provenance) for task in tasks):
+        _words(options)
     return progress.finish()
+
+
+def _words(options: RunOptions) -> int:
+    """Write the methods text, and say where it is."""
+    from bidsapp.reports.methods_text import write_participant_words
+
+    page = write_participant_words(options.output_dir)
+    print(f"Methods text: {page.with_suffix('.md')}")
+    return 0
 
 
 def _bundle(options: RunOptions) -> "Bundle | None":

@@ -23,6 +23,8 @@ _ENTITIES = {
     "part": "part",
     "chunk": "chunk",
 }
+LONG_NAMES = {short: long for long, short in _ENTITIES.items()}
+"""Entities as they stand in file names, to their names in pybids."""
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import numpy as np
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-_TOLERANCE = 1e-3
-_ITERATIONS = (50, 50, 50, 50)
+TOLERANCE = 1e-3
+ITERATIONS = (50, 50, 50, 50)
 
 
 def correct_bias(image: "sitk.Image", mask: "sitk.Image", grid_mm: float) -> "sitk.Image":
@@ -40,8 +40,8 @@ def correct_bias(image: "sitk.Image", mask: "sitk.Image", grid_mm: float) -> "si
     shrink = [max(1, round(grid_mm / size)) for size in image.GetSpacing()]
     shrink = [min(by, size // 4) for by, size in zip(shrink, image.GetSize(), strict=True)]
     n4 = sitk.N4BiasFieldCorrectionImageFilter()
-    n4.SetMaximumNumberOfIterations(list(_ITERATIONS))
-    n4.SetConvergenceThreshold(_TOLERANCE)
+    n4.SetMaximumNumberOfIterations(list(ITERATIONS))
+    n4.SetConvergenceThreshold(TOLERANCE)
     n4.Execute(sitk.Shrink(positive, shrink), sitk.Shrink(mask, shrink))
     log_field = n4.GetLogBiasFieldAsImage(positive)
     field = np.exp(sitk.GetArrayViewFromImage(log_field))

@@ -1,0 +1,195 @@
+"""The words on cohort, splits and evaluation of a group run, from its state files."""
+
+from bidsapp.derivatives.finished import FinishedImage, finished_images
+from bidsapp.recipes import Recipe
+from bidsapp.reports.boilerplate import Section
+from bidsapp.reports.methods_participant import image_sections
+from bidsapp.reports.run_state import GroupRun
+from bidsapp.reports.wording import joined, many
+
+_KINDS = {
+    "kfold": "{folds}-fold cross-validation",
+    "repeated_kfold": "{folds}-fold cross-validation, repeated {repeats} times",
+    "nested": "nested cross-validation ({folds} outer folds)",
+    "leave_one_group_out": "leave-one-group-out cross-validation ({folds} folds)",
+    "holdout": "a single hold-out split",
+}
+_BASELINES = {
+    "majority": "the share of positives alone",
+    "age_sex": "a logistic regression on age and sex",
+    "logistic": "a logistic regression",
+    "random_forest": "a random forest [@breiman2001]",
+    "xgboost": "gradient-boosted trees (XGBoost) [@chen2016]",
+    "regions": "a ridge regression on regional measures",
+    "quality": "a logistic regression on the quality verdict",
+    "site": "a logistic regression on the site",
+}
+
+
+def participants_section(run: GroupRun) -> Section:
+    """Who was analysed, for which outcome, and who was not."""
+    cohort = run.cohort
+    people = cohort.drop_duplicates("participant_id")
+    positive = int((people["outcome"].astype(float) == 1).sum())
+    scans = f" ({many(len(cohort), 'scan')})" if len(cohort) != len(people) else ", one scan each,"
+    text = (
+        f"The outcome was {outcome_words(run.recipe)}. {many(len(people), 'participant')}{scans} "
+        f"{'was' if len(people) == 1 else 'were'} analysed: {positive} positive "
+        f"({100 * positive / max(len(people), 1):.0f}%) and {len(people) - positive} negative."
+    )
+    if not len(run.exclusions):
+        return Section("Participants", [f"{text} Nobody was excluded."])
+    reasons = run.exclusions["reason"].value_counts(sort=True)
+    named = joined(f"{reason} ({count})" for reason, count in reasons.items())
+    out = many(len(run.exclusions), "participant or scan", "participants or scans")
+    return Section("Participants", [f"{text} Excluded were {out}: {named}."])
+
+
+def outcome_words(recipe: Recipe) -> str:
+    """Say the outcome as the recipe defines it."""
+    outcome = recipe.outcome
+    if outcome.expression:
+        return f"defined as {' '.join(outcome.expression.split())}"
+    values = joined([str(value) for value in outcome.positive or ()], "or")
+    return f"the variable {outcome.column}, positive where it is {values}"
+
+
+def processing_sections(run: GroupRun) -> list[Section]:
+    """How the cohort's images were normalised, as far as this app did it."""
+    images = [str(image) for image in run.cohort["image"]]
+    own = set(images)
+    output_dir = run.folder.parent.parent
+    mine = [image for image in finished_images(output_dir) if _path(image) in own]
+    sections = image_sections(mine) if mine else []
+    brought: dict[str, int] = {}
+    for image in images:
+        if image.startswith("bids:") and not image.startswith("bids::"):
+            name = image.split(":")[1]
+            brought[name] = brought.get(name, 0) + 1
+    if brought:
+        named = joined(f"{many(n, 'image')} of {name}" for name, n in brought.items())
+        cited = " [@esteban2019]" if any("fmriprep" in name.casefold() for name in brought) else ""
+        text = (
+            f"Images normalised by other software were taken from derivative datasets: {named}"
+            f"{cited}. They were brought onto the grid of "
+            f"{run.recipe.normalization.resolution} mm in {run.recipe.normalization.template}."
+        )
+        sections.append(Section("Images normalised elsewhere", [text]))
+    return sections
+
+
+def _path(image: FinishedImage) -> str:
+    names = image.names
+    return (names.folder / names.preproc).relative_to(names.output_dir).as_posix()
+
+
+def splits_paragraph(run: GroupRun) -> str:
+    """How participants were divided, and what kept them apart."""
+    table = run.splits
+    if "variant" in table:
+        table = table[table["variant"].isin([run.variants[0], "", "n/a"])]
+    protocol = run.recipe.protocol
+    folds = table.groupby("repeat")["fold"].nunique()
+    kind = _KINDS[protocol.kind].format(folds=int(folds.max()), repeats=len(folds))
+    roles = table.groupby(["repeat", "fold", "role"])["participant_id"].nunique()
+    tested, trained = (roles.xs(role, level="role") for role in ("test", "train"))
+    stratified = ", stratified by outcome" if protocol.stratified else ""
+    groups = f" and all participants with the same {protocol.groups}" if protocol.groups else ""
+    text = (
+        f"Prediction was tested by {kind}{stratified} (seed {protocol.seed}): in each fold, "
+        f"{_span(trained.min(), trained.max())} participants were trained on and "
+        f"{_span(tested.min(), tested.max())} held out. All scans of a participant{groups} were "
+        "kept on the same side of every split."
+    )
+    if "validation" in set(table["role"]):
+        inner = roles.xs("validation", level="role")
+        text += (
+            f" {_span(inner.min(), inner.max())} participants of each training fold were set "
+            "aside as inner validation split."
+        )
+    if run.leaks:
+        steps = joined(f"{step} ({why})" for step, why in run.leaks.items())
+        return (
+            f"{text} LEAK: the run was made in paper mode, and held-out participants were seen "
+            f"by {steps}; the results that depend on it are too good and are no estimate of "
+            "performance in new people."
+        )
+    return (
+        f"{text} No mean, SD, epoch, threshold or variant was fitted or chosen on held-out "
+        "participants; the software refuses to run such steps in the mode that was used (strict)."
+    )
+
+
+def evaluation_paragraph(run: GroupRun) -> str:
+    """Which metrics, intervals, tests and baselines."""
+    section = run.recipe.evaluation
+    metrics = run.metrics
+    used = set(metrics["ci_method"]) if "ci_method" in metrics else set()
+    intervals = [text for marks, text in _INTERVALS if any(m in one for one in used for m in marks)]
+    text = (
+        "The area under the receiver operating characteristic curve (AUC) was computed from the "
+        "held-out probabilities of all folds together; decisions were taken at a probability of "
+        f"{section.threshold:g}. {100 * section.confidence:g}% confidence intervals are "
+        f"{joined(intervals) or 'not given'}."
+    )
+    if any("bootstrap" in one for one in used):
+        text += (
+            f" The bootstrap drew {section.bootstrap} samples of participants (seed "
+            f"{section.seed})."
+        )
+    text += _tests(run)
+    fitted = sorted({str(name).rpartition("/")[2] for name in _baseline_names(run)})
+    if fitted:
+        named = joined(_BASELINES.get(name, name) for name in fitted)
+        text += (
+            f" Models without an image were fitted in the same training folds with scikit-learn "
+            f"[@pedregosa2011]: {named}."
+        )
+    return f"{text} Net benefit was assessed by decision curves [@vickers2006]."
+
+
+_INTERVALS = (
+    (("DeLong",), "DeLong's on the logit scale for the AUC [@delong1988; @sun2014]"),
+    (
+        ("Newcombe",),
+        "Newcombe's score interval where the AUC is 0 or 1 [@newcombe2006]",
+    ),
+    (("Wilson",), "Wilson's for proportions [@wilson1927]"),
+    (("bootstrap",), "from a bootstrap over participants (BCa) for other metrics [@efron1987]"),
+    (("Nadeau",), "corrected for overlapping training sets for means over folds [@nadeau2003]"),
+    (
+        ("widened",),
+        "for the AUC also widened by the same correction, to allow for training on other people",
+    ),
+)
+
+
+def _tests(run: GroupRun) -> str:
+    text = ""
+    permutations = run.table("tables/permutations.tsv")
+    if len(permutations):
+        counts = joined(dict.fromkeys(permutations["permutations"]))
+        methods = joined(dict.fromkeys(permutations["method"]))
+        text += (
+            f" Whether an AUC exceeds chance was tested by {counts} permutations of the outcomes "
+            f"({methods}) on fixed scores [@phipson2010]; with cross-validated scores this test "
+            "is somewhat liberal."
+        )
+    comparisons = run.table("tables/comparisons.tsv")
+    tests = set(comparisons["test"]) if len(comparisons) else set()
+    if "delong" in tests:
+        text += " AUCs were compared by DeLong's paired test [@delong1988]."
+    if "mcnemar" in tests:
+        text += " Decisions were compared by McNemar's test."
+    if tests:
+        text += " P values of comparisons were corrected by Holm's method."
+    return text
+
+
+def _baseline_names(run: GroupRun) -> list[str]:
+    table = run.table("tables/baseline_scores.tsv")
+    return list(dict.fromkeys(table["variant"])) if "variant" in table else []
+
+
+def _span(least: int, most: int) -> str:
+    return str(least) if least == most else f"{least} to {most}"

@@ -1,0 +1,122 @@
+"""The words on what a group run found, from its tables, and on what authors have to add."""
+
+import pandas as pd
+
+from bidsapp.reports.boilerplate import Section
+from bidsapp.reports.run_state import GroupRun
+from bidsapp.reports.wording import interval, joined, p_value
+
+_MOST = 8
+_DECISIONS = (
+    ("accuracy", "accuracy"),
+    ("sensitivity", "sensitivity"),
+    ("specificity", "specificity"),
+)
+_METHODS = {
+    "gradient": "gradients of the output with respect to the input [@simonyan2013]",
+    "gradient_x_input": "gradient times input [@shrikumar2016]",
+    "smoothgrad": "SmoothGrad [@smilkov2017]",
+    "integrated_gradients": "integrated gradients [@sundararajan2017]",
+    "grad_cam": "Grad-CAM [@selvaraju2017]",
+    "occlusion": "occlusion [@zeiler2014]",
+}
+
+
+def results_section(run: GroupRun) -> Section:
+    """Pooled held-out results with their intervals."""
+    names = [*run.variants, *run.ensembles]
+    sentences = [text for name in names[:_MOST] if (text := _result(run, name))]
+    if len(names) > _MOST:
+        sentences.append(f"Results of {len(names) - _MOST} further variants are in metrics.tsv.")
+    paragraphs = [" ".join(sentences)] if sentences else []
+    return Section("Results", [*paragraphs, *_rivals(run)])
+
+
+def _result(run: GroupRun, name: str) -> str:
+    auc = run.metric(name, "auc")
+    if auc is None:
+        return ""
+    level = run.recipe.evaluation.confidence
+    parts = [f"{name}: pooled held-out AUC {_valued(auc, level)}"]
+    wide = run.metric(name, "auc@retrained")
+    if wide is not None and wide["ci_low"] <= wide["ci_high"]:
+        parts.append(
+            f"{wide['ci_low']:.2f} to {wide['ci_high']:.2f} when allowing for training on other "
+            "people"
+        )
+    for metric, word in _DECISIONS:
+        row = run.metric(name, metric)
+        if row is not None:
+            parts.append(f"{word} {_valued(row, level)}")
+    p = _permutation_p(run, name)
+    if p is not None:
+        parts.append(f"permutation {p_value(p)}")
+    steps = run.leaks_of(name)
+    leak = f" LEAK: {joined(steps)}." if steps else ""
+    return f"{'; '.join(parts)} (n = {auc['n']}).{leak}"
+
+
+def _valued(row: pd.Series, level: float) -> str:
+    method = "" if row["ci_method"] == "n/a" else str(row["ci_method"])
+    return interval(row["value"], row["ci_low"], row["ci_high"], level, method)
+
+
+def _permutation_p(run: GroupRun, name: str) -> float | None:
+    table = run.table("tables/permutations.tsv")
+    rows = table[table["variant"] == name] if len(table) else table
+    value = pd.to_numeric(rows["p"], errors="coerce") if len(rows) else pd.Series(dtype=float)
+    return float(value.iloc[0]) if value.notna().any() else None
+
+
+def _rivals(run: GroupRun) -> list[str]:
+    """Say where a network is not shown to beat a model without an image."""
+    sentences = []
+    for file, kind in (("confounds", "a confound"), ("baselines", "a model without an image")):
+        table = run.table(f"tables/{file}.tsv")
+        for row in table[table["flagged"] == "True"].to_dict("records") if len(table) else []:
+            sentences.append(
+                f"{row['variant']} (AUC {float(row['auc']):.2f}) is not shown to do better than "
+                f"{row['confound']} (AUC {float(row['auc_confound']):.2f}), {kind}."
+            )
+    return [" ".join(sentences)] if sentences else []
+
+
+def saliency_section(run: GroupRun) -> Section | None:
+    """How group maps were made, and whether they passed their checks."""
+    if not run.saliency:
+        return None
+    sentences = []
+    for variant, summary in run.saliency.items():
+        method = _METHODS.get(str(summary.get("method")), str(summary.get("method")))
+        people = joined(
+            f"{count} {cell.replace('_', ' ')}" for cell, count in summary.get("n", {}).items()
+        )
+        smoothing = summary.get("smoothing_fwhm_mm")
+        smoothed = f", smoothed with a Gaussian of {smoothing:g} mm FWHM" if smoothing else ""
+        text = (
+            f"For {variant}, signed saliency maps of held-out scans were made by {method} and "
+            f"averaged{smoothed}" + (f" (averages over {people})" if people else "")
+        )
+        verdict = summary.get("sanity", {}).get("verdict", "not run")
+        checked = {
+            "pass": "They passed the sanity checks [@adebayo2018]",
+            "fail": "They failed the sanity checks [@adebayo2018] and must not be interpreted",
+        }.get(verdict, "No sanity checks [@adebayo2018] were run on them")
+        sentences.append(f"{text}. {checked}.")
+    return Section("Saliency", [" ".join(sentences)])
+
+
+def to_add_section() -> Section:
+    """List what guidelines ask for and the files of a run cannot know."""
+    return Section(
+        "To be added by the authors",
+        [
+            "TRIPOD+AI [@collins2024] and CLAIM [@tejani2024] also ask for what no file of this "
+            "run holds: where, when and how participants were recruited and which were eligible; "
+            "scanner and sequence; how, when and by whom the outcome was assessed, and whether "
+            "blind to the images; treatment between scan and outcome; how the sample size was "
+            "arrived at; missing data before the analysis; ethics, funding, registration and "
+            "access to data and code. The model itself is described in a model card "
+            "[@mitchell2019] beside its weights."
+        ],
+    )

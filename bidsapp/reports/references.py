@@ -1,0 +1,130 @@
+"""The references that methods texts cite: BibTeX entries, and how they read."""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+_FILE = Path(__file__).parent / "templates" / "references.bib"
+_ENTRY = re.compile(r"^@(\w+)\{([^,]+),\n(.*?)^\}", re.M | re.S)
+_FIELD = re.compile(r"^  (\w+) = \{(.*)\},?$", re.M)
+_ACCENTS = {
+    r"{\u a}": "ă",
+    r"{\'a}": "á",
+    r"{\~n}": "ñ",
+    r"{\"e}": "ë",
+    r"{\'e}": "é",
+    r"\&": "&",
+    "--": "–",
+}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One entry.
+
+    Attributes
+    ----------
+    key
+        By which texts cite it.
+    bibtex
+        The entry as it goes into a ``.bib`` file.
+    fields
+        Its fields in plain characters: author, title, year, …
+    """
+
+    key: str
+    bibtex: str
+    fields: dict[str, str]
+
+    @property
+    def authors(self) -> list[tuple[str, str]]:
+        """Last and first names, in order; ``others`` where the list is cut short."""
+        people = []
+        for person in self.fields["author"].split(" and "):
+            last, *rest = person.split(", ")
+            people.append((last.strip("{}"), rest[-1] if rest else ""))
+        return people
+
+    @property
+    def short(self) -> str:
+        """As it is cited in a text: ``Tustison et al., 2010``."""
+        names = [last for last, _ in self.authors]
+        who = names[0] if len(names) == 1 else " and ".join(names[:2])
+        if len(names) > 2:
+            who = f"{names[0]} et al."
+        return f"{who}, {self.fields['year']}" if "year" in self.fields else who
+
+    @property
+    def full(self) -> str:
+        """As it stands in a list of references."""
+        people = [
+            "et al." if last == "others" else f"{last} {_initials(first)}".strip()
+            for last, first in self.authors
+        ]
+        parts = [", ".join(people).rstrip(".") + "."]
+        if "year" in self.fields:
+            parts[0] = f"{parts[0].removesuffix('.')} ({self.fields['year']})."
+        parts.append(f"{self.fields['title']}.")
+        where = self.fields.get("journal") or self.fields.get("booktitle")
+        if where:
+            parts.append(f"{where}{_place(self.fields)}.")
+        elif "note" in self.fields:
+            parts.append(f"{self.fields['note']}.")
+        if "doi" in self.fields:
+            parts.append(f"doi:{self.fields['doi']}")
+        return " ".join(parts)
+
+
+def _place(fields: dict[str, str]) -> str:
+    volume = fields.get("volume", "")
+    if volume and "number" in fields:
+        volume += f"({fields['number']})"
+    return "".join(f", {text}" for text in (volume, fields.get("pages", "")) if text)
+
+
+def _initials(first: str) -> str:
+    return "".join(name[0] for name in re.split(r"[ .-]+", first) if name)
+
+
+@lru_cache(maxsize=1)
+def references() -> dict[str, Reference]:
+    """Read all entries; key to reference."""
+    text = _FILE.read_text(encoding="utf-8")
+    return {found.key: found for found in map(_read, _ENTRY.finditer(text))}
+
+
+def study_reference(key: str, address: str) -> Reference:
+    """Make an entry of a study of which only the DOI or address is known.
+
+    Parameters
+    ----------
+    key
+        By which texts cite it.
+    address
+        As a recipe gives it: ``doi:10…`` or an address.
+    """
+    fields = {"author": f"{{Study of the recipe {key}}}", "title": f"Study of the recipe {key}"}
+    kind, _, value = address.partition(":")
+    fields |= {"doi": value} if kind == "doi" else {"url": address}
+    lines = ",\n".join(f"  {name} = {{{_plain(text)}}}" for name, text in fields.items())
+    plain = fields | {"author": fields["author"].strip("{}"), "note": ""}
+    if "url" in fields:
+        plain["note"] = address
+    return Reference(key, f"@misc{{{key},\n{lines}\n}}", plain)
+
+
+def _plain(text: str) -> str:
+    return text.replace("\n", " ")
+
+
+def _read(found: "re.Match[str]") -> Reference:
+    kind, key, body = found.groups()
+    fields = {name: _readable(value) for name, value in _FIELD.findall(body)}
+    return Reference(key, f"@{kind}{{{key},\n{body}}}", fields)
+
+
+def _readable(text: str) -> str:
+    for written, character in _ACCENTS.items():
+        text = text.replace(written, character)
+    return text

@@ -1,0 +1,134 @@
+"""A group run as its state files tell it, for texts and reports: read, never recomputed."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bidsapp.errors import InputOutputError, NoInput
+from bidsapp.evaluation.stamp import leaks_into_scores
+from bidsapp.recipes import Recipe, leaks, load_recipe
+
+
+@dataclass(frozen=True)
+class GroupRun:
+    """The folder of a run, ``<output_dir>/group/<run label>``.
+
+    Tables are read when they are first asked for; one that a run does not have is empty.
+    """
+
+    folder: Path
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """As resolved."""
+        if not (self.folder / "recipe.yaml").is_file():
+            raise NoInput(
+                f"{self.folder} holds no group run (no recipe.yaml); run the group level first, "
+                "or name the run with --run-label."
+            )
+        return load_recipe(self.folder / "recipe.yaml")
+
+    @cached_property
+    def variants(self) -> tuple[str, ...]:
+        """Networks that were scored, in the order of the recipe."""
+        scored = set(self.scores["variant"]) if "variant" in self.scores else set()
+        return tuple(name for name in self.recipe.variant_names if name in scored)
+
+    @cached_property
+    def ensembles(self) -> tuple[str, ...]:
+        """Ensembles that were evaluated."""
+        known = set(self.metrics["variant"]) if "variant" in self.metrics else set()
+        return tuple(name for name in self.recipe.ensembles if name in known)
+
+    @cached_property
+    def leaks(self) -> dict[str, str]:
+        """Steps that saw held-out people, with the reason; of the variants that were run."""
+        found: dict[str, str] = {}
+        for name in self.variants or (self.recipe.base,):
+            found |= leaks(self.recipe.with_variant(name))
+        return found
+
+    def leaks_of(self, name: str) -> list[str]:
+        """List the steps that let held-out people into the scores of a variant or an ensemble."""
+        members = self.recipe.ensembles[name].of if name in self.recipe.ensembles else (name,)
+        found = [step for one in members for step in leaks(self.recipe.with_variant(one))]
+        return leaks_into_scores(list(dict.fromkeys(found)))
+
+    @cached_property
+    def cohort(self) -> pd.DataFrame:
+        """Who is in."""
+        return self.table("cohort.tsv")
+
+    @cached_property
+    def exclusions(self) -> pd.DataFrame:
+        """Who is not, and why."""
+        return self.table("exclusions.tsv")
+
+    @cached_property
+    def splits(self) -> pd.DataFrame:
+        """Repeat, fold, participant and role."""
+        return self.table("splits.tsv")
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """Held-out scores."""
+        return self.table("scores.tsv")
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """Every metric of every variant."""
+        table = self.table("metrics.tsv")
+        for name in ("value", "ci_low", "ci_high"):
+            if name in table:
+                table[name] = pd.to_numeric(table[name], errors="coerce")
+        return table
+
+    @cached_property
+    def metadata(self) -> dict[str, dict[str, Any]]:
+        """Variant to ``configs/metadata.json`` of its bundle."""
+        found = {}
+        for path in sorted(self.folder.glob("model/*/configs/metadata.json")):
+            try:
+                content = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
+                raise InputOutputError(f"{path} cannot be read: {error}.") from error
+            found[path.parents[1].name] = content
+        return found
+
+    @cached_property
+    def saliency(self) -> dict[str, dict[str, Any]]:
+        """Variant to ``saliency/<variant>/summary.json``."""
+        found = {}
+        for path in sorted(self.folder.glob("saliency/*/summary.json")):
+            try:
+                found[path.parent.name] = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
+                raise InputOutputError(f"{path} cannot be read: {error}.") from error
+        return found
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Read a table as text; ``n/a`` stays as it is. Empty where there is none."""
+        path = self.folder / name
+        if not path.is_file():
+            return pd.DataFrame()
+        try:
+            return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+        except pd.errors.EmptyDataError:
+            return pd.DataFrame()
+        except (OSError, ValueError) as error:
+            raise InputOutputError(f"{path} cannot be read: {error}.") from error
+
+    def metric(self, variant: str, name: str, scope: str = "pooled") -> "pd.Series | None":
+        """One row of `metrics`, None where it is not there or undefined."""
+        table = self.metrics
+        if not len(table):
+            return None
+        rows = table[
+            (table["variant"] == variant) & (table["scope"] == scope) & (table["metric"] == name)
+        ]
+        rows = rows[rows["value"].notna()]
+        return rows.iloc[0] if len(rows) else None

@@ -1,0 +1,245 @@
+"""Methods texts: every number is one of the run's, citations are whole, hostile names are text."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bidsapp.errors import NoInput
+from bidsapp.evaluation.evaluate import evaluate
+from bidsapp.recipes import dump_recipe, load_recipe
+from bidsapp.reports.boilerplate import Draft, Section, finished
+from bidsapp.reports.methods_text import (
+    group_boilerplate,
+    participant_boilerplate,
+    write_group_words,
+    write_participant_words,
+)
+from bidsapp.reports.references import references
+from tests.unit.evaluation_runs import write_run
+from tests.unit.finished_trees import VERSIONS, leave_sidecar
+from tests.unit.report_pages import Page
+
+OVERRIDES = (
+    'outcome.column="pain"',
+    'outcome.positive=["yes"]',
+    "run=[axial, coronal, sagittal, mean_probability]",
+    "training.epochs=7",
+    "training.augmentation.flip=0.25",
+    "evaluation.bootstrap=123",
+    "evaluation.permutations=77",
+    "protocol.folds=6",
+)
+NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)*(?!\w)")
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))
+
+
+def make_run(out: Path, *overrides: str, **changes: object) -> Path:
+    """Write the state of a run of 48 people and 6 folds, evaluated, with two people left out."""
+    folder = out / "group" / "attias2025"
+    age = [round(float(value), 1) for value in np.random.default_rng(3).normal(40, 9, 48)]
+    write_run(folder, folds=6, covariates={"age": list(age)}, **changes)  # type: ignore[arg-type]
+    recipe = load_recipe("attias2025", (*OVERRIDES, *overrides))
+    (folder / "recipe.yaml").write_text(dump_recipe(recipe), encoding="utf-8")
+    lines = ["participant_id\tsession_id\treason\tdetail"]
+    lines += ["sub-a\tn/a\tno outcome\tx", "sub-b\tn/a\tno outcome\tx"]
+    lines += ["sub-c\tn/a\tquality failed\tx"]
+    (folder / "exclusions.tsv").write_text("\n".join(lines) + "\n")
+    evaluate(folder)
+    metadata = folder / "model" / "axial" / "configs" / "metadata.json"
+    metadata.parent.mkdir(parents=True)
+    environment = {
+        "device": "cpu",
+        "precision": "bfloat16",
+        "threads": 1,
+        "versions": {"torch": "2.13.0+cpu", "monai": "1.6.1"},
+    }
+    metadata.write_text(json.dumps({"trained_with": [environment]}))
+    return folder
+
+
+def prose(markdown: str) -> str:
+    """Text without its citations and its list of references."""
+    text = markdown.partition("### References")[0]
+    names = "|".join(re.escape(one.short) for one in references().values())
+    return re.sub(rf"\((?:{names})(?:; (?:{names}))*\)", "", text)
+
+
+def numbers(text: str) -> set[str]:
+    return set(NUMBER.findall(text))
+
+
+# What a text says whatever was run: limits and steps of the normalisation, and what 12
+# parameters, a probability of 0 or 1 and other fixed expressions hold.
+NORMALISATION = {"12", "8", "50", "0.001", "2", "0", "1", "0.55", "0.65", "900", "2100"}
+NORMALISATION |= {"0.7", "1.3", "0.70", "0.5"}
+
+
+def shown(value: str) -> str:
+    return f"{float(value):.2f}"
+
+
+def test_every_number_of_a_group_text_is_in_the_state_files(tmp_path: Path) -> None:
+    folder = make_run(tmp_path)
+    text = prose(group_boilerplate(folder).markdown)
+
+    cohort, splits = read(folder / "cohort.tsv"), read(folder / "splits.tsv")
+    people = {row["participant_id"] for row in cohort}
+    positive = sum(float(row["outcome"]) for row in cohort)
+    expected = {str(len(people)), f"{positive:.0f}", f"{len(people) - positive:.0f}"}
+    expected.add(f"{100 * positive / len(people):.0f}")
+    reasons = [row["reason"] for row in read(folder / "exclusions.tsv")]
+    expected |= {str(len(reasons)), *(str(reasons.count(reason)) for reason in set(reasons))}
+    sizes: dict[tuple[str, str], int] = {}
+    for row in splits:
+        sizes[row["fold"], row["role"]] = sizes.get((row["fold"], row["role"]), 0) + 1
+    expected |= {str(size) for size in sizes.values()}
+    expected.add(str(len({row["fold"] for row in splits})))
+    wanted = ("auc", "auc@retrained", "accuracy", "sensitivity", "specificity")
+    for row in read(folder / "metrics.tsv"):
+        if row["scope"] == "pooled" and row["metric"] in wanted:
+            expected |= {shown(row[n]) for n in ("value", "ci_low", "ci_high") if row[n] != "n/a"}
+    expected |= {f"{float(row['p']):.3f}" for row in read(folder / "tables" / "permutations.tsv")}
+    # of the recipe: slices, depth, stride, outputs, rates, decay, batch, epochs, flips, seeds,
+    # threshold, confidence, bootstrap, permutations
+    expected |= {"30", "18", "1", "0.001", "0.0001", "0.01", "6", "7", "0.25", "0", "0.5", "95"}
+    expected |= {"123", "77", "2.13.0", "1.6.1"}
+    assert numbers(text) - expected == set()
+    named = ("axial", "coronal", "sagittal", "mean_probability")
+    pooled = [row for row in read(folder / "metrics.tsv") if row["scope"] == "pooled"]
+    for row in pooled:
+        if row["metric"] == "auc" and row["variant"] in named:
+            assert (
+                f"{row['variant']}: pooled held-out AUC {shown(row['value'])} (95% CI "
+                f"{shown(row['ci_low'])} to {shown(row['ci_high'])}, {row['ci_method']})"
+            ) in text
+    assert "48 participants, one scan each, were analysed: 24 positive (50%) and 24 negat" in text
+    assert "Excluded were 3 participants or scans: no outcome (2) and quality failed (1)." in text
+    assert "6-fold cross-validation (seed 0): in each fold, 40 participants were train" in text
+    assert "strict" in text
+    assert "LEAK" not in text
+
+
+def test_every_number_of_a_participant_text_is_in_the_sidecars(tmp_path: Path) -> None:
+    volumes = [1301.2, 1466.6, 1703.6]
+    for place, volume in enumerate(volumes):
+        correlation = 0.811 + 0.013 * place
+        leave_sidecar(
+            tmp_path,
+            f"sub-0{place}",
+            quality={"brain_volume_ml": volume, "local_ncc": correlation, "ncc": 0.777},
+        )
+    leave_sidecar(tmp_path, "sub-03", quality={"verdict": "fail", "brain_volume_ml": 2222.0})
+    text = prose(participant_boilerplate(tmp_path).markdown)
+    expected = NORMALISATION | set(VERSIONS.values()) | {"4", "3"}
+    expected |= {"0.810", "0.818", "0.837", "0.777", "0.830"}  # sub-03 brings 0.81 and 0.83
+    expected |= {"1301", "1585", "2222"}
+    assert numbers(text) - expected == set()
+    assert "4 T1-weighted (T1w) images of 4 participants" in text
+    assert "Of 4 images, 3 passed and 1 failed." in text
+    assert "brain volume 1585 ml (range 1301 to 2222 ml)" in text  # median of 1466.6 and 1703.6
+
+
+def test_settings_that_differ_are_told_apart(tmp_path: Path) -> None:
+    first = leave_sidecar(tmp_path, "sub-01_ses-a")
+    settings = json.loads(first.read_text())["Settings"]
+    leave_sidecar(tmp_path, "sub-01_ses-b", Settings=settings | {"speed": "precise"})
+    leave_sidecar(tmp_path, "sub-02_ses-a", Notes=["The image is skull-stripped already; x"])
+    text = participant_boilerplate(tmp_path).markdown
+    assert "3 T1-weighted (T1w) images of 2 participants in 3 sessions" in text
+    assert "60x50x10 (2 images) and 100x80x50x10 (1 image)" in text
+    assert "1 image was skull-stripped beforehand" in text
+
+
+def test_paper_mode_says_leak_with_the_step(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, "mode=paper", "representation.zscore=dataset")
+    text = group_boilerplate(folder).markdown
+    assert "LEAK: the run was made in paper mode" in text
+    assert "representation.zscore: dataset" in text
+    assert "axial: pooled held-out AUC" in text
+    results = text.count("pooled held-out AUC")
+    assert text.count("LEAK: representation.zscore: dataset.") == results > 3
+    assert "refuses to run" not in text
+
+
+def test_files_are_written_and_cite_what_the_text_cites(tmp_path: Path) -> None:
+    folder = make_run(tmp_path)
+    leave_sidecar(tmp_path, "sub-01")
+    for page in (write_group_words(folder), write_participant_words(tmp_path)):
+        markdown = page.with_suffix(".md").read_text()
+        keys = set(re.findall(r"^@\w+\{(\w+),", page.with_suffix(".bib").read_text(), re.M))
+        html = Page(page.read_text())
+        anchors = {at["id"] for tag, at in html.elements if tag == "li" and "id" in at}
+        linked = {
+            at["href"][1:]
+            for tag, at in html.elements
+            if tag == "a" and at["href"].startswith("#ref-")
+        }
+        assert anchors == linked == {f"ref-{key}" for key in keys}
+        assert "[@" not in markdown
+        assert "tustison2010" in keys or page.parent.parent == folder
+    assert (folder / "logs" / "CITATION.bib").is_file()
+    assert (tmp_path / "logs" / "CITATION.html").is_file()
+
+
+def test_hostile_names_are_text_in_every_format(tmp_path: Path) -> None:
+    name = "<script>alert(1)</script> [@tustison2010; @x] {{ 7 * 7 }} `a` *b* _c_"
+    folder = make_run(tmp_path, f"outcome.column={json.dumps(name)}")
+    found = group_boilerplate(folder)
+    page = Page(found.html)
+    assert not [tag for tag, _ in page.elements if tag == "script"]
+    assert name in page.text
+    assert "\\<script>" in found.markdown
+    assert "\\`a\\` \\*b\\* \\_c\\_" in found.markdown
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NoInput, match="no normalised image"):
+        participant_boilerplate(tmp_path)
+    with pytest.raises(NoInput, match=r"no recipe\.yaml"):
+        group_boilerplate(tmp_path)
+
+
+def test_images_of_other_software_are_said_to_be(tmp_path: Path) -> None:
+    folder = make_run(tmp_path)
+    path = folder / "cohort.tsv"
+    path.write_text(re.sub(r"sub-\d+\.nii\.gz", r"bids:fmriprep:\g<0>", path.read_text()))
+    text = group_boilerplate(folder).markdown
+    assert "48 images of fmriprep (Esteban et al., 2019)" in text
+    assert "deepbet" not in text
+
+
+def test_references_are_whole() -> None:
+    known = references()
+    assert len(known) > 35
+    for one in known.values():
+        assert {"author", "title"} <= set(one.fields), one.key
+        assert not set("{}\\") & set(one.full + one.short), one.key
+        assert "doi.org" not in one.fields.get("doi", "")
+        assert "year" in one.fields or one.key == "nocicast"
+    dois = [one.fields["doi"] for one in known.values() if "doi" in one.fields]
+    assert len(dois) == len(set(dois))
+
+
+def test_every_citation_in_the_code_has_a_reference() -> None:
+    cited: set[str] = set()
+    for path in (Path(__file__).parents[2] / "bidsapp" / "reports").glob("*.py"):
+        for group in re.findall(r"\[@([a-z0-9; @]+)\]", path.read_text(encoding="utf-8")):
+            cited |= {key.removeprefix("@") for key in group.split("; ")}
+    cited -= {"key", "one", "two"}  # of docstrings
+    assert cited <= set(references())
+    assert len(cited) > 30
+
+
+def test_what_looks_like_a_citation_and_is_none_stays(tmp_path: Path) -> None:
+    draft = Draft("Note.", [Section("Heading", ["Known [@fisch2024], unknown [@nobody1900]."])])
+    found = finished(draft)
+    assert "Known (Fisch et al., 2024), unknown \\[@nobody1900\\]." in found.markdown
+    assert "@nobody1900" not in found.bibtex
