@@ -110,9 +110,32 @@ def run_participant_level(options: RunOptions) -> int:
             break
     if bundle:
         _predict(bundle, tasks, images, options)
-    if any(is_finished(task.names, task.provenance) for task in tasks):
-        _words(options)
-    return progress.finish()
+    code = _complete(tasks, options, images, recipe, bundle)
+    return progress.finish() or code
+
+
+def _complete(
+    tasks: Sequence[Task],
+    options: RunOptions,
+    images: TemplateImages,
+    recipe: Recipe,
+    bundle: "Bundle | None",
+) -> int:
+    """Write what is about all participants; gives the exit code."""
+    from bidsapp.reports.afterwards import after_run
+    from bidsapp.reports.prediction import shown_command
+
+    try:
+        after_run(
+            options.output_dir,
+            {(images.template.label, recipe.normalization.resolution): images.output},
+            [task.names for task in tasks],
+            shown_command(sys.argv[1:]) if bundle else "",
+        )
+    except NociCastError as error:
+        print(f"nocicast: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
 
 
 def _words(options: RunOptions) -> int:
@@ -262,6 +285,7 @@ def _run_batch(
     from nipype.pipeline.engine import Workflow
 
     from bidsapp.reports.nodes import WriteDerivatives
+    from bidsapp.reports.prediction import shown_command
 
     base = work_place(options, "participant")
     as_jobs = options.nipype_plugin is not None
@@ -275,7 +299,7 @@ def _run_batch(
             template_image=str(images.output),
             names=asdict(task.names) | {"output_dir": str(task.names.output_dir)},
             provenance=asdict(task.provenance),
-            command=" ".join(sys.argv),
+            command=shown_command(sys.argv[1:]),
             nthreads=options.omp_nthreads,
         )
         single = normalization_workflow(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bidsapp.reports.contours import UNITS, contour_path
-from bidsapp.reports.pictures import coloured, data_uri, enlarged, windowed
+from bidsapp.reports.pictures import coloured, data_uri, enlarged, overlaid, windowed
 from bidsapp.reports.volumes import AXES, Cut, Volume
 
 PIXEL_MM = 0.75
@@ -30,6 +30,8 @@ class Layer:
         (256, 3) uint8, or None for grey.
     inside
         (x, y, z) boolean; with `colours`, what lies outside is black.
+    overlay, limit
+        (x, y, z) signed values to lay over a grey slice, and where their colours end.
     """
 
     key: str
@@ -38,6 +40,8 @@ class Layer:
     window: tuple[float, float]
     colours: np.ndarray | None = None
     inside: np.ndarray | None = None
+    overlay: np.ndarray | None = None
+    limit: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -166,6 +170,8 @@ def _size(grid: Volume, cut: Cut, pixel_mm: float) -> tuple[int, int]:
 
 def _painted(layer: Layer, cut: Cut, size: tuple[int, int]) -> str:
     plane = windowed(cut.of(layer.data), *layer.window)
+    if layer.overlay is not None:
+        return data_uri(overlaid(plane, cut.of(layer.overlay), layer.limit, size))
     if layer.colours is None:
         return data_uri(enlarged(plane, size))
     inside = np.ones(plane.shape, bool) if layer.inside is None else cut.of(layer.inside)

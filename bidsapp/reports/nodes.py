@@ -63,6 +63,7 @@ class WriteDerivatives(Step):
         from bidsapp.derivatives.sidecars import Provenance, report_mark, write_sidecars
         from bidsapp.normalization.compute import threads
         from bidsapp.normalization.derive import Finished, merged_seconds, write_data_files
+        from bidsapp.reports.thumbnails import thumbnail
 
         given = self.inputs
         names = OutputNames(**(given.names | {"output_dir": Path(given.names["output_dir"])}))
@@ -108,6 +109,7 @@ class WriteDerivatives(Step):
                 facts["seconds"] = merged_seconds([*records, writing, spent])
             write_sidecars(staging, names, provenance, given.quality, facts)
             publish(staging, names.folder, sidecar_name(names.preproc))
+            thumbnail(names, provenance.key)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
             _remove_if_empty(staging.parent)

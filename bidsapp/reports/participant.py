@@ -10,6 +10,7 @@ import numpy as np
 from bidsapp.normalization.quality import FAIL, PASS, WARN
 from bidsapp.reports.advice import advice
 from bidsapp.reports.contours import tissue_levels
+from bidsapp.reports.histogram import HEIGHT, WIDTH, Histogram, histogram
 from bidsapp.reports.mosaic import Layer, Outline, Tile, mosaic
 from bidsapp.reports.pages import plain_text, render
 from bidsapp.reports.pictures import diverging_colours
@@ -119,6 +120,8 @@ def write_participant_report(report: ParticipantReport, path: Path) -> None:
         colour_bar=_colour_bar(),
         seconds=seconds,
         longest=max(seconds.values(), default=0.0) or 1.0,
+        histograms=_histograms(report),
+        plot_size=(WIDTH, HEIGHT),
         settings=_texts(report.settings),
         versions=_texts(report.versions),
     )
@@ -127,6 +130,25 @@ def write_participant_report(report: ParticipantReport, path: Path) -> None:
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:
     return {str(key): plain_text(value) for key, value in values.items()}
+
+
+def _histograms(report: ParticipantReport) -> list[Histogram]:
+    head, head_mask = _on_one_grid(report.head, report.head_mask)
+    t1w, mask = _on_one_grid(report.t1w, report.mask)
+    scaled = report.settings.get("intensity") == "minmax"
+    found = [
+        histogram(
+            "Before: as acquired",
+            "intensity (the scanner's units)",
+            np.asarray(head.data)[np.asarray(head_mask.data) > 0],
+        ),
+        histogram(
+            "After: corrected and normalised",
+            "intensity (0 to 1)" if scaled else "intensity (the scanner's units)",
+            np.asarray(t1w.data)[np.asarray(mask.data) > 0],
+        ),
+    ]
+    return [plot for plot in found if plot is not None]
 
 
 def _mosaics(report: ParticipantReport) -> _Mosaics:

@@ -20,6 +20,11 @@ _DIVERGING = (
     (1.00, (122, 16, 30)),
 )
 
+# Cold to warm for a layer over a grey brain: bright at the ends, dark where it fades out.
+OVERLAY_STOPS = ((120, 235, 255), (30, 120, 255), (34, 34, 38), (255, 90, 20), (255, 225, 70))
+_FAINT = 0.12  # share of the limit below which nothing is laid over
+_MOST = 0.9  # opacity at the limit
+
 
 def diverging_colours(steps: int = 256) -> np.ndarray:
     """Colour-blind-safe colours from blue (low) over near-white to red (high).
@@ -74,6 +79,38 @@ def coloured(
     values = np.asarray(enlarged(np.where(inside, plane, np.uint8(128)), size))
     within = np.asarray(enlarged(inside.astype(np.uint8) * 255, size)) > 127
     return Image.fromarray(colours[values] * within[..., None].astype(np.uint8))
+
+
+def overlaid(plane: np.ndarray, values: np.ndarray, limit: float, size: tuple[int, int]) -> "Image":
+    """Lay signed values over a grey slice; the farther from 0, the less grey shows through.
+
+    Parameters
+    ----------
+    plane
+        Grey of each voxel (uint8).
+    values
+        Same shape; what lies beyond ±`limit` takes the end's colour.
+    limit
+        Above 0.
+    size
+        Width and height in pixels.
+    """
+    from PIL import Image
+
+    grey = np.asarray(enlarged(plane, size), dtype=np.float32)[..., None]
+    share = np.clip(np.nan_to_num(values) / (limit or 1.0), -1, 1)
+    # Resized as 8-bit like the grey, so that both are interpolated alike.
+    share = (
+        np.asarray(enlarged(np.rint(share * 127 + 128).astype(np.uint8), size)) / 127.0 - 128 / 127
+    )
+    stops = np.linspace(-1, 1, len(OVERLAY_STOPS))
+    channels = [
+        np.interp(share, stops, [colour[channel] for colour in OVERLAY_STOPS])
+        for channel in range(3)
+    ]
+    opacity = _MOST * np.clip((np.abs(share) - _FAINT) / (1 - _FAINT), 0, 1)[..., None] ** 0.6
+    mixed = (1 - opacity) * grey + opacity * np.stack(channels, axis=-1)
+    return Image.fromarray(np.rint(mixed).astype(np.uint8))
 
 
 def data_uri(image: "Image") -> str:

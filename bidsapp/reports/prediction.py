@@ -1,41 +1,113 @@
-"""A model's answer, put into the report of the participant whom it is about."""
+"""A model's answers in the report of the participant whom they are about, with their saliency."""
 
-from collections.abc import Mapping
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bidsapp.derivatives import write_text
+import numpy as np
+
+from bidsapp.derivatives import OutputNames
+from bidsapp.derivatives.names import sidecar_name
+from bidsapp.errors import BadData
+from bidsapp.reports.mosaic import Layer, Tile, mosaic
 from bidsapp.reports.pages import render
+from bidsapp.reports.pictures import OVERLAY_STOPS
+from bidsapp.reports.places import fill
+from bidsapp.reports.volumes import box_around, choose_cuts, read_volume
 
-_BEGIN, _END = "<!-- prediction:begin -->", "<!-- prediction:end -->"
+_SUFFIX = "_predictions.json"
+_MARGIN_MM = 3.0
+_TOP = 99.5  # percentile of |saliency| inside the map that takes the end of the colours
 
 
-def add_prediction(page: Path, answer: Mapping[str, Any], held_out: str) -> bool:
-    """Show a prediction in a participant's report, in place of one that is there.
+@dataclass(frozen=True)
+class SaliencyView:
+    """A participant's saliency map over the normalised brain.
+
+    Attributes
+    ----------
+    name
+        File name of the map.
+    tiles
+        Its slices.
+    limit
+        Value at the ends of the colour bar.
+    units
+        Of the map; empty where nobody says.
+    suspect
+        Whether its method failed the sanity checks.
+    """
+
+    name: str
+    tiles: Sequence[Tile]
+    limit: str
+    units: str
+    suspect: bool
+
+
+def show_predictions(names: OutputNames, command: str = "") -> bool:
+    """Put every prediction of an image into its report, in place of those that are there.
 
     Parameters
     ----------
-    page
-        The report.
-    answer
-        Contents of the predictions file.
-    held_out
-        How well the model did on people it had not seen, in words; empty where unknown.
+    names
+        Of the normalised image, beside which predictions and saliency maps lie.
+    command
+        Command line that makes the predictions again; empty leaves the report's own.
 
     Returns
     -------
     bool
-        Whether the report is there and has a place for it.
+        Whether the report is there and has a place for them.
     """
+    answers = [(read_answer(path), path) for path in prediction_files(names)]
+    sections = [
+        prediction_section(answer, saliency_views(names, path), place)
+        for place, (answer, path) in enumerate(answers)
+    ]
+    contents = {"prediction": "\n".join(sections)}
+    if command and answers:
+        contents["command"] = render("command.html.j2", command=command)
+    return fill(names.report, contents)
+
+
+def prediction_files(names: OutputNames) -> list[Path]:
+    """Find the predictions of one image."""
+    return sorted(names.folder.glob(f"{names.stem}_desc-*{_SUFFIX}"))
+
+
+def read_answer(path: Path) -> dict[str, Any]:
+    """Read a predictions file, or raise BadData that names it."""
     try:
-        text = page.read_text(encoding="utf-8")
-    except OSError:
-        return False
-    before, begin, rest = text.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not begin or not end:
-        return False
-    section = render(
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not (isinstance(content["model"], dict) and content["model"]["sha256"]):
+            raise KeyError("model")
+        float(content["probability"]), list(content["per_model"]), content["quality"]["verdict"]
+        return dict(content)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadData(
+            f"{path} is not a predictions file of this app ({error}); remove it."
+        ) from error
+
+
+def prediction_section(
+    answer: Mapping[str, Any], views: Sequence[SaliencyView] = (), place: int = 0
+) -> str:
+    """Write the section of one prediction as HTML, everything from data escaped.
+
+    Parameters
+    ----------
+    answer
+        Contents of the predictions file.
+    views
+        Saliency maps of this prediction.
+    place
+        Which prediction of the page this is, from 0.
+    """
+    return render(
         "prediction.html.j2",
         outcome=answer["outcome"],
         positive=answer["positive"],
@@ -43,7 +115,72 @@ def add_prediction(page: Path, answer: Mapping[str, Any], held_out: str) -> bool
         spread=answer["probability_sd"],
         per_model=answer["per_model"],
         model=answer["model"],
-        held_out=held_out,
+        held_out=answer["model"].get("held_out") or "",
+        views=views,
+        gradient=", ".join(f"rgb({r} {g} {b})" for r, g, b in OVERLAY_STOPS),
+        number=f"-{place + 1}" if place else "",
     )
-    write_text(page, f"{before}{begin}\n{section}\n{end}{after}")
-    return True
+
+
+def saliency_views(names: OutputNames, prediction: Path) -> list[SaliencyView]:
+    """Draw the saliency maps that lie beside a prediction, on the grid of the normalised image."""
+    label = prediction.name.removesuffix(_SUFFIX).rpartition("_desc-")[2]
+    space = f"_space-{names.space}_res-{names.resolution}"
+    maps = names.folder.glob(f"{names.stem}{space}_desc-{label}*_statmap.nii.gz")
+    return [_view(names, path) for path in sorted(maps) if path.name != names.log_jacobian]
+
+
+def _view(names: OutputNames, path: Path) -> SaliencyView:
+    saliency, brain = read_map(path), read_volume(names.folder / names.preproc)
+    if saliency.data.shape != brain.data.shape:
+        raise BadData(f"{path} does not lie on the grid of {names.preproc}; remove it.")
+    values = np.nan_to_num(np.asarray(saliency.data, dtype=np.float32))
+    explained = values != 0
+    limit = float(np.percentile(np.abs(values[explained]), _TOP)) if explained.any() else 1.0
+    image = np.asarray(brain.data)
+    box = box_around(explained, brain.voxel_sizes, _MARGIN_MM)
+    grid = brain.cropped(box)
+    inside = image[image > 0]
+    bright = float(np.percentile(inside, 99.7)) if inside.size else 1.0
+    layer = Layer(
+        "participant",
+        "Saliency over the normalised image",
+        image[box],
+        (0.0, bright),
+        overlay=values[box],
+        limit=limit,
+    )
+    tiles = mosaic(grid, choose_cuts(grid.like(explained[box])), [layer])
+    about = _sidecar(path)
+    return SaliencyView(
+        path.name,
+        tiles,
+        f"{limit:.2g}",
+        str(about.get("Units") or about.get("units") or ""),
+        "Suspect" in path.name,
+    )
+
+
+def read_map(path: Path) -> Any:
+    """Read a saliency map; channels in a fourth dimension are added up."""
+    import nibabel as nib
+
+    from bidsapp.reports.volumes import Volume
+
+    image: Any = nib.as_closest_canonical(nib.load(path))
+    data = np.asarray(image.dataobj, dtype=np.float32)
+    data = data.sum(axis=tuple(range(3, data.ndim))) if data.ndim > 3 else data
+    return Volume(data, np.asarray(image.affine, dtype=float))
+
+
+def _sidecar(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads((path.parent / sidecar_name(path.name)).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def shown_command(arguments: Sequence[str]) -> str:
+    """Write a command line of the app as it would be typed."""
+    return shlex.join(["nocicast", *arguments])

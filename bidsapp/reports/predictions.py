@@ -1,6 +1,5 @@
-"""A trained model applied to normalised people: a file each, a table, a line in each report."""
+"""A trained model applied to normalised people: a file each, and a table."""
 
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bidsapp.derivatives import OutputNames, write_json, write_text
-from bidsapp.errors import BadData
-from bidsapp.reports.prediction import add_prediction
+from bidsapp.reports.prediction import read_answer
 
 if TYPE_CHECKING:
     from bidsapp.networks.bundle import Bundle
@@ -86,9 +84,8 @@ def predict_people(
             samples.append(sample)
         answers = predict(bundle, np.stack(samples), device)
         for person, per_model in zip(some, answers.per_model, strict=True):
-            content = _content(bundle, person, [float(p) for p in per_model])
+            content = _content(bundle, person, [float(p) for p in per_model], held_out)
             write_json(_file(bundle, person), content)
-            add_prediction(person.names.report, content, held_out)
     write_table(output_dir)
     return len(fit)
 
@@ -112,7 +109,9 @@ def _leave_out(person: Person, file: Path) -> None:
     file.unlink(missing_ok=True)
 
 
-def _content(bundle: "Bundle", person: Person, per_model: list[float]) -> dict[str, Any]:
+def _content(
+    bundle: "Bundle", person: Person, per_model: list[float], held_out: str
+) -> dict[str, Any]:
     import statistics
 
     outcome = bundle.recipe.outcome
@@ -123,7 +122,12 @@ def _content(bundle: "Bundle", person: Person, per_model: list[float]) -> dict[s
         "probability": statistics.fmean(per_model),
         "probability_sd": statistics.stdev(per_model) if several else None,
         "per_model": per_model,
-        "model": {"name": bundle.name, "version": bundle.version, "sha256": bundle.sha256},
+        "model": {
+            "name": bundle.name,
+            "version": bundle.version,
+            "sha256": bundle.sha256,
+            "held_out": held_out,
+        },
         "quality": person.quality,
         "Sources": [person.names.uri + person.names.preproc],
     }
@@ -142,27 +146,22 @@ def write_table(output_dir: Path) -> Path:
     """
     rows = ["\t".join((*_TABLE, "verdict"))]
     for file in sorted(output_dir.glob("sub-*/**/*_predictions.json")):
-        try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-            entities = dict(part.split("-", 1) for part in file.name.split("_")[:-1])
-            spread = content["probability_sd"]
-            rows.append(
-                "\t".join(
-                    (
-                        f"sub-{entities['sub']}",
-                        f"ses-{entities['ses']}" if "ses" in entities else "n/a",
-                        content["model"]["name"],
-                        content["model"]["sha256"],
-                        f"{content['probability']:.6g}",
-                        "n/a" if spread is None else f"{spread:.6g}",
-                        content["quality"]["verdict"],
-                    )
+        content = read_answer(file)
+        entities = dict(part.split("-", 1) for part in file.name.split("_")[:-1])
+        spread = content["probability_sd"]
+        rows.append(
+            "\t".join(
+                (
+                    f"sub-{entities['sub']}",
+                    f"ses-{entities['ses']}" if "ses" in entities else "n/a",
+                    content["model"]["name"],
+                    content["model"]["sha256"],
+                    f"{content['probability']:.6g}",
+                    "n/a" if spread is None else f"{spread:.6g}",
+                    content["quality"]["verdict"],
                 )
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BadData(
-                f"{file} is not a predictions file of this app ({error}); remove it."
-            ) from error
+        )
     path = output_dir / "group" / "predictions.tsv"
     write_text(path, "\n".join(rows) + "\n")
     return path

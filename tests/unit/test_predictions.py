@@ -1,17 +1,27 @@
 """Predictions of new people: the table over all of them, and the place in a report."""
 
+import base64
+import io
 import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import nibabel as nib
+import numpy as np
 import pytest
+from PIL import Image
 
+from bidsapp.derivatives import OutputNames
 from bidsapp.errors import BadData
-from bidsapp.reports.prediction import add_prediction
+from bidsapp.reports.prediction import show_predictions
 from bidsapp.reports.predictions import label_of, usable, write_table
+from tests.unit.report_pages import Page, ball, centred, save
 
-PLACE = "<p>before</p><!-- prediction:begin --><!-- prediction:end --><p>after</p>"
+PLACE = (
+    "<p>before</p><!-- prediction:begin --><!-- prediction:end -->"
+    "<!-- command:begin --><p>old command</p><!-- command:end --><p>after</p>"
+)
 MODEL = {"name": "age-compact", "version": "1.0.0", "sha256": "ab" * 32}
 
 
@@ -85,46 +95,134 @@ def test_the_name_of_a_bundle_becomes_a_label_of_bids() -> None:
     assert label_of(SimpleNamespace(name="age-compact_coronal.2")) == "agecompactcoronal2"  # type: ignore[arg-type]
 
 
+def names_of(out: Path) -> OutputNames:
+    return OutputNames(out, {"subject": "01"}, "MNI152NLin2009aSym", 2)
+
+
+def shown(out: Path, **changes: Any) -> str:
+    """Give a report with places, one prediction, and read what it then says."""
+    names = names_of(out)
+    leave(out, "sub-01", **changes)
+    names.report.write_text(PLACE)
+    assert show_predictions(names)
+    return names.report.read_text()
+
+
 def test_a_prediction_takes_its_place_and_nothing_else(tmp_path: Path) -> None:
-    page = tmp_path / "sub-01.html"
-    page.write_text(PLACE)
-    assert add_prediction(page, answer(), "AUC 0.71 (95 % CI 0.62 to 0.80)")
-    first = page.read_text()
+    held_out = {"held_out": "AUC 0.71 (95 % CI 0.62 to 0.80)"}
+    first = shown(tmp_path, model=MODEL | held_out)
     assert first.startswith("<p>before</p>")
     assert first.endswith("<p>after</p>")
     assert "<b>0.25</b>" in first
     assert "from 0.20 to 0.30" in first
     assert "AUC 0.71 (95 % CI 0.62 to 0.80)" in first
-    assert add_prediction(page, answer(probability=0.5, per_model=[0.4, 0.6]), "")
-    second = page.read_text()
+    names = names_of(tmp_path)
+    leave(tmp_path, "sub-01", probability=0.5, per_model=[0.4, 0.6])
+    assert show_predictions(names, "nocicast in out participant --model 'my model'")
+    second = names.report.read_text()
     assert second.count('id="prediction"') == 1
     assert "<b>0.50</b>" in second
-    assert "0.25" not in second
+    assert "<b>0.25</b>" not in second
     assert "Held-out" not in second
+    assert "--model &#39;my model&#39;" in second
+    assert "old command" not in second
+
+
+def test_a_prediction_that_is_gone_leaves_the_report(tmp_path: Path) -> None:
+    names = names_of(tmp_path)
+    assert 'id="prediction"' in shown(tmp_path)
+    next(names.folder.glob("*_predictions.json")).unlink()
+    assert show_predictions(names, "another command")
+    assert 'id="prediction"' not in names.report.read_text()
+    assert "old command" in names.report.read_text()
+
+
+def test_predictions_of_several_models_stand_beside_each_other(tmp_path: Path) -> None:
+    path = leave(tmp_path, "sub-01", outcome="fatigue")
+    path.rename(path.with_name("sub-01_desc-other_predictions.json"))
+    text = shown(tmp_path)
+    assert "fatigue" in text
+    assert "<b>pain" in text
+    page = Page(text)
+    ids = [at["id"] for _, at in page.elements if "id" in at]
+    assert len(ids) == len(set(ids))
 
 
 def test_one_model_has_no_spread(tmp_path: Path) -> None:
-    page = tmp_path / "sub-01.html"
-    page.write_text(PLACE)
-    add_prediction(page, answer(probability_sd=None, per_model=[0.25]), "")
-    assert "standard deviation" not in page.read_text()
+    text = shown(tmp_path, probability_sd=None, per_model=[0.25])
+    assert "standard deviation" not in text
 
 
 def test_what_a_recipe_says_is_text_and_never_markup(tmp_path: Path) -> None:
-    page = tmp_path / "sub-01.html"
-    page.write_text(PLACE)
     name = "<script>alert(1)</script>"
-    add_prediction(page, answer(outcome="pain < 3 & 'x'", model=MODEL | {"name": name}), name)
-    text = page.read_text()
+    text = shown(tmp_path, outcome="pain < 3 & 'x'", model=MODEL | {"name": name, "held_out": name})
     assert "<script>" not in text
     assert "pain &lt; 3 &amp;" in text
 
 
 def test_a_report_without_a_place_is_left_alone(tmp_path: Path) -> None:
-    assert not add_prediction(tmp_path / "none.html", answer(), "")
-    assert not (tmp_path / "none.html").exists()
-    page = tmp_path / "sub-01.html"
+    names = names_of(tmp_path)
+    leave(tmp_path, "sub-01")
+    assert not show_predictions(names)
+    assert not names.report.exists()
     for text in ("<p>another page</p>", "<!-- prediction:begin --> cut short"):
-        page.write_text(text)
-        assert not add_prediction(page, answer(), "")
-        assert page.read_text() == text
+        names.report.write_text(text)
+        assert not show_predictions(names)
+        assert names.report.read_text() == text
+
+
+@pytest.mark.parametrize("order", ["RAS", "LPI"])
+def test_saliency_lies_over_the_brain_where_it_belongs(tmp_path: Path, order: str) -> None:
+    """A warm blob at x > 0, y > 0 and a cold one at x < 0, y < 0, whatever the order on disk."""
+    names = names_of(tmp_path)
+    names.folder.mkdir(parents=True)
+    shape = (40, 44, 36)
+    affine = centred(shape, (4.0, 4.0, 4.0))
+    brain = ball(shape, np.full(3, 4.0), 60).astype(np.float32)
+    save(names.folder / names.preproc, brain * 0.4, affine)
+    values = np.zeros((*shape, 2), np.float32)  # two channels, which add up
+    values[27:32, 29:34, 15:21, 0] = 2.0
+    values[27:32, 29:34, 15:21, 1] = 1.0
+    values[8:13, 10:15, 15:21, 1] = -3.0
+    image = nib.Nifti1Image(values, affine)
+    turn = nib.orientations.ornt_transform(
+        nib.io_orientation(affine), nib.orientations.axcodes2ornt(tuple(order))
+    )
+    stem = "sub-01_space-MNI152NLin2009aSym_res-2"
+    path = names.folder / f"{stem}_desc-agecompactGradientSuspect_statmap.nii.gz"
+    image.as_reoriented(turn).to_filename(path)
+    sidecar = path.with_name(path.name.replace(".nii.gz", ".json"))
+    sidecar.write_text(json.dumps({"Units": "1/<b>"}))
+    save(names.folder / names.log_jacobian, brain, affine)  # is no saliency map
+
+    page = Page(shown(tmp_path))
+    assert "1/<b>" in page.text
+    assert "failed its sanity checks" in page.text
+    assert [*page.mosaics] == ["prediction"]
+    sides = {"warm": [], "cold": []}
+    for tile in page.mosaics["prediction"]:
+        if not tile.caption.startswith("z"):
+            continue
+        encoded = tile.sources[0].split(",", 1)[1]
+        picture = Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB")
+        red, _, blue = (channel.astype(int) for channel in np.moveaxis(np.asarray(picture), 2, 0))
+        for name, difference in (("warm", red - blue), ("cold", blue - red)):
+            rows, columns = np.nonzero(difference > 90)
+            if len(rows) > 50:
+                height, width = red.shape
+                sides[name].append((columns.mean() > width / 2, rows.mean() < height / 2))
+    assert sides["warm"]
+    assert all(side == (True, True) for side in sides["warm"])  # right of the picture, front up
+    assert sides["cold"]
+    assert all(side == (False, False) for side in sides["cold"])
+
+
+def test_a_map_on_another_grid_is_named(tmp_path: Path) -> None:
+    names = names_of(tmp_path)
+    names.folder.mkdir(parents=True)
+    save(names.folder / names.preproc, np.ones((9, 9, 9), np.float32), np.eye(4))
+    stem = "sub-01_space-MNI152NLin2009aSym_res-2"
+    path = names.folder / f"{stem}_desc-agecompactGradient_statmap.nii.gz"
+    save(path, np.ones((8, 9, 9), np.float32), np.eye(4))
+    with pytest.raises(BadData, match=r"desc-agecompactGradient_statmap\.nii\.gz does not lie on"):
+        shown(tmp_path)

@@ -1,0 +1,206 @@
+"""How each normalisation compares with the others of its output folder."""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean, median
+from typing import Any
+
+from bidsapp.derivatives.finished import FinishedImage
+from bidsapp.normalization.quality import FAIL, WARN
+
+FEWEST = 8  # images below which nobody is called unusual
+UNUSUAL = 3.5  # of the modified z score, the cut-off of Iglewicz and Hoaglin
+_MAD_TO_SD = 1.4826
+_MEAN_TO_SD = 1.2533
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number of each image.
+
+    Attributes
+    ----------
+    key
+        Its column.
+    name, short
+        As a page names it.
+    shown
+        Writes a value.
+    worse
+        Where trouble lies: ``low``, ``high`` or ``both``.
+    of
+        Takes it out of a quality block; None where it was not measured.
+    """
+
+    key: str
+    name: str
+    short: str
+    shown: Callable[[float], str]
+    worse: str
+    of: Callable[[Mapping[str, Any]], float | None]
+
+
+def _plain(key: str) -> Callable[[Mapping[str, Any]], float | None]:
+    def value(quality: Mapping[str, Any]) -> float | None:
+        found = quality.get(key)
+        return float(found) if isinstance(found, int | float) and math.isfinite(found) else None
+
+    return value
+
+
+def _size(quality: Mapping[str, Any]) -> float | None:
+    """Geometric mean of the affine's three scales."""
+    scales = quality.get("affine_scales") or ()
+    if not scales or min(scales) <= 0:
+        return None
+    return math.exp(fmean(math.log(scale) for scale in scales))
+
+
+MEASURES = (
+    Measure(
+        "local_ncc",
+        "Local likeness to the template (local NCC)",
+        "Local likeness",
+        lambda value: f"{value:.3f}",
+        "low",
+        _plain("local_ncc"),
+    ),
+    Measure(
+        "ncc",
+        "Likeness to the template (NCC)",
+        "Likeness",
+        lambda value: f"{value:.3f}",
+        "low",
+        _plain("ncc"),
+    ),
+    Measure(
+        "brain_volume_ml",
+        "Brain volume",
+        "Brain volume",
+        lambda value: f"{value:.0f} ml",
+        "both",
+        _plain("brain_volume_ml"),
+    ),
+    Measure(
+        "size",
+        "Size against the template (mean of three directions)",
+        "Size",
+        lambda value: f"{value:.3f}",
+        "both",
+        _size,
+    ),
+    Measure(
+        "folded_fraction",
+        "Folded tissue",
+        "Folded",
+        lambda value: f"{value:.2%}",
+        "high",
+        _plain("folded_fraction"),
+    ),
+    Measure(
+        "mask_dice",
+        "Overlap of the brain masks (Dice)",
+        "Mask overlap",
+        lambda value: f"{value:.3f}",
+        "low",
+        _plain("mask_dice"),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One image among the others.
+
+    Attributes
+    ----------
+    image
+        The image.
+    values
+        Measure to value.
+    z
+        Measure to modified z score against the images made alike; empty where they are too few.
+    """
+
+    image: FinishedImage
+    values: Mapping[str, float]
+    z: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def trouble(self) -> Mapping[str, float]:
+        """Measure to how far it lies from the others on the side where trouble lies, 0 and up."""
+        found = {}
+        for measure in MEASURES:
+            if measure.key in self.z:
+                z = self.z[measure.key]
+                side = {"low": -z, "high": z, "both": abs(z)}[measure.worse]
+                found[measure.key] = max(0.0, side)
+        return found
+
+    @property
+    def unusual(self) -> float:
+        """The largest `trouble`; 0 where there is none."""
+        return max(self.trouble.values(), default=0.0)
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What images have in common that are made alike."""
+        names = self.image.names
+        return names.space, names.resolution, self.image.settings.get("speed")
+
+    @property
+    def verdict(self) -> str:
+        """``pass``, ``warn`` or ``fail``."""
+        return str(self.image.quality["verdict"])
+
+
+def compared(images: Sequence[FinishedImage]) -> list[Line]:
+    """Compare every image with those made alike: outliers first.
+
+    Images are alike that share space, resolution and speed. The order is by verdict, the worst
+    first, then by how unusual the numbers are.
+
+    References
+    ----------
+    Iglewicz and Hoaglin, How to Detect and Handle Outliers, ASQC 1993 (modified z score).
+    """
+    groups: dict[tuple[Any, ...], list[Line]] = defaultdict(list)
+    for image in images:
+        quality = image.quality
+        values = {measure.key: measure.of(quality) for measure in MEASURES}
+        known = {key: value for key, value in values.items() if value is not None}
+        line = Line(image, known)
+        groups[line.kind].append(line)
+    lines = [line for group in groups.values() for line in _scored(group)]
+    order = {FAIL: 0, WARN: 1}
+    return sorted(lines, key=lambda line: (order.get(line.verdict, 2), -line.unusual))
+
+
+def _scored(lines: Sequence[Line]) -> list[Line]:
+    if len(lines) < FEWEST:
+        return list(lines)
+    z: list[dict[str, float]] = [{} for _ in lines]
+    for measure in MEASURES:
+        known = [line.values[measure.key] for line in lines if measure.key in line.values]
+        if not known:
+            continue
+        middle, spread = centre_and_spread(known)
+        for place, line in enumerate(lines):
+            if measure.key in line.values:
+                distance = line.values[measure.key] - middle
+                z[place][measure.key] = distance / spread if spread else 0.0
+    return [Line(line.image, line.values, own) for line, own in zip(lines, z, strict=True)]
+
+
+def centre_and_spread(values: Sequence[float]) -> tuple[float, float]:
+    """Median, and a robust standard deviation.
+
+    The median absolute deviation, scaled; where more than half of the values are one and the same
+    the mean absolute deviation instead, and 0 where all are.
+    """
+    middle = median(values)
+    distances = [abs(value - middle) for value in values]
+    spread = _MAD_TO_SD * median(distances)
+    return middle, spread or _MEAN_TO_SD * fmean(distances)

@@ -1,0 +1,88 @@
+"""The intensities of a brain before and after, as drawn on a page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+WIDTH, HEIGHT = 320, 120  # of the plot, in units of the drawing
+_BINS = 64
+_TOP = 99.9  # percentile at which the scale ends
+_TICKS = 5
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """A histogram ready to be drawn in `WIDTH` × `HEIGHT` units, the origin at the lower left.
+
+    Attributes
+    ----------
+    title, axis
+        What it is of, and the label of its horizontal axis.
+    path
+        Outline of the steps, SVG.
+    ticks
+        Places along the horizontal axis, in units, and their text.
+    peak
+        Share of the voxels in the fullest bin, as text: the top of the vertical axis.
+    summary
+        The same in words.
+    """
+
+    title: str
+    axis: str
+    path: str
+    ticks: Sequence[tuple[float, str]]
+    peak: str
+    summary: str
+
+
+def histogram(title: str, axis: str, values: np.ndarray) -> Histogram | None:
+    """Count the intensities of a brain.
+
+    Parameters
+    ----------
+    title, axis
+        As they are printed.
+    values
+        Voxels of the brain, any shape; what is not finite is left out. The scale begins at 0, or
+        at the least value where that is below, and ends at the 99.9th percentile, which takes
+        what lies beyond.
+
+    Returns
+    -------
+    Histogram
+        None where there is nothing to count or no spread.
+    """
+    values = values[np.isfinite(values)].astype(float)
+    if not values.size:
+        return None
+    low, high = min(0.0, float(values.min())), float(np.percentile(values, _TOP))
+    if high <= low:
+        return None
+    counts, _ = np.histogram(np.minimum(values, high), bins=_BINS, range=(low, high))
+    share = counts / counts.sum()
+    heights = HEIGHT * (1 - share / share.max())
+    steps = "".join(
+        f"V{height:.1f}H{(place + 1) * WIDTH / _BINS:.1f}" for place, height in enumerate(heights)
+    )
+    ticks = [((tick - low) / (high - low) * WIDTH, f"{tick:g}") for tick in _round_ticks(low, high)]
+    median, spread = np.median(values), np.percentile(values, (25, 75))
+    return Histogram(
+        title,
+        axis,
+        f"M0 {HEIGHT}{steps}V{HEIGHT}z",
+        ticks,
+        f"{share.max():.1%}",
+        f"median {median:.3g}, middle half from {spread[0]:.3g} to {spread[1]:.3g}",
+    )
+
+
+def _round_ticks(low: float, high: float) -> list[float]:
+    """Round numbers inside a range, at most `_TICKS` + 1 of them."""
+    raw = (high - low) / _TICKS
+    power = 10.0 ** np.floor(np.log10(raw))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw)
+    first = int(np.ceil(low / step - 1e-9))
+    last = int(np.floor(high / step + 1e-9))
+    return [float(np.round(place * step, 10)) for place in range(first, last + 1)]

@@ -1,0 +1,236 @@
+"""The overview of all participants: outliers first, whole when many jobs end at once, small."""
+
+import csv
+import io
+import json
+import multiprocessing
+import time
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.stats import median_abs_deviation
+
+from bidsapp.derivatives.finished import finished_images
+from bidsapp.execution.turns import done_for_all
+from bidsapp.reports.afterwards import after_run
+from bidsapp.reports.cohort_quality import compared
+from bidsapp.reports.histogram import HEIGHT, WIDTH, histogram
+from bidsapp.reports.overview import write_overview
+from bidsapp.reports.thumbnails import thumbnail, thumbnail_path
+from tests.unit.chromium import Browser, browser, missing
+from tests.unit.finished_trees import SETTINGS, leave_sidecar
+from tests.unit.report_pages import Page, ball, centred, save
+
+KEY = "cd" * 32
+SHAPE = (40, 48, 40)
+
+
+def leave(
+    out: Path, who: str, value: float = 0.81, verdict: str = "pass", **quality: object
+) -> None:
+    """Leave a finished image: sidecar and a small brain."""
+    path = leave_sidecar(out, who, quality={"local_ncc": value, "verdict": verdict, **quality})
+    brain = ball(SHAPE, np.full(3, 4.0), 60).astype(np.float32)
+    save(path.with_suffix("").with_suffix(".nii.gz"), brain, centred(SHAPE, (4.0, 4.0, 4.0)))
+
+
+def rows(out: Path) -> list[dict[str, str]]:
+    with (out / "group" / "quality.tsv").open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))
+
+
+def test_outliers_come_first_on_the_side_where_trouble_lies(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    values = np.append(rng.normal(0.81, 0.01, 20).round(5), [0.72, 0.90])
+    for place, value in enumerate(values):
+        leave(tmp_path, f"sub-{place:02d}", float(value))
+    leave(tmp_path, "sub-w", 0.81, "warn")
+    leave(tmp_path, "sub-f", 0.81, "fail")
+    write_overview(tmp_path, {})
+    found = rows(tmp_path)
+    assert [row["participant_id"] for row in found[:3]] == ["sub-f", "sub-w", "sub-20"]
+    everything = np.append(values, [0.81, 0.81])
+    spread = median_abs_deviation(everything, scale="normal")
+    by_name = {row["participant_id"]: row for row in found}
+    for place, value in enumerate(values):
+        z = (value - np.median(everything)) / spread
+        row = by_name[f"sub-{place:02d}"]
+        assert float(row["z_local_ncc"]) == pytest.approx(z, abs=0.01)
+        assert float(row["unusual"]) == pytest.approx(max(0, -z), abs=0.01)  # high is no trouble
+    assert float(by_name["sub-20"]["unusual"]) > 3.5
+    assert json.loads((tmp_path / "group" / "quality.json").read_text())["unusual"]["Description"]
+
+
+def test_images_made_otherwise_are_not_compared(tmp_path: Path) -> None:
+    for place in range(9):
+        leave(tmp_path, f"sub-{place}", 0.81 + place / 1000)
+    settings = SETTINGS | {"speed": "fast"}
+    leave_sidecar(tmp_path, "sub-x", quality={"local_ncc": 0.5}, Settings=settings)
+    alone = [line for line in compared(finished_images(tmp_path)) if not line.z]
+    assert [line.image.participant for line in alone] == ["sub-x"]
+    assert alone[0].unusual == 0
+
+
+def test_a_value_that_all_share_makes_nobody_an_outlier(tmp_path: Path) -> None:
+    for place in range(12):
+        leave(tmp_path, f"sub-{place}", 0.81, folded_fraction=0.0)
+    leave(tmp_path, "sub-folded", 0.81, folded_fraction=0.004)
+    lines = compared(finished_images(tmp_path))
+    assert lines[0].image.participant == "sub-folded"
+    assert lines[0].unusual > 3.5
+    assert max(line.unusual for line in lines[1:]) < 0.5
+
+
+def test_hostile_texts_show_as_text_and_links_lead_to_reports(tmp_path: Path) -> None:
+    nasty = "<script>alert(1)</script> {{ 7 * 7 }} \t\n&"
+    leave(tmp_path, "sub-01_ses-a", reasons=[nasty])
+    leave(tmp_path, "sub-02", cut_faces=["left"], rescued=True)
+    write_overview(tmp_path, {})
+    text = (tmp_path / "quality.html").read_text()
+    page = Page(text)
+    assert "<script>alert(1)</script> {{ 7 * 7 }}" in page.text
+    assert [tag for tag, _ in page.elements].count("script") == 1
+    links = {at["href"] for tag, at in page.elements if tag == "a" and at["href"][0] != "#"}
+    assert links == {"sub-01_ses-a.html", "sub-02.html"}
+    sources = [at["src"] for tag, at in page.elements if "src" in at]
+    assert len(sources) == 2
+    assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
+    policy = next(at["content"] for _, at in page.elements if "http-equiv" in at)
+    assert "default-src 'none'" in policy
+    assert "script-src 'sha256-" in policy
+    assert [row["session_id"] for row in rows(tmp_path)] == ["ses-a", "n/a"]
+    assert not [name for name in ("\t", "\n") if name in rows(tmp_path)[0]["reasons"]]
+
+
+def test_a_thousand_participants_stay_small(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    noise = Image.fromarray(rng.integers(0, 255, (86, 228), dtype=np.uint8))
+    buffer = io.BytesIO()
+    noise.save(buffer, format="JPEG", quality=68, comment=KEY)  # noise takes more than a brain
+    picture = buffer.getvalue()
+    for place in range(1000):
+        leave_sidecar(tmp_path, f"sub-{place:04d}", quality={"local_ncc": 0.7 + place / 1e4})
+    for image in finished_images(tmp_path):
+        path = thumbnail_path(image.names)
+        path.parent.mkdir()
+        path.write_bytes(picture)
+    write_overview(tmp_path, {})
+    assert (tmp_path / "quality.html").stat().st_size < 20e6
+    assert len(rows(tmp_path)) == 1000
+
+
+def test_a_thumbnail_is_that_of_the_result_that_is_there(tmp_path: Path) -> None:
+    leave(tmp_path, "sub-01")
+    names = finished_images(tmp_path)[0].names
+    first = thumbnail(names, KEY)
+    kept = thumbnail_path(names).stat().st_mtime_ns
+    assert thumbnail(names, KEY) == first
+    assert thumbnail_path(names).stat().st_mtime_ns == kept
+    image = nib.load(names.folder / names.preproc)
+    save(names.folder / names.preproc, np.zeros(SHAPE, np.float32), image.affine)
+    assert thumbnail(names, "ef" * 32) != first
+
+
+def _finish(out: Path, number: int) -> None:
+    (out / f"done-{number}").touch()
+
+    def work() -> None:
+        seen = sorted(path.name for path in out.glob("done-*"))
+        with (out / "rounds").open("a") as stream:
+            stream.write("x")
+        time.sleep(0.02)
+        (out / "seen").write_text("\n".join(seen))
+
+    done_for_all(out / "logs" / "turn.lock", work)
+
+
+def test_the_last_round_sees_what_every_job_left(tmp_path: Path) -> None:
+    jobs = 24
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=_finish, args=(tmp_path, n)) for n in range(jobs)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    assert len((tmp_path / "seen").read_text().split()) == jobs
+    assert 1 <= len((tmp_path / "rounds").read_text()) <= jobs
+
+
+def test_each_report_is_told_its_place_among_the_others(tmp_path: Path) -> None:
+    for place in range(10):
+        leave(tmp_path, f"sub-{place}", 0.80 + place / 1000)
+    leave(tmp_path, "sub-odd", 0.60)
+    page = "<p>a</p><!-- prediction:begin --><!-- prediction:end --><!-- cohort:begin -->"
+    images = finished_images(tmp_path)
+    for image in images:
+        image.names.report.write_text(page + "<!-- cohort:end --><p>z</p>")
+    odd = [image.names for image in images if image.participant == "sub-odd"]
+    after_run(tmp_path, {}, odd)
+    text = odd[0].report.read_text()
+    assert "Among the 11 images" in text
+    assert text.count('class="far"') == 1
+    assert "Local likeness to the template (local NCC): 0.600" in text
+    assert (tmp_path / "sub-3.html").read_text() == page + "<!-- cohort:end --><p>z</p>"
+    assert (tmp_path / "logs" / "CITATION.md").is_file()
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.html")}
+    after_run(tmp_path, {}, odd)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.html")} == before
+
+
+def test_histogram_counts_every_voxel_once() -> None:
+    rng = np.random.default_rng(1)
+    values = np.concatenate([rng.normal(200, 20, 4000), rng.normal(600, 20, 2000), [np.nan, 1e9]])
+    plot = histogram("Before", "units", values)
+    assert plot is not None
+    heights = [HEIGHT - float(step.split("H")[0]) for step in plot.path.split("V")[1:-1]]
+    shares = np.array(heights) / sum(heights)
+    low, high = (share.sum() for share in (shares[:32], shares[32:]))
+    assert low == pytest.approx(4000 / 6001, abs=0.01)  # the scale ends near 650
+    assert high == pytest.approx(2001 / 6001, abs=0.01)
+    assert all(0 <= place <= WIDTH for place, _ in plot.ticks)
+    assert [text for _, text in plot.ticks] == ["0", "200", "400", "600"]
+
+
+@pytest.mark.parametrize("values", [[], [np.nan], [0.0, 0.0]])
+def test_histogram_of_nothing_is_left_out(values: list[float]) -> None:
+    assert histogram("Before", "units", np.array(values)) is None
+
+
+def press_enter(page: Browser) -> None:
+    key = {"key": "Enter", "code": "Enter", "text": "\r", "windowsVirtualKeyCode": 13}
+    for kind in ("keyDown", "keyUp"):
+        page.tool("Input.dispatchKeyEvent", type=kind, **key)
+
+
+@pytest.mark.skipif(bool(missing()), reason=missing() or "all there")
+def test_the_table_sorts_and_filters_with_the_keyboard(tmp_path: Path) -> None:
+    for place, value in enumerate([0.83, 0.79, 0.81]):
+        leave(tmp_path, f"sub-{place}", value, ("pass", "pass", "warn")[place])
+    write_overview(tmp_path, {})
+    first = "return document.querySelector('#people tbody tr th').textContent"
+    with browser() as page:
+        page.screen(1280)
+        page.open(tmp_path / "quality.html")
+        assert page.run(first) == "sub-2"
+        heading = "document.querySelectorAll('#people thead button')[4]"
+        assert page.run(f"return {heading}.textContent") == "Local likeness"
+        page.run(f"{heading}.focus()")
+        press_enter(page)
+        assert page.run(first) == "sub-1"
+        press_enter(page)
+        assert page.run(first) == "sub-0"
+        page.type("#words", "warn")
+        assert page.run("return document.querySelector('#people-count').textContent") == (
+            "1 of 3 shown"
+        )
+        lines = "[...document.querySelectorAll('#people tbody tr')]"
+        assert page.run(f"return {lines}.filter(line => line.offsetHeight).length") == 1
+        for width in (1280, 390):
+            page.screen(width, dark=True)
+            assert page.run("return document.documentElement.scrollWidth <= innerWidth")
+        assert page.complaints() == []
+        assert [url for url in page.requests() if not url.startswith(("file:", "data:"))] == []
