@@ -13,6 +13,7 @@ from bidsapp.errors import InputOutputError, NoInput, UsageError
 from bidsapp.execution.failures import find_failure, forget_failures
 from bidsapp.execution.run import Running, configure, run_workflow
 from bidsapp.execution.work import prepare_work, work_place
+from bidsapp.normalization.compute import check_device
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe, dump_recipe, leaks, load_recipe
 
@@ -98,10 +99,7 @@ def _check_before_work(recipe: Recipe, variants: Sequence[str], options: RunOpti
         steps = (*representation_steps(one.representation), *training_steps(one.training))
         check_scopes(steps, one.mode)
     _check_weights(recipe, variants, options)
-    if options.device not in ("auto", "cpu"):
-        from bidsapp.normalization.compute import resolve_device
-
-        resolve_device(options.device)
+    check_device(options.device)
 
 
 def _check_weights(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> None:
@@ -228,15 +226,7 @@ def _train(
 
     forget_other_folds(tasks)
     forget_failures(study.folder / "training")
-    running = Running(
-        nprocs=options.nprocs,
-        mem_gb=options.mem_gb,
-        crash_dir=folder / "logs",
-        plugin=options.nipype_plugin,
-        plugin_args=options.nipype_plugin_args,
-        stop_on_first_crash=options.stop_on_first_crash,
-        verbose=options.verbose,
-    )
+    running = Running.of(options, folder / "logs")
     configure(running)
     by_name = {node_name(task): task for task in tasks}
     finished = 0

@@ -16,6 +16,7 @@ from bidsapp.execution.failures import Failure, find_failure, forget_failures
 from bidsapp.execution.jobs import as_one_node
 from bidsapp.execution.run import Running, configure, run_workflow
 from bidsapp.execution.work import claim, prepare_work, work_place
+from bidsapp.normalization.compute import check_device
 from bidsapp.normalization.template_images import TemplateImages, prepare_mask, prepare_template
 from bidsapp.normalization.workflow import normalization_workflow
 from bidsapp.options import RunOptions
@@ -75,7 +76,7 @@ def run_participant_level(options: RunOptions) -> int:
         return _words(options)
     bundle = _bundle(options)
     recipe = bundle.recipe if bundle else load_recipe(options.recipe, options.overrides)
-    _check_device(options.device)
+    check_device(options.device)
     selection = _select(options, recipe)
     prepare_output(options.output_dir, options.bids_dir, options.work_dir)
     _prepare_work(options)
@@ -91,7 +92,7 @@ def run_participant_level(options: RunOptions) -> int:
         )
     tasks = [_task(choice, options, recipe, images) for choice in selection.choices]
     waiting = _leave_out_finished(tasks, progress)
-    running = _running(options, progress)
+    running = Running.of(options, progress.crash_dir)
     configure(running)
     if waiting:
         plugin = options.nipype_plugin
@@ -178,13 +179,6 @@ def _predict(
     print(f"{bundle.name}: {count} predicted: {options.output_dir / 'group' / 'predictions.tsv'}")
 
 
-def _check_device(device: str) -> None:
-    if device not in ("auto", "cpu"):
-        from bidsapp.normalization.compute import resolve_device
-
-        resolve_device(device)
-
-
 def _select(options: RunOptions, recipe: Recipe) -> Selection:
     """Validate the dataset and pick its images."""
     if not options.skip_bids_validation:
@@ -259,18 +253,6 @@ def _claim(
         locks.append(lock)
         mine.append(task)
     return _leave_out_finished(mine, progress), locks
-
-
-def _running(options: RunOptions, progress: Progress) -> Running:
-    return Running(
-        nprocs=options.nprocs,  # each node says how many of them it takes
-        mem_gb=options.mem_gb,
-        crash_dir=progress.crash_dir,
-        plugin=options.nipype_plugin,
-        plugin_args=options.nipype_plugin_args,
-        stop_on_first_crash=options.stop_on_first_crash,
-        verbose=options.verbose,
-    )
 
 
 def _run_batch(

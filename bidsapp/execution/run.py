@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bidsapp.errors import UsageError
+from bidsapp.options import RunOptions
 
 logger = logging.getLogger("nocicast")
 
@@ -40,6 +41,19 @@ class Running:
     plugin_args: Mapping[str, Any] = field(default_factory=dict)
     stop_on_first_crash: bool = False
     verbose: int = 0
+
+    @classmethod
+    def of(cls, options: RunOptions, crash_dir: Path) -> "Running":
+        """Run as the options say; each node says how many of the CPUs it takes."""
+        return cls(
+            nprocs=options.nprocs,
+            mem_gb=options.mem_gb,
+            crash_dir=crash_dir,
+            plugin=options.nipype_plugin,
+            plugin_args=options.nipype_plugin_args,
+            stop_on_first_crash=options.stop_on_first_crash,
+            verbose=options.verbose,
+        )
 
 
 def configure(running: Running) -> None:

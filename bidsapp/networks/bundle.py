@@ -1,6 +1,5 @@
 """A model bundle opened: every file checked against its hash, nothing in it executed."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 import torch
 
+from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NociCastError, NoInput
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes.schema import Recipe
@@ -138,7 +138,7 @@ def load_bundle(folder: Path) -> Bundle:
             folder,
             str(metadata["name"]),
             str(metadata["version"]),
-            hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest(),
+            file_sha256(folder / MANIFEST),
             recipe,
             Window.from_dict(about["window"]),
             tuple(str(name) for name in about["channels"]),
@@ -180,10 +180,8 @@ def _check_files(folder: Path, files: dict[str, str]) -> None:
             problems.append(f"{name} lies outside")
         elif not path.is_file():
             problems.append(f"{name} is missing")
-        else:
-            with path.open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != digest:
-                    problems.append(f"{name} is not what was written (its hash differs)")
+        elif file_sha256(path) != digest:
+            problems.append(f"{name} is not what was written (its hash differs)")
     if problems:
         raise BadData(f"bundle {folder} is damaged: {'; '.join(problems)}; copy it again")
 

@@ -1,6 +1,5 @@
 """Writing a model bundle: a folder laid out as MONAI lays out its bundles."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -14,6 +13,7 @@ import numpy
 import torch
 
 import bidsapp
+from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.networks.bundle import CARD, FORMAT, MANIFEST, METADATA, MODELS, RECIPE, FoldModel
 from bidsapp.networks.model_card import model_card, outcome_text
 from bidsapp.recipes.schema import Recipe
@@ -111,7 +111,7 @@ def write_bundle(
         (new / RECIPE).write_text(dump_recipe(recipe), encoding="utf-8")
         (new / CARD).write_text(model_card(recipe, window, len(models), facts), encoding="utf-8")
         files = {
-            path.relative_to(new).as_posix(): _sha256(path)
+            path.relative_to(new).as_posix(): file_sha256(path)
             for path in sorted(new.rglob("*"))
             if path.is_file()
         }
@@ -194,8 +194,3 @@ def _metadata(recipe: Recipe, window: Window, facts: ModelFacts) -> dict[str, An
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,6 +1,5 @@
 """Pretrained weights from a file the user names; nothing in it is executed or downloaded."""
 
-import hashlib
 import os
 import pickle
 import re
@@ -11,6 +10,7 @@ from typing import Any
 
 import torch
 
+from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.networks.registry import head_name
 from bidsapp.recipes.learning import Network
@@ -170,9 +170,7 @@ def load_medicalnet(network: torch.nn.Module, path: Path) -> WeightsRecord:
     if infinite:
         raise BadData(f"{path} holds NaN or infinite weights: {_some(infinite)}")
     network.load_state_dict(given, strict=False)
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return WeightsRecord("medicalnet", path.name, digest)
+    return WeightsRecord("medicalnet", path.name, file_sha256(path))
 
 
 def _read_tensors(path: Path) -> Any:

@@ -41,6 +41,18 @@ def resolve_device(name: str) -> "torch.device":
     return torch.device("cuda", device.index or 0)
 
 
+def check_device(name: str) -> None:
+    """Refuse a device that is not there; torch is imported only where a GPU is named.
+
+    Raises
+    ------
+    UsageError
+        As `resolve_device`.
+    """
+    if name not in ("auto", "cpu"):
+        resolve_device(name)
+
+
 def has_bfloat16(device: "torch.device") -> bool:
     """Whether the hardware multiplies bfloat16 matrices itself; elsewhere it is only slower."""
     import torch

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bidsapp.derivatives import atomic_path, write_json
+from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.recipes.images import Representation
 from bidsapp.representation.sample import CohortRow, image_of, read_mask, read_sample, same_grid
@@ -152,13 +153,13 @@ def build_cohort_array(
         raise UsageError(
             f"representation.channels: {', '.join(names)} needs the template's brain mask"
         )
-    hashes = [[_sha256(image_of(row, name)) for name in spec.channels] for row in rows]
+    hashes = [[file_sha256(image_of(row, name)) for name in spec.channels] for row in rows]
     about: dict[str, Any] = {
         "format": FORMAT,
         "participants": [row.participant_id for row in rows],
         "sessions": [row.session_id for row in rows],
         "sha256": hashes,
-        "mask_sha256": _sha256(template_mask) if masked and template_mask else None,
+        "mask_sha256": file_sha256(template_mask) if masked and template_mask else None,
         "representation": {key: getattr(spec, key) for key in ("kind", "plane", "slices", "pad")},
         "channels": [
             {
@@ -201,8 +202,3 @@ def _fill(
                 "normalise the cohort with one recipe"
             )
         array[i] = sample
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,6 +14,7 @@ import safetensors.torch
 import torch
 
 from bidsapp.derivatives import atomic_path, write_json
+from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, UsageError
 from bidsapp.networks.predict import place, predict_logits, probability
 from bidsapp.networks.registry import build_network, count_parameters
@@ -23,7 +24,7 @@ from bidsapp.representation.device_cohort import DeviceCohort
 from bidsapp.representation.zscore import ZScore
 from bidsapp.training.checkpoint import Progress
 from bidsapp.training.loop import FoldData, LoopSettings, fit
-from bidsapp.training.task import FoldTask, sha256
+from bidsapp.training.task import FoldTask
 
 LOGGER = logging.getLogger("nocicast")
 SCORE_COLUMNS = [
@@ -103,7 +104,7 @@ def train_fold(task: FoldTask) -> Path:
         "cohort_streamed": streamed,
         "environments": progress.environments,
         "seconds": round(time.time() - started, 3),
-        "model_sha256": sha256(task.model_file),
+        "model_sha256": file_sha256(task.model_file),
     }
     write_json(task.record_file, record)
     # A kill in the middle of writing leaves a part behind, which nobody else will take away.
@@ -222,7 +223,7 @@ def is_trained(task: FoldTask) -> bool:
         record = json.loads(task.record_file.read_text(encoding="utf-8"))
         return bool(
             record["fingerprint"] == task.fingerprint
-            and record["model_sha256"] == sha256(task.model_file)
+            and record["model_sha256"] == file_sha256(task.model_file)
         )
     except (OSError, ValueError, KeyError, TypeError):
         return False

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.cohort_array import CohortArray
@@ -143,7 +144,7 @@ class FoldTask:
             "representation": recipe.representation.model_dump(mode="json"),
             "network": recipe.network.model_dump(mode="json"),
             "training": recipe.training.model_dump(mode="json"),
-            "weights": sha256(self.weights) if self.weights else None,
+            "weights": file_sha256(self.weights) if self.weights else None,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -159,12 +160,6 @@ class FoldTask:
             twice = here.loc[here["participant_id"].duplicated(), "participant_id"].iloc[0]
             raise BadData(f"{self.splits}: {twice} stands twice in {self.label}")
         return dict(zip(here["participant_id"], here["role"], strict=True))
-
-
-def sha256(path: Path) -> str:
-    """Hash of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(path: Path) -> pd.DataFrame:
