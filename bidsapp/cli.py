@@ -175,6 +175,11 @@ def _derivatives(given: Sequence[str]) -> dict[str, Path]:
             name, path = Path(text).name, text
         if not name or not path or name in found:
             raise UsageError(f"--derivatives {text!r}: expected NAME=PATH, each name once.")
+        if name == "raw" or not all(c.isalnum() or c in "-_." for c in name):
+            raise UsageError(
+                f"--derivatives {text!r}: say NAME=PATH with a name of letters, digits, hyphens, "
+                "underscores: addresses (bids:NAME:...) are made of it; raw is the input's."
+            )
         folder = _absolute(Path(path))
         if not folder.is_dir():
             raise NoInput(f"--derivatives {text}: {folder} is not a folder.")

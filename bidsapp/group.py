@@ -60,7 +60,7 @@ def run_group_level(options: RunOptions) -> int:
     variants, ensembles = recipe.selected(options.variants)
     recipe = recipe.with_values({"run": [*variants, *ensembles]})
     _check_before_work(recipe, variants, options)
-    prepare_output(options.output_dir, options.bids_dir, options.work_dir)
+    prepare_output(options.output_dir, options.bids_dir, options.work_dir, options.derivatives)
     own = Path("group") / folder.name
     prepare_work(options, (own, "conformed", "template", "templateflow"))
     make_folder(options.work_dir)

@@ -235,7 +235,7 @@ def _hashed(
 
 def _check_made_alike(scans: Sequence[NormalizedImage]) -> None:
     """Refuse images of this app that were made with different settings: the network would see."""
-    ways = Counter(scan.made_with for scan in scans if not scan.dataset and scan.made_with)
+    ways = Counter(scan.made_with for scan in scans if scan.made_with)
     if len(ways) > 1:
         listed = "; ".join(f"{n} with {way}" for way, n in ways.most_common())
         raise BadData(

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bidsapp.dataset.description import list_participants
 from bidsapp.dataset.tables import Key
@@ -37,6 +38,8 @@ class NormalizedImage:
         Why it is not ``pass``.
     made_with
         The settings that shaped it, as one text; empty where they are not known.
+    source_sha256
+        Of the T1w file that it was made from; empty where it is not known.
     """
 
     participant_id: str
@@ -46,9 +49,10 @@ class NormalizedImage:
     log_jacobian: Path | None
     dataset: str
     uri: str
-    quality: str
+    quality: str = ""
     quality_reasons: tuple[str, ...] = ()
     made_with: str = ""
+    source_sha256: str = ""
 
     @property
     def key(self) -> Key:
@@ -115,35 +119,56 @@ def find_own(
 def _take_own(
     found: NormalizedSearch, root: Path, key: Key, name: _Name, names: Sequence[_Name]
 ) -> None:
-    sidecar = name.path.with_name(_stem(name.path) + ".json")
+    path = name.path
+    told = _read_sidecar(path)
+    if told is None:
+        detail = f"{_sidecar(path)} has no Quality.verdict; run the participant level again"
+        found.unusable[key] = ("no quality verdict", detail)
+    elif told.rescued:
+        found.unusable[key] = _mirrored(path)
+    else:
+        mask = _companion(name, names, "brain", "mask")
+        jacobian = _companion(name, names, "logjacobian", "statmap")
+        uri = path.relative_to(root).as_posix()
+        found.images[key] = NormalizedImage(*key, path, mask, jacobian, "", uri, **told.facts)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a sidecar of this app says of an image."""
+
+    rescued: bool
+    facts: dict[str, Any]  # fields of a NormalizedImage
+
+
+def _sidecar(image: Path) -> Path:
+    return image.with_name(_stem(image) + ".json")
+
+
+def _read_sidecar(image: Path) -> _Told | None:
+    """Quality and settings in the sidecar of an image; None where it holds no verdict."""
     try:
-        content = json.loads(sidecar.read_text(encoding="utf-8"))
+        content = json.loads(_sidecar(image).read_text(encoding="utf-8"))
         quality = content["Quality"]
         settings = content.get("Settings", {})
-        verdict = quality["verdict"]
-        reasons = tuple(map(str, quality.get("reasons", ())))
-    except (OSError, ValueError, KeyError, TypeError):
-        detail = f"{sidecar} has no Quality.verdict; run the participant level again"
-        found.unusable[key] = ("no quality verdict", detail)
-        return
-    if quality.get("rescued"):
-        detail = (
-            f"{sidecar}: the header's orientation was wrong, so that the image may be mirrored; "
-            "repair the header and run the participant level again"
-        )
-        found.unusable[key] = ("left and right not verified", detail)
-        return
-    found.images[key] = NormalizedImage(
-        *key,
-        name.path,
-        _companion(name, names, "brain", "mask"),
-        _companion(name, names, "logjacobian", "statmap"),
-        "",
-        name.path.relative_to(root).as_posix(),
-        str(verdict),
-        reasons,
-        ", ".join(f"{key} {settings[key]}" for key in _SHAPING if key in settings),
+        made_with = ", ".join(f"{key} {settings[key]}" for key in _SHAPING if key in settings)
+        facts = {
+            "quality": str(quality["verdict"]),
+            "quality_reasons": tuple(map(str, quality.get("reasons", ()))),
+            "made_with": made_with,
+            "source_sha256": str(content.get("SourceSHA256", "")),
+        }
+        return _Told(bool(quality.get("rescued")), facts)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _mirrored(image: Path) -> tuple[str, str]:
+    detail = (
+        f"{_sidecar(image)}: the header's orientation was wrong, so that the image may be "
+        "mirrored; repair the header and run the participant level again"
     )
+    return "left and right not verified", detail
 
 
 def find_derivatives(
@@ -153,7 +178,8 @@ def find_derivatives(
 
     Images with ``desc-preproc`` or without ``desc-`` are taken; of several voxel sizes the
     recipe's, else the one without ``res-`` (the template's own), else the first ``res-``. The
-    mask must carry the same entities. The grid is not looked at.
+    mask must carry the same entities. The grid is not looked at. Where the images are another
+    output of this app, the verdicts of their sidecars hold.
 
     Raises
     ------
@@ -189,10 +215,7 @@ def find_derivatives(
         elif mask is None:
             found.unusable[key] = ("no brain mask", f"no desc-brain_mask beside {best[0].path}")
         else:
-            path = best[0].path
-            uri = f"bids:{dataset}:{path.relative_to(root).as_posix()}"
-            jacobian = _companion(best[0], names, "logjacobian", "statmap")
-            found.images[key] = NormalizedImage(*key, path, mask, jacobian, dataset, uri, "")
+            _take_other(found, dataset, root, key, best[0], mask, names)
     if not found.images and not found.unusable:
         there = ", ".join(sorted(spaces)) or "none"
         raise UsageError(
@@ -200,6 +223,27 @@ def find_derivatives(
             "one with --template, or leave out -d and run the participant level."
         )
     return NormalizedSearch(found.images, found.unusable, frozenset(spaces))
+
+
+def _take_other(
+    found: NormalizedSearch,
+    dataset: str,
+    root: Path,
+    key: Key,
+    name: _Name,
+    mask: Path,
+    names: Sequence[_Name],
+) -> None:
+    """Take an image of another dataset; what this app said of it there holds here too."""
+    path = name.path
+    told = _read_sidecar(path)
+    if told is not None and told.rescued:
+        found.unusable[key] = _mirrored(path)
+        return
+    uri = f"bids:{dataset}:{path.relative_to(root).as_posix()}"
+    jacobian = _companion(name, names, "logjacobian", "statmap")
+    facts = told.facts if told else {}
+    found.images[key] = NormalizedImage(*key, path, mask, jacobian, dataset, uri, **facts)
 
 
 def _by_scan(root: Path) -> Iterator[tuple[Key, list[_Name]]]:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,16 @@ _IGNORED = (
 )
 
 
-def prepare_output(output_dir: Path, bids_dir: Path, work_dir: Path | None = None) -> None:
+def prepare_output(
+    output_dir: Path,
+    bids_dir: Path,
+    work_dir: Path | None = None,
+    links: Mapping[str, Path] | None = None,
+) -> None:
     """Make the output folder and write what makes it a dataset, before anything else is there.
 
-    A work folder inside of it is hidden from validators.
+    A work folder inside of it is hidden from validators. `links` are the datasets that BIDS URIs
+    ``bids:<name>:`` of this run point into; those of earlier runs are kept.
 
     Raises
     ------
@@ -62,7 +69,11 @@ def prepare_output(output_dir: Path, bids_dir: Path, work_dir: Path | None = Non
             f"{output_dir} cannot be written to; check who owns it and how it is mounted."
         )
     _sweep(output_dir)
-    write_json(output_dir / "dataset_description.json", _description(bids_dir))
+    path = output_dir / "dataset_description.json"
+    before = _read(path).get("DatasetLinks")
+    known = dict(before) if isinstance(before, dict) else {}
+    known |= {name: folder.resolve().as_uri() for name, folder in (links or {}).items()}
+    write_json(path, _description(bids_dir, known))
     ignored = list(_IGNORED)
     if work_dir is not None and target in work_dir.resolve().parents:
         ignored.append(work_dir.resolve().relative_to(target).parts[0])
@@ -94,7 +105,7 @@ def _refuse_other_dataset(output_dir: Path) -> None:
         )
 
 
-def _description(bids_dir: Path) -> dict[str, Any]:
+def _description(bids_dir: Path, links: dict[str, Any]) -> dict[str, Any]:
     source = _read(bids_dir / "dataset_description.json")
     generated: dict[str, Any] = {"Name": "NociCast", "Version": __version__}
     image = os.environ.get("NOCICAST_CONTAINER")
@@ -107,7 +118,7 @@ def _description(bids_dir: Path) -> dict[str, Any]:
         "DatasetType": "derivative",
         "GeneratedBy": [generated],
         "SourceDatasets": [{"URL": bids_dir.resolve().as_uri()}],
-        "DatasetLinks": {"raw": bids_dir.resolve().as_uri()},
+        "DatasetLinks": links | {"raw": bids_dir.resolve().as_uri()},
         "HowToAcknowledge": "Please cite NociCast and the study whose recipe was used.",
     }
     if isinstance(source.get("License"), str):

@@ -74,6 +74,17 @@ def test_derivatives_that_are_not_understood(
         parsed("-d", *given)
 
 
+@pytest.mark.parametrize("given", ["raw=here", "a b=here", "a:b=here", "is here"])
+def test_names_of_derivatives_that_no_address_can_hold(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("here", "is here"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(UsageError, match="say NAME=PATH with a name of letters"):
+        parsed("-d", given)
+
+
 def test_derivatives_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(NoInput, match="nowhere is not a folder"):
         parsed("-d", f"prep={tmp_path / 'nowhere'}")

@@ -1,5 +1,6 @@
 """Normalised images of this app and of other pipelines, and what is in them."""
 
+import json
 from pathlib import Path
 
 import nibabel as nib
@@ -9,7 +10,7 @@ import pytest
 
 from bidsapp.dataset.normalized import find_derivatives, find_own
 from bidsapp.dataset.voxels import voxel_hash
-from bidsapp.errors import NoInput, UsageError
+from bidsapp.errors import BadData, NoInput, UsageError
 from tests.unit.cohort_trees import SPACE, build, normalise, reasons, save, study
 
 
@@ -59,6 +60,32 @@ def test_derivatives_of_other_pipelines(tmp_path: Path) -> None:
     assert reasons(cohort) == {"sub-3": "no brain mask", "sub-5": "no normalised image"}
     assert any("mixed: 1 from" in note and "2 from prep" in note for note in cohort.notes)
     assert any("no log-Jacobian" in note for note in cohort.notes)
+
+
+def test_another_output_of_this_app_brings_its_verdicts(tmp_path: Path) -> None:
+    study(tmp_path / "bids", "participant_id chronic\n1 1\n2 0\n3 1\n4 0\n")
+    other = tmp_path / "site-b"
+    for who, verdict in (("sub-1", "pass"), ("sub-2", "warn"), ("sub-3", "fail")):
+        normalise(other, who, int(who[-1]), verdict)
+    rescued = normalise(other, "sub-4", 4, "warn")
+    sidecar = rescued.with_name(rescued.name.replace(".nii.gz", ".json"))
+    sidecar.write_text('{"Quality": {"verdict": "warn", "rescued": true}}')
+    cohort = build(tmp_path, derivatives={"site-b": other})
+    assert cohort.table["quality"].tolist() == ["pass", "warn"]
+    assert reasons(cohort) == {"sub-3": "failed quality", "sub-4": "left and right not verified"}
+    failed = cohort.exclusions.set_index("participant_id").loc["sub-3", "detail"]
+    assert failed == "NCC 0.4 < 0.65"
+
+
+def test_outputs_that_were_made_in_different_ways_are_not_mixed(tmp_path: Path) -> None:
+    study(tmp_path / "bids", "participant_id chronic\n1 1\n2 0\n")
+    for root, who, speed in (("out", "sub-1", "default"), ("other", "sub-2", "fast")):
+        image = normalise(tmp_path / root, who, int(who[-1]))
+        sidecar = image.with_name(image.name.replace(".nii.gz", ".json"))
+        quality = {"Quality": {"verdict": "pass"}, "Settings": {"speed": speed}}
+        sidecar.write_text(json.dumps(quality))
+    with pytest.raises(BadData, match=r"normalised in 2 ways .*speed"):
+        build(tmp_path, derivatives={"other": tmp_path / "other"})
 
 
 def test_derivatives_that_do_not_serve(tmp_path: Path) -> None:

@@ -47,6 +47,15 @@ def provenance(**changes: Any) -> Provenance:
     return Provenance(**(given | changes))
 
 
+def test_links_lead_to_every_dataset_that_addresses_name(tmp_path: Path) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    source.mkdir()
+    prepare_output(out, source, links={"prep": tmp_path / "fmri prep"})
+    prepare_output(out, source)  # a later run that needs no other dataset
+    links = json.loads((out / "dataset_description.json").read_text())["DatasetLinks"]
+    assert links == {"prep": (tmp_path / "fmri prep").as_uri(), "raw": source.as_uri()}
+
+
 def test_entities_stand_in_the_order_of_bids_whatever_order_they_came_in() -> None:
     found = names(run="2", acquisition="mprage", session="b", reconstruction="norm", echo="1")
     assert found.stem == "sub-01_ses-b_acq-mprage_rec-norm_run-2_echo-1"
