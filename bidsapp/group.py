@@ -2,14 +2,14 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bidsapp.dataset import check_dataset
 from bidsapp.derivatives import prepare_output, write_text
 from bidsapp.derivatives.atomic import make_folder
-from bidsapp.errors import InputOutputError, NoInput, UsageError
+from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.execution.failures import find_failure, forget_failures
 from bidsapp.execution.run import Running, configure, run_workflow
 from bidsapp.execution.work import prepare_work, work_place
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 # Memory in GB to plan for one fold: batch 6 of a full-size ResNet-18 and of a compact network.
 _FOLD_MEMORY = {1: 14.0, 2: 3.0}
 _NEEDS_NO_FILE = " For a study of your own, --recipe t1w needs no such file."
-# Held-out results that a model's card and metadata state.
-_ON_THE_CARD = ("auc", "auc@retrained", "accuracy", "sensitivity", "specificity", "brier")
 
 
 def run_group_level(options: RunOptions) -> int:
@@ -54,9 +52,7 @@ def run_group_level(options: RunOptions) -> int:
     if options.boilerplate_only:
         return _words(folder)
     if options.evaluate_only:
-        code = _evaluate(folder)
-        _summary(folder)
-        return _words(folder) or code
+        return _evaluate_only(folder, options.overrides)
     variants, ensembles = recipe.selected(options.variants)
     recipe = recipe.with_values({"run": [*variants, *ensembles]})
     _check_before_work(recipe, variants, options)
@@ -78,6 +74,16 @@ def run_group_level(options: RunOptions) -> int:
     _summary(folder)
     _words(folder)
     return _tell_failures(failed) or code
+
+
+def _evaluate_only(folder: Path, overrides: Sequence[str]) -> int:
+    """Compute again what follows from the scores of a run, with the settings that it keeps."""
+    from bidsapp.training.earlier import require_run
+
+    require_run(folder, overrides)
+    code = _evaluate(folder)
+    _summary(folder)
+    return _words(folder) or code
 
 
 def _check_before_work(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> None:
@@ -103,16 +109,19 @@ def _check_before_work(recipe: Recipe, variants: Sequence[str], options: RunOpti
 
 
 def _check_weights(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> None:
-    """Require the file of pretrained weights where a variant begins with it, and only there."""
-    from bidsapp.networks.weights import require_weights, weights_file
+    """Require a sound file of pretrained weights where a variant begins with it, and only there."""
+    from bidsapp.networks.weights import check_weights, weights_file
 
     chosen = [recipe.with_variant(name) for name in variants]
     needing = [one for one in chosen if one.network.weights != "random"] or chosen[:1]
-    for one in needing:
+    kinds = {
+        (one.network.model_dump_json(), len(one.representation.channels)): one for one in needing
+    }
+    for one in kinds.values():
         try:
             file = weights_file(one.network, options.weights)
-            require_weights(one.network, len(one.representation.channels), file)
-        except (NoInput, UsageError) as error:
+            check_weights(one.network, len(one.representation.channels), file)
+        except (BadData, NoInput, UsageError) as error:
             hint = "" if recipe.name == "t1w" else _NEEDS_NO_FILE
             raise type(error)(f"Recipe {recipe.name}: {error}{hint}") from error
 
@@ -160,9 +169,16 @@ def _state_files(
 ) -> tuple["Study", "pd.DataFrame"]:
     """Write recipe, cohort, exclusions and splits: all that the run hangs on."""
     from bidsapp.dataset.tables import write_table
+    from bidsapp.training.earlier import changes, set_aside
     from bidsapp.training.study import Study, study_splits
 
     splits = study_splits(recipe, variants, cohort.table, options.splits)
+    different = changes(folder, recipe, cohort.table, splits, options.weights)
+    if different:
+        print(f"{folder} holds a run that differs from this one in", file=sys.stderr)
+        print(*(f"  {one}" for one in different), sep="\n", file=sys.stderr)
+        moved = set_aside(folder)
+        print(f"It is kept as {moved}; remove it if it is not needed.", file=sys.stderr)
     make_folder(folder)
     study = Study(
         recipe=recipe,
@@ -172,16 +188,10 @@ def _state_files(
         splits_file=folder / "splits.tsv",
         folder=work_place(options, "group") / folder.name,
     )
-    state = (study.recipe_file, study.cohort_file, study.splits_file)
-    before = [path.read_bytes() if path.is_file() else b"" for path in state]
     write_text(study.recipe_file, dump_recipe(recipe))
     write_table(study.cohort_file, cohort.table)
     write_table(folder / "exclusions.tsv", cohort.exclusions)
     write_table(study.splits_file, splits)
-    if before != [path.read_bytes() for path in state]:
-        # results of another recipe, cohort or splits must not stand beside these
-        for name in ("scores.tsv", "history.tsv", "metrics.tsv"):
-            (folder / name).unlink(missing_ok=True)
     positive = int(cohort.table["outcome"].sum())
     print(
         f"Cohort: {len(cohort.table)} scans, {positive} positive, "
@@ -261,6 +271,7 @@ def _write_scores(study: "Study", tasks: Sequence["FoldTask"], folder: Path) -> 
     """Write the held-out scores, and the loss curves; stamped where a variant leaks."""
     from bidsapp.dataset.tables import write_table
     from bidsapp.evaluation.stamp import leaks_into_scores
+    from bidsapp.training.earlier import forget_results, read_text_table, same_scores
     from bidsapp.training.study import gather_history, gather_scores
 
     scores, history = gather_scores(tasks), gather_history(tasks)
@@ -272,8 +283,10 @@ def _write_scores(study: "Study", tasks: Sequence["FoldTask"], folder: Path) -> 
         stamps = {name: "LEAK: " + ", ".join(steps) for name, steps in found.items() if steps}
         for table in (scores, history):
             table["leak"] = table["variant"].map(stamps).fillna("")
+    before = read_text_table(folder / "scores.tsv")
     write_table(folder / "scores.tsv", scores)
     write_table(folder / "history.tsv", history)
+    forget_results(folder, same_scores(before, read_text_table(folder / "scores.tsv")))
 
 
 def _evaluate(folder: Path) -> int:
@@ -288,17 +301,20 @@ def _write_models(
     study: "Study", tasks: Sequence["FoldTask"], cohort: "Cohort", folder: Path
 ) -> None:
     """Write one bundle per variant."""
+    from bidsapp.evaluation.pooled import pooled_results
     from bidsapp.evaluation.stamp import leaks_into_scores
     from bidsapp.networks.bundle import FoldModel
     from bidsapp.networks.bundle_write import ModelFacts, write_bundle
     from bidsapp.representation.zscore import ZScore
+    from bidsapp.training.study import seen_images
 
     people = cohort.table.drop_duplicates("participant_id")
     for name in dict.fromkeys(task.variant for task in tasks):
         own = [task for task in tasks if task.variant == name]
-        models, environments = [], []
+        models, environments, weights = [], [], {}
         for task in own:
             record = json.loads(task.record_file.read_text(encoding="utf-8"))
+            weights = record["weights"]
             zscore = ZScore.from_dict(record["zscore"])
             models.append(FoldModel(task.repeat, task.fold, task.model_file, zscore))
             environments += record["environments"]
@@ -309,37 +325,14 @@ def _write_models(
             participants=len(people),
             scans=len(cohort.table),
             positive=int(people["outcome"].sum()),
-            held_out=_held_out(folder, name),
+            held_out=pooled_results(folder, name),
             stamps=tuple(f"LEAK: {step}" for step in found),
             data_source="the cohort listed in cohort.tsv of the run",
             environments=environments,
+            weights=weights,
         )
-        write_bundle(folder / "model" / name, recipe, own[0].images.window, models, facts)
-
-
-def _held_out(folder: Path, variant: str) -> dict[str, str]:
-    """Pooled held-out results of a variant as they are printed."""
-    table = _metrics(folder)
-    rows = table[(table["variant"] == variant) & (table["scope"] == "pooled")]
-    rows = rows[rows["metric"].isin(_ON_THE_CARD) & (rows["value"] != "n/a")]
-    return {row["metric"]: _with_interval(row) for row in rows.to_dict("records")}
-
-
-def _metrics(folder: Path) -> "pd.DataFrame":
-    import pandas as pd
-
-    try:
-        return pd.read_csv(folder / "metrics.tsv", sep="\t", dtype=str, keep_default_na=False)
-    except OSError as error:
-        raise InputOutputError(f"{folder / 'metrics.tsv'} cannot be read: {error}.") from error
-
-
-def _with_interval(row: Mapping[Any, str]) -> str:
-    value = f"{float(row['value']):.2f}"
-    if row["ci_low"] in ("", "n/a"):
-        return value
-    low, high = float(row["ci_low"]), float(row["ci_high"])
-    return f"{value} (95 % CI {low:.2f} to {high:.2f}, {row['ci_method']})"
+        seen = seen_images(own, cohort)
+        write_bundle(folder / "model" / name, recipe, own[0].images.window, models, facts, seen)
 
 
 def _summary(folder: Path) -> None:

@@ -157,16 +157,12 @@ def _transform(origin: str, target: str, raw: str) -> dict[str, Any]:
 
 def finished_key(names: OutputNames) -> str | None:
     """Key of the result that lies in the output folder, None where it is missing or partial."""
-    marker = names.folder / sidecar_name(names.preproc)
-    try:
-        content = json.loads(marker.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+    content = _marker(names)
     expected = [names.folder / name for name in names.data_files]
     expected += [names.folder / sidecar_name(name) for name in names.data_files]
     if not all(path.is_file() and path.stat().st_size for path in [*expected, names.report]):
         return None
-    if not isinstance(content, dict) or not isinstance(content.get("Quality"), dict):
+    if not isinstance(content.get("Quality"), dict):
         return None
     key = content.get("RunKey") if content["Quality"].get("verdict") else None
     return key if isinstance(key, str) else None
@@ -200,12 +196,22 @@ def report_mark(provenance: Provenance) -> str:
 
 def read_quality(names: OutputNames) -> dict[str, Any]:
     """Quality block of a finished result; empty where there is none."""
-    marker = names.folder / sidecar_name(names.preproc)
+    return dict(_marker(names).get("Quality", {}))
+
+
+def read_source_sha256(names: OutputNames) -> str:
+    """SHA-256 of the T1w file that a finished result was made from; empty where unknown."""
+    return str(_marker(names).get("SourceSHA256", ""))
+
+
+def _marker(names: OutputNames) -> dict[str, Any]:
+    """Sidecar of the normalised T1w, which is written last; empty where it cannot be read."""
     try:
-        content = json.loads(marker.read_text(encoding="utf-8"))
+        path = names.folder / sidecar_name(names.preproc)
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return dict(content.get("Quality", {})) if isinstance(content, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def file_sha256(path: Path) -> str:

@@ -9,6 +9,7 @@ import torch
 
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NociCastError, NoInput
+from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_from_json
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.sample import same_grid
@@ -63,6 +64,8 @@ class Bundle:
         One per fold.
     metadata
         The contents of ``configs/metadata.json``.
+    images
+        The scans of its training cohort, by their hashes; None in a bundle that lists none.
     """
 
     folder: Path
@@ -74,6 +77,7 @@ class Bundle:
     channels: tuple[str, ...]
     models: tuple[FoldModel, ...]
     metadata: dict[str, Any]
+    images: tuple[TrainingImage, ...] | None = None
 
     def network(self, model: FoldModel) -> torch.nn.Module:
         """Build the network of a fold with its weights, in evaluation mode on the CPU."""
@@ -144,6 +148,9 @@ def load_bundle(folder: Path) -> Bundle:
             tuple(str(name) for name in about["channels"]),
             models,
             metadata,
+            images_from_json(_json(folder, IMAGES), len(models))
+            if str(IMAGES) in manifest["files"]
+            else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise BadData(f"bundle {folder}: {MODELS} or {METADATA} lacks {error}") from error

@@ -15,6 +15,7 @@ import torch
 import bidsapp
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.networks.bundle import CARD, FORMAT, MANIFEST, METADATA, MODELS, RECIPE, FoldModel
+from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_to_json
 from bidsapp.networks.model_card import model_card, outcome_text
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.spec import CHANNELS
@@ -43,6 +44,10 @@ class ModelFacts:
         LEAK stamps; empty in strict mode.
     data_source
         What the cohort was, in a sentence.
+    environments
+        Hardware and versions that took part.
+    weights
+        What the networks began with: kind, name and hash of the file.
     """
 
     name: str
@@ -54,6 +59,7 @@ class ModelFacts:
     stamps: tuple[str, ...] = ()
     data_source: str = ""
     environments: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+    weights: Mapping[str, Any] = field(default_factory=dict)
 
 
 def write_bundle(
@@ -62,6 +68,7 @@ def write_bundle(
     window: Window,
     models: Sequence[FoldModel],
     facts: ModelFacts,
+    images: Sequence[TrainingImage] = (),
 ) -> Path:
     """Write a bundle, whole or not at all; one that is there is replaced.
 
@@ -77,6 +84,8 @@ def write_bundle(
         The trained folds; their weights are copied.
     facts
         What is said of the model.
+    images
+        The scans of the cohort, by which people are known who are given to the model again.
 
     Returns
     -------
@@ -108,6 +117,8 @@ def write_bundle(
             new / MODELS,
             {"window": window.to_dict(), "channels": channels, "models": entries},
         )
+        if images:
+            _write_json(new / IMAGES, images_to_json(images))
         (new / RECIPE).write_text(dump_recipe(recipe), encoding="utf-8")
         (new / CARD).write_text(model_card(recipe, window, len(models), facts), encoding="utf-8")
         files = {
@@ -152,6 +163,7 @@ def _metadata(recipe: Recipe, window: Window, facts: ModelFacts) -> dict[str, An
             "positive": facts.positive,
         },
         "eval_metrics": dict(facts.held_out),
+        "initial_weights": dict(facts.weights),
         "trained_with": [dict(environment) for environment in facts.environments],
         "space": {
             "template": recipe.normalization.template,

@@ -12,7 +12,7 @@ import torch
 
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput, UsageError
-from bidsapp.networks.registry import head_name
+from bidsapp.networks.registry import build_network, head_name
 from bidsapp.recipes.learning import Network
 
 # Environment variable of the folder with weights that a container image carries.
@@ -101,6 +101,21 @@ def require_weights(section: Network, in_channels: int, weights: Path | None) ->
         raise NoInput(f"network.weights: medicalnet needs a file. {WHERE_TO_GET}")
     if not weights.is_file():
         raise NoInput(f"--weights {weights} is not there. {WHERE_TO_GET}")
+
+
+def check_weights(section: Network, in_channels: int, weights: Path | None) -> None:
+    """Do as `require_weights`, and read the file into a network that is then forgotten.
+
+    Raises
+    ------
+    NoInput, UsageError
+        As `require_weights`.
+    BadData
+        As `load_medicalnet`.
+    """
+    require_weights(section, in_channels, weights)
+    if weights is not None:
+        load_medicalnet(build_network(section, in_channels), weights)
 
 
 def load_weights(

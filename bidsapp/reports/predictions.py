@@ -7,12 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bidsapp.derivatives import OutputNames, write_json, write_text
+from bidsapp.derivatives.sidecars import read_source_sha256
 from bidsapp.reports.prediction import read_answer
 
 if TYPE_CHECKING:
     from bidsapp.networks.bundle import Bundle
+    from bidsapp.networks.bundle_images import TrainingImage
 
-_TABLE = ("participant_id", "session_id", "model", "sha256", "probability", "probability_sd")
+_TABLE = (
+    *("participant_id", "session_id", "model", "sha256", "outcome", "positive"),
+    *("probability", "probability_sd", "verdict", "in_training"),
+)
+# Bundles of earlier versions do not say whom they were made with.
+_IN_TRAINING = {True: "true", False: "false", None: "n/a"}
 _AT_ONCE = 32
 
 
@@ -24,6 +31,11 @@ class Person:
     session: str | None
     names: OutputNames
     quality: dict[str, Any]
+
+    @property
+    def label(self) -> str:
+        """``sub-01 ses-2``."""
+        return f"sub-{self.participant}" + (f" ses-{self.session}" if self.session else "")
 
 
 def usable(quality: dict[str, Any]) -> bool:
@@ -53,7 +65,8 @@ def predict_people(
     Returns
     -------
     int
-        How many were predicted.
+        How many were predicted. Whose image is among those that the bundle was made with is
+        predicted by the models that were kept from it; where there is none, not at all.
 
     Raises
     ------
@@ -67,14 +80,18 @@ def predict_people(
 
     mask = read_mask(template_mask)
     held_out = _held_out(bundle)
-    fit = [person for person in people if usable(person.quality)]
+    fit: list[tuple[Person, tuple[int, ...] | None]] = []
     for person in people:
-        if not usable(person.quality):
-            _leave_out(person, _file(bundle, person))
+        image = _known(bundle, person) if usable(person.quality) else None
+        why = _why_not(person, image)
+        if why:
+            _leave_out(person, _file(bundle, person), why)
+            continue
+        fit.append((person, image.unseen_by if image else None))
     for start in range(0, len(fit), _AT_ONCE):
         some = fit[start : start + _AT_ONCE]
         samples = []
-        for person in some:
+        for person, _ in some:
             folder, names = person.names.folder, person.names
             images = {"t1w": folder / names.preproc, "log_jacobian": folder / names.log_jacobian}
             session = f"ses-{person.session}" if person.session else ""
@@ -83,11 +100,47 @@ def predict_people(
             bundle.require(window)
             samples.append(sample)
         answers = predict(bundle, np.stack(samples), device)
-        for person, per_model in zip(some, answers.per_model, strict=True):
-            content = _content(bundle, person, [float(p) for p in per_model], held_out)
+        for (person, unseen_by), per_model in zip(some, answers.per_model, strict=True):
+            content = _content(bundle, person, per_model.tolist(), unseen_by, held_out)
             write_json(_file(bundle, person), content)
+    known = [person.label for person, unseen_by in fit if unseen_by is not None]
+    if known:
+        _tell_known(bundle, known, len(fit))
     write_table(output_dir)
     return len(fit)
+
+
+def _known(bundle: "Bundle", person: Person) -> "TrainingImage | None":
+    """Find a person's image among those that the bundle was made with."""
+    from bidsapp.dataset.voxels import voxel_hash
+    from bidsapp.networks.bundle_images import find_image
+
+    if not bundle.images:
+        return None
+    voxels = voxel_hash(person.names.folder / person.names.preproc)
+    return find_image(bundle.images, voxels, read_source_sha256(person.names))
+
+
+def _why_not(person: Person, image: "TrainingImage | None") -> str:
+    """Say why there can be no prediction of a person; empty where there can."""
+    if person.quality.get("rescued"):
+        return "quality: left and right are not verified"
+    if not usable(person.quality):
+        return f"quality: {person.quality.get('verdict', 'not judged')}"
+    if image is not None and not image.unseen_by:
+        return "every model of the bundle was trained on this image"
+    return ""
+
+
+def _tell_known(bundle: "Bundle", labels: list[str], count: int) -> None:
+    from bidsapp.dataset.description import shortened
+
+    print(
+        f"{len(labels)} of these {count} are in the cohort that {bundle.name} was trained on "
+        f"({shortened(labels)}): each is predicted by the models alone that were kept from that "
+        "person, and in_training is true. A new scan of such a person would not be noticed.",
+        file=sys.stderr,
+    )
 
 
 def label_of(bundle: "Bundle") -> str:
@@ -100,21 +153,24 @@ def _file(bundle: "Bundle", person: Person) -> Path:
     return names.folder / f"{names.stem}_desc-{label_of(bundle)}_predictions.json"
 
 
-def _leave_out(person: Person, file: Path) -> None:
+def _leave_out(person: Person, file: Path, why: str) -> None:
     """Say of whom there is no prediction, and why."""
-    session = f" ses-{person.session}" if person.session else ""
-    verdict = person.quality.get("verdict", "not judged")
-    why = "left and right are not verified" if person.quality.get("rescued") else verdict
-    print(f"sub-{person.participant}{session}: no prediction: quality: {why}", file=sys.stderr)
+    print(f"{person.label}: no prediction: {why}", file=sys.stderr)
     file.unlink(missing_ok=True)
 
 
 def _content(
-    bundle: "Bundle", person: Person, per_model: list[float], held_out: str
+    bundle: "Bundle",
+    person: Person,
+    every: list[float],
+    unseen_by: tuple[int, ...] | None,
+    held_out: str,
 ) -> dict[str, Any]:
     import statistics
 
     outcome = bundle.recipe.outcome
+    used = range(len(every)) if unseen_by is None else unseen_by
+    per_model = [every[k] for k in used]
     several = len(per_model) > 1
     return {
         "outcome": outcome.column or outcome.expression or "outcome",
@@ -122,6 +178,8 @@ def _content(
         "probability": statistics.fmean(per_model),
         "probability_sd": statistics.stdev(per_model) if several else None,
         "per_model": per_model,
+        "models_used": [bundle.models[k].weights.stem for k in used],
+        "in_training": None if bundle.images is None else unseen_by is not None,
         "model": {
             "name": bundle.name,
             "version": bundle.version,
@@ -144,7 +202,7 @@ def write_table(output_dir: Path) -> Path:
 
     Jobs that run side by side each write the whole table, so that the last one has all.
     """
-    rows = ["\t".join((*_TABLE, "verdict"))]
+    rows = ["\t".join(_TABLE)]
     for file in sorted(output_dir.glob("sub-*/**/*_predictions.json")):
         content = read_answer(file)
         entities = dict(part.split("-", 1) for part in file.name.split("_")[:-1])
@@ -156,12 +214,20 @@ def write_table(output_dir: Path) -> Path:
                     f"ses-{entities['ses']}" if "ses" in entities else "n/a",
                     content["model"]["name"],
                     content["model"]["sha256"],
+                    _cell(content["outcome"]),
+                    _cell(" or ".join(map(str, content["positive"]))),
                     f"{content['probability']:.6g}",
                     "n/a" if spread is None else f"{spread:.6g}",
                     content["quality"]["verdict"],
+                    _IN_TRAINING[content.get("in_training")],
                 )
             )
         )
     path = output_dir / "group" / "predictions.tsv"
     write_text(path, "\n".join(rows) + "\n")
     return path
+
+
+def _cell(text: str) -> str:
+    """One line without tabs."""
+    return " ".join(str(text).split())

@@ -7,7 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from bidsapp.dataset.cohort import Cohort
 from bidsapp.errors import UsageError
+from bidsapp.networks.bundle_images import TrainingImage
 from bidsapp.recipes import Recipe
 from bidsapp.representation.cohort_array import build_cohort_array
 from bidsapp.representation.sample import CohortRow
@@ -189,6 +191,26 @@ def forget_other_folds(tasks: Sequence[FoldTask]) -> None:
         if not is_trained(task):
             task.record_file.unlink(missing_ok=True)
             task.scores_file.unlink(missing_ok=True)
+
+
+def seen_images(tasks: Sequence[FoldTask], cohort: Cohort) -> list[TrainingImage]:
+    """List the scans that folds of one variant trained on or chose their epoch by, as hashes.
+
+    Parameters
+    ----------
+    tasks
+        The folds, in the order of the bundle's models.
+    cohort
+        Whose rows are those of the folds' array.
+    """
+    found = []
+    hashes = zip(cohort.table["sha256"], cohort.files, strict=True)
+    roles = zip(*(task.table["role"] for task in tasks), strict=True)
+    for (voxels, scan), parts in zip(hashes, roles, strict=True):
+        unseen = tuple(k for k, role in enumerate(parts) if role not in ("train", "validation"))
+        if len(unseen) < len(tasks):
+            found.append(TrainingImage(str(voxels), scan.source_sha256, unseen))
+    return found
 
 
 def node_name(task: FoldTask) -> str:

@@ -17,6 +17,7 @@ from bidsapp.cli import main
 from bidsapp.dataset import select_images
 from bidsapp.derivatives.sidecars import report_mark
 from bidsapp.networks.bundle import MANIFEST, Bundle, load_bundle
+from bidsapp.networks.bundle_images import TrainingImage
 from bidsapp.networks.bundle_write import ModelFacts, write_bundle
 from bidsapp.normalization.template_images import prepare_template
 from bidsapp.options import RunOptions
@@ -54,7 +55,9 @@ class New:
     bids: Path
     out: Path
 
-    def normalise(self, model: Path, who: str, positive: bool, **quality: object) -> None:
+    def normalise(
+        self, model: Path, who: str, positive: bool, seed: int | None = None, **quality: object
+    ) -> None:
         """Leave what the participant level leaves when it normalises as a bundle says."""
         recipe = load_bundle(model).recipe
         wanted = recipe.normalization
@@ -65,7 +68,7 @@ class New:
         choices = select_images(options, recipe.inputs).choices
         choice = next(c for c in choices if c.participant == who.removeprefix("sub-"))
         task = _task(choice, options, recipe, images)
-        voxels = brain(int(who[4:]), positive, wanted.resolution)
+        voxels = brain(seed or int(who[4:]), positive, wanted.resolution)
         content = {"verdict": "pass", "reasons": [], "local_ncc": 0.8} | quality
         write_normalised(self.out, who, voxels, **content)
         names = task.names
@@ -157,9 +160,12 @@ def test_everybody_who_can_be_judged_gets_a_prediction(
 
     table = table_of(new.out / "group" / "predictions.tsv")
     assert list(table) == [
-        *("participant_id", "session_id", "model", "sha256", "probability", "probability_sd"),
-        "verdict",
+        *("participant_id", "session_id", "model", "sha256", "outcome", "positive"),
+        *("probability", "probability_sd", "verdict", "in_training"),
     ]
+    assert set(table["outcome"]) == {"chronic"}
+    assert set(table["positive"]) == {"yes"}
+    assert set(table["in_training"]) == {"false"}
     assert table["participant_id"].tolist() == ["sub-51", "sub-52"]
     assert set(table["session_id"]) == {"n/a"}
     assert table["verdict"].tolist() == ["pass", "warn"]
@@ -198,6 +204,65 @@ def test_people_come_one_by_one_and_end_in_one_table(bundle: Path, new: New) -> 
         assert new.apply(bundle, "--participant-label", who) == 0
     table = table_of(new.out / "group" / "predictions.tsv")
     assert table["participant_id"].tolist() == ["sub-51", "sub-52"]
+
+
+def test_who_was_trained_on_is_predicted_by_the_models_that_never_saw_them(
+    bundle: Path, new: New, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new.normalise(bundle, "sub-51", True, seed=3)  # the image of sub-03 of the training cohort
+    new.normalise(bundle, "sub-52", True)
+    assert new.apply(bundle, "--participant-label", "51", "52") == 0
+    assert "1 of these 2 are in the cohort that small-base was trained on (sub-51)" in (
+        capsys.readouterr().err
+    )
+    scores = table_of(bundle.parents[1] / "scores.tsv").set_index(["variant", "participant_id"])
+    held_out = scores.loc[("base", "sub-03")]
+    answer = new.answer("sub-51")
+    assert answer["in_training"] is True
+    assert answer["models_used"] == [f"repeat-0_fold-{held_out['fold']}"]
+    assert answer["per_model"] == pytest.approx([float(held_out["probability"])], abs=1e-6)
+    assert answer["probability"] == answer["per_model"][0]
+    assert answer["probability_sd"] is None
+    assert new.answer("sub-52")["in_training"] is False
+    assert len(new.answer("sub-52")["models_used"]) == 2
+    table = table_of(new.out / "group" / "predictions.tsv")
+    assert table["in_training"].tolist() == ["true", "false"]
+    page = (new.out / "sub-51.html").read_text()
+    assert "in the cohort that the model was trained on" in page
+
+
+def test_a_bundle_lists_its_cohort_by_hashes_and_by_nothing_else(bundle: Path) -> None:
+    text = (bundle / "configs" / "training_images.json").read_text()
+    assert "sub-" not in text
+    assert str(bundle.parents[2]) not in text
+    cohort = table_of(bundle.parents[1] / "cohort.tsv")
+    images = load_bundle(bundle).images
+    assert images is not None
+    assert [image.voxels for image in images] == sorted(cohort["sha256"])
+    tests = table_of(bundle.parents[1] / "splits.tsv").query("role == 'test'")
+    fold = tests.set_index("participant_id")["fold"].astype(int)
+    person = cohort.set_index("sha256")["participant_id"]
+    assert {image.unseen_by for image in images} == {(0,), (1,)}
+    assert all(image.unseen_by == (fold[person[image.voxels]],) for image in images)
+
+
+def test_whom_every_model_was_trained_on_gets_no_prediction(
+    bundle: Path, new: New, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, source = load_bundle(bundle), hashlib.sha256(b"the T1w file").hexdigest()
+    images = (TrainingImage("0" * 64, source, ()),)
+    everybody = tmp_path / "everybody"
+    facts = ModelFacts("all", 16, 16, 8, {})
+    write_bundle(everybody, model.recipe, model.window, model.models, facts, images)
+    new.normalise(everybody, "sub-51", True)
+    # normalised on another machine: other voxels, of the same T1w file
+    sidecar = next((new.out / "sub-51").rglob("*_desc-preproc_T1w.json"))
+    sidecar.write_text(json.dumps(json.loads(sidecar.read_text()) | {"SourceSHA256": source}))
+    assert new.apply(everybody, "--participant-label", "51") == 0
+    said = capsys.readouterr()
+    assert "sub-51: no prediction: every model of the bundle was trained on this image" in said.err
+    assert "all: 0 predicted" in said.out
+    assert new.files() == []
 
 
 def test_a_bundle_of_one_millimetre_is_given_images_of_one_millimetre(

@@ -28,7 +28,7 @@ MODEL = {"name": "age-compact", "version": "1.0.0", "sha256": "ab" * 32}
 def answer(**changes: Any) -> dict[str, Any]:
     return {
         "outcome": "pain",
-        "positive": ["yes"],
+        "positive": ["yes", 1],
         "probability": 0.25,
         "probability_sd": 0.05,
         "per_model": [0.2, 0.3],
@@ -51,15 +51,21 @@ def rows(out: Path) -> list[list[str]]:
 
 
 def test_the_table_has_everybody_with_and_without_sessions(tmp_path: Path) -> None:
-    leave(tmp_path, "sub-02", quality={"verdict": "warn"})
-    leave(tmp_path, "sub-01_ses-b_acq-mprage", probability=1e-9)
+    leave(tmp_path, "sub-02", quality={"verdict": "warn"}, in_training=False)
+    leave(tmp_path, "sub-01_ses-b_acq-mprage", probability=1e-9, in_training=True)
     leave(tmp_path, "sub-01_ses-a", probability=0.75, probability_sd=None, per_model=[0.75])
-    sha = MODEL["sha256"]
+    sha, what = MODEL["sha256"], ("pain", "yes or 1")
     assert rows(tmp_path) == [
-        ["sub-01", "ses-a", "age-compact", sha, "0.75", "n/a", "pass"],
-        ["sub-01", "ses-b", "age-compact", sha, "1e-09", "0.05", "pass"],
-        ["sub-02", "n/a", "age-compact", sha, "0.25", "0.05", "warn"],
+        ["sub-01", "ses-a", "age-compact", sha, *what, "0.75", "n/a", "pass", "n/a"],
+        ["sub-01", "ses-b", "age-compact", sha, *what, "1e-09", "0.05", "pass", "true"],
+        ["sub-02", "n/a", "age-compact", sha, *what, "0.25", "0.05", "warn", "false"],
     ]
+
+
+def test_an_expression_over_several_lines_stays_in_its_cell(tmp_path: Path) -> None:
+    outcome = "head_pain >= 30\n\tor neck_pain >= 30"
+    leave(tmp_path, "sub-01", outcome=outcome, positive=[True])
+    assert rows(tmp_path)[0][4:6] == ["head_pain >= 30 or neck_pain >= 30", "True"]
 
 
 def test_the_table_follows_the_files(tmp_path: Path) -> None:
@@ -146,6 +152,13 @@ def test_predictions_of_several_models_stand_beside_each_other(tmp_path: Path) -
     page = Page(text)
     ids = [at["id"] for _, at in page.elements if "id" in at]
     assert len(ids) == len(set(ids))
+
+
+def test_who_was_trained_on_is_told_so_on_the_page(tmp_path: Path) -> None:
+    assert "trained on" not in shown(tmp_path, in_training=False)
+    told = shown(tmp_path, in_training=True)
+    assert "in the cohort that the model was trained on" in told
+    assert "that of the 2 models of the bundle trained without this person" in told
 
 
 def test_one_model_has_no_spread(tmp_path: Path) -> None:

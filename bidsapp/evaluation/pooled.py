@@ -1,0 +1,44 @@
+"""The pooled held-out results of one variant, as they are printed on its model card."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bidsapp.evaluation.tables import read_table
+
+_ON_THE_CARD = ("auc", "auc@retrained", "accuracy", "sensitivity", "specificity", "brier")
+
+
+def pooled_results(folder: Path, variant: str) -> dict[str, str]:
+    """Read what was pooled over the held-out people of a run.
+
+    Parameters
+    ----------
+    folder
+        The run's; its ``metrics.tsv`` is read.
+    variant
+        Name of a variant or ensemble.
+
+    Returns
+    -------
+    dict
+        Metric to text, as in ``{"auc": "0.71 (95 % CI 0.62 to 0.80, delong)"}``.
+
+    Raises
+    ------
+    NoInput, BadData
+        The table is not there, or cannot be used.
+    """
+    columns = ("variant", "scope", "metric", "value", "ci_low", "ci_high", "ci_method")
+    table = read_table(folder / "metrics.tsv", columns)
+    rows = table[(table["variant"] == variant) & (table["scope"] == "pooled")]
+    rows = rows[rows["metric"].isin(_ON_THE_CARD) & (rows["value"] != "n/a")]
+    return {row["metric"]: _with_interval(row) for row in rows.to_dict("records")}
+
+
+def _with_interval(row: Mapping[Any, str]) -> str:
+    value = f"{float(row['value']):.2f}"
+    if row["ci_low"] in ("", "n/a"):
+        return value
+    low, high = float(row["ci_low"]), float(row["ci_high"])
+    return f"{value} (95 % CI {low:.2f} to {high:.2f}, {row['ci_method']})"

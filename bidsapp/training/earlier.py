@@ -1,0 +1,223 @@
+"""An earlier run under the same label: what differs from it, and where it is kept."""
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bidsapp.derivatives.sidecars import file_sha256
+from bidsapp.errors import CannotCreateOutput, NociCastError, NoInput, UsageError
+from bidsapp.recipes import Recipe, load_recipe
+
+# Keys that change no score: what follows from the scores is computed again with them.
+_NO_SCORE = (
+    *("evaluation", "saliency", "ensembles", "reported", "reference", "summary", "notes"),
+    *("name", "base", "run", "variants"),
+)
+_MOST = 8
+
+
+def changes(
+    folder: Path,
+    recipe: Recipe,
+    cohort: pd.DataFrame,
+    splits: pd.DataFrame,
+    weights: Path | None = None,
+) -> list[str]:
+    """Say in what a finished run that lies in a folder differs from the one that is asked for.
+
+    Nothing counts that the scores do not depend on, and nothing where a run is not finished:
+    there is nothing to lose, and a run that was killed is resumed.
+
+    Parameters
+    ----------
+    folder
+        Of the run.
+    recipe, cohort, splits
+        What is asked for, the tables as they are about to be written.
+    weights
+        File of pretrained weights.
+
+    Returns
+    -------
+    list of str
+        One per difference; empty where the results may stay or be made again.
+    """
+    if not (folder / "scores.tsv").is_file():
+        return []
+    try:
+        found = _recipe_changes(load_recipe(folder / "recipe.yaml"), recipe)
+    except NociCastError:
+        found = ["recipe.yaml: this version cannot read it"]
+    found += _weights_changes(folder, recipe, weights)
+    found += _cohort_changes(read_text_table(folder / "cohort.tsv"), cohort)
+    if not found and _rows(read_text_table(folder / "splits.tsv")) != _rows(splits):
+        found.append("splits: other people are trained on and tested together")
+    return found
+
+
+def set_aside(folder: Path) -> Path:
+    """Move a finished run, whole, to a name of its own beside it.
+
+    Returns
+    -------
+    Path
+        Where it is now: the label with the time at which its scores were written.
+    """
+    written = time.localtime((folder / "scores.tsv").stat().st_mtime)
+    stem = f"{folder.name}_{time.strftime('%Y%m%d-%H%M%S', written)}"
+    target, count = folder.with_name(stem), 1
+    while target.exists():
+        count += 1
+        target = folder.with_name(f"{stem}-{count}")
+    try:
+        os.rename(folder, target)
+    except OSError as error:
+        raise CannotCreateOutput(
+            f"The earlier run {folder} cannot be moved to {target.name} ({error.strerror}); give "
+            "this one a name of its own with --run-label."
+        ) from error
+    return target
+
+
+def same_scores(before: pd.DataFrame, now: pd.DataFrame) -> set[str]:
+    """Name the variants whose held-out scores are the same, to the digit, in two tables."""
+    names = set(_texts(before, "variant")) & set(_texts(now, "variant"))
+    return {name for name in names if _scores_of(before, name) == _scores_of(now, name)}
+
+
+def forget_results(folder: Path, kept: Iterable[str] = ()) -> None:
+    """Take away models and maps of variants that are not among `kept`: they belong to no score."""
+    keep = set(kept)
+    for place in ("model", "saliency"):
+        for old in sorted((folder / place).glob("*")):
+            if old.name not in keep and old.is_dir():
+                shutil.rmtree(old, ignore_errors=True)
+
+
+def require_run(folder: Path, overrides: Sequence[str] = ()) -> None:
+    """Refuse a folder without scores, naming the runs that have them; and settings not its own.
+
+    Raises
+    ------
+    NoInput
+        There is no such run, or it is not finished.
+    UsageError
+        `overrides`, ``KEY=VALUE`` each, would change what its recipe says.
+    """
+    if (folder / "scores.tsv").is_file():
+        kept = load_recipe(folder / "recipe.yaml")
+        if load_recipe(folder / "recipe.yaml", overrides) != kept:
+            raise UsageError(
+                f"--evaluate-only computes with the settings of {folder / 'recipe.yaml'}, which "
+                f"are not {', '.join(overrides)}. Leave these out, or leave out --evaluate-only: "
+                "what is trained is not trained again."
+            )
+        return
+    runs = sorted(path.parent.name for path in folder.parent.glob("*/scores.tsv"))
+    there = f"runs with scores: {', '.join(runs)}" if runs else "no run has any there"
+    raise NoInput(
+        f"--evaluate-only: {folder} holds no scores.tsv; {there}. Name one with --run-label, or "
+        "leave out --evaluate-only to train."
+    )
+
+
+def _recipe_changes(before: Recipe, recipe: Recipe) -> list[str]:
+    old, new = before.selected()[0], recipe.selected()[0]
+    lost = [name for name in old if name not in new]
+    found = {f"variants: without {', '.join(lost)}": None} if lost else {}
+    for name in old:
+        if name in new:
+            one, other = (
+                _flat(r.with_variant(name).model_dump(mode="json")) for r in (before, recipe)
+            )
+            for key in sorted(one.keys() | other.keys()):
+                if key.split(".")[0] not in _NO_SCORE and one.get(key) != other.get(key):
+                    found[f"{key}: {_said(one.get(key))} → {_said(other.get(key))}"] = None
+    more = [f"and {len(found) - _MOST} more keys of the recipe"] if len(found) > _MOST else []
+    return [*found][:_MOST] + more
+
+
+def _weights_changes(folder: Path, recipe: Recipe, weights: Path | None) -> list[str]:
+    """Say which variants began with other pretrained weights, by what their bundles record."""
+    if weights is None:
+        return []
+    now, found = file_sha256(weights), []
+    for name in recipe.selected()[0]:
+        try:
+            path = folder / "model" / name / "configs" / "metadata.json"
+            before = json.loads(path.read_text(encoding="utf-8"))["initial_weights"]["sha256"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if before and before != now:
+            found.append(f"--weights: {name} began with another file")
+    return found
+
+
+def _cohort_changes(before: pd.DataFrame, now: pd.DataFrame) -> list[str]:
+    old, new = (_people(table) for table in (before, now))
+    both = old.keys() & new.keys()
+    groups = {
+        "no longer in it": old.keys() - new.keys(),
+        "new in it": new.keys() - old.keys(),
+        "another outcome": {key for key in both if old[key][0] != new[key][0]},
+        "another image": {key for key in both if old[key][1] != new[key][1]},
+        "another group": {key for key in both if old[key][2] != new[key][2]},
+    }
+    found = []
+    for what, keys in groups.items():
+        if keys:
+            names = [" ".join(part for part in key if part) for key in sorted(keys)]
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            found.append(f"cohort: {what}: {', '.join(names[:3])}{more}")
+    return found
+
+
+def _people(table: pd.DataFrame) -> dict[tuple[str, str], tuple[str, ...]]:
+    columns = ("participant_id", "session_id", "outcome", "sha256", "group")
+    rows = zip(*(_texts(table, name) for name in columns), strict=True)
+    return {(who, session): rest for who, session, *rest in rows}  # type: ignore[misc]
+
+
+def _texts(table: pd.DataFrame, column: str) -> list[str]:
+    if column not in table:
+        return [""] * len(table)
+    return ["" if pd.isna(v) or v == "n/a" else str(v) for v in table[column]]
+
+
+def _rows(table: pd.DataFrame) -> list[tuple[str, ...]]:
+    columns = ("variant", "repeat", "fold", "participant_id", "role")
+    return sorted(zip(*(_texts(table, name) for name in columns), strict=True))
+
+
+def _scores_of(table: pd.DataFrame, variant: str) -> list[tuple[str, ...]]:
+    columns = ("participant_id", "session_id", "repeat", "fold", "outcome", "probability")
+    own = table[table["variant"] == variant]
+    return sorted(zip(*(_texts(own, name) for name in columns), strict=True))
+
+
+def read_text_table(path: Path) -> pd.DataFrame:
+    """Read a table of the app's as text; one that is not there is empty."""
+    try:
+        return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    except (OSError, ValueError):
+        return pd.DataFrame()
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            found |= _flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+def _said(value: Any) -> str:
+    return "not set" if value is None else str(value)

@@ -1,0 +1,155 @@
+"""An earlier run under the same label: what counts as a difference, and what becomes of it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from bidsapp.errors import NoInput, UsageError
+from bidsapp.recipes import apply_values, dump_recipe
+from bidsapp.training.earlier import (
+    changes,
+    forget_results,
+    require_run,
+    same_scores,
+    set_aside,
+)
+from bidsapp.training.splits import make_splits
+from tests.unit.synthetic_cohort import small_recipe
+
+RECIPE = small_recipe(
+    variants={"coronal": {"representation.plane": "coronal"}, "long": {"training.epochs": 9}},
+    run=["base", "coronal"],
+)
+COHORT = pd.DataFrame(
+    {
+        "participant_id": [f"sub-{i:02d}" for i in range(12)],
+        "session_id": None,
+        "group": [f"sub-{i:02d}" for i in range(12)],
+        "outcome": [i % 2 for i in range(12)],
+        "sha256": [f"{i:064x}" for i in range(12)],
+    }
+)
+SPLITS = make_splits(COHORT, RECIPE.protocol)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A finished run."""
+    folder = tmp_path / "group" / "small"
+    folder.mkdir(parents=True)
+    (folder / "recipe.yaml").write_text(dump_recipe(RECIPE))
+    for name, table in (("cohort", COHORT), ("splits", SPLITS)):
+        table.to_csv(folder / f"{name}.tsv", sep="\t", index=False, na_rep="n/a")
+    (folder / "scores.tsv").write_text("participant_id\n")
+    return folder
+
+
+def test_the_same_run_again_differs_in_nothing(run: Path) -> None:
+    assert changes(run, RECIPE, COHORT, SPLITS) == []
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"evaluation.bootstrap": 500},
+        {"run": ["base", "coronal", "long"]},
+        {"variants": RECIPE.variants | {"new": {"training.epochs": 3}}},
+        {"summary": "other words"},
+    ],
+)
+def test_what_changes_no_score_that_is_there_is_no_difference(
+    values: dict[str, Any], run: Path
+) -> None:
+    assert changes(run, apply_values(RECIPE, values), COHORT, SPLITS) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"training.epochs": 5}, ["training.epochs: 2 → 5"]),
+        ({"run": ["base"]}, ["variants: without coronal"]),
+        (
+            {"variants": {"coronal": {"representation.plane": "sagittal"}}},
+            ["representation.plane: coronal → sagittal"],
+        ),
+        ({"outcome.positive": ["no"]}, ["outcome.positive: ['yes'] → ['no']"]),
+    ],
+)
+def test_keys_of_the_recipe_are_named_with_both_values(
+    values: dict[str, Any], says: list[str], run: Path
+) -> None:
+    assert changes(run, apply_values(RECIPE, values), COHORT, SPLITS) == says
+
+
+def test_people_are_named_with_what_became_of_them(run: Path) -> None:
+    now = COHORT.copy()
+    now.loc[3, "outcome"] = 0
+    now.loc[4, "sha256"] = "f" * 64
+    now.loc[5, "participant_id"] = "sub-99"
+    assert changes(run, RECIPE, now, SPLITS) == [
+        "cohort: no longer in it: sub-05",
+        "cohort: new in it: sub-99",
+        "cohort: another outcome: sub-03",
+        "cohort: another image: sub-04",
+    ]
+
+
+def test_other_splits_of_the_same_people(run: Path) -> None:
+    shuffled = SPLITS.sample(frac=1, random_state=0)
+    assert changes(run, RECIPE, COHORT, shuffled) == []
+    other = SPLITS.assign(fold=(SPLITS["fold"] + SPLITS["participant_id"].eq("sub-00")) % 4)
+    assert changes(run, RECIPE, COHORT, other) == [
+        "splits: other people are trained on and tested together"
+    ]
+
+
+def test_a_run_that_was_killed_has_nothing_to_lose(run: Path) -> None:
+    (run / "scores.tsv").unlink()
+    assert changes(run, apply_values(RECIPE, {"training.epochs": 5}), COHORT, SPLITS) == []
+
+
+def test_a_recipe_of_another_version_counts_as_another(run: Path) -> None:
+    (run / "recipe.yaml").write_text("name: small\nno_such_key: 1\n")
+    assert changes(run, RECIPE, COHORT, SPLITS) == ["recipe.yaml: this version cannot read it"]
+
+
+def test_what_is_set_aside_is_whole_and_never_replaced(run: Path) -> None:
+    first = set_aside(run)
+    run.mkdir()
+    (run / "scores.tsv").write_bytes((first / "scores.tsv").read_bytes())
+    stamp = (first / "scores.tsv").stat()
+    os.utime(run / "scores.tsv", ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    second = set_aside(run)
+    assert not run.exists()
+    assert {first, second} == set(run.parent.iterdir())
+    assert first.name.startswith("small_20")
+    assert sorted(path.name for path in first.iterdir()) == [
+        *("cohort.tsv", "recipe.yaml", "scores.tsv", "splits.tsv"),
+    ]
+
+
+def test_models_and_maps_of_variants_without_these_scores_go(run: Path) -> None:
+    for name in ("base", "coronal"):
+        (run / "model" / name / "configs").mkdir(parents=True)
+        (run / "saliency" / name).mkdir(parents=True)
+    columns = ["participant_id", "session_id", "variant", "repeat", "fold", "outcome"]
+    rows = [("sub-01", "n/a", name, 0, 0, 1) for name in ("base", "coronal")]
+    before = pd.DataFrame(rows, columns=columns).assign(probability=["0.25", "0.5"])
+    now = before.assign(probability=["0.25", "0.75"])
+    kept = same_scores(before, now)
+    assert kept == {"base"}
+    assert same_scores(pd.DataFrame(), now) == set()
+    forget_results(run, kept)
+    left = sorted(str(path.relative_to(run)) for path in run.glob("*/*"))
+    assert left == ["model/base", "saliency/base"]
+
+
+def test_evaluating_alone_needs_a_run_and_its_own_settings(run: Path) -> None:
+    require_run(run, ["training.epochs=2"])
+    with pytest.raises(UsageError, match=r"small/recipe.yaml, which are not training\.epochs=3"):
+        require_run(run, ["training.epochs=3"])
+    with pytest.raises(NoInput, match=r"group/age holds no scores.tsv; runs with scores: small\."):
+        require_run(run.with_name("age"))
