@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from bidsapp import __version__
 from bidsapp.errors import UsageError
-from bidsapp.options import RESOLUTIONS, SPEEDS
+from bidsapp.options import RESOLUTIONS, SPEEDS, RunOptions
 
 _EPILOG = """\
 exit codes: 0 done; 16 the dataset is not valid; 17 unknown analysis level; 18 the filters
@@ -88,9 +88,7 @@ def _add_selection(group: Any) -> None:
 
 
 def _add_study(group: Any) -> None:
-    group.add_argument(
-        "--recipe", default="attias2025", metavar="NAME|FILE", help="default: %(default)s"
-    )
+    group.add_argument("--recipe", metavar="NAME|FILE", help=f"default: {RunOptions.recipe}")
     group.add_argument(
         "--set",
         dest="overrides",

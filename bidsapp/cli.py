@@ -83,6 +83,10 @@ def _options(given: argparse.Namespace) -> RunOptions:
             "--model applies a trained model to new people, at the participant level: nocicast "
             f"{given.bids_dir} {given.output_dir} participant --model {given.model}."
         )
+    if given.model and given.recipe:
+        raise UsageError(
+            f"--model brings the recipe it was trained with; leave out --recipe {given.recipe}."
+        )
     output_dir = _absolute(given.output_dir)
     threads = given.omp_nthreads
     return RunOptions(
@@ -100,7 +104,7 @@ def _options(given: argparse.Namespace) -> RunOptions:
         omp_nthreads=threads,
         mem_gb=given.mem or available_memory_gb(),
         device=given.device,
-        recipe=given.recipe,
+        recipe=given.recipe or RunOptions.recipe,
         overrides=_overrides(given),
         outcome=given.outcome,
         positive=tuple(given.positive),

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from bidsapp import __version__
 from bidsapp.dataset import ImageChoice, Selection, select_images, validate_dataset
+from bidsapp.dataset.description import shortened
 from bidsapp.derivatives import OutputNames, prepare_output
 from bidsapp.derivatives.sidecars import Provenance, file_sha256, is_finished, read_quality
 from bidsapp.errors import BadData, NociCastError, UsageError
@@ -92,6 +93,8 @@ def run_participant_level(options: RunOptions) -> int:
         )
     tasks = [_task(choice, options, recipe, images) for choice in selection.choices]
     waiting = _leave_out_finished(tasks, progress)
+    if bundle:
+        print(_announced(bundle, tasks, waiting), flush=True)
     running = Running.of(options, progress.crash_dir)
     configure(running)
     if waiting:
@@ -160,6 +163,17 @@ def _bundle(options: RunOptions) -> "Bundle | None":
     from bidsapp.networks.bundle import load_bundle
 
     return load_bundle(options.model)
+
+
+def _announced(bundle: "Bundle", tasks: Sequence[Task], waiting: Sequence[Task]) -> str:
+    """Say, before any image is worked on, what applying a model will take."""
+    wanted = bundle.recipe.normalization
+    return (
+        f"{bundle.name}: {len(bundle.models)} models, images in {wanted.template} at "
+        f"{wanted.resolution} mm; to normalise for it: "
+        f"{shortened([task.label for task in waiting])}; there already: "
+        f"{len(tasks) - len(waiting)} of {len(tasks)}"
+    )
 
 
 def _predict(

@@ -247,10 +247,10 @@ def _check_made_alike(scans: Sequence[NormalizedImage]) -> None:
 def _check(table: pd.DataFrame, exclusions: pd.DataFrame) -> None:
     """Refuse a cohort of nobody, of one class, or with one image under two names."""
     reasons = Counter(exclusions["reason"])
-    why = "; ".join(f"{reason}: {n}" for reason, n in reasons.most_common()) or "nobody is there"
+    why = "; ".join(f"{reason}: {n}" for reason, n in reasons.most_common())
     detail = f" First: {exclusions['detail'].iloc[0]}." if len(exclusions) else ""
     if table.empty:
-        raise BadData(f"cohort: nobody is left ({why}).{detail}")
+        raise BadData(f"cohort: nobody is left ({why or 'nobody is there'}).{detail}")
     for _, same in table.groupby("sha256"):
         if len(same) > 1:
             raise BadData(
@@ -259,10 +259,11 @@ def _check(table: pd.DataFrame, exclusions: pd.DataFrame) -> None:
                 "would leak."
             )
     if table["outcome"].nunique() == 1:
-        what = "positive" if table["outcome"].iloc[0] == 1 else "negative"
+        positive = len(table) if table["outcome"].iloc[0] == 1 else 0
         raise BadData(
-            f"cohort: all {len(table)} are {what}, and training needs both classes (excluded: "
-            f"{why}). Look at --outcome and --positive."
+            f"cohort: {positive} positive and {len(table) - positive} negative scans; a model can "
+            f"only learn to tell one from the other. Left out: {why or 'nobody'}.{detail} Check "
+            "which values --positive names, and whether people are left out who should be in."
         )
 
 

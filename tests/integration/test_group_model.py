@@ -279,7 +279,9 @@ def test_a_bundle_of_one_millimetre_is_given_images_of_one_millimetre(
     new.normalise(bundle, "sub-51", True)  # at 2 mm, which must not be taken
     new.normalise(fine, "sub-51", True)
     assert new.apply(fine, "--participant-label", "51") == 0
-    assert "1 of 1 normalised (1 were there already)" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "1 of 1 normalised (1 were there already)" in said
+    assert "at 1 mm; to normalise for it: none; there already: 1 of 1" in said
     answer = new.answer("sub-51", "fine")
     source = new.out / "sub-51" / "anat" / answer["Sources"][0].rpartition("/")[2]
     assert "_res-1_" in source.name
@@ -357,6 +359,7 @@ def test_a_damaged_bundle_is_refused_before_any_work(
         (("--set", "training.epochs=3"), "training.epochs=3"),
         (("--resolution", "1"), "normalization.resolution=1"),
         (("--random-seed", "3"), "normalization.seed=3"),
+        (("--recipe", "t1w"), "leave out --recipe t1w"),
     ],
 )
 def test_a_model_says_itself_how_images_are_normalised(
@@ -368,7 +371,7 @@ def test_a_model_says_itself_how_images_are_normalised(
 ) -> None:
     assert new.apply(bundle, *arguments) == 64
     said = capsys.readouterr().err
-    assert "--model says itself how images are normalised" in said
+    assert "--model says itself how" in said or "--model brings the recipe" in said
     assert says in said
     assert not list(new.out.iterdir())
 

@@ -99,7 +99,7 @@ REFUSED: dict[str, tuple[Edit | None, tuple[str, ...], int, tuple[str, ...]]] = 
     ),
     "one class only": (
         *(participants(lambda text: text.replace("\tno\t", "\tn/a\t")), (), 65),
-        ("all 8 are positive", "no outcome: 8", "--positive"),
+        ("8 positive and 0 negative scans", "Left out: no outcome: 8", "--positive"),
     ),
     "fewer of a class than folds": (
         *(None, ("--set", "protocol.folds=9"), 64),

@@ -150,8 +150,8 @@ def test_an_image_that_cannot_be_read_is_excluded(tmp_path: Path, damage: str) -
         (rule("chronic"), {}, UsageError, ["--positive VALUE", "0 (1), 1 (2)"]),
         (rule("chronic", ["yes"]), {}, UsageError, ["no value of 'chronic' is positive (yes)"]),
         (rule("chronic", [1], "a == 1"), {}, UsageError, ["not both"]),
-        (rule("chronic", [0, 1]), {}, BadData, ["all 3 are positive"]),
-        (rule(expression="chronic > 5"), {}, BadData, ["all 3 are negative"]),
+        (rule("chronic", [0, 1]), {}, BadData, ["3 positive and 0 negative"]),
+        (rule(expression="chronic > 5"), {}, BadData, ["0 positive and 3 negative"]),
         (rule("chronic", [1]), {"covariates": ["chronic"]}, UsageError, ["also be a predictor"]),
         (rule("chronic", [1]), {"covariates": ["agee"]}, UsageError, ["Did you mean age"]),
         (rule("chronic", [1]), {"group_column": "family"}, UsageError, ["no column 'family'"]),
@@ -189,7 +189,7 @@ def test_images_that_are_not_there_or_not_whole(tmp_path: Path) -> None:
         normalise(out, f"sub-{number}", number, None if number == 3 else "warn", number != 5)
     save(out / "sub-2" / "anat" / f"sub-2_acq-x_space-{SPACE}_res-2_desc-preproc_T1w.nii.gz")
     normalise(out, "sub-7", 7)
-    with pytest.raises(BadData, match="all 1 are positive"):
+    with pytest.raises(BadData, match="1 positive and 0 negative"):
         build(tmp_path, channels=("t1w", "log_jacobian"))
     cohort = build(tmp_path)
     assert cohort.table["quality"].tolist() == ["warn", "warn"]
