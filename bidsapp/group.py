@@ -51,6 +51,8 @@ def run_group_level(options: RunOptions) -> int:
     folder = options.output_dir / "group" / (options.run_label or recipe.name)
     if options.boilerplate_only:
         return _words(folder)
+    if options.reports_only:
+        return _report(folder)
     if options.evaluate_only:
         return _evaluate_only(folder, options.overrides)
     variants, ensembles = recipe.selected(options.variants)
@@ -73,6 +75,7 @@ def run_group_level(options: RunOptions) -> int:
     _write_models(study, done, cohort, folder)
     _summary(folder)
     _words(folder)
+    _report(folder)
     return _tell_failures(failed) or code
 
 
@@ -83,7 +86,7 @@ def _evaluate_only(folder: Path, overrides: Sequence[str]) -> int:
     require_run(folder, overrides)
     code = _evaluate(folder)
     _summary(folder)
-    return _words(folder) or code
+    return _words(folder) or _report(folder) or code
 
 
 def _check_before_work(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> None:
@@ -343,6 +346,14 @@ def _summary(folder: Path) -> None:
     for kind, text in zip(table["kind"], table["text"], strict=True):
         print(text if kind == "result" else f"{kind}: {text}")
     print(f"All numbers: {folder / 'metrics.tsv'}; models: {folder / 'model'}")
+
+
+def _report(folder: Path) -> int:
+    """Write the report of the run, and say where it is."""
+    from bidsapp.reports.group_report import write_group_report
+
+    print(f"Report: {write_group_report(folder)}")
+    return 0
 
 
 def _words(folder: Path) -> int:

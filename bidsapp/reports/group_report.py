@@ -1,0 +1,203 @@
+"""The report of a group run: one page that opens offline, made from the files of its folder."""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bidsapp import __version__
+from bidsapp.derivatives import write_text
+from bidsapp.errors import NociCastError, NoInput
+from bidsapp.reports.pages import plain_text, render
+from bidsapp.reports.run import figures, tables
+from bidsapp.reports.run.answer import answer
+from bidsapp.reports.run.files import RunFiles
+from bidsapp.reports.run.grids import Grid, grid, plain
+from bidsapp.reports.run.people import people_table
+from bidsapp.reports.scripts import script, script_hash
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+_SCRIPTS = ("tables.js", "variants.js")
+
+
+def write_group_report(folder: Path) -> Path:
+    """Write ``report.html`` and ``figures/*.svg`` of a run.
+
+    Reads only what lies in the folder, and the template that saliency is shown on. Every file may
+    be absent: the page then says what is missing and why.
+
+    Parameters
+    ----------
+    folder
+        ``<output_dir>/group/<run label>``.
+
+    Returns
+    -------
+    Path
+        The report.
+
+    Raises
+    ------
+    NoInput
+        The folder is not there, or holds nothing of a run.
+    CannotCreateOutput, InputOutputError
+        The folder cannot be written.
+    """
+    folder = Path(folder)
+    if not any((folder / name).is_file() for name in ("recipe.yaml", "cohort.tsv", "scores.tsv")):
+        raise NoInput(
+            f"{folder} holds no group run (no recipe.yaml, cohort.tsv or scores.tsv); run the "
+            "group level first, or give --run-label."
+        )
+    run = RunFiles(folder)
+    page = render("group.html.j2", report=_content(run))
+    path = folder / "report.html"
+    write_text(path, page)
+    return path
+
+
+def _content(run: RunFiles) -> dict[str, Any]:
+    """Everything that the page's template names."""
+    forest, subgroups = figures.forests(run)
+    people, others = people_table(run)
+    scripts = [script(name) for name in _SCRIPTS]
+    content: dict[str, Any] = {
+        "title": f"{run.label}: group report",
+        "subtitle": f"{run.outcome_name}" + (f", recipe {run.recipe.name}" if run.recipe else ""),
+        "leaks": _leaks(run),
+        "answer": answer(run),
+        "flow": figures.cohort_flow(run),
+        "exclusions": _exclusions(run),
+        "no_exclusions": run.absent.get("exclusions.tsv", ""),
+        "cohort": tables.cohort_table(run),
+        "charts": figures.performance(run),
+        "variants": run.variants,
+        "lead": run.lead,
+        "metrics": {
+            name: found for name in run.variants if (found := tables.metrics_table(run, name))
+        },
+        "forest": forest,
+        "subgroup_forest": subgroups,
+        "tables": _tables(run),
+        "details": [
+            (tables.comparisons_table(run), "Paired comparisons of variants and baselines"),
+            (tables.subgroup_table(run), "Numbers of the subgroups"),
+            (tables.planning_table(run), "What a sample of this size can show"),
+        ],
+        "learning": figures.learning(run),
+        "people": people,
+        "other_covariates": others,
+        "methods": _methods(run),
+        "command": _command(run),
+        "recipe_text": run.recipe_text,
+        "study": _study(run),
+        "versions": _versions(run),
+        "scripts": scripts,
+        "script_hashes": " ".join(map(script_hash, scripts)),
+    }
+    return content | {"absent": dict(run.absent)}
+
+
+def _tables(run: RunFiles) -> list[tuple[Grid | None, str, str]]:
+    found: list[tuple[Grid | None, str, str]] = [
+        (tables.variants_table(run), "No table of variants", "metrics.tsv"),
+        (tables.rivals_table(run), "No comparison with baselines", "tables/baselines.tsv"),
+        (tables.printed_table(run), "No printed values to compare with", "tables/printed.tsv"),
+    ]
+    best = tables.best_fold_table(run)
+    return [*found, (best, "", "")] if best else found
+
+
+def _exclusions(run: RunFiles) -> Grid | None:
+    columns = [
+        ("Participant", plain("participant_id")),
+        ("Session", plain("session_id")),
+        ("Reason", plain("reason")),
+        ("Detail", plain("detail")),
+    ]
+    table = run.exclusions
+    if "detail" not in table:
+        table = table.assign(detail="")
+    return grid("exclusions", "Left out, and why", table, columns)
+
+
+def _leaks(run: RunFiles) -> list[tuple[str, str, str]]:
+    """Each leak of each variant that ran: variant, step, reason."""
+    if run.recipe is None:
+        return []
+    from bidsapp.recipes import leaks
+
+    found = []
+    for name in run.variants:
+        recipe = run.recipe
+        if name in recipe.variant_names:
+            recipe = recipe.with_variant(name)
+        elif name in recipe.ensembles:
+            found += [(name, step, "by a member") for step in run.leaks_of(name)]
+            continue
+        found += [(name, step, reason) for step, reason in leaks(recipe).items()]
+    return found
+
+
+def _command(run: RunFiles) -> str:
+    """Command line that makes the run again, for a shell."""
+    output = run.folder.parent.parent
+    recipe = shlex.quote(str(run.folder / "recipe.yaml"))
+    label = shlex.quote(run.label)
+    return (
+        f"nocicast BIDS_DIR {shlex.quote(str(output))} group \\\n"
+        f"  --recipe {recipe} --run-label {label}"
+    )
+
+
+def _study(run: RunFiles) -> dict[str, str]:
+    recipe = run.recipe
+    if recipe is None:
+        return {}
+    values: dict[str, Any] = {
+        "Recipe": recipe.name,
+        "About": recipe.summary,
+        "Reference": recipe.reference,
+        "Mode": recipe.mode,
+        "Template": f"{recipe.normalization.template}, {recipe.normalization.resolution} mm",
+        "Bootstrap replicates": recipe.evaluation.bootstrap,
+        "Permutations": recipe.evaluation.permutations,
+        "Seeds": {
+            "splits": recipe.protocol.seed,
+            "training": recipe.training.seed,
+            "evaluation": recipe.evaluation.seed,
+        },
+    }
+    return {key: plain_text(value) for key, value in values.items() if value is not None}
+
+
+def _versions(run: RunFiles) -> dict[str, str]:
+    """Tell what trained the models, and what wrote this page."""
+    found: dict[str, str] = {"report": f"nocicast {__version__}"}
+    bundle = run.bundle
+    if bundle.get("nocicast_version"):
+        found["trained by"] = f"nocicast {bundle['nocicast_version']}"
+    environments = [one for one in bundle.get("trained_with", ()) if isinstance(one, Mapping)]
+    for one in environments[:1]:
+        for key, value in dict(one.get("versions", {})).items():
+            found[str(key)] = plain_text(value)
+        for key in ("device_name", "precision", "threads"):
+            if key in one:
+                found[key.replace("_", " ")] = plain_text(one[key])
+    return found
+
+
+def _methods(run: RunFiles) -> "Markup | str":
+    """Give the methods text, empty where there is no finished run to describe."""
+    from markupsafe import Markup
+
+    from bidsapp.reports.methods_text import group_boilerplate
+
+    try:
+        return Markup(group_boilerplate(run.folder).html)
+    except (NociCastError, KeyError, ValueError) as error:
+        # tables that are not whole still leave a report worth having
+        run.absent["methods text"] = f"cannot be written from these files: {error}"
+        return ""

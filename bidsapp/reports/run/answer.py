@@ -1,0 +1,181 @@
+"""The answer in one sentence, and what weakens it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bidsapp.evaluation.metric_table import RETRAINED
+from bidsapp.reports.charts.drawing import number
+from bidsapp.reports.run.files import RunFiles, known
+
+_CHANCE = 0.5
+_WEAKENING = ("leak", "confound", "baseline", "small")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the report says first.
+
+    Attributes
+    ----------
+    status
+        ``pass``, ``warn`` or ``fail``: the look of the box.
+    word
+        Two or three words.
+    sentence
+        The answer: value, interval, chance, clinical baseline.
+    doubts
+        What weakens it, a sentence each.
+    others
+        A sentence on the other variants; empty where there is one.
+    skipped
+        What was asked for and could not be had.
+    cards
+        Main numbers: name, value, remark.
+    """
+
+    status: str
+    word: str
+    sentence: str
+    doubts: list[str] = field(default_factory=list)
+    others: str = ""
+    skipped: list[str] = field(default_factory=list)
+    cards: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+def answer(run: RunFiles) -> Answer:
+    """Take the answer from the tables of a run."""
+    findings = run.table("tables/findings.tsv", ("kind", "text"))
+    said = {kind: findings.loc[findings["kind"] == kind, "text"].tolist() for kind in _WEAKENING}
+    doubts = [text for kind in _WEAKENING for text in said[kind] if _concerns(run, kind, text)]
+    skipped = findings.loc[findings["kind"] == "skipped", "text"].tolist()
+    row = leading_row(run)
+    if row is None:
+        why = "there are no scores" if not run.lead else "the metrics hold no pooled AUC"
+        sentence = f"{why[:1].upper()}{why[1:]} in this run."
+        return Answer("warn", "No answer yet.", sentence, doubts, "", skipped)
+    level = f"{100 * run.settings.level:g} % interval"
+    limits = f"{level} {number(row['ci_low'])} to {number(row['ci_high'])}"
+    if np.isnan(row["ci_low"]):
+        limits = f"no interval: {known(row['note']) or 'not defined'}"
+    elif row["metric"] == RETRAINED:
+        limits += ", allowing for training on other people"
+    chance, better = _against_chance(row)
+    sentence = (
+        f"On people it had not seen, {run.lead} forecast {run.outcome_name} with an AUC of "
+        f"{number(row['value'])} ({limits}; {_people(run)}): {chance}, {_against_baseline(run)}."
+    )
+    leaks = run.leaks_of(run.lead)
+    status, word = "pass", "Better than chance."
+    if leaks:
+        status, word = "fail", "LEAK: not a held-out result."
+    elif not better:
+        status, word = "warn", "Not shown to beat chance."
+    elif doubts:
+        status, word = "warn", "Better than chance, with doubts."
+    return Answer(status, word, sentence, doubts, _others(run), skipped, cards(run))
+
+
+def _concerns(run: RunFiles, kind: str, text: str) -> bool:
+    """Whether a finding weakens the leading variant, or the whole run."""
+    if kind in ("small", "leak"):
+        return True
+    others = [name for name in run.variants if name != run.lead]
+    about = f"{run.lead} (AUC"
+    return about in text or not any(f"{name} (AUC" in text for name in others)
+
+
+def leading_row(run: RunFiles, variant: str | None = None) -> dict[str, Any] | None:
+    """Pooled AUC with the interval that allows for retraining, or the plain one."""
+    name = variant or run.lead
+    return run.metric(name, RETRAINED) or run.metric(name, "auc")
+
+
+def _against_chance(row: dict[str, Any]) -> tuple[str, bool]:
+    if np.isnan(row["ci_low"]):
+        return "whether that is better than chance (0.50) cannot be told", False
+    if row["ci_low"] > _CHANCE:
+        return "better than chance (0.50)", True
+    if row["ci_high"] < _CHANCE:
+        return "worse than chance (0.50)", False
+    return "not shown to differ from chance (0.50)", False
+
+
+def _against_baseline(run: RunFiles) -> str:
+    """Say how the lead compares with the strongest baseline that a clinic could have."""
+    numeric = ("auc_confound", "difference", "difference_low", "difference_high")
+    table = run.table("tables/baselines.tsv", ("variant", "confound"), numeric)
+    rows = table[(table["variant"] == run.lead) & table["auc_confound"].notna()]
+    if rows.empty:
+        return "and no clinical baseline was run to compare it with"
+    row = rows.sort_values("auc_confound").iloc[-1]
+    low, high = row["difference_low"], row["difference_high"]
+    verdict = "and not shown to differ from"
+    if low > 0:
+        verdict = "and better than"
+    elif high < 0:
+        verdict = "and worse than"
+    gap = f"difference {_signed(row['difference'])}"
+    if np.isfinite([low, high]).all():
+        gap += f", {_signed(low)} to {_signed(high)}"
+    its = f"AUC {number(row['auc_confound'])}; {gap}"
+    return f"{verdict} the clinical baseline {row['confound']} ({its})"
+
+
+def _others(run: RunFiles) -> str:
+    found = [leading_row(run, name) for name in run.variants if name != run.lead]
+    values = [float(row["value"]) for row in found if row is not None]
+    if not values:
+        return ""
+    why = "it is the recipe's base" if run.lead == run.settings.base else "it is named first"
+    span = number(min(values))
+    if len(values) > 1:
+        span += f" to {number(max(values))}"
+    what = "The other variant has" if len(values) == 1 else f"The other {len(values)} variants have"
+    return f"{run.lead} leads because {why}, not because of its result. {what} an AUC of {span}."
+
+
+def cards(run: RunFiles) -> list[tuple[str, str, str]]:
+    """Collect the main numbers of the leading variant."""
+    wanted = (
+        ("auc", "AUC, scores as given"),
+        ("average_precision", "Average precision"),
+        ("sensitivity", "Sensitivity"),
+        ("specificity", "Specificity"),
+        ("brier_skill", "Brier skill score"),
+        ("calibration_slope", "Calibration slope"),
+    )
+    found = []
+    threshold = run.settings.of(run.lead).threshold
+    for metric, name in wanted:
+        row = run.metric(run.lead, metric)
+        if row is not None:
+            remark = "no interval"
+            if np.isfinite([row["ci_low"], row["ci_high"]]).all():
+                remark = f"{number(row['ci_low'])} to {number(row['ci_high'])}"
+            if metric in ("sensitivity", "specificity"):
+                remark += f", at {threshold:g}"
+            if metric == "calibration_slope":
+                remark += ", ideal 1"
+            found.append((name, number(row["value"]), remark))
+    p = run.table("tables/permutations.tsv", ("variant",), ("p",))
+    p = p[(p["variant"] == run.lead) & p["p"].notna()]
+    if len(p):
+        found.append(("Permutation p", f"{p.iloc[0]['p']:.2g}", "outcomes permuted, scores fixed"))
+    return found
+
+
+def _people(run: RunFiles) -> str:
+    rows = run.scores_of(run.lead)
+    one = rows.drop_duplicates(["participant_id", "session_id"])
+    people = rows["participant_id"].nunique()
+    positive = int(one["outcome"].sum())
+    if len(one) == people:
+        return f"{people} people, {positive} positive"
+    return f"{people} people with {len(one)} scans, {positive} positive"
+
+
+def _signed(value: float) -> str:
+    text = number(value)
+    return text if text.startswith(("−", "–")) else f"+{text}"

@@ -1,0 +1,263 @@
+"""The figures of a run: drawn for the page, and written with their numbers under ``figures/``."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from bidsapp.derivatives import write_text
+from bidsapp.evaluation.stamp import stamp
+from bidsapp.evaluation.tables import write_table
+from bidsapp.reports.charts import curves as draw
+from bidsapp.reports.charts import scores as draw_scores
+from bidsapp.reports.charts.curves import Curves, Subject
+from bidsapp.reports.charts.drawing import Drawing, number
+from bidsapp.reports.charts.flow import Step, flow
+from bidsapp.reports.charts.forest import Line, forest
+from bidsapp.reports.run import numbers
+from bidsapp.reports.run.answer import leading_row
+from bidsapp.reports.run.files import RunFiles
+from bidsapp.reports.run.grids import as_float
+from bidsapp.reports.run.tables import forest_lines, subgroup_rows
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+_MOST_REASONS = 8
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure on a page: its SVG, and the file of its numbers relative to the run's folder."""
+
+    key: str
+    title: str
+    svg: "Markup"
+    numbers: str
+
+
+def keep(run: RunFiles, drawing: Drawing, file: str = "") -> Figure:
+    """Write a figure as ``figures/<key>.svg``, and give it for the page."""
+    from markupsafe import Markup
+
+    write_text(run.folder / "figures" / f"{drawing.key}.svg", drawing.standalone() + "\n")
+    there = file if file and (run.folder / file).is_file() else ""
+    return Figure(drawing.key, drawing.title, Markup(drawing.inline()), there)
+
+
+def performance(run: RunFiles) -> list[tuple[Figure, str]]:
+    """Figures of the held-out scores, each with a note; what has no numbers is left out."""
+    found = []
+    for make in (
+        _roc,
+        _precision_recall,
+        _distributions,
+        _confusion,
+        _calibration,
+        _decision,
+        _null,
+    ):
+        result = make(run)
+        if result is not None:
+            found.append(result)
+    return found
+
+
+def subjects(run: RunFiles) -> list[Subject]:
+    """Variants and baselines with the sentence that their ROC curve bears."""
+    found = []
+    for name in [*run.variants, *run.baselines]:
+        row = leading_row(run, name)
+        words = name
+        if row is not None:
+            words += f": AUC {number(as_float(row['value']))}"
+            if as_float(row["ci_low"]) == as_float(row["ci_low"]):
+                words += (
+                    f" ({number(as_float(row['ci_low']))} to {number(as_float(row['ci_high']))})"
+                )
+        leaks = run.leaks_of(name)
+        mark = f"LEAK: {', '.join(leaks)}" if leaks else ""
+        found.append(Subject(name, name == run.lead, name in run.baselines, mark, words))
+    return found
+
+
+def _curves(run: RunFiles, name: str, columns: tuple[str, ...]) -> Curves | None:
+    table = run.table(f"figures/{name}.tsv", ("variant",), columns)
+    known = [s for s in subjects(run) if (table["variant"] == s.name).any()]
+    return Curves(known, table) if any(not s.baseline for s in known) else None
+
+
+def _kept(run: RunFiles, name: str, table: pd.DataFrame) -> pd.DataFrame:
+    """Write numbers that the figure is drawn from, stamped where they leak."""
+    write_table(stamp(table, run.settings), run.folder / "figures" / f"{name}.tsv")
+    return table
+
+
+def _roc(run: RunFiles) -> tuple[Figure, str] | None:
+    curves = _curves(run, "roc", ("false_positive_rate", "true_positive_rate"))
+    if curves is None:
+        return None
+    band = _kept(run, "roc_band", numbers.roc_bands(run))
+    drawing = draw.roc(Curves(curves.subjects, curves.table, band if len(band) else None))
+    note = "The band is from 1,000 bootstrap draws of people within outcome classes."
+    return keep(run, drawing, "figures/roc.tsv"), note
+
+
+def _precision_recall(run: RunFiles) -> tuple[Figure, str] | None:
+    curves = _curves(run, "precision_recall", ("recall", "precision"))
+    if curves is None:
+        return None
+    sample = run.sample(run.lead)
+    drawing = draw.precision_recall(curves, sample.positives / sample.n)
+    note = "Chance is the share of positives in this cohort; elsewhere it may differ."
+    return keep(run, drawing, "figures/precision_recall.tsv"), note
+
+
+def _distributions(run: RunFiles) -> tuple[Figure, str] | None:
+    if not run.variants:
+        return None
+    table = _kept(run, "score_distribution", numbers.distributions(run))
+    known = [s for s in subjects(run) if not s.baseline]
+    threshold = run.settings.of(run.lead).threshold
+    drawing = draw_scores.distributions(Curves(known, table), threshold)
+    note = "The further apart the two sides, the better the scores tell the outcomes apart."
+    return keep(run, drawing, "figures/score_distribution.tsv"), note
+
+
+def _confusion(run: RunFiles) -> tuple[Figure, str] | None:
+    if not run.variants:
+        return None
+    table = _kept(run, "confusion", numbers.confusions(run))
+    known = [s for s in subjects(run) if not s.baseline]
+    note = "Percentages are of the row: of the people with that true outcome."
+    return keep(run, draw_scores.confusion(table, known), "figures/confusion.tsv"), note
+
+
+def _calibration(run: RunFiles) -> tuple[Figure, str] | None:
+    columns = ("bin", "n", "probability", "observed", "ci_low", "ci_high")
+    curves = _curves(run, "calibration", columns)
+    if curves is None:
+        return None
+    note = "Groups of about equal size; bars are Wilson's 95 % intervals."
+    return keep(run, draw.calibration(curves), "figures/calibration.tsv"), note
+
+
+def _decision(run: RunFiles) -> tuple[Figure, str] | None:
+    columns = ("threshold", "net_benefit", "ci_low", "ci_high", "treat_all")
+    curves = _curves(run, "decision_curve", columns)
+    if curves is None:
+        return None
+    note = (
+        "Worth acting on where it lies above both other lines, if probabilities mean what they "
+        "say (see the calibration)."
+    )
+    return keep(run, draw.decision_curve(curves), "figures/decision_curve.tsv"), note
+
+
+def _null(run: RunFiles) -> tuple[Figure, str] | None:
+    curves = _curves(run, "permutation_null", ("auc",))
+    if curves is None:
+        return None
+    table = run.table("tables/permutations.tsv", ("variant",), ("auc", "p"))
+    observed = dict(zip(table["variant"], table["auc"], strict=True))
+    p = dict(zip(table["variant"], table["p"], strict=True))
+    drawing = draw_scores.permutation_null(curves, observed, p)
+    note = "Outcomes permuted on fixed scores; with cross-validation such a p is somewhat small."
+    return keep(run, drawing, "figures/permutation_null.tsv"), note
+
+
+def learning(run: RunFiles) -> Figure | None:
+    """Learning curves of every fold."""
+    numeric = ("epoch", "train_loss")
+    table = run.table("history.tsv", ("variant", "repeat", "fold"), numeric)
+    table = table[table["epoch"].notna()]
+    if "validation_loss" in table:
+        validation = pd.to_numeric(table["validation_loss"], errors="coerce")
+        table = table.assign(validation_loss=validation)
+    if table.empty:
+        return None
+    known = [s for s in subjects(run) if not s.baseline] or [
+        Subject(str(name), place == 0) for place, name in enumerate(table["variant"].unique())
+    ]
+    return keep(run, draw_scores.learning_curves(table, known), "history.tsv")
+
+
+def forests(run: RunFiles) -> tuple[Figure | None, Figure | None]:
+    """Forest of all variants and baselines, and of the leading variant's subgroups."""
+    lines = forest_lines(run)
+    label = "AUC (0.5: chance)"
+    first = second = None
+    if lines:
+        words = "AUC of every variant and baseline with intervals, single folds and print."
+        drawing = forest("forest", "AUC of every variant and baseline", words, lines, label)
+        first = keep(run, drawing, "metrics.tsv")
+    rows = subgroup_rows(run, run.lead)
+    rows = rows[rows["metric"] == "auc"]
+    if len(rows):
+        groups = [_subgroup_line(row) for row in rows.to_dict("records")]
+        words = f"AUC of {run.lead} in each subgroup with its interval."
+        drawing = forest("subgroups", f"Subgroups, {run.lead}", words, groups, label)
+        second = keep(run, drawing, "metrics.tsv")
+    return first, second
+
+
+def _subgroup_line(row: dict) -> Line:
+    few = "fewer than" in str(row["note"])
+    note = f"n = {row['n']}" + (", too few" if few else "")
+    limits = (as_float(row["ci_low"]), as_float(row["ci_high"]))
+    return Line(str(row["subgroup"]), as_float(row["value"]), *limits, note=note)
+
+
+def cohort_flow(run: RunFiles) -> Figure | None:
+    """Flow diagram: scans that were found, left out with reasons, in, divided, scored."""
+    cohort, out = run.cohort, run.exclusions
+    if cohort.empty:
+        return None
+    reasons = Counter(out["reason"].astype(str))
+    leaving = [f"{reason}: {n}" for reason, n in reasons.most_common(_MOST_REASONS)]
+    rest = sum(reasons.values()) - sum(n for _, n in reasons.most_common(_MOST_REASONS))
+    if rest:
+        leaving.append(f"other reasons: {rest}")
+    positive = int((cohort["outcome"].astype(str) == "1").sum())
+    people = cohort["participant_id"].nunique()
+    scans = f"{len(cohort)} scans" + (f" of {people} people" if people != len(cohort) else "")
+    steps = [
+        Step(
+            f"{len(cohort) + len(out)} considered",
+            ["participants or scans of the dataset"],
+            [f"{len(out)} left out", *leaving] if len(out) else (),
+        ),
+        Step(
+            "Cohort",
+            [scans, f"{positive} positive, {len(cohort) - positive} negative"],
+        ),
+    ]
+    drawing = flow([*steps, *_division(run)])
+    return keep(run, drawing, "exclusions.tsv")
+
+
+def _division(run: RunFiles) -> list[Step]:
+    splits = run.table("splits.tsv", ("repeat", "fold", "participant_id", "role"))
+    steps = []
+    if len(splits):
+        own = splits
+        if "variant" in splits and run.lead in set(splits["variant"]):
+            own = splits[splits["variant"] == run.lead]
+        folds = own[["repeat", "fold"]].drop_duplicates()
+        repeats = folds["repeat"].nunique()
+        sizes = own[own["role"] == "test"].groupby(["repeat", "fold"]).size()
+        span = f"{sizes.min()}" if sizes.min() == sizes.max() else f"{sizes.min()} to {sizes.max()}"
+        many = f"{len(folds) // max(repeats, 1)} folds" + (
+            f", {repeats} times" if repeats > 1 else ""
+        )
+        steps.append(Step("Divided", [many, f"{span} people held out in each"]))
+    if run.lead:
+        rows = run.scores_of(run.lead).drop_duplicates(["participant_id", "session_id"])
+        positive = int(rows["outcome"].sum())
+        lines = [
+            f"{len(rows)} scans by {run.lead}",
+            f"{positive} positive, {len(rows) - positive} negative",
+        ]
+        steps.append(Step("Scored while held out", lines))
+    return steps

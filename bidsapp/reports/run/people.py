@@ -1,0 +1,115 @@
+"""Every participant on a line: held-out scores, and the way to the participant's own report."""
+
+import math
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from bidsapp.evaluation.sample import pool
+from bidsapp.evaluation.tables import is_missing
+from bidsapp.reports.charts.drawing import number
+from bidsapp.reports.run.files import RunFiles
+from bidsapp.reports.run.grids import Cell, Grid, as_float
+
+MOST_VARIANTS = 6
+MOST_COVARIATES = 10
+
+
+def people_table(run: RunFiles) -> tuple[Grid | None, list[str]]:
+    """Lay out the cohort, and name the covariates that found no place."""
+    cohort = run.cohort
+    if cohort.empty:
+        return None, []
+    variants = _shown_variants(run)
+    scores = {name: _pooled(run, name) for name in variants}
+    covariates = _covariates(run)
+    sessions = not cohort["session_id"].map(is_missing).all()
+    heading = ["Participant", *(["Session"] if sessions else []), "Outcome"]
+    columns = [*heading, *[f"p({name})" for name in variants], "Call", "Fold", "Quality"]
+    first = len(heading)
+    rows = []
+    for row in cohort.to_dict("records"):
+        key = (str(row["participant_id"]), str(row["session_id"]))
+        cells = [_person(run.folder, key)]
+        if sessions:
+            cells.append(Cell("–" if is_missing(key[1]) else key[1]))
+        outcome = as_float(row["outcome"])
+        cells.append(Cell("positive" if outcome == 1 else "negative"))
+        cells += [_probability(scores[name], key) for name in variants]
+        cells += _call(run, scores, key, outcome)
+        cells.append(Cell(_text(row.get("quality"))))
+        cells += [_covariate(row[name]) for name in covariates]
+        rows.append(cells)
+    places = tuple(range(first, first + len(variants)))
+    grid = Grid(
+        "people",
+        "The cohort with its held-out scores",
+        [*columns, *covariates],
+        rows,
+        places,
+        find=True,
+    )
+    return grid, [name for name in run.covariates if name not in covariates]
+
+
+def _shown_variants(run: RunFiles) -> list[str]:
+    others = [name for name in run.variants if name != run.lead]
+    return [run.lead, *others][:MOST_VARIANTS] if run.lead else []
+
+
+def _covariates(run: RunFiles) -> list[str]:
+    wanted = [*run.settings.subgroups, *run.settings.predictors]
+    there = [name for name in wanted if name in run.covariates]
+    return list(dict.fromkeys([*there, *run.covariates]))[:MOST_COVARIATES]
+
+
+def _pooled(run: RunFiles, name: str) -> dict[tuple[str, str], Any]:
+    if not name:
+        return {}
+    table = pool(run.scores_of(name), run.settings.of(name).threshold)
+    keys = zip(table["participant_id"], table["session_id"], strict=True)
+    return dict(zip(keys, table.to_dict("records"), strict=True))
+
+
+def _person(folder: Path, key: tuple[str, str]) -> Cell:
+    person, session = key
+    names = [f"{person}.html"]
+    if not is_missing(session):
+        names.insert(0, f"{person}_{session}.html")
+    output = folder.parent.parent
+    for name in names:
+        # a name is a file name only; anything else in the table must not lead out of the folder
+        if Path(name).name == name and (output / name).is_file():
+            return Cell(person, href=f"../../{quote(name)}")
+    return Cell(person)
+
+
+def _probability(scores: dict, key: tuple[str, str]) -> Cell:
+    row = scores.get(key)
+    if row is None:
+        return Cell("–", -1.0)
+    return Cell(number(row["probability"]), float(row["probability"]))
+
+
+def _call(run: RunFiles, scores: dict, key: tuple[str, str], outcome: float) -> list[Cell]:
+    row = scores.get(run.lead, {}).get(key)
+    if row is None:
+        return [Cell("not scored"), Cell("–", -1)]
+    called = row["probability"] >= row["threshold"]
+    words = {
+        (True, True): ("true positive", ""),
+        (True, False): ("false positive", "wrong"),
+        (False, False): ("true negative", ""),
+        (False, True): ("false negative", "wrong"),
+    }
+    text, css = words[bool(called), outcome == 1]
+    return [Cell(text, css=css), Cell(f"{row['fold']:.0f}", float(row["fold"]))]
+
+
+def _text(value: object) -> str:
+    return "–" if is_missing(value) else str(value)
+
+
+def _covariate(value: object) -> Cell:
+    found = as_float(value)
+    return Cell(_text(value), found if math.isfinite(found) else None)

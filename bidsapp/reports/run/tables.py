@@ -1,0 +1,284 @@
+"""The tables of a run as a page shows them."""
+
+import numpy as np
+import pandas as pd
+
+from bidsapp.reports.charts.forest import Line
+from bidsapp.reports.run.answer import leading_row
+from bidsapp.reports.run.files import RunFiles
+from bidsapp.reports.run.grids import Cell, Grid, as_float, decimal, grid, interval, p_value, plain
+
+_SUMMARY = (
+    ("auc", "AUC"),
+    ("average_precision", "Average precision"),
+    ("accuracy", "Accuracy"),
+    ("balanced_accuracy", "Balanced accuracy"),
+    ("sensitivity", "Sensitivity"),
+    ("specificity", "Specificity"),
+    ("brier", "Brier score"),
+    ("calibration_slope", "Calibration slope"),
+)
+
+
+def variants_table(run: RunFiles) -> Grid | None:
+    """Pooled held-out results of every variant, ensemble and baseline, and the mean over folds."""
+    pooled = run.metrics[run.metrics["scope"].isin(("pooled", "mean"))]
+    values = {
+        (row["variant"], row["scope"], row["metric"]): row for row in pooled.to_dict("records")
+    }
+    names = [*run.variants, *run.baselines]
+    if not any((name, "pooled", "auc") in values for name in names):
+        return None
+    headings = ["Variant", "Kind", "AUC, mean of folds", *[text for _, text in _SUMMARY]]
+    rows = []
+    for name in names:
+        cells = [
+            Cell(name),
+            Cell(_kind(run, name)),
+            _with_limits(values.get((name, "mean", "auc"))),
+        ]
+        cells += [_with_limits(values.get((name, "pooled", metric))) for metric, _ in _SUMMARY]
+        rows.append(cells)
+    caption = (
+        "Pooled held-out results with intervals (scores as given), and the mean AUC over folds "
+        "with the Nadeau–Bengio interval"
+    )
+    return Grid("variants", caption, headings, rows, tuple(range(2, len(headings))))
+
+
+def _kind(run: RunFiles, name: str) -> str:
+    if name in run.baselines:
+        return "baseline"
+    kind = "ensemble" if name in run.settings.ensembles else "network"
+    leaks = run.leaks_of(name)
+    return f"{kind}, LEAK: {', '.join(leaks)}" if leaks else kind
+
+
+def _with_limits(row: dict | None) -> Cell:
+    if row is None or not np.isfinite(as_float(row["value"])):
+        return Cell("n/a", -np.inf)
+    value, low, high = (as_float(row[name]) for name in ("value", "ci_low", "ci_high"))
+    text = decimal("value")(pd.Series(row)).text
+    if np.isfinite([low, high]).all():
+        text += f" ({interval()(pd.Series(row)).text})"
+    return Cell(text, value)
+
+
+def forest_lines(run: RunFiles) -> list[Line]:
+    """AUC of every variant and baseline: both intervals, folds, and what was printed."""
+    folds = run.metrics[
+        run.metrics["scope"].astype(str).str.startswith("fold-") & (run.metrics["metric"] == "auc")
+    ]
+    printed = run.table("tables/printed.tsv", ("variant", "scope", "metric"), ("printed",))
+    aucs = printed[(printed["metric"] == "auc") & (printed["scope"] != "best_fold")]
+    by_name = dict(zip(aucs["variant"], aucs["printed"], strict=True))
+    lines = []
+    for name in [*run.variants, *run.baselines]:
+        plain_row = run.metric(name, "auc")
+        wide = leading_row(run, name)
+        if plain_row is None:
+            lines.append(Line(name, float("nan"), note="no pooled AUC"))
+            continue
+        leaks = run.leaks_of(name)
+        is_baseline = name in run.baselines
+        lines.append(
+            Line(
+                label=name,
+                value=as_float(plain_row["value"]),
+                low=as_float(plain_row["ci_low"]),
+                high=as_float(plain_row["ci_high"]),
+                wide_low=as_float(wide["ci_low"]) if wide else float("nan"),
+                wide_high=as_float(wide["ci_high"]) if wide else float("nan"),
+                points=tuple(folds.loc[folds["variant"] == name, "value"].tolist()),
+                printed=by_name.get(name, float("nan")),
+                baseline=is_baseline,
+                note="LEAK" if leaks else "baseline" if is_baseline else "",
+            )
+        )
+    return lines
+
+
+def subgroup_rows(run: RunFiles, variant: str) -> pd.DataFrame:
+    """Pooled results of a variant's subgroups: `subgroup`, and the columns of the metrics."""
+    rows = run.metrics[
+        (run.metrics["variant"] == variant)
+        & run.metrics["scope"].astype(str).str.startswith("subgroup:")
+    ]
+    return rows.assign(subgroup=rows["scope"].astype(str).str.removeprefix("subgroup:"))
+
+
+def subgroup_table(run: RunFiles) -> Grid | None:
+    """Results of the leading variant in every subgroup."""
+    rows = subgroup_rows(run, run.lead)
+    wanted = ("auc", "sensitivity", "specificity", "accuracy")
+    columns = [
+        ("Subgroup", plain("subgroup")),
+        ("Measure", plain("metric")),
+        ("Value", decimal("value")),
+        ("Interval", interval()),
+        ("n", plain("n")),
+        ("Note", plain("note")),
+    ]
+    chosen = rows[rows["metric"].isin(wanted)]
+    return grid("subgroups", "Subgroups", chosen, columns, numeric=("Value", "Interval", "n"))
+
+
+def cohort_table(run: RunFiles) -> Grid | None:
+    """Table 1: positives against negatives."""
+    name = "tables/cohort.tsv"
+    table = run.table(name, ("column", "value", "first", "second"))
+    outcome = run.cohort["outcome"].astype(str)
+    positive, negative = int((outcome == "1").sum()), int((outcome == "0").sum())
+    columns = [
+        ("Column", plain("column")),
+        ("Value", plain("value")),
+        (f"Positive (n = {positive})", plain("first")),
+        (f"Negative (n = {negative})", plain("second")),
+        ("Missing", _missing),
+        ("Test", plain("test")),
+        ("p", p_value("p")),
+        ("p, false discovery rate", p_value("p_fdr")),
+        ("Standardised difference", decimal("standardised_difference")),
+        ("Note", plain("note")),
+    ]
+    there = ["missing_first", "missing_second", "test", "p", "p_fdr", "note"]
+    table = table.reindex(
+        columns=[*dict.fromkeys([*table.columns, *there, "standardised_difference"])]
+    )
+    right = ("p", "p, false discovery rate", "Standardised difference")
+    return grid("cohort-table", "Positives against negatives", table, columns, numeric=right)
+
+
+def _missing(row: pd.Series) -> Cell:
+    counts = [as_float(row[name]) for name in ("missing_first", "missing_second")]
+    if not np.isfinite(counts).all():
+        return Cell("–", -1)
+    return Cell(f"{counts[0]:.0f} and {counts[1]:.0f}", sum(counts))
+
+
+def printed_table(run: RunFiles) -> Grid | None:
+    """Set what a paper printed beside what this run gives."""
+    numeric = ("printed", "ours", "ci_low", "ci_high")
+    needed = ("variant", "scope", "metric", "inside", "note")
+    table = run.table("tables/printed.tsv", needed, numeric)
+    ran = set(run.variants) | set(run.baselines)
+    columns = [
+        ("Variant", plain("variant")),
+        ("Scope", plain("scope")),
+        ("Measure", plain("metric")),
+        ("Printed", decimal("printed")),
+        ("Ours", decimal("ours")),
+        ("Our interval", interval()),
+        ("Print inside", plain("inside")),
+        ("Note", plain("note")),
+    ]
+    chosen = table[table["variant"].isin(ran)]
+    right = ("Printed", "Ours", "Our interval")
+    return grid("printed", "Printed values beside ours", chosen, columns, numeric=right)
+
+
+def comparisons_table(run: RunFiles) -> Grid | None:
+    """Paired tests between variants and against baselines."""
+    numeric = ("difference", "ci_low", "ci_high", "p", "p_holm")
+    needed = ("first", "second", "test", "n", "note")
+    table = run.table("tables/comparisons.tsv", needed, numeric)
+    columns = [
+        ("First", plain("first")),
+        ("Second", plain("second")),
+        ("Test", plain("test")),
+        ("Difference", decimal("difference")),
+        ("Interval", interval()),
+        ("p", p_value("p")),
+        ("p, Holm", p_value("p_holm")),
+        ("n", plain("n")),
+        ("Note", plain("note")),
+    ]
+    right = ("Difference", "Interval", "p", "p, Holm", "n")
+    caption = "First minus second: AUC (DeLong, paired) and accuracy (McNemar)"
+    return grid("comparisons", caption, table, columns, numeric=right, find=True)
+
+
+def rivals_table(run: RunFiles) -> Grid | None:
+    """Every variant against every baseline and confound."""
+    numeric = ("auc", "auc_confound", "difference", "difference_low", "difference_high")
+    needed = ("variant", "confound", "flagged", "note")
+    parts = [
+        run.table(f"tables/{name}.tsv", needed, numeric).assign(kind=kind)
+        for name, kind in (("confounds", "confound"), ("baselines", "clinical baseline"))
+    ]
+    columns = [
+        ("Variant", plain("variant")),
+        ("Against", plain("confound")),
+        ("Kind", plain("kind")),
+        ("AUC", decimal("auc")),
+        ("Its AUC", decimal("auc_confound")),
+        ("Difference", decimal("difference")),
+        ("Interval", interval("difference_low", "difference_high")),
+        ("Shown to do better", _better),
+        ("Note", plain("note")),
+    ]
+    table = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    right = ("AUC", "Its AUC", "Difference", "Interval")
+    caption = "Networks against models that need no image, on the same folds"
+    return grid("rivals", caption, table, columns, numeric=right)
+
+
+def _better(row: pd.Series) -> Cell:
+    low, high = as_float(row["difference_low"]), as_float(row["difference_high"])
+    if not np.isfinite([low, high]).all():
+        return Cell("cannot be told", 1)
+    return Cell("yes", 0) if low > 0 else Cell("no: worse", 3) if high < 0 else Cell("no", 2)
+
+
+def best_fold_table(run: RunFiles) -> Grid | None:
+    """Set the best fold beside what the best fold is under chance."""
+    numeric = ("value", "chance", "chance_low", "chance_high", "p")
+    if not (run.folder / "tables" / "best_fold.tsv").is_file():
+        return None
+    table = run.table("tables/best_fold.tsv", ("variant", "metric", "fold", "note"), numeric)
+    columns = [
+        ("Variant", plain("variant")),
+        ("Fold", plain("fold")),
+        ("Measure", plain("metric")),
+        ("Value", decimal("value")),
+        ("Best fold under chance", decimal("chance")),
+        ("95 % under chance", interval("chance_low", "chance_high")),
+        ("p", p_value("p")),
+        ("Note", plain("note")),
+    ]
+    right = ("Value", "Best fold under chance", "95 % under chance", "p")
+    caption = "The best fold, chosen by its result, beside what the best of as many gives by chance"
+    return grid("best-fold", caption, table, columns, numeric=right)
+
+
+def metrics_table(run: RunFiles, variant: str) -> Grid | None:
+    """Every pooled number of a variant."""
+    rows = run.metrics[(run.metrics["variant"] == variant) & (run.metrics["scope"] == "pooled")]
+    columns = [
+        ("Measure", plain("metric")),
+        ("Value", decimal("value", 3)),
+        ("Interval", interval(digits=3)),
+        ("Method", plain("ci_method")),
+        ("n", plain("n")),
+        ("Note", plain("note")),
+    ]
+    right = ("Value", "Interval", "n")
+    return grid(
+        f"metrics-{variant}", f"All pooled numbers of {variant}", rows, columns, numeric=right
+    )
+
+
+def planning_table(run: RunFiles) -> Grid | None:
+    """Tell what a sample of this size can show."""
+    numeric = ("value", "ci_low", "ci_high", "power")
+    table = run.table("tables/planning.tsv", ("quantity", "n", "note"), numeric)
+    columns = [
+        ("Quantity", plain("quantity")),
+        ("If it were", decimal("value")),
+        ("Interval to expect", interval()),
+        ("Power", decimal("power")),
+        ("n", plain("n")),
+        ("Note", plain("note")),
+    ]
+    right = ("If it were", "Interval to expect", "Power", "n")
+    return grid("planning", "What a sample of this size can show", table, columns, numeric=right)

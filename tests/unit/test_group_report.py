@@ -1,0 +1,218 @@
+"""The group report says what the tables say, shows data as text, and lives with what is absent."""
+
+import re
+import shutil
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import confusion_matrix, roc_curve
+
+from bidsapp.errors import NoInput
+from bidsapp.evaluation.sample import make_sample
+from bidsapp.reports.group_report import write_group_report
+from bidsapp.reports.run.answer import answer
+from bidsapp.reports.run.files import RunFiles
+from bidsapp.reports.run.numbers import confusions, roc_band
+from tests.unit.group_pages import NASTY, finished_run, reported
+from tests.unit.report_pages import Page
+
+
+class GroupPage(Page):
+    """A page with figures of the charts, whose scripts are no words."""
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        super().handle_starttag(tag, attrs)
+        if self.open and self.open[-1][0] in ("script", "style"):
+            self.set_cdata_mode(tag)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("out") / "group" / "attias2025"
+    folder.mkdir(parents=True)
+    finished_run(folder)
+    for who in ("sub-0000", "sub-0003"):
+        (folder.parent.parent / f"{who}.html").write_text("<!DOCTYPE html><title>x</title>")
+    write_group_report(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(run: Path) -> GroupPage:
+    return GroupPage((run / "report.html").read_text(encoding="utf-8"))
+
+
+def metric(run: Path, variant: str, name: str) -> pd.Series:
+    table = pd.read_csv(run / "metrics.tsv", sep="\t")
+    chosen = (table["variant"] == variant) & (table["scope"] == "pooled")
+    return table[chosen & (table["metric"] == name)].iloc[0]
+
+
+def test_the_answer_is_the_number_of_the_metrics(run: Path, page: GroupPage) -> None:
+    row = metric(run, "axial", "auc@retrained")
+    words = f"axial forecast chronic_pain = 1 or chronic with an AUC of {row['value']:.2f}"
+    assert words in page.text
+    assert f"95 % interval {row['ci_low']:.2f} to {row['ci_high']:.2f}" in page.text
+    assert "48 people, 24 positive" in page.text
+
+
+def test_the_verdict_follows_the_interval(run: Path, tmp_path: Path) -> None:
+    """The same run with another interval of the leading number is judged otherwise."""
+    for low, high, words in ((0.4, 0.7, "not shown"), (0.6, 0.9, "better"), (0.1, 0.3, "worse")):
+        copy = tmp_path / words
+        shutil.copytree(run, copy)
+        table = pd.read_csv(copy / "metrics.tsv", sep="\t", dtype=str, keep_default_na=False)
+        chosen = (table["variant"] == "axial") & (table["metric"] == "auc@retrained")
+        table.loc[chosen, ["ci_low", "ci_high"]] = [str(low), str(high)]
+        table.to_csv(copy / "metrics.tsv", sep="\t", index=False)
+        found = answer(RunFiles(copy))
+        assert f"{words} " in found.sentence.split("):")[1][:20]
+        assert (found.status == "pass") <= (low > 0.5)
+
+
+def test_text_from_data_shows_as_text(run: Path, page: GroupPage) -> None:
+    scripts = [at for tag, at in page.elements if tag == "script"]
+    assert all("type" in at or not at for at in scripts)
+    assert NASTY in page.text
+    assert "<b>3</b>" in page.text
+    text = (run / "report.html").read_text(encoding="utf-8")
+    assert "alert(1)" not in text.replace("&lt;script&gt;alert(1)", "")
+
+
+def test_nothing_is_loaded_and_every_link_resolves(run: Path, page: GroupPage) -> None:
+    text = (run / "report.html").read_text(encoding="utf-8")
+    policy = next(at["content"] for _, at in page.elements if "http-equiv" in at)
+    assert "default-src 'none'" in policy
+    assert "unsafe-inline" not in policy.split("script-src")[1]
+    assert re.findall(r"url\(|@import", text) == []
+    for tag, attributes in page.elements:
+        for name in ("src", "href", "action", "data", "poster"):
+            value = attributes.get(name, "#")
+            reference = tag == "a" and value.startswith("https://doi.org/")
+            if value.startswith(("#", "data:")) or reference:
+                continue
+            assert name == "href"
+            assert (run / value).is_file(), f"{tag} leads to {value}"
+    linked = {at["href"] for tag, at in page.elements if tag == "a" and "sub-" in at["href"]}
+    assert linked == {"../../sub-0000.html", "../../sub-0003.html"}
+
+
+def test_anchors_lead_somewhere_and_names_are_used_once(page: GroupPage) -> None:
+    names = [at["id"] for _, at in page.elements if "id" in at]
+    assert len(names) == len(set(names))
+    for tag, attributes in page.elements:
+        if attributes.get("href", "").startswith("#"):
+            assert attributes["href"][1:] in names, tag
+        for name in ("for", "aria-labelledby"):
+            for target in attributes.get(name, "").split():
+                assert target in names, (tag, target)
+
+
+def test_figures_stand_alone_and_have_words(run: Path) -> None:
+    drawn = sorted(path.stem for path in (run / "figures").glob("*.svg"))
+    assert {"roc", "calibration", "confusion", "flow", "forest", "learning_curves"} <= set(drawn)
+    for name in drawn:
+        root = ET.parse(run / "figures" / f"{name}.svg").getroot()
+        words = [child.text for child in root if child.tag.endswith(("title", "desc"))]
+        assert len(words) == 2
+        assert all(words)
+        assert root.get("viewBox")
+    for name in ("roc", "roc_band", "calibration", "confusion", "score_distribution"):
+        assert len(pd.read_csv(run / "figures" / f"{name}.tsv", sep="\t"))
+
+
+def test_confusion_counts_are_those_of_scikit_learn(run: Path) -> None:
+    scores = pd.read_csv(run / "scores.tsv", sep="\t")
+    table = confusions(RunFiles(run))
+    for variant, rows in scores.groupby("variant"):
+        expected = confusion_matrix(rows["outcome"], rows["probability"] >= 0.5).ravel()
+        own = table[(table["variant"] == variant) & (table["rule"] == "at 0.5")].iloc[0]
+        assert [own[name] for name in ("tn", "fp", "fn", "tp")] == expected.tolist()
+
+
+def test_band_holds_the_curve_and_narrows_with_people() -> None:
+    rng = np.random.default_rng(2)
+    widths = []
+    for n in (60, 600):
+        outcome = np.arange(n) % 2
+        score = 1 / (1 + np.exp(-(rng.normal(size=n) + 1.2 * outcome)))
+        low, high = roc_band(make_sample(outcome, score), np.random.default_rng(0), 0.95)
+        fpr, tpr, _ = roc_curve(outcome, score)
+        grid = np.linspace(0, 1, 101)
+        curve = np.array([tpr[fpr <= x + 1e-9].max() for x in grid])
+        assert (low <= curve + 1e-9).all()
+        assert (curve <= high + 1e-9).all()
+        assert (np.diff(low) >= -1e-9).all()
+        widths.append((high - low)[5:60].mean())
+    assert widths[1] < widths[0] / 2
+
+
+def test_flow_counts_add_up(run: Path, page: GroupPage) -> None:
+    for words in ("50 considered", "2 left out", "failed quality: 1", "no outcome: 1"):
+        assert words in page.text
+    assert "24 positive, 24 negative" in page.text
+
+
+def test_paper_mode_bears_its_banner(tmp_path: Path) -> None:
+    folder = tmp_path / "group" / "paper"
+    folder.mkdir(parents=True)
+    finished_run(folder, variants=("axial", "paper"))
+    text = reported(folder)
+    page = GroupPage(text)
+    assert "LEAK: this run saw people it was scored on" in page.text
+    assert "representation.zscore: dataset" in page.text
+    assert "LEAK" in (folder / "figures" / "roc.svg").read_text()
+    assert "best fold under chance" in page.text.lower()
+    strict = GroupPage(reported(finished_run(tmp_path / "group" / "strict", variants=("axial",))))
+    assert "this run saw people" not in strict.text
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        ("tables",),
+        ("figures",),
+        ("metrics.tsv",),
+        ("recipe.yaml",),
+        ("scores.tsv", "metrics.tsv", "tables", "figures"),
+        ("exclusions.tsv", "splits.tsv", "history.tsv"),
+        ("cohort.tsv",),
+    ],
+)
+def test_what_is_absent_is_said(run: Path, tmp_path: Path, gone: tuple[str, ...]) -> None:
+    copy = tmp_path / "group" / "part"
+    shutil.copytree(run, copy)
+    for name in gone:
+        path = copy / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    page = GroupPage(reported(copy))
+    assert "not written by this run" in page.text
+    assert "How to make this again" in page.text
+
+
+def test_a_broken_table_is_named_and_the_rest_stands(run: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "group" / "broken"
+    shutil.copytree(run, copy)
+    header = "first\tsecond\ttest\tn\tnote"
+    (copy / "tables" / "comparisons.tsv").write_text(f"{header}\naxial\tcoronal\n")
+    page = GroupPage(reported(copy))
+    assert "comparisons.tsv: line 2" in page.text
+    assert "axial forecast" in page.text
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NoInput, match="holds no group run"):
+        write_group_report(tmp_path)
+
+
+def test_the_same_files_give_the_same_page(run: Path, tmp_path: Path) -> None:
+    before = (run / "report.html").read_bytes()
+    (run / "report.html").unlink()
+    write_group_report(run)
+    assert (run / "report.html").read_bytes() == before
