@@ -1,0 +1,275 @@
+"""Atlases in the template's space: those that come with the app, files, and TemplateFlow's."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bidsapp.errors import BadData, NoInput, UsageError
+from bidsapp.representation.window import Window
+from bidsapp.templates.catalogue import templateflow_home
+from bidsapp.templates.embedded import DEFAULT
+
+FOLDER = Path(__file__).parent / "atlases"
+_SPACE = re.compile(r"(?:^|_)(?:tpl|space)-(?P<space>[A-Za-z0-9+]+)")
+_SIDECAR_SPACE = ("Space", "Template", "TemplateIdentifier")
+# Name to file and to the spaces (as a pattern) in which the file's coordinates hold.
+EMBEDDED = {
+    "desikan_killiany": (
+        f"tpl-{DEFAULT}_res-1_atlas-DesikanKilliany_dseg.nii.gz",
+        re.escape(DEFAULT),
+    ),
+    "pain_spheres": ("atlas-painSpheres_dseg.tsv", r"MNI152.*"),
+    "tissue": (f"tpl-{DEFAULT}_res-2_atlas-tissue_dseg.nii.gz", re.escape(DEFAULT)),
+}
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """Regions on the grid of the maps.
+
+    Attributes
+    ----------
+    name
+        As it was asked for, short.
+    labels
+        (X, Y, Z) int32 on the full template grid; 0 is no region.
+    regions
+        `index` (of the label), `name`, `also` (other words for it).
+    note
+        What a reader of the table should know, resampling for instance; empty if nothing.
+    """
+
+    name: str
+    labels: np.ndarray
+    regions: pd.DataFrame
+    note: str = ""
+
+    def find(self, words: str) -> list[str]:
+        """Names of the regions that go by these words, whole or in part, in any case."""
+        return find_regions(self.regions, words)
+
+
+def find_regions(table: pd.DataFrame, words: str) -> list[str]:
+    """Find regions by name.
+
+    Parameters
+    ----------
+    table
+        With `name` (or `region`) and `also`.
+    words
+        ``insula``, ``vmPFC``, ``periaqueductal gray``; every word must occur in the region's name
+        or in its other names.
+    """
+    column = "region" if "region" in table else "name"
+    wanted = re.split(r"[\s_]+", words.strip().lower())
+    found = []
+    for name, also in zip(table[column].astype(str), table["also"].fillna(""), strict=True):
+        text = re.sub(r"[\s_]+", " ", f"{name} {also}".lower())
+        if all(word in text for word in wanted):
+            found.append(name)
+    return found
+
+
+def embedded_atlases(window: Window, space: str) -> tuple[list[Atlas], list[str]]:
+    """Give the atlases that come with the app and hold in a space, and a note on the others."""
+    fitting = [name for name, (_, spaces) in EMBEDDED.items() if re.fullmatch(spaces, space)]
+    other = [name for name in EMBEDDED if name not in fitting]
+    notes = []
+    if other:
+        notes.append(
+            f"the atlases {', '.join(other)} are in {DEFAULT}, not in {space}, and are not used; "
+            "name one of your own by --atlas"
+        )
+    return [resolve_atlas(name, window, space) for name in fitting], notes
+
+
+def resolve_atlas(
+    name: str, window: Window, space: str, homes: Sequence[Path] | None = None
+) -> Atlas:
+    """Find an atlas and bring it to the grid of the maps by nearest neighbour.
+
+    Parameters
+    ----------
+    name
+        An embedded atlas (`EMBEDDED`); a NIfTI file of labels with a BIDS table of the same name
+        in ``.tsv``; or a name of TemplateFlow (``Schaefer2018`` or, where it has several,
+        ``Schaefer2018:100Parcels7Networks``) that lies in a TemplateFlow home.
+    window
+        Whose full grid the labels are brought to.
+    space
+        Label of the template in which the maps are.
+    homes
+        TemplateFlow homes; TEMPLATEFLOW_HOME or TemplateFlow's own by default.
+
+    Raises
+    ------
+    UsageError
+        The name is not known.
+    NoInput
+        A file is missing, or TemplateFlow's atlas is not on this machine.
+    BadData
+        The atlas is in another space, is not 3D, its table cannot be used, or no label of it
+        lies on the grid.
+    """
+    if name in EMBEDDED:
+        file, spaces = EMBEDDED[name]
+        if not re.fullmatch(spaces, space):
+            raise BadData(f"atlas {name} is not in the space of the maps, {space}")
+        if file.endswith(".tsv"):
+            return _spheres(name, FOLDER / file, window)
+        return _from_file(name, FOLDER / file, window, space)
+    if re.search(r"\.nii(\.gz)?$", name) or "/" in name:
+        return _from_file(_short(Path(name)), Path(name), window, space)
+    return _from_templateflow(name, window, space, homes)
+
+
+def _short(path: Path) -> str:
+    match = re.search(r"_(?:atlas|seg)-([A-Za-z0-9]+)", path.name)
+    return match[1] if match else re.sub(r"\.nii(\.gz)?$", "", path.name)
+
+
+def _from_templateflow(
+    name: str, window: Window, space: str, homes: Sequence[Path] | None
+) -> Atlas:
+    base, _, variant = name.partition(":")
+    if not re.fullmatch(r"[A-Za-z0-9]+", base):
+        raise UsageError(
+            f"--atlas {name!r} is neither a NIfTI file nor one of {', '.join(EMBEDDED)} nor a "
+            "name of TemplateFlow"
+        )
+    places = list(homes) if homes is not None else [templateflow_home()]
+    template = space.partition("+")[0]
+    pattern = f"tpl-{template}_*atlas-{base}_*dseg.nii.gz"
+    files = [
+        file
+        for home in places
+        for file in sorted((home / f"tpl-{template}").glob(pattern))
+        if file.stat().st_size and (not variant or f"_desc-{variant}_" in file.name)
+    ]
+    if not files:
+        raise NoInput(
+            f"--atlas {name}: no {pattern} in {' or '.join(map(str, places))}. Embedded are "
+            f"{', '.join(EMBEDDED)}; bring TemplateFlow's file there on a machine with a network "
+            f"(`templateflow get {template} --atlas {base}`), or give a NIfTI file"
+        )
+    kinds = sorted({m[1] for f in files if (m := re.search(r"_desc-([A-Za-z0-9]+)_", f.name))})
+    if len(kinds) > 1:
+        raise UsageError(
+            f"--atlas {name}: TemplateFlow has several; say which, as {base}:{kinds[0]} "
+            f"(there are {', '.join(kinds)})"
+        )
+    return _from_file(name, files[0], window, space)
+
+
+def _from_file(name: str, path: Path, window: Window, space: str) -> Atlas:
+    import nibabel as nib
+
+    if not path.is_file():
+        raise NoInput(f"atlas {path}: not found")
+    told = _space_of(path)
+    if told is not None and told != space:
+        raise BadData(
+            f"atlas {path} is in {told}, the maps are in {space}; regions would lie in the wrong "
+            "place. Give one in the space of the maps"
+        )
+    try:
+        image: Any = nib.load(path)
+        data = np.asarray(image.dataobj)
+    except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError) as error:
+        raise BadData(f"atlas {path} cannot be read: {error}") from error
+    data = data[..., 0] if data.ndim == 4 and data.shape[3] == 1 else data
+    if data.ndim != 3:
+        raise BadData(f"atlas {path}: expected one 3D volume of labels, found {data.shape}")
+    whole = np.rint(data)
+    if not np.isfinite(data).all() or np.abs(data - whole).max() > 1e-3 or data.min() < 0:
+        raise BadData(
+            f"atlas {path}: labels must be whole numbers from 0; a map of probabilities is not a "
+            "map of labels"
+        )
+    labels, resampled = _to_grid(whole.astype(np.int32), image.affine, window)
+    if not labels.any():
+        raise BadData(f"atlas {path}: none of its labels lies on the grid of the maps ({space})")
+    regions, unnamed = _regions(path, np.unique(whole[whole > 0]).astype(int))
+    notes = ["brought to the grid of the maps by nearest neighbour"] if resampled else []
+    notes += ["its file names no space, so it is taken to be in that of the maps"] * (told is None)
+    notes += [unnamed] if unnamed else []
+    return Atlas(name, labels, regions, "; ".join(notes))
+
+
+def _space_of(path: Path) -> str | None:
+    """Space that the sidecar or the file's name tells, or None."""
+    sidecar = path.with_name(re.sub(r"\.nii(\.gz)?$", ".json", path.name))
+    try:
+        content = json.loads(sidecar.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        content = {}
+    for key in _SIDECAR_SPACE:
+        if isinstance(content, dict) and isinstance(content.get(key), str):
+            return str(content[key])
+    match = _SPACE.search(path.name)
+    return match["space"] if match else None
+
+
+def _to_grid(labels: np.ndarray, affine: np.ndarray, window: Window) -> tuple[np.ndarray, bool]:
+    target = np.array(window.grid_affine)
+    if labels.shape == window.grid_shape and np.allclose(affine, target, atol=1e-3):
+        return labels, False
+    from scipy.ndimage import affine_transform
+
+    to_source = np.linalg.inv(affine) @ target
+    moved = affine_transform(
+        labels, to_source[:3, :3], to_source[:3, 3], window.grid_shape, order=0, cval=0
+    )
+    return moved.astype(np.int32), True
+
+
+def _regions(path: Path, present: np.ndarray) -> tuple[pd.DataFrame, str]:
+    """Names from the table beside an image, with or without its ``res-``."""
+    stem = re.sub(r"\.nii(\.gz)?$", "", path.name)
+    tables = [
+        path.with_name(f"{name}.tsv") for name in (stem, re.sub(r"_res-[A-Za-z0-9]+", "", stem))
+    ]
+    table = next((file for file in tables if file.is_file()), None)
+    if table is None:
+        names = pd.DataFrame({"index": present, "name": [f"label-{i}" for i in present]})
+        return names.assign(also=""), f"there is no {tables[0].name}, so its regions are numbers"
+    frame = pd.read_csv(table, sep="\t", dtype=str, keep_default_na=False)
+    if not {"index", "name"} <= set(frame.columns):
+        raise BadData(f"{table}: columns index and name are needed; found {list(frame.columns)}")
+    number = pd.to_numeric(frame["index"], errors="coerce")
+    if number.isna().any() or number.duplicated().any():
+        raise BadData(f"{table}: column index must hold whole numbers, each once")
+    frame["index"] = number.astype(int)
+    if "also" not in frame:
+        frame["also"] = ""
+    frame["also"] = frame["also"].replace("n/a", "")
+    frame = frame[frame["index"] > 0]
+    if frame["name"].duplicated().any():
+        twice = frame["name"][frame["name"].duplicated()].iloc[0]
+        raise BadData(f"{table}: the name {twice!r} stands there twice; give each region its own")
+    unnamed = sorted(set(present.tolist()) - set(frame["index"]))
+    note = f"labels without a name in {table.name} are left out: {unnamed[:8]}" if unnamed else ""
+    return frame[["index", "name", "also"]].reset_index(drop=True), note
+
+
+def _spheres(name: str, path: Path, window: Window) -> Atlas:
+    """Spheres about coordinates; where two overlap, the nearer centre has the voxel."""
+    table = pd.read_csv(path, sep="\t", keep_default_na=False)
+    affine = np.array(window.grid_affine)
+    grid = np.indices(window.grid_shape).reshape(3, -1).T @ affine[:3, :3].T + affine[:3, 3]
+    nearest = np.full(len(grid), np.inf)
+    labels = np.zeros(len(grid), np.int32)
+    columns = ["index", "x", "y", "z", "radius_mm"]
+    for index, x, y, z, radius in table[columns].to_numpy(float):
+        away = np.linalg.norm(grid - [x, y, z], axis=1)
+        own = (away <= radius) & (away < nearest)
+        labels[own], nearest[own] = int(index), away[own]
+    regions = table[["index", "name", "also"]].replace({"also": {"n/a": ""}})
+    note = "spheres about published coordinates, not anatomical regions"
+    return Atlas(name, labels.reshape(window.grid_shape), regions, note)
