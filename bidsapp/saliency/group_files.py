@@ -1,0 +1,96 @@
+"""Names, images and sidecars of the group's maps."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bidsapp.derivatives import atomic_path, write_json
+from bidsapp.representation.window import Window
+from bidsapp.templates.template import BIDS_STANDARD
+
+
+def description_of(method: str, suspect: bool = False) -> str:
+    """Value of the entity ``desc``: ``gradientXInput`` of gradient_x_input; with ``Suspect``."""
+    head, *rest = [part for part in re.split(r"[^A-Za-z0-9]+", method) if part]
+    return head + "".join(part[0].upper() + part[1:] for part in rest) + "Suspect" * suspect
+
+
+def label_of(name: str) -> str:
+    """Make a name the value of an entity, letters and digits alone: ``truepositives``."""
+    return re.sub(r"[^A-Za-z0-9]+", "", name)
+
+
+@dataclass
+class GroupFolder:
+    """The folder of one variant's group maps; remembers what it wrote.
+
+    Attributes
+    ----------
+    folder
+        ``<out>/group/<label>/saliency/<variant>``.
+    desc
+        Value of the entity ``desc`` of every map.
+    window
+        Where the maps lie in the template grid.
+    common
+        What every sidecar says.
+    written
+        Names of the maps and their sidecars so far.
+    """
+
+    folder: Path
+    desc: str
+    window: Window
+    common: Mapping[str, Any]
+    written: set[str] = field(default_factory=set)
+
+    def write(
+        self, entities: Mapping[str, str], volume: np.ndarray, sidecar: Mapping[str, Any]
+    ) -> str:
+        """Write one map on the full template grid with its sidecar; gives the file's name.
+
+        Parameters
+        ----------
+        entities
+            In the order of the name: ``{"of": "truepositives", "stat": "se"}``.
+        volume
+            (X, Y, Z) on the full grid.
+        sidecar
+            What is special to this map; ``Description`` and ``Units`` at least.
+        """
+        parts = [f"{key}-{label_of(value)}" for key, value in entities.items()]
+        stem = "_".join(["group", *parts, f"desc-{self.desc}", "statmap"])
+        name = f"{stem}.nii.gz"
+        write_json(self.folder / f"{stem}.json", {**sidecar, **self.common})
+        write_image(self.folder / name, volume, np.array(self.window.grid_affine))
+        self.written |= {name, f"{stem}.json"}
+        return name
+
+    def forget_others(self) -> None:
+        """Remove maps that an earlier run left and this one did not write."""
+        for path in self.folder.glob("group_*_statmap.*"):
+            if path.name not in self.written:
+                path.unlink(missing_ok=True)
+
+
+def write_image(path: Path, volume: np.ndarray, affine: np.ndarray) -> None:
+    """Write a float32 NIfTI image in template millimetres, whole or not at all."""
+    import nibabel as nib
+
+    image = nib.Nifti1Image(np.asarray(volume, np.float32), affine)
+    image.header.set_xyzt_units("mm", "sec")
+    for put in (image.set_sform, image.set_qform):
+        put(affine, code="mni")
+    with atomic_path(path) as temporary:
+        nib.save(image, temporary)
+
+
+def space_facts(template_label: str) -> dict[str, Any]:
+    """Say in which space a map is, with a reference where BIDS does not list the space."""
+    if template_label in BIDS_STANDARD:
+        return {"Space": template_label}
+    return {"Space": template_label, "SpatialReference": f"tpl-{template_label} of TemplateFlow"}

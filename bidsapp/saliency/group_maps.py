@@ -1,0 +1,291 @@
+"""Group maps of one variant: what the network looks at over held-out people, and its files."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bidsapp.derivatives import write_json
+from bidsapp.errors import NoInput
+from bidsapp.recipes.analysis import Saliency
+from bidsapp.saliency.aggregate import TOP_SHARE, Overlap, Spread, fold_overlap, spread
+from bidsapp.saliency.group_files import GroupFolder, description_of, space_facts
+from bidsapp.saliency.people import (
+    CELLS,
+    Fold,
+    PeopleMaps,
+    channel_means,
+    people_maps,
+    window_mask,
+)
+from bidsapp.saliency.stack import MapStack
+
+if TYPE_CHECKING:
+    from bidsapp.representation.cohort_array import CohortArray
+
+
+def write_group(
+    stack: MapStack,
+    folder: Path,
+    *,
+    template_label: str,
+    mask: Path,
+    settings: Saliency,
+    covariates: pd.DataFrame | None = None,
+    sanity: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    images: "CohortArray | None" = None,
+) -> None:
+    """Write group maps, statistics and tables of one variant, and `summary.json` last.
+
+    A participant counts once in every map: maps of several repeats and sessions are averaged
+    first. Signed maps are averaged, then smoothed inside the brain mask and the window, so nothing
+    outside of either is drawn in.
+
+    Parameters
+    ----------
+    stack
+        Maps of held-out scans.
+    folder
+        ``<out>/group/<label>/saliency/<variant>``.
+    template_label
+        Value of BIDS' ``space`` for the template.
+    mask
+        The template's brain mask on the grid of the maps.
+    settings
+        The recipe's ``saliency`` section.
+    covariates
+        A row per participant with `participant_id`; every other column is adjusted for in the
+        test of positives against negatives.
+    sanity
+        ``verdict`` (pass, fail, not run) and ``sentences``; with fail, every map has ``Suspect``
+        in its name.
+    seed
+        Of permutations and bootstrap.
+    images
+        The cohort's images on the same window, for the biomarkers; none are written without.
+
+    Raises
+    ------
+    BadData
+        No map can be used; the mask lies on another grid or has no voxel in the window.
+    NoInput
+        The mask is not there.
+    """
+    (folder / "summary.json").unlink(missing_ok=True)
+    threshold = float(stack.about.get("threshold", 0.5))
+    notes: list[str] = []
+    only_fold = _best_fold(stack, notes) if settings.folds == "best" else None
+    people = people_maps(
+        stack,
+        _read_mask(mask, stack),
+        fwhm_mm=settings.smoothing_fwhm_mm,
+        threshold=threshold,
+        absolute=settings.absolute,
+        scale=settings.scale,
+        cell=settings.of,
+        only_fold=only_fold,
+        source=str(folder),
+    )
+    verdict = dict(sanity or {"verdict": "not run", "sentences": []})
+    files = GroupFolder(
+        folder,
+        description_of(str(stack.about["method"]), verdict.get("verdict") == "fail"),
+        stack.window,
+        _common(stack, people, settings, template_label, verdict, threshold),
+    )
+    units, cell = str(stack.about.get("units", "arbitrary")), people.cell
+    maps = _cell_maps(people, files, units)
+    maps |= _spread_maps(people, files, cell, units)
+    overlap, overlap_maps = _overlap_map(people, files, cell)
+    maps |= overlap_maps | _channel_maps(people, stack, files, cell, units, settings)
+    files.forget_others()
+    summary = {
+        "variant": stack.about.get("variant", folder.name),
+        "method": stack.about["method"],
+        "target": stack.about.get("target", settings.target),
+        "units": units,
+        "threshold": threshold,
+        "of": cell,
+        "n": {name: len(people.of(name)[0]) for name in CELLS},
+        "repeats": people.repeats,
+        "channels": list(stack.channels),
+        "default": maps[cell],
+        "maps": maps,
+        "tables": {"sanity": "sanity.tsv"} if (folder / "sanity.tsv").is_file() else {},
+        "smoothing_fwhm_mm": settings.smoothing_fwhm_mm,
+        "overlap_of_folds": _overlap_facts(overlap),
+        "sanity": verdict,
+        "notes": [*people.notes, *notes],
+    }
+    write_json(folder / "summary.json", summary)
+
+
+def _read_mask(path: Path, stack: MapStack) -> np.ndarray:
+    import nibabel as nib
+
+    try:
+        image: Any = nib.load(path)
+        data = np.asarray(image.dataobj) > 0.5
+    except (OSError, EOFError, nib.filebasedimages.ImageFileError) as error:
+        raise NoInput(f"{path}: the template's brain mask cannot be read: {error}") from error
+    return window_mask(data, image.affine, stack.window, str(path))
+
+
+def _best_fold(stack: MapStack, notes: list[str]) -> Fold | None:
+    """Give the fold of the best AUC, as the mode of a paper asks for; None where none has one."""
+    aucs: dict[Fold, float] = {}
+    for key, rows in stack.rows.groupby(["repeat", "fold"], sort=True):
+        positive = rows["outcome"].to_numpy() == 1
+        if 0 < positive.sum() < len(rows):
+            ranks = rows["probability"].rank().to_numpy()
+            pairs = positive.sum() * (~positive).sum()
+            wins = ranks[positive].sum() - positive.sum() * (positive.sum() + 1) / 2
+            repeat, fold = np.atleast_1d(np.asarray(key, int))
+            aucs[int(repeat), int(fold)] = float(wins / pairs)
+    if not aucs:
+        notes.append("no fold has both classes, so there is no best one: all folds are in the map")
+        return None
+    best = max(aucs, key=lambda key: aucs[key])
+    notes.append(
+        f"LEAK: the maps are those of fold {best[1]} (repeat {best[0]}) alone, chosen because its "
+        f"held-out AUC, {aucs[best]:.2f}, is the best of {len(aucs)}"
+    )
+    return best
+
+
+def _common(
+    stack: MapStack,
+    people: PeopleMaps,
+    settings: Saliency,
+    template_label: str,
+    sanity: Mapping[str, Any],
+    threshold: float,
+) -> dict[str, Any]:
+    fwhm = settings.smoothing_fwhm_mm
+    how = "Mean over people, then Gaussian smoothing inside the brain mask and the window"
+    return {
+        "Method": stack.about["method"],
+        "Target": stack.about.get("target", settings.target),
+        "Variant": stack.about.get("variant"),
+        **space_facts(template_label),
+        "HeldOut": stack.about.get("role", "test") == "test",
+        "Aggregation": how if fwhm else "Mean over people, not smoothed",
+        "AbsoluteValues": settings.absolute,
+        "Scaling": settings.scale,
+        "SmoothingFWHM": fwhm,
+        "SmoothingUnits": "mm",
+        "Threshold": threshold,
+        "Window": {
+            "Start": list(people.window.start),
+            "Shape": list(people.window.shape),
+            "Voxels": int(people.inside.sum()),
+        },
+        "Sanity": dict(sanity),
+        "Settings": stack.about.get("settings"),
+        "ModelSHA256": sorted({str(value) for value in stack.rows["model_sha256"]}),
+        "Sources": ["../../cohort.tsv", "../../splits.tsv", "../../scores.tsv"],
+    }
+
+
+def _cell_maps(people: PeopleMaps, files: GroupFolder, units: str) -> dict[str, str]:
+    """Write the mean map of each cell that has people."""
+    maps = {}
+    for cell, meaning in CELLS.items():
+        labels, values = people.of(cell)
+        if not labels:
+            continue
+        sidecar = {
+            "Description": f"Mean saliency over held-out people: {meaning}.",
+            "Units": units,
+            "Of": cell,
+            "N": len(labels),
+        }
+        volume = people.volume(values.mean(axis=0, dtype=np.float64))
+        maps[cell] = files.write({"of": cell}, volume, sidecar)
+    return maps
+
+
+def _spread_maps(people: PeopleMaps, files: GroupFolder, cell: str, units: str) -> dict[str, str]:
+    found: Spread = spread(people.of(cell)[1])
+    about = {"Of": cell, "N": found.n}
+    maps = {
+        "sign_consistency": files.write(
+            {"of": cell, "stat": "signconsistency"},
+            people.volume(found.sign_consistency),
+            {
+                "Description": "Share of people whose smoothed map has the sign of the mean.",
+                "Units": "1",
+                **about,
+            },
+        )
+    }
+    if found.n > 1:
+        maps["standard_error"] = files.write(
+            {"of": cell, "stat": "se"},
+            people.volume(found.standard_error),
+            {"Description": "Standard error of the mean over people.", "Units": units, **about},
+        )
+    return maps
+
+
+def _overlap_map(
+    people: PeopleMaps, files: GroupFolder, cell: str
+) -> tuple[Overlap | None, dict[str, str]]:
+    if len(people.folds) < 2:
+        return None, {}
+    overlap = fold_overlap(list(people.folds.values()))
+    name = files.write(
+        {"of": cell, "stat": "foldoverlap"},
+        people.volume(overlap.share),
+        {
+            "Description": f"Share of {overlap.folds} folds that have the voxel among the "
+            f"{TOP_SHARE:.0%} of largest magnitude of their mean map.",
+            "Units": "1",
+            "Of": cell,
+            "MeanPairwiseDice": overlap.dice,
+            "DiceByChance": overlap.by_chance,
+        },
+    )
+    return overlap, {"fold_overlap": name}
+
+
+def _overlap_facts(overlap: Overlap | None) -> dict[str, Any] | None:
+    if overlap is None:
+        return None
+    return {
+        "top_share": TOP_SHARE,
+        "mean_dice": overlap.dice,
+        "dice_by_chance": overlap.by_chance,
+        "folds": overlap.folds,
+    }
+
+
+def _channel_maps(
+    people: PeopleMaps,
+    stack: MapStack,
+    files: GroupFolder,
+    cell: str,
+    units: str,
+    settings: Saliency,
+) -> dict[str, str]:
+    """Write the mean map of each channel where there are several."""
+    if len(stack.channels) < 2 or settings.absolute or settings.scale != "none":
+        return {}
+    means = channel_means(people, stack, cell, settings.smoothing_fwhm_mm)
+    maps = {}
+    for channel, mean in zip(stack.channels, means, strict=True):
+        maps[f"channel_{channel}"] = files.write(
+            {"of": cell, "channel": channel},
+            people.volume(mean),
+            {
+                "Description": f"Mean saliency of the channel {channel} over held-out people.",
+                "Units": units,
+                "Of": cell,
+                "N": len(people.of(cell)[0]),
+                "Channel": channel,
+            },
+        )
+    return maps

@@ -1,0 +1,311 @@
+"""From a stack to people: masked, smoothed maps, averaged over repeats, in the confusion matrix."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from bidsapp.errors import BadData
+from bidsapp.evaluation.sample import PERSON, pool
+from bidsapp.representation.window import Window
+from bidsapp.saliency.smoothing import MaskedSmoother
+from bidsapp.saliency.stack import MapStack
+
+Fold = tuple[int, int]
+
+CELLS: Mapping[str, str] = {
+    "true_positives": "positive, and predicted so",
+    "false_negatives": "positive, but predicted negative",
+    "false_positives": "negative, but predicted positive",
+    "true_negatives": "negative, and predicted so",
+    "positives": "positive by outcome",
+    "negatives": "negative by outcome",
+    "all": "every held-out participant",
+}
+# Where nobody is in the cell that was asked for, the next of these that has people leads.
+_INSTEAD = ("positives", "all")
+
+
+@dataclass(frozen=True)
+class PeopleMaps:
+    """Maps of held-out scans inside a mask, one row a scan however often it was held out.
+
+    Attributes
+    ----------
+    scans
+        participant_id, session_id, outcome, probability (mean over repeats), fold (of the first
+        repeat), cell (one of the four of the confusion matrix).
+    values
+        (scans, voxels) float32: smoothed maps, averaged over the repeats.
+    cell
+        The cell of `CELLS` whose map leads.
+    folds
+        Repeat and fold to the mean (voxels,) of the maps of `cell` that it held out; a fold
+        without such people is not there.
+    fold_people
+        Every repeat and fold to its mean over all whom it held out, whatever their outcome.
+    inside
+        (x, y, z) bool in the window: where the voxels are.
+    window
+        Where that lies in the template grid.
+    zooms
+        Voxel size in mm.
+    repeats
+        How many repeats there are.
+    notes
+        What was left out and why.
+    """
+
+    scans: pd.DataFrame
+    values: np.ndarray
+    cell: str
+    folds: Mapping[Fold, np.ndarray]
+    fold_people: Mapping[Fold, np.ndarray]
+    inside: np.ndarray
+    window: Window
+    zooms: tuple[float, float, float]
+    repeats: int
+    notes: tuple[str, ...]
+
+    def rows_of(self, cell: str) -> np.ndarray:
+        """Tell which scans belong to a cell of `CELLS`, (scans,) bool."""
+        return in_cell(self.scans, cell)
+
+    def of(self, cell: str) -> tuple[list[str], np.ndarray]:
+        """Give labels and maps, (people, voxels) float32, of a cell; each person counts once."""
+        chosen = np.flatnonzero(self.rows_of(cell))
+        people = self.scans["participant_id"].to_numpy()[chosen]
+        labels, code = np.unique(people.astype(str), return_inverse=True)
+        if len(labels) == len(chosen):
+            return list(labels), self.values[chosen[np.argsort(code)]]
+        mean = np.zeros((len(labels), self.values.shape[1]), np.float32)
+        counts = np.bincount(code, minlength=len(labels))
+        for row, person in zip(chosen, code, strict=True):
+            mean[person] += self.values[row] / counts[person]
+        return list(labels), mean
+
+    def volume(self, values: np.ndarray) -> np.ndarray:
+        """Lay (voxels,) values into the full template grid, 0 elsewhere; float32."""
+        block = np.zeros(self.window.shape, np.float32)
+        block[self.inside] = values
+        return self.window.put_back(block)
+
+    def points(self) -> np.ndarray:
+        """(voxels, 3) centres of the voxels in template millimetres (RAS)."""
+        affine = self.window.affine
+        return np.argwhere(self.inside) @ affine[:3, :3].T + affine[:3, 3]
+
+
+def in_cell(scans: pd.DataFrame, cell: str) -> np.ndarray:
+    """Tell which rows (with `outcome` and `cell`) belong to a cell of `CELLS`, (rows,) bool."""
+    if cell == "all":
+        return np.ones(len(scans), bool)
+    if cell in ("positives", "negatives"):
+        return scans["outcome"].to_numpy(int) == int(cell == "positives")
+    return scans["cell"].to_numpy() == cell
+
+
+def confusion_cells(outcome: np.ndarray, probability: np.ndarray, threshold: float) -> np.ndarray:
+    """Name the cell of the confusion matrix of each scan; positive from the threshold on."""
+    truth, called = np.asarray(outcome) == 1, np.asarray(probability) >= threshold
+    names = np.array([["true_negatives", "false_positives"], ["false_negatives", "true_positives"]])
+    return names[truth.astype(int), called.astype(int)]
+
+
+def window_mask(mask: np.ndarray, affine: np.ndarray, window: Window, source: str) -> np.ndarray:
+    """Cut a mask on the template grid to the window, (x, y, z) bool.
+
+    Raises
+    ------
+    BadData
+        If the mask lies on another grid, or has no voxel inside the window.
+    """
+    if mask.shape != window.grid_shape or not np.allclose(affine, window.grid_affine, atol=1e-3):
+        raise BadData(
+            f"{source} lies on a grid of {mask.shape}, the maps on one of {window.grid_shape} (or "
+            "at another place); give the brain mask of the template that the images are in"
+        )
+    inside = window.cut(mask.astype(bool), fill=False)
+    if not inside.any():
+        raise BadData(
+            f"{source} has no voxel inside the window of the maps ({window.shape} voxels from "
+            f"{window.start}); without any there is no group map"
+        )
+    return inside
+
+
+def people_maps(
+    stack: MapStack,
+    inside: np.ndarray,
+    *,
+    fwhm_mm: float,
+    threshold: float = 0.5,
+    absolute: bool = False,
+    scale: str = "none",
+    cell: str = "true_positives",
+    only_fold: Fold | None = None,
+    source: str = "maps.npy",
+) -> PeopleMaps:
+    """Read a stack once and make of it a smoothed map per scan and a mean map per fold.
+
+    Channels are summed (with `absolute`, the largest is taken), each map is scaled and smoothed,
+    and the maps of a scan that several repeats held out are averaged.
+
+    Parameters
+    ----------
+    stack
+        Held-out maps, signed.
+    inside
+        (x, y, z) bool on the window, as `window_mask` gives it.
+    fwhm_mm
+        Smoothing in mm, inside the mask.
+    threshold
+        Probability from which a scan counts as predicted positive.
+    absolute, scale
+        The printed aggregation of a paper: absolute value, ``minmax`` of each map inside the mask.
+    cell
+        Cell of `CELLS` whose people enter the mean maps of the folds. Where nobody is in it, that
+        of all positives, or else of all, is taken instead.
+    only_fold
+        Repeat and fold to which everything is limited.
+    source
+        What the stack is called in messages.
+
+    Raises
+    ------
+    BadData
+        If no map is left.
+    """
+    rows = stack.rows.reset_index(drop=True)
+    use, notes = _usable(stack, rows, inside, only_fold)
+    if not use.any():
+        raise BadData(
+            f"{source}: none of the {len(rows)} maps can be used"
+            + (f" ({'; '.join(notes)})" if notes else "")
+            + "; there is no group map"
+        )
+    places = np.flatnonzero(use)
+    rows = rows.loc[places].reset_index(drop=True)
+    scans = pool(rows, threshold)
+    scans["cell"] = confusion_cells(
+        scans["outcome"].to_numpy(), scans["probability"].to_numpy(), threshold
+    )
+    if not in_cell(scans, cell).any():
+        instead = next(name for name in _INSTEAD if in_cell(scans, name).any())
+        notes.append(f"nobody is in {cell} ({CELLS[cell]}); the map of {instead} leads instead")
+        cell = instead
+    keys = {key: number for number, key in enumerate(_keys(scans))}
+    scan_of = np.array([keys[key] for key in _keys(rows)])
+    counts = np.bincount(scan_of)
+    zooms = _zooms(stack.window)
+    smooth = MaskedSmoother(inside, zooms, fwhm_mm)
+    values = np.zeros((len(scans), int(inside.sum())), np.float32)
+    means = _FoldMeans(in_cell(scans, cell))
+    names = list(zip(rows["repeat"].astype(int), rows["fold"].astype(int), strict=True))
+    for place, scan, fold in zip(places, scan_of, names, strict=True):
+        one = smooth(_prepared(stack.values[place], inside, absolute, scale))
+        values[scan] += one / counts[scan]
+        means.add(fold, scan, one)
+    return PeopleMaps(
+        scans,
+        values,
+        cell,
+        means.chosen(),
+        means.everyone(),
+        inside,
+        stack.window,
+        zooms,
+        int(rows["repeat"].nunique()),
+        tuple(notes),
+    )
+
+
+def channel_means(people: PeopleMaps, stack: MapStack, cell: str, fwhm_mm: float) -> np.ndarray:
+    """Mean map of each channel over the people of a cell, (channels, voxels) float32, smoothed."""
+    rows = stack.rows.reset_index(drop=True)
+    weight = dict(zip(_keys(people.scans), _person_weights(people.scans, cell), strict=True))
+    known = [key in weight for key in _keys(rows)]
+    kept = rows[known]
+    per_scan = kept.groupby(PERSON, dropna=False)["fold"].transform("size").to_numpy()
+    smooth = MaskedSmoother(people.inside, people.zooms, fwhm_mm)
+    total = np.zeros((len(stack.channels), int(people.inside.sum())))
+    for place, key, repeats in zip(kept.index, _keys(kept), per_scan, strict=True):
+        if weight[key] and np.isfinite(stack.values[place][:, people.inside]).all():
+            total += weight[key] / repeats * stack.values[place][:, people.inside]
+    return np.stack([smooth(channel) for channel in total])
+
+
+def _person_weights(scans: pd.DataFrame, cell: str) -> np.ndarray:
+    """Weight of each scan so that each person of the cell counts once; they add up to 1."""
+    chosen = in_cell(scans, cell)
+    people = scans["participant_id"].where(chosen)
+    own = people.groupby(people).transform("size").to_numpy(float)
+    return np.where(chosen, 1 / np.where(chosen, own, 1) / max(people.nunique(), 1), 0)
+
+
+class _FoldMeans:
+    """Running sums of maps by fold: of the chosen scans, and of the others."""
+
+    def __init__(self, chosen: np.ndarray) -> None:
+        self._in = chosen
+        self._sums: dict[tuple[Fold, bool], np.ndarray] = {}
+        self._counts: dict[tuple[Fold, bool], int] = {}
+
+    def add(self, fold: Fold, scan: int, one: np.ndarray) -> None:
+        key = (fold, bool(self._in[scan]))
+        self._sums[key] = self._sums.get(key, np.zeros(len(one))) + one
+        self._counts[key] = self._counts.get(key, 0) + 1
+
+    def chosen(self) -> dict[Fold, np.ndarray]:
+        return self._means([key for key in self._sums if key[1]])
+
+    def everyone(self) -> dict[Fold, np.ndarray]:
+        return self._means(list(self._sums))
+
+    def _means(self, keys: list[tuple[Fold, bool]]) -> dict[Fold, np.ndarray]:
+        means = {}
+        for fold in sorted({fold for fold, _ in keys}):
+            own = [key for key in keys if key[0] == fold]
+            total = np.sum([self._sums[key] for key in own], axis=0)
+            means[fold] = total / sum(self._counts[key] for key in own)
+        return means
+
+
+def _usable(
+    stack: MapStack, rows: pd.DataFrame, inside: np.ndarray, only_fold: Fold | None
+) -> tuple[np.ndarray, list[str]]:
+    use = np.ones(len(rows), bool)
+    if only_fold is not None:
+        use &= ((rows["repeat"] == only_fold[0]) & (rows["fold"] == only_fold[1])).to_numpy()
+    broken = [
+        place
+        for place in np.flatnonzero(use)
+        if not np.isfinite(stack.values[place][:, inside]).all()
+    ]
+    if not broken:
+        return use, []
+    use[broken] = False
+    names = ", ".join(dict.fromkeys(rows["participant_id"].iloc[broken[:5]]))
+    more = " and others" if len(broken) > 5 else ""
+    return use, [f"{len(broken)} maps hold NaN or infinite values and are left out: {names}{more}"]
+
+
+def _prepared(channels: np.ndarray, inside: np.ndarray, absolute: bool, scale: str) -> np.ndarray:
+    """Join the channels of one map inside the mask and scale it."""
+    values = np.asarray(channels[:, inside], np.float32)
+    one = np.abs(values).max(axis=0) if absolute else values.sum(axis=0)
+    if scale == "minmax":
+        spread = float(one.max() - one.min())
+        one = (one - one.min()) / spread if spread > 0 else np.zeros_like(one)
+    return one
+
+
+def _keys(rows: pd.DataFrame) -> Sequence[tuple[str, str]]:
+    session = rows["session_id"].fillna("")
+    return list(zip(rows["participant_id"].astype(str), session.astype(str), strict=True))
+
+
+def _zooms(window: Window) -> tuple[float, float, float]:
+    x, y, z = np.linalg.norm(np.array(window.grid_affine)[:3, :3], axis=0)
+    return float(x), float(y), float(z)
