@@ -159,7 +159,10 @@ def _add_group_level(group: Any) -> None:
         help="datasets with normalised images, fMRIPrep's for instance",
     )
     group.add_argument(
-        "--weights", type=Path, metavar="FILE", help="pretrained weights (MedicalNet)"
+        "--weights",
+        type=Path,
+        metavar="FILE|DIR",
+        help="pretrained weights (MedicalNet): a file, or a folder of them",
     )
     group.add_argument(
         "--evaluate-only", action="store_true", help="recompute what follows from scores.tsv"

@@ -43,7 +43,7 @@ class RunOptions:
     derivatives
         Name to folder of derivative datasets that hold normalised images.
     weights
-        File of pretrained weights.
+        File of pretrained weights, or a folder of such files.
     model
         Bundle that is applied to the images at the participant level.
     evaluate_only

@@ -8,8 +8,9 @@ import pytest
 
 from bidsapp import __version__
 from bidsapp.phantom.dataset import make_phantom
-from tests.containers.engine import IMAGE, home, podman, podman_environment, run_lab
+from tests.containers.engine import IMAGE, home, podman, podman_environment, run_image, run_lab
 from tests.integration.heads import add, t1w
+from tests.integration.running import tree
 from tests.labs import brought_up
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,6 +41,21 @@ def phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight synthetic heads, four of them with a brighter insula."""
     folder = tmp_path_factory.mktemp("heads") / "phantom"
     return make_phantom(folder, participants=8, effect=0.6)
+
+
+@pytest.fixture(scope="session")
+def normalised(image: str, phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The phantom through the participant level, as user 1000."""
+    out = tmp_path_factory.mktemp("phantom-out")
+    shutil.chown(out, 1000, 1000)
+    for folder in (out, *out.parents[:3]):
+        folder.chmod(folder.stat().st_mode | 0o055)
+    before = tree(phantom)
+    arguments = ("/data", "/out", "participant", "--speed", "fast", "--nprocs", 2)
+    done = run_image(*arguments, mounts={"/data:ro": phantom, "/out": out})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert tree(phantom) == before
+    return out
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Runs of the container image, as a user of Docker or Singularity starts them."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -79,3 +80,11 @@ def podman(*arguments: str) -> str:
 def owners(folder: Path) -> set[tuple[int, int]]:
     """User and group of everything in a folder."""
     return {(p.lstat().st_uid, p.lstat().st_gid) for p in folder.rglob("*")}
+
+
+def given_to(source: Path, target: Path, uid: int) -> Path:
+    """Copy a folder, and make all of the copy a user's."""
+    shutil.copytree(source, target, dirs_exist_ok=True)
+    for path in (target, *target.rglob("*")):
+        os.chown(path, uid, uid)
+    return target

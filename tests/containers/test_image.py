@@ -2,13 +2,12 @@
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 
 from bidsapp import __version__
-from tests.containers.engine import QUICK_STUDY, TIMEOUT, owners, podman, run_image
+from tests.containers.engine import QUICK_STUDY, TIMEOUT, given_to, owners, podman, run_image
 from tests.integration.group_studies import table_of
 from tests.integration.running import image_hashes, tree, validation_errors
 
@@ -67,21 +66,6 @@ def test_without_a_tmp_the_work_folder_serves(image: str, two_people: Path, owne
     assert validation_errors(out) == (0, [])
 
 
-@pytest.fixture(scope="module")
-def normalised(image: str, phantom: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The phantom through the participant level, as user 1000."""
-    out = tmp_path_factory.mktemp("phantom-out")
-    shutil.chown(out, 1000, 1000)
-    for folder in (out, *out.parents[:3]):
-        folder.chmod(folder.stat().st_mode | 0o055)
-    before = tree(phantom)
-    arguments = ("/data", "/out", "participant", "--speed", "fast", "--nprocs", 2)
-    done = run_image(*arguments, mounts={"/data:ro": phantom, "/out": out})
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert tree(phantom) == before
-    return out
-
-
 def test_the_participant_level_on_the_phantom(normalised: Path) -> None:
     assert owners(normalised) == {(1000, 1000)}
     assert len(image_hashes(normalised)) == 8 * 6
@@ -93,10 +77,7 @@ def test_the_participant_level_on_the_phantom(normalised: Path) -> None:
 
 @pytest.mark.parametrize("uid", USERS)
 def test_the_group_level_on_the_phantom(normalised: Path, phantom: Path, owned, uid: int) -> None:  # type: ignore[no-untyped-def]
-    out = owned("out", uid)
-    shutil.copytree(normalised, out, dirs_exist_ok=True)
-    for path in out.rglob("*"):
-        shutil.chown(path, uid, uid)
+    out = given_to(normalised, owned("out", uid), uid)
     before = tree(phantom)
     arguments = ("/data", "/out", "group", *QUICK_STUDY, "--speed", "fast", "--nprocs", 2)
     done = run_image(*arguments, uid=uid, mounts={"/data:ro": phantom, "/out": out})
