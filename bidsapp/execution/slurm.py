@@ -124,5 +124,5 @@ def _sbatch(arguments: Sequence[str]) -> int:
         )
         if done.returncode == 0:
             return int(done.stdout.strip().splitlines()[-1].split(";")[0])
-        said = done.stderr.strip()
+        said = " ".join(done.stderr.split())
     raise RuntimeError(f"sbatch did not take the job: {said}")
