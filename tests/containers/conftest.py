@@ -48,8 +48,6 @@ def normalised(image: str, phantom: Path, tmp_path_factory: pytest.TempPathFacto
     """The phantom through the participant level, as user 1000."""
     out = tmp_path_factory.mktemp("phantom-out")
     shutil.chown(out, 1000, 1000)
-    for folder in (out, *out.parents[:3]):
-        folder.chmod(folder.stat().st_mode | 0o055)
     before = tree(phantom)
     arguments = ("/data", "/out", "participant", "--speed", "fast", "--nprocs", 2)
     done = run_image(*arguments, mounts={"/data:ro": phantom, "/out": out})
@@ -71,11 +69,9 @@ def two_people(tmp_path_factory: pytest.TempPathFactory, real_data: Path) -> Pat
 
 @pytest.fixture
 def owned(tmp_path: Path):  # type: ignore[no-untyped-def]
-    """Make folders that belong to a user and are reachable by all."""
+    """Make folders that belong to a user."""
     if os.getuid() != 0:
         pytest.skip("only root can give folders to other users")
-    for folder in (tmp_path, *tmp_path.parents[:3]):
-        folder.chmod(folder.stat().st_mode | 0o055)
 
     def make(name: str, uid: int) -> Path:
         folder = tmp_path / name
