@@ -189,6 +189,16 @@ def is_finished(names: OutputNames, provenance: Provenance) -> bool:
         return key.encode() in page.read()
 
 
+def registration_key(names: OutputNames) -> str:
+    """Give the key of the registration whose native mask lies there; empty where there is none."""
+    try:
+        text = (names.folder / sidecar_name(names.native_mask)).read_text(encoding="utf-8")
+        content = json.loads(text)
+    except (OSError, ValueError):
+        return ""
+    return str(content.get("RegistrationKey", "")) if isinstance(content, dict) else ""
+
+
 def report_mark(provenance: Provenance) -> str:
     """Give the last line of a report, by which `is_finished` knows whose it is."""
     return f"<!-- registration {provenance.registration_key} -->\n"

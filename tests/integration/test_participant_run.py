@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -253,3 +254,31 @@ def test_the_dataset_is_as_it_was(heads: Ended, real_data: Path, tmp_path: Path)
         np.testing.assert_array_equal(
             np.asarray(nib.load(path).dataobj), np.asarray(nib.load(fresh).dataobj)
         )
+
+
+def test_reports_are_made_again_without_normalising(heads: Ended, tmp_path: Path) -> None:
+    """The page of before and the one made from derivatives say and show the same."""
+    out = tmp_path / "out"
+    shutil.copytree(heads.output_dir, out, ignore=shutil.ignore_patterns("work"))
+    page = out / "sub-psr.html"
+    before, images = page.read_text(encoding="utf-8"), image_hashes(out)
+    page.write_text("damaged", encoding="utf-8")
+    ended = run_app(heads.bids_dir, out, "--reports-only", "--participant-label", "psr")
+    assert ended.code == 0, ended.said
+    after = page.read_text(encoding="utf-8")
+    seen = [text.partition('id="registration"')[2] for text in (before, after)]
+    shown = [text.partition('id="source"')[0] for text in seen]
+    assert shown[0] == shown[1]
+    assert len(shown[0]) > 500_000
+    assert after.splitlines()[-1] == before.splitlines()[-1]  # the mark of the registration
+    assert "--participant-label psr --template MNI152NLin2009aSym" in after
+    assert image_hashes(out) == images
+
+
+def test_the_methods_text_and_the_overview_are_there(heads: Ended) -> None:
+    text = (heads.output_dir / "logs" / "CITATION.md").read_text(encoding="utf-8")
+    assert "7 T1-weighted (T1w) images of 7 participants" in text
+    assert "All 7 images passed." in text
+    assert "1 image was skull-stripped beforehand" in text
+    rows = (heads.output_dir / "group" / "quality.tsv").read_text().splitlines()
+    assert {row.split("\t")[0] for row in rows[1:]} == {f"sub-{label}" for label in LABELS}
