@@ -1,11 +1,17 @@
 """The words on cohort, splits and evaluation of a group run, from its state files."""
 
+import pandas as pd
+
 from bidsapp.derivatives.finished import FinishedImage, finished_images
+from bidsapp.errors import NociCastError
+from bidsapp.evaluation.state import splits_of
 from bidsapp.recipes import Recipe
+from bidsapp.recipes.learning import Protocol
 from bidsapp.reports.boilerplate import Section
 from bidsapp.reports.methods_participant import image_sections
 from bidsapp.reports.run_state import GroupRun
-from bidsapp.reports.wording import joined, many
+from bidsapp.reports.wording import counted, joined, many
+from bidsapp.training.splits import make_splits
 
 _KINDS = {
     "kfold": "{folds}-fold cross-validation",
@@ -85,28 +91,20 @@ def _path(image: FinishedImage) -> str:
 
 def splits_paragraph(run: GroupRun) -> str:
     """How participants were divided, and what kept them apart."""
-    table = run.splits
-    if "variant" in table:
-        table = table[table["variant"].isin([run.variants[0], "", "n/a"])]
-    protocol = run.recipe.protocol
-    folds = table.groupby("repeat")["fold"].nunique()
-    kind = _KINDS[protocol.kind].format(folds=int(folds.max()), repeats=len(folds))
-    roles = table.groupby(["repeat", "fold", "role"])["participant_id"].nunique()
-    tested, trained = (roles.xs(role, level="role") for role in ("test", "train"))
-    stratified = ", stratified by outcome" if protocol.stratified else ""
-    groups = f" and all participants with the same {protocol.groups}" if protocol.groups else ""
+    protocols: dict[str, list[str]] = {}
+    for name in run.variants:
+        text = _splits(run, name)
+        protocols.setdefault(text, []).append(name)
+    texts = [
+        text if len(protocols) == 1 else f"{text} (variants {joined(names)})"
+        for text, names in protocols.items()
+    ]
+    groups = run.recipe.protocol.groups
+    together = f" and all participants with the same {groups}" if groups else ""
     text = (
-        f"Prediction was tested by {kind}{stratified} (seed {protocol.seed}): in each fold, "
-        f"{_span(trained.min(), trained.max())} participants were trained on and "
-        f"{_span(tested.min(), tested.max())} held out. All scans of a participant{groups} were "
+        f"Prediction was tested by {'; '.join(texts)}. All scans of a participant{together} were "
         "kept on the same side of every split."
     )
-    if "validation" in set(table["role"]):
-        inner = roles.xs("validation", level="role")
-        text += (
-            f" {_span(inner.min(), inner.max())} participants of each training fold were set "
-            "aside as inner validation split."
-        )
     if run.leaks:
         steps = joined(f"{step} ({why})" for step, why in run.leaks.items())
         return (
@@ -120,16 +118,53 @@ def splits_paragraph(run: GroupRun) -> str:
     )
 
 
+def _splits(run: GroupRun, variant: str) -> str:
+    protocol = run.recipe.with_variant(variant).protocol
+    table = splits_of(run.splits, variant)
+    folds = table.groupby("repeat")["fold"].nunique()
+    kind = _KINDS[protocol.kind].format(folds=int(folds.max()), repeats=len(folds))
+    roles = table.groupby(["repeat", "fold", "role"])["participant_id"].nunique()
+    tested, trained = (roles.xs(role, level="role") for role in ("test", "train"))
+    drawn = f" (seed {protocol.seed})"
+    if protocol.stratified:
+        drawn = f", stratified by outcome{drawn}"
+    if not _as_drawn(run, protocol, table):
+        drawn = " with splits that were given in a file"
+    text = (
+        f"{kind}{drawn}: in each fold, "
+        f"{_span(trained.min(), trained.max())} participants were trained on and "
+        f"{_span(tested.min(), tested.max())} held out"
+    )
+    if "validation" in set(table["role"]):
+        inner = roles.xs("validation", level="role")
+        text += f", with {_span(inner.min(), inner.max())} others as inner validation split"
+    return text
+
+
+def _as_drawn(run: GroupRun, protocol: Protocol, splits: pd.DataFrame) -> bool:
+    """Tell whether splits are those that the recipe draws, rather than a person's own."""
+    cohort = run.cohort.assign(outcome=pd.to_numeric(run.cohort["outcome"]).astype(int))
+    try:
+        drawn = make_splits(cohort, protocol)
+    except NociCastError:
+        return False
+    columns = list(drawn.columns)
+    rows = [set(map(tuple, one[columns].astype(str).to_numpy())) for one in (drawn, splits)]
+    return rows[0] == rows[1]
+
+
 def evaluation_paragraph(run: GroupRun) -> str:
     """Which metrics, intervals, tests and baselines."""
     section = run.recipe.evaluation
+    recipes = [run.recipe.with_variant(name) for name in run.variants]
+    thresholds = [f"{recipe.evaluation.threshold:g}" for recipe in recipes]
     metrics = run.metrics
     used = set(metrics["ci_method"]) if "ci_method" in metrics else set()
     intervals = [text for marks, text in _INTERVALS if any(m in one for one in used for m in marks)]
     text = (
         "The area under the receiver operating characteristic curve (AUC) was computed from the "
         "held-out probabilities of all folds together; decisions were taken at a probability of "
-        f"{section.threshold:g}. {100 * section.confidence:g}% confidence intervals are "
+        f"{counted(thresholds, 'variant')}. {100 * section.confidence:g}% confidence intervals are "
         f"{joined(intervals) or 'not given'}."
     )
     if any("bootstrap" in one for one in used):

@@ -62,8 +62,8 @@ def group_boilerplate(folder: Path) -> Boilerplate:
         key = "".join(c for c in recipe.name.lower() if c.isalnum() and c.isascii()) or "study"
         own[key] = study_reference(key, recipe.reference)
         study = (
-            f"The analysis is specified in full by the recipe {recipe.name} of NociCast, after a "
-            f"published study [@{key}]."
+            f"The analysis is specified in full by the recipe {recipe.name} of NociCast, made "
+            f"after a published study [@{key}]."
         )
     sections: list[Section | None] = [
         group.participants_section(run),

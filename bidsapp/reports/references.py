@@ -7,6 +7,7 @@ from pathlib import Path
 
 _FILE = Path(__file__).parent / "templates" / "references.bib"
 _ENTRY = re.compile(r"^@(\w+)\{([^,]+),\n(.*?)^\}", re.M | re.S)
+_AUTHOR_YEAR = re.compile(r"([a-z]+)((?:19|20)\d\d)")
 _FIELD = re.compile(r"^  (\w+) = \{(.*)\},?$", re.M)
 _ACCENTS = {
     r"{\u a}": "ă",
@@ -51,7 +52,7 @@ class Reference:
         """As it is cited in a text: ``Tustison et al., 2010``."""
         names = [last for last, _ in self.authors]
         who = names[0] if len(names) == 1 else " and ".join(names[:2])
-        if len(names) > 2:
+        if len(names) > 2 or names[-1] == "others":
             who = f"{names[0]} et al."
         return f"{who}, {self.fields['year']}" if "year" in self.fields else who
 
@@ -100,18 +101,19 @@ def study_reference(key: str, address: str) -> Reference:
     Parameters
     ----------
     key
-        By which texts cite it.
+        By which texts cite it: the recipe's name, from which first author and year are taken
+        where it is made of them, as in ``attias2025``.
     address
         As a recipe gives it: ``doi:10…`` or an address.
     """
-    fields = {"author": f"{{Study of the recipe {key}}}", "title": f"Study of the recipe {key}"}
+    fields = {"author": key, "title": f"Study after which the recipe {key} is made"}
+    named = _AUTHOR_YEAR.fullmatch(key)
+    if named:
+        fields |= {"author": f"{named.group(1).title()} and others", "year": named.group(2)}
     kind, _, value = address.partition(":")
-    fields |= {"doi": value} if kind == "doi" else {"url": address}
+    fields |= {"doi": value} if kind == "doi" else {"url": address, "note": address}
     lines = ",\n".join(f"  {name} = {{{_plain(text)}}}" for name, text in fields.items())
-    plain = fields | {"author": fields["author"].strip("{}"), "note": ""}
-    if "url" in fields:
-        plain["note"] = address
-    return Reference(key, f"@misc{{{key},\n{lines}\n}}", plain)
+    return Reference(key, f"@misc{{{key},\n{lines}\n}}", fields)
 
 
 def _plain(text: str) -> str:

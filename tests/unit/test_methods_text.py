@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bidsapp.errors import NoInput
@@ -19,6 +20,7 @@ from bidsapp.reports.methods_text import (
     write_participant_words,
 )
 from bidsapp.reports.references import references
+from bidsapp.training.splits import make_splits
 from tests.unit.evaluation_runs import write_run
 from tests.unit.finished_trees import VERSIONS, leave_sidecar
 from tests.unit.report_pages import Page
@@ -69,6 +71,7 @@ def prose(markdown: str) -> str:
     """Text without its citations and its list of references."""
     text = markdown.partition("### References")[0]
     names = "|".join(re.escape(one.short) for one in references().values())
+    names += r"|Attias et al\., 2025"
     return re.sub(rf"\((?:{names})(?:; (?:{names}))*\)", "", text)
 
 
@@ -122,9 +125,21 @@ def test_every_number_of_a_group_text_is_in_the_state_files(tmp_path: Path) -> N
             ) in text
     assert "48 participants, one scan each, were analysed: 24 positive (50%) and 24 negat" in text
     assert "Excluded were 3 participants or scans: no outcome (2) and quality failed (1)." in text
-    assert "6-fold cross-validation (seed 0): in each fold, 40 participants were train" in text
+    assert (
+        "6-fold cross-validation with splits that were given in a file: in each fold, 40 "
+        "participants were trained on and 8 held out"
+    ) in text
     assert "strict" in text
     assert "LEAK" not in text
+
+
+def test_splits_that_the_recipe_draws_are_told_with_their_seed(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, "protocol.stratified=true", "protocol.seed=5")
+    cohort = pd.read_csv(folder / "cohort.tsv", sep="\t")
+    drawn = make_splits(cohort, load_recipe(folder / "recipe.yaml").protocol)
+    drawn.to_csv(folder / "splits.tsv", sep="\t", index=False)
+    text = group_boilerplate(folder).markdown
+    assert "6-fold cross-validation, stratified by outcome (seed 5): in each fold, 40 part" in text
 
 
 def test_every_number_of_a_participant_text_is_in_the_sidecars(tmp_path: Path) -> None:
