@@ -12,6 +12,7 @@ from bidsapp.derivatives.atomic import make_folder
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.execution.failures import find_failure, forget_failures
 from bidsapp.execution.run import Running, configure, run_workflow
+from bidsapp.execution.status import StatusLine
 from bidsapp.execution.work import prepare_work, work_place
 from bidsapp.normalization.compute import check_device
 from bidsapp.options import RunOptions
@@ -242,14 +243,13 @@ def _train(
     running = Running.of(options, folder / "logs")
     configure(running)
     by_name = {node_name(task): task for task in tasks}
-    finished = 0
+    line = StatusLine(len(tasks), "folds", every=options.verbose > 0, draw=False)
 
     def on_status(node: Any, status: str) -> None:
-        nonlocal finished
-        if status in ("end", "exception"):
-            finished += 1
+        label = by_name[node.name].label
+        if status != "start":
             word = "done" if status == "end" else "failed"
-            print(f"[{finished}/{len(tasks)}] {by_name[node.name].label}: {word}", flush=True)
+            line.finished(label, word, trouble=word == "failed")
 
     stride = max(task.recipe.network.stem_stride for task in tasks)
     workflow = training_workflow(study, tasks, "training", _FOLD_MEMORY[stride])
@@ -304,7 +304,7 @@ def _write_models(
     study: "Study", tasks: Sequence["FoldTask"], cohort: "Cohort", folder: Path
 ) -> None:
     """Write one bundle per variant."""
-    from bidsapp.evaluation.pooled import pooled_results
+    from bidsapp.evaluation.pooled import doubts, pooled_results, subgroup_results
     from bidsapp.evaluation.stamp import leaks_into_scores
     from bidsapp.networks.bundle import FoldModel
     from bidsapp.networks.bundle_write import ModelFacts, write_bundle
@@ -333,6 +333,9 @@ def _write_models(
             data_source="the cohort listed in cohort.tsv of the run",
             environments=environments,
             weights=weights,
+            excluded=len(cohort.exclusions),
+            subgroups=subgroup_results(folder, name),
+            doubts=doubts(folder, name),
         )
         seen = seen_images(own, cohort)
         write_bundle(folder / "model" / name, recipe, own[0].images.window, models, facts, seen)
@@ -342,9 +345,8 @@ def _summary(folder: Path) -> None:
     """Print what the evaluation found, in its own sentences."""
     from bidsapp.evaluation.tables import read_table
 
-    table = read_table(folder / "tables" / "findings.tsv", ("kind", "text"))
-    for kind, text in zip(table["kind"], table["text"], strict=True):
-        print(text if kind == "result" else f"{kind}: {text}")
+    for text in read_table(folder / "tables" / "findings.tsv", ("kind", "text"))["text"]:
+        print(text)
     print(f"All numbers: {folder / 'metrics.tsv'}; models: {folder / 'model'}")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from bidsapp.derivatives.atomic import make_folder, write_text
+from bidsapp.execution.status import StatusLine, readable
 from bidsapp.options import RunOptions
 
 
@@ -79,7 +80,7 @@ class Progress:
         make_folder(self.folder)
         self.table = self.folder / f"participant-{stamp}.tsv"
         self.crash_dir = self.folder / f"crash-{stamp}"
-        self._total = total
+        self.status = StatusLine(total, "images", every=options.verbose > 0)
         self._began = time.monotonic()
         self._outcomes: list[Outcome] = []
 
@@ -99,24 +100,18 @@ class Progress:
                     self.crash_dir / f"{outcome.label.replace(' ', '_')}.txt", outcome.reason
                 )
             first = outcome.reason.strip().splitlines()[0]
+            self.status.clear()
             print(f"{outcome.label}: {outcome.status}: {first}", file=sys.stderr, flush=True)
-            return
-        if outcome.status == "done":
-            finished = sum(o.status in ("done", "failed", "cached") for o in self._outcomes)
-            line = f"[{finished}/{self._total}] {outcome.label}: {outcome.verdict}"
-            line += f", {outcome.measures}" + (f". {outcome.reason}" if outcome.reason else "")
-            print(f"{line}{self._left(finished)}", flush=True)
-
-    def _left(self, finished: int) -> str:
-        """Time left, where it can be told."""
-        worked = sum(outcome.status == "done" for outcome in self._outcomes)
-        if worked < 3 or finished >= self._total:
-            return ""
-        seconds = (time.monotonic() - self._began) / worked * (self._total - finished)
-        return f"  (about {seconds / 60:.0f} min left)" if seconds >= 60 else ""
+        if outcome.status in ("cached", "failed"):
+            self.status.skipped()
+        elif outcome.status == "done":
+            text = f"{outcome.verdict}, {outcome.measures}"
+            text += f". {outcome.reason}" if outcome.reason else ""
+            self.status.finished(outcome.label, text, trouble=outcome.verdict != "pass")
 
     def finish(self) -> int:
         """Write the table, sum up on the terminal, and give the exit code."""
+        self.status.clear()
         self._write_table()
         done = [o for o in self._outcomes if o.status in ("done", "cached")]
         cached = sum(o.status == "cached" for o in done)
@@ -125,8 +120,10 @@ class Progress:
             f"{len(done)} of {len(self._outcomes)} normalised"
             + (f" ({cached} were there already)" if cached else "")
             + f": {verdicts['pass']} pass, {verdicts['warn']} warn, {verdicts['fail']} fail."
-            + f" Reports: {self.folder.parent}/sub-*.html"
+            + f" It took {readable(time.monotonic() - self._began)}."
         )
+        if done:
+            print(f"Look at {self.folder.parent / 'quality.html'}: all images, outliers first.")
         bad = [o for o in self._outcomes if o.exit_code]
         if bad:
             print(f"{len(bad)} cannot be used:", file=sys.stderr)
@@ -137,6 +134,8 @@ class Progress:
             if len(bad) > 20:
                 print(f"  and {len(bad) - 20} more", file=sys.stderr)
             print(f"All of them with their reasons: {self.table}", file=sys.stderr)
+            if self.crash_dir.is_dir():
+                print(f"What broke, in full: {self.crash_dir}", file=sys.stderr)
         codes = {outcome.exit_code for outcome in bad}
         return 0 if not codes else codes.pop() if len(codes) == 1 else 1
 

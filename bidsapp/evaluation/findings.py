@@ -60,7 +60,7 @@ def findings(
     retrained = pooled[pooled["metric"] == RETRAINED].set_index("variant")
     for _, row in pooled[pooled["metric"] == "auc"].iterrows():
         wide = retrained.loc[row["variant"]] if row["variant"] in retrained.index else None
-        lines.append(("result", _result(row, wide, p_values.get(row["variant"]))))
+        lines.append(("result", _result(row, wide, p_values.get(row["variant"]), plan.level)))
     for _, row in baselines.iterrows():
         if row["flagged"]:
             text = (
@@ -77,15 +77,20 @@ def findings(
     return pd.DataFrame(lines, columns=pd.Index(["kind", "text"]))
 
 
-def _result(row: pd.Series, retrained: pd.Series | None, p: float | None) -> str:
+def _result(row: pd.Series, retrained: pd.Series | None, p: float | None, level: float) -> str:
     if pd.isna(row["value"]):
-        return f"{row['variant']}: no pooled AUC ({row['note']})."
-    parts = [f"{row['variant']}: pooled out-of-fold AUC {row['value']:.2f}"]
+        return f"{row['variant']}: no AUC over all held-out people ({row['note']})."
+    parts = [
+        f"{row['variant']}: AUC {row['value']:.2f} in held-out people (0.5 is chance, 1 perfect)"
+    ]
     if pd.notna(row["ci_low"]):
-        parts.append(f"interval {row['ci_low']:.2f} to {row['ci_high']:.2f} (scores as given)")
-    if retrained is not None and pd.notna(retrained["ci_low"]):
-        limits = f"{retrained['ci_low']:.2f} to {retrained['ci_high']:.2f}"
-        parts.append(f"{limits} if trained on other people")
+        text = f"{100 * level:g}% interval {row['ci_low']:.2f} to {row['ci_high']:.2f}"
+        if retrained is not None and pd.notna(retrained["ci_low"]):
+            text += (
+                f", or {retrained['ci_low']:.2f} to {retrained['ci_high']:.2f} if it were trained "
+                "on other people"
+            )
+        parts.append(text)
     if p is not None and pd.notna(p):
-        parts.append(f"permutation of fixed scores p {p:.2g}")
+        parts.append(f"p = {p:.2g} against chance (outcomes permuted, scores fixed)")
     return "; ".join([*parts, f"n = {row['n']}"]) + "."

@@ -1,4 +1,4 @@
-"""The pooled held-out results of one variant, as they are printed on its model card."""
+"""What a model card prints of one variant: held-out results, subgroups, what weakens them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +7,8 @@ from typing import Any
 from bidsapp.evaluation.tables import read_table
 
 _ON_THE_CARD = ("auc", "auc@retrained", "accuracy", "sensitivity", "specificity", "brier")
+_SUBGROUP = "subgroup:"
+_WEAKENING = ("confound", "baseline")
 
 
 def pooled_results(folder: Path, variant: str) -> dict[str, str]:
@@ -34,6 +36,28 @@ def pooled_results(folder: Path, variant: str) -> dict[str, str]:
     rows = table[(table["variant"] == variant) & (table["scope"] == "pooled")]
     rows = rows[rows["metric"].isin(_ON_THE_CARD) & (rows["value"] != "n/a")]
     return {row["metric"]: _with_interval(row) for row in rows.to_dict("records")}
+
+
+def subgroup_results(folder: Path, variant: str) -> dict[str, str]:
+    """Read the held-out AUC of every subgroup; ``sex=F`` to text. Arguments as `pooled_results`."""
+    columns = ("variant", "scope", "metric", "value", "ci_low", "ci_high", "ci_method", "n")
+    table = read_table(folder / "metrics.tsv", columns)
+    rows = table[(table["variant"] == variant) & (table["metric"] == "auc")]
+    rows = rows[rows["scope"].str.startswith(_SUBGROUP) & (rows["value"] != "n/a")]
+    return {
+        row["scope"].removeprefix(_SUBGROUP): f"{_with_interval(row)}, n = {row['n']}"
+        for row in rows.to_dict("records")
+    }
+
+
+def doubts(folder: Path, variant: str) -> tuple[str, ...]:
+    """Read what weakens the results of a variant, in the sentences of ``tables/findings.tsv``."""
+    table = read_table(folder / "tables" / "findings.tsv", ("kind", "text"))
+    return tuple(
+        text
+        for kind, text in zip(table["kind"], table["text"], strict=True)
+        if kind == "small" or (kind in _WEAKENING and f"{variant} (AUC" in text)
+    )
 
 
 def _with_interval(row: Mapping[Any, str]) -> str:

@@ -16,7 +16,7 @@ import bidsapp
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.networks.bundle import CARD, FORMAT, MANIFEST, METADATA, MODELS, RECIPE, FoldModel
 from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_to_json
-from bidsapp.networks.model_card import model_card, outcome_text
+from bidsapp.networks.model_card import LIMITS, model_card, outcome_text, protocol_text
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.spec import CHANNELS
 from bidsapp.representation.window import Window
@@ -48,6 +48,12 @@ class ModelFacts:
         Hardware and versions that took part.
     weights
         What the networks began with: kind, name and hash of the file.
+    excluded
+        How many participants or scans were left out of the cohort.
+    subgroups
+        Subgroup to its held-out result as it is printed.
+    doubts
+        What weakens the held-out results, a sentence each.
     """
 
     name: str
@@ -60,6 +66,9 @@ class ModelFacts:
     data_source: str = ""
     environments: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     weights: Mapping[str, Any] = field(default_factory=dict)
+    excluded: int = 0
+    subgroups: Mapping[str, str] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
 
 
 def write_bundle(
@@ -161,8 +170,13 @@ def _metadata(recipe: Recipe, window: Window, facts: ModelFacts) -> dict[str, An
             "participants": facts.participants,
             "scans": facts.scans,
             "positive": facts.positive,
+            "excluded": facts.excluded,
         },
         "eval_metrics": dict(facts.held_out),
+        "eval_metrics_of": "participants held out in cross-validation; no other cohort",
+        "subgroups": dict(facts.subgroups),
+        "limits": [*LIMITS, *facts.doubts],
+        "protocol": protocol_text(recipe),
         "initial_weights": dict(facts.weights),
         "trained_with": [dict(environment) for environment in facts.environments],
         "space": {

@@ -1,5 +1,10 @@
-"""The model card of a bundle: what it is, from whom, how well it did, what it is not for."""
+"""The model card of a bundle: what it is, from whom, how well it did, what it is not for.
 
+Its headings are those of Mitchell et al., Model cards for model reporting, FAT* 2019; what they
+hold follows TRIPOD+AI (BMJ 2024;385:e078378) and CLAIM (Radiol Artif Intell 2024;6:e240300).
+"""
+
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from bidsapp.recipes.schema import Recipe
@@ -9,38 +14,95 @@ from bidsapp.representation.window import Window
 if TYPE_CHECKING:
     from bidsapp.networks.bundle_write import ModelFacts
 
+LIMITS = (
+    "Tested by cross-validation within one cohort only. People from elsewhere (other scanner, "
+    "other age, other injury, other way of asking for pain) can fare worse; test it there first.",
+    "What was scored are single fold models, each on the people it had not seen. What is applied "
+    "to new people is the mean of all of them, which was not scored.",
+    "A probability is calibrated, at best, for a cohort with the same share of positives.",
+    "Images must be normalised as said above; an image of failed quality, or whose left and right "
+    "are not certain, gets no prediction.",
+    "The network reads anatomy, and with it age, sex and scanner; it may predict through them.",
+)
+
 CARD = """\
 # {name} {version}
 
 {stamps}{summary}
 
+## Model details
+
 - **Predicts**: the probability of {outcome}.
-- **Cohort**: {participants} participants ({scans} scans), {positive} positive ({share}).{source}
 - **Models**: {models}, one per fold; the answer is the mean of their probabilities.
-- **Network**: {network}, starting from {weights} weights.
+- **Network**: three-dimensional {network}, starting from {weights} weights; {training}.
+- **Made by**: a run of NociCast {software}; recipe in `recipe.yaml`, hardware and versions in
+  `configs/metadata.json`.
+- **Study**: {reference}
+- **Licence**: that of the data it was trained on; ask who owns them.
 
-## Held-out result
+## Intended use
 
-In participants that the models had not seen (cross-validation in this cohort; no other cohort):
+- **For**: research on the course of pain, in people like those of the cohort below.
+- **By**: researchers who have an independent sample to test it in.
+- **Not for**: decisions about single people. This is a research result, not a medical device.
 
-{results}
+To apply it to a BIDS dataset (`PATH/TO/BUNDLE` is the folder that holds `docs` and `models`):
 
-The mean over folds of models that each saw most of the cohort is not what was scored here, and
-people from elsewhere (other scanner, other age, other pain) can fare worse.
+    nocicast BIDS_DIR OUTPUT_DIR participant --model PATH/TO/BUNDLE
+
+## Training data
+
+- **Cohort**: {participants} participants ({scans} scans), {positive} positive ({share}); \
+{excluded} left out.{source}
+- **Not recorded here**: where and when they were recruited, scanner and sequence, how and by whom
+  the outcome was assessed. TRIPOD+AI (items 5 to 9) and CLAIM ask for it: see the study.
 
 ## Input
 
 T1w image in {template}, {resolution} mm; {kind} of {shape} voxels with its first voxel at
-{origin} mm. Channels: {channels}. Z-score: {zscore}. NociCast makes all of this from a BIDS
-dataset:
+{origin} mm.
 
-    nocicast BIDS_DIR OUTPUT_DIR participant --model {name}
+{channels}
+- Z-score: {zscore}.
 
-## Not for
+NociCast makes all of this from a BIDS dataset.
 
-Decisions about single people. This is a research result, not a medical device. A probability
-is calibrated, at best, for a cohort with the same share of positives as this one.
+## Evaluation data
+
+The same participants: {protocol}. Every one was scored by models that had not seen them; there
+is no other cohort.
+
+## Results
+
+{results}
+
+{subgroups}
+
+## Limits
+
+{limits}
+
+## Ethical considerations
+
+A forecast of chronic pain can do harm where it is believed more than it deserves, or used to keep
+treatment or insurance from people. Single fold models may hold traces of the people that they
+were trained on; share them as the consent to the data allows.
 """
+
+_METRICS = {
+    "auc": "AUC (0.5 is chance, 1 is perfect)",
+    "auc@retrained": "AUC, interval widened for training on other people",
+    "accuracy": "Accuracy",
+    "sensitivity": "Sensitivity (positives that were recognised)",
+    "specificity": "Specificity (negatives that were recognised)",
+    "brier": "Brier score (0 is perfect)",
+}
+_ZSCORES = {
+    "none": "none",
+    "image": "mean and SD of each image",
+    "train_fold": "mean and SD of the training fold, kept with each model",
+    "dataset": "mean and SD of all images, held-out ones included (LEAK)",
+}
 
 
 def outcome_text(recipe: Recipe) -> str:
@@ -53,33 +115,84 @@ def outcome_text(recipe: Recipe) -> str:
     return f"{outcome.column} = {' or '.join(str(value) for value in outcome.positive or ())}"
 
 
+def protocol_text(recipe: Recipe) -> str:
+    """Say how participants were held out, in one line."""
+    protocol = recipe.protocol
+    kinds = {
+        "kfold": f"{protocol.folds}-fold cross-validation",
+        "repeated_kfold": f"{protocol.folds}-fold cross-validation, {protocol.repeats} times",
+        "nested": f"nested cross-validation, {protocol.folds} outer folds",
+        "leave_one_group_out": "leave-one-group-out cross-validation",
+        "holdout": "a hold-out split",
+    }
+    stratified = ", stratified by outcome" if protocol.stratified else ""
+    return f"{kinds[protocol.kind]}{stratified}, all scans of a person on one side"
+
+
 def model_card(recipe: Recipe, window: Window, models: int, facts: "ModelFacts") -> str:
-    """Write a model card in Markdown."""
-    network = recipe.network
+    """Write a model card in Markdown.
+
+    Parameters
+    ----------
+    recipe
+        The resolved recipe of the variant.
+    window
+        The box of the template grid that the networks read.
+    models
+        How many there are.
+    facts
+        What is said of the model.
+    """
+    import bidsapp
+
+    network, training = recipe.network, recipe.training
     origin = ", ".join(f"{value:g}" for value in window.affine[:3, 3])
     return CARD.format(
         name=facts.name,
         version=facts.version,
         stamps="".join(f"**{stamp}**\n\n" for stamp in facts.stamps),
-        summary=recipe.summary,
+        summary=f"Variant {recipe.base} of the recipe {recipe.name}.",
         outcome=outcome_text(recipe),
+        models=models,
+        network=f"{network.name} {network.depth}",
+        weights=network.weights,
+        training=f"AdamW on binary cross-entropy, at most {training.epochs} epochs in batches of "
+        f"{training.batch_size}",
+        software=bidsapp.__version__,
+        reference=f"recipe after {recipe.reference}" if recipe.reference else "not published",
         participants=facts.participants,
         scans=facts.scans,
         positive=facts.positive,
         share=f"{facts.positive / max(facts.participants, 1):.0%}",
-        source=f" {facts.data_source}" if facts.data_source else "",
-        models=models,
-        network=f"{network.name} {network.depth}",
-        weights=network.weights,
-        results="\n".join(f"- {metric}: {text}" for metric, text in facts.held_out.items())
-        or "- not evaluated",
+        excluded=facts.excluded,
+        source=f"\n  Source: {facts.data_source}." if facts.data_source else "",
         template=recipe.normalization.template,
         resolution=recipe.normalization.resolution,
         kind=recipe.representation.kind,
         shape="×".join(map(str, window.shape)),
         origin=f"({origin})",
-        channels="; ".join(
-            f"{name} ({CHANNELS[name].unit})" for name in recipe.representation.channels
+        channels="\n".join(
+            f"- Channel {name}: {CHANNELS[name].unit}" for name in recipe.representation.channels
         ),
-        zscore=recipe.representation.zscore,
+        zscore=_ZSCORES.get(recipe.representation.zscore, recipe.representation.zscore),
+        protocol=protocol_text(recipe),
+        results=_table(
+            "Held-out result", {_METRICS.get(k, k): text for k, text in facts.held_out.items()}
+        )
+        or "Not evaluated.",
+        subgroups=_table("Subgroup (held-out AUC)", facts.subgroups)
+        or "No subgroups were evaluated: nothing is known of differences between groups.",
+        limits="\n".join(f"- {text}" for text in (*facts.doubts, *LIMITS)),
     )
+
+
+def _table(heading: str, rows: Mapping[str, str]) -> str:
+    """Write a table of two columns; empty without rows."""
+    if not rows:
+        return ""
+    lines = [f"| {heading} | |", "|---|---|"]
+    return "\n".join([*lines, *(f"| {_cell(k)} | {_cell(v)} |" for k, v in rows.items())])
+
+
+def _cell(text: str) -> str:
+    return str(text).replace("|", "\\|")

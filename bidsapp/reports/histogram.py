@@ -9,6 +9,7 @@ WIDTH, HEIGHT = 320, 120  # of the plot, in units of the drawing
 _BINS = 64
 _TOP = 99.9  # percentile at which the scale ends
 _TICKS = 5
+_SAMPLE = 1000  # voxels that tell whether intensities are whole numbers
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,9 @@ def histogram(title: str, axis: str, values: np.ndarray) -> Histogram | None:
     low, high = min(0.0, float(values.min())), float(np.percentile(values, _TOP))
     if high <= low:
         return None
+    if (values[:_SAMPLE] == np.rint(values[:_SAMPLE])).all():
+        # whole numbers need bins of whole numbers, or some bins hold more of them than others
+        high = low + _BINS * float(np.ceil((high - low) / _BINS))
     counts, _ = np.histogram(np.minimum(values, high), bins=_BINS, range=(low, high))
     share = counts / counts.sum()
     heights = HEIGHT * (1 - share / share.max())
@@ -74,8 +78,12 @@ def histogram(title: str, axis: str, values: np.ndarray) -> Histogram | None:
         f"M0 {HEIGHT}{steps}V{HEIGHT}z",
         ticks,
         f"{share.max():.1%}",
-        f"median {median:.3g}, middle half from {spread[0]:.3g} to {spread[1]:.3g}",
+        f"median {_short(median)}, middle half from {_short(spread[0])} to {_short(spread[1])}",
     )
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _round_ticks(low: float, high: float) -> list[float]:

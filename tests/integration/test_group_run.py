@@ -116,7 +116,7 @@ def test_a_planted_cuboid_is_found(run: Path, first: Ended) -> None:
         (*VARIANTS, "mean"), 1.0
     )
     assert {"pooled", "mean", "fold-0", "fold-1"} <= set(metrics["scope"])
-    assert "base: pooled out-of-fold AUC 1.00" in first.stdout
+    assert "base: AUC 1.00 in held-out people" in first.stdout
     assert str(run / "metrics.tsv") in first.stdout
 
 

@@ -93,8 +93,39 @@ def test_metadata_and_card_say_what_a_reader_needs(trained):
         "0.71 (95 % CI",
         "pain = yes",
         "(-20, -24, -12)",
+        "--model PATH/TO/BUNDLE\n",
+        "2-fold cross-validation",
+        "No subgroups were evaluated",
+        "0 left out",
     ):
         assert text in card
+    assert "{" not in card
+    assert about["limits"]
+    assert "2-fold" in about["protocol"]
+
+
+def test_what_weakens_a_model_stands_on_its_card(trained, tmp_path):
+    tasks, _, folder = trained
+    models = load_bundle(folder).models
+    facts = ModelFacts(
+        "base",
+        24,
+        24,
+        12,
+        {"auc": "0.71 (95 % CI 0.62 to 0.80, x)"},
+        excluded=3,
+        subgroups={"sex=F": "0.60, n = 10"},
+        doubts=("base (AUC 0.71) is not shown to do better than age_sex.",),
+    )
+    window = tasks[0].images.window
+    path = write_bundle(tmp_path / "with space", tasks[0].recipe, window, models, facts)
+    card = (path / "docs" / "README.md").read_text()
+    assert "- base (AUC 0.71) is not shown to do better than age_sex." in card
+    assert "| sex=F | 0.60, n = 10 |" in card
+    assert "3 left out" in card
+    about = load_bundle(path).metadata
+    assert about["limits"][-1] == facts.doubts[0]
+    assert about["cohort"]["excluded"] == 3
     assert "LEAK" not in card
 
 

@@ -12,6 +12,7 @@ from bidsapp.errors import BadData
 from bidsapp.evaluation.describe import ROW
 from bidsapp.evaluation.evaluate import evaluate, lacking_columns, write_metrics
 from bidsapp.evaluation.metric_table import COLUMNS, held_out_ratio, mean_over_folds
+from bidsapp.evaluation.pooled import doubts, subgroup_results
 from bidsapp.evaluation.settings import EvaluationSettings, VariantSettings, settings_of_run
 from bidsapp.evaluation.state import read_state
 from tests.unit.evaluation_runs import write_run
@@ -83,6 +84,33 @@ def test_the_confound_comes_first_and_what_is_lacking_last(run):
     assert "site alone predicts" in found["text"].iloc[0]
     assert found["text"].iloc[-1].startswith("No baseline regions: needs columns region_*")
     assert found["kind"].eq("result").sum() == 5
+
+
+def test_a_result_is_told_in_plain_words_with_its_numbers(run):
+    result = evaluate(run, QUICK)
+    pooled = result.metrics[result.metrics["scope"] == "pooled"].set_index(["variant", "metric"])
+    auc, wide = pooled.loc["axial", "auc"], pooled.loc["axial", "auc@retrained"]
+    p = result.tables["permutations"].set_index("variant")["p"]["axial"]
+    expected = (
+        f"axial: AUC {auc['value']:.2f} in held-out people (0.5 is chance, 1 perfect); 95% "
+        f"interval {auc['ci_low']:.2f} to {auc['ci_high']:.2f}, or {wide['ci_low']:.2f} to "
+        f"{wide['ci_high']:.2f} if it were trained on other people; p = {p:.2g} against chance "
+        "(outcomes permuted, scores fixed); n = 48."
+    )
+    assert expected in set(result.tables["findings"]["text"])
+
+
+def test_a_card_is_told_subgroups_and_what_weakens_the_model(run):
+    result = evaluate(run, QUICK)
+    rows = result.metrics[result.metrics["metric"] == "auc"]
+    women = rows[(rows["scope"] == "subgroup:sex=F") & (rows["variant"] == "axial")].iloc[0]
+    found = subgroup_results(run, "axial")
+    assert set(found) == {"sex=F", "sex=M"}
+    assert found["sex=F"].startswith(f"{women['value']:.2f} (95 % CI {women['ci_low']:.2f} to ")
+    assert found["sex=F"].endswith("n = 24")
+    told = doubts(run, "axial")
+    assert any("site alone predicts" in text for text in told)
+    assert not any("coronal (AUC" in text for text in told)
 
 
 def test_subgroups_are_flagged_where_small(run):

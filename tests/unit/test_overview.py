@@ -195,6 +195,13 @@ def test_histogram_counts_every_voxel_once() -> None:
     assert [text for _, text in plot.ticks] == ["0", "200", "400", "600"]
 
 
+def test_whole_numbers_fill_the_bins_evenly() -> None:
+    plot = histogram("Before", "units", np.repeat(np.arange(1, 1000), 5))
+    assert plot is not None
+    heights = [HEIGHT - float(step.split("H")[0]) for step in plot.path.split("V")[2:60]]
+    assert max(heights) - min(heights) < 1
+
+
 @pytest.mark.parametrize("values", [[], [np.nan], [0.0, 0.0]])
 def test_histogram_of_nothing_is_left_out(values: list[float]) -> None:
     assert histogram("Before", "units", np.array(values)) is None
