@@ -14,12 +14,13 @@ from bidsapp.reports.run.answer import answer
 from bidsapp.reports.run.files import RunFiles
 from bidsapp.reports.run.grids import Grid, grid, plain
 from bidsapp.reports.run.people import people_table
+from bidsapp.reports.run.saliency import saliency_section
 from bidsapp.reports.scripts import script, script_hash
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-_SCRIPTS = ("tables.js", "variants.js")
+_SCRIPTS = ("tables.js", "variants.js", "viewer.js")
 
 
 def write_group_report(folder: Path) -> Path:
@@ -87,6 +88,7 @@ def _content(run: RunFiles) -> dict[str, Any]:
             (tables.planning_table(run), "What a sample of this size can show"),
         ],
         "learning": figures.learning(run),
+        "saliency": _saliency(run),
         "people": people,
         "other_covariates": others,
         "methods": _methods(run),
@@ -187,6 +189,20 @@ def _versions(run: RunFiles) -> dict[str, str]:
             if key in one:
                 found[key.replace("_", " ")] = plain_text(one[key])
     return found
+
+
+def _saliency(run: RunFiles) -> dict[str, Any]:
+    """Saliency as the template names it; the first variant with maps shows first."""
+    section = saliency_section(run)
+    names = [part.variant for part in section.parts]
+    first = run.lead if run.lead in names or len(run.variants) > 1 else "".join(names[:1])
+    return {
+        "parts": section.parts,
+        "names": names,
+        "first": first,
+        "stage": section.stage,
+        "template": section.template,
+    }
 
 
 def _methods(run: RunFiles) -> "Markup | str":

@@ -167,16 +167,18 @@ def decision_curve(curves: Curves) -> Plot:
 def _context(plot: Plot, curves: Curves, x: str, y: str) -> None:
     """Draw the others thinly behind: networks grey, baselines dashed."""
     for baseline in (False, True):
-        # the majority's curve is the line of chance, which is drawn already
-        others = [
-            s for s in curves.subjects if s.baseline == baseline and not s.name.endswith("majority")
-        ]
+        others = [s for s in curves.subjects if s.baseline == baseline and _drawn(s)]
         if len(others) < 2 and not baseline:
             continue
         for subject in others[:_MOST_CONTEXT]:
             rows = curves.of(subject.name)
             css = "baseline" if baseline else "context"
             plot.line(rows[x].tolist(), rows[y].tolist(), css)
+
+
+def _drawn(subject: Subject) -> bool:
+    """Whether a line is worth drawing: the majority's is that of chance, which is there."""
+    return not subject.name.endswith("majority")
 
 
 def _line(plot: Plot, rows: pd.DataFrame, x: str, y: str) -> None:
@@ -196,8 +198,8 @@ def _entries(curves: Curves, band: str = "", chance: str = "") -> list[tuple[str
     if band and curves.band is not None:
         entries.append(("fill-band", band))
     if len(curves.networks) > 1:
-        entries.append(("context", "variants"))
-    if any(subject.baseline for subject in curves.subjects):
+        entries.append(("context", "other variants"))
+    if any(_drawn(subject) for subject in curves.subjects if subject.baseline):
         entries.append(("baseline", "baselines"))
     return [*entries, ("chance", chance)] if chance else entries
 

@@ -8,6 +8,7 @@ from bidsapp.reports.run.answer import leading_row
 from bidsapp.reports.run.files import RunFiles
 from bidsapp.reports.run.grids import Cell, Grid, as_float, decimal, grid, interval, p_value, plain
 
+_MOST_LEVELS = 12
 _SUMMARY = (
     ("auc", "AUC"),
     ("average_precision", "Average precision"),
@@ -145,8 +146,20 @@ def cohort_table(run: RunFiles) -> Grid | None:
     table = table.reindex(
         columns=[*dict.fromkeys([*table.columns, *there, "standardised_difference"])]
     )
+    table = _folded(table)
     right = ("p", "p, false discovery rate", "Standardised difference")
     return grid("cohort-table", "Positives against negatives", table, columns, numeric=right)
+
+
+def _folded(table: pd.DataFrame) -> pd.DataFrame:
+    """Put a column of very many categories (an identifier, mostly) on one line."""
+    counts = table["column"].map(table["column"].value_counts())
+    many = counts > _MOST_LEVELS
+    first = many & ~table["column"].duplicated()
+    table = table.assign(value=table["value"].mask(first, counts.astype(str) + " different values"))
+    for name in ("first", "second"):
+        table[name] = table[name].mask(first, "")
+    return table[~many | first]
 
 
 def _missing(row: pd.Series) -> Cell:

@@ -1,0 +1,279 @@
+"""The saliency of a run: what each variant's summary says, its tables, and its pictures."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bidsapp.errors import NociCastError
+from bidsapp.reports.charts.drawing import number
+from bidsapp.reports.run.figures import Figure, keep
+from bidsapp.reports.run.files import RunFiles, known
+from bidsapp.reports.run.grids import Cell, Grid, as_float
+from bidsapp.reports.saliency.glass import glass_brain
+from bidsapp.reports.saliency.grid import Stage, read_map, stage_of
+from bidsapp.reports.saliency.overlays import colour_bar, overlay_tiles
+from bidsapp.reports.saliency.payload import map_payload, stage_payload
+
+MOST_ROWS = 40
+MOST_BYTES = 7_000_000  # of maps in the page; what does not fit is linked as a file
+SHOWN_SHARE = 0.1  # of the voxels that hold a value, and of the largest magnitude
+_STATUS = {"pass": "pass", "fail": "fail"}
+_WORDS = {
+    "pass": "The maps passed their sanity checks.",
+    "fail": "The maps failed their sanity checks: do not read anatomy out of them.",
+    "not run": "No sanity check was run: these maps may show the network's architecture alone.",
+}
+_TABLE_NAMES = {
+    "regions": "Regions",
+    "peaks": "Peaks",
+    "biomarkers": "Biomarkers",
+    "sanity": "Sanity checks",
+}
+
+
+@dataclass(frozen=True)
+class SaliencyPart:
+    """What the page shows of one variant's saliency.
+
+    Attributes
+    ----------
+    variant, method
+        Whose maps, by which method.
+    facts
+        Name and value of what went into the maps.
+    status, verdict, sentences
+        Outcome of the sanity checks, in words.
+    notes
+        What else must be known, the LEAK stamps of the maps among them.
+    tiles, bar, shown
+        Mosaic of the default map, its colour bar, and from which size on it is coloured.
+    glass
+        Glass brain.
+    payload
+        What the interactive viewer shows, as JSON; empty where nothing can be shown.
+    tables
+        Regions, peaks and others, each with the file it comes from.
+    files
+        Maps that are not in the page: name and path.
+    problem
+        Why there are no pictures; empty where there are.
+    """
+
+    variant: str
+    method: str
+    facts: Mapping[str, str]
+    status: str
+    verdict: str
+    sentences: list[str]
+    notes: list[str]
+    tiles: list[Any]
+    bar: Mapping[str, Any]
+    shown: str
+    glass: Figure | None
+    payload: str
+    tables: list[tuple[Grid, str]]
+    files: list[tuple[str, str]]
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class SaliencySection:
+    """All variants' saliency, and the template that they are shown on, as JSON."""
+
+    parts: list[SaliencyPart]
+    stage: str
+    template: str
+
+
+def saliency_section(run: RunFiles) -> SaliencySection:
+    """Read ``saliency/*/summary.json`` and what it names."""
+    found = sorted(run.folder.glob("saliency/*/summary.json"))
+    order = {name: place for place, name in enumerate(run.variants)}
+    found.sort(key=lambda path: (path.parent.name != run.lead, order.get(path.parent.name, 99)))
+    stage: Stage | None = None
+    problem, left, parts = "", MOST_BYTES, []
+    for path in found:
+        try:
+            summary = json.loads(path.read_text(encoding="utf-8"))
+            first = path.parent / str(summary["default"])
+            if stage is None and not problem:
+                stage, problem = _stage(run, first)
+        except (OSError, ValueError, KeyError, TypeError, NociCastError) as error:
+            run.absent[str(path.relative_to(run.folder))] = f"cannot be read: {error}"
+            continue
+        part, used = _part(run, path.parent, summary, stage, problem, left)
+        left -= used
+        parts.append(part)
+    template = run.recipe.normalization.template if run.recipe else ""
+    return SaliencySection(parts, stage_payload(stage) if stage else "", template)
+
+
+def _stage(run: RunFiles, first: Path) -> tuple[Stage | None, str]:
+    """Lay the template under the maps; the reason where it cannot be had."""
+    if run.recipe is None:
+        return None, "the run has no recipe, so the template is unknown"
+    try:
+        return stage_of(run.recipe.normalization.template, read_map(first)), ""
+    except (NociCastError, OSError, ValueError) as error:
+        return None, str(error)
+
+
+def _part(
+    run: RunFiles,
+    folder: Path,
+    summary: Mapping[str, Any],
+    stage: Stage | None,
+    problem: str,
+    left: int,
+) -> tuple[SaliencyPart, int]:
+    sanity = summary.get("sanity") or {}
+    verdict = str(sanity.get("verdict", "not run"))
+    variant = str(summary.get("variant", folder.name))
+    tiles: list[Any] = []
+    bar: dict[str, Any] = {}
+    outside: list[tuple[str, str]] = []
+    glass, payload, shown, used = None, "", "", 0
+    if stage is not None:
+        try:
+            values = stage.fit(read_map(folder / str(summary["default"])))
+            limit, top = _limits(values)
+            tiles = overlay_tiles(stage, values, limit, top)
+            bar = colour_bar(limit, top, str(summary.get("units", "")))
+            shown = number_with_digits(limit)
+            drawing = glass_brain(stage, values, limit, top, variant)
+            glass = keep(run, drawing, _relative(run, folder, str(summary["default"])))
+            payload, outside = _viewer(folder, summary, stage, left)
+            used = len(payload)
+        except (NociCastError, OSError, ValueError, KeyError) as error:
+            problem = str(error)
+    part = SaliencyPart(
+        variant=variant,
+        method=str(summary.get("method", "")).replace("_", " "),
+        facts=_facts(summary),
+        status=_STATUS.get(verdict, "warn"),
+        verdict=_WORDS.get(verdict, verdict),
+        sentences=[str(text) for text in sanity.get("sentences", ())],
+        notes=[str(text) for text in summary.get("notes", ())],
+        tiles=tiles,
+        bar=bar,
+        shown=shown,
+        glass=glass,
+        payload=payload,
+        tables=_tables(run, folder, summary),
+        files=[(name, _relative(run, folder, file)) for name, file in outside],
+        problem=problem,
+    )
+    return part, used
+
+
+def _relative(run: RunFiles, folder: Path, file: str) -> str:
+    return f"{folder.relative_to(run.folder).as_posix()}/{Path(file).name}"
+
+
+def _limits(values: np.ndarray) -> tuple[float, float]:
+    """From which magnitude on a map is coloured, and where its colours end.
+
+    Coloured is the tenth of the voxels that hold a value which is largest in magnitude, and of
+    these what has a tenth of the largest magnitude; the colours end at the largest.
+    """
+    size = np.abs(values[np.isfinite(values) & (values != 0)])
+    if not size.size:
+        return 1.0, 1.0
+    top = float(size.max())
+    return max(float(np.quantile(size, 1 - SHOWN_SHARE)), SHOWN_SHARE * top), top
+
+
+def _viewer(
+    folder: Path, summary: Mapping[str, Any], stage: Stage, left: int
+) -> tuple[str, list[tuple[str, str]]]:
+    """Collect maps for the viewer, the default first, as long as they fit; and name the rest."""
+    default = str(summary["default"])
+    named = {str(name): str(file) for name, file in dict(summary.get("maps") or {}).items()}
+    if default not in named.values():
+        named = {"default": default, **named}
+    names = sorted(named, key=lambda name: named[name] != default)
+    shown, outside, used = [], [], 0
+    for name in names:
+        path = folder / Path(named[name]).name
+        if not path.is_file():
+            continue
+        one = map_payload(name, path, stage, str(summary.get("units", "")))
+        if used + len(one["pixels"]) > left:
+            outside.append((name, path.name))
+            continue
+        used += len(one["pixels"])
+        shown.append(one)
+    return _json({"maps": shown}) if shown else "", outside
+
+
+def _json(content: Any) -> str:
+    """JSON that can stand inside a script element, whatever texts it holds."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _facts(summary: Mapping[str, Any]) -> dict[str, str]:
+    counts = summary.get("n") or {}
+    who = "; ".join(f"{str(name).replace('_', ' ')}: {n}" for name, n in dict(counts).items())
+    smoothing = as_float(summary.get("smoothing_fwhm_mm"))
+    facts = {
+        "Method": str(summary.get("method", "")).replace("_", " "),
+        "Explained": f"{summary.get('target', '')} of the positive class",
+        "Averaged over": str(summary.get("of", "")).replace("_", " "),
+        "People": who,
+        "Channels": ", ".join(map(str, summary.get("channels", ()))),
+        "Smoothed": f"{smoothing:g} mm FWHM" if math.isfinite(smoothing) else "",
+        "Units": str(summary.get("units", "")),
+    }
+    return {name: text for name, text in facts.items() if text}
+
+
+def _tables(run: RunFiles, folder: Path, summary: Mapping[str, Any]) -> list[tuple[Grid, str]]:
+    found = []
+    for key, file in dict(summary.get("tables") or {}).items():
+        name = _relative(run, folder, str(file))
+        table = run.table(name)
+        if table.empty:
+            continue
+        title = _TABLE_NAMES.get(key, str(key))
+        caption = f"{title}, {folder.name}"
+        if len(table) > MOST_ROWS:
+            caption += f": the first {MOST_ROWS} of {len(table)}"
+        found.append((_as_it_is(f"{key}-{folder.name}", caption, table.head(MOST_ROWS)), name))
+    return found
+
+
+def _as_it_is(key: str, caption: str, table: pd.DataFrame) -> Grid:
+    """Lay out a table with whatever columns it has; three digits where all are numbers."""
+    columns = [str(name) for name in table.columns]
+    numeric = tuple(
+        place
+        for place, name in enumerate(columns)
+        if all(not known(v) or math.isfinite(as_float(v)) for v in table[name])
+        and any(known(v) for v in table[name])
+    )
+    rows = []
+    for _, row in table.iterrows():
+        cells = []
+        for place, name in enumerate(columns):
+            text = known(row[name]) or "–"
+            value = as_float(row[name])
+            if place in numeric and math.isfinite(value):
+                cells.append(Cell(number_with_digits(value), value))
+            else:
+                cells.append(Cell(text))
+        rows.append(cells)
+    return Grid(key, caption, [name.replace("_", " ") for name in columns], rows, numeric)
+
+
+def number_with_digits(value: float) -> str:
+    """Write a number with three significant digits, whole ones whole."""
+    if value == round(value) and abs(value) < 1e6:
+        return number(value, 0)
+    return f"{value:.3g}".replace("-", "−")

@@ -1,0 +1,1 @@
+"""Pictures of group saliency: over the template in slices, through a glass brain, to click in."""
