@@ -5,7 +5,7 @@ DEMO := demo
 # One thread a process: tests run side by side, and greedy and torch each take what they are given.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint full study benchmarks containers slurm descriptor clean
+.PHONY: demo test lint full browser study benchmarks containers slurm descriptor clean
 
 $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +36,11 @@ lint: $(VENV)/.installed
 ## full: the tests that take minutes, on whole cohorts at the participant level
 full: $(VENV)/.installed
 	$(BIN)/pytest -q -m slow --deselect tests/integration/test_group_cohorts.py
+
+## browser: the reports in a real browser, their validity and accessibility; needs chromium, node
+browser: $(VENV)/.installed
+	npm install --silent --no-audit --no-fund --prefix tests/browser
+	$(BIN)/pytest -q -n 0 tests/unit/test_group_browser.py
 
 ## study: a whole study on real people, a quarter of an hour
 study: $(VENV)/.installed

@@ -66,13 +66,23 @@ class Drawing:
         self.add(f'<path class="{css}" d="{d}"/>')
 
     def rect(
-        self, x: float, y: float, width: float, height: float, css: str, *, tip: str = ""
+        self,
+        x: float,
+        y: float,
+        width: float,
+        height: float,
+        css: str,
+        *,
+        tip: str = "",
+        rounded: float = 0.0,
     ) -> None:
         """Draw a box; `tip` is shown where the pointer rests."""
         shape = (
             f'class="{css}" x="{short(x)}" y="{short(y)}" '
             f'width="{short(max(width, 0))}" height="{short(max(height, 0))}"'
         )
+        if rounded:
+            shape += f' rx="{short(rounded)}"'
         self.add(_with_tip("rect", shape, tip))
 
     def dot(self, x: float, y: float, css: str, *, radius: float = 3.5, tip: str = "") -> None:

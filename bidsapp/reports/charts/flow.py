@@ -65,7 +65,7 @@ def _height(lines: Sequence[str]) -> float:
 
 
 def _box(drawing: Drawing, place: tuple[float, float], y: float, lines: Sequence[str]) -> None:
-    drawing.rect(place[0], y, place[1], _height(lines), "box")
+    drawing.rect(place[0], y, place[1], _height(lines), "box", rounded=7)
     for number, words in enumerate(lines):
         css = "strong" if number == 0 else ""
         drawing.text(place[0] + 12, y + _PAD + _LINE * (number + 0.72), words, css)

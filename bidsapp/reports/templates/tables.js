@@ -36,12 +36,14 @@
     const table = document.getElementById(field.dataset.filters);
     const told = document.getElementById(field.dataset.filters + "-count");
     const rows = [...table.tBodies[0].rows];
-    const texts = rows.map((row) => row.textContent.toLowerCase().replace(/\s+/g, " "));
+    const texts = rows.map((row) => [...row.cells].map((cell) => cell.textContent.trim().toLowerCase()).join("\n"));
     const filter = () => {
-      const words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+      // Words are looked for as they stand, "false negative", and each by itself where no row has them so.
+      const phrase = field.value.trim().toLowerCase();
+      const parts = texts.some((text) => text.includes(phrase)) ? [phrase] : phrase.split(/\s+/);
       let shown = 0;
       rows.forEach((row, place) => {
-        row.hidden = !words.every((word) => texts[place].includes(word));
+        row.hidden = !parts.every((part) => texts[place].includes(part));
         shown += row.hidden ? 0 : 1;
       });
       told.textContent = `${shown} of ${rows.length} shown`;
