@@ -55,7 +55,7 @@ def answer(run: RunFiles) -> Answer:
         why = "there are no scores" if not run.lead else "the metrics hold no pooled AUC"
         sentence = f"{why[:1].upper()}{why[1:]} in this run."
         return Answer("warn", "No answer yet.", sentence, doubts, "", skipped)
-    level = f"{100 * run.settings.level:g} % interval"
+    level = f"{100 * run.settings.level:g}\u00a0% interval"
     limits = f"{level} {number(row['ci_low'])} to {number(row['ci_high'])}"
     if np.isnan(row["ci_low"]):
         limits = f"no interval: {known(row['note']) or 'not defined'}"
@@ -79,8 +79,10 @@ def answer(run: RunFiles) -> Answer:
 
 def _concerns(run: RunFiles, kind: str, text: str) -> bool:
     """Whether a finding weakens the leading variant, or the whole run."""
-    if kind in ("small", "leak"):
+    if kind == "small":
         return True
+    if kind == "leak":  # those of other variants stand in the banner
+        return text.startswith(f"LEAK: {run.lead}:")
     others = [name for name in run.variants if name != run.lead]
     about = f"{run.lead} (AUC"
     return about in text or not any(f"{name} (AUC" in text for name in others)

@@ -12,8 +12,8 @@ from bidsapp.reports.volumes import AXES
 
 # Strong on white paper and on a dark page alike, so that one picture serves both.
 _WARM, _COLD = (214, 84, 20), (40, 110, 205)
-_GAP, _TOP = 16.0, 22.0
-_WIDTH = 640.0
+_GAP, _TOP = 12.0, 24.0
+_WIDTH = 480.0
 _SIDES = {"sagittal": ("P", "A"), "coronal": ("L", "R"), "axial": ("L", "R")}
 
 
