@@ -95,6 +95,22 @@ class Saliency(Section):
     smoothing_fwhm_mm: Annotated[float, Field(ge=0, le=50)] = Field(
         default=7.0, description="FWHM in mm of the Gaussian that smooths the averaged map."
     )
+    atlases: Texts = Field(
+        default=(),
+        description="Atlases for the table of regions besides those that come with the app: NIfTI "
+        "files of labels with a table beside them, or names of TemplateFlow.",
+    )
+    permutations: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        default=1000, description="Permutations of the voxelwise test; 0 makes none."
+    )
+    tfce: bool = Field(
+        default=True, description="Test threshold-free cluster enhancement too, from those."
+    )
+    covariates: Texts | None = Field(
+        default=None,
+        description="Columns that the voxelwise test adjusts for; age and sex where nothing is "
+        "said and the cohort has them.",
+    )
     samples: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
         default=None,
         description="Draws (smoothgrad) or steps (integrated_gradients); 32 by default.",

@@ -12,6 +12,14 @@ from bidsapp.errors import NoInput
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.saliency.aggregate import TOP_SHARE, Overlap, Spread, fold_overlap, spread
 from bidsapp.saliency.group_files import GroupFolder, description_of, space_facts
+from bidsapp.saliency.group_tables import (
+    atlases_for,
+    write_biomarkers,
+    write_peaks,
+    write_regions,
+    write_test,
+)
+from bidsapp.saliency.group_test import compare_groups
 from bidsapp.saliency.people import (
     CELLS,
     Fold,
@@ -57,8 +65,8 @@ def write_group(
     settings
         The recipe's ``saliency`` section.
     covariates
-        A row per participant with `participant_id`; every other column is adjusted for in the
-        test of positives against negatives.
+        A row per participant with `participant_id` and whatever the test of positives against
+        negatives may adjust for (`cohort.tsv` will do); the recipe says which columns it does.
     sanity
         ``verdict`` (pass, fail, not run) and ``sentences``; with fail, every map has ``Suspect``
         in its name.
@@ -71,8 +79,11 @@ def write_group(
     ------
     BadData
         No map can be used; the mask lies on another grid or has no voxel in the window.
+        An atlas is in another space.
     NoInput
-        The mask is not there.
+        The mask, or an atlas, is not there.
+    UsageError
+        The cohort lacks a covariate that the recipe names.
     """
     (folder / "summary.json").unlink(missing_ok=True)
     threshold = float(stack.about.get("threshold", 0.5))
@@ -89,6 +100,9 @@ def write_group(
         only_fold=only_fold,
         source=str(folder),
     )
+    # Before anything is written: a wrong atlas is known now.
+    atlases, atlas_notes = atlases_for(people, template_label, settings.atlases)
+    notes += atlas_notes
     verdict = dict(sanity or {"verdict": "not run", "sentences": []})
     files = GroupFolder(
         folder,
@@ -101,6 +115,25 @@ def write_group(
     maps |= _spread_maps(people, files, cell, units)
     overlap, overlap_maps = _overlap_map(people, files, cell)
     maps |= overlap_maps | _channel_maps(people, stack, files, cell, units, settings)
+    test, why_not = compare_groups(
+        people,
+        covariates,
+        settings.covariates,
+        permutations=settings.permutations,
+        tfce=settings.tfce,
+        seed=seed,
+    )
+    test_maps, tested = write_test(people, test, files)
+    maps |= test_maps
+    notes += why_not if test is None else test.notes
+    tables = write_regions(people, cell, atlases, files, seed)
+    tables |= write_peaks(people, cell, test, atlases, files)
+    if images is not None:
+        biomarkers, said = write_biomarkers(people, stack.rows, images, atlases, files)
+        tables |= biomarkers
+        notes += said
+    if (folder / "sanity.tsv").is_file():
+        tables["sanity"] = "sanity.tsv"
     files.forget_others()
     summary = {
         "variant": stack.about.get("variant", folder.name),
@@ -114,9 +147,11 @@ def write_group(
         "channels": list(stack.channels),
         "default": maps[cell],
         "maps": maps,
-        "tables": {"sanity": "sanity.tsv"} if (folder / "sanity.tsv").is_file() else {},
+        "tables": tables,
         "smoothing_fwhm_mm": settings.smoothing_fwhm_mm,
         "overlap_of_folds": _overlap_facts(overlap),
+        "test": tested,
+        "atlases": [atlas.name for atlas in atlases],
         "sanity": verdict,
         "notes": [*people.notes, *notes],
     }

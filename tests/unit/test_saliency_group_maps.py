@@ -19,11 +19,13 @@ from bidsapp.saliency.stack import MapStack
 
 from .saliency_stacks import AFFINE, SHAPE, axial, brain, make_stack, planted, rows_of, write_mask
 
+FEW = Saliency(permutations=20)
+
 
 def write(tmp_path: Path, stack: MapStack, **settings: object) -> tuple[Path, dict]:
     folder = tmp_path / "saliency" / "axial"
     options = {"sanity": settings.pop("sanity", None)}
-    section = Saliency.model_validate({"method": "gradient", **settings})
+    section = Saliency.model_validate({"method": "gradient", "permutations": 20, **settings})
     mask = write_mask(tmp_path / "mask.nii.gz")
     write_group(
         stack, folder, template_label="MNI152NLin2009aSym", mask=mask, settings=section, **options
@@ -228,7 +230,11 @@ def test_a_mask_without_voxels_in_the_slab_is_refused(tmp_path: Path) -> None:
     mask = write_mask(tmp_path / "rim.nii.gz", outside)
     with pytest.raises(BadData, match=r"rim\.nii\.gz has no voxel inside the window"):
         write_group(
-            make_stack(), tmp_path / "s", template_label="X", mask=mask, settings=Saliency()
+            make_stack(),
+            tmp_path / "s",
+            template_label="X",
+            mask=mask,
+            settings=FEW,
         )
 
 
@@ -241,7 +247,11 @@ def test_a_mask_on_another_grid_or_missing_is_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(BadData, match="grid"):
             write_group(
-                make_stack(), tmp_path / "s", template_label="X", mask=mask, settings=Saliency()
+                make_stack(),
+                tmp_path / "s",
+                template_label="X",
+                mask=mask,
+                settings=FEW,
             )
     with pytest.raises(NoInput, match="absent"):
         write_group(
@@ -249,7 +259,7 @@ def test_a_mask_on_another_grid_or_missing_is_refused(tmp_path: Path) -> None:
             tmp_path / "s",
             template_label="X",
             mask=tmp_path / "absent.nii.gz",
-            settings=Saliency(),
+            settings=FEW,
         )
 
 

@@ -1,0 +1,145 @@
+"""Regional averages of the images, weighted by what a network looks at, as predictors.
+
+Whose maps give the weights decides whether such a number may be used as a predictor. The map that
+a cohort leads with is chosen by everybody's outcomes, so weighting by it would carry the outcome
+of the people who are tested into their own predictors. Here the weights of a fold are the mean map
+of the people whom it held out, taken without looking at their outcomes. The fold's network has
+seen the outcomes of its training people alone, so for that fold the weights are fitted in
+train_fold scope: a model that learns from the training people and is tested on the held-out ones
+may use the rows of that fold in `biomarkers_folds.tsv`. `biomarkers.tsv` has one row a scan, by the
+weights of the fold that held it out. It serves another cohort, a description or a test of groups;
+as predictors in a cross-validation of the same people it would leak, because the rows of training
+people come from networks that have seen the outcomes of the people who are tested. Even within a
+fold the rows of training people are in-sample, so a model fitted to them expects too much; that
+costs accuracy and does not flatter the test.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from bidsapp.representation.cohort_array import CohortArray
+from bidsapp.saliency.atlas import Atlas
+from bidsapp.saliency.people import Fold, PeopleMaps
+from bidsapp.saliency.regions import labels_inside, region_sums
+
+LEAKAGE_NOTE = (
+    "biomarkers.tsv takes a scan's weights from the fold that held it out, biomarkers_folds.tsv "
+    "has every scan by the weights of every fold. As predictors in a cross-validation of the same "
+    "people, only the rows of one fold are free of the outcomes of those whom that fold tests"
+)
+
+
+def weighted_averages(
+    images: np.ndarray, weights: np.ndarray, labels: np.ndarray, numbers: np.ndarray
+) -> np.ndarray:
+    """Average images over regions, weighted by a signed map.
+
+    ``sum(w·image) / sum(|w|)`` over the region's voxels: in the image's unit, above 0 where what
+    speaks for a positive is bright; NaN for a region without voxels or without weight.
+
+    Parameters
+    ----------
+    images
+        (n, voxels).
+    weights
+        (voxels,) signed.
+    labels
+        (voxels,) label of each voxel.
+    numbers
+        (regions,) labels that are wanted.
+
+    Returns
+    -------
+    numpy.ndarray
+        (n, regions) float64.
+    """
+    sums = np.concatenate(
+        [region_sums(labels, numbers, (image * weights)[None]) for image in images]
+    )
+    size = region_sums(labels, numbers, np.abs(weights)[None])[0]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(size > 0, sums / size, np.nan)
+
+
+def biomarker_tables(
+    people: PeopleMaps, rows: pd.DataFrame, images: CohortArray, atlases: Sequence[Atlas]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Compute the regional averages of every scan.
+
+    Parameters
+    ----------
+    people
+        Maps; the weights of a fold are its mean over all whom it held out.
+    rows
+        Of the stack: which fold held which scan out.
+    images
+        The cohort's images on the window of the maps.
+    atlases
+        A column per region; with several atlases the names say which.
+
+    Returns
+    -------
+    biomarkers
+        participant_id, session_id and a column per region (and channel, where there are several);
+        the mean over the repeats of the fold that held the scan out.
+    by_fold
+        repeat, fold, role (``test`` for whom the fold held out), participant_id, session_id and
+        the same columns, for every scan and fold.
+    """
+    columns, plan = _columns(people, atlases, images.channels)
+    data = images.open()
+    held: dict[Fold, set[tuple[str, str]]] = {}
+    for person, session, repeat, fold in zip(
+        rows["participant_id"], _text(rows["session_id"]), rows["repeat"], rows["fold"], strict=True
+    ):
+        held.setdefault((int(repeat), int(fold)), set()).add((str(person), session))
+    folds = list(people.fold_people)
+    values = np.full((len(folds), len(images.participants), len(columns)), np.nan)
+    for scan in range(len(images.participants)):
+        for channel in range(len(images.channels)):
+            image = np.asarray(data[scan, channel][people.inside], np.float64)[None]
+            for place, fold in enumerate(folds):
+                for labels, numbers, start in plan:
+                    first = start + channel * len(numbers)
+                    values[place, scan, first : first + len(numbers)] = weighted_averages(
+                        image, people.fold_people[fold], labels, numbers
+                    )[0]
+    scans = pd.DataFrame(
+        {"participant_id": images.participants, "session_id": images.sessions}, dtype=str
+    )
+    keys = list(zip(scans["participant_id"], scans["session_id"], strict=True))
+    tables = []
+    for place, fold in enumerate(folds):
+        role = ["test" if key in held[fold] else "train" for key in keys]
+        ids = scans.assign(repeat=fold[0], fold=fold[1], role=role)
+        numbers_table = pd.DataFrame(values[place], columns=columns)
+        tables.append(pd.concat([ids, numbers_table], axis=1))
+    by_fold = pd.concat(tables, ignore_index=True)
+    lead = ["repeat", "fold", "role", "participant_id", "session_id"]
+    by_fold = by_fold[[*lead, *columns]]
+    own = by_fold[by_fold["role"] == "test"]
+    mean = own.groupby(["participant_id", "session_id"], sort=True)[columns].mean().reset_index()
+    return mean, by_fold
+
+
+def _columns(
+    people: PeopleMaps, atlases: Sequence[Atlas], channels: Sequence[str]
+) -> tuple[list[str], list[tuple[np.ndarray, np.ndarray, int]]]:
+    """Column names, and per atlas the labels, the regions and the first column."""
+    columns: list[str] = []
+    plan = []
+    for atlas in atlases:
+        labels = labels_inside(atlas, people)
+        present = atlas.regions[atlas.regions["index"].isin(np.unique(labels))]
+        plan.append((labels, present["index"].to_numpy(int), len(columns)))
+        for channel in channels:
+            head = f"{atlas.name}." if len(atlases) > 1 else ""
+            tail = f".{channel}" if len(channels) > 1 else ""
+            columns += [f"{head}{name}{tail}" for name in present["name"]]
+    return columns, plan
+
+
+def _text(sessions: pd.Series) -> list[str]:
+    return list(sessions.fillna("").astype(str))

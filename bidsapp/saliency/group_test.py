@@ -1,0 +1,223 @@
+"""Positives against negatives: who enters the test, which covariates, and its result."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from bidsapp.errors import BadData, UsageError
+from bidsapp.evaluation.tables import is_missing, numeric
+from bidsapp.saliency.max_t import MaxT, max_t
+from bidsapp.saliency.people import PeopleMaps
+from bidsapp.saliency.tfce import ClusterEnhancement
+
+PERMUTATIONS = 1000
+_FEWEST_OF_A_CLASS = 3
+# Adjusted for where the recipe does not say otherwise, if the cohort has them.
+USUAL = ("age", "sex")
+_MOSTLY_MISSING = 0.2
+_MOSTLY_THE_OUTCOME = 0.5
+CROSS_VALIDATED = (
+    "the test takes the fitted networks as given; as a person's outcome has trained the networks "
+    "of the other folds, its p is approximate"
+)
+
+
+@dataclass(frozen=True)
+class GroupTest:
+    """The test of positives against negatives.
+
+    Attributes
+    ----------
+    result
+        At every voxel; t above 0 where the maps of positives are larger.
+    positives, negatives
+        How many people of each entered.
+    covariates
+        Columns adjusted for.
+    within_folds
+        Whether maps changed place within their fold only, each fold with an intercept.
+    permutations
+        Number of permutations.
+    notes
+        What was left out and why, and how far the p values can be trusted.
+    """
+
+    result: MaxT
+    positives: int
+    negatives: int
+    covariates: tuple[str, ...]
+    within_folds: bool
+    permutations: int
+    notes: tuple[str, ...]
+
+
+def compare_groups(
+    people: PeopleMaps,
+    covariates: pd.DataFrame | None = None,
+    columns: Sequence[str] | None = None,
+    *,
+    permutations: int = PERMUTATIONS,
+    tfce: bool = True,
+    seed: int = 0,
+) -> tuple[GroupTest | None, list[str]]:
+    """Test the maps of positives against those of negatives, voxel by voxel.
+
+    Each participant enters with one map. With one repeat, maps change place within the folds
+    where every fold has both classes, as a fold's maps come from one network; else over all.
+
+    Parameters
+    ----------
+    people
+        Smoothed maps.
+    covariates
+        `participant_id` and other columns, those of `cohort.tsv` for instance.
+    columns
+        Which of them to adjust for: numbers as they are, others as categories. By default `USUAL`
+        where they are there, save one that by itself explains most of the outcome.
+    permutations
+        Number of permutations.
+    tfce
+        Whether to test enhanced maps too.
+    seed
+        Of the permutations.
+
+    Raises
+    ------
+    UsageError
+        If the table lacks a column that was named.
+
+    Returns
+    -------
+    test
+        None where there are too few people for one.
+    notes
+        Why there is no test; empty where there is one.
+    """
+    if not permutations:
+        return None, ["no voxelwise test: no permutations were asked for"]
+    table, values = _one_each(people)
+    chosen, notes = _columns(table, covariates, columns)
+    nuisance, names, known = _nuisance(table, covariates, chosen, notes)
+    table, values = table[known].reset_index(drop=True), values[known]
+    outcome = table["outcome"].to_numpy(float)
+    positives, negatives = int(outcome.sum()), int((1 - outcome).sum())
+    if min(positives, negatives) < _FEWEST_OF_A_CLASS:
+        return None, [
+            *notes,
+            f"no voxelwise test: {positives} positives and {negatives} negatives, at least "
+            f"{_FEWEST_OF_A_CLASS} of each are needed",
+        ]
+    within = people.repeats == 1 and bool((table.groupby("fold")["outcome"].nunique() == 2).all())
+    try:
+        result = max_t(
+            values,
+            outcome,
+            nuisance[known],
+            permutations=permutations,
+            blocks=table["fold"].to_numpy() if within and table["fold"].nunique() > 1 else None,
+            rng=np.random.default_rng([seed, 1]),
+            enhance=ClusterEnhancement(people.inside) if tfce else None,
+        )
+    except BadData as error:
+        return None, [*notes, f"no voxelwise test: {error}"]
+    share = _explained(outcome, nuisance[known])
+    if share > _MOSTLY_THE_OUTCOME:
+        notes.append(
+            f"{', '.join(names)} explain {share:.0%} of the outcome's variance: the test asks "
+            "what the maps say beyond them"
+        )
+    notes.append(CROSS_VALIDATED)
+    test = GroupTest(result, positives, negatives, tuple(names), within, permutations, tuple(notes))
+    return test, []
+
+
+def _one_each(people: PeopleMaps) -> tuple[pd.DataFrame, np.ndarray]:
+    """One row and one map per participant; sessions of one outcome are averaged."""
+    key = [people.scans["participant_id"].astype(str), people.scans["outcome"]]
+    groups = people.scans.groupby(key, sort=True).indices
+    rows = [int(np.min(places)) for places in groups.values()]
+    table = people.scans.loc[rows, ["participant_id", "outcome", "fold"]].reset_index(drop=True)
+    if len(groups) == len(people.scans):
+        return table, people.values[rows]
+    values = np.stack([people.values[places].mean(axis=0) for places in groups.values()])
+    return table, values
+
+
+def _columns(
+    table: pd.DataFrame, covariates: pd.DataFrame | None, columns: Sequence[str] | None
+) -> tuple[list[str], list[str]]:
+    """Which covariates to adjust for, and notes."""
+    there = [] if covariates is None else list(covariates.columns)
+    if columns is not None:
+        lacking = [name for name in columns if name not in there]
+        if lacking:
+            raise UsageError(
+                f"saliency.covariates: the cohort has no column {', '.join(lacking)}; it has "
+                f"{', '.join(map(str, there)) or 'none'}"
+            )
+        return list(columns), []
+    chosen, notes = [], []
+    for name in [name for name in USUAL if name in there]:
+        values, _, known = _nuisance(table, covariates, [name], [])
+        outcome = table["outcome"].to_numpy(float)[known]
+        if values.size and _explained(outcome, values[known]) > _MOSTLY_THE_OUTCOME:
+            notes.append(
+                f"not adjusted for {name}, which by itself explains most of the outcome; "
+                "saliency.covariates can ask for it"
+            )
+        else:
+            chosen.append(name)
+    return chosen, notes
+
+
+def _nuisance(
+    table: pd.DataFrame,
+    covariates: pd.DataFrame | None,
+    chosen: Sequence[str],
+    notes: list[str],
+) -> tuple[np.ndarray, list[str], np.ndarray]:
+    """Design (people, columns), names of the covariates in it, and who has them all."""
+    everyone = np.ones(len(table), bool)
+    if covariates is None or not chosen:
+        return np.empty((len(table), 0)), [], everyone
+    first = covariates.drop_duplicates("participant_id").set_index("participant_id")
+    first = first.reindex(table["participant_id"].astype(str))
+    columns, names = [], []
+    for name in chosen:
+        known = ~first[name].map(is_missing).to_numpy(bool)
+        if (~known).mean() > _MOSTLY_MISSING:
+            notes.append(f"covariate {name} is missing for {(~known).sum()} people: not used")
+            continue
+        coded = _coded(first[name])
+        if coded.shape[1] == 0 or coded.shape[1] > max(1, len(table) // 5):
+            notes.append(f"covariate {name} has one value, or too many categories: not used")
+            continue
+        names.append(str(name))
+        columns.append(coded)
+        everyone &= known
+    if not everyone.all():
+        notes.append(f"{(~everyone).sum()} people lack a covariate and are not in the test")
+    design = np.hstack(columns) if columns else np.empty((len(table), 0))
+    return design, names, everyone
+
+
+def _coded(values: pd.Series) -> np.ndarray:
+    """Code a covariate as columns: its numbers, or one for each category but the first."""
+    numbers = numeric(values.astype(object))
+    if numbers is not None:
+        filled = numbers.fillna(numbers.mean()).to_numpy(float)
+        return filled[:, None] if np.ptp(filled) > 0 else np.empty((len(filled), 0))
+    text = values.map(lambda value: "" if is_missing(value) else str(value)).to_numpy(str)
+    levels = [level for level in np.unique(text) if level]
+    return np.column_stack([text == level for level in levels[1:]] or [np.empty((len(text), 0))])
+
+
+def _explained(outcome: np.ndarray, nuisance: np.ndarray) -> float:
+    """Share of the outcome's variance that covariates explain, 0 to 1."""
+    if not nuisance.size or outcome.var() == 0:
+        return 0.0
+    design = np.column_stack([np.ones(len(outcome)), nuisance])
+    left = outcome - design @ np.linalg.lstsq(design, outcome, rcond=None)[0]
+    return float(1 - left.var() / outcome.var())

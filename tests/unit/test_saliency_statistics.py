@@ -1,0 +1,199 @@
+"""The test of positives against negatives as a run writes it, and its peaks."""
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from bidsapp.errors import UsageError
+from bidsapp.recipes.analysis import Saliency
+from bidsapp.saliency.atlas import Atlas
+from bidsapp.saliency.group_maps import write_group
+from bidsapp.saliency.group_test import compare_groups
+from bidsapp.saliency.peaks import find_peaks, peak_table
+from bidsapp.saliency.people import PeopleMaps, people_maps
+from bidsapp.saliency.stack import MapStack
+
+from .saliency_stacks import SHAPE, axial, brain, make_stack, planted, rows_of, write_mask
+
+
+def people(stack: MapStack, fwhm: float = 0) -> PeopleMaps:
+    return people_maps(stack, axial().cut(brain()), fwhm_mm=fwhm)
+
+
+def balanced(n: int = 40, folds: int = 4) -> pd.DataFrame:
+    """Every fold with as many positives as negatives."""
+    rows = rows_of(n=n, folds=folds)
+    rows["fold"] = (np.arange(n) // 2) % folds
+    return rows
+
+
+def age(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "participant_id": rows["participant_id"],
+            "session_id": "n/a",
+            "age": [f"{value:.1f}" for value in rng.normal(50, 10, len(rows))],
+            "sex": rng.choice(["F", "M"], len(rows)),
+            "site": "one",
+        }
+    )
+
+
+def test_a_planted_difference_is_found_in_its_place() -> None:
+    rows = balanced()
+    test, why = compare_groups(
+        people(make_stack(rows, effect=2.5)), age(rows), permutations=200, tfce=False
+    )
+    assert why == []
+    assert test is not None
+    region = axial().cut(planted())[axial().cut(brain())]
+    assert (test.result.p_fwe[region] <= 0.05).mean() > 0.8
+    assert (test.result.t[region] > 0).all()
+    assert (test.result.p_fwe[~region] <= 0.05).mean() < 0.01
+    assert test.covariates == ("age", "sex")
+    assert test.within_folds
+    assert (test.positives, test.negatives) == (20, 20)
+
+
+def test_no_difference_is_not_found() -> None:
+    smallest = [
+        test.result.p_fwe.min()
+        for seed in range(20)
+        for test in [
+            compare_groups(
+                people(make_stack(balanced(24), effect=0, seed=seed), 6),
+                permutations=99,
+                tfce=False,
+            )[0]
+        ]
+        if test is not None
+    ]
+    assert len(smallest) == 20
+    # one in twenty by chance; five of twenty would happen once in 400 times
+    assert sum(p <= 0.05 for p in smallest) < 5
+    assert stats.kstest(smallest, "uniform").pvalue > 0.001
+
+
+def test_a_person_with_two_sessions_enters_once() -> None:
+    rows = balanced(20)
+    rows = pd.concat([rows.assign(session_id="ses-1"), rows.iloc[:2].assign(session_id="ses-2")])
+    test, _ = compare_groups(people(make_stack(rows.reset_index(drop=True))), permutations=5)
+    assert test is not None
+    assert test.positives + test.negatives == 20
+
+
+def test_too_few_people_or_one_class_is_said_and_not_tested() -> None:
+    rows = rows_of(n=6, folds=2)
+    rows["outcome"] = [1, 1, 1, 1, 0, 0]
+    test, why = compare_groups(people(make_stack(rows)))
+    assert test is None
+    assert "4 positives and 2 negatives" in why[0]
+    rows["outcome"] = 1
+    assert compare_groups(people(make_stack(rows)))[0] is None
+
+
+def test_covariates_that_cannot_be_used_are_named() -> None:
+    rows = balanced()
+    table = age(rows)
+    table["empty"] = "n/a"
+    table.loc[3, "age"] = "n/a"
+    test, _ = compare_groups(
+        people(make_stack(rows)), table, ["age", "sex", "site", "empty"], permutations=5
+    )
+    assert test is not None
+    assert test.covariates == ("age", "sex")
+    notes = " ".join(test.notes)
+    assert "site has one value" in notes
+    assert "empty is missing for 40" in notes
+    assert "1 people lack a covariate" in notes
+    assert test.positives + test.negatives == 39
+
+
+def test_what_is_predicted_is_not_adjusted_for_unless_asked() -> None:
+    rows = balanced()
+    table = age(rows)
+    table["age"] = 30 + 40 * rows["outcome"] + np.arange(len(rows)) % 7
+    test, _ = compare_groups(people(make_stack(rows)), table, permutations=5)
+    assert test is not None
+    assert test.covariates == ("sex",)
+    assert any("not adjusted for age" in note for note in test.notes)
+    asked, _ = compare_groups(people(make_stack(rows)), table, ["age"], permutations=5)
+    assert asked is not None
+    assert asked.covariates == ("age",)
+    assert any("beyond them" in note for note in asked.notes)
+
+
+def test_a_covariate_that_is_not_there_is_refused() -> None:
+    rows = balanced()
+    with pytest.raises(UsageError, match=r"saliency\.covariates: the cohort has no column weight"):
+        compare_groups(people(make_stack(rows)), age(rows), ["weight"])
+
+
+def test_peaks_are_local_and_apart() -> None:
+    one = people(make_stack(rows_of(accuracy=1.0), effect=0), 4)
+    block = np.zeros(SHAPE, np.float32)
+    block[8, 14, 12], block[9, 14, 12] = 5, 4.9
+    block[15, 14, 12], block[8, 20, 12] = -3, 2
+    values = axial().cut(block)[one.inside]
+    places = find_peaks(one, values)
+    np.testing.assert_allclose(values[places], [5, -3, 2])
+    toy = Atlas(
+        "toy",
+        planted().astype(np.int32),
+        pd.DataFrame({"index": [1], "name": ["planted"], "also": [""]}),
+    )
+    table = peak_table(one, "x", values, [toy], beside={"double": 2 * values})
+    assert table.loc[0, ["x", "y", "z"]].tolist() == [-8, 0, 0]
+    assert table["region_toy"].tolist() == ["planted", "n/a", "n/a"]
+    assert table["double"].tolist() == [10, -6, 4]
+    assert find_peaks(one, np.zeros_like(values)).size == 0
+
+
+def test_a_run_writes_test_tables_and_summary(tmp_path: Path) -> None:
+    rows = balanced()
+    stack = make_stack(rows, effect=2.5)
+    folder = tmp_path / "axial"
+    write_group(
+        stack,
+        folder,
+        template_label="MNI152NLin2009aSym",
+        mask=write_mask(tmp_path / "mask.nii.gz"),
+        settings=Saliency(permutations=100, smoothing_fwhm_mm=3),
+        covariates=age(rows),
+    )
+    summary = json.loads((folder / "summary.json").read_text())
+    t = nib.load(folder / summary["maps"]["t"]).get_fdata()
+    p = nib.load(folder / summary["maps"]["log10p_fwe"]).get_fdata()
+    assert t[planted()].mean() > 3
+    assert p[planted()].max() == pytest.approx(np.log10(101), rel=1e-4)
+    assert summary["test"]["smallest_p_fwe"] == pytest.approx(1 / 101, rel=1e-4)
+    assert summary["test"]["covariates"] == ["age", "sex"]
+    assert "log10p_tfce" in summary["maps"]
+    regions = pd.read_csv(folder / summary["tables"]["regions"], sep="\t")
+    assert {"desikan_killiany", "pain_spheres", "tissue"} == set(regions["atlas"])
+    peaks = pd.read_csv(folder / summary["tables"]["peaks"], sep="\t")
+    first = peaks[peaks["map"] == "positives - negatives"].iloc[0]
+    origin = np.array([-24, -28, -24])
+    index = np.rint((first[["x", "y", "z"]].to_numpy(float) - origin) / 2).astype(int)
+    assert planted()[tuple(index)]
+    assert first["p_fwe"] <= 0.05
+
+
+def test_no_permutations_make_no_test(tmp_path: Path) -> None:
+    write_group(
+        make_stack(),
+        tmp_path / "axial",
+        template_label="MNI152NLin2009aSym",
+        mask=write_mask(tmp_path / "mask.nii.gz"),
+        settings=Saliency(permutations=0),
+    )
+    summary = json.loads((tmp_path / "axial" / "summary.json").read_text())
+    assert summary["test"] is None
+    assert "t" not in summary["maps"]
+    assert any("no permutations were asked for" in note for note in summary["notes"])
