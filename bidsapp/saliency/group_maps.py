@@ -45,6 +45,7 @@ def write_group(
     sanity: Mapping[str, Any] | None = None,
     seed: int = 0,
     images: "CohortArray | None" = None,
+    coverage: np.ndarray | None = None,
 ) -> None:
     """Write group maps, statistics and tables of one variant, and `summary.json` last.
 
@@ -74,6 +75,8 @@ def write_group(
         Of permutations and bootstrap.
     images
         The cohort's images on the same window, for the biomarkers; none are written without.
+    coverage
+        (x, y, z) bool on the window: voxels that there are maps of, where not all have one.
 
     Raises
     ------
@@ -91,7 +94,7 @@ def write_group(
     only_fold = _best_fold(stack, notes) if settings.folds == "best" else None
     people = people_maps(
         stack,
-        _read_mask(mask, stack),
+        _inside(mask, stack, coverage),
         fwhm_mm=settings.smoothing_fwhm_mm,
         threshold=threshold,
         absolute=settings.absolute,
@@ -115,11 +118,12 @@ def write_group(
     maps |= _spread_maps(people, files, cell, units)
     overlap, overlap_maps = _overlap_map(people, files, cell)
     maps |= overlap_maps | _channel_maps(people, stack, files, cell, units, settings)
+    held_out = stack.about.get("role", "test") == "test"
     test, why_not = compare_groups(
         people,
         covariates,
         settings.covariates,
-        permutations=settings.permutations,
+        permutations=settings.permutations if held_out else 0,
         tfce=settings.tfce,
         seed=seed,
     )
@@ -128,7 +132,7 @@ def write_group(
     notes += why_not if test is None else test.notes
     tables = write_regions(people, cell, atlases, files, seed)
     tables |= write_peaks(people, cell, test, atlases, files)
-    if images is not None:
+    if images is not None and held_out:
         biomarkers, said = write_biomarkers(people, stack.rows, images, atlases, files)
         tables |= biomarkers
         notes += said
@@ -143,6 +147,7 @@ def write_group(
         "threshold": threshold,
         "of": cell,
         "n": {name: len(people.of(name)[0]) for name in CELLS},
+        "held_out": held_out,
         "repeats": people.repeats,
         "channels": list(stack.channels),
         "default": maps[cell],
@@ -158,7 +163,8 @@ def write_group(
     write_json(folder / "summary.json", summary)
 
 
-def _read_mask(path: Path, stack: MapStack) -> np.ndarray:
+def _inside(path: Path, stack: MapStack, coverage: np.ndarray | None) -> np.ndarray:
+    """Read (x, y, z) bool on the window: brain that there are maps of."""
     import nibabel as nib
 
     try:
@@ -166,6 +172,8 @@ def _read_mask(path: Path, stack: MapStack) -> np.ndarray:
         data = np.asarray(image.dataobj) > 0.5
     except (OSError, EOFError, nib.filebasedimages.ImageFileError) as error:
         raise NoInput(f"{path}: the template's brain mask cannot be read: {error}") from error
+    if coverage is not None:
+        data = data & stack.window.put_back(coverage, fill=False)
     return window_mask(data, image.affine, stack.window, str(path))
 
 
@@ -233,7 +241,7 @@ def _cell_maps(people: PeopleMaps, files: GroupFolder, units: str) -> dict[str, 
         if not labels:
             continue
         sidecar = {
-            "Description": f"Mean saliency over held-out people: {meaning}.",
+            "Description": f"Mean saliency over people: {meaning}.",
             "Units": units,
             "Of": cell,
             "N": len(labels),
@@ -316,7 +324,7 @@ def _channel_maps(
             {"of": cell, "channel": channel},
             people.volume(mean),
             {
-                "Description": f"Mean saliency of the channel {channel} over held-out people.",
+                "Description": f"Mean saliency of the channel {channel} over people.",
                 "Units": units,
                 "Of": cell,
                 "N": len(people.of(cell)[0]),

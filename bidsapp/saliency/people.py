@@ -21,7 +21,7 @@ CELLS: Mapping[str, str] = {
     "true_negatives": "negative, and predicted so",
     "positives": "positive by outcome",
     "negatives": "negative by outcome",
-    "all": "every held-out participant",
+    "all": "everybody",
 }
 # Where nobody is in the cell that was asked for, the next of these that has people leads.
 _INSTEAD = ("positives", "all")

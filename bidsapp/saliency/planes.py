@@ -1,87 +1,161 @@
 """Slabs in different planes joined into one map of the whole grid, for an ensemble."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from bidsapp.errors import BadData
+from bidsapp.recipes.analysis import Saliency
+from bidsapp.representation.sample import same_grid
+from bidsapp.representation.window import Window, volume
+from bidsapp.saliency.group_maps import write_group
+from bidsapp.saliency.stack import COLUMNS, MapStack
+
+_WHOSE = ["participant_id", "session_id", "repeat", "fold"]
 
 
-@dataclass(frozen=True)
-class PlaneMap:
-    """One variant's map.
-
-    Attributes
-    ----------
-    name
-        The variant.
-    values
-        (X, Y, Z) on the full template grid.
-    covered
-        (X, Y, Z) bool: where the variant's window and the mask are.
-    """
-
-    name: str
-    values: np.ndarray
-    covered: np.ndarray
-
-
-@dataclass(frozen=True)
-class Combined:
-    """A joined map.
-
-    Attributes
-    ----------
-    values
-        (X, Y, Z) float32; 0 where no variant looks.
-    coverage
-        (X, Y, Z) number of variants that look at the voxel.
-    scales
-        Variant to the root mean square that its map was divided by.
-    """
-
-    values: np.ndarray
-    coverage: np.ndarray
-    scales: dict[str, float]
-
-
-def combine_planes(maps: Sequence[PlaneMap], scale: bool = True) -> Combined:
-    """Average maps voxel by voxel over the variants whose window covers the voxel.
-
-    Networks on different slabs differ in the size of their gradients for reasons that have nothing
-    to do with place, so each map is first divided by its root mean square over its own window;
-    the result has no unit then. A variant without a signal (a map of 0) stays 0.
+def write_planes(
+    name: str,
+    stacks: Mapping[str, MapStack],
+    folder: Path,
+    *,
+    settings: Saliency,
+    rule: str = "mean",
+    **group: Any,
+) -> None:
+    """Join the maps of an ensemble's variants and write its group maps, tables and summary.
 
     Parameters
     ----------
-    maps
-        At least one, on one grid.
-    scale
-        Whether to bring the maps to one scale; without, units are kept.
+    name
+        Of the ensemble.
+    stacks
+        Variant to its maps of held-out scans.
+    folder
+        ``<out>/group/<label>/saliency/<ensemble>``.
+    settings
+        The recipe's ``saliency`` section.
+    rule
+        How the ensemble joins probabilities, ``mean`` or ``vote``.
+    **group
+        As `write_group` takes it; without ``images``, which have no common window.
 
     Raises
     ------
     BadData
-        If there is no map, the grids differ, a map is not finite, or covers nothing.
+        As `combine_planes` and `write_group` do.
     """
-    if not maps:
-        raise BadData("no map to combine")
-    shape = maps[0].values.shape
-    total, coverage = np.zeros(shape), np.zeros(shape, np.uint8)
-    scales = {}
-    for one in maps:
-        if one.values.shape != shape or one.covered.shape != shape:
+    stack, coverage = combine_planes(name, stacks, rule)
+    write_group(stack, folder, settings=settings, coverage=coverage, **group)
+
+
+def combine_planes(
+    name: str, stacks: Mapping[str, MapStack], rule: str = "mean"
+) -> tuple[MapStack, np.ndarray]:
+    """Average each scan's maps voxel by voxel over the variants whose window covers the voxel.
+
+    Networks on different slabs differ in the size of their gradients for reasons that have nothing
+    to do with place, so a variant's maps are first divided by their root mean square over all its
+    scans and voxels; what results has no unit. A variant whose maps are 0 stays 0.
+
+    Parameters
+    ----------
+    name
+        Of the ensemble.
+    stacks
+        Variant to its maps; scans that not all variants have (of the same repeat and fold) are
+        left out.
+    rule
+        ``mean`` of the variants' probabilities, or the share that votes positive (``vote``).
+
+    Returns
+    -------
+    stack
+        On the full template grid, 0 where no variant looks.
+    coverage
+        (X, Y, Z) bool: where at least one does.
+
+    Raises
+    ------
+    BadData
+        If there is no variant, the grids or outcomes differ, or no scan is common to all.
+    """
+    if not stacks:
+        raise BadData(f"ensemble {name}: no variant has maps to combine")
+    first = next(iter(stacks.values()))
+    for variant, stack in stacks.items():
+        if not same_grid(stack.window, first.window):
             raise BadData(
-                f"variant {one.name}: its map is on a grid of {one.values.shape}, that of "
-                f"{maps[0].name} on {shape}; planes can be combined on one grid only"
+                f"ensemble {name}: the maps of {variant} lie on a grid of "
+                f"{stack.window.grid_shape}, those of {next(iter(stacks))} on "
+                f"{first.window.grid_shape}; planes are combined on one grid only"
             )
-        inside = one.values[one.covered]
-        if not inside.size or not np.isfinite(inside).all():
-            raise BadData(f"variant {one.name}: its map covers nothing or is not finite")
-        size = float(np.sqrt(np.mean(np.square(inside, dtype=float))))
-        scales[one.name] = size if scale and size > 0 else 1.0
-        total[one.covered] += inside / scales[one.name]
-        coverage += one.covered
-    values = np.divide(total, coverage, out=np.zeros(shape), where=coverage > 0)
-    return Combined(values.astype(np.float32), coverage, scales)
+    rows, places = _common_rows(name, stacks, rule)
+    channels = first.channels
+    if any(stack.channels != channels for stack in stacks.values()):
+        channels = ("all",)
+    window = volume(first.window.grid_shape, np.array(first.window.grid_affine))
+    total = np.zeros((len(rows), len(channels), *window.shape), np.float32)
+    count = np.zeros(window.shape, np.uint8)
+    for variant, stack in stacks.items():
+        scale = _root_mean_square(stack)
+        for scan, place in enumerate(places[variant]):
+            maps = np.asarray(stack.values[place], np.float32)
+            maps = maps if len(channels) == len(maps) else maps.sum(axis=0, keepdims=True)
+            total[scan] += stack.window.put_back(maps) / np.float32(scale)
+        count += covered_by(stack.window)
+    total /= np.maximum(count, 1)
+    about = first.about | {
+        "variant": name,
+        "units": "1 (the maps of each variant divided by their root mean square)",
+        "settings": {"variants": list(stacks), "rule": rule},
+    }
+    return MapStack(rows, total, channels, window, about), count > 0
+
+
+def covered_by(window: Window) -> np.ndarray:
+    """Tell which voxels of the full grid a window covers, (X, Y, Z) bool."""
+    return window.put_back(np.ones(window.shape, bool), fill=False)
+
+
+def _root_mean_square(stack: MapStack) -> float:
+    sums = [float(np.mean(np.square(one, dtype=np.float64))) for one in stack.values]
+    finite = [value for value in sums if np.isfinite(value)]
+    size = float(np.sqrt(np.mean(finite))) if finite else 0.0
+    return size if size > 0 else 1.0
+
+
+def _common_rows(
+    name: str, stacks: Mapping[str, MapStack], rule: str
+) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """Rows that all variants have, and where each variant has them."""
+    tables = {}
+    for variant, stack in stacks.items():
+        table = stack.rows.reset_index(drop=True)
+        table["session_id"] = table["session_id"].fillna("")
+        tables[variant] = table.assign(place=np.arange(len(table))).set_index(_WHOSE)
+    common = next(iter(tables.values())).index
+    for table in tables.values():
+        common = common[common.isin(table.index)]
+    if not len(common):
+        raise BadData(
+            f"ensemble {name}: no scan was held out in the same fold by {', '.join(stacks)}"
+        )
+    own = {variant: table.loc[common] for variant, table in tables.items()}
+    outcomes = np.stack([table["outcome"].to_numpy() for table in own.values()])
+    if (outcomes != outcomes[0]).any():
+        raise BadData(f"ensemble {name}: the outcomes of {', '.join(stacks)} differ")
+    probabilities = np.stack([table["probability"].to_numpy(float) for table in own.values()])
+    if rule == "vote":
+        cuts = [float(stack.about.get("threshold", 0.5)) for stack in stacks.values()]
+        probabilities = (probabilities >= np.array(cuts)[:, None]).astype(float)
+    rows = next(iter(own.values())).reset_index()
+    rows["probability"] = probabilities.mean(axis=0)
+    models = [table["model_sha256"].astype(str) for table in own.values()]
+    rows["model_sha256"] = [" ".join(each) for each in zip(*models, strict=True)]
+    return rows[list(COLUMNS)], {
+        variant: table["place"].to_numpy() for variant, table in own.items()
+    }

@@ -1,56 +1,134 @@
 """Planes joined into one map."""
 
+import json
+from pathlib import Path
+
+import nibabel as nib
 import numpy as np
 import pytest
 
 from bidsapp.errors import BadData
-from bidsapp.representation.window import slab
+from bidsapp.recipes.analysis import Saliency
+from bidsapp.representation.window import Window, slab
 from bidsapp.saliency.localisation import top_share_inside
-from bidsapp.saliency.planes import PlaneMap, combine_planes
+from bidsapp.saliency.planes import combine_planes, write_planes
+from bidsapp.saliency.stack import MapStack
 
-from .saliency_stacks import AFFINE, SHAPE, brain, planted
+from .saliency_stacks import AFFINE, SHAPE, brain, make_stack, planted, rows_of, write_mask
+
+PLANES = ("axial", "coronal", "sagittal")
 
 
-def plane(name: str, values: np.ndarray) -> PlaneMap:
-    window = slab(SHAPE, AFFINE, name, 12)
-    block = np.ones(window.shape, np.float32)
-    covered = (window.put_back(block) > 0) & brain()
-    return PlaneMap(name, np.where(covered, values, 0).astype(np.float32), covered)
+def window(name: str) -> Window:
+    return slab(SHAPE, AFFINE, name, 12)
+
+
+def constant(name: str, value: float) -> MapStack:
+    stack = make_stack(rows_of(n=8, folds=2), window(name))
+    stack.values[:] = value
+    return stack
+
+
+def planes(effect: float = 2.0) -> dict[str, MapStack]:
+    rows = rows_of(accuracy=1.0)
+    return {
+        name: make_stack(rows.copy(), window(name), effect=effect, seed=seed)
+        for seed, name in enumerate(PLANES)
+    }
 
 
 def test_a_voxel_is_the_mean_of_the_planes_that_see_it() -> None:
-    maps = [plane(name, np.full(SHAPE, k)) for k, name in enumerate(("axial", "coronal"), 1)]
-    found = combine_planes(maps, scale=False)
-    both = maps[0].covered & maps[1].covered
-    assert (found.values[both] == 1.5).all()
-    assert (found.values[maps[0].covered & ~maps[1].covered] == 1).all()
-    assert (found.coverage == maps[0].covered.astype(int) + maps[1].covered).all()
-    assert not found.values[found.coverage == 0].any()
+    stack, coverage = combine_planes("e", {n: constant(n, 1) for n in ("axial", "coronal")})
+    seen = np.zeros(SHAPE)
+    for name in ("axial", "coronal"):
+        seen += window(name).put_back(np.ones(window(name).shape))
+    np.testing.assert_array_equal(coverage, seen > 0)
+    assert stack.values.shape == (8, 1, *SHAPE)
+    # scaled to a root mean square of 1, and the mean of 1 and 1 is 1, not 2
+    np.testing.assert_allclose(stack.values[0, 0], seen > 0, atol=1e-6)
 
 
 def test_one_networks_large_gradients_do_not_drown_the_others() -> None:
-    rng = np.random.default_rng(0)
-    signal = [plane(n, 6 * planted() + rng.standard_normal(SHAPE)) for n in ("axial", "coronal")]
-    loud = plane("sagittal", 1000 * rng.standard_normal(SHAPE))
-    found = combine_planes([*signal, loud])
-    plain = combine_planes([*signal, loud], scale=False)
-    seen = found.coverage > 0
-    assert top_share_inside(found.values, planted(), seen) > 0.5
-    assert top_share_inside(plain.values, planted(), seen) < 0.2
-    assert found.scales["sagittal"] == pytest.approx(1000, rel=0.05)
+    stacks = planes(effect=3)
+    stacks["sagittal"].values[:] *= 1000
+    stack, coverage = combine_planes("e", stacks)
+    mean = stack.values[stack.rows["outcome"] == 1, 0].mean(axis=0)
+    assert top_share_inside(mean, planted(), coverage & brain()) > 0.8
+    scales = [
+        np.abs(stack.values[0, 0][window(n).put_back(np.ones(window(n).shape)) > 0]).mean()
+        for n in PLANES
+    ]
+    assert max(scales) < 3 * min(scales)
 
 
-def test_a_map_of_zero_stays_zero() -> None:
-    found = combine_planes([plane("axial", np.zeros(SHAPE))])
-    assert not found.values.any()
+def test_probabilities_are_joined_by_the_ensembles_rule() -> None:
+    stacks = planes()
+    for stack, value in zip(stacks.values(), (0.2, 0.45, 0.95), strict=True):
+        stack.rows["probability"] = value
+    mean, _ = combine_planes("e", stacks, "mean")
+    vote, _ = combine_planes("e", stacks, "vote")
+    assert mean.rows["probability"].to_numpy() == pytest.approx(1.6 / 3)
+    assert vote.rows["probability"].to_numpy() == pytest.approx(1 / 3)
+
+
+def test_scans_that_a_variant_lacks_are_left_out() -> None:
+    stacks = planes()
+    short = stacks["coronal"]
+    stacks["coronal"] = MapStack(
+        short.rows.iloc[4:], short.values[4:], short.channels, short.window, short.about
+    )
+    stack, _ = combine_planes("e", stacks)
+    assert list(stack.rows["participant_id"]) == list(short.rows["participant_id"].iloc[4:])
+    alone = stacks["axial"].window.put_back(stacks["axial"].values[4, 0])
+    only = ~(window("coronal").put_back(np.ones(window("coronal").shape)) > 0)
+    only &= ~(window("sagittal").put_back(np.ones(window("sagittal").shape)) > 0)
+    ratio = stack.values[0, 0][only & (alone != 0)] / alone[only & (alone != 0)]
+    assert ratio.std() < 1e-4 * ratio.mean()
+
+
+def test_an_ensemble_is_written_like_a_variant(tmp_path: Path) -> None:
+    write_planes(
+        "mean_probability",
+        planes(),
+        tmp_path / "mean_probability",
+        settings=Saliency(permutations=20, smoothing_fwhm_mm=3),
+        template_label="MNI152NLin2009aSym",
+        mask=write_mask(tmp_path / "mask.nii.gz"),
+    )
+    folder = tmp_path / "mean_probability"
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["variant"] == "mean_probability"
+    assert "divided by their root mean square" in summary["units"]
+    found = nib.load(folder / summary["default"])
+    data = found.get_fdata()
+    assert found.shape == SHAPE
+    corner = np.ones(SHAPE, bool)
+    for name in PLANES:
+        corner &= ~(window(name).put_back(np.ones(window(name).shape)) > 0)
+    assert not data[corner].any()
+    assert top_share_inside(data, planted(), ~corner & brain()) > 0.8
 
 
 def test_what_cannot_be_joined_is_refused_by_name() -> None:
-    good = plane("axial", np.ones(SHAPE))
-    small = PlaneMap("coronal", np.ones((4, 4, 4)), np.ones((4, 4, 4), bool))
-    with pytest.raises(BadData, match="variant coronal"):
-        combine_planes([good, small])
-    with pytest.raises(BadData, match="variant sagittal"):
-        combine_planes([good, plane("sagittal", np.full(SHAPE, np.nan))])
-    with pytest.raises(BadData, match="no map"):
-        combine_planes([])
+    stacks = planes()
+    moved = AFFINE.copy()
+    moved[0, 3] += 2
+    other = make_stack(rows_of(accuracy=1.0), slab(SHAPE, moved, "coronal", 12))
+    with pytest.raises(BadData, match="the maps of coronal lie on a grid"):
+        combine_planes("e", stacks | {"coronal": other})
+    with pytest.raises(BadData, match="ensemble e: no variant"):
+        combine_planes("e", {})
+    rows = rows_of(accuracy=1.0)
+    rows["outcome"] = 1 - rows["outcome"]
+    flipped = make_stack(rows, window("coronal"))
+    with pytest.raises(BadData, match="outcomes of axial, coronal"):
+        combine_planes("e", {"axial": stacks["axial"], "coronal": flipped})
+    rows = rows_of(accuracy=1.0)
+    rows["fold"] += 10
+    with pytest.raises(BadData, match="no scan was held out in the same fold"):
+        combine_planes("e", {"axial": stacks["axial"], "c": make_stack(rows, window("coronal"))})
+
+
+def test_a_plane_of_zeros_stays_zero() -> None:
+    stack, _ = combine_planes("e", {"axial": constant("axial", 0)})
+    assert not stack.values.any()
