@@ -97,8 +97,6 @@ def write_group(
         _inside(mask, stack, coverage),
         fwhm_mm=settings.smoothing_fwhm_mm,
         threshold=threshold,
-        absolute=settings.absolute,
-        scale=settings.scale,
         cell=settings.of,
         only_fold=only_fold,
         source=str(folder),
@@ -315,7 +313,7 @@ def _channel_maps(
     settings: Saliency,
 ) -> dict[str, str]:
     """Write the mean map of each channel where there are several."""
-    if len(stack.channels) < 2 or settings.absolute or settings.scale != "none":
+    if len(stack.channels) < 2:
         return {}
     means = channel_means(people, stack, cell, settings.smoothing_fwhm_mm)
     maps = {}

@@ -141,16 +141,14 @@ def people_maps(
     *,
     fwhm_mm: float,
     threshold: float = 0.5,
-    absolute: bool = False,
-    scale: str = "none",
     cell: str = "true_positives",
     only_fold: Fold | None = None,
     source: str = "maps.npy",
 ) -> PeopleMaps:
     """Read a stack once and make of it a smoothed map per scan and a mean map per fold.
 
-    Channels are summed (with `absolute`, the largest is taken), each map is scaled and smoothed,
-    and the maps of a scan that several repeats held out are averaged.
+    Channels are summed, each map is smoothed, and the maps of a scan that several repeats held out
+    are averaged. Maps come in the form that the recipe asks for (signed, or absolute and scaled).
 
     Parameters
     ----------
@@ -162,8 +160,6 @@ def people_maps(
         Smoothing in mm, inside the mask.
     threshold
         Probability from which a scan counts as predicted positive.
-    absolute, scale
-        The printed aggregation of a paper: absolute value, ``minmax`` of each map inside the mask.
     cell
         Cell of `CELLS` whose people enter the mean maps of the folds. Where nobody is in it, that
         of all positives, or else of all, is taken instead.
@@ -204,7 +200,7 @@ def people_maps(
     means = _FoldMeans(in_cell(scans, cell))
     names = list(zip(rows["repeat"].astype(int), rows["fold"].astype(int), strict=True))
     for place, scan, fold in zip(places, scan_of, names, strict=True):
-        one = smooth(_prepared(stack.values[place], inside, absolute, scale))
+        one = smooth(np.asarray(stack.values[place][:, inside], np.float32).sum(axis=0))
         values[scan] += one / counts[scan]
         means.add(fold, scan, one)
     return PeopleMaps(
@@ -289,16 +285,6 @@ def _usable(
     names = ", ".join(dict.fromkeys(rows["participant_id"].iloc[broken[:5]]))
     more = " and others" if len(broken) > 5 else ""
     return use, [f"{len(broken)} maps hold NaN or infinite values and are left out: {names}{more}"]
-
-
-def _prepared(channels: np.ndarray, inside: np.ndarray, absolute: bool, scale: str) -> np.ndarray:
-    """Join the channels of one map inside the mask and scale it."""
-    values = np.asarray(channels[:, inside], np.float32)
-    one = np.abs(values).max(axis=0) if absolute else values.sum(axis=0)
-    if scale == "minmax":
-        spread = float(one.max() - one.min())
-        one = (one - one.min()) / spread if spread > 0 else np.zeros_like(one)
-    return one
 
 
 def _keys(rows: pd.DataFrame) -> Sequence[tuple[str, str]]:

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.errors import BadData
+from bidsapp.evaluation.ensembles import RULES
+from bidsapp.evaluation.sample import DEFAULT_THRESHOLD
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.representation.sample import same_grid
 from bidsapp.representation.window import Window, volume
@@ -108,8 +110,11 @@ def combine_planes(
             total[scan] += stack.window.put_back(maps) / np.float32(scale)
         count += covered_by(stack.window)
     total /= np.maximum(count, 1)
+    # A share of votes is positive from one half on, whatever the members' threshold.
+    threshold = DEFAULT_THRESHOLD if rule == "vote" else first.about.get("threshold")
     about = first.about | {
         "variant": name,
+        "threshold": threshold or DEFAULT_THRESHOLD,
         "units": "1 (the maps of each variant divided by their root mean square)",
         "settings": {"variants": list(stacks), "rule": rule},
     }
@@ -149,11 +154,9 @@ def _common_rows(
     if (outcomes != outcomes[0]).any():
         raise BadData(f"ensemble {name}: the outcomes of {', '.join(stacks)} differ")
     probabilities = np.stack([table["probability"].to_numpy(float) for table in own.values()])
-    if rule == "vote":
-        cuts = [float(stack.about.get("threshold", 0.5)) for stack in stacks.values()]
-        probabilities = (probabilities >= np.array(cuts)[:, None]).astype(float)
+    threshold = float(next(iter(stacks.values())).about.get("threshold", DEFAULT_THRESHOLD))
     rows = next(iter(own.values())).reset_index()
-    rows["probability"] = probabilities.mean(axis=0)
+    rows["probability"] = RULES[rule](pd.DataFrame(probabilities.T), threshold).to_numpy()
     models = [table["model_sha256"].astype(str) for table in own.values()]
     rows["model_sha256"] = [" ".join(each) for each in zip(*models, strict=True)]
     return rows[list(COLUMNS)], {
