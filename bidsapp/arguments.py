@@ -119,6 +119,17 @@ def _add_study(group: Any) -> None:
         metavar="BUNDLE",
         help="participant level: apply this trained model (a folder under group/*/model)",
     )
+    group.add_argument(
+        "--no-saliency",
+        dest="saliency",
+        action="store_false",
+        help="make no maps of what moves a network's answer",
+    )
+    group.add_argument(
+        "--native-maps",
+        action="store_true",
+        help="bring each participant's map back onto the scan's own voxels, too",
+    )
 
 
 def _add_group_level(group: Any) -> None:

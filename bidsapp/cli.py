@@ -114,6 +114,8 @@ def _options(given: argparse.Namespace) -> RunOptions:
         derivatives=_derivatives(given.derivatives),
         weights=_absolute(given.weights) if given.weights else None,
         model=_absolute(given.model) if given.model else None,
+        saliency=given.saliency,
+        native_maps=given.native_maps,
         evaluate_only=given.evaluate_only,
         reports_only=given.reports_only,
         boilerplate_only=given.boilerplate_only,

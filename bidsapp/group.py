@@ -74,6 +74,8 @@ def run_group_level(options: RunOptions) -> int:
     _write_scores(study, done, folder)
     code = _evaluate(folder)
     _write_models(study, done, cohort, folder)
+    if options.saliency:
+        code = _explain(study, done, cohort, template_mask, folder, options) or code
     _summary(folder)
     _words(folder)
     _report(folder)
@@ -339,6 +341,34 @@ def _write_models(
         )
         seen = seen_images(own, cohort)
         write_bundle(folder / "model" / name, recipe, own[0].images.window, models, facts, seen)
+
+
+def _explain(
+    study: "Study",
+    tasks: Sequence["FoldTask"],
+    cohort: "Cohort",
+    template_mask: Path,
+    folder: Path,
+    options: RunOptions,
+) -> int:
+    """Map what moves the networks' answers, for the people whom they had not seen."""
+    from bidsapp.saliency.run import Explaining, explain
+    from bidsapp.templates import resolve_template
+
+    wanted = tasks[0].recipe.normalization
+    about = Explaining(
+        cohort=cohort.table,
+        mask=template_mask,
+        output_dir=options.output_dir,
+        folder=folder,
+        template_label=resolve_template(
+            wanted.template, home=options.work_dir / "templateflow"
+        ).label,
+        resolution=wanted.resolution,
+        memory_gb=_FOLD_MEMORY[max(task.recipe.network.stem_stride for task in tasks)],
+        native=options.native_maps,
+    )
+    return explain(study, tasks, about, Running.of(options, folder / "logs"))
 
 
 def _summary(folder: Path) -> None:

@@ -46,6 +46,10 @@ class RunOptions:
         File of pretrained weights, or a folder of such files.
     model
         Bundle that is applied to the images at the participant level.
+    saliency
+        Whether to explain what the networks answer.
+    native_maps
+        Whether each participant's map is also brought back onto the scan's own voxels.
     evaluate_only
         Whether the group level only recomputes what follows from its state files.
     reports_only
@@ -78,6 +82,8 @@ class RunOptions:
     derivatives: Mapping[str, Path] = field(default_factory=dict)
     weights: Path | None = None
     model: Path | None = None
+    saliency: bool = True
+    native_maps: bool = False
     evaluate_only: bool = False
     reports_only: bool = False
     boilerplate_only: bool = False

@@ -210,7 +210,12 @@ def _predict(
             choice = task.choice
             people.append(Person(choice.participant, choice.session, task.names, quality))
     mask = prepare_mask(images.output)
-    count = predict_people(bundle, people, mask, options.device, options.output_dir)
+    maps = None
+    if options.saliency:
+        from bidsapp.saliency.bundle_maps import BundleMaps
+
+        maps = BundleMaps(bundle, options.device, options.native_maps)
+    count = predict_people(bundle, people, mask, options.device, options.output_dir, maps)
     print(f"{bundle.name}: {count} predicted: {options.output_dir / 'group' / 'predictions.tsv'}")
 
 

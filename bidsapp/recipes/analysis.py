@@ -111,6 +111,11 @@ class Saliency(Section):
         description="Columns that the voxelwise test adjusts for; age and sex where nothing is "
         "said and the cohort has them.",
     )
+    shuffled_folds: Annotated[int, Field(ge=0, le=1000)] | None = Field(
+        default=None,
+        description="Folds trained once more on shuffled outcomes, for the sanity checks; by "
+        "default 1 for a network with a strided stem and a max-pool, and 0 for a larger one.",
+    )
     samples: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
         default=None,
         description="Draws (smoothgrad) or steps (integrated_gradients); 32 by default.",

@@ -13,6 +13,7 @@ from bidsapp.reports.prediction import read_answer
 if TYPE_CHECKING:
     from bidsapp.networks.bundle import Bundle
     from bidsapp.networks.bundle_images import TrainingImage
+    from bidsapp.saliency.bundle_maps import BundleMaps
 
 _TABLE = (
     *("participant_id", "session_id", "model", "sha256", "outcome", "positive"),
@@ -44,7 +45,12 @@ def usable(quality: dict[str, Any]) -> bool:
 
 
 def predict_people(
-    bundle: "Bundle", people: Sequence[Person], template_mask: Path, device: str, output_dir: Path
+    bundle: "Bundle",
+    people: Sequence[Person],
+    template_mask: Path,
+    device: str,
+    output_dir: Path,
+    maps: "BundleMaps | None" = None,
 ) -> int:
     """Apply a bundle, and write what it says of each person.
 
@@ -61,6 +67,8 @@ def predict_people(
         Where to compute.
     output_dir
         The derivatives dataset; ``group/predictions.tsv`` is made anew from all files in it.
+    maps
+        Writes what moves the answers, where that is asked for.
 
     Returns
     -------
@@ -86,6 +94,8 @@ def predict_people(
         why = _why_not(person, image)
         if why:
             _leave_out(person, _file(bundle, person), why)
+            if maps:
+                maps.forget(person.names)
             continue
         fit.append((person, image.unseen_by if image else None))
     for start in range(0, len(fit), _AT_ONCE):
@@ -103,6 +113,8 @@ def predict_people(
         for (person, unseen_by), per_model in zip(some, answers.per_model, strict=True):
             content = _content(bundle, person, per_model.tolist(), unseen_by, held_out)
             write_json(_file(bundle, person), content)
+        if maps:
+            maps.write(np.stack(samples), [one.names for one, _ in some], [u for _, u in some])
     known = [person.label for person, unseen_by in fit if unseen_by is not None]
     if known:
         _tell_known(bundle, known, len(fit))

@@ -1,0 +1,111 @@
+"""Maps of some images by one network: z-score, batches, the form that the recipe asks for."""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from bidsapp.recipes.analysis import Saliency
+from bidsapp.representation.device_cohort import normalise
+from bidsapp.saliency.lens import Lens
+from bidsapp.saliency.methods import METHODS, Answer, Question
+
+
+def attribute(
+    network: torch.nn.Module, images: np.ndarray, names: Sequence[str], lens: Lens
+) -> np.ndarray:
+    """Explain a network's answer for each of some images.
+
+    The arithmetic is float32, TF32 off, whatever training used: 3D bfloat16 gradients are wrong
+    on some CPUs, and eight bits of a gradient are few.
+
+    Parameters
+    ----------
+    network
+        With its weights; it is moved to the device, and left in evaluation mode.
+    images
+        Stored images, float16, (N, C, X, Y, Z), before the z-score.
+    names
+        One for each image; with the seed it decides what is drawn for that image.
+    lens
+        How.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, (N, C or 1, X, Y, Z); signed unless ``settings.absolute``.
+    """
+    settings, method = lens.settings, METHODS[lens.settings.method]
+    answer = Answer(network.to(lens.device), settings.target)
+    mean, sd = lens.zscore.numbers(images)
+    seeds = [zlib.crc32(f"{lens.seed} {name}".encode()) for name in names]
+    found = []
+    with exact(lens.device):
+        for start in range(0, len(images), lens.at_once):
+            part = slice(start, start + lens.at_once)
+            m, s = (torch.from_numpy(v[part]).to(lens.device) for v in (mean, sd))
+            x = normalise(torch.from_numpy(np.asarray(images[part])).to(lens.device), m, s)
+            question = Question(
+                answer,
+                settings,
+                normalise(torch.zeros(*m.shape, 1, 1, 1, device=lens.device), m, s),
+                lens.voxel_mm,
+                seeds[part],
+                lens.at_once,
+            )
+            found.append(_in_form(method.explain(x, question), settings).cpu().numpy())
+    empty = np.empty((0, len(map_channels(settings, images.shape[1] * ["?"])), *images.shape[2:]))
+    return np.concatenate(found) if found else empty.astype(np.float32)
+
+
+def map_channels(settings: Saliency, channels: Sequence[str]) -> tuple[str, ...]:
+    """Names of the maps' channels: the images' own, or one name where there is one map for all."""
+    per_channel = METHODS[settings.method].per_channel and not settings.absolute
+    return tuple(channels) if per_channel else ("all",)
+
+
+def units_of(settings: Saliency, zscore: str) -> str:
+    """Say what one unit of a map is.
+
+    Parameters
+    ----------
+    settings
+        The recipe's saliency section.
+    zscore
+        Scope of the z-score, ``none`` where there is none.
+    """
+    if settings.scale == "minmax":
+        return "1 (each map scaled to 0..1 by itself)"
+    given = "unit of the image" if zscore == "none" else "standard deviation of the image"
+    text = METHODS[settings.method].unit.format(target=settings.target, input=given)
+    return f"absolute {text}" if settings.absolute else text
+
+
+def _in_form(maps: torch.Tensor, settings: Saliency) -> torch.Tensor:
+    """Bring maps into the recipe's form, as Attias et al. 2025 printed theirs if it says so."""
+    if settings.absolute:
+        maps = maps.abs().amax(dim=1, keepdim=True)
+    if settings.scale == "minmax":
+        low = maps.amin(dim=(1, 2, 3, 4), keepdim=True)
+        width = maps.amax(dim=(1, 2, 3, 4), keepdim=True) - low
+        maps = (maps - low) / torch.where(width > 0, width, torch.ones_like(width))
+    return maps.float()
+
+
+@contextmanager
+def exact(device: torch.device) -> Iterator[None]:
+    """Hold cuDNN to deterministic float32 for a block."""
+    if device.type != "cuda":
+        yield
+        return
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        with torch.backends.cudnn.flags(
+            enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+        ):
+            yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before

@@ -1,0 +1,141 @@
+"""A bundle's answer for new people explained: the mean over its fold models, a map a person."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bidsapp.derivatives import OutputNames
+from bidsapp.derivatives.names import sidecar_name
+from bidsapp.saliency.group_files import description_of, space_facts
+from bidsapp.saliency.native import NativeSpace
+from bidsapp.saliency.participant_maps import native_content, write_map
+
+if TYPE_CHECKING:
+    from bidsapp.networks.bundle import Bundle
+
+
+@dataclass(frozen=True)
+class BundleMaps:
+    """Maps of a bundle's answers.
+
+    Attributes
+    ----------
+    bundle
+        The trained model; its recipe says by which method it is explained.
+    device
+        Where to compute.
+    native
+        Whether to write each map on the scan's own voxels too.
+    """
+
+    bundle: "Bundle"
+    device: str
+    native: bool = False
+
+    @property
+    def desc(self) -> str:
+        """Value of ``desc``: the bundle's name and the method's, letters and digits alone."""
+        name = "".join(c for c in self.bundle.name if c.isalnum())
+        method = description_of(self.bundle.recipe.saliency.method)
+        return name + method[:1].upper() + method[1:]
+
+    def files(self, names: OutputNames) -> tuple[str, ...]:
+        """Names of what may be written for a person, sidecars included."""
+        maps = (names.in_space(self.desc, "statmap"), names.native(self.desc, "statmap"))
+        return (*maps, *map(sidecar_name, maps))
+
+    def forget(self, names: OutputNames) -> None:
+        """Take away the maps of an earlier run."""
+        for name in self.files(names):
+            (names.folder / name).unlink(missing_ok=True)
+
+    def explain(
+        self,
+        samples: np.ndarray,
+        people: Sequence[str],
+        unseen_by: Sequence[tuple[int, ...] | None],
+    ) -> np.ndarray:
+        """Explain the answer for each of some people.
+
+        Parameters
+        ----------
+        samples
+            As `bidsapp.representation.sample.read_sample` makes them, (N, C, X, Y, Z).
+        people
+            A name for each.
+        unseen_by
+            For each, which of the bundle's models answer: None is all of them.
+
+        Returns
+        -------
+        numpy.ndarray
+            (N, X, Y, Z) float32 on the bundle's window: sum over channels, mean over models.
+        """
+        from bidsapp.representation.device import resolve_device
+        from bidsapp.saliency.attribute import attribute
+        from bidsapp.saliency.lens import Lens
+
+        bundle = self.bundle
+        affine = np.array(bundle.window.grid_affine)
+        total = np.zeros((len(samples), *bundle.window.shape), np.float64)
+        counts = np.zeros(len(samples))
+        for k, model in enumerate(bundle.models):
+            rows = [i for i, used in enumerate(unseen_by) if used is None or k in used]
+            if not rows:
+                continue
+            lens = Lens(
+                bundle.recipe.saliency,
+                model.zscore,
+                (float(affine[0, 0]), float(affine[1, 1]), float(affine[2, 2])),
+                resolve_device(self.device),
+                bundle.recipe.training.batch_size,
+                bundle.recipe.training.seed,
+            )
+            stored = np.asarray(samples[rows], np.float16)
+            maps = attribute(bundle.network(model), stored, [people[i] for i in rows], lens)
+            total[rows] += maps.sum(axis=1)
+            counts[rows] += 1
+        return (total / counts[:, None, None, None]).astype(np.float32)
+
+    def write(
+        self,
+        samples: np.ndarray,
+        people: Sequence[OutputNames],
+        unseen_by: Sequence[tuple[int, ...] | None],
+    ) -> None:
+        """Explain some people and write a map with a sidecar for each, beside their images."""
+        maps = self.explain(samples, [names.stem for names in people], unseen_by)
+        for names, values, used in zip(people, maps, unseen_by, strict=True):
+            self.forget(names)
+            volume = self.bundle.window.put_back(values)
+            affine = np.array(self.bundle.window.grid_affine)
+            content = self._sidecar(names, used)
+            path = names.folder / names.in_space(self.desc, "statmap")
+            write_map(path, volume, affine, content)
+            if self.native:
+                space = NativeSpace(names.folder / names.preproc, names.space)
+                told = native_content(content, space, names.output_dir)
+                path = names.folder / names.native(self.desc, "statmap")
+                write_map(path, space.of(volume, affine), space.affine, told)
+
+    def _sidecar(self, names: OutputNames, used: tuple[int, ...] | None) -> dict[str, Any]:
+        from bidsapp.saliency.attribute import units_of
+
+        bundle, settings = self.bundle, self.bundle.recipe.saliency
+        return {
+            "Description": f"Saliency ({settings.method}) of the model's answer for this person; "
+            f"mean over {len(bundle.models if used is None else used)} networks.",
+            "Units": units_of(settings, bundle.recipe.representation.zscore),
+            "Target": f"{settings.target} of the positive class",
+            "Method": settings.method,
+            "Settings": settings.plain(),
+            "Model": {"name": bundle.name, "version": bundle.version, "sha256": bundle.sha256},
+            "Channels": f"sum over {', '.join(bundle.channels)}",
+            "Smoothing": "none",
+            "Window": {"Start": list(bundle.window.start), "Shape": list(bundle.window.shape)},
+            **space_facts(names.space),
+            "Resolution": f"{names.resolution} mm isotropic, the grid of the recipe",
+            "Sources": [names.uri + names.preproc],
+        }

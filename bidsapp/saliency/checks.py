@@ -1,0 +1,170 @@
+"""What the sanity checks need of one fold: maps of randomised networks, curves, plain images."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from bidsapp.representation.sample import read_mask
+from bidsapp.saliency.attribute import attribute
+from bidsapp.saliency.lens import Lens, logits_of
+from bidsapp.saliency.methods import METHODS
+from bidsapp.saliency.perturbation import SHARES, gaps, perturbation_curves
+from bidsapp.saliency.randomised import cascade
+from bidsapp.saliency.smoothing import MaskedSmoother
+from bidsapp.saliency.stack import MapStack
+from bidsapp.training.task import FoldTask
+
+CHECKED = 4
+"""So many positives of a fold are looked at; the first of them."""
+_RANDOM_ORDERS = 2
+
+
+@dataclass(frozen=True)
+class FoldChecks:
+    """Sums over the checked people of a fold, and what was found of each.
+
+    Attributes
+    ----------
+    people
+        How many were checked.
+    trained
+        (X, Y, Z) sum of their maps, over channels too.
+    levels, randomised
+        Names of the levels drawn anew, and the sum of the same people's maps after each.
+    gaps
+        (people, 2): deletion and insertion, better than random orders by so much.
+    curves
+        (people, orders, 2, shares) logits.
+    """
+
+    people: int
+    trained: np.ndarray
+    levels: tuple[str, ...]
+    randomised: np.ndarray
+    gaps: np.ndarray
+    curves: np.ndarray
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """For ``numpy.savez``."""
+        return {
+            "people": np.array(self.people),
+            "trained": self.trained,
+            "levels": np.array(self.levels, dtype=str),
+            "randomised": self.randomised,
+            "gaps": self.gaps,
+            "curves": self.curves,
+        }
+
+    @classmethod
+    def read(cls, path: Path) -> "FoldChecks":
+        """Read what was written."""
+        with np.load(path, allow_pickle=False) as content:
+            return cls.of(content)
+
+    @classmethod
+    def of(cls, content: Mapping[str, np.ndarray]) -> "FoldChecks":
+        """Make from arrays."""
+        return cls(
+            int(content["people"]),
+            content["trained"],
+            tuple(str(name) for name in content["levels"]),
+            content["randomised"],
+            content["gaps"],
+            content["curves"],
+        )
+
+
+def check_fold(
+    task: FoldTask,
+    network: torch.nn.Module,
+    lens: Lens,
+    stack: MapStack,
+    rows: np.ndarray,
+    mask: Path,
+) -> FoldChecks:
+    """Randomise the weights of a fold's network level by level, and perturb its images.
+
+    Parameters
+    ----------
+    task
+        The fold.
+    network
+        Its network.
+    lens
+        How its images are looked at.
+    stack
+        The maps of its people.
+    rows
+        Their rows in the cohort's array.
+    mask
+        The template's brain mask.
+    """
+    chosen = np.flatnonzero(np.isin(rows, checked_rows(task)))
+    images = np.asarray(task.images.open()[rows[chosen]])
+    names = [str(name) for name in stack.rows["participant_id"].iloc[chosen]]
+    inside = stack.window.cut(read_mask(mask))
+    levels, maps = [], []
+    if len(chosen):
+        section, channels = task.recipe.network, len(task.images.channels)
+        whole = not METHODS[lens.settings.method].cheap
+        seed = int(np.random.SeedSequence([*task.seeds, 1]).generate_state(1)[0])
+        for level, drawn in cascade(network, section, channels, seed, whole_only=whole):
+            levels.append(level)
+            maps.append(attribute(drawn, images, names, lens).sum(axis=(0, 1)))
+    curves = _curves(task, network, lens, stack, chosen, images, inside)
+    return FoldChecks(
+        people=len(chosen),
+        trained=np.asarray(stack.values[chosen].sum(axis=(0, 1)), np.float32),
+        levels=tuple(levels),
+        randomised=np.array(maps, np.float32).reshape(-1, *stack.window.shape),
+        gaps=np.array([gaps(curve) for curve in curves]).reshape(-1, 2),
+        curves=np.array(curves).reshape(-1, 1 + _RANDOM_ORDERS, 2, len(SHARES)),
+    )
+
+
+def checked_rows(task: FoldTask) -> np.ndarray:
+    """Rows of the cohort's array that the checks look at: the first held-out positives."""
+    rows = task.rows("test")
+    return rows[task.table["outcome"].to_numpy()[rows] == 1][:CHECKED]
+
+
+def _curves(
+    task: FoldTask,
+    network: torch.nn.Module,
+    lens: Lens,
+    stack: MapStack,
+    chosen: np.ndarray,
+    images: np.ndarray,
+    inside: np.ndarray,
+) -> list[np.ndarray]:
+    if not inside.any() or not len(chosen):
+        return []
+    fill = _mean_image(task)
+    # noise as smooth as the map: scattered single voxels would disturb a network far more
+    smoother = MaskedSmoother(inside, lens.voxel_mm, lens.settings.smoothing_fwhm_mm)
+    rng = np.random.default_rng([*task.seeds, 2])
+    random = [smoother(rng.standard_normal(int(inside.sum()))) for _ in range(_RANDOM_ORDERS)]
+    found = []
+    for image, row in zip(images, chosen, strict=True):
+        own = smoother(stack.values[row].sum(axis=0)[inside])
+        curves = perturbation_curves(
+            lambda changed: logits_of(network, changed, task, lens),
+            image,
+            fill,
+            inside,
+            [own, *random],
+        )
+        found.append(curves)
+    return found
+
+
+def _mean_image(task: FoldTask) -> np.ndarray:
+    """Mean of the training people's stored images, float16."""
+    array, rows = task.images.open(), task.rows("train")
+    total = np.zeros(array.shape[1:], np.float64)
+    for row in rows:
+        total += array[row]
+    return (total / len(rows)).astype(np.float16)

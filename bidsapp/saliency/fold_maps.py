@@ -1,0 +1,181 @@
+"""The maps of one fold: of whom, by which network, and with which checks; safe to repeat."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from bidsapp.derivatives import atomic_path, write_json
+from bidsapp.derivatives.sidecars import file_sha256
+from bidsapp.networks.predict import probability
+from bidsapp.normalization.compute import threads
+from bidsapp.saliency.attribute import attribute, map_channels, units_of
+from bidsapp.saliency.checks import FoldChecks, check_fold, checked_rows
+from bidsapp.saliency.lens import Lens, lens_of, logits_of
+from bidsapp.saliency.stack import COLUMNS, MapStack
+from bidsapp.training.fold import load_fold
+from bidsapp.training.task import FoldTask
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class FoldMapsTask:
+    """What one process needs to explain one fold.
+
+    Attributes
+    ----------
+    task
+        The trained fold.
+    folder
+        Of the results.
+    mask
+        The template's brain mask on the images' grid.
+    role
+        Who is explained: ``test``, ``train``, or ``checked`` for those of the held-out people
+        whom the sanity checks look at.
+    checks
+        Whether to randomise weights and to insert and delete voxels, too.
+    """
+
+    task: FoldTask
+    folder: Path
+    mask: Path
+    role: str = "test"
+    checks: bool = True
+
+    @property
+    def record_file(self) -> Path:
+        """Written last: where it is, the maps are there."""
+        return self.folder / "done.json"
+
+    @property
+    def checks_file(self) -> Path:
+        """What the sanity checks need of this fold."""
+        return self.folder / "checks.npz"
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """Rows of the cohort's array that are explained."""
+        return checked_rows(self.task) if self.role == "checked" else self.task.rows(self.role)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """All that the maps depend on, as JSON."""
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "fold": self.task.fingerprint,
+                "model": file_sha256(self.task.model_file),
+                "saliency": _shaping(self.task),
+                "threshold": self.task.recipe.evaluation.threshold,
+                "mask": file_sha256(self.mask),
+                "role": self.role,
+                "checks": self.checks,
+            },
+            sort_keys=True,
+        )
+
+
+def _shaping(task: FoldTask) -> dict[str, Any]:
+    """Give the settings that shape a fold's maps and checks; those of the group's map do not."""
+    section = task.recipe.saliency.plain()
+    return {key: value for key, value in section.items() if key not in ("of", "folds")}
+
+
+def is_explained(job: FoldMapsTask) -> bool:
+    """Tell whether the folder holds the maps of this very fold with these settings."""
+    try:
+        record = json.loads(job.record_file.read_text(encoding="utf-8"))
+        return bool(record["fingerprint"] == job.fingerprint)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def explain_fold(job: FoldMapsTask) -> Path:
+    """Explain the answers of a fold's network; if that is done already, do nothing.
+
+    Writes the fold's `MapStack`, `checks.npz` where checks are asked for, and `done.json` last.
+
+    Returns
+    -------
+    Path
+        The record.
+
+    Raises
+    ------
+    BadData
+        If the fold is not trained.
+    """
+    if is_explained(job):
+        return job.record_file
+    job.record_file.unlink(missing_ok=True)
+    job.folder.mkdir(parents=True, exist_ok=True)
+    with threads(job.task.threads or torch.get_num_threads()):
+        network, record = load_fold(job.task)
+        lens = lens_of(job.task, record)
+        rows = job.rows
+        images = job.task.images.open()[rows]
+        table = _rows(job, network, lens, record, images)
+        names = list(table["participant_id"] + " " + table["session_id"].astype(str))
+        values = attribute(network, images, names, lens)
+        stack = MapStack(
+            table,
+            values,
+            map_channels(lens.settings, job.task.images.channels),
+            job.task.images.window,
+            about_of(job.task, job.role),
+        )
+        stack.write(job.folder)
+        if job.checks:
+            checks = check_fold(job.task, network, lens, stack, rows, job.mask)
+            _write_checks(job.checks_file, checks)
+    write_json(job.record_file, {"fingerprint": job.fingerprint})
+    return job.record_file
+
+
+def about_of(task: FoldTask, role: str) -> dict[str, Any]:
+    """Say of a stack of this variant what holds whatever the fold."""
+    recipe = task.recipe
+    return {
+        "variant": task.variant,
+        "method": recipe.saliency.method,
+        "target": recipe.saliency.target,
+        "units": units_of(recipe.saliency, recipe.representation.zscore),
+        "threshold": recipe.evaluation.threshold,
+        "role": role,
+        "settings": recipe.saliency.plain(),
+    }
+
+
+def _rows(
+    job: FoldMapsTask,
+    network: torch.nn.Module,
+    lens: Lens,
+    record: dict[str, Any],
+    images: np.ndarray,
+) -> pd.DataFrame:
+    """Say of each map whose it is and what the network answered."""
+    task = job.task
+    people = task.table.iloc[job.rows]
+    if job.role == "test":
+        scores = pd.read_csv(task.scores_file, sep="\t", keep_default_na=False)
+        answers = scores["probability"].to_numpy()
+    else:
+        answers = probability(logits_of(network, images, task, lens))
+    return people.assign(
+        repeat=task.repeat,
+        fold=task.fold,
+        probability=answers,
+        model_sha256=record["model_sha256"],
+    )[list(COLUMNS)].reset_index(drop=True)
+
+
+def _write_checks(path: Path, checks: FoldChecks) -> None:
+    with atomic_path(path) as temporary:
+        np.savez(temporary, allow_pickle=False, **checks.arrays())

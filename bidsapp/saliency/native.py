@@ -1,0 +1,81 @@
+"""Maps from standard space back onto the voxels of a participant's own image."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bidsapp.errors import NoInput
+from bidsapp.normalization.geometry import reference_image, to_itk
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+
+def carry(
+    volume: np.ndarray, affine: np.ndarray, reference: "sitk.Image", transform: "sitk.Transform"
+) -> np.ndarray:
+    """Resample a map linearly onto another grid; signs and zeros stay what they are.
+
+    Parameters
+    ----------
+    volume
+        (x, y, z).
+    affine
+        4 × 4, its voxels to RAS millimetres.
+    reference
+        The grid that is wanted.
+    transform
+        Maps points of the wanted grid to points of the map's.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, 0 where the map does not reach.
+    """
+    import SimpleITK as sitk
+
+    image = to_itk(np.asarray(volume, np.float32), affine)
+    moved = sitk.Resample(image, reference, transform, sitk.sitkLinear, 0.0, sitk.sitkFloat32)
+    return np.asarray(sitk.GetArrayFromImage(moved).T)
+
+
+class NativeSpace:
+    """The own space of one scan, as the participant level left it.
+
+    Parameters
+    ----------
+    normalised
+        The normalised image in the output folder, ``sub-…_space-…_desc-preproc_T1w.nii.gz``.
+    template_label
+        Value of BIDS' ``space``.
+
+    Raises
+    ------
+    NoInput
+        If the transform or the mask on the image's own voxels is not beside it.
+    """
+
+    def __init__(self, normalised: Path, template_label: str) -> None:
+        import nibabel as nib
+        import SimpleITK as sitk
+
+        self.stem = normalised.name.partition("_space-")[0]
+        self.transform_file = normalised.with_name(
+            f"{self.stem}_from-{template_label}_to-T1w_mode-image_xfm.h5"
+        )
+        self.grid_file = normalised.with_name(f"{self.stem}_desc-brain_mask.nii.gz")
+        for path in (self.transform_file, self.grid_file):
+            if not path.is_file():
+                raise NoInput(
+                    f"--native-maps: {path} is not there; run the participant level on this image"
+                )
+        grid = nib.load(self.grid_file)
+        self.affine = np.asarray(grid.affine)  # type: ignore[attr-defined]
+        shape: tuple[int, int, int] = grid.shape  # type: ignore[attr-defined]
+        self.reference = reference_image(shape, self.affine)
+        self.transform = sitk.ReadTransform(str(self.transform_file))
+
+    def of(self, volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
+        """Bring a map of the template grid, (x, y, z), onto the scan's own voxels."""
+        return carry(volume, affine, self.reference, self.transform)

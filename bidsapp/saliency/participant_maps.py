@@ -1,0 +1,179 @@
+"""One map a person: the held-out maps of a stack as images on the full template grid."""
+
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bidsapp.derivatives import write_json
+from bidsapp.errors import NoInput
+from bidsapp.saliency.group_files import description_of, space_facts, write_image
+from bidsapp.saliency.native import NativeSpace
+from bidsapp.saliency.stack import MapStack
+
+
+@dataclass(frozen=True)
+class MapPlace:
+    """Where the maps of a variant go, and what they came from.
+
+    Attributes
+    ----------
+    folder
+        ``<out>/group/<label>/saliency/<variant>``.
+    output_dir
+        The derivatives dataset, by which BIDS URIs are meant.
+    template_label, resolution
+        Values of BIDS' ``space`` and ``res``.
+    images
+        Participant and session (``n/a`` where there is none) to the scan's image, a path inside
+        `output_dir` or a BIDS URI.
+    native
+        Whether to write each map on the scan's own voxels too.
+    """
+
+    folder: Path
+    output_dir: Path
+    template_label: str
+    resolution: int
+    images: Mapping[tuple[str, str], str]
+    native: bool = False
+
+
+def write_people(stack: MapStack, place: MapPlace, sanity: Mapping[str, Any]) -> list[Path]:
+    """Write the map of every scan; what an earlier run left there is taken away.
+
+    A map is the sum over channels, and the mean over repeats where a scan was held out several
+    times; it is not smoothed. Outside of the network's window it is 0.
+
+    Parameters
+    ----------
+    stack
+        Maps of held-out scans.
+    place
+        Where they go.
+    sanity
+        Verdict and sentences; where the verdict is ``fail`` each name has ``Suspect`` in it.
+
+    Returns
+    -------
+    list of Path
+        The maps in standard space.
+    """
+    for folder in place.folder.glob("sub-*"):
+        shutil.rmtree(folder)
+    desc = description_of(str(stack.about["method"]), sanity.get("verdict") == "fail")
+    written = []
+    rows = stack.rows.assign(session_id=stack.rows["session_id"].fillna("").replace("n/a", ""))
+    for key, own in rows.groupby(["participant_id", "session_id"], sort=False):
+        participant, session = (str(part) for part in key)
+        values = stack.values[own.index.to_numpy()].sum(axis=1, dtype=np.float64).mean(axis=0)
+        volume = stack.window.put_back(values.astype(np.float32))
+        stem = "_".join(part for part in (participant, session) if part)
+        folder = Path(*(part for part in (place.folder, participant, session, "anat") if part))
+        source = place.images[participant, session or "n/a"]
+        content = _sidecar(stack, own, place, sanity, source)
+        path = folder / (
+            f"{stem}_space-{place.template_label}_res-{place.resolution}_desc-{desc}_statmap.nii.gz"
+        )
+        affine = np.array(stack.window.grid_affine)
+        write_map(path, volume, affine, content)
+        written.append(path)
+        if place.native:
+            _write_native(
+                folder / f"{stem}_desc-{desc}_statmap.nii.gz",
+                volume,
+                affine,
+                place,
+                content,
+                source,
+            )
+    return written
+
+
+def write_map(
+    path: Path, volume: np.ndarray, affine: np.ndarray, content: Mapping[str, Any]
+) -> None:
+    """Write a map and its sidecar."""
+    write_json(path.with_name(path.name.removesuffix(".nii.gz") + ".json"), content)
+    write_image(path, volume, affine)
+
+
+def native_content(content: Mapping[str, Any], native: NativeSpace, place: Path) -> dict[str, Any]:
+    """Say of a map on a scan's own voxels how it came there.
+
+    Parameters
+    ----------
+    content
+        Sidecar of the map in standard space.
+    native
+        The scan's own space.
+    place
+        The derivatives dataset.
+    """
+    own = {k: v for k, v in content.items() if k not in ("Space", "SpatialReference", "Resolution")}
+    transform = f"bids::{native.transform_file.relative_to(place).as_posix()}"
+    return own | {
+        "Interpolation": "linear",
+        "Sources": [*content["Sources"], transform],
+        "Description": f"{content['Description']} Brought from standard space onto the voxels of "
+        "the participant's own image.",
+    }
+
+
+def _write_native(
+    path: Path,
+    volume: np.ndarray,
+    affine: np.ndarray,
+    place: MapPlace,
+    content: Mapping[str, Any],
+    source: str,
+) -> None:
+    try:
+        if source.startswith("bids:"):
+            raise NoInput(
+                f"--native-maps: {source} is of another dataset, whose transform is not known"
+            )
+        native = NativeSpace(place.output_dir / source, place.template_label)
+    except NoInput as error:
+        print(f"{path.name}: left out: {error}", file=sys.stderr)
+        return
+    told = native_content(content, native, place.output_dir)
+    write_map(path, native.of(volume, affine), native.affine, told)
+
+
+def _sidecar(
+    stack: MapStack,
+    own: pd.DataFrame,
+    place: MapPlace,
+    sanity: Mapping[str, Any],
+    source: str,
+) -> dict[str, Any]:
+    about = stack.about
+    several = len(own) > 1
+    return {
+        "Description": f"Saliency ({about['method']}) of the answer of a network that was trained "
+        "without this participant" + (f"; mean over {len(own)} repeats." if several else "."),
+        "Units": about["units"],
+        "Target": f"{about['target']} of the positive class",
+        "Variant": about["variant"],
+        "Method": about["method"],
+        "Settings": about["settings"],
+        "Repeat": [int(value) for value in own["repeat"]],
+        "Fold": [int(value) for value in own["fold"]],
+        "ModelSHA256": [str(value) for value in own["model_sha256"]],
+        "Probability": [float(value) for value in own["probability"]],
+        "Outcome": int(own["outcome"].iloc[0]),
+        "HeldOut": True,
+        "Channels": f"sum over {', '.join(stack.channels)}",
+        "Smoothing": "none",
+        "Window": {"Start": list(stack.window.start), "Shape": list(stack.window.shape)},
+        **space_facts(place.template_label),
+        "Resolution": f"{place.resolution} mm isotropic, the grid of the recipe",
+        "Sanity": dict(sanity),
+        "Sources": [source if source.startswith("bids:") else f"bids::{source}"],
+    }

@@ -1,0 +1,137 @@
+"""Which folds are explained, of whom and where the results go."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bidsapp.recipes.schema import Recipe
+from bidsapp.saliency.fold_maps import FoldMapsTask, is_explained
+from bidsapp.training.study import Study, gather_scores, node_name
+from bidsapp.training.task import FoldTask
+
+KINDS = ("test", "train", "shuffled")
+
+
+@dataclass(frozen=True)
+class ExplainStep:
+    """One node: a fold that is explained.
+
+    Attributes
+    ----------
+    task
+        The trained fold.
+    kind
+        ``test`` explains the held-out people, ``train`` those of the training fold, and
+        ``shuffled`` trains on shuffled outcomes and explains some of the held-out.
+    folder
+        Of the results.
+    mask
+        The template's brain mask.
+    """
+
+    task: FoldTask
+    kind: str
+    folder: Path
+    mask: Path
+
+    @property
+    def name(self) -> str:
+        """Name of the node."""
+        return f"{node_name(self.task)}_{self.kind}"
+
+    @property
+    def label(self) -> str:
+        """What a person calls this step."""
+        what = {
+            "test": "maps of held-out people",
+            "train": "maps of training people",
+            "shuffled": "trained on shuffled outcomes",
+        }
+        return f"{self.task.label}: {what[self.kind]}"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the results are there and are of this very task."""
+        if self.kind == "shuffled":
+            # the shuffled table is made by the node; its record says whose fold it was dealt from
+            return (self.folder / "done.json").is_file()
+        job = FoldMapsTask(self.task, self.folder, self.mask, self.kind, self.kind == "test")
+        return is_explained(job)
+
+
+def plan_steps(study: Study, tasks: Sequence[FoldTask], mask: Path) -> list[ExplainStep]:
+    """List every step of a run, in the order in which they are best begun.
+
+    Parameters
+    ----------
+    study
+        The run.
+    tasks
+        The trained folds, scored.
+    mask
+        The template's brain mask on the images' grid.
+    """
+    from bidsapp.saliency.best import best_fold
+
+    steps = []
+    for variant in dict.fromkeys(task.variant for task in tasks):
+        own = [task for task in tasks if task.variant == variant]
+        place = study.folder / "maps" / variant
+
+        def step(task: FoldTask, kind: str, place: Path = place) -> ExplainStep:
+            folder = place / f"repeat-{task.repeat}_fold-{task.fold}_{kind}"
+            return ExplainStep(task, kind, folder, mask)
+
+        # the longest first, so that no process is left alone with one at the end
+        steps += [step(task, "shuffled") for task in own[: shuffled_folds(own[0].recipe)]]
+        if own[0].recipe.saliency.folds == "best":
+            best = best_fold(gather_scores(own))
+            steps += [step(task, "train") for task in own if (task.repeat, task.fold) == best]
+        steps += [step(task, "test") for task in own]
+    return steps
+
+
+def shuffled_folds(recipe: Recipe) -> int:
+    """How many folds are trained on shuffled outcomes: one by default where that is cheap."""
+    asked = recipe.saliency.shuffled_folds
+    compact = recipe.network.stem_stride > 1 and recipe.network.stem_pool
+    return (1 if compact else 0) if asked is None else asked
+
+
+def workflow_of(study: Study, steps: Sequence[ExplainStep], name: str, memory_gb: float) -> Any:
+    """Make every step a node; none waits for another."""
+    from nipype.pipeline.engine import Node, Workflow
+
+    from bidsapp.saliency.nodes import ExplainFold
+
+    workflow = Workflow(name=name, base_dir=str(study.folder))
+    for step in steps:
+        task = step.task
+        inputs: dict[str, Any] = {"weights": str(task.weights)} if task.weights else {}
+        interface = ExplainFold(
+            recipe=str(study.recipe_file),
+            variant=task.variant,
+            repeat=task.repeat,
+            fold=task.fold,
+            array=str(task.array),
+            cohort=str(study.cohort_file),
+            splits=str(study.splits_file),
+            trained=str(task.folder),
+            folder=str(step.folder),
+            mask=str(step.mask),
+            role="train" if step.kind == "train" else "test",
+            shuffle=step.kind == "shuffled",
+            device=task.device,
+            threads=task.threads or 1,
+            **inputs,
+        )
+        node = Node(
+            interface,
+            name=step.name,
+            n_procs=task.threads or 1,
+            mem_gb=memory_gb,
+            overwrite=True,
+        )
+        workflow.add_nodes([node])
+    return workflow

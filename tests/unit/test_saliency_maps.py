@@ -1,0 +1,270 @@
+"""From a trained fold to participants' images: held-out maps, where they lie, what is said."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from bidsapp.networks.registry import build_network
+from bidsapp.recipes.analysis import Saliency
+from bidsapp.representation.zscore import ZScore
+from bidsapp.saliency.attribute import attribute, map_channels, units_of
+from bidsapp.saliency.checks import FoldChecks
+from bidsapp.saliency.fold_maps import FoldMapsTask, explain_fold, is_explained
+from bidsapp.saliency.lens import Lens, lens_of
+from bidsapp.saliency.participant_maps import MapPlace, write_people
+from bidsapp.saliency.randomised import cascade, levels_of
+from bidsapp.saliency.run import join
+from bidsapp.saliency.shuffled import shuffled_task
+from bidsapp.saliency.stack import read_stack
+from bidsapp.training.fold import load_fold
+from tests.unit.synthetic_cohort import AFFINE, prepare_tasks, small_recipe, train_and_score
+
+CHANNELS = ("t1w", "log_jacobian")
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> list[FoldMapsTask]:
+    """Two explained folds of a small study with two channels."""
+    folder = tmp_path_factory.mktemp("explained")
+    recipe = small_recipe(
+        representation={"channels": list(CHANNELS)},
+        protocol={"folds": 2},
+        training={"epochs": 6, "lr": {"head": 1e-3, "backbone": 1e-3}},
+        saliency={"method": "gradient_x_input", "smoothing_fwhm_mm": 4.0},
+    )
+    mask = folder / "mask.nii.gz"
+    inside = np.zeros((20, 24, 20), np.uint8)
+    inside[2:18, 2:22, 2:18] = 1
+    nib.save(nib.Nifti1Image(inside, AFFINE), mask)
+    made = []
+    for task in prepare_tasks(folder, recipe, n=16):
+        train_and_score(task)
+        job = FoldMapsTask(task, folder / f"maps-{task.fold}", mask)
+        explain_fold(job)
+        made.append(job)
+    return made
+
+
+def test_each_held_out_scan_has_its_map_from_the_fold_that_did_not_see_it(jobs):
+    stack = join([read_stack(job.folder) for job in jobs])
+    splits = pd.read_csv(jobs[0].task.splits, sep="\t")
+    assert sorted(stack.rows["participant_id"]) == [f"sub-{i:02d}" for i in range(16)]
+    for row in stack.rows.to_dict("records"):
+        role = splits[splits["participant_id"] == row["participant_id"]].set_index("fold")["role"]
+        assert role[row["fold"]] == "test"
+    assert stack.channels == CHANNELS
+    assert stack.values.shape == (16, 2, 20, 24, 12)
+    assert (stack.values < 0).any()
+    assert stack.about["units"] == "logit"
+
+
+def test_a_map_is_what_the_held_out_network_gives_with_its_own_z_score(jobs):
+    job = jobs[1]
+    network, record = load_fold(job.task)
+    stack = read_stack(job.folder)
+    zscore = ZScore.from_dict(record["zscore"])
+    images = np.asarray(job.task.images.open()[job.task.rows("test")], np.float32)
+    m, s = (v.reshape(1, 2, 1, 1, 1) for v in (zscore.mean_, zscore.sd_))
+    x = torch.from_numpy(((images - m) / s).astype(np.float32)).requires_grad_()
+    (slope,) = torch.autograd.grad(network(x).sum(), x)
+    # the image less a black one is the stored image in units of the z-score's SD
+    expected = slope.numpy() * images / s
+    assert np.allclose(stack.values, expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max())
+
+
+def test_the_maps_of_the_planted_cohort_point_at_the_plant(jobs):
+    stack = join([read_stack(job.folder) for job in jobs])
+    positive = stack.combined()[stack.rows["outcome"] == 1].mean(axis=0)
+    window = np.zeros((20, 24, 20), bool)
+    window[6:12, 8:14, 8:14] = True
+    inside = stack.window.cut(window)
+    assert positive[inside].mean() > 5 * abs(positive[~inside].mean())
+
+
+def test_what_is_there_is_not_made_again_and_what_is_changed_is(jobs, tmp_path):
+    job = jobs[0]
+    assert is_explained(job)
+    before = (job.folder / "maps.npy").stat().st_mtime_ns
+    explain_fold(job)
+    assert (job.folder / "maps.npy").stat().st_mtime_ns == before
+    recipe = job.task.recipe
+    other = recipe.with_values({"saliency": {"method": "gradient"}})
+    assert not is_explained(replace(job, task=replace(job.task, recipe=other)))
+    cell = recipe.with_values({"saliency": {"of": "all"}})
+    assert is_explained(replace(job, task=replace(job.task, recipe=cell)))
+    assert not is_explained(replace(job, role="train"))
+    again = replace(job, folder=tmp_path / "again")
+    explain_fold(again)
+    first, second = read_stack(job.folder), read_stack(again.folder)
+    assert np.array_equal(first.values, second.values)
+    for name, value in FoldChecks.read(job.checks_file).arrays().items():
+        assert np.array_equal(value, FoldChecks.read(again.checks_file).arrays()[name]), name
+
+
+def test_training_people_can_be_explained_too(jobs, tmp_path):
+    job = replace(jobs[0], folder=tmp_path, role="train", checks=False)
+    explain_fold(job)
+    stack = read_stack(tmp_path)
+    assert len(stack.rows) == 8
+    assert not set(stack.rows["participant_id"]) & set(
+        read_stack(jobs[0].folder).rows["participant_id"]
+    )
+    assert stack.about["role"] == "train"
+    assert stack.rows["probability"].between(0, 1).all()
+
+
+def test_the_papers_form_is_absolute_and_scaled_for_each_image(jobs):
+    job = jobs[0]
+    network, record = load_fold(job.task)
+    images = job.task.images.open()[:3]
+    lens = lens_of(job.task, record)
+    paper = Saliency(target="probability", absolute=True, scale="minmax")
+    maps = attribute(network, images, "abc", replace(lens, settings=paper))
+    assert maps.shape == (3, 1, 20, 24, 12)
+    assert np.allclose(maps.min(axis=(1, 2, 3, 4)), 0)
+    assert np.allclose(maps.max(axis=(1, 2, 3, 4)), 1)
+    plain = attribute(network, images, "abc", replace(lens, settings=Saliency()))
+    logits = network.eval()(
+        torch.from_numpy(
+            (np.asarray(images, np.float32) - lens.zscore.mean_.reshape(1, 2, 1, 1, 1))
+            / lens.zscore.sd_.reshape(1, 2, 1, 1, 1)
+        ).float()
+    )
+    p = torch.sigmoid(logits).detach().numpy().reshape(3, 1, 1, 1)
+    expected = np.abs(plain * (p * (1 - p))[:, None]).max(axis=1)
+    low, high = (f(expected, axis=(1, 2, 3), keepdims=True) for f in (np.min, np.max))
+    assert np.allclose(maps[:, 0], (expected - low) / (high - low), atol=1e-4)
+    assert map_channels(paper, CHANNELS) == ("all",)
+
+
+@pytest.mark.parametrize(
+    ("settings", "zscore", "expected"),
+    [
+        ({}, "train_fold", "logit per standard deviation of the image"),
+        ({}, "none", "logit per unit of the image"),
+        ({"target": "probability", "absolute": True}, "image", "absolute probability per standard"),
+        ({"method": "integrated_gradients"}, "train_fold", "logit"),
+        ({"method": "occlusion"}, "train_fold", "fall of the logit"),
+        ({"scale": "minmax"}, "train_fold", "1 (each map scaled to 0..1 by itself)"),
+    ],
+)
+def test_the_units_are_said(settings, zscore, expected):
+    assert units_of(Saliency.model_validate(settings), zscore).startswith(expected)
+
+
+def test_what_is_drawn_for_a_person_does_not_depend_on_the_others():
+    network = build_network(small_recipe().network, 1)
+    images = np.random.default_rng(0).random((5, 1, 20, 24, 12)).astype(np.float16)
+    settings = Saliency(method="smoothgrad", samples=2, noise=0.1)
+    lens = Lens(settings, ZScore("none"), (2.0, 2.0, 2.0), CPU, 2)
+    names = ["a", "b", "c", "d", "e"]
+    together = attribute(network, images, names, lens)
+    backwards = attribute(network, images[::-1], names[::-1], replace(lens, at_once=5))
+    assert np.allclose(together, backwards[::-1], rtol=1e-4, atol=1e-7)
+    assert len(attribute(network, images[:0], [], lens)) == 0
+
+
+@pytest.mark.parametrize("name", ["resnet 10", "densenet 121", "seresnext 50"])
+def test_weights_are_drawn_anew_from_the_head_to_the_stem(name):
+    kind, depth = name.split()
+    section = small_recipe(
+        network={"name": kind, "depth": int(depth), "stem_stride": 1, "stem_pool": False}
+    ).network
+    trained = build_network(section, 1, seed=7)
+    before = {key: value.clone() for key, value in trained.state_dict().items()}
+    fresh = build_network(section, 1, seed=11).state_dict()
+    levels = levels_of(trained)
+    assert sorted(n for level in levels for n in level) == sorted(before)
+    assert 5 <= len(levels) <= 12
+    drawn: set[str] = set()
+    for (title, network), names in zip(cascade(trained, section, 1, 11), levels, strict=True):
+        drawn |= set(names)
+        for key, value in network.state_dict().items():
+            assert torch.equal(value, fresh[key] if key in drawn else before[key]), (title, key)
+    assert all(torch.equal(value, before[key]) for key, value in trained.state_dict().items())
+    assert [len(list(cascade(trained, section, 1, 11, whole_only=True)))] == [1]
+
+
+def test_shuffled_outcomes_keep_their_number_and_leave_the_held_out_alone(jobs, tmp_path):
+    task = jobs[0].task
+    shuffled = shuffled_task(task, tmp_path, seed=0)
+    before, after = task.table, shuffled.table
+    test = before["role"] == "test"
+    assert (before["outcome"][test] == after["outcome"][test]).all()
+    assert before["outcome"].sum() == after["outcome"].sum()
+    assert (before["outcome"] != after["outcome"]).any()
+    assert shuffled.fingerprint != task.fingerprint
+    assert shuffled_task(task, tmp_path, seed=0).fingerprint == shuffled.fingerprint
+
+
+def place_of(folder: Path, **changes) -> MapPlace:
+    images = {
+        (f"sub-{i:02d}", "n/a"): f"sub-{i:02d}/anat/sub-{i:02d}_space-T_desc-preproc_T1w.nii.gz"
+        for i in range(16)
+    }
+    return replace(MapPlace(folder / "maps", folder, "T", 2, images), **changes)
+
+
+def test_a_participants_image_has_the_whole_grid_and_says_what_it_is(jobs, tmp_path):
+    stack = join([read_stack(job.folder) for job in jobs])
+    written = write_people(stack, place_of(tmp_path), {"verdict": "pass", "sentences": ["Good."]})
+    assert len(written) == 16
+    path = tmp_path / ("maps/sub-03/anat/sub-03_space-T_res-2_desc-gradientXInput_statmap.nii.gz")
+    assert path in written
+    image = nib.load(path)
+    assert image.shape == (20, 24, 20)
+    assert np.allclose(image.affine, AFFINE)
+    voxels = image.get_fdata()
+    row = stack.rows.index[stack.rows["participant_id"] == "sub-03"][0]
+    # the slab's slices are in their place: 12 of 20, from the fourth on
+    assert np.allclose(voxels[:, :, 4:16], stack.values[row].sum(axis=0), rtol=1e-5)
+    assert not voxels[:, :, :4].any()
+    assert not voxels[:, :, 16:].any()
+    said = json.loads(path.with_name(path.name.replace(".nii.gz", ".json")).read_text())
+    fold = int(stack.rows["fold"][row])
+    assert said["Fold"] == [fold]
+    assert said["ModelSHA256"] == [
+        json.loads(jobs[fold].task.record_file.read_text())["model_sha256"]
+    ]
+    assert said["Target"] == "logit of the positive class"
+    assert said["Units"] == "logit"
+    assert said["Smoothing"] == "none"
+    assert said["Sanity"] == {"verdict": "pass", "sentences": ["Good."]}
+    assert said["Sources"] == ["bids::sub-03/anat/sub-03_space-T_desc-preproc_T1w.nii.gz"]
+
+
+def test_maps_that_failed_are_written_under_another_name(jobs, tmp_path):
+    stack = read_stack(jobs[0].folder)
+    place = place_of(tmp_path)
+    good = write_people(stack, place, {"verdict": "pass", "sentences": []})
+    bad = write_people(stack, place, {"verdict": "fail", "sentences": ["Fail: it is noise."]})
+    assert all("_desc-gradientXInputSuspect_" in path.name for path in bad)
+    assert all(path.is_file() for path in bad)
+    assert not any(path.exists() for path in good)
+
+
+def test_several_repeats_are_averaged_in_one_image(jobs, tmp_path):
+    first = read_stack(jobs[0].folder)
+    second = replace(first, rows=first.rows.assign(repeat=1), values=3 * first.values)
+    path = write_people(join([first, second]), place_of(tmp_path), {"verdict": "not run"})[0]
+    image = np.asarray(nib.load(path).dataobj)
+    expected = first.window.put_back(2 * first.values[0].sum(axis=0))
+    assert np.allclose(image, expected, rtol=1e-5)
+    said = json.loads(path.with_name(path.name.replace(".nii.gz", ".json")).read_text())
+    assert said["Repeat"] == [0, 1]
+
+
+def test_native_maps_of_images_without_transforms_are_left_out_with_a_word(jobs, tmp_path, capsys):
+    stack = read_stack(jobs[0].folder)
+    written = write_people(stack, place_of(tmp_path, native=True), {"verdict": "pass"})
+    assert len(list((tmp_path / "maps").rglob("*statmap.nii.gz"))) == len(written)
+    assert "from-T_to-T1w_mode-image_xfm.h5 is not there; run the participant" in (
+        capsys.readouterr().err
+    )

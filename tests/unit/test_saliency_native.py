@@ -1,0 +1,86 @@
+"""Maps on a participant's own voxels, and back again: no worse than interpolation itself."""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from scipy.ndimage import gaussian_filter
+
+from bidsapp.errors import NoInput
+from bidsapp.normalization.geometry import reference_image
+from bidsapp.normalization.transform import SpatialMap
+from bidsapp.saliency.native import NativeSpace, carry
+from tests.unit.spatial_maps import field_image, oblique_affine, waves
+
+TEMPLATE = np.array([[2.0, 0, 0, -78], [0, 2, 0, -92], [0, 0, 2, -70], [0, 0, 0, 1]])
+GRID = (79, 93, 71)
+# an oblique grid of .9 x 1.2 x 1 mm, stored from left to right to left
+NATIVE = np.array([[-0.9, 0, 0, 101], [0, 1.2, 0.1, -130], [0, -0.1, 1, -92], [0, 0, 0, 1]])
+OWN = (224, 216, 184)
+
+
+def map_of(seed: int = 0) -> np.ndarray:
+    """A signed map, smooth over 6 mm, that fades out towards the edges."""
+    noise = np.random.default_rng(seed).standard_normal(GRID)
+    x, y, z = np.meshgrid(*(np.linspace(-1, 1, n) for n in GRID), indexing="ij")
+    return gaussian_filter(noise, 6 / 2.3548 / 2) * np.clip(1 - (x**2 + y**2 + z**2), 0, None)
+
+
+@pytest.fixture(scope="module")
+def spatial() -> SpatialMap:
+    return SpatialMap(oblique_affine(), field_image(waves))
+
+
+def off(one: np.ndarray, other: np.ndarray) -> float:
+    """Root mean square of the difference, as a share of that of the first."""
+    return float(np.sqrt(((one - other) ** 2).mean() / (one**2).mean()))
+
+
+def test_there_and_back_costs_no_more_than_interpolation(spatial, tmp_path):
+    spatial.write_forward(tmp_path / "forward.h5")
+    spatial.write_inverse(tmp_path / "inverse.h5", spatial.inverse_field())
+    forward, inverse = (
+        sitk.ReadTransform(str(tmp_path / f"{name}.h5")) for name in ("forward", "inverse")
+    )
+    volume = map_of()
+    own, standard = reference_image(OWN, NATIVE), reference_image(GRID, TEMPLATE)
+    there = carry(volume, TEMPLATE, own, inverse)
+    back = carry(there, NATIVE, standard, forward)
+    # the same two interpolations without any transform but half a voxel, the worst case
+    half = sitk.TranslationTransform(3, (1.0, 1.0, 1.0))
+    shifted = carry(volume, TEMPLATE, standard, half)
+    plain = carry(shifted, TEMPLATE, standard, half.GetInverse())
+    inner = (slice(15, -15),) * 3
+    assert off(volume[inner], back[inner]) < off(volume[inner], plain[inner])
+    assert np.corrcoef(volume[inner].ravel(), back[inner].ravel())[0, 1] > 0.99
+    assert back[inner].min() < 0 < back[inner].max()
+
+
+def test_a_map_lands_where_the_transform_says(spatial, tmp_path):
+    volume = np.zeros(GRID, np.float32)
+    volume[30:33, 50:53, 40:43] = 1
+    folder = tmp_path / "sub-01" / "anat"
+    folder.mkdir(parents=True)
+    path = folder / "sub-01_acq-x_space-T_res-2_desc-preproc_T1w.nii.gz"
+    spatial.write_inverse(
+        folder / "sub-01_acq-x_from-T_to-T1w_mode-image_xfm.h5", spatial.inverse_field()
+    )
+    mask = nib.Nifti1Image(np.zeros(OWN, np.uint8), NATIVE)
+    nib.save(mask, folder / "sub-01_acq-x_desc-brain_mask.nii.gz")
+    space = NativeSpace(path, "T")
+    found = space.of(volume, TEMPLATE)
+    assert found.shape == OWN
+    assert np.allclose(space.affine, NATIVE, atol=1e-4)
+    weight = found / found.sum()
+    centre = [float((weight * index).sum()) for index in np.indices(OWN)]
+    landed = (NATIVE @ (*centre, 1))[:3]
+    start = (TEMPLATE @ (31, 51, 41, 1))[:3]
+    expected = oblique_affine() @ np.append(start + waves(start[None])[0], 1)
+    assert np.linalg.norm(landed - expected[:3]) < 0.5
+
+
+def test_what_is_missing_is_named(tmp_path: Path):
+    with pytest.raises(NoInput, match=r"sub-01_from-T_to-T1w_mode-image_xfm\.h5 is not there; run"):
+        NativeSpace(tmp_path / "sub-01_space-T_res-2_desc-preproc_T1w.nii.gz", "T")
