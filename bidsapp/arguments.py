@@ -178,6 +178,46 @@ def _add_group_level(group: Any) -> None:
     group.add_argument(
         "--evaluate-only", action="store_true", help="recompute what follows from scores.tsv"
     )
+    group.add_argument(
+        "--permutations",
+        type=_whole(0),
+        metavar="N",
+        help="train the whole pipeline anew on N permutations of the outcomes: an exact p value",
+    )
+    group.add_argument(
+        "--plan",
+        nargs="?",
+        type=_counts,
+        const=(),
+        metavar="POSITIVE,NEGATIVE",
+        help="say what a sample of this size can show, and stop; without numbers, of the cohort",
+    )
+    group.add_argument(
+        "--simulate",
+        choices=("cuboid",),
+        help="plant a known signal into the positives' images, in runs of their own",
+    )
+    group.add_argument(
+        "--simulate-contrast",
+        type=float,
+        nargs="+",
+        metavar="SD",
+        help="what is added, in SD between people; several give a sensitivity curve; default: 1",
+    )
+    group.add_argument(
+        "--simulate-size",
+        type=float,
+        nargs=3,
+        metavar="MM",
+        help="edges of the cuboid; default: 16 16 16",
+    )
+    group.add_argument(
+        "--simulate-centre",
+        type=float,
+        nargs=3,
+        metavar="MM",
+        help="its centre in the standard space; default: 14 -18 8",
+    )
 
 
 def _add_running(group: Any) -> None:
@@ -236,6 +276,16 @@ def _whole(least: int) -> Any:
         return value
 
     return parse
+
+
+def _counts(text: str) -> tuple[int, int]:
+    positive, comma, negative = text.partition(",")
+    if not (comma and positive.strip().isdigit() and negative.strip().isdigit()):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not POSITIVE,NEGATIVE, two numbers of people such as 55,73; to plan for "
+            "the cohort itself, put --plan last"
+        )
+    return int(positive), int(negative)
 
 
 def _positive(text: str) -> float:

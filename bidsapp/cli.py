@@ -23,6 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _list_recipes()
         if given.show_recipe:
             return _show_recipe(given.show_recipe)
+        if given.plan:
+            return _plan(*given.plan)
         return _run(_options(given))
     except NociCastError as error:
         print(f"nocicast: {error}", file=sys.stderr)
@@ -48,6 +50,13 @@ def _show_recipe(name: str) -> int:
     from bidsapp.recipes import dump_recipe, load_recipe
 
     print(dump_recipe(load_recipe(name)), end="")
+    return 0
+
+
+def _plan(positive: int, negative: int) -> int:
+    from bidsapp.evaluation.planning import plan_text
+
+    print(plan_text(positive, negative))
     return 0
 
 
@@ -119,6 +128,8 @@ def _options(given: argparse.Namespace) -> RunOptions:
         evaluate_only=given.evaluate_only,
         reports_only=given.reports_only,
         boilerplate_only=given.boilerplate_only,
+        plan=given.plan is not None,
+        simulate=tuple(given.simulate_contrast or (1.0,)) if given.simulate else (),
         stop_on_first_crash=given.stop_on_first_crash,
         nipype_plugin=given.nipype_plugin,
         nipype_plugin_args=_plugin_arguments(given),
@@ -164,7 +175,21 @@ def _overrides(given: argparse.Namespace) -> tuple[str, ...]:
             f"{section}.seed={given.random_seed}"
             for section in ("normalization", "training", "protocol", "evaluation")
         ]
-    return tuple(found)
+    if given.permutations is not None:
+        found.append(f"evaluation.pipeline_permutations={given.permutations}")
+    return (*found, *_simulation(given))
+
+
+def _simulation(given: argparse.Namespace) -> list[str]:
+    """Give what --simulate-size and --simulate-centre change; the contrast is that of a run."""
+    found = []
+    for name, key in (("size", "size_mm"), ("centre", "centre_mm"), ("contrast", "")):
+        value = getattr(given, f"simulate_{name}")
+        if value is not None and not given.simulate:
+            raise UsageError(f"--simulate-{name} needs --simulate cuboid.")
+        if value is not None and key:
+            found.append(f"simulation.{key}={json.dumps(value)}")
+    return ["simulation.kind=cuboid", *found] if given.simulate else []
 
 
 def _run_label(text: str) -> str:

@@ -1,32 +1,31 @@
 """The group level: cohort, splits, folds, held-out scores, evaluation, model; top to bottom."""
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bidsapp.dataset import check_dataset
-from bidsapp.derivatives import prepare_output, write_text
+from bidsapp.derivatives import prepare_output
 from bidsapp.derivatives.atomic import make_folder
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.execution.failures import find_failure, forget_failures
 from bidsapp.execution.run import Running, configure, run_workflow
 from bidsapp.execution.status import StatusLine
 from bidsapp.execution.work import prepare_work, work_place
+from bidsapp.group_files import state_files, write_models, write_scores
 from bidsapp.normalization.compute import check_device
 from bidsapp.options import RunOptions
-from bidsapp.recipes import Recipe, dump_recipe, leaks, load_recipe
+from bidsapp.recipes import Recipe, load_recipe
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bidsapp.dataset.cohort import Cohort
+    from bidsapp.templates.template import Template
     from bidsapp.training.study import Study
     from bidsapp.training.task import FoldTask
 
-# Memory in GB to plan for one fold: batch 6 of a full-size ResNet-18 and of a compact network.
-_FOLD_MEMORY = {1: 14.0, 2: 3.0}
 _NEEDS_NO_FILE = " For a study of your own, --recipe t1w needs no such file."
 
 
@@ -48,8 +47,13 @@ def run_group_level(options: RunOptions) -> int:
     NociCastError
         Nothing could be begun; the message says why.
     """
+    from bidsapp.evaluation.simulation import simulate, simulated_cohort
+
+    if options.simulate:
+        return simulate(options, run_group_level)
     recipe = load_recipe(options.recipe, options.overrides)
-    folder = options.output_dir / "group" / (options.run_label or recipe.name)
+    label = recipe.simulation.run_label(options.run_label or recipe.name)
+    folder = options.output_dir / "group" / label
     if options.boilerplate_only:
         return _words(folder)
     if options.reports_only:
@@ -57,6 +61,16 @@ def run_group_level(options: RunOptions) -> int:
     if options.evaluate_only:
         return _evaluate_only(folder, options.overrides)
     variants, ensembles = recipe.selected(options.variants)
+    if "all" in options.variants:
+        from bidsapp.training.study import sharing_variants
+
+        variants, ensembles, apart = sharing_variants(recipe, variants, ensembles)
+        for sentence in apart:
+            print(sentence, file=sys.stderr)
+    if options.plan:
+        from bidsapp.evaluation.plan import plan_cohort
+
+        return plan_cohort(recipe, options.bids_dir, lambda: _people(recipe, variants, options)[0])
     recipe = recipe.with_values({"run": [*variants, *ensembles]})
     _check_before_work(recipe, variants, options)
     prepare_output(options.output_dir, options.bids_dir, options.work_dir, options.derivatives)
@@ -65,15 +79,23 @@ def run_group_level(options: RunOptions) -> int:
     make_folder(options.work_dir)
 
     cohort, template_mask = _cohort(recipe, variants, options)
-    study, splits = _state_files(recipe, variants, cohort, folder, options)
+    cohort = simulated_cohort(
+        cohort, recipe, variants, work_place(options, "group") / folder.name / "planted"
+    )
+    study, splits = state_files(recipe, variants, cohort, folder, options)
     tasks = _tasks(study, cohort, splits, template_mask, options)
     failed = _train(study, tasks, options, folder)
     done = [task for task in tasks if task.variant not in failed]
     if not done:
         return _tell_failures(failed)
-    _write_scores(study, done, folder)
+    write_scores(study, done, folder)
     code = _evaluate(folder)
-    _write_models(study, done, cohort, folder)
+    write_models(study, done, cohort, folder)
+    if recipe.evaluation.pipeline_permutations:
+        from bidsapp.training.permuted import permute_pipeline
+
+        permute_pipeline(study, done, cohort.table, options, folder)
+        code = _evaluate(folder)
     if options.saliency:
         code = _explain(study, done, cohort, template_mask, folder, options) or code
     _summary(folder)
@@ -132,11 +154,11 @@ def _check_weights(recipe: Recipe, variants: Sequence[str], options: RunOptions)
             raise type(error)(f"Recipe {recipe.name}: {error}{hint}") from error
 
 
-def _cohort(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> tuple["Cohort", Path]:
-    """Who is in, with which images; and the template's brain mask on their grid."""
+def _people(
+    recipe: Recipe, variants: Sequence[str], options: RunOptions
+) -> tuple["Cohort", "Template"]:
+    """Who is in, with which images, in which standard space."""
     from bidsapp.dataset.cohort import build_cohort
-    from bidsapp.normalization.conform import conform_cohort
-    from bidsapp.normalization.template_images import prepare_mask, prepare_template
     from bidsapp.templates import resolve_template
 
     first = recipe.with_variant(variants[0])
@@ -161,50 +183,19 @@ def _cohort(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> tup
     )
     for note in cohort.notes:
         print(note, file=sys.stderr)
+    return cohort, template
+
+
+def _cohort(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> tuple["Cohort", Path]:
+    """Bring the cohort's images onto one grid; with the template's brain mask on it."""
+    from bidsapp.normalization.conform import conform_cohort
+    from bidsapp.normalization.template_images import prepare_mask, prepare_template
+
+    cohort, template = _people(recipe, variants, options)
+    wanted = recipe.with_variant(variants[0]).normalization
     images = prepare_template(template, wanted, options.work_dir / "template")
     cohort = conform_cohort(cohort, images.output, wanted.intensity, options.work_dir / "conformed")
     return cohort, prepare_mask(images.output)
-
-
-def _state_files(
-    recipe: Recipe,
-    variants: Sequence[str],
-    cohort: "Cohort",
-    folder: Path,
-    options: RunOptions,
-) -> tuple["Study", "pd.DataFrame"]:
-    """Write recipe, cohort, exclusions and splits: all that the run hangs on."""
-    from bidsapp.dataset.tables import write_table
-    from bidsapp.training.earlier import changes, set_aside
-    from bidsapp.training.study import Study, study_splits
-
-    splits = study_splits(recipe, variants, cohort.table, options.splits)
-    different = changes(folder, recipe, cohort.table, splits, options.weights)
-    if different:
-        print(f"{folder} holds a run that differs from this one in", file=sys.stderr)
-        print(*(f"  {one}" for one in different), sep="\n", file=sys.stderr)
-        moved = set_aside(folder)
-        print(f"It is kept as {moved}; remove it if it is not needed.", file=sys.stderr)
-    make_folder(folder)
-    study = Study(
-        recipe=recipe,
-        variants=tuple(variants),
-        recipe_file=folder / "recipe.yaml",
-        cohort_file=folder / "cohort.tsv",
-        splits_file=folder / "splits.tsv",
-        folder=work_place(options, "group") / folder.name,
-    )
-    write_text(study.recipe_file, dump_recipe(recipe))
-    write_table(study.cohort_file, cohort.table)
-    write_table(folder / "exclusions.tsv", cohort.exclusions)
-    write_table(study.splits_file, splits)
-    positive = int(cohort.table["outcome"].sum())
-    print(
-        f"Cohort: {len(cohort.table)} scans, {positive} positive, "
-        f"{len(cohort.table) - positive} negative; {len(cohort.exclusions)} excluded "
-        f"({folder / 'exclusions.tsv'})."
-    )
-    return study, splits
 
 
 def _tasks(
@@ -238,7 +229,12 @@ def _train(
     study: "Study", tasks: Sequence["FoldTask"], options: RunOptions, folder: Path
 ) -> dict[str, tuple[str, int]]:
     """Train and score every fold; gives the variants that are not whole, with reason and code."""
-    from bidsapp.training.study import forget_other_folds, node_name, training_workflow
+    from bidsapp.training.study import (
+        fold_memory,
+        forget_other_folds,
+        node_name,
+        training_workflow,
+    )
 
     forget_other_folds(tasks)
     forget_failures(study.folder / "training")
@@ -253,8 +249,8 @@ def _train(
             word = "done" if status == "end" else "failed"
             line.finished(label, word, trouble=word == "failed")
 
-    stride = max(task.recipe.network.stem_stride for task in tasks)
-    workflow = training_workflow(study, tasks, "training", _FOLD_MEMORY[stride])
+    memory = max(fold_memory(task.recipe.network) for task in tasks)
+    workflow = training_workflow(study, tasks, "training", memory)
     error = run_workflow(workflow, running, on_status)
     failed: dict[str, tuple[str, int]] = {}
     for name, task in by_name.items():
@@ -272,75 +268,12 @@ def _tell_failures(failed: dict[str, tuple[str, int]]) -> int:
     return 0 if not codes else codes.pop() if len(codes) == 1 else 1
 
 
-def _write_scores(study: "Study", tasks: Sequence["FoldTask"], folder: Path) -> None:
-    """Write the held-out scores, and the loss curves; stamped where a variant leaks."""
-    from bidsapp.dataset.tables import write_table
-    from bidsapp.evaluation.stamp import leaks_into_scores
-    from bidsapp.training.earlier import forget_results, read_text_table, same_scores
-    from bidsapp.training.study import gather_history, gather_scores
-
-    scores, history = gather_scores(tasks), gather_history(tasks)
-    found = {
-        name: leaks_into_scores(list(leaks(study.recipe.with_variant(name))))
-        for name in study.variants
-    }
-    if any(found.values()):
-        stamps = {name: "LEAK: " + ", ".join(steps) for name, steps in found.items() if steps}
-        for table in (scores, history):
-            table["leak"] = table["variant"].map(stamps).fillna("")
-    before = read_text_table(folder / "scores.tsv")
-    write_table(folder / "scores.tsv", scores)
-    write_table(folder / "history.tsv", history)
-    forget_results(folder, same_scores(before, read_text_table(folder / "scores.tsv")))
-
-
 def _evaluate(folder: Path) -> int:
     """Compute everything that follows from the state files."""
     from bidsapp.evaluation.evaluate import evaluate
 
     evaluate(folder)
     return 0
-
-
-def _write_models(
-    study: "Study", tasks: Sequence["FoldTask"], cohort: "Cohort", folder: Path
-) -> None:
-    """Write one bundle per variant."""
-    from bidsapp.evaluation.pooled import doubts, pooled_results, subgroup_results
-    from bidsapp.evaluation.stamp import leaks_into_scores
-    from bidsapp.networks.bundle import FoldModel
-    from bidsapp.networks.bundle_write import ModelFacts, write_bundle
-    from bidsapp.representation.zscore import ZScore
-    from bidsapp.training.study import seen_images
-
-    people = cohort.table.drop_duplicates("participant_id")
-    for name in dict.fromkeys(task.variant for task in tasks):
-        own = [task for task in tasks if task.variant == name]
-        models, environments, weights = [], [], {}
-        for task in own:
-            record = json.loads(task.record_file.read_text(encoding="utf-8"))
-            weights = record["weights"]
-            zscore = ZScore.from_dict(record["zscore"])
-            models.append(FoldModel(task.repeat, task.fold, task.model_file, zscore))
-            environments += record["environments"]
-        recipe = study.recipe.with_variant(name)
-        found = leaks_into_scores(list(leaks(recipe)))
-        facts = ModelFacts(
-            name=f"{folder.name}-{name}",
-            participants=len(people),
-            scans=len(cohort.table),
-            positive=int(people["outcome"].sum()),
-            held_out=pooled_results(folder, name),
-            stamps=tuple(f"LEAK: {step}" for step in found),
-            data_source="the cohort listed in cohort.tsv of the run",
-            environments=environments,
-            weights=weights,
-            excluded=len(cohort.exclusions),
-            subgroups=subgroup_results(folder, name),
-            doubts=doubts(folder, name),
-        )
-        seen = seen_images(own, cohort)
-        write_bundle(folder / "model" / name, recipe, own[0].images.window, models, facts, seen)
 
 
 def _explain(
@@ -354,6 +287,7 @@ def _explain(
     """Map what moves the networks' answers, for the people whom they had not seen."""
     from bidsapp.saliency.run import Explaining, explain
     from bidsapp.templates import resolve_template
+    from bidsapp.training.study import fold_memory
 
     wanted = tasks[0].recipe.normalization
     about = Explaining(
@@ -365,7 +299,7 @@ def _explain(
             wanted.template, home=options.work_dir / "templateflow"
         ).label,
         resolution=wanted.resolution,
-        memory_gb=_FOLD_MEMORY[max(task.recipe.network.stem_stride for task in tasks)],
+        memory_gb=max(fold_memory(task.recipe.network) for task in tasks),
         native=options.native_maps,
     )
     return explain(study, tasks, about, Running.of(options, folder / "logs"))

@@ -56,6 +56,10 @@ class RunOptions:
         Whether only reports are made anew, from what is in the output folder.
     boilerplate_only
         Whether only the methods text is written, from what is in the output folder.
+    plan
+        Whether the group level only says what a cohort of this size can show.
+    simulate
+        Contrasts (SD) of the cuboids that are planted, one run each; empty for a real run.
     """
 
     bids_dir: Path
@@ -87,6 +91,8 @@ class RunOptions:
     evaluate_only: bool = False
     reports_only: bool = False
     boilerplate_only: bool = False
+    plan: bool = False
+    simulate: tuple[float, ...] = ()
     stop_on_first_crash: bool = False
     nipype_plugin: str | None = None
     nipype_plugin_args: Mapping[str, Any] = field(default_factory=dict)

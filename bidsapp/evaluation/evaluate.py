@@ -18,6 +18,7 @@ from bidsapp.evaluation.ensembles import with_ensembles
 from bidsapp.evaluation.findings import findings
 from bidsapp.evaluation.metric_table import metric_table, variant_generator
 from bidsapp.evaluation.permutation import permute_outcomes
+from bidsapp.evaluation.pipeline_null import pipeline_test, read_permuted
 from bidsapp.evaluation.planning import planning_table
 from bidsapp.evaluation.printed import compare_with_print
 from bidsapp.evaluation.sample import Sample, from_scores
@@ -127,18 +128,19 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
     if baselines:
         metrics = pd.concat([metrics, metric_table(fitted, state.splits, plan)], ignore_index=True)
     permutations, null = _permutations(networks, plan)
+    pipeline, pipeline_null = pipeline_test(networks, read_permuted(state), plan)
     confounds = confound_check(scores, variants, _of_kind(baselines, True), plan.level)
     rivals = confound_check(scores, variants, _of_kind(baselines, False), plan.level)
     best = _best_folds(networks, plan)
     positives = int((state.cohort["outcome"] == 1).sum())
     tables: dict[str, pd.DataFrame] = {
         "findings": findings(
-            metrics, variants, scores, confounds, rivals, permutations, skipped, plan
+            metrics, variants, scores, confounds, rivals, (permutations, pipeline), skipped, plan
         ),
         "comparisons": compare_variants(
             scores, plan.tests, plan.threshold, plan.level, _pairs(variants, baselines)
         ),
-        "permutations": permutations,
+        "permutations": _together(permutations, pipeline),
         "confounds": confounds,
         "baselines": rivals,
         "cohort": cohort_table(state.cohort, state.cohort["outcome"] == 1, state.covariates),
@@ -156,9 +158,11 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
         "decision_curve": _decision_curves(scores, plan),
         "permutation_null": null,
     }
+    if len(pipeline_null):
+        figures["pipeline_null"] = pipeline_null
     return EvaluationResult(
         stamp(metrics, plan),
-        {name: stamp(table, plan) for name, table in tables.items()},
+        {n: table if n == "findings" else stamp(table, plan) for n, table in tables.items()},
         {name: stamp(table, plan) for name, table in figures.items()},
     )
 
@@ -219,6 +223,11 @@ def _permutations(
     empty = pd.DataFrame(columns=pd.Index(["variant", "auc"]))
     table = pd.DataFrame(records, columns=pd.Index(names))
     return table, pd.concat(nulls, ignore_index=True) if nulls else empty
+
+
+def _together(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """One below the other; the first alone where the second is empty."""
+    return pd.concat([first, second], ignore_index=True) if len(second) else first
 
 
 def _best_folds(scores: pd.DataFrame, plan: EvaluationSettings) -> pd.DataFrame | None:

@@ -10,7 +10,7 @@ from bidsapp.evaluation.sample import pool
 from bidsapp.evaluation.settings import EvaluationSettings
 from bidsapp.evaluation.stamp import leaks_into_scores
 
-KINDS = ("leak", "confound", "result", "baseline", "small", "skipped")
+KINDS = ("simulated", "leak", "confound", "result", "baseline", "small", "skipped")
 FEWEST = 10
 
 
@@ -20,7 +20,7 @@ def findings(
     scores: pd.DataFrame,
     confounds: pd.DataFrame,
     baselines: pd.DataFrame,
-    permutations: pd.DataFrame,
+    permutations: tuple[pd.DataFrame, pd.DataFrame],
     skipped: Mapping[str, str],
     plan: EvaluationSettings,
 ) -> pd.DataFrame:
@@ -35,7 +35,7 @@ def findings(
     confounds, baselines
         `confounds.confound_check` of the confounds and of the other baselines.
     permutations
-        Columns `variant`, `p`.
+        Columns `variant`, `p`: of fixed scores, and of the whole pipeline, where that was done.
     skipped
         What was asked for and could not be had -> why.
     plan
@@ -46,7 +46,8 @@ def findings(
     pandas.DataFrame
         `kind` (of `KINDS`), `text`.
     """
-    lines = [
+    lines = [("simulated", f"{plan.simulated}.")] if plan.simulated else []
+    lines += [
         (
             "leak",
             f"LEAK: {name}: {', '.join(steps)}; held-out people were seen, results are too good.",
@@ -55,12 +56,13 @@ def findings(
         if (steps := leaks_into_scores(plan.of(name).leaks))
     ]
     lines += [("confound", text) for text in confound_sentences(confounds)]
-    p_values = dict(zip(permutations["variant"], permutations["p"], strict=True))
+    tests = [dict(zip(table["variant"], table["p"], strict=True)) for table in permutations]
     pooled = metrics[(metrics["scope"] == "pooled") & metrics["variant"].isin(list(variants))]
     retrained = pooled[pooled["metric"] == RETRAINED].set_index("variant")
     for _, row in pooled[pooled["metric"] == "auc"].iterrows():
         wide = retrained.loc[row["variant"]] if row["variant"] in retrained.index else None
-        lines.append(("result", _result(row, wide, p_values.get(row["variant"]), plan.level)))
+        permuted = (p.get(row["variant"]) for p in tests)
+        lines.append(("result", _result(row, wide, *permuted, level=plan.level)))
     for _, row in baselines.iterrows():
         if row["flagged"]:
             text = (
@@ -77,7 +79,14 @@ def findings(
     return pd.DataFrame(lines, columns=pd.Index(["kind", "text"]))
 
 
-def _result(row: pd.Series, retrained: pd.Series | None, p: float | None, level: float) -> str:
+def _result(
+    row: pd.Series,
+    retrained: pd.Series | None,
+    fixed: float | None,
+    whole: float | None,
+    *,
+    level: float,
+) -> str:
     if pd.isna(row["value"]):
         return f"{row['variant']}: no AUC over all held-out people ({row['note']})."
     parts = [
@@ -91,6 +100,8 @@ def _result(row: pd.Series, retrained: pd.Series | None, p: float | None, level:
                 "on other people"
             )
         parts.append(text)
-    if p is not None and pd.notna(p):
-        parts.append(f"p = {p:.2g} against chance (outcomes permuted, scores fixed)")
+    if whole is not None and pd.notna(whole):
+        parts.append(f"p = {whole:.2g} against chance (outcomes permuted, networks trained anew)")
+    elif fixed is not None and pd.notna(fixed):
+        parts.append(f"p = {fixed:.2g} against chance (outcomes permuted, scores fixed)")
     return "; ".join([*parts, f"n = {row['n']}"]) + "."

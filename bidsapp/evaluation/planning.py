@@ -101,3 +101,33 @@ def planning_table(positives: int, negatives: int, level: float = LEVEL) -> pd.D
         rows.append((name, 0.75, *limits, nan, size, "Wilson"))
     names = ["quantity", "value", "ci_low", "ci_high", "power", "n", "note"]
     return pd.DataFrame(rows, columns=pd.Index(names))
+
+
+def plan_text(positives: int, negatives: int, level: float = LEVEL) -> str:
+    """Say in a few lines what a sample of this size can show, before any training."""
+    table = planning_table(positives, negatives, level)
+    lines = [
+        f"{positives} positive and {negatives} negative people, each scored once while held out:"
+    ]
+    known = table[table["quantity"] == "auc"]
+    if known["power"].isna().all():
+        return f"{lines[0]} too few of a class for anything."
+    lines += [
+        f"  true AUC {row['value']:.2f}: {level:.0%} interval about {row['ci_low']:.2f} to "
+        f"{row['ci_high']:.2f}, power {row['power']:.2f} against chance"
+        for _, row in known.iterrows()
+    ]
+    least = float(table.loc[table["quantity"] == "smallest_detectable_auc", "value"].iloc[0])
+    if np.isfinite(least):
+        lines.append(f"  smallest AUC found with power {_POWER:g}: {least:.2f}")
+    else:
+        lines.append(f"  no AUC is found with power {_POWER:g}")
+    lines += [
+        f"  {row['quantity']} of {row['value']:.2f}: {row['ci_low']:.2f} to {row['ci_high']:.2f}"
+        for _, row in table[table["note"] == "Wilson"].iterrows()
+    ]
+    lines.append(
+        "  This is the best case: models trained on other people would vary more "
+        "(auc@retrained), and a confound or a small subgroup costs more still."
+    )
+    return "\n".join(lines)

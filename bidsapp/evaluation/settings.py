@@ -58,6 +58,8 @@ class EvaluationSettings:
         Steps that saw held-out people; stamped on every row that depends on them.
     variants
         Variants whose thresholds, best fold or leaks are their own.
+    simulated
+        What was planted into the cohort; stamped on every row. Empty for real results.
     base
         The variant that the recipe itself is; baselines without a prefix share its folds.
     """
@@ -79,6 +81,7 @@ class EvaluationSettings:
     leaks: tuple[str, ...] = ()
     variants: Mapping[str, VariantSettings] = field(default_factory=dict)
     base: str = "base"
+    simulated: str = ""
 
     def of(self, name: str) -> "EvaluationSettings":
         """Return the settings that hold for one variant, ensemble or baseline.
@@ -121,6 +124,7 @@ def settings_from_recipe(recipe: "Recipe") -> EvaluationSettings:
         leaks=tuple(leaks(recipe)),
         variants={name: _variant(recipe.with_variant(name)) for name in recipe.variant_names},
         base=recipe.base,
+        simulated=recipe.simulation.stamp,
     )
 
 

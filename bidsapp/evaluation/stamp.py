@@ -1,4 +1,4 @@
-"""The LEAK stamp: on every row that depends on a step which saw held-out people."""
+"""The stamps LEAK (a step saw held-out people) and SIMULATED, on every row that depends on it."""
 
 from collections.abc import Sequence
 
@@ -20,8 +20,17 @@ def stamp(table: pd.DataFrame, plan: EvaluationSettings) -> pd.DataFrame:
 
     Rows are about what stands in their columns `variant`, `first` and `second`; tables without
     them depend on no model. The choice of the best fold is a leak where `scope` is ``best_fold``.
-    A `note` column is made where there is none and one is needed.
+    A `note` column is made where there is none and one is needed. In a run into which a signal was
+    planted, every row of every table says so.
     """
+    table = _leaking(table, plan)
+    if not plan.simulated or table.empty:
+        return table
+    notes = table["note"].fillna("") if "note" in table else [""] * len(table)
+    return table.assign(note=["; ".join(filter(None, [plan.simulated, str(n)])) for n in notes])
+
+
+def _leaking(table: pd.DataFrame, plan: EvaluationSettings) -> pd.DataFrame:
     about = [name for name in _NAMES if name in table]
     if table.empty or not about:
         return table

@@ -19,6 +19,7 @@ SCORE_COLUMNS = (
     "outcome",
     "probability",
 )
+STAMPS = ("leak", "simulated")
 ROLES = ("train", "validation", "test")
 PERSON = ["participant_id", "session_id"]
 
@@ -98,9 +99,36 @@ def _read_splits(path: Path, cohort: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read_scores(path: Path, cohort: pd.DataFrame) -> pd.DataFrame:
-    # the stamp is for people who open the file: what leaks is computed from the recipe anew
-    scores = read_table(path, SCORE_COLUMNS, optional=("leak",)).drop(
-        columns="leak", errors="ignore"
+    scores = _typed_scores(path, cohort, ())
+    known = cohort.set_index(PERSON)["outcome"]
+    truth = known.reindex(pd.MultiIndex.from_frame(scores[PERSON])).to_numpy()
+    _refuse_where(
+        path, scores, scores["outcome"] != truth, "outcome", "cohort.tsv has the other outcome"
+    )
+    return scores
+
+
+def read_permuted_scores(path: Path, cohort: pd.DataFrame) -> pd.DataFrame:
+    """Read held-out scores of models that were trained on permuted outcomes.
+
+    Returns
+    -------
+    pandas.DataFrame
+        `permutation` and the columns of `scores.tsv`; `outcome` is the permuted one.
+
+    Raises
+    ------
+    BadData
+        A value or row is wrong; the message names file and line.
+    """
+    scores = _typed_scores(path, cohort, ("permutation",))
+    return scores.assign(permutation=_integers(path, scores, "permutation"))
+
+
+def _typed_scores(path: Path, cohort: pd.DataFrame, extra: tuple[str, ...]) -> pd.DataFrame:
+    # the stamps are for people who open the file: they are worked out from the recipe anew
+    scores = read_table(path, (*extra, *SCORE_COLUMNS), optional=STAMPS).drop(
+        columns=list(STAMPS), errors="ignore"
     )
     if scores.empty:
         raise BadData(f"{path}: line 2: no scores; rerun the group level")
@@ -112,12 +140,7 @@ def _read_scores(path: Path, cohort: pd.DataFrame) -> pd.DataFrame:
         probability=_probabilities(path, scores),
     )
     _refuse_strangers(path, scores, cohort, PERSON)
-    _refuse_duplicates(path, scores, [*PERSON, "variant", "repeat"])
-    known = cohort.set_index(PERSON)["outcome"]
-    truth = known.reindex(pd.MultiIndex.from_frame(scores[PERSON])).to_numpy()
-    _refuse_where(
-        path, scores, scores["outcome"] != truth, "outcome", "cohort.tsv has the other outcome"
-    )
+    _refuse_duplicates(path, scores, [*extra, *PERSON, "variant", "repeat"])
     return scores
 
 

@@ -13,6 +13,7 @@ from bidsapp.recipes.messages import one_of, problems_of
 from bidsapp.recipes.names import ensemble_problems, name_problems, names_variant
 from bidsapp.recipes.possible import impossible
 from bidsapp.recipes.section import Impossible, Name, Problem, Section, Text, Texts
+from bidsapp.recipes.simulation import Simulation
 from bidsapp.recipes.values import flat, merged
 
 EXPERIMENT = (
@@ -73,6 +74,9 @@ class Recipe(Section):
     )
     saliency: Saliency = Field(
         default=Saliency(), description="Maps of what moves the network's answer."
+    )
+    simulation: Simulation = Field(
+        default=Simulation(), description="A known signal planted into the cohort."
     )
     base: Name = Field(
         default="base", description="Name that the recipe itself has among its variants."

@@ -11,6 +11,7 @@ from bidsapp.dataset.cohort import Cohort
 from bidsapp.errors import UsageError
 from bidsapp.networks.bundle_images import TrainingImage
 from bidsapp.recipes import Recipe
+from bidsapp.recipes.learning import Network
 from bidsapp.representation.cohort_array import build_cohort_array
 from bidsapp.representation.sample import CohortRow
 from bidsapp.training.splits import make_splits
@@ -62,6 +63,50 @@ def check_variants(recipe: Recipe, variants: Sequence[str]) -> None:
                     f"variants {variants[0]} and {name} differ in {section}, so that they cannot "
                     f"share one cohort; run {name} by itself: --variants {name} --run-label {name}."
                 )
+
+
+def sharing_variants(
+    recipe: Recipe, variants: Sequence[str], ensembles: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...], list[str]]:
+    """Those of the variants that can share the first one's cohort, and how to run the others.
+
+    Returns
+    -------
+    variants, ensembles
+        What one run can hold, in the order given.
+    apart
+        A sentence for each set of variants that needs images or outcomes of its own: which they
+        are, and the commands that make their images and run them.
+    """
+    first = recipe.with_variant(variants[0])
+    together: list[str] = []
+    others: dict[str, list[str]] = {}
+    for name in variants:
+        own = recipe.with_variant(name)
+        differ = [s for s in _SHARED if getattr(own, s) != getattr(first, s)]
+        if not differ:
+            together.append(name)
+            continue
+        images = _images_for(own, first) if "normalization" in differ else ""
+        reason = f"{' and '.join(differ)} other than that of {variants[0]}: {images}run group"
+        others.setdefault(reason, []).append(name)
+    apart = [
+        f"Not in this run: {', '.join(names)} ({reason} --variants {' '.join(names)} "
+        f"--run-label {recipe.name}-{names[0]})."
+        for reason, names in others.items()
+    ]
+    whole = tuple(name for name in ensembles if set(recipe.ensembles[name].of) <= set(together))
+    return tuple(together), whole, apart
+
+
+def _images_for(own: Recipe, first: Recipe) -> str:
+    """How the participant level makes the images of a variant."""
+    changed = [
+        f"--set normalization.{name}={value}"
+        for name, value in own.normalization.plain().items()
+        if value != getattr(first.normalization, name)
+    ]
+    return f"run participant {' '.join(changed)} for its images, then "
 
 
 def study_splits(
@@ -144,6 +189,11 @@ def _weights(recipe: Recipe, given: Path | None) -> Path | None:
     from bidsapp.networks.weights import weights_file
 
     return None if recipe.network.weights == "random" else weights_file(recipe.network, given)
+
+
+def fold_memory(network: Network) -> float:
+    """Memory in GB to plan for one fold: of a full-size ResNet-18, or of a compact network."""
+    return 14.0 if network.stem_stride == 1 else 3.0
 
 
 def training_workflow(study: Study, tasks: Sequence[FoldTask], name: str, memory_gb: float) -> Any:

@@ -1,0 +1,127 @@
+"""What a group run writes as it goes: its state files, its held-out scores, its models."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bidsapp.derivatives import write_text
+from bidsapp.derivatives.atomic import make_folder
+from bidsapp.execution.work import work_place
+from bidsapp.options import RunOptions
+from bidsapp.recipes import Recipe, dump_recipe, leaks
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bidsapp.dataset.cohort import Cohort
+    from bidsapp.training.study import Study
+    from bidsapp.training.task import FoldTask
+
+
+def state_files(
+    recipe: Recipe,
+    variants: Sequence[str],
+    cohort: "Cohort",
+    folder: Path,
+    options: RunOptions,
+) -> tuple["Study", "pd.DataFrame"]:
+    """Write recipe, cohort, exclusions and splits: all that the run hangs on."""
+    from bidsapp.dataset.tables import write_table
+    from bidsapp.training.earlier import changes, set_aside
+    from bidsapp.training.study import Study, study_splits
+
+    splits = study_splits(recipe, variants, cohort.table, options.splits)
+    different = changes(folder, recipe, cohort.table, splits, options.weights)
+    if different:
+        print(f"{folder} holds a run that differs from this one in", file=sys.stderr)
+        print(*(f"  {one}" for one in different), sep="\n", file=sys.stderr)
+        moved = set_aside(folder)
+        print(f"It is kept as {moved}; remove it if it is not needed.", file=sys.stderr)
+    make_folder(folder)
+    study = Study(
+        recipe=recipe,
+        variants=tuple(variants),
+        recipe_file=folder / "recipe.yaml",
+        cohort_file=folder / "cohort.tsv",
+        splits_file=folder / "splits.tsv",
+        folder=work_place(options, "group") / folder.name,
+    )
+    write_text(study.recipe_file, dump_recipe(recipe))
+    write_table(study.cohort_file, cohort.table)
+    write_table(folder / "exclusions.tsv", cohort.exclusions)
+    write_table(study.splits_file, splits)
+    positive = int(cohort.table["outcome"].sum())
+    print(
+        f"Cohort: {len(cohort.table)} scans, {positive} positive, "
+        f"{len(cohort.table) - positive} negative; {len(cohort.exclusions)} excluded "
+        f"({folder / 'exclusions.tsv'})."
+    )
+    return study, splits
+
+
+def write_scores(study: "Study", tasks: Sequence["FoldTask"], folder: Path) -> None:
+    """Write the held-out scores, and the loss curves; stamped where a variant leaks."""
+    from bidsapp.dataset.tables import write_table
+    from bidsapp.evaluation.stamp import leaks_into_scores
+    from bidsapp.training.earlier import forget_results, read_text_table, same_scores
+    from bidsapp.training.study import gather_history, gather_scores
+
+    scores, history = gather_scores(tasks), gather_history(tasks)
+    found = {
+        name: leaks_into_scores(list(leaks(study.recipe.with_variant(name))))
+        for name in study.variants
+    }
+    if any(found.values()):
+        stamps = {name: "LEAK: " + ", ".join(steps) for name, steps in found.items() if steps}
+        for table in (scores, history):
+            table["leak"] = table["variant"].map(stamps).fillna("")
+    if study.recipe.simulation.stamp:
+        for table in (scores, history):
+            table["simulated"] = study.recipe.simulation.stamp
+    before = read_text_table(folder / "scores.tsv")
+    write_table(folder / "scores.tsv", scores)
+    write_table(folder / "history.tsv", history)
+    forget_results(folder, same_scores(before, read_text_table(folder / "scores.tsv")))
+
+
+def write_models(
+    study: "Study", tasks: Sequence["FoldTask"], cohort: "Cohort", folder: Path
+) -> None:
+    """Write one bundle per variant."""
+    from bidsapp.evaluation.pooled import doubts, pooled_results, subgroup_results
+    from bidsapp.evaluation.stamp import leaks_into_scores
+    from bidsapp.networks.bundle import FoldModel
+    from bidsapp.networks.bundle_write import ModelFacts, write_bundle
+    from bidsapp.representation.zscore import ZScore
+    from bidsapp.training.study import seen_images
+
+    people = cohort.table.drop_duplicates("participant_id")
+    for name in dict.fromkeys(task.variant for task in tasks):
+        own = [task for task in tasks if task.variant == name]
+        models, environments, weights = [], [], {}
+        for task in own:
+            record = json.loads(task.record_file.read_text(encoding="utf-8"))
+            weights = record["weights"]
+            zscore = ZScore.from_dict(record["zscore"])
+            models.append(FoldModel(task.repeat, task.fold, task.model_file, zscore))
+            environments += record["environments"]
+        recipe = study.recipe.with_variant(name)
+        found = leaks_into_scores(list(leaks(recipe)))
+        facts = ModelFacts(
+            name=f"{folder.name}-{name}",
+            participants=len(people),
+            scans=len(cohort.table),
+            positive=int(people["outcome"].sum()),
+            held_out=pooled_results(folder, name),
+            stamps=tuple(filter(None, (recipe.simulation.stamp, *(f"LEAK: {s}" for s in found)))),
+            data_source="the cohort listed in cohort.tsv of the run",
+            environments=environments,
+            weights=weights,
+            excluded=len(cohort.exclusions),
+            subgroups=subgroup_results(folder, name),
+            doubts=doubts(folder, name),
+        )
+        seen = seen_images(own, cohort)
+        write_bundle(folder / "model" / name, recipe, own[0].images.window, models, facts, seen)

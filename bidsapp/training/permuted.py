@@ -1,0 +1,285 @@
+"""The whole pipeline with permuted outcomes: everything that sees an outcome is done anew."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bidsapp.dataset.tables import write_table
+from bidsapp.derivatives.atomic import make_folder
+from bidsapp.errors import UsageError
+from bidsapp.execution.run import Running, configure, run_workflow
+from bidsapp.options import RunOptions
+from bidsapp.training.exchange import shuffled_outcomes
+from bidsapp.training.study import Study, fold_memory, study_splits
+from bidsapp.training.task import FoldTask
+
+if TYPE_CHECKING:
+    from nipype.pipeline.engine import Workflow
+
+FILE = "permuted_scores.tsv"
+_DRAWS = 100
+
+
+@dataclass(frozen=True)
+class PermutedRun:
+    """One permutation: its number and its folds.
+
+    Attributes
+    ----------
+    number
+        From 1.
+    folder
+        Of its files.
+    key
+        Hash of all that its scores depend on.
+    tasks
+        Every fold of every variant, on the permuted outcomes.
+    """
+
+    number: int
+    folder: Path
+    key: str
+    tasks: tuple[FoldTask, ...]
+
+    @property
+    def record_file(self) -> Path:
+        """Holds the key, and is written when every fold is scored."""
+        return self.folder / "scored.json"
+
+    @property
+    def scored(self) -> bool:
+        """Whether every fold is trained and scored."""
+        try:
+            found = json.loads(self.record_file.read_text(encoding="utf-8"))["key"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        return bool(found == self.key) and all(task.scores_file.is_file() for task in self.tasks)
+
+
+def permuted_runs(
+    study: Study, tasks: Sequence[FoldTask], cohort: pd.DataFrame, given: Path | None, count: int
+) -> list[PermutedRun]:
+    """Draw outcomes, divide the cohort by them, and list every fold that is to be trained.
+
+    Splits are made anew from the permuted outcomes, as stratified splits are part of what saw
+    them; outcomes with which they cannot be made are drawn again. Splits from a file stay, and
+    outcomes then keep to people of the same roles. The numbers of the permutations are seeds: more
+    of them later leaves the first as they are.
+
+    Parameters
+    ----------
+    study, tasks
+        The run and its own folds.
+    cohort
+        The cohort table.
+    given
+        The file of splits, where the person gave one.
+    count
+        How many permutations.
+
+    Raises
+    ------
+    UsageError
+        No permutation gives other outcomes: there is nothing to compare with.
+    """
+    kinds = {task.variant: task for task in tasks}
+    settings = [task.fingerprint for task in kinds.values()]
+    grouped = study.recipe.protocol.groups is not None
+    before = cohort["outcome"].to_numpy(dtype=int)
+    runs = []
+    changed = False
+    for number in range(1, count + 1):
+        table, splits = _draw(study, list(kinds), cohort, grouped, given, number)
+        changed = changed or bool((table["outcome"].to_numpy() != before).any())
+        folder = study.folder / "permuted" / f"{number:05d}"
+        files = {"cohort": folder / "cohort.tsv", "splits": folder / "splits.tsv"}
+        make_folder(folder)
+        write_table(files["cohort"], table[["participant_id", "session_id", "outcome"]])
+        write_table(files["splits"], splits)
+        texts = [path.read_text(encoding="utf-8") for path in files.values()]
+        key = hashlib.sha256(json.dumps([settings, texts]).encode()).hexdigest()
+        own = []
+        for name, kind in kinds.items():
+            mine = splits[splits["variant"] == name] if "variant" in splits else splits
+            for repeat, fold in mine[["repeat", "fold"]].drop_duplicates().itertuples(index=False):
+                task = replace(
+                    kind,
+                    repeat=int(repeat),
+                    fold=int(fold),
+                    cohort=files["cohort"],
+                    splits=files["splits"],
+                    folder=folder / "folds" / name / f"repeat-{repeat}_fold-{fold}",
+                )
+                own.append(task)
+        runs.append(PermutedRun(number, folder, key, tuple(own)))
+    if not changed:
+        what = f"groups ({study.recipe.protocol.groups})" if grouped else "people"
+        raise UsageError(
+            f"--permutations {count}: no permutation changes an outcome: no two {what} of the same "
+            "make-up and different outcomes can change place."
+        )
+    return runs
+
+
+def _draw(
+    study: Study,
+    variants: Sequence[str],
+    cohort: pd.DataFrame,
+    grouped: bool,
+    given: Path | None,
+    number: int,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    rng = np.random.default_rng([study.recipe.evaluation.seed, number])
+    fixed = None if given is None else study_splits(study.recipe, variants, cohort, given)
+    stratum = None if fixed is None else cohort["participant_id"].map(_roles(fixed))
+    for _ in range(_DRAWS):
+        table = cohort.assign(outcome=shuffled_outcomes(cohort, grouped, rng, stratum))
+        if fixed is not None:
+            return table, fixed
+        try:
+            return table, study_splits(study.recipe, variants, table, None)
+        except UsageError as error:
+            reason = str(error)
+    raise UsageError(
+        f"--permutations: of {_DRAWS} permutations of the outcomes, none could be divided as the "
+        f"protocol says ({reason})"
+    )
+
+
+def _roles(splits: pd.DataFrame) -> dict[str, str]:
+    """Whoever has the same roles everywhere may change place, where the splits are one scheme."""
+    if "variant" in splits or splits["repeat"].nunique() > 1:
+        return dict.fromkeys(splits["participant_id"], "")
+    ordered = splits.sort_values(["participant_id", "fold"])
+    role = ordered["fold"].astype(str) + ordered["role"]
+    return {str(k): v for k, v in role.groupby(ordered["participant_id"]).agg(" ".join).items()}
+
+
+def is_scored(task: FoldTask) -> bool:
+    """Tell whether a fold's scores are there and of this very task; its model need not be."""
+    try:
+        record = json.loads(task.record_file.read_text(encoding="utf-8"))
+        return bool(record["fingerprint"] == task.fingerprint and task.scores_file.is_file())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def permutation_workflow(study: Study, runs: Sequence[PermutedRun], memory_gb: float) -> "Workflow":
+    """Make every permutation a node of its own, which any plugin may place anywhere."""
+    from nipype.pipeline.engine import Node, Workflow
+
+    from bidsapp.training.permuted_nodes import TrainPermuted
+
+    workflow = Workflow(name="permutations", base_dir=str(study.folder))
+    for run in runs:
+        first = run.tasks[0]
+        arrays = {task.variant: str(task.array) for task in run.tasks}
+        weights = {task.variant: str(task.weights) for task in run.tasks if task.weights}
+        interface = TrainPermuted(
+            recipe=str(study.recipe_file),
+            arrays=arrays,
+            weights=weights,
+            folds=[(task.variant, task.repeat, task.fold, str(task.folder)) for task in run.tasks],
+            cohort=str(first.cohort),
+            splits=str(first.splits),
+            record=str(run.record_file),
+            key=run.key,
+            device=first.device,
+            threads=first.threads or 1,
+        )
+        node = Node(
+            interface,
+            name=f"permutation_{run.number:05d}",
+            n_procs=first.threads or 1,
+            mem_gb=memory_gb,
+            overwrite=True,
+        )
+        workflow.add_nodes([node])
+    return workflow
+
+
+def permute_pipeline(
+    study: Study,
+    tasks: Sequence[FoldTask],
+    cohort: pd.DataFrame,
+    options: RunOptions,
+    folder: Path,
+) -> None:
+    """Train and score the pipeline on permuted outcomes, and write `permuted_scores.tsv`.
+
+    What is scored already is kept, so that a killed run goes on where it was. The table has
+    ``permutation`` and the columns of ``scores.tsv``, `outcome` being the permuted one, for the
+    permutations of which every fold was scored.
+
+    Parameters
+    ----------
+    study, tasks
+        The run and its own folds.
+    cohort
+        The cohort table.
+    options
+        How to run.
+    folder
+        Of the run.
+    """
+    count = study.recipe.evaluation.pipeline_permutations
+    runs = permuted_runs(study, tasks, cohort, options.splits, count)
+    waiting = [run for run in runs if not run.scored]
+    if waiting:
+        trainings = sum(len(run.tasks) for run in waiting)
+        print(
+            f"Permutations: {count} of the whole pipeline, {len(waiting)} to do: {trainings} "
+            f"trainings{_expected(tasks, trainings, options.nprocs)}.",
+            flush=True,
+        )
+        _train(study, runs, waiting, options, folder)
+    whole = [run for run in runs if run.scored]
+    if len(whole) < len(runs):
+        print(f"{len(runs) - len(whole)} permutations are not whole; run again to resume.")
+    tables = [
+        pd.read_csv(task.scores_file, sep="\t", keep_default_na=False).assign(number=run.number)
+        for run in whole
+        for task in run.tasks
+    ]
+    if tables:
+        scores = pd.concat(tables, ignore_index=True)
+        scores.insert(0, "permutation", scores.pop("number"))
+        write_table(folder / FILE, scores)
+
+
+def _train(
+    study: Study,
+    runs: Sequence[PermutedRun],
+    waiting: Sequence[PermutedRun],
+    options: RunOptions,
+    folder: Path,
+) -> None:
+    running = Running.of(options, folder / "logs")
+    configure(running)
+    done = len(runs) - len(waiting)
+
+    def on_status(_node: Any, status: str) -> None:
+        nonlocal done
+        if status in ("end", "exception"):
+            done += 1
+            word = "done" if status == "end" else "failed"
+            print(f"[{done}/{len(runs)}] permutation: {word}", flush=True)
+
+    memory = max(fold_memory(task.recipe.network) for run in runs[:1] for task in run.tasks)
+    run_workflow(permutation_workflow(study, waiting, memory), running, on_status)
+
+
+def _expected(tasks: Sequence[FoldTask], trainings: int, nprocs: int) -> str:
+    """How long they will take, by what the run's own folds took."""
+    try:
+        records = [json.loads(task.record_file.read_text(encoding="utf-8")) for task in tasks]
+        mean = float(np.mean([record["seconds"] for record in records]))
+    except (OSError, ValueError, KeyError):
+        return ""
+    return f", about {mean * trainings / max(1, nprocs) / 3600:.2g} hours by the run's own folds"
