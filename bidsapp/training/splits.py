@@ -105,13 +105,14 @@ def _validations(
 
 
 def _require_enough(units: Units, folds: int, key: str) -> None:
-    what = "groups with" if any(len(m) > 1 for m in units.members) else "participants with"
-    for outcome in (0, 1):
+    what = "groups hold a" if any(len(m) > 1 for m in units.members) else "participants are"
+    for outcome, word in enumerate(("negative", "positive")):
         holders = int((units.counts[:, outcome] > 0).sum())
         if holders < folds:
+            most = f"use at most {holders} folds (--set {key}={holders})"
             raise UsageError(
-                f"{key}: {folds} folds, but only {holders} {what} outcome {outcome}; "
-                f"every fold needs one, so use at most {holders} folds"
+                f"{key}: {folds} folds, but only {holders} {what} {word}; every fold needs one, so "
+                + (most if holders > 1 else "more of them are needed")
             )
 
 

@@ -103,7 +103,7 @@ REFUSED: dict[str, tuple[Edit | None, tuple[str, ...], int, tuple[str, ...]]] = 
     ),
     "fewer of a class than folds": (
         *(None, ("--set", "protocol.folds=9"), 64),
-        ("protocol.folds: 9 folds", "only 8 participants with outcome 0", "at most 8"),
+        ("protocol.folds: 9 folds", "only 8 participants are negative", "--set protocol.folds=8"),
     ),
     "a row twice": (
         *(participants(lambda text: text + "sub-03\tno\t30\tF\n"), (), 65),

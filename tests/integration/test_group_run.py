@@ -200,24 +200,33 @@ def test_the_kept_recipe_gives_the_same_bits_elsewhere(run: Path, fresh: Path) -
     assert models(fresh).items() <= models(run.parents[2]).items()
 
 
-def test_killed_at_a_random_moment_it_ends_with_the_same_bits(run: Path, fresh: Path) -> None:
-    seed = random.randrange(10**6)
+def kill_a_run(root: Path, reached: Path, delay: float) -> None:
+    """Start a run as a user does, and kill it some seconds after it has reached a file."""
     process = subprocess.Popen(
-        command(*group_arguments(fresh, "--variants", "base")),
+        command(*group_arguments(root, "--variants", "base")),
         env=environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    other = fresh / "out" / "group" / "small"
-    begun = fresh / "out" / "work" / "group" / "small" / "folds" / "base"
     patience = time.monotonic() + 120
-    while not begun.exists() and time.monotonic() < patience:
+    while not reached.exists() and time.monotonic() < patience:
         time.sleep(0.02)
-    time.sleep(random.Random(seed).uniform(0, 1))
-    assert process.poll() is None, f"it was too quick to be killed (seed {seed})"
+    time.sleep(delay)
+    assert process.poll() is None, f"it was too quick to be killed {delay:.2f} s after {reached}"
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def test_killed_at_three_random_moments_it_ends_with_the_same_bits(run: Path, fresh: Path) -> None:
+    seed = random.randrange(10**6)
+    moments = random.Random(seed)
+    other = fresh / "out" / "group" / "small"
+    folds = fresh / "out" / "work" / "group" / "small" / "folds" / "base"
+    # anywhere on the way to the first fold; within it; and when one is done and one is not
+    kill_a_run(fresh, fresh, moments.uniform(0, 6))
+    kill_a_run(fresh, folds, moments.uniform(0, 1))
+    kill_a_run(fresh, folds / "repeat-0_fold-0" / "fold.json", moments.uniform(0, 0.3))
     assert not (other / "metrics.tsv").exists(), f"seed {seed}"
     assert rerun(fresh, "--variants", "base") == 0
     for name in ("scores.tsv", "metrics.tsv"):
@@ -229,6 +238,35 @@ def test_killed_at_a_random_moment_it_ends_with_the_same_bits(run: Path, fresh: 
     found = models(fresh)
     assert len(found) == 2
     assert found.items() <= models(run.parents[2]).items(), f"seed {seed}"
+    assert [path.name for path in other.parent.iterdir()] == ["small"]  # nothing was set aside
+
+
+def test_a_run_with_other_settings_keeps_the_earlier_one(
+    again: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = again / "out" / "group" / "small"
+    before = tree(folder)
+    assert rerun(again, "--variants", "base", "--set", "protocol.seed=3") == 0
+    said = capsys.readouterr().err
+    assert "holds a run that differs from this one in\n  variants: without sagittal\n" in said
+    assert "  protocol.seed: 0 → 3\n" in said
+    (kept,) = (path for path in folder.parent.iterdir() if path != folder)
+    assert f"It is kept as {kept}" in said
+    assert tree(kept) == before
+    assert [path.name for path in (folder / "model").iterdir()] == ["base"]
+    assert rerun(again, "--evaluate-only", "--run-label", kept.name) == 0
+    assert tree(kept) == before
+
+
+def test_a_run_that_adds_a_variant_keeps_what_is_there(
+    again: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = again / "out" / "group" / "small"
+    models_before = models(again)
+    assert rerun(again, "--variants", "mean", "paper") == 0
+    assert "differs" not in capsys.readouterr().err
+    assert [path.name for path in folder.parent.iterdir()] == ["small"]
+    assert models_before.items() <= models(again).items()
 
 
 def empty_the_axial_slab(root: Path) -> None:

@@ -140,7 +140,7 @@ def test_a_hold_out_has_the_size_asked_for():
 @pytest.mark.parametrize(
     ("table", "protocol", "message"),
     [
-        (cohort(20, 5), Protocol(folds=8), "8 folds, but only 5 participants with outcome 1"),
+        (cohort(20, 5), Protocol(folds=8), "8 folds, but only 5 participants are positive"),
         (cohort(20, 0), Protocol(folds=2), "20 negative and 0 positive"),
         (
             cohort(20, 10, [f"f{i // 10}" for i in range(20)]),
@@ -155,7 +155,7 @@ def test_a_hold_out_has_the_size_asked_for():
         (
             cohort(20, 10, [f"f{i % 3}" for i in range(20)]),
             Protocol(folds=4, groups="family"),
-            "only 3 groups with outcome 0",
+            "only 3 groups hold a negative",
         ),
     ],
 )
