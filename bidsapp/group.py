@@ -249,7 +249,7 @@ def _train(
             word = "done" if status == "end" else "failed"
             line.finished(label, word, trouble=word == "failed")
 
-    memory = max(fold_memory(task.recipe.network) for task in tasks)
+    memory = fold_memory(tasks, options.mem_gb)
     workflow = training_workflow(study, tasks, "training", memory)
     error = run_workflow(workflow, running, on_status)
     failed: dict[str, tuple[str, int]] = {}
@@ -299,7 +299,7 @@ def _explain(
             wanted.template, home=options.work_dir / "templateflow"
         ).label,
         resolution=wanted.resolution,
-        memory_gb=max(fold_memory(task.recipe.network) for task in tasks),
+        memory_gb=fold_memory(tasks, options.mem_gb),
         native=options.native_maps,
     )
     return explain(study, tasks, about, Running.of(options, folder / "logs"))

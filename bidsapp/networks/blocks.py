@@ -1,7 +1,12 @@
 """Small layers of our own that stand in for library layers with the wrong gradient or bits."""
 
+from itertools import product
+from typing import Any
+
 import torch
 from torch import nn
+
+Triple = tuple[int, int, int]
 
 
 class ShortcutA(nn.Module):
@@ -45,23 +50,110 @@ class LogitLinear(nn.Linear):
 
 
 class SmallSafeConv3d(nn.Conv3d):
-    """A convolution that stays in float32 where bfloat16 on a CPU gives a wrong gradient.
+    """A convolution that computes what oneDNN gets wrong on a CPU in another way.
 
-    oneDNN (as in torch 2.13) reads memory that nobody wrote for the gradient of 3D bfloat16
-    weights when an axis of the input is about as short as the kernel: numbers differ from run to
-    run, up to infinity. On CPUs with AMX the output itself is wrong where a strided axis shrinks
-    to one voxel (pytorch issue 169688). Such layers are the last and smallest, so float32 costs
-    next to nothing.
+    Where an axis of the input is no longer than the kernel (with its dilation) or the stride,
+    oneDNN (as in torch 2.13) reads and writes memory that is not its own: numbers that differ from
+    run to run, up to infinity, or a crash. Found by comparison with float64 over thousands of
+    layers: in bfloat16 for every kernel, in the gradient of the weights and, along the first
+    axis, in the output itself (on CPUs with AMX also pytorch issue 169688); in float32 for the
+    7×7×7 kernel with stride 2, in the gradient of the weights. So such layers leave
+    autocast, and those with kernels wider than three voxels are computed in float64, which oneDNN
+    has no part in.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Convolve (B, C, X, Y, Z)."""
-        sizes = zip(x.shape[2:], self.kernel_size, self.dilation, self.stride, strict=True)
-        short = any(n <= max(d * (k - 1) + 1, s) > 1 for n, k, d, s in sizes)
-        if x.device.type != "cpu" or not short or not torch.is_autocast_enabled("cpu"):
+        extents = [d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True)]
+        sizes = zip(x.shape[2:], extents, self.stride, strict=True)
+        if x.device.type != "cpu" or not any(n <= max(e, s) > 1 for n, e, s in sizes):
             return super().forward(x)
         with torch.autocast("cpu", enabled=False):
-            return super().forward(x.to(self.weight.dtype))
+            if max(self.kernel_size) <= 3:
+                return super().forward(x.to(self.weight.dtype))
+            y = self._conv_forward(
+                x.double(), self.weight.double(), None if self.bias is None else self.bias.double()
+            )
+            return y.to(self.weight.dtype)
+
+
+class RepeatableMaxPool3d(nn.MaxPool3d):
+    """A max-pool whose gradient has the same bits every time on a GPU too.
+
+    CUDA adds the gradients of overlapping windows up in whatever order they come.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Pool (B, C, X, Y, Z)."""
+        if x.device.type == "cpu" or not x.requires_grad:
+            return super().forward(x)
+        return self.repeatable(x)
+
+    def repeatable(self, x: torch.Tensor) -> torch.Tensor:
+        """Pool in a way that is the same on every device."""
+        triples = (_three(v) for v in (self.kernel_size, self.stride, self.padding))
+        pooled: torch.Tensor = _MaxPool.apply(x, *triples, self.ceil_mode)
+        return pooled
+
+
+class _MaxPool(torch.autograd.Function):
+    """Max-pooling that hands the gradient back in a fixed order."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: torch.Tensor, kernel: Triple, stride: Triple, padding: Triple, ceil: bool
+    ) -> torch.Tensor:
+        y, winner = nn.functional.max_pool3d(
+            x, kernel, stride, padding, ceil_mode=ceil, return_indices=True
+        )
+        ctx.save_for_backward(winner)
+        ctx.geometry = (x.shape, kernel, stride, padding)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (winner,) = ctx.saved_tensors
+        (gradient,) = gradients
+        shape, kernel, stride, padding = ctx.geometry
+        axes = list(zip(winner.shape[2:], shape[2:], kernel, stride, padding, strict=True))
+        padded = [max(s * (m - 1) + k, n + p) for m, n, k, s, p in axes]
+        dtype = torch.promote_types(gradient.dtype, torch.float32)
+        whole = torch.zeros((*shape[:2], *padded), dtype=dtype, device=gradient.device)
+        for offset in product(*(range(k) for k in kernel)):
+            # place, in the input, of the voxel that each window has at this offset
+            x, y, z = (
+                torch.arange(m, device=winner.device) * s + o - p
+                for (m, _, _, s, p), o in zip(axes, offset, strict=True)
+            )
+            place = (x[:, None, None] * shape[3] + y[:, None]) * shape[4] + z
+            there: list[Any] = [
+                slice(o, o + s * (m - 1) + 1, s)
+                for (m, _, _, s, _), o in zip(axes, offset, strict=True)
+            ]
+            whole[(..., *there)] += torch.where(winner == place, gradient, 0)
+        inside: list[Any] = [slice(p, p + n) for _, n, _, _, p in axes]
+        return whole[(..., *inside)].to(gradient.dtype), None, None, None, None
+
+
+class RepeatableAvgPool3d(nn.AvgPool3d):
+    """An average-pool over windows that do not overlap, as a mean; the same bits on a GPU too."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Pool (B, C, X, Y, Z)."""
+        return super().forward(x) if x.device.type == "cpu" else self.repeatable(x)
+
+    def repeatable(self, x: torch.Tensor) -> torch.Tensor:
+        """Pool in a way that is the same on every device."""
+        for axis, k in enumerate(_three(self.kernel_size), start=2):
+            x = x.narrow(axis, 0, x.shape[axis] // k * k)
+        for axis, k in zip((4, 3, 2), reversed(_three(self.kernel_size)), strict=True):
+            x = x.unflatten(axis, (x.shape[axis] // k, k))
+        return x.mean((3, 5, 7))
+
+
+def _three(value: Any) -> Triple:
+    a, b, c = value if isinstance(value, tuple) else (value,) * 3
+    return a, b, c
 
 
 def mend(network: nn.Module, head: str) -> nn.Module:
@@ -80,6 +172,10 @@ def mend(network: nn.Module, head: str) -> nn.Module:
             layer.__class__ = LogitLinear
         elif type(layer) is nn.Conv3d:
             layer.__class__ = SmallSafeConv3d
+        elif type(layer) is nn.MaxPool3d and layer.dilation == 1:
+            layer.__class__ = RepeatableMaxPool3d
+        elif type(layer) is nn.AvgPool3d and layer.stride == layer.kernel_size:
+            layer.__class__ = RepeatableAvgPool3d
         elif isinstance(layer, nn.AdaptiveAvgPool3d):
             network.set_submodule(name, GlobalMean())
     return network

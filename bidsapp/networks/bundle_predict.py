@@ -8,7 +8,7 @@ import torch
 from bidsapp.errors import BadData
 from bidsapp.networks.bundle import Bundle
 from bidsapp.networks.predict import place, predict_logits, probability
-from bidsapp.representation.device import precision_dtype, resolve_device
+from bidsapp.representation.device import precision_dtype, resolve_device, steady
 from bidsapp.representation.device_cohort import DeviceCohort
 
 
@@ -66,13 +66,14 @@ def predict(
     where = resolve_device(device)
     dtype = precision_dtype(bundle.recipe.training.precision, where)
     cohort = DeviceCohort(stored, where)
+    rows, size = np.arange(len(stored)), batch_size or bundle.recipe.training.batch_size
     columns = []
-    for model in bundle.models:
-        mean, spread = (torch.from_numpy(x).to(where) for x in model.zscore.numbers(stored))
-        network = place(bundle.network(model), where)
-        size = batch_size or bundle.recipe.training.batch_size
-        logits = predict_logits(network, cohort, np.arange(len(stored)), mean, spread, dtype, size)
-        columns.append(probability(logits))
+    with steady(where):
+        for model in bundle.models:
+            mean, spread = (torch.from_numpy(x).to(where) for x in model.zscore.numbers(stored))
+            network = place(bundle.network(model), where)
+            logits = predict_logits(network, cohort, rows, mean, spread, dtype, size)
+            columns.append(probability(logits))
     per_model = np.stack(columns, axis=1)
     several = per_model.shape[1] > 1
     sd = per_model.std(axis=1, ddof=1) if several else np.full(len(per_model), np.nan)

@@ -1,9 +1,9 @@
 """Train one fold, score one fold: files in, files out, safe to kill and to repeat."""
 
+import gc
 import json
 import logging
 import time
-from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from bidsapp.errors import BadData, UsageError
 from bidsapp.networks.predict import place, predict_logits, probability
 from bidsapp.networks.registry import build_network, count_parameters
 from bidsapp.networks.weights import load_weights
-from bidsapp.representation.device import precision_dtype, resolve_device
+from bidsapp.representation.device import precision_dtype, resolve_device, steady
 from bidsapp.representation.device_cohort import DeviceCohort
 from bidsapp.representation.zscore import ZScore
 from bidsapp.training.checkpoint import Progress
@@ -27,6 +27,8 @@ from bidsapp.training.loop import FoldData, LoopSettings, fit
 from bidsapp.training.task import FoldTask
 
 LOGGER = logging.getLogger("nocicast")
+# Network, progress, fitted z-score, what it began with, whether the cohort was streamed.
+Trained = tuple[torch.nn.Module, Progress, ZScore, dict[str, Any], bool]
 SCORE_COLUMNS = [
     "participant_id",
     "session_id",
@@ -61,28 +63,9 @@ def train_fold(task: FoldTask) -> Path:
     task.folder.mkdir(parents=True, exist_ok=True)
     device = resolve_device(task.device)
     started = time.time()
-    with ExitStack() as stack:
-        _steady(task, device, stack)
-        _check_roles(task)
-        try:
-            network, progress, zscore, weights, streamed = _attempt(task, device, None)
-        except torch.OutOfMemoryError as error:
-            LOGGER.warning(
-                "%s: not enough memory on %s with the cohort resident (%s): streaming it instead, "
-                "with the same results but slower",
-                task.label,
-                device,
-                str(error).split(". ")[0],
-            )
-            if device.type == "cuda":
-                torch.cuda.empty_cache()
-            try:
-                network, progress, zscore, weights, streamed = _attempt(task, device, 0.0)
-            except torch.OutOfMemoryError as again:
-                raise UsageError(
-                    f"{task.label}: {device} has too little memory for this network at "
-                    f"training.batch_size {task.recipe.training.batch_size}; use a smaller one"
-                ) from again
+    _check_roles(task)
+    with steady(device, task.threads):
+        network, progress, zscore, weights, streamed = _attempts(task, device)
     state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
     with atomic_path(task.model_file) as temporary:
         safetensors.torch.save_file(state, temporary)
@@ -128,8 +111,7 @@ def score_fold(task: FoldTask) -> pd.DataFrame:
         If the fold is not trained, or its model is damaged.
     """
     device = resolve_device(task.device)
-    with ExitStack() as stack:
-        _steady(task, device, stack)
+    with steady(device, task.threads):
         network, record = load_fold(task)
         zscore = ZScore.from_dict(record["zscore"])
         dtype = precision_dtype(task.recipe.training.precision, device)
@@ -174,9 +156,34 @@ def load_fold(task: FoldTask) -> tuple[torch.nn.Module, dict[str, Any]]:
     return network.eval(), record
 
 
-def _attempt(
-    task: FoldTask, device: torch.device, resident_bytes: float | None
-) -> tuple[torch.nn.Module, Progress, ZScore, dict[str, Any], bool]:
+def _attempts(task: FoldTask, device: torch.device) -> Trained:
+    """Train with the cohort resident; where memory does not last, once more with it streamed."""
+    try:
+        return _attempt(task, device, None)
+    except torch.OutOfMemoryError as error:
+        reason = str(error).split(". ")[0]
+    # Out here the error is gone, and with it the tensors that its traceback held on the device.
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    LOGGER.warning(
+        "%s: not enough memory on %s with the cohort resident (%s): streaming it instead, "
+        "with the same results but slower",
+        task.label,
+        device,
+        reason,
+    )
+    try:
+        return _attempt(task, device, 0.0)
+    except torch.OutOfMemoryError as error:
+        raise UsageError(
+            f"{task.label}: {device} has too little memory for this network at "
+            f"training.batch_size {task.recipe.training.batch_size}; use a smaller one, or fewer "
+            "folds at once (--nprocs)"
+        ) from error
+
+
+def _attempt(task: FoldTask, device: torch.device, resident_bytes: float | None) -> Trained:
     recipe = task.recipe
     dtype = precision_dtype(recipe.training.precision, device)
     channels = len(task.images.channels)
@@ -245,18 +252,6 @@ def _check_roles(task: FoldTask) -> None:
                 f"{task.label}: training.checkpoint=inner needs participants in role validation; "
                 "set protocol.inner.size"
             )
-
-
-def _steady(task: FoldTask, device: torch.device, stack: ExitStack) -> None:
-    """Hold threads and cuDNN as the task says, and give them back afterwards."""
-    if task.threads is not None:
-        stack.callback(torch.set_num_threads, torch.get_num_threads())
-        torch.set_num_threads(task.threads)
-    if device.type == "cuda":
-        flags = torch.backends.cudnn.flags(
-            enabled=True, benchmark=False, deterministic=True, allow_tf32=True
-        )
-        stack.enter_context(flags)
 
 
 def _weights_seed(task: FoldTask) -> int:

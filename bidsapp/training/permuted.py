@@ -271,7 +271,7 @@ def _train(
             word = "done" if status == "end" else "failed"
             print(f"[{done}/{len(runs)}] permutation: {word}", flush=True)
 
-    memory = max(fold_memory(task.recipe.network) for run in runs[:1] for task in run.tasks)
+    memory = fold_memory(runs[0].tasks, options.mem_gb)
     run_workflow(permutation_workflow(study, waiting, memory), running, on_status)
 
 

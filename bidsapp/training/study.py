@@ -1,5 +1,6 @@
 """All folds of all variants of a run: their splits, their arrays, their tasks, their scores."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +12,16 @@ from bidsapp.dataset.cohort import Cohort
 from bidsapp.errors import UsageError
 from bidsapp.networks.bundle_images import TrainingImage
 from bidsapp.recipes import Recipe
-from bidsapp.recipes.learning import Network
 from bidsapp.representation.cohort_array import build_cohort_array
 from bidsapp.representation.sample import CohortRow
 from bidsapp.training.splits import make_splits
 from bidsapp.training.splits_file import read_splits
 from bidsapp.training.task import FoldTask
 
+LOGGER = logging.getLogger("nocicast")
+
+# Memory of a process that has its libraries loaded.
+_LIBRARIES_GB = 1.0
 # What may not differ between the variants of one run, as they share one cohort table.
 _SHARED = ("inputs", "outcome", "normalization")
 
@@ -191,11 +195,6 @@ def _weights(recipe: Recipe, given: Path | None) -> Path | None:
     return None if recipe.network.weights == "random" else weights_file(recipe.network, given)
 
 
-def fold_memory(network: Network) -> float:
-    """Memory in GB to plan for one fold: of a full-size ResNet-18, or of a compact network."""
-    return 14.0 if network.stem_stride == 1 else 3.0
-
-
 def training_workflow(study: Study, tasks: Sequence[FoldTask], name: str, memory_gb: float) -> Any:
     """Connect nothing: every fold is a node of its own, which any plugin may place anywhere."""
     from nipype.pipeline.engine import Node, Workflow
@@ -228,6 +227,36 @@ def training_workflow(study: Study, tasks: Sequence[FoldTask], name: str, memory
         )
         workflow.add_nodes([node])
     return workflow
+
+
+def fold_memory(tasks: Sequence[FoldTask], mem_gb: float) -> float:
+    """Memory in GB to plan for one fold; warns of variants that are expected to take too much.
+
+    A fold that needs more than there is runs alone. On a GPU it is the GPU's memory that counts.
+    """
+    from bidsapp.networks.memory import training_bytes
+    from bidsapp.representation.device import memory_bytes, precision_dtype, resolve_device
+
+    planned = 0.0
+    for task in {task.variant: task for task in tasks}.values():
+        device, training, images = resolve_device(task.device), task.recipe.training, task.images
+        width = precision_dtype(training.precision, device).itemsize
+        shape, channels = images.window.shape, len(images.channels)
+        step = training_bytes(task.recipe.network, channels, shape, training.batch_size, width)
+        needed = _LIBRARIES_GB + (step + images.nbytes) / 1e9
+        gpu = device.type != "cpu"
+        there = memory_bytes(device) / 1e9 if gpu else mem_gb
+        if needed > there:
+            LOGGER.warning(
+                "variant %s: a fold is expected to take %.0f GB of memory and %s has %.0f GB: it "
+                "may fail. A smaller training.batch_size takes less.",
+                task.variant,
+                needed,
+                device if gpu else "this machine (--mem)",
+                there,
+            )
+        planned = max(planned, 4 * _LIBRARIES_GB if gpu else needed)
+    return min(planned, mem_gb)
 
 
 def forget_other_folds(tasks: Sequence[FoldTask]) -> None:

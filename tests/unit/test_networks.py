@@ -5,7 +5,13 @@ from monai.networks.nets.resnet import resnet18
 from torch import nn
 
 from bidsapp.errors import UsageError
-from bidsapp.networks.blocks import ShortcutA, SmallSafeConv3d
+from bidsapp.networks.blocks import (
+    RepeatableAvgPool3d,
+    RepeatableMaxPool3d,
+    ShortcutA,
+    SmallSafeConv3d,
+)
+from bidsapp.networks.memory import training_bytes
 from bidsapp.networks.predict import in_batches, predict_logits, probability
 from bidsapp.networks.registry import NETWORKS, build_network, count_parameters, head_name
 from bidsapp.recipes.learning import Network
@@ -158,6 +164,97 @@ def test_bfloat16_weight_gradients_hold_no_foreign_memory(shape, stride):
     exact, first, second = gradients
     assert torch.equal(first, second)
     assert (first - exact).norm() < 0.02 * exact.norm()
+
+
+def reference(conv, x, side):
+    """Output and gradients in float64, where no library of convolutions is at work."""
+    probe = x.double().contiguous().requires_grad_()
+    weight = conv.weight.detach().double().contiguous().requires_grad_()
+    y = nn.functional.conv3d(probe, weight, None, conv.stride, conv.padding, conv.dilation)
+    y.backward(side.double())
+    return y.detach(), probe.grad, weight.grad
+
+
+# The first convolution on thin slabs, on which oneDNN's float32 kernels crash or give numbers
+# that differ from run to run; dilated ones; and shapes that are computed as usual.
+@pytest.mark.parametrize("bfloat16", [False, True])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "dilation", "shape"),
+    [
+        *((7, 2, 1, shape) for shape in [(5, 6, 5), (6, 9, 9), (7, 3, 7), (9, 2, 9), (9, 9, 1)]),
+        *((7, 1, 1, shape) for shape in [(1, 9, 9), (4, 9, 9), (9, 1, 9), (8, 9, 9)]),
+        *((3, 1, 2, shape) for shape in [(5, 4, 3), (2, 6, 6)]),
+        *((3, 1, 1, shape) for shape in [(2, 9, 9), (1, 1, 1)]),
+    ],
+)
+def test_no_shape_gives_wrong_numbers(kernel, stride, dilation, shape, bfloat16):
+    generator = torch.Generator().manual_seed(0)
+    channels, padding = (1 if kernel == 7 else 64), dilation * (kernel - 1) // 2
+    conv = SmallSafeConv3d(
+        channels, 64, kernel, stride=stride, padding=padding, dilation=dilation, bias=False
+    )
+    conv.to(memory_format=torch.channels_last_3d)
+    x = torch.randn((2, channels, *shape), generator=generator)
+    x = x.contiguous(memory_format=torch.channels_last_3d)
+    size = [(n - 1) // stride + 1 for n in shape]
+    side = torch.randn((2, 64, *size), generator=generator)
+    exact = reference(conv, x, side)
+    for _ in range(2):
+        probe = x.clone(memory_format=torch.preserve_format).requires_grad_()
+        conv.weight.grad = None
+        poison = [torch.full((n,), torch.nan) for n in (10, 1000, 20_000, 100_000) * 3]
+        del poison
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16):
+            y = conv(probe)
+        y.backward(side.to(y.dtype))
+        for found, expected in zip((y, probe.grad, conv.weight.grad), exact, strict=True):
+            error = (found.double() - expected).norm() / expected.norm()
+            assert error < (0.02 if bfloat16 else 1e-5)
+
+
+@pytest.mark.parametrize("ceil", [False, True])
+@pytest.mark.parametrize("shape", [(9, 8, 7), (4, 5, 6), (2, 1, 3)])
+def test_the_repeatable_max_pool_is_the_librarys(shape, ceil):
+    pool = RepeatableMaxPool3d(3, stride=2, padding=1, ceil_mode=ceil)
+    x = torch.rand((2, 3, *shape), generator=torch.Generator().manual_seed(0))
+    results = []
+    for run in (pool, pool.repeatable):
+        probe = x.clone().requires_grad_()
+        y = run(probe)
+        y.backward(torch.arange(y.numel(), dtype=torch.float32).view(y.shape))
+        results.append((y.detach(), probe.grad))
+    for one, other in zip(*results, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_the_repeatable_average_pool_is_the_librarys():
+    pool = RepeatableAvgPool3d(2)
+    x = torch.rand((2, 3, 5, 4, 7), generator=torch.Generator().manual_seed(0))
+    results = []
+    for run in (pool, pool.repeatable):
+        probe = x.clone().requires_grad_()
+        y = run(probe)
+        y.square().sum().backward()
+        results.append((y.detach(), probe.grad))
+    torch.testing.assert_close(*results)
+
+
+@pytest.mark.parametrize("key", ["resnet 10 compact", "densenet", "seresnext"])
+def test_no_pool_of_a_network_is_left_whose_gradient_varies_on_a_gpu(key):
+    name, depth, options = SMALL[key]
+    pools = [m for m in network(name, depth, **options).modules() if "Pool3d" in type(m).__name__]
+    assert pools
+    assert {type(m) for m in pools} <= {RepeatableMaxPool3d, RepeatableAvgPool3d}
+
+
+def test_memory_follows_the_voxels_the_batch_and_the_width_of_numbers():
+    deep = Network(depth=18, weights="random")
+    slab = training_bytes(deep, 1, (79, 95, 30), 6, 2)
+    assert 5e9 < slab < 12e9  # 4.7 GB of activations and 0.5 GB of weights were measured
+    assert training_bytes(deep, 1, (79, 95, 30), 6, 4) > 1.7 * slab
+    assert training_bytes(deep, 1, (157, 189, 60), 6, 2) > 6 * slab
+    compact = Network(depth=10, stem_stride=2, stem_pool=True, weights="random")
+    assert training_bytes(compact, 1, (79, 95, 30), 6, 2) < 1e9
 
 
 def test_logits_keep_float32_under_autocast():
