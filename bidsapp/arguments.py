@@ -147,7 +147,8 @@ def _add_group_level(group: Any) -> None:
         "--run-label",
         default="",
         metavar="LABEL",
-        help="folder under group/; default: recipe's name",
+        help="folder under group/; default: recipe's name. A finished run there that differs from "
+        "this one is kept beside it, under a dated name",
     )
     group.add_argument(
         "--variants",

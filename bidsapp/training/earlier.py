@@ -41,7 +41,7 @@ def changes(
     recipe, cohort, splits
         What is asked for, the tables as they are about to be written.
     weights
-        File of pretrained weights.
+        What ``--weights`` names, a file or a folder.
 
     Returns
     -------
@@ -145,16 +145,20 @@ def _recipe_changes(before: Recipe, recipe: Recipe) -> list[str]:
 
 def _weights_changes(folder: Path, recipe: Recipe, weights: Path | None) -> list[str]:
     """Say which variants began with other pretrained weights, by what their bundles record."""
-    if weights is None:
-        return []
-    now, found = file_sha256(weights), []
+    from bidsapp.networks.weights import weights_file
+
+    found = []
     for name in recipe.selected()[0]:
+        network = recipe.with_variant(name).network
+        file = None if network.weights == "random" else weights_file(network, weights)
+        if file is None:
+            continue
         try:
             path = folder / "model" / name / "configs" / "metadata.json"
             before = json.loads(path.read_text(encoding="utf-8"))["initial_weights"]["sha256"]
         except (OSError, ValueError, KeyError, TypeError):
             continue
-        if before and before != now:
+        if before and before != file_sha256(file):
             found.append(f"--weights: {name} began with another file")
     return found
 

@@ -1,5 +1,6 @@
 """An earlier run under the same label: what counts as a difference, and what becomes of it."""
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import NoInput, UsageError
 from bidsapp.recipes import apply_values, dump_recipe
 from bidsapp.training.earlier import (
@@ -82,6 +84,23 @@ def test_keys_of_the_recipe_are_named_with_both_values(
     values: dict[str, Any], says: list[str], run: Path
 ) -> None:
     assert changes(run, apply_values(RECIPE, values), COHORT, SPLITS) == says
+
+
+def test_other_pretrained_weights_in_a_file_or_a_folder(run: Path, tmp_path: Path) -> None:
+    recipe = apply_values(RECIPE, {"network.weights": "medicalnet", "run": ["base"]})
+    (run / "recipe.yaml").write_text(dump_recipe(recipe))
+    file = tmp_path / "weights" / "resnet_10_23dataset.pth"
+    file.parent.mkdir()
+    file.write_bytes(b"first")
+    about = {"initial_weights": {"sha256": file_sha256(file)}}
+    (run / "model" / "base" / "configs").mkdir(parents=True)
+    (run / "model" / "base" / "configs" / "metadata.json").write_text(json.dumps(about))
+    for given in (file, file.parent):
+        assert changes(run, recipe, COHORT, SPLITS, given) == []
+    file.write_bytes(b"second")
+    for given in (file, file.parent):
+        expected = ["--weights: base began with another file"]
+        assert changes(run, recipe, COHORT, SPLITS, given) == expected
 
 
 def test_people_are_named_with_what_became_of_them(run: Path) -> None:
