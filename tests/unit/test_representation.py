@@ -15,6 +15,7 @@ from bidsapp.recipes.images import Representation
 from bidsapp.recipes.learning import Training
 from bidsapp.representation import spec as representation_spec
 from bidsapp.representation.cohort_array import CohortArray, build_cohort_array
+from bidsapp.representation.device import steady
 from bidsapp.representation.device_cohort import DeviceCohort, normalise
 from bidsapp.representation.scope import FittedStep, check_scopes
 from bidsapp.representation.window import PLANES, Window, slab, volume
@@ -259,3 +260,19 @@ def test_a_cohort_larger_than_memory_is_streamed(tmp_path):
     assert cohort.resident is None
     (batch,) = cohort.batches([np.array([0, 1_999_999])])
     assert batch[:, 0, 0, 0, 0].tolist() == [0, 1]
+
+
+def test_a_gpu_is_held_to_repeatable_and_true_float32_algorithms_and_let_go_again():
+    cudnn = torch.backends.cudnn
+    before = (cudnn.deterministic, cudnn.allow_tf32, torch.get_num_threads())
+    with steady(torch.device("cuda", 0), threads=1):
+        assert cudnn.deterministic
+        assert not cudnn.allow_tf32
+        assert not cudnn.benchmark
+        assert torch.are_deterministic_algorithms_enabled()
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+        assert torch.get_num_threads() == 1
+    assert (cudnn.deterministic, cudnn.allow_tf32, torch.get_num_threads()) == before
+    assert not torch.are_deterministic_algorithms_enabled()
+    with steady(torch.device("cpu")):
+        assert not torch.are_deterministic_algorithms_enabled()
