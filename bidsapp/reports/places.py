@@ -18,17 +18,19 @@ def fill(page: Path, contents: dict[str, str]) -> bool:
     Returns
     -------
     bool
-        Whether the page is there and has all the places; else it is left alone.
+        Whether the page is there and has all the places; those that it has are filled.
     """
     try:
         text = page.read_text(encoding="utf-8")
     except OSError:
         return False
+    whole = True
     for name, html in contents.items():
         before, begin, rest = text.partition(f"<!-- {name}:begin -->")
         _, end, after = rest.partition(f"<!-- {name}:end -->")
-        if not begin or not end:
-            return False
-        text = f"{before}{begin}\n{html}\n{end}{after}"
+        if begin and end:
+            text = f"{before}{begin}\n{html}\n{end}{after}"
+        else:
+            whole = False
     write_text(page, text)
-    return True
+    return whole

@@ -20,6 +20,7 @@ from bidsapp.reports.volumes import box_around, choose_cuts, read_volume
 
 _SUFFIX = "_predictions.json"
 _MARGIN_MM = 3.0
+_DIM = 1.25  # keeps white matter below white, so that colours stand out
 _TOP = 99.5  # percentile of |saliency| inside the map that takes the end of the colours
 
 
@@ -147,7 +148,7 @@ def _view(names: OutputNames, path: Path) -> SaliencyView:
         "participant",
         "Saliency over the normalised image",
         image[box],
-        (0.0, bright),
+        (0.0, _DIM * bright),
         overlay=values[box],
         limit=limit,
     )
