@@ -342,6 +342,12 @@ def _run_batch(
         whole.add_nodes([single])
 
     def on_status(node: Any, status: str) -> None:
+        name = node.name if node.name in by_name else node.fullname.split(".")[1]
+        if name in by_name and status == "start":
+            step = "" if node.name == name else node.name.replace("_", " ")
+            progress.status.started(by_name[name].label, step)
+        elif name in by_name:
+            progress.status.stopped(by_name[name].label)
         if node.name in ("write", *by_name) and status == "end":
             task = by_name.pop(node.fullname.split(".")[1])
             progress.note(_outcome_of(task))
