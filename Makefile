@@ -40,7 +40,7 @@ full: $(VENV)/.installed
 ## browser: the reports in a real browser, their validity and accessibility; needs chromium, node
 browser: $(VENV)/.installed
 	npm install --silent --no-audit --no-fund --prefix tests/browser
-	$(BIN)/pytest -q -n 0 tests/unit/test_group_browser.py
+	$(BIN)/pytest -q -n 0 tests/unit/test_group_browser.py tests/unit/test_pages_browser.py
 
 ## study: a whole study on real people, a quarter of an hour
 study: $(VENV)/.installed
