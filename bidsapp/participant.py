@@ -155,10 +155,9 @@ def _reports_again(options: RunOptions) -> int:
         if made.error:
             codes.add(made.error.exit_code)
             print(f"{made.image.label}: {made.error}", file=sys.stderr)
-    first = images[0]
-    brain = template_brain(first, options.work_dir)
-    shape = (first.names.space, first.names.resolution)
-    after_run(options.output_dir, {shape: brain}, [image.names for image in images])
+    kinds = {(image.names.space, image.names.resolution): image for image in images}
+    brains = {kind: template_brain(image, options.work_dir) for kind, image in kinds.items()}
+    after_run(options.output_dir, brains, [image.names for image in images])
     print(f"Reports of {len(images)} images: {options.output_dir}/sub-*.html and quality.html")
     return 0 if not codes else codes.pop() if len(codes) == 1 else 1
 

@@ -172,6 +172,9 @@ def evaluation_paragraph(run: GroupRun) -> str:
             f" The bootstrap drew {section.bootstrap} samples of participants (seed "
             f"{section.seed})."
         )
+    subgroups = joined(_subgrouped(run))
+    if subgroups:
+        text += f" Results are also given by {subgroups}."
     text += _tests(run)
     fitted = sorted({str(name).rpartition("/")[2] for name in _baseline_names(run)})
     if fitted:
@@ -219,6 +222,13 @@ def _tests(run: GroupRun) -> str:
     if tests:
         text += " P values of comparisons were corrected by Holm's method."
     return text
+
+
+def _subgrouped(run: GroupRun) -> list[str]:
+    """Columns by whose values there are results."""
+    scopes: list[str] = list(run.metrics.get("scope", []))
+    found = [scope.removeprefix("subgroup:") for scope in scopes if scope.startswith("subgroup:")]
+    return list(dict.fromkeys(name.partition("=")[0] for name in found))
 
 
 def _baseline_names(run: GroupRun) -> list[str]:

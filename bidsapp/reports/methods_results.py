@@ -1,10 +1,13 @@
 """The words on what a group run found, from its tables, and on what authors have to add."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
 from bidsapp.reports.boilerplate import Section
 from bidsapp.reports.run_state import GroupRun
-from bidsapp.reports.wording import interval, joined, p_value
+from bidsapp.reports.wording import interval, joined, many, p_value
 
 _MOST = 8
 _DECISIONS = (
@@ -12,6 +15,15 @@ _DECISIONS = (
     ("sensitivity", "sensitivity"),
     ("specificity", "specificity"),
 )
+_CELLS = {
+    "true_positives": "positive and predicted so",
+    "false_negatives": "positive but predicted negative",
+    "false_positives": "negative but predicted positive",
+    "true_negatives": "negative and predicted so",
+    "positives": "positive by outcome",
+    "negatives": "negative by outcome",
+    "all": "in the cohort",
+}
 _METHODS = {
     "gradient": "gradients of the output with respect to the input [@simonyan2013]",
     "gradient_x_input": "gradient times input [@shrikumar2016]",
@@ -85,25 +97,49 @@ def saliency_section(run: GroupRun) -> Section | None:
     """How group maps were made, and whether they passed their checks."""
     if not run.saliency:
         return None
-    sentences = []
-    for variant, summary in run.saliency.items():
-        method = _METHODS.get(str(summary.get("method")), str(summary.get("method")))
-        people = joined(
-            f"{count} {cell.replace('_', ' ')}" for cell, count in summary.get("n", {}).items()
+    return Section(
+        "Saliency", [_saliency(variant, summary) for variant, summary in run.saliency.items()]
+    )
+
+
+def _saliency(variant: str, summary: Mapping[str, Any]) -> str:
+    method = _METHODS.get(str(summary.get("method")), str(summary.get("method")))
+    cell = str(summary.get("of", ""))
+    count = (summary.get("n") or {}).get(cell)
+    people = f" over the {many(count, 'scan')} that are {_CELLS.get(cell, cell)}" if count else ""
+    smoothing = summary.get("smoothing_fwhm_mm")
+    smoothed = f", smoothed with a Gaussian of {smoothing:g} mm FWHM" if smoothing else ""
+    scans = "held-out scans" if summary.get("held_out", True) else "scans"
+    verdict = (summary.get("sanity") or {}).get("verdict", "not run")
+    return (
+        f"For {variant}, signed saliency maps of {scans} were made by {method} and averaged"
+        f"{people}{smoothed}.{_voxelwise(summary.get('test'))} "
+        + {
+            "pass": "The maps passed the sanity checks [@adebayo2018].",
+            "fail": "The maps failed the sanity checks [@adebayo2018] and must not be interpreted.",
+        }.get(verdict, "No sanity checks [@adebayo2018] were run on the maps.")
+    )
+
+
+def _voxelwise(test: Mapping[str, Any] | None) -> str:
+    """Say how voxels were tested, and what was found."""
+    if not test:
+        return ""
+    covariates = test.get("covariates") or ()
+    given = f", with {joined(map(str, covariates))} as nuisance" if covariates else ""
+    within = " within folds" if test.get("within_folds") else ""
+    text = (
+        f" Maps of {test['positives']} positive and {test['negatives']} negative participants were "
+        f"compared at every voxel by {test['permutations']} permutations{within} (Freedman and "
+        f"Lane's method [@winkler2014]{given}), corrected by the largest statistic: "
+        f"{many(test['voxels_below_05_fwe'], 'voxel')} at a corrected p of 0.05 or less"
+    )
+    if "voxels_below_05_tfce" in test:
+        text += (
+            f", and {many(test['voxels_below_05_tfce'], 'voxel')} after threshold-free cluster "
+            "enhancement [@smith2009]"
         )
-        smoothing = summary.get("smoothing_fwhm_mm")
-        smoothed = f", smoothed with a Gaussian of {smoothing:g} mm FWHM" if smoothing else ""
-        text = (
-            f"For {variant}, signed saliency maps of held-out scans were made by {method} and "
-            f"averaged{smoothed}" + (f" (averages over {people})" if people else "")
-        )
-        verdict = summary.get("sanity", {}).get("verdict", "not run")
-        checked = {
-            "pass": "They passed the sanity checks [@adebayo2018]",
-            "fail": "They failed the sanity checks [@adebayo2018] and must not be interpreted",
-        }.get(verdict, "No sanity checks [@adebayo2018] were run on them")
-        sentences.append(f"{text}. {checked}.")
-    return Section("Saliency", [" ".join(sentences)])
+    return f"{text}."
 
 
 def to_add_section() -> Section:

@@ -120,6 +120,16 @@ def test_a_planted_cuboid_is_found(run: Path, first: Ended) -> None:
     assert str(run / "metrics.tsv") in first.stdout
 
 
+def test_the_words_of_the_run_say_what_was_run(run: Path, first: Ended) -> None:
+    text = (run / "logs" / "CITATION.md").read_text(encoding="utf-8")
+    assert "16 participants, one scan each, were analysed: 8 positive (50%)" in text
+    assert "2-fold cross-validation, stratified by outcome (seed " in text
+    assert "base: pooled held-out AUC 1.00 (95% CI " in text
+    assert "strict" in text
+    assert "LEAK" not in text
+    assert str(run / "logs" / "CITATION.md") in first.stdout
+
+
 def test_an_ensemble_is_the_mean_of_its_members(run: Path) -> None:
     key = ["participant_id", "repeat", "fold"]
     scores = table_of(run / "scores.tsv").astype({"probability": float})

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bidsapp import __version__
@@ -25,6 +26,8 @@ from bidsapp.errors import (
 )
 from bidsapp.options import RunOptions
 from tests.unit.dataset_trees import make
+from tests.unit.finished_trees import leave_sidecar
+from tests.unit.report_pages import save
 
 HEAVY = {"torch", "nipype", "pandas", "pydantic", "numpy", "nibabel", "SimpleITK", "bids", "monai"}
 
@@ -46,6 +49,38 @@ def ended(*arguments: object) -> int:
         return main([str(argument) for argument in arguments])
     except SystemExit as stop:
         return int(stop.code or 0)
+
+
+def test_only_the_words_are_written_of_what_is_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    asked = (tmp_path / "data", out, "participant", "--boilerplate-only")
+    assert ended(*asked) == 66
+    assert "no normalised image" in capsys.readouterr().err
+    assert not out.exists()
+    leave_sidecar(out, "sub-01")
+    assert ended(*asked) == 0
+    assert str(out / "logs" / "CITATION.md") in capsys.readouterr().out
+    assert not (out / "quality.html").exists()
+    assert ended(tmp_path / "data", out, "group", "--recipe", "t1w", "--boilerplate-only") == 66
+    assert "run the group level first" in capsys.readouterr().err
+
+
+def test_reports_of_images_whose_source_is_gone_are_left_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    sidecar = leave_sidecar(out, "sub-01")
+    brain = np.ones((9, 9, 9), np.float32)
+    save(sidecar.with_suffix("").with_suffix(".nii.gz"), brain, np.eye(4))
+    page = out / "sub-01.html"
+    page.write_text("as it was")
+    asked = (tmp_path / "data", out, "participant", "--reports-only")
+    assert ended(*asked) == 66
+    assert "sub-01_T1w.nii.gz" in capsys.readouterr().err
+    assert page.read_text() == "as it was"
+    assert ended(*asked, "--participant-label", "99") == 66
 
 
 @pytest.mark.parametrize(

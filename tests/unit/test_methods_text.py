@@ -215,6 +215,38 @@ def test_hostile_names_are_text_in_every_format(tmp_path: Path) -> None:
     assert "\\`a\\` \\*b\\* \\_c\\_" in found.markdown
 
 
+def test_saliency_is_told_with_its_test_and_its_verdict(tmp_path: Path) -> None:
+    folder = make_run(tmp_path)
+    summary = {
+        "method": "gradient_x_input",
+        "of": "true_positives",
+        "n": {"true_positives": 17, "all": 48},
+        "held_out": True,
+        "smoothing_fwhm_mm": 7.0,
+        "sanity": {"verdict": "fail", "sentences": []},
+        "test": {
+            "positives": 21,
+            "negatives": 23,
+            "permutations": 4999,
+            "covariates": ["age"],
+            "within_folds": True,
+            "voxels_below_05_fwe": 31,
+            "voxels_below_05_tfce": 1,
+        },
+    }
+    path = folder / "saliency" / "axial" / "summary.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(summary))
+    text = prose(group_boilerplate(folder).markdown)
+    said = text.partition("### Saliency")[2].partition("###")[0]
+    assert numbers(said) == {"17", "7", "21", "23", "4999", "31", "0.05", "1"}
+    assert "over the 17 scans that are positive and predicted so" in said
+    assert "with age as nuisance" in said
+    assert "must not be interpreted" in said
+    path.write_text(json.dumps({"method": "occlusion", "sanity": {"verdict": "not run"}}))
+    assert "No sanity checks" in group_boilerplate(folder).markdown
+
+
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NoInput, match="no normalised image"):
         participant_boilerplate(tmp_path)
