@@ -22,6 +22,7 @@ demo: $(VENV)/.installed
 		--outcome chronic_pain --positive 1 --set protocol.folds=4
 	@echo "The planted effect is found if the held-out AUC is near 1."
 	@echo "Open $(DEMO)/out/sub-01.html in a browser: the normalisation of the first participant."
+	@echo "Open $(DEMO)/out/group/t1w/report.html: the result, and the way to everybody else."
 
 ## test: install, check style, types and layers, and pass the fast tests
 test: $(VENV)/.installed lint

@@ -165,6 +165,9 @@ def test_the_viewer_shows_the_volume_and_reacts(page: Browser) -> None:
     assert warm_pixels(page, "axial") == 0
     page.click(".brain-viewer [data-part=peak]")
     assert warm_pixels(page, "axial") == at_the_ball
+    page.click_at(".brain-viewer [data-part=axial]", 0.3, 0.75)
+    page.click("#regions-axial .go")  # a region's peak is shown where it lies
+    assert f"x +{x:.0f}, y +{y:.0f}, z +{z:.0f} mm (right)" in readout(page)
     page.run(
         "const t = document.querySelector('.brain-viewer [data-part=threshold]'); t.value = 90;"
         "t.dispatchEvent(new Event('input'))"

@@ -12,12 +12,27 @@ from bidsapp.reports.charts.drawing import number
 
 @dataclass(frozen=True)
 class Cell:
-    """Text of a cell, the value it sorts by (the text where None), its link, its look."""
+    """One cell of a table.
+
+    Attributes
+    ----------
+    text
+        What it says.
+    sort
+        The value it sorts by; the text where None.
+    href
+        Where it leads.
+    css
+        Its look.
+    place
+        ``x y z`` in mm of the template, which a viewer beside the table can show.
+    """
 
     text: str
     sort: float | str | None = None
     href: str = ""
     css: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True)

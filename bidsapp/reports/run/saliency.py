@@ -1,26 +1,28 @@
 """The saliency of a run: what each variant's summary says, its tables, and its pictures."""
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from bidsapp.errors import NociCastError
-from bidsapp.reports.charts.drawing import number
 from bidsapp.reports.run.figures import Figure, keep
-from bidsapp.reports.run.files import RunFiles, known
-from bidsapp.reports.run.grids import Cell, Grid, as_float
+from bidsapp.reports.run.files import RunFiles
+from bidsapp.reports.run.saliency_tables import (
+    TableOf,
+    facts_of,
+    number_with_digits,
+    relative,
+    tables_of,
+)
 from bidsapp.reports.saliency.glass import glass_brain
 from bidsapp.reports.saliency.grid import Stage, read_map, stage_of
 from bidsapp.reports.saliency.overlays import colour_bar, overlay_tiles
 from bidsapp.reports.saliency.payload import map_payload, stage_payload
 
-MOST_ROWS = 40
 MOST_BYTES = 7_000_000  # of maps in the page; what does not fit is linked as a file
 SHOWN_SHARE = 0.1  # of the voxels that hold a value, and of the largest magnitude
 _STATUS = {"pass": "pass", "fail": "fail"}
@@ -28,12 +30,6 @@ _WORDS = {
     "pass": "The maps passed their sanity checks.",
     "fail": "The maps failed their sanity checks: do not read anatomy out of them.",
     "not run": "No sanity check was run: these maps may show the network's architecture alone.",
-}
-_TABLE_NAMES = {
-    "regions": "Regions",
-    "peaks": "Peaks",
-    "biomarkers": "Biomarkers",
-    "sanity": "Sanity checks",
 }
 
 
@@ -58,7 +54,7 @@ class SaliencyPart:
     payload
         What the interactive viewer shows, as JSON; empty where nothing can be shown.
     tables
-        Regions, peaks and others, each with the file it comes from.
+        Regions, peaks and others.
     files
         Maps that are not in the page: name and path.
     problem
@@ -77,7 +73,7 @@ class SaliencyPart:
     shown: str
     glass: Figure | None
     payload: str
-    tables: list[tuple[Grid, str]]
+    tables: list[TableOf]
     files: list[tuple[str, str]]
     problem: str = ""
 
@@ -147,7 +143,7 @@ def _part(
             bar = colour_bar(limit, top, str(summary.get("units", "")))
             shown = number_with_digits(limit)
             drawing = glass_brain(stage, values, limit, top, variant)
-            glass = keep(run, drawing, _relative(run, folder, str(summary["default"])))
+            glass = keep(run, drawing, relative(run, folder, str(summary["default"])))
             payload, outside = _viewer(folder, summary, stage, left)
             used = len(payload)
         except (NociCastError, OSError, ValueError, KeyError) as error:
@@ -155,7 +151,7 @@ def _part(
     part = SaliencyPart(
         variant=variant,
         method=str(summary.get("method", "")).replace("_", " "),
-        facts=_facts(summary),
+        facts=facts_of(summary),
         status=_STATUS.get(verdict, "warn"),
         verdict=_WORDS.get(verdict, verdict),
         sentences=[str(text) for text in sanity.get("sentences", ())],
@@ -165,15 +161,11 @@ def _part(
         shown=shown,
         glass=glass,
         payload=payload,
-        tables=_tables(run, folder, summary),
-        files=[(name, _relative(run, folder, file)) for name, file in outside],
+        tables=tables_of(run, folder, summary),
+        files=[(name, relative(run, folder, file)) for name, file in outside],
         problem=problem,
     )
     return part, used
-
-
-def _relative(run: RunFiles, folder: Path, file: str) -> str:
-    return f"{folder.relative_to(run.folder).as_posix()}/{Path(file).name}"
 
 
 def _limits(values: np.ndarray) -> tuple[float, float]:
@@ -216,64 +208,3 @@ def _json(content: Any) -> str:
     """JSON that can stand inside a script element, whatever texts it holds."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-
-
-def _facts(summary: Mapping[str, Any]) -> dict[str, str]:
-    counts = summary.get("n") or {}
-    who = "; ".join(f"{str(name).replace('_', ' ')}: {n}" for name, n in dict(counts).items())
-    smoothing = as_float(summary.get("smoothing_fwhm_mm"))
-    facts = {
-        "Method": str(summary.get("method", "")).replace("_", " "),
-        "Explained": f"{summary.get('target', '')} of the positive class",
-        "Averaged over": str(summary.get("of", "")).replace("_", " "),
-        "People": who,
-        "Channels": ", ".join(map(str, summary.get("channels", ()))),
-        "Smoothed": f"{smoothing:g} mm FWHM" if math.isfinite(smoothing) else "",
-        "Units": str(summary.get("units", "")),
-    }
-    return {name: text for name, text in facts.items() if text}
-
-
-def _tables(run: RunFiles, folder: Path, summary: Mapping[str, Any]) -> list[tuple[Grid, str]]:
-    found = []
-    for key, file in dict(summary.get("tables") or {}).items():
-        name = _relative(run, folder, str(file))
-        table = run.table(name)
-        if table.empty:
-            continue
-        title = _TABLE_NAMES.get(key, str(key))
-        caption = f"{title}, {folder.name}"
-        if len(table) > MOST_ROWS:
-            caption += f": the first {MOST_ROWS} of {len(table)}"
-        found.append((_as_it_is(f"{key}-{folder.name}", caption, table.head(MOST_ROWS)), name))
-    return found
-
-
-def _as_it_is(key: str, caption: str, table: pd.DataFrame) -> Grid:
-    """Lay out a table with whatever columns it has; three digits where all are numbers."""
-    columns = [str(name) for name in table.columns]
-    numeric = tuple(
-        place
-        for place, name in enumerate(columns)
-        if all(not known(v) or math.isfinite(as_float(v)) for v in table[name])
-        and any(known(v) for v in table[name])
-    )
-    rows = []
-    for _, row in table.iterrows():
-        cells = []
-        for place, name in enumerate(columns):
-            text = known(row[name]) or "–"
-            value = as_float(row[name])
-            if place in numeric and math.isfinite(value):
-                cells.append(Cell(number_with_digits(value), value))
-            else:
-                cells.append(Cell(text))
-        rows.append(cells)
-    return Grid(key, caption, [name.replace("_", " ") for name in columns], rows, numeric)
-
-
-def number_with_digits(value: float) -> str:
-    """Write a number with three significant digits, whole ones whole."""
-    if value == round(value) and abs(value) < 1e6:
-        return number(value, 0)
-    return f"{value:.3g}".replace("-", "−")

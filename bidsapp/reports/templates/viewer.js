@@ -109,6 +109,14 @@
       point[1] = Math.floor(where / shape[0]) % shape[1];
       point[2] = Math.floor(where / (shape[0] * shape[1]));
     };
+    const toward = (place) => {
+      // the voxel whose middle is nearest; the template's axes run along the grid's
+      [0, 1, 2].forEach((axis) => {
+        const index = Math.round((place[axis] - affine[axis][3]) / affine[axis][axis]);
+        point[axis] = Math.min(shape[axis] - 1, Math.max(0, index));
+      });
+      draw();
+    };
     const choose = async () => {
       map = content.maps[Number(part("map").value)];
       map.bytes ??= await volume(map.pixels, shape, across);
@@ -139,6 +147,18 @@
       };
       canvas.addEventListener("pointerdown", (event) => { canvas.setPointerCapture(event.pointerId); go(event); });
       canvas.addEventListener("pointermove", (event) => { if (event.buttons & 1) go(event); });
+    }
+    for (const cell of box.parentElement.querySelectorAll("[data-place]")) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "go";
+      button.title = "Show this place in the viewer";
+      button.append(...cell.childNodes);
+      button.addEventListener("click", () => {
+        toward(cell.dataset.place.split(" ").map(Number));
+        box.scrollIntoView({ block: "start" });
+      });
+      cell.append(button);
     }
     await choose();
     box.classList.add("ready");

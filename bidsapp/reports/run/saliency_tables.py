@@ -1,0 +1,136 @@
+"""Tables and facts of a variant's saliency, from its summary and the files that it names."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bidsapp.reports.charts.drawing import number
+from bidsapp.reports.run.files import RunFiles, known
+from bidsapp.reports.run.grids import Cell, Grid, as_float
+
+MOST_ROWS = 200
+MOST_COLUMNS = 24  # wider ones, a column for every region, are for programs
+_TABLE_NAMES = {
+    "regions": "Regions",
+    "peaks": "Peaks",
+    "biomarkers": "Biomarkers",
+    "sanity": "Sanity checks",
+}
+
+
+@dataclass(frozen=True)
+class TableOf:
+    """A table, or words about one that no page can hold, and its file."""
+
+    grid: Grid | None
+    words: str
+    file: str
+
+
+def relative(run: RunFiles, folder: Path, file: str) -> str:
+    """Path of a file of the summary, relative to the run's folder."""
+    return f"{folder.relative_to(run.folder).as_posix()}/{Path(file).name}"
+
+
+def facts_of(summary: Mapping[str, Any]) -> dict[str, str]:
+    """Tell what went into the maps: name and value."""
+    counts = summary.get("n") or {}
+    who = "; ".join(f"{str(name).replace('_', ' ')}: {n}" for name, n in dict(counts).items())
+    smoothing = as_float(summary.get("smoothing_fwhm_mm"))
+    facts = {
+        "Method": str(summary.get("method", "")).replace("_", " "),
+        "Explained": f"{summary.get('target', '')} of the positive class",
+        "Averaged over": str(summary.get("of", "")).replace("_", " "),
+        "People": who,
+        "Channels": ", ".join(map(str, summary.get("channels", ()))),
+        "Smoothed": f"{smoothing:g} mm FWHM" if math.isfinite(smoothing) else "",
+        "Units": str(summary.get("units", "")),
+    }
+    facts |= _agreement(summary.get("overlap_of_folds")) | _test(summary.get("test"))
+    return {name: text for name, text in facts.items() if text}
+
+
+def _agreement(overlap: Any) -> dict[str, str]:
+    """Tell how far the maps of different folds agree."""
+    if not isinstance(overlap, Mapping):
+        return {}
+    found, chance = as_float(overlap.get("mean_dice")), as_float(overlap.get("dice_by_chance"))
+    share = as_float(overlap.get("top_share"))
+    words = f"Dice {number(found)} of the top {share:.0%} of voxels, by chance {number(chance)}"
+    return {"Agreement of folds": words} if math.isfinite(found) else {}
+
+
+def _test(test: Any) -> dict[str, str]:
+    """Tell what the voxelwise test of positives against negatives found."""
+    if not isinstance(test, Mapping):
+        return {}
+    p, voxels = as_float(test.get("smallest_p_fwe")), as_float(test.get("voxels_below_05_fwe"))
+    if not math.isfinite(p):
+        return {}
+    words = f"smallest corrected p {p:.2g}; {voxels:.0f} voxels below 0.05"
+    return {"Positives against negatives": f"{words} ({test.get('permutations')} permutations)"}
+
+
+def tables_of(run: RunFiles, folder: Path, summary: Mapping[str, Any]) -> list[TableOf]:
+    """Lay out the tables that a summary names, those that are there."""
+    found = []
+    for key, file in dict(summary.get("tables") or {}).items():
+        name = relative(run, folder, str(file))
+        table = run.table(name)
+        if table.empty:
+            continue
+        title = _TABLE_NAMES.get(key, str(key))
+        caption = f"{title}, {folder.name}"
+        if len(table) > MOST_ROWS:
+            caption += f": the first {MOST_ROWS} of {len(table)}"
+        words = f"{title}: {len(table)} rows, {table.shape[1]} columns"
+        grid = None
+        if table.shape[1] <= MOST_COLUMNS:
+            grid = _as_it_is(f"{key}-{folder.name}", caption, table.head(MOST_ROWS))
+        found.append(TableOf(grid, words, name))
+    return found
+
+
+def _as_it_is(key: str, caption: str, table: pd.DataFrame) -> Grid:
+    """Lay out a table with whatever columns it has; three digits where all are numbers."""
+    columns = [str(name) for name in table.columns]
+    numeric = tuple(
+        place
+        for place, name in enumerate(columns)
+        if all(not known(v) or math.isfinite(as_float(v)) for v in table[name])
+        and any(known(v) for v in table[name])
+    )
+    rows = []
+    for _, row in table.iterrows():
+        cells = []
+        for place, name in enumerate(columns):
+            text = known(row[name]) or "–"
+            value = as_float(row[name])
+            if place in numeric and math.isfinite(value):
+                where = _place(row) if name == "peak" else ""
+                cells.append(Cell(number_with_digits(value), value, place=where))
+            else:
+                cells.append(Cell(text))
+        rows.append(cells)
+    headings = [name.replace("_", " ") for name in columns]
+    return Grid(key, caption, headings, rows, numeric, find=len(rows) > 12)
+
+
+def _place(row: pd.Series) -> str:
+    """Coordinates of a row in mm, empty where it has none."""
+    for names in (("x", "y", "z"), ("peak_x", "peak_y", "peak_z")):
+        found = [as_float(row.get(name)) for name in names]
+        if all(map(math.isfinite, found)):
+            return " ".join(f"{value:g}" for value in found)
+    return ""
+
+
+def number_with_digits(value: float) -> str:
+    """Write a number with three significant digits, whole ones whole."""
+    if value == round(value) and abs(value) < 1e6:
+        return number(value, 0)
+    return f"{value:.3g}".replace("-", "−")
