@@ -19,7 +19,8 @@ from tests.unit.chromium import Browser
 from tests.unit.group_pages import NASTY, finished_run
 from tests.unit.saliency_folders import BALL_MM, write_saliency
 
-MODULES = Path(os.environ.get("NOCICAST_NODE_MODULES", "tests/browser/node_modules"))
+HERE = Path(__file__).resolve().parents[1] / "browser" / "node_modules"
+MODULES = Path(os.environ.get("NOCICAST_NODE_MODULES", HERE))
 pytestmark = pytest.mark.skipif(bool(chromium.missing()), reason=chromium.missing() or "there")
 
 

@@ -1,6 +1,9 @@
 """The group report says what the tables say, shows data as text, and lives with what is absent."""
 
+import html
+import json
 import re
+import shlex
 import shutil
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -10,6 +13,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import confusion_matrix, roc_curve
 
+from bidsapp.arguments import build_parser
 from bidsapp.errors import NoInput
 from bidsapp.evaluation.sample import make_sample
 from bidsapp.reports.group_report import write_group_report
@@ -204,6 +208,22 @@ def test_a_broken_table_is_named_and_the_rest_stands(run: Path, tmp_path: Path) 
     page = GroupPage(reported(copy))
     assert "comparisons.tsv: line 2" in page.text
     assert "axial forecast" in page.text
+
+
+def test_the_command_can_be_pasted(run: Path, tmp_path: Path) -> None:
+    """A shell takes it apart into the arguments that the app needs, odd folders and all."""
+    out = tmp_path / "my $out"
+    shutil.copytree(run, out / "group" / "attias2025")
+    links = {"DatasetLinks": {"raw": "file:///data/my%20study"}}
+    (out / "dataset_description.json").write_text(json.dumps(links))
+    content = reported(out / "group" / "attias2025")
+    code = re.search(r'<pre class="command"><code>(.*?)</code>', content, re.S)
+    assert code
+    words = shlex.split(html.unescape(code[1]).replace("\\\n", " "))
+    folder = out / "group" / "attias2025"
+    given = build_parser().parse_args(words[1:])
+    assert (given.bids_dir, given.output_dir) == (Path("/data/my study"), out)
+    assert (given.recipe, given.run_label) == (str(folder / "recipe.yaml"), "attias2025")
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
