@@ -69,6 +69,7 @@ def _content(run: RunFiles) -> dict[str, Any]:
     content: dict[str, Any] = {
         "title": f"{run.label}: group report",
         "subtitle": f"{run.outcome_name}" + (f", recipe {run.recipe.name}" if run.recipe else ""),
+        "simulated": run.settings.simulated,
         "leaks": _leaks(run),
         "answer": answer(run),
         "flow": figures.cohort_flow(run),

@@ -15,6 +15,7 @@ from sklearn.metrics import confusion_matrix, roc_curve
 
 from bidsapp.arguments import build_parser
 from bidsapp.errors import NoInput
+from bidsapp.evaluation.pipeline_null import METHOD
 from bidsapp.evaluation.sample import make_sample
 from bidsapp.reports.group_report import write_group_report
 from bidsapp.reports.run.answer import answer
@@ -175,6 +176,31 @@ def test_paper_mode_bears_its_banner(tmp_path: Path) -> None:
     assert "best fold under chance" in page.text.lower()
     strict = GroupPage(reported(finished_run(tmp_path / "group" / "strict", variants=("axial",))))
     assert "this run saw people" not in strict.text
+
+
+def test_a_simulated_run_bears_its_banner(tmp_path: Path) -> None:
+    recipe = ("simulation.kind=cuboid", "simulation.contrast_sd=2")
+    folder = finished_run(tmp_path / "group" / "cuboid", variants=("axial",), overrides=recipe)
+    page = GroupPage(reported(folder))
+    assert "SIMULATED: a signal was planted" in page.text
+    assert "Simulated: says nothing of the real outcome." in page.text
+    assert "SIMULATED" in (folder / "figures" / "roc.svg").read_text()
+
+
+def test_the_exact_permutation_test_comes_first(run: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "group" / "exact"
+    shutil.copytree(run, copy)
+    path = copy / "tables" / "permutations.tsv"
+    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    own = table[table["variant"] == "axial"].assign(p="0.25", method=METHOD)
+    pd.concat([table, own]).to_csv(path, sep="\t", index=False)
+    null = pd.DataFrame({"variant": "axial", "permutation": range(20), "auc": 0.5})
+    null.to_csv(copy / "figures" / "pipeline_null.tsv", sep="\t", index=False)
+    page = GroupPage(reported(copy))
+    assert "0.25 outcomes permuted, networks trained anew" in page.text
+    assert "axial: p = 0.25, trained anew" in page.text
+    fixed = float(table.loc[table["variant"] == "axial", "p"].iloc[0])
+    assert f"axial: p = {fixed:.2g}, scores fixed" in page.text
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ class Subject:
     baseline
         Whether it is a baseline, drawn in the background only.
     leak
-        The stamp of a variant that leaks; empty where it does not.
+        Stamp of a variant that leaks, or of a simulated run; empty where there is none.
     sentence
         Its main number, for the figure itself.
     """

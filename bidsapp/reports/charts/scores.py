@@ -1,6 +1,6 @@
 """What the scores look like: distributions, confusion tables, chance, learning."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -46,16 +46,34 @@ def _both_ways(label: str, top: float) -> Axis:
     return Axis(label, -top, top, tuple(float(n * step) for n in range(-2, 3)))
 
 
-def permutation_null(curves: Curves, observed: dict[str, float], p: dict[str, float]) -> Plot:
-    """Histogram of the AUCs under permuted outcomes, and the observed one."""
+def permutation_null(
+    curves: Curves,
+    tested: Mapping[str, tuple[float, float]],
+    how: str,
+    key: str = "permutation_null",
+    title: str = "What chance gives",
+) -> Plot:
+    """Histogram of the AUCs under permuted outcomes, and the observed one.
+
+    Parameters
+    ----------
+    curves
+        The AUCs, in the column `auc`.
+    tested
+        Observed AUC and p value of each subject.
+    how
+        What was kept or done again, in two words.
+    key, title
+        Name and title of the figure.
+    """
     counts = {
         s.name: np.histogram(curves.of(s.name)["auc"].to_numpy(dtype=float), _NULL_BINS, (0, 1))[0]
         for s in curves.networks
     }
     top = max((int(count.max()) for count in counts.values() if len(count)), default=1) or 1
     plot = Plot(
-        "permutation_null",
-        "What chance gives",
+        key,
+        title,
         "Histogram of the pooled AUC under permuted outcomes, with the observed AUC.",
         unit_axis("AUC under permuted outcomes"),
         Axis("Permutations", 0.0, 1.15 * top),
@@ -66,10 +84,11 @@ def permutation_null(curves: Curves, observed: dict[str, float], p: dict[str, fl
                 if count:
                     ends = (place / _NULL_BINS, (place + 1) / _NULL_BINS)
                     plot.bar(ends, (0, count), "fill-null", tip=f"{count} permutations")
-            if np.isfinite(observed.get(subject.name, np.nan)):
-                plot.rule("observed", x=observed[subject.name])
-            if np.isfinite(p.get(subject.name, np.nan)):
-                plot.caption(f"p = {p[subject.name]:.2g}, scores fixed")
+            observed, p = tested.get(subject.name, (np.nan, np.nan))
+            if np.isfinite(observed):
+                plot.rule("observed", x=observed)
+            if np.isfinite(p):
+                plot.caption(f"{subject.name}: p = {p:.2g}, {how}")
             if subject.leak:
                 plot.stamp(subject.leak)
     plot.legend([("fill-null", "permuted"), ("observed", "observed")])

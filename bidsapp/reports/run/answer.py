@@ -70,6 +70,8 @@ def answer(run: RunFiles) -> Answer:
     status, word = "pass", "Better than chance."
     if leaks:
         status, word = "fail", "LEAK: not a held-out result."
+    elif run.settings.simulated:
+        status, word = "warn", "Simulated: says nothing of the real outcome."
     elif not better:
         status, word = "warn", "Not shown to beat chance."
     elif doubts:
@@ -161,10 +163,11 @@ def cards(run: RunFiles) -> list[tuple[str, str, str]]:
             if metric == "calibration_slope":
                 remark += ", ideal 1"
             found.append((name, number(row["value"]), remark))
-    p = run.table("tables/permutations.tsv", ("variant",), ("p",))
-    p = p[(p["variant"] == run.lead) & p["p"].notna()]
-    if len(p):
-        found.append(("Permutation p", f"{p.iloc[0]['p']:.2g}", "outcomes permuted, scores fixed"))
+    permuted = run.permutation(run.lead)
+    if permuted is not None:
+        _, p, anew = permuted
+        how = "networks trained anew" if anew else "scores fixed"
+        found.append(("Permutation p", f"{p:.2g}", f"outcomes permuted, {how}"))
     return found
 
 

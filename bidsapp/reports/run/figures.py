@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from bidsapp.derivatives import write_text
+from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.stamp import stamp
 from bidsapp.evaluation.tables import write_table
 from bidsapp.reports.charts import curves as draw
@@ -57,6 +58,7 @@ def performance(run: RunFiles) -> list[tuple[Figure, str]]:
         _calibration,
         _decision,
         _null,
+        _pipeline_null,
     ):
         result = make(run)
         if result is not None:
@@ -76,8 +78,7 @@ def subjects(run: RunFiles) -> list[Subject]:
                 words += (
                     f" ({number(as_float(row['ci_low']))} to {number(as_float(row['ci_high']))})"
                 )
-        leaks = run.leaks_of(name)
-        mark = f"LEAK: {', '.join(leaks)}" if leaks else ""
+        mark = run.stamp_of(name)
         found.append(Subject(name, name == run.lead, name in run.baselines, mark, words))
     return found
 
@@ -159,12 +160,29 @@ def _null(run: RunFiles) -> tuple[Figure, str] | None:
     curves = _curves(run, "permutation_null", ("auc",))
     if curves is None:
         return None
-    table = run.table("tables/permutations.tsv", ("variant",), ("auc", "p"))
-    observed = dict(zip(table["variant"], table["auc"], strict=True))
-    p = dict(zip(table["variant"], table["p"], strict=True))
-    drawing = draw_scores.permutation_null(curves, observed, p)
+    drawing = draw_scores.permutation_null(curves, _tested(run, anew=False), "scores fixed")
     note = "Outcomes permuted on fixed scores; with cross-validation such a p is somewhat small."
     return keep(run, drawing, "figures/permutation_null.tsv"), note
+
+
+def _pipeline_null(run: RunFiles) -> tuple[Figure, str] | None:
+    if not (run.folder / "figures" / "pipeline_null.tsv").is_file():
+        return None
+    curves = _curves(run, "pipeline_null", ("auc",))
+    if curves is None:
+        return None
+    names = ("pipeline_null", "The whole pipeline by chance")
+    tested = _tested(run, anew=True)
+    drawing = draw_scores.permutation_null(curves, tested, "trained anew", *names)
+    note = "Outcomes permuted, and everything done again, training included: this test is exact."
+    return keep(run, drawing, "figures/pipeline_null.tsv"), note
+
+
+def _tested(run: RunFiles, *, anew: bool) -> dict[str, tuple[float, float]]:
+    """Observed AUC and p of every variant, by one of the two tests."""
+    table = run.table("tables/permutations.tsv", ("variant", "method"), ("auc", "p"))
+    rows = table[(table["method"] == WHOLE_PIPELINE) == anew]
+    return {str(row["variant"]): (row["auc"], row["p"]) for row in rows.to_dict("records")}
 
 
 def learning(run: RunFiles) -> Figure | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bidsapp.errors import NociCastError
+from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.sample import Sample, from_scores
 from bidsapp.evaluation.settings import EvaluationSettings, settings_from_recipe
 from bidsapp.evaluation.stamp import leaks_into_scores
@@ -166,6 +167,30 @@ class RunFiles:
     def leaks_of(self, variant: str) -> list[str]:
         """Name the steps of a variant that saw the people it is scored on."""
         return leaks_into_scores(self.settings.of(variant).leaks)
+
+    def stamp_of(self, variant: str) -> str:
+        """Words that every figure about a variant has to bear; empty where there is nothing."""
+        leaks = self.leaks_of(variant)
+        parts = [
+            "SIMULATED" if self.settings.simulated else "",
+            f"LEAK: {', '.join(leaks)}" if leaks else "",
+        ]
+        return "; ".join(filter(None, parts))
+
+    def permutation(self, variant: str) -> tuple[float, float, bool] | None:
+        """Observed AUC, p against chance, and whether networks were trained anew for it.
+
+        Of the two tests that a run can have, the one that permutes the whole pipeline is exact
+        and comes first. None where there was none.
+        """
+        table = self.table("tables/permutations.tsv", ("variant", "method"), ("auc", "p"))
+        rows = table[(table["variant"] == variant) & table["p"].notna()]
+        whole = rows[rows["method"] == WHOLE_PIPELINE]
+        chosen = whole if len(whole) else rows
+        if chosen.empty:
+            return None
+        row = chosen.iloc[0]
+        return float(row["auc"]), float(row["p"]), bool(len(whole))
 
     def metric(self, variant: str, metric: str, scope: str = "pooled") -> dict[str, Any] | None:
         """One row of the metrics, None where there is none or it is undefined."""

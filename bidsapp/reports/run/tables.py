@@ -80,7 +80,6 @@ def forest_lines(run: RunFiles) -> list[Line]:
         if plain_row is None:
             lines.append(Line(name, float("nan"), note="no pooled AUC"))
             continue
-        leaks = run.leaks_of(name)
         is_baseline = name in run.baselines
         lines.append(
             Line(
@@ -93,7 +92,7 @@ def forest_lines(run: RunFiles) -> list[Line]:
                 points=tuple(folds.loc[folds["variant"] == name, "value"].tolist()),
                 printed=by_name.get(name, float("nan")),
                 baseline=is_baseline,
-                note="LEAK" if leaks else "baseline" if is_baseline else "",
+                note=run.stamp_of(name).split(":")[0] or ("baseline" if is_baseline else ""),
             )
         )
     return lines
