@@ -82,6 +82,16 @@ def test_warm_lies_right_and_cold_left_in_every_slice(part: SaliencyPart) -> Non
     assert seen >= 4
 
 
+def test_a_slice_of_each_plane_cuts_the_strongest_point(part: SaliencyPart) -> None:
+    for plane, millimetres in zip(("sagittal", "coronal", "axial"), BALL_MM, strict=True):
+        own = [tile for tile in part.tiles if tile.plane == plane]
+        labels = [int(re.sub(r"[^-\d]", "", t.label.replace("−", "-"))) for t in own]
+        assert millimetres in labels
+        assert labels == sorted(labels)
+        found = own[labels.index(int(millimetres))]
+        assert plane != "sagittal" or found.hemisphere == "right"
+
+
 def test_the_template_lies_under_the_maps(bare: Path) -> None:
     """Symmetric template, and grey matter brighter than what lies outside."""
     maps = next((bare / "saliency" / "axial").glob("*truepositives*.nii.gz"))

@@ -1,6 +1,7 @@
 """Slices of the template with a map in colours on them, and the colours."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ def map_colours() -> np.ndarray:
 
 
 def overlay_tiles(stage: Stage, values: np.ndarray, limit: float, top: float) -> list[Tile]:
-    """Mosaic of the template with a map on it.
+    """Make a mosaic of the template with a map on it; one slice of each plane cuts its peak.
 
     Parameters
     ----------
@@ -47,10 +48,26 @@ def overlay_tiles(stage: Stage, values: np.ndarray, limit: float, top: float) ->
     where = (values != 0) & stage.inside
     grid = stage.brain.like(where if where.any() else stage.inside)
     bright = float(np.percentile(stage.brain.data[stage.inside], 99.5))
-    return [
-        _tile(stage, cut, values, limit, top, bright)
-        for cut in choose_cuts(grid, ("axial", "coronal", "sagittal"))
-    ]
+    cuts = _through(choose_cuts(grid, ("axial", "coronal", "sagittal")), values, stage)
+    return [_tile(stage, cut, values, limit, top, bright) for cut in cuts]
+
+
+def _through(cuts: Sequence[Cut], values: np.ndarray, stage: Stage) -> list[Cut]:
+    """Move the nearest slice of each plane to the largest magnitude, so that it is seen."""
+    peak = np.unravel_index(int(np.abs(values).argmax()), values.shape)
+    moved = list(cuts)
+    for plane, axis in AXES.items():
+        own = [place for place, cut in enumerate(cuts) if cut.plane == plane]
+        nearest = min(own, key=lambda place: abs(cuts[place].index - peak[axis]))
+        cut = cuts[nearest]
+        shift = float(peak[axis] - cut.index) * float(stage.brain.voxel_sizes[axis])
+        moved[nearest] = replace(
+            cut,
+            index=int(peak[axis]),
+            position=cut.position + shift,
+            offset=cut.offset + shift,
+        )
+    return moved
 
 
 def _tile(
