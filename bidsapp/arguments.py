@@ -177,6 +177,15 @@ def _add_group_level(group: Any) -> None:
         help="pretrained weights (MedicalNet): a file, or a folder of them",
     )
     group.add_argument(
+        "--atlas",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="FILE|NAME",
+        help="atlases for the saliency tables besides the app's own: NIfTI files of labels in the "
+        "template's space, each with a .tsv, or names of TemplateFlow",
+    )
+    group.add_argument(
         "--evaluate-only", action="store_true", help="recompute what follows from scores.tsv"
     )
     group.add_argument(

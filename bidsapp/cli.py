@@ -170,6 +170,8 @@ def _overrides(given: argparse.Namespace) -> tuple[str, ...]:
             )
         values = {"column": given.outcome, "positive": given.positive, "expression": None}
         found += [f"outcome.{key}={json.dumps(value)}" for key, value in values.items()]
+    if given.atlas:
+        found.append(f"saliency.atlases={json.dumps([_atlas(text) for text in given.atlas])}")
     if given.random_seed is not None:
         found += [
             f"{section}.seed={given.random_seed}"
@@ -190,6 +192,16 @@ def _simulation(given: argparse.Namespace) -> list[str]:
         if value is not None and key:
             found.append(f"simulation.{key}={json.dumps(value)}")
     return ["simulation.kind=cuboid", *found] if given.simulate else []
+
+
+def _atlas(text: str) -> str:
+    """Give a file, which must be there, as an absolute path, and a name as it is."""
+    if not text.endswith((".nii", ".nii.gz")):
+        return text
+    path = _absolute(Path(text))
+    if not path.is_file():
+        raise NoInput(f"--atlas {text}: not found.")
+    return str(path)
 
 
 def _run_label(text: str) -> str:

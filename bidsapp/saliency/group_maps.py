@@ -11,6 +11,7 @@ from bidsapp.derivatives import write_json
 from bidsapp.errors import NoInput
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.saliency.aggregate import TOP_SHARE, Overlap, Spread, fold_overlap, spread
+from bidsapp.saliency.best import best_fold
 from bidsapp.saliency.group_files import GroupFolder, description_of, space_facts
 from bidsapp.saliency.group_tables import (
     atlases_for,
@@ -91,7 +92,7 @@ def write_group(
     (folder / "summary.json").unlink(missing_ok=True)
     threshold = float(stack.about.get("threshold", 0.5))
     notes: list[str] = []
-    only_fold = _best_fold(stack, notes) if settings.folds == "best" else None
+    only_fold = _only_fold(stack, notes) if settings.folds == "best" else None
     people = people_maps(
         stack,
         _inside(mask, stack, coverage),
@@ -175,25 +176,16 @@ def _inside(path: Path, stack: MapStack, coverage: np.ndarray | None) -> np.ndar
     return window_mask(data, image.affine, stack.window, str(path))
 
 
-def _best_fold(stack: MapStack, notes: list[str]) -> Fold | None:
-    """Give the fold of the best AUC, as the mode of a paper asks for; None where none has one."""
-    aucs: dict[Fold, float] = {}
-    for key, rows in stack.rows.groupby(["repeat", "fold"], sort=True):
-        positive = rows["outcome"].to_numpy() == 1
-        if 0 < positive.sum() < len(rows):
-            ranks = rows["probability"].rank().to_numpy()
-            pairs = positive.sum() * (~positive).sum()
-            wins = ranks[positive].sum() - positive.sum() * (positive.sum() + 1) / 2
-            repeat, fold = np.atleast_1d(np.asarray(key, int))
-            aucs[int(repeat), int(fold)] = float(wins / pairs)
-    if not aucs:
+def _only_fold(stack: MapStack, notes: list[str]) -> Fold | None:
+    """Give the best fold alone, as the mode of a paper asks for; None where none is best."""
+    best = best_fold(stack.rows)
+    if best is None:
         notes.append("no fold has both classes, so there is no best one: all folds are in the map")
-        return None
-    best = max(aucs, key=lambda key: aucs[key])
-    notes.append(
-        f"LEAK: the maps are those of fold {best[1]} (repeat {best[0]}) alone, chosen because its "
-        f"held-out AUC, {aucs[best]:.2f}, is the best of {len(aucs)}"
-    )
+    else:
+        notes.append(
+            f"LEAK: the maps are those of fold {best[1]} (repeat {best[0]}) alone, chosen because "
+            "its held-out AUC is the best"
+        )
     return best
 
 

@@ -12,6 +12,8 @@ from bidsapp.saliency.regions import labels_inside
 COLUMNS = ("map", "peak", "x", "y", "z", "value")
 PEAKS = 20
 APART_MM = 10.0
+NEAR_MM = 6.0
+_SAME_VOXEL_MM = 1e-3
 
 
 def find_peaks(
@@ -64,7 +66,8 @@ def peak_table(
     values
         (voxels,) the map.
     atlases
-        Each gives a column ``region_<atlas>`` with the region's name, or n/a.
+        Each gives a column ``region_<atlas>`` with the region's name, or the nearest one within
+        `NEAR_MM` (``near insula_L (3 mm)``), or n/a.
     count
         The most peaks.
     beside
@@ -90,7 +93,23 @@ def peak_table(
     for column, other in (beside or {}).items():
         table[column] = other[places]
     for atlas in atlases:
-        names = dict(zip(atlas.regions["index"], atlas.regions["name"], strict=True))
-        own = labels_inside(atlas, people)[places]
-        table[f"region_{atlas.name}"] = [names.get(label, "n/a") for label in own]
+        table[f"region_{atlas.name}"] = _names(atlas, people, points, places)
     return table
+
+
+def _names(atlas: Atlas, people: PeopleMaps, points: np.ndarray, places: np.ndarray) -> list[str]:
+    """Name the region of each peak, or the nearest."""
+    from scipy.spatial import cKDTree
+
+    names = dict(zip(atlas.regions["index"], atlas.regions["name"], strict=True))
+    labels = labels_inside(atlas, people)
+    named = np.flatnonzero(np.isin(labels, list(names)))
+    if not len(named) or not len(places):
+        return ["n/a"] * len(places)
+    away, nearest = cKDTree(people.points()[named]).query(points)
+    found = []
+    for distance, place in zip(away, named[nearest], strict=True):
+        name = names[labels[place]]
+        near = f"near {name} ({distance:.0f} mm)" if distance <= NEAR_MM else "n/a"
+        found.append(name if distance < _SAME_VOXEL_MM else near)
+    return found

@@ -27,6 +27,8 @@ COLUMNS = (
     "rank",
 )
 _FEWEST_FOR_AN_INTERVAL = 3
+# A corner of a region that a slab just touches must not lead the table.
+_LEAST_COVERED = 0.5
 
 
 def region_table(
@@ -62,8 +64,8 @@ def region_table(
         region that they are (`covered`); `mean` of the map with its interval; `share` of the sum
         of magnitudes over the whole map, and that share over the region's share of the voxels
         (`enrichment`); the value of largest magnitude (`peak`) and its place in mm; `rank` by the
-        magnitude of the mean within the atlas, 1 first. Undefined values are NaN; there is no
-        interval below three people.
+        magnitude of the mean among the atlas's regions of which at least half is covered, 1 first.
+        Undefined values are NaN; there is no interval below three people.
     """
     values = people.of(cell)[1]
     mean = values.mean(axis=0, dtype=np.float64)
@@ -135,7 +137,8 @@ def _one(
             "peak_z": peaks[:, 3],
         }
     )
-    table["rank"] = table["mean"].abs().rank(ascending=False, method="min").astype("Int64")
+    known = table["mean"].abs().where(table["covered"] >= _LEAST_COVERED)
+    table["rank"] = known.rank(ascending=False, method="min").astype("Int64")
     return table
 
 

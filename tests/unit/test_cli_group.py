@@ -135,3 +135,14 @@ def test_a_recipe_without_an_outcome_says_how_to_name_one(
 )
 def test_help_names_every_option_of_the_group_level(option: str) -> None:
     assert option in build_parser().format_help()
+
+
+def test_atlases_reach_the_recipe_and_files_must_be_there(tmp_path: Path) -> None:
+    labels = tmp_path / "my atlas.nii.gz"
+    labels.write_bytes(b"")
+    words = ["data", "out", "group", "--atlas", str(labels), "Schaefer2018:100Parcels7Networks"]
+    options = _options(build_parser().parse_args(words))
+    recipe = load_recipe("t1w", options.overrides)
+    assert recipe.saliency.atlases == (str(labels), "Schaefer2018:100Parcels7Networks")
+    with pytest.raises(NoInput, match=r"--atlas absent\.nii: not found"):
+        _options(build_parser().parse_args(["data", "out", "group", "--atlas", "absent.nii"]))

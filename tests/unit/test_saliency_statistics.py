@@ -150,7 +150,7 @@ def test_peaks_are_local_and_apart() -> None:
     )
     table = peak_table(one, "x", values, [toy], beside={"double": 2 * values})
     assert table.loc[0, ["x", "y", "z"]].tolist() == [-8, 0, 0]
-    assert table["region_toy"].tolist() == ["planted", "n/a", "n/a"]
+    assert table["region_toy"].tolist() == ["planted", "n/a", "near planted (6 mm)"]
     assert table["double"].tolist() == [10, -6, 4]
     assert find_peaks(one, np.zeros_like(values)).size == 0
 
