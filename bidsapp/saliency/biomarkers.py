@@ -71,7 +71,8 @@ def biomarker_tables(
     Parameters
     ----------
     people
-        Maps; the weights of a fold are its mean over all whom it held out.
+        Maps; the weights of a fold are its mean over all whom it held out, summed over channels
+        (every channel of the images is weighted by that one map).
     rows
         Of the stack: which fold held which scan out.
     images

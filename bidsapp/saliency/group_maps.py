@@ -118,17 +118,26 @@ def write_group(
     overlap, overlap_maps = _overlap_map(people, files, cell)
     maps |= overlap_maps | _channel_maps(people, stack, files, cell, units, settings)
     held_out = stack.about.get("role", "test") == "test"
-    test, why_not = compare_groups(
-        people,
-        covariates,
-        settings.covariates,
-        permutations=settings.permutations if held_out else 0,
-        tfce=settings.tfce,
-        seed=seed,
+    test, why_not = (
+        compare_groups(
+            people,
+            covariates,
+            settings.covariates,
+            permutations=settings.permutations,
+            tfce=settings.tfce,
+            seed=seed,
+        )
+        if held_out
+        else (None, [])
     )
     test_maps, tested = write_test(people, test, files)
     maps |= test_maps
     notes += why_not if test is None else test.notes
+    if not held_out:
+        notes.append(
+            "the people of these maps are explained by networks that were trained on them: their "
+            "maps are not tested and give no biomarkers"
+        )
     tables = write_regions(people, cell, atlases, files, seed)
     tables |= write_peaks(people, cell, test, atlases, files)
     if images is not None and held_out:

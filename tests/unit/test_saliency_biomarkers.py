@@ -1,18 +1,22 @@
 """Biomarkers: the numbers, and that nobody's outcome reaches their own predictors."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from bidsapp.dataset.tables import read_table
+from bidsapp.recipes.analysis import Saliency
 from bidsapp.representation.cohort_array import CohortArray
 from bidsapp.saliency.atlas import Atlas
 from bidsapp.saliency.biomarkers import biomarker_tables, weighted_averages
+from bidsapp.saliency.group_maps import write_group
 from bidsapp.saliency.people import people_maps
 from bidsapp.saliency.stack import MapStack
 
-from .saliency_stacks import SHAPE, axial, brain, make_stack, planted, rows_of
+from .saliency_stacks import SHAPE, axial, brain, make_stack, planted, rows_of, write_mask
 
 
 def atlas() -> Atlas:
@@ -105,3 +109,40 @@ def test_channels_have_columns_of_their_own(tmp_path: Path) -> None:
     ]
     assert (table["planted.t1w"] != table["planted.log_jacobian"]).all()
     assert SHAPE[2] > axial().shape[2]
+
+
+def test_a_run_writes_a_table_that_the_next_study_can_read(tmp_path: Path) -> None:
+    stack = make_stack()
+    write_group(
+        stack,
+        tmp_path / "axial",
+        template_label="MNI152NLin2009aSym",
+        mask=write_mask(tmp_path / "mask.nii.gz"),
+        settings=Saliency(permutations=0),
+        images=images(tmp_path / "arrays", stack.rows),
+    )
+    table = read_table(tmp_path / "axial" / "biomarkers.tsv")
+    assert len(table.rows) == 24
+    assert "pain_spheres.thalamus_R" in table.columns
+    assert "desikan_killiany.thalamusproper_L" in table.columns
+    summary = json.loads((tmp_path / "axial" / "summary.json").read_text())
+    assert summary["tables"]["biomarkers"] == "biomarkers.tsv"
+    assert summary["tables"]["biomarkers_by_fold"] == "biomarkers_folds.tsv"
+    assert any("free of the outcomes" in note for note in summary["notes"])
+
+
+def test_maps_of_training_people_give_neither_test_nor_biomarkers(tmp_path: Path) -> None:
+    stack = make_stack(role="train")
+    write_group(
+        stack,
+        tmp_path / "training",
+        template_label="MNI152NLin2009aSym",
+        mask=write_mask(tmp_path / "mask.nii.gz"),
+        settings=Saliency(permutations=20),
+        images=images(tmp_path / "arrays", stack.rows),
+    )
+    summary = json.loads((tmp_path / "training" / "summary.json").read_text())
+    assert summary["held_out"] is False
+    assert summary["test"] is None
+    assert any("networks that were trained on them" in note for note in summary["notes"])
+    assert "biomarkers" not in summary["tables"]

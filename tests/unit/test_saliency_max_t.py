@@ -160,3 +160,20 @@ def test_enhancement_finds_a_wide_weak_effect_that_single_voxels_do_not_show() -
     found = ours.p_tfce[region.ravel()] <= 0.05
     assert found.mean() > 2 * (plain.p_fwe[region.ravel()] <= 0.05).mean()
     assert (ours.p_tfce[~region.ravel()] <= 0.05).mean() < 0.1
+
+
+def test_the_family_wise_error_of_enhancement_is_what_it_says() -> None:
+    rng = np.random.default_rng(2)
+    n, studies = 16, 120
+    inside = np.ones((6, 6, 6), bool)
+    enhance = ClusterEnhancement(inside, step=0.5)
+    tested = (np.arange(n) % 2).astype(float)
+    found = 0
+    for _ in range(studies):
+        noise = rng.laplace(size=(n, 6, 6, 6))
+        noise[:, 1:] += noise[:, :-1]
+        test = max_t(noise.reshape(n, -1), tested, permutations=39, rng=rng, enhance=enhance)
+        assert test.p_tfce is not None
+        found += test.p_tfce.min() <= 0.05
+    low, high = stats.binom.ppf([0.001, 0.999], studies, 0.05)
+    assert low <= found <= high
