@@ -10,7 +10,6 @@ import pandas as pd
 from bidsapp.derivatives import write_json
 from bidsapp.errors import NoInput
 from bidsapp.recipes.analysis import Saliency
-from bidsapp.saliency.aggregate import TOP_SHARE, Overlap, Spread, fold_overlap, spread
 from bidsapp.saliency.best import best_fold
 from bidsapp.saliency.group_files import GroupFolder, description_of, space_facts
 from bidsapp.saliency.group_tables import (
@@ -21,11 +20,17 @@ from bidsapp.saliency.group_tables import (
     write_test,
 )
 from bidsapp.saliency.group_test import compare_groups
+from bidsapp.saliency.mean_maps import (
+    cell_maps,
+    channel_maps,
+    overlap_facts,
+    overlap_map,
+    spread_maps,
+)
 from bidsapp.saliency.people import (
     CELLS,
     Fold,
     PeopleMaps,
-    channel_means,
     people_maps,
     window_mask,
 )
@@ -113,10 +118,10 @@ def write_group(
         _common(stack, people, settings, template_label, verdict, threshold),
     )
     units, cell = str(stack.about.get("units", "arbitrary")), people.cell
-    maps = _cell_maps(people, files, units)
-    maps |= _spread_maps(people, files, cell, units)
-    overlap, overlap_maps = _overlap_map(people, files, cell)
-    maps |= overlap_maps | _channel_maps(people, stack, files, cell, units, settings)
+    maps = cell_maps(people, files, units)
+    maps |= spread_maps(people, files, cell, units)
+    overlap, overlap_maps = overlap_map(people, files, cell)
+    maps |= overlap_maps | channel_maps(people, stack, files, cell, units, settings)
     held_out = stack.about.get("role", "test") == "test"
     test, why_not = (
         compare_groups(
@@ -162,7 +167,7 @@ def write_group(
         "maps": maps,
         "tables": tables,
         "smoothing_fwhm_mm": settings.smoothing_fwhm_mm,
-        "overlap_of_folds": _overlap_facts(overlap),
+        "overlap_of_folds": overlap_facts(overlap),
         "test": tested,
         "atlases": [atlas.name for atlas in atlases],
         "sanity": verdict,
@@ -230,104 +235,3 @@ def _common(
         "ModelSHA256": sorted({str(value) for value in stack.rows["model_sha256"]}),
         "Sources": ["../../cohort.tsv", "../../splits.tsv", "../../scores.tsv"],
     }
-
-
-def _cell_maps(people: PeopleMaps, files: GroupFolder, units: str) -> dict[str, str]:
-    """Write the mean map of each cell that has people."""
-    maps = {}
-    for cell, meaning in CELLS.items():
-        labels, values = people.of(cell)
-        if not labels:
-            continue
-        sidecar = {
-            "Description": f"Mean saliency over people: {meaning}.",
-            "Units": units,
-            "Of": cell,
-            "N": len(labels),
-        }
-        volume = people.volume(values.mean(axis=0, dtype=np.float64))
-        maps[cell] = files.write({"of": cell}, volume, sidecar)
-    return maps
-
-
-def _spread_maps(people: PeopleMaps, files: GroupFolder, cell: str, units: str) -> dict[str, str]:
-    found: Spread = spread(people.of(cell)[1])
-    about = {"Of": cell, "N": found.n}
-    maps = {
-        "sign_consistency": files.write(
-            {"of": cell, "stat": "signconsistency"},
-            people.volume(found.sign_consistency),
-            {
-                "Description": "Share of people whose smoothed map has the sign of the mean.",
-                "Units": "1",
-                **about,
-            },
-        )
-    }
-    if found.n > 1:
-        maps["standard_error"] = files.write(
-            {"of": cell, "stat": "se"},
-            people.volume(found.standard_error),
-            {"Description": "Standard error of the mean over people.", "Units": units, **about},
-        )
-    return maps
-
-
-def _overlap_map(
-    people: PeopleMaps, files: GroupFolder, cell: str
-) -> tuple[Overlap | None, dict[str, str]]:
-    if len(people.folds) < 2:
-        return None, {}
-    overlap = fold_overlap(list(people.folds.values()))
-    name = files.write(
-        {"of": cell, "stat": "foldoverlap"},
-        people.volume(overlap.share),
-        {
-            "Description": f"Share of {overlap.folds} folds that have the voxel among the "
-            f"{TOP_SHARE:.0%} of largest magnitude of their mean map.",
-            "Units": "1",
-            "Of": cell,
-            "MeanPairwiseDice": overlap.dice,
-            "DiceByChance": overlap.by_chance,
-        },
-    )
-    return overlap, {"fold_overlap": name}
-
-
-def _overlap_facts(overlap: Overlap | None) -> dict[str, Any] | None:
-    if overlap is None:
-        return None
-    return {
-        "top_share": TOP_SHARE,
-        "mean_dice": overlap.dice,
-        "dice_by_chance": overlap.by_chance,
-        "folds": overlap.folds,
-    }
-
-
-def _channel_maps(
-    people: PeopleMaps,
-    stack: MapStack,
-    files: GroupFolder,
-    cell: str,
-    units: str,
-    settings: Saliency,
-) -> dict[str, str]:
-    """Write the mean map of each channel where there are several."""
-    if len(stack.channels) < 2:
-        return {}
-    means = channel_means(people, stack, cell, settings.smoothing_fwhm_mm)
-    maps = {}
-    for channel, mean in zip(stack.channels, means, strict=True):
-        maps[f"channel_{channel}"] = files.write(
-            {"of": cell, "channel": channel},
-            people.volume(mean),
-            {
-                "Description": f"Mean saliency of the channel {channel} over people.",
-                "Units": units,
-                "Of": cell,
-                "N": len(people.of(cell)[0]),
-                "Channel": channel,
-            },
-        )
-    return maps
