@@ -97,7 +97,7 @@ def run_group_level(options: RunOptions) -> int:
         permute_pipeline(study, done, cohort.table, options, folder)
         code = _evaluate(folder)
     if options.saliency:
-        code = _explain(study, done, cohort, template_mask, folder, options) or code
+        code = _explain(study, done, cohort, template_mask, options) or code
     _summary(folder)
     _words(folder)
     _report(folder)
@@ -281,28 +281,14 @@ def _explain(
     tasks: Sequence["FoldTask"],
     cohort: "Cohort",
     template_mask: Path,
-    folder: Path,
     options: RunOptions,
 ) -> int:
     """Map what moves the networks' answers, for the people whom they had not seen."""
-    from bidsapp.saliency.run import Explaining, explain
-    from bidsapp.templates import resolve_template
+    from bidsapp.saliency.run import explain
     from bidsapp.training.study import fold_memory
 
-    wanted = tasks[0].recipe.normalization
-    about = Explaining(
-        cohort=cohort.table,
-        mask=template_mask,
-        output_dir=options.output_dir,
-        folder=folder,
-        template_label=resolve_template(
-            wanted.template, home=options.work_dir / "templateflow"
-        ).label,
-        resolution=wanted.resolution,
-        memory_gb=fold_memory(tasks, options.mem_gb),
-        native=options.native_maps,
-    )
-    return explain(study, tasks, about, Running.of(options, folder / "logs"))
+    memory = fold_memory(tasks, options.mem_gb)
+    return explain(study, tasks, cohort.table, template_mask, options, memory)
 
 
 def _summary(folder: Path) -> None:

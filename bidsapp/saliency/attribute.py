@@ -46,7 +46,7 @@ def attribute(
         for start in range(0, len(images), lens.at_once):
             part = slice(start, start + lens.at_once)
             m, s = (torch.from_numpy(v[part]).to(lens.device) for v in (mean, sd))
-            x = normalise(torch.from_numpy(np.asarray(images[part])).to(lens.device), m, s)
+            x = normalise(torch.from_numpy(np.array(images[part])).to(lens.device), m, s)
             question = Question(
                 answer,
                 settings,

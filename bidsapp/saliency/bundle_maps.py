@@ -75,10 +75,9 @@ class BundleMaps:
         """
         from bidsapp.representation.device import resolve_device
         from bidsapp.saliency.attribute import attribute
-        from bidsapp.saliency.lens import Lens
+        from bidsapp.saliency.lens import Lens, voxel_mm
 
         bundle = self.bundle
-        affine = np.array(bundle.window.grid_affine)
         total = np.zeros((len(samples), *bundle.window.shape), np.float64)
         counts = np.zeros(len(samples))
         for k, model in enumerate(bundle.models):
@@ -88,7 +87,7 @@ class BundleMaps:
             lens = Lens(
                 bundle.recipe.saliency,
                 model.zscore,
-                (float(affine[0, 0]), float(affine[1, 1]), float(affine[2, 2])),
+                voxel_mm(bundle.window),
                 resolve_device(self.device),
                 bundle.recipe.training.batch_size,
                 bundle.recipe.training.seed,

@@ -10,6 +10,7 @@ from bidsapp.networks.predict import place, predict_logits
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.representation.device import precision_dtype, resolve_device
 from bidsapp.representation.device_cohort import DeviceCohort
+from bidsapp.representation.window import Window
 from bidsapp.representation.zscore import ZScore
 from bidsapp.training.task import FoldTask
 
@@ -42,13 +43,18 @@ class Lens:
     seed: int = 0
 
 
+def voxel_mm(window: Window) -> tuple[float, float, float]:
+    """Edge lengths of a window's voxels."""
+    affine = np.array(window.grid_affine)
+    return float(affine[0, 0]), float(affine[1, 1]), float(affine[2, 2])
+
+
 def lens_of(task: FoldTask, record: dict[str, Any]) -> Lens:
     """How a trained fold's images are looked at."""
-    affine = np.array(task.images.window.grid_affine)
     return Lens(
         settings=task.recipe.saliency,
         zscore=ZScore.from_dict(record["zscore"]),
-        voxel_mm=(float(affine[0, 0]), float(affine[1, 1]), float(affine[2, 2])),
+        voxel_mm=voxel_mm(task.images.window),
         device=resolve_device(task.device),
         at_once=task.recipe.training.batch_size,
         seed=task.recipe.training.seed,

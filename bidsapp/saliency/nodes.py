@@ -36,6 +36,12 @@ class ExplainFold(Step):
     output_spec = _ExplainOutput
 
     def _work(self, folder: Path) -> None:
+        from bidsapp.execution.gpus import gpu_turn
+
+        with gpu_turn(self.inputs.device) as device:
+            self._results["record"] = str(self._explain(device))
+
+    def _explain(self, device: str) -> Path:
         from bidsapp.recipes import load_recipe
         from bidsapp.saliency.fold_maps import FoldMapsTask, explain_fold
         from bidsapp.saliency.shuffled import shuffled_task
@@ -53,7 +59,7 @@ class ExplainFold(Step):
             splits=Path(inputs.splits),
             folder=Path(inputs.trained),
             weights=Path(inputs.weights) if isdefined(inputs.weights) else None,
-            device=inputs.device,
+            device=device,
             threads=inputs.threads,
         )
         place, role, checks = Path(inputs.folder), inputs.role, inputs.role == "test"
@@ -61,5 +67,4 @@ class ExplainFold(Step):
             task = shuffled_task(task, place / "training", task.recipe.training.seed)
             train_fold(task)
             role, checks = "checked", False
-        job = FoldMapsTask(task, place, Path(inputs.mask), role, checks)
-        self._results["record"] = str(explain_fold(job))
+        return explain_fold(FoldMapsTask(task, place, Path(inputs.mask), role, checks))

@@ -1,8 +1,9 @@
 """Saliency of a run: every fold explained, the maps checked, written, and handed to the group."""
 
 import json
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,19 +14,20 @@ import pandas as pd
 from bidsapp.errors import NociCastError
 from bidsapp.execution.failures import Failure, find_failure, forget_failures
 from bidsapp.execution.run import Running, run_workflow
+from bidsapp.options import RunOptions
 from bidsapp.representation.sample import read_mask
 from bidsapp.saliency.checks import FoldChecks
 from bidsapp.saliency.group_maps import write_group
+from bidsapp.saliency.lens import voxel_mm
 from bidsapp.saliency.participant_maps import MapPlace, write_people
 from bidsapp.saliency.plan import ExplainStep, plan_steps, workflow_of
-from bidsapp.saliency.sanity import Evidence, Findings, judge
+from bidsapp.saliency.planes import write_planes
+from bidsapp.saliency.sanity import Evidence, Findings, judge, together
 from bidsapp.saliency.stack import MapStack, read_stack
 
 if TYPE_CHECKING:
     from bidsapp.training.study import Study
     from bidsapp.training.task import FoldTask
-
-_COVARIATES = ("age", "sex")
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,6 @@ class Explaining:
         Of the run, ``<out>/group/<label>``.
     template_label, resolution
         Values of BIDS' ``space`` and ``res``.
-    memory_gb
-        To plan with for one fold.
     native
         Whether to write each participant's map on the scan's own voxels too.
     """
@@ -56,17 +56,22 @@ class Explaining:
     folder: Path
     template_label: str
     resolution: int
-    memory_gb: float
     native: bool = False
 
 
 def explain(
-    study: "Study", tasks: Sequence["FoldTask"], about: Explaining, running: Running
+    study: "Study",
+    tasks: Sequence["FoldTask"],
+    cohort: pd.DataFrame,
+    mask: Path,
+    options: RunOptions,
+    memory_gb: float,
 ) -> int:
     """Explain every fold of every variant and write what follows.
 
-    Under ``<folder>/saliency/<variant>``: a map for every held-out scan, ``sanity.tsv``, and the
-    group's maps. A variant whose maps cannot be made is named on stderr; the others are.
+    Under ``saliency/<variant>`` of the run's folder: a map for every held-out scan,
+    ``sanity.tsv``, and the group's maps; under ``saliency/<ensemble>`` the group's maps of
+    variants joined. A variant whose maps cannot be made is named on stderr; the others are made.
 
     Parameters
     ----------
@@ -74,40 +79,65 @@ def explain(
         The run.
     tasks
         The trained and scored folds.
-    about
-        What the maps need beside.
-    running
-        How nodes are run.
+    cohort
+        The table of ``cohort.tsv``.
+    mask
+        The template's brain mask on the images' grid.
+    options
+        Of the run.
+    memory_gb
+        To plan with for one fold.
 
     Returns
     -------
     int
         Exit code: 0, or that of what failed.
     """
-    steps = plan_steps(study, tasks, about.mask)
-    failed = _run(study, steps, about, running)
+    from bidsapp.templates import resolve_template
+
+    wanted = tasks[0].recipe.normalization
+    template = resolve_template(wanted.template, home=options.work_dir / "templateflow")
+    folder = study.recipe_file.parent
+    about = Explaining(
+        cohort, mask, options.output_dir, folder, template.label, wanted.resolution,
+        options.native_maps,
+    )  # fmt: skip
+    steps = plan_steps(study, tasks, mask)
+    failed = _run(study, steps, memory_gb, Running.of(options, folder / "logs"))
     codes = set()
+    done: dict[str, Findings] = {}
     for variant in dict.fromkeys(step.task.variant for step in steps):
         own = [step for step in steps if step.task.variant == variant]
         failure = next((failed[step.name] for step in own if step.name in failed), None)
         if failure is None:
             try:
-                sentence = _write_variant(own, about)
-                print(f"{variant}: saliency {sentence}", flush=True)
+                done[variant] = _write_variant(own, about)
+                print(f"{variant}: maps {_said(done[variant])}", flush=True)
                 continue
             except NociCastError as error:
                 failure = Failure("", str(error), error.exit_code, expected=True)
-        reason = failure.message.splitlines()[0]
-        print(f"variant {variant}: no saliency: {reason}", file=sys.stderr)
+        shutil.rmtree(folder / "saliency" / variant, ignore_errors=True)
+        print(f"variant {variant}: no maps: {failure.message.splitlines()[0]}", file=sys.stderr)
         codes.add(failure.exit_code)
+    _write_ensembles(study, tasks, done, about)
     return 0 if not codes else codes.pop() if len(codes) == 1 else 1
 
 
+def _said(findings: Findings) -> str:
+    """Put the verdict in the words of a terminal."""
+    failed = [text for text in findings.sentences if text.startswith("Fail")]
+    return f"{findings.verdict}. {' '.join(failed)}" if failed else findings.verdict
+
+
 def _run(
-    study: "Study", steps: Sequence[ExplainStep], about: Explaining, running: Running
+    study: "Study", steps: Sequence[ExplainStep], memory_gb: float, running: Running
 ) -> dict[str, Failure]:
     """Run the steps; gives those that failed."""
     forget_failures(study.folder / "saliency")
+    for step in steps:
+        if step.kind == "shuffled":
+            # whether it is of these data is known only where its cohort was shuffled
+            (step.folder / "done.json").unlink(missing_ok=True)
     done = 0
     by_name = {step.name: step for step in steps}
 
@@ -118,7 +148,7 @@ def _run(
             word = "done" if status == "end" else "failed"
             print(f"[{done}/{len(steps)}] {by_name[node.name].label}: {word}", flush=True)
 
-    workflow = workflow_of(study, steps, "saliency", about.memory_gb)
+    workflow = workflow_of(study, steps, "saliency", memory_gb)
     error = run_workflow(workflow, running, on_status)
     return {
         step.name: find_failure(study.folder / "saliency" / step.name, error)
@@ -127,14 +157,13 @@ def _run(
     }
 
 
-def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> str:
-    """Write all that follows from the maps of one variant; gives the verdict in words."""
+def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> Findings:
+    """Write all that follows from the maps of one variant."""
     task = steps[0].task
-    recipe, settings = task.recipe, task.recipe.saliency
+    settings = task.recipe.saliency
     place = about.folder / "saliency" / task.variant
     stack = join([read_stack(step.folder) for step in steps if step.kind == "test"])
-    work = steps[0].folder.parent / settings.method
-    stack.write(work)
+    stack.write(_stack_folder(steps[0]))
     findings = _judged(steps, stack, about)
     findings.write(place / "sanity.tsv")
     images = {
@@ -145,21 +174,58 @@ def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> str:
         place, about.output_dir, about.template_label, about.resolution, images, about.native
     )
     write_people(stack, where, findings.plain())
-    kept = [name for name in _COVARIATES if name in about.cohort]
-    shared: dict[str, Any] = {
-        "template_label": about.template_label,
-        "mask": about.mask,
-        "covariates": about.cohort[["participant_id", *kept]] if kept else None,
-        "sanity": findings.plain(),
-        "seed": recipe.evaluation.seed,
-        "images": task.images,
-    }
-    write_group(read_stack(work), place, settings=settings, **shared)
+    shared = _shared(task, about) | {"sanity": findings.plain(), "images": task.images}
+    write_group(read_stack(_stack_folder(steps[0])), place, settings=settings, **shared)
     for step in steps:
         if step.kind == "train":
             own = settings.model_copy(update={"folds": "all"})
             write_group(read_stack(step.folder), place / "training", settings=own, **shared)
-    return f"{findings.verdict}: {place}"
+    return findings
+
+
+def _stack_folder(step: ExplainStep) -> Path:
+    """Where the maps of all folds of a step's variant lie."""
+    return step.folder.parent / step.task.recipe.saliency.method
+
+
+def _shared(task: "FoldTask", about: Explaining) -> dict[str, Any]:
+    """Give what the group's maps of variants and ensembles need alike."""
+    return {
+        "template_label": about.template_label,
+        "mask": about.mask,
+        "covariates": about.cohort,
+        "seed": task.recipe.evaluation.seed,
+    }
+
+
+def _write_ensembles(
+    study: "Study",
+    tasks: Sequence["FoldTask"],
+    done: Mapping[str, Findings],
+    about: Explaining,
+) -> None:
+    """Join the maps of the variants of each ensemble of the run, where all of them are there."""
+    first = {task.variant: task for task in reversed(tasks)}
+    for name, ensemble in study.recipe.ensembles.items():
+        if name not in study.recipe.run or not set(ensemble.of) <= set(done):
+            continue
+        one = first[ensemble.of[0]]
+        methods = {first[variant].recipe.saliency.method for variant in ensemble.of}
+        if len(methods) > 1:
+            print(f"{name}: no joined map, as the variants' methods differ", file=sys.stderr)
+            continue
+        stacks = {
+            variant: read_stack(study.folder / "maps" / variant / methods.copy().pop())
+            for variant in ensemble.of
+        }
+        verdict = together([done[variant] for variant in ensemble.of], ensemble.of)
+        place = about.folder / "saliency" / name
+        settings, shared = one.recipe.saliency, _shared(one, about) | {"sanity": verdict}
+        try:
+            write_planes(name, stacks, place, settings=settings, rule=ensemble.rule, **shared)
+        except NociCastError as error:
+            shutil.rmtree(place, ignore_errors=True)
+            print(f"{name}: no joined map: {error}", file=sys.stderr)
 
 
 def _judged(steps: Sequence[ExplainStep], stack: MapStack, about: Explaining) -> Findings:
@@ -173,7 +239,6 @@ def _judged(steps: Sequence[ExplainStep], stack: MapStack, about: Explaining) ->
         for step in steps
         if step.kind == "shuffled"
     }
-    affine = np.array(stack.window.grid_affine)
     evidence = Evidence(
         folds=[FoldChecks.read(step.folder / "checks.npz") for step in tests],
         shuffled=shuffled,
@@ -182,7 +247,7 @@ def _judged(steps: Sequence[ExplainStep], stack: MapStack, about: Explaining) ->
         outcome=task.table["outcome"].to_numpy(),
         inside=stack.window.cut(read_mask(about.mask)),
         fwhm_mm=task.recipe.saliency.smoothing_fwhm_mm,
-        zooms=(float(affine[0, 0]), float(affine[1, 1]), float(affine[2, 2])),
+        zooms=voxel_mm(stack.window),
     )
     return judge(evidence)
 

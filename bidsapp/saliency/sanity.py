@@ -50,6 +50,24 @@ class Findings:
         write_table(path, pd.DataFrame(self.rows, columns=list(COLUMNS)))
 
 
+def together(findings: Sequence[Findings], names: Sequence[str]) -> dict[str, Any]:
+    """Judge maps that were joined: they fail with any of them, and pass where all do.
+
+    Returns
+    -------
+    dict
+        ``verdict`` and ``sentences``, the latter with the variants' names.
+    """
+    verdicts = [one.verdict for one in findings]
+    verdict = "fail" if "fail" in verdicts else "pass" if set(verdicts) == {"pass"} else "not run"
+    told = [
+        f"{name}: {text}"
+        for name, one in zip(names, findings, strict=True)
+        for text in one.sentences
+    ]
+    return {"verdict": verdict, "sentences": told}
+
+
 @dataclass(frozen=True)
 class Evidence:
     """All that the checks of a variant look at.
@@ -226,8 +244,11 @@ def _plain_images(
 ) -> None:
     """Compare with what the images show without any network: edges, and the group difference."""
     means = [_mean(evidence.images, evidence.outcome == value) for value in (0, 1)]
-    known = [mean for mean in means if mean is not None]
-    whole, inside = np.mean(known, axis=0), evidence.inside
+    # edges of anatomy: those that only the positives have may be the very effect
+    whole = means[0] if means[0] is not None else means[1]
+    if whole is None:
+        return
+    inside = evidence.inside
     for channel, name in enumerate(evidence.images.channels):
         border = smoother(edges(whole[channel], evidence.zooms)[inside])
         value = rank_correlation(np.abs(own), border)
@@ -235,8 +256,8 @@ def _plain_images(
         text = (
             ""
             if good
-            else f"Fail: the map follows the edges of the mean {name} image (Spearman {value:.2f} "
-            f"of its magnitude, at most ±{MOST_ALIKE} is allowed)."
+            else f"Fail: the map follows the edges of the negatives' mean {name} image (Spearman "
+            f"{value:.2f} of its magnitude, at most ±{MOST_ALIKE} is allowed)."
         )
         found.note(
             "edges", _word(good), text, of=f"{name}: Spearman", value=value, limit=MOST_ALIKE
@@ -261,21 +282,32 @@ def _curves(folds: Sequence[FoldChecks], found: Findings) -> None:
             continue
         mean = float(values[:, column].mean())
         error = float(values[:, column].std(ddof=1) / np.sqrt(len(values)))
-        good = mean > 0
-        text = (
-            f"With the voxels of the map the logit {verb} by {mean:.2f} more than with random ones."
-            if good
-            else f"Fail: with the voxels of the map the logit {verb} by {-mean:.2f} less than with "
-            "random ones."
-        )
+        low, high = mean - 1.96 * error, mean + 1.96 * error
+        if mean > 0 and low <= 0:
+            word = "unclear"
+            text = (
+                f"Whether the voxels of the map matter more than random ones is not clear: the "
+                f"logit {verb} by {mean:.2f} more (95 % CI {low:.2f} to {high:.2f})."
+            )
+        elif mean > 0:
+            word = "pass"
+            text = (
+                f"With the map's voxels the logit {verb} by {mean:.2f} more than with random ones."
+            )
+        else:
+            word = "fail"
+            text = (
+                f"Fail: with the map's voxels the logit {verb} by {-mean:.2f} less than with "
+                "random ones."
+            )
         found.note(
             check,
-            _word(good),
+            word,
             text,
             of="logits better than random orders",
             value=mean,
-            low=mean - 1.96 * error,
-            high=mean + 1.96 * error,
+            low=low,
+            high=high,
             limit=0.0,
             n=len(values),
         )

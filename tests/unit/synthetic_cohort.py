@@ -70,13 +70,17 @@ def write_cohort(
 
 
 def prepare_tasks(
-    folder: Path, recipe: Recipe, checkpoint_every_s: float = 1e9, **cohort: Any
+    folder: Path,
+    recipe: Recipe,
+    checkpoint_every_s: float = 1e9,
+    mask: Path | None = None,
+    **cohort: Any,
 ) -> list[FoldTask]:
     """Write cohort, splits and array into `folder`; one task per fold, on the CPU."""
     rows, table = write_cohort(folder, **cohort)
     splits = make_splits(table, recipe.protocol)
     splits.to_csv(folder / "splits.tsv", sep="\t", index=False)
-    array = build_cohort_array(rows, recipe.representation, folder / "arrays")
+    array = build_cohort_array(rows, recipe.representation, folder / "arrays", mask)
     folds = splits[["repeat", "fold"]].drop_duplicates().itertuples(index=False)
     return [
         FoldTask(

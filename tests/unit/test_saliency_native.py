@@ -16,8 +16,9 @@ from tests.unit.spatial_maps import field_image, oblique_affine, waves
 
 TEMPLATE = np.array([[2.0, 0, 0, -78], [0, 2, 0, -92], [0, 0, 2, -70], [0, 0, 0, 1]])
 GRID = (79, 93, 71)
-# an oblique grid of .9 x 1.2 x 1 mm, stored from left to right to left
-NATIVE = np.array([[-0.9, 0, 0, 101], [0, 1.2, 0.1, -130], [0, -0.1, 1, -92], [0, 0, 0, 1]])
+# an oblique grid of .9 x 1.2 x 1 mm, stored from right to left
+C, S = np.cos(0.1), np.sin(0.1)
+NATIVE = np.array([[-0.9, 0, 0, 101], [0, 1.2 * C, S, -130], [0, -1.2 * S, C, -92], [0, 0, 0, 1]])
 OWN = (224, 216, 184)
 
 
