@@ -165,14 +165,8 @@ def test_notes_that_are_damaged_are_passed_over(tmp_path: Path) -> None:
 
 
 def test_threads_of_a_node_are_not_taken_off_twice(tmp_path: Path) -> None:
-    from types import SimpleNamespace
-
-    from bidsapp.options import RunOptions
-    from bidsapp.participant import _running
-
     options = RunOptions(tmp_path, tmp_path, "participant", tmp_path, nprocs=8, omp_nthreads=4)
-    progress: Any = SimpleNamespace(crash_dir=tmp_path)
-    assert _running(options, progress).nprocs == 8
+    assert Running.of(options, tmp_path).nprocs == 8
 
 
 def test_a_plugin_that_does_not_exist_is_refused_with_those_that_do(bench: Bench) -> None:
