@@ -29,7 +29,7 @@ def descriptor() -> dict[str, Any]:
         Every option of the parser is an input with the same name, type, limits and choices;
         exit codes are those of `bidsapp.errors`.
     """
-    options = {a.dest: a for a in build_parser()._actions if a.dest not in _LEFT_OUT}
+    options = {_name(a): a for a in build_parser()._actions if a.dest not in _LEFT_OUT}
     rest = [name for name in options if name not in (*_POSITIONAL, *_FIRST)]
     keys = [_key(name) for name in (*_POSITIONAL, *_FIRST, *rest)]
     return {
@@ -68,6 +68,18 @@ def descriptor() -> dict[str, Any]:
         "suggested-resources": _RESOURCES,
         "tags": {"domain": ["neuroinformatics", "mri", "pain"], "standard": ["bids-app"]},
     }
+
+
+def _flag(action: argparse.Action) -> str:
+    """Longest spelling of an option, with hyphens."""
+    return max((s for s in action.option_strings if "_" not in s), key=len)
+
+
+def _name(action: argparse.Action) -> str:
+    """Name of an argument, as a user of the command line knows it."""
+    if not action.option_strings:
+        return action.dest
+    return _flag(action).removeprefix("--").replace("-", "_")
 
 
 def _key(name: str) -> str:
@@ -115,18 +127,20 @@ def _places(options: dict[str, argparse.Action]) -> list[dict[str, Any]]:
 
 def _option(action: argparse.Action) -> dict[str, Any]:
     """Describe one option."""
-    flag = max((s for s in action.option_strings if "_" not in s), key=len)
     described: dict[str, Any] = {
-        "id": action.dest,
-        "name": flag.removeprefix("--"),
+        "id": _name(action),
+        "name": _flag(action).removeprefix("--"),
         "description": (action.help or "") % {"default": action.default},
-        "value-key": _key(action.dest),
-        "command-line-flag": flag,
+        "value-key": _key(_name(action)),
+        "command-line-flag": _flag(action),
         "optional": True,
         **_type(action),
     }
     if action.nargs == "+":
         described |= {"list": True, "min-list-entries": 1}
+    elif isinstance(action.nargs, int) and action.nargs > 1:
+        count = {"min-list-entries": action.nargs, "max-list-entries": action.nargs}
+        described |= {"list": True, **count}
     if action.choices:
         described["value-choices"] = list(action.choices)
     return described

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -18,6 +19,8 @@ from bidsapp.descriptor import descriptor
 
 FOLDER = Path(__file__).resolve().parents[2] / "descriptors"
 FILE = FOLDER / "nocicast.json"
+# Of texts that must have a form of their own.
+EXAMPLES = {"plan": "55,73"}
 
 
 def bosh(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -49,19 +52,23 @@ def test_the_example_invocation_gives_a_command_that_the_app_understands() -> No
     assert (given.participant_label, given.nprocs) == (["01"], 1)
 
 
-def test_every_option_with_a_value_reaches_the_app() -> None:
-    """Fill in each input, alone, with a value that it says it takes, and read the command."""
-    for described in descriptor()["inputs"]:
-        if "command-line-flag" not in described:
-            continue
-        flag = described["command-line-flag"]
-        values = {"Flag": [], "File": ["some/file"], "String": ["text"]}
-        words = values.get(described["type"], [str(described.get("minimum", 0) + 1)])
-        if "value-choices" in described:
-            words = [str(described["value-choices"][-1])]
-        given = build_parser().parse_args(["in", "out", "participant", flag, *words])
-        unsaid = build_parser().get_default(described["id"])
-        assert getattr(given, described["id"]) != unsaid, flag
+@pytest.mark.parametrize(
+    "described",
+    [i for i in descriptor()["inputs"] if "command-line-flag" in i],
+    ids=lambda i: i["id"],
+)
+def test_an_option_with_a_value_reaches_the_app(described: dict[str, Any]) -> None:
+    """Fill in an input, alone, with values that it says it takes, and read the command."""
+    flag = described["command-line-flag"]
+    value = str(described.get("minimum", 0) + 1) if described["type"] == "Number" else "text"
+    value = str(described.get("value-choices", [EXAMPLES.get(described["id"], value)])[-1])
+    count = 0 if described["type"] == "Flag" else described.get("min-list-entries", 1)
+    given = build_parser().parse_args(["in", "out", "participant", flag, *[value] * count])
+    unsaid = build_parser().parse_args(["in", "out", "participant"])
+    changed = [name for name in vars(given) if vars(given)[name] != vars(unsaid)[name]]
+    assert len(changed) == 1, flag
+    if described.get("list"):
+        assert len(vars(given)[changed[0]]) == count
 
 
 @pytest.mark.parametrize("described", [i for i in descriptor()["inputs"] if "minimum" in i])
