@@ -27,14 +27,18 @@ ENV PATH=/opt/nocicast/bin:$PATH \
     PIP_NO_CACHE_DIR=1
 WORKDIR /build
 
+FROM builder AS requirements
+COPY setup.cfg ./
+RUN python -c "from configparser import ConfigParser; \
+c = ConfigParser(); c.read('setup.cfg'); print(c['options']['install_requires'])" > requirements.txt
+
 # What is installed changes rarely, the source often: two stages, two layers.
 FROM builder AS dependencies
 ARG ACCELERATOR=cpu
 ARG PIP_EXTRA_INDEX_URL
-COPY constraints.txt setup.cfg ./
-RUN python -c "from configparser import ConfigParser; \
-c = ConfigParser(); c.read('setup.cfg'); print(c['options']['install_requires'])" > requirements.txt \
-    && torch=$(grep '^torch==' constraints.txt) \
+COPY constraints.txt ./
+COPY --from=requirements /build/requirements.txt ./
+RUN torch=$(grep '^torch==' constraints.txt) \
     && if [ "$ACCELERATOR" = cpu ]; then torch="$torch+cpu"; fi \
     && pip install -c constraints.txt "$torch" -r requirements.txt \
     && cd /opt/nocicast/lib/python3.11/site-packages \
