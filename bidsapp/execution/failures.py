@@ -10,6 +10,7 @@ from typing import Any
 from nipype.interfaces.base import SimpleInterface
 
 from bidsapp.errors import CannotCreateOutput, InputOutputError, NociCastError
+from bidsapp.execution.gpus import gpu_turn
 
 _FILE = "failure.json"
 # What the file system can say, and the exit code that stands for it.
@@ -45,7 +46,14 @@ class Failure:
 
 
 class Step(SimpleInterface):
-    """A node that leaves a note of its failure: subclasses define `_work` instead of running."""
+    """A node that leaves a note of its failure: subclasses define `_work` instead of running.
+
+    Where a subclass says `one_per_gpu`, it waits for its turn on a GPU and finds in `_device` which
+    one is its own, or the device that its inputs name where no GPU is used.
+    """
+
+    one_per_gpu = False
+    _device = "auto"
 
     def _work(self, folder: Path) -> None:
         """Do the work of the node; its own folder is `folder`, results go to `_results`."""
@@ -55,7 +63,11 @@ class Step(SimpleInterface):
         note = Path(runtime.cwd) / _FILE
         note.unlink(missing_ok=True)
         try:
-            self._work(Path(runtime.cwd))
+            if self.one_per_gpu:
+                with gpu_turn(self.inputs.device) as self._device:
+                    self._work(Path(runtime.cwd))
+            else:
+                self._work(Path(runtime.cwd))
         except NociCastError as error:
             _write(note, str(error), error.exit_code, expected=True)
             raise

@@ -34,14 +34,9 @@ class ExplainFold(Step):
 
     input_spec = _ExplainInput
     output_spec = _ExplainOutput
+    one_per_gpu = True
 
     def _work(self, folder: Path) -> None:
-        from bidsapp.execution.gpus import gpu_turn
-
-        with gpu_turn(self.inputs.device) as device:
-            self._results["record"] = str(self._explain(device))
-
-    def _explain(self, device: str) -> Path:
         from bidsapp.recipes import load_recipe
         from bidsapp.saliency.fold_maps import FoldMapsTask, explain_fold
         from bidsapp.saliency.shuffled import shuffled_task
@@ -59,7 +54,7 @@ class ExplainFold(Step):
             splits=Path(inputs.splits),
             folder=Path(inputs.trained),
             weights=Path(inputs.weights) if isdefined(inputs.weights) else None,
-            device=device,
+            device=self._device,
             threads=inputs.threads,
         )
         place, role, checks = Path(inputs.folder), inputs.role, inputs.role == "test"
@@ -67,4 +62,5 @@ class ExplainFold(Step):
             task = shuffled_task(task, place / "training", task.recipe.training.seed)
             train_fold(task)
             role, checks = "checked", False
-        return explain_fold(FoldMapsTask(task, place, Path(inputs.mask), role, checks))
+        record = explain_fold(FoldMapsTask(task, place, Path(inputs.mask), role, checks))
+        self._results["record"] = str(record)

@@ -43,15 +43,14 @@ class TrainFold(Step):
 
     input_spec = _FoldInput
     output_spec = _FoldOutput
+    one_per_gpu = True
 
     def _work(self, folder: Path) -> None:
-        from bidsapp.execution.gpus import gpu_turn
         from bidsapp.training.fold import score_fold, train_fold
 
-        with gpu_turn(self.inputs.device) as device:
-            task = self._task(device)
-            record = train_fold(task)
-            score_fold(task)
+        task = self._task()
+        record = train_fold(task)
+        score_fold(task)
         self._results.update(
             model=str(task.model_file),
             record=str(record),
@@ -59,7 +58,7 @@ class TrainFold(Step):
             scores=str(task.scores_file),
         )
 
-    def _task(self, device: str) -> "FoldTask":
+    def _task(self) -> "FoldTask":
         from bidsapp.recipes import load_recipe
         from bidsapp.training.task import FoldTask
 
@@ -74,6 +73,6 @@ class TrainFold(Step):
             splits=Path(inputs.splits),
             folder=Path(inputs.folder),
             weights=Path(inputs.weights) if isdefined(inputs.weights) else None,
-            device=device,
+            device=self._device,
             threads=inputs.threads,
         )

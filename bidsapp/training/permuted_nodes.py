@@ -29,6 +29,7 @@ class TrainPermuted(Step):
 
     input_spec = _PermutedInput
     output_spec = _PermutedOutput
+    one_per_gpu = True
 
     def _work(self, folder: Path) -> None:
         from bidsapp.derivatives import write_json
@@ -52,7 +53,7 @@ class TrainPermuted(Step):
                 splits=Path(inputs.splits),
                 folder=Path(place),
                 weights=Path(weights) if weights else None,
-                device=inputs.device,
+                device=self._device,
                 threads=inputs.threads,
             )
             if not is_scored(task):
