@@ -99,14 +99,21 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def results(ended: Ended) -> dict[str, str]:
-    """Hashes of scores, metrics and fold models; the loss curves."""
+    """Hashes of scores, metrics, fold models and maps; the loss curves."""
     assert ended.code == 0, ended.said
     run = tree(ended.output_dir / "group" / "small")
     models = {name: digest for name, digest in run.items() if name.endswith(".safetensors")}
+    maps = {name: digest for name, digest in run.items() if name.endswith("_statmap.nii.gz")}
     assert len(models) == 2
+    assert maps
     losses = table_of(ended.output_dir / "group" / "small" / "history.tsv")
     losses = losses.drop(columns=["seconds"]).to_csv()
-    return models | {"losses": losses} | {name: run[name] for name in ("scores.tsv", "metrics.tsv")}
+    return (
+        models
+        | maps
+        | {"losses": losses}
+        | {name: run[name] for name in ("scores.tsv", "metrics.tsv")}
+    )
 
 
 def test_folds_are_jobs_with_the_same_bits(study: Path, tmp_path: Path) -> None:
