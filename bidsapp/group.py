@@ -48,6 +48,7 @@ def run_group_level(options: RunOptions) -> int:
         Nothing could be begun; the message says why.
     """
     from bidsapp.evaluation.simulation import simulate, simulated_cohort
+    from bidsapp.representation.measures import write_measures
 
     if options.simulate:
         return simulate(options, run_group_level)
@@ -83,6 +84,7 @@ def run_group_level(options: RunOptions) -> int:
         cohort, recipe, variants, work_place(options, "group") / folder.name / "planted"
     )
     study, splits = state_files(recipe, variants, cohort, folder, options)
+    write_measures(cohort, template_mask, "regions" in recipe.evaluation.baselines, folder)
     tasks = _tasks(study, cohort, splits, template_mask, options)
     failed = _train(study, tasks, options, folder)
     done = [task for task in tasks if task.variant not in failed]

@@ -15,6 +15,8 @@ from bidsapp.errors import NoInput, UsageError
 EXTENSIONS = (".nii.gz", ".nii")
 # Settings of the participant level that must be one for a whole cohort.
 _SHAPING = ("speed", "box", "intensity", "seed", "template_file")
+# Of the quality, what says how the image came out and not how large the brain is.
+_NUMBERS = ("ncc", "local_ncc", "mask_dice", "folded_fraction")
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class NormalizedImage:
         The settings that shaped it, as one text; empty where they are not known.
     source_sha256
         Of the T1w file that it was made from; empty where it is not known.
+    quality_numbers
+        Name and value of what the verdict hangs on (``local_ncc``); empty where it was not judged.
     """
 
     participant_id: str
@@ -53,6 +57,7 @@ class NormalizedImage:
     quality_reasons: tuple[str, ...] = ()
     made_with: str = ""
     source_sha256: str = ""
+    quality_numbers: tuple[tuple[str, float], ...] = ()
 
     @property
     def key(self) -> Key:
@@ -157,6 +162,9 @@ def _read_sidecar(image: Path) -> _Told | None:
             "quality_reasons": tuple(map(str, quality.get("reasons", ()))),
             "made_with": made_with,
             "source_sha256": str(content.get("SourceSHA256", "")),
+            "quality_numbers": tuple(
+                (name, float(quality[name])) for name in _NUMBERS if name in quality
+            ),
         }
         return _Told(bool(quality.get("rescued")), facts)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -104,12 +104,14 @@ BASELINES = {
     "logistic": Baseline(_logistic, _predictors, needs=_ASK),
     "random_forest": Baseline(_random_forest, _predictors, needs=_ASK),
     "xgboost": Baseline(_xgboost, _predictors, needs=_ASK),
-    "regions": Baseline(_ridge, _prefixed("region"), needs="columns region_* in the cohort table"),
+    "regions": Baseline(
+        _ridge, _prefixed("region"), needs="columns region_* in measures.tsv or cohort.tsv"
+    ),
     "quality": Baseline(
         _logistic,
         _prefixed("quality", "motion", "framewise_displacement"),
         confound=True,
-        needs="columns quality* or motion* in the cohort table",
+        needs="columns quality* or motion* in measures.tsv or cohort.tsv",
     ),
     "site": Baseline(_logistic, _site, confound=True, needs="a column named under evaluation.site"),
 }

@@ -29,6 +29,7 @@ from bidsapp.evaluation.subgroups import absent_columns, subgroup_masks
 from bidsapp.evaluation.tables import write_table
 
 _CURVE_RESAMPLES = 1000
+MEASURED = ("quality_local_ncc", "region_intensity")
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
     columns = [name for name in plan.subgroups if name in there]
     subgroup = subgroup_masks(state.cohort, networks, columns)
     fitted, unfitted = baseline_scores(
-        state.cohort, state.splits, plan.baselines, plan.predictors, plan.site, plan.base
+        state.measured, state.splits, plan.baselines, plan.predictors, plan.site, plan.base
     )
     skipped = {f"baseline {name}": why for name, why in unfitted.items()}
     skipped |= absent_columns(there, plan.subgroups)
@@ -180,10 +181,12 @@ def lacking_columns(plan: EvaluationSettings, columns: Sequence[str]) -> dict[st
     Returns
     -------
     dict
-        ``baseline <name>`` or ``subgroups by <column>`` -> why.
+        ``baseline <name>`` or ``subgroups by <column>`` -> why. Quality numbers and regions are
+        measured by the run itself.
     """
+    later = [*columns, *MEASURED]
     lacking = {
-        f"baseline {name}": lacking_for(BASELINES[name], columns, plan.predictors, plan.site)
+        f"baseline {name}": lacking_for(BASELINES[name], later, plan.predictors, plan.site)
         for name in plan.baselines
         if name in BASELINES
     }

@@ -41,6 +41,9 @@ class RunState:
         own, `variant`.
     scores
         Held-out scores: `repeat`, `fold`, `outcome` as int, `probability` as float in 0..1.
+    measures
+        Numbers of every scan of the cohort, in its order: quality, regions; None where the run
+        has none.
     """
 
     folder: Path
@@ -48,6 +51,15 @@ class RunState:
     exclusions: pd.DataFrame
     splits: pd.DataFrame
     scores: pd.DataFrame
+    measures: pd.DataFrame | None = None
+
+    @property
+    def measured(self) -> pd.DataFrame:
+        """The cohort with its measures beside the covariates; a covariate of the name wins."""
+        if self.measures is None:
+            return self.cohort
+        new = [name for name in self.measures if name not in self.cohort]
+        return pd.concat([self.cohort, self.measures[new]], axis=1)
 
     @property
     def covariates(self) -> list[str]:
@@ -77,7 +89,8 @@ def read_state(folder: Path) -> RunState:
         if excluded.is_file()
         else pd.DataFrame(columns=pd.Index(["participant_id", "session_id", "reason"]))
     )
-    return RunState(folder, cohort, exclusions, splits, scores)
+    measures = _read_measures(folder / "measures.tsv", cohort)
+    return RunState(folder, cohort, exclusions, splits, scores, measures)
 
 
 def _read_cohort(path: Path) -> pd.DataFrame:
@@ -96,6 +109,20 @@ def _read_splits(path: Path, cohort: pd.DataFrame) -> pd.DataFrame:
     variant = ["variant"] if "variant" in splits else []
     _refuse_duplicates(path, splits, [*variant, "repeat", "fold", "participant_id"])
     return splits
+
+
+def _read_measures(path: Path, cohort: pd.DataFrame) -> pd.DataFrame | None:
+    if not path.is_file():
+        return None
+    table = read_table(path, PERSON)
+    _refuse_strangers(path, table, cohort, PERSON)
+    _refuse_duplicates(path, table, PERSON)
+    rows = table.set_index(PERSON).reindex(pd.MultiIndex.from_frame(cohort[PERSON]))
+    absent = rows.isna().all(axis=1).to_numpy()
+    if len(rows.columns) and absent.any():
+        who = " ".join(cohort[PERSON].loc[cohort.index[absent][0]])
+        raise BadData(f"{path}: {who!r} of cohort.tsv has no row; rerun the group level")
+    return rows.set_axis(cohort.index)
 
 
 def _read_scores(path: Path, cohort: pd.DataFrame) -> pd.DataFrame:

@@ -3,7 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
+from bidsapp.errors import BadData
 from bidsapp.evaluation.baseline_models import BASELINES, design_table, in_fold_model
 from bidsapp.evaluation.baselines import baseline_scores
 from bidsapp.evaluation.confounds import confound_check, confound_sentences
@@ -198,3 +200,48 @@ def test_the_fitted_threshold_of_a_fold_owes_nothing_to_that_fold(tmp_path):
     assert on_test[inside].iloc[0] == youden(
         own["outcome"].to_numpy(), own["probability"].to_numpy()
     )
+
+
+def measured_run(folder, shuffled=False):
+    """A run whose measures tell the classes apart by one region, and by no quality number."""
+    run = write_run(folder, n=60, variants=("axial",))
+    cohort = pd.read_csv(run / "cohort.tsv", sep="\t", keep_default_na=False)
+    rng = np.random.default_rng(0)
+    measures = cohort[["participant_id", "session_id"]].assign(
+        quality_ncc=rng.normal(0.8, 0.02, 60).round(4),
+        region_volume_a=rng.normal(size=60).round(4),
+        region_volume_b=(3 * cohort["outcome"] + rng.normal(size=60)).round(4),
+    )
+    measures = measures.sample(frac=1, random_state=3) if shuffled else measures
+    measures.to_csv(run / "measures.tsv", sep="\t", index=False)
+    return run
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_regions_and_quality_come_from_the_measures_of_the_run(tmp_path, shuffled):
+    state = read_state(measured_run(tmp_path, shuffled))
+    names = ("regions", "quality")
+    scores, skipped = baseline_scores(state.measured, state.splits, names)
+    assert not skipped
+    auc = {
+        name: roc_auc_score(rows["outcome"], rows["probability"])
+        for name, rows in scores.groupby("variant")
+    }
+    assert auc["regions"] > 0.9
+    assert 0.3 < auc["quality"] < 0.7
+    assert state.covariates == []  # 300 regions are no rows of Table 1
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda t: t.iloc[1:], "'sub-0000 n/a' of cohort.tsv has no row"),
+        (lambda t: pd.concat([t, t.tail(1)]), "line 62 repeats line 61"),
+        (lambda t: t.replace("sub-0007", "sub-7"), "line 9: 'sub-7 n/a' is not in cohort.tsv"),
+    ],
+)
+def test_measures_of_other_people_are_refused(tmp_path, edit, message):
+    path = measured_run(tmp_path) / "measures.tsv"
+    edit(pd.read_csv(path, sep="\t", keep_default_na=False)).to_csv(path, sep="\t", index=False)
+    with pytest.raises(BadData, match=message):
+        read_state(tmp_path)

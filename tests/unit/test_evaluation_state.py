@@ -93,6 +93,7 @@ def test_scores_edited_by_hand_are_refused_with_their_line(run, name):
     with pytest.raises(BadData, match=message) as caught:
         read_state(run)
     assert "scores.tsv" in str(caught.value)
+    assert caught.value.exit_code == 65  # EX_DATAERR
 
 
 @pytest.mark.parametrize(

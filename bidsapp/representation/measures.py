@@ -1,0 +1,57 @@
+"""Numbers of every scan that need no network, for the baselines: `measures.tsv` of a run."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bidsapp.dataset.tables import write_table
+from bidsapp.representation.regions import regional_values
+from bidsapp.representation.sample import CohortRow
+
+if TYPE_CHECKING:
+    from bidsapp.dataset.cohort import Cohort
+
+FILE = "measures.tsv"
+
+
+def cohort_measures(cohort: "Cohort", template_mask: Path, regions: bool) -> pd.DataFrame:
+    """Gather the quality numbers of the normalisation and, if asked, regional values.
+
+    Parameters
+    ----------
+    cohort
+        Its files lie on the grid of the mask.
+    template_mask
+        The template's brain mask.
+    regions
+        Whether to measure volumes and intensities of regions (`regions.regional_values`).
+
+    Returns
+    -------
+    pandas.DataFrame
+        `participant_id`, `session_id`, ``quality_*``, ``region_*``; a row per scan, in the order
+        of the cohort. A number that a scan lacks is NaN.
+    """
+    table = cohort.table[["participant_id", "session_id"]].reset_index(drop=True)
+    quality = pd.DataFrame([dict(scan.quality_numbers) for scan in cohort.files])
+    parts = [table, quality.add_prefix("quality_")]
+    if regions:
+        import nibabel as nib
+
+        image: Any = nib.load(template_mask)
+        mask = np.asarray(image.dataobj) > 0.5
+        rows = []
+        for scan in cohort.files:
+            images = {"t1w": scan.image}
+            if scan.log_jacobian is not None:
+                images["log_jacobian"] = scan.log_jacobian
+            rows.append(CohortRow(scan.participant_id, scan.session_id, images))
+        parts.append(regional_values(rows, mask, image.affine))
+    return pd.concat(parts, axis=1)
+
+
+def write_measures(cohort: "Cohort", template_mask: Path, regions: bool, folder: Path) -> None:
+    """Write `measures.tsv` into the folder of a run; see `cohort_measures`."""
+    write_table(folder / FILE, cohort_measures(cohort, template_mask, regions))

@@ -1,0 +1,103 @@
+"""Coarse regions of the standard space: native volume and mean intensity of each, per scan."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bidsapp.errors import BadData
+from bidsapp.representation.sample import CohortRow, image_of
+
+CELL_MM = 24.0
+_LEAST_FILLED = 0.25
+_DIGITS = 5
+
+
+def regional_values(
+    rows: Sequence[CohortRow], mask: np.ndarray, affine: np.ndarray, cell_mm: float = CELL_MM
+) -> pd.DataFrame:
+    """Measure cubes of the brain: what a linear model can know without a network.
+
+    The cubes are laid from the midline and the commissures outwards, so that none holds both
+    hemispheres. A volume is the sum of exp(log-Jacobian) over the cube's brain voxels, in ml of
+    the participant's own brain, as the log-Jacobian is that of the whole transform.
+
+    Parameters
+    ----------
+    rows
+        Scans with the images ``t1w`` and, where they have one, ``log_jacobian``.
+    mask
+        The template's brain mask on the images' grid, bool, shape (X, Y, Z).
+    affine
+        Of that grid, 4 x 4; upright.
+    cell_mm
+        Edge of the cubes.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per scan: ``region_intensity_<x>_<y>_<z>`` (mean of the cube over that of the brain,
+        as the image's own scale hangs on its brightest voxel) and, where everybody has a
+        log-Jacobian, ``region_volume_<x>_<y>_<z>`` (ml), named by the cube's centre in mm.
+
+    Raises
+    ------
+    BadData
+        An image cannot be read, or lies on another grid.
+    """
+    cell, names = cells(mask, affine, cell_mm)
+    inside = cell >= 0
+    label = cell[inside]
+    size = np.bincount(label, minlength=len(names))
+    voxel_ml = float(abs(np.linalg.det(affine[:3, :3]))) / 1000
+    volumes = all("log_jacobian" in row.images for row in rows)
+    columns = [f"region_intensity_{name}" for name in names]
+    columns += [f"region_volume_{name}" for name in names] if volumes else []
+    values = np.empty((len(rows), len(columns)))
+    for i, row in enumerate(rows):
+        image = _read(row, "t1w", mask.shape)[inside]
+        mean = np.bincount(label, image, len(names)) / size
+        parts: list[np.ndarray] = [mean / max(float(image.mean()), 1e-9)]
+        if volumes:
+            ratio = np.exp(_read(row, "log_jacobian", mask.shape)[inside])
+            parts.append(np.asarray(np.bincount(label, ratio, len(names)) * voxel_ml))
+        values[i] = np.concatenate(parts)
+    return pd.DataFrame(values.round(_DIGITS), columns=columns)
+
+
+def cells(mask: np.ndarray, affine: np.ndarray, cell_mm: float) -> tuple[np.ndarray, list[str]]:
+    """Give every brain voxel the number of its cube, where that is at least a quarter brain.
+
+    Returns
+    -------
+    cell
+        int, shape of the mask: number of the voxel's cube, -1 outside of the brain and of cubes
+        that are kept.
+    names
+        ``x_y_z`` of each cube's centre in mm.
+    """
+    at = np.argwhere(mask)
+    cube = np.floor((at @ affine[:3, :3].T + affine[:3, 3]) / cell_mm).astype(int)
+    kinds, number, count = np.unique(cube, axis=0, return_inverse=True, return_counts=True)
+    whole = cell_mm**3 / abs(np.linalg.det(affine[:3, :3]))
+    kept = count >= _LEAST_FILLED * whole
+    renumbered = np.where(kept, np.cumsum(kept) - 1, -1)
+    cell = np.full(mask.shape, -1)
+    cell[tuple(at.T)] = renumbered[number.ravel()]
+    centres = (kinds[kept] + 0.5) * cell_mm
+    return cell, ["_".join(f"{value:+g}" for value in centre) for centre in centres]
+
+
+def _read(row: CohortRow, channel: str, shape: tuple[int, ...]) -> np.ndarray:
+    import nibabel as nib
+
+    path = image_of(row, channel)
+    try:
+        image: Any = nib.load(path)
+        data = np.asarray(image.dataobj, dtype=np.float32)
+    except Exception as error:
+        raise BadData(f"{path} cannot be read as an image ({error}).") from error
+    if data.shape != shape:
+        raise BadData(f"{path} has shape {data.shape}, the template's brain mask {shape}.")
+    return data
