@@ -47,7 +47,7 @@ def run_group_level(options: RunOptions) -> int:
     NociCastError
         Nothing could be begun; the message says why.
     """
-    from bidsapp.evaluation.simulation import simulate, simulated_cohort
+    from bidsapp.evaluation.simulation import simulate, simulated_cohort, stamp_maps
     from bidsapp.representation.measures import write_measures
 
     if options.simulate:
@@ -93,13 +93,14 @@ def run_group_level(options: RunOptions) -> int:
     write_scores(study, done, folder)
     code = _evaluate(folder)
     write_models(study, done, cohort, folder)
-    if recipe.evaluation.pipeline_permutations:
+    if options.saliency:
+        code = _explain(study, done, cohort, template_mask, options) or code
+        stamp_maps(folder / "saliency", recipe.simulation.stamp)
+    if recipe.evaluation.pipeline_permutations:  # last, as they take the longest
         from bidsapp.training.permuted import permute_pipeline
 
         permute_pipeline(study, done, cohort.table, options, folder)
-        code = _evaluate(folder)
-    if options.saliency:
-        code = _explain(study, done, cohort, template_mask, options) or code
+        code = _evaluate(folder) or code
     _summary(folder)
     _words(folder)
     _report(folder)

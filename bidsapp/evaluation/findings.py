@@ -67,7 +67,7 @@ def findings(
         if row["flagged"]:
             text = (
                 f"{row['variant']} (AUC {row['auc']:.2f}) is not shown to do better than "
-                f"{row['confound']} (AUC {row['auc_confound']:.2f}), which needs no image."
+                f"{row['confound']} (AUC {row['auc_confound']:.2f}), which needs no network."
             )
             lines.append(("baseline", text))
     people = pool(scores[scores["variant"].isin(list(variants))])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from bidsapp.derivatives import write_json
 from bidsapp.errors import UsageError
 from bidsapp.evaluation.tables import read_table, write_table
 from bidsapp.options import RunOptions
@@ -111,6 +112,26 @@ def _say_what_is_seen(
     for name, share in seen.items():
         if share < 0.999:
             print(f"{name} sees {share:.0%} of the cuboid.", file=sys.stderr)
+
+
+def stamp_maps(folder: Path, stamp: str) -> None:
+    """Say in every sidecar and table below a folder that the maps are of a simulation.
+
+    Parameters
+    ----------
+    folder
+        The run's ``saliency``.
+    stamp
+        Of the simulation; empty for a real run, which stays as it is.
+    """
+    if not stamp:
+        return
+    for path in sorted(folder.rglob("*.json")):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        write_json(path, content | {"Simulated": stamp})
+    for path in sorted(folder.rglob("*.tsv")):
+        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+        write_table(table.assign(simulated=stamp), path)
 
 
 def simulate(options: RunOptions, run: Callable[[RunOptions], int]) -> int:

@@ -101,7 +101,9 @@ def splits_paragraph(run: GroupRun) -> str:
     ]
     groups = run.recipe.protocol.groups
     together = f" and all participants with the same {groups}" if groups else ""
+    stamp = run.recipe.simulation.stamp
     text = (
+        f"{f'{stamp}; these are no results of patients. ' if stamp else ''}"
         f"Prediction was tested by {'; '.join(texts)}. All scans of a participant{together} were "
         "kept on the same side of every split."
     )

@@ -92,8 +92,14 @@ def same_scores(before: pd.DataFrame, now: pd.DataFrame) -> set[str]:
 
 
 def forget_results(folder: Path, kept: Iterable[str] = ()) -> None:
-    """Take away models and maps of variants that are not among `kept`: they belong to no score."""
+    """Take away models and maps of variants that are not among `kept`: they belong to no score.
+
+    Scores on permuted outcomes go if one of their variants is not kept; they are gathered again.
+    """
     keep = set(kept)
+    permuted = folder / "permuted_scores.tsv"
+    if permuted.is_file() and not set(_texts(read_text_table(permuted), "variant")) <= keep:
+        permuted.unlink()
     for place in ("model", "saliency"):
         for old in sorted((folder / place).glob("*")):
             if old.name not in keep and old.is_dir():

@@ -10,6 +10,8 @@ import pytest
 from tests.integration.group_studies import copy_study, first_run, rerun, table_of
 from tests.integration.running import Ended, tree
 
+BARE = ("--variants", "base", "--no-saliency")
+
 
 @pytest.fixture(scope="module")
 def first(once) -> Ended:  # type: ignore[no-untyped-def]
@@ -31,7 +33,7 @@ def test_the_pipeline_is_trained_on_permuted_outcomes_and_resumed(
 ) -> None:
     folder = study / "out" / "group" / "small"
     work = study / "out" / "work" / "group" / "small" / "permuted"
-    assert rerun(study, "--variants", "base", "--permutations", 2) == 0
+    assert rerun(study, *BARE, "--permutations", 2) == 0
     permuted = table_of(folder / "permuted_scores.tsv")
     truth = table_of(folder / "scores.tsv").set_index("participant_id")["outcome"]
     for _, rows in permuted.groupby("permutation"):
@@ -43,7 +45,10 @@ def test_the_pipeline_is_trained_on_permuted_outcomes_and_resumed(
     whole = tests[tests["method"] == "whole pipeline, trained anew"]
     assert whole[["variant", "permutations"]].to_numpy().tolist() == [["base", "2"]]
     assert float(whole["p"].iloc[0]) == pytest.approx(1 / 3, abs=1e-4)
-    assert "permutation of the whole pipeline p 0.33" in capsys.readouterr().out
+    assert (
+        "p = 0.33 against chance (whole pipeline trained on permuted outcomes)"
+        in capsys.readouterr().out
+    )
     assert not list(work.rglob("*.safetensors"))  # a thousand of them would fill a disk
 
     # killed in the middle: one fold lost its scores; and one permutation more is asked for
@@ -51,7 +56,7 @@ def test_the_pipeline_is_trained_on_permuted_outcomes_and_resumed(
     lost.unlink()
     records = list(work.rglob("fold.json"))
     stamps = {path: path.stat().st_mtime_ns for path in records if path.parent != lost.parent}
-    assert rerun(study, "--variants", "base", "--permutations", 3) == 0
+    assert rerun(study, *BARE, "--permutations", 3) == 0
     assert "2 to do" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
     again = table_of(folder / "permuted_scores.tsv")
@@ -78,13 +83,21 @@ def test_a_planted_cuboid_is_found_and_the_real_run_left_alone(
     for name in ("cohort.tsv", "scores.tsv", "history.tsv"):
         assert table_of(run / name)["simulated"].str.startswith(stamp).all(), name
     assert table_of(run / "metrics.tsv")["note"].str.startswith(stamp).all()
+    maps = run / "saliency" / "base"
+    told = [*maps.rglob("*.json"), *maps.rglob("*.tsv"), run / "report.html"]
+    assert len(told) > 20
+    for path in (*told, run / "logs" / "CITATION.md"):
+        assert stamp in path.read_text(), path
     card = (run / "model" / "base" / "docs" / "README.md").read_text()
     assert f"**{stamp}" in card
     curve = table_of(run.with_name("small-cuboid-permuted") / "tables" / "sensitivity.tsv")
     assert curve[["variant", "contrast_sd", "found"]].to_numpy().tolist() == [["base", "6", "True"]]
     assert float(curve["auc"].iloc[0]) > 0.9
     assert np.isfinite(float(curve["ci_low"].iloc[0]))
-    assert "base, +6 SD: found, AUC" in capsys.readouterr().out
+    # the six axial slices and the cuboid overlap: where they do, the map has its top
+    assert float(curve["saliency_inside"].iloc[0]) > 0.5
+    assert float(curve["saliency_chance"].iloc[0]) < 0.02
+    assert "base, +6 SD: found, AUC 1.00" in capsys.readouterr().out
 
 
 def test_a_plan_for_the_cohort_trains_nothing(
