@@ -52,6 +52,7 @@ benchmarks: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt antspyx
 	$(BIN)/python -m tests.benchmarks.normalization
 	$(BIN)/python -m tests.benchmarks.startup
+	$(BIN)/python -m tests.benchmarks.evaluation
 
 ## containers: build the image; run it as Docker, Singularity and Boutiques do
 containers: $(VENV)/.installed

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bidsapp.dataset.cohort import Cohort
 
 FILE = "measures.tsv"
+_FIRST = ("participant_id", "session_id", "simulated")
 
 
 def cohort_measures(cohort: "Cohort", template_mask: Path, regions: bool) -> pd.DataFrame:
@@ -34,7 +35,8 @@ def cohort_measures(cohort: "Cohort", template_mask: Path, regions: bool) -> pd.
         `participant_id`, `session_id`, ``quality_*``, ``region_*``; a row per scan, in the order
         of the cohort. A number that a scan lacks is NaN.
     """
-    table = cohort.table[["participant_id", "session_id"]].reset_index(drop=True)
+    first = [name for name in _FIRST if name in cohort.table]
+    table = cohort.table[first].reset_index(drop=True)
     quality = pd.DataFrame([dict(scan.quality_numbers) for scan in cohort.files])
     parts = [table, quality.add_prefix("quality_")]
     if regions:

@@ -46,7 +46,7 @@ def test_the_pipeline_is_trained_on_permuted_outcomes_and_resumed(
     assert whole[["variant", "permutations"]].to_numpy().tolist() == [["base", "2"]]
     assert float(whole["p"].iloc[0]) == pytest.approx(1 / 3, abs=1e-4)
     assert (
-        "p = 0.33 against chance (whole pipeline trained on permuted outcomes)"
+        "p = 0.33 against chance (outcomes permuted, networks trained anew)"
         in capsys.readouterr().out
     )
     assert not list(work.rglob("*.safetensors"))  # a thousand of them would fill a disk

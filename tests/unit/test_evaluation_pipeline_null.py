@@ -65,7 +65,7 @@ def test_its_p_value_leads_and_stands_in_the_table(run):
     assert whole["note"].str.contains("no p below 0.025").all()
     assert set(table["method"]) > {METHOD}
     text = " ".join(result.tables["findings"]["text"])
-    assert "p = 0.025 against chance (whole pipeline" in text
+    assert "p = 0.025 against chance (outcomes permuted, networks trained anew)" in text
     assert "scores fixed" not in text
     assert len(pd.read_csv(run / "figures" / "pipeline_null.tsv", sep="\t")) == 3 * 39
 
