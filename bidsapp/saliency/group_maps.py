@@ -159,7 +159,7 @@ def write_group(
         "units": units,
         "threshold": threshold,
         "of": cell,
-        "n": {name: len(people.of(name)[0]) for name in CELLS},
+        "n": {name: people.count(name) for name in CELLS},
         "held_out": held_out,
         "repeats": people.repeats,
         "channels": list(stack.channels),

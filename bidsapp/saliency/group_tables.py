@@ -110,7 +110,7 @@ def write_peaks(
     files: GroupFolder,
 ) -> dict[str, str]:
     """Write `peaks.tsv`: peaks of the leading mean map and of the test."""
-    mean = people.of(cell)[1].mean(axis=0, dtype=np.float64)
+    mean = people.mean(cell)
     tables = [peak_table(people, cell, mean, atlases)]
     if test is not None:
         result = test.result

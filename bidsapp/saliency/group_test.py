@@ -109,14 +109,15 @@ def compare_groups(
             f"no voxelwise test: {positives} positives and {negatives} negatives, at least "
             f"{_FEWEST_OF_A_CLASS} of each are needed",
         ]
-    within = people.repeats == 1 and bool((table.groupby("fold")["outcome"].nunique() == 2).all())
+    folds = table.groupby("fold")["outcome"].nunique()
+    within = people.repeats == 1 and len(folds) > 1 and bool((folds == 2).all())
     try:
         result = max_t(
             values,
             outcome,
             nuisance[known],
             permutations=permutations,
-            blocks=table["fold"].to_numpy() if within and table["fold"].nunique() > 1 else None,
+            blocks=table["fold"].to_numpy() if within else None,
             rng=np.random.default_rng([seed, 1]),
             enhance=ClusterEnhancement(people.inside) if tfce else None,
         )

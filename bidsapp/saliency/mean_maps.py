@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import numpy as np
-
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.saliency.aggregate import TOP_SHARE, Overlap, Spread, fold_overlap, spread
 from bidsapp.saliency.group_files import GroupFolder
@@ -15,16 +13,15 @@ def cell_maps(people: PeopleMaps, files: GroupFolder, units: str) -> dict[str, s
     """Write the mean map of each cell that has people."""
     maps = {}
     for cell, meaning in CELLS.items():
-        labels, values = people.of(cell)
-        if not labels:
+        if not people.count(cell):
             continue
         sidecar = {
             "Description": f"Mean saliency over people: {meaning}.",
             "Units": units,
             "Of": cell,
-            "N": len(labels),
+            "N": people.count(cell),
         }
-        volume = people.volume(values.mean(axis=0, dtype=np.float64))
+        volume = people.volume(people.mean(cell))
         maps[cell] = files.write({"of": cell}, volume, sidecar)
     return maps
 
@@ -108,7 +105,7 @@ def channel_maps(
                 "Description": f"Mean saliency of the channel {channel} over people.",
                 "Units": units,
                 "Of": cell,
-                "N": len(people.of(cell)[0]),
+                "N": people.count(cell),
                 "Channel": channel,
             },
         )

@@ -85,6 +85,19 @@ class PeopleMaps:
             mean[person] += self.values[row] / counts[person]
         return list(labels), mean
 
+    def count(self, cell: str) -> int:
+        """Count the people of a cell."""
+        return int(self.scans.loc[self.rows_of(cell), "participant_id"].nunique())
+
+    def mean(self, cell: str) -> np.ndarray:
+        """Average the maps of the people of a cell, (voxels,) float64, without a copy of them."""
+        weights = _person_weights(self.scans, cell)
+        total = np.zeros(self.values.shape[1])
+        for weight, values in zip(weights, self.values, strict=True):
+            if weight:
+                total += weight * values
+        return total
+
     def volume(self, values: np.ndarray) -> np.ndarray:
         """Lay (voxels,) values into the full template grid, 0 elsewhere; float32."""
         block = np.zeros(self.window.shape, np.float32)
