@@ -53,6 +53,7 @@ benchmarks: $(VENV)/.installed
 	$(BIN)/python -m tests.benchmarks.normalization
 	$(BIN)/python -m tests.benchmarks.startup
 	$(BIN)/python -m tests.benchmarks.evaluation
+	$(BIN)/python -m tests.benchmarks.saliency_statistics
 
 ## containers: build the image; run it as Docker, Singularity and Boutiques do
 containers: $(VENV)/.installed
