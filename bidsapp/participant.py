@@ -3,20 +3,20 @@
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from bidsapp import __version__
-from bidsapp.dataset import ImageChoice, Selection, select_images, validate_dataset
+from bidsapp.dataset import Selection, select_images, validate_dataset
 from bidsapp.dataset.description import shortened
-from bidsapp.derivatives import OutputNames, prepare_output
-from bidsapp.derivatives.sidecars import Provenance, file_sha256, is_finished, read_quality
-from bidsapp.errors import BadData, NociCastError, UsageError
+from bidsapp.derivatives import prepare_output
+from bidsapp.derivatives.sidecars import is_finished, read_quality
+from bidsapp.errors import NociCastError, UsageError
 from bidsapp.execution.failures import Failure, find_failure, forget_failures
 from bidsapp.execution.jobs import as_one_node
 from bidsapp.execution.run import Running, configure, run_workflow
 from bidsapp.execution.work import claim, prepare_work, work_place
+from bidsapp.image_task import Task, failed, given_up, image_task, outcome_of
 from bidsapp.normalization.compute import check_device
 from bidsapp.normalization.template_images import TemplateImages, prepare_mask, prepare_template
 from bidsapp.normalization.workflow import normalization_workflow
@@ -32,26 +32,6 @@ if TYPE_CHECKING:
 _BATCH = 64
 # Memory in GB that a cluster is asked for where all steps of an image are one job.
 _JOB_MEMORY = 4.0
-
-
-@dataclass(frozen=True)
-class Task:
-    """One image to normalise."""
-
-    choice: ImageChoice
-    names: OutputNames
-    provenance: Provenance
-
-    @property
-    def label(self) -> str:
-        """``sub-01 ses-2``."""
-        session = self.choice.session
-        return f"sub-{self.choice.participant}" + (f" ses-{session}" if session else "")
-
-    @property
-    def workflow_name(self) -> str:
-        """Name that nipype accepts, and that no other image of the dataset has."""
-        return "".join(c if c.isalnum() else "_" for c in self.names.stem)
 
 
 def run_participant_level(options: RunOptions) -> int:
@@ -93,7 +73,7 @@ def run_participant_level(options: RunOptions) -> int:
         progress.note(
             Outcome.refused(refusal.participant, refusal.session, refusal.reason, refusal.exit_code)
         )
-    tasks = [_task(choice, options, recipe, images) for choice in selection.choices]
+    tasks = [image_task(choice, options, recipe, images) for choice in selection.choices]
     waiting = _leave_out_finished(tasks, progress)
     if bundle:
         print(_announced(bundle, tasks, waiting), flush=True)
@@ -112,7 +92,7 @@ def run_participant_level(options: RunOptions) -> int:
             lock.close()
         if options.stop_on_first_crash and progress.first_code:
             for task in waiting[start + size :]:
-                progress.note(_failed(task, _given_up(progress.first_code)))
+                progress.note(failed(task, given_up(progress.first_code)))
             break
     if bundle:
         _predict(bundle, tasks, images, options)
@@ -234,44 +214,12 @@ def _prepare_work(options: RunOptions) -> None:
     make_folder(options.work_dir / "participant")
 
 
-def _task(choice: ImageChoice, options: RunOptions, recipe: Recipe, images: TemplateImages) -> Task:
-    """Say what the files of one image will be called, and what shapes them."""
-    wanted = recipe.normalization
-    names = OutputNames(
-        options.output_dir, choice.entities, images.template.label, wanted.resolution
-    )
-    try:
-        digest = file_sha256(choice.path)
-    except OSError:
-        digest = ""  # reading it will fail with a message of its own
-    settings = {
-        "template": images.template.label,
-        "template_file": images.template.t1w.name,
-        "resolution": wanted.resolution,
-        "box": wanted.box,
-        "intensity": wanted.intensity,
-        "speed": wanted.speed,
-        "seed": wanted.seed,
-        "version": __version__,
-    }
-    provenance = Provenance(
-        source=choice.relative_path,
-        source_sha256=digest,
-        selection=choice.reason,
-        space=images.template.label,
-        spatial_reference=images.template.reference,
-        resolution=wanted.resolution,
-        settings=settings,
-    )
-    return Task(choice, names, provenance)
-
-
 def _leave_out_finished(tasks: Sequence[Task], progress: Progress) -> list[Task]:
     """Keep the tasks whose files are not there yet, or were made from or with something else."""
     waiting = []
     for task in tasks:
         if is_finished(task.names, task.provenance):
-            progress.note(_outcome_of(task, cached=True))
+            progress.note(outcome_of(task, cached=True))
         else:
             waiting.append(task)
     return waiting
@@ -287,7 +235,7 @@ def _claim(
         lock = claim(place, task.workflow_name)
         if lock is None:
             message = "Another run is at work on this image; wait for it and run again."
-            progress.note(_failed(task, Failure("", message, 75, expected=True)))
+            progress.note(failed(task, Failure("", message, 75, expected=True)))
             continue
         locks.append(lock)
         mine.append(task)
@@ -349,7 +297,7 @@ def _run_batch(
             progress.status.stopped(by_name[name].label)
         if node.name in ("write", *by_name) and status == "end":
             task = by_name.pop(node.fullname.split(".")[1])
-            progress.note(_outcome_of(task))
+            progress.note(outcome_of(task))
             for place in ("all", "jobs"):
                 shutil.rmtree(base / place / task.workflow_name, ignore_errors=True)
             (base / "jobs" / "all" / f"{task.workflow_name}.pklz").unlink(missing_ok=True)
@@ -359,44 +307,11 @@ def _run_batch(
     first = next((failure for failure in failures.values() if failure.node), None)
     for name, failure in failures.items():
         stopped = options.stop_on_first_crash and first is not None and not failure.node
-        given_up = _given_up(first.exit_code) if first and stopped else failure
-        progress.note(_failed(by_name[name], given_up))
+        why = given_up(first.exit_code) if first and stopped else failure
+        progress.note(failed(by_name[name], why))
 
 
 def _failure(base: Path, name: str, error: str) -> Failure:
     """Say why an image was not finished: by a step of it, else by the job that held its steps."""
     step = find_failure(base / "all" / name, error)
     return step if step.node else find_failure(base / "jobs" / name, error)
-
-
-def _failed(task: Task, failure: Failure) -> Outcome:
-    return Outcome.failed(
-        task.choice.participant,
-        task.choice.session,
-        failure.message,
-        failure.exit_code,
-        expected=failure.expected,
-    )
-
-
-def _given_up(exit_code: int) -> Failure:
-    """Say of an image why it was not finished; the code is that of the image that failed."""
-    message = "Not finished: --stop-on-first-crash, and another image failed. Run again to resume."
-    return Failure("", message, exit_code, expected=True)
-
-
-def _outcome_of(task: Task, *, cached: bool = False) -> Outcome:
-    quality = read_quality(task.names)
-    choice = task.choice
-    if not quality:
-        raise NociCastError(f"{task.label}: the sidecar that was just written cannot be read.")
-    return Outcome(
-        participant=choice.participant,
-        session=choice.session,
-        status="cached" if cached else "done",
-        verdict=quality["verdict"],
-        reason=" ".join(quality["reasons"]),
-        exit_code=BadData.exit_code if quality["verdict"] == "fail" else 0,
-        measures=f"local NCC {quality['local_ncc']:.2f}",
-        report=task.names.report.name,
-    )

@@ -16,12 +16,12 @@ import torch
 from bidsapp.cli import main
 from bidsapp.dataset import select_images
 from bidsapp.derivatives.sidecars import report_mark
+from bidsapp.image_task import image_task
 from bidsapp.networks.bundle import MANIFEST, Bundle, load_bundle
 from bidsapp.networks.bundle_images import TrainingImage
 from bidsapp.networks.bundle_write import ModelFacts, write_bundle
 from bidsapp.normalization.template_images import prepare_template
 from bidsapp.options import RunOptions
-from bidsapp.participant import _task
 from bidsapp.recipes import apply_values
 from bidsapp.representation.sample import CohortRow, read_sample
 from bidsapp.templates import resolve_template
@@ -67,7 +67,7 @@ class New:
         images = prepare_template(template, wanted, work / "template")
         choices = select_images(options, recipe.inputs).choices
         choice = next(c for c in choices if c.participant == who.removeprefix("sub-"))
-        task = _task(choice, options, recipe, images)
+        task = image_task(choice, options, recipe, images)
         voxels = brain(seed or int(who[4:]), positive, wanted.resolution)
         content = {"verdict": "pass", "reasons": [], "local_ncc": 0.8} | quality
         write_normalised(self.out, who, voxels, **content)
