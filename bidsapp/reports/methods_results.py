@@ -77,7 +77,7 @@ def _permutation_p(run: GroupRun, name: str) -> float | None:
     table = run.table("tables/permutations.tsv")
     rows = table[table["variant"] == name] if len(table) else table
     value = pd.to_numeric(rows["p"], errors="coerce") if len(rows) else pd.Series(dtype=float)
-    return float(value.iloc[0]) if value.notna().any() else None
+    return float(value.dropna().iloc[-1]) if value.notna().any() else None  # the exact one is last
 
 
 def _rivals(run: GroupRun) -> list[str]:
