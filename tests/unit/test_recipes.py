@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bidsapp.errors import UsageError
@@ -215,6 +215,7 @@ changes = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)  # how long it takes says nothing of it
 @given(changes)
 def test_any_valid_change_survives_writing_and_reading(tmp_path_factory, values):
     recipe = apply_values(load_recipe("t1w"), values)
