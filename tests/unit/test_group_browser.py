@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from bidsapp.recipes import dump_recipe, load_recipe
 from bidsapp.reports.group_report import write_group_report
 from tests.unit import chromium
 from tests.unit.chromium import Browser
@@ -21,6 +22,30 @@ from tests.unit.saliency_folders import BALL_MM, write_saliency
 
 HERE = Path(__file__).resolve().parents[1] / "browser" / "node_modules"
 MODULES = Path(os.environ.get("NOCICAST_NODE_MODULES", HERE))
+# text of a figure stays inside it, and no two texts of a figure lie on one another
+CLASHES = """
+const found = [];
+for (const svg of document.querySelectorAll('svg.chart')) {
+  const frame = svg.getBoundingClientRect();
+  if (!frame.width) continue;
+  const boxes = [...svg.querySelectorAll('text')]
+    .map(t => [t, t.getBoundingClientRect()]).filter(([, b]) => b.width > 0);
+  for (const [t, b] of boxes)
+    if (b.left < frame.left - 1 || b.right > frame.right + 1 || b.bottom > frame.bottom + 1)
+      found.push(svg.querySelector('title').textContent + ' cuts: ' + t.textContent);
+  boxes.forEach(([t, a], i) => boxes.slice(i + 1).forEach(([u, b]) => {
+    const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+    const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+    if (across > 1.5 && down > 3.5)
+      found.push([svg.id, t.textContent, 'lies on', u.textContent].join(' '));
+  }));
+}
+return found;
+"""
+LEAKY = (
+    "{mode: paper, representation.zscore: dataset, training.checkpoint: test_fold, "
+    "evaluation.fitted_threshold: test_fold}"
+)
 pytestmark = pytest.mark.skipif(bool(chromium.missing()), reason=chromium.missing() or "there")
 
 
@@ -193,29 +218,7 @@ def test_nothing_is_wider_than_the_screen(
     window.screen(width, dark=dark)
     window.open(report)
     assert window.run("return document.documentElement.scrollWidth") <= width
-    # text of a figure stays inside it, and no two texts of a figure lie on one another
-    clashes = window.run(
-        """
-        const found = [];
-        for (const svg of document.querySelectorAll('svg.chart')) {
-          const frame = svg.getBoundingClientRect();
-          if (!frame.width) continue;
-          const boxes = [...svg.querySelectorAll('text')]
-            .map(t => [t, t.getBoundingClientRect()]).filter(([, b]) => b.width > 0);
-          for (const [t, b] of boxes)
-            if (b.left < frame.left - 1 || b.right > frame.right + 1 || b.bottom > frame.bottom + 1)
-              found.push(svg.querySelector('title').textContent + ' cuts: ' + t.textContent);
-          boxes.forEach(([t, a], i) => boxes.slice(i + 1).forEach(([u, b]) => {
-            const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
-            const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
-            if (across > 1.5 && down > 3.5)
-              found.push([svg.id, t.textContent, 'lies on', u.textContent].join(' '));
-          }));
-        }
-        return found;
-        """
-    )
-    assert clashes == []
+    assert window.run(CLASHES) == []
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -252,3 +255,25 @@ def test_html_is_valid(report: Path) -> None:
         # the checker does not know this property of SVG 2
         found = [one["message"] for one in messages if "vector-effect" not in one["message"]]
         assert found == []
+
+
+def test_long_names_and_stamps_stay_in_their_figures(window: Browser, tmp_path: Path) -> None:
+    """Names as long as a careful person gives, and all leaks at once."""
+    folder = tmp_path / "group" / "long"
+    name = "axial_1mm_with_a_name_that_says_everything_about_the_variant"
+    recipe = tmp_path / "long.yaml"
+    recipe.write_text(
+        dump_recipe(load_recipe("attias2025"))
+        .replace("variants:\n", f"variants:\n  {name}: {LEAKY}\n", 1)
+        .replace("name: attias2025", "name: long")
+    )
+    finished_run(folder, recipe=str(recipe), variants=("axial", name))
+    write_group_report(folder)
+    window.screen(390)
+    window.open(folder / "report.html")
+    choice = "document.getElementById('variant')"
+    window.run(f"{choice}.value = arguments[0]; {choice}.dispatchEvent(new Event('change'))", name)
+    shown = window.run("return document.querySelector('#figure-roc .series.on').textContent")
+    assert "training.checkpoint: test_fold" in " ".join(shown.split())
+    assert window.run(CLASHES) == []
+    assert window.run("return document.documentElement.scrollWidth") <= 390

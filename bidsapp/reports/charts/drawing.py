@@ -1,6 +1,7 @@
 """Shapes and text as SVG, and the series that a page can switch between."""
 
 import math
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -98,6 +99,11 @@ class Drawing:
             f"{escape(words)}</text>"
         )
 
+    def lines(self, x: float, y: float, words: str, most: int, css: str) -> None:
+        """Write text in lines of at most so many characters, the first at `y`."""
+        for place, line in enumerate(textwrap.wrap(words, most)):
+            self.text(x, y + 14 * place, line, css)
+
     @contextmanager
     def series(self, variant: str, *, on: bool) -> Iterator[None]:
         """Show what is drawn inside only while the variant is chosen."""
@@ -131,6 +137,11 @@ class Drawing:
             f'<desc id="fig-{self.key}-desc">{escape(self.description)}</desc>'
             f"{before}{''.join(self._parts)}</svg>"
         )
+
+
+def shortened(words: str, most: int) -> str:
+    """Cut words to a number of characters, with an ellipsis where something is lost."""
+    return words if len(words) <= most else words[: most - 1] + "…"
 
 
 def short(value: float) -> str:

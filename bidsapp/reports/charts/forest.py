@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bidsapp.reports.charts.drawing import Drawing, number
+from bidsapp.reports.charts.drawing import Drawing, number, shortened
 from bidsapp.reports.charts.plot import tick_text
 
 _LEFT, _RIGHT = 12.0, 12.0
@@ -98,7 +98,7 @@ def forest(
 def _draw(
     drawing: Drawing, line: Line, top: float, x: Callable[[float], float], right: float
 ) -> None:
-    name = line.label if len(line.label) <= _LONGEST else line.label[: _LONGEST - 1] + "…"
+    name = shortened(line.label, _LONGEST)
     drawing.text(_LEFT, top + 15, name, "strong")
     drawing.text(right, top + 15, _in_words(line), "note", "end")
     middle = top + 31

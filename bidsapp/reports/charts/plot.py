@@ -7,10 +7,11 @@ from html import escape
 
 import numpy as np
 
-from bidsapp.reports.charts.drawing import HEIGHT, WIDTH, Drawing, short
+from bidsapp.reports.charts.drawing import HEIGHT, WIDTH, Drawing, short, shortened
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54.0, 12.0, 30.0, 48.0
 _LEGEND_STEP = 18.0
+_CHARACTERS = 54  # of small text that go beside one another across a plot
 
 
 @dataclass(frozen=True)
@@ -162,11 +163,11 @@ class Plot(Drawing):
 
     def caption(self, words: str) -> None:
         """Write a line above the plot's area."""
-        self.text(self.width - _RIGHT, _TOP - 12, words, "note", "end")
+        self.text(self.width - _RIGHT, _TOP - 12, shortened(words, _CHARACTERS), "note", "end")
 
     def stamp(self, words: str) -> None:
         """Write a warning across the top of the plot's area."""
-        self.text(_LEFT + 6, _TOP + 14, words, "leak")
+        self.lines(_LEFT + 6, _TOP + 14, words, _CHARACTERS, "leak")
 
     def _inside(self, x: float, y: float) -> tuple[float, float]:
         return self.at(min(max(x, self.x.low), self.x.high), min(max(y, self.y.low), self.y.high))

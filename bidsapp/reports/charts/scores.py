@@ -149,7 +149,7 @@ def confusion(table: pd.DataFrame, subjects: Sequence[Subject]) -> Drawing:
         "Confusion matrices",
         "Counts of right and wrong decisions at the fixed threshold and at the one fitted on the "
         "other folds: rows are true outcomes, columns are decisions.",
-        height=262.0,
+        height=292.0,
     )
     for subject in subjects:
         rows = table[table["variant"] == subject.name]
@@ -157,7 +157,7 @@ def confusion(table: pd.DataFrame, subjects: Sequence[Subject]) -> Drawing:
             for place, (_, row) in enumerate(rows.iterrows()):
                 _four_cells(drawing, 34.0 + 200.0 * place, row)
             if subject.leak:
-                drawing.text(8, 254, subject.leak, "leak")
+                drawing.lines(8, 254, subject.leak, 60, "leak")
     return drawing
 
 

@@ -83,6 +83,9 @@ def tables_of(run: RunFiles, folder: Path, summary: Mapping[str, Any]) -> list[T
         table = run.table(name)
         if table.empty:
             continue
+        if "rank" in table:  # the strongest first, as a reader looks for them
+            rank = pd.to_numeric(table["rank"], errors="coerce")
+            table = table.loc[rank.sort_values(kind="stable", na_position="last").index]
         title = _TABLE_NAMES.get(key, str(key))
         caption = f"{title}, {folder.name}"
         if len(table) > MOST_ROWS:
