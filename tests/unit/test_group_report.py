@@ -178,6 +178,22 @@ def test_paper_mode_bears_its_banner(tmp_path: Path) -> None:
     assert "this run saw people" not in strict.text
 
 
+def test_sessions_lead_to_the_report_of_the_session(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    folder = out / "group" / "twice"
+    finished_run(folder, n=16, folds=4, sessions=2, variants=("axial",))
+    for name in ("sub-0001_ses-1.html", "sub-0001_ses-2.html", "sub-0002.html"):
+        (out / name).write_text("<!DOCTYPE html><title>x</title>")
+    page = GroupPage(reported(folder))
+    linked = [at["href"] for tag, at in page.elements if tag == "a" and "sub-" in at["href"]]
+    # who has one report for all sessions is led there from each
+    assert (
+        linked
+        == ["../../sub-0001_ses-1.html", "../../sub-0001_ses-2.html"] + ["../../sub-0002.html"] * 2
+    )
+    assert "16 people with 32 scans" in page.text
+
+
 def test_a_simulated_run_bears_its_banner(tmp_path: Path) -> None:
     recipe = ("simulation.kind=cuboid", "simulation.contrast_sd=2")
     folder = finished_run(tmp_path / "group" / "cuboid", variants=("axial",), overrides=recipe)
