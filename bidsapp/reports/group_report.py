@@ -151,7 +151,9 @@ def _command(run: RunFiles) -> str:
     output = run.folder.parent.parent
     raw = shlex.quote(_raw_dataset(output)) if _raw_dataset(output) else "BIDS_DIR"
     recipe = shlex.quote(str(run.folder / "recipe.yaml"))
-    label = shlex.quote(run.label)
+    # a simulated run adds what was planted to the label by itself
+    ending = run.recipe.simulation.run_label("") if run.recipe else ""
+    label = shlex.quote(run.label.removesuffix(ending))
     return (
         f"nocicast {raw} {shlex.quote(str(output))} group \\\n"
         f"  --recipe {recipe} --run-label {label}"

@@ -196,8 +196,10 @@ def test_sessions_lead_to_the_report_of_the_session(tmp_path: Path) -> None:
 
 def test_a_simulated_run_bears_its_banner(tmp_path: Path) -> None:
     recipe = ("simulation.kind=cuboid", "simulation.contrast_sd=2")
-    folder = finished_run(tmp_path / "group" / "cuboid", variants=("axial",), overrides=recipe)
+    label = "mine-cuboid-2sd"  # as the group level names it, from --run-label mine
+    folder = finished_run(tmp_path / "group" / label, variants=("axial",), overrides=recipe)
     page = GroupPage(reported(folder))
+    assert re.search(r"--run-label mine\b(?!-)", page.text)
     assert "SIMULATED: a signal was planted" in page.text
     assert "Simulated: says nothing of the real outcome." in page.text
     assert "SIMULATED" in (folder / "figures" / "roc.svg").read_text()

@@ -18,6 +18,7 @@ _TABLE_NAMES = {
     "regions": "Regions",
     "peaks": "Peaks",
     "biomarkers": "Biomarkers",
+    "biomarkers_by_fold": "Biomarkers by fold",
     "sanity": "Sanity checks",
 }
 
