@@ -59,10 +59,10 @@ def findings(
     tests = [dict(zip(table["variant"], table["p"], strict=True)) for table in permutations]
     pooled = metrics[(metrics["scope"] == "pooled") & metrics["variant"].isin(list(variants))]
     retrained = pooled[pooled["metric"] == RETRAINED].set_index("variant")
-    for _, row in pooled[pooled["metric"] == "auc"].iterrows():
+    for place, (_, row) in enumerate(pooled[pooled["metric"] == "auc"].iterrows()):
         wide = retrained.loc[row["variant"]] if row["variant"] in retrained.index else None
         permuted = (p.get(row["variant"]) for p in tests)
-        lines.append(("result", _result(row, wide, *permuted, level=plan.level)))
+        lines.append(("result", _result(row, wide, *permuted, level=plan.level, first=place == 0)))
     for _, row in baselines.iterrows():
         if row["flagged"]:
             text = (
@@ -86,12 +86,12 @@ def _result(
     whole: float | None,
     *,
     level: float,
+    first: bool,
 ) -> str:
     if pd.isna(row["value"]):
         return f"{row['variant']}: no AUC over all held-out people ({row['note']})."
-    parts = [
-        f"{row['variant']}: AUC {row['value']:.2f} in held-out people (0.5 is chance, 1 perfect)"
-    ]
+    scale = " (0.5 is chance, 1 perfect)" if first else ""
+    parts = [f"{row['variant']}: AUC {row['value']:.2f} in held-out people{scale}"]
     if pd.notna(row["ci_low"]):
         text = f"{100 * level:g}% interval {row['ci_low']:.2f} to {row['ci_high']:.2f}"
         if retrained is not None and pd.notna(retrained["ci_low"]):

@@ -4,6 +4,7 @@ import pandas as pd
 
 from bidsapp.derivatives.finished import FinishedImage, finished_images
 from bidsapp.errors import NociCastError
+from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.state import splits_of
 from bidsapp.recipes import Recipe
 from bidsapp.recipes.learning import Protocol
@@ -208,13 +209,14 @@ def _tests(run: GroupRun) -> str:
     text = ""
     permutations = run.table("tables/permutations.tsv")
     if len(permutations):
-        counts = joined(dict.fromkeys(permutations["permutations"]))
-        methods = joined(dict.fromkeys(permutations["method"]))
-        text += (
-            f" Whether an AUC exceeds chance was tested by {counts} permutations of the outcomes "
-            f"({methods}) on fixed scores [@phipson2010]; with cross-validated scores this test "
-            "is somewhat liberal."
-        )
+        whole = permutations["method"] == WHOLE_PIPELINE
+        text += _fixed(permutations[~whole])
+        if whole.any():
+            counts = joined(dict.fromkeys(permutations.loc[whole, "permutations"]))
+            text += (
+                f" The whole analysis was repeated with {counts} permutations of the outcomes, "
+                "each with networks trained anew [@phipson2010], which makes the test exact."
+            )
     comparisons = run.table("tables/comparisons.tsv")
     tests = set(comparisons["test"]) if len(comparisons) else set()
     if "delong" in tests:
@@ -224,6 +226,19 @@ def _tests(run: GroupRun) -> str:
     if tests:
         text += " P values of comparisons were corrected by Holm's method."
     return text
+
+
+def _fixed(permutations: pd.DataFrame) -> str:
+    """Say how outcomes were permuted on fixed scores."""
+    if not len(permutations):
+        return ""
+    counts = joined(dict.fromkeys(permutations["permutations"]))
+    methods = joined(dict.fromkeys(permutations["method"]))
+    return (
+        f" Whether an AUC exceeds chance was tested by {counts} permutations of the outcomes "
+        f"({methods}) on fixed scores [@phipson2010]; with cross-validated scores this test "
+        "is somewhat liberal."
+    )
 
 
 def _subgrouped(run: GroupRun) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
 from bidsapp.reports.boilerplate import Section
 from bidsapp.reports.run_state import GroupRun
 from bidsapp.reports.wording import interval, joined, many, p_value
@@ -76,6 +77,8 @@ def _valued(row: pd.Series, level: float) -> str:
 def _permutation_p(run: GroupRun, name: str) -> float | None:
     table = run.table("tables/permutations.tsv")
     rows = table[table["variant"] == name] if len(table) else table
+    if len(rows) and (rows["method"] == WHOLE_PIPELINE).any():
+        rows = rows[rows["method"] == WHOLE_PIPELINE]
     value = pd.to_numeric(rows["p"], errors="coerce") if len(rows) else pd.Series(dtype=float)
     return float(value.dropna().iloc[-1]) if value.notna().any() else None  # the exact one is last
 

@@ -1,12 +1,14 @@
 """The group level on whole cohorts of real people."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.integration.group_studies import copy_study, start, table_of
 from tests.integration.running import TIMEOUT, Ended, run_app
+from tests.unit.words_oracle import numbers, numbers_of_images, numbers_of_run, prose
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3 * TIMEOUT)]
 
@@ -45,6 +47,27 @@ def test_three_planes_and_their_mean_tell_old_from_young(age: Ended) -> None:
     auc = dict(zip(pooled["variant"], pooled["value"].astype(float), strict=True))
     assert {name: value for name, value in auc.items() if name in COMPACT and value < 0.95} == {}
     assert set(COMPACT) <= set(auc)
+
+
+def test_every_number_of_the_methods_text_is_in_the_files_of_the_run(age: Ended) -> None:
+    folder = age.output_dir / "group" / "age"
+    markdown = (folder / "logs" / "CITATION.md").read_text(encoding="utf-8")
+    known = numbers_of_run(folder) | numbers_of_images(age.output_dir)
+    assert numbers(prose(markdown)) - known == set()
+
+
+def test_the_example_in_the_readme_is_what_such_a_run_writes(age: Ended) -> None:
+    """Word for word but for the results, whose last bits are those of a machine."""
+    markdown = (age.output_dir / "group" / "age" / "logs" / "CITATION.md").read_text()
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    quoted = re.search(r"^> (The networks were given .*)$", readme, re.M)
+    assert quoted
+    networks, protocol, results = quoted.group(1).split(" […] ")
+    assert networks in markdown
+    assert protocol in markdown
+    told = next(line for line in markdown.splitlines() if "compact_mean: pooled" in line)
+    without = [re.sub(r"\d\.\d+", "#", text) for text in (results, told)]
+    assert without[0] in without[1]
 
 
 def test_the_model_is_applied_to_six_people_of_another_dataset(

@@ -1,6 +1,5 @@
 """Methods texts: every number is one of the run's, citations are whole, hostile names are text."""
 
-import csv
 import json
 import re
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from bidsapp.errors import NoInput
 from bidsapp.evaluation.evaluate import evaluate
+from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
 from bidsapp.recipes import dump_recipe, load_recipe
 from bidsapp.reports.boilerplate import Draft, Section, finished
 from bidsapp.reports.methods_text import (
@@ -22,8 +22,16 @@ from bidsapp.reports.methods_text import (
 from bidsapp.reports.references import references
 from bidsapp.training.splits import make_splits
 from tests.unit.evaluation_runs import write_run
-from tests.unit.finished_trees import VERSIONS, leave_sidecar
+from tests.unit.finished_trees import leave_sidecar
 from tests.unit.report_pages import Page
+from tests.unit.words_oracle import (
+    numbers,
+    numbers_of_images,
+    numbers_of_run,
+    prose,
+    read,
+    shown,
+)
 
 OVERRIDES = (
     'outcome.column="pain"',
@@ -35,12 +43,6 @@ OVERRIDES = (
     "evaluation.permutations=77",
     "protocol.folds=6",
 )
-NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)*(?!\w)")
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream, delimiter="\t"))
 
 
 def make_run(out: Path, *overrides: str, **changes: object) -> Path:
@@ -67,54 +69,11 @@ def make_run(out: Path, *overrides: str, **changes: object) -> Path:
     return folder
 
 
-def prose(markdown: str) -> str:
-    """Text without its citations and its list of references."""
-    text = markdown.partition("### References")[0]
-    names = "|".join(re.escape(one.short) for one in references().values())
-    names += r"|Attias et al\., 2025"
-    return re.sub(rf"\((?:{names})(?:; (?:{names}))*\)", "", text)
-
-
-def numbers(text: str) -> set[str]:
-    return set(NUMBER.findall(text))
-
-
-# What a text says whatever was run: limits and steps of the normalisation, and what 12
-# parameters, a probability of 0 or 1 and other fixed expressions hold.
-NORMALISATION = {"12", "8", "50", "0.001", "2", "0", "1", "0.55", "0.65", "900", "2100"}
-NORMALISATION |= {"0.7", "1.3", "0.70", "0.5"}
-
-
-def shown(value: str) -> str:
-    return f"{float(value):.2f}"
-
-
 def test_every_number_of_a_group_text_is_in_the_state_files(tmp_path: Path) -> None:
     folder = make_run(tmp_path)
     text = prose(group_boilerplate(folder).markdown)
 
-    cohort, splits = read(folder / "cohort.tsv"), read(folder / "splits.tsv")
-    people = {row["participant_id"] for row in cohort}
-    positive = sum(float(row["outcome"]) for row in cohort)
-    expected = {str(len(people)), f"{positive:.0f}", f"{len(people) - positive:.0f}"}
-    expected.add(f"{100 * positive / len(people):.0f}")
-    reasons = [row["reason"] for row in read(folder / "exclusions.tsv")]
-    expected |= {str(len(reasons)), *(str(reasons.count(reason)) for reason in set(reasons))}
-    sizes: dict[tuple[str, str], int] = {}
-    for row in splits:
-        sizes[row["fold"], row["role"]] = sizes.get((row["fold"], row["role"]), 0) + 1
-    expected |= {str(size) for size in sizes.values()}
-    expected.add(str(len({row["fold"] for row in splits})))
-    wanted = ("auc", "auc@retrained", "accuracy", "sensitivity", "specificity")
-    for row in read(folder / "metrics.tsv"):
-        if row["scope"] == "pooled" and row["metric"] in wanted:
-            expected |= {shown(row[n]) for n in ("value", "ci_low", "ci_high") if row[n] != "n/a"}
-    expected |= {f"{float(row['p']):.3f}" for row in read(folder / "tables" / "permutations.tsv")}
-    # of the recipe: slices, depth, stride, outputs, rates, decay, batch, epochs, flips, seeds,
-    # threshold, confidence, bootstrap, permutations
-    expected |= {"30", "18", "1", "0.001", "0.0001", "0.01", "6", "7", "0.25", "0", "0.5", "95"}
-    expected |= {"123", "77", "2.13.0", "1.6.1"}
-    assert numbers(text) - expected == set()
+    assert numbers(text) - numbers_of_run(folder) == set()
     named = ("axial", "coronal", "sagittal", "mean_probability")
     pooled = [row for row in read(folder / "metrics.tsv") if row["scope"] == "pooled"]
     for row in pooled:
@@ -153,10 +112,7 @@ def test_every_number_of_a_participant_text_is_in_the_sidecars(tmp_path: Path) -
         )
     leave_sidecar(tmp_path, "sub-03", quality={"verdict": "fail", "brain_volume_ml": 2222.0})
     text = prose(participant_boilerplate(tmp_path).markdown)
-    expected = NORMALISATION | set(VERSIONS.values()) | {"4", "3"}
-    expected |= {"0.810", "0.818", "0.837", "0.777", "0.830"}  # sub-03 brings 0.81 and 0.83
-    expected |= {"1301", "1585", "2222"}
-    assert numbers(text) - expected == set()
+    assert numbers(text) - numbers_of_images(tmp_path) == set()
     assert "4 T1-weighted (T1w) images of 4 participants" in text
     assert "Of 4 images, 3 passed and 1 failed." in text
     assert "brain volume 1585 ml (range 1301 to 2222 ml)" in text  # median of 1466.6 and 1703.6
@@ -213,6 +169,18 @@ def test_hostile_names_are_text_in_every_format(tmp_path: Path) -> None:
     assert name in page.text
     assert "\\<script>" in found.markdown
     assert "\\`a\\` \\*b\\* \\_c\\_" in found.markdown
+
+
+def test_a_permuted_pipeline_is_told_and_gives_the_p_value(tmp_path: Path) -> None:
+    folder = make_run(tmp_path)
+    path = folder / "tables" / "permutations.tsv"
+    table = pd.read_csv(path, sep="\t", keep_default_na=False)
+    again = table.head(1).assign(variant="axial", p=0.04, permutations=24, method=WHOLE_PIPELINE)
+    pd.concat([table, again]).to_csv(path, sep="\t", index=False)
+    text = group_boilerplate(folder).markdown
+    assert "by 77 permutations of the outcomes" in text
+    assert "repeated with 24 permutations of the outcomes, each with networks trained anew" in text
+    assert re.search(r"axial: pooled held-out .*?permutation p = 0\.040", text)
 
 
 def test_saliency_is_told_with_its_test_and_its_verdict(tmp_path: Path) -> None:
