@@ -56,7 +56,9 @@ def run_participant_level(options: RunOptions) -> int:
     if options.boilerplate_only:
         return _words(options)
     if options.reports_only:
-        return _reports_again(options)
+        from bidsapp.reports.again import make_again
+
+        return make_again(options)
     bundle = _bundle(options)
     recipe = bundle.recipe if bundle else load_recipe(options.recipe, options.overrides)
     check_device(options.device)
@@ -122,24 +124,6 @@ def _complete(
         print(f"nocicast: {error}", file=sys.stderr)
         return error.exit_code
     return 0
-
-
-def _reports_again(options: RunOptions) -> int:
-    """Make reports and overview anew; gives the exit code."""
-    from bidsapp.reports.afterwards import after_run
-    from bidsapp.reports.again import images_of_reports, remake, template_brain
-
-    images = images_of_reports(options.output_dir, options.participant_label, options.session_label)
-    codes = set()
-    for made in remake(images, options.bids_dir, options.work_dir):
-        if made.error:
-            codes.add(made.error.exit_code)
-            print(f"{made.image.label}: {made.error}", file=sys.stderr)
-    kinds = {(image.names.space, image.names.resolution): image for image in images}
-    brains = {kind: template_brain(image, options.work_dir) for kind, image in kinds.items()}
-    after_run(options.output_dir, brains, [image.names for image in images])
-    print(f"Reports of {len(images)} images: {options.output_dir}/sub-*.html and quality.html")
-    return 0 if not codes else codes.pop() if len(codes) == 1 else 1
 
 
 def _words(options: RunOptions) -> int:

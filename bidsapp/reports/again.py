@@ -1,6 +1,7 @@
 """Reports of participants made anew from derivatives, sidecars and the source images."""
 
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import unescape
@@ -11,6 +12,7 @@ from bidsapp.derivatives import atomic_path
 from bidsapp.derivatives.finished import FinishedImage, finished_images
 from bidsapp.derivatives.sidecars import Provenance, registration_key, report_mark
 from bidsapp.errors import NociCastError, NoInput
+from bidsapp.options import RunOptions
 from bidsapp.reports.participant import ParticipantReport, write_participant_report
 
 _COHORT = re.compile(r"tpl-([A-Za-z0-9]+)_cohort-0*(\d+)")
@@ -23,6 +25,23 @@ class Remade:
 
     image: FinishedImage
     error: NociCastError | None = None
+
+
+def make_again(options: RunOptions) -> int:
+    """Make the reports that the options select and the overview anew; gives the exit code."""
+    from bidsapp.reports.afterwards import after_run
+
+    images = images_of_reports(options.output_dir, options.participant_label, options.session_label)
+    codes = set()
+    for made in remake(images, options.bids_dir, options.work_dir):
+        if made.error:
+            codes.add(made.error.exit_code)
+            print(f"{made.image.label}: {made.error}", file=sys.stderr)
+    kinds = {(image.names.space, image.names.resolution): image for image in images}
+    brains = {kind: template_brain(image, options.work_dir) for kind, image in kinds.items()}
+    after_run(options.output_dir, brains, [image.names for image in images])
+    print(f"Reports of {len(images)} images: {options.output_dir}/sub-*.html and quality.html")
+    return 0 if not codes else codes.pop() if len(codes) == 1 else 1
 
 
 def images_of_reports(
