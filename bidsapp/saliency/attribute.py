@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from bidsapp.errors import UsageError
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.representation.device_cohort import normalise
 from bidsapp.saliency.lens import Lens
@@ -41,21 +42,34 @@ def attribute(
     answer = Answer(network.to(lens.device), settings.target)
     mean, sd = lens.zscore.numbers(images)
     seeds = [zlib.crc32(f"{lens.seed} {name}".encode()) for name in names]
-    found = []
+    found: list[np.ndarray] = []
+    start, at_once = 0, lens.at_once
     with exact(lens.device):
-        for start in range(0, len(images), lens.at_once):
-            part = slice(start, start + lens.at_once)
+        while start < len(images):
+            part = slice(start, start + at_once)
             m, s = (torch.from_numpy(v[part]).to(lens.device) for v in (mean, sd))
-            x = normalise(torch.from_numpy(np.array(images[part])).to(lens.device), m, s)
             question = Question(
                 answer,
                 settings,
                 normalise(torch.zeros(*m.shape, 1, 1, 1, device=lens.device), m, s),
                 lens.voxel_mm,
                 seeds[part],
-                lens.at_once,
+                at_once,
             )
-            found.append(_in_form(method.explain(x, question), settings).cpu().numpy())
+            try:
+                x = normalise(torch.from_numpy(np.array(images[part])).to(lens.device), m, s)
+                found.append(_in_form(method.explain(x, question), settings).cpu().numpy())
+            except torch.OutOfMemoryError as error:
+                if at_once == 1:
+                    raise UsageError(
+                        f"{lens.device} has too little memory to explain one image by "
+                        f"{settings.method}; use another device, or --no-saliency"
+                    ) from error
+                # float32 takes more room than the bfloat16 of training, a map is of one image
+                at_once //= 2
+                torch.cuda.empty_cache()
+                continue
+            start += at_once
     empty = np.empty((0, len(map_channels(settings, images.shape[1] * ["?"])), *images.shape[2:]))
     return np.concatenate(found) if found else empty.astype(np.float32)
 

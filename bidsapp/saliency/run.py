@@ -4,7 +4,7 @@ import json
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from bidsapp.saliency.participant_maps import MapPlace, write_people
 from bidsapp.saliency.plan import ExplainStep, plan_steps, workflow_of
 from bidsapp.saliency.planes import write_planes
 from bidsapp.saliency.sanity import Evidence, Findings, judge, together
+from bidsapp.saliency.side_by_side import draw, panel_of
 from bidsapp.saliency.stack import MapStack, read_stack
 
 if TYPE_CHECKING:
@@ -180,7 +181,25 @@ def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> Findings:
         if step.kind == "train":
             own = settings.model_copy(update={"folds": "all"})
             write_group(read_stack(step.folder), place / "training", settings=own, **shared)
+            _draw_best_fold(step, stack, place / "best_fold.png", about)
     return findings
+
+
+def _draw_best_fold(step: ExplainStep, stack: MapStack, path: Path, about: Explaining) -> None:
+    """Draw training and held-out people of one fold side by side."""
+    task, best = step.task, stack.rows
+    chosen = np.flatnonzero((best["repeat"] == task.repeat) & (best["fold"] == task.fold))
+    held_out = replace(
+        stack, rows=best.iloc[chosen].reset_index(drop=True), values=stack.values[chosen]
+    )
+    inside = stack.window.cut(read_mask(about.mask))
+    fwhm = task.recipe.saliency.smoothing_fwhm_mm
+    panels = [
+        panel_of(title, one, task.images, inside, fwhm)
+        for title, one in (("training", read_stack(step.folder)), ("held out", held_out))
+    ]
+    note = f"{stack.about['units']}; fold {task.fold}, the best on its held-out people (LEAK)"
+    draw(panels, path, note)
 
 
 def _stack_folder(step: ExplainStep) -> Path:

@@ -9,6 +9,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from tests.integration.group_studies import copy_study, first_run, rerun, table_of
 from tests.integration.running import Ended, tree
@@ -124,6 +125,8 @@ def test_the_mode_of_the_paper_shows_its_best_fold_twice(again: Path) -> None:
     for folder, summary in ((place, held_out), (place / "training", training)):
         values = np.asarray(nib.load(folder / summary["default"]).dataobj)
         assert values.min() >= 0
+    drawn = np.asarray(Image.open(place / "best_fold.png").convert("RGB"))
+    assert drawn.std() > 5
     sidecar = place / "training" / training["default"].replace(".nii.gz", ".json")
     assert json.loads(sidecar.read_text())["HeldOut"] is False
 

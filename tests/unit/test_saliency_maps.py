@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from PIL import Image
 
+from bidsapp.errors import UsageError
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.representation.sample import read_mask
@@ -23,6 +25,7 @@ from bidsapp.saliency.randomised import cascade, levels_of
 from bidsapp.saliency.run import join
 from bidsapp.saliency.sanity import Evidence, judge
 from bidsapp.saliency.shuffled import shuffled_task
+from bidsapp.saliency.side_by_side import draw, panel_of
 from bidsapp.saliency.smoothing import MaskedSmoother
 from bidsapp.saliency.stack import read_stack
 from bidsapp.training.fold import load_fold
@@ -216,6 +219,29 @@ def test_what_is_drawn_for_a_person_does_not_depend_on_the_others():
     assert len(attribute(network, images[:0], [], lens)) == 0
 
 
+class Greedy(torch.nn.Module):
+    """A network that runs out of memory with more than so many images."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.network, self.most = build_network(small_recipe().network, 1), most
+
+    def forward(self, x):
+        if len(x) > self.most:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return self.network(x)
+
+
+def test_with_little_memory_fewer_images_are_explained_at_once():
+    images = np.random.default_rng(0).random((5, 1, 20, 24, 12)).astype(np.float16)
+    lens = Lens(Saliency(), ZScore("none"), (2.0, 2.0, 2.0), CPU, 4)
+    roomy = attribute(Greedy(9), images, "abcde", lens)
+    tight = attribute(Greedy(1), images, "abcde", lens)
+    assert np.allclose(roomy, tight, rtol=1e-4, atol=1e-8)
+    with pytest.raises(UsageError, match="too little memory to explain one image by gradient"):
+        attribute(Greedy(0), images, "abcde", lens)
+
+
 @pytest.mark.parametrize("name", ["resnet 10", "densenet 121", "seresnext 50"])
 def test_weights_are_drawn_anew_from_the_head_to_the_stem(name):
     kind, depth = name.split()
@@ -313,3 +339,23 @@ def test_native_maps_of_images_without_transforms_are_left_out_with_a_word(jobs,
     assert "from-T_to-T1w_mode-image_xfm.h5 is not there; run the participant" in (
         capsys.readouterr().err
     )
+
+
+def test_training_and_held_out_people_are_drawn_side_by_side(jobs, tmp_path):
+    held_out = read_stack(jobs[0].folder)
+    inside = held_out.window.cut(read_mask(jobs[0].mask))
+    images = jobs[0].task.images
+    panel = panel_of("held out", held_out, images, inside, 0.0)
+    rows = held_out.rows
+    right = (rows["outcome"] == 1) & (rows["probability"] >= 0.5)
+    assert panel.people == int(right.sum()) > 0
+    people = [images.participants.index(who) for who in rows["participant_id"][right]]
+    assert np.allclose(panel.image, np.asarray(images.open()[people, 0], float).mean(0), atol=1e-3)
+    expected = held_out.combined()[right.to_numpy()].mean(axis=0)
+    assert np.allclose(panel.saliency[inside], expected[inside], rtol=1e-4)
+    nobody = replace(held_out, rows=rows.assign(probability=0.1))
+    empty = panel_of("training", nobody, images, inside, 0.0)
+    assert empty.people == 0
+    for panels in ([empty, panel], [empty, empty]):
+        draw(panels, tmp_path / "figure.png", "logit")
+        assert np.asarray(Image.open(tmp_path / "figure.png")).std() > 1
