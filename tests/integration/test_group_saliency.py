@@ -97,6 +97,7 @@ def test_a_second_run_explains_nothing_and_leaves_the_same(again: Path) -> None:
     assert tree(again / "out" / "group" / "small" / "saliency") == before
 
 
+@pytest.mark.slow
 def test_another_method_is_another_map_of_the_same_networks(again: Path) -> None:
     weights = [*(again / "out" / "work").rglob("folds/base/*/model.safetensors")]
     stamps = {path: path.stat().st_mtime_ns for path in weights}
@@ -112,6 +113,7 @@ def test_another_method_is_another_map_of_the_same_networks(again: Path) -> None
     assert list(labels["result"]) == ["not run"]
 
 
+@pytest.mark.slow
 def test_the_mode_of_the_paper_shows_its_best_fold_twice(again: Path) -> None:
     paper = ("saliency.absolute=true", "saliency.scale=minmax", "saliency.target=probability")
     assert rerun(again, "--variants", "paper", *FEW, *paper, maps=True) == 0

@@ -19,7 +19,7 @@ from bidsapp.representation.zscore import ZScore
 from bidsapp.saliency.attribute import attribute, map_channels, units_of
 from bidsapp.saliency.checks import FoldChecks
 from bidsapp.saliency.fold_maps import FoldMapsTask, explain_fold, is_explained
-from bidsapp.saliency.lens import Lens, lens_of
+from bidsapp.saliency.lens import Lens, lens_of, logits_of
 from bidsapp.saliency.participant_maps import MapPlace, write_people
 from bidsapp.saliency.randomised import cascade, levels_of
 from bidsapp.saliency.run import join
@@ -190,6 +190,18 @@ def test_the_papers_form_is_absolute_and_scaled_for_each_image(jobs):
     low, high = (f(expected, axis=(1, 2, 3), keepdims=True) for f in (np.min, np.max))
     assert np.allclose(maps[:, 0], (expected - low) / (high - low), atol=1e-4)
     assert map_channels(paper, CHANNELS) == ("all",)
+
+
+def test_integrated_gradients_of_a_trained_network_are_complete_within_a_percent(jobs):
+    job = jobs[0]
+    network, record = load_fold(job.task)
+    images = np.asarray(job.task.images.open()[job.task.rows("test")[:4]])
+    settings = Saliency(method="integrated_gradients", samples=256)
+    lens = replace(lens_of(job.task, record), settings=settings)
+    found = attribute(network, images, "abcd", lens).sum(axis=(1, 2, 3, 4))
+    answers = logits_of(network, images, job.task, lens)
+    nothing = logits_of(network, np.zeros_like(images[:1]), job.task, lens)
+    assert found == pytest.approx(answers - nothing, rel=0.01)
 
 
 @pytest.mark.parametrize(

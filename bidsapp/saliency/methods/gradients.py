@@ -38,7 +38,7 @@ def gradient_x_input(x: torch.Tensor, question: Question) -> torch.Tensor:
     torch.Tensor
         Shape of `x`, signed, in units of the answer.
     """
-    return gradient(x, question) * (x - question.against(x))
+    return gradient(x, question) * (x - question.against(x)).detach()
 
 
 def smoothgrad(x: torch.Tensor, question: Question) -> torch.Tensor:
