@@ -20,8 +20,9 @@ demo: $(VENV)/.installed
 	$(BIN)/nocicast $(DEMO)/phantom $(DEMO)/out participant
 	$(BIN)/nocicast $(DEMO)/phantom $(DEMO)/out group --recipe t1w \
 		--outcome chronic_pain --positive 1 --set protocol.folds=4
-	@echo "The planted effect is found if the held-out AUC is near 1."
-	@echo "Open $(DEMO)/out/sub-01.html in a browser: the normalisation of the first participant."
+	@echo "The planted effect is found if the held-out AUC is near 1 and the saliency lies in the right insula."
+	@echo "Open in a browser: $(DEMO)/out/group/t1w/report.html (the answer),"
+	@echo "  $(DEMO)/out/quality.html (all participants), $(DEMO)/out/sub-01.html (one of them)."
 	@echo "Open $(DEMO)/out/group/t1w/report.html: the result, and the way to everybody else."
 
 ## test: install, check style, types and layers, and pass the fast tests
