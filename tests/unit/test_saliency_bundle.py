@@ -1,0 +1,92 @@
+"""A bundle's answers explained: the mean over the networks that answer, beside the images."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from bidsapp.derivatives import OutputNames
+from bidsapp.networks.bundle import Bundle, FoldModel
+from bidsapp.networks.registry import build_network
+from bidsapp.representation.window import slab
+from bidsapp.representation.zscore import ZScore
+from bidsapp.saliency.attribute import attribute
+from bidsapp.saliency.bundle_maps import BundleMaps
+from bidsapp.saliency.lens import Lens
+from tests.unit.synthetic_cohort import AFFINE, small_recipe
+
+WINDOW = slab((20, 24, 20), AFFINE, "axial", 12)
+ZSCORES = (ZScore("train_fold", mean_=np.array([0.3]), sd_=np.array([0.2])), ZScore("none"))
+
+
+@pytest.fixture(scope="module")
+def maps(tmp_path_factory: pytest.TempPathFactory) -> BundleMaps:
+    """Two networks with z-scores of their own."""
+    import safetensors.torch
+
+    folder, models = tmp_path_factory.mktemp("bundle"), []
+    recipe = small_recipe(saliency={"method": "gradient_x_input"})
+    for fold, zscore in enumerate(ZSCORES):
+        path = folder / f"repeat-0_fold-{fold}.safetensors"
+        network = build_network(recipe.network, 1, seed=fold)
+        safetensors.torch.save_file(dict(network.state_dict()), path)
+        models.append(FoldModel(0, fold, path, zscore))
+    known: dict[str, Any] = {"metadata": {}}
+    bundle = Bundle(
+        folder, "run-base", "1.0.0", "ab", recipe, WINDOW, ("t1w",), tuple(models), **known
+    )
+    return BundleMaps(bundle, "cpu")
+
+
+def samples(n: int = 3) -> np.ndarray:
+    return np.random.default_rng(0).random((n, 1, *WINDOW.shape), np.float32)
+
+
+def of_model(maps: BundleMaps, number: int, images: np.ndarray) -> np.ndarray:
+    model, recipe = maps.bundle.models[number], maps.bundle.recipe
+    import torch
+
+    lens = Lens(recipe.saliency, model.zscore, (2.0, 2.0, 2.0), torch.device("cpu"), 6)
+    names = [str(i) for i in range(len(images))]
+    return attribute(maps.bundle.network(model), images.astype(np.float16), names, lens)[:, 0]
+
+
+def test_the_networks_that_answer_are_averaged_each_with_its_own_z_score(maps):
+    images = samples()
+    first, second = (of_model(maps, number, images) for number in (0, 1))
+    found = maps.explain(images, "abc", [None, (1,), (0, 1)])
+    for i, expected in enumerate(((first + second) / 2, second, (first + second) / 2)):
+        assert np.allclose(found[i], expected[i], rtol=1e-4, atol=1e-7)
+
+
+def test_a_map_lies_beside_the_image_and_says_whose_it_is(maps, tmp_path: Path):
+    names = OutputNames(tmp_path, {"subject": "07"}, "MNI152NLin2009aSym", 2)
+    images = samples(1)
+    maps.write(images, [names], [None])
+    path = names.folder / (
+        "sub-07_space-MNI152NLin2009aSym_res-2_desc-runbaseGradientXInput_statmap.nii.gz"
+    )
+    image = nib.load(path)
+    assert image.shape == (20, 24, 20)
+    assert np.allclose(image.affine, AFFINE)
+    expected = WINDOW.put_back(maps.explain(images, ["sub-07"], [None])[0])
+    assert np.allclose(np.asarray(image.dataobj), expected, rtol=1e-5)
+    said = json.loads(path.with_name(path.name.replace(".nii.gz", ".json")).read_text())
+    assert said["Model"] == {"name": "run-base", "version": "1.0.0", "sha256": "ab"}
+    assert said["Target"] == "logit of the positive class"
+    assert said["Units"] == "logit"
+    assert said["Sources"] == [
+        "bids::sub-07/anat/sub-07_space-MNI152NLin2009aSym_res-2_desc-preproc_T1w.nii.gz"
+    ]
+    maps.forget(names)
+    assert not list(names.folder.iterdir())
+
+
+def test_a_bundle_may_hold_one_network(maps):
+    only = replace(maps, bundle=replace(maps.bundle, models=maps.bundle.models[:1]))
+    found = only.explain(samples(1), ["a"], [(0,)])
+    assert np.allclose(found, of_model(maps, 0, samples(1)), rtol=1e-4, atol=1e-7)
