@@ -152,6 +152,7 @@ def test_everybody_who_can_be_judged_gets_a_prediction(
         assert answer["per_model"] == pytest.approx(by_hand(model, image), abs=1e-4)
         assert answer["probability"] == pytest.approx(statistics.fmean(answer["per_model"]))
         assert answer["probability_sd"] == pytest.approx(statistics.stdev(answer["per_model"]))
+        assert answer["model"].pop("held_out").startswith("AUC 1.00 (95 % CI ")
         assert answer["model"] == {"name": "small-base", "version": "1.0.0", "sha256": model.sha256}
         assert answer["quality"]["verdict"] == quality
         assert answer["Sources"] == [f"bids::{who}/anat/{image.name}"]

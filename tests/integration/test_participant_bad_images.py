@@ -96,7 +96,8 @@ def test_the_first_failure_can_end_the_run(real_data: Path, tmp_path: Path) -> N
     # what was done is kept, and a run without the option goes on from there
     again = run_app(tmp_path / "bad", tmp_path / "out", "--skip-bids-validation")
     assert again.code == 65
-    assert "sub-good: pass" in again.stdout
+    assert "1 pass" in again.stdout
+    assert again.sidecar("good")["Quality"]["verdict"] == "pass"
 
 
 def test_images_of_later_batches_are_in_the_table_too(
