@@ -87,6 +87,7 @@ def test_planes_are_joined_for_the_ensemble(maps: Path) -> None:
     assert any(text.startswith("sagittal: ") for text in summary["sanity"]["sentences"])
 
 
+@pytest.mark.slow
 def test_a_second_run_explains_nothing_and_leaves_the_same(again: Path) -> None:
     work = again / "out" / "work" / "group" / "small" / "maps"
     stamps = {path: path.stat().st_mtime_ns for path in work.rglob("repeat-*_test/maps.npy")}

@@ -28,6 +28,7 @@ def study(first: Ended, tmp_path: Path) -> Iterator[Path]:
     shutil.rmtree(tmp_path / "study")
 
 
+@pytest.mark.slow
 def test_the_pipeline_is_trained_on_permuted_outcomes_and_resumed(
     study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -68,13 +69,14 @@ def test_the_pipeline_is_trained_on_permuted_outcomes_and_resumed(
     assert tree(folder) == before
 
 
+@pytest.mark.slow
 def test_a_planted_cuboid_is_found_and_the_real_run_left_alone(
     study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     real = tree(study / "out" / "group" / "small")
     images = {name: sha for name, sha in tree(study / "out").items() if name.startswith("sub-")}
     arguments = ("--simulate-contrast", 6, "--set", "simulation.outcome=permuted")
-    assert rerun(study, "--variants", "base", "--simulate", "cuboid", *arguments) == 0
+    assert rerun(study, "--variants", "base", "--simulate", "cuboid", *arguments, maps=True) == 0
     assert tree(study / "out" / "group" / "small") == real
     after = tree(study / "out")
     assert {name: after[name] for name in images} == images

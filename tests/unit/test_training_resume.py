@@ -38,6 +38,7 @@ def stamp(path):
     return path.stat().st_mtime_ns if path.exists() else 0
 
 
+@pytest.mark.slow
 def test_killed_at_three_random_moments_it_ends_with_the_same_bits(tmp_path, processes, caplog):
     whole = prepare_tasks(tmp_path / "whole", RECIPE, checkpoint_every_s=0)[0]
     train_and_score(whole)
