@@ -23,7 +23,6 @@ demo: $(VENV)/.installed
 	@echo "The planted effect is found if the held-out AUC is near 1 and the saliency lies in the right insula."
 	@echo "Open in a browser: $(DEMO)/out/group/t1w/report.html (the answer),"
 	@echo "  $(DEMO)/out/quality.html (all participants), $(DEMO)/out/sub-01.html (one of them)."
-	@echo "Open $(DEMO)/out/group/t1w/report.html: the result, and the way to everybody else."
 
 ## test: install, check style, types and layers, and pass the fast tests
 test: $(VENV)/.installed lint

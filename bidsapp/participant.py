@@ -23,6 +23,7 @@ from bidsapp.normalization.workflow import normalization_workflow
 from bidsapp.options import RunOptions
 from bidsapp.progress import Outcome, Progress
 from bidsapp.recipes import Recipe, load_recipe
+from bidsapp.reports.wording import many
 from bidsapp.templates import resolve_template
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ def run_participant_level(options: RunOptions) -> int:
     configure(running)
     if waiting:
         plugin = options.nipype_plugin
-        where = f"as jobs of {plugin}" if plugin else f"on {options.nprocs} CPUs"
-        print(f"{len(waiting)} images to normalise {where}", flush=True)
+        where = f"as jobs of {plugin}" if plugin else f"on {many(options.nprocs, 'CPU')}"
+        print(f"{many(len(waiting), 'image')} to normalise {where}", flush=True)
     size = _BATCH if options.nipype_plugin is None else max(len(waiting), 1)
     for start in range(0, len(waiting), size):
         claimed, locks = _claim(waiting[start : start + size], options, progress)

@@ -1,4 +1,4 @@
-"""The models without an image: what each is, what columns it takes, how it is fitted in a fold."""
+"""The models without a network: what each is, what columns it takes, how it is fitted in a fold."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ def _xgboost() -> Any:
 
 @dataclass(frozen=True)
 class Baseline:
-    """One model without an image.
+    """One model without a network.
 
     Attributes
     ----------

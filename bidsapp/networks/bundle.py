@@ -162,11 +162,20 @@ def load_bundle(folder: Path) -> Bundle:
     return bundle
 
 
+def _near(*parents: Path) -> str:
+    """Name the bundles in folders where somebody may have meant one, as the end of a sentence."""
+    found = [path.parents[1] for parent in parents for path in parent.glob(f"*/{MANIFEST}")]
+    return f"; these are: {', '.join(map(str, sorted(found)))}" if found else ""
+
+
 def _manifest(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
-        raise NoInput(f"--model {folder}: there is no such folder")
+        raise NoInput(f"--model {folder}: there is no such folder{_near(folder.parent)}")
     if not (folder / MANIFEST).is_file():
-        raise NoInput(f"--model {folder}: no {MANIFEST} in it, so it is no NociCast model bundle")
+        raise NoInput(
+            f"--model {folder}: no {MANIFEST} in it, so it is no NociCast model bundle"
+            f"{_near(folder, folder / 'model')}"
+        )
     manifest = _json(folder, MANIFEST)
     if manifest.get("format") != FORMAT:
         raise BadData(

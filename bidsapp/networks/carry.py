@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
                 temporary.write_bytes(content)
             print(f"carried: {target}")
         except (OSError, ValueError, NociCastError) as error:
-            print(f"NOT carried: {address} ({error}). {WHERE_TO_GET}.", file=sys.stderr)
+            print(f"NOT carried: {address} ({error}). {WHERE_TO_GET}", file=sys.stderr)
     if not addresses:
         print("No MedicalNet weights are carried; name a file of them with --weights.")
     return 0

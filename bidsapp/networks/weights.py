@@ -22,7 +22,7 @@ WHERE_TO_GET = (
     "resnet_34_23dataset.pth, resnet_50_23dataset.pth) are published at "
     "https://github.com/Tencent/MedicalNet and https://huggingface.co/TencentMedicalNet. "
     "Download the file for your depth and name it with --weights FILE, "
-    "or set network.weights=random to train from scratch"
+    "or begin with random weights: --set network.weights=random."
 )
 
 

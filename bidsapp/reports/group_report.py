@@ -18,6 +18,7 @@ from bidsapp.reports.run.grids import Grid, grid, plain
 from bidsapp.reports.run.people import people_table
 from bidsapp.reports.run.saliency import saliency_section
 from bidsapp.reports.scripts import script, script_hash
+from bidsapp.training.earlier import other_runs
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -51,8 +52,8 @@ def write_group_report(folder: Path) -> Path:
     folder = Path(folder)
     if not any((folder / name).is_file() for name in ("recipe.yaml", "cohort.tsv", "scores.tsv")):
         raise NoInput(
-            f"{folder} holds no group run (no recipe.yaml, cohort.tsv or scores.tsv); run the "
-            "group level first, or give --run-label."
+            f"{folder} holds no group run (no recipe.yaml, cohort.tsv or scores.tsv); "
+            f"{other_runs(folder)}."
         )
     run = RunFiles(folder)
     page = render("group.html.j2", report=_content(run))
@@ -109,7 +110,7 @@ def _tables(run: RunFiles) -> list[tuple[Grid | None, str, str]]:
     found: list[tuple[Grid | None, str, str]] = [
         (tables.variants_table(run), "No table of variants", "metrics.tsv"),
         (tables.rivals_table(run), "No comparison with baselines", "tables/baselines.tsv"),
-        (tables.printed_table(run), "No printed values to compare with", "tables/printed.tsv"),
+        (tables.printed_table(run), "No published values to compare with", "tables/printed.tsv"),
     ]
     best = tables.best_fold_table(run)
     return [*found, (best, "", "")] if best else found

@@ -183,7 +183,7 @@ def evaluation_paragraph(run: GroupRun) -> str:
     if fitted:
         named = joined(_BASELINES.get(name, name) for name in fitted)
         text += (
-            f" Models without an image were fitted in the same training folds with scikit-learn "
+            f" Models without a network were fitted in the same training folds with scikit-learn "
             f"[@pedregosa2011]: {named}."
         )
     return f"{text} Net benefit was assessed by decision curves [@vickers2006]."

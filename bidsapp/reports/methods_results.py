@@ -84,9 +84,9 @@ def _permutation_p(run: GroupRun, name: str) -> float | None:
 
 
 def _rivals(run: GroupRun) -> list[str]:
-    """Say where a network is not shown to beat a model without an image."""
+    """Say where a network is not shown to beat a model without a network."""
     sentences = []
-    for file, kind in (("confounds", "a confound"), ("baselines", "a model without an image")):
+    for file, kind in (("confounds", "a confound"), ("baselines", "a model without a network")):
         table = run.table(f"tables/{file}.tsv")
         for row in table[table["flagged"] == "True"].to_dict("records") if len(table) else []:
             sentences.append(

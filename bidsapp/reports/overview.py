@@ -31,7 +31,7 @@ class Row:
     outline: str
     verdict: str
     reasons: str
-    unusual: float
+    unusual: float | None
     why: str
     cells: Sequence[tuple[str, float | None, bool]]
 
@@ -57,7 +57,9 @@ def write_overview(output_dir: Path, templates: Mapping[tuple[str, int], Path]) 
         measures=MEASURES,
         strips=_strips(lines),
         verdicts=verdicts,
-        unusual=sum(line.unusual >= UNUSUAL for line in lines),
+        unusual=sum(line.unusual >= UNUSUAL for line in lines)
+        if any(line.z for line in lines)
+        else None,
         limit=UNUSUAL,
         fewest=FEWEST,
         several_sessions=any(line.image.session for line in lines),
@@ -84,7 +86,7 @@ def _row(line: Line, shapes: Mapping[str, Any]) -> Row:
         outline=shape if shape in shapes else "",
         verdict=line.verdict,
         reasons=" ".join(map(str, quality.get("reasons") or ())),
-        unusual=line.unusual,
+        unusual=line.unusual if line.z else None,
         why=", ".join(_SHORT[key].lower() for key in far),
         cells=[
             (

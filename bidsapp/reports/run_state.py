@@ -11,6 +11,7 @@ import pandas as pd
 from bidsapp.errors import InputOutputError, NoInput
 from bidsapp.evaluation.stamp import leaks_into_scores
 from bidsapp.recipes import Recipe, leaks, load_recipe
+from bidsapp.training.earlier import other_runs
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,7 @@ class GroupRun:
         """As resolved."""
         if not (self.folder / "recipe.yaml").is_file():
             raise NoInput(
-                f"{self.folder} holds no group run (no recipe.yaml); run the group level first, "
-                "or name the run with --run-label."
+                f"{self.folder} holds no group run (no recipe.yaml); {other_runs(self.folder)}."
             )
         return load_recipe(self.folder / "recipe.yaml")
 

@@ -113,7 +113,7 @@ def explain(
         if failure is None:
             try:
                 done[variant] = _write_variant(own, about)
-                print(f"{variant}: maps {_said(done[variant])}", flush=True)
+                print(f"{variant}: sanity checks of the maps: {_said(done[variant])}", flush=True)
                 continue
             except NociCastError as error:
                 failure = Failure("", str(error), error.exit_code, expected=True)

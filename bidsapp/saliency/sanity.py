@@ -276,7 +276,9 @@ def _plain_images(
 def _curves(folds: Sequence[FoldChecks], found: Findings) -> None:
     """Ask whether the voxels that a map names matter more than others as smooth as these."""
     values = np.concatenate([fold.gaps for fold in folds])
-    for column, (check, verb) in enumerate((("deletion", "falls"), ("insertion", "rises"))):
+    for column, (check, lead, verb) in enumerate(
+        (("deletion", "Without", "falls"), ("insertion", "With", "rises"))
+    ):
         if len(values) < 2:
             found.note(check, "not run", of="logits better than random orders", n=len(values))
             continue
@@ -292,13 +294,14 @@ def _curves(folds: Sequence[FoldChecks], found: Findings) -> None:
         elif mean > 0:
             word = "pass"
             text = (
-                f"With the map's voxels the logit {verb} by {mean:.2f} more than with random ones."
+                f"{lead} the map's voxels the logit {verb} by {mean:.2f} more than "
+                f"{lead.lower()} random ones."
             )
         else:
             word = "fail"
             text = (
-                f"Fail: with the map's voxels the logit {verb} by {-mean:.2f} less than with "
-                "random ones."
+                f"Fail: {lead.lower()} the map's voxels the logit {verb} by {-mean:.2f} less "
+                f"than {lead.lower()} random ones."
             )
         found.note(
             check,

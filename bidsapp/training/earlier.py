@@ -125,12 +125,31 @@ def require_run(folder: Path, overrides: Sequence[str] = ()) -> None:
                 "what is trained is not trained again."
             )
         return
-    runs = sorted(path.parent.name for path in folder.parent.glob("*/scores.tsv"))
-    there = f"runs with scores: {', '.join(runs)}" if runs else "no run has any there"
     raise NoInput(
-        f"--evaluate-only: {folder} holds no scores.tsv; {there}. Name one with --run-label, or "
+        f"--evaluate-only: {folder} holds no scores.tsv; {other_runs(folder, 'scores.tsv')}, or "
         "leave out --evaluate-only to train."
     )
+
+
+def other_runs(folder: Path, file: str = "recipe.yaml") -> str:
+    """Say how to come to a run that is there, for a message that this folder holds none.
+
+    Parameters
+    ----------
+    folder
+        Where none was found.
+    file
+        What a run has to hold to be named.
+
+    Returns
+    -------
+    str
+        The beginning of a piece of advice, without its full stop.
+    """
+    runs = sorted(path.parent.name for path in folder.parent.glob(f"*/{file}"))
+    if not runs:
+        return f"no run under {folder.parent} does. Run the group level first"
+    return f"these do: {', '.join(runs)}. Name one with --run-label"
 
 
 def _recipe_changes(before: Recipe, recipe: Recipe) -> list[str]:

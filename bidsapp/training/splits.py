@@ -105,15 +105,22 @@ def _validations(
 
 
 def _require_enough(units: Units, folds: int, key: str) -> None:
-    what = "groups hold a" if any(len(m) > 1 for m in units.members) else "participants are"
-    for outcome, word in enumerate(("negative", "positive")):
-        holders = int((units.counts[:, outcome] > 0).sum())
-        if holders < folds:
-            most = f"use at most {holders} folds (--set {key}={holders})"
-            raise UsageError(
-                f"{key}: {folds} folds, but only {holders} {what} {word}; every fold needs one, so "
-                + (most if holders > 1 else "more of them are needed")
-            )
+    holders, word = min(
+        (int((units.counts[:, outcome] > 0).sum()), word)
+        for outcome, word in enumerate(("negative", "positive"))
+    )
+    if holders >= folds:
+        return
+    one = holders == 1
+    if any(len(members) > 1 for members in units.members):
+        what = "group holds a" if one else "groups hold a"
+    else:
+        what = "participant is" if one else "participants are"
+    most = f"use at most {holders} folds (--set {key}={holders})"
+    raise UsageError(
+        f"{key}: {folds} folds, but only {holders} {what} {word}; every fold needs one, so "
+        + (most if holders > 1 else "more of them are needed")
+    )
 
 
 def _require_both(counts: np.ndarray, where: str) -> None:

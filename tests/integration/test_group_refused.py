@@ -174,7 +174,7 @@ REFUSED: dict[str, tuple[Edit | None, tuple[str, ...], int, tuple[str, ...]]] = 
     ),
     "nothing to evaluate": (
         *(None, ("--evaluate-only", "--run-label", "smal"), 66),
-        ("group/smal holds no scores.tsv; no run has any there",),
+        ("group/smal holds no scores.tsv; no run under", "leave out --evaluate-only"),
     ),
     "a model at the group level": (
         *(None, ("--model", "{study}/model"), 64),

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import numpy as np
@@ -241,8 +242,17 @@ def test_numbers_that_cannot_be_are_refused(bundle):
 def test_what_is_no_bundle_is_said(tmp_path):
     with pytest.raises(NoInput, match="there is no such folder"):
         load_bundle(tmp_path / "none")
-    with pytest.raises(NoInput, match="no NociCast model bundle"):
+    with pytest.raises(NoInput, match=r"no NociCast model bundle$"):
         load_bundle(tmp_path)
+
+
+def test_the_bundles_beside_what_is_none_are_named(bundle, tmp_path):
+    run = tmp_path / "run"
+    meant = run / "model" / "axial"
+    shutil.copytree(bundle, meant)
+    for wrong in (run, run / "model", run / "model" / "mean"):
+        with pytest.raises(NoInput, match=rf"; these are: {re.escape(str(meant))}$"):
+            load_bundle(wrong)
 
 
 def test_images_of_another_grid_are_refused(trained):

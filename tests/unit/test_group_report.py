@@ -21,6 +21,7 @@ from bidsapp.reports.group_report import write_group_report
 from bidsapp.reports.run.answer import answer
 from bidsapp.reports.run.files import RunFiles
 from bidsapp.reports.run.numbers import confusions, roc_band
+from bidsapp.reports.run_state import GroupRun
 from tests.unit.group_pages import NASTY, finished_run, reported
 from tests.unit.report_pages import Page
 
@@ -271,8 +272,15 @@ def test_the_command_can_be_pasted(run: Path, tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NoInput, match="holds no group run"):
-        write_group_report(tmp_path)
+    with pytest.raises(NoInput, match=r"holds no group run .* does\. Run the group level first"):
+        write_group_report(tmp_path / "group" / "small")
+
+
+def test_a_run_that_is_there_under_another_name_is_named(run: Path) -> None:
+    with pytest.raises(NoInput, match=rf"these do: {run.name}\. Name one with --run-label\.$"):
+        write_group_report(run.with_name("other"))
+    with pytest.raises(NoInput, match=rf"these do: {run.name}\. Name one with --run-label\.$"):
+        GroupRun(run.with_name("other")).recipe  # noqa: B018
 
 
 def test_the_same_files_give_the_same_page(run: Path, tmp_path: Path) -> None:

@@ -74,6 +74,20 @@ def test_images_made_otherwise_are_not_compared(tmp_path: Path) -> None:
     assert alone[0].unusual == 0
 
 
+def test_too_few_images_to_compare_are_not_called_usual(tmp_path: Path) -> None:
+    for place in range(7):
+        leave(tmp_path, f"sub-{place}", 0.81 + place / 1000)
+    write_overview(tmp_path, {})
+    text = (tmp_path / "quality.html").read_text()
+    assert text.count('data-label="Unusual" data-sort="">–</td>') == 7
+    assert "not told with fewer than 8 images made alike" in text
+    leave(tmp_path, "sub-7", 0.81)
+    write_overview(tmp_path, {})
+    text = (tmp_path / "quality.html").read_text()
+    assert 'data-label="Unusual" data-sort="">' not in text
+    assert "not told with" not in text
+
+
 def test_a_value_that_all_share_makes_nobody_an_outlier(tmp_path: Path) -> None:
     for place in range(12):
         leave(tmp_path, f"sub-{place}", 0.81, folded_fraction=0.0)

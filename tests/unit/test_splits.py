@@ -141,6 +141,8 @@ def test_a_hold_out_has_the_size_asked_for():
     ("table", "protocol", "message"),
     [
         (cohort(20, 5), Protocol(folds=8), "8 folds, but only 5 participants are positive"),
+        (cohort(10, 7), Protocol(folds=8), "only 3 participants are negative.*folds=3"),
+        (cohort(6, 1), Protocol(folds=8), "only 1 participant is positive.*more of them"),
         (cohort(20, 0), Protocol(folds=2), "20 negative and 0 positive"),
         (
             cohort(20, 10, [f"f{i // 10}" for i in range(20)]),

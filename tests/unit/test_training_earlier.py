@@ -170,5 +170,5 @@ def test_evaluating_alone_needs_a_run_and_its_own_settings(run: Path) -> None:
     require_run(run, ["training.epochs=2"])
     with pytest.raises(UsageError, match=r"small/recipe.yaml, which are not training\.epochs=3"):
         require_run(run, ["training.epochs=3"])
-    with pytest.raises(NoInput, match=r"group/age holds no scores.tsv; runs with scores: small\."):
+    with pytest.raises(NoInput, match=r"group/age holds no scores.tsv; these do: small\."):
         require_run(run.with_name("age"))

@@ -24,7 +24,7 @@ class Answer:
     word
         Two or three words.
     sentence
-        The answer: value, interval, chance, clinical baseline.
+        The answer: value, interval, chance, baseline.
     doubts
         What weakens it, a sentence each.
     others
@@ -107,12 +107,12 @@ def _against_chance(row: dict[str, Any]) -> tuple[str, bool]:
 
 
 def _against_baseline(run: RunFiles) -> str:
-    """Say how the lead compares with the strongest baseline that a clinic could have."""
+    """Say how the lead compares with the strongest baseline that is no mere confound."""
     numeric = ("auc_confound", "difference", "difference_low", "difference_high")
     table = run.table("tables/baselines.tsv", ("variant", "confound"), numeric)
     rows = table[(table["variant"] == run.lead) & table["auc_confound"].notna()]
     if rows.empty:
-        return "and no clinical baseline was run to compare it with"
+        return "and no baseline was run to compare it with"
     row = rows.sort_values("auc_confound").iloc[-1]
     low, high = row["difference_low"], row["difference_high"]
     verdict = "and not shown to differ from"
@@ -124,7 +124,7 @@ def _against_baseline(run: RunFiles) -> str:
     if np.isfinite([low, high]).all():
         gap += f", {_signed(low)} to {_signed(high)}"
     its = f"AUC {number(row['auc_confound'])}; {gap}"
-    return f"{verdict} the clinical baseline {row['confound']} ({its})"
+    return f"{verdict} the strongest baseline, {row['confound']} ({its})"
 
 
 def _others(run: RunFiles) -> str:

@@ -216,7 +216,7 @@ def rivals_table(run: RunFiles) -> Grid | None:
     needed = ("variant", "confound", "flagged", "note")
     parts = [
         run.table(f"tables/{name}.tsv", needed, numeric).assign(kind=kind)
-        for name, kind in (("confounds", "confound"), ("baselines", "clinical baseline"))
+        for name, kind in (("confounds", "confound"), ("baselines", "baseline"))
     ]
     columns = [
         ("Variant", plain("variant")),
@@ -231,7 +231,7 @@ def rivals_table(run: RunFiles) -> Grid | None:
     ]
     table = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
     right = ("AUC", "Its AUC", "Difference", "Interval")
-    caption = "Networks against models that need no image, on the same folds"
+    caption = "Networks against models that need no network, on the same folds"
     return grid("rivals", caption, table, columns, numeric=right)
 
 
