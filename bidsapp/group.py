@@ -12,7 +12,7 @@ from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.execution.failures import find_failure, forget_failures
 from bidsapp.execution.run import Running, configure, run_workflow
 from bidsapp.execution.status import StatusLine
-from bidsapp.execution.work import prepare_work, work_place
+from bidsapp.execution.work import alone, prepare_work, work_place
 from bidsapp.group_files import state_files, write_models, write_scores
 from bidsapp.normalization.compute import check_device
 from bidsapp.options import RunOptions
@@ -47,8 +47,7 @@ def run_group_level(options: RunOptions) -> int:
     NociCastError
         Nothing could be begun; the message says why.
     """
-    from bidsapp.evaluation.simulation import simulate, simulated_cohort, stamp_maps
-    from bidsapp.representation.measures import write_measures
+    from bidsapp.evaluation.simulation import simulate
 
     if options.simulate:
         return simulate(options, run_group_level)
@@ -75,9 +74,17 @@ def run_group_level(options: RunOptions) -> int:
     recipe = recipe.with_values({"run": [*variants, *ensembles]})
     _check_before_work(recipe, variants, options)
     prepare_output(options.output_dir, options.bids_dir, options.work_dir, options.derivatives)
-    own = Path("group") / folder.name
-    prepare_work(options, (own, "conformed", "template", "templateflow"))
-    make_folder(options.work_dir)
+    with alone(folder):
+        own = Path("group") / folder.name
+        prepare_work(options, (own, "conformed", "template", "templateflow"))
+        make_folder(options.work_dir)
+        return _whole_run(recipe, variants, folder, options)
+
+
+def _whole_run(recipe: Recipe, variants: Sequence[str], folder: Path, options: RunOptions) -> int:
+    """Do everything from the cohort to the report; gives the exit code."""
+    from bidsapp.evaluation.simulation import simulated_cohort, stamp_maps
+    from bidsapp.representation.measures import write_measures
 
     cohort, template_mask = _cohort(recipe, variants, options)
     cohort = simulated_cohort(
@@ -112,9 +119,10 @@ def _evaluate_only(folder: Path, overrides: Sequence[str]) -> int:
     from bidsapp.training.earlier import require_run
 
     require_run(folder, overrides)
-    code = _evaluate(folder)
-    _summary(folder)
-    return _words(folder) or _report(folder) or code
+    with alone(folder):
+        code = _evaluate(folder)
+        _summary(folder)
+        return _words(folder) or _report(folder) or code
 
 
 def _check_before_work(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> None:

@@ -5,11 +5,12 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from bidsapp.errors import CannotCreateOutput, UsageError
+from bidsapp.errors import CannotCreateOutput, TemporaryFailure, UsageError
 from bidsapp.options import RunOptions
 
 # Where libraries and the validator look for a folder to write to.
@@ -101,7 +102,12 @@ def claim(folder: Path, name: str) -> IO[str] | None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CannotCreateOutput(f"{folder} cannot be made: {error.strerror}.") from error
-    handle = (folder / f"{name}.lock").open("w")
+    try:
+        handle = (folder / f"{name}.lock").open("w")
+    except OSError as error:
+        raise CannotCreateOutput(
+            f"{folder / name}.lock cannot be written: {error.strerror}."
+        ) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -110,3 +116,32 @@ def claim(folder: Path, name: str) -> IO[str] | None:
     except OSError:
         pass  # a file system without locks: as good as alone
     return handle
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep every other process from writing the same group run for as long as this lasts.
+
+    The lock lies in the output's ``logs``: two runs may have a work folder each, and the run's own
+    folder is not there yet, or is moved where an earlier run is kept.
+
+    Parameters
+    ----------
+    folder
+        Of the run, ``<out>/group/<label>``.
+
+    Raises
+    ------
+    TemporaryFailure
+        Another process is at it.
+    CannotCreateOutput
+        The lock cannot be written.
+    """
+    lock = claim(folder.parents[1] / "logs", f"group-{folder.name}")
+    if lock is None:
+        raise TemporaryFailure(
+            f"Another process is at work on {folder}; wait for it, or give this run a name of its "
+            "own with --run-label."
+        )
+    with lock:
+        yield

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from nipype.pipeline.engine import Workflow
 
-from bidsapp.errors import UsageError
+from bidsapp.errors import CannotCreateOutput, TemporaryFailure, UsageError
 from bidsapp.execution.failures import find_failure, forget_failures
 from bidsapp.execution.run import Running, configure, run_workflow
-from bidsapp.execution.work import claim, work_place
+from bidsapp.execution.work import alone, claim, work_place
 from bidsapp.options import RunOptions
 from tests.unit.tiny_nodes import LOG, chain, lines, tiny
 
@@ -182,6 +182,27 @@ def test_work_is_claimed_by_one_process_at_a_time(tmp_path: Path) -> None:
     assert other is not None
     first.close()
     assert claim(tmp_path, "sub_01") is not None
+
+
+def test_a_group_run_is_written_by_one_process_at_a_time(tmp_path: Path) -> None:
+    folder = tmp_path / "group" / "t1w"
+    with alone(folder):
+        again = alone(folder)
+        with pytest.raises(TemporaryFailure, match=r"at work on .*--run-label"), again:
+            pass
+        with alone(folder.with_name("other")):
+            pass
+    with alone(folder):
+        folder.mkdir(parents=True)
+        folder.rename(folder.with_name("t1w_kept"))  # as an earlier run is set aside
+        assert claim(tmp_path / "logs", "group-t1w") is None
+    assert claim(tmp_path / "logs", "group-t1w") is not None
+
+
+def test_a_lock_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / ".t1w.lock").mkdir()
+    with pytest.raises(CannotCreateOutput, match=r"\.t1w\.lock cannot be written"):
+        claim(tmp_path, ".t1w")
 
 
 def test_runs_that_share_a_work_folder_keep_apart(tmp_path: Path) -> None:
