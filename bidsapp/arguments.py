@@ -290,7 +290,7 @@ def _whole(least: int) -> Any:
 
 def _counts(text: str) -> tuple[int, int]:
     positive, comma, negative = text.partition(",")
-    if not (comma and positive.strip().isdigit() and negative.strip().isdigit()):
+    if not (comma and positive.strip().isdecimal() and negative.strip().isdecimal()):
         raise argparse.ArgumentTypeError(
             f"{text!r} is not POSITIVE,NEGATIVE, two numbers of people such as 55,73; to plan for "
             "the cohort itself, put --plan last"

@@ -13,6 +13,8 @@ from bidsapp.arguments import build_parser
 from bidsapp.errors import NociCastError, NoInput, UnknownAnalysisLevel, UsageError
 from bidsapp.options import LEVELS, RunOptions
 
+_LONGEST_LABEL = 100  # dates and contrasts are added to it, and 255 bytes make a file name
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the app; gives the exit code."""
@@ -96,6 +98,7 @@ def _options(given: argparse.Namespace) -> RunOptions:
         raise UsageError(
             f"--model brings the recipe it was trained with; leave out --recipe {given.recipe}."
         )
+    _check_together(given)
     output_dir = _absolute(given.output_dir)
     threads = given.omp_nthreads
     return RunOptions(
@@ -135,6 +138,25 @@ def _options(given: argparse.Namespace) -> RunOptions:
         nipype_plugin_args=_plugin_arguments(given),
         verbose=given.verbose,
     )
+
+
+def _check_together(given: argparse.Namespace) -> None:
+    """Refuse options that would be passed over in silence: another thing would be done."""
+    asked = {
+        "--plan": given.plan is not None,
+        "--evaluate-only": given.evaluate_only,
+        "--simulate": bool(given.simulate),
+        "--reports-only": given.reports_only,
+        "--boilerplate-only": given.boilerplate_only,
+    }
+    there = [name for name, is_there in asked.items() if is_there]
+    if given.analysis_level == "participant" and there and there[0] in [*asked][:3]:
+        raise UsageError(f"{there[0]} is for the group level; leave it out, or say group.")
+    alone = [name for name in there if name != "--simulate"]
+    if "--plan" in alone and "--simulate" in there:
+        alone.append("--simulate")
+    if len(alone) > 1:
+        raise UsageError(f"{' and '.join(alone)} ask for different things; give one of them.")
 
 
 def _absolute(path: Path) -> Path:
@@ -207,6 +229,8 @@ def _atlas(text: str) -> str:
 def _run_label(text: str) -> str:
     if (text and not all(c.isalnum() or c in "-_." for c in text)) or text.startswith("."):
         raise UsageError(f"--run-label {text!r}: use letters, digits, hyphens and underscores.")
+    if len(os.fsencode(text)) > _LONGEST_LABEL:
+        raise UsageError(f"--run-label {text!r} is longer than {_LONGEST_LABEL} characters.")
     return text
 
 

@@ -24,7 +24,7 @@ def test_a_plan_for_two_numbers_needs_no_dataset(capsys: pytest.CaptureFixture[s
     assert "too few of a class" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("text", ["55", "55;73", "many,few", "data"])
+@pytest.mark.parametrize("text", ["55", "55;73", "many,few", "data", "²,5"])
 def test_a_plan_for_something_else_is_refused(
     text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
