@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from bidsapp.derivatives.sidecars import file_sha256
-from bidsapp.errors import CannotCreateOutput, NociCastError, NoInput, UsageError
+from bidsapp.errors import BadData, CannotCreateOutput, NociCastError, NoInput, UsageError
 from bidsapp.recipes import Recipe, load_recipe
 
 # Keys that change no score: what follows from the scores is computed again with them.
@@ -115,6 +115,8 @@ def require_run(folder: Path, overrides: Sequence[str] = ()) -> None:
         There is no such run, or it is not finished.
     UsageError
         `overrides`, ``KEY=VALUE`` each, would change what its recipe says.
+    BadData
+        It has scores of a variant that its recipe does not have.
     """
     if (folder / "scores.tsv").is_file():
         kept = load_recipe(folder / "recipe.yaml")
@@ -124,6 +126,7 @@ def require_run(folder: Path, overrides: Sequence[str] = ()) -> None:
                 f"are not {', '.join(overrides)}. Leave these out, or leave out --evaluate-only: "
                 "what is trained is not trained again."
             )
+        _require_known_variants(folder / "scores.tsv", kept)
         return
     raise NoInput(
         f"--evaluate-only: {folder} holds no scores.tsv; {other_runs(folder, 'scores.tsv')}, or "
@@ -150,6 +153,15 @@ def other_runs(folder: Path, file: str = "recipe.yaml") -> str:
     if not runs:
         return f"no run under {folder.parent} does. Run the group level first"
     return f"these do: {', '.join(runs)}. Name one with --run-label"
+
+
+def _require_known_variants(path: Path, recipe: Recipe) -> None:
+    for line, name in enumerate(_texts(read_text_table(path), "variant"), start=2):
+        if name and name not in recipe.variant_names:
+            raise BadData(
+                f"{path}: line {line}: variant {name!r} is none of recipe.yaml's "
+                f"({', '.join(recipe.variant_names)}); correct it, or rerun the group level"
+            )
 
 
 def _recipe_changes(before: Recipe, recipe: Recipe) -> list[str]:

@@ -9,6 +9,7 @@ from bidsapp.training.splits import COLUMNS, ROLES
 from bidsapp.training.units import units_of
 
 MOST = 12
+_DIGITS = 9  # of a repeat or fold; what is longer need not fit an integer
 
 
 def read_splits(path: Path, cohort: pd.DataFrame, grouped: bool = False) -> pd.DataFrame:
@@ -95,7 +96,7 @@ def _bad_cells(table: pd.DataFrame) -> list[str]:
     for line, row in table.iterrows():
         at = f"line {int(str(line)) + 2}"
         for column in ("repeat", "fold"):
-            if not row[column].isdecimal():
+            if not row[column].isdecimal() or len(row[column]) > _DIGITS:
                 problems.append(f"{at}: {column} {row[column]!r} is not a number from 0 on")
         if row["role"] not in ROLES:
             problems.append(f"{at}: role {row['role']!r} is not one of {', '.join(ROLES)}")

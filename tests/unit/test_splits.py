@@ -198,6 +198,7 @@ def edit(table, line, **values):
         (lambda t: edit(t, 4, participant_id="sub-999"), "line 4: participant 'sub-999' is not in"),
         (lambda t: edit(t, 4, role="tset"), "line 4: role 'tset' is not one of"),
         (lambda t: edit(t, 4, fold="one"), "line 4: fold 'one' is not a number"),
+        (lambda t: edit(t, 4, fold="9" * 23), "line 4: fold '9+' is not a number"),
         (lambda t: t.drop(columns="role"), "column role is missing"),
         (lambda t: t[(t["role"] != "test") | (t["fold"] > 0)], "has nobody in test"),
         (lambda t: t[(t["role"] != "train") | (t["fold"] > 0)], "has nobody in train"),

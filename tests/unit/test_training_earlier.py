@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from bidsapp.derivatives.sidecars import file_sha256
-from bidsapp.errors import NoInput, UsageError
+from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.recipes import apply_values, dump_recipe
 from bidsapp.training.earlier import (
     changes,
@@ -172,3 +172,9 @@ def test_evaluating_alone_needs_a_run_and_its_own_settings(run: Path) -> None:
         require_run(run, ["training.epochs=3"])
     with pytest.raises(NoInput, match=r"group/age holds no scores.tsv; these do: small\."):
         require_run(run.with_name("age"))
+
+
+def test_scores_of_a_variant_that_the_recipe_lacks_are_refused_with_their_line(run: Path) -> None:
+    (run / "scores.tsv").write_text("variant\nbase\ncoronal\n../coronal\n")
+    with pytest.raises(BadData, match=r"scores.tsv: line 4: variant '\.\./coronal' is none of"):
+        require_run(run)
