@@ -64,7 +64,7 @@ def test_only_the_words_are_written_of_what_is_there(
     assert str(out / "logs" / "CITATION.md") in capsys.readouterr().out
     assert not (out / "quality.html").exists()
     assert ended(tmp_path / "data", out, "group", "--recipe", "t1w", "--boilerplate-only") == 66
-    assert "run the group level first" in capsys.readouterr().err
+    assert "Run the group level first" in capsys.readouterr().err
 
 
 def test_reports_of_images_whose_source_is_gone_are_left_and_named(
