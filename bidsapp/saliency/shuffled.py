@@ -1,5 +1,6 @@
 """A fold trained anew on outcomes that were dealt out at random among its training people."""
 
+from csv import QUOTE_NONE
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def shuffled_task(task: FoldTask, folder: Path, seed: int) -> FoldTask:
     seed
         Of the permutation.
     """
-    table = pd.read_csv(task.cohort, sep="\t", dtype=str, keep_default_na=False)
+    table = pd.read_csv(task.cohort, sep="\t", dtype=str, keep_default_na=False, quoting=QUOTE_NONE)
     learning = task.table.loc[task.table["role"].isin(["train", "validation"]), "participant_id"]
     rows = table.index[table["participant_id"].isin(set(learning))]
     places = [

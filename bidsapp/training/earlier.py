@@ -5,6 +5,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from csv import QUOTE_NONE
 from pathlib import Path
 from typing import Any
 
@@ -245,7 +246,7 @@ def _scores_of(table: pd.DataFrame, variant: str) -> list[tuple[str, ...]]:
 def read_text_table(path: Path) -> pd.DataFrame:
     """Read a table of the app's as text; one that is not there is empty."""
     try:
-        return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+        return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=QUOTE_NONE)
     except (OSError, ValueError):
         return pd.DataFrame()
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from csv import QUOTE_NONE
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -164,7 +165,7 @@ class FoldTask:
 
 def _read(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+        return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=QUOTE_NONE)
     except OSError as error:
         raise NoInput(f"{path} cannot be read: {error.strerror or error}") from error
 

@@ -8,12 +8,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from bidsapp.dataset.tables import write_table
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.recipes import apply_values, dump_recipe
 from bidsapp.training.earlier import (
     changes,
     forget_results,
+    read_text_table,
     require_run,
     same_scores,
     set_aside,
@@ -178,3 +180,11 @@ def test_scores_of_a_variant_that_the_recipe_lacks_are_refused_with_their_line(r
     (run / "scores.tsv").write_text("variant\nbase\ncoronal\n../coronal\n")
     with pytest.raises(BadData, match=r"scores.tsv: line 4: variant '\.\./coronal' is none of"):
         require_run(run)
+
+
+def test_a_quotation_mark_in_a_value_does_not_swallow_rows(tmp_path: Path) -> None:
+    texts = ['"Bob', "Ann", "5' 11\"", '"Eve']
+    write_table(tmp_path / "cohort.tsv", pd.DataFrame({"name": texts, "outcome": [0, 1, 0, 1]}))
+    table = read_text_table(tmp_path / "cohort.tsv")
+    assert table["name"].tolist() == texts
+    assert table["outcome"].tolist() == ["0", "1", "0", "1"]
