@@ -26,7 +26,7 @@ demo: $(VENV)/.installed
 
 ## test: install, check style, types and layers, and pass the fast tests
 test: $(VENV)/.installed lint
-	$(BIN)/pytest -n 2 -q -m "not slow"
+	$(BIN)/pytest -n 2 --dist worksteal -q -m "not slow"
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
