@@ -19,7 +19,7 @@ _LONGEST_LABEL = 100  # dates and contrasts are added to it, and 255 bytes make 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the app; gives the exit code."""
     given = build_parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _terminated)  # batch systems send it before they kill
+    before = signal.signal(signal.SIGTERM, _terminated)  # batch systems send it before they kill
     try:
         if given.list_recipes:
             return _list_recipes()
@@ -34,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("nocicast: interrupted; run again to resume.", file=sys.stderr)
         return 128 + signal.SIGINT
+    finally:
+        # whoever called this goes on as it was, and so do the processes that it forks
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 def _terminated(number: int, frame: object) -> None:

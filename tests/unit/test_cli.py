@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -343,3 +344,9 @@ def test_a_recipe_that_is_shown_can_be_run(
 )
 def test_help_names_every_option(option: str) -> None:
     assert option in build_parser().format_help()
+
+
+def test_who_calls_the_command_keeps_the_signals_that_were_set() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["--list-recipes"]) == 0
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -128,6 +128,8 @@ def test_many_processes_may_build_the_same_array(tmp_path):
     with multiprocessing.get_context("fork").Pool(4) as pool:
         job = (rows, section(), tmp_path / "arrays")
         arrays = pool.starmap(build_cohort_array, [job] * 8)
+        pool.close()
+        pool.join()
     assert len(set(arrays)) == 1
     assert len(list((tmp_path / "arrays").iterdir())) == 2
     alone = build_cohort_array(rows, section(), tmp_path / "alone")
