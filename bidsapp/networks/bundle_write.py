@@ -18,7 +18,7 @@ from bidsapp.networks.bundle import CARD, FORMAT, MANIFEST, METADATA, MODELS, RE
 from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_to_json
 from bidsapp.networks.model_card import LIMITS, model_card, outcome_text, protocol_text
 from bidsapp.recipes.schema import Recipe
-from bidsapp.representation.spec import CHANNELS
+from bidsapp.representation.spec import unit_and_range
 from bidsapp.representation.window import Window
 
 INTENDED_USE = (
@@ -146,7 +146,10 @@ def write_bundle(
 def _metadata(recipe: Recipe, window: Window, facts: ModelFacts) -> dict[str, Any]:
     import monai
 
-    channels = [CHANNELS[name] for name in recipe.representation.channels]
+    channels = recipe.representation.channels
+    units, ranges = zip(
+        *(unit_and_range(name, recipe.representation.scaling) for name in channels), strict=True
+    )
     return {
         "schema": "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/"
         "0.8.1/meta_schema_20240725.json",
@@ -194,12 +197,12 @@ def _metadata(recipe: Recipe, window: Window, facts: ModelFacts) -> dict[str, An
                     "spatial_shape": list(window.shape),
                     "dtype": "float32",
                     "value_range": [
-                        min(channel.value_range[0] for channel in channels),
-                        max(channel.value_range[1] for channel in channels),
+                        min(low for low, _ in ranges),
+                        max(high for _, high in ranges),
                     ],
                     "is_patch_data": False,
-                    "channel_def": {str(i): c.name for i, c in enumerate(channels)},
-                    "units": {c.name: c.unit for c in channels},
+                    "channel_def": {str(i): name for i, name in enumerate(channels)},
+                    "units": dict(zip(channels, units, strict=True)),
                 }
             },
             "outputs": {

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from bidsapp.recipes.schema import Recipe
-from bidsapp.representation.spec import CHANNELS
+from bidsapp.representation.spec import unit_and_range
 from bidsapp.representation.window import Window
 
 if TYPE_CHECKING:
@@ -172,7 +172,8 @@ def model_card(recipe: Recipe, window: Window, models: int, facts: "ModelFacts")
         shape="×".join(map(str, window.shape)),
         origin=f"({origin})",
         channels="\n".join(
-            f"- Channel {name}: {CHANNELS[name].unit}" for name in recipe.representation.channels
+            f"- Channel {name}: {unit_and_range(name, recipe.representation.scaling)[0]}"
+            for name in recipe.representation.channels
         ),
         zscore=_ZSCORES.get(recipe.representation.zscore, recipe.representation.zscore),
         protocol=protocol_text(recipe),

@@ -85,6 +85,11 @@ class Representation(Section):
         default=("t1w",),
         description="Maps stacked as channels: the image, the log-Jacobian of its normalisation.",
     )
+    scaling: Literal["none", "robust"] = Field(
+        default="none",
+        description="robust: the brain of each T1w image gets median 0 and interquartile range "
+        "1.349 by itself, its background 0; none leaves it as normalised.",
+    )
     zscore: Literal["image", "train_fold", "dataset", "none"] = Field(
         default="train_fold",
         description="Over which voxels mean and SD of each channel are taken. dataset sees the "

@@ -93,6 +93,10 @@ def _input(recipe: Recipe) -> str:
         what = f"the {section.slices} middle {{plane}}slices of {channels}{as_channels}"
     else:
         what = f"the whole volume of {channels}{as_channels}"
+    if section.scaling == "robust" and "t1w" in section.channels:
+        what += (
+            ", the T1w intensities of each brain scaled by its own median and interquartile range"
+        )
     return what + _ZSCORES.get(section.zscore, f", z-score {section.zscore}")
 
 

@@ -18,6 +18,7 @@ from bidsapp.representation.spec import CHANNELS
 from bidsapp.representation.window import Window
 
 FORMAT = 1
+SHAPED_BY = ("kind", "plane", "slices", "pad", "scaling")
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def build_cohort_array(
         "sessions": [row.session_id for row in rows],
         "sha256": hashes,
         "mask_sha256": file_sha256(template_mask) if masked and template_mask else None,
-        "representation": {key: getattr(spec, key) for key in ("kind", "plane", "slices", "pad")},
+        "representation": {key: getattr(spec, key) for key in SHAPED_BY},
         "channels": [
             {
                 "name": channel.name,

@@ -9,6 +9,7 @@ import numpy as np
 
 from bidsapp.errors import BadData, NoInput
 from bidsapp.recipes.images import Representation
+from bidsapp.representation.scaling import robust_scaling
 from bidsapp.representation.spec import CHANNELS, window_of
 from bidsapp.representation.window import Window
 
@@ -49,8 +50,8 @@ def read_sample(
     NoInput
         If an image is missing.
     BadData
-        If it cannot be read, is not 3D, holds NaN or infinite values or does not fit float16,
-        or if the channels differ in grid.
+        If it cannot be read, is not 3D, holds NaN or infinite values, does not fit float16 or
+        cannot be scaled, or if the channels differ in grid.
     """
     import nibabel as nib
 
@@ -75,6 +76,11 @@ def read_sample(
             raise BadData(f"{path} holds values beyond ±{FLOAT16_MAX:g}; is it min–max scaled?")
         if channel.masked:
             volume = _masked(volume, template_mask, path)
+        if spec.scaling == "robust" and channel.arbitrary:
+            try:
+                volume = robust_scaling(volume)
+            except ValueError as error:
+                raise BadData(f"{path} cannot be scaled: {error}") from error
         window = window or here
         blocks.append(here.cut(volume * np.float32(channel.scale)))
     assert window is not None

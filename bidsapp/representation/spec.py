@@ -25,6 +25,9 @@ class Channel:
         Whether values outside the template's brain mask are set to 0.
     value_range
         The range a model can expect, for its metadata.
+    arbitrary
+        Whether the unit differs from image to image and means nothing, as that of T1w; only such
+        values are scaled by `Representation.scaling`.
     """
 
     name: str
@@ -32,17 +35,21 @@ class Channel:
     scale: float
     masked: bool
     value_range: tuple[float, float]
+    arbitrary: bool
 
 
 CHANNELS: Mapping[str, Channel] = MappingProxyType(
     {
-        "t1w": Channel("t1w", "relative intensity, 0 to 1 within the image", 1.0, False, (0, 1)),
+        "t1w": Channel(
+            "t1w", "relative intensity, 0 to 1 within the image", 1.0, False, (0, 1), True
+        ),
         "log_jacobian": Channel(
             "log_jacobian",
             "natural logarithm of native volume over template volume",
             1.0,
             True,
             (-2, 2),
+            False,
         ),
     }
 )
@@ -72,6 +79,17 @@ def window_of(spec: Representation, grid_shape: Triple, affine: np.ndarray) -> W
 
 def fitted_steps(spec: Representation) -> tuple[FittedStep, ...]:
     """List what a recipe's representation fits, for the scope rule."""
-    if spec.zscore == "none":
-        return ()
-    return (FittedStep(f"representation.zscore={spec.zscore}", spec.zscore),)
+    steps = []
+    if spec.scaling != "none":
+        steps.append(FittedStep(f"representation.scaling={spec.scaling}", "image"))
+    if spec.zscore != "none":
+        steps.append(FittedStep(f"representation.zscore={spec.zscore}", spec.zscore))
+    return tuple(steps)
+
+
+def unit_and_range(name: str, scaling: str) -> tuple[str, tuple[float, float]]:
+    """Name unit and usual range of a channel's values before the z-score."""
+    channel = CHANNELS[name]
+    if scaling == "robust" and channel.arbitrary:
+        return "robust standard deviations (IQR / 1.349) from the median of the own brain", (-6, 10)
+    return channel.unit, channel.value_range
