@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.evaluation.baseline_models import BASELINES, Baseline, design_table, in_fold_model
-from bidsapp.evaluation.state import COHORT_COLUMNS, SCORE_COLUMNS, splits_of
+from bidsapp.evaluation.state import COHORT_COLUMNS, SCORE_COLUMNS, choices, splits_of
 from bidsapp.evaluation.tables import is_missing
 
 
@@ -75,7 +75,7 @@ def lacking_for(
         return f"{forbidden} may not be a predictor: it identifies people or is the outcome"
     absent = [name for name in columns if name not in there]
     if absent:
-        return f"no column {absent} in cohort.tsv; there are {', '.join(there)}"
+        return f"no column {absent} in cohort.tsv; {choices(there)}"
     if baseline.needs and not columns:
         return f"needs {baseline.needs}; there is none"
     return ""

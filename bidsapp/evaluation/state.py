@@ -1,5 +1,6 @@
 """The state files of a run: read, checked against one another, refused by line."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,14 @@ SCORE_COLUMNS = (
 )
 STAMPS = ("leak", "simulated")
 ROLES = ("train", "validation", "test")
+
+
+def choices(columns: Iterable[str]) -> str:
+    """List the columns that a person may have meant: not who it is, nor regions by the hundred."""
+    there = [c for c in columns if c not in COHORT_COLUMNS and not c.startswith("region_")]
+    return f"there are {', '.join(there)}" if there else "it has no covariates"
+
+
 PERSON = ["participant_id", "session_id"]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bidsapp.errors import UsageError
+from bidsapp.evaluation.state import choices
 from bidsapp.evaluation.tables import MISSING, is_missing, numeric
 
 MOST_VALUES = 6
@@ -34,8 +35,8 @@ def subgroup_masks(
     for column in columns:
         if column not in cohort:
             raise UsageError(
-                f"evaluation.subgroups: no column {column!r} in cohort.tsv; there are "
-                f"{', '.join(cohort.columns)}"
+                f"evaluation.subgroups: no column {column!r} in cohort.tsv; "
+                f"{choices(cohort.columns)}"
             )
         labels = _labels(cohort[column])
         value = pd.Series(labels.to_numpy(), index=pd.MultiIndex.from_frame(cohort[key]))
@@ -48,7 +49,7 @@ def subgroup_masks(
 def absent_columns(there: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
     """Columns that subgroups were asked by and that the cohort lacks -> the reason to print."""
     return {
-        f"subgroups by {column}": f"no such column in cohort.tsv; there are {', '.join(there)}"
+        f"subgroups by {column}": f"no such column in cohort.tsv; {choices(there)}"
         for column in columns
         if column not in there
     }

@@ -115,6 +115,13 @@ def test_what_cannot_be_fitted_is_skipped_with_its_reason(tmp_path, name, predic
     assert pd.Series([skipped[name]]).str.contains(reason).all()
 
 
+def test_columns_to_choose_from_are_those_of_the_person_and_not_regions_by_the_hundred(tmp_path):
+    regions = {f"region_volume_{place}": informative(1) for place in range(3)}
+    state = state_with(tmp_path, pain=informative(1), **regions)
+    _, skipped = baseline_scores(state.cohort, state.splits, ["logistic"], ["nope"])
+    assert skipped["logistic"] == "no column ['nope'] in cohort.tsv; there are pain"
+
+
 def test_a_fold_that_trains_on_one_class_is_skipped_with_its_reason(tmp_path):
     state = state_with(tmp_path, pain=informative(1))
     positives = state.cohort.loc[state.cohort["outcome"] == 1, "participant_id"]
