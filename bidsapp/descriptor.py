@@ -16,6 +16,8 @@ from bidsapp.options import LEVELS
 _POSITIONAL = ("bids_dir", "output_dir", "analysis_level")
 _FIRST = ("participant_label", "session_label")
 _LEFT_OUT = ("help", "version", "list_recipes", "show_recipe")
+# Of two inputs for one place bosh 0.5.33 takes the first, and drops the second unread.
+_FOR_PLATFORMS = "for platforms; bosh itself takes output_dir_name only, which may be a path"
 # For one process: measured peaks are 1.1 to 1.6 GB, and 10 to 50 CPU seconds an image (README).
 _RESOURCES = {"cpu-cores": 1, "ram": 3, "disk-space": 1, "walltime-estimate": 120}
 
@@ -102,14 +104,14 @@ def _places(options: dict[str, argparse.Action]) -> list[dict[str, Any]]:
         {
             "id": "output_dir_name",
             "name": "Output folder, by name",
-            "description": f"{helps['output_dir']}; is made",
+            "description": f"{helps['output_dir']}; a name or a path, is made",
             "type": "String",
             **output,
         },
         {
             "id": "output_dir",
             "name": "Output folder that is there",
-            "description": helps["output_dir"],
+            "description": f"{helps['output_dir']}; {_FOR_PLATFORMS}",
             "type": "File",
             **output,
         },

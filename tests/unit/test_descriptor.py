@@ -49,6 +49,7 @@ def test_the_example_invocation_gives_a_command_that_the_app_understands() -> No
     words = shlex.split(line.split(";")[1])
     given = build_parser().parse_args(words[1:])
     assert (given.bids_dir, given.output_dir) == (Path("my_study"), Path("results"))
+    assert given.analysis_level == "participant"
     assert (given.participant_label, given.nprocs) == (["01"], 1)
 
 
@@ -95,13 +96,21 @@ def test_nipoppy_s_invocation_is_one_that_boutiques_takes() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     line = next(line for line in done.stdout.splitlines() if "nocicast" in line)
     given = build_parser().parse_args(shlex.split(line.split(";")[1])[1:])
+    assert given.bids_dir == Path("[[NIPOPPY_DPATH_BIDS]]")
+    assert given.output_dir == Path("[[NIPOPPY_DPATH_PIPELINE_OUTPUT]]")
+    assert given.work_dir == Path("[[NIPOPPY_DPATH_PIPELINE_WORK]]")
+    assert given.analysis_level == "participant"
     assert given.participant_label == ["[[NIPOPPY_PARTICIPANT_ID]]"]
     assert given.skip_bids_validation
 
 
-@pytest.mark.parametrize("session", ["ses-1", ""])
-def test_nipoppy_finds_what_the_participant_level_writes(tmp_path: Path, session: str) -> None:
-    paths = json.loads((FOLDER / "nipoppy" / "tracker.json").read_text())["PATHS"]
+@pytest.mark.parametrize(
+    ("session", "tracker"), [("ses-1", "tracker"), ("", "tracker_without_sessions")]
+)
+def test_nipoppy_finds_what_the_participant_level_writes(
+    tmp_path: Path, session: str, tracker: str
+) -> None:
+    paths = json.loads((FOLDER / "nipoppy" / f"{tracker}.json").read_text())["PATHS"]
     entities = {"subject": "01"} | ({"session": "1"} if session else {})
     names = OutputNames(tmp_path, entities, "MNI152NLin2009aSym", 2)
     names.folder.mkdir(parents=True)
@@ -110,7 +119,7 @@ def test_nipoppy_finds_what_the_participant_level_writes(tmp_path: Path, session
         (names.folder / sidecar_name(name)).touch()
     for path in paths:
         pattern = path.replace("[[NIPOPPY_BIDS_PARTICIPANT_ID]]", "sub-01")
-        pattern = pattern.replace("[[NIPOPPY_BIDS_SESSION_ID]]", session).replace("//", "/")
+        pattern = pattern.replace("[[NIPOPPY_BIDS_SESSION_ID]]", session)
         assert len(list(tmp_path.glob(pattern))) == 1, pattern
 
 
