@@ -1,10 +1,15 @@
 """Programs that bring up what a test needs of a machine: a container engine, a cluster."""
 
 import os
+import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+
+# ``nproc``, by which the cluster counts its CPUs, answers with these where they are set.
+_THREADS = ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT")
 
 
 def lab(name: str) -> Path:
@@ -16,15 +21,25 @@ def lab(name: str) -> Path:
     return program
 
 
-def brought_up(name: str, *arguments: str, timeout: float = 600) -> None:
-    """Let such a program do something, or skip with what it said."""
+def brought_up(
+    name: str, *arguments: str, installs: Sequence[str] = (), timeout: float = 600
+) -> None:
+    """Let such a program install and start something.
+
+    Where one of the commands that it `installs` is missing afterwards, the test is skipped with
+    what the program said; any other failure of the program is one of the test.
+    """
     done = subprocess.run(
         [lab(name), *arguments],
+        env={key: value for key, value in os.environ.items() if key not in _THREADS},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         timeout=timeout,
         check=False,
     )
+    missing = [command for command in installs if shutil.which(command) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} cannot be installed: {done.stdout}")
     if done.returncode:
-        pytest.skip(f"{name} {' '.join(arguments)} ended with {done.returncode}: {done.stdout}")
+        pytest.fail(f"{name} {' '.join(arguments)} ended with {done.returncode}: {done.stdout}")

@@ -24,7 +24,7 @@ def slurm() -> Iterator[None]:
     if _answers():
         yield
         return
-    brought_up("slurm", "start")
+    brought_up("slurm", "start", installs=("slurmctld", "slurmd", "munged"))
     yield
     brought_up("slurm", "stop")
 

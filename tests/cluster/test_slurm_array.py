@@ -1,4 +1,4 @@
-"""A job array of participants and one job for the group level, all into one output folder."""
+"""A job array of participants, twenty at once, one job for the group level; one output folder."""
 
 import json
 import shutil
@@ -18,6 +18,9 @@ from tests.integration.running import environment, image_hashes, tree, validatio
 pytestmark = pytest.mark.timeout(1200)
 
 COUNT = 20
+# The array does these; the others come when all twenty run at the same time.
+FIRST = 12
+AGAIN = ("00", "01")
 ARRAY = """\
 #!/bin/bash
 #SBATCH --array=1-{count} --ntasks=1 --cpus-per-task=1 --mem=3G --time=10 --output={logs}/%a.txt
@@ -77,12 +80,12 @@ def place(tmp_path_factory: pytest.TempPathFactory, phantom: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def ran(place: Path) -> Path:
-    """The array and, after it, the group level."""
+def arrayed(place: Path) -> Path:
+    """The array has ended."""
     values = {"dataset": place / "dataset", "out": place / "out", "logs": place / "logs"}
     (place / "logs").mkdir()
     for name, text in (("array", ARRAY), ("group", GROUP)):
-        script = text.format(python=sys.executable, count=COUNT, **values)
+        script = text.format(python=sys.executable, count=FIRST, **values)
         (place / f"{name}.sh").write_text(script)
     before = tree(place / "dataset")
     array = submit(place / "array.sh")
@@ -91,31 +94,22 @@ def ran(place: Path) -> Path:
     return place
 
 
-def whole(out: Path) -> None:
+def whole(out: Path, count: int) -> None:
     """Assert that the folder is a valid dataset with nothing left in it that was begun."""
+    assert len(image_hashes(out)) == 6 * count
     assert validation_errors(out) == (0, [])
     description = json.loads((out / "dataset_description.json").read_text())
     assert description["GeneratedBy"][0]["Name"] == "NociCast"
     assert not [path for path in out.iterdir() if path.name.startswith(".") and path.is_dir()]
     for path in out.rglob("*.json"):
         json.loads(path.read_text())
-    assert len(list(out.glob("sub-*.html"))) == COUNT
+    assert len(list(out.glob("sub-*.html"))) == count
 
 
-def test_twenty_jobs_leave_a_whole_dataset(ran: Path) -> None:
-    said = logs_of(ran / "logs")
-    assert said.count("1 of 1 normalised: 1 pass") == COUNT, said
-    assert len(image_hashes(ran / "out")) == 6 * COUNT
-    whole(ran / "out")
-
-
-def test_one_job_for_the_group_level_takes_them_all(ran: Path) -> None:
-    job = submit(ran / "group.sh")
-    assert wait_until(lambda: has_ended(job), 600)
-    said = (ran / "logs" / "group.txt").read_text()
-    assert "Cohort: 20 scans, 10 positive, 10 negative; 0 excluded" in said, said
-    assert len(table_of(ran / "out" / "group" / "t1w" / "scores.tsv")) == COUNT
-    assert validation_errors(ran / "out") == (0, [])
+def test_the_jobs_of_an_array_leave_a_whole_dataset(arrayed: Path) -> None:
+    said = logs_of(arrayed / "logs")
+    assert said.count("1 of 1 normalised: 1 pass") == FIRST, said
+    whole(arrayed / "out", FIRST)
 
 
 def start_all(place: Path, labels: Sequence[str]) -> list[subprocess.Popen[str]]:
@@ -133,18 +127,38 @@ def start_all(place: Path, labels: Sequence[str]) -> list[subprocess.Popen[str]]
     ]
 
 
-def test_twenty_at_the_very_same_time(ran: Path) -> None:
-    """All write what is common; four of them also do their participant again."""
-    out = ran / "out"
+@pytest.fixture(scope="module")
+def together(arrayed: Path) -> tuple[dict[str, str], list[str]]:
+    """All twenty at once, none of what is common written yet: hashes before, and what was said."""
+    out = arrayed / "out"
     before = image_hashes(out)
-    for number in range(4):
-        shutil.rmtree(out / f"sub-{number:02d}")
+    for label in AGAIN:
+        shutil.rmtree(out / f"sub-{label}")
     for name in ("dataset_description.json", ".bidsignore"):
         (out / name).unlink()
     shutil.rmtree(out / "work")
-    running = start_all(ran, [f"{number:02d}" for number in range(COUNT)])
-    said = [process.communicate(timeout=600)[0] for process in running]
+    running = start_all(arrayed, [f"{number:02d}" for number in range(COUNT)])
+    said = [process.communicate(timeout=900)[0] for process in running]
     assert [process.returncode for process in running] == [0] * COUNT, said
-    assert sum("were there already" in text for text in said) == COUNT - 4
-    assert image_hashes(out) == before
-    whole(out)
+    return before, said
+
+
+def test_twenty_at_the_very_same_time(
+    together: tuple[dict[str, str], list[str]], place: Path
+) -> None:
+    before, said = together
+    assert sum("were there already" in text for text in said) == FIRST - len(AGAIN)
+    after = image_hashes(place / "out")
+    assert {name: after[name] for name in before} == before
+    whole(place / "out", COUNT)
+
+
+def test_one_job_for_the_group_level_takes_them_all(
+    together: tuple[dict[str, str], list[str]], place: Path
+) -> None:
+    job = submit(place / "group.sh")
+    assert wait_until(lambda: has_ended(job), 600)
+    said = (place / "logs" / "group.txt").read_text()
+    assert "Cohort: 20 scans, 10 positive, 10 negative; 0 excluded" in said, said
+    assert len(table_of(place / "out" / "group" / "t1w" / "scores.tsv")) == COUNT
+    assert validation_errors(place / "out") == (0, [])

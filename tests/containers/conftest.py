@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="session")
 def image() -> str:
     """The image of this checkout; layers that did not change are taken from the last build."""
-    brought_up("containers", "setup", timeout=900)
+    brought_up("containers", "setup", installs=("podman", "buildah", "mmdebstrap"), timeout=900)
     done = run_lab("build", IMAGE, str(ROOT), timeout=1800)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return IMAGE
