@@ -38,9 +38,10 @@ ARG ACCELERATOR=cpu
 ARG PIP_EXTRA_INDEX_URL
 COPY constraints.txt ./
 COPY --from=requirements /build/requirements.txt ./
-RUN torch=$(grep '^torch==' constraints.txt) \
+# "===" is the very name of a version: CUDA's has none after it, and the CPU wheel counts as newer.
+RUN torch=$(sed -n 's/^torch==//p' constraints.txt) \
     && if [ "$ACCELERATOR" = cpu ]; then torch="$torch+cpu"; fi \
-    && pip install -c constraints.txt "$torch" -r requirements.txt \
+    && pip install -c constraints.txt "torch===$torch" -r requirements.txt \
     && cd /opt/nocicast/lib/python3.11/site-packages \
     && rm -rf torch/test torch/bin/protoc* torch/bin/test_* \
     && if [ "$ACCELERATOR" = cpu ]; then rm -rf torch/include; fi \
