@@ -36,11 +36,11 @@ lint: $(VENV)/.installed
 
 ## full: the tests that take minutes, on whole cohorts at the participant level
 full: $(VENV)/.installed
-	$(BIN)/pytest -q -m slow --deselect tests/integration/test_group_cohorts.py
+	$(BIN)/pytest -n 2 --dist loadfile -q -m slow --deselect tests/integration/test_group_cohorts.py
 
-## browser: the reports in a real browser, their validity and accessibility; needs chromium, node
+## browser: the reports in a real browser, their validity and accessibility; needs chromium, java, node
 browser: $(VENV)/.installed
-	npm install --silent --no-audit --no-fund --prefix tests/browser
+	npm install --silent --no-audit --no-fund --prefix tests/browser || echo "npm brought nothing"
 	$(BIN)/pytest -q -n 0 tests/unit/test_group_browser.py tests/unit/test_pages_browser.py
 
 ## study: a whole study on real people, a quarter of an hour
