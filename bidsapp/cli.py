@@ -102,6 +102,7 @@ def _options(given: argparse.Namespace) -> RunOptions:
             f"--model brings the recipe it was trained with; leave out --recipe {given.recipe}."
         )
     _check_together(given)
+    _check_used(given)
     output_dir = _absolute(given.output_dir)
     threads = given.omp_nthreads
     return RunOptions(
@@ -160,6 +161,39 @@ def _check_together(given: argparse.Namespace) -> None:
         alone.append("--simulate")
     if len(alone) > 1:
         raise UsageError(f"{' and '.join(alone)} ask for different things; give one of them.")
+
+
+def _check_used(given: argparse.Namespace) -> None:
+    """Refuse options of training beside those that train nothing, which would pass them over."""
+    training = {
+        "--outcome": given.outcome,
+        "--variants": given.variants,
+        "--splits": given.splits,
+        "--derivatives": given.derivatives,
+        "--weights": given.weights,
+        "--atlas": given.atlas,
+        "--permutations": given.permutations is not None,
+    }
+    there = [name for name, is_there in training.items() if is_there]
+    if given.model and there:
+        raise UsageError(
+            f"{there[0]} is for training, at the group level; --model was trained already. Leave "
+            f"out {there[0]}."
+        )
+    kept = ("--variants", "--splits", "--derivatives", "--weights")
+    ignored = [name for name in there if name in kept]
+    again = {
+        "--evaluate-only": given.evaluate_only,
+        "--reports-only": given.reports_only,
+        "--boilerplate-only": given.boilerplate_only,
+    }
+    mode = next((name for name, is_there in again.items() if is_there), None)
+    if mode and ignored:
+        raise UsageError(
+            f"{mode} takes the variants, people and models of the run that is there, so that "
+            f"{ignored[0]} would change nothing; leave out {ignored[0]}, or leave out {mode}: what "
+            "is trained is not trained again."
+        )
 
 
 def _absolute(path: Path) -> Path:

@@ -70,7 +70,12 @@ def run_group_level(options: RunOptions) -> int:
     if options.plan:
         from bidsapp.evaluation.plan import plan_cohort
 
-        return plan_cohort(recipe, options.bids_dir, lambda: _people(recipe, variants, options)[0])
+        return plan_cohort(
+            recipe,
+            options.bids_dir,
+            lambda: _people(recipe, variants, options)[0],
+            named=bool(options.derivatives),
+        )
     recipe = recipe.with_values({"run": [*variants, *ensembles]})
     _check_before_work(recipe, variants, options)
     prepare_output(options.output_dir, options.bids_dir, options.work_dir, options.derivatives)
@@ -245,6 +250,7 @@ def _train(
         forget_other_folds,
         node_name,
         training_workflow,
+        warn_of_memory,
     )
 
     forget_other_folds(tasks)
@@ -262,6 +268,7 @@ def _train(
             word = "done" if status == "end" else "failed"
             line.finished(label, word, trouble=word == "failed")
 
+    warn_of_memory(tasks, options.mem_gb)
     memory = fold_memory(tasks, options.mem_gb)
     workflow = training_workflow(study, tasks, "training", memory)
     error = run_workflow(workflow, running, on_status)

@@ -39,6 +39,10 @@ def state_files(
         print(*(f"  {one}" for one in different), sep="\n", file=sys.stderr)
         moved = set_aside(folder)
         print(f"It is kept as {moved}; remove it if it is not needed.", file=sys.stderr)
+    elif not options.saliency:
+        from bidsapp.saliency.earlier import require_same_maps
+
+        require_same_maps(folder, recipe, variants)
     make_folder(folder)
     study = Study(
         recipe=recipe,

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from bidsapp.recipes.schema import Recipe
 
 
-def plan_cohort(recipe: "Recipe", bids_dir: Path, build: Callable[[], "Cohort"]) -> int:
+def plan_cohort(
+    recipe: "Recipe", bids_dir: Path, build: Callable[[], "Cohort"], *, named: bool
+) -> int:
     """Print power and precision for the cohort of a run; nothing is written.
 
     Where there are no normalised images yet, everybody with an outcome counts.
@@ -28,16 +30,25 @@ def plan_cohort(recipe: "Recipe", bids_dir: Path, build: Callable[[], "Cohort"])
         The dataset.
     build
         Makes the cohort.
+    named
+        Whether the person said where the images are, so that they must be there.
 
     Returns
     -------
     int
         0.
+
+    Raises
+    ------
+    NociCastError
+        The cohort cannot be made.
     """
     settings = settings_from_recipe(recipe)
     try:
         cohort = build()
     except NoInput as error:
+        if named:
+            raise
         print(f"No images yet, so everybody with an outcome counts ({error})", file=sys.stderr)
         positives, negatives = _with_outcome(recipe, bids_dir)
     else:

@@ -22,7 +22,7 @@ from bidsapp.training.fold import load_fold
 from bidsapp.training.task import FoldTask
 
 FORMAT = 1
-_SHAPING = (
+SHAPING = (
     *("method", "target", "absolute", "scale", "smoothing_fwhm_mm"),
     *("samples", "noise", "stage", "patch_mm"),
 )
@@ -89,7 +89,7 @@ class FoldMapsTask:
 def _shaping(task: FoldTask) -> dict[str, Any]:
     """Give the settings that shape a fold's maps and checks; those of the group's map do not."""
     section = task.recipe.saliency.plain()
-    return {key: value for key, value in section.items() if key in _SHAPING}
+    return {key: value for key, value in section.items() if key in SHAPING}
 
 
 def is_explained(job: FoldMapsTask) -> bool:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -17,6 +17,9 @@ from bidsapp.representation.sample import CohortRow
 from bidsapp.training.splits import make_splits
 from bidsapp.training.splits_file import read_splits
 from bidsapp.training.task import FoldTask
+
+if TYPE_CHECKING:
+    import torch
 
 LOGGER = logging.getLogger("nocicast")
 
@@ -230,20 +233,23 @@ def training_workflow(study: Study, tasks: Sequence[FoldTask], name: str, memory
 
 
 def fold_memory(tasks: Sequence[FoldTask], mem_gb: float) -> float:
-    """Memory in GB to plan for one fold; warns of variants that are expected to take too much.
+    """Memory in GB to plan for one fold.
 
     A fold that needs more than there is runs alone. On a GPU it is the GPU's memory that counts.
     """
-    from bidsapp.networks.memory import training_bytes
-    from bidsapp.representation.device import memory_bytes, precision_dtype, resolve_device
-
     planned = 0.0
-    for task in {task.variant: task for task in tasks}.values():
-        device, training, images = resolve_device(task.device), task.recipe.training, task.images
-        width = precision_dtype(training.precision, device).itemsize
-        shape, channels = images.window.shape, len(images.channels)
-        step = training_bytes(task.recipe.network, channels, shape, training.batch_size, width)
-        needed = _LIBRARIES_GB + (step + images.nbytes) / 1e9
+    for task in _one_of_each(tasks):
+        device, needed = _memory_needed(task)
+        planned = max(planned, needed if device.type == "cpu" else 4 * _LIBRARIES_GB)
+    return min(planned, mem_gb)
+
+
+def warn_of_memory(tasks: Sequence[FoldTask], mem_gb: float) -> None:
+    """Warn of variants of which a fold is expected to take more memory than there is, in GB."""
+    from bidsapp.representation.device import memory_bytes
+
+    for task in _one_of_each(tasks):
+        device, needed = _memory_needed(task)
         gpu = device.type != "cpu"
         there = memory_bytes(device) / 1e9 if gpu else mem_gb
         if needed > there:
@@ -255,8 +261,23 @@ def fold_memory(tasks: Sequence[FoldTask], mem_gb: float) -> float:
                 device if gpu else "this machine (--mem)",
                 there,
             )
-        planned = max(planned, 4 * _LIBRARIES_GB if gpu else needed)
-    return min(planned, mem_gb)
+
+
+def _one_of_each(tasks: Sequence[FoldTask]) -> list[FoldTask]:
+    """One fold of each variant: the others need the same."""
+    return list({task.variant: task for task in tasks}.values())
+
+
+def _memory_needed(task: FoldTask) -> tuple["torch.device", float]:
+    """Where a fold is trained, and the memory in GB that it is expected to take there."""
+    from bidsapp.networks.memory import training_bytes
+    from bidsapp.representation.device import precision_dtype, resolve_device
+
+    device, training, images = resolve_device(task.device), task.recipe.training, task.images
+    width = precision_dtype(training.precision, device).itemsize
+    shape, channels = images.window.shape, len(images.channels)
+    step = training_bytes(task.recipe.network, channels, shape, training.batch_size, width)
+    return device, _LIBRARIES_GB + (step + images.nbytes) / 1e9
 
 
 def forget_other_folds(tasks: Sequence[FoldTask]) -> None:

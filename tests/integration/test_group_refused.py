@@ -176,6 +176,15 @@ REFUSED: dict[str, tuple[Edit | None, tuple[str, ...], int, tuple[str, ...]]] = 
         *(None, ("--evaluate-only", "--run-label", "smal"), 66),
         ("group/smal holds no scores.tsv; no run under", "leave out --evaluate-only"),
     ),
+    "a plan for derivatives that hold nothing": (
+        *(None, ("-d", "prep={study}/bids", "--plan"), 64),
+        ("-d prep=", "no T1w in space MNI152NLin2009aSym"),
+    ),
+    "a plan for a folder that is no dataset": (
+        lambda root: (root / "empty").mkdir(),
+        *(("-d", "prep={study}/empty", "--plan"), 66),
+        ("-d prep=", "no sub-<label> folder"),
+    ),
     "a model at the group level": (
         *(None, ("--model", "{study}/model"), 64),
         ("--model", "at the participant level"),

@@ -134,6 +134,17 @@ def test_the_mode_of_the_paper_shows_its_best_fold_twice(again: Path) -> None:
     assert json.loads(sidecar.read_text())["HeldOut"] is False
 
 
+def test_maps_of_another_method_do_not_pass_for_those_of_the_recipe(
+    again: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = tree(again / "out" / "group" / "small")
+    assert rerun(again, "--variants", "mean", "--set", "saliency.method=grad_cam") == 64
+    said = capsys.readouterr().err
+    assert "maps made with saliency.method gradient, and base now asks for grad_cam" in said
+    assert "Leave out --no-saliency" in said
+    assert tree(again / "out" / "group" / "small") == before
+
+
 def test_what_cannot_be_mapped_is_named_and_the_run_is_kept(
     again: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -107,6 +107,32 @@ def test_a_model_belongs_to_the_participant_level() -> None:
     assert parsed("--model", "bundle", level="participant").model == Path.cwd() / "bundle"
 
 
+@pytest.mark.parametrize("mode", ["--evaluate-only", "--reports-only", "--boilerplate-only"])
+@pytest.mark.parametrize("option", ["--variants", "--splits", "--weights", "--derivatives"])
+def test_what_trains_nothing_refuses_what_belongs_to_training(
+    mode: str, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["data", "out", "group", mode, option, "x"]) == UsageError.exit_code == 64
+    said = capsys.readouterr().err
+    assert f"{mode} takes the variants" in said
+    assert f"leave out {option}, or leave out {mode}" in said
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("--outcome", "pain", "--positive", "yes"),
+        ("--permutations", "0"),
+        ("--atlas", "Schaefer2018"),
+        ("--variants", "all"),
+        ("--splits", "mine.tsv"),
+    ],
+)
+def test_a_model_was_trained_and_takes_nothing_that_trains(given: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError, match=f"^{given[0]} is for training, .* Leave out {given[0]}"):
+        parsed("--model", "bundle", *given, level="participant")
+
+
 def test_one_seed_goes_to_the_splits_the_weights_and_the_intervals() -> None:
     recipe = load_recipe("attias2025", parsed("--random-seed", "7").overrides)
     assert recipe.protocol.seed == recipe.training.seed == recipe.evaluation.seed == 7

@@ -1,0 +1,52 @@
+"""Maps that an earlier run left, beside a run that makes none."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bidsapp.errors import UsageError
+from bidsapp.recipes import Recipe
+from bidsapp.saliency.fold_maps import SHAPING
+
+
+def require_same_maps(folder: Path, recipe: Recipe, variants: Sequence[str]) -> None:
+    """Refuse a recipe that is not that of the maps which stay, as they would pass for its own.
+
+    Parameters
+    ----------
+    folder
+        Of the run, ``<out>/group/<label>``.
+    recipe, variants
+        What is asked for, with ``--no-saliency``.
+
+    Raises
+    ------
+    UsageError
+        A variant has maps that were made with other settings.
+    """
+    for name in variants:
+        place = folder / "saliency" / name
+        made, wanted = _settings_of(place), _plain(recipe.with_variant(name).saliency.plain())
+        for key in SHAPING:
+            if key in made and made[key] != wanted.get(key):
+                raise UsageError(
+                    f"{place} holds maps made with saliency.{key} {made[key]}, and {name} now asks "
+                    f"for {wanted.get(key)}; with --no-saliency they would stay and pass for it. "
+                    f"Leave out --no-saliency, or the change of saliency.{key}, or remove the maps."
+                )
+
+
+def _settings_of(place: Path) -> dict[str, Any]:
+    """Read what the maps in a folder were made with; empty where there are none."""
+    try:
+        name = json.loads((place / "summary.json").read_text(encoding="utf-8"))["default"]
+        sidecar = place / f"{str(name).split('.')[0]}.json"
+        return dict(json.loads(sidecar.read_text(encoding="utf-8"))["Settings"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """As JSON gives it back, which knows no tuples."""
+    return dict(json.loads(json.dumps(values)))
