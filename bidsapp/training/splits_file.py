@@ -1,5 +1,6 @@
 """Splits as a file: written for people to read, read from people and checked for leaks."""
 
+from csv import QUOTE_NONE
 from pathlib import Path
 
 import pandas as pd
@@ -37,7 +38,7 @@ def read_splits(path: Path, cohort: pd.DataFrame, grouped: bool = False) -> pd.D
         With every problem found and its line (the header is line 1).
     """
     try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=QUOTE_NONE)
     except OSError as error:
         raise NoInput(f"--splits {path} cannot be read: {error.strerror or error}") from error
     except (ValueError, pd.errors.ParserError) as error:

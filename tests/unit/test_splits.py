@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bidsapp.dataset.tables import write_table
 from bidsapp.errors import BadData, UsageError
 from bidsapp.recipes.learning import Inner, Protocol
 from bidsapp.training.splits import make_splits
@@ -227,6 +228,18 @@ def test_a_file_that_leaks_or_lacks_is_refused(tmp_path, change, message):
     pd.testing.assert_frame_equal(read_splits(path, table), good)
     change(good).to_csv(path, sep="\t", index=False)
     with pytest.raises(BadData, match=message):
+        read_splits(path, table)
+
+
+@pytest.mark.parametrize("name", ['sub-a"', '"sub-a', 'sub-"a"b'])
+def test_a_quote_in_a_name_is_a_letter_like_any_other(tmp_path, name):
+    table = cohort().replace("sub-003", name)
+    path = tmp_path / "splits.tsv"
+    good = make_splits(table, Protocol(folds=4))
+    write_table(path, good)
+    pd.testing.assert_frame_equal(read_splits(path, table), good)
+    write_table(path, edit(good, 4, role="tset"))
+    with pytest.raises(BadData, match="line 4: role 'tset'"):
         read_splits(path, table)
 
 
