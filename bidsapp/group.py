@@ -1,18 +1,25 @@
 """The group level: cohort, splits, folds, held-out scores, evaluation, model; top to bottom."""
 
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bidsapp.dataset import check_dataset
-from bidsapp.derivatives import prepare_output
-from bidsapp.derivatives.atomic import make_folder
+from bidsapp.derivatives import check_output, prepare_output
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.execution.failures import find_failure, forget_failures
-from bidsapp.execution.run import Running, configure, run_workflow
+from bidsapp.execution.run import Running, check_plugin, configure, run_workflow
 from bidsapp.execution.status import StatusLine
-from bidsapp.execution.work import alone, prepare_work, work_place
+from bidsapp.execution.work import (
+    alone,
+    check_work,
+    clean_shared_work,
+    keep_shared_work,
+    work_place,
+)
+from bidsapp.group_cohort import cohort_of, on_one_grid, template_of
 from bidsapp.group_files import state_files, write_models, write_scores
 from bidsapp.normalization.compute import check_device
 from bidsapp.options import RunOptions
@@ -22,10 +29,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bidsapp.dataset.cohort import Cohort
-    from bidsapp.templates.template import Template
     from bidsapp.training.study import Study
     from bidsapp.training.task import FoldTask
 
+# What runs of all labels share in the work folder.
+_SHARED_WORK = ("conformed", "template", "templateflow")
 _NEEDS_NO_FILE = " For a study of your own, --recipe t1w needs no such file."
 
 
@@ -48,6 +56,7 @@ def run_group_level(options: RunOptions) -> int:
         Nothing could be begun; the message says why.
     """
     from bidsapp.evaluation.simulation import simulate
+    from bidsapp.training.study import study_splits
 
     if options.simulate:
         return simulate(options, run_group_level)
@@ -73,25 +82,31 @@ def run_group_level(options: RunOptions) -> int:
         return plan_cohort(
             recipe,
             options.bids_dir,
-            lambda: _people(recipe, variants, options)[0],
+            lambda: cohort_of(recipe, variants, options),
             named=bool(options.derivatives),
         )
     recipe = recipe.with_values({"run": [*variants, *ensembles]})
     _check_before_work(recipe, variants, options)
+    cohort = cohort_of(recipe, variants, options)
+    study_splits(recipe, variants, cohort.table, options.splits)  # refused now, if they are
+    clean_shared_work(options, _SHARED_WORK)
+    template_of(recipe, variants, options)
+    # what is asked for can be done: only now is anything written
     prepare_output(options.output_dir, options.bids_dir, options.work_dir, options.derivatives)
-    with alone(folder):
-        own = Path("group") / folder.name
-        prepare_work(options, (own, "conformed", "template", "templateflow"))
-        make_folder(options.work_dir)
-        return _whole_run(recipe, variants, folder, options)
+    with alone(folder), keep_shared_work(options):
+        if options.clean_workdir:
+            shutil.rmtree(work_place(options, "group") / folder.name, ignore_errors=True)
+        return _whole_run(recipe, variants, cohort, folder, options)
 
 
-def _whole_run(recipe: Recipe, variants: Sequence[str], folder: Path, options: RunOptions) -> int:
-    """Do everything from the cohort to the report; gives the exit code."""
+def _whole_run(
+    recipe: Recipe, variants: Sequence[str], people: "Cohort", folder: Path, options: RunOptions
+) -> int:
+    """Do everything from the people to the report; gives the exit code."""
     from bidsapp.evaluation.simulation import simulated_cohort, stamp_maps
     from bidsapp.representation.measures import write_measures
 
-    cohort, template_mask = _cohort(recipe, variants, options)
+    cohort, template_mask = on_one_grid(people, recipe, variants, options)
     cohort = simulated_cohort(
         cohort, recipe, variants, work_place(options, "group") / folder.name / "planted"
     )
@@ -138,6 +153,9 @@ def _check_before_work(recipe: Recipe, variants: Sequence[str], options: RunOpti
     from bidsapp.training.study import check_variants
 
     check_dataset(options.bids_dir)
+    check_output(options.output_dir, options.bids_dir)
+    check_work(options)
+    check_plugin(options.nipype_plugin)
     if recipe.outcome.column is None and recipe.outcome.expression is None:
         raise UsageError(
             f"recipe {recipe.name} leaves the outcome to you: give --outcome COLUMN "
@@ -168,50 +186,6 @@ def _check_weights(recipe: Recipe, variants: Sequence[str], options: RunOptions)
         except (BadData, NoInput, UsageError) as error:
             hint = "" if recipe.name == "t1w" else _NEEDS_NO_FILE
             raise type(error)(f"Recipe {recipe.name}: {error}{hint}") from error
-
-
-def _people(
-    recipe: Recipe, variants: Sequence[str], options: RunOptions
-) -> tuple["Cohort", "Template"]:
-    """Who is in, with which images, in which standard space."""
-    from bidsapp.dataset.cohort import build_cohort
-    from bidsapp.templates import resolve_template
-
-    first = recipe.with_variant(variants[0])
-    channels: list[str] = []
-    for name in variants:
-        channels += recipe.with_variant(name).representation.channels
-    wanted = first.normalization
-    template = resolve_template(wanted.template, home=options.work_dir / "templateflow")
-    cohort = build_cohort(
-        options.bids_dir,
-        options.output_dir,
-        first.outcome,
-        template=template.label,
-        resolution=wanted.resolution,
-        suffix=first.inputs.suffix,
-        channels=tuple(dict.fromkeys(channels)),
-        group_column=first.protocol.groups,
-        derivatives=options.derivatives,
-        participant_label=options.participant_label,
-        session_label=options.session_label,
-        threads=options.nprocs,
-    )
-    for note in cohort.notes:
-        print(note, file=sys.stderr)
-    return cohort, template
-
-
-def _cohort(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> tuple["Cohort", Path]:
-    """Bring the cohort's images onto one grid; with the template's brain mask on it."""
-    from bidsapp.normalization.conform import conform_cohort
-    from bidsapp.normalization.template_images import prepare_mask, prepare_template
-
-    cohort, template = _people(recipe, variants, options)
-    wanted = recipe.with_variant(variants[0]).normalization
-    images = prepare_template(template, wanted, options.work_dir / "template")
-    cohort = conform_cohort(cohort, images.output, wanted.intensity, options.work_dir / "conformed")
-    return cohort, prepare_mask(images.output)
 
 
 def _tasks(

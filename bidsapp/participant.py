@@ -9,13 +9,20 @@ from typing import IO, TYPE_CHECKING, Any
 
 from bidsapp.dataset import Selection, select_images, validate_dataset
 from bidsapp.dataset.description import shortened
-from bidsapp.derivatives import prepare_output
+from bidsapp.derivatives import check_output, prepare_output
+from bidsapp.derivatives.atomic import make_folder
 from bidsapp.derivatives.sidecars import is_finished, read_quality
 from bidsapp.errors import NociCastError, UsageError
 from bidsapp.execution.failures import Failure, find_failure, forget_failures
 from bidsapp.execution.jobs import as_one_node
-from bidsapp.execution.run import Running, configure, run_workflow
-from bidsapp.execution.work import claim, prepare_work, work_place
+from bidsapp.execution.run import Running, check_plugin, configure, run_workflow
+from bidsapp.execution.work import (
+    check_work,
+    claim,
+    clean_shared_work,
+    keep_shared_work,
+    work_place,
+)
 from bidsapp.image_task import Task, failed, given_up, image_task, outcome_of
 from bidsapp.normalization.compute import check_device
 from bidsapp.normalization.template_images import TemplateImages, prepare_mask, prepare_template
@@ -24,7 +31,7 @@ from bidsapp.options import RunOptions
 from bidsapp.progress import Outcome, Progress
 from bidsapp.recipes import Recipe, load_recipe
 from bidsapp.reports.wording import many
-from bidsapp.templates import resolve_template
+from bidsapp.templates import Template, resolve_template
 
 if TYPE_CHECKING:
     from bidsapp.networks.bundle import Bundle
@@ -63,14 +70,26 @@ def run_participant_level(options: RunOptions) -> int:
     bundle = _bundle(options)
     recipe = bundle.recipe if bundle else load_recipe(options.recipe, options.overrides)
     check_device(options.device)
+    check_output(options.output_dir, options.bids_dir)
+    check_work(options)
+    check_plugin(options.nipype_plugin)
     selection = _select(options, recipe)
+    own = work_place(options, "participant")
+    clean_shared_work(options, (own, "template", "templateflow"))
+    _template(recipe, options)
+    # what is asked for can be done: only now is anything written
     prepare_output(options.output_dir, options.bids_dir, options.work_dir)
-    _prepare_work(options)
-    template = resolve_template(
-        recipe.normalization.template, home=options.work_dir / "templateflow"
-    )
-    images = prepare_template(template, recipe.normalization, options.work_dir / "template")
+    with keep_shared_work(options):
+        make_folder(own)
+        return _whole_run(selection, recipe, bundle, options)
 
+
+def _whole_run(
+    selection: Selection, recipe: Recipe, bundle: "Bundle | None", options: RunOptions
+) -> int:
+    """Normalise the images selected, apply the model and write the reports; gives the exit code."""
+    template = _template(recipe, options)
+    images = prepare_template(template, recipe.normalization, options.work_dir / "template")
     progress = Progress(options, total=len(selection.choices))
     for refusal in selection.refusals:
         progress.note(
@@ -101,6 +120,12 @@ def run_participant_level(options: RunOptions) -> int:
         _predict(bundle, tasks, images, options)
     code = _complete(tasks, options, images, recipe, bundle)
     return progress.finish() or code
+
+
+def _template(recipe: Recipe, options: RunOptions) -> Template:
+    """Find the standard space, laying or downloading it where it is not there."""
+    home = options.work_dir / "templateflow"
+    return resolve_template(recipe.normalization.template, home=home)
 
 
 def _complete(
@@ -190,13 +215,6 @@ def _select(options: RunOptions, recipe: Recipe) -> Selection:
         if summary.note:
             print(summary.note, file=sys.stderr)
     return select_images(options, recipe.inputs)
-
-
-def _prepare_work(options: RunOptions) -> None:
-    from bidsapp.derivatives.atomic import make_folder
-
-    prepare_work(options, ("participant", "template", "templateflow"))
-    make_folder(options.work_dir / "participant")
 
 
 def _leave_out_finished(tasks: Sequence[Task], progress: Progress) -> list[Task]:

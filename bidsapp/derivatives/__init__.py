@@ -1,12 +1,13 @@
 """BIDS out: names, sidecars, dataset_description, atomic writing."""
 
 from bidsapp.derivatives.atomic import atomic_path, publish, write_json, write_text
-from bidsapp.derivatives.description import prepare_output
+from bidsapp.derivatives.description import check_output, prepare_output
 from bidsapp.derivatives.names import OutputNames
 
 __all__ = [
     "OutputNames",
     "atomic_path",
+    "check_output",
     "prepare_output",
     "publish",
     "write_json",

@@ -46,23 +46,12 @@ def prepare_output(
     Raises
     ------
     UsageError
-        The output folder is the input dataset, lies inside it outside of ``derivatives``, or holds
-        a dataset that this app did not make.
+        As `check_output`.
     CannotCreateOutput
         The folder cannot be made or written to.
     """
-    source, target = bids_dir.resolve(), output_dir.resolve()
-    if target == source:
-        raise UsageError(
-            f"The output folder is the input dataset itself ({bids_dir}), which is never written "
-            f"to; choose another, {bids_dir / 'derivatives' / 'nocicast'} for instance."
-        )
-    if source in target.parents and target.relative_to(source).parts[0] != "derivatives":
-        raise UsageError(
-            f"The output folder {output_dir} lies inside the input dataset, which is never "
-            f"written to; choose one outside of it, or under {bids_dir / 'derivatives'}."
-        )
-    _refuse_other_dataset(output_dir)
+    check_output(output_dir, bids_dir)
+    target = output_dir.resolve()
     make_folder(output_dir)
     if not os.access(output_dir, os.W_OK | os.X_OK):
         raise CannotCreateOutput(
@@ -78,6 +67,29 @@ def prepare_output(
     if work_dir is not None and target in work_dir.resolve().parents:
         ignored.append(work_dir.resolve().relative_to(target).parts[0])
     write_text(output_dir / ".bidsignore", "\n".join(dict.fromkeys(ignored)) + "\n")
+
+
+def check_output(output_dir: Path, bids_dir: Path) -> None:
+    """Refuse an output folder that must not be written to; nothing is made.
+
+    Raises
+    ------
+    UsageError
+        The output folder is the input dataset, lies inside it outside of ``derivatives``, or holds
+        a dataset that this app did not make.
+    """
+    source, target = bids_dir.resolve(), output_dir.resolve()
+    if target == source:
+        raise UsageError(
+            f"The output folder is the input dataset itself ({bids_dir}), which is never written "
+            f"to; choose another, {bids_dir / 'derivatives' / 'nocicast'} for instance."
+        )
+    if source in target.parents and target.relative_to(source).parts[0] != "derivatives":
+        raise UsageError(
+            f"The output folder {output_dir} lies inside the input dataset, which is never "
+            f"written to; choose one outside of it, or under {bids_dir / 'derivatives'}."
+        )
+    _refuse_other_dataset(output_dir)
 
 
 def _sweep(output_dir: Path) -> None:

@@ -4,9 +4,10 @@ import fcntl
 import hashlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO
 
@@ -15,30 +16,57 @@ from bidsapp.options import RunOptions
 
 # Where libraries and the validator look for a folder to write to.
 _PLACES = ("TMPDIR", "HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR", "DENO_DIR")
+# Name of the lock that every run shares which uses the work folder.
+_IN_USE = ".in-use"
 
 
-def prepare_work(options: RunOptions, entries: Sequence[Path | str]) -> None:
-    """Check the work folder, and empty it with ``--clean-workdir``.
+def clean_shared_work(options: RunOptions, entries: Sequence[Path | str]) -> None:
+    """With ``--clean-workdir``, remove what runs share in the work folder, if none is at it.
 
     Parameters
     ----------
     options
         Of this run.
     entries
-        What a run of this kind keeps in the work folder; nothing else is taken away.
+        What runs of this kind share, relative to the work folder.
+    """
+    if not (options.clean_workdir and options.work_dir.exists()):
+        return
+    lock = claim(options.work_dir, _IN_USE)
+    if lock is None:
+        print(
+            f"--clean-workdir: another run is using {options.work_dir}; what runs share there "
+            f"({', '.join(map(str, entries))}) is left.",
+            file=sys.stderr,
+        )
+        return
+    with lock:
+        for entry in entries:
+            shutil.rmtree(options.work_dir / entry, ignore_errors=True)
+
+
+@contextmanager
+def keep_shared_work(options: RunOptions) -> Iterator[None]:
+    """Make the work folder, and let no other run clean it for as long as this lasts.
+
+    Raises
+    ------
+    CannotCreateOutput
+        The folder cannot be made or written to.
+    """
+    lock = claim(options.work_dir, _IN_USE, shared=True)
+    with lock or nullcontext():
+        yield
+
+
+def check_work(options: RunOptions) -> None:
+    """Refuse a work folder that must not be written to.
 
     Raises
     ------
     UsageError
         The folder lies inside the input dataset, outside of its ``derivatives``.
     """
-    _refuse_inside_input(options)
-    if options.clean_workdir and options.work_dir.exists():
-        for entry in entries:
-            shutil.rmtree(options.work_dir / entry, ignore_errors=True)
-
-
-def _refuse_inside_input(options: RunOptions) -> None:
     source = options.bids_dir.resolve()
     work = options.work_dir.resolve()
     if work == source or (
@@ -58,7 +86,7 @@ def prepare_temporary(options: RunOptions) -> None:
     Raises
     ------
     UsageError
-        As `prepare_work`.
+        As `check_work`.
     CannotCreateOutput
         The folder cannot be made.
     """
@@ -66,7 +94,7 @@ def prepare_temporary(options: RunOptions) -> None:
         tempfile.gettempdir()
         return
     except FileNotFoundError:
-        _refuse_inside_input(options)
+        check_work(options)
     place = options.work_dir / "tmp"
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -86,7 +114,7 @@ def work_place(options: RunOptions, level: str) -> Path:
     return options.work_dir / level / hashlib.sha256(both.encode()).hexdigest()[:10]
 
 
-def claim(folder: Path, name: str) -> IO[str] | None:
+def claim(folder: Path, name: str, *, shared: bool = False) -> IO[str] | None:
     """Lock a piece of work for this process; None where another process is at it.
 
     The lock is held as long as what is returned stays open, and ends with the process.
@@ -97,6 +125,13 @@ def claim(folder: Path, name: str) -> IO[str] | None:
         Where the lock file goes.
     name
         Of the piece of work.
+    shared
+        Lock it together with others who share it; whoever has it alone is waited for.
+
+    Raises
+    ------
+    CannotCreateOutput
+        The lock cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -109,7 +144,7 @@ def claim(folder: Path, name: str) -> IO[str] | None:
             f"{folder / name}.lock cannot be written: {error.strerror}."
         ) from error
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         handle.close()
         return None

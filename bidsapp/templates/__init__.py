@@ -6,7 +6,7 @@ default, MNI152NLin2009aSym, comes with the app and never needs the server.
 """
 
 from bidsapp.templates.embedded import DEFAULT, lay_embedded
-from bidsapp.templates.resolve import resolve_template
+from bidsapp.templates.resolve import resolve_template, template_label
 from bidsapp.templates.space import Grid, brain_template, output_grid
 from bidsapp.templates.template import Template
 
@@ -18,4 +18,5 @@ __all__ = [
     "lay_embedded",
     "output_grid",
     "resolve_template",
+    "template_label",
 ]

@@ -41,14 +41,8 @@ def resolve_template(name: str, *, home: Path | None) -> Template:
     CannotCreateOutput
         There is no folder that could take it.
     """
-    match = _NAME.fullmatch(name.strip())
-    if not match:
-        raise UsageError(
-            f"{name!r} is not a template's name; write NAME or NAME:cohort-N, "
-            f"for instance {embedded.DEFAULT} or MNIPediatricAsym:cohort-2."
-        )
-    base, cohort = match["name"], match["cohort"]
-    homes = [catalogue.templateflow_home(), *([home.absolute()] if home else [])]
+    base, cohort = _parsed(name)
+    homes = _homes(home)
     if base == embedded.DEFAULT and not cohort:
         return _embedded(homes)
     candidates = _candidates(base, cohort, homes)
@@ -60,6 +54,44 @@ def resolve_template(name: str, *, home: Path | None) -> Template:
                 log.warning("Template %s: using %s, what there is.", name, candidate.t1w)
             return _template(base, cohort, candidate, homes)
     raise NoInput(_missing(base, cohort, homes, "the download brought no files"))
+
+
+def template_label(name: str, *, home: Path | None) -> str:
+    """Give the value of BIDS' ``space`` for a template, which need not be on this machine.
+
+    Parameters
+    ----------
+    name, home
+        As in `resolve_template`; nothing is written.
+
+    Raises
+    ------
+    UsageError
+        As in `resolve_template`.
+    """
+    base, cohort = _parsed(name)
+    if base != embedded.DEFAULT or cohort:
+        _candidates(base, cohort, _homes(home))
+    return _label(base, cohort)
+
+
+def _parsed(name: str) -> tuple[str, str | None]:
+    """Take a template's name and cohort apart."""
+    match = _NAME.fullmatch(name.strip())
+    if not match:
+        raise UsageError(
+            f"{name!r} is not a template's name; write NAME or NAME:cohort-N, "
+            f"for instance {embedded.DEFAULT} or MNIPediatricAsym:cohort-2."
+        )
+    return match["name"], match["cohort"]
+
+
+def _homes(home: Path | None) -> list[Path]:
+    return [catalogue.templateflow_home(), *([home.absolute()] if home else [])]
+
+
+def _label(base: str, cohort: str | None) -> str:
+    return f"{base}+{cohort}" if cohort else base
 
 
 def _embedded(homes: list[Path]) -> Template:
@@ -155,7 +187,7 @@ def _template(base: str, cohort: str | None, candidate: Candidate, homes: list[P
     links = list(links.values()) if isinstance(links, dict) else links
     return Template(
         name=f"{base}:cohort-{cohort}" if cohort else base,
-        label=f"{base}+{cohort}" if cohort else base,
+        label=_label(base, cohort),
         t1w=t1w,
         brain_mask=mask,
         skull_stripped=mask is None,

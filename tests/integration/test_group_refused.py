@@ -4,19 +4,23 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from bidsapp.cli import main
 from bidsapp.dataset.cohort import Cohort, build_cohort
 from bidsapp.recipes import load_recipe
 from bidsapp.recipes.images import Outcome
 from bidsapp.training.splits import make_splits
 from tests.integration.group_studies import (
     SPACE,
+    affine_of,
     brain,
     copy_study,
     make_study,
     rerun,
+    save,
     write_normalised,
 )
 from tests.integration.running import tree
@@ -214,6 +218,33 @@ def test_refused_before_any_work(
     assert tree(study / "bids") == before
     assert not (study / "out" / "group").exists()
     assert not (tmp_path / "work" / "group").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ((), 66),  # no images anywhere
+        (("--plan",), 0),
+        (("-d", "own={study}/out", "--outcome", "pain", "--positive", "1"), 64),
+        (("-d", "own={study}/out", "--set", "protocol.folds=9"), 64),
+        (("-d", "own={study}/out", "--splits", "{study}/none.tsv"), 66),
+        (("-d", "own={study}/out", "--template", "MNINoSuchSpace"), 64),
+        (("-d", "own={study}/out", "--nipype-plugin", "NoSuch"), 64),
+        (("-d", "own={study}/bids"), 64),
+    ],
+)
+def test_a_folder_that_was_not_there_is_not_begun(
+    arguments: tuple[str, ...], code: int, study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for image in (study / "out").rglob("*_T1w.nii.gz"):
+        name = image.name.replace("preproc_T1w", "brain_mask")
+        save(image.with_name(name), np.ones((79, 95, 79), np.uint8), affine_of(2))
+    before = tree(study)
+    given = [argument.format(study=study) for argument in arguments]
+    place = (study / "bids", study / "fresh" / "out", "group", "--recipe", study / "small.yaml")
+    assert main([*map(str, place), *given]) == code
+    assert "Traceback" not in capsys.readouterr().err
+    assert tree(study) == before
 
 
 def test_a_dataset_that_is_not_there(study: Path, capsys: pytest.CaptureFixture[str]) -> None:

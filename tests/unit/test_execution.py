@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,13 @@ from nipype.pipeline.engine import Workflow
 from bidsapp.errors import CannotCreateOutput, TemporaryFailure, UsageError
 from bidsapp.execution.failures import find_failure, forget_failures
 from bidsapp.execution.run import Running, configure, run_workflow
-from bidsapp.execution.work import alone, claim, work_place
+from bidsapp.execution.work import (
+    alone,
+    claim,
+    clean_shared_work,
+    keep_shared_work,
+    work_place,
+)
 from bidsapp.options import RunOptions
 from tests.unit.tiny_nodes import LOG, chain, lines, tiny
 
@@ -203,6 +210,28 @@ def test_a_lock_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> No
     (tmp_path / ".t1w.lock").mkdir()
     with pytest.raises(CannotCreateOutput, match=r"\.t1w\.lock cannot be written"):
         claim(tmp_path, ".t1w")
+
+
+def test_one_run_does_not_clean_away_what_another_uses(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    work = tmp_path / "work"
+    plain = RunOptions(tmp_path / "bids", tmp_path / "out", "group", work)
+    cleaning = replace(plain, clean_workdir=True)
+    clean_shared_work(cleaning, ["conformed"])
+    assert not work.exists()
+    with keep_shared_work(plain), keep_shared_work(cleaning):
+        (work / "conformed").mkdir()
+        (work / "other").mkdir()
+        clean_shared_work(cleaning, ["conformed"])
+        assert (work / "conformed").is_dir()
+        assert f"another run is using {work}" in capsys.readouterr().err
+    clean_shared_work(plain, ["conformed"])
+    assert (work / "conformed").is_dir()
+    clean_shared_work(cleaning, ["conformed"])
+    assert not (work / "conformed").exists()
+    assert (work / "other").is_dir()
+    assert not capsys.readouterr().err
 
 
 def test_runs_that_share_a_work_folder_keep_apart(tmp_path: Path) -> None:

@@ -1,0 +1,64 @@
+"""Who is in a group run, with which images, on one grid."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bidsapp.options import RunOptions
+from bidsapp.recipes import Recipe
+
+if TYPE_CHECKING:
+    from bidsapp.dataset.cohort import Cohort
+    from bidsapp.templates.template import Template
+
+
+def cohort_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> "Cohort":
+    """Find who is in, with which images; nothing is written."""
+    from bidsapp.dataset.cohort import build_cohort
+    from bidsapp.templates import template_label
+
+    first = recipe.with_variant(variants[0])
+    channels: list[str] = []
+    for name in variants:
+        channels += recipe.with_variant(name).representation.channels
+    wanted = first.normalization
+    cohort = build_cohort(
+        options.bids_dir,
+        options.output_dir,
+        first.outcome,
+        template=template_label(wanted.template, home=options.work_dir / "templateflow"),
+        resolution=wanted.resolution,
+        suffix=first.inputs.suffix,
+        channels=tuple(dict.fromkeys(channels)),
+        group_column=first.protocol.groups,
+        derivatives=options.derivatives,
+        participant_label=options.participant_label,
+        session_label=options.session_label,
+        threads=options.nprocs,
+    )
+    for note in cohort.notes:
+        print(note, file=sys.stderr)
+    return cohort
+
+
+def template_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> "Template":
+    """Find the standard space of the images, laying or downloading it where it is not there."""
+    from bidsapp.templates import resolve_template
+
+    wanted = recipe.with_variant(variants[0]).normalization
+    return resolve_template(wanted.template, home=options.work_dir / "templateflow")
+
+
+def on_one_grid(
+    people: "Cohort", recipe: Recipe, variants: Sequence[str], options: RunOptions
+) -> tuple["Cohort", Path]:
+    """Bring the people's images onto one grid; with the template's brain mask on it."""
+    from bidsapp.normalization.conform import conform_cohort
+    from bidsapp.normalization.template_images import prepare_mask, prepare_template
+
+    wanted = recipe.with_variant(variants[0]).normalization
+    template = template_of(recipe, variants, options)
+    images = prepare_template(template, wanted, options.work_dir / "template")
+    cohort = conform_cohort(people, images.output, wanted.intensity, options.work_dir / "conformed")
+    return cohort, prepare_mask(images.output)
