@@ -295,10 +295,13 @@ def _summary(folder: Path) -> None:
 
 
 def _report(folder: Path) -> int:
-    """Write the report of the run, and say where it is."""
+    """Write the report of the run and what its tables mean, and say where it is."""
+    from bidsapp.derivatives.dictionaries import describe_run
     from bidsapp.reports.group_report import write_group_report
 
-    print(f"Report: {write_group_report(folder)}")
+    report = write_group_report(folder)
+    describe_run(folder)
+    print(f"Report: {report}")
     return 0
 
 

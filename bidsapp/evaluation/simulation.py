@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bidsapp.derivatives import write_json
+from bidsapp.derivatives.dictionaries import describe_run
 from bidsapp.errors import UsageError
 from bidsapp.evaluation.tables import read_table, write_table
 from bidsapp.options import RunOptions
@@ -256,6 +257,7 @@ def _write(table: pd.DataFrame, folder: Path, plan: "Simulation") -> None:
     sentences = [("simulated", stamp), *(("result", _sentence(row)) for _, row in table.iterrows())]
     told = pd.DataFrame(sentences, columns=pd.Index(["kind", "text"]))
     write_table(told, folder / "tables" / "findings.tsv")
+    describe_run(folder)
     for text in told["text"]:
         print(text)
     print(f"The curve: {folder / 'tables' / 'sensitivity.tsv'}")

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bidsapp.derivatives import write_json, write_text
+from bidsapp.derivatives import write_text
+from bidsapp.derivatives.dictionaries import describe_table
 from bidsapp.derivatives.finished import finished_images
 from bidsapp.normalization.quality import FAIL, PASS, WARN
 from bidsapp.reports.cohort_quality import FEWEST, MEASURES, UNUSUAL, Line, compared
@@ -123,21 +124,7 @@ def _write_table(folder: Path, lines: Sequence[Line]) -> None:
         cells.append(" ".join(map(str, quality.get("reasons") or ())))
         rows.append("\t".join(map(_cell, cells)))
     write_text(folder / TABLE, "\n".join(rows) + "\n")
-    described: dict[str, dict[str, str]] = {
-        measure.key: {"Description": measure.name} for measure in MEASURES
-    }
-    described |= {
-        f"z_{measure.key}": {
-            "Description": f"Modified z score of {measure.key} among the images made alike; n/a "
-            f"with fewer than {FEWEST} of them."
-        }
-        for measure in MEASURES
-    }
-    described["unusual"] = {
-        "Description": "Largest distance from the others on the side where trouble lies, in "
-        f"modified z scores; from {UNUSUAL:g} on an image is called unusual."
-    }
-    write_json(folder / "quality.json", described)
+    describe_table(folder / TABLE, "quality")
 
 
 def _cell(value: Any) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bidsapp.derivatives import OutputNames, write_json, write_text
+from bidsapp.derivatives.dictionaries import describe_table
 from bidsapp.derivatives.sidecars import read_source_sha256
 from bidsapp.reports.prediction import read_answer
 
@@ -237,6 +238,7 @@ def write_table(output_dir: Path) -> Path:
         )
     path = output_dir / "group" / "predictions.tsv"
     write_text(path, "\n".join(rows) + "\n")
+    describe_table(path, "predictions")
     return path
 
 

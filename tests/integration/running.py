@@ -101,6 +101,16 @@ def validation_errors(dataset: Path) -> tuple[int, list[str]]:
     return done.returncode, errors
 
 
+def described(table: Path) -> dict[str, Any]:
+    """The data dictionary of a table, which must name its columns, each with words."""
+    told = json.loads(table.with_suffix(".json").read_text(encoding="utf-8"))
+    assert list(told) == table.read_text(encoding="utf-8").split("\n", 1)[0].split("\t"), table
+    for column, words in told.items():
+        assert len(words["Description"]) > 8, (table, column)
+        assert set(words) <= {"Description", "Units", "Levels"}
+    return told
+
+
 def dice(one: np.ndarray, other: np.ndarray) -> float:
     """Overlap of two masks."""
     one, other = one > 0, other > 0

@@ -35,7 +35,7 @@ from tests.integration.group_studies import (
     write_dataset,
     write_normalised,
 )
-from tests.integration.running import Ended
+from tests.integration.running import Ended, described
 
 PAGE = "<html><body><h1>sub</h1><!-- prediction:begin --><!-- prediction:end --></body></html>"
 
@@ -164,6 +164,7 @@ def test_everybody_who_can_be_judged_gets_a_prediction(
         *("participant_id", "session_id", "model", "sha256", "outcome", "positive"),
         *("probability", "probability_sd", "verdict", "in_training"),
     ]
+    described(new.out / "group" / "predictions.tsv")
     assert set(table["outcome"]) == {"chronic"}
     assert set(table["positive"]) == {"yes"}
     assert set(table["in_training"]) == {"false"}

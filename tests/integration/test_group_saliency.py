@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.integration.group_studies import copy_study, first_run, rerun, table_of
-from tests.integration.running import Ended, tree
+from tests.integration.running import Ended, described, tree
 
 FEW = ("--set", "saliency.permutations=20")
 
@@ -76,6 +76,13 @@ def test_the_checks_their_verdict_and_the_names_agree(maps: Path) -> None:
         assert summary["tables"]["sanity"] == "sanity.tsv"
         for path in (maps / variant).rglob("*_statmap.nii.gz"):
             assert ("Suspect_" in path.name) == (verdict == "fail"), path
+
+
+def test_every_table_of_the_run_says_what_its_columns_are(maps: Path) -> None:
+    tables = [*maps.parent.rglob("*.tsv")]
+    assert {"regions", "peaks", "sanity", "scores", "findings"} <= {path.stem for path in tables}
+    for path in tables:
+        described(path)
 
 
 def test_planes_are_joined_for_the_ensemble(maps: Path) -> None:

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import multiprocessing
 import time
 from pathlib import Path
@@ -16,10 +15,11 @@ from scipy.stats import median_abs_deviation
 from bidsapp.derivatives.finished import finished_images
 from bidsapp.execution.turns import done_for_all
 from bidsapp.reports.afterwards import after_run
-from bidsapp.reports.cohort_quality import compared
+from bidsapp.reports.cohort_quality import FEWEST, UNUSUAL, compared
 from bidsapp.reports.histogram import HEIGHT, WIDTH, histogram
 from bidsapp.reports.overview import write_overview
 from bidsapp.reports.thumbnails import thumbnail, thumbnail_path
+from tests.integration.running import described
 from tests.unit.chromium import Browser, browser, missing
 from tests.unit.finished_trees import SETTINGS, leave_sidecar
 from tests.unit.report_pages import Page, ball, centred, save
@@ -61,7 +61,9 @@ def test_outliers_come_first_on_the_side_where_trouble_lies(tmp_path: Path) -> N
         assert float(row["z_local_ncc"]) == pytest.approx(z, abs=0.01)
         assert float(row["unusual"]) == pytest.approx(max(0, -z), abs=0.01)  # high is no trouble
     assert float(by_name["sub-20"]["unusual"]) > 3.5
-    assert json.loads((tmp_path / "group" / "quality.json").read_text())["unusual"]["Description"]
+    told = described(tmp_path / "group" / "quality.tsv")
+    assert f"from {UNUSUAL:g} on" in told["unusual"]["Description"]
+    assert f"fewer than {FEWEST}" in told["z_ncc"]["Description"]
 
 
 def test_images_made_otherwise_are_not_compared(tmp_path: Path) -> None:

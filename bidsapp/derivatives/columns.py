@@ -1,0 +1,441 @@
+"""What the columns of the group level's tables mean: the words of their data dictionaries.
+
+`dictionaries` writes them beside the tables. A key of `TABLES` is a table's name without ``.tsv``;
+tables under ``tables/``, ``figures/`` and ``saliency/<variant>/`` stand with that folder before
+them. A ``*`` stands for any letters. What a table does not say itself is looked up in `SHARED`,
+unless the table takes any column (``*``), whose name may be that of a shared one by chance.
+"""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: what it holds, its unit, and what its values mean where they are words."""
+
+    description: str
+    units: str = ""
+    levels: dict[str, str] = field(default_factory=dict)
+
+
+_TRUE = {"true": "yes", "false": "no"}
+_DECISIONS = {
+    "accuracy": "share of right decisions",
+    "balanced_accuracy": "mean of sensitivity and specificity",
+    "sensitivity": "share of the positives who are called positive",
+    "specificity": "share of the negatives who are called negative",
+    "precision": "share of positives among those called positive",
+    "negative_predictive_value": "share of negatives among those called negative",
+    "f1": "harmonic mean of precision and sensitivity",
+    "mcc": "Matthews correlation coefficient, -1 to 1",
+    "plr": "positive likelihood ratio, sensitivity / (1 - specificity)",
+    "nlr": "negative likelihood ratio, (1 - sensitivity) / specificity",
+    "macro_precision": "mean over the classes of the precision",
+    "macro_f1": "mean over the classes of the F1 score",
+    "macro_plr": "mean over the classes of the positive likelihood ratio",
+    "macro_nlr": "mean over the classes of the negative likelihood ratio",
+}
+METRICS = {
+    "auc": "area under the ROC curve; 0.5 is chance, 1 perfect",
+    "auc@retrained": "the same, its interval allowing for training on other people",
+    "average_precision": "average precision; by chance the share of positives",
+    "brier": "mean squared difference of probability and outcome; 0 is perfect",
+    "brier_skill": "1 less the Brier score over that of the share of positives; 0 is no skill",
+    "calibration_slope": "slope of the outcome's log odds on those of the probability; ideal 1",
+    "calibration_intercept": "the same model's intercept with slope 1; ideal 0",
+    "calibration_error": "mean distance of probability and observed share over bins",
+    **{name: f"{words}, at the recipe's threshold" for name, words in _DECISIONS.items()},
+    **{f"{name}@fitted": f"{words}, at a fitted threshold" for name, words in _DECISIONS.items()},
+}
+
+SHARED = {
+    "participant_id": Column("Participant, with sub-."),
+    "session_id": Column("Session, with ses-; n/a where the image has none."),
+    "variant": Column("Variant, ensemble or baseline, by its name in recipe.yaml."),
+    "repeat": Column("Repeat of the cross-validation, from 0."),
+    "fold": Column("Fold within the repeat, from 0."),
+    "outcome": Column("The outcome.", levels={"0": "negative", "1": "positive"}),
+    "probability": Column(
+        "Probability of a positive outcome, by a model that was not trained on this person.", "1"
+    ),
+    "metric": Column(
+        "Which number it is; @fitted marks decisions at a threshold that was fitted.",
+        levels=METRICS,
+    ),
+    "value": Column("Its value; n/a where it is not defined, for the reason in note."),
+    "ci_low": Column("Lower limit of the interval, of the level that recipe.yaml says (95 %)."),
+    "ci_high": Column("Upper limit of the interval."),
+    "ci_method": Column("How the interval was made."),
+    "n": Column("People or scans that enter, one score each.", "1"),
+    "p": Column("p value of the test, not corrected.", "1"),
+    "auc": Column("Area under the ROC curve of held-out scores; 0.5 is chance.", "1"),
+    "threshold": Column("From this probability on a person is called positive.", "1"),
+    "note": Column("What else must be known, or why there is no value."),
+    "leak": Column("LEAK and the step that saw held-out people; n/a where none did."),
+    "simulated": Column("SIMULATED and what was planted into the images: not a real result."),
+}
+
+_SCAN = {name: SHARED[name] for name in ("participant_id", "session_id", "simulated")}
+_OF_FOLD = {name: SHARED[name] for name in ("repeat", "fold")}
+_SPLITS = {
+    "role": Column(
+        "What the participant is for in this fold.",
+        levels={
+            "train": "trained on",
+            "validation": "the epoch is chosen by it; never scored",
+            "test": "held out and scored",
+        },
+    ),
+}
+_RIVALS = {
+    "confound": Column("The baseline, on the same folds."),
+    "auc": Column("AUC of the network on held-out people.", "1"),
+    "auc_confound": Column("AUC of the baseline on the same people.", "1"),
+    "ci_low": Column("Lower limit of the baseline's AUC.", "1"),
+    "ci_high": Column("Upper limit of the baseline's AUC.", "1"),
+    "difference": Column("AUC of the network less that of the baseline.", "1"),
+    "difference_low": Column("Lower limit of the difference, paired.", "1"),
+    "difference_high": Column("Upper limit of the difference, paired.", "1"),
+    "flagged": Column(
+        "Whether the baseline beats chance and the network is not shown to beat the baseline.",
+        levels={"True": "yes", "False": "no"},
+    ),
+}
+_PROBABILITY_PERMUTED = Column("Held-out probability of a model trained on these outcomes.", "1")
+_WEIGHTED = Column(
+    "Average of the image over this region of an atlas, weighted by the signed map (sum of weight "
+    "times image over sum of magnitudes of weights); region names are those of regions.tsv, with "
+    "the atlas before them or the channel behind them where there are several.",
+    "arbitrary",
+)
+
+TABLES: dict[str, dict[str, Column]] = {
+    "cohort": {
+        **_SCAN,
+        "outcome": SHARED["outcome"],
+        "group": Column("Family, site or participant that is never divided between folds."),
+        "image": Column("Normalised image: path in the output folder, or a BIDS URI."),
+        "sha256": Column("SHA-256 of the image's voxels; of the changed copy in a simulation."),
+        "quality": Column(
+            "Verdict on the normalisation; n/a where it was not judged.",
+            levels={"pass": "sound", "warn": "to be looked at"},
+        ),
+        "*": Column(
+            "Covariate, as it stands in the dataset's participants.tsv, sessions.tsv or phenotype; "
+            "its meaning is in the dataset's own data dictionaries."
+        ),
+    },
+    "exclusions": {
+        "reason": Column("Why the participant or scan is not in the cohort."),
+        "detail": Column("More on the reason."),
+    },
+    "splits": _SPLITS,
+    "scores": {},
+    "permuted_scores": {
+        "permutation": Column("Number of the permutation, from 1."),
+        "outcome": Column("The permuted outcome.", levels={"0": "negative", "1": "positive"}),
+        "probability": _PROBABILITY_PERMUTED,
+    },
+    "metrics": {
+        "scope": Column(
+            "Over whom: pooled (all held-out people), mean (over folds, with the Nadeau-Bengio "
+            "interval), fold-<k> or fold-<repeat>.<k>, subgroup:<column>=<value>."
+        ),
+    },
+    "measures": {
+        "quality_ncc": Column("Correlation of the normalised image with the template.", "1"),
+        "quality_local_ncc": Column("The same in small cubes, averaged.", "1"),
+        "quality_mask_dice": Column("Dice of the brain mask and the template's.", "1"),
+        "quality_folded_fraction": Column("Share of voxels where the transform folds.", "1"),
+        "quality_*": Column("Quality number of the normalisation."),
+        "region_intensity_*": Column(
+            "Mean of the image over a cube of 24 mm, over that of the brain; the name ends with "
+            "the cube's centre, x_y_z in mm.",
+            "1",
+        ),
+        "region_volume_*": Column(
+            "The participant's own volume of that cube, by the log-Jacobian.", "ml"
+        ),
+    },
+    "history": {
+        "epoch": Column("Epoch, from 1."),
+        "train_loss": Column("Mean loss of the training steps of the epoch."),
+        "validation_loss": Column("Mean loss of the people who are kept back for validation."),
+        "test_loss": Column("Mean loss of held-out people: LEAK where the epoch is chosen by it."),
+        "rate_head": Column("Learning rate of the last layer."),
+        "rate_backbone": Column("Learning rate of the layers before it."),
+        "seconds": Column("Wall time of the epoch.", "s"),
+    },
+    "saliency/regions": {
+        "atlas": Column("Atlas that the region is of."),
+        "index": Column("Label of the region in the atlas."),
+        "region": Column("Name of the region."),
+        "also": Column("Its name in full or in another nomenclature."),
+        "voxels": Column("Voxels of the region inside the brain mask and the window.", "1"),
+        "covered": Column("Share of the region that these voxels are.", "1"),
+        "mean": Column("Mean of the group map over them; above 0 speaks for a positive."),
+        "ci_low": Column("Lower limit of the 95 % interval of the mean, people resampled."),
+        "ci_high": Column("Upper limit of the 95 % interval of the mean, people resampled."),
+        "share": Column("Sum of the map's magnitudes in the region over that of the map.", "1"),
+        "enrichment": Column(
+            "That share over the region's share of the voxels; 1 is a map that is the same "
+            "everywhere.",
+            "1",
+        ),
+        "peak": Column("The map's value of largest magnitude in the region."),
+        "peak_x": Column("Where it lies, right of the origin of the standard space.", "mm"),
+        "peak_y": Column("Where it lies, anterior of the origin.", "mm"),
+        "peak_z": Column("Where it lies, above the origin.", "mm"),
+        "rank": Column(
+            "Rank by the magnitude of the mean among the atlas's regions of which at least half is "
+            "covered; 1 leads."
+        ),
+    },
+    "saliency/peaks": {
+        "map": Column("Which map: of whom it is the mean, or the test of two groups (t)."),
+        "peak": Column("Number of the peak, the largest magnitude first."),
+        "x": Column("Right of the origin of the standard space.", "mm"),
+        "y": Column("Anterior of the origin.", "mm"),
+        "z": Column("Above the origin.", "mm"),
+        "value": Column("The map's value there."),
+        "p_fwe": Column("p of the test there, corrected over voxels (permutations).", "1"),
+        "p_tfce": Column("The same of threshold-free cluster enhancement.", "1"),
+        "region_*": Column("Region of this atlas there, or the nearest within 6 mm."),
+    },
+    "saliency/sanity": {
+        "check": Column(
+            "What was checked.",
+            levels={
+                "forecast": "do the networks tell held-out people apart",
+                "weights": "is the map another one with weights drawn anew",
+                "labels": "is it another one after training on shuffled outcomes",
+                "folds": "do the folds' networks agree",
+                "edges": "does the map only follow edges of the anatomy",
+                "difference": "does it follow the difference of the groups' mean images",
+                "deletion": "does the forecast fall faster without the map's voxels than by chance",
+                "insertion": "does it rise faster with the map's voxels than by chance",
+                "maps": "can the maps be checked at all",
+            },
+        ),
+        "of": Column("Which number value is."),
+        "value": Column("Its value."),
+        "low": Column("Lowest value, or lower limit of the 95 % interval."),
+        "high": Column("Highest value, or upper limit of the 95 % interval."),
+        "limit": Column("The value that the verdict hangs on."),
+        "n": Column("People, maps or folds that enter.", "1"),
+        "result": Column(
+            "The verdict.",
+            levels={
+                "pass": "as it should be",
+                "fail": "not as it should be: do not read anatomy out of the maps",
+                "unclear": "too few people to tell",
+                "info": "without a limit",
+                "not run": "could not be done",
+            },
+        ),
+        "meaning": Column("The finding in a sentence."),
+    },
+    "saliency/biomarkers": {
+        **_SCAN,
+        "*": _WEIGHTED,
+    },
+    "saliency/biomarkers_folds": {
+        **_SCAN,
+        **_OF_FOLD,
+        "role": Column(
+            "Whether the fold whose map gives the weights held this person out.",
+            levels={"test": "held out", "train": "trained on, or in no role"},
+        ),
+        "*": _WEIGHTED,
+    },
+    "quality": {
+        "source": Column("The T1w image, relative to the dataset."),
+        "space": Column("Standard space."),
+        "resolution": Column("Voxel size of the output.", "mm"),
+        "verdict": Column(
+            "Verdict on the normalisation.",
+            levels={"pass": "sound", "warn": "to be looked at", "fail": "not to be used"},
+        ),
+        "local_ncc": Column("Correlation with the template in small cubes, averaged.", "1"),
+        "ncc": Column("Correlation with the template.", "1"),
+        "brain_volume_ml": Column("Brain volume.", "ml"),
+        "size": Column("Size against the template, mean of three directions.", "1"),
+        "folded_fraction": Column("Share of voxels where the transform folds.", "1"),
+        "mask_dice": Column("Dice of the brain mask and the template's.", "1"),
+        "z_*": Column(
+            "Modified z score of the number of that name among the images made alike; n/a with "
+            "fewer than 8 of them."
+        ),
+        "unusual": Column(
+            "Largest distance from the others on the side where trouble lies, in modified z "
+            "scores; from 3.5 on an image is called unusual."
+        ),
+        "cut_faces": Column("Faces of the field of view that cut the brain."),
+        "rescued": Column(
+            "Whether the header's orientation was set aside; left and right are then not verified.",
+            levels=_TRUE,
+        ),
+        "report": Column("Page of this image in the output folder."),
+        "reasons": Column("Why the verdict is not pass."),
+    },
+    "predictions": {
+        "model": Column("Name of the model that was applied."),
+        "sha256": Column("SHA-256 of the model."),
+        "outcome": Column("Column or expression that the model forecasts."),
+        "positive": Column("Its values that count as positive."),
+        "probability": Column("Probability of a positive outcome, mean of the fold models.", "1"),
+        "probability_sd": Column("Standard deviation between the fold models.", "1"),
+        "verdict": Column(
+            "Verdict on the image's normalisation.",
+            levels={"pass": "sound", "warn": "to be looked at"},
+        ),
+        "in_training": Column(
+            "Whether this very image is in the cohort that the model was trained on; only models "
+            "kept from the person then predict.",
+            levels=_TRUE,
+        ),
+    },
+    "tables/findings": {
+        "kind": Column(
+            "What the sentence is about.",
+            levels={
+                "simulated": "a signal was planted",
+                "leak": "a step saw held-out people",
+                "confound": "something that knows nothing of the illness predicts as well",
+                "result": "the result of a variant",
+                "baseline": "a simpler model predicts as well",
+                "small": "the sample is small",
+                "skipped": "what was asked for and could not be done",
+            },
+        ),
+        "text": Column("The finding in a sentence."),
+    },
+    "tables/comparisons": {
+        "first": Column("First variant or baseline."),
+        "second": Column("Second variant or baseline."),
+        "test": Column(
+            "The test.",
+            levels={
+                "delong": "paired DeLong test of the AUCs",
+                "mcnemar": "McNemar's exact test of the decisions",
+            },
+        ),
+        "difference": Column("First less second: of the AUCs, or of the accuracies.", "1"),
+        "statistic": Column("z of DeLong's test; of McNemar's, how many decisions differ."),
+        "p_holm": Column("p after Holm's correction over the pairs, for each test by itself.", "1"),
+    },
+    "tables/permutations": {
+        "p": Column("One-sided p of the AUC under permuted outcomes.", "1"),
+        "permutations": Column("How many permutations.", "1"),
+        "method": Column("What was permuted, and what was done anew."),
+    },
+    "tables/confounds": _RIVALS,
+    "tables/baselines": _RIVALS,
+    "tables/cohort": {
+        "column": Column("Column of cohort.tsv."),
+        "value": Column("What first and second are, or the category that they count."),
+        "first": Column("Among people with a positive outcome."),
+        "second": Column("Among people with a negative outcome."),
+        "missing_first": Column("Positives without a value.", "1"),
+        "missing_second": Column("Negatives without a value.", "1"),
+        "test": Column("The test that compares the two groups."),
+        "statistic": Column("Its statistic."),
+        "p": Column("Two-sided p, not corrected.", "1"),
+        "p_bonferroni": Column("p after Bonferroni's correction over the columns.", "1"),
+        "p_fdr": Column("p after Benjamini and Hochberg's correction over the columns.", "1"),
+        "standardised_difference": Column("Difference of the groups in units of their SD.", "1"),
+    },
+    "tables/planning": {
+        "quantity": Column("What would be measured."),
+        "value": Column("Its true value, supposed.", "1"),
+        "ci_low": Column("Lower limit of the interval that a sample of this size would give.", "1"),
+        "ci_high": Column("Upper limit of that interval.", "1"),
+        "power": Column("Chance that it would be told from chance.", "1"),
+    },
+    "tables/printed": {
+        "variant": Column("Variant of the paper, by its name in recipe.yaml."),
+        "scope": Column("Over whom: pooled, mean over folds, or the best fold."),
+        "printed": Column("The value that the paper prints.", "1"),
+        "ours": Column("The value of this run.", "1"),
+        "inside": Column(
+            "Whether the printed value lies in our interval; n/a without one.",
+            levels={"yes": "it does", "no": "it does not"},
+        ),
+    },
+    "tables/ensemble_scores": {
+        "probability": Column("The members' held-out probabilities joined by the rule.", "1"),
+    },
+    "tables/baseline_scores": {
+        "probability": Column("Held-out probability of the baseline, on the same folds.", "1"),
+    },
+    "tables/best_fold": {
+        "scope": Column("Always best_fold."),
+        "fold": Column("The fold of the largest AUC (chosen on test data)."),
+        "chance": Column("Mean of the best fold's value under permuted outcomes."),
+        "chance_low": Column("2.5 % quantile of that."),
+        "chance_high": Column("97.5 % quantile of that."),
+        "p": Column("One-sided p of the best fold's value.", "1"),
+        "folds": Column("How many folds it is the best of.", "1"),
+    },
+    "tables/sensitivity": {
+        "contrast_sd": Column("What was planted; 0 is the real run.", "SD between people"),
+        "ci_low": Column("Lower limit of the pooled AUC, scores as given.", "1"),
+        "ci_high": Column("Upper limit of the pooled AUC, scores as given.", "1"),
+        "retrained_low": Column("The same, allowing for training on other people.", "1"),
+        "retrained_high": Column("The same, allowing for training on other people.", "1"),
+        "p": Column("One-sided p of the AUC under permuted outcomes.", "1"),
+        "found": Column(
+            "Whether the interval of the pooled AUC lies above 0.5.",
+            levels={"True": "yes", "False": "no"},
+        ),
+        "saliency_inside": Column("Share of the map's largest 1 % inside the cuboid.", "1"),
+        "saliency_chance": Column("Share of all voxels of the map inside the cuboid.", "1"),
+        "map": Column("The group map that this is of; n/a without one."),
+        "run": Column("Folder of the run, beside this one."),
+    },
+    "figures/roc": {
+        "false_positive_rate": Column("Share of the negatives who are called positive.", "1"),
+        "true_positive_rate": Column("Share of the positives who are called positive.", "1"),
+    },
+    "figures/roc_band": {
+        "false_positive_rate": Column("Share of the negatives who are called positive.", "1"),
+        "ci_low": Column("Lower limit of the true positive rate there.", "1"),
+        "ci_high": Column("Upper limit of the true positive rate there.", "1"),
+    },
+    "figures/precision_recall": {
+        "recall": Column("Share of the positives who are called positive.", "1"),
+        "precision": Column("Share of positives among those called positive.", "1"),
+    },
+    "figures/calibration": {
+        "bin": Column("Group of people with like probabilities, from 1."),
+        "probability": Column("Mean probability of the group.", "1"),
+        "observed": Column("Share of positives in the group.", "1"),
+    },
+    "figures/decision_curve": {
+        "net_benefit": Column("True positives less false ones weighted by the odds, per person."),
+        "treat_all": Column("Net benefit of treating everybody."),
+        "treat_none": Column("Net benefit of treating nobody: 0."),
+    },
+    "figures/permutation_null": {
+        "auc": Column("AUC of the same scores under one permutation of the outcomes.", "1"),
+    },
+    "figures/pipeline_null": {
+        "permutation": Column("Number of the permutation, from 1."),
+        "auc": Column("AUC of networks trained anew on these permuted outcomes.", "1"),
+    },
+    "figures/score_distribution": {
+        "low": Column("Lower edge of the bin of probabilities.", "1"),
+        "high": Column("Upper edge of the bin.", "1"),
+        "positive": Column("Positives in the bin.", "1"),
+        "negative": Column("Negatives in the bin.", "1"),
+    },
+    "figures/confusion": {
+        "rule": Column("The threshold: its value, or fitted."),
+        "words": Column("How the threshold was come by."),
+        "tp": Column("Positives called positive.", "1"),
+        "fn": Column("Positives called negative.", "1"),
+        "fp": Column("Negatives called positive.", "1"),
+        "tn": Column("Negatives called negative.", "1"),
+    },
+}
+TABLES["figures/sensitivity"] = TABLES["tables/sensitivity"]
