@@ -55,11 +55,10 @@ def run_group_level(options: RunOptions) -> int:
     NociCastError
         Nothing could be begun; the message says why.
     """
-    from bidsapp.evaluation.simulation import simulate
     from bidsapp.training.study import study_splits
 
     if options.simulate:
-        return simulate(options, run_group_level)
+        return _simulated(options)
     recipe = load_recipe(options.recipe, options.overrides)
     label = recipe.simulation.run_label(options.run_label or recipe.name)
     folder = options.output_dir / "group" / label
@@ -97,6 +96,17 @@ def run_group_level(options: RunOptions) -> int:
         if options.clean_workdir:
             shutil.rmtree(work_place(options, "group") / folder.name, ignore_errors=True)
         return _whole_run(recipe, variants, cohort, folder, options)
+
+
+def _simulated(options: RunOptions) -> int:
+    """Run the pipeline with a cuboid of each contrast, and draw what it found."""
+    from bidsapp.evaluation.simulation import simulate
+    from bidsapp.reports.run.sensitivity import draw_sensitivity
+
+    code, curve = simulate(options, run_group_level)
+    for figure in draw_sensitivity(curve) if curve else ():
+        print(f"Drawn: {figure}")
+    return code
 
 
 def _whole_run(

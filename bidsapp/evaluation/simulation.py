@@ -135,7 +135,7 @@ def stamp_maps(folder: Path, stamp: str) -> None:
         write_table(table.assign(simulated=stamp), path)
 
 
-def simulate(options: RunOptions, run: Callable[[RunOptions], int]) -> int:
+def simulate(options: RunOptions, run: Callable[[RunOptions], int]) -> tuple[int, Path | None]:
     """Run the pipeline once for each contrast, and put together what it found.
 
     Each run has a folder of its own (`Simulation.run_label`); the sensitivity curve lies in
@@ -151,8 +151,10 @@ def simulate(options: RunOptions, run: Callable[[RunOptions], int]) -> int:
 
     Returns
     -------
-    int
+    code
         The first exit code that is not 0, else 0.
+    curve
+        Folder of the sensitivity curve; None where no run ended well.
     """
     from bidsapp.recipes import load_recipe
 
@@ -170,11 +172,12 @@ def simulate(options: RunOptions, run: Callable[[RunOptions], int]) -> int:
     if tables and recipe.simulation.outcome == "own" and (real / "metrics.tsv").is_file():
         nothing = sensitivity(real, recipe.simulation).assign(contrast_sd=0.0, note=NOTHING)
         tables.insert(0, nothing)
+    curve = None
     if tables:
-        table = pd.concat(tables, ignore_index=True)
         drawn = "" if recipe.simulation.outcome == "own" else "-permuted"
-        _write(table, options.output_dir / "group" / f"{label}-cuboid{drawn}", recipe.simulation)
-    return next((code for code in codes if code), 0)
+        curve = options.output_dir / "group" / f"{label}-cuboid{drawn}"
+        _write(pd.concat(tables, ignore_index=True), curve, recipe.simulation)
+    return next((code for code in codes if code), 0), curve
 
 
 def sensitivity(folder: Path, plan: "Simulation") -> pd.DataFrame:

@@ -19,6 +19,7 @@ from bidsapp.reports.places import fill
 from bidsapp.reports.volumes import box_around, choose_cuts, read_volume
 
 _SUFFIX = "_predictions.json"
+_LINK = '<a href="#prediction">Prediction</a>'
 _MARGIN_MM = 3.0
 _DIM = 1.25  # keeps white matter below white, so that colours stand out
 _TOP = 99.5  # percentile of |saliency| inside the map that takes the end of the colours
@@ -72,6 +73,8 @@ def show_predictions(names: OutputNames, command: str = "") -> bool:
     contents = {"prediction": "\n".join(sections)}
     if command and answers:
         contents["command"] = render("command.html.j2", command=command)
+    # reports of earlier versions have no place for the link, and are as whole without it
+    fill(names.report, {"prediction-link": _LINK if answers else ""})
     return fill(names.report, contents)
 
 

@@ -45,5 +45,7 @@ def interval(value: float, low: float, high: float, level: float, method: str) -
 
 
 def p_value(p: float) -> str:
-    """``p = 0.012``; ``p < 0.001``."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+    """``p = 0.012``; ``p < 0.001`` where it is less by two digits, as .000999 is not."""
+    if float(f"{p:.2g}") < 0.001:
+        return "p < 0.001"
+    return f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"

@@ -82,6 +82,38 @@ def test_the_verdict_follows_the_interval(run: Path, tmp_path: Path) -> None:
         assert (found.status == "pass") <= (low > 0.5)
 
 
+@pytest.mark.parametrize(
+    ("verdict", "says"),
+    [
+        ("pass", "passed their sanity checks. They tell what the network used, not a cause."),
+        ("fail", "but the maps failed their sanity checks, so nothing follows from that."),
+        ("not run", "no sanity check tells whether"),
+    ],
+)
+def test_the_answer_names_where_the_network_looks(
+    verdict: str, says: str, run: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(run, tmp_path / "group" / "attias2025"))
+    assert answer(RunFiles(folder)).where == ""
+    place = folder / "saliency" / "axial"
+    place.mkdir(parents=True)
+    summary = {"sanity": {"verdict": verdict}, "tables": {"regions": "regions.tsv"}}
+    (place / "summary.json").write_text(json.dumps(summary))
+    rows = [
+        "atlas\tregion\tcovered\tenrichment\trank",
+        "desikan_killiany\tcuneus_L\t0.2\t9.1\tn/a",
+        "desikan_killiany\tputamen_R\t1\t1.4\t2",
+        "desikan_killiany\tinsula_R\t0.9\t2.345\t1",
+        "tissue\tgrey\t1\t1.1\t1",
+    ]
+    (place / "regions.tsv").write_text("\n".join(rows) + "\n")
+    said = answer(RunFiles(folder)).where
+    assert "strongest in insula_R (desikan killiany; 2.3 times its share by volume)" in said
+    assert says in said
+    (place / "regions.tsv").write_text("\n".join(rows[:2]) + "\n")
+    assert answer(RunFiles(folder)).where == ""
+
+
 def test_text_from_data_shows_as_text(run: Path, page: GroupPage) -> None:
     scripts = [at for tag, at in page.elements if tag == "script"]
     assert all("type" in at or not at for at in scripts)

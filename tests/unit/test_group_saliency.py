@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bidsapp.reports.group_report import write_group_report
 from bidsapp.reports.run.files import RunFiles
 from bidsapp.reports.run.saliency import SaliencyPart, saliency_section
 from bidsapp.reports.saliency.grid import read_map, stage_of
@@ -174,6 +175,16 @@ def test_maps_that_are_gone_leave_the_rest(bare: Path, tmp_path: Path) -> None:
     run = RunFiles(folder)
     assert saliency_section(run).parts == []
     assert any("summary.json" in name for name in run.absent)
+
+
+def test_the_columns_of_the_regions_are_explained(bare: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(bare, tmp_path / "group" / "attias2025"))
+    rows = ["atlas\tregion\tcovered\tmean\tshare\tenrichment\trank", "a\tb\t1\t2\t.1\t3\t1"]
+    (run / "saliency" / "axial" / "regions.tsv").write_text("\n".join(rows) + "\n")
+    (regions,) = part_of(run).tables
+    assert list(regions.meaning) == ["covered", "mean", "share", "enrichment", "rank"]
+    page = write_group_report(run).read_text(encoding="utf-8")
+    assert "That share over the region&#39;s share of the voxels" in page
 
 
 def test_the_glass_brain_is_a_figure_that_stands_alone(bare: Path, part: SaliencyPart) -> None:

@@ -20,6 +20,7 @@ from bidsapp.reports.methods_text import (
     write_participant_words,
 )
 from bidsapp.reports.references import references
+from bidsapp.reports.wording import p_value
 from bidsapp.training.splits import make_splits
 from tests.unit.evaluation_runs import write_run
 from tests.unit.finished_trees import leave_sidecar
@@ -169,6 +170,21 @@ def test_hostile_names_are_text_in_every_format(tmp_path: Path) -> None:
     assert name in page.text
     assert "\\<script>" in found.markdown
     assert "\\`a\\` \\*b\\* \\_c\\_" in found.markdown
+
+
+@pytest.mark.parametrize(
+    ("p", "words"),
+    [
+        (1 / 10_001, "p < 0.001"),
+        (0.0006, "p < 0.001"),
+        (1 / 1001, "p = 0.001"),  # the least of 1,000 permutations
+        (0.001, "p = 0.001"),
+        (0.0123, "p = 0.012"),
+        (0.25, "p = 0.25"),
+    ],
+)
+def test_a_p_value_of_a_thousandth_is_not_called_less(p: float, words: str) -> None:
+    assert p_value(p) == words
 
 
 def test_a_permuted_pipeline_is_told_and_gives_the_p_value(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from bidsapp.derivatives import OutputNames
 from bidsapp.errors import BadData
+from bidsapp.reports import places
 from bidsapp.reports.prediction import show_predictions
 from bidsapp.reports.predictions import label_of, usable, write_table
 from tests.unit.report_pages import Page, ball, centred, save
@@ -141,6 +142,21 @@ def test_a_prediction_that_is_gone_leaves_the_report(tmp_path: Path) -> None:
     assert show_predictions(names, "another command")
     assert 'id="prediction"' not in names.report.read_text()
     assert "old command" in names.report.read_text()
+
+
+def test_the_menu_of_a_report_leads_to_a_prediction_where_there_is_one(tmp_path: Path) -> None:
+    names = names_of(tmp_path)
+    leave(tmp_path, "sub-01")
+    template = Path(places.__file__).parent / "templates" / "participant.html.j2"
+    menu = template.read_text().split("{% block nav %}")[1].split("{% endblock %}")[0]
+    names.report.write_text(f"<nav>{menu}</nav>{PLACE}")
+    assert show_predictions(names)
+    assert show_predictions(names)
+    links = [at.get("href") for tag, at in Page(names.report.read_text()).elements if tag == "a"]
+    assert links[:3] == ["#verdict", "#prediction", "#registration"]
+    next(names.folder.glob("*_predictions.json")).unlink()
+    assert show_predictions(names)
+    assert "#prediction" not in names.report.read_text()
 
 
 def test_predictions_of_several_models_stand_beside_each_other(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import tempfile
 from pathlib import Path
+from xml.etree import ElementTree
 
 import nibabel as nib
 import numpy as np
@@ -15,9 +16,11 @@ from bidsapp.errors import UsageError
 from bidsapp.evaluation.evaluate import evaluate
 from bidsapp.evaluation.settings import settings_from_recipe
 from bidsapp.evaluation.simulation import sensitivity, simulated_cohort
+from bidsapp.evaluation.tables import write_table
 from bidsapp.phantom.planted import cuboid, locate, plant, spread_inside
 from bidsapp.phantom.region import Region
 from bidsapp.recipes import dump_recipe, load_recipe
+from bidsapp.reports.run.sensitivity import draw_sensitivity
 from tests.integration.running import tree
 from tests.unit.evaluation_runs import write_run
 
@@ -146,3 +149,27 @@ def test_what_a_simulated_run_found_and_where(tmp_path):
     assert (table["retrained_low"] < table["ci_low"]).all()
     assert table.loc["axial", "saliency_inside"] > 40 * table.loc["axial", "saliency_chance"]
     assert table.loc["coronal", "note"] == "no saliency map"
+
+
+def test_a_sensitivity_curve_is_drawn_of_every_variant_with_two_contrasts(tmp_path):
+    rows = [
+        ("axial", 2, 0.9, 0.8, 0.95, 0.7, 0.99, 0.6, 0.01, "SIMULATED"),
+        ("axial", 0.5, 0.55, 0.4, 0.7, 0.3, 0.8, 0.05, 0.01, "SIMULATED"),
+        ("a/b", 0.5, 0.5, 0.4, 0.6, None, None, None, None, "SIMULATED"),
+        ("a/b", 2, 0.7, 0.6, 0.8, None, None, None, None, "SIMULATED"),
+        ("alone", 2, 0.7, 0.6, 0.8, None, None, None, None, "SIMULATED"),
+    ]
+    names = ["variant", "contrast_sd", "auc", "ci_low", "ci_high", "retrained_low"]
+    names += ["retrained_high", "saliency_inside", "saliency_chance", "note"]
+    write_table(pd.DataFrame(rows, columns=names), tmp_path / "tables" / "sensitivity.tsv")
+    drawn = draw_sensitivity(tmp_path)
+    assert [path.name for path in drawn] == ["sensitivity_axial.svg", "sensitivity_a_b.svg"]
+    axial, other = (path.read_text() for path in drawn)
+    for text in (axial, other):
+        ElementTree.fromstring(text)
+        assert ">SIMULATED<" in text
+    assert "<title>+0.5 SD: AUC 0.55</title>" in axial
+    assert "<title>+2 SD: inside 0.60</title>" in axial
+    assert axial.index("+0.5 SD: AUC") < axial.index("+2 SD: AUC")
+    assert "in the cuboid</text>" in axial
+    assert "in the cuboid</text>" not in other

@@ -8,6 +8,7 @@ import numpy as np
 from bidsapp.evaluation.metric_table import RETRAINED
 from bidsapp.reports.charts.drawing import number
 from bidsapp.reports.run.files import RunFiles, known
+from bidsapp.reports.run.saliency_tables import leading_region
 
 _CHANCE = 0.5
 _WEAKENING = ("leak", "confound", "baseline", "small")
@@ -27,6 +28,8 @@ class Answer:
         The answer: value, interval, chance, baseline.
     doubts
         What weakens it, a sentence each.
+    where
+        Where in the brain the leading variant's maps are strongest; empty where it has none.
     others
         A sentence on the other variants; empty where there is one.
     skipped
@@ -39,6 +42,7 @@ class Answer:
     word: str
     sentence: str
     doubts: list[str] = field(default_factory=list)
+    where: str = ""
     others: str = ""
     skipped: list[str] = field(default_factory=list)
     cards: list[tuple[str, str, str]] = field(default_factory=list)
@@ -54,7 +58,7 @@ def answer(run: RunFiles) -> Answer:
     if row is None:
         why = "there are no scores" if not run.lead else "the metrics hold no pooled AUC"
         sentence = f"{why[:1].upper()}{why[1:]} in this run."
-        return Answer("warn", "No answer yet.", sentence, doubts, "", skipped)
+        return Answer("warn", "No answer yet.", sentence, doubts, skipped=skipped)
     level = f"{100 * run.settings.level:g}\u00a0% interval"
     limits = f"{level} {number(row['ci_low'])} to {number(row['ci_high'])}"
     if np.isnan(row["ci_low"]):
@@ -76,7 +80,8 @@ def answer(run: RunFiles) -> Answer:
         status, word = "warn", "Not shown to beat chance."
     elif doubts:
         status, word = "warn", "Better than chance, with doubts."
-    return Answer(status, word, sentence, doubts, _others(run), skipped, cards(run))
+    where = leading_region(run, run.lead)
+    return Answer(status, word, sentence, doubts, where, _others(run), skipped, cards(run))
 
 
 def _concerns(run: RunFiles, kind: str, text: str) -> bool:

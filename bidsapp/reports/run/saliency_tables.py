@@ -1,19 +1,27 @@
 """Tables and facts of a variant's saliency, from its summary and the files that it names."""
 
+import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from bidsapp.derivatives.columns import TABLES
 from bidsapp.reports.charts.drawing import number
 from bidsapp.reports.run.files import RunFiles, known
 from bidsapp.reports.run.grids import Cell, Grid, as_float
 
 MOST_ROWS = 200
 MOST_COLUMNS = 24  # wider ones, a column for every region, are for programs
+_EXPLAINED = ("covered", "mean", "share", "enrichment", "rank")
+_TRUST = {
+    "pass": "the maps passed their sanity checks. They tell what the network used, not a cause.",
+    "fail": "but the maps failed their sanity checks, so nothing follows from that.",
+    "not run": "no sanity check tells whether they show more than the network's architecture.",
+}
 _TABLE_NAMES = {
     "regions": "Regions",
     "peaks": "Peaks",
@@ -25,11 +33,12 @@ _TABLE_NAMES = {
 
 @dataclass(frozen=True)
 class TableOf:
-    """A table, or words about one that no page can hold, and its file."""
+    """A table, or words about one that no page can hold; its file, and what its columns mean."""
 
     grid: Grid | None
     words: str
     file: str
+    meaning: Mapping[str, str] = field(default_factory=dict)
 
 
 def relative(run: RunFiles, folder: Path, file: str) -> str:
@@ -95,8 +104,43 @@ def tables_of(run: RunFiles, folder: Path, summary: Mapping[str, Any]) -> list[T
         grid = None
         if table.shape[1] <= MOST_COLUMNS:
             grid = _as_it_is(f"{key}-{folder.name}", caption, table.head(MOST_ROWS))
-        found.append(TableOf(grid, words, name))
+        meaning = {
+            column: TABLES["saliency/regions"][column].description
+            for column in _EXPLAINED
+            if key == "regions" and column in table
+        }
+        found.append(TableOf(grid, words, name, meaning))
     return found
+
+
+def leading_region(run: RunFiles, variant: str) -> str:
+    """Say in which region a variant's maps are strongest, and whether they can be trusted.
+
+    Returns
+    -------
+    str
+        Sentences; empty where there are no maps, or no region that the network sees enough of.
+    """
+    folder = run.folder / "saliency" / variant
+    try:
+        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        verdict = str((summary.get("sanity") or {}).get("verdict", "not run"))
+        file = str((summary.get("tables") or {})["regions"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ""
+    table = run.table(relative(run, folder, file), numeric=("rank", "enrichment"))
+    leaders = table[table["rank"] == 1]
+    if leaders.empty or "region" not in table:
+        return ""
+    first = leaders.iloc[0]
+    atlas = known(first.get("atlas")).replace("_", " ")
+    size = f"{first['enrichment']:.1f} times its share by volume"
+    facts = [atlas, size if math.isfinite(first["enrichment"]) else ""]
+    about = f" ({'; '.join(filter(None, facts))})" if any(facts) else ""
+    return (
+        f"Of the regions that it sees at least half of, its maps are on average strongest in "
+        f"{first['region']}{about}; {_TRUST.get(verdict, _TRUST['not run'])}"
+    )
 
 
 def _as_it_is(key: str, caption: str, table: pd.DataFrame) -> Grid:
