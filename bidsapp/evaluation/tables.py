@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bidsapp.derivatives import atomic_path
+from bidsapp.dataset import tables
 from bidsapp.errors import BadData, NoInput
 
 MISSING = "n/a"
@@ -93,11 +93,13 @@ def write_table(table: pd.DataFrame, path: Path) -> Path:
     """
     leading = [name for name in ("variant", "scope") if name in table]
     ordered = table[leading + [name for name in table if name not in leading]]
-    with atomic_path(path) as temporary:
-        ordered.replace("", MISSING).to_csv(
-            temporary, sep="\t", index=False, na_rep=MISSING, float_format="%.6g"
-        )
+    digits = {str(name): ordered[name].map(_six_digits) for name in ordered.select_dtypes("float")}
+    tables.write_table(path, ordered.assign(**digits))
     return path
+
+
+def _six_digits(value: float) -> str | None:
+    return None if value != value else f"{value:.6g}"
 
 
 def numeric(values: pd.Series) -> pd.Series | None:

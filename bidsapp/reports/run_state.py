@@ -1,7 +1,7 @@
 """A group run as its state files tell it, for texts and reports: read, never recomputed."""
 
 import json
-from csv import QUOTE_MINIMAL, QUOTE_NONE
+from csv import QUOTE_NONE
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -116,16 +116,8 @@ class GroupRun:
         path = self.folder / name
         if not path.is_file():
             return pd.DataFrame()
-        # tables of people are written as they are; those of the evaluation quote where they must
-        of_people = name in ("cohort.tsv", "exclusions.tsv")
         try:
-            return pd.read_csv(
-                path,
-                sep="\t",
-                dtype=str,
-                keep_default_na=False,
-                quoting=QUOTE_NONE if of_people else QUOTE_MINIMAL,
-            )
+            return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=QUOTE_NONE)
         except pd.errors.EmptyDataError:
             return pd.DataFrame()
         except (OSError, ValueError) as error:

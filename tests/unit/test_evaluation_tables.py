@@ -30,7 +30,8 @@ from bidsapp.evaluation.printed import compare_with_print
 from bidsapp.evaluation.sample import make_sample
 from bidsapp.evaluation.state import read_state
 from bidsapp.evaluation.subgroups import subgroup_masks
-from bidsapp.evaluation.tables import numeric
+from bidsapp.evaluation.tables import numeric, read_table, write_table
+from bidsapp.reports.run_state import GroupRun
 from tests.unit.evaluation_runs import write_run
 
 # wei2023, table 1: of 88 people trained on and 23 tested, the only counts (but for exchanging
@@ -54,6 +55,20 @@ def test_no_other_counts_give_wei2023_chi_squares(column):
             value, _ = chi_square(np.array([[a, 88 - a], [b, 23 - b]]))
             fits += [[a, b]] if abs(value - printed) < 0.0005 else []
     assert fits == [expected]
+
+
+def test_a_table_is_read_back_as_it_was_written(tmp_path):
+    words = ['said "no"', '"quoted"', "a\ttab and\na line", "", None]
+    table = pd.DataFrame(
+        {"note": words, "value": [1 / 3, np.nan, np.inf, 2.0, 1e-9], "n": range(5)}
+    )
+    path = write_table(table.assign(variant="base"), tmp_path / "table.tsv")
+    found = read_table(path, ("variant",))
+    assert list(found) == ["variant", "note", "value", "n"]
+    expected = ['said "no"', '"quoted"', "a tab and a line", "n/a", "n/a"]
+    assert found["note"].tolist() == expected
+    assert found["value"].tolist() == ["0.333333", "n/a", "inf", "2", "1e-09"]
+    assert GroupRun(tmp_path).table("table.tsv")["note"].tolist() == expected
 
 
 def test_wei2023_power():
