@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Sequence
+from csv import QUOTE_NONE
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,10 +129,12 @@ def stamp_maps(folder: Path, stamp: str) -> None:
     if not stamp:
         return
     for path in sorted(folder.rglob("*.json")):
+        if path.with_suffix(".tsv").exists():
+            continue  # a data dictionary, which says of the column what it is
         content = json.loads(path.read_text(encoding="utf-8"))
         write_json(path, content | {"Simulated": stamp})
     for path in sorted(folder.rglob("*.tsv")):
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=QUOTE_NONE)
         write_table(table.assign(simulated=stamp), path)
 
 
@@ -171,7 +174,8 @@ def simulate(options: RunOptions, run: Callable[[RunOptions], int]) -> tuple[int
     real = options.output_dir / "group" / label
     if tables and recipe.simulation.outcome == "own" and (real / "metrics.tsv").is_file():
         nothing = sensitivity(real, recipe.simulation).assign(contrast_sd=0.0, note=NOTHING)
-        tables.insert(0, nothing)
+        simulated = pd.concat(tables)["variant"]
+        tables.insert(0, nothing[nothing["variant"].isin(simulated)])
     curve = None
     if tables:
         drawn = "" if recipe.simulation.outcome == "own" else "-permuted"

@@ -1,5 +1,6 @@
 """A cuboid planted into a cohort's images, the stamps, and where a map finds it."""
 
+import json
 import tempfile
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,13 +16,21 @@ from bidsapp.dataset.voxels import voxel_hash
 from bidsapp.errors import UsageError
 from bidsapp.evaluation.evaluate import evaluate
 from bidsapp.evaluation.settings import settings_from_recipe
-from bidsapp.evaluation.simulation import sensitivity, simulated_cohort
-from bidsapp.evaluation.tables import write_table
+from bidsapp.evaluation.simulation import (
+    COLUMNS,
+    NOTHING,
+    sensitivity,
+    simulate,
+    simulated_cohort,
+    stamp_maps,
+)
+from bidsapp.evaluation.tables import read_table, write_table
+from bidsapp.options import RunOptions
 from bidsapp.phantom.planted import cuboid, locate, plant, spread_inside
 from bidsapp.phantom.region import Region
 from bidsapp.recipes import dump_recipe, load_recipe
 from bidsapp.reports.run.sensitivity import draw_sensitivity
-from tests.integration.running import tree
+from tests.integration.running import described, tree
 from tests.unit.evaluation_runs import write_run
 
 SHAPE, AFFINE = (
@@ -149,6 +158,59 @@ def test_what_a_simulated_run_found_and_where(tmp_path):
     assert (table["retrained_low"] < table["ci_low"]).all()
     assert table.loc["axial", "saliency_inside"] > 40 * table.loc["axial", "saliency_chance"]
     assert table.loc["coronal", "note"] == "no saliency map"
+
+
+def test_the_curve_begins_with_the_real_run_of_the_same_variants(tmp_path, capsys):
+    def run(options):
+        recipe = load_recipe(options.recipe, options.overrides)
+        folder = tmp_path / "group" / recipe.simulation.run_label(recipe.name)
+        write_run(folder, variants=("axial",), effect=recipe.simulation.contrast_sd)
+        (folder / "recipe.yaml").write_text(dump_recipe(recipe))
+        evaluate(folder)
+        return 0
+
+    few = ("evaluation.baselines=[]", "evaluation.bootstrap=50")
+    real = write_run(tmp_path / "group" / "t1w", variants=("axial", "coronal"), effect=0)
+    (real / "recipe.yaml").write_text(dump_recipe(load_recipe("t1w", few)))
+    evaluate(real)
+    options = RunOptions(
+        tmp_path,
+        tmp_path,
+        "group",
+        tmp_path / "work",
+        recipe="t1w",
+        overrides=(*few, "simulation.kind=cuboid"),
+        simulate=(4.0, 1.0),
+    )
+    code, curve = simulate(options, run)
+    assert (code, curve) == (0, tmp_path / "group" / "t1w-cuboid")
+    table = read_table(curve / "tables" / "sensitivity.tsv", COLUMNS)
+    assert table[["variant", "contrast_sd"]].to_numpy().tolist() == [
+        ["axial", "0"],
+        ["axial", "4"],
+        ["axial", "1"],
+    ]
+    assert table["note"].iloc[0] == NOTHING
+    assert table["note"].iloc[1].startswith("SIMULATED: a cuboid of 16 x 16 x 16 mm")
+    assert "axial, nothing planted: the real run, AUC 0." in capsys.readouterr().out
+    described(curve / "tables" / "sensitivity.tsv")
+    described(curve / "figures" / "sensitivity.tsv")
+
+
+def test_tables_and_sidecars_of_simulated_maps_are_stamped_and_else_as_they_were(tmp_path):
+    (tmp_path / "regions.tsv").write_text('region\tvalue\na "b" c\t0.1234567\nn/a\tn/a\n')
+    (tmp_path / "map.json").write_text('{"Units": "1"}')
+    stamp_maps(tmp_path, "")
+    assert "simulated" not in (tmp_path / "regions.tsv").read_text()
+    for _ in range(2):
+        stamp_maps(tmp_path, "SIMULATED")
+    lines = (tmp_path / "regions.tsv").read_text().splitlines()
+    assert lines[0] == "region\tvalue\tsimulated"
+    assert lines[1:] == ['a "b" c\t0.1234567\tSIMULATED', "n/a\tn/a\tSIMULATED"]
+    assert json.loads((tmp_path / "map.json").read_text()) == {
+        "Units": "1",
+        "Simulated": "SIMULATED",
+    }
 
 
 def test_a_sensitivity_curve_is_drawn_of_every_variant_with_two_contrasts(tmp_path):
