@@ -45,7 +45,12 @@ def interval(value: float, low: float, high: float, level: float, method: str) -
 
 
 def p_value(p: float) -> str:
-    """``p = 0.012``; ``p < 0.001`` where it is less by two digits, as .000999 is not."""
-    if float(f"{p:.2g}") < 0.001:
+    """``p = 0.012``; ``p < 0.001``."""
+    if below_a_thousandth(p):
         return "p < 0.001"
     return f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def below_a_thousandth(p: float) -> bool:
+    """Tell whether a p value is less than .001 by two digits, as .000999 (1 of 1,001) is not."""
+    return float(f"{p:.2g}") < 0.001

@@ -17,6 +17,7 @@ from bidsapp.arguments import build_parser
 from bidsapp.errors import NoInput
 from bidsapp.evaluation.pipeline_null import METHOD
 from bidsapp.evaluation.sample import make_sample
+from bidsapp.recipes import dump_recipe, load_recipe
 from bidsapp.reports.group_report import write_group_report
 from bidsapp.reports.run.answer import answer
 from bidsapp.reports.run.files import RunFiles
@@ -80,6 +81,28 @@ def test_the_verdict_follows_the_interval(run: Path, tmp_path: Path) -> None:
         found = answer(RunFiles(copy))
         assert f"{words} " in found.sentence.split("):")[1][:20]
         assert (found.status == "pass") <= (low > 0.5)
+
+
+def test_a_variant_whose_name_ends_alike_is_another(run: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(run, tmp_path / "group" / "attias2025"))
+    for name in ("scores.tsv", "metrics.tsv"):
+        path = folder / name
+        path.write_text(path.read_text().replace("coronal", "pre.axial"))
+    text = "CONFOUND: site alone predicts as well; pre.axial (AUC 0.60) is not shown to do better."
+    rows = ["kind\ttext", f"confound\t{text}", f"confound\t{text.replace('pre.', '')}"]
+    (folder / "tables" / "findings.tsv").write_text("\n".join(rows) + "\n")
+    assert answer(RunFiles(folder)).doubts == [text.replace("pre.", "")]
+
+
+def test_bands_say_of_which_level_they_are(run: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(run, tmp_path / "group" / "attias2025"))
+    recipe = load_recipe(folder / "recipe.yaml", ["evaluation.confidence=0.9"])
+    (folder / "recipe.yaml").write_text(dump_recipe(recipe))
+    reported(folder)
+    for name in ("roc", "decision_curve"):
+        drawn = (folder / "figures" / f"{name}.svg").read_text(encoding="utf-8")
+        assert "90 % band" in drawn
+        assert "95 % band" not in drawn
 
 
 @pytest.mark.parametrize(

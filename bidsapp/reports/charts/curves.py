@@ -39,11 +39,15 @@ class Subject:
 
 @dataclass(frozen=True)
 class Curves:
-    """The subjects of a figure, and its numbers as ``figures/*.tsv`` holds them, as numbers."""
+    """The subjects of a figure, and its numbers as ``figures/*.tsv`` holds them, as numbers.
+
+    `level` is the coverage of the bands, of `band` or in the table.
+    """
 
     subjects: Sequence[Subject]
     table: pd.DataFrame
     band: pd.DataFrame | None = field(default=None)
+    level: float = 0.95
 
     def of(self, name: str) -> pd.DataFrame:
         """Rows of one subject."""
@@ -55,6 +59,11 @@ class Curves:
             return None
         rows = self.band[self.band["variant"] == name]
         return rows if len(rows) else None
+
+    @property
+    def band_words(self) -> str:
+        """What a legend says of a band."""
+        return f"{100 * self.level:g} % band, pointwise"
 
     @property
     def networks(self) -> list[Subject]:
@@ -82,7 +91,7 @@ def roc(curves: Curves) -> Plot:
                 plot.band(xs, band["ci_low"].tolist(), band["ci_high"].tolist(), "fill-band")
             _line(plot, curves.of(subject.name), "false_positive_rate", "true_positive_rate")
             sign(plot, subject)
-    plot.legend(_entries(curves, band="95 % band, pointwise", chance="chance"))
+    plot.legend(_entries(curves, band=curves.band_words, chance="chance"))
     return plot
 
 
@@ -159,7 +168,7 @@ def decision_curve(curves: Curves) -> Plot:
             plot.band(xs, rows["ci_low"].tolist(), rows["ci_high"].tolist(), "fill-band")
             plot.line(xs, rows["net_benefit"].tolist(), "main")
             sign(plot, subject)
-    entries = [("main", "act on the score"), ("fill-band", "95 % band, pointwise")]
+    entries = [("main", "act on the score"), ("fill-band", curves.band_words)]
     plot.legend([*entries, ("baseline", "act on everybody"), ("chance", "act on nobody")])
     return plot
 

@@ -1,5 +1,6 @@
 """The answer in one sentence, and what weakens it."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,9 +91,13 @@ def _concerns(run: RunFiles, kind: str, text: str) -> bool:
         return True
     if kind == "leak":  # those of other variants stand in the banner
         return text.startswith(f"LEAK: {run.lead}:")
-    others = [name for name in run.variants if name != run.lead]
-    about = f"{run.lead} (AUC"
-    return about in text or not any(f"{name} (AUC" in text for name in others)
+    named = [name for name in run.variants if _names(text, name)]
+    return run.lead in named or not named
+
+
+def _names(text: str, variant: str) -> bool:
+    """Whether a finding gives a variant's AUC; a longer name that ends alike is another's."""
+    return re.search(rf"(?<!\S){re.escape(variant)} \(AUC", text) is not None
 
 
 def leading_row(run: RunFiles, variant: str | None = None) -> dict[str, Any] | None:
@@ -138,9 +143,7 @@ def _others(run: RunFiles) -> str:
     if not values:
         return ""
     why = "it is the recipe's base" if run.lead == run.settings.base else "it is named first"
-    span = number(min(values))
-    if len(values) > 1:
-        span += f" to {number(max(values))}"
+    span = " to ".join(dict.fromkeys(map(number, (min(values), max(values)))))
     what = "The other variant has" if len(values) == 1 else f"The other {len(values)} variants have"
     return f"{run.lead} leads because {why}, not because of its result. {what} an AUC of {span}."
 

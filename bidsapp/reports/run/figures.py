@@ -1,7 +1,7 @@
 """The figures of a run: drawn for the page, and written with their numbers under ``figures/``."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -86,7 +86,9 @@ def subjects(run: RunFiles) -> list[Subject]:
 def _curves(run: RunFiles, name: str, columns: tuple[str, ...]) -> Curves | None:
     table = run.table(f"figures/{name}.tsv", ("variant",), columns)
     known = [s for s in subjects(run) if (table["variant"] == s.name).any()]
-    return Curves(known, table) if any(not s.baseline for s in known) else None
+    if all(s.baseline for s in known):
+        return None
+    return Curves(known, table, level=run.settings.level)
 
 
 def _kept(run: RunFiles, name: str, table: pd.DataFrame) -> pd.DataFrame:
@@ -100,7 +102,7 @@ def _roc(run: RunFiles) -> tuple[Figure, str] | None:
     if curves is None:
         return None
     band = _kept(run, "roc_band", numbers.roc_bands(run))
-    drawing = draw.roc(Curves(curves.subjects, curves.table, band if len(band) else None))
+    drawing = draw.roc(replace(curves, band=band if len(band) else None))
     note = "The band is from 1,000 bootstrap draws of people within outcome classes."
     return keep(run, drawing, "figures/roc.tsv"), note
 

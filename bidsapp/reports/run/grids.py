@@ -8,6 +8,7 @@ import pandas as pd
 
 from bidsapp.evaluation.tables import is_missing
 from bidsapp.reports.charts.drawing import number
+from bidsapp.reports.wording import below_a_thousandth
 
 
 @dataclass(frozen=True)
@@ -87,13 +88,13 @@ def decimal(column: str, digits: int = 2) -> Shown:
 
 
 def p_value(column: str) -> Shown:
-    """Show a p value: three decimals, or ``< .001``."""
+    """Show a p value: three decimals, or ``< 0.001``."""
 
     def show(row: pd.Series) -> Cell:
         value = as_float(row[column])
         if not math.isfinite(value):
             return Cell("–", 2.0)
-        return Cell("< 0.001" if value < 0.001 else f"{value:.3f}", value)
+        return Cell("< 0.001" if below_a_thousandth(value) else f"{value:.3f}", value)
 
     return show
 

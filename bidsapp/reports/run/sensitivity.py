@@ -62,7 +62,7 @@ def _curve(variant: str, rows: pd.DataFrame) -> Plot:
     plot.line(xs, rows["auc"].tolist(), "main")
     entries = [
         ("main", "AUC"),
-        ("fill-band", "95 % interval, scores as given"),
+        ("fill-band", "interval, scores as given"),
         ("thin", "interval if trained on others"),
         ("chance", "AUC by chance"),
     ]
