@@ -63,7 +63,7 @@ SHARED = {
         levels=METRICS,
     ),
     "value": Column("Its value; n/a where it is not defined, for the reason in note."),
-    "ci_low": Column("Lower limit of the interval, of the level that recipe.yaml says (95 %)."),
+    "ci_low": Column("Lower limit of the interval, of the level that recipe.yaml says."),
     "ci_high": Column("Upper limit of the interval."),
     "ci_method": Column("How the interval was made."),
     "n": Column("People or scans that enter, one score each.", "1"),
@@ -172,14 +172,24 @@ TABLES: dict[str, dict[str, Column]] = {
         "region": Column("Name of the region."),
         "also": Column("Its name in full or in another nomenclature."),
         "voxels": Column("Voxels of the region inside the brain mask and the window.", "1"),
-        "covered": Column("Share of the region that these voxels are.", "1"),
-        "mean": Column("Mean of the group map over them; above 0 speaks for a positive."),
+        "covered": Column(
+            "Share of the region that lies inside the brain mask and the part of the image that "
+            "the network sees; below 0.5 the region has no rank.",
+            "1",
+        ),
+        "mean": Column(
+            "Mean of the group map over these voxels; above 0 it moves the answer towards a "
+            "positive outcome, unless the recipe takes absolute values."
+        ),
         "ci_low": Column("Lower limit of the 95 % interval of the mean, people resampled."),
         "ci_high": Column("Upper limit of the 95 % interval of the mean, people resampled."),
-        "share": Column("Sum of the map's magnitudes in the region over that of the map.", "1"),
+        "share": Column(
+            "The region's part of the map: the sum of magnitudes in it over that in all voxels.",
+            "1",
+        ),
         "enrichment": Column(
-            "That share over the region's share of the voxels; 1 is a map that is the same "
-            "everywhere.",
+            "That share over the region's part of the voxels: above 1 the map is stronger there "
+            "than the size of the region explains.",
             "1",
         ),
         "peak": Column("The map's value of largest magnitude in the region."),

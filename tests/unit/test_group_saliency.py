@@ -184,7 +184,7 @@ def test_the_columns_of_the_regions_are_explained(bare: Path, tmp_path: Path) ->
     (regions,) = part_of(run).tables
     assert list(regions.meaning) == ["covered", "mean", "share", "enrichment", "rank"]
     page = write_group_report(run).read_text(encoding="utf-8")
-    assert "That share over the region&#39;s share of the voxels" in page
+    assert "than the size of the region explains" in page
 
 
 def test_the_glass_brain_is_a_figure_that_stands_alone(bare: Path, part: SaliencyPart) -> None:
