@@ -20,7 +20,7 @@ from bidsapp.execution.work import (
     work_place,
 )
 from bidsapp.group_cohort import cohort_of, on_one_grid, template_of
-from bidsapp.group_files import state_files, write_models, write_scores
+from bidsapp.group_files import state_files, write_models, write_saliency_checks, write_scores
 from bidsapp.normalization.compute import check_device
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe, load_recipe
@@ -133,6 +133,7 @@ def _whole_run(
     if options.saliency:
         code = _explain(study, done, cohort, template_mask, options) or code
         stamp_maps(folder / "saliency", recipe.simulation.stamp)
+        write_saliency_checks(sorted({task.variant for task in done}), folder)
     if recipe.evaluation.pipeline_permutations:  # last, as they take the longest
         from bidsapp.training.permuted import permute_pipeline
 

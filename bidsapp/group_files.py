@@ -129,3 +129,15 @@ def write_models(
         )
         seen = seen_images(own, cohort)
         write_bundle(folder / "model" / name, recipe, own[0].images.window, models, facts, seen)
+
+
+def write_saliency_checks(variants: Sequence[str], folder: Path) -> None:
+    """Let each variant's bundle say what the checks of its maps found, where there are maps."""
+    from bidsapp.networks.bundle_write import add_saliency_checks
+
+    for name in variants:
+        path = folder / "saliency" / name / "summary.json"
+        if path.is_file():
+            summary = json.loads(path.read_text(encoding="utf-8"))
+            checks = {"method": summary["method"], **summary["sanity"]}
+            add_saliency_checks(folder / "model" / name, checks)

@@ -130,17 +130,52 @@ def write_bundle(
             _write_json(new / IMAGES, images_to_json(images))
         (new / RECIPE).write_text(dump_recipe(recipe), encoding="utf-8")
         (new / CARD).write_text(model_card(recipe, window, len(models), facts), encoding="utf-8")
-        files = {
-            path.relative_to(new).as_posix(): file_sha256(path)
-            for path in sorted(new.rglob("*"))
-            if path.is_file()
-        }
-        _write_json(new / MANIFEST, {"format": FORMAT, "files": files})
-        new.chmod(0o755)
-        if folder.exists():
-            os.replace(folder, Path(name) / "old")
-        os.replace(new, folder)
+        _seal(new, folder)
     return folder
+
+
+def add_saliency_checks(folder: Path, checks: Mapping[str, Any]) -> None:
+    """Put into a bundle that is there what the checks of its run's maps found.
+
+    The bundle is replaced as a whole, so its hash changes; weights are linked where the file
+    system can, not copied.
+
+    Parameters
+    ----------
+    folder
+        The bundle's own folder.
+    checks
+        ``method``, ``verdict`` (pass, fail, not run) and ``sentences``.
+    """
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as name:
+        new = Path(name) / "new"
+        shutil.copytree(folder, new, copy_function=_link)
+        metadata = json.loads((new / METADATA).read_text(encoding="utf-8"))
+        (new / METADATA).unlink()
+        _write_json(new / METADATA, metadata | {"saliency_checks": dict(checks)})
+        _seal(new, folder)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _seal(new: Path, folder: Path) -> None:
+    """Write the manifest of a new bundle, and put it in the place of the one that is there."""
+    (new / MANIFEST).unlink(missing_ok=True)
+    files = {
+        path.relative_to(new).as_posix(): file_sha256(path)
+        for path in sorted(new.rglob("*"))
+        if path.is_file()
+    }
+    _write_json(new / MANIFEST, {"format": FORMAT, "files": files})
+    new.chmod(0o755)
+    if folder.exists():
+        os.replace(folder, new.parent / "old")
+    os.replace(new, folder)
 
 
 def _metadata(recipe: Recipe, window: Window, facts: ModelFacts) -> dict[str, Any]:

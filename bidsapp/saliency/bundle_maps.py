@@ -15,6 +15,8 @@ from bidsapp.saliency.participant_maps import native_content, write_map
 if TYPE_CHECKING:
     from bidsapp.networks.bundle import Bundle
 
+_CHECKED = "the maps of held-out people in the run that made the model; this map was not checked"
+
 
 @dataclass(frozen=True)
 class BundleMaps:
@@ -36,15 +38,31 @@ class BundleMaps:
 
     @property
     def desc(self) -> str:
-        """Value of ``desc``: the bundle's name and the method's, letters and digits alone."""
-        name = "".join(c for c in self.bundle.name if c.isalnum())
-        method = description_of(self.bundle.recipe.saliency.method)
-        return name + method[:1].upper() + method[1:]
+        """Value of ``desc``: the bundle's name and the method's, ``Suspect`` where it failed."""
+        return self._desc(self.checks["verdict"] == "fail")
+
+    @property
+    def checks(self) -> dict[str, Any]:
+        """What the checks of the group run found of its maps of held-out people by this method."""
+        found = self.bundle.metadata.get("saliency_checks") or {}
+        if found.get("method") == self.bundle.recipe.saliency.method and "verdict" in found:
+            told = [str(text) for text in found.get("sentences", ())]
+            return {"verdict": str(found["verdict"]), "sentences": told, "of": _CHECKED}
+        return {"verdict": "not run", "sentences": [], "of": _CHECKED}
 
     def files(self, names: OutputNames) -> tuple[str, ...]:
-        """Names of what may be written for a person, sidecars included."""
-        maps = (names.in_space(self.desc, "statmap"), names.native(self.desc, "statmap"))
+        """Names of what may be written for a person, sidecars included, whatever the verdict."""
+        maps = [
+            name(self._desc(suspect), "statmap")
+            for suspect in (False, True)
+            for name in (names.in_space, names.native)
+        ]
         return (*maps, *map(sidecar_name, maps))
+
+    def _desc(self, suspect: bool) -> str:
+        name = "".join(c for c in self.bundle.name if c.isalnum())
+        method = description_of(self.bundle.recipe.saliency.method, suspect)
+        return name + method[:1].upper() + method[1:]
 
     def forget(self, names: OutputNames) -> None:
         """Take away the maps of an earlier run."""
@@ -136,5 +154,6 @@ class BundleMaps:
             "Window": {"Start": list(bundle.window.start), "Shape": list(bundle.window.shape)},
             **space_facts(names.space),
             "Resolution": f"{names.resolution} mm isotropic, the grid of the recipe",
+            "Sanity": self.checks,
             "Sources": [names.uri + names.preproc],
         }

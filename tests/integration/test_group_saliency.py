@@ -74,6 +74,9 @@ def test_the_checks_their_verdict_and_the_names_agree(maps: Path) -> None:
         summary = json.loads((maps / variant / "summary.json").read_text())
         assert summary["sanity"]["verdict"] == verdict
         assert summary["tables"]["sanity"] == "sanity.tsv"
+        model = maps.parent / "model" / variant / "configs" / "metadata.json"
+        checks = json.loads(model.read_text())["saliency_checks"]
+        assert checks == {"method": "gradient", **summary["sanity"]}
         for path in (maps / variant).rglob("*_statmap.nii.gz"):
             assert ("Suspect_" in path.name) == (verdict == "fail"), path
 

@@ -10,7 +10,7 @@ import torch
 from bidsapp.errors import BadData, NoInput
 from bidsapp.networks.bundle import FoldModel, load_bundle
 from bidsapp.networks.bundle_predict import predict
-from bidsapp.networks.bundle_write import ModelFacts, write_bundle
+from bidsapp.networks.bundle_write import ModelFacts, add_saliency_checks, write_bundle
 from bidsapp.representation.window import slab
 from bidsapp.representation.zscore import ZScore
 from bidsapp.training.fold import score_fold, train_fold
@@ -103,6 +103,21 @@ def test_metadata_and_card_say_what_a_reader_needs(trained):
     assert "{" not in card
     assert about["limits"]
     assert "2-fold" in about["protocol"]
+
+
+def test_the_checks_of_its_maps_are_put_into_a_bundle_and_nothing_else_is_changed(bundle):
+    before = load_bundle(bundle)
+    files = {path: path.read_bytes() for path in bundle.rglob("*.*") if path.is_file()}
+    add_saliency_checks(bundle, {"method": "gradient", "verdict": "fail", "sentences": ["Fail."]})
+    after = load_bundle(bundle)
+    assert after.metadata == before.metadata | {
+        "saliency_checks": {"method": "gradient", "verdict": "fail", "sentences": ["Fail."]}
+    }
+    assert after.sha256 != before.sha256
+    changed = {path.name for path, content in files.items() if path.read_bytes() != content}
+    assert changed == {"metadata.json", "manifest.json"}
+    assert {path for path in bundle.rglob("*.*") if path.is_file()} == set(files)
+    assert [path.name for path in bundle.parent.iterdir()] == [bundle.name]
 
 
 def test_what_weakens_a_model_stands_on_its_card(trained, tmp_path):

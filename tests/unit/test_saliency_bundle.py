@@ -79,6 +79,7 @@ def test_a_map_lies_beside_the_image_and_says_whose_it_is(maps, tmp_path: Path):
     assert said["Model"] == {"name": "run-base", "version": "1.0.0", "sha256": "ab"}
     assert said["Target"] == "logit of the positive class"
     assert said["Units"] == "logit"
+    assert said["Sanity"]["verdict"] == "not run"
     assert said["Sources"] == [
         "bids::sub-07/anat/sub-07_space-MNI152NLin2009aSym_res-2_desc-preproc_T1w.nii.gz"
     ]
@@ -90,3 +91,22 @@ def test_a_bundle_may_hold_one_network(maps):
     only = replace(maps, bundle=replace(maps.bundle, models=maps.bundle.models[:1]))
     found = only.explain(samples(1), ["a"], [(0,)])
     assert np.allclose(found, of_model(maps, 0, samples(1)), rtol=1e-4, atol=1e-7)
+
+
+def test_a_method_that_failed_its_checks_in_the_run_is_suspect_in_new_people(maps, tmp_path: Path):
+    def checked(method: str, verdict: str) -> BundleMaps:
+        found = {"method": method, "verdict": verdict, "sentences": ["Fail: edges."]}
+        return replace(maps, bundle=replace(maps.bundle, metadata={"saliency_checks": found}))
+
+    names = OutputNames(tmp_path, {"subject": "07"}, "MNI152NLin2009aSym", 2)
+    maps.write(samples(1), [names], [None])
+    checked("gradient_x_input", "fail").write(samples(1), [names], [None])
+    # the map without a verdict is gone
+    (path,) = names.folder.glob("*_statmap.json")
+    assert path.name.endswith("desc-runbaseGradientXInputSuspect_statmap.json")
+    said = json.loads(path.read_text())["Sanity"]
+    assert (said["verdict"], said["sentences"]) == ("fail", ["Fail: edges."])
+    assert "this map was not checked" in said["of"]
+    # maps of another method were checked, which says nothing of these
+    assert checked("gradient", "fail").checks["verdict"] == "not run"
+    assert checked("gradient_x_input", "pass").desc == maps.desc
