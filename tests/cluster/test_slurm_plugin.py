@@ -26,7 +26,7 @@ from tests.integration.running import (
     validation_errors,
 )
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 
 SLURM = ("--nipype-plugin", "SLURM")
 
@@ -91,6 +91,26 @@ def test_again_through_slurm_submits_only_what_failed(
     assert len([name for name in seen if name.startswith("nocicast.")]) == 1, seen
 
 
+def test_a_job_that_the_cluster_ends_loses_nobody_else(phantom: Path, tmp_path: Path) -> None:
+    """As a limit of time or memory does."""
+    quick = ("--speed", "fast", "--skip-bids-validation")
+    parts = command(phantom, tmp_path / "out", "participant", *quick, *SLURM)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(parts, env=environment(), stdout=pipe, stderr=pipe, text=True) as app:
+        try:
+            assert wait_until(lambda: any("01" in name for name in queued()), 120)
+            job = next(name for name in queued() if "01" in name)
+            subprocess.run(["scancel", f"--name={job}"], check=True)
+            said, warned = app.communicate(timeout=500)
+        finally:
+            app.kill()
+    assert app.returncode == 75, said + warned
+    assert "1 of 2 normalised" in said
+    assert "sub-01: " in warned
+    assert "stopped" in warned
+    assert len(image_hashes(tmp_path / "out", "02")) == 6
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("group") / "study"
@@ -117,12 +137,11 @@ def results(ended: Ended) -> dict[str, str]:
 
 
 def test_folds_are_jobs_with_the_same_bits(study: Path, tmp_path: Path) -> None:
-    alone = run_group(study)
+    few = ("--set", "saliency.permutations=20")
     fresh = copy_study(study, tmp_path / "study")
-    shutil.rmtree(fresh / "out" / "group")
-    shutil.rmtree(fresh / "out" / "work")
+    alone = start(*group_arguments(study, *few, maps=True))
     with watched() as seen:
-        through = run_group(fresh, *SLURM)
+        through = start(*group_arguments(fresh, *few, *SLURM, maps=True))
     assert results(through) == results(alone)
     assert {"nocicast.base_r0_f0", "nocicast.base_r0_f1"} <= seen
 
