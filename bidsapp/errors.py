@@ -4,6 +4,8 @@ The codes are those of the BIDS execution specification (draft 0.1) and, from 64
 A message names the file, column or key, what was expected, and what to do.
 """
 
+from collections.abc import Iterable
+
 EXIT_OK = 0
 
 
@@ -65,3 +67,11 @@ class TemporaryFailure(NociCastError):
     """Trying again later may help."""
 
     exit_code = 75
+
+
+def joint_code(codes: Iterable[int]) -> int:
+    """Give one exit code for several endings: that of the failures where they agree, else 1."""
+    failed = {code for code in codes if code != EXIT_OK}
+    if not failed:
+        return EXIT_OK
+    return failed.pop() if len(failed) == 1 else NociCastError.exit_code

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bidsapp.dataset import check_dataset
 from bidsapp.derivatives import check_output, prepare_output
-from bidsapp.errors import BadData, NoInput, UsageError
+from bidsapp.errors import BadData, NoInput, UsageError, joint_code
 from bidsapp.execution.failures import find_failure, forget_failures
 from bidsapp.execution.run import Running, check_plugin, configure, run_workflow
 from bidsapp.execution.status import StatusLine
@@ -206,18 +206,12 @@ def _tasks(
     template_mask: Path,
     options: RunOptions,
 ) -> list["FoldTask"]:
-    from bidsapp.representation.sample import CohortRow
+    from bidsapp.representation.sample import cohort_rows
     from bidsapp.training.study import fold_tasks
 
-    rows = []
-    for scan in cohort.files:
-        images = {"t1w": scan.image}
-        if scan.log_jacobian is not None:
-            images["log_jacobian"] = scan.log_jacobian
-        rows.append(CohortRow(scan.participant_id, scan.session_id, images))
     return fold_tasks(
         study,
-        rows,
+        cohort_rows(cohort),
         splits,
         template_mask,
         device=options.device,
@@ -269,8 +263,7 @@ def _tell_failures(failed: dict[str, tuple[str, int]]) -> int:
     """Say which variants are not whole; gives the exit code."""
     for variant, (reason, _) in failed.items():
         print(f"variant {variant} is left out: {reason.splitlines()[0]}", file=sys.stderr)
-    codes = {code for _, code in failed.values()}
-    return 0 if not codes else codes.pop() if len(codes) == 1 else 1
+    return joint_code(code for _, code in failed.values())
 
 
 def _evaluate(folder: Path) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from bidsapp.derivatives.atomic import make_folder, write_text
+from bidsapp.errors import joint_code
 from bidsapp.execution.status import StatusLine, readable
 from bidsapp.options import RunOptions
 
@@ -136,8 +137,7 @@ class Progress:
             print(f"All of them with their reasons: {self.table}", file=sys.stderr)
             if self.crash_dir.is_dir():
                 print(f"What broke, in full: {self.crash_dir}", file=sys.stderr)
-        codes = {outcome.exit_code for outcome in bad}
-        return 0 if not codes else codes.pop() if len(codes) == 1 else 1
+        return joint_code(outcome.exit_code for outcome in bad)
 
     def _write_table(self) -> None:
         columns = [field.name for field in fields(Outcome) if field.name != "expected"]

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.evaluation.baseline_models import BASELINES, Baseline, design_table, in_fold_model
-from bidsapp.evaluation.state import COHORT_COLUMNS, SCORE_COLUMNS, choices, splits_of
+from bidsapp.evaluation.state import COHORT_COLUMNS, choices, splits_of
 from bidsapp.evaluation.tables import is_missing
+from bidsapp.training.columns import SCORES
 
 
 def baseline_scores(
@@ -60,8 +61,8 @@ def baseline_scores(
                 skipped[prefix + name] = reason
             else:
                 parts.append(scored.assign(variant=prefix + name))
-    empty = pd.DataFrame(columns=pd.Index(SCORE_COLUMNS))
-    scores = pd.concat(parts, ignore_index=True)[list(SCORE_COLUMNS)] if parts else empty
+    empty = pd.DataFrame(columns=pd.Index(SCORES))
+    scores = pd.concat(parts, ignore_index=True)[list(SCORES)] if parts else empty
     return scores, skipped
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from bidsapp.derivatives import write_json
 from bidsapp.derivatives.dictionaries import describe_run
-from bidsapp.errors import UsageError
+from bidsapp.errors import UsageError, joint_code
 from bidsapp.evaluation.tables import read_table, write_table
 from bidsapp.options import RunOptions
 
@@ -155,7 +155,7 @@ def simulate(options: RunOptions, run: Callable[[RunOptions], int]) -> tuple[int
     Returns
     -------
     code
-        The first exit code that is not 0, else 0.
+        Exit code of the runs, `joint_code`.
     curve
         Folder of the sensitivity curve; None where no run ended well.
     """
@@ -181,7 +181,7 @@ def simulate(options: RunOptions, run: Callable[[RunOptions], int]) -> tuple[int
         drawn = "" if recipe.simulation.outcome == "own" else "-permuted"
         curve = options.output_dir / "group" / f"{label}-cuboid{drawn}"
         _write(pd.concat(tables, ignore_index=True), curve, recipe.simulation)
-    return next((code for code in codes if code), 0), curve
+    return joint_code(codes), curve
 
 
 def sensitivity(folder: Path, plan: "Simulation") -> pd.DataFrame:

@@ -8,29 +8,17 @@ import pandas as pd
 
 from bidsapp.errors import BadData
 from bidsapp.evaluation.tables import read_table
+from bidsapp.training.columns import ROLES, SCORES, SPLITS
 
 COHORT_COLUMNS = ("participant_id", "session_id", "group", "outcome", "image", "sha256", "quality")
-SPLIT_COLUMNS = ("repeat", "fold", "participant_id", "role")
-SCORE_COLUMNS = (
-    "participant_id",
-    "session_id",
-    "variant",
-    "repeat",
-    "fold",
-    "outcome",
-    "probability",
-)
 STAMPS = ("leak", "simulated")
-ROLES = ("train", "validation", "test")
+PERSON = ["participant_id", "session_id"]
 
 
 def choices(columns: Iterable[str]) -> str:
     """List the columns that a person may have meant: not who it is, nor regions by the hundred."""
     there = [c for c in columns if c not in COHORT_COLUMNS and not c.startswith("region_")]
     return f"there are {', '.join(there)}" if there else "it has no covariates"
-
-
-PERSON = ["participant_id", "session_id"]
 
 
 @dataclass(frozen=True)
@@ -109,7 +97,7 @@ def _read_cohort(path: Path) -> pd.DataFrame:
 
 
 def _read_splits(path: Path, cohort: pd.DataFrame) -> pd.DataFrame:
-    splits = read_table(path, SPLIT_COLUMNS)
+    splits = read_table(path, SPLITS)
     _refuse_strangers(path, splits, cohort, ["participant_id"])
     _refuse_where(path, splits, ~splits["role"].isin(ROLES), "role", f"expected one of {ROLES}")
     splits = splits.assign(
@@ -163,7 +151,7 @@ def read_permuted_scores(path: Path, cohort: pd.DataFrame) -> pd.DataFrame:
 
 def _typed_scores(path: Path, cohort: pd.DataFrame, extra: tuple[str, ...]) -> pd.DataFrame:
     # the stamps are for people who open the file: they are worked out from the recipe anew
-    scores = read_table(path, (*extra, *SCORE_COLUMNS), optional=STAMPS).drop(
+    scores = read_table(path, (*extra, *SCORES), optional=STAMPS).drop(
         columns=list(STAMPS), errors="ignore"
     )
     if scores.empty:

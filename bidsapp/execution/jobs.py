@@ -1,5 +1,6 @@
-"""A whole workflow as one node, so that a cluster gets one job for an image and not five."""
+"""Nodes as jobs: each by itself, or a whole workflow as one so that a cluster gets one job."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,3 +60,31 @@ def as_one_node(workflow: Any, folder: Path, *, cpus: int, mem_gb: float) -> Any
         mem_gb=mem_gb,
         overwrite=True,
     )
+
+
+def side_by_side(name: str, base_dir: Path, steps: Mapping[str, Step], mem_gb: float) -> Any:
+    """Make every step a node of its own that waits for none, so that a plugin may place it.
+
+    The nodes always run: what is done already, a step knows by itself.
+
+    Parameters
+    ----------
+    name, base_dir
+        Of the workflow.
+    steps
+        Name of the node to its step; as many CPUs are asked for as its input `threads` says.
+    mem_gb
+        What each node asks for.
+
+    Returns
+    -------
+    nipype Workflow
+    """
+    from nipype.pipeline.engine import Node, Workflow
+
+    workflow = Workflow(name=name, base_dir=str(base_dir))
+    for label, step in steps.items():
+        cpus = step.inputs.threads
+        node = Node(step, name=label, n_procs=cpus, mem_gb=mem_gb, overwrite=True)
+        workflow.add_nodes([node])
+    return workflow

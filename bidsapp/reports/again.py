@@ -11,7 +11,7 @@ from typing import Any
 from bidsapp.derivatives import atomic_path
 from bidsapp.derivatives.finished import FinishedImage, finished_images
 from bidsapp.derivatives.sidecars import Provenance, registration_key, report_mark
-from bidsapp.errors import NociCastError, NoInput
+from bidsapp.errors import NociCastError, NoInput, joint_code
 from bidsapp.options import RunOptions
 from bidsapp.reports.participant import ParticipantReport, write_participant_report
 
@@ -41,7 +41,7 @@ def make_again(options: RunOptions) -> int:
     brains = {kind: template_brain(image, options.work_dir) for kind, image in kinds.items()}
     after_run(options.output_dir, brains, [image.names for image in images])
     print(f"Reports of {len(images)} images: {options.output_dir}/sub-*.html and quality.html")
-    return 0 if not codes else codes.pop() if len(codes) == 1 else 1
+    return joint_code(codes)
 
 
 def images_of_reports(

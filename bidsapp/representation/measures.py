@@ -8,7 +8,7 @@ import pandas as pd
 
 from bidsapp.dataset.tables import write_table
 from bidsapp.representation.regions import regional_values
-from bidsapp.representation.sample import CohortRow
+from bidsapp.representation.sample import cohort_rows
 
 if TYPE_CHECKING:
     from bidsapp.dataset.cohort import Cohort
@@ -44,13 +44,7 @@ def cohort_measures(cohort: "Cohort", template_mask: Path, regions: bool) -> pd.
 
         image: Any = nib.load(template_mask)
         mask = np.asarray(image.dataobj) > 0.5
-        rows = []
-        for scan in cohort.files:
-            images = {"t1w": scan.image}
-            if scan.log_jacobian is not None:
-                images["log_jacobian"] = scan.log_jacobian
-            rows.append(CohortRow(scan.participant_id, scan.session_id, images))
-        parts.append(regional_values(rows, mask, image.affine))
+        parts.append(regional_values(cohort_rows(cohort), mask, image.affine))
     return pd.concat(parts, axis=1)
 
 

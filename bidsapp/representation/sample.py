@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from bidsapp.recipes.images import Representation
 from bidsapp.representation.scaling import robust_scaling
 from bidsapp.representation.spec import CHANNELS, window_of
 from bidsapp.representation.window import Window
+
+if TYPE_CHECKING:
+    from bidsapp.dataset.cohort import Cohort
 
 FLOAT16_MAX = 65504.0
 
@@ -31,6 +34,17 @@ class CohortRow:
     participant_id: str
     session_id: str
     images: Mapping[str, Path]
+
+
+def cohort_rows(cohort: "Cohort") -> list[CohortRow]:
+    """Say where the images of every scan lie: ``t1w``, and ``log_jacobian`` where there is one."""
+    rows = []
+    for scan in cohort.files:
+        images = {"t1w": scan.image}
+        if scan.log_jacobian is not None:
+            images["log_jacobian"] = scan.log_jacobian
+        rows.append(CohortRow(scan.participant_id, scan.session_id, images))
+    return rows
 
 
 def read_sample(

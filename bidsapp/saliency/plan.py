@@ -100,38 +100,19 @@ def shuffled_folds(recipe: Recipe) -> int:
 
 
 def workflow_of(study: Study, steps: Sequence[ExplainStep], name: str, memory_gb: float) -> Any:
-    """Make every step a node; none waits for another."""
-    from nipype.pipeline.engine import Node, Workflow
-
+    """Make every step a node."""
+    from bidsapp.execution.jobs import side_by_side
     from bidsapp.saliency.nodes import ExplainFold
+    from bidsapp.training.nodes import fold_inputs
 
-    workflow = Workflow(name=name, base_dir=str(study.folder))
-    for step in steps:
-        task = step.task
-        inputs: dict[str, Any] = {"weights": str(task.weights)} if task.weights else {}
-        interface = ExplainFold(
-            recipe=str(study.recipe_file),
-            variant=task.variant,
-            repeat=task.repeat,
-            fold=task.fold,
-            array=str(task.array),
-            cohort=str(study.cohort_file),
-            splits=str(study.splits_file),
-            trained=str(task.folder),
-            folder=str(step.folder),
+    nodes = {
+        step.name: ExplainFold(
+            maps=str(step.folder),
             mask=str(step.mask),
             role="train" if step.kind == "train" else "test",
             shuffle=step.kind == "shuffled",
-            device=task.device,
-            threads=task.threads or 1,
-            **inputs,
+            **fold_inputs(study.recipe_file, step.task),
         )
-        node = Node(
-            interface,
-            name=step.name,
-            n_procs=task.threads or 1,
-            mem_gb=memory_gb,
-            overwrite=True,
-        )
-        workflow.add_nodes([node])
-    return workflow
+        for step in steps
+    }
+    return side_by_side(name, study.folder, nodes, memory_gb)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bidsapp.errors import NociCastError
+from bidsapp.errors import NociCastError, joint_code
 from bidsapp.execution.failures import Failure, find_failure, forget_failures
 from bidsapp.execution.run import Running, run_workflow
 from bidsapp.options import RunOptions
@@ -121,7 +121,7 @@ def explain(
         print(f"variant {variant}: no maps: {failure.message.splitlines()[0]}", file=sys.stderr)
         codes.add(failure.exit_code)
     _write_ensembles(study, tasks, done, about)
-    return 0 if not codes else codes.pop() if len(codes) == 1 else 1
+    return joint_code(codes)
 
 
 def _said(findings: Findings) -> str:

@@ -23,21 +23,13 @@ from bidsapp.representation.device import precision_dtype, resolve_device, stead
 from bidsapp.representation.device_cohort import DeviceCohort
 from bidsapp.representation.zscore import ZScore
 from bidsapp.training.checkpoint import Progress
+from bidsapp.training.columns import SCORES
 from bidsapp.training.loop import FoldData, LoopSettings, fit
 from bidsapp.training.task import FoldTask
 
 LOGGER = logging.getLogger("nocicast")
 # Network, progress, fitted z-score, what it began with, whether the cohort was streamed.
 Trained = tuple[torch.nn.Module, Progress, ZScore, dict[str, Any], bool]
-SCORE_COLUMNS = [
-    "participant_id",
-    "session_id",
-    "variant",
-    "repeat",
-    "fold",
-    "outcome",
-    "probability",
-]
 
 
 def train_fold(task: FoldTask) -> Path:
@@ -132,7 +124,7 @@ def score_fold(task: FoldTask) -> pd.DataFrame:
         repeat=task.repeat,
         fold=task.fold,
         probability=probability(logits),
-    )[SCORE_COLUMNS].reset_index(drop=True)
+    )[list(SCORES)].reset_index(drop=True)
     with atomic_path(task.scores_file) as temporary:
         scores.to_csv(temporary, sep="\t", index=False)
     return scores

@@ -1,23 +1,21 @@
 """One fold as a nipype node, so that a plugin can spread folds over processes and machines."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from nipype.interfaces.base import (
-    BaseInterfaceInputSpec,
-    File,
-    TraitedSpec,
-    isdefined,
-    traits,
-)
+from nipype.interfaces.base import BaseInterfaceInputSpec, File, TraitedSpec, traits
 
 from bidsapp.execution.failures import Step
 
 if TYPE_CHECKING:
+    from bidsapp.recipes import Recipe
     from bidsapp.training.task import FoldTask
 
 
-class _FoldInput(BaseInterfaceInputSpec):
+class FoldInput(BaseInterfaceInputSpec):
+    """What a node has to be told of a fold: `fold_inputs` gives it, `task_of` reads it."""
+
     recipe = File(exists=True, mandatory=True, desc="the resolved recipe of the run")
     variant = traits.Str(mandatory=True, desc="name of the variant")
     repeat = traits.Int(mandatory=True)
@@ -41,14 +39,16 @@ class _FoldOutput(TraitedSpec):
 class TrainFold(Step):
     """Train and score one fold of one variant; a killed node continues from its last epoch."""
 
-    input_spec = _FoldInput
+    input_spec = FoldInput
     output_spec = _FoldOutput
     one_per_gpu = True
 
     def _work(self, folder: Path) -> None:
+        from bidsapp.recipes import load_recipe
         from bidsapp.training.fold import score_fold, train_fold
 
-        task = self._task()
+        inputs = self.inputs.get_traitsfree()
+        task = task_of(inputs, load_recipe(inputs["recipe"]), self._device)
         record = train_fold(task)
         score_fold(task)
         self._results.update(
@@ -58,21 +58,56 @@ class TrainFold(Step):
             scores=str(task.scores_file),
         )
 
-    def _task(self) -> "FoldTask":
-        from bidsapp.recipes import load_recipe
-        from bidsapp.training.task import FoldTask
 
-        inputs = self.inputs
-        return FoldTask(
-            recipe=load_recipe(inputs.recipe).with_variant(inputs.variant),
-            variant=inputs.variant,
-            repeat=inputs.repeat,
-            fold=inputs.fold,
-            array=Path(inputs.array),
-            cohort=Path(inputs.cohort),
-            splits=Path(inputs.splits),
-            folder=Path(inputs.folder),
-            weights=Path(inputs.weights) if isdefined(inputs.weights) else None,
-            device=self._device,
-            threads=inputs.threads,
-        )
+def fold_inputs(recipe_file: Path, task: "FoldTask") -> dict[str, Any]:
+    """Give the inputs of a node that works on a fold, as plain values.
+
+    Parameters
+    ----------
+    recipe_file
+        The resolved recipe of the run.
+    task
+        The fold.
+    """
+    weights = {"weights": str(task.weights)} if task.weights else {}
+    return weights | {
+        "recipe": str(recipe_file),
+        "variant": task.variant,
+        "repeat": task.repeat,
+        "fold": task.fold,
+        "array": str(task.array),
+        "cohort": str(task.cohort),
+        "splits": str(task.splits),
+        "folder": str(task.folder),
+        "device": task.device,
+        "threads": task.threads or 1,
+    }
+
+
+def task_of(inputs: Mapping[str, Any], recipe: "Recipe", device: str) -> "FoldTask":
+    """Make the fold again from what `fold_inputs` gave.
+
+    Parameters
+    ----------
+    inputs
+        Of the node.
+    recipe
+        Of the run.
+    device
+        The node's own device, which may be one of several.
+    """
+    from bidsapp.training.task import FoldTask
+
+    return FoldTask(
+        recipe=recipe.with_variant(inputs["variant"]),
+        variant=inputs["variant"],
+        repeat=inputs["repeat"],
+        fold=inputs["fold"],
+        array=Path(inputs["array"]),
+        cohort=Path(inputs["cohort"]),
+        splits=Path(inputs["splits"]),
+        folder=Path(inputs["folder"]),
+        weights=Path(inputs["weights"]) if "weights" in inputs else None,
+        device=device,
+        threads=inputs["threads"],
+    )

@@ -171,37 +171,23 @@ def is_scored(task: FoldTask) -> bool:
 
 
 def permutation_workflow(study: Study, runs: Sequence[PermutedRun], memory_gb: float) -> "Workflow":
-    """Make every permutation a node of its own, which any plugin may place anywhere."""
-    from nipype.pipeline.engine import Node, Workflow
-
+    """Make every permutation a node."""
+    from bidsapp.execution.jobs import side_by_side
+    from bidsapp.training.nodes import fold_inputs
     from bidsapp.training.permuted_nodes import TrainPermuted
 
-    workflow = Workflow(name="permutations", base_dir=str(study.folder))
-    for run in runs:
-        first = run.tasks[0]
-        arrays = {task.variant: str(task.array) for task in run.tasks}
-        weights = {task.variant: str(task.weights) for task in run.tasks if task.weights}
-        interface = TrainPermuted(
+    steps = {
+        f"permutation_{run.number:05d}": TrainPermuted(
             recipe=str(study.recipe_file),
-            arrays=arrays,
-            weights=weights,
-            folds=[(task.variant, task.repeat, task.fold, str(task.folder)) for task in run.tasks],
-            cohort=str(first.cohort),
-            splits=str(first.splits),
+            folds=[fold_inputs(study.recipe_file, task) for task in run.tasks],
             record=str(run.record_file),
             key=run.key,
-            device=first.device,
-            threads=first.threads or 1,
+            device=run.tasks[0].device,
+            threads=run.tasks[0].threads or 1,
         )
-        node = Node(
-            interface,
-            name=f"permutation_{run.number:05d}",
-            n_procs=first.threads or 1,
-            mem_gb=memory_gb,
-            overwrite=True,
-        )
-        workflow.add_nodes([node])
-    return workflow
+        for run in runs
+    }
+    return side_by_side("permutations", study.folder, steps, memory_gb)
 
 
 def permute_pipeline(

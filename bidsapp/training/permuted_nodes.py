@@ -9,11 +9,7 @@ from bidsapp.execution.failures import Step
 
 class _PermutedInput(BaseInterfaceInputSpec):
     recipe = File(exists=True, mandatory=True, desc="the resolved recipe of the run")
-    arrays = traits.Dict(mandatory=True, desc="variant to the cohort's array, .npy")
-    weights = traits.Dict(usedefault=True, desc="variant to its file of pretrained weights")
-    folds = traits.List(traits.Any(), mandatory=True, desc="(variant, repeat, fold, folder) each")
-    cohort = File(exists=True, mandatory=True, desc="cohort.tsv with permuted outcomes")
-    splits = File(exists=True, mandatory=True, desc="splits.tsv made from these")
+    folds = traits.List(traits.Dict(), mandatory=True, desc="what fold_inputs gives of each fold")
     record = traits.Str(mandatory=True, desc="file that says that all is scored")
     key = traits.Str(mandatory=True, desc="hash of all that the scores depend on")
     device = traits.Str("auto", usedefault=True)
@@ -35,27 +31,13 @@ class TrainPermuted(Step):
         from bidsapp.derivatives import write_json
         from bidsapp.recipes import load_recipe
         from bidsapp.training.fold import score_fold, train_fold
+        from bidsapp.training.nodes import task_of
         from bidsapp.training.permuted import is_scored
-        from bidsapp.training.task import FoldTask
 
-        inputs = self.inputs
-        recipe = load_recipe(inputs.recipe)
+        recipe = load_recipe(self.inputs.recipe)
         scores = []
-        for variant, repeat, fold, place in inputs.folds:
-            weights = inputs.weights.get(variant)
-            task = FoldTask(
-                recipe=recipe.with_variant(variant),
-                variant=variant,
-                repeat=repeat,
-                fold=fold,
-                array=Path(inputs.arrays[variant]),
-                cohort=Path(inputs.cohort),
-                splits=Path(inputs.splits),
-                folder=Path(place),
-                weights=Path(weights) if weights else None,
-                device=self._device,
-                threads=inputs.threads,
-            )
+        for inputs in self.inputs.folds:
+            task = task_of(inputs, recipe, self._device)
             if not is_scored(task):
                 # scores of other outcomes must not be taken for those of the model to come
                 task.scores_file.unlink(missing_ok=True)
@@ -63,5 +45,5 @@ class TrainPermuted(Step):
                 score_fold(task)
             task.model_file.unlink(missing_ok=True)
             scores.append(str(task.scores_file))
-        write_json(Path(inputs.record), {"key": inputs.key})
+        write_json(Path(self.inputs.record), {"key": self.inputs.key})
         self._results.update(scores=scores)

@@ -7,11 +7,11 @@ import pandas as pd
 
 from bidsapp.errors import UsageError
 from bidsapp.recipes.learning import Protocol
+from bidsapp.training.columns import SPLITS
 from bidsapp.training.divide import in_two, into_folds
 from bidsapp.training.units import Units, units_of
 
-COLUMNS = ["repeat", "fold", "participant_id", "role"]
-ROLES = ("train", "validation", "test")
+COLUMNS = list(SPLITS)
 
 # (repeat, fold, groups tested, groups validated on, groups trained on)
 Fold = tuple[int, int, np.ndarray, np.ndarray, np.ndarray]

@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from bidsapp.errors import BadData, NoInput
-from bidsapp.training.splits import COLUMNS, ROLES
+from bidsapp.training.columns import ROLES
+from bidsapp.training.splits import COLUMNS
 from bidsapp.training.units import units_of
 
 MOST = 12

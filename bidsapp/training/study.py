@@ -199,37 +199,12 @@ def _weights(recipe: Recipe, given: Path | None) -> Path | None:
 
 
 def training_workflow(study: Study, tasks: Sequence[FoldTask], name: str, memory_gb: float) -> Any:
-    """Connect nothing: every fold is a node of its own, which any plugin may place anywhere."""
-    from nipype.pipeline.engine import Node, Workflow
+    """Make every fold a node."""
+    from bidsapp.execution.jobs import side_by_side
+    from bidsapp.training.nodes import TrainFold, fold_inputs
 
-    from bidsapp.training.nodes import TrainFold
-
-    workflow = Workflow(name=name, base_dir=str(study.folder))
-    for task in tasks:
-        inputs: dict[str, Any] = {"weights": str(task.weights)} if task.weights else {}
-        interface = TrainFold(
-            recipe=str(study.recipe_file),
-            variant=task.variant,
-            repeat=task.repeat,
-            fold=task.fold,
-            array=str(task.array),
-            cohort=str(study.cohort_file),
-            splits=str(study.splits_file),
-            folder=str(task.folder),
-            device=task.device,
-            threads=task.threads or 1,
-            **inputs,
-        )
-        # always run: a fold that is trained for these very data knows it by itself
-        node = Node(
-            interface,
-            name=node_name(task),
-            n_procs=task.threads or 1,
-            mem_gb=memory_gb,
-            overwrite=True,
-        )
-        workflow.add_nodes([node])
-    return workflow
+    steps = {node_name(task): TrainFold(**fold_inputs(study.recipe_file, task)) for task in tasks}
+    return side_by_side(name, study.folder, steps, memory_gb)
 
 
 def fold_memory(tasks: Sequence[FoldTask], mem_gb: float) -> float:

@@ -24,6 +24,7 @@ from bidsapp.errors import (
     TemporaryFailure,
     UnknownAnalysisLevel,
     UsageError,
+    joint_code,
 )
 from bidsapp.options import RunOptions
 from tests.unit.dataset_trees import make
@@ -102,6 +103,13 @@ def test_reports_of_images_whose_source_is_gone_are_left_and_named(
 def test_exit_codes_are_those_of_the_specification(error: type[NociCastError], code: int) -> None:
     assert error.exit_code == code
     assert code == 1 or f"{code} " in (build_parser().epilog or "")
+
+
+@pytest.mark.parametrize(
+    ("codes", "code"), [((), 0), ((0, 0), 0), ((65, 0, 65), 65), ((65, 0, 66), 1)]
+)
+def test_failures_of_one_kind_keep_their_code(codes: tuple[int, ...], code: int) -> None:
+    assert joint_code(codes) == code
 
 
 @pytest.mark.parametrize(

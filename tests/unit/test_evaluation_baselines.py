@@ -11,8 +11,9 @@ from bidsapp.evaluation.baselines import baseline_scores
 from bidsapp.evaluation.confounds import confound_check, confound_sentences
 from bidsapp.evaluation.metrics import point_estimates
 from bidsapp.evaluation.sample import from_scores
-from bidsapp.evaluation.state import SCORE_COLUMNS, read_state
+from bidsapp.evaluation.state import read_state
 from bidsapp.evaluation.thresholds import fitted_threshold, youden
+from bidsapp.training.columns import SCORES
 from tests.unit.evaluation_runs import write_run
 
 N = 60
@@ -37,7 +38,7 @@ def auc_of(scores, name):
 def test_models_find_a_strong_column_and_not_noise(tmp_path, name):
     state = state_with(tmp_path, pain=informative(4), noise=informative(0, seed=1))
     found, _ = baseline_scores(state.cohort, state.splits, [name], ["pain", "noise"])
-    assert list(found.columns) == list(SCORE_COLUMNS)
+    assert list(found.columns) == list(SCORES)
     assert len(found) == N
     assert auc_of(found, name) > 0.95
     blind, _ = baseline_scores(state.cohort, state.splits, [name], ["noise"])

@@ -102,22 +102,15 @@ def test_too_little_memory_for_the_resident_cohort_streams_it(tmp_path, monkeypa
 
 
 def test_a_nipype_node_trains_and_scores_from_files(tmp_path):
-    from bidsapp.training.nodes import TrainFold
+    from bidsapp.training.nodes import TrainFold, fold_inputs, task_of
 
     task = prepare_tasks(tmp_path, small_recipe(training={"epochs": 1}))[2]
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(dump_recipe(task.recipe), encoding="utf-8")
-    node = TrainFold(
-        recipe=str(recipe),
-        variant="base",
-        repeat=task.repeat,
-        fold=task.fold,
-        array=str(task.array),
-        cohort=str(task.cohort),
-        splits=str(task.splits),
-        folder=str(tmp_path / "node"),
-        device="cpu",
-    )
+    told = replace(task, recipe=task.recipe.with_variant("base"), checkpoint_every_s=None)
+    for one in (told, replace(told, weights=tmp_path / "weights.pth", threads=3)):
+        assert task_of(fold_inputs(recipe, one), task.recipe, task.device) == one
+    node = TrainFold(**fold_inputs(recipe, replace(task, folder=tmp_path / "node")))
     outputs = node.run(cwd=str(tmp_path)).outputs
     train_fold(task)
     score_fold(task)

@@ -1,0 +1,13 @@
+"""Columns of the tables that training reads and writes, on which others rely."""
+
+SPLITS = ("repeat", "fold", "participant_id", "role")
+ROLES = ("train", "validation", "test")
+SCORES = (
+    "participant_id",
+    "session_id",
+    "variant",
+    "repeat",
+    "fold",
+    "outcome",
+    "probability",
+)
