@@ -46,6 +46,15 @@ def make_folder(folder: Path) -> None:
         raise CannotCreateOutput(f"{folder} cannot be made: {error.strerror or error}.") from error
 
 
+def check_folder(folder: Path) -> None:
+    """Raise CannotCreateOutput where a folder can be foreseen not to be made; nothing is made."""
+    there = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+    if not there.is_dir():
+        raise CannotCreateOutput(f"{folder} cannot be made: {there} is not a folder.")
+    if there != folder and not os.access(there, os.W_OK | os.X_OK):
+        raise CannotCreateOutput(f"{folder} cannot be made: {there} cannot be written to.")
+
+
 def _explained(error: OSError, final: Path) -> CannotCreateOutput | InputOutputError:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return CannotCreateOutput(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bidsapp import __version__
-from bidsapp.derivatives.atomic import make_folder, write_json, write_text
+from bidsapp.derivatives.atomic import check_folder, make_folder, write_json, write_text
 from bidsapp.errors import CannotCreateOutput, UsageError
 
 BIDS_VERSION = "1.10.0"
@@ -77,6 +77,8 @@ def check_output(output_dir: Path, bids_dir: Path) -> None:
     UsageError
         The output folder is the input dataset, lies inside it outside of ``derivatives``, or holds
         a dataset that this app did not make.
+    CannotCreateOutput
+        The folder is not there and cannot be made.
     """
     source, target = bids_dir.resolve(), output_dir.resolve()
     if target == source:
@@ -90,6 +92,7 @@ def check_output(output_dir: Path, bids_dir: Path) -> None:
             f"written to; choose one outside of it, or under {bids_dir / 'derivatives'}."
         )
     _refuse_other_dataset(output_dir)
+    check_folder(output_dir)
 
 
 def _sweep(output_dir: Path) -> None:

@@ -11,6 +11,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO
 
+from bidsapp.derivatives.atomic import check_folder
 from bidsapp.errors import CannotCreateOutput, TemporaryFailure, UsageError
 from bidsapp.options import RunOptions
 
@@ -66,6 +67,8 @@ def check_work(options: RunOptions) -> None:
     ------
     UsageError
         The folder lies inside the input dataset, outside of its ``derivatives``.
+    CannotCreateOutput
+        It is not there and cannot be made.
     """
     source = options.bids_dir.resolve()
     work = options.work_dir.resolve()
@@ -76,6 +79,7 @@ def check_work(options: RunOptions) -> None:
             f"--work-dir {options.work_dir} lies inside the input dataset, which is never "
             "written to; choose another folder."
         )
+    check_folder(options.work_dir)
 
 
 def prepare_temporary(options: RunOptions) -> None:
