@@ -63,7 +63,7 @@ def _curve(variant: str, rows: pd.DataFrame) -> Plot:
     entries = [
         ("main", "AUC"),
         ("fill-band", "interval, scores as given"),
-        ("thin", "interval if trained on others"),
+        ("thin", "interval, trained anew"),
         ("chance", "AUC by chance"),
     ]
     inside = rows["saliency_inside"].tolist()
