@@ -239,7 +239,9 @@ def _add_running(group: Any) -> None:
         help="intermediate files; default: <output_dir>/work",
     )
     group.add_argument(
-        "--clean-workdir", action="store_true", help="empty the work folder before beginning"
+        "--clean-workdir",
+        action="store_true",
+        help="empty the work folder before beginning, but for what other runs are using",
     )
     group.add_argument(
         "--nprocs", type=_whole(1), metavar="N", help="CPUs to use at once; default: all"
