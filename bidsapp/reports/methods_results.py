@@ -109,13 +109,16 @@ def _saliency(variant: str, summary: Mapping[str, Any]) -> str:
     method = _METHODS.get(str(summary.get("method")), str(summary.get("method")))
     cell = str(summary.get("of", ""))
     count = (summary.get("n") or {}).get(cell)
-    people = f" over the {many(count, 'scan')} that are {_CELLS.get(cell, cell)}" if count else ""
+    of = f"{many(count, 'participant')} who are {_CELLS.get(cell, cell)}" if count else ""
+    people = f" over the {of}" if of else ""
+    sign = "absolute" if summary.get("absolute") else "signed"
+    joint = ", each scaled to 0 to 1 and " if summary.get("scale") == "minmax" else " and "
     smoothing = summary.get("smoothing_fwhm_mm")
     smoothed = f", smoothed with a Gaussian of {smoothing:g} mm FWHM" if smoothing else ""
     scans = "held-out scans" if summary.get("held_out", True) else "scans"
     verdict = (summary.get("sanity") or {}).get("verdict", "not run")
     return (
-        f"For {variant}, signed saliency maps of {scans} were made by {method} and averaged"
+        f"For {variant}, {sign} saliency maps of {scans} were made by {method}{joint}averaged"
         f"{people}{smoothed}.{_voxelwise(summary.get('test'))} "
         + {
             "pass": "The maps passed the sanity checks [@adebayo2018].",

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
+import pandas as pd
 import torch
 
 from bidsapp.errors import UsageError
@@ -72,6 +73,11 @@ def attribute(
             start += at_once
     empty = np.empty((0, len(map_channels(settings, images.shape[1] * ["?"])), *images.shape[2:]))
     return np.concatenate(found) if found else empty.astype(np.float32)
+
+
+def map_names(rows: pd.DataFrame) -> list[str]:
+    """Names of scans (participant_id, session_id), by which methods that draw know them."""
+    return list(rows["participant_id"].astype(str) + " " + rows["session_id"].astype(str))
 
 
 def map_channels(settings: Saliency, channels: Sequence[str]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from bidsapp.representation.sample import read_mask
-from bidsapp.saliency.attribute import attribute
+from bidsapp.saliency.attribute import attribute, map_names
 from bidsapp.saliency.lens import Lens, logits_of
 from bidsapp.saliency.methods import METHODS
 from bidsapp.saliency.perturbation import SHARES, gaps, perturbation_curves
@@ -104,7 +104,7 @@ def check_fold(
     """
     chosen = np.flatnonzero(np.isin(rows, checked_rows(task)))
     images = np.asarray(task.images.open()[rows[chosen]])
-    names = [str(name) for name in stack.rows["participant_id"].iloc[chosen]]
+    names = map_names(stack.rows.iloc[chosen])
     inside = stack.window.cut(read_mask(mask))
     levels, maps = [], []
     if len(chosen):

@@ -14,7 +14,7 @@ from bidsapp.derivatives import atomic_path, write_json
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.networks.predict import probability
 from bidsapp.normalization.compute import threads
-from bidsapp.saliency.attribute import attribute, map_channels, units_of
+from bidsapp.saliency.attribute import attribute, map_channels, map_names, units_of
 from bidsapp.saliency.checks import FoldChecks, check_fold, checked_rows
 from bidsapp.saliency.lens import Lens, lens_of, logits_of
 from bidsapp.saliency.stack import COLUMNS, MapStack
@@ -126,8 +126,7 @@ def explain_fold(job: FoldMapsTask) -> Path:
         rows = job.rows
         images = job.task.images.open()[rows]
         table = _rows(job, network, lens, record, images)
-        names = list(table["participant_id"] + " " + table["session_id"].astype(str))
-        values = attribute(network, images, names, lens)
+        values = attribute(network, images, map_names(table), lens)
         stack = MapStack(
             table,
             values,

@@ -156,6 +156,8 @@ def write_group(
         "variant": stack.about.get("variant", folder.name),
         "method": stack.about["method"],
         "target": stack.about.get("target", settings.target),
+        "absolute": settings.absolute,
+        "scale": settings.scale,
         "units": units,
         "threshold": threshold,
         "of": cell,

@@ -22,6 +22,10 @@ CROSS_VALIDATED = (
     "the test takes the fitted networks as given; as a person's outcome has trained the networks "
     "of the other folds, its p is approximate"
 )
+ONE_FAMILY = (
+    "p is corrected over the voxels of this map by one statistic; not over variants, nor for "
+    "looking at both t and its enhancement"
+)
 
 
 @dataclass(frozen=True)
@@ -129,7 +133,7 @@ def compare_groups(
             f"{', '.join(names)} explain {share:.0%} of the outcome's variance: the test asks "
             "what the maps say beyond them"
         )
-    notes.append(CROSS_VALIDATED)
+    notes += [CROSS_VALIDATED, ONE_FAMILY]
     test = GroupTest(result, positives, negatives, tuple(names), within, permutations, tuple(notes))
     return test, []
 

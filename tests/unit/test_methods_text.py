@@ -224,11 +224,16 @@ def test_saliency_is_told_with_its_test_and_its_verdict(tmp_path: Path) -> None:
     text = prose(group_boilerplate(folder).markdown)
     said = text.partition("### Saliency")[2].partition("###")[0]
     assert numbers(said) == {"17", "7", "21", "23", "4999", "31", "0.05", "1"}
-    assert "over the 17 scans that are positive and predicted so" in said
+    assert "signed saliency maps of held-out scans" in said
+    assert "averaged over the 17 participants who are positive and predicted so" in said
     assert "with age as nuisance" in said
     assert "must not be interpreted" in said
     path.write_text(json.dumps({"method": "occlusion", "sanity": {"verdict": "not run"}}))
     assert "No sanity checks" in group_boilerplate(folder).markdown
+    path.write_text(json.dumps({"method": "gradient", "absolute": True, "scale": "minmax"}))
+    text = prose(group_boilerplate(folder).markdown)
+    assert "absolute saliency maps of held-out scans were made by gradients" in text
+    assert ", each scaled to 0 to 1 and averaged" in text
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ def facts_of(summary: Mapping[str, Any]) -> dict[str, str]:
     facts = {
         "Method": str(summary.get("method", "")).replace("_", " "),
         "Explained": f"{summary.get('target', '')} of the positive class",
+        "Values": "absolute, as averaged" if summary.get("absolute") else "",
         "Averaged over": str(summary.get("of", "")).replace("_", " "),
         "People": who,
         "Channels": ", ".join(map(str, summary.get("channels", ()))),
