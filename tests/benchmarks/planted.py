@@ -42,7 +42,8 @@ SIDES = ("mean |map|", "mean map")
 
 def planted_tasks(options: argparse.Namespace, seed: int) -> list[FoldTask]:
     """Plant a cuboid into the normalised images of a random half; every fold of four."""
-    folder = options.work / f"c{options.contrast}_s{seed}"
+    edges = "x".join(f"{mm:g}" for mm in options.size)
+    folder = options.work / f"{edges}mm_{options.contrast}_seed-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     files = sorted(options.normalised.glob("sub-*/**/*_res-2_desc-preproc_T1w.nii.gz"))
     files = files[: options.people]
@@ -52,7 +53,7 @@ def planted_tasks(options: argparse.Namespace, seed: int) -> list[FoldTask]:
         who = f"sub-{i:03d}"
         path = folder / f"{who}.nii.gz"
         if not path.exists():
-            _plant(file, path, options.contrast if positive else 0.0)
+            _plant(file, path, options.contrast if positive else 0.0, options.size)
         rows.append(CohortRow(who, "", {"t1w": path}))
         lines.append((who, "n/a", int(positive)))
     splits = [
@@ -88,12 +89,11 @@ def planted_tasks(options: argparse.Namespace, seed: int) -> list[FoldTask]:
     ]
 
 
-def _plant(source: Path, target: Path, contrast: float) -> None:
+def _plant(source: Path, target: Path, contrast: float, size: Sequence[float]) -> None:
     image = nib.load(source)
     voxels = np.asarray(image.dataobj, np.float32)
     if contrast:
-        centre, size = RIGHT_INSULA.centre_mm, RIGHT_INSULA.size_mm
-        voxels = plant_cuboid(voxels, image.affine, centre, size, contrast)
+        voxels = plant_cuboid(voxels, image.affine, RIGHT_INSULA.centre_mm, size, contrast)
     nib.save(nib.Nifti1Image(voxels, image.affine), target)
 
 
@@ -155,12 +155,12 @@ def share_inside(values: np.ndarray, region: np.ndarray) -> float:
     return float(region[top].mean())
 
 
-def places(images: CohortArray) -> tuple[np.ndarray, np.ndarray]:
+def places(images: CohortArray, size: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     """Brain and cuboid in the slab, bool: brain is where most people's images are above 0."""
     inside = (np.asarray(images.open()[:, 0], np.float32) > 0).mean(axis=0) > 0.5
     window = images.window
     nothing = np.zeros(window.grid_shape, np.float32)
-    centre, size = RIGHT_INSULA.centre_mm, RIGHT_INSULA.size_mm
+    centre = RIGHT_INSULA.centre_mm
     cuboid = plant_cuboid(nothing, np.array(window.grid_affine), centre, size, 1.0, relative=False)
     return inside, window.cut(cuboid) > 0.5
 
@@ -168,7 +168,7 @@ def places(images: CohortArray) -> tuple[np.ndarray, np.ndarray]:
 def one_seed(options: argparse.Namespace, seed: int) -> dict[tuple[str, str], float]:
     """Share inside for every row and column of the table."""
     tasks = planted_tasks(options, seed)[: options.folds]
-    inside, region = places(tasks[0].images)
+    inside, region = places(tasks[0].images, options.size)
     smoothers = [MaskedSmoother(inside, (2.0,) * 3, fwhm) for fwhm in options.fwhm]
     found: dict[tuple[str, str], float] = {}
     for task in tasks:
@@ -191,36 +191,52 @@ def one_seed(options: argparse.Namespace, seed: int) -> dict[tuple[str, str], fl
                 found[line, column] = share_inside(smoother(mean), region[inside])
     if "integrated_gradients" in options.methods:
         found["integrated_gradients", "incomplete"] = incomplete(tasks[0])
-    found["by chance", "mean map, 0 mm"] = float(region[inside].mean())
+    chance = float(region[inside].mean())
+    found["by chance", "mean map, 0 mm"] = chance
+    found["best possible", "mean map, 0 mm"] = min(1.0, chance / TOP)
     return found
 
 
 def main() -> None:
-    """Print the share inside, mean over seeds, with the least and the largest."""
+    """Measure one seed after the other."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--normalised", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--people", type=int, default=48)
-    parser.add_argument("--contrast", type=float, default=0.5, help="0.5: by half brighter")
+    parser.add_argument("--contrast", type=float, default=0.3, help="0.3: 30 %% brighter")
+    parser.add_argument(
+        "--size",
+        type=float,
+        nargs=3,
+        default=(20.0, 40.0, 30.0),
+        help="edges in mm; a cuboid smaller than the top 1 %% cannot hold it",
+    )
     parser.add_argument("--folds", type=int, default=1, help=f"how many of {SPLIT} are trained")
     parser.add_argument("--methods", nargs="+", choices=tuple(METHODS), default=list(METHODS))
     parser.add_argument("--samples", type=int, default=8, help="draws or steps of a map")
-    parser.add_argument("--fwhm", type=float, nargs="+", default=[0.0, 5.0, 8.0])
+    parser.add_argument("--fwhm", type=float, nargs="+", default=[0.0, 5.0])
     parser.add_argument("--set", nargs="*", default=[], help="changes of the recipe t1w")
     options = parser.parse_args()
     tables = []
     with threads(1):
         for seed in options.seeds:
             tables.append(one_seed(options, seed))
-            print(f"seed {seed}: done", flush=True)
+            print_table(tables, options)
+
+
+def print_table(tables: Sequence[Mapping[tuple[str, str], float]], options: Any) -> None:
+    """Print the mean over the seeds so far, with the least and the largest."""
     columns = [f"{side}, {fwhm:g} mm" for side in SIDES for fwhm in options.fwhm]
-    print(f"share of the top 1 % inside; {len(tables)} seeds, contrast {options.contrast}")
+    print(
+        f"share of the top 1 % inside; {len(tables)} seeds, contrast {options.contrast}, "
+        f"{' x '.join(f'{mm:g}' for mm in options.size)} mm"
+    )
     print("| | people | " + " | ".join(columns) + " | incomplete |")
     print("|---" * (len(columns) + 3) + "|")
     for line in dict.fromkeys(line for line, _ in tables[0]):
         cells = (_cell(tables, line, name) for name in ("people", *columns, "incomplete"))
-        print(f"| {line} | {' | '.join(cells)} |")
+        print(f"| {line} | {' | '.join(cells)} |", flush=True)
 
 
 def _cell(tables: Sequence[Mapping[tuple[str, str], float]], line: str, column: str) -> str:
