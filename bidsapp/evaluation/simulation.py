@@ -36,6 +36,7 @@ COLUMNS = (
     "found",
     "saliency_inside",
     "saliency_chance",
+    "saliency_possible",
     "map",
     "run",
     "note",
@@ -234,7 +235,8 @@ def sensitivity(folder: Path, plan: "Simulation") -> pd.DataFrame:
 def _where(folder: Path, plan: "Simulation") -> dict[str, Any]:
     """Where the variant's group map has its top, if the run has one."""
     nan = float("nan")
-    nothing = {"saliency_inside": nan, "saliency_chance": nan, "map": "", "note": ""}
+    shares = {"saliency_inside": nan, "saliency_chance": nan, "saliency_possible": nan}
+    nothing = shares | {"map": "", "note": ""}
     summary = folder / "summary.json"
     if not summary.is_file():
         return nothing | {"note": "no saliency map"}
@@ -248,6 +250,7 @@ def _where(folder: Path, plan: "Simulation") -> dict[str, Any]:
     return {
         "saliency_inside": found.inside,
         "saliency_chance": found.chance,
+        "saliency_possible": found.possible,
         "map": str(name),
         "note": "",
     }
@@ -282,6 +285,6 @@ def _sentence(row: pd.Series) -> str:
     if pd.notna(row["saliency_inside"]):
         text += (
             f"; {row['saliency_inside']:.0%} of the top 1 % of the saliency map lie in the cuboid "
-            f"({row['saliency_chance']:.1%} by chance)"
+            f"({row['saliency_chance']:.1%} by chance, {row['saliency_possible']:.0%} at most)"
         )
     return f"{text}."

@@ -30,12 +30,15 @@ class Located:
         Share of the map's largest 1 % of voxels that lie in the cuboid.
     chance
         Share of all its voxels that do: what a map that knows nothing would give.
+    possible
+        The most that `inside` could be: below 1 where the cuboid has fewer voxels than the top.
     voxels
         How many voxels the largest 1 % are.
     """
 
     inside: float
     chance: float
+    possible: float
     voxels: int
 
 
@@ -139,7 +142,8 @@ def locate(image: Path, region: Region, sign: float = 1.0) -> Located:
     values = np.sign(sign) * data[known]
     count = max(1, round(TOP_SHARE * len(values)))
     top = np.argpartition(values, -count)[-count:]
-    return Located(float(inside[top].mean()), float(inside.mean()), count)
+    possible = min(1.0, float(inside.sum()) / count)
+    return Located(float(inside[top].mean()), float(inside.mean()), possible, count)
 
 
 def _planted_copy(image: Path, region: Region, added: float, folder: Path) -> Path:

@@ -94,6 +94,7 @@ def test_the_share_of_a_maps_top_inside_the_cuboid():
         best = found(sharp, folder)
         assert best.voxels == count
         assert best.inside == pytest.approx(inside.sum() / count)
+        assert best.possible == best.inside
         assert best.chance == pytest.approx(inside.mean())
         assert found(noise, folder).inside == pytest.approx(best.chance, abs=0.003)
         assert found(-sharp, folder, -2.0).inside == best.inside
@@ -157,6 +158,8 @@ def test_what_a_simulated_run_found_and_where(tmp_path):
     assert table["found"].all()
     assert (table["retrained_low"] < table["ci_low"]).all()
     assert table.loc["axial", "saliency_inside"] > 40 * table.loc["axial", "saliency_chance"]
+    row = table.loc["axial"]
+    assert row["saliency_inside"] == row["saliency_possible"] < 0.1
     assert table.loc["coronal", "note"] == "no saliency map"
 
 
