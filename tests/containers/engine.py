@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.labs import lab
 
 IMAGE = "nocicast"
+# Of one run; what builds images has limits of its own, so tests count without their fixtures.
 TIMEOUT = 900
 # Small enough for minutes: one plane of few slices, two folds of two epochs.
 QUICK_STUDY = (

@@ -12,7 +12,7 @@ import pytest
 from tests.containers.engine import TIMEOUT
 from tests.integration.running import image_hashes
 
-pytestmark = pytest.mark.timeout(TIMEOUT)
+pytestmark = pytest.mark.timeout(TIMEOUT, func_only=True)
 
 DESCRIPTOR = Path(__file__).resolve().parents[2] / "descriptors" / "nocicast.json"
 

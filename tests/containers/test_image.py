@@ -11,7 +11,7 @@ from tests.containers.engine import QUICK_STUDY, TIMEOUT, given_to, owners, podm
 from tests.integration.group_studies import table_of
 from tests.integration.running import image_hashes, tree, validation_errors
 
-pytestmark = pytest.mark.timeout(3 * TIMEOUT)
+pytestmark = pytest.mark.timeout(3 * TIMEOUT, func_only=True)
 
 ROOT = Path(__file__).resolve().parents[2]
 USERS = (1000, 54321)

@@ -8,7 +8,7 @@ import pytest
 from tests.containers.engine import QUICK_STUDY, TIMEOUT, given_to, run_image
 from tests.containers.meter import Reading, metered
 
-pytestmark = pytest.mark.timeout(2 * TIMEOUT)
+pytestmark = pytest.mark.timeout(2 * TIMEOUT, func_only=True)
 
 DATA, OUT = "/data:ro", "/out"
 

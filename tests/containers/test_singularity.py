@@ -12,7 +12,7 @@ from bidsapp import __version__
 from tests.containers.engine import QUICK_STUDY, TIMEOUT, given_to, home, run_lab
 from tests.integration.running import image_hashes, tree, validation_errors
 
-pytestmark = pytest.mark.timeout(3 * TIMEOUT)
+pytestmark = pytest.mark.timeout(3 * TIMEOUT, func_only=True)
 
 DEFINITION = Path(__file__).resolve().parents[2] / "singularity" / "nocicast.def"
 CONTAINED = ("--containall", "--no-home", "--net", "--network", "none")
