@@ -117,7 +117,8 @@ def find_failure(folder: Path, error: str = "") -> Failure:
     if error:
         return Failure("", f"The nipype plugin could not run it: {error}", 1, expected=True)
     message = (
-        "The process that worked on it was stopped (killed, or out of memory). Run again to "
-        "resume; if it happens again, use fewer processes (--nprocs) or more memory."
+        "The process that worked on it was stopped (killed, out of memory, or past a limit of "
+        "time). Run again to resume; if it happens again, use fewer processes (--nprocs), or ask "
+        "for more memory or time."
     )
     return Failure("", message, 75, expected=True)

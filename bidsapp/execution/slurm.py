@@ -59,15 +59,32 @@ def sbatch_arguments(given: str, *, cpus: int, mem_gb: float) -> str:
 class PatientSlurm(SLURMPlugin):
     """Submit each node as a job.
 
-    Differs from its parent in four ways. One call of squeue asks for all jobs, where the parent
+    Differs from its parent in five ways. One call of squeue asks for all jobs, where the parent
     makes one for each job every two seconds. A queue that does not answer is waited for. Paths may
-    hold blanks. And when the app is interrupted, its jobs are cancelled.
+    hold blanks. A job that the cluster ends does not end the others. And when the run ends early,
+    its jobs are cancelled.
     """
 
     def __init__(self, plugin_args: dict[str, Any] | None = None) -> None:
         super().__init__(plugin_args=plugin_args or {})
         self._queued: set[str] = set()
         self._asked = 0.0
+
+    def run(self, graph: Any, config: Any, updatehash: bool = False) -> None:
+        """Run a graph of nodes; where that ends with an error, no job is left behind."""
+        try:
+            super().run(graph, config, updatehash=updatehash)
+        except Exception:
+            self.stop()
+            raise
+
+    def _get_result(self, taskid: int) -> dict[str, Any] | None:
+        # Of a job that left no result the parent makes a text, to which it then adds lines: an
+        # error of its own, with which it would give up on all other jobs.
+        result: dict[str, Any] | None = super()._get_result(taskid)
+        if result is not None and isinstance(result["traceback"], str):
+            result["traceback"] = result["traceback"].splitlines(keepends=True)
+        return result
 
     def _is_pending(self, taskid: int) -> bool:
         if time.monotonic() - self._asked > _INTERVAL_S:

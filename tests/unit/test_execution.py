@@ -74,7 +74,7 @@ def test_a_node_that_is_killed_twice_is_told_and_the_others_finish(bench: Bench)
     assert Counter(bench.begun)["a1"] == 2
     failure = find_failure(bench.folder / "all" / "a")
     assert (failure.exit_code, failure.expected) == (75, True)
-    assert "killed, or out of memory" in failure.message
+    assert "killed, out of memory, or past" in failure.message
 
 
 @pytest.mark.timeout(120)
