@@ -196,7 +196,7 @@ def test_integrated_gradients_of_a_trained_network_are_complete_within_a_percent
     job = jobs[0]
     network, record = load_fold(job.task)
     images = np.asarray(job.task.images.open()[job.task.rows("test")[:4]])
-    settings = Saliency(method="integrated_gradients", samples=256)
+    settings = Saliency(method="integrated_gradients", samples=8)
     lens = replace(lens_of(job.task, record), settings=settings)
     found = attribute(network, images, "abcd", lens).sum(axis=(1, 2, 3, 4))
     answers = logits_of(network, images, job.task, lens)

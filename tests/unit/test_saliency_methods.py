@@ -134,6 +134,37 @@ def test_integrated_gradients_are_complete_where_the_slope_changes():
     assert found.sum((1, 2, 3, 4)).numpy() == pytest.approx(difference.numpy(), rel=1e-5)
 
 
+class Jumpy(torch.nn.Module):
+    """A slope that jumps at many places on the way, which no small number of nodes hits."""
+
+    def forward(self, x):
+        """Map images to (B, 1)."""
+        total = x.sum((1, 2, 3, 4))
+        places = torch.linspace(0.05, 0.95, 7, dtype=x.dtype)
+        return (total[:, None] - places).clamp_min(0).sum(1, keepdim=True)
+
+
+def test_integrated_gradients_take_more_nodes_where_few_miss_the_difference(caplog):
+    x = torch.full((2, 1, 2, 2, 2), 1 / 8, dtype=torch.float64)
+    x[1] *= 0.5
+    one = ask(Jumpy(), method="integrated_gradients", samples=2)
+    found = METHODS["integrated_gradients"].explain(x, one)
+    answers = one.answer(x)
+    assert found.sum((1, 2, 3, 4)).numpy() == pytest.approx(answers.numpy(), rel=0.01)
+    alone = METHODS["integrated_gradients"].explain(x[1:], one)
+    assert torch.equal(alone, found[1:])
+    assert not caplog.text
+
+
+def test_integrated_gradients_tell_what_is_off_at_the_most_nodes(caplog, monkeypatch):
+    monkeypatch.setattr("bidsapp.saliency.methods.integrated.MOST_NODES", 2)
+    x = torch.full((1, 1, 2, 2, 2), 0.08, dtype=torch.float64)
+    METHODS["integrated_gradients"].explain(
+        x, ask(Jumpy(), method="integrated_gradients", samples=2)
+    )
+    assert "with 2 nodes a map still misses" in caplog.text
+
+
 def test_smoothgrad_is_the_mean_of_signed_gradients_and_not_their_root_mean_square():
     network, x = network_of("resnet 10", channels=1), images_of("resnet 10", channels=1)
     question = ask(network, method="smoothgrad", samples=3, noise=0.2)
