@@ -400,6 +400,11 @@ TABLES: dict[str, dict[str, Column]] = {
         ),
         "saliency_inside": Column("Share of the map's largest 1 % inside the cuboid.", "1"),
         "saliency_chance": Column("Share of all voxels of the map inside the cuboid.", "1"),
+        "saliency_possible": Column(
+            "The largest that saliency_inside could be: below 1 where the cuboid is smaller than "
+            "the top.",
+            "1",
+        ),
         "map": Column("The group map that this is of; n/a without one."),
         "run": Column("Folder of the run, beside this one."),
     },

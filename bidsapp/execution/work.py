@@ -7,18 +7,16 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from bidsapp.derivatives.atomic import check_folder
+from bidsapp.derivatives.atomic import check_folder, make_folder
 from bidsapp.errors import CannotCreateOutput, TemporaryFailure, UsageError
 from bidsapp.options import RunOptions
 
 # Where libraries and the validator look for a folder to write to.
 _PLACES = ("TMPDIR", "HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR", "DENO_DIR")
-# Name of the lock that every run shares which uses the work folder.
-_IN_USE = ".in-use"
 
 
 def clean_shared_work(options: RunOptions, entries: Sequence[Path | str]) -> None:
@@ -33,15 +31,14 @@ def clean_shared_work(options: RunOptions, entries: Sequence[Path | str]) -> Non
     """
     if not (options.clean_workdir and options.work_dir.exists()):
         return
-    lock = claim(options.work_dir, _IN_USE)
-    if lock is None:
-        print(
-            f"--clean-workdir: another run is using {options.work_dir}; what runs share there "
-            f"({', '.join(map(str, entries))}) is left.",
-            file=sys.stderr,
-        )
-        return
-    with lock:
+    with _held(options.work_dir, fcntl.LOCK_EX | fcntl.LOCK_NB) as alone_here:
+        if not alone_here:
+            print(
+                f"--clean-workdir: another run is using {options.work_dir}; what runs share there "
+                f"({', '.join(map(str, entries))}) is left.",
+                file=sys.stderr,
+            )
+            return
         for entry in entries:
             shutil.rmtree(options.work_dir / entry, ignore_errors=True)
 
@@ -55,9 +52,26 @@ def keep_shared_work(options: RunOptions) -> Iterator[None]:
     CannotCreateOutput
         The folder cannot be made or written to.
     """
-    lock = claim(options.work_dir, _IN_USE, shared=True)
-    with lock or nullcontext():
+    make_folder(options.work_dir)
+    with _held(options.work_dir, fcntl.LOCK_SH):
         yield
+
+
+@contextmanager
+def _held(folder: Path, how: int) -> Iterator[bool]:
+    """Lock a folder itself, which leaves no file behind; False where another process has it."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, how)
+            got = True
+        except BlockingIOError:
+            got = False
+        except OSError:
+            got = True  # a file system without locks: as good as alone
+        yield got
+    finally:
+        os.close(handle)
 
 
 def check_work(options: RunOptions) -> None:
@@ -118,7 +132,7 @@ def work_place(options: RunOptions, level: str) -> Path:
     return options.work_dir / level / hashlib.sha256(both.encode()).hexdigest()[:10]
 
 
-def claim(folder: Path, name: str, *, shared: bool = False) -> IO[str] | None:
+def claim(folder: Path, name: str) -> IO[str] | None:
     """Lock a piece of work for this process; None where another process is at it.
 
     The lock is held as long as what is returned stays open, and ends with the process.
@@ -129,8 +143,6 @@ def claim(folder: Path, name: str, *, shared: bool = False) -> IO[str] | None:
         Where the lock file goes.
     name
         Of the piece of work.
-    shared
-        Lock it together with others who share it; whoever has it alone is waited for.
 
     Raises
     ------
@@ -148,7 +160,7 @@ def claim(folder: Path, name: str, *, shared: bool = False) -> IO[str] | None:
             f"{folder / name}.lock cannot be written: {error.strerror}."
         ) from error
     try:
-        fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         handle.close()
         return None
