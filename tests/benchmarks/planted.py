@@ -35,8 +35,8 @@ from bidsapp.training.task import FoldTask
 
 TOP = 0.01
 SPLIT = 4
-DEFAULT = "gradient_x_input"
-UNTRAINED = f"{DEFAULT}, untrained"
+DEFAULT = "gradient"
+UNTRAINED = tuple(f"{method}, untrained" for method in (DEFAULT, "gradient_x_input"))
 SIDES = ("mean |map|", "mean map")
 
 
@@ -109,7 +109,7 @@ def fold_sums(task: FoldTask, title: str, samples: int) -> Mapping[str, np.ndarr
     network, record = load_fold(task)
     rows = task.rows("test")
     chosen = task.table["outcome"].to_numpy()[rows] == 1
-    if title == UNTRAINED:
+    if title in UNTRAINED:
         network = build_network(task.recipe.network, 1, task.recipe.training.seed + 1000)
     else:
         scores = pd.read_csv(task.scores_file, sep="\t")
@@ -156,8 +156,8 @@ def share_inside(values: np.ndarray, region: np.ndarray) -> float:
 
 
 def places(images: CohortArray, size: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Brain and cuboid in the slab, bool: brain is where most people's images are above 0."""
-    inside = (np.asarray(images.open()[:, 0], np.float32) > 0).mean(axis=0) > 0.5
+    """Brain and cuboid in the slab, bool: brain is where most people's images are not 0."""
+    inside = (np.asarray(images.open()[:, 0], np.float32) != 0).mean(axis=0) > 0.5
     window = images.window
     nothing = np.zeros(window.grid_shape, np.float32)
     centre = RIGHT_INSULA.centre_mm
@@ -174,9 +174,9 @@ def one_seed(options: argparse.Namespace, seed: int) -> dict[tuple[str, str], fl
     for task in tasks:
         train_fold(task)
         score_fold(task)
-    lines = [(title, tasks[:1]) for title in (*options.methods, UNTRAINED)]
+    lines = [(title, tasks[:1]) for title in (*options.methods, *UNTRAINED)]
     if len(tasks) > 1:
-        lines += [(f"{title}, {len(tasks)} folds", tasks) for title in (DEFAULT, UNTRAINED)]
+        lines += [(f"{title}, {len(tasks)} folds", tasks) for title in (DEFAULT, UNTRAINED[0])]
     for line, some in lines:
         title = line.removesuffix(f", {len(tasks)} folds")
         sums = [fold_sums(task, title, options.samples) for task in some]
