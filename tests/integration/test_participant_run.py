@@ -135,9 +135,10 @@ def test_an_oblique_grid_changes_no_more_than_interpolation_does(heads: Ended) -
     """The head was sampled anew on a grid of 2 mm that is turned by 15 degrees.
 
     That smooths it, and shifts the edge of the mask by fractions of a voxel, where the whole
-    intensity comes or goes. Measured: correlation .996 over the volume and .971 inside the brain,
-    median difference .013 of the range, Dice of the masks .992; two people
-    come to .98, .75 and .07.
+    intensity comes or goes. It also dims the brightest voxel, on which the range hangs, so the
+    medians are brought together first. Measured: correlation .996 over the volume and .971 inside
+    the brain, median difference .013 of the range, Dice of the masks .992; two people come to
+    .98, .75 and .07.
     """
     one, other = (voxels(heads.output_dir, label, PREPROC) for label in ("psr", "oblique"))
     ending = "_res-2_desc-brain_mask.nii.gz"
@@ -146,6 +147,7 @@ def test_an_oblique_grid_changes_no_more_than_interpolation_does(heads: Ended) -
     assert dice(*masks) > 0.98
     assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.99
     assert np.corrcoef(one[both], other[both])[0, 1] > 0.95
+    other = other * (np.median(one[both]) / np.median(other[both]))
     assert np.median(np.abs(one[both] - other[both])) < 0.02
 
 
