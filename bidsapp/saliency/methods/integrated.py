@@ -7,8 +7,10 @@ import torch
 from bidsapp.saliency.methods.question import Question
 
 LOGGER = logging.getLogger("nocicast")
-# A map is complete when its sum is the answer's difference within this share of it.
+# A map is complete when its sum is the answer's difference within this share of it, or within
+# this much of a logit: where an image is answered as its baseline is, a share means nothing.
 TOLERANCE = 0.01
+LEAST_DIFFERENCE = 1.0
 MOST_NODES = 512
 
 
@@ -17,8 +19,9 @@ def integrated_gradients(x: torch.Tensor, question: Question) -> torch.Tensor:
 
     Sundararajan et al. 2017, by captum: Gauss–Legendre quadrature with ``settings.samples`` nodes.
     The sum over voxels and channels is the answer's difference between image and baseline
-    (completeness). Where it misses that by more than 1 %, as the kinks of a trained network make
-    it, the nodes are doubled for that image, up to 512; what is off even then is told.
+    (completeness). Where it misses that by more than 1 % and by more than .01, as the kinks of a
+    trained network make it, the nodes are doubled for that image, up to 512; what is off even then
+    is told.
 
     Returns
     -------
@@ -65,7 +68,7 @@ def _integral(
 
 
 def _missed(maps: torch.Tensor, difference: torch.Tensor) -> torch.Tensor:
-    """Share of the answer's difference that each map misses; shape (B,)."""
+    """Share of the answer's difference, or of a logit if that is more, that maps miss; (B,)."""
     totals = maps.sum(dim=(1, 2, 3, 4), dtype=torch.float64)
     wanted = difference.double()
-    return (totals - wanted).abs() / wanted.abs().clamp_min(torch.finfo(torch.float32).tiny)
+    return (totals - wanted).abs() / wanted.abs().clamp_min(LEAST_DIFFERENCE)
