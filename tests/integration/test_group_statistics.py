@@ -86,7 +86,9 @@ def test_a_planted_cuboid_is_found_and_the_real_run_left_alone(
         assert table_of(run / name)["simulated"].str.startswith(stamp).all(), name
     assert table_of(run / "metrics.tsv")["note"].str.startswith(stamp).all()
     maps = run / "saliency" / "base"
-    told = [*maps.rglob("*.json"), *maps.rglob("*.tsv"), run / "report.html"]
+    # a table says it in a column, which the data dictionary beside it describes
+    sidecars = [path for path in maps.rglob("*.json") if not path.with_suffix(".tsv").exists()]
+    told = [*sidecars, *maps.rglob("*.tsv"), run / "report.html"]
     assert len(told) > 20
     for path in (*told, run / "logs" / "CITATION.md"):
         assert stamp in path.read_text(), path
