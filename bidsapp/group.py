@@ -133,7 +133,7 @@ def _whole_run(
     if options.saliency:
         code = _explain(study, done, cohort, template_mask, options) or code
         stamp_maps(folder / "saliency", recipe.simulation.stamp)
-        write_saliency_checks(sorted({task.variant for task in done}), folder)
+    write_saliency_checks(sorted({task.variant for task in done}), folder)
     if recipe.evaluation.pipeline_permutations:  # last, as they take the longest
         from bidsapp.training.permuted import permute_pipeline
 

@@ -4,9 +4,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from bidsapp.derivatives import columns
 from bidsapp.derivatives.atomic import write_json
-from bidsapp.derivatives.columns import SHARED, TABLES, Column
+from bidsapp.derivatives.columns import SHARED, Column
+from bidsapp.derivatives.evaluated_columns import EVALUATED
 
+TABLES = columns.TABLES | EVALUATED
 _FOLDERS = ("tables", "figures", "saliency")
 
 
@@ -32,7 +35,7 @@ def describe_table(path: Path, name: str) -> None:
     path
         The table.
     name
-        Its key in `columns.TABLES`.
+        Its key in `TABLES`.
     """
     if name not in TABLES:
         return

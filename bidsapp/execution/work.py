@@ -149,10 +149,7 @@ def claim(folder: Path, name: str) -> IO[str] | None:
     CannotCreateOutput
         The lock cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CannotCreateOutput(f"{folder} cannot be made: {error.strerror}.") from error
+    make_folder(folder)
     try:
         handle = (folder / f"{name}.lock").open("w")
     except OSError as error:

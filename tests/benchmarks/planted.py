@@ -144,8 +144,8 @@ def incomplete(task: FoldTask) -> float:
         m, sd = (torch.from_numpy(v) for v in lens.zscore.numbers(image))
         with torch.no_grad():  # float32, as maps are: bfloat16 is off by as much as is asked for
             seen = (torch.from_numpy(image), torch.zeros(image.shape))
-            whole, black = (float(network(normalise(x, m, sd))) for x in seen)
-        path.write_text(str(abs(total / (whole - black) - 1)))
+            whole, nothing = (float(network(normalise(x, m, sd))) for x in seen)
+        path.write_text(str(abs(total / (whole - nothing) - 1)))
     return float(path.read_text())
 
 

@@ -155,6 +155,13 @@ def test_maps_of_another_method_do_not_pass_for_those_of_the_recipe(
     assert tree(again / "out" / "group" / "small") == before
 
 
+def test_a_run_without_maps_leaves_the_verdict_on_earlier_ones_in_the_bundle(again: Path) -> None:
+    metadata = again / "out" / "group" / "small" / "model" / "base" / "configs" / "metadata.json"
+    before = json.loads(metadata.read_text())["saliency_checks"]
+    assert rerun(again, "--variants", "mean") == 0
+    assert json.loads(metadata.read_text())["saliency_checks"] == before
+
+
 def test_what_cannot_be_mapped_is_named_and_the_run_is_kept(
     again: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

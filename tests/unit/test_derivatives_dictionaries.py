@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bidsapp.derivatives.columns import METRICS, TABLES
-from bidsapp.derivatives.dictionaries import column_of, describe_run, describe_table
+from bidsapp.derivatives.columns import METRICS
+from bidsapp.derivatives.dictionaries import TABLES, column_of, describe_run, describe_table
 from bidsapp.evaluation import simulation
 from bidsapp.evaluation.findings import KINDS
 from bidsapp.evaluation.metrics import METRICS as COMPUTED
