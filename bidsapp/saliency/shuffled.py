@@ -8,14 +8,16 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.dataset.tables import write_table
+from bidsapp.training.exchange import shuffled_outcomes
 from bidsapp.training.task import FoldTask
 
 
 def shuffled_task(task: FoldTask, folder: Path, seed: int) -> FoldTask:
     """Make the task of a fold whose training outcomes are permuted.
 
-    Participants with the same number of scans exchange their outcomes whole, so that a person's
-    scans stay together; the held-out people keep theirs.
+    Participants with the same number of scans exchange their outcomes whole, across groups, so
+    that nothing is left to learn but a person's scans stay together; the held-out people keep
+    theirs.
 
     Parameters
     ----------
@@ -28,18 +30,9 @@ def shuffled_task(task: FoldTask, folder: Path, seed: int) -> FoldTask:
     """
     table = pd.read_csv(task.cohort, sep="\t", dtype=str, keep_default_na=False, quoting=QUOTE_NONE)
     learning = task.table.loc[task.table["role"].isin(["train", "validation"]), "participant_id"]
-    rows = table.index[table["participant_id"].isin(set(learning))]
-    places = [
-        group.to_numpy()
-        for _, group in pd.Series(rows).groupby(table.loc[rows, "participant_id"].to_numpy())
-    ]
+    mine = table["participant_id"].isin(set(learning))
     rng = np.random.default_rng([seed, task.repeat, task.fold])
-    outcome = table["outcome"].to_numpy(copy=True)
-    before = outcome.copy()
-    for size in sorted({len(place) for place in places}):
-        alike = [place for place in places if len(place) == size]
-        for place, source in zip(alike, rng.permutation(len(alike)), strict=True):
-            outcome[place] = before[alike[source]]
+    table.loc[mine, "outcome"] = shuffled_outcomes(table[mine], False, rng).astype(str)
     path = folder / "cohort.tsv"
-    write_table(path, table.assign(outcome=outcome))
+    write_table(path, table)
     return replace(task, cohort=path, folder=folder)
