@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from bidsapp.recipes.analysis import Saliency
 from bidsapp.representation.sample import read_mask
 from bidsapp.saliency.attribute import attribute, map_names
 from bidsapp.saliency.lens import Lens, logits_of
@@ -36,6 +37,8 @@ class FoldChecks:
         Names of the levels drawn anew, and the sum of the same people's maps after each.
     gaps
         (people, 2): deletion and insertion, better than random orders by so much.
+    either_way
+        Whether `gaps` count how far the answer moved, not how far it fell and rose.
     curves
         (people, orders, 2, shares) logits.
     """
@@ -46,6 +49,7 @@ class FoldChecks:
     randomised: np.ndarray
     gaps: np.ndarray
     curves: np.ndarray
+    either_way: bool = False
 
     def arrays(self) -> dict[str, np.ndarray]:
         """For ``numpy.savez``."""
@@ -56,6 +60,7 @@ class FoldChecks:
             "randomised": self.randomised,
             "gaps": self.gaps,
             "curves": self.curves,
+            "either_way": np.array(self.either_way),
         }
 
     @classmethod
@@ -74,6 +79,7 @@ class FoldChecks:
             content["randomised"],
             content["gaps"],
             content["curves"],
+            bool(content["either_way"]),
         )
 
 
@@ -114,15 +120,26 @@ def check_fold(
         for level, drawn in cascade(network, section, channels, seed, whole_only=whole):
             levels.append(level)
             maps.append(attribute(drawn, images, names, lens).sum(axis=(0, 1)))
-    curves = _curves(task, network, lens, stack, chosen, images, inside)
+    found = _curves(task, network, lens, stack, chosen, images, inside)
+    either_way = tells_no_direction(lens.settings)
     return FoldChecks(
         people=len(chosen),
         trained=np.asarray(stack.values[chosen].sum(axis=(0, 1)), np.float32),
         levels=tuple(levels),
         randomised=np.array(maps, np.float32).reshape(-1, *stack.window.shape),
-        gaps=np.array([gaps(curve) for curve in curves]).reshape(-1, 2),
-        curves=np.array(curves).reshape(-1, 1 + _RANDOM_ORDERS, 2, len(SHARES)),
+        gaps=np.array(
+            [gaps(curves, ends if either_way else None) for curves, ends in found]
+        ).reshape(-1, 2),
+        curves=np.array([curves for curves, _ in found]).reshape(
+            -1, 1 + _RANDOM_ORDERS, 2, len(SHARES)
+        ),
+        either_way=either_way,
     )
+
+
+def tells_no_direction(settings: Saliency) -> bool:
+    """Tell whether maps say where the answer is moved but not whether these voxels raised it."""
+    return bool(METHODS[settings.method].slope or settings.absolute)
 
 
 def checked_rows(task: FoldTask) -> np.ndarray:
@@ -139,7 +156,8 @@ def _curves(
     chosen: np.ndarray,
     images: np.ndarray,
     inside: np.ndarray,
-) -> list[np.ndarray]:
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Curves of each person, and the answers to the image and to the fill."""
     if not inside.any() or not len(chosen):
         return []
     fill = _mean_image(task)
@@ -150,6 +168,8 @@ def _curves(
     found = []
     for image, row in zip(images, chosen, strict=True):
         own = smoother(stack.values[row].sum(axis=0)[inside])
+        if tells_no_direction(lens.settings):
+            own = np.abs(own)
         curves = perturbation_curves(
             lambda changed: logits_of(network, changed, task, lens),
             image,
@@ -157,7 +177,7 @@ def _curves(
             inside,
             [own, *random],
         )
-        found.append(curves)
+        found.append((curves, logits_of(network, np.stack([image, fill]), task, lens)))
     return found
 
 

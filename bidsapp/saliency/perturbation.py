@@ -50,14 +50,26 @@ def perturbation_curves(
     return ask(np.stack(variants)).reshape(len(orders), 2, len(SHARES))
 
 
-def gaps(curves: np.ndarray) -> tuple[float, float]:
+def gaps(curves: np.ndarray, ends: np.ndarray | None = None) -> tuple[float, float]:
     """How much better the first order is than the mean of the others.
+
+    Parameters
+    ----------
+    curves
+        From `perturbation_curves`.
+    ends
+        Answers to image and fill, shape (2,), for maps that do not say which way the answer goes:
+        what counts is then how far it moves from there.
 
     Returns
     -------
     deletion, insertion
-        Mean over shares, in units of the answer: by how much further it fell, and rose.
+        Mean over shares, in units of the answer: by how much further it fell, and rose; with
+        `ends`, by how much further it moved.
     """
+    if ends is not None:
+        moved = np.abs(curves - np.asarray(ends)[None, :, None])
+        curves = moved * np.array([-1.0, 1.0])[None, :, None]
     mean = curves.mean(axis=2)
     others = mean[1:].mean(axis=0)
     return float(others[0] - mean[0, 0]), float(mean[0, 1] - others[1])

@@ -276,9 +276,11 @@ def _plain_images(
 def _curves(folds: Sequence[FoldChecks], found: Findings) -> None:
     """Ask whether the voxels that a map names matter more than others as smooth as these."""
     values = np.concatenate([fold.gaps for fold in folds])
+    either_way = any(fold.either_way for fold in folds)
     for column, (check, lead, verb) in enumerate(
         (("deletion", "Without", "falls"), ("insertion", "With", "rises"))
     ):
+        verb = "moves" if either_way else verb
         if len(values) < 2:
             found.note(check, "not run", of="logits better than random orders", n=len(values))
             continue

@@ -171,6 +171,38 @@ def test_deletion_takes_the_strongest_first_and_insertion_gives_them():
     assert gaps(curves[[1, 0, 2]])[0] < 0
 
 
+def test_slopes_count_by_how_far_the_answer_moves_whichever_way():
+    """Dark voxels of negative slope raise the answer; a fill may be answered above the image."""
+    rng = np.random.default_rng(0)
+    slope = rng.normal(size=(6, 6, 6))
+    image = np.zeros((1, 6, 6, 6))
+    fill = rng.normal(size=(1, 6, 6, 6))
+    inside = np.ones((6, 6, 6), bool)
+
+    def ask(images):
+        return (images[:, 0] * slope).sum(axis=(1, 2, 3))
+
+    for sign in (1, -1):
+        towards = sign * np.abs(fill) * np.sign(slope)
+        orders = [np.abs(slope[inside]), *rng.random((2, slope.size))]
+        curves = perturbation_curves(ask, image, towards, inside, orders)
+        ends = ask(np.stack([image, towards]))
+        deletion, insertion = gaps(curves, ends)
+        assert deletion > 0
+        assert insertion > 0
+        assert np.sign(gaps(curves)[0]) == -sign
+        worst = perturbation_curves(ask, image, towards, inside, [-orders[0], *orders[1:]])
+        assert max(gaps(worst, ends)) < 0
+
+
+def test_what_moves_either_way_is_not_called_a_fall(evidence):
+    folds = [replace(fold, either_way=True) for fold in evidence.folds]
+    told = " ".join(judge(replace(evidence, folds=folds)).sentences)
+    assert "the logit moves by" in told
+    assert "falls" not in told
+    assert "the logit falls by" in " ".join(judge(evidence).sentences)
+
+
 def test_rank_correlation_is_spearmans():
     from scipy.stats import spearmanr
 

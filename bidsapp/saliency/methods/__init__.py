@@ -15,6 +15,9 @@ from bidsapp.saliency.methods.question import Answer, Question
 __all__ = ["METHODS", "Answer", "Method", "Question"]
 
 
+_PER_INPUT, _OF_TARGET = "{target} per {input}", "{target}"
+
+
 @dataclass(frozen=True)
 class Method:
     """One way of explaining a network's answer.
@@ -36,8 +39,15 @@ class Method:
     cheap: bool
     unit: str
 
+    @property
+    def slope(self) -> bool:
+        """Whether a map holds slopes, not shares of the answer.
 
-_PER_INPUT, _OF_TARGET = "{target} per {input}", "{target}"
+        The size of a slope says where the answer is easily moved; its sign only says which way a
+        brighter voxel moves it, not which way this person's voxel did.
+        """
+        return self.unit == _PER_INPUT
+
 
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
