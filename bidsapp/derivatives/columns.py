@@ -209,8 +209,9 @@ TABLES: dict[str, dict[str, Column]] = {
                 "folds": "do the folds' networks agree",
                 "edges": "does the map only follow edges of the anatomy",
                 "difference": "does it follow the difference of the groups' mean images",
-                "deletion": "does the forecast fall faster without the map's voxels than by chance",
-                "insertion": "does it rise faster with the map's voxels than by chance",
+                "deletion": "does the forecast fall faster without the map's voxels than by chance "
+                "(where the map holds slopes or absolute values: is it moved further)",
+                "insertion": "the same for its rise with the map's voxels",
                 "maps": "can the maps be checked at all",
             },
         ),
