@@ -50,6 +50,13 @@ SaliencyMethod = Literal[
     "occlusion",
 ]
 
+SLOPES = ("gradient", "smoothgrad")
+"""Saliency methods whose maps hold slopes, not shares of the answer.
+
+The size of a slope says where the answer is easily moved; its sign only says which way a brighter
+voxel moves it, not which way this person's voxel did.
+"""
+
 BASELINES_ON_PREDICTORS = ("logistic", "random_forest", "xgboost")
 
 SPM12_BOX = {2: (79, 95, 79), 1: (157, 189, 156)}

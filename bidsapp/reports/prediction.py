@@ -16,6 +16,7 @@ from bidsapp.reports.mosaic import Layer, Tile, mosaic
 from bidsapp.reports.pages import render
 from bidsapp.reports.pictures import OVERLAY_STOPS
 from bidsapp.reports.places import fill
+from bidsapp.reports.saliency.sides import Sides, sides_of
 from bidsapp.reports.volumes import box_around, choose_cuts, read_volume
 
 _SUFFIX = "_predictions.json"
@@ -41,6 +42,8 @@ class SaliencyView:
         Of the map; empty where nobody says.
     suspect
         Whether its method failed the sanity checks.
+    sides
+        What the colours mean.
     """
 
     name: str
@@ -48,6 +51,7 @@ class SaliencyView:
     limit: str
     units: str
     suspect: bool
+    sides: Sides
 
 
 def show_predictions(names: OutputNames, command: str = "") -> bool:
@@ -157,12 +161,14 @@ def _view(names: OutputNames, path: Path) -> SaliencyView:
     )
     tiles = mosaic(grid, choose_cuts(grid.like(explained[box])), [layer])
     about = _sidecar(path)
+    settings = dict(about.get("Settings") or {})
     return SaliencyView(
         path.name,
         tiles,
         f"{limit:.2g}",
         str(about.get("Units") or about.get("units") or ""),
         "Suspect" in path.name,
+        sides_of(str(about.get("Method", "")), bool(settings.get("absolute"))),
     )
 
 

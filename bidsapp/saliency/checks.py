@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from bidsapp.recipes.analysis import Saliency
+from bidsapp.recipes.offers import SLOPES
 from bidsapp.representation.sample import read_mask
 from bidsapp.saliency.attribute import attribute, map_names
 from bidsapp.saliency.lens import Lens, logits_of
@@ -139,7 +140,7 @@ def check_fold(
 
 def tells_no_direction(settings: Saliency) -> bool:
     """Tell whether maps say where the answer is moved but not whether these voxels raised it."""
-    return bool(METHODS[settings.method].slope or settings.absolute)
+    return settings.method in SLOPES or settings.absolute
 
 
 def checked_rows(task: FoldTask) -> np.ndarray:

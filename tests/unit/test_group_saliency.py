@@ -193,3 +193,23 @@ def test_the_glass_brain_is_a_figure_that_stands_alone(bare: Path, part: Salienc
     assert re.findall(r'href="(?!data:image/png)', text) == []
     assert text.count("<image") == 3
     assert [text.count(f">{side}<") for side in "LRPA"] == [2, 2, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("method", "absolute", "told", "never"),
+    [
+        ("gradient", False, "a darker or smaller place speaks for the outcome", "against"),
+        ("smoothgrad", False, "a higher value there", "against"),
+        ("gradient_x_input", False, "speaks for the positive outcome", "darker"),
+        ("occlusion", False, "cold colours: against it", "darker"),
+        ("gradient", True, "absolute values tell no direction", "cold colours"),
+    ],
+)
+def test_the_colours_mean_what_the_method_gives(tmp_path, method, absolute, told, never):
+    """The sign of a slope is no vote: a cold place that is dark speaks for the outcome."""
+    write_saliency(tmp_path, "axial", method=method, absolute=absolute)
+    sides = part_of(tmp_path).sides
+    words = f"{sides.sentence} {sides.below} {sides.above}"
+    assert told in words
+    assert never not in words
+    assert bool(sides.below) is not absolute

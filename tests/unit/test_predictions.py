@@ -221,11 +221,14 @@ def test_saliency_lies_over_the_brain_where_it_belongs(tmp_path: Path, order: st
     path = names.folder / f"{stem}_desc-agecompactGradientSuspect_statmap.nii.gz"
     image.as_reoriented(turn).to_filename(path)
     sidecar = path.with_name(path.name.replace(".nii.gz", ".json"))
-    sidecar.write_text(json.dumps({"Units": "1/<b>"}))
+    settings = {"method": "gradient", "absolute": False}
+    about = {"Units": "1/<b>", "Method": "gradient", "Settings": settings}
+    sidecar.write_text(json.dumps(about))
     save(names.folder / names.log_jacobian, brain, affine)  # is no saliency map
 
     page = Page(shown(tmp_path))
     assert "1/<b>" in page.text
+    assert "a darker or smaller place speaks for the outcome" in page.text
     assert "failed its sanity checks" in page.text
     assert [*page.mosaics] == ["prediction"]
     sides = {"warm": [], "cold": []}

@@ -22,6 +22,7 @@ from bidsapp.reports.saliency.glass import glass_brain
 from bidsapp.reports.saliency.grid import Stage, read_map, stage_of
 from bidsapp.reports.saliency.overlays import colour_bar, overlay_tiles
 from bidsapp.reports.saliency.payload import map_payload, stage_payload
+from bidsapp.reports.saliency.sides import Sides, sides_of
 
 MOST_BYTES = 7_000_000  # of maps in the page; what does not fit is linked as a file
 SHOWN_SHARE = 0.1  # of the voxels that hold a value, and of the largest magnitude
@@ -47,6 +48,8 @@ class SaliencyPart:
         Outcome of the sanity checks, in words.
     notes
         What else must be known, the LEAK stamps of the maps among them.
+    sides
+        What the colours mean.
     tiles, bar, shown
         Mosaic of the default map, its colour bar, and from which size on it is coloured.
     glass
@@ -68,6 +71,7 @@ class SaliencyPart:
     verdict: str
     sentences: list[str]
     notes: list[str]
+    sides: Sides
     tiles: list[Any]
     bar: Mapping[str, Any]
     shown: str
@@ -156,6 +160,7 @@ def _part(
         verdict=_WORDS.get(verdict, verdict),
         sentences=[str(text) for text in sanity.get("sentences", ())],
         notes=[str(text) for text in summary.get("notes", ())],
+        sides=sides_of(str(summary.get("method", "")), bool(summary.get("absolute"))),
         tiles=tiles,
         bar=bar,
         shown=shown,

@@ -15,9 +15,6 @@ from bidsapp.saliency.methods.question import Answer, Question
 __all__ = ["METHODS", "Answer", "Method", "Question"]
 
 
-_PER_INPUT, _OF_TARGET = "{target} per {input}", "{target}"
-
-
 @dataclass(frozen=True)
 class Method:
     """One way of explaining a network's answer.
@@ -39,15 +36,8 @@ class Method:
     cheap: bool
     unit: str
 
-    @property
-    def slope(self) -> bool:
-        """Whether a map holds slopes, not shares of the answer.
 
-        The size of a slope says where the answer is easily moved; its sign only says which way a
-        brighter voxel moves it, not which way this person's voxel did.
-        """
-        return self.unit == _PER_INPUT
-
+_PER_INPUT, _OF_TARGET = "{target} per {input}", "{target}"
 
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
