@@ -23,7 +23,7 @@ from bidsapp.group_cohort import cohort_of, on_one_grid, template_of
 from bidsapp.group_files import state_files, write_models, write_saliency_checks, write_scores
 from bidsapp.normalization.compute import check_device
 from bidsapp.options import RunOptions
-from bidsapp.recipes import Recipe, load_recipe
+from bidsapp.recipes import Recipe, load_recipe, reach_variants
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,6 +84,9 @@ def run_group_level(options: RunOptions) -> int:
             lambda: cohort_of(recipe, variants, options),
             named=bool(options.derivatives),
         )
+    recipe, notes = reach_variants(recipe, options.overrides, variants)
+    for sentence in notes:
+        print(sentence, file=sys.stderr)
     recipe = recipe.with_values({"run": [*variants, *ensembles]})
     _check_before_work(recipe, variants, options)
     cohort = cohort_of(recipe, variants, options)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bidsapp.recipes.keys import Key, keys_of
     from bidsapp.recipes.loading import apply_values, dump_recipe, load_recipe
     from bidsapp.recipes.names import split_reported
+    from bidsapp.recipes.overrides import reach_variants
     from bidsapp.recipes.schema import Recipe
     from bidsapp.recipes.scope import leaks
 
@@ -25,6 +26,7 @@ __all__ = [
     "leaks",
     "list_recipes",
     "load_recipe",
+    "reach_variants",
     "split_reported",
 ]
 
@@ -36,6 +38,7 @@ _HOME = {
     "keys_of": "keys",
     "leaks": "scope",
     "load_recipe": "loading",
+    "reach_variants": "overrides",
     "split_reported": "names",
 }
 

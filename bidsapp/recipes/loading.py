@@ -52,13 +52,18 @@ def load_recipe(name_or_file: str | Path, overrides: Sequence[str] = ()) -> Reci
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
         raise usage_error(source, problems_of(error, Recipe)) from None
+    texts = {_parse(override)[0]: override for override in overrides}
+    return _applied(recipe, values_of(overrides), source, texts)
+
+
+def values_of(overrides: Sequence[str]) -> dict[str, Any]:
+    """Dotted keys and values of ``KEY=VALUE`` texts; of two for the same key the later wins."""
     changes: dict[str, Any] = {}
-    texts: dict[str, str] = {}
     for override in overrides:
         key, value = _parse(override)
         changes.pop(key, None)
-        changes[key], texts[key] = value, override
-    return _applied(recipe, changes, source, texts)
+        changes[key] = value
+    return changes
 
 
 def apply_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:

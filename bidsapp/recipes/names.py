@@ -45,6 +45,12 @@ def name_problems(recipe: "Recipe") -> Iterator[Problem]:
         if name in taken:
             yield key, f"the name {name} is {taken[name]} already"
         taken[name] = "the base" if key == "base" else f"in {key.partition('.')[0]}"
+    labels: dict[str, str] = {}
+    for key, name in places:
+        # folders and BIDS labels are made of letters and digits alone
+        same = labels.setdefault("".join(c for c in name if c.isalnum()), name)
+        if same != name:
+            yield key, f"the name {name} differs from {same} by signs only: rename one"
     for ensemble, settings in recipe.ensembles.items():
         for member in settings.of:
             if member not in variants:

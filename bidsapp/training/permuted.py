@@ -16,7 +16,7 @@ from bidsapp.errors import UsageError
 from bidsapp.execution.run import Running, configure, run_workflow
 from bidsapp.options import RunOptions
 from bidsapp.training.exchange import shuffled_outcomes
-from bidsapp.training.study import Study, fold_memory, study_splits
+from bidsapp.training.study import Study, fold_memory, group_column, study_splits
 from bidsapp.training.task import FoldTask
 
 if TYPE_CHECKING:
@@ -90,7 +90,8 @@ def permuted_runs(
     """
     kinds = {task.variant: task for task in tasks}
     settings = [task.fingerprint for task in kinds.values()]
-    grouped = study.recipe.protocol.groups is not None
+    groups = group_column(study.recipe, study.variants)
+    grouped = groups is not None
     before = cohort["outcome"].to_numpy(dtype=int)
     runs = []
     changed = False
@@ -119,7 +120,7 @@ def permuted_runs(
                 own.append(task)
         runs.append(PermutedRun(number, folder, key, tuple(own)))
     if not changed:
-        what = f"groups ({study.recipe.protocol.groups})" if grouped else "people"
+        what = f"groups ({groups})" if grouped else "people"
         raise UsageError(
             f"--permutations {count}: no permutation changes an outcome: no two {what} of the same "
             "make-up and different outcomes can change place."

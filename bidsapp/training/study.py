@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ LOGGER = logging.getLogger("nocicast")
 # Memory of a process that has its libraries loaded.
 _LIBRARIES_GB = 1.0
 # What may not differ between the variants of one run, as they share one cohort table.
-_SHARED = ("inputs", "outcome", "normalization")
+_SHARED = ("inputs", "outcome", "normalization", "protocol.groups")
 
 
 @dataclass(frozen=True)
@@ -54,22 +55,30 @@ class Study:
 
 
 def check_variants(recipe: Recipe, variants: Sequence[str]) -> None:
-    """Refuse variants that need images or outcomes of their own.
+    """Refuse variants that need images, outcomes or groups of their own.
 
     Raises
     ------
     UsageError
-        A variant's images or outcome differ from those of the others.
+        A variant's images, outcome or groups differ from those of the others.
     """
     first = recipe.with_variant(variants[0])
     for name in variants[1:]:
         other = recipe.with_variant(name)
-        for section in _SHARED:
-            if getattr(first, section) != getattr(other, section):
-                raise UsageError(
-                    f"variants {variants[0]} and {name} differ in {section}, so that they cannot "
-                    f"share one cohort; run {name} by itself: --variants {name} --run-label {name}."
-                )
+        for key in _differing(first, other):
+            raise UsageError(
+                f"variants {variants[0]} and {name} differ in {key}, so that they cannot "
+                f"share one cohort; run {name} by itself: --variants {name} --run-label {name}."
+            )
+
+
+def group_column(recipe: Recipe, variants: Sequence[str]) -> str | None:
+    """Column whose values bind participants, the same for all variants of a run; None if none."""
+    return recipe.with_variant(variants[0]).protocol.groups
+
+
+def _differing(one: Recipe, other: Recipe) -> list[str]:
+    return [key for key in _SHARED if attrgetter(key)(one) != attrgetter(key)(other)]
 
 
 def sharing_variants(
@@ -90,7 +99,7 @@ def sharing_variants(
     others: dict[str, list[str]] = {}
     for name in variants:
         own = recipe.with_variant(name)
-        differ = [s for s in _SHARED if getattr(own, s) != getattr(first, s)]
+        differ = _differing(first, own)
         if not differ:
             together.append(name)
             continue
@@ -128,7 +137,7 @@ def study_splits(
         also variant.
     """
     if given is not None:
-        return read_splits(given, cohort, recipe.protocol.groups is not None)
+        return read_splits(given, cohort, group_column(recipe, variants) is not None)
     protocols = {name: recipe.with_variant(name).protocol for name in variants}
     first = protocols[variants[0]]
     if all(protocol == first for protocol in protocols.values()):

@@ -16,6 +16,7 @@ from bidsapp.recipes import (
     leaks,
     list_recipes,
     load_recipe,
+    reach_variants,
 )
 from bidsapp.recipes.schema import Recipe
 
@@ -148,6 +149,35 @@ def test_the_command_line_can_give_the_outcome():
         {"outcome.column": None, "outcome.positive": None, "outcome.expression": "pain >= 30"},
     )
     assert study.with_variant("coronal").outcome.expression == "pain >= 30"
+
+
+def reached(overrides, *variants):
+    return reach_variants(load_recipe("attias2025", overrides), overrides, variants)
+
+
+def test_the_command_line_reaches_variants_that_do_not_differ_by_the_key():
+    planes = ("compact", "compact_coronal", "compact_sagittal")
+    recipe, (note,) = reached(["training.epochs=4"], *planes)
+    assert [recipe.with_variant(name).training.epochs for name in planes] == [4, 4, 4]
+    assert note == f"training.epochs is 4, in place of 12 of {', '.join(planes)}."
+    assert recipe.with_variant("compact_sagittal").representation.plane == "sagittal"
+    assert load_recipe("attias2025").with_variant("compact").training.epochs == 12
+    recipe, _ = reached(["representation.zscore=train_fold"], "paper")
+    assert recipe.with_variant("paper").representation.zscore == "train_fold"
+    with pytest.raises(UsageError, match=r"refused in strict mode.*mode: paper runs it"):
+        reached(["mode=strict"], "paper")
+
+
+def test_what_variants_are_compared_by_stays_and_is_said():
+    recipe, (note,) = reached(["protocol.seed=7"], "axial", "seed53", "seed123")
+    seeds = [recipe.with_variant(name).protocol.seed for name in ("axial", "seed53", "seed123")]
+    assert seeds == [7, 53, 123]
+    assert "does not reach variants that set it themselves: seed53 (53), seed123 (123)" in note
+    assert "--set variants.seed53.protocol.seed=7 does" in note
+    recipe, notes = reached(["variants.seed53.protocol.seed=7"], "axial", "seed53")
+    assert (recipe.with_variant("seed53").protocol.seed, notes) == (7, [])
+    recipe, notes = reached(["training.epochs=4"], "axial", "coronal")
+    assert (recipe.with_variant("coronal").training.epochs, notes) == (4, [])
 
 
 def test_python_values_meet_the_same_checks_and_leave_the_recipe_alone():

@@ -102,6 +102,7 @@ BAD_VALUES = [
     (["ensembles.x={of: [axial, coronal], rule: vote}"], "ensembles.x.of: a majority vote needs"),
     (["ensembles.x={of: [axial, seed53]}"], "ensembles.x.of: axial and seed53 differ in protocol"),
     (["ensembles.x={rule: mean}"], "ensembles.x.of: required"),
+    (["variants.resnet_10={network.depth: 10}"], "the name resnet_10 differs from resnet10 by"),
     (["run=[axial, nothing_such]"], "run: variant 'nothing_such' is unknown"),
     (["reported.axail={auc: .3}"], "reported.axail: variant, ensemble or baseline 'axail'"),
     (["reported.axial@worst={auc: .3}"], "reported.axial@worst: unknown scope worst"),

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bidsapp.errors import NociCastError, UsageError
 from bidsapp.recipes import load_recipe
 from bidsapp.training.exchange import shuffled_outcomes
-from bidsapp.training.study import sharing_variants
+from bidsapp.training.study import check_variants, sharing_variants, study_splits
 
 
 def cohort_of(sessions, outcomes, groups=None):
@@ -113,3 +115,31 @@ def test_an_ensemble_of_a_variant_that_stays_away_stays_away():
     variants, ensembles = recipe.selected(["all"])
     _, whole, _ = sharing_variants(recipe, variants, ensembles)
     assert set(ensembles) - set(whole) == {"two"}
+
+
+def test_variants_bound_by_other_groups_are_no_run_of_one_cohort():
+    """One cohort table holds one group column: a family would be divided in the other variant."""
+    changes = ["variants.family={protocol.groups: family}"]
+    recipe = load_recipe("attias2025", changes)
+    for pair in (("axial", "family"), ("family", "axial")):
+        with pytest.raises(UsageError, match=r"differ in protocol\.groups.*--variants"):
+            check_variants(recipe, pair)
+    check_variants(recipe, ("axial", "coronal"))
+    together, _, (sentence,) = sharing_variants(recipe, ("axial", "coronal", "family"), ())
+    assert together == ("axial", "coronal")
+    assert "protocol.groups other than that of axial" in sentence
+
+
+def test_a_splits_file_is_checked_by_the_groups_of_the_variant_that_runs(tmp_path):
+    recipe = load_recipe("attias2025", ["variants.family={protocol.groups: family}"])
+    cohort = cohort_of([1] * 4, [1, 0, 1, 0], ["a", "a", "b", "b"])
+    rows = [
+        (fold, who, "test" if place % 2 == fold else "train")
+        for fold in (0, 1)
+        for place, who in enumerate(cohort["participant_id"])
+    ]
+    table = pd.DataFrame(rows, columns=["fold", "participant_id", "role"]).assign(repeat=0)
+    table.to_csv(tmp_path / "own.tsv", sep="\t", index=False)
+    with pytest.raises(NociCastError, match="group"):
+        study_splits(recipe, ("family",), cohort, tmp_path / "own.tsv")
+    assert len(study_splits(recipe, ("axial",), cohort, tmp_path / "own.tsv")) == len(rows)
