@@ -28,6 +28,7 @@ def state_files(
     options: RunOptions,
 ) -> tuple["Study", "pd.DataFrame"]:
     """Write recipe, cohort, exclusions and splits: all that the run hangs on."""
+    from bidsapp.dataset.counts import cohort_counts
     from bidsapp.dataset.tables import write_table
     from bidsapp.training.earlier import changes, set_aside
     from bidsapp.training.study import Study, study_splits
@@ -56,11 +57,11 @@ def state_files(
     write_table(study.cohort_file, cohort.table)
     write_table(folder / "exclusions.tsv", cohort.exclusions)
     write_table(study.splits_file, splits)
-    positive = int(cohort.table["outcome"].sum())
+    counts = cohort_counts(cohort.table)
+    people = "" if counts.people == counts.scans else f" of {counts.people} participants"
     print(
-        f"Cohort: {len(cohort.table)} scans, {positive} positive, "
-        f"{len(cohort.table) - positive} negative; {len(cohort.exclusions)} excluded "
-        f"({folder / 'exclusions.tsv'})."
+        f"Cohort: {counts.scans} scans{people}, {counts.classes}; "
+        f"{len(cohort.exclusions)} excluded ({folder / 'exclusions.tsv'})."
     )
     return study, splits
 
@@ -94,6 +95,7 @@ def write_models(
     study: "Study", tasks: Sequence["FoldTask"], cohort: "Cohort", folder: Path
 ) -> None:
     """Write one bundle per variant."""
+    from bidsapp.dataset.counts import cohort_counts
     from bidsapp.evaluation.pooled import doubts, pooled_results, subgroup_results
     from bidsapp.evaluation.stamp import leaks_into_scores
     from bidsapp.networks.bundle import FoldModel
@@ -101,7 +103,7 @@ def write_models(
     from bidsapp.representation.zscore import ZScore
     from bidsapp.training.study import seen_images
 
-    people = cohort.table.drop_duplicates("participant_id")
+    counts = cohort_counts(cohort.table)
     for name in dict.fromkeys(task.variant for task in tasks):
         own = [task for task in tasks if task.variant == name]
         models, environments, weights = [], [], {}
@@ -115,9 +117,10 @@ def write_models(
         found = leaks_into_scores(list(leaks(recipe)))
         facts = ModelFacts(
             name=f"{folder.name}-{name}",
-            participants=len(people),
-            scans=len(cohort.table),
-            positive=int(people["outcome"].sum()),
+            participants=counts.people,
+            scans=counts.scans,
+            positive=counts.positive,
+            by_scan=counts.by_scan,
             held_out=pooled_results(folder, name),
             stamps=tuple(filter(None, (recipe.simulation.stamp, *(f"LEAK: {s}" for s in found)))),
             data_source="the cohort listed in cohort.tsv of the run",

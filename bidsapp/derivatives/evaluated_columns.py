@@ -57,8 +57,8 @@ EVALUATED: dict[str, dict[str, Column]] = {
     "tables/cohort": {
         "column": Column("Column of cohort.tsv."),
         "value": Column("What first and second are, or the category that they count."),
-        "first": Column("Among people with a positive outcome."),
-        "second": Column("Among people with a negative outcome."),
+        "first": Column("Among people, or scans, with a positive outcome."),
+        "second": Column("Among people, or scans, with a negative outcome."),
         "missing_first": Column("Positives without a value.", "1"),
         "missing_second": Column("Negatives without a value.", "1"),
         "test": Column("The test that compares the two groups."),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bidsapp.dataset.counts import cohort_counts
 from bidsapp.evaluation.corrections import bonferroni, false_discovery_rate
 from bidsapp.evaluation.tables import is_missing, numeric
 
@@ -26,6 +27,7 @@ COLUMNS = (
     "note",
 )
 FEWEST_VALUES_OF_A_NUMBER = 6
+SCANS_NOT_TESTED = "scans are counted; those of one person are not independent: not tested"
 _NORMAL_AT = 0.05
 _SMALL_EXPECTED = 5
 
@@ -39,6 +41,34 @@ class Comparison:
     p: float
     difference: float
     note: str = ""
+
+
+def positives_and_negatives(scans: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Compare positives with negatives: people, each by the first scan, where each has one outcome.
+
+    Where the outcome differs between scans of a person, scans are counted and nothing is tested:
+    scans of one person are not independent, and one person may be on both sides.
+
+    Parameters
+    ----------
+    scans
+        A row per scan, as in cohort.tsv, sorted.
+    columns
+        To compare.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `cohort_table` gives it.
+    """
+    if cohort_counts(scans).by_scan:
+        table = cohort_table(scans, scans["outcome"] == 1, columns)
+        heads = ~table["column"].duplicated()
+        untested = ("statistic", "p", "p_bonferroni", "p_fdr")
+        notes = table["note"].mask(heads, SCANS_NOT_TESTED)
+        return table.assign(test="", note=notes, **dict.fromkeys(untested, float("nan")))
+    people = scans.drop_duplicates("participant_id")
+    return cohort_table(people, people["outcome"] == 1, columns)
 
 
 def cohort_table(
@@ -56,7 +86,7 @@ def cohort_table(
     Parameters
     ----------
     cohort
-        Text, as read.
+        Text, as read; a row per person.
     first
         (n,) bool, True for the first group (positives, or people trained on).
 

@@ -10,7 +10,7 @@ from bidsapp.evaluation.baseline_models import BASELINES
 from bidsapp.evaluation.baselines import baseline_scores, lacking_for
 from bidsapp.evaluation.best_fold import best_fold_table
 from bidsapp.evaluation.calibration import calibration_points
-from bidsapp.evaluation.cohort_table import cohort_table
+from bidsapp.evaluation.cohort_table import positives_and_negatives
 from bidsapp.evaluation.comparisons import compare_variants
 from bidsapp.evaluation.confounds import confound_check
 from bidsapp.evaluation.curves import decision_curve, precision_recall_points, roc_points
@@ -133,7 +133,8 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
     confounds = confound_check(scores, variants, _of_kind(baselines, True), plan.level)
     rivals = confound_check(scores, variants, _of_kind(baselines, False), plan.level)
     best = _best_folds(networks, plan)
-    positives = int((state.cohort["outcome"] == 1).sum())
+    people = state.cohort.groupby("participant_id")["outcome"].max()  # as before training
+    positives = int(people.sum())
     tables: dict[str, pd.DataFrame] = {
         "findings": findings(
             metrics, variants, scores, confounds, rivals, (permutations, pipeline), skipped, plan
@@ -144,8 +145,8 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
         "permutations": _together(permutations, pipeline),
         "confounds": confounds,
         "baselines": rivals,
-        "cohort": cohort_table(state.cohort, state.cohort["outcome"] == 1, state.covariates),
-        "planning": planning_table(positives, len(state.cohort) - positives, plan.level),
+        "cohort": positives_and_negatives(state.cohort, state.covariates),
+        "planning": planning_table(positives, len(people) - positives, plan.level),
         "printed": compare_with_print(plan.reported, metrics, best),
         "ensemble_scores": networks[~networks["variant"].isin(state.scores["variant"])],
         "baseline_scores": fitted,

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from bidsapp.dataset.counts import cohort_counts
 from bidsapp.evaluation.confounds import confound_sentences
 from bidsapp.evaluation.metric_table import RETRAINED
 from bidsapp.evaluation.sample import pool
@@ -62,7 +63,9 @@ def findings(
     for place, (_, row) in enumerate(pooled[pooled["metric"] == "auc"].iterrows()):
         wide = retrained.loc[row["variant"]] if row["variant"] in retrained.index else None
         permuted = (p.get(row["variant"]) for p in tests)
-        lines.append(("result", _result(row, wide, *permuted, level=plan.level, first=place == 0)))
+        n = cohort_counts(pool(scores[scores["variant"] == row["variant"]])).observations
+        text = _result(row, wide, *permuted, level=plan.level, first=place == 0, n=n)
+        lines.append(("result", text))
     for _, row in baselines.iterrows():
         if row["flagged"]:
             text = (
@@ -70,11 +73,11 @@ def findings(
                 f"{row['confound']} (AUC {row['auc_confound']:.2f}), which needs no network."
             )
             lines.append(("baseline", text))
-    people = pool(scores[scores["variant"].isin(list(variants))])
-    positives = int(people["outcome"].sum())
-    least = min(positives, len(people) - positives)
+    counts = cohort_counts(pool(scores[scores["variant"].isin(list(variants))]))
+    least = min(counts.positive, counts.negative)
     if least < FEWEST:
-        lines.append(("small", f"Only {least} people of the smaller class: nothing here is firm."))
+        unit = "scans" if counts.by_scan else "people"
+        lines.append(("small", f"Only {least} {unit} of the smaller class: nothing here is firm."))
     lines += [("skipped", f"No {what}: {why}.") for what, why in skipped.items()]
     return pd.DataFrame(lines, columns=pd.Index(["kind", "text"]))
 
@@ -87,6 +90,7 @@ def _result(
     *,
     level: float,
     first: bool,
+    n: str,
 ) -> str:
     if pd.isna(row["value"]):
         return f"{row['variant']}: no AUC over all held-out people ({row['note']})."
@@ -104,4 +108,4 @@ def _result(
         parts.append(f"p = {whole:.2g} against chance (outcomes permuted, networks trained anew)")
     elif fixed is not None and pd.notna(fixed):
         parts.append(f"p = {fixed:.2g} against chance (outcomes permuted, scores fixed)")
-    return "; ".join([*parts, f"n = {row['n']}"]) + "."
+    return "; ".join([*parts, f"n = {n}"]) + "."

@@ -44,8 +44,10 @@ def subgroup_results(folder: Path, variant: str) -> dict[str, str]:
     table = read_table(folder / "metrics.tsv", columns)
     rows = table[(table["variant"] == variant) & (table["metric"] == "auc")]
     rows = rows[rows["scope"].str.startswith(_SUBGROUP) & (rows["value"] != "n/a")]
+    cohort = read_table(folder / "cohort.tsv", ("participant_id",))
+    unit = "scans" if cohort["participant_id"].duplicated().any() else "people"
     return {
-        row["scope"].removeprefix(_SUBGROUP): f"{_with_interval(row)}, n = {row['n']}"
+        row["scope"].removeprefix(_SUBGROUP): f"{_with_interval(row)}, n = {row['n']} {unit}"
         for row in rows.to_dict("records")
     }
 

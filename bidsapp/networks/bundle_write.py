@@ -38,6 +38,8 @@ class ModelFacts:
         Of the model, ``major.minor.patch``.
     participants, scans, positive
         Size of the cohort, and how many participants are positive.
+    by_scan
+        Whether the outcome is one of the scan, so that `positive` counts scans.
     held_out
         Metric to the text that is printed, as in ``{"AUC": "0.71 (95 % CI 0.62 to 0.80)"}``.
     stamps
@@ -69,6 +71,7 @@ class ModelFacts:
     excluded: int = 0
     subgroups: Mapping[str, str] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()
+    by_scan: bool = False
 
 
 def write_bundle(
@@ -208,6 +211,7 @@ def _metadata(recipe: Recipe, window: Window, facts: ModelFacts) -> dict[str, An
             "participants": facts.participants,
             "scans": facts.scans,
             "positive": facts.positive,
+            "positive_of": "scans" if facts.by_scan else "participants",
             "excluded": facts.excluded,
         },
         "eval_metrics": dict(facts.held_out),

@@ -52,8 +52,7 @@ To apply it to a BIDS dataset (`PATH/TO/BUNDLE` is the folder that holds `docs` 
 
 ## Training data
 
-- **Cohort**: {participants} participants ({scans} scans), {positive} positive ({share}); \
-{excluded} left out.{source}
+- **Cohort**: {cohort}; {excluded} left out.{source}
 - **Not recorded here**: where and when they were recruited, scanner and sequence, how and by whom
   the outcome was assessed. TRIPOD+AI (items 5 to 9) and CLAIM ask for it: see the study.
 
@@ -160,10 +159,7 @@ def model_card(recipe: Recipe, window: Window, models: int, facts: "ModelFacts")
         f"{training.batch_size}",
         software=bidsapp.__version__,
         reference=f"recipe after {recipe.reference}" if recipe.reference else "not published",
-        participants=facts.participants,
-        scans=facts.scans,
-        positive=facts.positive,
-        share=f"{facts.positive / max(facts.participants, 1):.0%}",
+        cohort=_cohort(facts),
         excluded=facts.excluded,
         source=f"\n  Source: {facts.data_source}." if facts.data_source else "",
         template=recipe.normalization.template,
@@ -184,6 +180,19 @@ def model_card(recipe: Recipe, window: Window, models: int, facts: "ModelFacts")
         subgroups=_table("Subgroup (held-out AUC)", facts.subgroups)
         or "No subgroups were evaluated: nothing is known of differences between groups.",
         limits="\n".join(f"- {text}" for text in (*facts.doubts, *LIMITS)),
+    )
+
+
+def _cohort(facts: "ModelFacts") -> str:
+    """Say how many there are, and how many are positive of what."""
+    whole = facts.scans if facts.by_scan else facts.participants
+    positive = f"{facts.positive} positive ({facts.positive / max(whole, 1):.0%})"
+    if not facts.by_scan:
+        return f"{facts.participants} participants ({facts.scans} scans), {positive}"
+    return (
+        f"{facts.scans} scans of {facts.participants} participants, {positive}, "
+        f"{whole - facts.positive} negative; the outcome is one of the scan, and differs between "
+        "scans of a person"
     )
 
 

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from bidsapp.dataset.counts import Counts, cohort_counts
 from bidsapp.derivatives.finished import FinishedImage, finished_images
 from bidsapp.errors import NociCastError
 from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
@@ -35,21 +36,27 @@ _BASELINES = {
 
 def participants_section(run: GroupRun) -> Section:
     """Who was analysed, for which outcome, and who was not."""
-    cohort = run.cohort
-    people = cohort.drop_duplicates("participant_id")
-    positive = int((people["outcome"].astype(float) == 1).sum())
-    scans = f" ({many(len(cohort), 'scan')})" if len(cohort) != len(people) else ", one scan each,"
-    text = (
-        f"The outcome was {outcome_words(run.recipe)}. {many(len(people), 'participant')}{scans} "
-        f"{'was' if len(people) == 1 else 'were'} analysed: {positive} positive "
-        f"({100 * positive / max(len(people), 1):.0f}%) and {len(people) - positive} negative."
-    )
+    text = f"The outcome was {outcome_words(run.recipe)}. {_analysed(cohort_counts(run.cohort))}"
     if not len(run.exclusions):
         return Section("Participants", [f"{text} Nobody was excluded."])
     reasons = run.exclusions["reason"].value_counts(sort=True)
     named = joined(f"{reason} ({count})" for reason, count in reasons.items())
     out = many(len(run.exclusions), "participant or scan", "participants or scans")
     return Section("Participants", [f"{text} Excluded were {out}: {named}."])
+
+
+def _analysed(counts: Counts) -> str:
+    people, scans = many(counts.people, "participant"), many(counts.scans, "scan")
+    who = f"{people}, one scan each," if counts.people == counts.scans else f"{people} ({scans})"
+    negative = f"{counts.negative} negative."
+    if counts.by_scan:
+        who = f"{scans} of {people}"
+        negative = f"{counts.negative} negative scans; it differed between scans of a participant."
+    verb = "was" if counts.people == 1 and not counts.by_scan else "were"
+    return (
+        f"{who} {verb} analysed: {counts.positive} positive "
+        f"({100 * counts.positive / max(counts.total, 1):.0f}%) and {negative}"
+    )
 
 
 def outcome_words(recipe: Recipe) -> str:

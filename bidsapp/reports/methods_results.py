@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from bidsapp.dataset.counts import cohort_counts
 from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
 from bidsapp.reports.boilerplate import Section
 from bidsapp.reports.run_state import GroupRun
@@ -66,7 +67,7 @@ def _result(run: GroupRun, name: str) -> str:
         parts.append(f"permutation {p_value(p)}")
     steps = run.leaks_of(name)
     leak = f" LEAK: {joined(steps)}." if steps else ""
-    return f"{'; '.join(parts)} (n = {auc['n']}).{leak}"
+    return f"{'; '.join(parts)} (n = {cohort_counts(run.scored(name)).observations}).{leak}"
 
 
 def _valued(row: pd.Series, level: float) -> str:

@@ -111,6 +111,12 @@ class GroupRun:
                 raise InputOutputError(f"{path} cannot be read: {error}.") from error
         return found
 
+    def scored(self, name: str) -> pd.DataFrame:
+        """Held-out scans of a variant or an ensemble, one row each however often scored."""
+        members = self.recipe.ensembles[name].of if name in self.recipe.ensembles else (name,)
+        rows = self.scores[self.scores["variant"] == members[0]]
+        return rows.drop_duplicates(["participant_id", "session_id"])
+
     def table(self, name: str) -> pd.DataFrame:
         """Read a table as text; ``n/a`` stays as it is. Empty where there is none."""
         path = self.folder / name

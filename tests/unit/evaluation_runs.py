@@ -74,5 +74,15 @@ def write_run(
     return folder
 
 
+def become_positive_later(folder: Path) -> None:
+    """Make the outcome of a run with two sessions one of the scan: nobody is positive at ses-1."""
+    for name in ("cohort.tsv", "scores.tsv"):
+        table = pd.read_csv(folder / name, sep="\t", dtype=str, keep_default_na=False)
+        first = table["session_id"] == "ses-1"
+        table.assign(outcome=table["outcome"].mask(first, "0")).to_csv(
+            folder / name, sep="\t", index=False
+        )
+
+
 def _write(path: Path, columns: list[str], rows: list[tuple[object, ...]]) -> None:
     pd.DataFrame(rows, columns=columns).to_csv(path, sep="\t", index=False)

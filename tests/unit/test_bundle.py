@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import re
 import shutil
@@ -143,6 +144,17 @@ def test_what_weakens_a_model_stands_on_its_card(trained, tmp_path):
     assert about["limits"][-1] == facts.doubts[0]
     assert about["cohort"]["excluded"] == 3
     assert "LEAK" not in card
+
+
+def test_positive_scans_are_not_told_as_people(trained, tmp_path):
+    tasks, _, bundle = trained
+    facts = dataclasses.replace(FACTS, participants=10, scans=20, positive=5, by_scan=True)
+    folder = write_bundle(
+        tmp_path / "b", tasks[0].recipe, tasks[0].images.window, load_bundle(bundle).models, facts
+    )
+    card = (folder / "docs" / "README.md").read_text()
+    assert "20 scans of 10 participants, 5 positive (25%), 15 negative;" in card
+    assert load_bundle(folder).metadata["cohort"]["positive_of"] == "scans"
 
 
 def test_stamps_stand_in_card_and_metadata(trained, tmp_path):

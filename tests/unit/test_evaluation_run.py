@@ -15,7 +15,7 @@ from bidsapp.evaluation.metric_table import COLUMNS, held_out_ratio, mean_over_f
 from bidsapp.evaluation.pooled import doubts, subgroup_results
 from bidsapp.evaluation.settings import EvaluationSettings, VariantSettings, settings_of_run
 from bidsapp.evaluation.state import read_state
-from tests.unit.evaluation_runs import write_run
+from tests.unit.evaluation_runs import become_positive_later, write_run
 
 PLANES = ("axial", "coronal", "sagittal")
 QUICK = EvaluationSettings(
@@ -95,7 +95,7 @@ def test_a_result_is_told_in_plain_words_with_its_numbers(run):
         f"axial: AUC {auc['value']:.2f} in held-out people (0.5 is chance, 1 perfect); 95% "
         f"interval {auc['ci_low']:.2f} to {auc['ci_high']:.2f}, or {wide['ci_low']:.2f} to "
         f"{wide['ci_high']:.2f} if it were trained on other people; p = {p:.2g} against chance "
-        "(outcomes permuted, scores fixed); n = 48."
+        "(outcomes permuted, scores fixed); n = 48 people."
     )
     assert expected in set(result.tables["findings"]["text"])
 
@@ -107,7 +107,7 @@ def test_a_card_is_told_subgroups_and_what_weakens_the_model(run):
     found = subgroup_results(run, "axial")
     assert set(found) == {"sex=F", "sex=M"}
     assert found["sex=F"].startswith(f"{women['value']:.2f} (95 % CI {women['ci_low']:.2f} to ")
-    assert found["sex=F"].endswith("n = 24")
+    assert found["sex=F"].endswith("n = 24 people")
     told = doubts(run, "axial")
     assert any("site alone predicts" in text for text in told)
     assert not any("coronal (AUC" in text for text in told)
@@ -212,6 +212,26 @@ def test_sessions_are_resampled_as_people(tmp_path):
     pooled = table[table["scope"] == "pooled"].set_index("metric")
     assert pooled.loc["auc", "n"] == 96
     assert pooled.loc["accuracy", "ci_method"] == "clustered bootstrap, BCa"
+
+
+def test_people_are_counted_where_each_has_one_outcome_and_else_scans(tmp_path):
+    sexes = {"sex": ["F", "F", "M", "M"] * 5}
+    run = write_run(tmp_path, n=20, folds=4, sessions=2, variants=("a",), covariates=sexes)
+    once = write_run(tmp_path / "once", n=20, folds=4, variants=("a",), covariates=sexes)
+    tables = evaluate(run, QUICK).tables
+    by_people = evaluate(once, QUICK).tables["cohort"]
+    pd.testing.assert_frame_equal(tables["cohort"], by_people)
+    told = "\n".join(tables["findings"]["text"])
+    assert "n = 40 scans of 20 people." in told
+    assert "smaller class" not in told
+
+    become_positive_later(run)
+    tables = evaluate(run, QUICK).tables
+    assert tables["cohort"]["first"].tolist() == ["5 (50%)", "5 (50%)"]
+    assert tables["cohort"]["second"].tolist() == ["15 (50%)", "15 (50%)"]
+    assert tables["cohort"]["p"].isna().all()
+    assert "not independent" in tables["cohort"]["note"][0]
+    assert (tables["planning"]["n"].max(), tables["planning"]["n"].min()) == (20, 10)
 
 
 def test_hold_out_has_no_mean_interval_and_no_fitted_threshold(tmp_path):

@@ -22,7 +22,7 @@ from bidsapp.reports.methods_text import (
 from bidsapp.reports.references import references
 from bidsapp.reports.wording import p_value
 from bidsapp.training.splits import make_splits
-from tests.unit.evaluation_runs import write_run
+from tests.unit.evaluation_runs import become_positive_later, write_run
 from tests.unit.finished_trees import leave_sidecar
 from tests.unit.report_pages import Page
 from tests.unit.words_oracle import (
@@ -100,6 +100,18 @@ def test_splits_that_the_recipe_draws_are_told_with_their_seed(tmp_path: Path) -
     drawn.to_csv(folder / "splits.tsv", sep="\t", index=False)
     text = group_boilerplate(folder).markdown
     assert "6-fold cross-validation, stratified by outcome (seed 5): in each fold, 40 part" in text
+
+
+def test_positives_are_scans_where_the_outcome_is_one_of_the_scan(tmp_path: Path) -> None:
+    by_person = make_run(tmp_path / "person", sessions=2)
+    text = group_boilerplate(by_person).markdown
+    assert "48 participants (96 scans) were analysed: 24 positive (50%) and 24 negative." in text
+    assert text.count("(n = 96 scans of 48 people)") == 5
+    by_scan = make_run(tmp_path / "scan", sessions=2)
+    become_positive_later(by_scan)
+    evaluate(by_scan)
+    text = group_boilerplate(by_scan).markdown
+    assert "96 scans of 48 participants were analysed: 24 positive (25%) and 72 negative" in text
 
 
 def test_every_number_of_a_participant_text_is_in_the_sidecars(tmp_path: Path) -> None:

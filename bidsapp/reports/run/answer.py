@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from bidsapp.dataset.counts import cohort_counts
 from bidsapp.evaluation.metric_table import RETRAINED
 from bidsapp.reports.charts.drawing import number
 from bidsapp.reports.run.files import RunFiles, known
@@ -181,12 +182,12 @@ def cards(run: RunFiles) -> list[tuple[str, str, str]]:
 
 def _people(run: RunFiles) -> str:
     rows = run.scores_of(run.lead)
-    one = rows.drop_duplicates(["participant_id", "session_id"])
-    people = rows["participant_id"].nunique()
-    positive = int(one["outcome"].sum())
-    if len(one) == people:
-        return f"{people} people, {positive} positive"
-    return f"{people} people with {len(one)} scans, {positive} positive"
+    counts = cohort_counts(rows.drop_duplicates(["participant_id", "session_id"]))
+    if counts.people == counts.scans:
+        return f"{counts.people} people, {counts.positive} positive"
+    if counts.by_scan:
+        return f"{counts.observations}, {counts.positive} scans positive"
+    return f"{counts.observations}, {counts.positive} people positive"
 
 
 def _signed(value: float) -> str:

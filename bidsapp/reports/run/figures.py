@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from bidsapp.dataset.counts import cohort_counts
 from bidsapp.derivatives import write_text
 from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.stamp import stamp
@@ -239,9 +240,8 @@ def cohort_flow(run: RunFiles) -> Figure | None:
     rest = sum(reasons.values()) - sum(n for _, n in reasons.most_common(_MOST_REASONS))
     if rest:
         leaving.append(f"other reasons: {rest}")
-    positive = int((cohort["outcome"].astype(str) == "1").sum())
-    people = cohort["participant_id"].nunique()
-    scans = f"{len(cohort)} scans" + (f" of {people} people" if people != len(cohort) else "")
+    counts = cohort_counts(cohort)
+    one = counts.people == counts.scans
     steps = [
         Step(
             f"{len(cohort) + len(out)} considered",
@@ -250,7 +250,7 @@ def cohort_flow(run: RunFiles) -> Figure | None:
         ),
         Step(
             "Cohort",
-            [scans, f"{positive} positive, {len(cohort) - positive} negative"],
+            [f"{counts.scans} scans" if one else counts.observations, counts.classes],
         ),
     ]
     drawing = flow([*steps, *_division(run)])
@@ -274,10 +274,6 @@ def _division(run: RunFiles) -> list[Step]:
         steps.append(Step("Divided", [many, f"{span} people held out in each"]))
     if run.lead:
         rows = run.scores_of(run.lead).drop_duplicates(["participant_id", "session_id"])
-        positive = int(rows["outcome"].sum())
-        lines = [
-            f"{len(rows)} scans by {run.lead}",
-            f"{positive} positive, {len(rows) - positive} negative",
-        ]
+        lines = [f"{len(rows)} scans by {run.lead}", cohort_counts(rows).classes]
         steps.append(Step("Scored while held out", lines))
     return steps

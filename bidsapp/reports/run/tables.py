@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from bidsapp.dataset.counts import cohort_counts
 from bidsapp.reports.charts.forest import Line
 from bidsapp.reports.run.answer import leading_row
 from bidsapp.reports.run.files import RunFiles
@@ -127,13 +128,13 @@ def cohort_table(run: RunFiles) -> Grid | None:
     """Table 1: positives against negatives."""
     name = "tables/cohort.tsv"
     table = run.table(name, ("column", "value", "first", "second"))
-    outcome = run.cohort["outcome"].astype(str)
-    positive, negative = int((outcome == "1").sum()), int((outcome == "0").sum())
+    counts = cohort_counts(run.cohort)
+    unit = " scans" if counts.by_scan else ""
     columns = [
         ("Column", plain("column")),
         ("Value", plain("value")),
-        (f"Positive (n = {positive})", plain("first")),
-        (f"Negative (n = {negative})", plain("second")),
+        (f"Positive (n = {counts.positive}{unit})", plain("first")),
+        (f"Negative (n = {counts.negative}{unit})", plain("second")),
         ("Missing", _missing),
         ("Test", plain("test")),
         ("p", p_value("p")),
