@@ -113,12 +113,15 @@ def predict_people(
         answers = predict(bundle, np.stack(samples), device)
         for (person, unseen_by), per_model in zip(some, answers.per_model, strict=True):
             content = _content(bundle, person, per_model.tolist(), unseen_by, held_out)
+            content |= _in_training(bundle, unseen_by is not None)
             write_json(_file(bundle, person), content)
         if maps:
             maps.write(np.stack(samples), [one.names for one, _ in some], [u for _, u in some])
     known = [person.label for person, unseen_by in fit if unseen_by is not None]
     if known:
         _tell_known(bundle, known, len(fit))
+    if len(known) < len(fit) and (why := _in_training(bundle, False).get("in_training_unknown")):
+        print(f"in_training is n/a of {len(fit) - len(known)} of these: {why}.", file=sys.stderr)
     write_table(output_dir)
     return len(fit)
 
@@ -192,7 +195,6 @@ def _content(
         "probability_sd": statistics.stdev(per_model) if several else None,
         "per_model": per_model,
         "models_used": [bundle.models[k].weights.stem for k in used],
-        "in_training": None if bundle.images is None else unseen_by is not None,
         "model": {
             "name": bundle.name,
             "version": bundle.version,
@@ -202,6 +204,23 @@ def _content(
         "quality": person.quality,
         "Sources": [person.names.uri + person.names.preproc],
     }
+
+
+def _in_training(bundle: "Bundle", known: bool) -> dict[str, Any]:
+    """Say whether a person was trained on: yes, no, or null with the reason why nobody knows."""
+    if known:
+        return {"in_training": True}
+    if bundle.images is None:
+        return {"in_training": None, "in_training_unknown": "the bundle lists no training images"}
+    nameless = sum(not image.source for image in bundle.images)
+    if not nameless:
+        return {"in_training": False}
+    why = (
+        f"{nameless} of the {len(bundle.images)} scans that the bundle was trained on were "
+        "normalised by other software and have no hash of their T1w file, so that this image "
+        "cannot be told from them"
+    )
+    return {"in_training": None, "in_training_unknown": why}
 
 
 def _held_out(bundle: "Bundle") -> str:

@@ -14,9 +14,10 @@ from PIL import Image
 
 from bidsapp.derivatives import OutputNames
 from bidsapp.errors import BadData
+from bidsapp.networks.bundle_images import TrainingImage
 from bidsapp.reports import places
 from bidsapp.reports.prediction import show_predictions
-from bidsapp.reports.predictions import label_of, usable, write_table
+from bidsapp.reports.predictions import _in_training, label_of, usable, write_table
 from tests.unit.report_pages import Page, ball, centred, save
 
 PLACE = (
@@ -96,6 +97,19 @@ def test_a_file_that_is_something_else_is_named(text: str, tmp_path: Path) -> No
 )
 def test_who_may_be_given_to_a_model(quality: dict[str, Any], may: bool) -> None:
     assert usable(quality) is may
+
+
+def test_nobody_is_called_new_to_a_model_whose_images_cannot_be_recognised() -> None:
+    hashed, foreign = TrainingImage("a", "b", (0,)), TrainingImage("c", "", (0,))
+
+    def told(*images: TrainingImage, known: bool = False) -> dict[str, Any]:
+        return _in_training(SimpleNamespace(images=images), known)  # type: ignore[arg-type]
+
+    assert told(hashed) == {"in_training": False}
+    assert told(hashed, foreign, known=True) == {"in_training": True}
+    unknown = told(hashed, foreign)
+    assert unknown["in_training"] is None
+    assert "1 of the 2 scans" in unknown["in_training_unknown"]
 
 
 def test_the_name_of_a_bundle_becomes_a_label_of_bids() -> None:
