@@ -1,5 +1,6 @@
 """The models without a network: what each is, what columns it takes, how it is fitted in a fold."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bidsapp.evaluation.state import COHORT_COLUMNS
 from bidsapp.evaluation.tables import is_missing, numeric
 
 _SEED = 0
@@ -81,12 +81,21 @@ def _age_sex(columns: Sequence[str], _predictors: Sequence[str], _site: str | No
     return [name for name in columns if name.lower() in ("age", "sex", "gender")]
 
 
-def _prefixed(*prefixes: str) -> Callable[[Sequence[str], Sequence[str], str | None], list[str]]:
-    def pick(columns: Sequence[str], _predictors: Sequence[str], _site: str | None) -> list[str]:
-        free = [name for name in columns if name == "quality" or name not in COHORT_COLUMNS]
-        return [name for name in free if name.lower().startswith(prefixes)]
+# What the app itself writes, and nothing of a user's that is called alike: the verdict in
+# cohort.tsv, the numbers in measures.tsv.
+_QUALITY = (
+    *("quality", "quality_ncc", "quality_local_ncc"),
+    *("quality_mask_dice", "quality_folded_fraction"),
+)
+_REGION = re.compile(r"region_(intensity|volume)(_-?\d+){3}")
 
-    return pick
+
+def _quality(columns: Sequence[str], _predictors: Sequence[str], _site: str | None) -> list[str]:
+    return [name for name in columns if name in _QUALITY]
+
+
+def _regions(columns: Sequence[str], _predictors: Sequence[str], _site: str | None) -> list[str]:
+    return [name for name in columns if _REGION.fullmatch(name)]
 
 
 def _site(_columns: Sequence[str], _predictors: Sequence[str], site: str | None) -> list[str]:
@@ -104,14 +113,12 @@ BASELINES = {
     "logistic": Baseline(_logistic, _predictors, needs=_ASK),
     "random_forest": Baseline(_random_forest, _predictors, needs=_ASK),
     "xgboost": Baseline(_xgboost, _predictors, needs=_ASK),
-    "regions": Baseline(
-        _ridge, _prefixed("region"), needs="columns region_* in measures.tsv or cohort.tsv"
-    ),
+    "regions": Baseline(_ridge, _regions, needs="columns region_* in measures.tsv"),
     "quality": Baseline(
         _logistic,
-        _prefixed("quality", "motion", "framewise_displacement"),
+        _quality,
         confound=True,
-        needs="columns quality* or motion* in measures.tsv or cohort.tsv",
+        needs="the column quality in cohort.tsv or quality_* in measures.tsv",
     ),
     "site": Baseline(_logistic, _site, confound=True, needs="a column named under evaluation.site"),
 }

@@ -29,7 +29,7 @@ from bidsapp.evaluation.subgroups import absent_columns, subgroup_masks
 from bidsapp.evaluation.tables import write_table
 
 _CURVE_RESAMPLES = 1000
-MEASURED = ("quality_local_ncc", "region_intensity")
+MEASURED = ("quality_local_ncc", "region_intensity_0_0_0")
 
 
 @dataclass(frozen=True)

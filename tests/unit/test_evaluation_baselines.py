@@ -163,6 +163,21 @@ def test_a_confound_that_the_network_clearly_beats_is_not_flagged(tmp_path):
     assert not table.loc[0, "flagged"]
 
 
+@pytest.mark.parametrize("column", ["quality_of_life", "Quality", "motion_sickness"])
+def test_a_users_own_column_is_no_quality_of_an_image(tmp_path, column):
+    state = state_with(tmp_path, **{column: informative(5.0)})
+    found, _ = baseline_scores(state.cohort, state.splits, ["quality"])
+    assert auc_of(found, "quality") == 0.5  # the verdict is "pass" of everybody
+
+
+@pytest.mark.parametrize("column", ["region", "regional_pain", "region_of_birth"])
+def test_a_users_own_column_is_no_regional_measure(tmp_path, column):
+    state = state_with(tmp_path, **{column: informative(5.0)})
+    found, skipped = baseline_scores(state.cohort, state.splits, ["regions"])
+    assert found.empty
+    assert "region_*" in skipped["regions"]
+
+
 def test_every_baseline_of_the_recipes_exists():
     from typing import get_args
 
@@ -217,8 +232,10 @@ def measured_run(folder, shuffled=False):
     rng = np.random.default_rng(0)
     measures = cohort[["participant_id", "session_id"]].assign(
         quality_ncc=rng.normal(0.8, 0.02, 60).round(4),
-        region_volume_a=rng.normal(size=60).round(4),
-        region_volume_b=(3 * cohort["outcome"] + rng.normal(size=60)).round(4),
+        **{
+            "region_volume_0_0_8": rng.normal(size=60).round(4),
+            "region_volume_-8_0_8": (3 * cohort["outcome"] + rng.normal(size=60)).round(4),
+        },
     )
     measures = measures.sample(frac=1, random_state=3) if shuffled else measures
     measures.to_csv(run / "measures.tsv", sep="\t", index=False)
