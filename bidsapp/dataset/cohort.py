@@ -11,7 +11,7 @@ import pandas as pd
 from bidsapp.dataset.columns import Columns
 from bidsapp.dataset.description import list_participants, require_labels, shortened
 from bidsapp.dataset.normalized import NormalizedImage, find_derivatives, find_own
-from bidsapp.dataset.outcome import OutcomeRule, find_outcomes
+from bidsapp.dataset.outcome import OutcomeRule, counted_as_negative, find_outcomes
 from bidsapp.dataset.tables import Key
 from bidsapp.dataset.voxels import voxel_hash
 from bidsapp.errors import BadData, NoInput, UsageError
@@ -131,9 +131,12 @@ def build_cohort(
     listed = [(key[0], key[1] or None, *why) for key, why in sorted(excluded.items())]
     exclusions = pd.DataFrame(listed, columns=pd.Index(EXCLUSION_COLUMNS), dtype=object)
     table = pd.DataFrame(rows, columns=pd.Index(COLUMNS), dtype=object)
-    _check(table, exclusions)
+    _check(table, exclusions, files)
     table["outcome"] = table["outcome"].astype(int)
     carried = _covariates(columns, covariates, made_of, [file.key for file in files])
+    inside = {file.key for file in files}
+    places = [place for place, key in enumerate(keys) if key in inside]
+    notes += counted_as_negative(found, places)
     return Cohort(pd.concat([table, carried], axis=1), exclusions, tuple(files), tuple(notes))
 
 
@@ -244,7 +247,7 @@ def _check_made_alike(scans: Sequence[NormalizedImage]) -> None:
         )
 
 
-def _check(table: pd.DataFrame, exclusions: pd.DataFrame) -> None:
+def _check(table: pd.DataFrame, exclusions: pd.DataFrame, files: Sequence[NormalizedImage]) -> None:
     """Refuse a cohort of nobody, of one class, or with one image under two names."""
     reasons = Counter(exclusions["reason"])
     why = "; ".join(f"{reason}: {n}" for reason, n in reasons.most_common())
@@ -257,6 +260,14 @@ def _check(table: pd.DataFrame, exclusions: pd.DataFrame) -> None:
                 f"cohort: the same image under {len(same)} names: "
                 f"{shortened(list(same['image']))}. Remove all but one: a copy in another fold "
                 "would leak."
+            )
+    sources = [file.source_sha256 for file in files]
+    for source, same in table.groupby(sources):
+        if source and len(same) > 1:
+            raise BadData(
+                f"cohort: the same T1w file under {len(same)} names (SourceSHA256 in the sidecars "
+                f"is one): {shortened(list(same['image']))}. Remove all but one: a copy in "
+                "another fold would leak."
             )
     if table["outcome"].nunique() == 1:
         positive = len(table) if table["outcome"].iloc[0] == 1 else 0

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -24,10 +24,14 @@ class Values:
         One for each scan; None where missing.
     ambiguous
         Place in the list to the reason, where several sessions have values and none is the scan's.
+    elsewhere
+        Place in the list to a hint, where one of a participant's several scans has no value and
+        another session, which no scan is of, has one.
     """
 
     texts: list[str | None]
     ambiguous: dict[int, str]
+    elsewhere: dict[int, str] = field(default_factory=dict)
 
 
 class Columns:
@@ -168,6 +172,8 @@ class Columns:
         scanned = Counter(person for person, _ in scans)
         texts: list[str | None] = []
         ambiguous: dict[int, str] = {}
+        elsewhere: dict[int, str] = {}
+        seen = set(scans)
         for place, (person, when) in enumerate(scans):
             mine = by_person.get(person, {})
             text: str | None = mine.get(when, mine.get(""))
@@ -181,8 +187,16 @@ class Columns:
                         f"{name} has values for {some} and none for {when or 'a scan without a '}"
                         f"{'' if when else 'session'}; name one, for example {name}@{label}"
                     )
+            elif text is None:
+                others = sorted(s for s in mine if (person, s) not in seen)
+                if others:
+                    label = others[0].removeprefix("ses-")
+                    elsewhere[place] = (
+                        f"there is one at {', '.join(others)}, which is no session of a scan: "
+                        f"name it as {name}@{label} if it is meant for all scans"
+                    )
             texts.append(text)
-        return Values(texts, ambiguous)
+        return Values(texts, ambiguous, elsewhere)
 
 
 def _bare(person: str) -> str:

@@ -1,16 +1,23 @@
 """Who is positive and who is negative: a column with positive values, or an expression."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from bidsapp.dataset.columns import Columns, describe_values, number_of
+from bidsapp.dataset.columns import SHOWN_VALUES, Columns, Values, describe_values, number_of
 from bidsapp.dataset.expression import parse_expression
 from bidsapp.dataset.logic import UNKNOWN, Problems, Truth, among, constant, operand
 from bidsapp.dataset.tables import Key
 from bidsapp.errors import UsageError
 
 Positive = str | int | float | bool
+# Texts, in small letters, that people write for a value they do not have; BIDS has n/a alone.
+LIKE_MISSING = frozenset(
+    {"unknown", "none", "null", "missing", "nil", ".", "-", "--", "?", "-9", "-99", "-999", "-9999"}
+    | {"999", "9999", "not available", "not applicable", "not known", "unk", "empty", "#null!"}
+)
+_MOST = 12
 
 
 class OutcomeRule(Protocol):
@@ -41,11 +48,14 @@ class Outcomes:
         Place in the list to (reason, detail), for all that are not known.
     columns
         The columns that the outcome was made of.
+    texts
+        The value of each scan; empty where the outcome is an expression.
     """
 
     values: list[int | None]
     reasons: dict[int, tuple[str, str]]
     columns: tuple[str, ...]
+    texts: tuple[str | None, ...] = ()
 
 
 def find_outcomes(rule: OutcomeRule, columns: Columns, scans: Sequence[Key]) -> Outcomes:
@@ -58,8 +68,8 @@ def find_outcomes(rule: OutcomeRule, columns: Columns, scans: Sequence[Key]) -> 
     Raises
     ------
     UsageError
-        The rule is incomplete, a column does not exist (those that do are listed), or no value
-        of the column is positive.
+        The rule is incomplete, a column does not exist (those that do are listed), no value of
+        the column is positive, or one of several positive values is not among them.
     """
     if rule.expression is not None and rule.column is not None:
         raise UsageError("outcome: give a column or an expression, not both.")
@@ -88,10 +98,69 @@ def _by_column(
             f"outcome: no value of {column!r} is positive ({given}); it has "
             f"{describe_values(everything)}."
         )
+    for value in positive:
+        if _is_missed(column, everything, value):
+            raise UsageError(
+                f"outcome: {value!r} is named as positive, and {column!r} has no such value: a "
+                f"slip of the pen would make others negative. It has "
+                f"{describe_values(everything)}; correct or leave out {value!r}."
+            )
     looked_up = columns.values(column, scans)
     problems: Problems = {}
     truth = _positive(column, looked_up.texts, positive, problems)
-    return _outcomes(truth, problems, looked_up.ambiguous, (column,))
+    found = _outcomes(truth, problems, [looked_up], (column,))
+    return replace(found, texts=tuple(looked_up.texts))
+
+
+def _is_missed(column: str, everything: Sequence[str], value: Positive) -> bool:
+    """Tell whether a positive value is a slip: no value of the column, which has others alike.
+
+    A recipe may name a positive as a number and as a text, for tables that write the one or the
+    other; a number among texts alone is no slip, nor a text among numbers.
+    """
+    if isinstance(value, bool):
+        return False
+    if (_positive(column, everything, [value], {}).values == 1).any():
+        return False
+    is_text = number_of(str(value)) is None
+    known = {text for text in everything if text.strip().lower() not in LIKE_MISSING}
+    return any((number_of(text) is None) == is_text for text in known)
+
+
+def counted_as_negative(found: Outcomes, places: Sequence[int]) -> list[str]:
+    """Say which values were counted as negative, and warn of what looks as if it were missing.
+
+    Parameters
+    ----------
+    found
+        As `find_outcomes` gives it.
+    places
+        The scans that are meant, by their places in its list.
+
+    Returns
+    -------
+    list of str
+        Sentences; none where the outcome is an expression.
+    """
+    if not found.texts:
+        return []
+    column = found.columns[0]
+    negative = Counter(str(found.texts[place]) for place in places if found.values[place] == 0)
+    if len(negative) > SHOWN_VALUES and all(number_of(text) is not None for text in negative):
+        listed = describe_values(list(negative.elements()))
+    else:
+        some = [f"{text} ({n})" for text, n in negative.most_common(_MOST)]
+        more = len(negative) - len(some)
+        listed = ", ".join(some) + (f" and {more} more values" if more else "")
+    doubtful = [text for text in negative if text.strip().lower() in LIKE_MISSING]
+    notes = [f"Outcome {column}: negative: {listed}."]
+    if doubtful:
+        named = ", ".join(f"{text!r} ({negative[text]})" for text in doubtful)
+        notes.append(
+            f"WARNING: outcome {column}: {named} looks like a missing value and was counted as "
+            "negative. Where it is missing, write n/a in the table: who has n/a is left out."
+        )
+    return notes
 
 
 def _positive(
@@ -110,19 +179,26 @@ def _positive(
 
 def _by_expression(text: str, columns: Columns, scans: Sequence[Key]) -> Outcomes:
     expression = parse_expression(text)
-    ambiguous: dict[int, str] = {}
-    values = {}
+    every, values = [], {}
     for name in expression.columns:
         looked_up = columns.values(name, scans)
         values[name] = looked_up.texts
-        ambiguous.update(looked_up.ambiguous)
+        every.append(looked_up)
     result = expression.evaluate(values)
-    return _outcomes(Truth(result.values), result.problems, ambiguous, expression.columns)
+    return _outcomes(Truth(result.values), result.problems, every, expression.columns)
 
 
 def _outcomes(
-    truth: Truth, problems: Problems, ambiguous: dict[int, str], columns: tuple[str, ...]
+    truth: Truth,
+    problems: Problems,
+    looked_up: Sequence[Values],
+    columns: tuple[str, ...],
 ) -> Outcomes:
+    ambiguous = {place: why for one in looked_up for place, why in one.ambiguous.items()}
+    hints: dict[int, str] = {}
+    for one in looked_up:
+        for place, hint in one.elsewhere.items():
+            hints[place] = hints.get(place, "") + f"; {hint}"
     values: list[int | None] = []
     reasons = {}
     for place, value in enumerate(truth.values.tolist()):
@@ -134,5 +210,8 @@ def _outcomes(
         elif place in problems:
             reasons[place] = ("outcome not understood", problems[place])
         else:
-            reasons[place] = ("no outcome", f"no value in {', '.join(columns)}")
+            reasons[place] = (
+                "no outcome",
+                f"no value in {', '.join(columns)}{hints.get(place, '')}",
+            )
     return Outcomes(values, reasons, columns)

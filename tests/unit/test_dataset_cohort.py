@@ -67,6 +67,44 @@ def test_positive_values_as_text_and_as_numbers(tmp_path: Path, positive: list[A
     assert build(tmp_path, rule("chronic", positive)).table["outcome"].tolist() == [1, 1, 0, 1]
 
 
+def test_what_is_counted_as_negative_is_told_and_doubted(tmp_path: Path) -> None:
+    values = ("chronic", "acute", "acute", "unknown", "-999", "n/a", "acute")
+    rows = "".join(f"{k} {value}\n" for k, value in enumerate(values))
+    study(tmp_path / "bids", f"participant_id state\n{rows}")
+    for number in range(6):  # the last one has no image
+        normalise(tmp_path / "out", f"sub-{number}", number)
+    notes = build(tmp_path, rule("state", ["chronic"])).notes
+    assert "Outcome state: negative: acute (2), unknown (1), -999 (1)." in notes
+    (warning,) = [note for note in notes if note.startswith("WARNING")]
+    assert "'unknown' (1), '-999' (1) looks like a missing value" in warning
+    assert "write n/a" in warning
+
+
+def test_a_positive_value_that_occurs_nowhere_is_refused(tmp_path: Path) -> None:
+    study(tmp_path / "bids", "participant_id state\n1 chronic\n2 persistent\n3 acute\n")
+    for number in (1, 2, 3):
+        normalise(tmp_path / "out", f"sub-{number}", number)
+    with pytest.raises(UsageError, match=r"'persistant' is named .* persistent \(1\)"):
+        build(tmp_path, rule("state", ["chronic", "persistant"]))
+
+
+def test_a_value_at_a_session_without_a_scan_is_pointed_to(tmp_path: Path) -> None:
+    names = ("sub-1", "sub-2", "sub-3")
+    root = study(tmp_path / "bids", "participant_id sex\n1 F\n2 M\n3 F\n", names)
+    for number, session in ((1, "12mo"), (2, "1"), (3, "1")):
+        text = f"session_id\tpain\nses-{session}\t{number % 2}\n"
+        (root / f"sub-{number}" / f"sub-{number}_sessions.tsv").write_text(text)
+        for visit in (1, 2):
+            normalise(tmp_path / "out", f"sub-{number}_ses-{visit}", 10 * number + visit)
+    cohort = build(tmp_path, rule("pain", [1]))
+    details = dict(
+        zip(cohort.exclusions["participant_id"], cohort.exclusions["detail"], strict=True)
+    )
+    assert "there is one at ses-12mo" in details["sub-1"]
+    assert "pain@12mo" in details["sub-1"]
+    assert details["sub-2"] == "no value in pain"  # ses-2 only lacks what ses-1 has
+
+
 def test_true_in_a_recipe_is_true_in_a_table(tmp_path: Path) -> None:
     study(tmp_path / "bids", "participant_id chronic\n1 true\n2 FALSE\n3 True\n")
     for number in (1, 2, 3):
@@ -119,6 +157,20 @@ def test_the_same_image_under_two_names(tmp_path: Path) -> None:
         build(tmp_path)
     assert "sub-1_space" in str(caught.value)
     assert "sub-3_space" in str(caught.value)
+
+
+def test_the_same_source_under_two_names_though_voxels_differ(tmp_path: Path) -> None:
+    study(tmp_path / "bids", "participant_id chronic\n1 1\n2 0\n3 0\n")
+    for number, source in ((1, "a"), (2, "b"), (3, "a")):
+        image = normalise(tmp_path / "out", f"sub-{number}", number)
+        sidecar = image.with_name(image.name.replace(".nii.gz", ".json"))
+        content = json.loads(sidecar.read_text()) | {"SourceSHA256": source * 64}
+        sidecar.write_text(json.dumps(content))
+    with pytest.raises(BadData, match="the same T1w file under 2 names") as caught:
+        build(tmp_path)
+    assert "sub-1_space" in str(caught.value)
+    assert "sub-3_space" in str(caught.value)
+    assert "sub-2_space" not in str(caught.value)
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "text", "flipped"])
