@@ -1,5 +1,6 @@
 """Splits as a file: written for people to read, read from people and checked for leaks."""
 
+from collections.abc import Sequence
 from csv import QUOTE_NONE
 from pathlib import Path
 
@@ -14,22 +15,27 @@ MOST = 12
 _DIGITS = 9  # of a repeat or fold; what is longer need not fit an integer
 
 
-def read_splits(path: Path, cohort: pd.DataFrame, grouped: bool = False) -> pd.DataFrame:
+def read_splits(
+    path: Path, cohort: pd.DataFrame, grouped: bool = False, variants: Sequence[str] = ()
+) -> pd.DataFrame:
     """Read a user's splits and refuse every way in which they could leak.
 
     Parameters
     ----------
     path
-        A TSV file with the columns repeat, fold, participant_id, role.
+        A TSV file with the columns repeat, fold, participant_id, role; with a column variant,
+        each variant has its own rows, as in what a run with several protocols writes.
     cohort
         As in `make_splits`.
     grouped
         Whether the column ``group`` binds participants.
+    variants
+        Those that are to be trained; where the file has a column variant, it must have all.
 
     Returns
     -------
     pandas.DataFrame
-        As `make_splits` returns.
+        As `make_splits` returns; the column variant before it where the file has one.
 
     Raises
     ------
@@ -50,16 +56,43 @@ def read_splits(path: Path, cohort: pd.DataFrame, grouped: bool = False) -> pd.D
             f"{path}: column {', '.join(missing)} is missing; expected {', '.join(COLUMNS)} "
             f"separated by tabs, found {', '.join(map(str, table.columns))}"
         )
+    own = ["variant"] if "variant" in table.columns else []
     problems = _bad_cells(table)
     if not problems:
-        table = table[COLUMNS].assign(
+        table = table[[*own, *COLUMNS]].assign(
             repeat=table["repeat"].astype(int), fold=table["fold"].astype(int)
         )
-        problems = splits_problems(table, cohort, grouped)
+        if own:
+            table, problems = _of_variants(table, cohort, grouped, variants)
+        else:
+            problems = splits_problems(table, cohort, grouped)
     if problems:
         more = f"\n  and {len(problems) - MOST} more" if len(problems) > MOST else ""
         raise BadData(f"{path} is refused:\n  " + "\n  ".join(problems[:MOST]) + more)
+    if own:
+        return table.reset_index(drop=True)
     return table.sort_values(COLUMNS[:3], ignore_index=True)
+
+
+def _of_variants(
+    table: pd.DataFrame, cohort: pd.DataFrame, grouped: bool, variants: Sequence[str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Rows of the variants that are trained, in their order, and what is wrong with them."""
+    there = [str(name) for name in table["variant"].drop_duplicates()]
+    chosen = list(variants) or there
+    problems = [
+        f"variant {name} has no rows; the column variant has {', '.join(there) or 'none'}"
+        for name in chosen
+        if name not in there
+    ]
+    parts = []
+    for name in chosen:
+        if name in there:
+            rows = table[table["variant"] == name]
+            found = splits_problems(rows[COLUMNS], cohort, grouped)
+            problems += [f"variant {name}: {problem}" for problem in found]
+            parts.append(rows.sort_values(COLUMNS[:3]))
+    return (pd.concat(parts) if parts else table.iloc[:0]), problems
 
 
 def splits_problems(table: pd.DataFrame, cohort: pd.DataFrame, grouped: bool = False) -> list[str]:

@@ -137,7 +137,8 @@ def study_splits(
         also variant.
     """
     if given is not None:
-        return read_splits(given, cohort, group_column(recipe, variants) is not None)
+        grouped = group_column(recipe, variants) is not None
+        return read_splits(given, cohort, grouped, variants)
     protocols = {name: recipe.with_variant(name).protocol for name in variants}
     first = protocols[variants[0]]
     if all(protocol == first for protocol in protocols.values()):

@@ -260,3 +260,20 @@ def test_a_hold_out_file_may_leave_most_people_untested(tmp_path):
     good.iloc[1:].to_csv(path, sep="\t", index=False)
     with pytest.raises(BadData, match="sub-000 of the cohort has no role"):
         read_splits(path, cohort())
+
+
+def test_a_file_with_variants_gives_each_its_own_rows(tmp_path):
+    table, path = cohort(), tmp_path / "splits.tsv"
+    parts = [
+        make_splits(table, Protocol(folds=folds)).assign(variant=name)
+        for name, folds in (("base", 4), ("three", 3))
+    ]
+    both = pd.concat(parts, ignore_index=True)[["variant", *parts[0].columns[:-1]]]
+    both.to_csv(path, sep="\t", index=False)
+    pd.testing.assert_frame_equal(read_splits(path, table, variants=("base", "three")), both)
+    assert set(read_splits(path, table, variants=("three",))["variant"]) == {"three"}
+    with pytest.raises(BadData, match=r"variant four has no rows; .* has base, three"):
+        read_splits(path, table, variants=("base", "four"))
+    pd.concat([both, both.iloc[-1:]]).to_csv(path, sep="\t", index=False)
+    with pytest.raises(BadData, match=r"variant three: lines .* stands twice"):
+        read_splits(path, table, variants=("base", "three"))
