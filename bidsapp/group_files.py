@@ -98,12 +98,16 @@ def write_models(
     from bidsapp.dataset.counts import cohort_counts
     from bidsapp.evaluation.pooled import doubts, pooled_results, subgroup_results
     from bidsapp.evaluation.stamp import leaks_into_scores
+    from bidsapp.evaluation.state import splits_of
     from bidsapp.networks.bundle import FoldModel
     from bidsapp.networks.bundle_write import ModelFacts, write_bundle
     from bidsapp.representation.zscore import ZScore
+    from bidsapp.training.earlier import read_text_table
+    from bidsapp.training.splits_words import held_out_words, splits_words
     from bidsapp.training.study import seen_images
 
     counts = cohort_counts(cohort.table)
+    every_split = read_text_table(study.splits_file)
     for name in dict.fromkeys(task.variant for task in tasks):
         own = [task for task in tasks if task.variant == name]
         models, environments, weights = [], [], {}
@@ -114,6 +118,7 @@ def write_models(
             models.append(FoldModel(task.repeat, task.fold, task.model_file, zscore))
             environments += record["environments"]
         recipe = study.recipe.with_variant(name)
+        splits = splits_of(every_split, name)
         found = leaks_into_scores(list(leaks(recipe)))
         facts = ModelFacts(
             name=f"{folder.name}-{name}",
@@ -121,6 +126,8 @@ def write_models(
             scans=counts.scans,
             positive=counts.positive,
             by_scan=counts.by_scan,
+            protocol=splits_words(recipe, cohort.table, splits),
+            scored=held_out_words(splits, counts.people),
             held_out=pooled_results(folder, name),
             stamps=tuple(filter(None, (recipe.simulation.stamp, *(f"LEAK: {s}" for s in found)))),
             data_source="the cohort listed in cohort.tsv of the run",

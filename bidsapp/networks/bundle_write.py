@@ -16,7 +16,7 @@ import bidsapp
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.networks.bundle import CARD, FORMAT, MANIFEST, METADATA, MODELS, RECIPE, FoldModel
 from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_to_json
-from bidsapp.networks.model_card import LIMITS, model_card, outcome_text, protocol_text
+from bidsapp.networks.model_card import LIMITS, model_card, outcome_text
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.spec import unit_and_range
 from bidsapp.representation.window import Window
@@ -40,6 +40,8 @@ class ModelFacts:
         Size of the cohort, and how many participants are positive.
     by_scan
         Whether the outcome is one of the scan, so that `positive` counts scans.
+    protocol, scored
+        How people were held out, and how many were scored, from the splits that took place.
     held_out
         Metric to the text that is printed, as in ``{"AUC": "0.71 (95 % CI 0.62 to 0.80)"}``.
     stamps
@@ -72,6 +74,8 @@ class ModelFacts:
     subgroups: Mapping[str, str] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()
     by_scan: bool = False
+    protocol: str = ""
+    scored: str = ""
 
 
 def write_bundle(
@@ -215,10 +219,10 @@ def _metadata(recipe: Recipe, window: Window, facts: ModelFacts) -> dict[str, An
             "excluded": facts.excluded,
         },
         "eval_metrics": dict(facts.held_out),
-        "eval_metrics_of": "participants held out in cross-validation; no other cohort",
+        "eval_metrics_of": facts.scored or "participants held out; no other cohort",
         "subgroups": dict(facts.subgroups),
         "limits": [*LIMITS, *facts.doubts],
-        "protocol": protocol_text(recipe),
+        "protocol": facts.protocol,
         "initial_weights": dict(facts.weights),
         "trained_with": [dict(environment) for environment in facts.environments],
         "space": {

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bidsapp.networks.bundle_write import ModelFacts
 
 LIMITS = (
-    "Tested by cross-validation within one cohort only. People from elsewhere (other scanner, "
+    "Tested within one cohort only. People from elsewhere (other scanner, "
     "other age, other injury, other way of asking for pain) can fare worse; test it there first.",
     "What was scored are single fold models, each on the people it had not seen. What is applied "
     "to new people is the mean of all of them, which was not scored.",
@@ -68,8 +68,8 @@ NociCast makes all of this from a BIDS dataset.
 
 ## Evaluation data
 
-The same participants: {protocol}. Every one was scored by models that had not seen them; there
-is no other cohort.
+The same participants: {protocol}. {scored}. There is no other
+cohort.
 
 ## Results
 
@@ -112,20 +112,6 @@ def outcome_text(recipe: Recipe) -> str:
     if outcome.column is None:
         return "the outcome of the run"
     return f"{outcome.column} = {' or '.join(str(value) for value in outcome.positive or ())}"
-
-
-def protocol_text(recipe: Recipe) -> str:
-    """Say how participants were held out, in one line."""
-    protocol = recipe.protocol
-    kinds = {
-        "kfold": f"{protocol.folds}-fold cross-validation",
-        "repeated_kfold": f"{protocol.folds}-fold cross-validation, {protocol.repeats} times",
-        "nested": f"nested cross-validation, {protocol.folds} outer folds",
-        "leave_one_group_out": "leave-one-group-out cross-validation",
-        "holdout": "a hold-out split",
-    }
-    stratified = ", stratified by outcome" if protocol.stratified else ""
-    return f"{kinds[protocol.kind]}{stratified}, all scans of a person on one side"
 
 
 def model_card(recipe: Recipe, window: Window, models: int, facts: "ModelFacts") -> str:
@@ -172,7 +158,8 @@ def model_card(recipe: Recipe, window: Window, models: int, facts: "ModelFacts")
             for name in recipe.representation.channels
         ),
         zscore=_ZSCORES.get(recipe.representation.zscore, recipe.representation.zscore),
-        protocol=protocol_text(recipe),
+        protocol=facts.protocol or "how they were held out is not recorded",
+        scored=facts.scored or "Who was scored is not recorded",
         results=_table(
             "Held-out result", {_METRICS.get(k, k): text for k, text in facts.held_out.items()}
         )

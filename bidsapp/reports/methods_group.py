@@ -4,24 +4,15 @@ import pandas as pd
 
 from bidsapp.dataset.counts import Counts, cohort_counts
 from bidsapp.derivatives.finished import FinishedImage, finished_images
-from bidsapp.errors import NociCastError
 from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.state import splits_of
 from bidsapp.recipes import Recipe
-from bidsapp.recipes.learning import Protocol
 from bidsapp.reports.boilerplate import Section
 from bidsapp.reports.methods_participant import image_sections
 from bidsapp.reports.run_state import GroupRun
 from bidsapp.reports.wording import counted, joined, many
-from bidsapp.training.splits import make_splits
+from bidsapp.training.splits_words import splits_words
 
-_KINDS = {
-    "kfold": "{folds}-fold cross-validation",
-    "repeated_kfold": "{folds}-fold cross-validation, repeated {repeats} times",
-    "nested": "nested cross-validation ({folds} outer folds)",
-    "leave_one_group_out": "leave-one-group-out cross-validation ({folds} folds)",
-    "holdout": "a single hold-out split",
-}
 _BASELINES = {
     "majority": "the share of positives alone",
     "age_sex": "a logistic regression on age and sex",
@@ -101,7 +92,7 @@ def splits_paragraph(run: GroupRun) -> str:
     """How participants were divided, and what kept them apart."""
     protocols: dict[str, list[str]] = {}
     for name in run.variants:
-        text = _splits(run, name)
+        text = splits_words(run.recipe.with_variant(name), run.cohort, splits_of(run.splits, name))
         protocols.setdefault(text, []).append(name)
     texts = [
         text if len(protocols) == 1 else f"{text} (variants {joined(names)})"
@@ -126,41 +117,6 @@ def splits_paragraph(run: GroupRun) -> str:
         f"{text} No mean, SD, epoch, threshold or variant was fitted or chosen on held-out "
         "participants; the software refuses to run such steps in the mode that was used (strict)."
     )
-
-
-def _splits(run: GroupRun, variant: str) -> str:
-    protocol = run.recipe.with_variant(variant).protocol
-    table = splits_of(run.splits, variant)
-    folds = table.groupby("repeat")["fold"].nunique()
-    kind = _KINDS[protocol.kind].format(folds=int(folds.max()), repeats=len(folds))
-    roles = table.groupby(["repeat", "fold", "role"])["participant_id"].nunique()
-    tested, trained = (roles.xs(role, level="role") for role in ("test", "train"))
-    drawn = f" (seed {protocol.seed})"
-    if protocol.stratified:
-        drawn = f", stratified by outcome{drawn}"
-    if not _as_drawn(run, protocol, table):
-        drawn = " with splits that were given in a file"
-    text = (
-        f"{kind}{drawn}: in each fold, "
-        f"{_span(trained.min(), trained.max())} participants were trained on and "
-        f"{_span(tested.min(), tested.max())} held out"
-    )
-    if "validation" in set(table["role"]):
-        inner = roles.xs("validation", level="role")
-        text += f", with {_span(inner.min(), inner.max())} others as inner validation split"
-    return text
-
-
-def _as_drawn(run: GroupRun, protocol: Protocol, splits: pd.DataFrame) -> bool:
-    """Tell whether splits are those that the recipe draws, rather than a person's own."""
-    cohort = run.cohort.assign(outcome=pd.to_numeric(run.cohort["outcome"]).astype(int))
-    try:
-        drawn = make_splits(cohort, protocol)
-    except NociCastError:
-        return False
-    columns = list(drawn.columns)
-    rows = [set(map(tuple, one[columns].astype(str).to_numpy())) for one in (drawn, splits)]
-    return rows[0] == rows[1]
 
 
 def evaluation_paragraph(run: GroupRun) -> str:
@@ -258,7 +214,3 @@ def _subgrouped(run: GroupRun) -> list[str]:
 def _baseline_names(run: GroupRun) -> list[str]:
     table = run.table("tables/baseline_scores.tsv")
     return list(dict.fromkeys(table["variant"])) if "variant" in table else []
-
-
-def _span(least: int, most: int) -> str:
-    return str(least) if least == most else f"{least} to {most}"

@@ -24,6 +24,8 @@ FACTS = ModelFacts(
     positive=12,
     held_out={"AUC": "0.71 (95 % CI 0.52 to 0.90)"},
     data_source="noise",
+    protocol="2-fold cross-validation: in each fold, 12 were trained on and 12 held out",
+    scored="Every one was scored by models that had not seen them",
 )
 
 

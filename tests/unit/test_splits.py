@@ -9,6 +9,8 @@ from bidsapp.errors import BadData, UsageError
 from bidsapp.recipes.learning import Inner, Protocol
 from bidsapp.training.splits import make_splits
 from bidsapp.training.splits_file import read_splits, splits_problems
+from bidsapp.training.splits_words import held_out_words, splits_words
+from tests.unit.synthetic_cohort import small_recipe
 
 
 def cohort(n=40, positive=16, families=None, sessions=1):
@@ -277,3 +279,17 @@ def test_a_file_with_variants_gives_each_its_own_rows(tmp_path):
     pd.concat([both, both.iloc[-1:]]).to_csv(path, sep="\t", index=False)
     with pytest.raises(BadData, match=r"variant three: lines .* stands twice"):
         read_splits(path, table, variants=("base", "three"))
+
+
+def test_splits_are_told_as_they_took_place_and_not_as_the_recipe_would_draw_them():
+    table, recipe = cohort(), small_recipe(protocol={"folds": 6, "stratified": True})
+    three = make_splits(table, Protocol(folds=3))
+    told = splits_words(recipe, table, three)
+    assert told.startswith("3-fold cross-validation with splits that were given in a file")
+    assert "stratified" not in told
+    assert held_out_words(three, 40) == "Every one was scored by models that had not seen them"
+    once = make_splits(table, Protocol(kind="holdout", test_size=0.2))
+    assert splits_words(recipe, table, once).startswith("a single hold-out split with splits that")
+    assert held_out_words(once, 40).startswith("8 of the 40 were held out and scored")
+    drawn = splits_words(recipe, table, make_splits(table, recipe.protocol))
+    assert drawn.startswith("6-fold cross-validation, stratified by outcome (seed 0): in each fold")
