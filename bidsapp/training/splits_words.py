@@ -37,7 +37,7 @@ def splits_words(recipe: Recipe, cohort: pd.DataFrame, splits: pd.DataFrame) -> 
     drawn = f" (seed {protocol.seed})"
     if protocol.stratified:
         drawn = f", stratified by outcome{drawn}"
-    kind_of = protocol.kind
+    kind_of: str = protocol.kind
     if not _as_drawn(protocol, cohort, splits):
         drawn = " with splits that were given in a file"
         kind_of = _kind_of(protocol, splits)
