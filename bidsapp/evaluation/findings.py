@@ -65,6 +65,8 @@ def findings(
         permuted = (p.get(row["variant"]) for p in tests)
         n = cohort_counts(pool(scores[scores["variant"] == row["variant"]])).observations
         text = _result(row, wide, *permuted, level=plan.level, first=place == 0, n=n)
+        if steps := leaks_into_scores(plan.of(row["variant"]).leaks):
+            text += f" LEAK: {', '.join(steps)}."
         lines.append(("result", text))
     for _, row in baselines.iterrows():
         if row["flagged"]:

@@ -131,11 +131,17 @@ def write_bundle(
         _write_json(new / METADATA, _metadata(recipe, window, facts))
         _write_json(
             new / MODELS,
-            {"window": window.to_dict(), "channels": channels, "models": entries},
+            {
+                "stamps": list(facts.stamps),
+                "window": window.to_dict(),
+                "channels": channels,
+                "models": entries,
+            },
         )
         if images:
             _write_json(new / IMAGES, images_to_json(images))
-        (new / RECIPE).write_text(dump_recipe(recipe), encoding="utf-8")
+        stamps = "".join(f"# {' '.join(stamp.split())}\n" for stamp in facts.stamps)
+        (new / RECIPE).write_text(stamps + dump_recipe(recipe), encoding="utf-8")
         (new / CARD).write_text(model_card(recipe, window, len(models), facts), encoding="utf-8")
         _seal(new, folder)
     return folder

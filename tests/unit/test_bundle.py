@@ -166,6 +166,9 @@ def test_stamps_stand_in_card_and_metadata(trained, tmp_path):
     path = write_bundle(tmp_path / "leaky", tasks[0].recipe, tasks[0].images.window, models, facts)
     assert "**LEAK: zscore" in (path / "docs" / "README.md").read_text()
     assert load_bundle(path).metadata["leaks"] == ["LEAK: zscore sees the test fold"]
+    assert (path / "recipe.yaml").read_text().startswith("# LEAK: zscore sees the test fold\n")
+    about = json.loads((path / "configs" / "models.json").read_text())
+    assert about["stamps"] == ["LEAK: zscore sees the test fold"]
 
 
 def test_writing_again_replaces_and_the_hash_follows_the_contents(trained, tmp_path):

@@ -162,6 +162,10 @@ def test_a_leak_is_stamped_on_every_row_that_depends_on_it(run):
     first = read(run / "tables" / "findings.tsv").iloc[0]
     assert first["kind"] == "leak"
     assert "coronal" in first["text"]
+    told = read(run / "tables" / "findings.tsv").query("kind == 'result'")["text"]
+    leaking = told.str.match("(coronal|mean_probability|majority_vote): ")
+    assert leaking.sum() == 3
+    assert (told.str.endswith("LEAK: representation.zscore: dataset.") == leaking).all()
     best = read(run / "tables" / "best_fold.tsv")
     assert set(best["variant"]) == {"coronal"}
     assert "chance" in best
