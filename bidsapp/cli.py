@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from bidsapp.arguments import build_parser
-from bidsapp.errors import NociCastError, NoInput, UnknownAnalysisLevel, UsageError
+from bidsapp.errors import (
+    NociCastError,
+    NoInput,
+    UnknownAnalysisLevel,
+    UsageError,
+    disk_trouble,
+)
 from bidsapp.options import LEVELS, RunOptions
 
 _LONGEST_LABEL = 100  # dates and contrasts are added to it, and 255 bytes make a file name
@@ -34,6 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("nocicast: interrupted; run again to resume.", file=sys.stderr)
         return 128 + signal.SIGINT
+    except Exception as error:
+        trouble = disk_trouble(error)
+        if trouble is None:
+            raise
+        print(f"nocicast: {trouble}", file=sys.stderr)
+        return trouble.exit_code
     finally:
         # whoever called this goes on as it was, and so do the processes that it forks
         signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)

@@ -4,6 +4,9 @@ The codes are those of the BIDS execution specification (draft 0.1) and, from 64
 A message names the file, column or key, what was expected, and what to do.
 """
 
+import errno
+import os
+import re
 from collections.abc import Iterable
 
 EXIT_OK = 0
@@ -67,6 +70,37 @@ class TemporaryFailure(NociCastError):
     """Trying again later may help."""
 
     exit_code = 75
+
+
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
+def disk_trouble(error: BaseException) -> NociCastError | None:
+    """Tell a disk that is full, failing or read-only, also behind what a library made of it.
+
+    torch raises a RuntimeError in the place of the system's error, and safetensors an error of
+    its own that repeats it in words.
+
+    Returns
+    -------
+    NociCastError or None
+        What to tell the user; None where the disk is not the reason.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        told = re.search(r"\(os error (\d+)\)", str(seen))
+        number = seen.errno if isinstance(seen, OSError) else int(told[1]) if told else None
+        where = getattr(seen, "filename", None)
+        if number is not None and number in (*_DISK, errno.EROFS):
+            text = f"{os.strerror(number)}{f': {where}' if where else ''}"
+            if number == errno.EROFS:
+                return CannotCreateOutput(f"{text}. Choose a folder that can be written to.")
+            return InputOutputError(
+                f"Writing failed: {text}. Make room in the output folder and the work folder "
+                "(--work-dir may lie on another disk) and run again: what is done is kept."
+            )
+        seen = seen.__cause__ or seen.__context__
+    return None
 
 
 def joint_code(codes: Iterable[int]) -> int:

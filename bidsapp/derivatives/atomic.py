@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bidsapp.errors import CannotCreateOutput, InputOutputError
+from bidsapp.errors import CannotCreateOutput, InputOutputError, NociCastError, disk_trouble
 
 
 @contextmanager
@@ -30,12 +30,33 @@ def atomic_path(final: Path) -> Iterator[Path]:
     make_folder(final.parent)
     temporary = final.with_name(f".{uuid.uuid4().hex[:8]}-{final.name}")
     try:
-        yield temporary
-        os.replace(temporary, final)
-    except OSError as error:
-        raise _explained(error, final) from error
+        with explained(final):
+            yield temporary
+            os.replace(temporary, final)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def explained(final: Path) -> Iterator[None]:
+    """Let what the disk refuses in the block be told with the name of what was being written.
+
+    Raises
+    ------
+    CannotCreateOutput, InputOutputError
+        As for `atomic_path`.
+    """
+    try:
+        yield
+    except NociCastError:
+        raise
+    except OSError as error:
+        raise _explained(error, final) from error
+    except Exception as error:
+        trouble = disk_trouble(error)
+        if trouble is None:
+            raise
+        raise type(trouble)(f"{final}: {trouble}") from error
 
 
 def make_folder(folder: Path) -> None:
@@ -61,7 +82,9 @@ def _explained(error: OSError, final: Path) -> CannotCreateOutput | InputOutputE
             f"{final} cannot be written ({error.strerror}); check who owns {final.parent} and "
             "that it is not mounted read-only."
         )
-    return InputOutputError(f"Writing {final} failed: {error.strerror or error}.")
+    # numpy's own error for a full disk has no number
+    reason = error.strerror or f"{error}; is the disk full?"
+    return InputOutputError(f"Writing {final} failed: {reason}.")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import tempfile
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,18 +10,12 @@ from typing import Any
 
 from nipype.interfaces.base import SimpleInterface
 
-from bidsapp.errors import CannotCreateOutput, InputOutputError, NociCastError
+from bidsapp.errors import CannotCreateOutput, NociCastError, TemporaryFailure, disk_trouble
 from bidsapp.execution.gpus import gpu_turn
 
 _FILE = "failure.json"
-# What the file system can say, and the exit code that stands for it.
-_FILE_ERRORS = {
-    errno.ENOSPC: InputOutputError.exit_code,
-    errno.EDQUOT: InputOutputError.exit_code,
-    errno.EIO: InputOutputError.exit_code,
-    errno.EROFS: CannotCreateOutput.exit_code,
-    errno.EACCES: CannotCreateOutput.exit_code,
-}
+# Room that a note, and what nipype writes of a node, has to find.
+_NEEDED_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -76,10 +71,13 @@ class Step(SimpleInterface):
             _write(note, message, 75, expected=True)
             raise
         except Exception as error:
-            if isinstance(error, OSError) and error.errno in _FILE_ERRORS:
-                where = error.filename or runtime.cwd
-                text = f"{error.strerror}: {where}"
-                _write(note, text, _FILE_ERRORS[error.errno], expected=True)
+            trouble = disk_trouble(error)
+            if trouble is not None:
+                _write(note, str(trouble), trouble.exit_code, expected=True)
+                raise
+            if isinstance(error, OSError) and error.errno == errno.EACCES:
+                text = f"{error.strerror}: {error.filename or runtime.cwd}"
+                _write(note, text, CannotCreateOutput.exit_code, expected=True)
                 raise
             text = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
             _write(note, text, 1, expected=False)
@@ -116,9 +114,23 @@ def find_failure(folder: Path, error: str = "") -> Failure:
         return Failure(note.parent.name, **content)
     if error:
         return Failure("", f"The nipype plugin could not run it: {error}", 1, expected=True)
+    trouble = _no_room(folder)
+    if trouble is not None:
+        return Failure("", str(trouble), trouble.exit_code, expected=True)
     message = (
         "The process that worked on it was stopped (killed, out of memory, or past a limit of "
         "time). Run again to resume; if it happens again, use fewer processes (--nprocs), or ask "
         "for more memory or time."
     )
-    return Failure("", message, 75, expected=True)
+    return Failure("", message, TemporaryFailure.exit_code, expected=True)
+
+
+def _no_room(folder: Path) -> NociCastError | None:
+    """Try whether a folder, or what there is of it, takes a file: a full one holds no notes."""
+    place = next(place for place in (folder, *folder.parents) if place.is_dir())
+    try:
+        with tempfile.TemporaryFile(dir=place) as stream:
+            stream.write(bytes(_NEEDED_BYTES))
+    except OSError as error:
+        return disk_trouble(OSError(error.errno, error.strerror, str(place)))
+    return None

@@ -4,7 +4,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy
 import torch
 
 import bidsapp
+from bidsapp.derivatives.atomic import explained, make_folder
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.networks.bundle import CARD, FORMAT, MANIFEST, METADATA, MODELS, RECIPE, FoldModel
 from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_to_json
@@ -107,12 +109,16 @@ def write_bundle(
     -------
     Path
         The folder.
+
+    Raises
+    ------
+    CannotCreateOutput, InputOutputError
+        The disk is full or cannot be written to; a bundle that was there stays.
     """
     from bidsapp.recipes import dump_recipe
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as name:
-        new = Path(name) / "new"
+    make_folder(folder.parent)
+    with _beside(folder) as new:
         for part in ("configs", "docs", "models"):
             (new / part).mkdir(parents=True)
         entries = []
@@ -160,13 +166,22 @@ def add_saliency_checks(folder: Path, checks: Mapping[str, Any]) -> None:
     checks
         ``method``, ``verdict`` (pass, fail, not run) and ``sentences``.
     """
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as name:
-        new = Path(name) / "new"
+    with _beside(folder) as new:
         shutil.copytree(folder, new, copy_function=_link)
         metadata = json.loads((new / METADATA).read_text(encoding="utf-8"))
         (new / METADATA).unlink()
         _write_json(new / METADATA, metadata | {"saliency_checks": dict(checks)})
         _seal(new, folder)
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """Give the place of a new bundle beside the one to be replaced; a part of it does not stay."""
+    with (
+        explained(folder),
+        tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as name,
+    ):
+        yield Path(name) / "new"
 
 
 def _link(source: str, target: str) -> None:

@@ -1,7 +1,9 @@
 """The whole cohort as one array on disk: built once, keyed by what is in it, memory-mapped."""
 
+import errno
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,6 +147,8 @@ def build_cohort_array(
         If an image is missing.
     BadData
         If images differ in grid, hold NaN or infinite values, or do not fit float16.
+    InputOutputError
+        If the disk has no room for the array; nothing is left of it.
     """
     if not rows:
         raise BadData("the cohort is empty: there is no image to make an array of")
@@ -181,12 +185,28 @@ def build_cohort_array(
     shape = (len(rows), len(spec.channels), *window.shape)
     with atomic_path(path) as temporary:
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
+        _reserve(temporary)
         _fill(array, rows, spec, mask)
         array.flush()
         del array
     # The description comes last: where it is, the array beside it is whole.
     write_json(path.with_suffix(".json"), about | {"key": key, "window": window.to_dict()})
     return CohortArray.load(path)
+
+
+def _reserve(path: Path) -> None:
+    """Refuse now what will not fit: writing into a mapped file ends the process on a full disk.
+
+    File systems that cannot reserve room are left to themselves.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    with path.open("r+b") as stream:
+        try:
+            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+                raise
 
 
 def _fill(

@@ -49,7 +49,8 @@ def save_checkpoint(
     the fold and its number.
     """
     values = {field_: getattr(progress, field_) for field_ in Progress.__dataclass_fields__}
-    with atomic_path(path) as temporary:
+    # through a stream: torch's own writer does not say that the disk is full
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
         torch.save(
             {
                 "fingerprint": fingerprint,
@@ -57,7 +58,7 @@ def save_checkpoint(
                 "optimizer": optimizer.state_dict(),
                 "progress": values,
             },
-            temporary,
+            stream,
         )
 
 
