@@ -235,10 +235,12 @@ TABLES: dict[str, dict[str, Column]] = {
     },
     "saliency/biomarkers": {
         **_SCAN,
+        "leak": SHARED["leak"],
         "*": _WEIGHTED,
     },
     "saliency/biomarkers_folds": {
         **_SCAN,
+        "leak": SHARED["leak"],
         **_OF_FOLD,
         "role": Column(
             "Whether the fold whose map gives the weights held this person out.",
@@ -291,6 +293,10 @@ TABLES: dict[str, dict[str, Column]] = {
             "Whether this very image is in the cohort that the model was trained on; only models "
             "kept from the person then predict.",
             levels=_TRUE,
+        ),
+        "leak": Column(
+            "LEAK and the step that saw held-out people in the run that made the model; n/a where "
+            "none did."
         ),
     },
 }

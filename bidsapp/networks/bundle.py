@@ -79,6 +79,12 @@ class Bundle:
     metadata: dict[str, Any]
     images: tuple[TrainingImage, ...] | None = None
 
+    @property
+    def leaks(self) -> tuple[str, ...]:
+        """``LEAK: <step>`` of each step that saw held-out people in the run that made it."""
+        told = (str(stamp) for stamp in self.metadata.get("leaks", ()))
+        return tuple(stamp for stamp in told if stamp.startswith("LEAK: "))
+
     def network(self, model: FoldModel) -> torch.nn.Module:
         """Build the network of a fold with its weights, in evaluation mode on the CPU."""
         import safetensors.torch

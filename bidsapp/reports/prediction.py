@@ -124,6 +124,7 @@ def prediction_section(
         per_model=answer["per_model"],
         model=answer["model"],
         held_out=answer["model"].get("held_out") or "",
+        leaks=answer["model"].get("leaks") or [],
         in_training=answer.get("in_training"),
         views=views,
         gradient=", ".join(f"rgb({r} {g} {b})" for r, g, b in OVERLAY_STOPS),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _TABLE = (
     *("participant_id", "session_id", "model", "sha256", "outcome", "positive"),
-    *("probability", "probability_sd", "verdict", "in_training"),
+    *("probability", "probability_sd", "verdict", "in_training", "leak"),
 )
 # Bundles of earlier versions do not say whom they were made with.
 _IN_TRAINING = {True: "true", False: "false", None: "n/a"}
@@ -200,6 +200,7 @@ def _content(
             "version": bundle.version,
             "sha256": bundle.sha256,
             "held_out": held_out,
+            "leaks": list(bundle.leaks),
         },
         "quality": person.quality,
         "Sources": [person.names.uri + person.names.preproc],
@@ -252,6 +253,7 @@ def write_table(output_dir: Path) -> Path:
                     "n/a" if spread is None else f"{spread:.6g}",
                     content["quality"]["verdict"],
                     _IN_TRAINING[content.get("in_training")],
+                    _cell("; ".join(map(str, content["model"].get("leaks") or ("n/a",)))),
                 )
             )
         )

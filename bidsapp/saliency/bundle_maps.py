@@ -9,6 +9,7 @@ import numpy as np
 from bidsapp.derivatives import OutputNames
 from bidsapp.derivatives.names import sidecar_name
 from bidsapp.saliency.group_files import description_of, space_facts
+from bidsapp.saliency.leaks import leak_facts, network_leaks
 from bidsapp.saliency.native import NativeSpace
 from bidsapp.saliency.participant_maps import native_content, write_map
 
@@ -155,5 +156,6 @@ class BundleMaps:
             **space_facts(names.space),
             "Resolution": f"{names.resolution} mm isotropic, the grid of the recipe",
             "Sanity": self.checks,
+            **leak_facts(network_leaks(bundle.recipe)),
             "Sources": [names.uri + names.preproc],
         }

@@ -38,6 +38,8 @@ class GroupFolder:
         Where the maps lie in the template grid.
     common
         What every sidecar says.
+    stamp
+        What every row of a table says of leaks; empty where there is none.
     written
         Names of the maps and their sidecars so far.
     """
@@ -46,6 +48,7 @@ class GroupFolder:
     desc: str
     window: Window
     common: Mapping[str, Any]
+    stamp: str = ""
     written: set[str] = field(default_factory=set)
 
     def write(

@@ -20,6 +20,7 @@ from bidsapp.saliency.group_tables import (
     write_test,
 )
 from bidsapp.saliency.group_test import compare_groups
+from bidsapp.saliency.leaks import leak_facts, leak_notes, leak_stamp
 from bidsapp.saliency.mean_maps import (
     cell_maps,
     channel_maps,
@@ -39,6 +40,8 @@ from bidsapp.saliency.stack import MapStack
 if TYPE_CHECKING:
     from bidsapp.representation.cohort_array import CohortArray
 
+BEST_FOLD = "saliency.folds: best"
+
 
 def write_group(
     stack: MapStack,
@@ -52,6 +55,7 @@ def write_group(
     seed: int = 0,
     images: "CohortArray | None" = None,
     coverage: np.ndarray | None = None,
+    leaks: Mapping[str, str] | None = None,
 ) -> None:
     """Write group maps, statistics and tables of one variant, and `summary.json` last.
 
@@ -83,6 +87,9 @@ def write_group(
         The cohort's images on the same window, for the biomarkers; none are written without.
     coverage
         (x, y, z) bool on the window: voxels that there are maps of, where not all have one.
+    leaks
+        Steps by which the networks saw the people whom they held out, each with the reason; every
+        sidecar and table is stamped.
 
     Raises
     ------
@@ -96,8 +103,10 @@ def write_group(
     """
     (folder / "summary.json").unlink(missing_ok=True)
     threshold = float(stack.about.get("threshold", 0.5))
-    notes: list[str] = []
+    seen = dict(leaks or {})
+    notes = leak_notes(seen)
     only_fold = _only_fold(stack, notes) if settings.folds == "best" else None
+    steps = [*seen, *([BEST_FOLD] if only_fold else [])]
     people = people_maps(
         stack,
         _inside(mask, stack, coverage),
@@ -111,18 +120,21 @@ def write_group(
     atlases, atlas_notes = atlases_for(people, template_label, settings.atlases)
     notes += atlas_notes
     verdict = dict(sanity or {"verdict": "not run", "sentences": []})
+    held_out = stack.about.get("role", "test") == "test"
     files = GroupFolder(
         folder,
         description_of(str(stack.about["method"]), verdict.get("verdict") == "fail"),
         stack.window,
-        _common(stack, people, settings, template_label, verdict, threshold),
+        _common(stack, people, settings, template_label, verdict, threshold)
+        | {"HeldOut": held_out and not seen}
+        | leak_facts(steps),
+        leak_stamp(steps),
     )
     units, cell = str(stack.about.get("units", "arbitrary")), people.cell
     maps = cell_maps(people, files, units)
     maps |= spread_maps(people, files, cell, units)
     overlap, overlap_maps = overlap_map(people, files, cell)
     maps |= overlap_maps | channel_maps(people, stack, files, cell, units, settings)
-    held_out = stack.about.get("role", "test") == "test"
     test, why_not = (
         compare_groups(
             people,
@@ -162,7 +174,8 @@ def write_group(
         "threshold": threshold,
         "of": cell,
         "n": {name: people.count(name) for name in CELLS},
-        "held_out": held_out,
+        "held_out": held_out and not seen,
+        "leaks": steps,
         "repeats": people.repeats,
         "channels": list(stack.channels),
         "default": maps[cell],
@@ -220,7 +233,6 @@ def _common(
         "Target": stack.about.get("target", settings.target),
         "Variant": stack.about.get("variant"),
         **space_facts(template_label),
-        "HeldOut": stack.about.get("role", "test") == "test",
         "Aggregation": how if fwhm else "Mean over people, not smoothed",
         "AbsoluteValues": settings.absolute,
         "Scaling": settings.scale,

@@ -11,6 +11,7 @@ from bidsapp.saliency.atlas import Atlas, embedded_atlases, resolve_atlas
 from bidsapp.saliency.biomarkers import LEAKAGE_NOTE, biomarker_tables
 from bidsapp.saliency.group_files import GroupFolder
 from bidsapp.saliency.group_test import GroupTest
+from bidsapp.saliency.leaks import stamped
 from bidsapp.saliency.peaks import peak_table
 from bidsapp.saliency.people import PeopleMaps
 from bidsapp.saliency.regions import region_table
@@ -140,10 +141,10 @@ def write_biomarkers(
 
 
 def _write(files: GroupFolder, name: str, table: pd.DataFrame) -> None:
-    """Write a table with six digits, n/a where a value is missing."""
+    """Write a table with six digits, n/a where a value is missing, and the stamp of leaks."""
     rounded = table.copy()
     for column in [name for name in rounded if rounded[name].dtype.kind == "f"]:
         rounded[column] = [
             float(f"{value:.6g}") if np.isfinite(value) else None for value in rounded[column]
         ]
-    write_table(files.folder / name, rounded.replace({"": None}))
+    write_table(files.folder / name, stamped(rounded.replace({"": None}), files.stamp))

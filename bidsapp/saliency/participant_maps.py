@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import pandas as pd
 from bidsapp.derivatives import write_json
 from bidsapp.errors import NoInput
 from bidsapp.saliency.group_files import description_of, space_facts, write_image
+from bidsapp.saliency.leaks import leak_facts, leak_stamp
 from bidsapp.saliency.native import NativeSpace
 from bidsapp.saliency.stack import MapStack
 
@@ -44,7 +45,12 @@ class MapPlace:
     native: bool = False
 
 
-def write_people(stack: MapStack, place: MapPlace, sanity: Mapping[str, Any]) -> list[Path]:
+def write_people(
+    stack: MapStack,
+    place: MapPlace,
+    sanity: Mapping[str, Any],
+    leaks: Sequence[str] = (),
+) -> list[Path]:
     """Write the map of every scan; what an earlier run left there is taken away.
 
     A map is the sum over channels, and the mean over repeats where a scan was held out several
@@ -58,6 +64,8 @@ def write_people(stack: MapStack, place: MapPlace, sanity: Mapping[str, Any]) ->
         Where they go.
     sanity
         Verdict and sentences; where the verdict is ``fail`` each name has ``Suspect`` in it.
+    leaks
+        Steps by which the networks saw the people whom they held out; each sidecar is stamped.
 
     Returns
     -------
@@ -76,7 +84,7 @@ def write_people(stack: MapStack, place: MapPlace, sanity: Mapping[str, Any]) ->
         stem = "_".join(part for part in (participant, session) if part)
         folder = Path(*(part for part in (place.folder, participant, session, "anat") if part))
         source = place.images[participant, session or "n/a"]
-        content = _sidecar(stack, own, place, sanity, source)
+        content = _sidecar(stack, own, place, sanity, source) | _whether_held_out(stack, own, leaks)
         path = folder / (
             f"{stem}_space-{place.template_label}_res-{place.resolution}_desc-{desc}_statmap.nii.gz"
         )
@@ -154,10 +162,7 @@ def _sidecar(
     source: str,
 ) -> dict[str, Any]:
     about = stack.about
-    several = len(own) > 1
     return {
-        "Description": f"Saliency ({about['method']}) of the answer of a network that was trained "
-        "without this participant" + (f"; mean over {len(own)} repeats." if several else "."),
         "Units": about["units"],
         "Target": f"{about['target']} of the positive class",
         "Variant": about["variant"],
@@ -168,7 +173,6 @@ def _sidecar(
         "ModelSHA256": [str(value) for value in own["model_sha256"]],
         "Probability": [float(value) for value in own["probability"]],
         "Outcome": int(own["outcome"].iloc[0]),
-        "HeldOut": True,
         "Channels": f"sum over {', '.join(stack.channels)}",
         "Smoothing": "none",
         "Window": {"Start": list(stack.window.start), "Shape": list(stack.window.shape)},
@@ -176,4 +180,20 @@ def _sidecar(
         "Resolution": f"{place.resolution} mm isotropic, the grid of the recipe",
         "Sanity": dict(sanity),
         "Sources": [source if source.startswith("bids:") else f"bids::{source}"],
+    }
+
+
+def _whether_held_out(stack: MapStack, own: pd.DataFrame, leaks: Sequence[str]) -> dict[str, Any]:
+    """Say whether the networks knew nothing of this participant, and what they saw where not."""
+    who = "a network that was trained without this participant"
+    if leaks:
+        who = (
+            "a network whose weights were trained without this participant, whom it saw all the "
+            f"same ({leak_stamp(leaks)})"
+        )
+    repeats = f"; mean over {len(own)} repeats" if len(own) > 1 else ""
+    return {
+        "Description": f"Saliency ({stack.about['method']}) of the answer of {who}{repeats}.",
+        "HeldOut": not leaks,
+        **leak_facts(leaks),
     }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bidsapp.dataset.tables import write_table
 from bidsapp.errors import NociCastError, joint_code
 from bidsapp.execution.failures import Failure, find_failure, forget_failures
 from bidsapp.execution.run import Running, run_workflow
@@ -18,6 +19,7 @@ from bidsapp.options import RunOptions
 from bidsapp.representation.sample import read_mask
 from bidsapp.saliency.checks import FoldChecks
 from bidsapp.saliency.group_maps import write_group
+from bidsapp.saliency.leaks import leak_stamp, network_leaks, stamped
 from bidsapp.saliency.lens import voxel_mm
 from bidsapp.saliency.participant_maps import MapPlace, write_people
 from bidsapp.saliency.plan import ExplainStep, plan_steps, workflow_of
@@ -25,6 +27,7 @@ from bidsapp.saliency.planes import write_planes
 from bidsapp.saliency.sanity import Evidence, Findings, judge, together
 from bidsapp.saliency.side_by_side import draw, panel_of
 from bidsapp.saliency.stack import MapStack, read_stack
+from bidsapp.training.earlier import read_text_table
 
 if TYPE_CHECKING:
     from bidsapp.training.study import Study
@@ -167,6 +170,8 @@ def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> Findings:
     stack.write(_stack_folder(steps[0]))
     findings = _judged(steps, stack, about)
     findings.write(place / "sanity.tsv")
+    leaks = network_leaks(task.recipe)
+    _stamp_table(place / "sanity.tsv", leak_stamp(leaks))
     images = {
         (row["participant_id"], row["session_id"] or "n/a"): row["image"]
         for row in about.cohort.fillna("").astype(str).to_dict("records")
@@ -174,8 +179,9 @@ def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> Findings:
     where = MapPlace(
         place, about.output_dir, about.template_label, about.resolution, images, about.native
     )
-    write_people(stack, where, findings.plain())
+    write_people(stack, where, findings.plain(), list(leaks))
     shared = _shared(task, about) | {"sanity": findings.plain(), "images": task.images}
+    shared["leaks"] = leaks
     write_group(read_stack(_stack_folder(steps[0])), place, settings=settings, **shared)
     for step in steps:
         if step.kind == "train":
@@ -183,6 +189,12 @@ def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> Findings:
             write_group(read_stack(step.folder), place / "training", settings=own, **shared)
             _draw_best_fold(step, stack, place / "best_fold.png", about)
     return findings
+
+
+def _stamp_table(path: Path, stamp: str) -> None:
+    """Stamp a table that is there."""
+    if stamp:
+        write_table(path, stamped(read_text_table(path), stamp))
 
 
 def _draw_best_fold(step: ExplainStep, stack: MapStack, path: Path, about: Explaining) -> None:
@@ -240,6 +252,11 @@ def _write_ensembles(
         verdict = together([done[variant] for variant in ensemble.of], ensemble.of)
         place = about.folder / "saliency" / name
         settings, shared = one.recipe.saliency, _shared(one, about) | {"sanity": verdict}
+        shared["leaks"] = {
+            step: why
+            for variant in ensemble.of
+            for step, why in network_leaks(first[variant].recipe).items()
+        }
         try:
             write_planes(name, stacks, place, settings=settings, rule=ensemble.rule, **shared)
         except NociCastError as error:

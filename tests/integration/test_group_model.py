@@ -153,6 +153,7 @@ def test_everybody_who_can_be_judged_gets_a_prediction(
         assert answer["probability"] == pytest.approx(statistics.fmean(answer["per_model"]))
         assert answer["probability_sd"] == pytest.approx(statistics.stdev(answer["per_model"]))
         assert answer["model"].pop("held_out").startswith("AUC 1.00 (95 % CI ")
+        assert answer["model"].pop("leaks") == []
         assert answer["model"] == {"name": "small-base", "version": "1.0.0", "sha256": model.sha256}
         assert answer["quality"]["verdict"] == quality
         assert answer["Sources"] == [f"bids::{who}/anat/{image.name}"]
@@ -162,7 +163,7 @@ def test_everybody_who_can_be_judged_gets_a_prediction(
     table = table_of(new.out / "group" / "predictions.tsv")
     assert list(table) == [
         *("participant_id", "session_id", "model", "sha256", "outcome", "positive"),
-        *("probability", "probability_sd", "verdict", "in_training"),
+        *("probability", "probability_sd", "verdict", "in_training", "leak"),
     ]
     described(new.out / "group" / "predictions.tsv")
     assert set(table["outcome"]) == {"chronic"}

@@ -195,6 +195,14 @@ def test_the_glass_brain_is_a_figure_that_stands_alone(bare: Path, part: Salienc
     assert [text.count(f">{side}<") for side in "LRPA"] == [2, 2, 1, 1]
 
 
+def test_a_glass_brain_of_maps_that_leak_is_stamped(bare: Path, tmp_path: Path) -> None:
+    shutil.copy(bare / "recipe.yaml", tmp_path / "recipe.yaml")
+    write_saliency(tmp_path, "axial", leaks=["saliency.folds: best"])
+    part_of(tmp_path)
+    text = (tmp_path / "figures" / "glass_brain_axial.svg").read_text(encoding="utf-8")
+    assert ">LEAK: saliency.folds: best<" in text
+
+
 @pytest.mark.parametrize(
     ("method", "absolute", "told", "never"),
     [

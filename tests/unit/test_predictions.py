@@ -58,10 +58,17 @@ def test_the_table_has_everybody_with_and_without_sessions(tmp_path: Path) -> No
     leave(tmp_path, "sub-01_ses-a", probability=0.75, probability_sd=None, per_model=[0.75])
     sha, what = MODEL["sha256"], ("pain", "yes or 1")
     assert rows(tmp_path) == [
-        ["sub-01", "ses-a", "age-compact", sha, *what, "0.75", "n/a", "pass", "n/a"],
-        ["sub-01", "ses-b", "age-compact", sha, *what, "1e-09", "0.05", "pass", "true"],
-        ["sub-02", "n/a", "age-compact", sha, *what, "0.25", "0.05", "warn", "false"],
+        ["sub-01", "ses-a", "age-compact", sha, *what, "0.75", "n/a", "pass", "n/a", "n/a"],
+        ["sub-01", "ses-b", "age-compact", sha, *what, "1e-09", "0.05", "pass", "true", "n/a"],
+        ["sub-02", "n/a", "age-compact", sha, *what, "0.25", "0.05", "warn", "false", "n/a"],
     ]
+
+
+def test_a_model_whose_run_leaked_says_so_wherever_it_answers(tmp_path: Path) -> None:
+    leak = "LEAK: representation.zscore: dataset"
+    assert leak in shown(tmp_path, model=MODEL | {"leaks": [leak]})
+    assert rows(tmp_path)[0][-1] == leak
+    assert "LEAK" not in shown(tmp_path)
 
 
 def test_an_expression_over_several_lines_stays_in_its_cell(tmp_path: Path) -> None:

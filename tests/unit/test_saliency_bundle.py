@@ -110,3 +110,14 @@ def test_a_method_that_failed_its_checks_in_the_run_is_suspect_in_new_people(map
     # maps of another method were checked, which says nothing of these
     assert checked("gradient", "fail").checks["verdict"] == "not run"
     assert checked("gradient_x_input", "pass").desc == maps.desc
+
+
+def test_maps_by_a_model_whose_run_leaked_say_so(maps, tmp_path: Path):
+    recipe = maps.bundle.recipe
+    paper = recipe.with_values({"mode": "paper", "representation": {"zscore": "dataset"}})
+    names = OutputNames(tmp_path, {"subject": "07"}, "MNI152NLin2009aSym", 2)
+    for one, told in ((paper, "LEAK: representation.zscore: dataset"), (recipe, None)):
+        bundle = replace(maps.bundle, recipe=one)
+        replace(maps, bundle=bundle).write(samples(1), [names], [None])
+        (path,) = names.folder.glob("*_statmap.json")
+        assert json.loads(path.read_text()).get("Leak") == told

@@ -24,7 +24,7 @@ FEW = Saliency(permutations=20)
 
 def write(tmp_path: Path, stack: MapStack, **settings: object) -> tuple[Path, dict]:
     folder = tmp_path / "saliency" / "axial"
-    options = {"sanity": settings.pop("sanity", None)}
+    options = {name: settings.pop(name, None) for name in ("sanity", "leaks")}
     section = Saliency.model_validate({"method": "gradient", "permutations": 20, **settings})
     mask = write_mask(tmp_path / "mask.nii.gz")
     write_group(
@@ -285,3 +285,19 @@ def test_two_channels_have_a_map_each_and_their_sum_leads(tmp_path: Path) -> Non
     each = [read(folder, summary["maps"][f"channel_{name}"]) for name in stack.channels]
     np.testing.assert_allclose(sum(each), read(folder, summary["default"]), atol=1e-5)
     assert np.abs(each[0] - each[1]).max() > 0.1
+
+
+def test_a_leak_is_stamped_on_every_map_and_table(tmp_path: Path) -> None:
+    step, why = "representation.zscore: dataset", "mean and SD are of the held-out images too"
+    folder, summary = write(tmp_path, make_stack(), leaks={step: why})
+    sidecars = [json.loads(path.read_text()) for path in folder.glob("*_statmap.json")]
+    assert {one["Leak"] for one in sidecars} == {f"LEAK: {step}"}
+    assert {one["HeldOut"] for one in sidecars} == {False}
+    assert summary["leaks"] == [step]
+    assert summary["held_out"] is False
+    assert f"LEAK: {step}: {why}" in summary["notes"]
+    for name in summary["tables"].values():
+        assert set(pd.read_csv(folder / name, sep="\t")["leak"]) == {f"LEAK: {step}"}, name
+    folder, summary = write(tmp_path, make_stack())
+    assert summary["held_out"] is True
+    assert not any("LEAK" in path.read_text() for path in folder.glob("*.[jt]*"))

@@ -333,6 +333,17 @@ def test_maps_that_failed_are_written_under_another_name(jobs, tmp_path):
     assert not any(path.exists() for path in good)
 
 
+def test_a_map_by_networks_that_saw_the_participant_is_not_called_held_out(jobs, tmp_path):
+    stack = read_stack(jobs[0].folder)
+    step = "representation.zscore: dataset"
+    for leaks, held_out, told in (((step,), False, f"LEAK: {step}"), ((), True, None)):
+        path = write_people(stack, place_of(tmp_path), {"verdict": "pass"}, leaks=leaks)[0]
+        said = json.loads(path.with_name(path.name.replace(".nii.gz", ".json")).read_text())
+        assert said["HeldOut"] is held_out
+        assert said.get("Leak") == told
+        assert ("whom it saw all the same" in said["Description"]) is not held_out
+
+
 def test_several_repeats_are_averaged_in_one_image(jobs, tmp_path):
     first = read_stack(jobs[0].folder)
     second = replace(first, rows=first.rows.assign(repeat=1), values=3 * first.values)

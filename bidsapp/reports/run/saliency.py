@@ -23,6 +23,7 @@ from bidsapp.reports.saliency.grid import Stage, read_map, stage_of
 from bidsapp.reports.saliency.overlays import colour_bar, overlay_tiles
 from bidsapp.reports.saliency.payload import map_payload, stage_payload
 from bidsapp.reports.saliency.sides import Sides, sides_of
+from bidsapp.saliency.leaks import leak_stamp
 
 MOST_BYTES = 7_000_000  # of maps in the page; what does not fit is linked as a file
 SHOWN_SHARE = 0.1  # of the voxels that hold a value, and of the largest magnitude
@@ -146,7 +147,8 @@ def _part(
             tiles = overlay_tiles(stage, values, limit, top)
             bar = colour_bar(limit, top, str(summary.get("units", "")))
             shown = number_with_digits(limit)
-            drawing = glass_brain(stage, values, limit, top, variant)
+            stamp = leak_stamp(map(str, summary.get("leaks", ())))
+            drawing = glass_brain(stage, values, limit, top, variant, stamp)
             glass = keep(run, drawing, relative(run, folder, str(summary["default"])))
             payload, outside = _viewer(folder, summary, stage, left)
             used = len(payload)

@@ -18,7 +18,7 @@ _SIDES = {"sagittal": ("P", "A"), "coronal": ("L", "R"), "axial": ("L", "R")}
 
 
 def glass_brain(
-    stage: Stage, values: np.ndarray, limit: float, top: float, variant: str
+    stage: Stage, values: np.ndarray, limit: float, top: float, variant: str, stamp: str = ""
 ) -> Drawing:
     """Project a map along the three axes.
 
@@ -32,6 +32,8 @@ def glass_brain(
         Magnitudes at which a projection begins to show, and is fully coloured.
     variant
         For the name of the figure.
+    stamp
+        A warning that is written across the top; empty where there is none.
     """
     zooms = stage.brain.voxel_sizes
     millimetres = np.array(values.shape) * zooms
@@ -54,6 +56,8 @@ def glass_brain(
         y = _TOP + (max(high) * scale - size[1]) / 2
         _view(drawing, stage, _projected(values, plane), plane, (left, y), size, (limit, top))
         left += size[0] + _GAP
+    if stamp:
+        drawing.text(_GAP, _TOP - 8, stamp, "leak")
     return drawing
 
 
