@@ -17,6 +17,7 @@ from bidsapp.dataset.voxels import voxel_hash
 from bidsapp.errors import BadData, NoInput, UsageError
 
 COLUMNS = ("participant_id", "session_id", "group", "outcome", "image", "sha256", "quality")
+_USABLE = ("pass", "warn", "")  # empty: derivatives of others, which are not judged
 EXCLUSION_COLUMNS = ("participant_id", "session_id", "reason", "detail")
 
 
@@ -195,6 +196,9 @@ def _groups(columns: Columns, name: str | None, scans: Sequence[Key]) -> list[st
 def _unfit(image: NormalizedImage, channels: Sequence[str]) -> tuple[str, str] | None:
     if image.quality == "fail":
         return "failed quality", "; ".join(image.quality_reasons) or "verdict of the sidecar"
+    if image.quality not in _USABLE:
+        detail = f"{image.image}: verdict {image.quality!r} in its sidecar, not pass, warn or fail"
+        return "no quality verdict", f"{detail}; run the participant level again"
     if "log_jacobian" in channels and image.log_jacobian is None:
         return "no log-Jacobian", f"none beside {image.image}"
     return None

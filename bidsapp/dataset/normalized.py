@@ -158,7 +158,7 @@ def _read_sidecar(image: Path) -> _Told | None:
         settings = content.get("Settings", {})
         made_with = ", ".join(f"{key} {settings[key]}" for key in _SHAPING if key in settings)
         facts = {
-            "quality": str(quality["verdict"]),
+            "quality": str(quality["verdict"]) or "empty",
             "quality_reasons": tuple(map(str, quality.get("reasons", ()))),
             "made_with": made_with,
             "source_sha256": str(content.get("SourceSHA256", "")),
@@ -167,7 +167,7 @@ def _read_sidecar(image: Path) -> _Told | None:
             ),
         }
         return _Told(bool(quality.get("rescued")), facts)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

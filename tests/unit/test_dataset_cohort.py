@@ -357,3 +357,25 @@ def test_images_that_were_normalised_in_different_ways_do_not_mix(tmp_path: Path
         sidecar.write_text(json.dumps(content))
     with pytest.raises(BadData, match=r"2 ways \(2 with speed default, seed 0; 1 with speed fast"):
         build(tmp_path)
+
+
+@pytest.mark.parametrize("verdict", ["null", '"FAIL"', '""', '"Pass"'])
+def test_only_pass_and_warn_are_usable(verdict: str, tmp_path: Path) -> None:
+    study(tmp_path / "bids", "participant_id chronic\nsub-01 1\nsub-02 0\nsub-03 1\n")
+    out = tmp_path / "out"
+    for number in (1, 2, 3):
+        image = normalise(out, f"sub-0{number}", number, "warn" if number == 2 else "pass")
+    sidecar = image.with_name(image.name.replace(".nii.gz", ".json"))
+    sidecar.write_text(f'{{"Quality": {{"verdict": {verdict}}}}}')
+    cohort = build(tmp_path)
+    assert cohort.table["participant_id"].tolist() == ["sub-01", "sub-02"]
+    assert reasons(cohort) == {"sub-03": "no quality verdict"}
+
+
+def test_a_sidecar_nested_too_deeply_is_no_verdict(tmp_path: Path) -> None:
+    study(tmp_path / "bids", "participant_id chronic\nsub-01 1\nsub-02 0\nsub-03 1\n")
+    for number in (1, 2, 3):
+        image = normalise(tmp_path / "out", f"sub-0{number}", number)
+    sidecar = image.with_name(image.name.replace(".nii.gz", ".json"))
+    sidecar.write_text("[" * 100_000 + "]" * 100_000)
+    assert reasons(build(tmp_path)) == {"sub-03": "no quality verdict"}
