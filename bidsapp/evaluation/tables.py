@@ -103,12 +103,18 @@ def _six_digits(value: float) -> str | None:
 
 
 def numeric(values: pd.Series) -> pd.Series | None:
-    """Text as numbers where every value that is not missing is one, else None."""
+    """Text as numbers where every value that is not missing is one, else None.
+
+    Infinity and what is too large for a float count as missing: no model takes them.
+    """
     known = values.map(lambda value: None if is_missing(value) else value)
     if known.isna().all():
         return None
     numbers = pd.to_numeric(known, errors="coerce").astype(float)
-    return None if (numbers.isna() & known.notna()).any() else numbers
+    if (numbers.isna() & known.notna()).any():
+        return None
+    finite = numbers.where(numbers.abs() != float("inf"))
+    return None if finite.isna().all() else finite
 
 
 def is_missing(value: object) -> bool:

@@ -270,3 +270,18 @@ def test_measures_of_other_people_are_refused(tmp_path, edit, message):
     edit(pd.read_csv(path, sep="\t", keep_default_na=False)).to_csv(path, sep="\t", index=False)
     with pytest.raises(BadData, match=message):
         read_state(tmp_path)
+
+
+@pytest.mark.parametrize("value", ["inf", "-Infinity", "1e400"])
+def test_an_infinite_predictor_is_missing(value):
+    import pandas as pd
+
+    from bidsapp.evaluation.baseline_models import BASELINES, design_table, in_fold_model
+
+    cohort = pd.DataFrame({"crp": ["1", value, "3", "2.5"]}, dtype=object)
+    table, numbers, categories = design_table(cohort, ["crp"])
+    assert (numbers, categories) == (["crp"], [])
+    model = in_fold_model(BASELINES["logistic"].estimator(), numbers, categories)
+    answer = model.fit(table, [0, 1, 0, 1]).predict_proba(table)
+    assert np.isfinite(answer).all()
+    assert np.isnan(table["crp"][1])
