@@ -12,11 +12,16 @@ $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	touch $@
 
-## demo: install, make a small BIDS dataset with a known answer, run the app on it, name the report
-demo: $(VENV)/.installed
+# The stamp is written last: heads that are not whole, or of other code, are made anew with all that
+# was made of them; otherwise `make demo` goes on where it stopped.
+$(DEMO)/.phantom: $(wildcard bidsapp/phantom/*.py) | $(VENV)/.installed
 	rm -rf $(DEMO)
 	@echo "Making 24 synthetic heads ..."
 	$(BIN)/python -m bidsapp.phantom $(DEMO)/phantom --participants 24 --effect 0.6
+	touch $@
+
+## demo: install, make a small BIDS dataset with a known answer, run the app on it, name the report
+demo: $(DEMO)/.phantom
 	$(BIN)/nocicast $(DEMO)/phantom $(DEMO)/out participant
 	$(BIN)/nocicast $(DEMO)/phantom $(DEMO)/out group --recipe t1w \
 		--outcome chronic_pain --positive 1 --set protocol.folds=4
