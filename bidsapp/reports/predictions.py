@@ -120,8 +120,9 @@ def predict_people(
     known = [person.label for person, unseen_by in fit if unseen_by is not None]
     if known:
         _tell_known(bundle, known, len(fit))
-    if len(known) < len(fit) and (why := _in_training(bundle, False).get("in_training_unknown")):
-        print(f"in_training is n/a of {len(fit) - len(known)} of these: {why}.", file=sys.stderr)
+    reason = _in_training(bundle, False).get("in_training_unknown")
+    if len(known) < len(fit) and reason:
+        print(f"in_training is n/a of {len(fit) - len(known)} of these: {reason}.", file=sys.stderr)
     write_table(output_dir)
     return len(fit)
 
