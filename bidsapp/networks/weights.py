@@ -164,6 +164,11 @@ def load_medicalnet(network: torch.nn.Module, path: Path) -> WeightsRecord:
             f"{path} is not a MedicalNet checkpoint: expected a dict with the key state_dict, "
             f"found {_describe(content)}"
         )
+    odd = [repr(key) for key in content["state_dict"] if not isinstance(key, str)]
+    if odd:
+        raise BadData(
+            f"{path} is not a MedicalNet checkpoint: names that are no text: {_some(odd)}"
+        )
     given = {key.removeprefix("module."): value for key, value in content["state_dict"].items()}
     given = {key: value for key, value in given.items() if not key.startswith("conv_seg.")}
     head = head_name(network) + "."
@@ -181,11 +186,29 @@ def load_medicalnet(network: torch.nn.Module, path: Path) -> WeightsRecord:
     ]
     if wrong:
         raise BadData(f"{path} does not fit this network (another depth?): {_some(wrong)}")
+    unlike = [f"{k} ({why})" for k in wanted if (why := _unlike(given[k], wanted[k]))]
+    if unlike:
+        raise BadData(f"{path} holds what are no weights: {_some(unlike)}")
     infinite = [k for k, v in given.items() if v.is_floating_point() and not v.isfinite().all()]
     if infinite:
         raise BadData(f"{path} holds NaN or infinite weights: {_some(infinite)}")
+    negative = [k for k, v in given.items() if k.endswith("running_var") and (v < 0).any()]
+    if negative:
+        raise BadData(f"{path} holds variances below 0: {_some(negative)}")
     network.load_state_dict(given, strict=False)
     return WeightsRecord("medicalnet", path.name, file_sha256(path))
+
+
+def _unlike(given: torch.Tensor, wanted: torch.Tensor) -> str:
+    """Say in what a tensor is of another kind than the network's; empty where it is not."""
+    if given.layout != torch.strided or given.is_quantized:
+        return f"{given.layout}".removeprefix("torch.")
+    if given.device.type != "cpu":
+        return f"without values, on {given.device.type}"
+    same = given.is_floating_point() == wanted.is_floating_point()
+    if same and (given.is_floating_point() or given.dtype == wanted.dtype):
+        return ""
+    return f"{given.dtype} instead of {wanted.dtype}".replace("torch.", "")
 
 
 def _read_tensors(path: Path) -> Any:

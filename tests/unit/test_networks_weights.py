@@ -82,6 +82,24 @@ def test_wrong_shapes_nan_and_a_missing_layer_are_refused(tmp_path, medicalnet):
     refused(path, "expected a dict with the key state_dict, found a dict with module")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        (7, torch.zeros(1), "names that are no text: 7"),
+        ("bn1.bias", torch.zeros(64).to_sparse(), r"no weights: bn1.bias \(sparse_coo"),
+        ("bn1.bias", torch.zeros(64, device="meta"), r"bn1.bias \(without values"),
+        ("bn1.bias", torch.zeros(64).bool(), r"bn1.bias \(bool instead of float32"),
+        ("bn1.bias", torch.zeros(64).cfloat(), r"bn1.bias \(complex64 instead of float32"),
+        ("bn1.running_var", -torch.ones(64), "variances below 0: bn1.running_var"),
+    ],
+)
+def test_what_are_no_weights_is_refused_by_name(tmp_path, medicalnet, name, value, message):
+    state = torch.load(medicalnet, weights_only=True)["state_dict"]
+    path = tmp_path / "resnet_10_23dataset.pth"
+    torch.save({"state_dict": state | {f"module.{name}" if name != 7 else 7: value}}, path)
+    refused(path, message)
+
+
 def test_damaged_files_are_refused(tmp_path, medicalnet):
     path = tmp_path / "cut.pth"
     path.write_bytes(medicalnet.read_bytes()[:2_000_000])
