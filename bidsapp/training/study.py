@@ -239,13 +239,18 @@ def warn_of_memory(tasks: Sequence[FoldTask], mem_gb: float) -> None:
         there = memory_bytes(device) / 1e9 if gpu else mem_gb
         if needed > there:
             LOGGER.warning(
-                "variant %s: a fold is expected to take %.0f GB of memory and %s has %.0f GB: it "
+                "variant %s: a fold is expected to take %s GB of memory and %s has %s GB: it "
                 "may fail. A smaller training.batch_size takes less.",
                 task.variant,
-                needed,
+                _digits(needed),
                 device if gpu else "this machine (--mem)",
-                there,
+                _digits(there),
             )
+
+
+def _digits(gigabytes: float) -> str:
+    """Write so many GB as a person would: 128, 1.4, 0.2."""
+    return f"{gigabytes:.0f}" if gigabytes >= 10 else f"{gigabytes:.2g}"
 
 
 def _one_of_each(tasks: Sequence[FoldTask]) -> list[FoldTask]:
