@@ -1,6 +1,7 @@
 """A model bundle opened: every file checked against its hash, nothing in it executed."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from bidsapp.representation.window import Window
 from bidsapp.representation.zscore import ZScore
 
 FORMAT = 1
+_LONGEST_NAME = 200  # of a file; 255 bytes make one
 MANIFEST = Path("configs") / "manifest.json"
 METADATA = Path("configs") / "metadata.json"
 MODELS = Path("configs") / "models.json"
@@ -133,7 +135,7 @@ def load_bundle(folder: Path) -> Bundle:
         recipe = load_recipe(folder / RECIPE)
     except NociCastError as error:
         raise BadData(f"bundle {folder}: {error}") from error
-    metadata, about = _json(folder, METADATA), _json(folder, MODELS)
+    metadata, about = _json(folder, METADATA), _numbers(folder, MODELS)
     try:
         models = tuple(
             FoldModel(
@@ -154,16 +156,22 @@ def load_bundle(folder: Path) -> Bundle:
             tuple(str(name) for name in about["channels"]),
             models,
             metadata,
-            images_from_json(_json(folder, IMAGES), len(models))
+            images_from_json(_numbers(folder, IMAGES), len(models))
             if str(IMAGES) in manifest["files"]
             else None,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BadData(f"bundle {folder}: {MODELS} or {METADATA} lacks {error}") from error
     except BadData as error:
         raise BadData(f"bundle {folder}: {error}") from error
     if not bundle.models or bundle.channels != recipe.representation.channels:
         raise BadData(f"bundle {folder}: {MODELS} and {RECIPE} do not belong together")
+    if not any(c.isalnum() and c.isascii() for c in bundle.name):
+        raise BadData(
+            f"bundle {folder}: {METADATA}: name {bundle.name!r} has no letter or digit, which the "
+            "names of its predictions are made of"
+        )
+    _check_zscores(bundle)
     _check_weights(bundle)
     return bundle
 
@@ -198,7 +206,9 @@ def _check_files(folder: Path, files: dict[str, str]) -> None:
     problems = []
     for name, digest in sorted(files.items()):
         path = folder / name
-        if Path(name).is_absolute() or ".." in Path(name).parts:
+        if len(name) > _LONGEST_NAME:
+            problems.append(f"{MANIFEST} lists {name[:40]}… of {len(name)} characters")
+        elif Path(name).is_absolute() or ".." in Path(name).parts:
             problems.append(f"{name} lies outside")
         elif not path.is_file():
             problems.append(f"{name} is missing")
@@ -206,6 +216,18 @@ def _check_files(folder: Path, files: dict[str, str]) -> None:
             problems.append(f"{name} is not what was written (its hash differs)")
     if problems:
         raise BadData(f"bundle {folder} is damaged: {'; '.join(problems)}; copy it again")
+
+
+def _check_zscores(bundle: Bundle) -> None:
+    """Refuse numbers of a z-score that are not those of the recipe's scope."""
+    scope = bundle.recipe.representation.zscore
+    length = len(bundle.channels) if scope in ("train_fold", "dataset") else 0
+    for place, model in enumerate(bundle.models):
+        where = f"bundle {bundle.folder}: {MODELS}: models[{place}].zscore"
+        if model.zscore.scope != scope:
+            raise BadData(f"{where}.scope is {model.zscore.scope!r}, {RECIPE} says {scope!r}")
+        if len(model.zscore.mean_) != length:
+            raise BadData(f"{where}.mean has {len(model.zscore.mean_)} numbers, not {length}")
 
 
 def _check_weights(bundle: Bundle) -> None:
@@ -226,8 +248,22 @@ def _check_weights(bundle: Bundle) -> None:
                 f"bundle {bundle.folder}: {model.weights.name} does not fit the network of "
                 f"{RECIPE}: {', '.join(different[:4])}"
             )
-        if len(model.zscore.mean_) not in (0, len(bundle.channels)):
-            raise BadData(f"bundle {bundle.folder}: z-score of {model.weights.name}: wrong length")
+        _check_values(bundle, model, dict(network.state_dict()))
+
+
+def _check_values(bundle: Bundle, model: FoldModel, wanted: dict[str, torch.Tensor]) -> None:
+    """Refuse weights of another type than the network's, and what is not finite."""
+    import safetensors.torch
+
+    where = f"bundle {bundle.folder}: {model.weights.name}"
+    for name, value in safetensors.torch.load_file(model.weights).items():
+        if value.dtype != wanted[name].dtype:
+            what = f"{value.dtype} instead of {wanted[name].dtype}".replace("torch.", "")
+            raise BadData(f"{where}: {name} is {what}")
+        if not value.isfinite().all():
+            raise BadData(f"{where}: {name} holds NaN or infinite weights")
+        if name.endswith("running_var") and (value < 0).any():
+            raise BadData(f"{where}: {name} holds variances below 0")
 
 
 def _listed(name: str, files: dict[str, str]) -> str:
@@ -239,8 +275,29 @@ def _listed(name: str, files: dict[str, str]) -> str:
 def _json(folder: Path, name: Path) -> dict[str, Any]:
     try:
         content = json.loads((folder / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadData(f"bundle {folder}: {name} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise BadData(f"bundle {folder}: {name} holds no JSON object")
     return content
+
+
+def _numbers(folder: Path, name: Path) -> dict[str, Any]:
+    """Read a JSON object whose numbers are all finite, which JSON of Python need not be."""
+    content = _json(folder, name)
+    key = _infinite(content)
+    if key:
+        raise BadData(f"bundle {folder}: {name}: {key[1:]} is not a finite number")
+    return content
+
+
+def _infinite(value: Any) -> str:
+    """Give the key of the first number that is not finite, as in ``.models[0].repeat``."""
+    if isinstance(value, dict):
+        found = ((f".{key}", _infinite(item)) for key, item in value.items())
+    elif isinstance(value, list):
+        found = ((f"[{place}]", _infinite(item)) for place, item in enumerate(value))
+    else:
+        bad = isinstance(value, float) and not math.isfinite(value)
+        return " " if bad else ""
+    return next((key + below.rstrip() for key, below in found if below), "")

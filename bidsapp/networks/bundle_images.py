@@ -67,7 +67,7 @@ def images_from_json(content: Mapping[str, Any], models: int) -> tuple[TrainingI
             )
             for row in content["images"]
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BadData(f"{IMAGES} cannot be used: {error!r}") from error
     if any(not 0 <= k < models for image in images for k in image.unseen_by):
         raise BadData(f"{IMAGES} names a model that is not among the {models}")

@@ -95,7 +95,7 @@ class Window:
                 _triple(values["start"]),
                 _triple(values["shape"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise BadData(f"the description of the window cannot be used: {error!r}") from error
         if np.shape(window.grid_affine) != (4, 4):
             raise BadData("the description of the window cannot be used: grid_affine is not 4×4")

@@ -301,3 +301,72 @@ def test_images_of_another_grid_are_refused(trained):
     bad[0, 0, 0, 0, 0] = np.nan
     with pytest.raises(BadData, match="NaN"):
         predict(bundle, bad)
+
+
+def edited(bundle, name, *keys, value):
+    """Change one value of a JSON file of a bundle, and its hash with it."""
+    content = json.loads((bundle / name).read_text())
+    place = content
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    (bundle / name).write_text(json.dumps(content))
+    reseal(bundle, name)
+
+
+MODELS_JSON = "configs/models.json"
+SCORE = ("models", 1, "zscore")
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "message"),
+    [
+        (("models", 0, "repeat"), float("inf"), r"models.json: models\[0\].repeat is not a finite"),
+        (("window", "shape"), [20, float("inf"), 12], r"models.json: window.shape\[1\] is not a"),
+        ((*SCORE, "scope"), "image", r"models\[1\].zscore.scope is 'image', recipe.yaml says"),
+        (
+            SCORE,
+            {"scope": "train_fold", "mean": [], "sd": []},
+            r"models\[1\].zscore.mean has 0 num",
+        ),
+    ],
+)
+def test_a_sealed_bundle_with_numbers_that_cannot_serve_is_refused(bundle, keys, value, message):
+    edited(bundle, MODELS_JSON, *keys, value=value)
+    with pytest.raises(BadData, match=message):
+        load_bundle(bundle)
+
+
+@pytest.mark.parametrize("name", ["configs/models.json", "configs/manifest.json"])
+def test_json_that_is_nested_too_deeply_is_refused(bundle, name):
+    (bundle / name).write_text('{"a":' + "[" * 100_000 + "]" * 100_000 + "}")
+    if "models" in name:
+        reseal(bundle, name)
+    with pytest.raises(BadData, match=f"{name} cannot be read"):
+        load_bundle(bundle)
+
+
+def test_names_that_make_no_file_are_refused(bundle):
+    edited(bundle, "configs/metadata.json", "name", value="///")
+    with pytest.raises(BadData, match=r"metadata.json: name '///' has no letter"):
+        load_bundle(bundle)
+    listed(bundle, "a" * 5000, "0")
+    with pytest.raises(BadData, match=r"manifest.json lists aaa.* of 5000 characters"):
+        load_bundle(bundle)
+
+
+@pytest.mark.parametrize(
+    ("change_of", "message"),
+    [
+        (lambda w: w * torch.nan, "fc.bias holds NaN"),
+        (lambda w: w.bool(), "fc.bias is bool instead of float32"),
+        (lambda w: w.int(), "fc.bias is int32 instead of float32"),
+    ],
+)
+def test_weights_that_cannot_serve_are_refused(bundle, change_of, message):
+    weights = safetensors.torch.load_file(bundle / WEIGHTS)
+    weights["fc.bias"] = change_of(weights["fc.bias"])
+    safetensors.torch.save_file(weights, bundle / WEIGHTS)
+    reseal(bundle, WEIGHTS)
+    with pytest.raises(BadData, match=rf"fold-1.safetensors: {message}"):
+        load_bundle(bundle)
