@@ -57,6 +57,8 @@ def state_files(
     write_table(study.cohort_file, cohort.table)
     write_table(folder / "exclusions.tsv", cohort.exclusions)
     write_table(study.splits_file, splits)
+    if cohort.notes:
+        write_text(folder / "logs" / "cohort.txt", "\n".join(cohort.notes) + "\n")
     counts = cohort_counts(cohort.table)
     people = "" if counts.people == counts.scans else f" of {counts.people} participants"
     print(
