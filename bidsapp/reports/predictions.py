@@ -120,9 +120,9 @@ def predict_people(
     known = [person.label for person, unseen_by in fit if unseen_by is not None]
     if known:
         _tell_known(bundle, known, len(fit))
-    reason = _in_training(bundle, False).get("in_training_unknown")
-    if len(known) < len(fit) and reason:
-        print(f"in_training is n/a of {len(fit) - len(known)} of these: {reason}.", file=sys.stderr)
+    unknown = _in_training(bundle, False).get("in_training_unknown")
+    if unknown and len(known) < len(fit):
+        print(f"in_training is n/a of {len(fit) - len(known)} of these: {unknown}", file=sys.stderr)
     write_table(output_dir)
     return len(fit)
 
