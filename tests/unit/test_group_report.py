@@ -247,7 +247,7 @@ def test_sessions_lead_to_the_report_of_the_session(tmp_path: Path) -> None:
         linked
         == ["../../sub-0001_ses-1.html", "../../sub-0001_ses-2.html"] + ["../../sub-0002.html"] * 2
     )
-    assert "16 people with 32 scans" in page.text
+    assert "32 scans of 16 people, 8 people positive" in page.text
 
 
 def test_a_simulated_run_bears_its_banner(tmp_path: Path) -> None:
