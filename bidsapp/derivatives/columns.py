@@ -90,7 +90,8 @@ _SPLITS = {
 }
 _PROBABILITY_PERMUTED = Column("Held-out probability of a model trained on these outcomes.", "1")
 _WEIGHTED = Column(
-    "Average of the image over this region of an atlas, weighted by the signed map (sum of weight "
+    "Average of the image over this region of an atlas, weighted by the map as saliency.absolute "
+    "and saliency.scale of recipe.yaml make it, signed unless they say otherwise (sum of weight "
     "times image over sum of magnitudes of weights); region names are those of regions.tsv, with "
     "the atlas before them or the channel behind them where there are several.",
     "arbitrary",

@@ -30,6 +30,12 @@ LEAKAGE_NOTE = (
     "people, only the rows of one fold are free of the outcomes of those whom that fold tests"
 )
 
+CHOSEN_FOLD_NOTE = (
+    "biomarkers.tsv has the scans that the chosen fold held out, biomarkers_folds.tsv every scan, "
+    "both by the weights of that fold alone. LEAK: it was chosen by the outcomes of those whom it "
+    "tests, so neither may serve as predictors of them"
+)
+
 
 def weighted_averages(
     images: np.ndarray, weights: np.ndarray, labels: np.ndarray, numbers: np.ndarray

@@ -126,6 +126,7 @@ def write_group(
         description_of(str(stack.about["method"]), verdict.get("verdict") == "fail"),
         stack.window,
         _common(stack, people, settings, template_label, verdict, threshold)
+        | _aggregation(people, settings, only_fold, held_out)
         | {"HeldOut": held_out and not seen}
         | leak_facts(steps),
         leak_stamp(steps),
@@ -158,7 +159,9 @@ def write_group(
     tables = write_regions(people, cell, atlases, files, seed)
     tables |= write_peaks(people, cell, test, atlases, files)
     if images is not None and held_out:
-        biomarkers, said = write_biomarkers(people, stack.rows, images, atlases, files)
+        biomarkers, said = write_biomarkers(
+            people, stack.rows, images, atlases, files, chosen=only_fold is not None
+        )
         tables |= biomarkers
         notes += said
     if (folder / "sanity.tsv").is_file():
@@ -207,7 +210,11 @@ def _inside(path: Path, stack: MapStack, coverage: np.ndarray | None) -> np.ndar
 
 def _only_fold(stack: MapStack, notes: list[str]) -> Fold | None:
     """Give the best fold alone, as the mode of a paper asks for; None where none is best."""
-    best = best_fold(stack.rows)
+    folds = stack.rows[["repeat", "fold"]].drop_duplicates().astype(int)
+    if stack.about.get("role", "test") == "test":
+        best = best_fold(stack.rows)
+    else:  # training people are explained for the best fold alone
+        best = next(folds.itertuples(index=False, name=None))
     if best is None:
         notes.append("no fold has both classes, so there is no best one: all folds are in the map")
     else:
@@ -218,6 +225,21 @@ def _only_fold(stack: MapStack, notes: list[str]) -> Fold | None:
     return best
 
 
+def _aggregation(
+    people: PeopleMaps, settings: Saliency, only_fold: Fold | None, held_out: bool
+) -> dict[str, Any]:
+    """Say over whom the maps are averaged and whether that is smoothed."""
+    who, whose = "Mean over people", {}
+    if only_fold:
+        repeat, fold = only_fold
+        did = "held out" if held_out else "was trained on"
+        who = f"Mean over the people whom fold {fold} (repeat {repeat}) alone {did}"
+        whose = {"Repeat": [repeat], "Fold": [fold]}
+    how = ", then Gaussian smoothing inside the brain mask and the window"
+    smoothed = how if settings.smoothing_fwhm_mm else ", not smoothed"
+    return {"Aggregation": who + smoothed, **whose}
+
+
 def _common(
     stack: MapStack,
     people: PeopleMaps,
@@ -226,17 +248,17 @@ def _common(
     sanity: Mapping[str, Any],
     threshold: float,
 ) -> dict[str, Any]:
-    fwhm = settings.smoothing_fwhm_mm
-    how = "Mean over people, then Gaussian smoothing inside the brain mask and the window"
+    rows = stack.rows
+    folds = zip(rows["repeat"].astype(int), rows["fold"].astype(int), strict=True)
+    used = rows[[fold in people.fold_people for fold in folds]]
     return {
         "Method": stack.about["method"],
         "Target": stack.about.get("target", settings.target),
         "Variant": stack.about.get("variant"),
         **space_facts(template_label),
-        "Aggregation": how if fwhm else "Mean over people, not smoothed",
         "AbsoluteValues": settings.absolute,
         "Scaling": settings.scale,
-        "SmoothingFWHM": fwhm,
+        "SmoothingFWHM": settings.smoothing_fwhm_mm,
         "SmoothingUnits": "mm",
         "Threshold": threshold,
         "Window": {
@@ -246,6 +268,8 @@ def _common(
         },
         "Sanity": dict(sanity),
         "Settings": stack.about.get("settings"),
-        "ModelSHA256": sorted({str(value) for value in stack.rows["model_sha256"]}),
+        "ModelSHA256": sorted(
+            {one for value in used["model_sha256"] for one in str(value).split()}
+        ),
         "Sources": ["../../cohort.tsv", "../../splits.tsv", "../../scores.tsv"],
     }

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bidsapp.dataset.tables import write_table
 from bidsapp.saliency.atlas import Atlas, embedded_atlases, resolve_atlas
-from bidsapp.saliency.biomarkers import LEAKAGE_NOTE, biomarker_tables
+from bidsapp.saliency.biomarkers import CHOSEN_FOLD_NOTE, LEAKAGE_NOTE, biomarker_tables
 from bidsapp.saliency.group_files import GroupFolder
 from bidsapp.saliency.group_test import GroupTest
 from bidsapp.saliency.leaks import stamped
@@ -129,15 +129,16 @@ def write_biomarkers(
     images: "CohortArray",
     atlases: Sequence[Atlas],
     files: GroupFolder,
+    chosen: bool = False,
 ) -> tuple[dict[str, str], list[str]]:
-    """Write `biomarkers.tsv` and `biomarkers_folds.tsv`."""
+    """Write `biomarkers.tsv` and `biomarkers_folds.tsv`; `chosen` where one fold alone is used."""
     if not any((people.window.cut(atlas.labels) > 0).any() for atlas in atlases):
         return {}, ["no biomarkers: no atlas has a region in the window"]
     table, by_fold = biomarker_tables(people, rows, images, atlases)
     names = {"biomarkers": "biomarkers.tsv", "biomarkers_by_fold": "biomarkers_folds.tsv"}
     for name, frame in zip(names.values(), (table, by_fold), strict=True):
         _write(files, name, frame)
-    return names, [LEAKAGE_NOTE]
+    return names, [CHOSEN_FOLD_NOTE if chosen else LEAKAGE_NOTE]
 
 
 def _write(files: GroupFolder, name: str, table: pd.DataFrame) -> None:

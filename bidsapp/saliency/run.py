@@ -18,7 +18,7 @@ from bidsapp.execution.run import Running, run_workflow
 from bidsapp.options import RunOptions
 from bidsapp.representation.sample import read_mask
 from bidsapp.saliency.checks import FoldChecks
-from bidsapp.saliency.group_maps import write_group
+from bidsapp.saliency.group_maps import BEST_FOLD, write_group
 from bidsapp.saliency.leaks import leak_stamp, network_leaks, stamped
 from bidsapp.saliency.lens import voxel_mm
 from bidsapp.saliency.participant_maps import MapPlace, write_people
@@ -185,8 +185,8 @@ def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> Findings:
     write_group(read_stack(_stack_folder(steps[0])), place, settings=settings, **shared)
     for step in steps:
         if step.kind == "train":
-            own = settings.model_copy(update={"folds": "all"})
-            write_group(read_stack(step.folder), place / "training", settings=own, **shared)
+            training = read_stack(step.folder)
+            write_group(training, place / "training", settings=settings, **shared)
             _draw_best_fold(step, stack, place / "best_fold.png", about)
     return findings
 
@@ -210,7 +210,8 @@ def _draw_best_fold(step: ExplainStep, stack: MapStack, path: Path, about: Expla
         panel_of(title, one, task.images, inside, fwhm)
         for title, one in (("training", read_stack(step.folder)), ("held out", held_out))
     ]
-    note = f"{stack.about['units']}; fold {task.fold}, the best on its held-out people (LEAK)"
+    stamp = leak_stamp([*network_leaks(task.recipe), BEST_FOLD])
+    note = f"{stack.about['units']}; fold {task.fold}, the best on its held-out people. {stamp}"
     draw(panels, path, note)
 
 

@@ -131,6 +131,21 @@ def test_a_run_writes_a_table_that_the_next_study_can_read(tmp_path: Path) -> No
     assert any("free of the outcomes" in note for note in summary["notes"])
 
 
+def test_biomarkers_of_one_chosen_fold_do_not_speak_of_others(tmp_path: Path) -> None:
+    stack = make_stack()
+    write_group(
+        stack,
+        tmp_path / "paper",
+        template_label="MNI152NLin2009aSym",
+        mask=write_mask(tmp_path / "mask.nii.gz"),
+        settings=Saliency(permutations=0, folds="best"),
+        images=images(tmp_path / "arrays", stack.rows),
+    )
+    summary = json.loads((tmp_path / "paper" / "summary.json").read_text())
+    assert any("by the weights of that fold alone" in note for note in summary["notes"])
+    assert not any("every fold" in note for note in summary["notes"])
+
+
 def test_maps_of_training_people_give_neither_test_nor_biomarkers(tmp_path: Path) -> None:
     stack = make_stack(role="train")
     write_group(

@@ -277,6 +277,21 @@ def test_paper_mode_takes_the_maps_of_the_best_fold_as_they_come(tmp_path: Path)
     found = axial().cut(read(folder, summary["default"]))[inside()]
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert any(note.startswith("LEAK") and "fold 3" in note for note in summary["notes"])
+    said = json.loads((folder / summary["default"].replace(".nii.gz", ".json")).read_text())
+    assert said["Leak"] == "LEAK: saliency.folds: best"
+    assert said["Aggregation"].startswith("Mean over the people whom fold 3 (repeat 0) alone held")
+    assert said["ModelSHA256"] == ["03"]
+    assert (said["Repeat"], said["Fold"]) == ([0], [3])
+
+
+def test_maps_of_training_people_of_the_best_fold_say_how_it_was_chosen(tmp_path: Path) -> None:
+    rows = rows_of()
+    stack = make_stack(rows[rows["fold"] == 2].reset_index(drop=True), role="train")
+    folder, summary = write(tmp_path, stack, folds="best")
+    assert any(note.startswith("LEAK") and "fold 2" in note for note in summary["notes"])
+    said = json.loads((folder / summary["default"].replace(".nii.gz", ".json")).read_text())
+    assert said["Leak"] == "LEAK: saliency.folds: best"
+    assert "whom fold 2 (repeat 0) alone was trained on" in said["Aggregation"]
 
 
 def test_two_channels_have_a_map_each_and_their_sum_leads(tmp_path: Path) -> None:
