@@ -143,7 +143,10 @@ def explain_fold(job: FoldMapsTask) -> Path:
 
 
 def about_of(task: FoldTask, role: str) -> dict[str, Any]:
-    """Say of a stack of this variant what holds whatever the fold."""
+    """Say of a stack of this variant what holds whatever the fold.
+
+    Settings that do not shape a fold's maps are left out: a stack outlives their change.
+    """
     recipe = task.recipe
     return {
         "variant": task.variant,
@@ -152,7 +155,6 @@ def about_of(task: FoldTask, role: str) -> dict[str, Any]:
         "units": units_of(recipe.saliency, recipe.representation.zscore),
         "threshold": recipe.evaluation.threshold,
         "role": role,
-        "settings": recipe.saliency.plain(),
     }
 
 

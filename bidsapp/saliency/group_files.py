@@ -1,7 +1,7 @@
 """Names, images and sidecars of the group's maps."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,11 +73,21 @@ class GroupFolder:
         self.written |= {name, f"{stem}.json"}
         return name
 
-    def forget_others(self) -> None:
-        """Remove maps that an earlier run left and this one did not write."""
-        for path in self.folder.glob("group_*_statmap.*"):
-            if path.name not in self.written:
-                path.unlink(missing_ok=True)
+    def forget_others(self, tables: Collection[str]) -> None:
+        """Remove maps and tables that an earlier run left and this one did not write.
+
+        Parameters
+        ----------
+        tables
+            Names of this run's; the data dictionary of each stays.
+        """
+        kept = {*self.written, *(f"{Path(name).stem}.json" for name in tables), *tables}
+        maps, others = self.folder.glob("group_*_statmap.*"), self.folder.glob("*.tsv")
+        left = [path for path in (*maps, *others) if path.name not in kept]
+        for path in left:
+            path.unlink(missing_ok=True)
+            if path.suffix == ".tsv":
+                path.with_suffix(".json").unlink(missing_ok=True)
 
 
 def write_image(path: Path, volume: np.ndarray, affine: np.ndarray) -> None:

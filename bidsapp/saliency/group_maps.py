@@ -166,7 +166,7 @@ def write_group(
         notes += said
     if (folder / "sanity.tsv").is_file():
         tables["sanity"] = "sanity.tsv"
-    files.forget_others()
+    files.forget_others(tables.values())
     summary = {
         "variant": stack.about.get("variant", folder.name),
         "method": stack.about["method"],
@@ -267,7 +267,8 @@ def _common(
             "Voxels": int(people.inside.sum()),
         },
         "Sanity": dict(sanity),
-        "Settings": stack.about.get("settings"),
+        "Settings": settings.plain(),
+        **({"Joined": stack.about["joined"]} if "joined" in stack.about else {}),
         "ModelSHA256": sorted(
             {one for value in used["model_sha256"] for one in str(value).split()}
         ),

@@ -12,6 +12,7 @@ import pandas as pd
 
 from bidsapp.derivatives import write_json
 from bidsapp.errors import NoInput
+from bidsapp.recipes.analysis import Saliency
 from bidsapp.saliency.group_files import description_of, space_facts, write_image
 from bidsapp.saliency.leaks import leak_facts, leak_stamp
 from bidsapp.saliency.native import NativeSpace
@@ -49,6 +50,7 @@ def write_people(
     stack: MapStack,
     place: MapPlace,
     sanity: Mapping[str, Any],
+    settings: Saliency,
     leaks: Sequence[str] = (),
 ) -> list[Path]:
     """Write the map of every scan; what an earlier run left there is taken away.
@@ -64,6 +66,8 @@ def write_people(
         Where they go.
     sanity
         Verdict and sentences; where the verdict is ``fail`` each name has ``Suspect`` in it.
+    settings
+        The recipe's ``saliency`` section.
     leaks
         Steps by which the networks saw the people whom they held out; each sidecar is stamped.
 
@@ -84,7 +88,11 @@ def write_people(
         stem = "_".join(part for part in (participant, session) if part)
         folder = Path(*(part for part in (place.folder, participant, session, "anat") if part))
         source = place.images[participant, session or "n/a"]
-        content = _sidecar(stack, own, place, sanity, source) | _whether_held_out(stack, own, leaks)
+        content = {
+            **_sidecar(stack, own, place, sanity, source),
+            **_whether_held_out(stack, own, leaks),
+            "Settings": settings.plain(),
+        }
         path = folder / (
             f"{stem}_space-{place.template_label}_res-{place.resolution}_desc-{desc}_statmap.nii.gz"
         )
@@ -167,7 +175,6 @@ def _sidecar(
         "Target": f"{about['target']} of the positive class",
         "Variant": about["variant"],
         "Method": about["method"],
-        "Settings": about["settings"],
         "Repeat": [int(value) for value in own["repeat"]],
         "Fold": [int(value) for value in own["fold"]],
         "ModelSHA256": [str(value) for value in own["model_sha256"]],

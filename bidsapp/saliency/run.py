@@ -179,9 +179,10 @@ def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> Findings:
     where = MapPlace(
         place, about.output_dir, about.template_label, about.resolution, images, about.native
     )
-    write_people(stack, where, findings.plain(), list(leaks))
+    write_people(stack, where, findings.plain(), settings, list(leaks))
     shared = _shared(task, about) | {"sanity": findings.plain(), "images": task.images}
     shared["leaks"] = leaks
+    _forget_training(place)
     write_group(read_stack(_stack_folder(steps[0])), place, settings=settings, **shared)
     for step in steps:
         if step.kind == "train":
@@ -189,6 +190,12 @@ def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> Findings:
             write_group(training, place / "training", settings=settings, **shared)
             _draw_best_fold(step, stack, place / "best_fold.png", about)
     return findings
+
+
+def _forget_training(place: Path) -> None:
+    """Take away what an earlier run showed of its best fold; this one draws its own, if any."""
+    shutil.rmtree(place / "training", ignore_errors=True)
+    (place / "best_fold.png").unlink(missing_ok=True)
 
 
 def _stamp_table(path: Path, stamp: str) -> None:

@@ -40,7 +40,7 @@ class MapStack:
     window
         Where the values lie in the template grid.
     about
-        variant, method, target, units, threshold and settings, as JSON holds them.
+        variant, method, target, units, threshold and role, as JSON holds them.
     """
 
     rows: pd.DataFrame

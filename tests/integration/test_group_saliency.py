@@ -142,6 +142,17 @@ def test_the_mode_of_the_paper_shows_its_best_fold_twice(again: Path) -> None:
     assert drawn.std() > 5
     sidecar = place / "training" / training["default"].replace(".nii.gz", ".json")
     assert json.loads(sidecar.read_text())["HeldOut"] is False
+    stamp = "LEAK: representation.zscore: dataset"
+    for path in place.rglob("*_statmap.json"):
+        assert json.loads(path.read_text())["Leak"].startswith(stamp), path
+    for path in place.rglob("*.tsv"):
+        assert table_of(path)["leak"].str.startswith(stamp).all(), path
+    every = (*paper, "saliency.folds=all")
+    assert rerun(again, "--variants", "paper", *FEW, *every, maps=True) == 0
+    assert not (place / "training").exists()
+    assert not (place / "best_fold.png").exists()
+    for path in place.rglob("*_statmap.json"):
+        assert json.loads(path.read_text())["Settings"]["folds"] == "all", path
 
 
 def test_maps_of_another_method_do_not_pass_for_those_of_the_recipe(

@@ -88,6 +88,5 @@ def make_stack(
         "target": "logit",
         "units": "logit per unit of input",
         "threshold": 0.5,
-        "settings": {},
     }
     return MapStack(rows, values, channels, window, facts | about)

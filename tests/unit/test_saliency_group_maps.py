@@ -316,3 +316,21 @@ def test_a_leak_is_stamped_on_every_map_and_table(tmp_path: Path) -> None:
     folder, summary = write(tmp_path, make_stack())
     assert summary["held_out"] is True
     assert not any("LEAK" in path.read_text() for path in folder.glob("*.[jt]*"))
+
+
+def test_the_settings_are_those_of_the_run_and_nothing_of_an_earlier_one_stays(
+    tmp_path: Path,
+) -> None:
+    # maps of a fold outlive settings that do not shape them
+    stack = make_stack(settings={"folds": "best", "permutations": 9})
+    folder, _ = write(tmp_path, stack)
+    for name in ("biomarkers.tsv", "biomarkers.json"):
+        (folder / name).write_text("{}")
+    (folder / "regions.json").write_text("{}")
+    folder, _ = write(tmp_path, stack, permutations=0)
+    for path in folder.glob("*_statmap.json"):
+        settings = json.loads(path.read_text())["Settings"]
+        assert (settings["folds"], settings["permutations"]) == ("all", 0), path
+    assert sorted(path.name for path in folder.glob("*.tsv")) == ["peaks.tsv", "regions.tsv"]
+    assert not (folder / "biomarkers.json").exists()
+    assert (folder / "regions.json").exists()

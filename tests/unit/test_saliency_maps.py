@@ -33,6 +33,7 @@ from tests.unit.synthetic_cohort import AFFINE, prepare_tasks, small_recipe, tra
 
 CHANNELS = ("t1w", "log_jacobian")
 CPU = torch.device("cpu")
+GIVEN = Saliency(method="gradient_x_input", smoothing_fwhm_mm=4.0, atlases=("other",))
 
 
 def explained(folder: Path, rate: float, **recipe) -> list[FoldMapsTask]:
@@ -297,7 +298,9 @@ def place_of(folder: Path, **changes) -> MapPlace:
 
 def test_a_participants_image_has_the_whole_grid_and_says_what_it_is(jobs, tmp_path):
     stack = join([read_stack(job.folder) for job in jobs])
-    written = write_people(stack, place_of(tmp_path), {"verdict": "pass", "sentences": ["Good."]})
+    written = write_people(
+        stack, place_of(tmp_path), {"verdict": "pass", "sentences": ["Good."]}, GIVEN
+    )
     assert len(written) == 16
     path = tmp_path / ("maps/sub-03/anat/sub-03_space-T_res-2_desc-gradientXInput_statmap.nii.gz")
     assert path in written
@@ -319,6 +322,8 @@ def test_a_participants_image_has_the_whole_grid_and_says_what_it_is(jobs, tmp_p
     assert said["Target"] == "logit of the positive class"
     assert said["Units"] == "logit"
     assert said["Smoothing"] == "none"
+    # the settings of the run, though the fold was explained before they were given
+    assert said["Settings"]["atlases"] == ["other"]
     assert said["Sanity"] == {"verdict": "pass", "sentences": ["Good."]}
     assert said["Sources"] == ["bids::sub-03/anat/sub-03_space-T_desc-preproc_T1w.nii.gz"]
 
@@ -326,8 +331,10 @@ def test_a_participants_image_has_the_whole_grid_and_says_what_it_is(jobs, tmp_p
 def test_maps_that_failed_are_written_under_another_name(jobs, tmp_path):
     stack = read_stack(jobs[0].folder)
     place = place_of(tmp_path)
-    good = write_people(stack, place, {"verdict": "pass", "sentences": []})
-    bad = write_people(stack, place, {"verdict": "fail", "sentences": ["Fail: it is noise."]})
+    good = write_people(stack, place, {"verdict": "pass", "sentences": []}, GIVEN)
+    bad = write_people(
+        stack, place, {"verdict": "fail", "sentences": ["Fail: it is noise."]}, GIVEN
+    )
     assert all("_desc-gradientXInputSuspect_" in path.name for path in bad)
     assert all(path.is_file() for path in bad)
     assert not any(path.exists() for path in good)
@@ -337,7 +344,7 @@ def test_a_map_by_networks_that_saw_the_participant_is_not_called_held_out(jobs,
     stack = read_stack(jobs[0].folder)
     step = "representation.zscore: dataset"
     for leaks, held_out, told in (((step,), False, f"LEAK: {step}"), ((), True, None)):
-        path = write_people(stack, place_of(tmp_path), {"verdict": "pass"}, leaks=leaks)[0]
+        path = write_people(stack, place_of(tmp_path), {"verdict": "pass"}, GIVEN, leaks)[0]
         said = json.loads(path.with_name(path.name.replace(".nii.gz", ".json")).read_text())
         assert said["HeldOut"] is held_out
         assert said.get("Leak") == told
@@ -347,7 +354,7 @@ def test_a_map_by_networks_that_saw_the_participant_is_not_called_held_out(jobs,
 def test_several_repeats_are_averaged_in_one_image(jobs, tmp_path):
     first = read_stack(jobs[0].folder)
     second = replace(first, rows=first.rows.assign(repeat=1), values=3 * first.values)
-    path = write_people(join([first, second]), place_of(tmp_path), {"verdict": "not run"})[0]
+    path = write_people(join([first, second]), place_of(tmp_path), {"verdict": "not run"}, GIVEN)[0]
     image = np.asarray(nib.load(path).dataobj)
     expected = first.window.put_back(2 * first.values[0].sum(axis=0))
     assert np.allclose(image, expected, rtol=1e-5)
@@ -357,7 +364,7 @@ def test_several_repeats_are_averaged_in_one_image(jobs, tmp_path):
 
 def test_native_maps_of_images_without_transforms_are_left_out_with_a_word(jobs, tmp_path, capsys):
     stack = read_stack(jobs[0].folder)
-    written = write_people(stack, place_of(tmp_path, native=True), {"verdict": "pass"})
+    written = write_people(stack, place_of(tmp_path, native=True), {"verdict": "pass"}, GIVEN)
     assert len(list((tmp_path / "maps").rglob("*statmap.nii.gz"))) == len(written)
     assert "from-T_to-T1w_mode-image_xfm.h5 is not there; run the participant" in (
         capsys.readouterr().err
