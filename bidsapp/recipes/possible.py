@@ -23,6 +23,7 @@ def impossible(recipe: "Recipe") -> Iterator[Problem]:
     yield from _network(recipe)
     yield from _protocol(recipe)
     yield from _evaluation(recipe)
+    yield from _saliency(recipe)
     yield from refused(recipe)
 
 
@@ -121,3 +122,12 @@ def _evaluation(recipe: "Recipe") -> Iterator[Problem]:
         yield "evaluation.site", "required by the baseline site: its column"
     if "permutation" in evaluation.tests and evaluation.permutations == 0:
         yield "evaluation.permutations", "0, and evaluation.tests asks for permutation"
+
+
+def _saliency(recipe: "Recipe") -> Iterator[Problem]:
+    if recipe.saliency.scale == "minmax" and not recipe.saliency.absolute:
+        yield (
+            "saliency.scale",
+            "minmax needs saliency.absolute: true; of a signed map it would lift 0 to somewhere "
+            "between 0 and 1",
+        )

@@ -86,6 +86,10 @@ BAD_VALUES = [
     (["saliency.folds=best"], "saliency.folds: best is refused in strict mode"),
     (["saliency.stage=2"], "saliency.stage: goes with method grad_cam only; method is gradient"),
     (["saliency.method=lime"], "saliency.method: should be"),
+    (
+        ["saliency={scale: minmax, absolute: false}"],
+        "saliency.scale: minmax needs saliency.absolute: true",
+    ),
     (["variants.x={network.depht: 3}"], "variants.x.network.depht: unknown key"),
     (["variants.x={network.depth: 3}"], "variants.x.network.depth: resnet offers"),
     (["variants.x={representation.zscore: dataset}"], "variants.x.representation.zscore: dataset"),
