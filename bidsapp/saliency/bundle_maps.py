@@ -136,7 +136,7 @@ class BundleMaps:
                 space = NativeSpace(names.folder / names.preproc, names.space)
                 told = native_content(content, space, names.output_dir)
                 path = names.folder / names.native(self.desc, "statmap")
-                write_map(path, space.of(volume, affine), space.affine, told)
+                write_map(path, space.of(volume, affine), space.affine, told, space.codes)
 
     def _sidecar(self, names: OutputNames, used: tuple[int, ...] | None) -> dict[str, Any]:
         from bidsapp.saliency.attribute import units_of

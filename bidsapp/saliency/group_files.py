@@ -12,6 +12,8 @@ from bidsapp.derivatives import atomic_path, write_json
 from bidsapp.representation.window import Window
 from bidsapp.templates.template import BIDS_STANDARD
 
+MNI = 4  # NIfTI's code of a standard space
+
 
 def description_of(method: str, suspect: bool = False) -> str:
     """Value of the entity ``desc``: ``gradientXInput`` of gradient_x_input; with ``Suspect``."""
@@ -90,14 +92,28 @@ class GroupFolder:
                 path.with_suffix(".json").unlink(missing_ok=True)
 
 
-def write_image(path: Path, volume: np.ndarray, affine: np.ndarray) -> None:
-    """Write a float32 NIfTI image in template millimetres, whole or not at all."""
+def write_image(
+    path: Path, volume: np.ndarray, affine: np.ndarray, codes: tuple[int, int] = (MNI, MNI)
+) -> None:
+    """Write a float32 NIfTI image, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        Of the image.
+    volume
+        (x, y, z).
+    affine
+        4 × 4, its voxels to RAS millimetres.
+    codes
+        Of sform and qform: in whose millimetres that is, the template's unless said.
+    """
     import nibabel as nib
 
     image = nib.Nifti1Image(np.asarray(volume, np.float32), affine)
     image.header.set_xyzt_units("mm", "sec")
-    for put in (image.set_sform, image.set_qform):
-        put(affine, code="mni")
+    for put, code in zip((image.set_sform, image.set_qform), codes, strict=True):
+        put(affine, code=code)
     with atomic_path(path) as temporary:
         nib.save(image, temporary)
 

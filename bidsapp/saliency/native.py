@@ -1,7 +1,7 @@
 """Maps from standard space back onto the voxels of a participant's own image."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from bidsapp.normalization.geometry import reference_image, to_itk
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
+
+SCANNER = 1  # NIfTI's code of the scanner's own space
 
 
 def carry(
@@ -38,6 +40,12 @@ def carry(
     image = to_itk(np.asarray(volume, np.float32), affine)
     moved = sitk.Resample(image, reference, transform, sitk.sitkLinear, 0.0, sitk.sitkFloat32)
     return np.asarray(sitk.GetArrayFromImage(moved).T)
+
+
+def _codes(grid: Any) -> tuple[int, int]:
+    """Codes of sform and qform as the scan has them; the scanner's where it has none."""
+    sform, qform = (int(grid.header[name]) for name in ("sform_code", "qform_code"))
+    return (sform, qform) if sform or qform else (SCANNER, SCANNER)
 
 
 class NativeSpace:
@@ -72,6 +80,7 @@ class NativeSpace:
                 )
         grid = nib.load(self.grid_file)
         self.affine = np.asarray(grid.affine)  # type: ignore[attr-defined]
+        self.codes = _codes(grid)
         shape: tuple[int, int, int] = grid.shape  # type: ignore[attr-defined]
         self.reference = reference_image(shape, self.affine)
         self.transform = sitk.ReadTransform(str(self.transform_file))

@@ -13,10 +13,12 @@ import pandas as pd
 from bidsapp.derivatives import write_json
 from bidsapp.errors import NoInput
 from bidsapp.recipes.analysis import Saliency
-from bidsapp.saliency.group_files import description_of, space_facts, write_image
+from bidsapp.saliency.group_files import MNI, description_of, space_facts, write_image
 from bidsapp.saliency.leaks import leak_facts, leak_stamp
 from bidsapp.saliency.native import NativeSpace
 from bidsapp.saliency.stack import MapStack
+
+_OF_TEMPLATE = ("Space", "SpatialReference", "Resolution", "Window")
 
 
 @dataclass(frozen=True)
@@ -112,11 +114,15 @@ def write_people(
 
 
 def write_map(
-    path: Path, volume: np.ndarray, affine: np.ndarray, content: Mapping[str, Any]
+    path: Path,
+    volume: np.ndarray,
+    affine: np.ndarray,
+    content: Mapping[str, Any],
+    codes: tuple[int, int] = (MNI, MNI),
 ) -> None:
-    """Write a map and its sidecar."""
+    """Write a map and its sidecar; `codes` as `write_image` takes them."""
     write_json(path.with_name(path.name.removesuffix(".nii.gz") + ".json"), content)
-    write_image(path, volume, affine)
+    write_image(path, volume, affine, codes)
 
 
 def native_content(content: Mapping[str, Any], native: NativeSpace, place: Path) -> dict[str, Any]:
@@ -131,7 +137,7 @@ def native_content(content: Mapping[str, Any], native: NativeSpace, place: Path)
     place
         The derivatives dataset.
     """
-    own = {k: v for k, v in content.items() if k not in ("Space", "SpatialReference", "Resolution")}
+    own = {key: value for key, value in content.items() if key not in _OF_TEMPLATE}
     transform = f"bids::{native.transform_file.relative_to(place).as_posix()}"
     return own | {
         "Interpolation": "linear",
@@ -159,7 +165,7 @@ def _write_native(
         print(f"{path.name}: left out: {error}", file=sys.stderr)
         return
     told = native_content(content, native, place.output_dir)
-    write_map(path, native.of(volume, affine), native.affine, told)
+    write_map(path, native.of(volume, affine), native.affine, told, native.codes)
 
 
 def _sidecar(

@@ -1,5 +1,6 @@
 """Maps on a participant's own voxels, and back again: no worse than interpolation itself."""
 
+import json
 from pathlib import Path
 
 import nibabel as nib
@@ -12,6 +13,7 @@ from bidsapp.errors import NoInput
 from bidsapp.normalization.geometry import reference_image
 from bidsapp.normalization.transform import SpatialMap
 from bidsapp.saliency.native import NativeSpace, carry
+from bidsapp.saliency.participant_maps import native_content, write_map
 from tests.unit.spatial_maps import field_image, oblique_affine, waves
 
 TEMPLATE = np.array([[2.0, 0, 0, -78], [0, 2, 0, -92], [0, 0, 2, -70], [0, 0, 0, 1]])
@@ -85,3 +87,30 @@ def test_a_map_lands_where_the_transform_says(spatial, tmp_path):
 def test_what_is_missing_is_named(tmp_path: Path):
     with pytest.raises(NoInput, match=r"sub-01_from-T_to-T1w_mode-image_xfm\.h5 is not there; run"):
         NativeSpace(tmp_path / "sub-01_space-T_res-2_desc-preproc_T1w.nii.gz", "T")
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"), [((1, 1), (1, 1)), ((2, 0), (2, 0)), ((0, 0), (1, 1))]
+)
+def test_a_map_on_the_scans_voxels_is_not_called_one_of_the_template(tmp_path, source, expected):
+    stem = tmp_path / "sub-01"
+    still = sitk.TranslationTransform(3)
+    sitk.WriteTransform(still, str(tmp_path / "sub-01_from-T_to-T1w_mode-image_xfm.h5"))
+    mask = nib.Nifti1Image(np.zeros((4, 5, 6), np.uint8), np.diag([1.0, 1, 2, 1]))
+    for put, code in zip((mask.set_sform, mask.set_qform), source, strict=True):
+        put(mask.affine, code=code)
+    nib.save(mask, f"{stem}_desc-brain_mask.nii.gz")
+    space = NativeSpace(tmp_path / "sub-01_space-T_res-2_desc-preproc_T1w.nii.gz", "T")
+    standard = {
+        "Space": "T",
+        "Window": {"Start": [0, 0, 3]},
+        "Sources": [],
+        "Description": "A map.",
+    }
+    told = native_content(standard, space, tmp_path)
+    path = tmp_path / "sub-01_desc-gradient_statmap.nii.gz"
+    write_map(path, np.ones((4, 5, 6)), space.affine, told, space.codes)
+    header = nib.load(path).header
+    assert (int(header["sform_code"]), int(header["qform_code"])) == expected
+    said = json.loads((tmp_path / "sub-01_desc-gradient_statmap.json").read_text())
+    assert not {"Space", "Window"} & set(said)
