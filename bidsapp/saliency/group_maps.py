@@ -191,6 +191,8 @@ def write_group(
         "sanity": verdict,
         "notes": [*people.notes, *notes],
     }
+    if "joined" in stack.about:
+        summary["joined"] = stack.about["joined"]
     write_json(folder / "summary.json", summary)
 
 

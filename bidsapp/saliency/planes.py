@@ -116,7 +116,7 @@ def combine_planes(
         "variant": name,
         "threshold": threshold or DEFAULT_THRESHOLD,
         "units": "1 (the maps of each variant divided by their root mean square)",
-        "settings": {"variants": list(stacks), "rule": rule},
+        "joined": {"variants": list(stacks), "rule": rule},
     }
     return MapStack(rows, total, channels, window, about), count > 0
 

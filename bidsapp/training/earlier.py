@@ -14,6 +14,7 @@ import pandas as pd
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, CannotCreateOutput, NociCastError, NoInput, UsageError
 from bidsapp.recipes import Recipe, load_recipe
+from bidsapp.recipes.analysis import Ensemble
 
 # Keys that change no score: what follows from the scores is computed again with them.
 _NO_SCORE = (
@@ -92,19 +93,45 @@ def same_scores(before: pd.DataFrame, now: pd.DataFrame) -> set[str]:
     return {name for name in names if _scores_of(before, name) == _scores_of(now, name)}
 
 
-def forget_results(folder: Path, kept: Iterable[str] = ()) -> None:
+def forget_results(
+    folder: Path, kept: Iterable[str] = (), ensembles: Mapping[str, Ensemble] | None = None
+) -> None:
     """Take away models and maps of variants that are not among `kept`: they belong to no score.
 
+    Maps of `ensembles` stay where all their variants are kept and they were joined in this way.
     Scores on permuted outcomes go if one of their variants is not kept; they are gathered again.
+
+    Parameters
+    ----------
+    folder
+        Of the run.
+    kept
+        Variants whose scores are the same as before.
+    ensembles
+        Those of the run that is asked for.
     """
     keep = set(kept)
+    joined = {
+        name
+        for name, one in (ensembles or {}).items()
+        if set(one.of) <= keep and _joined_so(folder / "saliency" / name, one)
+    }
     permuted = folder / "permuted_scores.tsv"
     if permuted.is_file() and not set(_texts(read_text_table(permuted), "variant")) <= keep:
         permuted.unlink()
     for place in ("model", "saliency"):
         for old in sorted((folder / place).glob("*")):
-            if old.name not in keep and old.is_dir():
+            if old.name not in keep | joined and old.is_dir():
                 shutil.rmtree(old, ignore_errors=True)
+
+
+def _joined_so(place: Path, ensemble: Ensemble) -> bool:
+    """Whether the maps in a folder are of these variants, joined by this rule."""
+    try:
+        joined = json.loads((place / "summary.json").read_text(encoding="utf-8"))["joined"]
+        return bool(joined == {"variants": list(ensemble.of), "rule": ensemble.rule})
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def require_run(folder: Path, overrides: Sequence[str] = ()) -> None:

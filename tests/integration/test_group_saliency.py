@@ -169,7 +169,9 @@ def test_maps_of_another_method_do_not_pass_for_those_of_the_recipe(
 def test_a_run_without_maps_leaves_the_verdict_on_earlier_ones_in_the_bundle(again: Path) -> None:
     metadata = again / "out" / "group" / "small" / "model" / "base" / "configs" / "metadata.json"
     before = json.loads(metadata.read_text())["saliency_checks"]
+    maps = tree(again / "out" / "group" / "small" / "saliency")
     assert rerun(again, "--variants", "mean") == 0
+    assert tree(again / "out" / "group" / "small" / "saliency") == maps
     assert json.loads(metadata.read_text())["saliency_checks"] == before
 
 

@@ -12,6 +12,7 @@ from bidsapp.dataset.tables import write_table
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.recipes import apply_values, dump_recipe
+from bidsapp.recipes.analysis import Ensemble
 from bidsapp.training.earlier import (
     changes,
     forget_results,
@@ -166,6 +167,25 @@ def test_models_and_maps_of_variants_without_these_scores_go(run: Path) -> None:
     forget_results(run, kept)
     left = sorted(str(path.relative_to(run)) for path in run.glob("*/*"))
     assert left == ["model/base", "saliency/base"]
+
+
+def test_maps_of_an_ensemble_stay_with_those_of_its_variants(run: Path) -> None:
+    place = run / "saliency" / "mean"
+    place.mkdir(parents=True)
+    joined = {"joined": {"variants": ["base", "coronal"], "rule": "mean"}}
+    (place / "summary.json").write_text(json.dumps(joined))
+    mean = {"mean": Ensemble(of=("base", "coronal"))}
+    forget_results(run, {"base", "coronal"}, mean)
+    assert place.is_dir()
+    for kept, now in (
+        ({"base"}, mean),
+        ({"base", "coronal"}, {}),
+        ({"base", "coronal"}, {"mean": Ensemble(of=("base", "coronal"), rule="vote")}),
+    ):
+        place.mkdir(exist_ok=True)
+        (place / "summary.json").write_text(json.dumps(joined))
+        forget_results(run, kept, now)
+        assert not place.exists()
 
 
 def test_evaluating_alone_needs_a_run_and_its_own_settings(run: Path) -> None:
