@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bidsapp.dataset.cohort import Cohort
+    from bidsapp.templates.template import Template
     from bidsapp.training.study import Study
     from bidsapp.training.task import FoldTask
 
@@ -92,7 +93,9 @@ def run_group_level(options: RunOptions) -> int:
     cohort = cohort_of(recipe, variants, options)
     study_splits(recipe, variants, cohort.table, options.splits)  # refused now, if they are
     clean_shared_work(options, _SHARED_WORK)
-    template_of(recipe, variants, options)
+    template = template_of(recipe, variants, options)
+    if options.saliency:
+        _check_maps(recipe, variants, template)
     # what is asked for can be done: only now is anything written
     prepare_output(options.output_dir, options.bids_dir, options.work_dir, options.derivatives)
     with alone(folder), keep_shared_work(options):
@@ -200,6 +203,18 @@ def _check_weights(recipe: Recipe, variants: Sequence[str], options: RunOptions)
         except (BadData, NoInput, UsageError) as error:
             hint = "" if recipe.name == "t1w" else _NEEDS_NO_FILE
             raise type(error)(f"Recipe {recipe.name}: {error}{hint}") from error
+
+
+def _check_maps(recipe: Recipe, variants: Sequence[str], template: "Template") -> None:
+    """Refuse what the maps could not be made or described with, hours before they are."""
+    from bidsapp.saliency.before_work import check_maps
+    from bidsapp.templates import output_grid
+
+    wanted = recipe.with_variant(variants[0]).normalization
+    grid = output_grid(wanted.box, wanted.resolution, template)
+    sections = [recipe.with_variant(name).saliency for name in variants]
+    for sentence in check_maps(sections, grid, template.label):
+        print(sentence, file=sys.stderr)
 
 
 def _tasks(

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.dataset.tables import write_table
-from bidsapp.saliency.atlas import Atlas, embedded_atlases, resolve_atlas
+from bidsapp.saliency.atlas import Atlas
+from bidsapp.saliency.atlas_choice import choose_atlases
 from bidsapp.saliency.biomarkers import CHOSEN_FOLD_NOTE, LEAKAGE_NOTE, biomarker_tables
 from bidsapp.saliency.group_files import GroupFolder
 from bidsapp.saliency.group_test import GroupTest
@@ -27,12 +28,7 @@ def atlases_for(
     people: PeopleMaps, space: str, names: Sequence[str]
 ) -> tuple[list[Atlas], list[str]]:
     """Give the embedded atlases that hold in the space and those that were named, with notes."""
-    atlases, notes = embedded_atlases(people.window, space)
-    named = [resolve_atlas(name, people.window, space) for name in names]
-    return [*atlases, *named], [
-        *notes,
-        *(f"atlas {atlas.name}: {atlas.note}" for atlas in named if atlas.note),
-    ]
+    return choose_atlases(names, people.window, space)
 
 
 def write_regions(

@@ -10,6 +10,7 @@ import pytest
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.representation.window import slab, volume
 from bidsapp.saliency.atlas import EMBEDDED, embedded_atlases, resolve_atlas
+from bidsapp.saliency.atlas_choice import choose_atlases
 from bidsapp.templates.embedded import DEFAULT, packaged
 
 from .saliency_stacks import AFFINE, SHAPE, axial
@@ -208,3 +209,9 @@ def test_a_slab_sees_what_of_an_atlas_lies_in_it() -> None:
     atlas = resolve_atlas("tissue", window, DEFAULT)
     assert atlas.labels.shape == (79, 95, 79)
     assert 0 < (window.cut(atlas.labels) == 1).sum() < (atlas.labels == 1).sum()
+
+
+def test_an_embedded_atlas_that_is_named_is_there_once() -> None:
+    atlases, notes = choose_atlases(("tissue", "pain_spheres"), WHOLE, DEFAULT)
+    assert [atlas.name for atlas in atlases] == list(EMBEDDED)
+    assert notes == []
