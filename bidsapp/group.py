@@ -95,7 +95,7 @@ def run_group_level(options: RunOptions) -> int:
     clean_shared_work(options, _SHARED_WORK)
     template = template_of(recipe, variants, options)
     if options.saliency:
-        _check_maps(recipe, variants, template)
+        _check_maps(recipe, variants, cohort, template)
     # what is asked for can be done: only now is anything written
     prepare_output(options.output_dir, options.bids_dir, options.work_dir, options.derivatives)
     with alone(folder), keep_shared_work(options):
@@ -205,7 +205,9 @@ def _check_weights(recipe: Recipe, variants: Sequence[str], options: RunOptions)
             raise type(error)(f"Recipe {recipe.name}: {error}{hint}") from error
 
 
-def _check_maps(recipe: Recipe, variants: Sequence[str], template: "Template") -> None:
+def _check_maps(
+    recipe: Recipe, variants: Sequence[str], people: "Cohort", template: "Template"
+) -> None:
     """Refuse what the maps could not be made or described with, hours before they are."""
     from bidsapp.saliency.before_work import check_maps
     from bidsapp.templates import output_grid
@@ -213,7 +215,7 @@ def _check_maps(recipe: Recipe, variants: Sequence[str], template: "Template") -
     wanted = recipe.with_variant(variants[0]).normalization
     grid = output_grid(wanted.box, wanted.resolution, template)
     sections = [recipe.with_variant(name).saliency for name in variants]
-    for sentence in check_maps(sections, grid, template.label):
+    for sentence in check_maps(sections, people.table, grid, template.label):
         print(sentence, file=sys.stderr)
 
 

@@ -2,19 +2,26 @@
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.representation.window import volume
 from bidsapp.saliency.atlas_choice import choose_atlases
+from bidsapp.saliency.group_test import check_covariates
 from bidsapp.templates.space import Grid
 
 
-def check_maps(sections: Sequence[Saliency], grid: Grid, space: str) -> list[str]:
-    """Refuse atlases that the group's tables could not use.
+def check_maps(
+    sections: Sequence[Saliency], cohort: pd.DataFrame, grid: Grid, space: str
+) -> list[str]:
+    """Refuse covariates and atlases that the group's test and tables could not use.
 
     Parameters
     ----------
     sections
         The ``saliency`` section of each variant.
+    cohort
+        The table of ``cohort.tsv``.
     grid
         Of the normalised images.
     space
@@ -28,8 +35,11 @@ def check_maps(sections: Sequence[Saliency], grid: Grid, space: str) -> list[str
     Raises
     ------
     UsageError, BadData, NoInput
-        As `choose_atlases` does.
+        As `check_covariates` and `choose_atlases` do.
     """
+    for section in sections:
+        if section.permutations:
+            check_covariates(cohort, section.covariates)
     whole = volume(grid.shape, grid.matrix)
     notes: list[str] = []
     for names in dict.fromkeys(section.atlases for section in sections):

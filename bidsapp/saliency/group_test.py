@@ -16,6 +16,7 @@ PERMUTATIONS = 1000
 _FEWEST_OF_A_CLASS = 3
 # Adjusted for where the recipe does not say otherwise, if the cohort has them.
 USUAL = ("age", "sex")
+_NO_COVARIATE = ("participant_id", "outcome")
 _MOSTLY_MISSING = 0.2
 _MOSTLY_THE_OUTCOME = 0.5
 CROSS_VALIDATED = (
@@ -138,6 +139,48 @@ def compare_groups(
     return test, []
 
 
+def check_covariates(covariates: pd.DataFrame | None, columns: Sequence[str] | None) -> None:
+    """Refuse columns that the test cannot adjust for.
+
+    Parameters
+    ----------
+    covariates
+        `participant_id` and other columns.
+    columns
+        Those that were named; `USUAL` where None.
+
+    Raises
+    ------
+    UsageError
+        A column is not there, or is that of the participants or of the outcome.
+    BadData
+        A column of numbers holds an infinite one.
+    """
+    there = [] if covariates is None else list(covariates.columns)
+    lacking = [name for name in columns or () if name not in there]
+    if lacking:
+        raise UsageError(
+            f"saliency.covariates: the cohort has no column {', '.join(lacking)}; it has "
+            f"{', '.join(map(str, there)) or 'none'}"
+        )
+    own = [name for name in columns or () if name in _NO_COVARIATE]
+    if own:
+        raise UsageError(
+            f"saliency.covariates: {', '.join(own)} cannot be adjusted for, as it is what the test "
+            "compares; leave it out"
+        )
+    if covariates is None:
+        return
+    for name in USUAL if columns is None else columns:
+        numbers = numeric(covariates[name].astype(object)) if name in there else None
+        if numbers is not None and np.isinf(numbers).any():
+            who = covariates.loc[np.isinf(numbers), "participant_id"].iloc[0]
+            raise BadData(
+                f"saliency.covariates: column {name} holds an infinite number for {who}; the "
+                "voxelwise test needs a finite one, or n/a"
+            )
+
+
 def _one_each(people: PeopleMaps) -> tuple[pd.DataFrame, np.ndarray]:
     """One row and one map per participant; sessions of one outcome are averaged."""
     key = [people.scans["participant_id"].astype(str), people.scans["outcome"]]
@@ -156,12 +199,7 @@ def _columns(
     """Which covariates to adjust for, and notes."""
     there = [] if covariates is None else list(covariates.columns)
     if columns is not None:
-        lacking = [name for name in columns if name not in there]
-        if lacking:
-            raise UsageError(
-                f"saliency.covariates: the cohort has no column {', '.join(lacking)}; it has "
-                f"{', '.join(map(str, there)) or 'none'}"
-            )
+        check_covariates(covariates, columns)
         return list(columns), []
     chosen, notes = [], []
     for name in [name for name in USUAL if name in there]:

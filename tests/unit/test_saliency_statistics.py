@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bidsapp.errors import UsageError
+from bidsapp.errors import BadData, UsageError
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.saliency.atlas import Atlas
 from bidsapp.saliency.group_maps import write_group
-from bidsapp.saliency.group_test import compare_groups
+from bidsapp.saliency.group_test import check_covariates, compare_groups
 from bidsapp.saliency.peaks import find_peaks, peak_table
 from bidsapp.saliency.people import PeopleMaps, people_maps
 from bidsapp.saliency.stack import MapStack
@@ -133,6 +133,19 @@ def test_a_covariate_that_is_not_there_is_refused() -> None:
     rows = balanced()
     with pytest.raises(UsageError, match=r"saliency\.covariates: the cohort has no column weight"):
         compare_groups(people(make_stack(rows)), age(rows), ["weight"])
+
+
+def test_what_cannot_be_adjusted_for_is_named() -> None:
+    rows = balanced()
+    table = age(rows)
+    for name in ("participant_id", "outcome"):
+        with pytest.raises(UsageError, match=f"{name} cannot be adjusted for"):
+            check_covariates(table.assign(outcome=rows["outcome"]), ["age", name])
+    table.loc[3, "age"] = "inf"
+    for asked in (None, ["age"]):
+        with pytest.raises(BadData, match=r"column age .* for sub-03"):
+            check_covariates(table, asked)
+    check_covariates(table, ["sex"])
 
 
 def test_peaks_are_local_and_apart() -> None:
