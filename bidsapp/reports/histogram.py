@@ -9,7 +9,8 @@ WIDTH, HEIGHT = 320, 120  # of the plot, in units of the drawing
 _BINS = 64
 _TOP = 99.9  # percentile at which the scale ends
 _TICKS = 5
-_SAMPLE = 1000  # voxels that tell whether intensities are whole numbers
+_SAMPLE = 20_000  # voxels that tell whether intensities are multiples of a step
+_MOST_STEPS = 2**16  # between the ends of the scale; with more, intensities count as continuous
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,12 @@ def histogram(title: str, axis: str, values: np.ndarray) -> Histogram | None:
     low, high = min(0.0, float(values.min())), float(np.percentile(values, _TOP))
     if high <= low:
         return None
-    if (values[:_SAMPLE] == np.rint(values[:_SAMPLE])).all():
-        # whole numbers need bins of whole numbers, or some bins hold more of them than others
-        high = low + _BINS * float(np.ceil((high - low) / _BINS))
+    step = _step(values, high - low)
+    if step:
+        # bins of whole steps, or some bins hold more of the values that occur than others
+        first = float(values.min())
+        low = first - step * float(np.ceil((first - low) / step - 1e-6)) - step / 2
+        high = low + _BINS * step * float(np.ceil((high - low) / (_BINS * step) - 1e-6))
     counts, _ = np.histogram(np.minimum(values, high), bins=_BINS, range=(low, high))
     share = counts / counts.sum()
     heights = HEIGHT * (1 - share / share.max())
@@ -80,6 +84,22 @@ def histogram(title: str, axis: str, values: np.ndarray) -> Histogram | None:
         f"{share.max():.1%}",
         f"median {_short(median)}, middle half from {_short(spread[0])} to {_short(spread[1])}",
     )
+
+
+def _step(values: np.ndarray, span: float) -> float:
+    """Find the step of which all differences between intensities are multiples; 0 without one.
+
+    Whole numbers have one, and so has what a scanner wrote as whole numbers with a slope.
+    """
+    found = np.unique(values[:: max(1, len(values) // _SAMPLE)])
+    gaps = np.diff(found)
+    gaps = gaps[gaps > 1e-6 * span]  # the same number, rounded otherwise
+    if not gaps.size or gaps.min() < span / _MOST_STEPS:
+        return 0.0
+    places = (found - found[0]) / gaps.min()
+    step = float((found[-1] - found[0]) / np.rint(places[-1]))
+    off = (found - found[0]) / step
+    return step if np.abs(off - np.rint(off)).max() < 0.05 else 0.0
 
 
 def _short(value: float) -> str:

@@ -218,6 +218,17 @@ def test_whole_numbers_fill_the_bins_evenly() -> None:
     assert max(heights) - min(heights) < 1
 
 
+@pytest.mark.parametrize(("slope", "least"), [(15.96, 0), (15.96, 3), (0.1, -7)])
+def test_whole_numbers_with_a_slope_fill_the_bins_evenly(slope: float, least: int) -> None:
+    """As read from uint8 with scl_slope, in float32."""
+    values = np.repeat(np.arange(least, least + 240), 50).astype(np.float32) * np.float32(slope)
+    plot = histogram("Before", "units", values)
+    assert plot is not None
+    heights = [HEIGHT - float(step.split("H")[0]) for step in plot.path.split("V")[2:55]]
+    assert max(heights) - min(heights) < 1
+    assert max(heights) == HEIGHT
+
+
 @pytest.mark.parametrize("values", [[], [np.nan], [0.0, 0.0]])
 def test_histogram_of_nothing_is_left_out(values: list[float]) -> None:
     assert histogram("Before", "units", np.array(values)) is None
