@@ -111,10 +111,11 @@ def _find(name_or_file: str | Path) -> Path:
     path = Path(name_or_file)
     is_name = isinstance(name_or_file, str) and path.suffix == "" and path.name == name_or_file
     if is_name and not path.is_file():
-        near = difflib.get_close_matches(path.name, known, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
+        lower = {name.lower(): name for name in known}
+        near = difflib.get_close_matches(path.name.lower(), lower, n=1)
+        hint = f"did you mean {lower[near[0]]}? Known:" if near else "known:"
         raise UsageError(
-            f"unknown recipe {name_or_file!r}; {hint}Known: {', '.join(known)}; "
+            f"unknown recipe {name_or_file!r}; {hint} {', '.join(known)}; "
             "or give the path of a YAML file"
         )
     return path
