@@ -90,9 +90,7 @@ def write_scores(study: "Study", tasks: Sequence["FoldTask"], folder: Path) -> N
     before = read_text_table(folder / "scores.tsv")
     write_table(folder / "scores.tsv", scores)
     write_table(folder / "history.tsv", history)
-    joined = {
-        name: one for name, one in study.recipe.ensembles.items() if name in study.recipe.run
-    }
+    joined = {name: one for name, one in study.recipe.ensembles.items() if name in study.recipe.run}
     forget_results(folder, same_scores(before, read_text_table(folder / "scores.tsv")), joined)
 
 

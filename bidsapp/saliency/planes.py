@@ -16,7 +16,30 @@ from bidsapp.representation.window import Window, volume
 from bidsapp.saliency.group_maps import write_group
 from bidsapp.saliency.stack import COLUMNS, MapStack
 
+_KIND = ("method", "target", "absolute", "scale")
 _WHOSE = ["participant_id", "session_id", "repeat", "fold"]
+
+
+def unlike(sections: Mapping[str, Saliency]) -> str:
+    """Say by which settings the maps of variants are of different kinds, with each one's value.
+
+    Parameters
+    ----------
+    sections
+        Variant to its ``saliency`` section.
+
+    Returns
+    -------
+    str
+        Empty where the maps can be joined.
+    """
+    found = []
+    for key in _KIND:
+        values = {name: getattr(section, key) for name, section in sections.items()}
+        if len(set(values.values())) > 1:
+            each = ", ".join(f"{name} {str(value).lower()}" for name, value in values.items())
+            found.append(f"saliency.{key} ({each})")
+    return "; ".join(found)
 
 
 def write_planes(

@@ -23,7 +23,7 @@ from bidsapp.saliency.leaks import leak_stamp, network_leaks, stamped
 from bidsapp.saliency.lens import voxel_mm
 from bidsapp.saliency.participant_maps import MapPlace, write_people
 from bidsapp.saliency.plan import ExplainStep, plan_steps, workflow_of
-from bidsapp.saliency.planes import write_planes
+from bidsapp.saliency.planes import unlike, write_planes
 from bidsapp.saliency.sanity import Evidence, Findings, judge, together
 from bidsapp.saliency.side_by_side import draw, panel_of
 from bidsapp.saliency.stack import MapStack, read_stack
@@ -246,19 +246,22 @@ def _write_ensembles(
     """Join the maps of the variants of each ensemble of the run, where all of them are there."""
     first = {task.variant: task for task in reversed(tasks)}
     for name, ensemble in study.recipe.ensembles.items():
+        place = about.folder / "saliency" / name
         if name not in study.recipe.run or not set(ensemble.of) <= set(done):
+            shutil.rmtree(place, ignore_errors=True)
             continue
         one = first[ensemble.of[0]]
-        methods = {first[variant].recipe.saliency.method for variant in ensemble.of}
-        if len(methods) > 1:
-            print(f"{name}: no joined map, as the variants' methods differ", file=sys.stderr)
+        sections = {variant: first[variant].recipe.saliency for variant in ensemble.of}
+        why = unlike(sections)
+        if why:
+            shutil.rmtree(place, ignore_errors=True)
+            print(f"{name}: no joined map, as its variants' maps differ: {why}", file=sys.stderr)
             continue
         stacks = {
-            variant: read_stack(study.folder / "maps" / variant / methods.copy().pop())
-            for variant in ensemble.of
+            variant: read_stack(study.folder / "maps" / variant / section.method)
+            for variant, section in sections.items()
         }
         verdict = together([done[variant] for variant in ensemble.of], ensemble.of)
-        place = about.folder / "saliency" / name
         settings, shared = one.recipe.saliency, _shared(one, about) | {"sanity": verdict}
         shared["leaks"] = {
             step: why

@@ -11,7 +11,7 @@ from bidsapp.errors import BadData
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.representation.window import Window, slab
 from bidsapp.saliency.localisation import top_share_inside
-from bidsapp.saliency.planes import combine_planes, write_planes
+from bidsapp.saliency.planes import combine_planes, unlike, write_planes
 from bidsapp.saliency.stack import MapStack
 
 from .saliency_stacks import AFFINE, SHAPE, brain, make_stack, planted, rows_of, write_mask
@@ -87,9 +87,12 @@ def test_scans_that_a_variant_lacks_are_left_out() -> None:
 
 
 def test_an_ensemble_is_written_like_a_variant(tmp_path: Path) -> None:
+    stacks = planes()
+    for name, stack in stacks.items():
+        stack.rows["model_sha256"] = name[0] + stack.rows["fold"].astype(str)
     write_planes(
         "mean_probability",
-        planes(),
+        stacks,
         tmp_path / "mean_probability",
         settings=Saliency(permutations=20, smoothing_fwhm_mm=3),
         template_label="MNI152NLin2009aSym",
@@ -102,6 +105,9 @@ def test_an_ensemble_is_written_like_a_variant(tmp_path: Path) -> None:
     found = nib.load(folder / summary["default"])
     data = found.get_fdata()
     assert found.shape == SHAPE
+    said = json.loads((folder / summary["default"].replace(".nii.gz", ".json")).read_text())
+    # twelve networks: four folds of three planes
+    assert said["ModelSHA256"] == sorted(f"{name[0]}{fold}" for name in PLANES for fold in range(4))
     corner = np.ones(SHAPE, bool)
     for name in PLANES:
         corner &= ~(window(name).put_back(np.ones(window(name).shape)) > 0)
@@ -132,3 +138,14 @@ def test_what_cannot_be_joined_is_refused_by_name() -> None:
 def test_a_plane_of_zeros_stays_zero() -> None:
     stack, _ = combine_planes("e", {"axial": constant("axial", 0)})
     assert not stack.values.any()
+
+
+def test_maps_of_different_kinds_are_told_apart_by_the_setting() -> None:
+    signed, same = Saliency(), Saliency(permutations=3, of="all")
+    paper = Saliency(target="probability", absolute=True, scale="minmax")
+    assert unlike({"axial": signed, "coronal": same}) == ""
+    assert unlike({"axial": signed, "coronal": paper}) == (
+        "saliency.target (axial logit, coronal probability); "
+        "saliency.absolute (axial false, coronal true); "
+        "saliency.scale (axial none, coronal minmax)"
+    )
