@@ -257,8 +257,8 @@ def _train(
     running = Running.of(options, folder / "logs")
     configure(running)
     by_name = {node_name(task): task for task in tasks}
-    waits = "" if options.verbose or sys.stdout.isatty() else "; -v tells of each"
-    print(f"{len(tasks)} networks to train, or to find trained{waits}", flush=True)
+    waits = "" if options.verbose or sys.stdout.isatty() else " (-v tells of each)"
+    print(f"{len(tasks)} networks; those that are trained already are kept{waits}", flush=True)
     line = StatusLine(len(tasks), "folds", every=options.verbose > 0, draw=False)
 
     def on_status(node: Any, status: str) -> None:
