@@ -8,6 +8,7 @@ import pandas as pd
 
 from bidsapp.dataset.counts import cohort_counts
 from bidsapp.derivatives import write_text
+from bidsapp.evaluation.permutation import LIBERAL
 from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.stamp import stamp
 from bidsapp.evaluation.tables import write_table
@@ -164,7 +165,7 @@ def _null(run: RunFiles) -> tuple[Figure, str] | None:
     if curves is None:
         return None
     drawing = draw_scores.permutation_null(curves, _tested(run, anew=False), "scores fixed")
-    note = "Outcomes permuted on fixed scores; with cross-validation such a p is somewhat small."
+    note = f"Outcomes permuted on fixed scores: {LIBERAL}."
     return keep(run, drawing, "figures/permutation_null.tsv"), note
 
 
