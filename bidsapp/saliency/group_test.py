@@ -69,8 +69,10 @@ def compare_groups(
 ) -> tuple[GroupTest | None, list[str]]:
     """Test the maps of positives against those of negatives, voxel by voxel.
 
-    Each participant enters with one map. With one repeat, maps change place within the folds
-    where every fold has both classes, as a fold's maps come from one network; else over all.
+    Each participant enters with one map, the mean of its sessions; where the outcome differs
+    between sessions of one participant, there is no test. With one repeat, maps change place
+    within the folds where every fold has both classes, as a fold's maps come from one network;
+    else over all.
 
     Parameters
     ----------
@@ -96,12 +98,19 @@ def compare_groups(
     Returns
     -------
     test
-        None where there are too few people for one.
+        None where there are too few people for one, or outcomes differ within people.
     notes
         Why there is no test; empty where there is one.
     """
     if not permutations:
         return None, ["no voxelwise test: no permutations were asked for"]
+    both = people.scans.groupby("participant_id")["outcome"].nunique() > 1
+    if both.any():
+        return None, [
+            f"no voxelwise test: {int(both.sum())} people are positive in one session and negative "
+            f"in another ({', '.join(map(str, both.index[both][:3]))}, ...), so positives and "
+            "negatives are not different people; a run on one session can be tested"
+        ]
     table, values = _one_each(people)
     chosen, notes = _columns(table, covariates, columns)
     nuisance, names, known = _nuisance(table, covariates, chosen, notes)
@@ -182,8 +191,8 @@ def check_covariates(covariates: pd.DataFrame | None, columns: Sequence[str] | N
 
 
 def _one_each(people: PeopleMaps) -> tuple[pd.DataFrame, np.ndarray]:
-    """One row and one map per participant; sessions of one outcome are averaged."""
-    key = [people.scans["participant_id"].astype(str), people.scans["outcome"]]
+    """One row and one map per participant; its sessions are averaged."""
+    key = people.scans["participant_id"].astype(str)
     groups = people.scans.groupby(key, sort=True).indices
     rows = [int(np.min(places)) for places in groups.values()]
     table = people.scans.loc[rows, ["participant_id", "outcome", "fold"]].reset_index(drop=True)

@@ -210,18 +210,20 @@ def people_maps(
     zooms = _zooms(stack.window)
     smooth = MaskedSmoother(inside, zooms, fwhm_mm)
     values = np.zeros((len(scans), int(inside.sum())), np.float32)
-    means = _FoldMeans(in_cell(scans, cell))
+    chosen = _FoldMeans(rows, in_cell(scans, cell)[scan_of])
+    everyone = _FoldMeans(rows, np.ones(len(rows), bool))
     names = list(zip(rows["repeat"].astype(int), rows["fold"].astype(int), strict=True))
-    for place, scan, fold in zip(places, scan_of, names, strict=True):
+    for row, (place, scan, fold) in enumerate(zip(places, scan_of, names, strict=True)):
         one = smooth(np.asarray(stack.values[place][:, inside], np.float32).sum(axis=0))
         values[scan] += one / counts[scan]
-        means.add(fold, scan, one)
+        chosen.add(row, fold, one)
+        everyone.add(row, fold, one)
     return PeopleMaps(
         scans,
         values,
         cell,
-        means.chosen(),
-        means.everyone(),
+        chosen.means(),
+        everyone.means(),
         inside,
         stack.window,
         zooms,
@@ -254,31 +256,22 @@ def _person_weights(scans: pd.DataFrame, cell: str) -> np.ndarray:
 
 
 class _FoldMeans:
-    """Running sums of maps by fold: of the chosen scans, and of the others."""
+    """Running means of maps by fold over the people of chosen rows, each of whom counts once."""
 
-    def __init__(self, chosen: np.ndarray) -> None:
-        self._in = chosen
-        self._sums: dict[tuple[Fold, bool], np.ndarray] = {}
-        self._counts: dict[tuple[Fold, bool], int] = {}
+    def __init__(self, rows: pd.DataFrame, chosen: np.ndarray) -> None:
+        own = rows[chosen]
+        scans = own.groupby(["repeat", "fold", "participant_id"])["outcome"].transform("size")
+        people = own.groupby(["repeat", "fold"])["participant_id"].transform("nunique")
+        self._weights = (1 / (scans * people)).reindex(rows.index, fill_value=0.0).to_numpy(float)
+        self._means: dict[Fold, np.ndarray] = {}
 
-    def add(self, fold: Fold, scan: int, one: np.ndarray) -> None:
-        key = (fold, bool(self._in[scan]))
-        self._sums[key] = self._sums.get(key, np.zeros(len(one))) + one
-        self._counts[key] = self._counts.get(key, 0) + 1
+    def add(self, row: int, fold: Fold, one: np.ndarray) -> None:
+        if self._weights[row]:
+            mean = self._means.setdefault(fold, np.zeros(len(one)))
+            mean += self._weights[row] * one
 
-    def chosen(self) -> dict[Fold, np.ndarray]:
-        return self._means([key for key in self._sums if key[1]])
-
-    def everyone(self) -> dict[Fold, np.ndarray]:
-        return self._means(list(self._sums))
-
-    def _means(self, keys: list[tuple[Fold, bool]]) -> dict[Fold, np.ndarray]:
-        means = {}
-        for fold in sorted({fold for fold, _ in keys}):
-            own = [key for key in keys if key[0] == fold]
-            total = np.sum([self._sums[key] for key in own], axis=0)
-            means[fold] = total / sum(self._counts[key] for key in own)
-        return means
+    def means(self) -> dict[Fold, np.ndarray]:
+        return dict(sorted(self._means.items()))
 
 
 def _usable(

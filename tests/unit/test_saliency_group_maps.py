@@ -93,6 +93,16 @@ def test_sessions_of_a_person_are_averaged_and_missing_sessions_do_no_harm() -> 
     np.testing.assert_allclose(values[0], own, atol=1e-6)
 
 
+def test_a_person_of_many_scans_counts_once_in_the_mean_of_a_fold() -> None:
+    rows = rows_of(n=4, folds=1, accuracy=1.0).iloc[[1, 1, 1, 3]].reset_index(drop=True)
+    rows["session_id"] = ["ses-1", "ses-2", "ses-3", "ses-1"]
+    stack = make_stack(rows)
+    stack.values[:3], stack.values[3] = 0, 1
+    people = people_maps(stack, inside(), fwhm_mm=0, cell="positives")
+    np.testing.assert_allclose(people.folds[0, 0], 0.5)
+    np.testing.assert_allclose(people.fold_people[0, 0], 0.5)
+
+
 def test_smoothing_keeps_a_constant_and_draws_nothing_in_from_outside() -> None:
     mask = inside()
     smooth = MaskedSmoother(mask, (2, 2, 2), 8)

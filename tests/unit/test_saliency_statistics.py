@@ -88,6 +88,15 @@ def test_a_person_with_two_sessions_enters_once() -> None:
     assert test.positives + test.negatives == 20
 
 
+def test_people_of_both_outcomes_are_not_tested_against_themselves() -> None:
+    rows = balanced()
+    other = rows.assign(session_id="ses-2", outcome=1 - rows["outcome"])
+    table = pd.concat([rows.assign(session_id="ses-1"), other], ignore_index=True)
+    test, why = compare_groups(people(make_stack(table)), permutations=5)
+    assert test is None
+    assert "40 people are positive in one session and negative in another (sub-00" in why[0]
+
+
 def test_too_few_people_or_one_class_is_said_and_not_tested() -> None:
     rows = rows_of(n=6, folds=2)
     rows["outcome"] = [1, 1, 1, 1, 0, 0]
