@@ -144,9 +144,14 @@ def tells_no_direction(settings: Saliency) -> bool:
 
 
 def checked_rows(task: FoldTask) -> np.ndarray:
-    """Rows of the cohort's array that the checks look at: the first held-out positives."""
+    """Rows of the cohort's array that the checks look at: the first held-out positives.
+
+    Of each participant the first positive scan alone.
+    """
     rows = task.rows("test")
-    return rows[task.table["outcome"].to_numpy()[rows] == 1][:CHECKED]
+    positive = rows[task.table["outcome"].to_numpy()[rows] == 1]
+    again = task.table["participant_id"].iloc[positive].duplicated().to_numpy()
+    return positive[~again][:CHECKED]
 
 
 def _curves(

@@ -163,19 +163,11 @@ def _weights(evidence: Evidence, own: np.ndarray, group: Any, people: int, found
         value = rank_correlation(own, other)
         similar = structural_similarity(_laid(own, inside), _laid(other, inside), inside)
         last = number == len(folds[0].levels) - 1
-        good = abs(value) <= MOST_ALIKE
-        text = ""
-        if last:
-            text = (
-                f"With all weights drawn anew the map is another one (Spearman {value:.2f})."
-                if good
-                else "Fail: a network without any trained weight gives nearly the same map "
-                f"(Spearman {value:.2f}, at most ±{MOST_ALIKE} is allowed)."
-            )
+        good, text = _unlike(value, own, "a network without any trained weight")
         found.note(
             "weights",
             _word(good) if last else "info",
-            text,
+            text if last else "",
             of=f"from the head to {level}: Spearman",
             value=value,
             limit=MOST_ALIKE if last else None,
@@ -200,14 +192,27 @@ def _labels(evidence: Evidence, group: Any, found: Findings) -> None:
     n = sum(fold.people for fold, _ in pairs)
     own = group([fold.trained for fold, _ in pairs], n)
     value = rank_correlation(own, group([other for _, other in pairs], n))
-    good = abs(value) <= MOST_ALIKE
-    text = (
-        f"A network trained on shuffled outcomes gives another map (Spearman {value:.2f})."
-        if good
-        else "Fail: a network trained on shuffled outcomes gives nearly the same map (Spearman "
-        f"{value:.2f}, at most ±{MOST_ALIKE} is allowed)."
-    )
+    good, text = _unlike(value, own, "a network trained on shuffled outcomes")
     found.note("labels", _word(good), text, of="Spearman", value=value, limit=MOST_ALIKE, n=n)
+
+
+def _unlike(value: float, own: np.ndarray, network: str) -> tuple[bool, str]:
+    """Judge the correlation of a map with that of a network that learned nothing, and say so."""
+    if np.isnan(value):
+        if not np.ptp(own):
+            return False, (
+                "Fail: the map has the same value everywhere, so it cannot be compared with that "
+                f"of {network}."
+            )
+        return True, (
+            f"The map of {network} has the same value everywhere, so this one is not like it."
+        )
+    if abs(value) <= MOST_ALIKE:
+        return True, f"The map of {network} is another one (Spearman {value:.2f})."
+    same = "nearly the same map" if value > 0 else "this map with the opposite signs"
+    return False, (
+        f"Fail: {network} gives {same} (Spearman {value:.2f}, at most ±{MOST_ALIKE} is allowed)."
+    )
 
 
 def _agreement(evidence: Evidence, group: Any, found: Findings) -> None:
@@ -252,7 +257,7 @@ def _plain_images(
     for channel, name in enumerate(evidence.images.channels):
         border = smoother(edges(whole[channel], evidence.zooms)[inside])
         value = rank_correlation(np.abs(own), border)
-        good = abs(value) <= MOST_ALIKE
+        good = not abs(value) > MOST_ALIKE  # where either has one value everywhere, it is NaN
         text = (
             ""
             if good
@@ -280,18 +285,19 @@ def _curves(folds: Sequence[FoldChecks], found: Findings) -> None:
     for column, (check, lead, verb) in enumerate(
         (("deletion", "Without", "falls"), ("insertion", "With", "rises"))
     ):
-        verb = "moves" if either_way else verb
+        verb = "moves, up or down," if either_way else verb
         if len(values) < 2:
             found.note(check, "not run", of="logits better than random orders", n=len(values))
             continue
         mean = float(values[:, column].mean())
         error = float(values[:, column].std(ddof=1) / np.sqrt(len(values)))
         low, high = mean - 1.96 * error, mean + 1.96 * error
-        if mean > 0 and low <= 0:
+        if low <= 0 <= high:
             word = "unclear"
             text = (
                 f"Whether the voxels of the map matter more than random ones is not clear: the "
-                f"logit {verb} by {mean:.2f} more (95 % CI {low:.2f} to {high:.2f})."
+                f"logit {verb} by {abs(mean):.2f} {'more' if mean >= 0 else 'less'} (95 % CI of "
+                f"what it does more: {low:.2f} to {high:.2f})."
             )
         elif mean > 0:
             word = "pass"

@@ -1,5 +1,6 @@
 """The verdict on maps: right for maps that were learned, for such that were not, and for none."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,13 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bidsapp.recipes import load_recipe
 from bidsapp.representation.cohort_array import CohortArray
 from bidsapp.representation.window import volume
-from bidsapp.saliency.checks import FoldChecks
+from bidsapp.saliency.checks import FoldChecks, checked_rows
 from bidsapp.saliency.perturbation import SHARES, gaps, perturbation_curves
 from bidsapp.saliency.sanity import Evidence, judge
 from bidsapp.saliency.similarity import edges, rank_correlation, structural_similarity
 from bidsapp.saliency.smoothing import MaskedSmoother
+from bidsapp.training.task import FoldTask
 
 SHAPE = (18, 20, 16)
 LEVELS = ("fc", "layer4", "conv1")
@@ -114,6 +117,47 @@ def test_voxels_that_matter_less_than_random_ones_fail(evidence):
     assert result(replace(evidence, folds=folds), "insertion") == {"fail"}
 
 
+def told_of(evidence: Evidence, check: str) -> str:
+    return " ".join(row["meaning"] for row in judge(evidence).rows if row["check"] == check)
+
+
+def test_a_map_of_opposite_signs_is_called_that(evidence):
+    rng = np.random.default_rng(1)
+    upside_down = [fold_of(rng, fold.trained, -fold.trained) for fold in evidence.folds]
+    told = told_of(replace(evidence, folds=upside_down), "weights")
+    assert "gives this map with the opposite signs (Spearman -1.00" in told
+    assert "nearly the same" not in told
+
+
+def test_a_network_that_explains_nothing_is_not_alike(evidence):
+    rng = np.random.default_rng(1)
+    nothing = np.zeros(SHAPE, np.float32)
+    folds = [fold_of(rng, fold.trained, nothing) for fold in evidence.folds]
+    given = replace(evidence, folds=folds, shuffled={0: nothing})
+    for check in ("weights", "labels"):
+        assert result(given, check) == {"pass"}
+        assert "has the same value everywhere, so this one is not like it" in told_of(given, check)
+
+
+def test_a_map_of_one_value_fails_for_that_reason(evidence):
+    rng = np.random.default_rng(1)
+    same = np.ones(SHAPE, np.float32)
+    folds = [fold_of(rng, same, planted(rng, 0)) for _ in range(4)]
+    given = replace(evidence, folds=folds, fwhm_mm=0)
+    assert result(given, "weights") == {"fail"}
+    assert "the map has the same value everywhere" in told_of(given, "weights")
+    assert "nan" not in " ".join(judge(given).sentences)
+
+
+@pytest.mark.parametrize("mean", [0.01, -0.01])
+def test_an_interval_that_holds_nought_is_unclear_on_either_side(evidence, mean):
+    spread = np.array([[1.0, 1.0], [-1.0, -1.0], [0.0, 0.0]]) + mean
+    folds = [replace(fold, gaps=spread) for fold in evidence.folds]
+    assert result(replace(evidence, folds=folds), "deletion") == {"unclear"}
+    told = told_of(replace(evidence, folds=folds), "insertion")
+    assert f"by 0.01 {'more' if mean > 0 else 'less'} " in told
+
+
 def nobody(fold: FoldChecks) -> FoldChecks:
     empty = np.zeros((0, *SHAPE), np.float32)
     return FoldChecks(0, np.zeros(SHAPE, np.float32), (), empty, fold.gaps[:0], fold.curves[:0])
@@ -198,7 +242,7 @@ def test_slopes_count_by_how_far_the_answer_moves_whichever_way():
 def test_what_moves_either_way_is_not_called_a_fall(evidence):
     folds = [replace(fold, either_way=True) for fold in evidence.folds]
     told = " ".join(judge(replace(evidence, folds=folds)).sentences)
-    assert "the logit moves by" in told
+    assert "the logit moves, up or down, by" in told
     assert "falls" not in told
     assert "the logit falls by" in " ".join(judge(evidence).sentences)
 
@@ -219,3 +263,30 @@ def test_structural_similarity_is_one_for_a_scaled_copy_and_falls_with_noise():
     less = structural_similarity(a, a + planted(rng, 0), inside)
     assert structural_similarity(a, planted(rng, 0), inside) < less < 0.99
     assert np.isnan(structural_similarity(a, np.zeros(SHAPE), inside))
+
+
+def test_the_checks_look_at_one_scan_of_a_person(tmp_path):
+    people = ["sub-0", *["sub-1"] * 4, "sub-2", "sub-3"]
+    table = pd.DataFrame(
+        {
+            "participant_id": people,
+            "session_id": ["n/a", *(f"ses-{i}" for i in range(4)), "n/a", "n/a"],
+            "group": people,
+            "outcome": [0, 0, 1, 1, 1, 1, 1],
+        }
+    )
+    table.to_csv(tmp_path / "cohort.tsv", sep="\t", index=False)
+    splits = table[["participant_id"]].drop_duplicates().assign(repeat=0, fold=0, role="test")
+    splits.to_csv(tmp_path / "splits.tsv", sep="\t", index=False)
+    np.save(tmp_path / "cohort.npy", np.zeros((7, 1, 2, 2, 2), np.float16))
+    about = {
+        "participants": people,
+        "sessions": list(table["session_id"]),
+        "channels": [{"name": "t1w"}],
+        "window": volume((2, 2, 2), np.eye(4)).to_dict(),
+        "key": "key",
+    }
+    (tmp_path / "cohort.json").write_text(json.dumps(about))
+    files = (tmp_path / "cohort.npy", tmp_path / "cohort.tsv", tmp_path / "splits.tsv")
+    task = FoldTask(load_recipe("t1w"), "base", 0, 0, *files, tmp_path / "fold")
+    assert list(checked_rows(task)) == [2, 5, 6]
