@@ -17,6 +17,7 @@ from bidsapp.templates.embedded import DEFAULT
 
 FOLDER = Path(__file__).parent / "atlases"
 _SPACE = re.compile(r"(?:^|_)(?:tpl|space)-(?P<space>[A-Za-z0-9+]+)")
+_LARGEST_LABEL = np.iinfo(np.int32).max
 _SIDECAR_SPACE = ("Space", "Template", "TemplateIdentifier")
 # Name to file and to the spaces (as a pattern) in which the file's coordinates hold.
 EMBEDDED = {
@@ -192,6 +193,11 @@ def _from_file(name: str, path: Path, window: Window, space: str) -> Atlas:
             f"atlas {path}: labels must be whole numbers from 0; a map of probabilities is not a "
             "map of labels"
         )
+    if data.max(initial=0) > _LARGEST_LABEL:
+        raise BadData(
+            f"atlas {path}: label {int(data.max())} is larger than {_LARGEST_LABEL}; number the "
+            "regions from 1"
+        )
     labels, resampled = _to_grid(whole.astype(np.int32), image.affine, window)
     if not labels.any():
         raise BadData(f"atlas {path}: none of its labels lies on the grid of the maps ({space})")
@@ -239,11 +245,17 @@ def _regions(path: Path, present: np.ndarray) -> tuple[pd.DataFrame, str]:
     if table is None:
         names = pd.DataFrame({"index": present, "name": [f"label-{i}" for i in present]})
         return names.assign(also=""), f"there is no {tables[0].name}, so its regions are numbers"
-    frame = pd.read_csv(table, sep="\t", dtype=str, keep_default_na=False)
+    try:
+        frame = pd.read_csv(table, sep="\t", dtype=str, keep_default_na=False)
+    except UnicodeDecodeError as error:
+        raise BadData(f"{table}: not UTF-8 ({error}); save it as UTF-8 text") from None
+    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise BadData(f"{table}: cannot be read as a tab-separated table: {error}") from error
     if not {"index", "name"} <= set(frame.columns):
         raise BadData(f"{table}: columns index and name are needed; found {list(frame.columns)}")
     number = pd.to_numeric(frame["index"], errors="coerce")
-    if number.isna().any() or number.duplicated().any():
+    whole = np.isfinite(number) & (number == number.round())
+    if not whole.all() or number.duplicated().any():
         raise BadData(f"{table}: column index must hold whole numbers, each once")
     frame["index"] = number.astype(int)
     if "also" not in frame:

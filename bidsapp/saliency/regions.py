@@ -87,11 +87,22 @@ def labels_inside(atlas: Atlas, people: PeopleMaps) -> np.ndarray:
 
 def region_sums(labels: np.ndarray, numbers: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Sum (rows, voxels) values over each region of `numbers`: (rows, regions) float64."""
-    order = {number: place for place, number in enumerate(numbers)}
-    place = np.array([order.get(label, len(numbers)) for label in range(labels.max() + 1)])[labels]
+    place = _places(labels, numbers)
     return np.stack(
         [np.bincount(place, row, minlength=len(numbers) + 1)[: len(numbers)] for row in values]
     )
+
+
+def _places(labels: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Give each label its place in `numbers`, and ``len(numbers)`` where it is not there."""
+    order = {number: place for place, number in enumerate(numbers)}
+    present, code = np.unique(labels, return_inverse=True)
+    return np.array([order.get(label, len(numbers)) for label in present], int)[code.ravel()]
+
+
+def _sizes(labels: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Count the voxels of each region of `numbers`, (regions,)."""
+    return np.bincount(_places(labels, numbers), minlength=len(numbers) + 1)[: len(numbers)]
 
 
 def _one(
@@ -107,8 +118,7 @@ def _one(
 ) -> pd.DataFrame:
     labels = labels_inside(atlas, people)
     numbers = atlas.regions["index"].to_numpy(int)
-    sizes = np.bincount(labels, minlength=int(numbers.max(initial=0)) + 1)[numbers]
-    whole = np.bincount(atlas.labels.ravel(), minlength=int(numbers.max(initial=0)) + 1)[numbers]
+    sizes, whole = _sizes(labels, numbers), _sizes(atlas.labels.ravel(), numbers)
     with np.errstate(invalid="ignore", divide="ignore"):
         by_person = region_sums(labels, numbers, values) / sizes
         means = region_sums(labels, numbers, mean[None])[0] / sizes

@@ -176,6 +176,26 @@ def test_a_table_that_does_not_fit_is_refused_or_said(tmp_path: Path) -> None:
     assert list(atlas.regions["name"]) == ["label-1", "label-2"]
 
 
+def test_a_table_of_other_letters_or_of_halves_is_refused(tmp_path: Path) -> None:
+    path = write_atlas(tmp_path / "a.nii.gz", halves())
+    (tmp_path / "a.tsv").write_bytes("index\tname\n1\tGyrus äußerer\n".encode("latin-1"))
+    with pytest.raises(BadData, match=r"a\.tsv: not UTF-8"):
+        resolve_atlas(str(path), axial(), "X")
+    for index in ("1.5", "inf", "x"):
+        path = write_atlas(tmp_path / "b.nii.gz", halves(), names=f"index\tname\n{index}\tx\n")
+        with pytest.raises(BadData, match=r"b\.tsv: column index must hold whole numbers"):
+            resolve_atlas(str(path), axial(), "X")
+
+
+def test_a_label_that_no_table_can_hold_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "large.nii.gz"
+    nib.save(
+        nib.Nifti1Image(np.where(halves() == 1, 3_000_000_000, 2).astype(np.uint32), AFFINE), path
+    )
+    with pytest.raises(BadData, match="is larger than 2147483647"):
+        resolve_atlas(str(path), axial(), "X")
+
+
 def test_an_atlas_of_templateflow_is_taken_from_a_home(tmp_path: Path) -> None:
     folder = tmp_path / "tpl-X"
     folder.mkdir()

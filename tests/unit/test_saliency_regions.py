@@ -116,3 +116,16 @@ def test_a_map_of_zero_has_no_shares() -> None:
 def test_rows_are_found_by_other_names() -> None:
     found = table(maps()).reset_index()
     assert find_regions(found, "Cuboid") == ["planted"]
+
+
+def test_large_labels_give_the_same_numbers_without_memory_for_those_between() -> None:
+    """Atlases number regions by level, 1,000,000,000 and more, with few of them."""
+    people, plain = maps(), atlas()
+    most = np.iinfo(np.int32).max
+    labels = np.where(plain.labels == 7, most, plain.labels).astype(np.int32)
+    large = Atlas("toy", labels, plain.regions.replace({"index": {7: most}}))
+    tables = [
+        region_table(people, "true_positives", [one], rng=np.random.default_rng(0))
+        for one in (plain, large)
+    ]
+    pd.testing.assert_frame_equal(*(table.drop(columns="index") for table in tables))
