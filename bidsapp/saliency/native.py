@@ -1,5 +1,6 @@
 """Maps from standard space back onto the voxels of a participant's own image."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,3 +89,10 @@ class NativeSpace:
     def of(self, volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
         """Bring a map of the template grid, (x, y, z), onto the scan's own voxels."""
         return carry(volume, affine, self.reference, self.transform)
+
+
+def without_native(folder: Path) -> list[Path]:
+    """List the participants' maps in a variant's folder that have none on the scan's own voxels."""
+    maps = sorted(folder.glob("sub-*/**/*_space-*_desc-*_statmap.nii.gz"))
+    own = {path: re.sub(r"_space-[^_]+_res-[^_]+", "", path.name) for path in maps}
+    return [path for path, name in own.items() if not path.with_name(name).is_file()]

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.dataset.tables import write_table
-from bidsapp.errors import NociCastError, joint_code
+from bidsapp.errors import NociCastError, NoInput, joint_code
 from bidsapp.execution.failures import Failure, find_failure, forget_failures
 from bidsapp.execution.run import Running, run_workflow
 from bidsapp.options import RunOptions
@@ -21,6 +21,7 @@ from bidsapp.saliency.checks import FoldChecks
 from bidsapp.saliency.group_maps import BEST_FOLD, write_group
 from bidsapp.saliency.leaks import leak_stamp, network_leaks, stamped
 from bidsapp.saliency.lens import voxel_mm
+from bidsapp.saliency.native import without_native
 from bidsapp.saliency.participant_maps import MapPlace, write_people
 from bidsapp.saliency.plan import ExplainStep, plan_steps, workflow_of
 from bidsapp.saliency.planes import unlike, write_planes
@@ -95,7 +96,8 @@ def explain(
     Returns
     -------
     int
-        Exit code: 0, or that of what failed.
+        Exit code: 0, or that of what failed; 66 where a map on a scan's own voxels was asked for
+        and could not be made.
     """
     from bidsapp.templates import resolve_template
 
@@ -117,6 +119,8 @@ def explain(
             try:
                 done[variant] = _write_variant(own, about)
                 print(f"{variant}: sanity checks of the maps: {_said(done[variant])}", flush=True)
+                if about.native and without_native(folder / "saliency" / variant):
+                    codes.add(NoInput.exit_code)
                 continue
             except NociCastError as error:
                 failure = Failure("", str(error), error.exit_code, expected=True)

@@ -190,6 +190,16 @@ def test_what_cannot_be_mapped_is_named_and_the_run_is_kept(
     assert (run / "model" / "base").is_dir()
 
 
+def test_maps_on_own_voxels_that_cannot_be_made_show_in_the_exit_code(
+    again: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert rerun(again, "--variants", "base", *FEW, "--native-maps", maps=True) == 66
+    assert "_to-T1w_mode-image_xfm.h5 is not there" in capsys.readouterr().err
+    place = again / "out" / "group" / "small" / "saliency" / "base"
+    assert (place / "summary.json").is_file()
+    assert len([*place.glob("sub-*/anat/*_statmap.nii.gz")]) == 16
+
+
 def test_without_saliency_nothing_is_mapped(once: Callable) -> None:  # type: ignore[type-arg]
     first: Ended = once("group_first", first_run)[1]
     assert not (first.output_dir / "group" / "small" / "saliency").exists()

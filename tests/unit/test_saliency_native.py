@@ -12,8 +12,9 @@ from scipy.ndimage import gaussian_filter
 from bidsapp.errors import NoInput
 from bidsapp.normalization.geometry import reference_image
 from bidsapp.normalization.transform import SpatialMap
-from bidsapp.saliency.native import NativeSpace, carry
-from bidsapp.saliency.participant_maps import native_content, write_map
+from bidsapp.saliency.native import NativeSpace, carry, without_native
+from bidsapp.saliency.participant_maps import MapPlace, native_content, write_map, write_people
+from tests.unit.saliency_stacks import AFFINE, SHAPE, make_stack, rows_of
 from tests.unit.spatial_maps import field_image, oblique_affine, waves
 
 TEMPLATE = np.array([[2.0, 0, 0, -78], [0, 2, 0, -92], [0, 0, 2, -70], [0, 0, 0, 1]])
@@ -114,3 +115,24 @@ def test_a_map_on_the_scans_voxels_is_not_called_one_of_the_template(tmp_path, s
     assert (int(header["sform_code"]), int(header["qform_code"])) == expected
     said = json.loads((tmp_path / "sub-01_desc-gradient_statmap.json").read_text())
     assert not {"Space", "Window"} & set(said)
+
+
+def test_who_lacks_a_map_on_their_own_voxels_is_known(tmp_path: Path):
+    rows = rows_of(n=2, folds=1).assign(session_id=["", "ses-1"])
+    stems = ("sub-00/anat/sub-00", "sub-01/ses-1/anat/sub-01_ses-1")
+    images = {
+        (who, session): f"{stem}_space-T_res-2_desc-preproc_T1w.nii.gz"
+        for who, session, stem in zip(("sub-00", "sub-01"), ("n/a", "ses-1"), stems, strict=True)
+    }
+    for stem in stems:
+        (tmp_path / stem).parent.mkdir(parents=True)
+        mask = nib.Nifti1Image(np.ones(SHAPE, np.uint8), AFFINE)
+        nib.save(mask, tmp_path / f"{stem}_desc-brain_mask.nii.gz")
+        transform = tmp_path / f"{stem}_from-T_to-T1w_mode-image_xfm.h5"
+        sitk.WriteTransform(sitk.AffineTransform(3), str(transform))
+    place = MapPlace(tmp_path / "maps", tmp_path, "T", 2, images, native=True)
+    write_people(make_stack(rows), place, {"verdict": "pass", "sentences": []})
+    assert without_native(tmp_path / "maps") == []
+    transform.unlink()
+    written = write_people(make_stack(rows), place, {"verdict": "pass", "sentences": []})
+    assert without_native(tmp_path / "maps") == [written[1]]
