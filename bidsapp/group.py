@@ -121,12 +121,14 @@ def _whole_run(
     """Do everything from the people to the report; gives the exit code."""
     from bidsapp.evaluation.simulation import simulated_cohort, stamp_maps
     from bidsapp.representation.measures import write_measures
+    from bidsapp.saliency.earlier import note_finished, note_unfinished
 
     cohort, template_mask = on_one_grid(people, recipe, variants, options)
     cohort = simulated_cohort(
         cohort, recipe, variants, work_place(options, "group") / folder.name / "planted"
     )
     study, splits = state_files(recipe, variants, cohort, folder, options)
+    (note_unfinished if options.saliency else note_finished)(folder)
     write_measures(cohort, template_mask, "regions" in recipe.evaluation.baselines, folder)
     tasks = _tasks(study, cohort, splits, template_mask, options)
     failed = _train(study, tasks, options, folder)
@@ -138,6 +140,7 @@ def _whole_run(
     write_models(study, done, cohort, folder)
     if options.saliency:
         code = _explain(study, done, cohort, template_mask, options) or code
+        note_finished(folder)
         stamp_maps(folder / "saliency", recipe.simulation.stamp)
     write_saliency_checks(sorted({task.variant for task in done}), folder)
     if recipe.evaluation.pipeline_permutations:  # last, as they take the longest

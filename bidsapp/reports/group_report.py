@@ -219,6 +219,7 @@ def _saliency(run: RunFiles) -> dict[str, Any]:
         "first": first,
         "stage": section.stage,
         "template": section.template,
+        "unfinished": run.maps_unfinished,
     }
 
 

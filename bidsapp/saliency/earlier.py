@@ -1,13 +1,32 @@
-"""Maps that an earlier run left, beside a run that makes none."""
+"""Maps that an earlier run left, and maps that a run has yet to make."""
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bidsapp.derivatives import write_text
 from bidsapp.errors import UsageError
 from bidsapp.recipes import Recipe
 from bidsapp.saliency.fold_maps import SHAPING
+
+_UNFINISHED = "saliency_unfinished.txt"
+
+
+def note_unfinished(folder: Path) -> None:
+    """Write into a run's folder that its maps were asked for and are not made yet."""
+    text = "Saliency maps were asked for and are not made yet; the same command makes them.\n"
+    write_text(folder / _UNFINISHED, text)
+
+
+def note_finished(folder: Path) -> None:
+    """Take back `note_unfinished`: the maps are made, or no longer asked for."""
+    (folder / _UNFINISHED).unlink(missing_ok=True)
+
+
+def maps_unfinished(folder: Path) -> bool:
+    """Tell whether a run stopped, or is still at work, before its maps were made."""
+    return (folder / _UNFINISHED).is_file()
 
 
 def require_same_maps(folder: Path, recipe: Recipe, variants: Sequence[str]) -> None:

@@ -200,6 +200,13 @@ class RunFiles:
         return dict(rows.iloc[0]) if len(rows) else None
 
     @property
+    def maps_unfinished(self) -> bool:
+        """Whether maps were asked for and the run stopped, or is at work, before they were made."""
+        from bidsapp.saliency.earlier import maps_unfinished
+
+        return maps_unfinished(self.folder)
+
+    @property
     def outcome_name(self) -> str:
         """What is predicted, in the recipe's words."""
         if self.recipe is None:
