@@ -11,6 +11,20 @@ _RIVALS = {
     "difference": Column("AUC of the network less that of the baseline.", "1"),
     "difference_low": Column("Lower limit of the difference, paired.", "1"),
     "difference_high": Column("Upper limit of the difference, paired.", "1"),
+    "p": Column("p of DeLong's paired test, uncorrected.", "1"),
+    "p_holm": Column("p after Holm's correction over the comparisons of AUCs.", "1"),
+    "comparisons": Column("How many comparisons of AUCs the correction is over."),
+    "verdict": Column(
+        "What the difference shows; a claim needs the interval and the corrected p below .05.",
+        levels={
+            "better": "above 0, after correction too",
+            "better, uncorrected": "above 0 only before correction",
+            "no difference shown": "its interval holds 0",
+            "worse, uncorrected": "below 0 only before correction",
+            "worse": "below 0, after correction too",
+            "cannot be told": "it has no interval",
+        },
+    ),
     "flagged": Column(
         "Whether the baseline beats chance and the network is not shown to beat the baseline.",
         levels={"True": "yes", "False": "no"},

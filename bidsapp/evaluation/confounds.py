@@ -1,10 +1,11 @@
 """Does what knows nothing of the illness predict as well as the network."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from bidsapp.evaluation.comparisons import compare_variants
 from bidsapp.evaluation.delong import auc_interval
 from bidsapp.evaluation.intervals import LEVEL, Interval
 from bidsapp.evaluation.metrics import point_estimates
@@ -20,13 +21,60 @@ COLUMNS = (
     "difference",
     "difference_low",
     "difference_high",
+    "p",
+    "p_holm",
+    "comparisons",
+    "verdict",
     "flagged",
     "note",
 )
+ALPHA = 0.05
+
+
+def verdict(low: float, high: float, p_holm: float) -> str:
+    """Say what a paired difference of AUCs shows; every table and sentence takes it from here.
+
+    Parameters
+    ----------
+    low, high
+        Its interval, uncorrected.
+    p_holm
+        Its p value after correction for all comparisons of the run; below `ALPHA` it counts.
+
+    Returns
+    -------
+    str
+        ``better`` or ``worse``; the same with ``, uncorrected`` where the interval lies beside 0
+        and the corrected p is too large; ``no difference shown``; ``cannot be told`` where there
+        is no interval.
+    """
+    if not np.isfinite([low, high, p_holm]).all():
+        return "cannot be told"
+    if low <= 0 <= high:
+        return "no difference shown"
+    side = "better" if low > 0 else "worse"
+    return side if p_holm < ALPHA else f"{side}, uncorrected"
+
+
+def after_correction(row: Mapping[Any, Any] | pd.Series, side: str = "better") -> str:
+    """Say why an uncorrected difference does not count; empty where there was none.
+
+    Parameters
+    ----------
+    row
+        Of `confound_check`, or of its table as text.
+    side
+        ``better`` or ``worse``: which of the two the sentence denies.
+    """
+    if row.get("verdict") != f"{side}, uncorrected":
+        return ""
+    count = int(float(row["comparisons"]))
+    return f" after correction for {count} comparisons (p = {float(row['p_holm']):.3f}, Holm)"
 
 
 def confound_check(
     scores: pd.DataFrame,
+    compared: pd.DataFrame,
     variants: Sequence[str],
     confounds: Sequence[str],
     level: float = LEVEL,
@@ -37,26 +85,31 @@ def confound_check(
     ----------
     scores
         Scores of networks and confounds on the same folds, in the columns of `scores.tsv`.
+    compared
+        `comparisons.compare_variants` of all pairs that the run compares, each variant with each
+        confound among them: DeLong's rows are read, and p is corrected for their number.
     variants, confounds
-        Which of them are which.
+        Which of the scores are which.
 
     Returns
     -------
     pandas.DataFrame
         Columns `COLUMNS`. A confound is `flagged` (True) where the lower limit of its AUC lies
-        above .5, and the network is not shown to be better: the paired interval of the difference
-        (network minus confound) reaches 0 or below. `ci_low`, `ci_high` are of the confound's AUC.
+        above .5, and the network is not shown to be better: the `verdict` on the difference
+        (network minus confound) is not ``better``. `ci_low`, `ci_high` are of the confound's AUC;
+        `comparisons` is how many p values the correction is over.
     """
     records = []
-    chosen = [(variant, confound) for variant in variants for confound in confounds]
     samples = {
         name: from_scores(scores[scores["variant"] == name]) for name in (*variants, *confounds)
     }
     aucs = {name: point_estimates(sample, ("auc",))["auc"] for name, sample in samples.items()}
-    for _, row in compare_variants(scores, ("delong",), level=level, pairs=chosen).iterrows():
+    tests = compared[compared["test"] == "delong"]
+    chosen = tests["first"].isin(list(variants)) & tests["second"].isin(list(confounds))
+    for _, row in tests[chosen].iterrows():
         variant, confound = row["first"], row["second"]
         interval = _interval(samples[confound], level)
-        above, better = bool(interval.low > 0.5), bool(row["ci_low"] > 0)
+        shown = verdict(row["ci_low"], row["ci_high"], row["p_holm"])
         records.append(
             (
                 variant,
@@ -68,7 +121,11 @@ def confound_check(
                 row["difference"],
                 row["ci_low"],
                 row["ci_high"],
-                above and not better,
+                row["p"],
+                row["p_holm"],
+                int(tests["p"].notna().sum()),
+                shown,
+                bool(interval.low > 0.5) and shown != "better",
                 "; ".join(filter(None, [interval.note, row["note"]])),
             )
         )
@@ -87,6 +144,6 @@ def confound_sentences(table: pd.DataFrame) -> list[str]:
     return [
         f"CONFOUND: {row['confound']} alone predicts the outcome with AUC "
         f"{row['auc_confound']:.2f} ({row['ci_low']:.2f} to {row['ci_high']:.2f}); "
-        f"{row['variant']} (AUC {row['auc']:.2f}) is not shown to do better."
+        f"{row['variant']} (AUC {row['auc']:.2f}) is not shown to do better{after_correction(row)}."
         for _, row in flagged.iterrows()
     ]

@@ -130,8 +130,13 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
         metrics = pd.concat([metrics, metric_table(fitted, state.splits, plan)], ignore_index=True)
     permutations, null = _permutations(networks, plan)
     pipeline, pipeline_null = pipeline_test(networks, read_permuted(state), plan)
-    confounds = confound_check(scores, variants, _of_kind(baselines, True), plan.level)
-    rivals = confound_check(scores, variants, _of_kind(baselines, False), plan.level)
+    pairs = _pairs(variants, baselines)
+    tests = dict.fromkeys((*plan.tests, "delong"))  # what is said of baselines rests on DeLong's
+    compared = compare_variants(scores, list(tests), plan.threshold, plan.level, pairs)
+    confounds, rivals = (
+        confound_check(scores, compared, variants, _of_kind(baselines, kind), plan.level)
+        for kind in (True, False)
+    )
     best = _best_folds(networks, plan)
     people = state.cohort.groupby("participant_id")["outcome"].max()  # as before training
     positives = int(people.sum())
@@ -139,9 +144,7 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
         "findings": findings(
             metrics, variants, scores, confounds, rivals, (permutations, pipeline), skipped, plan
         ),
-        "comparisons": compare_variants(
-            scores, plan.tests, plan.threshold, plan.level, _pairs(variants, baselines)
-        ),
+        "comparisons": compared[compared["test"].isin(plan.tests)],
         "permutations": _together(permutations, pipeline),
         "confounds": confounds,
         "baselines": rivals,

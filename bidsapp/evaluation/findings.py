@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from bidsapp.dataset.counts import cohort_counts
-from bidsapp.evaluation.confounds import confound_sentences
+from bidsapp.evaluation.confounds import after_correction, confound_sentences
 from bidsapp.evaluation.metric_table import RETRAINED
+from bidsapp.evaluation.permutation import CROSS_VALIDATED, LIBERAL
 from bidsapp.evaluation.sample import pool
 from bidsapp.evaluation.settings import EvaluationSettings
 from bidsapp.evaluation.stamp import leaks_into_scores
@@ -36,7 +37,8 @@ def findings(
     confounds, baselines
         `confounds.confound_check` of the confounds and of the other baselines.
     permutations
-        Columns `variant`, `p`: of fixed scores, and of the whole pipeline, where that was done.
+        Columns `variant`, `p`, `note`: of fixed scores, and of the whole pipeline, where that was
+        done. A caveat of the first is said with its p.
     skipped
         What was asked for and could not be had -> why.
     plan
@@ -58,13 +60,17 @@ def findings(
     ]
     lines += [("confound", text) for text in confound_sentences(confounds)]
     tests = [dict(zip(table["variant"], table["p"], strict=True)) for table in permutations]
+    notes = dict(zip(permutations[0]["variant"], permutations[0]["note"], strict=True))
     pooled = metrics[(metrics["scope"] == "pooled") & metrics["variant"].isin(list(variants))]
     retrained = pooled[pooled["metric"] == RETRAINED].set_index("variant")
     for place, (_, row) in enumerate(pooled[pooled["metric"] == "auc"].iterrows()):
         wide = retrained.loc[row["variant"]] if row["variant"] in retrained.index else None
         permuted = (p.get(row["variant"]) for p in tests)
         n = cohort_counts(pool(scores[scores["variant"] == row["variant"]])).observations
-        text = _result(row, wide, *permuted, level=plan.level, first=place == 0, n=n)
+        note = notes.get(row["variant"])
+        caveat = f": {LIBERAL}" if note == CROSS_VALIDATED else ""
+        first = place == 0
+        text = _result(row, wide, *permuted, caveat=caveat, level=plan.level, first=first, n=n)
         if steps := leaks_into_scores(plan.of(row["variant"]).leaks):
             text += f" LEAK: {', '.join(steps)}."
         lines.append(("result", text))
@@ -72,7 +78,8 @@ def findings(
         if row["flagged"]:
             text = (
                 f"{row['variant']} (AUC {row['auc']:.2f}) is not shown to do better than "
-                f"{row['confound']} (AUC {row['auc_confound']:.2f}), which needs no network."
+                f"{row['confound']} (AUC {row['auc_confound']:.2f}), which needs no network"
+                f"{after_correction(row)}."
             )
             lines.append(("baseline", text))
     counts = cohort_counts(pool(scores[scores["variant"].isin(list(variants))]))
@@ -90,6 +97,7 @@ def _result(
     fixed: float | None,
     whole: float | None,
     *,
+    caveat: str,
     level: float,
     first: bool,
     n: str,
@@ -109,5 +117,5 @@ def _result(
     if whole is not None and pd.notna(whole):
         parts.append(f"p = {whole:.2g} against chance (outcomes permuted, networks trained anew)")
     elif fixed is not None and pd.notna(fixed):
-        parts.append(f"p = {fixed:.2g} against chance (outcomes permuted, scores fixed)")
+        parts.append(f"p = {fixed:.2g} against chance (outcomes permuted, scores fixed{caveat})")
     return "; ".join([*parts, f"n = {n}"]) + "."

@@ -4,6 +4,8 @@ import pandas as pd
 
 from bidsapp.dataset.counts import Counts, cohort_counts
 from bidsapp.derivatives.finished import FinishedImage, finished_images
+from bidsapp.evaluation.confounds import ALPHA
+from bidsapp.evaluation.permutation import LIBERAL
 from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.state import splits_of
 from bidsapp.recipes import Recipe
@@ -147,7 +149,9 @@ def evaluation_paragraph(run: GroupRun) -> str:
         named = joined(_BASELINES.get(name, name) for name in fitted)
         text += (
             f" Models without a network were fitted in the same training folds with scikit-learn "
-            f"[@pedregosa2011]: {named}."
+            f"[@pedregosa2011]: {named}. A network counts as better than one of them where the "
+            "interval of the difference in AUC (DeLong, paired [@delong1988]) lies above 0 and "
+            f"its p value is below {ALPHA:g} after Holm's correction for all comparisons."
         )
     return f"{text} Net benefit was assessed by decision curves [@vickers2006]."
 
@@ -199,8 +203,7 @@ def _fixed(permutations: pd.DataFrame) -> str:
     methods = joined(dict.fromkeys(permutations["method"]))
     return (
         f" Whether an AUC exceeds chance was tested by {counts} permutations of the outcomes "
-        f"({methods}) on fixed scores [@phipson2010]; with cross-validated scores this test "
-        "is somewhat liberal."
+        f"({methods}) on fixed scores [@phipson2010]; {LIBERAL}."
     )
 
 

@@ -6,6 +6,8 @@ from typing import Any
 import pandas as pd
 
 from bidsapp.dataset.counts import cohort_counts
+from bidsapp.evaluation.confounds import after_correction
+from bidsapp.evaluation.permutation import LIBERAL
 from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
 from bidsapp.reports.boilerplate import Section
 from bidsapp.reports.run_state import GroupRun
@@ -62,9 +64,9 @@ def _result(run: GroupRun, name: str) -> str:
         row = run.metric(name, metric)
         if row is not None:
             parts.append(f"{word} {_valued(row, level)}")
-    p = _permutation_p(run, name)
+    p, how = _permutation_p(run, name)
     if p is not None:
-        parts.append(f"permutation {p_value(p)}")
+        parts.append(f"permutation {p_value(p)} ({how})")
     steps = run.leaks_of(name)
     leak = f" LEAK: {joined(steps)}." if steps else ""
     return f"{'; '.join(parts)} (n = {cohort_counts(run.scored(name)).observations}).{leak}"
@@ -75,13 +77,17 @@ def _valued(row: pd.Series, level: float) -> str:
     return interval(row["value"], row["ci_low"], row["ci_high"], level, method)
 
 
-def _permutation_p(run: GroupRun, name: str) -> float | None:
+def _permutation_p(run: GroupRun, name: str) -> tuple[float | None, str]:
+    """Give p against chance, and of what it is, with its caveat."""
     table = run.table("tables/permutations.tsv")
     rows = table[table["variant"] == name] if len(table) else table
+    how = "scores fixed"
     if len(rows) and (rows["method"] == WHOLE_PIPELINE).any():
-        rows = rows[rows["method"] == WHOLE_PIPELINE]
+        rows, how = rows[rows["method"] == WHOLE_PIPELINE], "whole analysis"
+    elif "note" in rows and rows["note"].str.contains(LIBERAL, regex=False).any():
+        how += f": {LIBERAL}"
     value = pd.to_numeric(rows["p"], errors="coerce") if len(rows) else pd.Series(dtype=float)
-    return float(value.dropna().iloc[-1]) if value.notna().any() else None  # the exact one is last
+    return (float(value.dropna().iloc[-1]) if value.notna().any() else None), how
 
 
 def _rivals(run: GroupRun) -> list[str]:
@@ -92,7 +98,8 @@ def _rivals(run: GroupRun) -> list[str]:
         for row in table[table["flagged"] == "True"].to_dict("records") if len(table) else []:
             sentences.append(
                 f"{row['variant']} (AUC {float(row['auc']):.2f}) is not shown to do better than "
-                f"{row['confound']} (AUC {float(row['auc_confound']):.2f}), {kind}."
+                f"{row['confound']} (AUC {float(row['auc_confound']):.2f}), {kind}"
+                f"{after_correction(row)}."
             )
     return [" ".join(sentences)] if sentences else []
 

@@ -8,7 +8,8 @@ from sklearn.metrics import roc_auc_score
 from bidsapp.errors import BadData
 from bidsapp.evaluation.baseline_models import BASELINES, design_table, in_fold_model
 from bidsapp.evaluation.baselines import baseline_scores
-from bidsapp.evaluation.confounds import confound_check, confound_sentences
+from bidsapp.evaluation.comparisons import compare_variants
+from bidsapp.evaluation.confounds import confound_check, confound_sentences, verdict
 from bidsapp.evaluation.metrics import point_estimates
 from bidsapp.evaluation.sample import from_scores
 from bidsapp.evaluation.state import read_state
@@ -28,6 +29,13 @@ def state_with(tmp_path, effect=1.5, **columns):
 def informative(strength, seed=0):
     rng = np.random.default_rng(seed)
     return [round(float(v), 3) for v in rng.normal(size=N) + strength * (np.arange(N) % 2)]
+
+
+def checked(scores, rivals, others=()):
+    """Check axial against rivals, where it was compared with others too."""
+    pairs = [("axial", name) for name in (*rivals, *others)]
+    compared = compare_variants(scores, ("delong",), pairs=pairs)
+    return confound_check(scores, compared, ["axial"], rivals)
 
 
 def auc_of(scores, name):
@@ -146,7 +154,7 @@ def test_a_planted_confound_is_flagged_and_an_innocent_one_is_not(tmp_path):
     state = state_with(tmp_path, effect=1.0, centre=site, quality_ncc=informative(0, seed=3))
     found, skipped = baseline_scores(state.cohort, state.splits, ["site", "quality"], site="centre")
     assert not skipped
-    table = confound_check(pd.concat([state.scores, found]), ["axial"], ["site", "quality"])
+    table = checked(pd.concat([state.scores, found]), ["site", "quality"])
     assert dict(zip(table["confound"], table["flagged"], strict=True)) == {
         "site": True,
         "quality": False,
@@ -158,9 +166,51 @@ def test_a_planted_confound_is_flagged_and_an_innocent_one_is_not(tmp_path):
 def test_a_confound_that_the_network_clearly_beats_is_not_flagged(tmp_path):
     state = state_with(tmp_path, effect=8.0, quality_ncc=informative(1.0, seed=4))
     found, _ = baseline_scores(state.cohort, state.splits, ["quality"])
-    table = confound_check(pd.concat([state.scores, found]), ["axial"], ["quality"])
+    table = checked(pd.concat([state.scores, found]), ["quality"])
     assert table.loc[0, "ci_low"] > 0.5
     assert not table.loc[0, "flagged"]
+    assert table.loc[0, "verdict"] == "better"
+
+
+def test_a_difference_that_correction_undoes_is_no_claim(tmp_path):
+    """The interval lies above 0, but so it does for one of so many comparisons by chance."""
+    state = state_with(tmp_path, effect=2.0, quality_ncc=informative(1.2, seed=4))
+    found, _ = baseline_scores(state.cohort, state.splits, ["quality"])
+    rng = np.random.default_rng(0)
+    names = [f"alike{number}" for number in range(30)]
+    alike = [
+        state.scores.assign(
+            variant=name, probability=state.scores["probability"] + rng.normal(scale=0.05, size=N)
+        )
+        for name in names
+    ]
+    scores = pd.concat([state.scores, found, *alike])
+    alone = checked(scores, ["quality"]).loc[0]
+    among = checked(scores, ["quality"], names).loc[0]
+    assert alone["difference_low"] == among["difference_low"] > 0
+    assert alone["p_holm"] == alone["p"] == among["p"] < 0.05 < among["p_holm"]
+    assert (alone["verdict"], alone["flagged"]) == ("better", False)
+    assert (among["verdict"], among["flagged"]) == ("better, uncorrected", True)
+    (sentence,) = confound_sentences(pd.DataFrame([among]))
+    corrected = f"(p = {among['p_holm']:.3f}, Holm)."
+    assert sentence.endswith(
+        f"is not shown to do better after correction for 31 comparisons {corrected}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p_holm", "says"),
+    [
+        (0.03, 0.39, 0.155, "better, uncorrected"),
+        (0.03, 0.39, 0.049, "better"),
+        (-0.39, -0.03, 0.155, "worse, uncorrected"),
+        (-0.39, -0.03, 0.049, "worse"),
+        (-0.01, 0.39, 0.07, "no difference shown"),
+        (np.nan, np.nan, np.nan, "cannot be told"),
+    ],
+)
+def test_a_claim_needs_the_interval_and_the_corrected_p(low, high, p_holm, says):
+    assert verdict(low, high, p_holm) == says
 
 
 @pytest.mark.parametrize("column", ["quality_of_life", "Quality", "motion_sickness"])

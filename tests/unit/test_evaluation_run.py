@@ -95,7 +95,8 @@ def test_a_result_is_told_in_plain_words_with_its_numbers(run):
         f"axial: AUC {auc['value']:.2f} in held-out people (0.5 is chance, 1 perfect); 95% "
         f"interval {auc['ci_low']:.2f} to {auc['ci_high']:.2f}, or {wide['ci_low']:.2f} to "
         f"{wide['ci_high']:.2f} if it were trained on other people; p = {p:.2g} against chance "
-        "(outcomes permuted, scores fixed); n = 48 people."
+        "(outcomes permuted, scores fixed: with cross-validated scores a nominal .05 means about "
+        ".10); n = 48 people."
     )
     assert expected in set(result.tables["findings"]["text"])
 

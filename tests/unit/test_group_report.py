@@ -19,10 +19,13 @@ from bidsapp.evaluation.pipeline_null import METHOD
 from bidsapp.evaluation.sample import make_sample
 from bidsapp.recipes import dump_recipe, load_recipe
 from bidsapp.reports.group_report import write_group_report
+from bidsapp.reports.methods_results import results_section
 from bidsapp.reports.run.answer import answer
 from bidsapp.reports.run.files import RunFiles
 from bidsapp.reports.run.numbers import confusions, roc_band
+from bidsapp.reports.run.tables import rivals_table
 from bidsapp.reports.run_state import GroupRun
+from bidsapp.saliency.earlier import note_finished, note_unfinished
 from tests.unit.group_pages import NASTY, finished_run, reported
 from tests.unit.report_pages import Page
 
@@ -83,6 +86,38 @@ def test_the_verdict_follows_the_interval(run: Path, tmp_path: Path) -> None:
         assert (found.status == "pass") <= (low > 0.5)
 
 
+@pytest.mark.parametrize(
+    ("shown", "words", "cell"),
+    [
+        ("better", "and better than the strongest baseline, ", "yes"),
+        (
+            "better, uncorrected",
+            "and not shown to be better than the strongest baseline, ",
+            "no: only before correction",
+        ),
+        ("no difference shown", "and not shown to differ from the strongest baseline, ", "no"),
+    ],
+)
+def test_better_than_a_baseline_is_said_after_correction_alone(
+    shown: str, words: str, cell: str, run: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(run, tmp_path / "group" / "attias2025"))
+    path = folder / "tables" / "baselines.tsv"
+    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    table = table.assign(verdict=shown, p_holm="0.155", comparisons="15", flagged="True")
+    table.to_csv(path, sep="\t", index=False)
+    sentence = answer(RunFiles(folder)).sentence
+    assert words in sentence
+    corrected = "after correction for 15 comparisons (p = 0.155, Holm)"
+    assert (corrected in sentence) == shown.endswith("uncorrected")
+    grid = rivals_table(RunFiles(folder))
+    assert grid is not None
+    place = list(grid.columns).index("Shown to do better")
+    assert cell in {row[place].text for row in grid.rows}
+    methods = " ".join(text for text in results_section(GroupRun(folder)).paragraphs)
+    assert (corrected in methods) == shown.endswith("uncorrected")
+
+
 def test_a_variant_whose_name_ends_alike_is_another(run: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(run, tmp_path / "group" / "attias2025"))
     for name in ("scores.tsv", "metrics.tsv"):
@@ -103,6 +138,31 @@ def test_bands_say_of_which_level_they_are(run: Path, tmp_path: Path) -> None:
         drawn = (folder / "figures" / f"{name}.svg").read_text(encoding="utf-8")
         assert "90 % band" in drawn
         assert "95 % band" not in drawn
+
+
+def test_a_run_that_stopped_before_its_maps_says_so(run: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(run, tmp_path / "group" / "attias2025"))
+    note_unfinished(folder)
+    assert answer(RunFiles(folder)).status == "warn"
+    words = "stopped before they were made; the same command makes them"
+    write_group_report(folder)
+    text = GroupPage((folder / "report.html").read_text(encoding="utf-8")).text
+    assert "The run stopped before its saliency maps were made; the same command" in text
+    assert words in text
+    note_finished(folder)
+    write_group_report(folder)
+    text = GroupPage((folder / "report.html").read_text(encoding="utf-8")).text
+    assert words not in text
+    assert "this run wrote none" in text
+
+
+def test_a_p_of_fixed_scores_bears_its_caveat(run: Path) -> None:
+    found = RunFiles(run)
+    remark = next(text for name, _, text in answer(found).cards if name == "Permutation p")
+    caveat = "with cross-validated scores a nominal .05 means about .10"
+    assert remark == f"outcomes permuted, scores fixed; {caveat}"
+    results = " ".join(results_section(GroupRun(run)).paragraphs)
+    assert f"(scores fixed: {caveat})" in results
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,18 @@ from typing import Any
 import numpy as np
 
 from bidsapp.dataset.counts import cohort_counts
+from bidsapp.evaluation.confounds import after_correction
 from bidsapp.evaluation.metric_table import RETRAINED
+from bidsapp.evaluation.permutation import LIBERAL
 from bidsapp.reports.charts.drawing import number
 from bidsapp.reports.run.files import RunFiles, known
 from bidsapp.reports.run.saliency_tables import leading_region
 
 _CHANCE = 0.5
+_UNFINISHED = (
+    "The run stopped before its saliency maps were made; the same command makes them and keeps "
+    "what is done."
+)
 _WEAKENING = ("leak", "confound", "baseline", "small")
 
 
@@ -83,6 +89,10 @@ def answer(run: RunFiles) -> Answer:
     elif doubts:
         status, word = "warn", "Better than chance, with doubts."
     where = leading_region(run, run.lead)
+    if run.maps_unfinished:
+        where = f"{where} {_UNFINISHED}".strip()
+        if status == "pass":
+            status, word = "warn", "Better than chance; the maps are still to be made."
     return Answer(status, word, sentence, doubts, where, _others(run), skipped, cards(run))
 
 
@@ -120,22 +130,26 @@ def _against_chance(row: dict[str, Any]) -> tuple[str, bool]:
 def _against_baseline(run: RunFiles) -> str:
     """Say how the lead compares with the strongest baseline that is no mere confound."""
     numeric = ("auc_confound", "difference", "difference_low", "difference_high")
-    table = run.table("tables/baselines.tsv", ("variant", "confound"), numeric)
+    needed = ("variant", "confound", "verdict", "p_holm", "comparisons")
+    table = run.table("tables/baselines.tsv", needed, numeric)
     rows = table[(table["variant"] == run.lead) & table["auc_confound"].notna()]
+    if "tables/baselines.tsv" in run.absent and (run.folder / "tables/baselines.tsv").is_file():
+        return "and tables/baselines.tsv does not tell how it compares with baselines"
     if rows.empty:
         return "and no baseline was run to compare it with"
     row = rows.sort_values("auc_confound").iloc[-1]
     low, high = row["difference_low"], row["difference_high"]
+    side, _, uncorrected = str(row["verdict"]).partition(", ")
     verdict = "and not shown to differ from"
-    if low > 0:
-        verdict = "and better than"
-    elif high < 0:
-        verdict = "and worse than"
+    if side in ("better", "worse"):
+        verdict = f"and not shown to be {side} than" if uncorrected else f"and {side} than"
     gap = f"difference {_signed(row['difference'])}"
     if np.isfinite([low, high]).all():
         gap += f", {_signed(low)} to {_signed(high)}"
     its = f"AUC {number(row['auc_confound'])}; {gap}"
-    return f"{verdict} the strongest baseline, {row['confound']} ({its})"
+    return (
+        f"{verdict} the strongest baseline, {row['confound']} ({its}){after_correction(row, side)}"
+    )
 
 
 def _others(run: RunFiles) -> str:
@@ -175,9 +189,14 @@ def cards(run: RunFiles) -> list[tuple[str, str, str]]:
     permuted = run.permutation(run.lead)
     if permuted is not None:
         _, p, anew = permuted
-        how = "networks trained anew" if anew else "scores fixed"
+        how = "networks trained anew" if anew else f"scores fixed{_caveat(run)}"
         found.append(("Permutation p", f"{p:.2g}", f"outcomes permuted, {how}"))
     return found
+
+
+def _caveat(run: RunFiles) -> str:
+    """Say how large a p on fixed scores really is; empty where they are no cross-validation's."""
+    return f"; {LIBERAL}" if run.scores_of(run.lead)["fold"].nunique() > 1 else ""
 
 
 def _people(run: RunFiles) -> str:

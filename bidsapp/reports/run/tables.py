@@ -213,8 +213,8 @@ def comparisons_table(run: RunFiles) -> Grid | None:
 
 def rivals_table(run: RunFiles) -> Grid | None:
     """Every variant against every baseline and confound."""
-    numeric = ("auc", "auc_confound", "difference", "difference_low", "difference_high")
-    needed = ("variant", "confound", "flagged", "note")
+    numeric = ("auc", "auc_confound", "difference", "difference_low", "difference_high", "p_holm")
+    needed = ("variant", "confound", "verdict", "note")
     parts = [
         run.table(f"tables/{name}.tsv", needed, numeric).assign(kind=kind)
         for name, kind in (("confounds", "confound"), ("baselines", "baseline"))
@@ -227,20 +227,27 @@ def rivals_table(run: RunFiles) -> Grid | None:
         ("Its AUC", decimal("auc_confound")),
         ("Difference", decimal("difference")),
         ("Interval", interval("difference_low", "difference_high")),
+        ("p, Holm", p_value("p_holm")),
         ("Shown to do better", _better),
         ("Note", plain("note")),
     ]
     table = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-    right = ("AUC", "Its AUC", "Difference", "Interval")
+    right = ("AUC", "Its AUC", "Difference", "Interval", "p, Holm")
     caption = "Networks against models that need no network, on the same folds"
     return grid("rivals", caption, table, columns, numeric=right)
 
 
 def _better(row: pd.Series) -> Cell:
-    low, high = as_float(row["difference_low"]), as_float(row["difference_high"])
-    if not np.isfinite([low, high]).all():
-        return Cell("cannot be told", 1)
-    return Cell("yes", 0) if low > 0 else Cell("no: worse", 3) if high < 0 else Cell("no", 2)
+    words = {
+        "better": "yes",
+        "better, uncorrected": "no: only before correction",
+        "cannot be told": "cannot be told",
+        "no difference shown": "no",
+        "worse, uncorrected": "no: worse before correction",
+        "worse": "no: worse",
+    }
+    shown = str(row["verdict"])
+    return Cell(words.get(shown, shown), [*words].index(shown) if shown in words else len(words))
 
 
 def best_fold_table(run: RunFiles) -> Grid | None:
