@@ -87,7 +87,8 @@ _QUALITY = (
     *("quality", "quality_ncc", "quality_local_ncc"),
     *("quality_mask_dice", "quality_folded_fraction"),
 )
-_REGION = re.compile(r"region_(intensity|volume)(_-?\d+){3}")
+# Of regions the numbered ones too, which the measures of an atlas brought along are called.
+_REGION = re.compile(r"region_((intensity|volume)_.+|\d+)")
 
 
 def _quality(columns: Sequence[str], _predictors: Sequence[str], _site: str | None) -> list[str]:

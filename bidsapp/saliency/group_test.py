@@ -162,8 +162,6 @@ def check_covariates(covariates: pd.DataFrame | None, columns: Sequence[str] | N
     ------
     UsageError
         A column is not there, or is that of the participants or of the outcome.
-    BadData
-        A column of numbers holds an infinite one.
     """
     there = [] if covariates is None else list(covariates.columns)
     lacking = [name for name in columns or () if name not in there]
@@ -178,16 +176,6 @@ def check_covariates(covariates: pd.DataFrame | None, columns: Sequence[str] | N
             f"saliency.covariates: {', '.join(own)} cannot be adjusted for, as it is what the test "
             "compares; leave it out"
         )
-    if covariates is None:
-        return
-    for name in USUAL if columns is None else columns:
-        numbers = numeric(covariates[name].astype(object)) if name in there else None
-        if numbers is not None and np.isinf(numbers).any():
-            who = covariates.loc[np.isinf(numbers), "participant_id"].iloc[0]
-            raise BadData(
-                f"saliency.covariates: column {name} holds an infinite number for {who}; the "
-                "voxelwise test needs a finite one, or n/a"
-            )
 
 
 def _one_each(people: PeopleMaps) -> tuple[pd.DataFrame, np.ndarray]:
@@ -238,7 +226,9 @@ def _nuisance(
     first = first.reindex(table["participant_id"].astype(str))
     columns, names = [], []
     for name in chosen:
-        known = ~first[name].map(is_missing).to_numpy(bool)
+        numbers = numeric(first[name].astype(object))  # an infinite one is missing
+        there = ~first[name].map(is_missing) if numbers is None else numbers.notna()
+        known = there.to_numpy(bool)
         if (~known).mean() > _MOSTLY_MISSING:
             notes.append(f"covariate {name} is missing for {(~known).sum()} people: not used")
             continue

@@ -157,6 +157,7 @@ def test_the_models_of_a_bundle_give_the_scores_that_were_published(
     bundle = load_bundle(run / "model" / variant)
     assert bundle.name == f"small-{variant}"
     people = {"participants": 16, "scans": 16, "positive": 8, "excluded": 0}
+    people["positive_of"] = "participants"
     assert bundle.metadata["cohort"] == people
     assert bundle.metadata["leaks"] == []
     assert bundle.metadata["eval_metrics"]["auc"].startswith("1.00 (95 % CI ")

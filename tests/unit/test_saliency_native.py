@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter
 from bidsapp.errors import NoInput
 from bidsapp.normalization.geometry import reference_image
 from bidsapp.normalization.transform import SpatialMap
+from bidsapp.recipes.analysis import Saliency
 from bidsapp.saliency.native import NativeSpace, carry, without_native
 from bidsapp.saliency.participant_maps import MapPlace, native_content, write_map, write_people
 from tests.unit.saliency_stacks import AFFINE, SHAPE, make_stack, rows_of
@@ -131,8 +132,9 @@ def test_who_lacks_a_map_on_their_own_voxels_is_known(tmp_path: Path):
         transform = tmp_path / f"{stem}_from-T_to-T1w_mode-image_xfm.h5"
         sitk.WriteTransform(sitk.AffineTransform(3), str(transform))
     place = MapPlace(tmp_path / "maps", tmp_path, "T", 2, images, native=True)
-    write_people(make_stack(rows), place, {"verdict": "pass", "sentences": []})
+    said = ({"verdict": "pass", "sentences": []}, Saliency())
+    write_people(make_stack(rows), place, *said)
     assert without_native(tmp_path / "maps") == []
     transform.unlink()
-    written = write_people(make_stack(rows), place, {"verdict": "pass", "sentences": []})
+    written = write_people(make_stack(rows), place, *said)
     assert without_native(tmp_path / "maps") == [written[1]]

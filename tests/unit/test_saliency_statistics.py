@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bidsapp.errors import BadData, UsageError
+from bidsapp.errors import UsageError
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.saliency.atlas import Atlas
 from bidsapp.saliency.group_maps import write_group
@@ -150,11 +150,17 @@ def test_what_cannot_be_adjusted_for_is_named() -> None:
     for name in ("participant_id", "outcome"):
         with pytest.raises(UsageError, match=f"{name} cannot be adjusted for"):
             check_covariates(table.assign(outcome=rows["outcome"]), ["age", name])
-    table.loc[3, "age"] = "inf"
-    for asked in (None, ["age"]):
-        with pytest.raises(BadData, match=r"column age .* for sub-03"):
-            check_covariates(table, asked)
-    check_covariates(table, ["sex"])
+
+
+def test_an_infinite_covariate_counts_as_missing() -> None:
+    """As it does for every model of the evaluation."""
+    rows = balanced()
+    maps = people(make_stack(rows))
+    endless, missing = (age(rows) for _ in range(2))
+    endless.loc[3, "age"], missing.loc[3, "age"] = "inf", "n/a"
+    tests = [compare_groups(maps, table, ["age"])[0] for table in (endless, missing)]
+    assert np.isfinite(tests[0].result.t).all()
+    assert np.array_equal(tests[0].result.t, tests[1].result.t)
 
 
 def test_peaks_are_local_and_apart() -> None:
