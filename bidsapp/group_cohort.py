@@ -31,7 +31,7 @@ def cohort_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> "
         resolution=wanted.resolution,
         suffix=first.inputs.suffix,
         channels=tuple(dict.fromkeys(channels)),
-        group_column=first.protocol.groups,
+        group_column=recipe.group_column(variants),
         derivatives=options.derivatives,
         participant_label=options.participant_label,
         session_label=options.session_label,

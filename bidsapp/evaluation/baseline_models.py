@@ -87,12 +87,14 @@ _QUALITY = (
     *("quality", "quality_ncc", "quality_local_ncc"),
     *("quality_mask_dice", "quality_folded_fraction"),
 )
+# A user's own columns of how much a head moved; motion_sickness is none.
+_MOTION = re.compile(r"(framewise_displacement|motion_(fd|mean|max|rms)).*", re.IGNORECASE)
 # Of regions the numbered ones too, which the measures of an atlas brought along are called.
 _REGION = re.compile(r"region_((intensity|volume)_.+|\d+)")
 
 
 def _quality(columns: Sequence[str], _predictors: Sequence[str], _site: str | None) -> list[str]:
-    return [name for name in columns if name in _QUALITY]
+    return [name for name in columns if name in _QUALITY or _MOTION.fullmatch(name)]
 
 
 def _regions(columns: Sequence[str], _predictors: Sequence[str], _site: str | None) -> list[str]:
@@ -114,12 +116,12 @@ BASELINES = {
     "logistic": Baseline(_logistic, _predictors, needs=_ASK),
     "random_forest": Baseline(_random_forest, _predictors, needs=_ASK),
     "xgboost": Baseline(_xgboost, _predictors, needs=_ASK),
-    "regions": Baseline(_ridge, _regions, needs="columns region_* in measures.tsv"),
+    "regions": Baseline(_ridge, _regions, needs="columns region_* in measures.tsv or cohort.tsv"),
     "quality": Baseline(
         _logistic,
         _quality,
         confound=True,
-        needs="the column quality in cohort.tsv or quality_* in measures.tsv",
+        needs="columns quality, quality_* or motion_mean* in measures.tsv or cohort.tsv",
     ),
     "site": Baseline(_logistic, _site, confound=True, needs="a column named under evaluation.site"),
 }

@@ -152,6 +152,10 @@ class Recipe(Section):
             raise UsageError(f"recipe {self.name}: variant {one_of(name, self.variant_names)}")
         return self._resolved(name)
 
+    def group_column(self, variants: Sequence[str]) -> str | None:
+        """Column whose values bind participants, which the variants of one run share."""
+        return self.with_variant(variants[0]).protocol.groups
+
     def selected(self, names: Sequence[str] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Variants and ensembles to run, each in the order of the recipe.
 

@@ -100,7 +100,7 @@ def splits_paragraph(run: GroupRun) -> str:
         text if len(protocols) == 1 else f"{text} (variants {joined(names)})"
         for text, names in protocols.items()
     ]
-    groups = run.recipe.with_variant((*run.variants, run.recipe.base)[0]).protocol.groups
+    groups = run.recipe.group_column(run.variants or (run.recipe.base,))
     together = f" and all participants with the same {groups}" if groups else ""
     stamp = run.recipe.simulation.stamp
     text = (

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bidsapp.dataset.tables import write_table
 from bidsapp.errors import NociCastError, NoInput, joint_code
 from bidsapp.execution.failures import Failure, find_failure, forget_failures
 from bidsapp.execution.run import Running, run_workflow
@@ -19,7 +18,7 @@ from bidsapp.options import RunOptions
 from bidsapp.representation.sample import read_mask
 from bidsapp.saliency.checks import FoldChecks
 from bidsapp.saliency.group_maps import BEST_FOLD, write_group
-from bidsapp.saliency.leaks import leak_stamp, network_leaks, stamped
+from bidsapp.saliency.leaks import leak_stamp, network_leaks
 from bidsapp.saliency.lens import voxel_mm
 from bidsapp.saliency.native import without_native
 from bidsapp.saliency.participant_maps import MapPlace, write_people
@@ -28,7 +27,6 @@ from bidsapp.saliency.planes import unlike, write_planes
 from bidsapp.saliency.sanity import Evidence, Findings, judge, together
 from bidsapp.saliency.side_by_side import draw, panel_of
 from bidsapp.saliency.stack import MapStack, read_stack
-from bidsapp.training.earlier import read_text_table
 
 if TYPE_CHECKING:
     from bidsapp.training.study import Study
@@ -173,9 +171,8 @@ def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> Findings:
     stack = join([read_stack(step.folder) for step in steps if step.kind == "test"])
     stack.write(_stack_folder(steps[0]))
     findings = _judged(steps, stack, about)
-    findings.write(place / "sanity.tsv")
     leaks = network_leaks(task.recipe)
-    _stamp_table(place / "sanity.tsv", leak_stamp(leaks))
+    findings.write(place / "sanity.tsv", leak_stamp(leaks))
     images = {
         (row["participant_id"], row["session_id"] or "n/a"): row["image"]
         for row in about.cohort.fillna("").astype(str).to_dict("records")
@@ -200,12 +197,6 @@ def _forget_training(place: Path) -> None:
     """Take away what an earlier run showed of its best fold; this one draws its own, if any."""
     shutil.rmtree(place / "training", ignore_errors=True)
     (place / "best_fold.png").unlink(missing_ok=True)
-
-
-def _stamp_table(path: Path, stamp: str) -> None:
-    """Stamp a table that is there."""
-    if stamp:
-        write_table(path, stamped(read_text_table(path), stamp))
 
 
 def _draw_best_fold(step: ExplainStep, stack: MapStack, path: Path, about: Explaining) -> None:

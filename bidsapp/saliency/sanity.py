@@ -12,6 +12,7 @@ import pandas as pd
 from bidsapp.dataset.tables import write_table
 from bidsapp.representation.cohort_array import CohortArray
 from bidsapp.saliency.checks import FoldChecks
+from bidsapp.saliency.leaks import stamped
 from bidsapp.saliency.similarity import edges, rank_correlation, structural_similarity
 from bidsapp.saliency.smoothing import MaskedSmoother
 
@@ -45,9 +46,9 @@ class Findings:
         """For the sidecars and the report."""
         return {"verdict": self.verdict, "sentences": list(self.sentences)}
 
-    def write(self, path: Path) -> None:
-        """Write ``sanity.tsv``."""
-        write_table(path, pd.DataFrame(self.rows, columns=list(COLUMNS)))
+    def write(self, path: Path, stamp: str = "") -> None:
+        """Write ``sanity.tsv``, each row with the stamp of a leak if there is one."""
+        write_table(path, stamped(pd.DataFrame(self.rows, columns=list(COLUMNS)), stamp))
 
 
 def together(findings: Sequence[Findings], names: Sequence[str]) -> dict[str, Any]:

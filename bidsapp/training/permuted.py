@@ -16,7 +16,7 @@ from bidsapp.errors import UsageError
 from bidsapp.execution.run import Running, configure, run_workflow
 from bidsapp.options import RunOptions
 from bidsapp.training.exchange import shuffled_outcomes
-from bidsapp.training.study import Study, fold_memory, group_column, study_splits
+from bidsapp.training.study import Study, fold_memory, study_splits
 from bidsapp.training.task import FoldTask
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def permuted_runs(
     """
     kinds = {task.variant: task for task in tasks}
     settings = [task.fingerprint for task in kinds.values()]
-    groups = group_column(study.recipe, study.variants)
+    groups = study.recipe.group_column(study.variants)
     grouped = groups is not None
     before = cohort["outcome"].to_numpy(dtype=int)
     runs = []

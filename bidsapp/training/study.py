@@ -72,11 +72,6 @@ def check_variants(recipe: Recipe, variants: Sequence[str]) -> None:
             )
 
 
-def group_column(recipe: Recipe, variants: Sequence[str]) -> str | None:
-    """Column whose values bind participants, the same for all variants of a run; None if none."""
-    return recipe.with_variant(variants[0]).protocol.groups
-
-
 def _differing(one: Recipe, other: Recipe) -> list[str]:
     return [key for key in _SHARED if attrgetter(key)(one) != attrgetter(key)(other)]
 
@@ -137,7 +132,7 @@ def study_splits(
         also variant.
     """
     if given is not None:
-        grouped = group_column(recipe, variants) is not None
+        grouped = recipe.group_column(variants) is not None
         return read_splits(given, cohort, grouped, variants)
     protocols = {name: recipe.with_variant(name).protocol for name in variants}
     first = protocols[variants[0]]

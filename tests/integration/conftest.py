@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.bad_images import FAST, make_bad_dataset
+from tests.integration.group_studies import copy_study, make_study
 from tests.integration.heads import make_heads, t1w
 from tests.integration.running import Ended, run_app, tree
 
@@ -55,3 +56,17 @@ def bad(once, real_data: Path) -> tuple[Ended, dict[str, str]]:  # type: ignore[
         return run_app(folder / "bad", folder / "out", "--skip-bids-validation"), before
 
     return once("bad", work)[1]
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study that can be run."""
+    root = tmp_path_factory.mktemp("study")
+    make_study(root)
+    return root
+
+
+@pytest.fixture
+def study(clean: Path, tmp_path: Path) -> Path:
+    """A copy of it to spoil."""
+    return copy_study(clean, tmp_path / "study")

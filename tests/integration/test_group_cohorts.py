@@ -46,10 +46,7 @@ def test_three_planes_and_their_mean_tell_old_from_young(age: Ended) -> None:
     pooled = metrics[(metrics["scope"] == "pooled") & (metrics["metric"] == "auc")]
     auc = dict(zip(pooled["variant"], pooled["value"].astype(float), strict=True))
     assert set(COMPACT) <= set(auc)
-    # One plane moves by a hundredth with the bits of a machine or a seed: .944 to .970 were seen.
-    assert auc["compact_mean"] >= 0.95
-    assert sum(auc[name] for name in COMPACT[:3]) / 3 >= 0.95
-    assert min(auc[name] for name in COMPACT[:3]) >= 0.93
+    assert {name: value for name, value in auc.items() if name in COMPACT and value < 0.95} == {}
 
 
 def test_every_number_of_the_methods_text_is_in_the_files_of_the_run(age: Ended) -> None:

@@ -17,8 +17,6 @@ from tests.integration.group_studies import (
     SPACE,
     affine_of,
     brain,
-    copy_study,
-    make_study,
     rerun,
     save,
     write_normalised,
@@ -26,20 +24,6 @@ from tests.integration.group_studies import (
 from tests.integration.running import tree
 
 Edit = Callable[[Path], object]
-
-
-@pytest.fixture(scope="module")
-def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A study that can be run."""
-    root = tmp_path_factory.mktemp("study")
-    make_study(root)
-    return root
-
-
-@pytest.fixture
-def study(clean: Path, tmp_path: Path) -> Path:
-    """A copy of it to spoil."""
-    return copy_study(clean, tmp_path / "study")
 
 
 def participants(change: Callable[[str], str]) -> Edit:

@@ -6,23 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.integration.group_studies import affine_of, copy_study, make_study, rerun, save
+from tests.integration.group_studies import affine_of, rerun, save
 
 HALVES = np.repeat(np.repeat(np.array([[[1]], [[2]]], np.int16), 40, 1), 40, 2)
-
-
-@pytest.fixture(scope="module")
-def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A study that can be run."""
-    root = tmp_path_factory.mktemp("study")
-    make_study(root)
-    return root
-
-
-@pytest.fixture
-def study(clean: Path, tmp_path: Path) -> Path:
-    """A copy of it to spoil."""
-    return copy_study(clean, tmp_path / "study")
 
 
 def atlas(*names: str, shift: float = 0) -> Callable[[Path], None]:

@@ -220,6 +220,13 @@ def test_a_users_own_column_is_no_quality_of_an_image(tmp_path, column):
     assert auc_of(found, "quality") == 0.5  # the verdict is "pass" of everybody
 
 
+@pytest.mark.parametrize("column", ["framewise_displacement", "motion_mean_mm", "Motion_FD"])
+def test_how_much_a_head_moved_is_quality(tmp_path, column):
+    state = state_with(tmp_path, **{column: informative(5.0)})
+    found, _ = baseline_scores(state.cohort, state.splits, ["quality"])
+    assert auc_of(found, "quality") > 0.9
+
+
 @pytest.mark.parametrize("column", ["region", "regional_pain", "region_of_birth"])
 def test_a_users_own_column_is_no_regional_measure(tmp_path, column):
     state = state_with(tmp_path, **{column: informative(5.0)})

@@ -197,6 +197,8 @@ def test_the_papers_form_is_absolute_and_scaled_for_each_image(jobs):
 def test_integrated_gradients_of_a_trained_network_are_complete_within_a_percent(jobs):
     job = jobs[0]
     network, record = load_fold(job.task)
+    with torch.no_grad():  # answers of whole logits: below one, .01 of a logit is allowed
+        network.fc.weight.mul_(100)
     images = np.asarray(job.task.images.open()[job.task.rows("test")[:4]])
     settings = Saliency(method="integrated_gradients", samples=8)
     lens = replace(lens_of(job.task, record), settings=settings)
@@ -205,8 +207,8 @@ def test_integrated_gradients_of_a_trained_network_are_complete_within_a_percent
     exact = replace(job.task, recipe=changed)  # as maps are made
     answers = logits_of(network, images, exact, lens)
     nothing = logits_of(network, np.zeros_like(images[:1]), exact, lens)
-    # the promise: 1 %, or .01 of a logit where image and baseline are answered alike
-    assert found == pytest.approx(answers - nothing, rel=0.01, abs=0.01)
+    assert (np.abs(answers - nothing) > 1).all()
+    assert found == pytest.approx(answers - nothing, rel=0.01)
 
 
 @pytest.mark.parametrize(
