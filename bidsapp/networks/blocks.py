@@ -6,7 +6,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from bidsapp.networks.columns import MOST_NUMBERS, columns_size, convolve_by_columns
+from bidsapp.networks.columns import (
+    MOST_NUMBERS,
+    columns_size,
+    convolve_by_columns,
+    convolve_by_taps,
+)
 
 Triple = tuple[int, int, int]
 
@@ -52,7 +57,7 @@ class LogitLinear(nn.Linear):
 
 
 class SmallSafeConv3d(nn.Conv3d):
-    """A convolution that computes what oneDNN gets wrong on a CPU in another way.
+    """A convolution that computes what oneDNN gets wrong, or slowly, on a CPU in another way.
 
     Where an axis of the input is no longer than the kernel (with its dilation) or the stride,
     oneDNN (as in torch 2.13) reads and writes memory that is not its own: numbers that differ from
@@ -63,15 +68,22 @@ class SmallSafeConv3d(nn.Conv3d):
     product, which is up to six times faster there too, or leave autocast where that would be a
     large one; those with kernels wider than three voxels are computed in float64, which oneDNN has
     no part in.
+
+    Wide kernels over one channel, or over two where the gradient of the image is asked for, are
+    the slow ones.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Convolve (B, C, X, Y, Z)."""
         extents = [d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True)]
         sizes = zip(x.shape[2:], extents, self.stride, strict=True)
-        if x.device.type != "cpu" or not any(n <= max(e, s) > 1 for n, e, s in sizes):
-            return super().forward(x)
         narrow = max(self.kernel_size) <= 3
+        if x.device.type != "cpu":
+            return super().forward(x)
+        if not any(n <= max(e, s) > 1 for n, e, s in sizes):
+            few = self.in_channels <= (2 if x.requires_grad else 1)
+            slow = few and not narrow and self.groups == 1 and not isinstance(self.padding, str)
+            return convolve_by_taps(self, x) if slow else super().forward(x)
         if narrow and self.groups == 1 and columns_size(self, x) <= MOST_NUMBERS:
             return convolve_by_columns(self, x)
         with torch.autocast("cpu", enabled=False):
@@ -86,14 +98,16 @@ class SmallSafeConv3d(nn.Conv3d):
 class RepeatableMaxPool3d(nn.MaxPool3d):
     """A max-pool whose gradient has the same bits every time on a GPU too.
 
-    CUDA adds the gradients of overlapping windows up in whatever order they come.
+    CUDA adds the gradients of overlapping windows up in whatever order they come. Autocast would
+    have it in float32, which takes twice the memory to choose the same voxels.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Pool (B, C, X, Y, Z)."""
-        if x.device.type == "cpu" or not x.requires_grad:
+        if x.device.type != "cpu":
+            return self.repeatable(x) if x.requires_grad else super().forward(x)
+        with torch.autocast("cpu", enabled=False):
             return super().forward(x)
-        return self.repeatable(x)
 
     def repeatable(self, x: torch.Tensor) -> torch.Tensor:
         """Pool in a way that is the same on every device."""

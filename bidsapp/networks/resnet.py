@@ -37,9 +37,9 @@ class TrueShortcutResNet(ResNet):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map images (B, C, X, Y, Z) to logits (B, 1)."""
-        x = self.act(self.bn1(self.conv1(x)))
-        if not self.no_max_pool:
-            x = self.maxpool(x)
+        x = self.bn1(self.conv1(x))
+        # The largest of the rectified is the largest, rectified: the same bits from an eighth.
+        x = self.act(x if self.no_max_pool else self.maxpool(x))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         head: Any = self.fc
         return head(self.avgpool(x).flatten(1))

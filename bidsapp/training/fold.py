@@ -22,6 +22,7 @@ from bidsapp.networks.weights import load_weights
 from bidsapp.representation.device import precision_dtype, resolve_device, steady
 from bidsapp.representation.device_cohort import DeviceCohort
 from bidsapp.representation.zscore import ZScore
+from bidsapp.training.allocator import kept_memory
 from bidsapp.training.checkpoint import Progress
 from bidsapp.training.columns import SCORES
 from bidsapp.training.loop import FoldData, LoopSettings, fit
@@ -56,7 +57,7 @@ def train_fold(task: FoldTask) -> Path:
     device = resolve_device(task.device)
     started = time.time()
     _check_roles(task)
-    with steady(device, task.threads):
+    with steady(device, task.threads), kept_memory():
         network, progress, zscore, weights, streamed = _attempts(task, device)
     state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
     with atomic_path(task.model_file) as temporary:

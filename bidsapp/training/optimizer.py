@@ -1,8 +1,9 @@
 """The optimiser with its two learning rates, and their course over the steps."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import torch
 
@@ -30,8 +31,50 @@ SCHEDULES: Mapping[str, Callable[[float], float]] = MappingProxyType(
 )
 
 
+class MemoryOrderAdamW(torch.optim.AdamW):
+    """AdamW (Loshchilov and Hutter 2019) that sees weights in the order of their memory.
+
+    torch's fused step on a CPU (2.13) takes weight and gradient number by number as they lie in
+    memory, so that channels last beside C order is silently wrong; and it copies every gradient
+    that is channels last, for nothing. So it gets views whose axes are in the order of memory.
+
+    Parameters
+    ----------
+    groups
+        As torch takes them; the weights must stay where they are in memory.
+    weight_decay
+        Share of a weight that is taken away at each step, times the rate.
+    """
+
+    def __init__(self, groups: Sequence[Mapping[str, Any]], weight_decay: float) -> None:
+        self.views: list[tuple[torch.nn.Parameter, torch.nn.Parameter, list[int]]] = []
+        seen = [{**group, "params": [self._view(p) for p in group["params"]]} for group in groups]
+        super().__init__(seen, weight_decay=weight_decay, fused=True)
+
+    def _view(self, weight: torch.nn.Parameter) -> torch.nn.Parameter:
+        strides = weight.stride()
+        order = sorted(range(weight.dim()), key=lambda axis: -strides[axis])
+        view = torch.nn.Parameter(weight.detach().permute(order))
+        self.views.append((weight, view, order))
+        return view
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of the weights."""
+        for weight, _, _ in self.views:
+            weight.grad = None
+
+    def step(self, closure: Any = None) -> Any:
+        """Change the weights by their gradients."""
+        for weight, view, order in self.views:
+            if weight.grad is not None:
+                view.grad = weight.grad.permute(order).contiguous()
+        loss = super().step(closure)
+        super().zero_grad()
+        return loss
+
+
 def build_optimizer(network: torch.nn.Module, section: Training) -> torch.optim.Optimizer:
-    """AdamW (Loshchilov and Hutter 2019) with one rate for the head, another for the rest."""
+    """AdamW with one rate for the head, another for the rest."""
     head = head_name(network) + "."
     parts: dict[str, list[torch.nn.Parameter]] = {"backbone": [], "head": []}
     for name, parameter in network.named_parameters():
@@ -40,7 +83,7 @@ def build_optimizer(network: torch.nn.Module, section: Training) -> torch.optim.
         {"params": parts["backbone"], "lr": section.lr.backbone},
         {"params": parts["head"], "lr": section.lr.head},
     ]
-    return torch.optim.AdamW(groups, weight_decay=section.weight_decay, fused=True)
+    return MemoryOrderAdamW(groups, section.weight_decay)
 
 
 def set_rates(optimizer: torch.optim.Optimizer, section: Training, progress: float) -> None:

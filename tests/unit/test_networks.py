@@ -176,13 +176,16 @@ def reference(conv, x, side):
 
 
 # The first convolution on thin slabs, on which oneDNN's float32 kernels crash or give numbers
-# that differ from run to run; dilated ones; and shapes that are computed as usual.
+# that differ from run to run; dilated ones; shapes that are computed as usual; and the first
+# convolution on larger ones, which is computed from its taps.
 @pytest.mark.parametrize("bfloat16", [False, True])
 @pytest.mark.parametrize(
     ("kernel", "stride", "dilation", "shape"),
     [
         *((7, 2, 1, shape) for shape in [(5, 6, 5), (6, 9, 9), (7, 3, 7), (9, 2, 9), (9, 9, 1)]),
         *((7, 1, 1, shape) for shape in [(1, 9, 9), (4, 9, 9), (9, 1, 9), (8, 9, 9)]),
+        *((7, 2, 1, shape) for shape in [(10, 9, 8), (8, 13, 16)]),
+        (7, 1, 2, (15, 14, 16)),
         *((3, 1, 2, shape) for shape in [(5, 4, 3), (2, 6, 6)]),
         *((3, 1, 1, shape) for shape in [(2, 9, 9), (1, 1, 1)]),
     ],
@@ -210,6 +213,46 @@ def test_no_shape_gives_wrong_numbers(kernel, stride, dilation, shape, bfloat16)
         for found, expected in zip((y, probe.grad, conv.weight.grad), exact, strict=True):
             error = (found.double() - expected).norm() / expected.norm()
             assert error < (0.02 if bfloat16 else 1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+@pytest.mark.parametrize("with_bias", [False, True])
+def test_wide_kernels_over_few_channels_give_the_librarys_numbers(channels, with_bias):
+    generator = torch.Generator().manual_seed(0)
+    conv = SmallSafeConv3d(channels, 16, (7, 5, 7), stride=(2, 1, 2), padding=(3, 2, 3))
+    if not with_bias:
+        conv.bias = None
+    image = torch.randn((2, channels, 12, 11, 10), generator=generator)
+    image = image.contiguous(memory_format=torch.channels_last_3d)
+    for wanted in (True, False):
+        x = image.clone(memory_format=torch.preserve_format).requires_grad_(wanted)
+        expected = nn.Conv3d.forward(conv, x)
+        found = conv(x)
+        side = torch.randn(found.shape, generator=generator)
+        inputs = [*conv.parameters(), *([x] if wanted else [])]
+        pairs = zip(
+            torch.autograd.grad(found, inputs, side),
+            torch.autograd.grad(expected, inputs, side),
+            strict=True,
+        )
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+        for one, other in pairs:
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_a_network_pools_in_the_numbers_it_computes_in_and_rectifies_after():
+    model = network(stem_stride=2, stem_pool=True)
+    x = torch.rand((2, 1, 20, 20, 20), generator=torch.Generator().manual_seed(0))
+    given = {}
+    for name in ("bn1", "maxpool", "layer1"):
+        model.get_submodule(name).register_forward_hook(
+            lambda layer, inputs, output, name=name: given.update({name: (inputs[0], output)})
+        )
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        model(x)
+    assert {tensor.dtype for pair in given.values() for tensor in pair} == {torch.bfloat16}
+    as_usual = nn.functional.max_pool3d(nn.functional.relu(given["bn1"][1].float()), 3, 2, 1)
+    assert torch.equal(given["layer1"][0].float(), as_usual)
 
 
 @pytest.mark.parametrize("ceil", [False, True])

@@ -229,6 +229,43 @@ def test_a_diverging_loss_is_said(tmp_path):
         train_fold(task)
 
 
+@pytest.mark.parametrize("weights_last", [False, True])
+@pytest.mark.parametrize("gradients_last", [False, True])
+def test_weights_move_alike_whatever_the_order_in_memory(weights_last, gradients_last):
+    def laid_out(last):
+        return torch.channels_last_3d if last else torch.contiguous_format
+
+    section = Training(weight_decay=0.1)
+    ours, theirs = (build_network(small_recipe().network, 2, seed=3) for _ in range(2))
+    ours.to(memory_format=laid_out(weights_last))
+    optimizer = build_optimizer(ours, section)
+    others = dict(theirs.named_parameters())
+    head = [name for name in others if name.startswith("fc.")]
+    plain = torch.optim.AdamW(
+        [
+            {"params": [p for name, p in others.items() if name not in head], "lr": 1e-4},
+            {"params": [others[name] for name in head], "lr": 1e-3},
+        ],
+        weight_decay=0.1,
+        foreach=False,
+        fused=False,
+    )
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(3):
+        optimizer.zero_grad()
+        assert all(weight.grad is None for weight in ours.parameters())
+        for name, weight in ours.named_parameters():
+            gradient = torch.randn(weight.shape, generator=generator)
+            others[name].grad = gradient
+            if weight.dim() == 5:
+                gradient = gradient.contiguous(memory_format=laid_out(gradients_last))
+            weight.grad = gradient
+        optimizer.step()
+        plain.step()
+    for name, weight in ours.named_parameters():
+        torch.testing.assert_close(weight, others[name], rtol=1e-5, atol=1e-7)
+
+
 def test_rates_follow_their_schedule():
     network = build_network(small_recipe().network, 1)
     section = Training(schedule="cosine")
