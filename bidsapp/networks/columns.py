@@ -1,6 +1,8 @@
 """3D convolutions in ways that suit a CPU: layers of few voxels, layers of one or two channels."""
 
+from collections.abc import Iterator
 from itertools import product
+from typing import Any
 
 import torch
 from torch import nn
@@ -20,7 +22,7 @@ def columns_size(conv: nn.Conv3d, x: torch.Tensor) -> int:
 def convolve_by_columns(conv: nn.Conv3d, x: torch.Tensor) -> torch.Tensor:
     """Convolve by collecting each voxel's surroundings into a row (im2col).
 
-    Chellapilla et al. 2006. The gradient is torch's own, of slices and a matrix product.
+    Chellapilla et al. 2006.
 
     Parameters
     ----------
@@ -38,13 +40,34 @@ def convolve_by_columns(conv: nn.Conv3d, x: torch.Tensor) -> torch.Tensor:
     pads = [p for padding in reversed(_numbers(conv.padding)) for p in (padding, padding)]
     padded = nn.functional.pad(x.to(dtype).permute(0, 2, 3, 4, 1), (0, 0, *pads))
     size = _out_size(conv, x)
-    places = product(*(range(k) for k in conv.kernel_size))
-    rows = torch.stack([_shifted(conv, padded, size, place) for place in places], dim=4)
+    rows: torch.Tensor = _Rows.apply(padded, conv, size)
     # channels last, the weights of an output lie in the order of such a row: this copies nothing
     weights = conv.weight.to(dtype).permute(0, 2, 3, 4, 1).reshape(conv.out_channels, -1)
     y = rows.reshape(-1, weights.shape[1]) @ weights.t()
     y = y.view(len(x), *size, conv.out_channels).permute(0, 4, 1, 2, 3)
     return y if conv.bias is None else y + conv.bias.to(dtype).view(-1, 1, 1, 1)
+
+
+class _Rows(torch.autograd.Function):
+    """What the kernel sees at each of its places, (B, X', Y', Z', K, C) from (B, X, Y, Z, C).
+
+    The gradient goes back place by place into one array; torch's own makes an array for each.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, padded: torch.Tensor, conv: nn.Conv3d, size: list[int]) -> torch.Tensor:
+        ctx.geometry = (padded.shape, conv, size)
+        seen = [_shifted(conv, padded, size, place) for place in _places(conv)]
+        return torch.stack(seen, dim=4)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        shape, conv, size = ctx.geometry
+        (rows,) = gradients
+        whole = rows.new_zeros(shape)
+        for number, place in enumerate(_places(conv)):
+            _shifted(conv, whole, size, place).add_(rows[..., number, :])
+        return whole, None, None
 
 
 def convolve_by_taps(conv: nn.Conv3d, x: torch.Tensor) -> torch.Tensor:
@@ -83,6 +106,10 @@ def convolve_by_taps(conv: nn.Conv3d, x: torch.Tensor) -> torch.Tensor:
         (*_numbers(conv.padding)[:2], 0),
         (*conv.dilation[:2], 1),
     )
+
+
+def _places(conv: nn.Conv3d) -> Iterator[tuple[int, ...]]:
+    return product(*(range(k) for k in conv.kernel_size))
 
 
 def _dtype(x: torch.Tensor) -> torch.dtype:

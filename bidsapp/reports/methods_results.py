@@ -53,7 +53,8 @@ def _result(run: GroupRun, name: str) -> str:
     if auc is None:
         return ""
     level = run.recipe.evaluation.confidence
-    parts = [f"{name}: pooled held-out AUC {_valued(auc, level)}"]
+    people = cohort_counts(run.scored(name)).observations
+    parts = [f"{name} (n = {people}): pooled held-out AUC {_valued(auc, level)}"]
     wide = run.metric(name, "auc@retrained")
     if wide is not None and wide["ci_low"] <= wide["ci_high"]:
         parts.append(
@@ -69,7 +70,7 @@ def _result(run: GroupRun, name: str) -> str:
         parts.append(f"permutation {p_value(p)} ({how})")
     steps = run.leaks_of(name)
     leak = f" LEAK: {joined(steps)}." if steps else ""
-    return f"{'; '.join(parts)} (n = {cohort_counts(run.scored(name)).observations}).{leak}"
+    return f"{'; '.join(parts)}.{leak}"
 
 
 def _valued(row: pd.Series, level: float) -> str:

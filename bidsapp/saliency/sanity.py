@@ -134,7 +134,8 @@ def _forecast(scores: pd.DataFrame, found: Findings) -> None:
     """Ask whether the network has learned anything that a map could show."""
     from scipy.stats import mannwhitneyu
 
-    mean = scores.groupby("participant_id").agg({"outcome": "first", "probability": "mean"})
+    # whose outcome changes from scan to scan is seen once as either
+    mean = scores.groupby(["participant_id", "outcome"], as_index=False)["probability"].mean()
     positive = mean.loc[mean["outcome"] == 1, "probability"].to_numpy()
     negative = mean.loc[mean["outcome"] == 0, "probability"].to_numpy()
     if not len(positive) or not len(negative):

@@ -20,7 +20,7 @@ from bidsapp.training.augment import add_noise, move
 from bidsapp.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from bidsapp.training.optimizer import build_optimizer, set_rates
 
-CHECKPOINT_SHARE = 0.05
+CHECKPOINT_SHARE = 0.02
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class LoopSettings:
         Of the task; a checkpoint of another task is not used.
     checkpoint_every_s
         At most one checkpoint in this many seconds (0: after each epoch); what a kill loses. None
-        writes after each epoch, unless writing would take more than 5 % of the time.
+        writes after each epoch, unless writing would take more than 2 % of the time.
     compile
         Whether to compile the network (CUDA only).
     label

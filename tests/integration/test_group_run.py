@@ -130,7 +130,7 @@ def test_the_words_of_the_run_say_what_was_run(run: Path, first: Ended) -> None:
     text = (run / "logs" / "CITATION.md").read_text(encoding="utf-8")
     assert "16 participants, one scan each, were analysed: 8 positive (50%)" in text
     assert "2-fold cross-validation, stratified by outcome (seed " in text
-    assert "base: pooled held-out AUC 1.00 (95% CI " in text
+    assert "base (n = 16 people): pooled held-out AUC 1.00 (95% CI " in text
     assert "strict" in text
     assert "LEAK" not in text
     assert str(run / "logs" / "CITATION.md") in first.stdout

@@ -80,7 +80,8 @@ def test_every_number_of_a_group_text_is_in_the_state_files(tmp_path: Path) -> N
     for row in pooled:
         if row["metric"] == "auc" and row["variant"] in named:
             assert (
-                f"{row['variant']}: pooled held-out AUC {shown(row['value'])} (95% CI "
+                f"{row['variant']} (n = 48 people): pooled held-out AUC "
+                f"{shown(row['value'])} (95% CI "
                 f"{shown(row['ci_low'])} to {shown(row['ci_high'])}, {row['ci_method']})"
             ) in text
     assert "48 participants, one scan each, were analysed: 24 positive (50%) and 24 negat" in text
@@ -147,7 +148,7 @@ def test_paper_mode_says_leak_with_the_step(tmp_path: Path) -> None:
     text = group_boilerplate(folder).markdown
     assert "LEAK: the run was made in paper mode" in text
     assert "representation.zscore: dataset" in text
-    assert "axial: pooled held-out AUC" in text
+    assert "axial (n = 48 people): pooled held-out AUC" in text
     results = text.count("pooled held-out AUC")
     assert text.count("LEAK: representation.zscore: dataset.") == results > 3
     assert "refuses to run" not in text
@@ -208,7 +209,7 @@ def test_a_permuted_pipeline_is_told_and_gives_the_p_value(tmp_path: Path) -> No
     text = group_boilerplate(folder).markdown
     assert "by 77 permutations of the outcomes" in text
     assert "repeated with 24 permutations of the outcomes, each with networks trained anew" in text
-    assert re.search(r"axial: pooled held-out .*?permutation p = 0\.040", text)
+    assert re.search(r"axial \(n = 48 people\): pooled held-out .*?permutation p = 0\.040", text)
 
 
 def test_saliency_is_told_with_its_test_and_its_verdict(tmp_path: Path) -> None:

@@ -81,6 +81,17 @@ def test_a_network_that_forecasts_nothing_has_no_map_worth_the_name(evidence):
     assert any("does not tell held-out people apart" in text for text in found.sentences)
 
 
+def test_people_whose_outcome_changes_between_scans_are_seen_as_either(evidence):
+    again = evidence.scores.assign(
+        outcome=1 - evidence.scores["outcome"], probability=0.9 - evidence.scores["probability"]
+    )
+    both = replace(evidence, scores=pd.concat([evidence.scores, again, again]))
+    found = judge(both)
+    (row,) = (row for row in found.rows if row["check"] == "forecast")
+    assert row["n"] == 24
+    assert any("told apart (AUC 1.00" in text for text in found.sentences)
+
+
 def test_a_map_that_needs_no_trained_weights_fails(evidence):
     rng = np.random.default_rng(1)
     folds = [fold_of(rng, fold.trained, 2 * fold.trained) for fold in evidence.folds]
