@@ -16,8 +16,8 @@ from bidsapp.reports.run.saliency_tables import leading_region
 
 _CHANCE = 0.5
 _UNFINISHED = (
-    "The run stopped before its saliency maps were made; the same command makes them and keeps "
-    "what is done."
+    "The saliency maps are not made yet: the run is at work still, or was stopped; the same "
+    "command then makes them and keeps what is done."
 )
 _WEAKENING = ("leak", "confound", "baseline", "small")
 
