@@ -78,13 +78,15 @@ class SmallSafeConv3d(nn.Conv3d):
         extents = [d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True)]
         sizes = zip(x.shape[2:], extents, self.stride, strict=True)
         narrow = max(self.kernel_size) <= 3
+        padded_with_zeros = self.padding_mode == "zeros" and not isinstance(self.padding, str)
+        plain = self.groups == 1 and padded_with_zeros
         if x.device.type != "cpu":
             return super().forward(x)
         if not any(n <= max(e, s) > 1 for n, e, s in sizes):
             few = self.in_channels <= (2 if x.requires_grad else 1)
-            slow = few and not narrow and self.groups == 1 and not isinstance(self.padding, str)
+            slow = few and not narrow and plain
             return convolve_by_taps(self, x) if slow else super().forward(x)
-        if narrow and self.groups == 1 and columns_size(self, x) <= MOST_NUMBERS:
+        if narrow and plain and columns_size(self, x) <= MOST_NUMBERS:
             return convolve_by_columns(self, x)
         with torch.autocast("cpu", enabled=False):
             if narrow:
@@ -99,7 +101,8 @@ class RepeatableMaxPool3d(nn.MaxPool3d):
     """A max-pool whose gradient has the same bits every time on a GPU too.
 
     CUDA adds the gradients of overlapping windows up in whatever order they come. Autocast would
-    have it in float32, which takes twice the memory to choose the same voxels.
+    have it in float32, which takes twice the memory to choose the same voxels; their gradients are
+    then added up in bfloat16 too.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -9,6 +9,8 @@ from torch import nn
 
 MOST_NUMBERS = 2**26
 """The largest matrix of columns, 128 MB in bfloat16; more is left to the library."""
+Geometry = tuple[tuple[int, int, int, int], ...]
+"""Kernel, dilation, stride and voxels of the output along each axis."""
 CHANNEL_BLOCK = 8
 """Channels are filled up to a multiple of this, as vector instructions take them together."""
 
@@ -40,7 +42,10 @@ def convolve_by_columns(conv: nn.Conv3d, x: torch.Tensor) -> torch.Tensor:
     pads = [p for padding in reversed(_numbers(conv.padding)) for p in (padding, padding)]
     padded = nn.functional.pad(x.to(dtype).permute(0, 2, 3, 4, 1), (0, 0, *pads))
     size = _out_size(conv, x)
-    rows: torch.Tensor = _Rows.apply(padded, conv, size)
+    if torch.is_grad_enabled() and padded.requires_grad:
+        rows: torch.Tensor = _Rows.apply(padded, _geometry(conv, size))
+    else:
+        rows = _rows(padded, _geometry(conv, size))
     # channels last, the weights of an output lie in the order of such a row: this copies nothing
     weights = conv.weight.to(dtype).permute(0, 2, 3, 4, 1).reshape(conv.out_channels, -1)
     y = rows.reshape(-1, weights.shape[1]) @ weights.t()
@@ -54,20 +59,24 @@ class _Rows(torch.autograd.Function):
     The gradient goes back place by place into one array; torch's own makes an array for each.
     """
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, padded: torch.Tensor, conv: nn.Conv3d, size: list[int]) -> torch.Tensor:
-        ctx.geometry = (padded.shape, conv, size)
-        seen = [_shifted(conv, padded, size, place) for place in _places(conv)]
-        return torch.stack(seen, dim=4)
+    def forward(padded: torch.Tensor, geometry: Geometry) -> torch.Tensor:
+        return _rows(padded, geometry)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+        padded, ctx.geometry = inputs
+        ctx.shape = padded.shape
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        shape, conv, size = ctx.geometry
         (rows,) = gradients
-        whole = rows.new_zeros(shape)
-        for number, place in enumerate(_places(conv)):
-            _shifted(conv, whole, size, place).add_(rows[..., number, :])
-        return whole, None, None
+        whole = rows.new_zeros(ctx.shape)
+        for number, place in enumerate(_places(ctx.geometry)):
+            _shifted(whole, place, ctx.geometry).add_(rows[..., number, :])
+        return whole, None
 
 
 def convolve_by_taps(conv: nn.Conv3d, x: torch.Tensor) -> torch.Tensor:
@@ -92,7 +101,8 @@ def convolve_by_taps(conv: nn.Conv3d, x: torch.Tensor) -> torch.Tensor:
     dtype, taps, last = _dtype(x), conv.kernel_size[2], _numbers(conv.padding)[2]
     padded = nn.functional.pad(x.to(dtype).permute(0, 2, 3, 4, 1), (0, 0, last, last))
     n = _out_size(conv, x)[2]
-    seen = [_along(conv, padded, 3, tap, n) for tap in range(taps)]
+    at = (tap * conv.dilation[2] for tap in range(taps))
+    seen = [_along(padded, 3, start, conv.stride[2], n) for start in at]
     empty = -(taps * conv.in_channels) % CHANNEL_BLOCK
     if empty:
         seen.append(seen[0].new_zeros((*seen[0].shape[:4], empty)))
@@ -108,27 +118,33 @@ def convolve_by_taps(conv: nn.Conv3d, x: torch.Tensor) -> torch.Tensor:
     )
 
 
-def _places(conv: nn.Conv3d) -> Iterator[tuple[int, ...]]:
-    return product(*(range(k) for k in conv.kernel_size))
+def _geometry(conv: nn.Conv3d, size: list[int]) -> Geometry:
+    return tuple(zip(conv.kernel_size, conv.dilation, conv.stride, size, strict=True))
+
+
+def _places(geometry: Geometry) -> Iterator[tuple[int, ...]]:
+    return product(*(range(kernel) for kernel, _, _, _ in geometry))
+
+
+def _rows(padded: torch.Tensor, geometry: Geometry) -> torch.Tensor:
+    return torch.stack([_shifted(padded, place, geometry) for place in _places(geometry)], dim=4)
 
 
 def _dtype(x: torch.Tensor) -> torch.dtype:
     kind = x.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+    cast = torch.is_autocast_enabled(kind) and x.dtype != torch.float64
+    return torch.get_autocast_dtype(kind) if cast else x.dtype
 
 
-def _shifted(
-    conv: nn.Conv3d, padded: torch.Tensor, size: list[int], place: tuple[int, ...]
-) -> torch.Tensor:
+def _shifted(padded: torch.Tensor, place: tuple[int, ...], geometry: Geometry) -> torch.Tensor:
     """Give what the kernel's voxel `place` sees, (B, X', Y', Z', C)."""
-    for axis, (n, at) in enumerate(zip(size, place, strict=True), start=1):
-        padded = _along(conv, padded, axis, at, n)
+    for axis, (at, (_, dilation, step, n)) in enumerate(zip(place, geometry, strict=True), start=1):
+        padded = _along(padded, axis, at * dilation, step, n)
     return padded
 
 
-def _along(conv: nn.Conv3d, padded: torch.Tensor, axis: int, at: int, n: int) -> torch.Tensor:
-    """Give what the kernel's voxel `at` sees along an axis (1 to 3) of (B, X, Y, Z, C), n times."""
-    start, step = at * conv.dilation[axis - 1], conv.stride[axis - 1]
+def _along(padded: torch.Tensor, axis: int, start: int, step: int, n: int) -> torch.Tensor:
+    """Give every `step`-th voxel from `start` on along an axis of (B, X, Y, Z, C), n of them."""
     seen = padded.narrow(axis, start, step * (n - 1) + 1)
     return seen[(slice(None),) * axis + (slice(None, None, step),)] if step > 1 else seen
 

@@ -9,6 +9,8 @@ import torch
 
 from bidsapp.derivatives import atomic_path
 
+FORMAT = 2
+"""Of the file; what another version began with another arithmetic is begun anew."""
 LOGGER = logging.getLogger("nocicast")
 
 
@@ -53,6 +55,7 @@ def save_checkpoint(
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         torch.save(
             {
+                "format": FORMAT,
                 "fingerprint": fingerprint,
                 "network": network.state_dict(),
                 "optimizer": optimizer.state_dict(),
@@ -72,6 +75,9 @@ def load_checkpoint(
         found = torch.load(path, map_location="cpu", weights_only=True)
         if found["fingerprint"] != fingerprint:
             LOGGER.info("%s belongs to another task: starting from the first epoch", path)
+            return Progress()
+        if found.get("format") != FORMAT:
+            LOGGER.warning("%s is of another version: starting from the first epoch", path)
             return Progress()
         progress = Progress(**found["progress"])
         network.load_state_dict(found["network"])

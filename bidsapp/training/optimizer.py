@@ -64,13 +64,22 @@ class MemoryOrderAdamW(torch.optim.AdamW):
             weight.grad = None
 
     def step(self, closure: Any = None) -> Any:
-        """Change the weights by their gradients."""
+        """Change the weights by their gradients.
+
+        Raises
+        ------
+        RuntimeError
+            If a weight has left its place in memory.
+        """
+        if closure is not None:
+            raise NotImplementedError("gradients are made before the step")
         for weight, view, order in self.views:
+            if weight.data_ptr() != view.data_ptr():
+                raise RuntimeError("a weight was moved in memory after its optimiser was built")
             if weight.grad is not None:
                 view.grad = weight.grad.permute(order).contiguous()
-        loss = super().step(closure)
+        super().step()
         super().zero_grad()
-        return loss
 
 
 def build_optimizer(network: torch.nn.Module, section: Training) -> torch.optim.Optimizer:

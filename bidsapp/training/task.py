@@ -44,7 +44,7 @@ class FoldTask:
         The most that the resident cohort may take; None plans by the device's free memory.
     checkpoint_every_s
         At most one checkpoint in this many seconds (0: after each epoch); None writes after each
-        epoch, unless writing would take more than 5 % of the time.
+        epoch, unless writing would take more than 2 % of the time.
     compile
         Whether to compile the network (CUDA only).
     """

@@ -5,6 +5,7 @@ from monai.networks.nets.resnet import resnet18
 from torch import nn
 
 from bidsapp.errors import UsageError
+from bidsapp.networks import blocks
 from bidsapp.networks.blocks import (
     RepeatableAvgPool3d,
     RepeatableMaxPool3d,
@@ -238,6 +239,51 @@ def test_wide_kernels_over_few_channels_give_the_librarys_numbers(channels, with
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
         for one, other in pairs:
             torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("channels", "kernel", "wanted", "expected"),
+    [
+        (1, 7, False, 1),
+        (1, 7, True, 1),
+        (2, 7, True, 1),
+        (2, 7, False, 0),
+        (3, 7, True, 0),
+        (1, 3, True, 0),
+    ],
+)
+def test_first_layers_are_computed_from_their_taps(monkeypatch, channels, kernel, wanted, expected):
+    seen = []
+    real = blocks.convolve_by_taps
+    monkeypatch.setattr(blocks, "convolve_by_taps", lambda *given: seen.append(1) or real(*given))
+    conv = SmallSafeConv3d(channels, 4, kernel, stride=2, padding=kernel // 2)
+    conv(torch.rand((1, channels, 10, 11, 12)).requires_grad_(wanted))
+    assert len(seen) == expected
+
+
+def test_other_paddings_and_float64_are_as_the_library_has_them():
+    generator = torch.Generator().manual_seed(0)
+    for edge, kernel in ((12, 7), (3, 3)):
+        conv = SmallSafeConv3d(1, 4, kernel, padding=kernel // 2, padding_mode="replicate")
+        x = torch.rand((1, 1, edge, edge, edge), generator=generator)
+        torch.testing.assert_close(conv(x), nn.Conv3d.forward(conv, x))
+        conv = SmallSafeConv3d(1, 4, kernel, padding=kernel // 2).double()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = conv(x.double())
+        assert found.dtype == torch.float64
+        torch.testing.assert_close(found, nn.Conv3d.forward(conv, x.double()))
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+def test_a_network_can_be_traced_and_differentiated_by_functions():
+    model = network(stem_stride=2, stem_pool=True).eval()
+    x = torch.rand((2, 1, 18, 20, 17), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(torch.jit.trace(model, x)(x), model(x))
+    probe = x.clone().requires_grad_()
+    model(probe).sum().backward()
+    rows = torch.func.jacrev(model)(x).sum(dim=(0, 1))
+    torch.testing.assert_close(rows, probe.grad, rtol=1e-4, atol=1e-6)
 
 
 def test_a_network_pools_in_the_numbers_it_computes_in_and_rectifies_after():

@@ -266,6 +266,16 @@ def test_weights_move_alike_whatever_the_order_in_memory(weights_last, gradients
         torch.testing.assert_close(weight, others[name], rtol=1e-5, atol=1e-7)
 
 
+def test_a_weight_that_was_moved_after_the_optimiser_was_built_is_refused():
+    model = build_network(small_recipe().network, 1)
+    optimizer = build_optimizer(model, Training())
+    model.to(memory_format=torch.channels_last_3d)
+    for weight in model.parameters():
+        weight.grad = torch.ones_like(weight)
+    with pytest.raises(RuntimeError, match="moved in memory"):
+        optimizer.step()
+
+
 def test_rates_follow_their_schedule():
     network = build_network(small_recipe().network, 1)
     section = Training(schedule="cosine")

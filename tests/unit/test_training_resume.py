@@ -10,9 +10,12 @@ import pandas as pd
 import pytest
 import torch
 
+from bidsapp.networks.registry import build_network
 from bidsapp.recipes import dump_recipe
 from bidsapp.training import fold as fold_module
+from bidsapp.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from bidsapp.training.fold import score_fold, train_fold
+from bidsapp.training.optimizer import build_optimizer
 from tests.unit.synthetic_cohort import prepare_tasks, small_recipe, train_and_score
 
 RECIPE = small_recipe(
@@ -71,6 +74,20 @@ def test_killed_at_three_random_moments_it_ends_with_the_same_bits(tmp_path, pro
     pd.testing.assert_frame_equal(*(c.drop(columns="seconds") for c in curves), check_exact=True)
     names = sorted(path.name for path in task.folder.iterdir())
     assert names == ["fold.json", "history.tsv", "model.safetensors", "scores.tsv"]
+
+
+def test_a_checkpoint_of_another_version_is_not_continued(tmp_path, caplog):
+    task = prepare_tasks(tmp_path, small_recipe())[0]
+    path = tmp_path / "checkpoint.pt"
+    network = build_network(task.recipe.network, 1)
+    optimizer = build_optimizer(network, task.recipe.training)
+    save_checkpoint(path, task.fingerprint, network, optimizer, Progress(epoch=2))
+    assert load_checkpoint(path, task.fingerprint, network, optimizer).epoch == 2
+    earlier = torch.load(path, weights_only=True)
+    del earlier["format"]
+    torch.save(earlier, path)
+    assert load_checkpoint(path, task.fingerprint, network, optimizer).epoch == 0
+    assert "is of another version: starting from the first epoch" in caplog.text
 
 
 def test_a_damaged_or_foreign_checkpoint_is_not_used(tmp_path, caplog):
