@@ -54,21 +54,29 @@ def positives_and_negatives(scans: pd.DataFrame, columns: Sequence[str]) -> pd.D
     scans
         A row per scan, as in cohort.tsv, sorted.
     columns
-        To compare.
+        To compare; those that name each person with a text of their own are left out.
 
     Returns
     -------
     pandas.DataFrame
         As `cohort_table` gives it.
     """
+    people = scans.drop_duplicates("participant_id")
+    columns = [name for name in columns if not _identifies(people[name])]
     if cohort_counts(scans).by_scan:
         table = cohort_table(scans, scans["outcome"] == 1, columns)
         heads = ~table["column"].duplicated()
         untested = ("statistic", "p", "p_bonferroni", "p_fdr")
         notes = table["note"].mask(heads, SCANS_NOT_TESTED)
         return table.assign(test="", note=notes, **dict.fromkeys(untested, float("nan")))
-    people = scans.drop_duplicates("participant_id")
     return cohort_table(people, people["outcome"] == 1, columns)
+
+
+def _identifies(values: pd.Series) -> bool:
+    """Whether a column of texts differs between all people, as an identifier does."""
+    there = values[~values.map(is_missing)]
+    many = len(there) >= FEWEST_VALUES_OF_A_NUMBER
+    return many and numeric(there) is None and bool(there.is_unique)
 
 
 def cohort_table(

@@ -114,6 +114,7 @@ def explain(
         own = [step for step in steps if step.task.variant == variant]
         failure = next((failed[step.name] for step in own if step.name in failed), None)
         if failure is None:
+            print(f"{variant}: checks, group maps and their tests ...", flush=True)
             try:
                 done[variant] = _write_variant(own, about)
                 print(f"{variant}: sanity checks of the maps: {_said(done[variant])}", flush=True)

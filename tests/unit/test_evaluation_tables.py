@@ -14,6 +14,7 @@ from bidsapp.evaluation.cohort_table import (
     cohort_table,
     compare_numbers,
     counts_difference,
+    positives_and_negatives,
 )
 from bidsapp.evaluation.curves import decision_curve, precision_recall_points, roc_points
 from bidsapp.evaluation.delong import delong_covariance
@@ -130,6 +131,22 @@ def test_cohort_table_has_a_row_per_value_and_one_test_per_column():
     p = tests["p"].to_numpy(dtype=float)
     assert tests["p_bonferroni"].to_numpy() == pytest.approx(np.minimum(1, p * 3), nan_ok=True)
     assert table.loc[table["column"] == "sex", "value"].tolist() == ["F", "M"]
+
+
+def test_an_identifier_is_not_compared_between_positives_and_negatives():
+    people = [f"sub-{i:02d}" for i in range(12)]
+    scans = pd.DataFrame(
+        {
+            "participant_id": people,
+            "session_id": "n/a",
+            "outcome": [0, 1] * 6,
+            "source_id": [f"IXI{i}-Guys" for i in range(11)] + ["n/a"],
+            "age": [f"{20 + i}" for i in range(12)],
+            "hand": ["left"] * 3 + ["right"] * 9,
+        }
+    )
+    table = positives_and_negatives(scans, ["source_id", "age", "hand"])
+    assert list(table["column"].unique()) == ["age", "hand"]
 
 
 def test_a_cohort_without_covariates_has_an_empty_table():
