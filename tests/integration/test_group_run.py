@@ -242,6 +242,7 @@ def kill_a_run(root: Path, reached: Path, delay: float) -> None:
     process.wait()
 
 
+@pytest.mark.slow
 def test_killed_at_three_random_moments_it_ends_with_the_same_bits(run: Path, fresh: Path) -> None:
     seed = random.randrange(10**6)
     moments = random.Random(seed)

@@ -21,7 +21,7 @@ from tests.integration.running import (
 
 PREPROC = "_res-2_desc-preproc_T1w.nii.gz"
 
-pytestmark = pytest.mark.timeout(TIMEOUT)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(TIMEOUT)]
 
 
 def outcomes(run: Ended) -> dict[str, dict[str, str]]:
@@ -119,7 +119,6 @@ def test_images_of_later_batches_are_in_the_table_too(
     assert rows["good"]["reason"].startswith("Not finished: --stop-on-first-crash")
 
 
-@pytest.mark.slow
 def test_images_that_take_long_to_judge(real_data: Path, tmp_path: Path) -> None:
     names = [name for name in CASES if name not in FAST]
     make_bad_dataset(tmp_path / "bad", t1w(real_data, "IXI014"), names)

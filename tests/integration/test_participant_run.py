@@ -86,6 +86,7 @@ def test_a_rerun_finds_everything_done(heads: Ended) -> None:
     assert times() == before
 
 
+@pytest.mark.slow
 def test_four_jobs_at_once_in_one_output_give_the_same_files(heads: Ended, tmp_path: Path) -> None:
     labels = ("psr", "oblique", "stripped", "other")
     out = tmp_path / "together"
