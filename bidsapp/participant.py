@@ -35,6 +35,7 @@ from bidsapp.templates import Template, resolve_template
 
 if TYPE_CHECKING:
     from bidsapp.networks.bundle import Bundle
+    from bidsapp.saliency.bundle_maps import BundleMaps
 
 # So many images are worked on per nipype workflow: nipype's bookkeeping grows with its square.
 _BATCH = 64
@@ -71,6 +72,10 @@ def run_participant_level(options: RunOptions) -> int:
     recipe = bundle.recipe if bundle else load_recipe(options.recipe, options.overrides)
     check_device(options.device)
     check_output(options.output_dir, options.bids_dir)
+    if bundle:
+        from bidsapp.reports.earlier_predictions import require_own_name
+
+        require_own_name(bundle, options.output_dir)
     check_work(options)
     check_plugin(options.nipype_plugin)
     selection = _select(options, recipe)
@@ -99,6 +104,9 @@ def _whole_run(
     waiting = _leave_out_finished(tasks, progress)
     if bundle:
         print(_announced(bundle, tasks, waiting), flush=True)
+        maps = _maps(bundle, options)
+        if maps and maps.unchecked:
+            print(maps.unchecked, file=sys.stderr)
     running = Running.of(options, progress.crash_dir)
     configure(running)
     if waiting:
@@ -199,13 +207,18 @@ def _predict(
             choice = task.choice
             people.append(Person(choice.participant, choice.session, task.names, quality))
     mask = prepare_mask(images.output)
-    maps = None
-    if options.saliency:
-        from bidsapp.saliency.bundle_maps import BundleMaps
-
-        maps = BundleMaps(bundle, options.device, options.native_maps)
+    maps = _maps(bundle, options)
     count = predict_people(bundle, people, mask, options.device, options.output_dir, maps)
     print(f"{bundle.name}: {count} predicted: {options.output_dir / 'group' / 'predictions.tsv'}")
+
+
+def _maps(bundle: "Bundle", options: RunOptions) -> "BundleMaps | None":
+    """Give what explains the model's answers, where that is asked for."""
+    if not options.saliency:
+        return None
+    from bidsapp.saliency.bundle_maps import BundleMaps
+
+    return BundleMaps(bundle, options.device, options.native_maps)
 
 
 def _select(options: RunOptions, recipe: Recipe) -> Selection:

@@ -281,7 +281,7 @@ TABLES: dict[str, dict[str, Column]] = {
     },
     "predictions": {
         "model": Column("Name of the model that was applied."),
-        "sha256": Column("SHA-256 of the model."),
+        "sha256": Column("SHA-256 of the model's bundle, its metadata included."),
         "outcome": Column("Column or expression that the model forecasts."),
         "positive": Column("Its values that count as positive."),
         "probability": Column("Probability of a positive outcome, mean of the fold models.", "1"),

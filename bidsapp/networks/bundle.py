@@ -1,7 +1,9 @@
 """A model bundle opened: every file checked against its hash, nothing in it executed."""
 
+import hashlib
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +57,10 @@ class Bundle:
     folder
         Where it lies.
     name, version, sha256
-        Which model it is; the hash is that of its manifest, which holds the hash of every file.
+        Which bundle it is; the hash is that of its manifest, which holds the hash of every file.
+        It changes when the run adds to the metadata what the checks of its maps found.
+    weights_sha256
+        Which model it is: hash over those of the weights of its models, in their order.
     recipe
         How images are normalised and represented for it, and its network.
     window
@@ -74,6 +79,7 @@ class Bundle:
     name: str
     version: str
     sha256: str
+    weights_sha256: str
     recipe: Recipe
     window: Window
     channels: tuple[str, ...]
@@ -86,6 +92,16 @@ class Bundle:
         """``LEAK: <step>`` of each step that saw held-out people in the run that made it."""
         told = (str(stamp) for stamp in self.metadata.get("leaks", ()))
         return tuple(stamp for stamp in told if stamp.startswith("LEAK: "))
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What is written of the model beside everything that it makes."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "sha256": self.sha256,
+            "weights_sha256": self.weights_sha256,
+        }
 
     def network(self, model: FoldModel) -> torch.nn.Module:
         """Build the network of a fold with its weights, in evaluation mode on the CPU."""
@@ -151,6 +167,7 @@ def load_bundle(folder: Path) -> Bundle:
             str(metadata["name"]),
             str(metadata["version"]),
             file_sha256(folder / MANIFEST),
+            _joint_sha256(manifest["files"][entry["file"]] for entry in about["models"]),
             recipe,
             Window.from_dict(about["window"]),
             tuple(str(name) for name in about["channels"]),
@@ -174,6 +191,10 @@ def load_bundle(folder: Path) -> Bundle:
     _check_zscores(bundle)
     _check_weights(bundle)
     return bundle
+
+
+def _joint_sha256(digests: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def _near(*parents: Path) -> str:

@@ -71,7 +71,7 @@ def show_predictions(names: OutputNames, command: str = "") -> bool:
     """
     answers = [(read_answer(path), path) for path in prediction_files(names)]
     sections = [
-        prediction_section(answer, saliency_views(names, path), place)
+        prediction_section(answer, saliency_views(names, path, answer["model"]), place)
         for place, (answer, path) in enumerate(answers)
     ]
     contents = {"prediction": "\n".join(sections)}
@@ -132,12 +132,48 @@ def prediction_section(
     )
 
 
-def saliency_views(names: OutputNames, prediction: Path) -> list[SaliencyView]:
-    """Draw the saliency maps that lie beside a prediction, on the grid of the normalised image."""
+def same_model(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Tell whether two files were made by one model.
+
+    Parameters
+    ----------
+    one, other
+        What they say of their model, as `Bundle.identity` gives it. The weights decide; where
+        either is of an earlier version, which names none, the hash of the bundle does.
+    """
+    both = one.get("weights_sha256") and other.get("weights_sha256")
+    key = "weights_sha256" if both else "sha256"
+    return one.get(key) == other.get(key)
+
+
+def saliency_views(
+    names: OutputNames, prediction: Path, model: Mapping[str, Any]
+) -> list[SaliencyView]:
+    """Draw the saliency maps of a prediction, on the grid of the normalised image.
+
+    Parameters
+    ----------
+    names
+        Of the normalised image.
+    prediction
+        Its predictions file; maps lie beside it.
+    model
+        What the prediction says of its model; maps by another are left out.
+    """
     label = prediction.name.removesuffix(_SUFFIX).rpartition("_desc-")[2]
     space = f"_space-{names.space}_res-{names.resolution}"
     maps = names.folder.glob(f"{names.stem}{space}_desc-{label}*_statmap.nii.gz")
-    return [_view(names, path) for path in sorted(maps) if path.name != names.log_jacobian]
+    return [
+        _view(names, path)
+        for path in sorted(maps)
+        if path.name != names.log_jacobian and same_model(model_of_map(path) or model, model)
+    ]
+
+
+def model_of_map(path: Path) -> dict[str, Any]:
+    """Read what a map's sidecar says of the model; empty where it says nothing."""
+    model = read_sidecar(path).get("Model")
+    return model if isinstance(model, dict) else {}
 
 
 def _view(names: OutputNames, path: Path) -> SaliencyView:
@@ -161,7 +197,7 @@ def _view(names: OutputNames, path: Path) -> SaliencyView:
         limit=limit,
     )
     tiles = mosaic(grid, choose_cuts(grid.like(explained[box])), [layer])
-    about = _sidecar(path)
+    about = read_sidecar(path)
     settings = dict(about.get("Settings") or {})
     return SaliencyView(
         path.name,
@@ -185,7 +221,8 @@ def read_map(path: Path) -> Any:
     return Volume(data, np.asarray(image.affine, dtype=float))
 
 
-def _sidecar(path: Path) -> dict[str, Any]:
+def read_sidecar(path: Path) -> dict[str, Any]:
+    """Read the sidecar of a map; empty where there is none."""
     try:
         content = json.loads((path.parent / sidecar_name(path.name)).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -9,6 +9,12 @@ from typing import TYPE_CHECKING, Any
 from bidsapp.derivatives import OutputNames, write_json, write_text
 from bidsapp.derivatives.dictionaries import describe_table
 from bidsapp.derivatives.sidecars import read_source_sha256
+from bidsapp.reports.earlier_predictions import (
+    forecast,
+    forget_maps,
+    label_of,
+    require_own_name,
+)
 from bidsapp.reports.prediction import read_answer
 
 if TYPE_CHECKING:
@@ -81,12 +87,15 @@ def predict_people(
     ------
     BadData
         The images lie on another grid than the model reads.
+    UsageError
+        There are predictions by another model of the same name.
     """
     import numpy as np
 
     from bidsapp.networks.bundle_predict import predict
     from bidsapp.representation.sample import CohortRow, read_mask, read_sample
 
+    require_own_name(bundle, output_dir)
     mask = read_mask(template_mask)
     held_out = _held_out(bundle)
     fit: list[tuple[Person, tuple[int, ...] | None]] = []
@@ -95,8 +104,7 @@ def predict_people(
         why = _why_not(person, image)
         if why:
             _leave_out(person, _file(bundle, person), why)
-            if maps:
-                maps.forget(person.names)
+            forget_maps(person.names, bundle)
             continue
         fit.append((person, image.unseen_by if image else None))
     for start in range(0, len(fit), _AT_ONCE):
@@ -114,6 +122,7 @@ def predict_people(
         for (person, unseen_by), per_model in zip(some, answers.per_model, strict=True):
             content = _content(bundle, person, per_model.tolist(), unseen_by, held_out)
             content |= _in_training(bundle, unseen_by is not None)
+            forget_maps(person.names, bundle, others_only=True)
             write_json(_file(bundle, person), content)
         if maps:
             maps.write(np.stack(samples), [one.names for one, _ in some], [u for _, u in some])
@@ -160,11 +169,6 @@ def _tell_known(bundle: "Bundle", labels: list[str], count: int) -> None:
     )
 
 
-def label_of(bundle: "Bundle") -> str:
-    """Give the bundle's name as a BIDS label: letters and digits alone."""
-    return "".join(c for c in bundle.name if c.isalnum())
-
-
 def _file(bundle: "Bundle", person: Person) -> Path:
     names = person.names
     return names.folder / f"{names.stem}_desc-{label_of(bundle)}_predictions.json"
@@ -185,24 +189,16 @@ def _content(
 ) -> dict[str, Any]:
     import statistics
 
-    outcome = bundle.recipe.outcome
     used = range(len(every)) if unseen_by is None else unseen_by
     per_model = [every[k] for k in used]
     several = len(per_model) > 1
     return {
-        "outcome": outcome.column or outcome.expression or "outcome",
-        "positive": list(outcome.positive or (True,)),
+        **forecast(bundle),
         "probability": statistics.fmean(per_model),
         "probability_sd": statistics.stdev(per_model) if several else None,
         "per_model": per_model,
         "models_used": [bundle.models[k].weights.stem for k in used],
-        "model": {
-            "name": bundle.name,
-            "version": bundle.version,
-            "sha256": bundle.sha256,
-            "held_out": held_out,
-            "leaks": list(bundle.leaks),
-        },
+        "model": bundle.identity | {"held_out": held_out, "leaks": list(bundle.leaks)},
         "quality": person.quality,
         "Sources": [person.names.uri + person.names.preproc],
     }

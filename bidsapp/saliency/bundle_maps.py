@@ -8,6 +8,8 @@ import numpy as np
 
 from bidsapp.derivatives import OutputNames
 from bidsapp.derivatives.names import sidecar_name
+from bidsapp.derivatives.sidecars import read_source_sha256
+from bidsapp.saliency.earlier import maps_unfinished
 from bidsapp.saliency.group_files import description_of, space_facts
 from bidsapp.saliency.leaks import leak_facts, network_leaks
 from bidsapp.saliency.native import NativeSpace
@@ -50,6 +52,19 @@ class BundleMaps:
             told = [str(text) for text in found.get("sentences", ())]
             return {"verdict": str(found["verdict"]), "sentences": told, "of": _CHECKED}
         return {"verdict": "not run", "sentences": [], "of": _CHECKED}
+
+    @property
+    def unchecked(self) -> str:
+        """Say that nothing is known of the checks of such maps; empty where there is a verdict."""
+        if self.checks["verdict"] in ("pass", "fail"):
+            return ""
+        run = self.bundle.folder.resolve().parent.parent
+        if maps_unfinished(run):
+            why = f"the run that made it ({run}) has not finished its maps"
+        else:
+            method = self.bundle.recipe.saliency.method
+            why = f"it holds no verdict of its run's sanity checks on maps by {method}"
+        return f"{self.bundle.name}: {why}: the maps of these people are unchecked."
 
     def files(self, names: OutputNames) -> tuple[str, ...]:
         """Names of what may be written for a person, sidecars included, whatever the verdict."""
@@ -149,7 +164,7 @@ class BundleMaps:
             "Target": f"{settings.target} of the positive class",
             "Method": settings.method,
             "Settings": settings.plain(),
-            "Model": {"name": bundle.name, "version": bundle.version, "sha256": bundle.sha256},
+            "Model": bundle.identity,
             "Channels": f"sum over {', '.join(bundle.channels)}",
             "Smoothing": "none",
             "Window": {"Start": list(bundle.window.start), "Shape": list(bundle.window.shape)},
@@ -158,4 +173,5 @@ class BundleMaps:
             "Sanity": self.checks,
             **leak_facts(network_leaks(bundle.recipe)),
             "Sources": [names.uri + names.preproc],
+            "SourceSHA256": read_source_sha256(names),
         }

@@ -5,7 +5,7 @@ import json
 import shutil
 import statistics
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nibabel as nib
@@ -19,11 +19,12 @@ from bidsapp.derivatives.sidecars import report_mark
 from bidsapp.image_task import image_task
 from bidsapp.networks.bundle import MANIFEST, Bundle, load_bundle
 from bidsapp.networks.bundle_images import TrainingImage
-from bidsapp.networks.bundle_write import ModelFacts, write_bundle
+from bidsapp.networks.bundle_write import ModelFacts, add_saliency_checks, write_bundle
 from bidsapp.normalization.template_images import prepare_template
 from bidsapp.options import RunOptions
 from bidsapp.recipes import apply_values
 from bidsapp.representation.sample import CohortRow, read_sample
+from bidsapp.saliency.earlier import note_unfinished
 from bidsapp.templates import resolve_template
 from tests.integration.group_studies import (
     affine_of,
@@ -154,7 +155,12 @@ def test_everybody_who_can_be_judged_gets_a_prediction(
         assert answer["probability_sd"] == pytest.approx(statistics.stdev(answer["per_model"]))
         assert answer["model"].pop("held_out").startswith("AUC 1.00 (95 % CI ")
         assert answer["model"].pop("leaks") == []
-        assert answer["model"] == {"name": "small-base", "version": "1.0.0", "sha256": model.sha256}
+        assert answer["model"] == {
+            "name": "small-base",
+            "version": "1.0.0",
+            "sha256": model.sha256,
+            "weights_sha256": model.weights_sha256,
+        }
         assert answer["quality"]["verdict"] == quality
         assert answer["Sources"] == [f"bids::{who}/anat/{image.name}"]
     assert new.answer("sub-51")["probability"] > 0.9
@@ -317,6 +323,82 @@ def test_a_bundle_for_another_window_is_refused(
     assert "model small-base reads" in said
     assert "normalise with the bundle's recipe" in said
     assert new.files() == []
+
+
+def of_other_weights(bundle: Path, target: Path) -> Path:
+    """Write a bundle of the same name with other weights, as another study's run does."""
+    import safetensors.torch
+
+    model = load_bundle(bundle)
+    tensors = safetensors.torch.load_file(model.models[1].weights)
+    changed = target.parent / "changed.safetensors"
+    safetensors.torch.save_file({name: value * 2 for name, value in tensors.items()}, changed)
+    models = (model.models[0], replace(model.models[1], weights=changed))
+    return write_bundle(
+        target, model.recipe, model.window, models, ModelFacts("small-base", 16, 16, 8, {})
+    )
+
+
+def test_another_model_of_the_same_name_is_refused_before_any_work(
+    bundle: Path, new: New, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = of_other_weights(bundle, tmp_path / "other")
+    new.normalise(bundle, "sub-51", True)
+    only = ("--participant-label", "51", "--no-saliency")
+    assert new.apply(bundle, *only) == 0
+    path = new.out / "sub-51" / "anat" / "sub-51_desc-smallbase_predictions.json"
+    written = json.loads(path.read_text())
+    older = {key: value for key, value in written["model"].items() if key != "weights_sha256"}
+    for recorded, word in ((written["model"], "weights_sha256"), (older, "sha256")):
+        path.write_text(json.dumps(written | {"model": recorded}))
+        before = path.read_bytes()
+        capsys.readouterr()
+        # nobody of this run has a prediction: the name in the table would still be shared
+        assert new.apply(other, "--participant-label", "52") == 64
+        said = capsys.readouterr().err
+        assert f"{path} was made by another model of this name: small-base for chronic = yes" in (
+            said
+        )
+        assert f" {recorded[word][:12]}" in said
+        assert f" {load_bundle(other).weights_sha256[:12]}" in said
+        assert "Choose another output folder, or delete those predictions" in said
+        assert path.read_bytes() == before
+        assert not (new.out / "sub-52").exists()
+        assert new.apply(bundle, *only) == 0
+    path.unlink()
+    assert new.apply(other, *only) == 0
+    assert new.answer("sub-51")["per_model"] != written["per_model"]
+
+
+def test_a_verdict_that_a_bundle_got_since_makes_it_no_other_model(
+    bundle: Path, new: New, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = tmp_path / "study"
+    early = copy_study(bundle, study / "model" / "base")
+    note_unfinished(study)
+    new.normalise(early, "sub-51", True)
+    only = ("--participant-label", "51")
+
+    def maps() -> list[str]:
+        return [path.name for path in new.out.rglob("*_desc-smallbase*_statmap.nii.gz")]
+
+    assert new.apply(early, *only) == 0
+    said = f"small-base: the run that made it ({study}) has not finished its maps"
+    assert said in capsys.readouterr().err
+    (unchecked,) = maps()
+    assert unchecked in (new.out / "sub-51.html").read_text()
+
+    method = load_bundle(early).recipe.saliency.method
+    add_saliency_checks(early, {"method": method, "verdict": "fail", "sentences": []})
+    assert new.apply(early, *only, "--no-saliency") == 0
+    assert maps() == []  # its name and sidecar would deny the verdict
+    assert new.apply(early, *only) == 0
+    (suspect,) = maps()
+    assert suspect == unchecked.replace("_statmap", "Suspect_statmap")
+    assert new.apply(early, *only, "--no-saliency") == 0
+    assert maps() == [suspect]
+    assert suspect in (new.out / "sub-51.html").read_text()
+    assert "has not finished its maps" not in capsys.readouterr().err
 
 
 def cut_short(folder: Path) -> None:

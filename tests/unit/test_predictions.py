@@ -16,8 +16,9 @@ from bidsapp.derivatives import OutputNames
 from bidsapp.errors import BadData
 from bidsapp.networks.bundle_images import TrainingImage
 from bidsapp.reports import places
+from bidsapp.reports.earlier_predictions import label_of
 from bidsapp.reports.prediction import show_predictions
-from bidsapp.reports.predictions import _in_training, label_of, usable, write_table
+from bidsapp.reports.predictions import _in_training, usable, write_table
 from tests.unit.report_pages import Page, ball, centred, save
 
 PLACE = (
@@ -268,6 +269,34 @@ def test_saliency_lies_over_the_brain_where_it_belongs(tmp_path: Path, order: st
     assert all(side == (True, True) for side in sides["warm"])  # right of the picture, front up
     assert sides["cold"]
     assert all(side == (False, False) for side in sides["cold"])
+
+
+def test_a_map_by_another_model_of_the_same_name_is_not_shown(tmp_path: Path) -> None:
+    names = names_of(tmp_path)
+    names.folder.mkdir(parents=True)
+    shape = (20, 22, 18)
+    affine = centred(shape, (8.0, 8.0, 8.0))
+    brain = ball(shape, np.full(3, 8.0), 60).astype(np.float32)
+    save(names.folder / names.preproc, brain, affine)
+    path = names.folder / names.in_space("agecompactGradientSuspect", "statmap")
+    save(path, brain, affine)
+
+    def seen(of_map: dict[str, str], of_answer: dict[str, str]) -> bool:
+        sidecar = path.with_name(path.name.replace(".nii.gz", ".json"))
+        sidecar.write_text(json.dumps({"Model": of_map}))
+        text = shown(tmp_path, model=of_answer)
+        assert ("failed its sanity checks" in text) is bool(Page(text).mosaics)
+        return bool(Page(text).mosaics)
+
+    weights, others = {"weights_sha256": "12" * 32}, {"weights_sha256": "34" * 32}
+    assert seen(MODEL, MODEL)
+    assert not seen(MODEL | {"sha256": "cd" * 32}, MODEL)
+    # the verdict that a bundle got since changes its hash, and not its weights
+    assert seen(MODEL | weights | {"sha256": "cd" * 32}, MODEL | weights)
+    assert not seen(MODEL | others, MODEL | weights)
+    # one of them of a version that recorded no weights
+    assert seen(MODEL, MODEL | weights)
+    assert not seen(MODEL | {"sha256": "cd" * 32}, MODEL | weights)
 
 
 def test_a_map_on_another_grid_is_named(tmp_path: Path) -> None:

@@ -12,10 +12,12 @@ import pytest
 from bidsapp.derivatives import OutputNames
 from bidsapp.networks.bundle import Bundle, FoldModel
 from bidsapp.networks.registry import build_network
+from bidsapp.reports.earlier_predictions import forget_maps
 from bidsapp.representation.window import slab
 from bidsapp.representation.zscore import ZScore
 from bidsapp.saliency.attribute import attribute
 from bidsapp.saliency.bundle_maps import BundleMaps
+from bidsapp.saliency.earlier import note_unfinished
 from bidsapp.saliency.lens import Lens
 from tests.unit.synthetic_cohort import AFFINE, small_recipe
 
@@ -37,7 +39,7 @@ def maps(tmp_path_factory: pytest.TempPathFactory) -> BundleMaps:
         models.append(FoldModel(0, fold, path, zscore))
     known: dict[str, Any] = {"metadata": {}}
     bundle = Bundle(
-        folder, "run-base", "1.0.0", "ab", recipe, WINDOW, ("t1w",), tuple(models), **known
+        folder, "run-base", "1.0.0", "ab", "cd", recipe, WINDOW, ("t1w",), tuple(models), **known
     )
     return BundleMaps(bundle, "cpu")
 
@@ -76,7 +78,8 @@ def test_a_map_lies_beside_the_image_and_says_whose_it_is(maps, tmp_path: Path):
     expected = WINDOW.put_back(maps.explain(images, ["sub-07"], [None])[0])
     assert np.allclose(np.asarray(image.dataobj), expected, rtol=1e-5)
     said = json.loads(path.with_name(path.name.replace(".nii.gz", ".json")).read_text())
-    assert said["Model"] == {"name": "run-base", "version": "1.0.0", "sha256": "ab"}
+    hashes = {"sha256": "ab", "weights_sha256": "cd"}
+    assert said["Model"] == {"name": "run-base", "version": "1.0.0", **hashes}
     assert said["Target"] == "logit of the positive class"
     assert said["Units"] == "logit"
     assert said["Sanity"]["verdict"] == "not run"
@@ -110,6 +113,49 @@ def test_a_method_that_failed_its_checks_in_the_run_is_suspect_in_new_people(map
     # maps of another method were checked, which says nothing of these
     assert checked("gradient", "fail").checks["verdict"] == "not run"
     assert checked("gradient_x_input", "pass").desc == maps.desc
+
+
+def test_maps_without_a_verdict_are_said_to_be_unchecked(maps, tmp_path: Path):
+    run = tmp_path / "group" / "run"
+    bundle = replace(maps.bundle, folder=run / "model" / "base")
+    assert "holds no verdict" in replace(maps, bundle=bundle).unchecked
+    assert "unchecked" in replace(maps, bundle=replace(bundle, folder=Path("/"))).unchecked
+    run.mkdir(parents=True)
+    note_unfinished(run)
+    said = replace(maps, bundle=bundle).unchecked
+    assert f"run-base: the run that made it ({run}) has not finished its maps" in said
+    assert "unchecked" in said
+    assert "\n" not in said
+    for verdict in ("pass", "fail"):
+        found = {"saliency_checks": {"method": "gradient_x_input", "verdict": verdict}}
+        assert not replace(maps, bundle=replace(bundle, metadata=found)).unchecked
+
+
+def test_maps_of_an_earlier_model_or_scan_go_from_beside_a_new_prediction(maps, tmp_path: Path):
+    names = OutputNames(tmp_path, {"subject": "07"}, "MNI152NLin2009aSym", 2)
+    other = replace(maps.bundle, name="run-base-2")  # whose label begins with this one's
+    marker = names.folder / names.preproc.replace(".nii.gz", ".json")
+
+    def left(bundle: Bundle, **how: bool) -> list[str]:
+        for one in (maps.bundle, other):
+            replace(maps, bundle=one).write(samples(1), [names], [None])
+        forget_maps(names, bundle, **how)
+        files = (path.name.split("_desc-")[1] for path in names.folder.glob("*_statmap.*"))
+        return sorted(files)
+
+    mine = [f"runbaseGradientXInput_statmap.{end}" for end in ("json", "nii.gz")]
+    its = [f"runbase2GradientXInput_statmap.{end}" for end in ("json", "nii.gz")]
+    assert left(maps.bundle) == its
+    assert left(maps.bundle, others_only=True) == its + mine
+    assert left(replace(maps.bundle, sha256="ef"), others_only=True) == its
+    # explained by another method then
+    recipe = maps.bundle.recipe.with_values({"saliency": {"method": "gradient"}})
+    assert left(replace(maps.bundle, recipe=recipe)) == its
+    # another T1w since
+    left(maps.bundle, others_only=True)
+    marker.write_text(json.dumps({"SourceSHA256": "0123"}))
+    forget_maps(names, maps.bundle, others_only=True)
+    assert not list(names.folder.glob("*_desc-runbaseG*"))
 
 
 def test_maps_by_a_model_whose_run_leaked_say_so(maps, tmp_path: Path):
