@@ -79,12 +79,7 @@ def run_group_level(options: RunOptions) -> int:
     if options.plan:
         from bidsapp.evaluation.plan import plan_cohort
 
-        return plan_cohort(
-            recipe,
-            options.bids_dir,
-            lambda: cohort_of(recipe, variants, options),
-            named=bool(options.derivatives),
-        )
+        return plan_cohort(recipe, variants, options, lambda: cohort_of(recipe, variants, options))
     recipe, notes = reach_variants(recipe, options.overrides, variants)
     for sentence in notes:
         print(sentence, file=sys.stderr)

@@ -101,7 +101,7 @@ def build_cohort(
     _groups(columns, group_column, [])
     _covariates(columns, covariates, made_of, [])
     images, unusable, notes = _images(output_dir, derivatives or {}, template, resolution, suffix)
-    people = _people(bids_dir, columns, [*images, *unusable], participant_label)
+    people = people_of(bids_dir, columns, [*images, *unusable], participant_label)
     sessions = {f"ses-{label}" for label in session_label}
 
     def wanted(key: Key) -> bool:
@@ -174,7 +174,7 @@ def _images(
     return images, unusable, notes
 
 
-def _people(
+def people_of(
     bids_dir: Path, columns: Columns, imaged: Sequence[Key], labels: Sequence[str]
 ) -> set[str]:
     """Everybody with a folder, a row or an image; of these the labels, if there are any."""

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 from bidsapp.dataset.filters import to_pybids
 from bidsapp.dataset.layout import REBUILD, close_layout, file_entities, open_layout
+from bidsapp.dataset.scans import EXTENSIONS, image_files
 from bidsapp.errors import UsageError
 from bidsapp.options import RunOptions
 
-EXTENSIONS = (".nii", ".nii.gz")
 # Phase, real and imaginary images are no anatomy; a filter on `part` can still ask for them.
 MAGNITUDE = (None, "mag")
 
@@ -136,15 +136,10 @@ def _paths(
 def _require_all(options: RunOptions, query: Query, absent: Sequence[str]) -> None:
     """Refuse a database that does not know images which are plainly there."""
     suffixes = query.suffix if isinstance(query.suffix, list) else [query.suffix]
-    endings = tuple(f"_{suffix}{ext}" for suffix in suffixes for ext in EXTENSIONS)
     for label in absent:
-        folder = options.bids_dir / f"sub-{label}"
-        for sub in (folder, *folder.glob("ses-*")):
-            here = sub / query.datatype
-            for name in sorted(os.listdir(here)) if here.is_dir() else ():
-                if name.endswith(endings):
-                    raise UsageError(
-                        f"--bids-database-dir {options.bids_database_dir} does not know "
-                        f"{(here / name).relative_to(options.bids_dir)}: it is older than the "
-                        f"dataset or was made with other settings; {REBUILD}."
-                    )
+        for path in image_files(options.bids_dir, label, query.datatype, suffixes):
+            raise UsageError(
+                f"--bids-database-dir {options.bids_database_dir} does not know "
+                f"{path.relative_to(options.bids_dir)}: it is older than the dataset or was made "
+                f"with other settings; {REBUILD}."
+            )

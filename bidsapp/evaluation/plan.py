@@ -1,14 +1,14 @@
 """What a cohort of this size can show, said before anything is trained."""
 
 import sys
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from bidsapp.errors import NoInput
 from bidsapp.evaluation.evaluate import lacking_columns
 from bidsapp.evaluation.planning import plan_text
 from bidsapp.evaluation.settings import settings_from_recipe
+from bidsapp.options import RunOptions
 
 if TYPE_CHECKING:
     from bidsapp.dataset.cohort import Cohort
@@ -16,22 +16,27 @@ if TYPE_CHECKING:
 
 
 def plan_cohort(
-    recipe: "Recipe", bids_dir: Path, build: Callable[[], "Cohort"], *, named: bool
+    recipe: "Recipe",
+    variants: Sequence[str],
+    options: RunOptions,
+    build: Callable[[], "Cohort"],
 ) -> int:
     """Print power and precision for the cohort of a run; nothing is written.
 
-    Where there are no normalised images yet, everybody with an outcome counts.
+    Where there are no normalised images yet, everybody counts who has an outcome and an image in
+    the dataset; everybody with an outcome where the dataset has no image at all. The labels hold
+    either way.
 
     Parameters
     ----------
     recipe
         Of the run.
-    bids_dir
-        The dataset.
+    variants
+        Names of those that are run.
+    options
+        Uses ``bids_dir``, ``derivatives``, ``participant_label`` and ``session_label``.
     build
         Makes the cohort.
-    named
-        Whether the person said where the images are, so that they must be there.
 
     Returns
     -------
@@ -47,10 +52,10 @@ def plan_cohort(
     try:
         cohort = build()
     except NoInput as error:
-        if named:
+        if options.derivatives:  # the person said where the images are
             raise
-        print(f"No images yet, so everybody with an outcome counts ({error})", file=sys.stderr)
-        positives, negatives = _with_outcome(recipe, bids_dir)
+        print(f"No images yet ({error})", file=sys.stderr)
+        positives, negatives = _before_images(recipe, variants, options)
     else:
         people = cohort.table.groupby("participant_id")["outcome"].max()
         positives = int(people.sum())
@@ -61,11 +66,46 @@ def plan_cohort(
     return 0
 
 
-def _with_outcome(recipe: "Recipe", bids_dir: Path) -> tuple[int, int]:
+def _before_images(
+    recipe: "Recipe", variants: Sequence[str], options: RunOptions
+) -> tuple[int, int]:
+    """Count positive and negative people of whom there may come to be a normalised image."""
+    from bidsapp.dataset.cohort import people_of
     from bidsapp.dataset.columns import Columns
-    from bidsapp.dataset.outcome import find_outcomes
+    from bidsapp.dataset.description import shortened
+    from bidsapp.dataset.outcome import counted_as_negative, find_outcomes
+    from bidsapp.dataset.scans import imaged_scans
 
-    columns = Columns.read(bids_dir)
-    people = [(person, "") for person in sorted(columns.participants())]
-    values = find_outcomes(recipe.outcome, columns, people).values
-    return values.count(1), values.count(0)
+    first = recipe.with_variant(variants[0])
+    columns = Columns.read(options.bids_dir)
+    find_outcomes(first.outcome, columns, [])  # every name is looked up before any folder is
+    people = people_of(options.bids_dir, columns, [], options.participant_label)
+    kind = f"{first.inputs.suffix} in {options.bids_dir}"
+    there = imaged_scans(options.bids_dir, first.inputs.datatype, first.inputs.suffix)
+    if there:
+        sessions = {f"ses-{label}" for label in options.session_label}
+        scans = [key for key in there if key[0] in people and (not sessions or key[1] in sessions)]
+        without = sorted(people - {person for person, _ in scans})
+        if without:
+            of = f" of {', '.join(sorted(sessions))}" if sessions else ""
+            print(
+                f"Not counted: {len(without)} of whom there is no {kind}{of}: "
+                f"{shortened(without)}.",
+                file=sys.stderr,
+            )
+    else:
+        scans = [(person, "") for person in sorted(people)]
+        print(f"There is no {kind} either: everybody with an outcome counts.", file=sys.stderr)
+    found = find_outcomes(first.outcome, columns, scans)
+    group = recipe.group_column(variants)
+    groups = columns.values(group, scans).texts if group else [person for person, _ in scans]
+    places = [
+        place
+        for place, outcome in enumerate(found.values)
+        if outcome is not None and groups[place] is not None
+    ]
+    for note in counted_as_negative(found, places):
+        print(note, file=sys.stderr)
+    positive = {scans[place][0] for place in places if found.values[place] == 1}
+    known = {scans[place][0] for place in places}
+    return len(positive), len(known - positive)

@@ -1,0 +1,86 @@
+"""What --plan counts before anybody is normalised."""
+
+from pathlib import Path
+
+import pytest
+
+from bidsapp.cli import main
+from tests.unit.dataset_trees import make
+
+OLD = ("--outcome", "age", "--positive", "old")
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    """Eight people in the table; of 07 there is another image only, and of 08 no folder."""
+    rows = [f"sub-{n:02d}\t{'old' if n % 2 else 'young'}\t{'n/a' if n == 6 else n}" for n in _all()]
+    images = [f"sub-{n:02d}_T1w.nii.gz" for n in range(1, 6)]
+    sessions = ("sub-06_ses-1_T1w.nii.gz", "sub-06_ses-2_T1w.nii.gz")
+    root = make(tmp_path / "bids", *images, *sessions, "sub-07_T2w.nii.gz")
+    (root / "participants.tsv").write_text("\n".join(["participant_id\tage\tsite", *rows]) + "\n")
+    return root
+
+
+def _all() -> range:
+    return range(1, 9)
+
+
+def plan(dataset: Path, *arguments: str) -> int:
+    place = (str(dataset), str(dataset.parent / "out"), "group", "--recipe", "t1w")
+    return main([*place, *OLD, "--plan", *arguments])
+
+
+def test_people_without_an_image_are_not_counted(
+    dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert plan(dataset) == 0
+    said = capsys.readouterr()
+    assert "3 positive and 3 negative people" in said.out
+    assert f"Not counted: 2 of whom there is no T1w in {dataset}: sub-07, sub-08." in said.err
+    assert "Outcome age: negative: young (4)." in said.err  # of scans, as after normalisation
+
+
+@pytest.mark.parametrize(
+    ("arguments", "counts"),
+    [
+        (("--participant-label", "01", "02", "sub-04", "07"), (1, 2)),
+        (("--participant-label", "01", "02", "06"), (1, 2)),
+        (("--set", "protocol.groups=site"), (3, 2)),  # who has no site cannot be put into a fold
+    ],
+)
+def test_a_plan_keeps_to_the_people_of_the_run(
+    arguments: tuple[str, ...],
+    counts: tuple[int, int],
+    dataset: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert plan(dataset, *arguments) == 0
+    assert "{} positive and {} negative people".format(*counts) in capsys.readouterr().out
+
+
+def test_a_plan_keeps_to_the_sessions_of_the_run(
+    dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(dataset, "sub-01_ses-1_T1w.nii")
+    assert plan(dataset, "--session-label", "1") == 0
+    said = capsys.readouterr()
+    assert "1 positive and 1 negative people" in said.out
+    assert f"6 of whom there is no T1w in {dataset} of ses-1: sub-02" in said.err
+
+
+def test_a_label_that_nobody_has_is_refused_before_images_too(
+    dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert plan(dataset, "--participant-label", "99") == 18
+    assert "99 not in" in capsys.readouterr().err
+
+
+def test_before_there_is_any_image_everybody_counts_and_it_is_said(
+    dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for image in dataset.rglob("*_T1w.nii.gz"):
+        image.unlink()
+    assert plan(dataset, "--participant-label", "01", "02", "08") == 0
+    said = capsys.readouterr()
+    assert "1 positive and 2 negative people" in said.out
+    assert f"There is no T1w in {dataset} either" in said.err
