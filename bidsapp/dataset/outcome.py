@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from shlex import quote
 from typing import Protocol
 
 from bidsapp.dataset.columns import SHOWN_VALUES, Columns, Values, describe_values, number_of
@@ -69,7 +70,8 @@ def find_outcomes(rule: OutcomeRule, columns: Columns, scans: Sequence[Key]) -> 
     ------
     UsageError
         The rule is incomplete, a column does not exist (those that do are listed), no value of
-        the column is positive, or one of several positive values is not among them.
+        the column is positive, one of several positive values is not among them, or a value
+        differs from a positive one in capitals or blanks only.
     """
     if rule.expression is not None and rule.column is not None:
         raise UsageError("outcome: give a column or an expression, not both.")
@@ -105,6 +107,7 @@ def _by_column(
                 f"slip of the pen would make others negative. It has "
                 f"{describe_values(everything)}; correct or leave out {value!r}."
             )
+    _check_alike(column, everything, positive)
     looked_up = columns.values(column, scans)
     problems: Problems = {}
     truth = _positive(column, looked_up.texts, positive, problems)
@@ -125,6 +128,31 @@ def _is_missed(column: str, everything: Sequence[str], value: Positive) -> bool:
     is_text = number_of(str(value)) is None
     known = {text for text in everything if text.strip().lower() not in LIKE_MISSING}
     return any((number_of(text) is None) == is_text for text in known)
+
+
+def _check_alike(column: str, everything: Sequence[str], positive: Sequence[Positive]) -> None:
+    """Refuse a negative value that is a positive one in other letters or with other blanks."""
+    meant = {_bare(str(value)): str(value) for value in positive}
+    truth = _positive(column, everything, positive, {}).values
+    alike = Counter(
+        text
+        for text, is_positive in zip(everything, truth, strict=True)
+        if is_positive != 1 and _bare(text) in meant
+    )
+    if alike:
+        told = [
+            f"{text!r} ({count}) differs from the positive value {meant[_bare(text)]!r}"
+            for text, count in alike.items()
+        ]
+        named = " ".join(map(quote, [*map(str, positive), *alike]))
+        raise UsageError(
+            f"outcome: {column!r}: {', '.join(told)} in capitals or blanks only and would count "
+            f"as negative. Name both (--positive {named}), or mend the table."
+        )
+
+
+def _bare(text: str) -> str:
+    return "".join(text.split()).casefold()
 
 
 def counted_as_negative(found: Outcomes, places: Sequence[int]) -> list[str]:

@@ -88,6 +88,34 @@ def test_a_positive_value_that_occurs_nowhere_is_refused(tmp_path: Path) -> None
         build(tmp_path, rule("state", ["chronic", "persistant"]))
 
 
+@pytest.mark.parametrize(
+    ("positive", "also", "says"),
+    [
+        (["chronic"], "Chronic", "--positive chronic Chronic"),
+        ([1, "chronic"], "CHRONIC", "--positive 1 chronic CHRONIC"),
+        (["chronic pain"], "chronic  Pain", "--positive 'chronic pain' 'chronic  Pain'"),
+        (["chronic pain"], "chronicpain", "--positive 'chronic pain' chronicpain"),
+    ],
+)
+def test_a_positive_value_in_other_letters_is_not_taken_for_negative(
+    tmp_path: Path, positive: list[Any], also: str, says: str
+) -> None:
+    values = (positive[-1], "recovered", also, also)
+    rows = "".join(f"{number}\t{value}\n" for number, value in enumerate(values, start=1))
+    (tmp_path / "bids").mkdir()
+    (tmp_path / "bids" / "participants.tsv").write_text(f"participant_id\tpain\n{rows}")
+    for number in (1, 2, 3, 4):
+        normalise(tmp_path / "out", f"sub-{number}", number)
+    with pytest.raises(UsageError) as caught:
+        build(tmp_path, rule("pain", positive))
+    assert f"'pain': {also!r} (2) differs from the positive value {positive[-1]!r}" in str(
+        caught.value
+    )
+    assert says in str(caught.value)
+    cohort = build(tmp_path, rule("pain", [positive[-1], also]))
+    assert cohort.table["outcome"].tolist() == [1, 0, 1, 1]
+
+
 def test_a_value_at_a_session_without_a_scan_is_pointed_to(tmp_path: Path) -> None:
     names = ("sub-1", "sub-2", "sub-3")
     root = study(tmp_path / "bids", "participant_id sex\n1 F\n2 M\n3 F\n", names)

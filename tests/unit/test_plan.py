@@ -84,3 +84,12 @@ def test_before_there_is_any_image_everybody_counts_and_it_is_said(
     said = capsys.readouterr()
     assert "1 positive and 2 negative people" in said.out
     assert f"There is no T1w in {dataset} either" in said.err
+
+
+def test_a_positive_value_in_other_letters_is_refused_before_images(
+    dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = dataset / "participants.tsv"
+    table.write_text(table.read_text().replace("sub-02\tyoung", "sub-02\tOld"))
+    assert plan(dataset) == 64
+    assert "'age': 'Old' (1) differs from the positive value 'old'" in (capsys.readouterr().err)
