@@ -297,6 +297,11 @@ def _counts(text: str) -> tuple[int, int]:
             f"{text!r} is not POSITIVE,NEGATIVE, two numbers of people such as 55,73; to plan for "
             "the cohort itself, put --plan last"
         )
+    for count, name in ((positive, "positive"), (negative, "negative")):
+        if int(count) == 0:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} has no {name} people; there is nothing to tell apart without both"
+            )
     return int(positive), int(negative)
 
 

@@ -98,7 +98,11 @@ def _options(given: argparse.Namespace) -> RunOptions:
 
     for name in ("bids_dir", "output_dir", "analysis_level"):
         if getattr(given, name) is None:
-            raise UsageError(f"{name} is missing; usage: nocicast bids_dir output_dir level.")
+            choices = f" ({' or '.join(LEVELS)})" if name == "analysis_level" else ""
+            raise UsageError(
+                f"{name} is missing{choices}; usage: nocicast bids_dir output_dir "
+                f"{{{','.join(LEVELS)}}}."
+            )
     if given.analysis_level not in LEVELS:
         raise UnknownAnalysisLevel(
             f"analysis level {given.analysis_level!r} is not known; "
@@ -239,6 +243,7 @@ def _overrides(given: argparse.Namespace) -> tuple[str, ...]:
                 f"--outcome {given.outcome} needs --positive VALUE: which of its values are "
                 "positive; all others are negative."
             )
+        _check_one_outcome(given)
         values = {"column": given.outcome, "positive": given.positive, "expression": None}
         found += [f"outcome.{key}={json.dumps(value)}" for key, value in values.items()]
     if given.atlas:
@@ -251,6 +256,17 @@ def _overrides(given: argparse.Namespace) -> tuple[str, ...]:
     if given.permutations is not None:
         found.append(f"evaluation.pipeline_permutations={given.permutations}")
     return (*found, *_simulation(given))
+
+
+def _check_one_outcome(given: argparse.Namespace) -> None:
+    from bidsapp.recipes.loading import values_of
+
+    expression = values_of(given.overrides).get("outcome.expression")
+    if expression is not None:
+        raise UsageError(
+            f"--outcome {given.outcome} and --set outcome.expression={expression} contradict each "
+            "other: the outcome is a column with positive values, or an expression. Leave out one."
+        )
 
 
 def _simulation(given: argparse.Namespace) -> list[str]:

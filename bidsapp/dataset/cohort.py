@@ -12,6 +12,7 @@ from bidsapp.dataset.columns import Columns
 from bidsapp.dataset.description import list_participants, require_labels, shortened
 from bidsapp.dataset.normalized import NormalizedImage, find_derivatives, find_own
 from bidsapp.dataset.outcome import OutcomeRule, counted_as_negative, find_outcomes
+from bidsapp.dataset.scans import image_files
 from bidsapp.dataset.tables import Key
 from bidsapp.dataset.voxels import voxel_hash
 from bidsapp.errors import BadData, NoInput, UsageError
@@ -110,7 +111,10 @@ def build_cohort(
     excluded = {key: why for key, why in unusable.items() if wanted(key) and key not in images}
     missing = people - {key[0] for key in (*images, *excluded) if wanted(key)}
     where = f"none with space-{template}_res-{resolution} in {output_dir}"
-    excluded |= {(person, ""): ("no normalised image", where) for person in missing}
+    for person in missing:
+        has_scan = any(image_files(bids_dir, person.removeprefix("sub-"), "anat", (suffix,)))
+        why = where if has_scan else f"the dataset holds no {suffix} of this participant; {where}"
+        excluded[(person, "")] = ("no normalised image", why)
 
     scans = [images[key] for key in sorted(images) if wanted(key)]
     keys = [scan.key for scan in scans]

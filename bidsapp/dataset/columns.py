@@ -62,6 +62,14 @@ class Columns:
             for column in table.columns
         ]
 
+    def has(self, name: str) -> bool:
+        """Tell whether `find` finds the column."""
+        try:
+            self.find(name)
+        except UsageError:
+            return False
+        return True
+
     def participants(self) -> set[str]:
         """Return the participant_id of everybody with a row in some table."""
         return self._participants

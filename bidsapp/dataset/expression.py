@@ -73,6 +73,27 @@ class Expression:
     tree: ast.expr = field(repr=False)
     names: Mapping[str, str] = field(repr=False)
 
+    def equated_with(self, column: str) -> str | None:
+        """Name of another column that a column is compared with by ``== != in``, if any is."""
+        for node in ast.walk(self.tree):
+            if not isinstance(node, ast.Compare):
+                continue
+            sides = [node.left, *node.comparators]
+            for op, left, right in zip(node.ops, sides, sides[1:], strict=False):
+                if not isinstance(op, ast.Eq | ast.NotEq | ast.In | ast.NotIn):
+                    continue
+                several = (
+                    right.elts if isinstance(right, ast.List | ast.Tuple | ast.Set) else [right]
+                )
+                members = [left, *several]
+                names = [
+                    self.names[member.id] for member in members if isinstance(member, ast.Name)
+                ]
+                others = [name for name in names if name != column]
+                if column in names and others:
+                    return others[0]
+        return None
+
     def evaluate(self, columns: Mapping[str, Sequence[str | None]]) -> Result:
         """Evaluate row by row.
 

@@ -1,5 +1,6 @@
 """Who is positive and who is negative: a column with positive values, or an expression."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +8,7 @@ from shlex import quote
 from typing import Protocol
 
 from bidsapp.dataset.columns import SHOWN_VALUES, Columns, Values, describe_values, number_of
-from bidsapp.dataset.expression import parse_expression
+from bidsapp.dataset.expression import Expression, parse_expression
 from bidsapp.dataset.logic import UNKNOWN, Problems, Truth, among, constant, operand
 from bidsapp.dataset.tables import Key
 from bidsapp.errors import UsageError
@@ -98,7 +99,7 @@ def _by_column(
         given = ", ".join(map(str, positive))
         raise UsageError(
             f"outcome: no value of {column!r} is positive ({given}); it has "
-            f"{describe_values(everything)}."
+            f"{describe_values(everything)}.{_threshold(column, positive)}"
         )
     for value in positive:
         if _is_missed(column, everything, value):
@@ -113,6 +114,17 @@ def _by_column(
     truth = _positive(column, looked_up.texts, positive, problems)
     found = _outcomes(truth, problems, [looked_up], (column,))
     return replace(found, texts=tuple(looked_up.texts))
+
+
+def _threshold(column: str, positive: Sequence[Positive]) -> str:
+    """Say how a threshold is written, where one is given as a value."""
+    for value in positive:
+        found = re.fullmatch(r"\s*([<>]=?)\s*(\S+)\s*", str(value))
+        if found and number_of(found[2]) is not None:
+            name = column if column.isidentifier() else f"`{column}`"
+            key = f"outcome.expression={name} {found[1]} {found[2]}"
+            return f" For a threshold use --set {quote(key)} in place of --outcome and --positive."
+    return ""
 
 
 def _is_missed(column: str, everything: Sequence[str], value: Positive) -> bool:
@@ -209,11 +221,25 @@ def _by_expression(text: str, columns: Columns, scans: Sequence[Key]) -> Outcome
     expression = parse_expression(text)
     every, values = [], {}
     for name in expression.columns:
-        looked_up = columns.values(name, scans)
+        try:
+            looked_up = columns.values(name, scans)
+        except UsageError as error:
+            raise UsageError(f"{_unquoted(expression, columns, name)}{error}") from None
         values[name] = looked_up.texts
         every.append(looked_up)
     result = expression.evaluate(values)
     return _outcomes(Truth(result.values), result.problems, every, expression.columns)
+
+
+def _unquoted(expression: Expression, columns: Columns, name: str) -> str:
+    """Say that texts are quoted, where an unknown name stands in the place of a value."""
+    column = expression.equated_with(name)
+    if column is None or columns.has(name) or not columns.has(column):
+        return ""
+    return (
+        f"outcome expression {expression.text!r}: texts stand in quotes: if {name} is a value of "
+        f'{column}, write {column} == "{name}". Else: '
+    )
 
 
 def _outcomes(

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from bidsapp.errors import NoInput
+from bidsapp.errors import BadData, NoInput
 from bidsapp.evaluation.evaluate import lacking_columns
 from bidsapp.evaluation.planning import plan_text
 from bidsapp.evaluation.settings import settings_from_recipe
@@ -46,7 +46,7 @@ def plan_cohort(
     Raises
     ------
     NociCastError
-        The cohort cannot be made.
+        The cohort cannot be made, or nobody is positive, or nobody negative.
     """
     settings = settings_from_recipe(recipe)
     try:
@@ -56,6 +56,13 @@ def plan_cohort(
             raise
         print(f"No images yet ({error})", file=sys.stderr)
         positives, negatives = _before_images(recipe, variants, options)
+        for count, name in ((positives, "positive"), (negatives, "negative")):
+            if count == 0:
+                raise BadData(
+                    f"--plan: {positives} positive and {negatives} negative people: nobody is "
+                    f"{name}, and there is nothing to tell apart without both. Check which values "
+                    "are positive, and whether people are left out who should be in."
+                ) from None
     else:
         people = cohort.table.groupby("participant_id")["outcome"].max()
         positives = int(people.sum())

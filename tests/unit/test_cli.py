@@ -117,7 +117,7 @@ def test_failures_of_one_kind_keep_their_code(codes: tuple[int, ...], code: int)
     [
         ((), 64, "bids_dir is missing"),
         (("{study}",), 64, "output_dir is missing"),
-        (("{study}", "{out}"), 64, "analysis_level is missing"),
+        (("{study}", "{out}"), 64, "analysis_level is missing (participant or group)"),
         (("{study}", "{out}", "cohort"), 17, "'cohort' is not known; choose one of participant"),
         (("{study}/nowhere", "{out}", "participant"), 66, "does not exist"),
         (("{study}", "{out}", "participant", "--participant-label", "99"), 18, "01, 02"),

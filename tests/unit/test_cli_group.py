@@ -45,6 +45,14 @@ def test_an_outcome_needs_its_positive_values_and_they_need_it() -> None:
         parsed("--positive", "yes")
 
 
+def test_an_outcome_and_an_expression_contradict_each_other() -> None:
+    outcome = ("--outcome", "age_group", "--positive", "old")
+    with pytest.raises(UsageError, match=r"--outcome age_group and --set outcome\.expression=age"):
+        parsed(*outcome, "--set", "outcome.expression=age >= 60")
+    # what takes an expression away contradicts nothing
+    assert parsed(*outcome, "--set", "outcome.expression=null").outcome == "age_group"
+
+
 def test_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     options = parsed("--splits", "mine.tsv", "--weights", "r18.pth")

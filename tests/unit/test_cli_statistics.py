@@ -34,6 +34,18 @@ def test_a_plan_for_something_else_is_refused(
     assert "POSITIVE,NEGATIVE" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("text", "empty"), [("0,5", "positive"), ("5,0", "negative"), ("0,0", "positive")]
+)
+def test_a_plan_without_a_class_is_refused(
+    text: str, empty: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["--plan", text])
+    assert stop.value.code == 64
+    assert f"'{text}' has no {empty} people" in capsys.readouterr().err
+
+
 def test_a_simulation_is_a_section_of_the_recipe_and_contrasts_are_runs() -> None:
     size, contrast = ("--simulate-size", "10", "12", "14"), ("--simulate-contrast", "0.5", "1", "2")
     options = parsed("--simulate", "cuboid", *size, *contrast)

@@ -230,6 +230,13 @@ def test_an_image_that_cannot_be_read_is_excluded(tmp_path: Path, damage: str) -
         (rule("chronic"), {}, UsageError, ["--positive VALUE", "0 (1), 1 (2)"]),
         (rule("chronic", ["yes"]), {}, UsageError, ["no value of 'chronic' is positive (yes)"]),
         (rule("chronic", [1], "a == 1"), {}, UsageError, ["not both"]),
+        (
+            *(rule("age", [">=60"]), {}, UsageError),
+            ["no value of 'age' is positive", "--set 'outcome.expression=age >= 60'"],
+        ),
+        (rule(expression="site == a"), {}, UsageError, ['write site == "a"', "no column 'a'"]),
+        (rule(expression="age > 1 and site in [b]"), {}, UsageError, ['write site == "b"']),
+        (rule(expression="'a' != site != b"), {}, UsageError, ['write site == "b"']),
         (rule("chronic", [0, 1]), {}, BadData, ["3 positive and 0 negative"]),
         (rule(expression="chronic > 5"), {}, BadData, ["0 positive and 3 negative"]),
         (rule("chronic", [1]), {"covariates": ["chronic"]}, UsageError, ["also be a predictor"]),
@@ -283,6 +290,33 @@ def test_images_that_are_not_there_or_not_whole(tmp_path: Path) -> None:
     }
     row = cohort.exclusions.set_index("participant_id").loc["sub-6"]
     assert "they have sub-06" in row["detail"]
+
+
+def test_quotes_are_not_advised_where_a_column_was_meant(tmp_path: Path) -> None:
+    study(tmp_path / "bids", "participant_id site age\n1 a 30\n2 b 40\n")
+    for number in (1, 2):
+        normalise(tmp_path / "out", f"sub-{number}", number)
+    for expression in ("sight == 'a'", "age > agee", "sight == height"):
+        with pytest.raises(UsageError, match="no column") as caught:
+            build(tmp_path, rule(expression=expression))
+        assert "texts stand in quotes" not in str(caught.value)
+    with pytest.raises(UsageError) as caught:
+        build(tmp_path, rule("age", ["<old"]))
+    assert "threshold" not in str(caught.value)
+
+
+def test_who_has_no_scan_is_not_said_to_have_failed_normalisation(tmp_path: Path) -> None:
+    names = ("sub-1", "sub-2", "sub-3", "sub-4")
+    root = study(tmp_path / "bids", "participant_id chronic\n1 1\n2 0\n3 1\n4 1\n5 0\n", names)
+    save(root / "sub-3" / "ses-1" / "anat" / "sub-3_ses-1_T1w.nii.gz")
+    save(root / "sub-4" / "anat" / "sub-4_T2w.nii.gz")
+    for number in (1, 2):
+        normalise(tmp_path / "out", f"sub-{number}", number)
+    details = build(tmp_path).exclusions.set_index("participant_id")["detail"]
+    none = f"none with space-{SPACE}_res-2 in {tmp_path / 'out'}"
+    assert details["sub-3"] == none
+    absent = f"the dataset holds no T1w of this participant; {none}"
+    assert details["sub-4"] == details["sub-5"] == absent
 
 
 def test_groups_and_covariates(tmp_path: Path) -> None:

@@ -93,3 +93,12 @@ def test_a_positive_value_in_other_letters_is_refused_before_images(
     table.write_text(table.read_text().replace("sub-02\tyoung", "sub-02\tOld"))
     assert plan(dataset) == 64
     assert "'age': 'Old' (1) differs from the positive value 'old'" in (capsys.readouterr().err)
+
+
+def test_a_plan_for_people_of_one_class_is_refused(
+    dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert plan(dataset, "--participant-label", "02", "04", "07") == 65
+    assert "0 positive and 2 negative people: nobody is positive" in capsys.readouterr().err
+    assert plan(dataset, "--participant-label", "01", "03", "08") == 65
+    assert "nobody is negative" in capsys.readouterr().err
