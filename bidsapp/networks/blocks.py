@@ -75,13 +75,13 @@ class SmallSafeConv3d(nn.Conv3d):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Convolve (B, C, X, Y, Z)."""
+        if x.device.type != "cpu":
+            return super().forward(x)
         extents = [d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True)]
         sizes = zip(x.shape[2:], extents, self.stride, strict=True)
         narrow = max(self.kernel_size) <= 3
-        padded_with_zeros = self.padding_mode == "zeros" and not isinstance(self.padding, str)
-        plain = self.groups == 1 and padded_with_zeros
-        if x.device.type != "cpu":
-            return super().forward(x)
+        zeros = self.padding_mode == "zeros" and not isinstance(self.padding, str)
+        plain = self.groups == 1 and zeros
         if not any(n <= max(e, s) > 1 for n, e, s in sizes):
             few = self.in_channels <= (2 if x.requires_grad else 1)
             slow = few and not narrow and plain

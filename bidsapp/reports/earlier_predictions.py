@@ -66,7 +66,11 @@ def forecast(bundle: "Bundle") -> dict[str, Any]:
 
 def label_of(bundle: "Bundle") -> str:
     """Give the bundle's name as a BIDS label: letters and digits alone."""
-    return "".join(c for c in bundle.name if c.isalnum())
+    return _label(bundle.name)
+
+
+def _label(name: str) -> str:
+    return "".join(c for c in name if c.isalnum())
 
 
 def forget_maps(names: OutputNames, bundle: "Bundle", *, others_only: bool = False) -> None:
@@ -88,7 +92,7 @@ def forget_maps(names: OutputNames, bundle: "Bundle", *, others_only: bool = Fal
         for sidecar in sorted(names.folder.glob(pattern)):
             path = sidecar.with_suffix(".nii.gz")
             model = model_of_map(path)
-            if "".join(c for c in str(model.get("name", "")) if c.isalnum()) != label:
+            if _label(str(model.get("name", ""))) != label:
                 continue
             own = model.get("sha256") == bundle.sha256
             if others_only and own and read_sidecar(path).get("SourceSHA256") == source:

@@ -68,11 +68,13 @@ class MemoryOrderAdamW(torch.optim.AdamW):
 
         Raises
         ------
+        TypeError
+            If a closure is given: gradients are made before the step.
         RuntimeError
             If a weight has left its place in memory.
         """
         if closure is not None:
-            raise NotImplementedError("gradients are made before the step")
+            raise TypeError("MemoryOrderAdamW.step takes no closure")
         for weight, view, order in self.views:
             if weight.data_ptr() != view.data_ptr():
                 raise RuntimeError("a weight was moved in memory after its optimiser was built")
