@@ -160,6 +160,12 @@ class Columns:
         values = table.columns[column]
         return [text for (_, s), text in values.items() if not session or s == session]
 
+    def missing_values(self, name: str) -> list[str]:
+        """All texts of a column that were read as missing and are neither n/a nor empty."""
+        table, column, session = self.find(name)
+        texts = table.missing.get(column, {})
+        return [text for (_, s), text in texts.items() if not session or s == session]
+
     def values(self, name: str, scans: Sequence[Key]) -> Values:
         """Look up a column for scans.
 

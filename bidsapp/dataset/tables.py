@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bidsapp.dataset.missing import is_missing, is_standard_missing
 from bidsapp.derivatives.atomic import atomic_path
 from bidsapp.errors import BadData, NoInput
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 Key = tuple[str, str]
 """A participant_id with ``sub-``, and a session_id with ``ses-`` or empty."""
 
-MISSING = frozenset({"", "n/a", "na", "nan", "#n/a"})
 IDS = ("participant_id", "session_id")
 
 
@@ -35,6 +35,9 @@ class Table:
         Column name to the values that are not missing, as stripped text.
     rows
         Every participant (and session) that has a row.
+    missing
+        Column name to the texts that were read as missing and are neither ``n/a`` nor empty
+        (``#DIV/0!``, ``NaN``, ``.``): they are told.
     """
 
     name: str
@@ -42,13 +45,14 @@ class Table:
     by_session: bool
     columns: Mapping[str, Mapping[Key, str]]
     rows: frozenset[Key]
+    missing: Mapping[str, Mapping[Key, str]] = field(default_factory=dict)
 
 
 def read_table(path: Path, name: str = "", participant: str = "") -> Table:
     """Read one table of people.
 
-    Labels stay text (``007``), with or without their prefix. ``n/a``, ``NA``, ``NaN`` and empty
-    fields are missing; blank lines, a byte order mark and Windows line ends do no harm.
+    Labels stay text (``007``), with or without their prefix. What `is_missing` knows is missing;
+    blank lines, a byte order mark and Windows line ends do no harm.
 
     Parameters
     ----------
@@ -73,6 +77,7 @@ def read_table(path: Path, name: str = "", participant: str = "") -> Table:
     places = {column: place for place, column in enumerate(header) if column}
     by_session = "session_id" in places
     columns: dict[str, dict[Key, str]] = {c: {} for c in places if c not in IDS}
+    missing: dict[str, dict[Key, str]] = {}
     seen: dict[Key, int] = {}
     again: list[str] = []
     for number, text in lines[1:]:
@@ -88,11 +93,14 @@ def read_table(path: Path, name: str = "", participant: str = "") -> Table:
             again.append(f"line {number} repeats line {seen[key]} ({' '.join(key).strip()})")
         seen[key] = number
         for column, values in columns.items():
-            if value := _present(fields[places[column]]):
-                values[key] = value
+            text = fields[places[column]]
+            if not is_missing(text):
+                values[key] = text
+            elif not is_standard_missing(text):
+                missing.setdefault(column, {})[key] = text
     if again:
         raise BadData(f"{path}: {'; '.join(again[:5])}. Keep one row for each.")
-    return Table(name or path.stem, path, by_session, columns, frozenset(seen))
+    return Table(name or path.stem, path, by_session, columns, frozenset(seen), missing)
 
 
 def read_dataset_tables(bids_dir: Path) -> tuple[list[Table], list[str]]:
@@ -129,11 +137,13 @@ def read_dataset_tables(bids_dir: Path) -> tuple[list[Table], list[str]]:
 
 def _joined(bids_dir: Path, tables: Sequence[Table]) -> Table:
     columns: dict[str, dict[Key, str]] = {}
+    missing: dict[str, dict[Key, str]] = {}
     for table in tables:
-        for column, values in table.columns.items():
-            columns.setdefault(column, {}).update(values)
+        for whole, part in ((columns, table.columns), (missing, table.missing)):
+            for column, values in part.items():
+                whole.setdefault(column, {}).update(values)
     rows = frozenset().union(*(table.rows for table in tables))
-    return Table("sessions", bids_dir, True, columns, rows)
+    return Table("sessions", bids_dir, True, columns, rows, missing)
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
@@ -191,7 +201,7 @@ def _unquoted(field: str) -> str:
 
 def _present(field: str) -> str:
     """Give the text of a field, empty where it is missing."""
-    return "" if field.lower() in MISSING else field
+    return "" if is_missing(field) else field
 
 
 def _prefixed(prefix: str, label: str) -> str:

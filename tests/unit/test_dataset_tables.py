@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bidsapp.dataset.columns import Columns, describe_values, number_of
+from bidsapp.dataset.missing import is_missing, looks_missing, missing_codes
 from bidsapp.dataset.tables import read_table, write_table
 from bidsapp.errors import BadData, CannotCreateOutput, NoInput, UsageError
 
@@ -146,6 +147,46 @@ def test_values_in_few_words() -> None:
     assert describe_values([]) == "no values"
 
 
+ALWAYS_MISSING = (
+    *("#DIV/0!", "#N/A", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!", "#WERT!", "#ZAHL!"),
+    *("#####", "Err:502", "1.#QNAN", "N.A.", "n.a.", "NaN", "nan", "<NA>", ".", "?", "NULL"),
+)
+
+
+@pytest.mark.parametrize("text", [*ALWAYS_MISSING, " N/A ", ""])
+def test_spreadsheet_errors_and_usual_texts_are_missing_and_kept_to_be_told(
+    tmp_path: Path, text: str
+) -> None:
+    path = write(tmp_path / "participants.tsv", f"participant_id\tx\nsub-1\t{text}\nsub-2\t0\n")
+    table = read_table(path)
+    assert table.columns["x"] == {("sub-2", ""): "0"}
+    told = {} if text.strip() in ("", "N/A") else {"x": {("sub-1", ""): text.strip()}}
+    assert table.missing == told
+    assert Columns([table]).missing_values("x") == [*told.get("x", {}).values()]
+
+
+@pytest.mark.parametrize(
+    "text", ["none", "unknown", "-", "Null", "0", "no", "#1", "?!x", "-9", "+"]
+)
+def test_what_may_be_a_value_is_not_missing(text: str) -> None:
+    assert not is_missing(text)
+
+
+def test_words_and_codes_that_may_stand_for_missing_are_doubted() -> None:
+    for text in ("Unknown", "lost to  follow-up", "withdrawn", "-9", "999", "8888", "99.0", "-"):
+        assert looks_missing(text), text
+    for text in ("recovered", "0", "1", "9", "100", "989", "-10", "no"):
+        assert not looks_missing(text), text
+
+
+def test_codes_are_numbers_apart_from_the_rest() -> None:
+    assert missing_codes([0, 1, 0, -1, 99, 8888]) == [-1, 99, 8888]
+    assert missing_codes([34, 51, 999, -9, 62]) == [-9, 999]
+    assert missing_codes([0, 40, 77, 88, 99, 100]) == []  # a scale of 0 to 100
+    assert missing_codes([-2.5, -1, 0.3, 2]) == []  # a standardised score
+    assert missing_codes([99, 99]) == missing_codes([]) == []
+
+
 @pytest.mark.parametrize(
     ("text", "number"),
     [("1", 1.0), (" 01.50 ", 1.5), ("-.5", -0.5), ("1e3", 1000.0), ("+2.", 2.0), ("1e400", None),
@@ -159,7 +200,7 @@ def test_what_is_a_number(text: str, number: float | None) -> None:
 cells = st.text(
     st.characters(blacklist_categories=("Cs",), blacklist_characters="\0\t\r\n\"\ufeff"),
     min_size=1, max_size=8,
-).map(str.strip).filter(lambda t: t.lower() not in ("", "n/a", "na", "nan", "#n/a"))  # fmt: skip
+).map(str.strip).filter(lambda text: not is_missing(text))  # fmt: skip
 
 
 @given(st.lists(st.tuples(st.none() | cells, st.none() | st.integers()), min_size=1, max_size=6))
