@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from bidsapp.dataset.columns import Columns
+from bidsapp.dataset.covariates import OWN, stored_name
 from bidsapp.dataset.description import list_participants, require_labels, shortened
 from bidsapp.dataset.normalized import NormalizedImage, find_derivatives, find_own
 from bidsapp.dataset.outcome import OutcomeRule, counted_as_negative, find_outcomes
@@ -17,7 +18,7 @@ from bidsapp.dataset.tables import Key
 from bidsapp.dataset.voxels import voxel_hash
 from bidsapp.errors import BadData, NoInput, UsageError
 
-COLUMNS = ("participant_id", "session_id", "group", "outcome", "image", "sha256", "quality")
+COLUMNS = OWN
 _USABLE = ("pass", "warn", "")  # empty: derivatives of others, which are not judged
 EXCLUSION_COLUMNS = ("participant_id", "session_id", "reason", "detail")
 
@@ -29,8 +30,9 @@ class Cohort:
     Attributes
     ----------
     table
-        One row per scan, sorted: `COLUMNS`, then covariates as text. ``outcome`` is int 0 or 1;
-        what is missing is None. ``image`` is a path inside the output folder or a BIDS URI.
+        One row per scan, sorted: `COLUMNS`, then covariates as text, numbers written plainly, under
+        the names of `covariates.stored_name`. ``outcome`` is int 0 or 1; what is missing is None.
+        ``image`` is a path inside the output folder or a BIDS URI.
     exclusions
         One row per scan or participant that is not in the table: `EXCLUSION_COLUMNS`.
     files
@@ -56,6 +58,9 @@ def build_cohort(
     channels: Sequence[str] = ("t1w",),
     group_column: str | None = None,
     covariates: Sequence[str] | None = None,
+    asked: Sequence[str] = (),
+    missing: Sequence[str] = (),
+    same_as_outcome: Sequence[str] = (),
     derivatives: Mapping[str, Path] | None = None,
     participant_label: Sequence[str] = (),
     session_label: Sequence[str] = (),
@@ -79,6 +84,13 @@ def build_cohort(
         Family or site column whose values stay together in splits; the participant by default.
     covariates
         Columns to carry along; by default all that the outcome is not made of.
+    asked
+        Columns that are carried too, under the very names by which they are asked for, such as
+        ``pain@1`` or ``participants.age``; those that do not exist are passed over.
+    missing
+        ``COLUMN=VALUE``: what stands for a missing value; see `Columns`.
+    same_as_outcome
+        Columns that say the outcome in other words; they are left out as its own are.
     derivatives
         Dataset name to folder. Whoever has an image there is taken from there (the first dataset
         wins), and from `output_dir` otherwise.
@@ -96,11 +108,12 @@ def build_cohort(
     BadData
         Nobody is left, one class only, or the same image under two names.
     """
-    columns = Columns.read(bids_dir)
+    columns = Columns.read(bids_dir, missing)
     # Every name is looked up before any image is.
     made_of = find_outcomes(outcome, columns, []).columns
     _groups(columns, group_column, [])
-    _covariates(columns, covariates, made_of, [])
+    chosen = Choice(covariates, asked, made_of, same_as_outcome)
+    carried_names = carried_columns(columns, chosen)
     images, unusable, notes = _images(output_dir, derivatives or {}, template, resolution, suffix)
     people = people_of(bids_dir, columns, [*images, *unusable], participant_label)
     sessions = {f"ses-{label}" for label in session_label}
@@ -138,10 +151,11 @@ def build_cohort(
     table = pd.DataFrame(rows, columns=pd.Index(COLUMNS), dtype=object)
     _check(table, exclusions, files)
     table["outcome"] = table["outcome"].astype(int)
-    carried = _covariates(columns, covariates, made_of, [file.key for file in files])
+    carried = carry(columns, carried_names, [file.key for file in files])
     inside = {file.key for file in files}
     places = [place for place, key in enumerate(keys) if key in inside]
     notes += counted_as_negative(found, places)
+    notes += tell_columns(columns, carried_names, outcome, made_of, group_column)
     return Cohort(pd.concat([table, carried], axis=1), exclusions, tuple(files), tuple(notes))
 
 
@@ -286,19 +300,3 @@ def _check(table: pd.DataFrame, exclusions: pd.DataFrame, files: Sequence[Normal
         )
 
 
-def _covariates(
-    columns: Columns, names: Sequence[str] | None, outcome: Sequence[str], scans: Sequence[Key]
-) -> pd.DataFrame:
-    """Carry columns along; one with the name of a cohort column is ``<table>.<column>``."""
-    used = {columns.full_name(name) for name in outcome}
-    carried = {}
-    for name in columns.names() if names is None else dict.fromkeys(names):
-        full = columns.full_name(name)
-        if full not in used:
-            carried[full if name in COLUMNS else name] = columns.values(name, scans).texts
-        elif names is not None:
-            raise UsageError(
-                f"column {name!r} is what the outcome is made of, so it cannot also be a "
-                "predictor or subgroup."
-            )
-    return pd.DataFrame(carried, index=range(len(scans)), dtype=object)

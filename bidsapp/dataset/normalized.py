@@ -16,7 +16,7 @@ EXTENSIONS = (".nii.gz", ".nii")
 # Settings of the participant level that must be one for a whole cohort.
 _SHAPING = ("speed", "box", "intensity", "seed", "template_file")
 # Of the quality, what says how the image came out and not how large the brain is.
-_NUMBERS = ("ncc", "local_ncc", "mask_dice", "folded_fraction")
+QUALITY_NUMBERS = ("ncc", "local_ncc", "mask_dice", "folded_fraction")
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _read_sidecar(image: Path) -> _Told | None:
             "made_with": made_with,
             "source_sha256": str(content.get("SourceSHA256", "")),
             "quality_numbers": tuple(
-                (name, float(quality[name])) for name in _NUMBERS if name in quality
+                (name, float(quality[name])) for name in QUALITY_NUMBERS if name in quality
             ),
         }
         return _Told(bool(quality.get("rescued")), facts)

@@ -227,7 +227,8 @@ def _by_expression(text: str, columns: Columns, scans: Sequence[Key]) -> Outcome
             raise UsageError(f"{_unquoted(expression, columns, name)}{error}") from None
         values[name] = looked_up.texts
         every.append(looked_up)
-    result = expression.evaluate(values)
+    readings = {name: columns.reading(name) for name in expression.columns}
+    result = expression.evaluate(values, readings)
     return _outcomes(Truth(result.values), result.problems, every, expression.columns)
 
 

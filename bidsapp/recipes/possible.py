@@ -19,6 +19,7 @@ def impossible(recipe: "Recipe") -> Iterator[Problem]:
             for key, text in section.misplaced():
                 yield f"{name}.{key}", text
     yield from _outcome(recipe)
+    yield from _tables(recipe)
     yield from _grid(recipe)
     yield from _network(recipe)
     yield from _protocol(recipe)
@@ -37,6 +38,15 @@ def _outcome(recipe: "Recipe") -> Iterator[Problem]:
         yield "outcome.positive", f"required: which values of {outcome.column} are positive"
     elif outcome.column is None and outcome.positive is not None:
         yield "outcome.column", "required with positive: the column that holds these values"
+
+
+def _tables(recipe: "Recipe") -> Iterator[Problem]:
+    for text in recipe.tables.missing:
+        if not text.rpartition("=")[0].strip():
+            yield (
+                "tables.missing",
+                f"{text!r}: expected COLUMN=VALUE, as in age=999; COLUMN= where none is missing",
+            )
 
 
 def _grid(recipe: "Recipe") -> Iterator[Problem]:
