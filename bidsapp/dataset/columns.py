@@ -2,11 +2,12 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
+from bidsapp.dataset.matching import bare_label, match_tables
 from bidsapp.dataset.tables import Key, Table, read_dataset_tables
 from bidsapp.errors import UsageError
 
@@ -54,6 +55,13 @@ class Columns:
         tables, unread = read_dataset_tables(bids_dir)
         return cls(tables, unread, str(bids_dir))
 
+    def matched(
+        self, people: Collection[str], sessions: Collection[str]
+    ) -> tuple["Columns", list[str]]:
+        """Give rows the labels of folders and images; see `match_tables`."""
+        tables, notes = match_tables(self.tables, people, sessions)
+        return Columns(tables, self.unread, self.where), notes
+
     def names(self) -> list[str]:
         """Shortest name of every column, in the order of the tables."""
         return [
@@ -81,8 +89,14 @@ class Columns:
 
     def similar_participant(self, person: str) -> str | None:
         """Somebody in the tables whose label differs in leading zeros or case only."""
-        bare = _bare(person)
-        return next((other for other in sorted(self.participants()) if _bare(other) == bare), None)
+        bare = bare_label(person)
+        others = sorted(self.participants())
+        return next((other for other in others if bare_label(other) == bare), None)
+
+    def people_with(self, name: str) -> set[str]:
+        """Participants who have a value of a column, at whatever session it is named for."""
+        table, column, session = self.find(name)
+        return {person for person, s in table.columns[column] if not session or s == session}
 
     def find(self, name: str) -> tuple[Table, str, str]:
         """Find a column.
@@ -105,6 +119,9 @@ class Columns:
             raise UsageError(self._unknown(name))
         session = "ses-" + session.removeprefix("ses-")
         sessions = sorted({s for _, s in found[0].rows if s})
+        alike = [s for s in sessions if bare_label(s) == bare_label(session)]
+        if session not in sessions and len(alike) == 1:
+            (session,) = alike
         if session not in sessions:
             raise UsageError(
                 f"column {name!r}: {found[0].name} has no rows of {session}; "
@@ -192,7 +209,7 @@ class Columns:
             mine = by_person.get(person, {})
             text: str | None = mine.get(when, mine.get(""))
             if text is None and scanned[person] == 1 and mine:
-                if len(mine) == 1:
+                if len(set(mine.values())) == 1:
                     text = next(iter(mine.values()))
                 else:
                     some = ", ".join(sorted(mine))
@@ -211,10 +228,6 @@ class Columns:
                     )
             texts.append(text)
         return Values(texts, ambiguous, elsewhere)
-
-
-def _bare(person: str) -> str:
-    return person.removeprefix("sub-").lstrip("0").lower()
 
 
 def describe_values(values: Sequence[str]) -> str:
