@@ -1,4 +1,4 @@
-"""Codes for a missing value (999, -9): named in the recipe, declared in a JSON file, or suspected."""
+"""Codes for a missing value (999, -9): named in the recipe, declared in JSON, or suspected."""
 
 import json
 import re

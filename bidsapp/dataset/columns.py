@@ -1,12 +1,14 @@
 """Columns of all tables under one roof: names, whose value, and sessions."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
 from bidsapp.dataset.codes import as_setting, entry, suspected_codes, take_codes
+from bidsapp.dataset.matching import bare_label, match_tables
 from bidsapp.dataset.numbers import number_of as number_of
 from bidsapp.dataset.reading import Reading, read_column
 from bidsapp.dataset.tables import Key, Table, read_dataset_tables
@@ -97,6 +99,17 @@ class Columns:
             codes += [value] if value else []
         return named
 
+    def matched(
+        self, people: Collection[str], sessions: Collection[str]
+    ) -> tuple["Columns", list[str]]:
+        """Give rows the labels of folders and images; see `match_tables`."""
+        tables, notes = match_tables(self.tables, people, sessions)
+        found = copy(self)
+        found.tables = tables
+        found._participants = {person for table in tables for person, _ in table.rows}
+        found._readings = {}
+        return found, notes
+
     def names(self) -> list[str]:
         """Shortest name of every column, in the order of the tables."""
         return [
@@ -124,8 +137,14 @@ class Columns:
 
     def similar_participant(self, person: str) -> str | None:
         """Somebody in the tables whose label differs in leading zeros or case only."""
-        bare = _bare(person)
-        return next((other for other in sorted(self.participants()) if _bare(other) == bare), None)
+        bare = bare_label(person)
+        others = sorted(self.participants())
+        return next((other for other in others if bare_label(other) == bare), None)
+
+    def people_with(self, name: str) -> set[str]:
+        """Participants who have a value of a column, at whatever session it is named for."""
+        table, column, session = self.find(name)
+        return {person for person, s in table.columns[column] if not session or s == session}
 
     def find(self, name: str) -> tuple[Table, str, str]:
         """Find a column.
@@ -148,6 +167,9 @@ class Columns:
             raise UsageError(self._unknown(name))
         session = "ses-" + session.removeprefix("ses-")
         sessions = sorted({s for _, s in found[0].rows if s})
+        alike = [s for s in sessions if bare_label(s) == bare_label(session)]
+        if session not in sessions and len(alike) == 1:
+            (session,) = alike
         if session not in sessions:
             raise UsageError(
                 f"column {name!r}: {found[0].name} has no rows of {session}; "
@@ -278,7 +300,7 @@ class Columns:
             mine = by_person.get(person, {})
             text: str | None = mine.get(when, mine.get(""))
             if text is None and scanned[person] == 1 and mine:
-                if len(mine) == 1:
+                if len(set(mine.values())) == 1:
                     text = next(iter(mine.values()))
                 else:
                     some = ", ".join(sorted(mine))
@@ -299,10 +321,6 @@ class Columns:
         return Values(texts, ambiguous, elsewhere)
 
 
-def _bare(person: str) -> str:
-    return person.removeprefix("sub-").lstrip("0").lower()
-
-
 def describe_values(values: Sequence[str]) -> str:
     """Put a column's values into a few words: the values, or their range and number."""
     distinct = sorted(set(values))
@@ -315,4 +333,3 @@ def describe_values(values: Sequence[str]) -> str:
     if len(numbers) == len(distinct):
         return f"numbers from {min(numbers):g} to {max(numbers):g}"
     return f"{', '.join(distinct[:SHOWN_VALUES])} and {len(distinct) - SHOWN_VALUES} more"
-

@@ -14,6 +14,8 @@ from bidsapp.dataset.reading import Reading
 
 FALSE, TRUE, UNKNOWN = 0, 1, -1
 Problems = dict[int, str]
+FEW = 0.1
+"""Share of texts up to which a column is one of numbers."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,13 @@ class Operand:
         if self.texts is None:
             return np.isnan(self.numbers)
         return np.array([text is None for text in self.texts], bool)
+
+    @property
+    def words(self) -> np.ndarray:
+        """Shape (n,) bool: a text in a column of numbers, which says that there is no number."""
+        words = np.isnan(self.numbers) & ~self.missing
+        there = len(self.numbers) - int(self.missing.sum())
+        return words & (words.sum() <= FEW * there)
 
 
 @dataclass(frozen=True)
@@ -82,7 +91,9 @@ def arithmetic(
     for side in (left, right):
         _note_texts(side, problems)
         for place in np.flatnonzero(_limited(side)):
-            problems.setdefault(int(place), f"{_limit_text(side, place)} and cannot be computed with")
+            problems.setdefault(
+                int(place), f"{_limit_text(side, place)} and cannot be computed with"
+            )
     left, right = (_exact(side) for side in (left, right))
     functions: dict[str, Callable[..., np.ndarray]] = {
         "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide,
@@ -126,7 +137,8 @@ def compare(symbol: str, left: Operand, right: Operand, problems: Problems) -> T
     """Compare row by row.
 
     An order needs numbers. Equality compares numbers where both sides write one, and texts where
-    both have texts; a text against a computed or written number is not understood.
+    both have texts; a text against a computed or written number is not understood. A text in a
+    column of numbers (withdrawn) is no other number: equal to itself, and else not understood.
     """
     if symbol in ("<", "<=", ">", ">="):
         _note_texts(left, problems)
@@ -137,9 +149,7 @@ def compare(symbol: str, left: Operand, right: Operand, problems: Problems) -> T
         }  # fmt: skip
         order = orders[symbol]
         truth = order(left.numbers, right.numbers)
-        nearest, farthest = (
-            order(_end(left, far), _end(right, far)) for far in (False, True)
-        )
+        nearest, farthest = (order(_end(left, far), _end(right, far)) for far in (False, True))
         unknown |= _note_limits(left, right, nearest != farthest, problems)
         return _truth(np.where(_limited(left) | _limited(right), nearest, truth), unknown)
     equal = left.numbers == right.numbers
@@ -147,6 +157,9 @@ def compare(symbol: str, left: Operand, right: Operand, problems: Problems) -> T
     numeric = ~(np.isnan(left.numbers) | np.isnan(right.numbers))
     if left.texts is not None and right.texts is not None:
         equal = np.where(numeric, equal, left.texts == right.texts)
+        for side in (left, right):
+            if (odd := side.words & ~equal).any():
+                unknown |= odd & _note_texts(side, problems)
     else:
         unknown |= _note_texts(left, problems) | _note_texts(right, problems)
     within = numeric & (_reaches(left, right) & _reaches(right, left))

@@ -28,7 +28,17 @@ class Outcome(Section):
     )
     positive: Annotated[tuple[Scalar, ...], *Unique, Field(min_length=1)] | None = Field(
         default=None,
-        description="Values of the column that count as positive; every other is negative.",
+        description="Values of the column that count as positive.",
+    )
+    negative: Annotated[tuple[Scalar, ...], *Unique, Field(min_length=1)] | None = Field(
+        default=None,
+        description="Values of the column that count as negative; all others are then missing. "
+        "Needed where the column has more than one value that is not positive.",
+    )
+    missing: Annotated[tuple[Scalar, ...], *Unique] | None = Field(
+        default=None,
+        description="Values that stand for a missing one in the outcome's columns, beside n/a and "
+        "the errors of spreadsheets: [-9, unknown]; [] says that no code is.",
     )
     expression: Text | None = Field(
         default=None,

@@ -285,7 +285,7 @@ def test_text_and_missing_values_in_a_column_of_numbers(study: Path) -> None:
     )(study)
     found = excluded(cohort_of(study, positive="1"))
     assert {who: reason for who, (reason, _) in found.items()} == {
-        "sub-00": "outcome not understood",
+        "sub-00": "neither positive nor negative",
         "sub-02": "no outcome",
     }
     assert "unknown" in found["sub-00"][1]
