@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def cohort_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> "Cohort":
     """Find who is in, with which images; nothing is written."""
     from bidsapp.dataset.cohort import build_cohort
+    from bidsapp.evaluation.settings import asked_columns
     from bidsapp.templates import template_label
 
     first = recipe.with_variant(variants[0])
@@ -33,6 +34,9 @@ def cohort_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> "
         channels=tuple(dict.fromkeys(channels)),
         group_column=recipe.group_column(variants),
         lone_groups=recipe.lone_groups(variants),
+        asked=asked_columns(recipe, variants),
+        missing_values=recipe.tables.missing,
+        same_as_outcome=recipe.tables.same_as_outcome,
         derivatives=options.derivatives,
         participant_label=options.participant_label,
         session_label=options.session_label,

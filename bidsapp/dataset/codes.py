@@ -5,13 +5,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from shlex import quote
 
+from bidsapp.dataset.json_files import read_object
 from bidsapp.dataset.numbers import number_of
 from bidsapp.dataset.tables import Key, Table
 
-_LARGEST_JSON = 10_000_000
 # What the levels of a data dictionary say of a code that stands for no value.
 _DECLARED = re.compile(
     r"(missing|n/?a|not? (available|applicable|known|answered|asked|assessed|collected|done|given"
@@ -125,7 +124,7 @@ def declared_codes(table: Table) -> dict[str, dict[str, str]]:
         that can be read: a data dictionary is no condition for using a table.
     """
     path = table.path / "sessions.json" if table.name == "sessions" else table.path
-    content = _read_json(path.with_suffix(".json"))
+    content = read_object(path.with_suffix(".json"))
     found = {}
     for column in table.columns:
         told = content.get(column)
@@ -148,16 +147,6 @@ def _words(level: object) -> str:
     if isinstance(level, Mapping):
         level = level.get("Description", "")
     return " ".join(str(level).split())
-
-
-def _read_json(path: Path) -> Mapping[str, object]:
-    try:
-        if not path.is_file() or path.stat().st_size > _LARGEST_JSON:
-            return {}
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, Mapping) else {}
 
 
 def suspected_codes(numbers: Iterable[float]) -> list[float]:

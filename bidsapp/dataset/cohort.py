@@ -18,6 +18,7 @@ from bidsapp.dataset.losses import loss_notes
 from bidsapp.dataset.normalized import NormalizedImage, find_derivatives, find_own
 from bidsapp.dataset.outcome import find_outcomes, outcome_notes
 from bidsapp.dataset.people import has_scan, labels_of, people_of
+from bidsapp.dataset.scanners import sidecar_columns
 from bidsapp.dataset.tables import Key
 from bidsapp.dataset.voxels import voxel_hash
 from bidsapp.errors import BadData, NoInput
@@ -67,7 +68,7 @@ def build_cohort(
     lone_groups: bool = True,
     covariates: Sequence[str] | None = None,
     asked: Sequence[str] = (),
-    missing: Sequence[str] = (),
+    missing_values: Sequence[str] = (),
     same_as_outcome: Sequence[str] = (),
     derivatives: Mapping[str, Path] | None = None,
     participant_label: Sequence[str] = (),
@@ -97,7 +98,7 @@ def build_cohort(
     asked
         Columns that are carried too, under the very names by which they are asked for, such as
         ``pain@1`` or ``participants.age``; those that do not exist are passed over.
-    missing
+    missing_values
         ``COLUMN=VALUE``: what stands for a missing value; see `Columns`.
     same_as_outcome
         Columns that say the outcome in other words; they are left out as its own are.
@@ -119,7 +120,7 @@ def build_cohort(
         Nobody is left, one class only, the same image under two names, or a label of a table
         could be that of several people.
     """
-    columns = Columns.read(bids_dir, missing)
+    columns = Columns.read(bids_dir, missing_values)
     # Every name is looked up before any image is.
     made_of = find_outcomes(outcome, columns, []).columns
     groups_of(columns, group_column, [])
@@ -163,7 +164,11 @@ def build_cohort(
     table = pd.DataFrame(rows, columns=pd.Index(COLUMNS), dtype=object)
     _check(table, exclusions, files)
     table["outcome"] = table["outcome"].astype(int)
-    carried = carry(columns, names, [file.key for file in files])
+    keys_of_files = [file.key for file in files]
+    carried = carry(columns, names, keys_of_files)
+    scanners = sidecar_columns(
+        bids_dir, keys_of_files, "anat", suffix, [file.source for file in files]
+    )
     inside = {file.key for file in files}
     places = [place for place, key in enumerate(keys) if key in inside]
     with_outcome = {person for name in made_of for person in columns.people_with(name)}
@@ -172,7 +177,7 @@ def build_cohort(
     notes += [f"This table is left out: {reason}" for reason in columns.unread]
     notes += column_notes(columns, names)
     notes += loss_notes(excluded, {person for person, _ in inside}, counting)
-    whole = pd.concat([table, carried], axis=1)
+    whole = pd.concat([table, carried, scanners], axis=1)
     return Cohort(whole, exclusions, tuple(files), tuple(notes), found.negative)
 
 

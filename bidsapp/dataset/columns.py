@@ -105,7 +105,7 @@ class Columns:
         """Give rows the labels of folders and images; see `match_tables`."""
         tables, notes = match_tables(self.tables, people, sessions)
         found = copy(self)
-        found.tables = tables
+        found.tables = tuple(tables)
         found._participants = {person for table in tables for person, _ in table.rows}
         found._readings = {}
         return found, notes

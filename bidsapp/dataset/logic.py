@@ -91,9 +91,7 @@ def arithmetic(
     for side in (left, right):
         _note_texts(side, problems)
         for place in np.flatnonzero(_limited(side)):
-            problems.setdefault(
-                int(place), f"{_limit_text(side, place)} and cannot be computed with"
-            )
+            problems.setdefault(int(place), f"{_limit_text(side, place)}: not computed with")
     left, right = (_exact(side) for side in (left, right))
     functions: dict[str, Callable[..., np.ndarray]] = {
         "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bidsapp.dataset.covariates import QUALITY, user_name, users_column, users_columns
 from bidsapp.evaluation.tables import is_missing, numeric
 
 _SEED = 0
@@ -60,7 +61,9 @@ class Baseline:
     estimator
         Makes an unfitted scikit-learn classifier.
     columns
-        Picks its columns of the cohort table from (all columns, predictors, site).
+        Picks its columns of the cohort table from (all columns, predictors, site): those that the
+        user names by `users_column`, else by the names that the user has for them. A name that
+        nothing has is given as it is.
     confound
         Whether it knows nothing of the illness: if it predicts, the network may predict by it.
     needs
@@ -73,20 +76,18 @@ class Baseline:
     needs: str = ""
 
 
-def _predictors(_columns: Sequence[str], predictors: Sequence[str], _site: str | None) -> list[str]:
-    return list(predictors)
+def _predictors(columns: Sequence[str], predictors: Sequence[str], _site: str | None) -> list[str]:
+    return [users_column(columns, name) or name for name in predictors]
 
 
 def _age_sex(columns: Sequence[str], _predictors: Sequence[str], _site: str | None) -> list[str]:
-    return [name for name in columns if name.lower() in ("age", "sex", "gender")]
+    return [
+        name
+        for name in users_columns(columns)
+        if user_name(name).lower() in ("age", "sex", "gender")
+    ]
 
 
-# What the app itself writes, and nothing of a user's that is called alike: the verdict in
-# cohort.tsv, the numbers in measures.tsv.
-_QUALITY = (
-    *("quality", "quality_ncc", "quality_local_ncc"),
-    *("quality_mask_dice", "quality_folded_fraction"),
-)
 # A user's own columns of how much a head moved; motion_sickness is none.
 _MOTION = re.compile(r"(framewise_displacement|motion_(fd|mean|max|rms)).*", re.IGNORECASE)
 # Of regions the numbered ones too, which the measures of an atlas brought along are called.
@@ -94,15 +95,15 @@ _REGION = re.compile(r"region_((intensity|volume)_.+|\d+)")
 
 
 def _quality(columns: Sequence[str], _predictors: Sequence[str], _site: str | None) -> list[str]:
-    return [name for name in columns if name in _QUALITY or _MOTION.fullmatch(name)]
+    return [name for name in columns if name in QUALITY or _MOTION.fullmatch(name)]
 
 
 def _regions(columns: Sequence[str], _predictors: Sequence[str], _site: str | None) -> list[str]:
     return [name for name in columns if _REGION.fullmatch(name)]
 
 
-def _site(_columns: Sequence[str], _predictors: Sequence[str], site: str | None) -> list[str]:
-    return [site] if site else []
+def _site(columns: Sequence[str], _predictors: Sequence[str], site: str | None) -> list[str]:
+    return [users_column(columns, site) or site] if site else []
 
 
 def _nothing(_columns: Sequence[str], _predictors: Sequence[str], _site: str | None) -> list[str]:
@@ -130,7 +131,7 @@ BASELINES = {
 def design_table(
     cohort: pd.DataFrame, columns: Sequence[str]
 ) -> tuple[pd.DataFrame, list[str], list[str]]:
-    """Text columns as numbers where all their known values are numbers, else as categories.
+    """Text columns as numbers where all or nearly all their values are, else as categories.
 
     Returns
     -------

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from bidsapp.evaluation.baseline_models import BASELINES
-from bidsapp.evaluation.baselines import baseline_scores, lacking_for
+from bidsapp.evaluation.baselines import baseline_scores, column_scores, lacking_for
 from bidsapp.evaluation.best_fold import best_fold_table
 from bidsapp.evaluation.calibration import calibration_points
 from bidsapp.evaluation.cohort_table import positives_and_negatives
@@ -22,10 +22,11 @@ from bidsapp.evaluation.pipeline_null import pipeline_test, read_permuted
 from bidsapp.evaluation.planning import planning_table
 from bidsapp.evaluation.printed import compare_with_print
 from bidsapp.evaluation.sample import Sample, from_scores
+from bidsapp.evaluation.separation import separation_table, suspects
 from bidsapp.evaluation.settings import EvaluationSettings, settings_of_run
 from bidsapp.evaluation.stamp import stamp
 from bidsapp.evaluation.state import RunState, read_state
-from bidsapp.evaluation.subgroups import absent_columns, subgroup_masks
+from bidsapp.evaluation.subgroups import absent_columns, subgroup_masks, subgroups_by
 from bidsapp.evaluation.tables import write_table
 
 _CURVE_RESAMPLES = 1000
@@ -115,14 +116,14 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
     """Evaluate a run that was read; nothing is written."""
     networks = with_ensembles(state.scores, plan.ensembles, plan.threshold)
     variants = [str(name) for name in networks["variant"].drop_duplicates()]
-    there = list(state.cohort.columns)
-    columns = [name for name in plan.subgroups if name in there]
+    lacking = absent_columns(list(state.cohort.columns), plan.subgroups)
+    columns = [name for name in plan.subgroups if subgroups_by(name) not in lacking]
     subgroup = subgroup_masks(state.cohort, networks, columns)
     fitted, unfitted = baseline_scores(
         state.measured, state.splits, plan.baselines, plan.predictors, plan.site, plan.base
     )
     skipped = {f"baseline {name}": why for name, why in unfitted.items()}
-    skipped |= absent_columns(there, plan.subgroups)
+    skipped |= lacking
     baselines = [str(name) for name in fitted["variant"].drop_duplicates()]
     scores = pd.concat([networks, fitted], ignore_index=True) if baselines else networks
     metrics = metric_table(networks, state.splits, plan, subgroup)
@@ -137,15 +138,19 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
         confound_check(scores, compared, variants, _of_kind(baselines, kind), plan.level)
         for kind in (True, False)
     )
+    alone = separation_table(state.cohort, plan.level)
+    confounds = _with_scanners(confounds, state, networks, variants, alone, plan)
     best = _best_folds(networks, plan)
     people = state.cohort.groupby("participant_id")["outcome"].max()  # as before training
     positives = int(people.sum())
     tables: dict[str, pd.DataFrame] = {
         "findings": findings(
-            metrics, variants, scores, confounds, rivals, (permutations, pipeline), skipped, plan
+            *(metrics, variants, scores, confounds, rivals, (permutations, pipeline), skipped),
+            *(plan, alone),
         ),
         "comparisons": compared[compared["test"].isin(plan.tests)],
         "permutations": _together(permutations, pipeline),
+        "columns": alone,
         "confounds": confounds,
         "baselines": rivals,
         "cohort": positives_and_negatives(state.cohort, state.covariates),
@@ -172,15 +177,15 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
     )
 
 
-def lacking_columns(plan: EvaluationSettings, columns: Sequence[str]) -> dict[str, str]:
-    """Tell what an evaluation will leave out because the cohort lacks columns.
+def lacking_columns(plan: EvaluationSettings, cohort: pd.DataFrame) -> dict[str, str]:
+    """Tell what an evaluation will leave out because the cohort's columns cannot serve it.
 
     The columns are known before training, so a run can say it at its start.
 
     Parameters
     ----------
-    columns
-        Of the cohort table.
+    cohort
+        The cohort table.
 
     Returns
     -------
@@ -188,14 +193,39 @@ def lacking_columns(plan: EvaluationSettings, columns: Sequence[str]) -> dict[st
         ``baseline <name>`` or ``subgroups by <column>`` -> why. Quality numbers and regions are
         measured by the run itself.
     """
-    later = [*columns, *MEASURED]
     lacking = {
-        f"baseline {name}": lacking_for(BASELINES[name], later, plan.predictors, plan.site)
+        f"baseline {name}": lacking_for(
+            BASELINES[name], cohort, plan.predictors, plan.site, MEASURED
+        )
         for name in plan.baselines
         if name in BASELINES
     }
     known = {what: why for what, why in lacking.items() if why}
-    return known | absent_columns(columns, plan.subgroups)
+    return known | absent_columns(list(cohort.columns), plan.subgroups)
+
+
+def _with_scanners(
+    confounds: pd.DataFrame,
+    state: RunState,
+    networks: pd.DataFrame,
+    variants: Sequence[str],
+    alone: pd.DataFrame,
+    plan: EvaluationSettings,
+) -> pd.DataFrame:
+    """Compare networks with each column of scanner or site that goes with the outcome, too.
+
+    These comparisons are a family of their own: what was asked for is not corrected for them.
+    """
+    asked = [plan.site] if plan.site and "site" in plan.baselines else []
+    scored = column_scores(state.cohort, state.splits, suspects(alone, asked), plan.base)
+    names = [str(name) for name in scored["variant"].drop_duplicates()]
+    if not names:
+        return confounds
+    scores = pd.concat([networks, scored], ignore_index=True)
+    pairs = [(variant, name) for variant in variants for name in names]
+    compared = compare_variants(scores, ["delong"], plan.threshold, plan.level, pairs)
+    found = confound_check(scores, compared, variants, names, plan.level)
+    return pd.concat([confounds, found], ignore_index=True) if len(confounds) else found
 
 
 def _of_kind(names: Sequence[str], confound: bool) -> list[str]:

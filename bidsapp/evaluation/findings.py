@@ -5,14 +5,16 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from bidsapp.dataset.counts import cohort_counts
+from bidsapp.evaluation.baselines import COLUMN
 from bidsapp.evaluation.confounds import after_correction, confound_sentences
 from bidsapp.evaluation.metric_table import RETRAINED
 from bidsapp.evaluation.permutation import CROSS_VALIDATED, LIBERAL
 from bidsapp.evaluation.sample import pool
+from bidsapp.evaluation.separation import separation_sentences
 from bidsapp.evaluation.settings import EvaluationSettings
 from bidsapp.evaluation.stamp import leaks_into_scores
 
-KINDS = ("simulated", "leak", "confound", "result", "baseline", "small", "skipped")
+KINDS = ("simulated", "leak", "separation", "confound", "result", "baseline", "small", "skipped")
 FEWEST = 10
 
 
@@ -25,6 +27,7 @@ def findings(
     permutations: tuple[pd.DataFrame, pd.DataFrame],
     skipped: Mapping[str, str],
     plan: EvaluationSettings,
+    alone: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Collect the sentences in the order in which a report says them.
 
@@ -43,6 +46,8 @@ def findings(
         What was asked for and could not be had -> why.
     plan
         Says which variants leak.
+    alone
+        `separation.separation_table`: what each column by itself says of the outcome.
 
     Returns
     -------
@@ -58,6 +63,10 @@ def findings(
         for name in variants
         if (steps := leaks_into_scores(plan.of(name).leaks))
     ]
+    if alone is not None:
+        lines += [("separation", text) for text in separation_sentences(alone)]
+        told = [COLUMN + name for name in alone.loc[alone["separates"].astype(bool), "column"]]
+        confounds = confounds[~confounds["confound"].str.rpartition("/")[2].isin(told)]
     lines += [("confound", text) for text in confound_sentences(confounds)]
     tests = [dict(zip(table["variant"], table["p"], strict=True)) for table in permutations]
     notes = dict(zip(permutations[0]["variant"], permutations[0]["note"], strict=True))

@@ -67,7 +67,7 @@ def plan_cohort(
         people = cohort.table.groupby("participant_id")["outcome"].max()
         positives = int(people.sum())
         negatives = len(people) - positives
-        for what, why in lacking_columns(settings, list(cohort.table.columns)).items():
+        for what, why in lacking_columns(settings, cohort.table).items():
             print(f"No {what}: {why}.")
     print(plan_text(positives, negatives, settings.level))
     return 0

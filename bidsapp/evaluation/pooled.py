@@ -9,6 +9,7 @@ from bidsapp.evaluation.tables import read_table
 _ON_THE_CARD = ("auc", "auc@retrained", "accuracy", "sensitivity", "specificity", "brier")
 _SUBGROUP = "subgroup:"
 _WEAKENING = ("confound", "baseline")
+_OF_ALL = ("separation", "small")
 
 
 def pooled_results(folder: Path, variant: str) -> dict[str, str]:
@@ -58,7 +59,7 @@ def doubts(folder: Path, variant: str) -> tuple[str, ...]:
     return tuple(
         text
         for kind, text in zip(table["kind"], table["text"], strict=True)
-        if kind == "small" or (kind in _WEAKENING and f"{variant} (AUC" in text)
+        if kind in _OF_ALL or (kind in _WEAKENING and f"{variant} (AUC" in text)
     )
 
 

@@ -135,7 +135,9 @@ def test_a_column_that_is_not_there_costs_its_subgroups_only(run):
 
 
 def test_what_a_cohort_lacks_is_known_before_training(run):
-    lacking = lacking_columns(replace(QUICK, subgroups=("height", "sex")), ["sex", "age"])
+    lacking = lacking_columns(
+        replace(QUICK, subgroups=("height", "sex")), pd.DataFrame(columns=["sex", "age"])
+    )
     # regions and quality numbers are measured by the run itself
     assert set(lacking) == {"baseline site", "subgroups by height"}
 

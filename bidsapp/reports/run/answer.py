@@ -19,7 +19,7 @@ _UNFINISHED = (
     "The saliency maps are not made yet: the run is at work still, or was stopped; the same "
     "command then makes them and keeps what is done."
 )
-_WEAKENING = ("leak", "confound", "baseline", "small")
+_WEAKENING = ("leak", "separation", "confound", "baseline", "small")
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def answer(run: RunFiles) -> Answer:
 
 def _concerns(run: RunFiles, kind: str, text: str) -> bool:
     """Whether a finding weakens the leading variant, or the whole run."""
-    if kind == "small":
+    if kind in ("small", "separation"):
         return True
     if kind == "leak":  # those of other variants stand in the banner
         return text.startswith(f"LEAK: {run.lead}:")
