@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import select
 import signal
 import sys
 from collections.abc import Sequence
@@ -59,9 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _nobody_reads() -> bool:
     """Tell whether the terminal's end is closed, by ``| head`` for instance; then write no more."""
     for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BrokenPipeError:
+        end = select.poll()
+        end.register(stream.fileno(), 0)
+        if end.poll(0):  # an error is reported whatever is asked for: the reader is gone
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
             return True
     return False
