@@ -47,6 +47,15 @@ def cohort_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> "
     return cohort
 
 
+def tell_columns(recipe: Recipe, cohort: "Cohort") -> None:
+    """Say what the cohort's columns will lack for the evaluation, or give away of the outcome."""
+    from bidsapp.evaluation.beforehand import column_warnings
+    from bidsapp.evaluation.settings import settings_from_recipe
+
+    for sentence in column_warnings(settings_from_recipe(recipe), cohort.table):
+        print(sentence, file=sys.stderr)
+
+
 def recorded(recipe: Recipe, cohort: "Cohort") -> Recipe:
     """Write what counts as negative into the recipe that a run keeps, where nobody named it."""
     if not cohort.negative or recipe.outcome.negative is not None:

@@ -194,24 +194,27 @@ def _hint(column: str, counts: Mapping[str, int], positive: Sequence[Value]) -> 
 def _check_named(
     column: str, texts: Sequence[str], values: Sequence[Value], kind: str, harm: str
 ) -> None:
+    there = [value for value in values if TRUE in _truth(column, texts, [value])]
     for value in values:
-        if _is_missed(column, texts, value):
-            raise UsageError(
-                f"outcome: {value!r} is named as {kind}, and {column!r} has no such value: a slip "
-                f"of the pen would {harm}. It has {describe_values(texts)}; correct or leave out "
-                f"{value!r}."
-            )
+        if isinstance(value, bool) or value in there or not _is_slip(value, there, texts):
+            continue
+        raise UsageError(
+            f"outcome: {value!r} is named as {kind}, and {column!r} has no such value: a slip of "
+            f"the pen would {harm}. It has {describe_values(texts)}; correct or leave out "
+            f"{value!r}."
+        )
 
 
-def _is_missed(column: str, texts: Sequence[str], value: Value) -> bool:
-    """Tell whether a named value is a slip: no value of the column, which has others alike.
+def _is_slip(value: Value, there: Sequence[Value], texts: Sequence[str]) -> bool:
+    """Tell whether a named value that a column does not have is a slip of the pen.
 
     A recipe may name a value as a number and as a text, for tables that write the one or the
-    other; a number among texts alone is no slip, nor a text among numbers.
+    other: where the other one is there, this is none; nor is a number among texts alone, or a
+    text among numbers.
     """
-    if isinstance(value, bool) or TRUE in _truth(column, texts, [value]):
-        return False
     is_text = number_of(str(value)) is None
+    if any((number_of(str(other)) is None) != is_text for other in there):
+        return False
     return any((number_of(text) is None) == is_text for text in texts if not looks_missing(text))
 
 

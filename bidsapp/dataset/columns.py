@@ -11,7 +11,7 @@ from bidsapp.dataset.codes import as_setting, entry, suspected_codes, take_codes
 from bidsapp.dataset.matching import bare_label, match_tables
 from bidsapp.dataset.numbers import number_of as number_of
 from bidsapp.dataset.reading import Reading, read_column
-from bidsapp.dataset.tables import Key, Table, read_dataset_tables
+from bidsapp.dataset.tables import Key, Table, other_tables, read_dataset_tables
 from bidsapp.errors import UsageError
 
 SHOWN_VALUES = 6
@@ -198,9 +198,14 @@ class Columns:
 
     def _unknown(self, name: str) -> str:
         if not self.tables:
+            others = other_tables(Path(self.where)) if self.where else []
+            hint = (
+                f" {' and '.join(others)} is not read: save it as participants.tsv, tab-separated."
+            )
             return (
                 f"column {name!r}: {self.where or 'the dataset'} has no participants.tsv, "
-                "sessions.tsv or phenotype/*.tsv." + "".join(f"\n{text}" for text in self.unread)
+                f"sessions.tsv or phenotype/*.tsv.{hint if others else ''}"
+                + "".join(f"\n{text}" for text in self.unread)
             )
         names = self.names()
         folded = {n.lower(): n for n in names}

@@ -16,6 +16,11 @@ _STAMP = "simulated"
 _TAKEN = frozenset({*OWN, *QUALITY, _STAMP})
 
 
+def is_own(column: str) -> bool:
+    """Tell whether the app writes a column of that name itself, as it is or in measures.tsv."""
+    return column in _TAKEN
+
+
 def stored_name(name: str) -> str:
     """Name in cohort.tsv of the column that the user calls `name`.
 
@@ -53,7 +58,7 @@ def users_column(columns: Iterable[str], name: str) -> str | None:
         return stored
     if name.startswith(SIDECAR):
         return name if name in there else None
-    earlier = [column for column in there if name in _TAKEN and column.endswith(f".{name}")]
+    earlier = [column for column in there if is_own(name) and column.endswith(f".{name}")]
     return earlier[0] if len(earlier) == 1 else None
 
 

@@ -54,9 +54,9 @@ def check_values(
     if doubtful:
         key = f"outcome.missing=[{', '.join(map(_in_yaml, doubtful))}]"
         raise UsageError(
-            f"outcome expression {expression.text!r}: {', '.join(values)}: {listed(doubtful)} "
-            "looks like a missing value and would be compared as if it were one. Say which values "
-            f"are missing, as in --set {quote(key)}; --set 'outcome.missing=[]' where none is."
+            f"outcome expression {expression.text!r}: {', '.join(values)}: {listed(doubtful)} look "
+            "like missing values and would be compared as if they were known. Say which are "
+            f"missing, as in --set {quote(key)}; --set 'outcome.missing=[]' says that none is."
         )
     return tuple(notes)
 

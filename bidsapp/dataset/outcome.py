@@ -114,9 +114,11 @@ def outcome_notes(found: Outcomes, places: Sequence[int]) -> list[str]:
         else:
             named = listed(negative)
         notes.append(f"Outcome {found.columns[0]}: negative: {named}.")
-    missing = Counter(detail for _, detail in found.reasons.values())
+        missing = Counter(found.texts[place] or "no value" for place in found.reasons)
+    else:
+        missing = Counter(detail for _, detail in found.reasons.values())
     if missing:
-        notes.append(f"Outcome not known: {listed(missing)}.")
+        notes.append(f"Outcome {', '.join(found.columns)}: missing: {listed(missing)}.")
     return [*notes, *found.notes]
 
 

@@ -68,12 +68,15 @@ class Baseline:
         Whether it knows nothing of the illness: if it predicts, the network may predict by it.
     needs
         What it needs, for the message where that is missing.
+    by_name
+        Whether the recipe names its columns: then none may be one of the app's own.
     """
 
     estimator: Callable[[], Any]
     columns: Callable[[Sequence[str], Sequence[str], str | None], list[str]]
     confound: bool = False
     needs: str = ""
+    by_name: bool = False
 
 
 def _predictors(columns: Sequence[str], predictors: Sequence[str], _site: str | None) -> list[str]:
@@ -114,9 +117,9 @@ _ASK = "columns named under evaluation.predictors"
 BASELINES = {
     "majority": Baseline(_majority, _nothing),
     "age_sex": Baseline(_logistic, _age_sex, needs="columns age and sex in the cohort table"),
-    "logistic": Baseline(_logistic, _predictors, needs=_ASK),
-    "random_forest": Baseline(_random_forest, _predictors, needs=_ASK),
-    "xgboost": Baseline(_xgboost, _predictors, needs=_ASK),
+    "logistic": Baseline(_logistic, _predictors, needs=_ASK, by_name=True),
+    "random_forest": Baseline(_random_forest, _predictors, needs=_ASK, by_name=True),
+    "xgboost": Baseline(_xgboost, _predictors, needs=_ASK, by_name=True),
     "regions": Baseline(_ridge, _regions, needs="columns region_* in measures.tsv or cohort.tsv"),
     "quality": Baseline(
         _logistic,
@@ -124,7 +127,13 @@ BASELINES = {
         confound=True,
         needs="columns quality, quality_* or motion_mean* in measures.tsv or cohort.tsv",
     ),
-    "site": Baseline(_logistic, _site, confound=True, needs="a column named under evaluation.site"),
+    "site": Baseline(
+        _logistic,
+        _site,
+        confound=True,
+        needs="a column named under evaluation.site",
+        by_name=True,
+    ),
 }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bidsapp.dataset.covariates import OWN, user_name, users_column
+from bidsapp.dataset.covariates import is_own, user_name, users_column
 from bidsapp.evaluation.baseline_models import BASELINES, Baseline, design_table, in_fold_model
 from bidsapp.evaluation.state import choices, splits_of
 from bidsapp.evaluation.tables import is_missing, unusable
@@ -119,9 +119,12 @@ def lacking_for(
     """
     there = [*map(str, cohort.columns), *later]
     columns = baseline.columns(there, predictors, site)
-    forbidden = [name for name in columns if name in OWN and name != "quality"]
-    if forbidden:
-        return f"{forbidden} may not be a predictor: it identifies people or is the outcome"
+    own = [name for name in columns if baseline.by_name and is_own(name)]
+    if own:
+        return (
+            f"{own} may not be a predictor: the app itself writes it, and the tables have no "
+            "column of that name"
+        )
     absent = [name for name in columns if name not in there]
     if absent:
         return f"no column {absent} in cohort.tsv; {choices(there)}"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from bidsapp.evaluation.baseline_models import BASELINES
-from bidsapp.evaluation.baselines import baseline_scores, column_scores, lacking_for
+from bidsapp.evaluation.baselines import baseline_scores, column_scores
 from bidsapp.evaluation.best_fold import best_fold_table
 from bidsapp.evaluation.calibration import calibration_points
 from bidsapp.evaluation.cohort_table import positives_and_negatives
@@ -30,7 +30,6 @@ from bidsapp.evaluation.subgroups import absent_columns, subgroup_masks, subgrou
 from bidsapp.evaluation.tables import write_table
 
 _CURVE_RESAMPLES = 1000
-MEASURED = ("quality_local_ncc", "region_intensity_0_0_0")
 
 
 @dataclass(frozen=True)
@@ -175,33 +174,6 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
         {n: table if n == "findings" else stamp(table, plan) for n, table in tables.items()},
         {name: stamp(table, plan) for name, table in figures.items()},
     )
-
-
-def lacking_columns(plan: EvaluationSettings, cohort: pd.DataFrame) -> dict[str, str]:
-    """Tell what an evaluation will leave out because the cohort's columns cannot serve it.
-
-    The columns are known before training, so a run can say it at its start.
-
-    Parameters
-    ----------
-    cohort
-        The cohort table.
-
-    Returns
-    -------
-    dict
-        ``baseline <name>`` or ``subgroups by <column>`` -> why. Quality numbers and regions are
-        measured by the run itself.
-    """
-    lacking = {
-        f"baseline {name}": lacking_for(
-            BASELINES[name], cohort, plan.predictors, plan.site, MEASURED
-        )
-        for name in plan.baselines
-        if name in BASELINES
-    }
-    known = {what: why for what, why in lacking.items() if why}
-    return known | absent_columns(list(cohort.columns), plan.subgroups)
 
 
 def _with_scanners(

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from shlex import quote
 
 import numpy as np
 import pandas as pd
@@ -130,7 +131,8 @@ def _column(
     levels, code = np.unique(texts[known], return_inverse=True)
     if len(levels) < 2 or not _both(truth[known]):
         return None
-    counts = np.stack([np.bincount(code[side], minlength=len(levels)) for side in _sides(truth[known])])
+    sides = (truth[known], ~truth[known])
+    counts = np.stack([np.bincount(code[side], minlength=len(levels)) for side in sides])
     scores = np.full(len(values), np.nan)
     scores[known] = (counts[0] / counts.sum(axis=0))[code]
     test, p = _test(counts)
@@ -139,10 +141,6 @@ def _column(
 
 def _both(truth: np.ndarray) -> bool:
     return bool(truth.any() and not truth.all())
-
-
-def _sides(truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return truth, ~truth
 
 
 def _auc(truth: np.ndarray, scores: np.ndarray) -> float:
@@ -178,23 +176,26 @@ def separation_sentences(table: pd.DataFrame) -> list[str]:
             continue
         chosen = chosen.sort_values("auc", ascending=False, kind="stable")
         extent = "completely" if (chosen["auc"] == 1).all() else "nearly completely"
+        verb = "separates" if len(chosen) == 1 else "each separate"
         sentences.append(
-            f"{_HEAD[of_scanner]} tells positives and negatives apart {extent}: "
-            f"{_listed(chosen)}. {_looked_at(table)} {_SO[of_scanner]}"
+            f"CONFOUND: {_listed(chosen)} {verb} positives from negatives {extent}. "
+            f"{_looked_at(table)} {_SCANNER if of_scanner else _advice(chosen)}"
         )
     return sentences
 
 
-_HEAD = {
-    True: "CONFOUND: site, scanner or sequence by itself",
-    False: "CONFOUND: a column by itself",
-}
-_SO = {
-    True: "A network may have learned this in place of the outcome, and in these people nothing "
-    "can tell the two apart.",
-    False: "A network may have learned what goes with it in the images. If it says the outcome in "
-    "other words, name it under tables.same_as_outcome.",
-}
+_SCANNER = (
+    "The network may have learned the site, scanner or sequence in place of the outcome: in these "
+    "people nothing can tell the two apart."
+)
+
+
+def _advice(rows: pd.DataFrame) -> str:
+    items = ", ".join(rows["column"].head(_MOST))
+    return (
+        "The network may have learned what goes with it in the images. A column that only says the "
+        f"outcome in other words is left out by --set {quote(f'tables.same_as_outcome=[{items}]')}."
+    )
 
 
 def _listed(rows: pd.DataFrame) -> str:
@@ -202,7 +203,9 @@ def _listed(rows: pd.DataFrame) -> str:
     for _, row in rows.head(_MOST).iterrows():
         p = "not tested" if pd.isna(row["p_holm"]) else f"p {_p(float(row['p_holm']))}"
         limits = f"{row['ci_low']:.2f} to {row['ci_high']:.2f}"
-        some.append(f"{row['column']}: AUC {row['auc']:.2f} ({limits}; {p}; n = {row['n']})")
+        some.append(
+            f"{row['column']} (AUC by itself {row['auc']:.2f}, {limits}; {p}; n = {row['n']})"
+        )
     more = len(rows) - len(some)
     return ", ".join(some) + (f" and {more} more (tables/columns.tsv)" if more else "")
 
@@ -213,12 +216,10 @@ def _p(value: float) -> str:
 
 def _looked_at(table: pd.DataFrame) -> str:
     count = len(table)
+    were = f"{count} columns were looked at" if count > 1 else "One column was looked at"
     if table["p"].isna().all():
-        return f"{count} columns were looked at; scans of one person are not tested."
-    return (
-        f"{count} column{'s were' if count > 1 else ' was'} looked at"
-        + ("; p is corrected for them (Holm)." if count > 1 else ".")
-    )
+        return f"{were}; scans of one person are not independent and not tested."
+    return f"{were}; p is corrected for them (Holm)." if count > 1 else f"{were}."
 
 
 def suspects(table: pd.DataFrame, without: Sequence[str] = ()) -> list[str]:

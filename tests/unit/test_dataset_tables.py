@@ -53,8 +53,20 @@ def test_the_table_of_a_real_pain_trial(real_data: Path) -> None:
         ("participant_id\tx\nsub-1\n", ["line 2 has 1 fields", "n/a"]),
         ("participant_id\tx\nsub-1\t1\t2\n", ["line 2 has 3 fields"]),
         ("participant_id\tx\tx\n", ["x is there more than once"]),
-        ("participant_id,x\nsub-1,1\n", ["looks comma-separated"]),
-        ("subject\tx\n", ["no column participant_id", "subject, x"]),
+        ("participant_id,x\nsub-1,1\n", ["looks separated by commas", "separated by tabs"]),
+        ("participant_id;x\n1;2\n", ["looks separated by semicolons"]),
+        ('"participant_id","x"\n"1","2"\n', ["looks separated by commas"]),
+        ("participant_id    x\nsub-1     1\n", ["looks separated by blanks"]),
+        ("participant_id x\nsub-1 1\n", ["looks separated by blanks"]),
+        ("subject\tx\n", ["no column participant_id", "subject, x", "Rename 'subject' partici"]),
+        ("Participant ID\tx\n", ["Rename 'Participant ID' participant_id"]),
+        ("p\0a\0r\0t\0", ["is UTF-16 without a mark"]),
+        ('participant_id\tx\nsub-1\t"a\nb"\n', ["line 3", "No quoted field may hold a tab"]),
+        (
+            "participant_id\tsession\tx\nsub-1\t1\t0\nsub-1\t2\t1\n",
+            ["line 3 repeats line 2 (sub-1)", "'session' looks like the visit", "COLUMN@SESSION"],
+        ),
+        ("participant_id\tVisit\nsub-1\t1\nsub-1\t2\n", ["Rename the column session_id"]),
         ("participant_id\tx\nn/a\t1\n", ["line 2 has no participant_id"]),
         ("participant_id\tx\t\nsub-1\t1\t2\n", ["line 2", "column without a name"]),
         ("\n\n", ["is empty"]),
@@ -66,6 +78,41 @@ def test_a_broken_table_is_refused_by_line(tmp_path: Path, text: str, words: lis
         read_table(path)
     for word in (str(path), *words):
         assert word in str(caught.value)
+
+
+def test_what_a_spreadsheet_leaves_behind_does_no_harm(tmp_path: Path) -> None:
+    text = 'participant_id\t"pain"\t\t\r\n"sub-1"\t"1"\t\t\r\nsub-2\t0\t\t\t\t\r\n\t\t\t\r\n\r\n'
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        table = read_table(write(tmp_path / "participants.tsv", text, encoding))
+        assert table.columns == {"pain": {("sub-1", ""): "1", ("sub-2", ""): "0"}}
+
+
+def test_visits_as_rows_work_once_the_column_has_its_name(tmp_path: Path) -> None:
+    rows = "sub-1\t1\t0\tF\nsub-1\t2\t1\tF\nsub-2\t1\t0\tM\nsub-2\t2\t0\tM\n"
+    for place in ("participants.tsv", "phenotype/visits.tsv"):
+        path = write(tmp_path / place, f"participant_id\tsession_id\tpain\tsex\n{rows}")
+        columns = Columns.read(tmp_path)
+        assert columns.values("pain@2", [("sub-1", ""), ("sub-2", "")]).texts == ["1", "0"]
+        found = columns.values("pain", [("sub-1", ""), ("sub-2", "")])
+        assert found.texts == [None, "0"]  # one value at all visits is no question
+        assert "pain@1" in found.ambiguous[0]
+        assert columns.values("sex", [("sub-1", ""), ("sub-2", "")]).texts == ["F", "M"]
+        path.unlink()
+
+
+def test_a_session_may_be_named_without_its_zeros(tmp_path: Path) -> None:
+    table = "participant_id\tsession_id\tpain\nsub-1\tses-02\t1\nsub-1\tses-M12\t0\n"
+    write(tmp_path / "participants.tsv", table)
+    columns = Columns.read(tmp_path)
+    assert columns.values("pain@2", [("sub-1", "")]).texts == ["1"]
+    assert columns.values("pain@m12", [("sub-1", "")]).texts == ["0"]
+
+
+@pytest.mark.parametrize("name", ["participants.csv", "Participants.xlsx", "participant.tsv"])
+def test_a_table_under_another_name_is_pointed_to(tmp_path: Path, name: str) -> None:
+    write(tmp_path / name, "participant_id,x\n")
+    with pytest.raises(UsageError, match=f"{name} is not read: save it as participants.tsv"):
+        Columns.read(tmp_path).find("x")
 
 
 def test_unreadable_tables(tmp_path: Path) -> None:

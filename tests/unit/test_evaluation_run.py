@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from bidsapp.errors import BadData
+from bidsapp.evaluation.beforehand import lacking_columns
 from bidsapp.evaluation.describe import ROW
-from bidsapp.evaluation.evaluate import evaluate, lacking_columns, write_metrics
+from bidsapp.evaluation.evaluate import evaluate, write_metrics
 from bidsapp.evaluation.metric_table import COLUMNS, held_out_ratio, mean_over_folds
 from bidsapp.evaluation.pooled import doubts, subgroup_results
 from bidsapp.evaluation.settings import EvaluationSettings, VariantSettings, settings_of_run
