@@ -246,7 +246,11 @@ class Columns:
         sentences, entries = [], []
         for name in names:
             reading = self.reading(name)
-            exact = {t: n for t, n in reading.numbers.items() if not n.limit and not n.how}
+            exact = {
+                text: number
+                for text, number in reading.numbers.items()
+                if not number.limit and number.how != "infinite"
+            }
             if reading.kind != "numbers" or self.full_name(name) in self._settled:
                 continue
             codes = suspected_codes(number.value for number in exact.values())

@@ -87,7 +87,7 @@ def _identifies(values: pd.Series) -> bool:
     """Whether a column of texts differs between all people, as an identifier does."""
     there = values[~values.map(is_missing)]
     many = len(there) >= FEWEST_NUMBERS
-    return many and numeric(there) is None and bool(there.is_unique)
+    return many and reading_of(there).kind == "categories" and bool(there.is_unique)
 
 
 def cohort_table(

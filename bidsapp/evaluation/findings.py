@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from bidsapp.dataset.counts import cohort_counts
@@ -66,7 +67,8 @@ def findings(
     if alone is not None:
         lines += [("separation", text) for text in separation_sentences(alone)]
         told = [COLUMN + name for name in alone.loc[alone["separates"].astype(bool), "column"]]
-        confounds = confounds[~confounds["confound"].str.rpartition("/")[2].isin(told)]
+        new = [str(name).rpartition("/")[2] not in told for name in confounds["confound"]]
+        confounds = confounds[np.array(new, bool)]
     lines += [("confound", text) for text in confound_sentences(confounds)]
     tests = [dict(zip(table["variant"], table["p"], strict=True)) for table in permutations]
     notes = dict(zip(permutations[0]["variant"], permutations[0]["note"], strict=True))
