@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 def cohort_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> "Cohort":
     """Find who is in, with which images; nothing is written."""
+    from bidsapp.dataset.carried import for_terminal
     from bidsapp.dataset.cohort import build_cohort
     from bidsapp.evaluation.settings import asked_columns
     from bidsapp.templates import template_label
@@ -42,7 +43,7 @@ def cohort_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> "
         session_label=options.session_label,
         threads=options.nprocs,
     )
-    for note in cohort.notes:
+    for note in for_terminal(cohort.notes):
         print(note, file=sys.stderr)
     return cohort
 

@@ -9,6 +9,8 @@ from bidsapp.dataset.covariates import stored_name
 from bidsapp.dataset.tables import Key
 from bidsapp.errors import UsageError
 
+_MOST = 40
+
 
 def carried_columns(
     columns: Columns,
@@ -70,3 +72,11 @@ def carry(columns: Columns, names: Iterable[str], scans: Sequence[Key]) -> pd.Da
 def column_notes(columns: Columns, names: Sequence[str]) -> list[str]:
     """Say what was read otherwise than it is written, and what may be a code for missing."""
     return [*columns.told(names), *columns.suspicions(names)]
+
+
+def for_terminal(notes: Sequence[str]) -> list[str]:
+    """Leave out what is said of columns beyond the first forty, and say how much that is."""
+    of_columns = [note for note in notes if note.startswith("Column ")]
+    shown = [note for note in notes if note not in of_columns[_MOST:]]
+    more = len(of_columns) - _MOST
+    return shown + ([f"and {more} more lines on columns (a run keeps all in logs)"] * (more > 0))

@@ -88,7 +88,7 @@ def _before_images(
     """Make the table of those of whom there may come to be a normalised image."""
     import pandas as pd
 
-    from bidsapp.dataset.carried import carried_columns, carry, column_notes
+    from bidsapp.dataset.carried import carried_columns, carry, column_notes, for_terminal
     from bidsapp.dataset.columns import Columns
     from bidsapp.dataset.groups import groups_of
     from bidsapp.dataset.losses import loss_notes
@@ -101,8 +101,8 @@ def _before_images(
     columns = Columns.read(options.bids_dir, recipe.tables.missing)
     # every name is looked up before any folder is
     made_of = find_outcomes(first.outcome, columns, []).columns
-    outcome = [*made_of, *recipe.tables.same_as_outcome]
-    names = carried_columns(columns, None, asked_columns(recipe, variants), outcome)
+    says_it = [*made_of, *recipe.tables.same_as_outcome]
+    names = carried_columns(columns, None, asked_columns(recipe, variants), says_it)
     columns, notes = columns.matched(*labels_of(options.bids_dir, []))
     people = people_of(options.bids_dir, columns, [], options.participant_label)
     kind = f"{first.inputs.suffix} in {options.bids_dir}"
@@ -133,7 +133,7 @@ def _before_images(
     counting = people & ({person for person, _ in there} | with_outcome)
     notes += [*outcome_notes(found, places), *about_groups, *column_notes(columns, names)]
     notes += loss_notes(excluded, known, counting)
-    for note in notes:
+    for note in for_terminal(notes):
         print(note, file=sys.stderr)
     keys = [scans[place] for place in places]
     table = pd.DataFrame(keys, columns=pd.Index(["participant_id", "session_id"]))
