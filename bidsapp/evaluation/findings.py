@@ -65,7 +65,8 @@ def findings(
         if (steps := leaks_into_scores(plan.of(name).leaks))
     ]
     if alone is not None:
-        lines += [("separation", text) for text in separation_sentences(alone)]
+        left_out = plan.same_as_outcome
+        lines += [("separation", text) for text in separation_sentences(alone, left_out)]
         told = [COLUMN + name for name in alone.loc[alone["separates"].astype(bool), "column"]]
         new = [str(name).rpartition("/")[2] not in told for name in confounds["confound"]]
         confounds = confounds[np.array(new, bool)]
