@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bidsapp.errors import BadData, NoInput
 from bidsapp.evaluation.evaluate import lacking_columns
-from bidsapp.evaluation.planning import plan_text
+from bidsapp.evaluation.planning import inflation_of_protocol, plan_text
 from bidsapp.evaluation.settings import settings_from_recipe
 from bidsapp.options import RunOptions
 
@@ -55,7 +55,7 @@ def plan_cohort(
         if options.derivatives:  # the person said where the images are
             raise
         print(f"No images yet ({error})", file=sys.stderr)
-        positives, negatives = _before_images(recipe, variants, options)
+        positives, negatives, groups = _before_images(recipe, variants, options)
         for count, name in ((positives, "positive"), (negatives, "negative")):
             if count == 0:
                 raise BadData(
@@ -67,16 +67,19 @@ def plan_cohort(
         people = cohort.table.groupby("participant_id")["outcome"].max()
         positives = int(people.sum())
         negatives = len(people) - positives
+        groups = cohort.table["group"].nunique() if "group" in cohort.table else 0
         for what, why in lacking_columns(settings, list(cohort.table.columns)).items():
             print(f"No {what}: {why}.")
-    print(plan_text(positives, negatives, settings.level))
+    first = recipe.with_variant(variants[0])
+    inflation = inflation_of_protocol(first.protocol, groups)
+    print(plan_text(positives, negatives, settings.level, inflation))
     return 0
 
 
 def _before_images(
     recipe: "Recipe", variants: Sequence[str], options: RunOptions
-) -> tuple[int, int]:
-    """Count positive and negative people of whom there may come to be a normalised image."""
+) -> tuple[int, int, int]:
+    """Count positive and negative people, and groups, of whom there may come to be an image."""
     from bidsapp.dataset.cohort import people_of
     from bidsapp.dataset.columns import Columns
     from bidsapp.dataset.description import shortened
@@ -115,4 +118,5 @@ def _before_images(
         print(note, file=sys.stderr)
     positive = {scans[place][0] for place in places if found.values[place] == 1}
     known = {scans[place][0] for place in places}
-    return len(positive), len(known - positive)
+    there_are = len({groups[place] for place in places})
+    return len(positive), len(known - positive), there_are
