@@ -107,7 +107,7 @@ class Bundle:
         """Build the network of a fold with its weights, in evaluation mode on the CPU."""
         import safetensors.torch
 
-        network = build_network(self.recipe.network, len(self.channels))
+        network = build_network(self.recipe.network, len(self.channels), shape=self.window.shape)
         network.load_state_dict(safetensors.torch.load_file(model.weights))
         return network.eval()
 
@@ -255,7 +255,9 @@ def _check_weights(bundle: Bundle) -> None:
     from safetensors import SafetensorError, safe_open
 
     with torch.device("meta"):
-        network = build_network(bundle.recipe.network, len(bundle.channels))
+        network = build_network(
+            bundle.recipe.network, len(bundle.channels), shape=bundle.window.shape
+        )
     wanted = {name: list(value.shape) for name, value in network.state_dict().items()}
     for model in bundle.models:
         try:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from bidsapp.errors import UsageError
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -70,18 +72,32 @@ OTHER_PROGRAMS = {
 }  # fmt: skip
 
 
-def test_a_network_is_added_as_the_page_says() -> None:
+def test_a_network_is_added_as_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import torch
 
-    from bidsapp.networks import registry
+    from bidsapp.contracts import network as contract
+    from bidsapp.networks import architectures
+    from bidsapp.networks.registry import build_network
     from bidsapp.recipes.learning import Network
+    from tests.unit.synthetic_cohort import small_recipe
 
-    (code,) = [b for b in _blocks(ROOT / "docs/extending.md", "python") if "build_plain" in b]
-    names: dict = {"torch": torch, "Network": Network}
-    exec(code, names)
-    network = names["build_plain"](Network(name="resnet", weights="random"), 2)
-    assert registry.head_name(network) == "6"
-    assert network(torch.zeros(2, 2, 30, 30, 30)).shape == (2, 1)
+    (code,) = [b for b in _blocks(ROOT / "docs/extending.md", "python") if "OFFER" in b]
+    (tmp_path / "plain.py").write_text(code)
+    monkeypatch.setattr(contract, "ARCHITECTURES", tmp_path)
+    monkeypatch.setattr(architectures, "__path__", [str(tmp_path)])
+    contract.network_offers.cache_clear()
+    try:
+        section = {"name": "plain", "depth": 2, "weights": "random"}
+        recipe = small_recipe(network=section | {"stem_stride": 1, "stem_pool": False})
+        network = build_network(recipe.network, 2)
+        assert network(torch.zeros(2, 2, 30, 30, 30)).shape == (2, 1)
+        with pytest.raises(UsageError, match=r"network.depth: plain offers 2, got 3"):
+            build_network(Network.model_validate(section | {"depth": 3}), 2)
+    finally:
+        contract.network_offers.cache_clear()
+        sys.modules.pop("bidsapp.networks.architectures.plain", None)
 
 
 @pytest.mark.slow
