@@ -208,7 +208,8 @@ class Run:
         found = self.maps(variant)
         if name not in found:
             raise NoInput(f"{variant} has no map {name!r}; there are {', '.join(found)}")
-        return nib.load(found[name])
+        image: Any = nib.load(found[name])
+        return image
 
     def model(self, variant: str) -> "Model":
         """Open the trained model of one network."""

@@ -119,3 +119,24 @@ def test_the_tutorial_runs_from_a_bids_folder_to_the_report(tmp_path: Path) -> N
     assert (run / "report.html").is_file()
     assert (run / "metrics.tsv").is_file()
     assert (tmp_path / "results" / "quality.html").is_file()
+
+
+@pytest.mark.slow
+def test_the_tutorial_opens_a_run_and_a_model_from_python(tmp_path: Path) -> None:
+    """On the run of the demo's own commands, with fewer people and epochs."""
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    app = [sys.executable, "-m", "bidsapp"]
+    of_group = "--recipe t1w --outcome chronic_pain --positive 1 --variants axial"
+    quick = "--set protocol.folds=2 training.epochs=1"
+    for command in (
+        f"{sys.executable} -m bidsapp.phantom demo/phantom --participants 8 --effect 1.5",
+        f"{' '.join(app)} demo/phantom demo/out participant --speed fast",
+        f"{' '.join(app)} demo/phantom demo/out group {of_group} {quick}",
+    ):
+        subprocess.run(command.split(), cwd=tmp_path, env=env, check=True, capture_output=True)
+    code = "\n".join(_blocks(ROOT / "docs/tutorials/python.md", "python"))
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "probability_sd" in done.stdout
