@@ -59,8 +59,8 @@ class Columns:
         self, people: Collection[str], sessions: Collection[str]
     ) -> tuple["Columns", list[str]]:
         """Give rows the labels of folders and images; see `match_tables`."""
-        tables, notes = match_tables(self.tables, people, sessions)
-        return Columns(tables, self.unread, self.where), notes
+        tables, notes, unread = match_tables(self.tables, people, sessions)
+        return Columns(tables, [*self.unread, *unread], self.where), notes
 
     def names(self) -> list[str]:
         """Shortest name of every column, in the order of the tables."""

@@ -117,5 +117,6 @@ def _before_images(
     with_outcome = {person for name in found.columns for person in columns.people_with(name)}
     counting = people & ({person for person, _ in there} | with_outcome)
     notes += [*outcome_notes(found, places), *about_groups, *loss_notes(excluded, known, counting)]
-    print(*notes, sep="\n", file=sys.stderr)
+    for note in notes:
+        print(note, file=sys.stderr)
     return len(positive), len(known - positive)
