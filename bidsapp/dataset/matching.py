@@ -42,6 +42,7 @@ def bare_label(label: str) -> str:
     """
     text = unicodedata.normalize("NFKC", label).strip().casefold()
     text = re.sub(r"^((sub|ses)[-_\s‐-―−]+)+", "", text)
+    text = re.sub(r"^(sub(ject)?|ses(sion)?)[-_\s]*(?=\d)", "", text)
     text = re.sub(r"^(\d+)\.0+$", r"\1", text)
     text = "".join(character for character in text if character.isalnum())
     return re.sub(r"\d+", lambda digits: digits[0].lstrip("0") or "0", text)

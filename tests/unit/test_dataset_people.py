@@ -38,6 +38,7 @@ def values(ids: list[str]) -> list[str]:
         ["01", "02", "10"],
         ["sub-1", "sub-02", "sub-10"],
         ["SUB-01", "Sub-02", "sub_10"],
+        ["sub01", "subject_2", "Sub 10"],
         ["1.0", "2.0", "10.0"],  # a column that a program read as decimal numbers
         ["001", "002", "010"],
         [" 01", "02 ", "sub-10"],
