@@ -32,13 +32,20 @@ def impossible(recipe: "Recipe") -> Iterator[Problem]:
 def _outcome(recipe: "Recipe") -> Iterator[Problem]:
     outcome = recipe.outcome
     if outcome.expression is not None:
-        for key in ("column", "positive"):
+        for key in ("column", "positive", "negative"):
             if getattr(outcome, key) is not None:
                 yield f"outcome.{key}", "give either column and positive or expression, not both"
     elif outcome.column is not None and outcome.positive is None:
         yield "outcome.positive", f"required: which values of {outcome.column} are positive"
     elif outcome.column is None and outcome.positive is not None:
         yield "outcome.column", "required with positive: the column that holds these values"
+    elif outcome.column is None and outcome.negative is not None:
+        yield "outcome.column", "required with negative: the column that holds these values"
+    named: dict[str, str] = {}
+    for key in ("positive", "negative", "missing"):
+        for value in getattr(outcome, key) or ():
+            if named.setdefault(str(value), key) != key:
+                yield f"outcome.{key}", f"{value} is named under outcome.{named[str(value)]} too"
 
 
 def _grid(recipe: "Recipe") -> Iterator[Problem]:
