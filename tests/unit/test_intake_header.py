@@ -275,6 +275,15 @@ def test_units(
     assert (not head.notes) if says is None else any(says in note for note in head.notes)
 
 
+@pytest.mark.parametrize("name", ["sform", "qform"])
+def test_a_code_that_nifti_does_not_define_is_one_all_the_same(name: str, tmp_path: Path) -> None:
+    raw = content(**{name: NODDED}, **{f"{name}_code": 77})
+    head = read_head(saved(tmp_path / "sub-1_T1w.nii.gz", raw))
+    place = placement(tmp_path / "sub-1_T1w.nii.gz", load_image(tmp_path / "sub-1_T1w.nii.gz"))
+    np.testing.assert_allclose(place.affine, NODDED, atol=1e-4)
+    assert (head.orientation_known, head.notes) == (True, [])
+
+
 def test_negative_voxel_sizes_are_noted(tmp_path: Path) -> None:
     raw = content(None, NODDED, pixdim=[1, -4, 4, 4, 0, 0, 0, 0])
     head = read_head(saved(tmp_path / "sub-1_T1w.nii.gz", raw))
