@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import stat
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
@@ -45,7 +46,7 @@ class Pointer:
             )
         if self.kind == LINK:
             return (
-                f"is a link to a file that is not here ({self.path.readlink()}); bring the file "
+                f"is a link to a file that is not there ({self.path.readlink()}); bring the file "
                 "there, or bind its folder into the container"
             )
         what = "link to a file that is not here" if self.path.is_symlink() else "git-annex pointer"
@@ -67,14 +68,13 @@ def pointer_at(path: Path) -> Pointer | None:
         None for a file that holds its content, and for what is not there at all.
     """
     try:
-        if path.is_symlink() and not path.exists():
-            # on Windows a link may be written with backslashes
-            target = PureWindowsPath(path.readlink()).as_posix()
-            return Pointer(path, ANNEX if "annex/objects/" in target else LINK)
-        if not path.is_file() or not 0 < path.stat().st_size <= _LARGEST_BYTES:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode) or not 0 < found.st_size <= _LARGEST_BYTES:
             return None
         with path.open("rb") as stream:
             start = stream.read(1024)
+    except FileNotFoundError:
+        return _broken_link(path) if path.is_symlink() else None
     except (OSError, ValueError):
         return None
     first = start.decode("latin-1").split("\n", 1)[0]
@@ -84,6 +84,11 @@ def pointer_at(path: Path) -> Pointer | None:
     if _ANNEX_LINE.match(first):
         return Pointer(path, ANNEX)
     return None
+
+
+def _broken_link(path: Path) -> Pointer:
+    target = PureWindowsPath(path.readlink()).as_posix()  # of either kind of slash
+    return Pointer(path, ANNEX if "annex/objects/" in target else LINK)
 
 
 def require_content(path: Path) -> None:

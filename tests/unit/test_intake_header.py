@@ -279,7 +279,7 @@ def test_units(
 def test_a_code_that_nifti_does_not_define_is_one_all_the_same(name: str, tmp_path: Path) -> None:
     raw = content(**{name: NODDED}, **{f"{name}_code": 77})
     head = read_head(saved(tmp_path / "sub-1_T1w.nii.gz", raw))
-    place = placement(tmp_path / "sub-1_T1w.nii.gz", load_image(tmp_path / "sub-1_T1w.nii.gz"))
+    place = placement(tmp_path / "sub-1_T1w.nii.gz", open_image(tmp_path / "sub-1_T1w.nii.gz"))
     np.testing.assert_allclose(place.affine, NODDED, atol=1e-4)
     assert (head.orientation_known, head.notes) == (True, [])
 
