@@ -149,10 +149,12 @@ class Again:
     notes: list[str]
 
 
-BY_QFORM = (
-    "The header's sform and qform disagree by {:.0f}°. By the sform the image could not be "
-    "normalised, by the qform it could: the qform was used, so left and right are known. What is "
-    "written in the participant's space is in the millimetres of the qform. Repair the sform."
+# Begins the note on an image that was normalised by its qform.
+FORMS_DISAGREE = "The header's sform and qform disagree"
+_BY_QFORM = (
+    "{} by {:.0f}°. By the sform the image could not be normalised, by the qform it could: the "
+    "qform was used{}. What is written in the participant's space is in the millimetres of the "
+    "qform. Repair the sform."
 )
 
 
@@ -179,7 +181,9 @@ def by_qform(
     quality = assess(found, target, placed, mask)
     if quality.verdict == FAIL:
         return None
-    told = BY_QFORM.format(turn_degrees(head.affine, head.qform_affine))
+    degrees = turn_degrees(head.affine, head.qform_affine)
+    sides = ", so left and right are known" if head.orientation_known else ""
+    told = _BY_QFORM.format(FORMS_DISAGREE, degrees, sides)
     notes = [told, *(note for note in placed.notes if note not in head.notes)]
     return Again(placed, mask, found, quality, notes)
 
