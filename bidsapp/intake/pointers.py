@@ -51,7 +51,7 @@ class Pointer:
             )
         what = "link to a file that is not here" if self.path.is_symlink() else "git-annex pointer"
         more = "" if self.path.is_symlink() else ": its content is not here"
-        return f"is a {what}{more}; fetch it with `datalad get {inside}` (git-annex get) {place}"
+        return f"is a {what}{more}; fetch it with `datalad get {inside}` (or git annex get) {place}"
 
 
 def pointer_at(path: Path) -> Pointer | None:

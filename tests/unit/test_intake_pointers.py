@@ -107,7 +107,7 @@ def test_links(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     assert pointer_at(annexed).advice == (  # type: ignore[union-attr]
         "is a link to a file that is not here; fetch it with `datalad get 'sub-01/a b.nii.gz'` "
-        f"(git-annex get) in {tmp_path}"
+        f"(or git annex get) in {tmp_path}"
     )
     plain = link(tmp_path / "sub-01" / "plain.nii.gz", "/elsewhere/head.nii.gz")
     advice = pointer_at(plain).advice  # type: ignore[union-attr]
