@@ -21,7 +21,7 @@ from bidsapp.saliency.stack import COLUMNS, MapStack
 from bidsapp.training.fold import load_fold
 from bidsapp.training.task import FoldTask
 
-FORMAT = 3
+FORMAT = 4
 SHAPING = (
     *("method", "target", "absolute", "scale", "smoothing_fwhm_mm"),
     *("samples", "noise", "stage", "patch_mm"),

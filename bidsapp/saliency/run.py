@@ -12,9 +12,12 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.errors import NociCastError, NoInput, joint_code
+from bidsapp.evaluation.chance import Forecast, read_forecast
+from bidsapp.evaluation.stamp import leaks_into_scores
 from bidsapp.execution.failures import Failure, find_failure, forget_failures
 from bidsapp.execution.run import Running, run_workflow
 from bidsapp.options import RunOptions
+from bidsapp.recipes import Recipe, leaks
 from bidsapp.representation.sample import read_mask
 from bidsapp.saliency.checks import FoldChecks
 from bidsapp.saliency.group_maps import BEST_FOLD, write_group
@@ -24,9 +27,10 @@ from bidsapp.saliency.native import without_native
 from bidsapp.saliency.participant_maps import MapPlace, write_people
 from bidsapp.saliency.plan import ExplainStep, plan_steps, workflow_of
 from bidsapp.saliency.planes import unlike, write_planes
-from bidsapp.saliency.sanity import Evidence, Findings, judge, together
+from bidsapp.saliency.sanity import Evidence, judge
 from bidsapp.saliency.side_by_side import draw, panel_of
 from bidsapp.saliency.stack import MapStack, read_stack
+from bidsapp.saliency.verdict import Findings, together
 
 if TYPE_CHECKING:
     from bidsapp.training.study import Study
@@ -132,8 +136,9 @@ def explain(
 
 def _said(findings: Findings) -> str:
     """Put the verdict in the words of a terminal."""
-    failed = [text for text in findings.sentences if text.startswith("Fail")]
-    return f"{findings.verdict}. {' '.join(failed)}" if failed else findings.verdict
+    told = findings.plain()["sentences"]
+    why = [text for text in told if text.startswith(("Fail", "Not decisive"))]
+    return " ".join([f"{findings.verdict}.", *why]) if why else findings.verdict
 
 
 def _run(
@@ -142,8 +147,8 @@ def _run(
     """Run the steps; gives those that failed."""
     forget_failures(study.folder / "saliency")
     for step in steps:
-        if step.kind == "shuffled":
-            # whether it is of these data is known only where its cohort was shuffled
+        if step.kind == "half":
+            # whether it is of these data is known only where its cohort was divided
             (step.folder / "done.json").unlink(missing_ok=True)
     done = 0
     by_name = {step.name: step for step in steps}
@@ -273,19 +278,12 @@ def _write_ensembles(
 
 def _judged(steps: Sequence[ExplainStep], stack: MapStack, about: Explaining) -> Findings:
     task = steps[0].task
-    tests = [step for step in steps if step.kind == "test"]
-    order = [(step.task.repeat, step.task.fold) for step in tests]
-    shuffled = {
-        order.index((step.task.repeat, step.task.fold)): np.asarray(
-            read_stack(step.folder).values.sum(axis=(0, 1))
-        )
-        for step in steps
-        if step.kind == "shuffled"
-    }
     evidence = Evidence(
-        folds=[FoldChecks.read(step.folder / "checks.npz") for step in tests],
-        shuffled=shuffled,
-        scores=stack.rows,
+        folds=[
+            FoldChecks.read(step.folder / "checks.npz") for step in steps if step.kind == "test"
+        ],
+        halves=_halves_of(steps),
+        forecast=forecast_of(about.folder, task.variant, task.recipe),
         images=task.images,
         outcome=task.table["outcome"].to_numpy(),
         inside=stack.window.cut(read_mask(about.mask)),
@@ -293,6 +291,26 @@ def _judged(steps: Sequence[ExplainStep], stack: MapStack, about: Explaining) ->
         zooms=voxel_mm(stack.window),
     )
     return judge(evidence)
+
+
+def _halves_of(steps: Sequence[ExplainStep]) -> np.ndarray | None:
+    """Mean map of the checked people by each network of a half, (2, 1 + shuffles, X, Y, Z)."""
+    found = {
+        (step.half, step.shuffle): read_stack(step.folder).values.sum(axis=1).mean(axis=0)
+        for step in steps
+        if step.kind == "half"
+    }
+    if not found:
+        return None
+    count = 1 + max(shuffle for _, shuffle in found)
+    return np.array([[found[half, k] for k in range(count)] for half in (0, 1)])
+
+
+def forecast_of(folder: Path, variant: str, recipe: Recipe) -> Forecast:
+    """Read by what a variant's forecast is judged, and whether held-out people were seen."""
+    steps = ", ".join(leaks_into_scores(list(leaks(recipe))))
+    seen = f"LEAK: {steps}: the scores are not those of people unseen" if steps else ""
+    return replace(read_forecast(folder, variant), leak=seen)
 
 
 def join(stacks: Sequence[MapStack]) -> MapStack:
