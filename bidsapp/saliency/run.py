@@ -1,10 +1,9 @@
 """Saliency of a run: every fold explained, the maps checked, written, and handed to the group."""
 
-import json
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from bidsapp.recipes import Recipe, leaks
 from bidsapp.representation.sample import read_mask
 from bidsapp.saliency.checks import FoldChecks
 from bidsapp.saliency.group_maps import BEST_FOLD, write_group
+from bidsapp.saliency.group_test import VoxelNull
 from bidsapp.saliency.leaks import leak_stamp, network_leaks
 from bidsapp.saliency.lens import voxel_mm
 from bidsapp.saliency.native import without_native
@@ -29,7 +29,7 @@ from bidsapp.saliency.plan import ExplainStep, plan_steps, workflow_of
 from bidsapp.saliency.planes import unlike, write_planes
 from bidsapp.saliency.sanity import Evidence, judge
 from bidsapp.saliency.side_by_side import draw, panel_of
-from bidsapp.saliency.stack import MapStack, read_stack
+from bidsapp.saliency.stack import MapStack, join, read_stack
 from bidsapp.saliency.verdict import Findings, together
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ class Explaining:
         Values of BIDS' ``space`` and ``res``.
     native
         Whether to write each participant's map on the scan's own voxels too.
+    nulls
+        Of the voxelwise comparison, of the variants that have one.
     """
 
     cohort: pd.DataFrame
@@ -64,6 +66,7 @@ class Explaining:
     template_label: str
     resolution: int
     native: bool = False
+    nulls: Mapping[str, VoxelNull] = field(default_factory=dict)
 
 
 def explain(
@@ -73,6 +76,7 @@ def explain(
     mask: Path,
     options: RunOptions,
     memory_gb: float,
+    nulls: Mapping[str, VoxelNull] | None = None,
 ) -> int:
     """Explain every fold of every variant and write what follows.
 
@@ -94,6 +98,9 @@ def explain(
         Of the run.
     memory_gb
         To plan with for one fold.
+    nulls
+        Of the voxelwise comparison, variant by variant, once pipelines were permuted: folds that
+        are explained stay as they are, and what follows from them is written anew.
 
     Returns
     -------
@@ -108,10 +115,14 @@ def explain(
     folder = study.recipe_file.parent
     about = Explaining(
         cohort, mask, options.output_dir, folder, template.label, wanted.resolution,
-        options.native_maps,
+        options.native_maps, nulls or {},
     )  # fmt: skip
     steps = plan_steps(study, tasks, mask)
-    failed = _run(study, steps, memory_gb, Running.of(options, folder / "logs"))
+    if nulls is None:
+        failed = _run(study, steps, memory_gb, Running.of(options, folder / "logs"))
+    else:
+        unfinished = {step.task.variant for step in steps if not step.finished}
+        steps, failed = [step for step in steps if step.task.variant not in unfinished], {}
     codes = set()
     done: dict[str, Findings] = {}
     for variant in dict.fromkeys(step.task.variant for step in steps):
@@ -190,7 +201,8 @@ def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> Findings:
     shared = _shared(task, about) | {"sanity": findings.plain(), "images": task.images}
     shared["leaks"] = leaks
     _forget_training(place)
-    write_group(read_stack(_stack_folder(steps[0])), place, settings=settings, **shared)
+    null = about.nulls.get(task.variant)
+    write_group(read_stack(_stack_folder(steps[0])), place, settings=settings, null=null, **shared)
     for step in steps:
         if step.kind == "train":
             training = read_stack(step.folder)
@@ -311,11 +323,3 @@ def forecast_of(folder: Path, variant: str, recipe: Recipe) -> Forecast:
     steps = ", ".join(leaks_into_scores(list(leaks(recipe))))
     seen = f"LEAK: {steps}: the scores are not those of people unseen" if steps else ""
     return replace(read_forecast(folder, variant), leak=seen)
-
-
-def join(stacks: Sequence[MapStack]) -> MapStack:
-    """Put the stacks of several folds together, in their order."""
-    first = stacks[0]
-    rows = pd.concat([stack.rows for stack in stacks], ignore_index=True)
-    values = np.concatenate([stack.values for stack in stacks])
-    return MapStack(rows, values, first.channels, first.window, json.loads(json.dumps(first.about)))

@@ -29,6 +29,7 @@ SHAPE, MM, FWHM = (10, 12, 10), (1.0, 1.0, 1.0), 2.0
 INSIDE = np.ones(SHAPE, bool)
 PLACE = (slice(3, 7), slice(4, 8), slice(3, 7))
 FOLDS, SHUFFLES, RIDGE = 8, 2, 0.3
+KINDS = ("noise", "effect", "pattern", "untrained")
 SMOOTH = MaskedSmoother(INSIDE, MM, FWHM)
 
 
@@ -210,13 +211,14 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=400)
     parser.add_argument("--people", type=int, nargs="+", default=[60, 128])
     parser.add_argument("--effect", type=float, default=1.5)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     options = parser.parse_args()
     print(
         "study       n  method            AUC   pass (SE)       fail  not decisive   passed, each"
     )
     for n in options.people:
         for method in ("gradient", "gradient_x_input"):
-            for kind in ("noise", "effect", "pattern", "untrained"):
+            for kind in options.kinds:
                 line = verdicts(kind, n, options.effect, method, options.studies)
                 print(line, flush=True)
 
