@@ -31,7 +31,7 @@ class ExplainFold(Step):
         from bidsapp.recipes import load_recipe
         from bidsapp.saliency.fold_maps import FoldMapsTask, explain_fold
         from bidsapp.saliency.halves import half_task
-        from bidsapp.training.fold import train_fold
+        from bidsapp.training.fold import score_fold, train_fold
 
         inputs = self.inputs.get_traitsfree()
         task = task_of(inputs, load_recipe(inputs["recipe"]), self._device)
@@ -40,6 +40,7 @@ class ExplainFold(Step):
         if inputs["half"]:
             task = half_task(task, place / "training", inputs["half"] - 1, inputs["shuffle"])
             train_fold(task)
-            role, checks = "checked", False
+            score_fold(task)
+            checks = False
         record = explain_fold(FoldMapsTask(task, place, Path(inputs["mask"]), role, checks))
         self._results["record"] = str(record)

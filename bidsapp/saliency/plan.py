@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from bidsapp.recipes.schema import Recipe
-from bidsapp.saliency.checks import checked_rows
 from bidsapp.saliency.fold_maps import FoldMapsTask, is_explained
 from bidsapp.saliency.halves import can_be_halved
 from bidsapp.training.study import Study, gather_scores, node_name
@@ -25,7 +24,7 @@ class ExplainStep:
         The trained fold.
     kind
         ``test`` explains the held-out people, ``train`` those of the training fold, and
-        ``half`` trains on one half of the fold's people and explains some of the held-out.
+        ``half`` trains on one half of the fold's people and explains the held-out.
     folder
         Of the results.
     mask
@@ -105,8 +104,7 @@ def _halves(
 ) -> list[ExplainStep]:
     """List the trainings on halves of one fold's people: the first fold of which they can be."""
     count = shuffles(tasks[0].recipe)
-    able = (task for task in tasks if len(checked_rows(task)) and can_be_halved(task))
-    task = next(able, None) if count else None
+    task = next((task for task in tasks if can_be_halved(task)), None) if count else None
     if task is None:
         return []
     found = []

@@ -306,7 +306,7 @@ def _judged(steps: Sequence[ExplainStep], stack: MapStack, about: Explaining) ->
 
 
 def _halves_of(steps: Sequence[ExplainStep]) -> np.ndarray | None:
-    """Mean map of the checked people by each network of a half, (2, 1 + shuffles, X, Y, Z)."""
+    """Mean map of the held-out people by each network of a half, (2, 1 + shuffles, X, Y, Z)."""
     found = {
         (step.half, step.shuffle): read_stack(step.folder).values.sum(axis=1).mean(axis=0)
         for step in steps

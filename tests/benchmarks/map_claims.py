@@ -147,7 +147,8 @@ class Study:
             made = []
             for number, outcome in enumerate([truth, *shuffled]):
                 weights = self.network(rows, outcome)
-                maps = self.maps(weights, self.checked(0), trained=number == 0)
+                held_out = np.flatnonzero(self.fold == 0)
+                maps = self.maps(weights, held_out, trained=number == 0)
                 made.append(maps.mean(axis=0).reshape(SHAPE))
             sides.append(made)
         return np.array(sides)

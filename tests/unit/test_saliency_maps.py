@@ -31,7 +31,7 @@ from bidsapp.saliency.sanity import Evidence, judge
 from bidsapp.saliency.side_by_side import draw, panel_of
 from bidsapp.saliency.smoothing import MaskedSmoother
 from bidsapp.saliency.stack import read_stack
-from bidsapp.training.fold import load_fold, train_fold
+from bidsapp.training.fold import load_fold
 from tests.unit.synthetic_cohort import AFFINE, prepare_tasks, small_recipe, train_and_score
 
 CHANNELS = ("t1w", "log_jacobian")
@@ -82,8 +82,8 @@ def halves_of(jobs: list[FoldMapsTask], folder: Path) -> np.ndarray:
         made = []
         for shuffle in range(3):
             one = half_task(longer, folder / f"half-{half}-{shuffle}", half, shuffle)
-            train_fold(one)
-            job = FoldMapsTask(one, one.folder / "maps", jobs[0].mask, "checked", checks=False)
+            train_and_score(one)
+            job = FoldMapsTask(one, one.folder / "maps", jobs[0].mask, checks=False)
             explain_fold(job)
             made.append(read_stack(job.folder).values.sum(axis=1).mean(axis=0))
         sides.append(made)
