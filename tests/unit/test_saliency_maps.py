@@ -13,7 +13,8 @@ from PIL import Image
 
 from bidsapp.errors import UsageError
 from bidsapp.evaluation.chance import Forecast, leading_forecast
-from bidsapp.evaluation.metric_table import retrained_row
+from bidsapp.evaluation.metric_table import metric_table
+from bidsapp.evaluation.settings import EvaluationSettings
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes import apply_values
 from bidsapp.recipes.analysis import Saliency
@@ -95,7 +96,8 @@ def evidence_of(jobs: list[FoldMapsTask], halves: np.ndarray | None = None) -> E
     stack = join([read_stack(job.folder) for job in jobs])
     task = jobs[0].task
     rows = stack.rows.assign(variant="base")
-    metrics = retrained_row(rows, 1.0, 0.95).assign(variant="base", scope="pooled")
+    splits = pd.read_csv(task.splits, sep="\t")
+    metrics = metric_table(rows, splits, EvaluationSettings(resamples=0))
     return Evidence(
         [FoldChecks.read(job.checks_file) for job in jobs],
         halves,
