@@ -115,7 +115,7 @@ def _whole_run(
     recipe: Recipe, variants: Sequence[str], people: "Cohort", folder: Path, options: RunOptions
 ) -> int:
     """Do everything from the people to the report; gives the exit code."""
-    from bidsapp.evaluation.simulation import simulated_cohort, stamp_maps
+    from bidsapp.evaluation.simulation import simulated_cohort
     from bidsapp.representation.measures import write_measures
     from bidsapp.saliency.earlier import note_finished, note_unfinished
 
@@ -137,7 +137,6 @@ def _whole_run(
     if options.saliency:
         code = _explain(study, done, cohort, template_mask, options) or code
         note_finished(folder)
-        stamp_maps(folder / "saliency", recipe.simulation.stamp)
     write_saliency_checks(sorted({task.variant for task in done}), folder)
     if recipe.evaluation.pipeline_permutations:  # last, as they take the longest
         code = _permute(study, done, cohort, template_mask, options) or code
@@ -298,7 +297,6 @@ def _permute(
     options: RunOptions,
 ) -> int:
     """Repeat everything on permuted outcomes, and compare scores and maps with what that gives."""
-    from bidsapp.evaluation.simulation import stamp_maps
     from bidsapp.saliency.permuted_maps import beside, read_nulls
     from bidsapp.training.permuted import permute_pipeline
 
@@ -309,7 +307,6 @@ def _permute(
     if options.saliency:
         nulls = read_nulls(runs, template_mask)
         code = _explain(study, tasks, cohort, template_mask, options, nulls) or code
-        stamp_maps(folder / "saliency", study.recipe.simulation.stamp)
     return code
 
 
@@ -322,11 +319,14 @@ def _explain(
     nulls: "Mapping[str, VoxelNull] | None" = None,
 ) -> int:
     """Map what moves the networks' answers, for the people whom they had not seen."""
+    from bidsapp.evaluation.simulation import stamp_maps
     from bidsapp.saliency.run import explain
     from bidsapp.training.study import fold_memory
 
     memory = fold_memory(tasks, options.mem_gb)
-    return explain(study, tasks, cohort.table, template_mask, options, memory, nulls)
+    code = explain(study, tasks, cohort.table, template_mask, options, memory, nulls)
+    stamp_maps(study.recipe_file.parent / "saliency", study.recipe.simulation.stamp)
+    return code
 
 
 def _summary(folder: Path) -> None:
