@@ -7,12 +7,12 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from bidsapp.evaluation.chance import CHANCE
 from bidsapp.evaluation.corrections import holm
 from bidsapp.evaluation.estimates import difference_of, estimate_aucs
 from bidsapp.evaluation.held_out import HeldOut, fold_codes
 from bidsapp.evaluation.intervals import LEVEL
 from bidsapp.evaluation.sample import DEFAULT_THRESHOLD, PERSON, pool
-from bidsapp.evaluation.verdicts import CHANCE
 
 COLUMNS = (
     "first",

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import pandas as pd
 
+from bidsapp.evaluation.chance import CHANCE, against_chance
 from bidsapp.evaluation.estimates import AucEstimate
 from bidsapp.evaluation.held_out import HeldOut, leading_estimate
 from bidsapp.evaluation.intervals import LEVEL, Interval
 from bidsapp.evaluation.metrics import ONE_CLASS
-from bidsapp.evaluation.verdicts import CHANCE, after_correction, against_chance, verdict
+from bidsapp.evaluation.verdicts import after_correction, verdict
 
 COLUMNS = (
     "variant",

@@ -5,19 +5,14 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from bidsapp.dataset.counts import cohort_counts
+from bidsapp.evaluation.chance import CHANCE_WORDS, RETRAINED, WITHIN, against_chance
 from bidsapp.evaluation.confounds import confound_sentences
 from bidsapp.evaluation.held_out import HeldOut
 from bidsapp.evaluation.permutation import LIBERAL
 from bidsapp.evaluation.sample import pool
 from bidsapp.evaluation.settings import EvaluationSettings
 from bidsapp.evaluation.stamp import leaks_into_scores
-from bidsapp.evaluation.verdicts import (
-    CHANCE_WORDS,
-    RETRAINED,
-    WITHIN,
-    after_correction,
-    against_chance,
-)
+from bidsapp.evaluation.verdicts import after_correction
 
 KINDS = ("simulated", "leak", "confound", "result", "baseline", "small", "skipped")
 FEWEST = 10

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from bidsapp.evaluation.chance import RETRAINED, WITHIN
 from bidsapp.evaluation.describe import ROW, describe
 from bidsapp.evaluation.estimates import AucEstimate
 from bidsapp.evaluation.held_out import (
@@ -22,7 +23,6 @@ from bidsapp.evaluation.prevalence import prevalence_table, scope_of
 from bidsapp.evaluation.sample import PERSON, fold_names
 from bidsapp.evaluation.settings import EvaluationSettings
 from bidsapp.evaluation.thresholds import FITTED, fitted_threshold
-from bidsapp.evaluation.verdicts import RETRAINED, WITHIN
 
 COLUMNS = ("variant", "scope", *ROW)
 

@@ -6,16 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from bidsapp.evaluation.chance import CHANCE_WORDS, LEADING, RETRAINED, WITHIN, against_chance
 from bidsapp.evaluation.intervals import LEVEL
 from bidsapp.evaluation.prevalence import SCOPE
 from bidsapp.evaluation.tables import read_table
-from bidsapp.evaluation.verdicts import (
-    CHANCE_WORDS,
-    LEADING,
-    RETRAINED,
-    WITHIN,
-    against_chance,
-)
 
 _ON_THE_CARD = (
     "auc",

@@ -13,8 +13,8 @@ import pandas as pd
 from bidsapp.derivatives import write_json
 from bidsapp.derivatives.dictionaries import describe_run
 from bidsapp.errors import UsageError, joint_code
+from bidsapp.evaluation.chance import LEADING, against_chance
 from bidsapp.evaluation.tables import read_table, write_table
-from bidsapp.evaluation.verdicts import LEADING, against_chance
 from bidsapp.options import RunOptions
 
 if TYPE_CHECKING:

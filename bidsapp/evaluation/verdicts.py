@@ -1,44 +1,11 @@
-"""What an AUC or a difference of AUCs shows: the one rule that every table and sentence uses."""
+"""What a paired difference of AUCs shows: the one rule that every table and sentence uses."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-CHANCE = 0.5
 ALPHA = 0.05
-RETRAINED = "auc@retrained"
-WITHIN = "auc@within"
-LEADING = (WITHIN, RETRAINED, "auc")
-"""Rows of metrics.tsv that may lead, the first that there is: its interval is the verdict's."""
-
-ChanceVerdict = Literal["better", "worse", "not shown", "cannot be told"]
-CHANCE_WORDS: Mapping[ChanceVerdict, str] = {
-    "better": "better than chance (0.50)",
-    "worse": "worse than chance (0.50)",
-    "not shown": "not shown to differ from chance (0.50)",
-    "cannot be told": "whether that is better than chance (0.50) cannot be told",
-}
-
-
-def against_chance(low: float, high: float) -> ChanceVerdict:
-    """Judge an AUC against chance by the interval that leads (`LEADING`).
-
-    Parameters
-    ----------
-    low, high
-        Its limits; NaN where there is none.
-
-    Returns
-    -------
-    str
-        ``better`` where the interval lies above .5, ``worse`` where it lies below.
-    """
-    if not np.isfinite([low, high]).all():
-        return "cannot be told"
-    if low > CHANCE:
-        return "better"
-    return "worse" if high < CHANCE else "not shown"
 
 
 def verdict(low: float, high: float, p_holm: float) -> str:

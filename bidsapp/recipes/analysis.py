@@ -124,8 +124,10 @@ class Saliency(Section):
     )
     shuffled_folds: Annotated[int, Field(ge=0, le=1000)] | None = Field(
         default=None,
-        description="Folds trained once more on shuffled outcomes, for the sanity checks; by "
-        "default 1 for a network with a strided stem and a max-pool, and 0 for a larger one.",
+        description="For the sanity checks: how often networks of either half of a fold's people "
+        "are trained on shuffled outcomes, beside one on the true ones; 2 is the least that can "
+        "decide. By default 2 for a network with a strided stem and a max-pool, and 0 for a larger "
+        "one, whose maps then stay undecided.",
     )
     samples: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
         default=None,

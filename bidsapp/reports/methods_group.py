@@ -1,14 +1,17 @@
 """The words on cohort, splits and evaluation of a group run, from its state files."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from bidsapp.dataset.counts import Counts, cohort_counts
 from bidsapp.derivatives.finished import FinishedImage, finished_images
 from bidsapp.evaluation.baseline_models import BASELINES
+from bidsapp.evaluation.chance import RETRAINED
 from bidsapp.evaluation.permutation import LIBERAL, null_words
 from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.state import splits_of
-from bidsapp.evaluation.verdicts import ALPHA, RETRAINED
+from bidsapp.evaluation.verdicts import ALPHA
 from bidsapp.recipes import Recipe
 from bidsapp.reports.boilerplate import Section
 from bidsapp.reports.methods_participant import image_sections
@@ -56,10 +59,17 @@ def _analysed(counts: Counts) -> str:
 def outcome_words(recipe: Recipe) -> str:
     """Say the outcome as the recipe defines it."""
     outcome = recipe.outcome
+    missing = _either(outcome.missing)
+    unknown = f", with {missing} taken as missing" if missing else ""
     if outcome.expression:
-        return f"defined as {' '.join(outcome.expression.split())}"
-    values = joined([str(value) for value in outcome.positive or ()], "or")
-    return f"the variable {outcome.column}, positive where it is {values}"
+        return f"defined as {' '.join(outcome.expression.split())}{unknown}"
+    negative = _either(outcome.negative)
+    text = f"the variable {outcome.column}, positive where it is {_either(outcome.positive)}"
+    return f"{text}{f' and negative where it is {negative}' if negative else ''}{unknown}"
+
+
+def _either(values: Sequence[object] | None) -> str:
+    return joined([str(value) for value in values or ()], "or")
 
 
 def processing_sections(run: GroupRun) -> list[Section]:

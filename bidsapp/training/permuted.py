@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,8 @@ from bidsapp.training.task import FoldTask
 
 if TYPE_CHECKING:
     from nipype.pipeline.engine import Workflow
+
+    from bidsapp.training.permuted_nodes import TrainPermuted
 
 FILE = "permuted_scores.tsv"
 _DRAWS = 100
@@ -60,6 +62,25 @@ class PermutedRun:
         except (OSError, ValueError, KeyError, TypeError):
             return False
         return bool(found == self.key) and all(task.scores_file.is_file() for task in self.tasks)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What is made of the networks of each permutation beside their scores.
+
+    Attributes
+    ----------
+    node
+        A `TrainPermuted` that makes it.
+    inputs
+        Gives the inputs of the node that it has beside those of a `TrainPermuted`.
+    made
+        Tells whether it is there.
+    """
+
+    node: "type[TrainPermuted]"
+    inputs: Callable[[PermutedRun], Mapping[str, Any]]
+    made: Callable[[PermutedRun], bool]
 
 
 def permuted_runs(
@@ -176,14 +197,18 @@ def is_scored(task: FoldTask) -> bool:
         return False
 
 
-def permutation_workflow(study: Study, runs: Sequence[PermutedRun], memory_gb: float) -> "Workflow":
+def permutation_workflow(
+    study: Study, runs: Sequence[PermutedRun], memory_gb: float, beside: Beside | None = None
+) -> "Workflow":
     """Make every permutation a node."""
     from bidsapp.execution.jobs import side_by_side
     from bidsapp.training.nodes import fold_inputs
     from bidsapp.training.permuted_nodes import TrainPermuted
 
+    make = beside.node if beside else TrainPermuted
     steps = {
-        f"permutation_{run.number:05d}": TrainPermuted(
+        f"permutation_{run.number:05d}": make(
+            **(beside.inputs(run) if beside else {}),
             recipe=str(study.recipe_file),
             folds=[fold_inputs(study.recipe_file, task) for task in run.tasks],
             record=str(run.record_file),
@@ -202,7 +227,8 @@ def permute_pipeline(
     cohort: pd.DataFrame,
     options: RunOptions,
     folder: Path,
-) -> None:
+    beside: Beside | None = None,
+) -> list[PermutedRun]:
     """Train and score the pipeline on permuted outcomes, and write `permuted_scores.tsv`.
 
     What is scored already is kept, so that a killed run goes on where it was. The table has
@@ -219,10 +245,17 @@ def permute_pipeline(
         How to run.
     folder
         Of the run.
+    beside
+        What is made of the networks beside their scores.
+
+    Returns
+    -------
+    list of PermutedRun
+        Those of which every fold is scored.
     """
     count = study.recipe.evaluation.pipeline_permutations
     runs = permuted_runs(study, tasks, cohort, options.splits, count)
-    waiting = [run for run in runs if not run.scored]
+    waiting = [run for run in runs if not (run.scored and (beside is None or beside.made(run)))]
     if waiting:
         trainings = sum(len(run.tasks) for run in waiting)
         print(
@@ -230,7 +263,7 @@ def permute_pipeline(
             f"trainings{_expected(tasks, trainings, options.nprocs)}.",
             flush=True,
         )
-        _train(study, runs, waiting, options, folder)
+        _train(study, runs, waiting, options, folder, beside)
     whole = [run for run in runs if run.scored]
     if len(whole) < len(runs):
         print(f"{len(runs) - len(whole)} permutations are not whole; run again to resume.")
@@ -243,6 +276,7 @@ def permute_pipeline(
         scores = pd.concat(tables, ignore_index=True)
         scores.insert(0, "permutation", scores.pop("number"))
         write_table(folder / FILE, scores)
+    return whole
 
 
 def _train(
@@ -251,6 +285,7 @@ def _train(
     waiting: Sequence[PermutedRun],
     options: RunOptions,
     folder: Path,
+    beside: Beside | None,
 ) -> None:
     running = Running.of(options, folder / "logs")
     configure(running)
@@ -264,7 +299,7 @@ def _train(
             print(f"[{done}/{len(runs)}] permutation: {word}", flush=True)
 
     memory = fold_memory(runs[0].tasks, options.mem_gb)
-    run_workflow(permutation_workflow(study, waiting, memory), running, on_status)
+    run_workflow(permutation_workflow(study, waiting, memory, beside), running, on_status)
 
 
 def _expected(tasks: Sequence[FoldTask], trainings: int, nprocs: int) -> str:

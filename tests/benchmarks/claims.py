@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from bidsapp.evaluation.chance import against_chance
 from bidsapp.evaluation.comparisons import compare_variants, mcnemar
 from bidsapp.evaluation.delong import delong_covariance
 from bidsapp.evaluation.estimates import difference_of, estimate_aucs
@@ -22,7 +23,7 @@ from bidsapp.evaluation.metric_table import leading_rows
 from bidsapp.evaluation.permutation import permute_outcomes
 from bidsapp.evaluation.planning import EIGHT_FOLDS, auc_power
 from bidsapp.evaluation.sample import pool
-from bidsapp.evaluation.verdicts import against_chance, verdict
+from bidsapp.evaluation.verdicts import verdict
 from tests.benchmarks import worlds
 from tests.benchmarks.worlds import Design, Learned, learn
 

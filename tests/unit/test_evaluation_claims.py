@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bidsapp.evaluation.chance import against_chance
 from bidsapp.evaluation.comparisons import compare_variants, mcnemar
 from bidsapp.evaluation.delong import delong_covariance
 from bidsapp.evaluation.estimates import auc_interval, difference_of, estimate_aucs
@@ -22,7 +23,7 @@ from bidsapp.evaluation.metric_table import leading_rows
 from bidsapp.evaluation.permutation import permute_outcomes
 from bidsapp.evaluation.planning import auc_power, inflation_of_protocol
 from bidsapp.evaluation.settings import EvaluationSettings
-from bidsapp.evaluation.verdicts import against_chance, verdict
+from bidsapp.evaluation.verdicts import verdict
 from bidsapp.evaluation.within import within_covariance
 from bidsapp.recipes.learning import Protocol
 from tests.benchmarks import worlds

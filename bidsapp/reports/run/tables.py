@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.dataset.counts import cohort_counts
+from bidsapp.evaluation.chance import WITHIN
 from bidsapp.evaluation.prevalence import scope_of
-from bidsapp.evaluation.verdicts import WITHIN
 from bidsapp.reports.charts.forest import Line
 from bidsapp.reports.run.answer import leading_row
 from bidsapp.reports.run.files import RunFiles
