@@ -116,7 +116,7 @@ def test_sites_lead_with_the_auc_within_them_and_say_why(tmp_path):
     assert pooled is not None
     assert led.auc > pooled["value"] + 0.05
     said = answer(run).sentence
-    assert f"AUC of {led.auc:.2f} within folds, as the folds differ in their share" in said
+    assert f"AUC of {led.auc:.2f} within folds (people held out together), as the folds" in said
     assert cards(run)[0][0] == "AUC within folds"
     grid = tables.variants_table(run)
     assert grid is not None

@@ -68,7 +68,9 @@ def answer(run: RunFiles) -> Answer:
         sentence = f"{why[:1].upper()}{why[1:]} in this run."
         return Answer("warn", "No answer yet.", sentence, doubts, skipped=skipped)
     shown = against_chance(row["ci_low"], row["ci_high"])
-    within = f" within folds, as {known(row['note'])}" if row["metric"] == WITHIN else ""
+    within = ""
+    if row["metric"] == WITHIN:
+        within = f" within folds (people held out together), as {known(row['note'])}"
     sentence = (
         f"On people it had not seen, {run.lead} forecast {run.outcome_name} with an AUC of "
         f"{number(row['value'])}{within} ({_limits(run, row)}; {_people(run)}): "
