@@ -19,7 +19,7 @@ from bidsapp.execution.work import (
     keep_shared_work,
     work_place,
 )
-from bidsapp.group_cohort import cohort_of, on_one_grid, template_of
+from bidsapp.group_cohort import cohort_of, on_one_grid, recorded, template_of
 from bidsapp.group_files import state_files, write_models, write_saliency_checks, write_scores
 from bidsapp.normalization.compute import check_device
 from bidsapp.options import RunOptions
@@ -87,6 +87,7 @@ def run_group_level(options: RunOptions) -> int:
     recipe = recipe.with_values({"run": [*variants, *ensembles]})
     _check_before_work(recipe, variants, options)
     cohort = cohort_of(recipe, variants, options)
+    recipe = recorded(recipe, cohort)
     study_splits(recipe, variants, cohort.table, options.splits)  # refused now, if they are
     clean_shared_work(options, _SHARED_WORK)
     template = template_of(recipe, variants, options)

@@ -77,42 +77,46 @@ def _before_images(
     recipe: "Recipe", variants: Sequence[str], options: RunOptions
 ) -> tuple[int, int]:
     """Count positive and negative people of whom there may come to be a normalised image."""
-    from bidsapp.dataset.cohort import people_of
     from bidsapp.dataset.columns import Columns
-    from bidsapp.dataset.description import shortened
-    from bidsapp.dataset.outcome import counted_as_negative, find_outcomes
+    from bidsapp.dataset.groups import groups_of
+    from bidsapp.dataset.losses import loss_notes
+    from bidsapp.dataset.outcome import find_outcomes, outcome_notes
+    from bidsapp.dataset.people import labels_of, people_of
     from bidsapp.dataset.scans import imaged_scans
 
     first = recipe.with_variant(variants[0])
     columns = Columns.read(options.bids_dir)
     find_outcomes(first.outcome, columns, [])  # every name is looked up before any folder is
+    columns, notes = columns.matched(*labels_of(options.bids_dir, []))
     people = people_of(options.bids_dir, columns, [], options.participant_label)
     kind = f"{first.inputs.suffix} in {options.bids_dir}"
     there = imaged_scans(options.bids_dir, first.inputs.datatype, first.inputs.suffix)
+    excluded: dict[tuple[str, str], tuple[str, str]] = {}
     if there:
         sessions = {f"ses-{label}" for label in options.session_label}
         scans = [key for key in there if key[0] in people and (not sessions or key[1] in sessions)]
-        without = sorted(people - {person for person, _ in scans})
-        if without:
-            of = f" of {', '.join(sorted(sessions))}" if sessions else ""
-            print(
-                f"Not counted: {len(without)} of whom there is no {kind}{of}: "
-                f"{shortened(without)}.",
-                file=sys.stderr,
-            )
+        of = f" of {', '.join(sorted(sessions))}" if sessions else ""
+        for person in people - {person for person, _ in scans}:
+            excluded[(person, "")] = ("no image", f"there is no {kind}{of}")
     else:
         scans = [(person, "") for person in sorted(people)]
         print(f"There is no {kind} either: everybody with an outcome counts.", file=sys.stderr)
     found = find_outcomes(first.outcome, columns, scans)
     group = recipe.group_column(variants)
-    groups = columns.values(group, scans).texts if group else [person for person, _ in scans]
-    places = [
-        place
-        for place, outcome in enumerate(found.values)
-        if outcome is not None and groups[place] is not None
-    ]
-    for note in counted_as_negative(found, places):
-        print(note, file=sys.stderr)
+    groups, about_groups = groups_of(columns, group, scans, lone=recipe.lone_groups(variants))
+    places = []
+    for place, outcome in enumerate(found.values):
+        if outcome is None:
+            excluded[scans[place]] = found.reasons[place]
+        elif groups[place] is None:
+            excluded[scans[place]] = ("no group", f"no value, or several, in {group}")
+        else:
+            places.append(place)
     positive = {scans[place][0] for place in places if found.values[place] == 1}
     known = {scans[place][0] for place in places}
+    with_outcome = {person for name in found.columns for person in columns.people_with(name)}
+    counting = people & ({person for person, _ in there} | with_outcome)
+    notes += [*outcome_notes(found, places), *about_groups, *loss_notes(excluded, known, counting)]
+    for note in notes:
+        print(note, file=sys.stderr)
     return len(positive), len(known - positive)

@@ -111,7 +111,11 @@ def outcome_text(recipe: Recipe) -> str:
         return outcome.expression
     if outcome.column is None:
         return "the outcome of the run"
-    return f"{outcome.column} = {' or '.join(str(value) for value in outcome.positive or ())}"
+    positive, negative = (
+        " or ".join(str(value) for value in values or ())
+        for values in (outcome.positive, outcome.negative)
+    )
+    return f"{outcome.column} = {positive}{f' (as against {negative})' if negative else ''}"
 
 
 def model_card(recipe: Recipe, window: Window, models: int, facts: "ModelFacts") -> str:

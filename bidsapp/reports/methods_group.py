@@ -1,5 +1,7 @@
 """The words on cohort, splits and evaluation of a group run, from its state files."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from bidsapp.dataset.counts import Counts, cohort_counts
@@ -55,10 +57,17 @@ def _analysed(counts: Counts) -> str:
 def outcome_words(recipe: Recipe) -> str:
     """Say the outcome as the recipe defines it."""
     outcome = recipe.outcome
+    missing = _either(outcome.missing)
+    unknown = f", with {missing} taken as missing" if missing else ""
     if outcome.expression:
-        return f"defined as {' '.join(outcome.expression.split())}"
-    values = joined([str(value) for value in outcome.positive or ()], "or")
-    return f"the variable {outcome.column}, positive where it is {values}"
+        return f"defined as {' '.join(outcome.expression.split())}{unknown}"
+    negative = _either(outcome.negative)
+    text = f"the variable {outcome.column}, positive where it is {_either(outcome.positive)}"
+    return f"{text}{f' and negative where it is {negative}' if negative else ''}{unknown}"
+
+
+def _either(values: Sequence[object] | None) -> str:
+    return joined([str(value) for value in values or ()], "or")
 
 
 def processing_sections(run: GroupRun) -> list[Section]:

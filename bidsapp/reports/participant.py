@@ -15,7 +15,7 @@ from bidsapp.reports.mosaic import Layer, Outline, Tile, mosaic
 from bidsapp.reports.pages import plain_text, render
 from bidsapp.reports.pictures import diverging_colours
 from bidsapp.reports.quality_rows import quality_rows
-from bidsapp.reports.volumes import Volume, box_around, choose_cuts, read_volume
+from bidsapp.reports.volumes import Volume, box_around, choose_cuts, read_head, read_volume
 
 LOG_RATIO = 1.0  # ends of the colour bar; the same for everybody, so that reports compare
 _HEAD_MARGIN_MM = 18.0  # shows scalp and skull around the brain
@@ -133,7 +133,7 @@ def _texts(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _histograms(report: ParticipantReport) -> list[Histogram]:
-    head, head_mask = _on_one_grid(report.head, report.head_mask)
+    head, head_mask = read_head(report.head, report.head_mask)
     t1w, mask = _on_one_grid(report.t1w, report.mask)
     scaled = report.settings.get("intensity") == "minmax"
     found = [
@@ -152,7 +152,7 @@ def _histograms(report: ParticipantReport) -> list[Histogram]:
 
 
 def _mosaics(report: ParticipantReport) -> _Mosaics:
-    head, head_mask = _on_one_grid(report.head, report.head_mask)
+    head, head_mask = read_head(report.head, report.head_mask)
     t1w, mask, template, log_jacobian = _on_one_grid(
         report.t1w, report.mask, report.template_brain, report.log_jacobian
     )

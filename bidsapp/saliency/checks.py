@@ -124,7 +124,8 @@ def check_fold(
         section, channels = task.recipe.network, len(task.images.channels)
         whole = not METHODS[lens.settings.method].cheap
         seed = int(np.random.SeedSequence([*task.seeds, 1]).generate_state(1)[0])
-        for level, drawn in cascade(network, section, channels, seed, whole_only=whole):
+        shape = task.images.window.shape
+        for level, drawn in cascade(network, section, channels, seed, whole, shape):
             levels.append(level)
             maps.append(attribute(drawn, images, names, lens).sum(axis=(0, 1)))
     found = _curves(task, network, lens, stack, chosen[:PERTURBED], images, inside)

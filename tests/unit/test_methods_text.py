@@ -11,6 +11,7 @@ import pytest
 from bidsapp.errors import NoInput
 from bidsapp.evaluation.evaluate import evaluate
 from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
+from bidsapp.normalization.steps import FORMS_DISAGREE
 from bidsapp.recipes import dump_recipe, load_recipe
 from bidsapp.reports.boilerplate import Draft, Section, finished
 from bidsapp.reports.methods_text import (
@@ -141,6 +142,10 @@ def test_settings_that_differ_are_told_apart(tmp_path: Path) -> None:
     assert "3 T1-weighted (T1w) images of 2 participants in 3 sessions" in text
     assert "60x50x10 (2 images) and 100x80x50x10 (1 image)" in text
     assert "1 image was skull-stripped beforehand" in text
+    assert "qform" not in text
+    leave_sidecar(tmp_path, "sub-03_ses-a", Notes=[f"{FORMS_DISAGREE} by 70°. The qform was used"])
+    text = participant_boilerplate(tmp_path).markdown
+    assert "The sform and the qform in the header of 1 image disagreed" in text
 
 
 def test_paper_mode_says_leak_with_the_step(tmp_path: Path) -> None:

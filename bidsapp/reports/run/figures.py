@@ -251,11 +251,24 @@ def cohort_flow(run: RunFiles) -> Figure | None:
         ),
         Step(
             "Cohort",
-            [f"{counts.scans} scans" if one else counts.observations, counts.classes],
+            [
+                f"{counts.scans} scans" if one else counts.observations,
+                counts.classes,
+                *_values(run),
+            ],
         ),
     ]
     drawing = flow([*steps, *_division(run)])
     return keep(run, drawing, "exclusions.tsv")
+
+
+def _values(run: RunFiles) -> list[str]:
+    """Say which values of the outcome's column are positive and negative."""
+    outcome = run.recipe.outcome if run.recipe else None
+    if outcome is None or outcome.negative is None:
+        return []
+    named = {"positive": outcome.positive, "negative": outcome.negative}
+    return [f"{word}: {' or '.join(map(str, values or ()))}" for word, values in named.items()]
 
 
 def _division(run: RunFiles) -> list[Step]:
