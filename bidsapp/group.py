@@ -57,6 +57,7 @@ def run_group_level(options: RunOptions) -> int:
     NociCastError
         Nothing could be begun; the message says why.
     """
+    from bidsapp.training.exchange import labels_of
     from bidsapp.training.study import study_splits
 
     if options.simulate:
@@ -89,6 +90,7 @@ def run_group_level(options: RunOptions) -> int:
     cohort = cohort_of(recipe, variants, options)
     recipe = recorded(recipe, cohort)
     study_splits(recipe, variants, cohort.table, options.splits)  # refused now, if they are
+    labels_of(cohort.table, recipe.evaluation.permute_within)
     clean_shared_work(options, _SHARED_WORK)
     template = template_of(recipe, variants, options)
     if options.saliency:

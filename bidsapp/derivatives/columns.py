@@ -39,6 +39,7 @@ _DECISIONS = {
 METRICS = {
     "auc": "area under the ROC curve; 0.5 is chance, 1 perfect",
     "auc@retrained": "the same, its interval allowing for training on other people",
+    "auc@within": "the same over pairs of the same fold, where folds cannot be compared; it leads",
     "average_precision": "average precision; by chance the share of positives",
     "brier": "mean squared difference of probability and outcome; 0 is perfect",
     "brier_skill": "1 less the Brier score over that of the share of positives; 0 is no skill",
@@ -127,7 +128,8 @@ TABLES: dict[str, dict[str, Column]] = {
     "metrics": {
         "scope": Column(
             "Over whom: pooled (all held-out people), mean (over folds, with the Nadeau-Bengio "
-            "interval), fold-<k> or fold-<repeat>.<k>, subgroup:<column>=<value>."
+            "interval), fold-<k> or fold-<repeat>.<k>, subgroup:<column>=<value>, "
+            "prevalence=<share> (people weighted so that this share is positive)."
         ),
     },
     "measures": {
