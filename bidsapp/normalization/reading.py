@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bidsapp.errors import BadData, NoInput
+from bidsapp.normalization.intensity import level
 
 # A brain cannot be registered from fewer slices than this along any axis.
 MIN_VOXELS = 16
@@ -21,19 +22,29 @@ class Head:
     ----------
     data
         Intensities (x, y, z), float32, finite, in RAS order: the axes run closest to left–right,
-        posterior–anterior, inferior–superior, as far as the header can be trusted.
+        posterior–anterior, inferior–superior, as far as the header can be trusted. Air is 0.
     affine
         4 × 4, voxel indices to RAS millimetres.
     notes
         What was repaired or is doubtful, a sentence each.
     orientation_known
         False where the header holds no orientation at all, or two that contradict each other.
+    unit
+        How many units of `data` make one of the file.
+    doubts
+        Those of `notes` that keep the verdict from ``pass``.
+    outside, holes
+        What was not measured; see `bidsapp.normalization.intensity.Levelled`.
     """
 
     data: np.ndarray
     affine: np.ndarray
     notes: list[str] = field(default_factory=list)
     orientation_known: bool = True
+    unit: float = 1.0
+    doubts: list[str] = field(default_factory=list)
+    outside: np.ndarray | None = None
+    holes: np.ndarray | None = None
 
     @property
     def voxel_sizes(self) -> np.ndarray:
@@ -71,9 +82,22 @@ def read_head(path: Path) -> Head:
     notes: list[str] = []
     known = _orientation_known(image, notes)
     data = _data(path, image).reshape(shape[:3])
-    data = _repaired(path, data, notes)
     ras = nib.as_closest_canonical(nib.Nifti1Image(data, affine))
-    return Head(np.ascontiguousarray(ras.dataobj), ras.affine, notes, known)
+    slope, intercept = _scaling(image)
+    try:
+        found = level(np.ascontiguousarray(ras.dataobj), slope=slope, intercept=intercept)
+    except ValueError as error:
+        raise BadData(f"{path} {error}.") from error
+    return Head(
+        found.data,
+        ras.affine,
+        notes + found.notes,
+        known,
+        found.factor,
+        found.doubts,
+        found.outside,
+        found.holes,
+    )
 
 
 def _opened(path: Path):  # type: ignore[no-untyped-def]
@@ -101,8 +125,12 @@ def _opened(path: Path):  # type: ignore[no-untyped-def]
 
 
 def _data(path: Path, image) -> np.ndarray:  # type: ignore[no-untyped-def]
+    slope, intercept = _scaling(image)
+    # float32 holds every integer of 16 bits, but not each of 32, or beside a large intercept
+    wide = image.get_data_dtype().itemsize > 4 or image.get_data_dtype().kind in "iu"
+    wide = wide and (image.get_data_dtype().itemsize > 2 or abs(intercept) > 2**20 * abs(slope))
     try:
-        return np.asarray(image.dataobj, dtype=np.float32)
+        return np.asarray(image.dataobj, dtype=np.float64 if wide else np.float32)
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise BadData(
             f"{path} is damaged or cut short ({_first_line(error)}); copy or convert it again."
@@ -160,14 +188,7 @@ def _orientation_known(image, notes: list[str]) -> bool:  # type: ignore[no-unty
     return True
 
 
-def _repaired(path: Path, data: np.ndarray, notes: list[str]) -> np.ndarray:
-    finite = np.isfinite(data)
-    bad = data.size - int(np.count_nonzero(finite))
-    if bad:
-        data = np.where(finite, data, np.float32(0))
-        notes.append(f"{bad} of {data.size} voxels were NaN or infinite and were set to 0.")
-    if bad > data.size // 2:
-        raise BadData(f"{path} has no number in {bad} of {data.size} voxels.")
-    if data.min() == data.max():
-        raise BadData(f"{path} is constant: every voxel is {data.flat[0]:g}.")
-    return data
+def _scaling(image) -> tuple[float, float]:  # type: ignore[no-untyped-def]
+    """Slope and intercept by which the integers of a file become intensities; 1 and 0 if none."""
+    slope, intercept = getattr(image.dataobj, "slope", 1.0), getattr(image.dataobj, "inter", 0.0)
+    return (float(slope), float(intercept)) if np.ndim(slope) == np.ndim(intercept) == 0 else (1, 0)
