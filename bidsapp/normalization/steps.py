@@ -8,6 +8,7 @@ import numpy as np
 from bidsapp.errors import BadData
 from bidsapp.normalization.bias import correct_bias
 from bidsapp.normalization.brainmask import extract_brain
+from bidsapp.normalization.bright import bright_share, tissue_top
 from bidsapp.normalization.geometry import bounding_box, cropped_affine, from_itk, to_itk
 from bidsapp.normalization.intensity import require_measured
 from bidsapp.normalization.orientation import tilts, upright
@@ -113,6 +114,9 @@ def fit(
     brain = sitk.Mask(corrected, mask)
     if not sitk.GetArrayViewFromImage(brain).any():
         raise BadData("The brain is empty: no voxel of the mask is above zero.")
+    values = sitk.GetArrayViewFromImage(corrected)[sitk.GetArrayViewFromImage(mask) > 0]
+    if bright_share(values):  # else vessels would be laid on the template's brightest tissue
+        brain = sitk.Minimum(brain, tissue_top(values))
     spatial = register(
         target.fixed, brain, speed, seed=seed, nthreads=nthreads, rotations=rotations
     )

@@ -14,6 +14,7 @@ from bidsapp.normalization import steps
 from bidsapp.normalization.intensity import Levelled, level, require_measured
 from bidsapp.normalization.reading import Head, read_head
 from tests.integration.heads import dlmuse, stripped, t1w
+from tests.unit.intensity_kinds import KINDS
 
 SHAPE = (48, 56, 48)
 RADII = np.linalg.norm((np.indices(SHAPE).T - (np.array(SHAPE) - 1) / 2) / (24, 28, 24), axis=-1).T
@@ -224,33 +225,6 @@ def test_an_image_of_nothing_is_refused(values: np.ndarray, says: str) -> None:
         level(values)
 
 
-def save(path: Path, values: np.ndarray, affine: np.ndarray, kind: type = np.float32) -> Path:
-    nib.Nifti1Image(values.astype(kind), affine).to_filename(path)
-    return path
-
-
-def written(folder: Path, image: nib.Nifti1Image, inside: np.ndarray) -> dict[str, Path]:
-    """One image in the units and with the offsets that files come with."""
-    values, affine = np.asarray(image.dataobj, dtype=np.float64), image.affine
-    mean, deviation = values[inside].mean(), values[inside].std()
-    kinds = {
-        "minus1024": values - 1024,
-        "half": values / values.max() - 0.5,
-        "zwhole": (values - values.mean()) / values.std(),
-        "zbrain": (values - mean) / deviation,
-        "nano": values * 1e-12,
-        "micro": values * 1e-9,
-        "unit": values / values.max(),
-        "giga": values * 1e9,
-    }
-    paths = {name: save(folder / f"{name}.nii", each, affine) for name, each in kinds.items()}
-    whole = np.round(values / values.max() * 60_000).astype(np.uint16)
-    slope = nib.Nifti1Image(whole, affine)
-    slope.header.set_slope_inter(float(values.max()) / 60_000, -500)
-    slope.to_filename(folder / "slope.nii")
-    return paths | {"slope": folder / "slope.nii"}
-
-
 @pytest.mark.parametrize("skull", [True, False])
 def test_a_real_head_reads_alike_in_all_of_them(
     skull: bool, real_data: Path, tmp_path: Path
@@ -261,8 +235,10 @@ def test_a_real_head_reads_alike_in_all_of_them(
     image.to_filename(tmp_path / "image.nii")
     base = read_head(tmp_path / "image.nii")
     assert base.notes == []
-    for name, path in written(tmp_path, image, inside).items():
-        found = read_head(path)
+    values = np.asarray(image.dataobj, dtype=np.float64)
+    for name, make in KINDS.items():
+        make(values, inside, image.affine).to_filename(tmp_path / f"{name}.nii")
+        found = read_head(tmp_path / f"{name}.nii")
         share = found.data / np.float32(span(found.data)) - base.data / np.float32(span(base.data))
         assert np.abs(share).max() < 2e-3, name
         np.testing.assert_array_equal(found.data == 0, base.data == 0, err_msg=name)
