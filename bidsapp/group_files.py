@@ -131,13 +131,13 @@ def write_models(
             by_scan=counts.by_scan,
             protocol=splits_words(recipe, cohort.table, splits),
             scored=held_out_words(splits, counts.people),
-            held_out=pooled_results(folder, name),
+            held_out=pooled_results(folder, name, recipe.evaluation.confidence),
             stamps=tuple(filter(None, (recipe.simulation.stamp, *(f"LEAK: {s}" for s in found)))),
             data_source="the cohort listed in cohort.tsv of the run",
             environments=environments,
             weights=weights,
             excluded=len(cohort.exclusions),
-            subgroups=subgroup_results(folder, name),
+            subgroups=subgroup_results(folder, name, recipe.evaluation.confidence),
             doubts=doubts(folder, name),
         )
         seen = seen_images(own, cohort)

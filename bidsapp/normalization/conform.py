@@ -4,12 +4,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bidsapp.derivatives import atomic_path
 from bidsapp.errors import BadData
+from bidsapp.intake.images import read_numbers
 from bidsapp.normalization.geometry import from_itk, to_itk
 from bidsapp.normalization.intensity import level, require_measured
 from bidsapp.normalization.resampling import scale_intensity
@@ -82,7 +83,8 @@ def conform_image(image: Path, mask: Path | None, grid: Path, intensity: str, fo
         brain = np.where(inside, brain, 0)
         if found.holes is not None:
             holes = inside & (moved(found.holes, affine, sitk.sitkNearestNeighbor) > 0)
-            require_measured(np.count_nonzero(holes), np.count_nonzero(inside), f"{image}: ")
+            lost, all_of_it = int(np.count_nonzero(holes)), int(np.count_nonzero(inside))
+            require_measured(lost, all_of_it, f"{image}: ")
     if not brain.any():
         raise BadData(f"{image} shows no brain where the recipe's grid lies.")
     scaled = scale_intensity(brain.astype(np.float32), intensity, found.factor)
@@ -125,13 +127,7 @@ def _write(target: Path, data: np.ndarray, reference: "sitk.Image") -> None:
 
 
 def _read(path: Path, finite: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    import nibabel as nib
-
-    try:
-        image: Any = nib.load(path)
-        data = np.asarray(image.dataobj, dtype=np.float32)
-    except Exception as error:
-        raise BadData(f"{path} cannot be read as an image ({error}).") from error
+    data, affine = read_numbers(path)
     if data.ndim != 3 or (finite and not np.isfinite(data).all()):
         raise BadData(f"{path} must be one volume of finite numbers; it has shape {data.shape}.")
-    return data, image.affine
+    return data, affine

@@ -33,7 +33,9 @@ def read_head_and_mask(head: str, mask: str, record: Mapping[str, Any]) -> tuple
     found = np.asarray(brain.dataobj) > 0
     notes, known = list(record.get("notes", [])), bool(record.get("orientation_known", True))
     unit, doubts = float(record.get("unit", 1.0)), list(record.get("doubts", []))
-    return Head(data, image.affine, notes, known, unit, doubts), found
+    other = record.get("qform_affine")
+    qform = None if other is None else np.array(other)
+    return Head(data, image.affine, notes, known, qform, unit, doubts), found
 
 
 def write_image(path: Path, image: "sitk.Image") -> str:

@@ -1,11 +1,12 @@
 """The steps of a normalisation on values in memory; the nodes call them on files."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bidsapp.errors import BadData
+from bidsapp.intake.header import turn_degrees
 from bidsapp.normalization.bias import correct_bias
 from bidsapp.normalization.brainmask import extract_brain
 from bidsapp.normalization.bright import bright_share, tissue_top
@@ -13,7 +14,7 @@ from bidsapp.normalization.geometry import bounding_box, cropped_affine, from_it
 from bidsapp.normalization.intensity import require_measured
 from bidsapp.normalization.orientation import tilts, upright
 from bidsapp.normalization.quality import EDGE_MM2, FAIL, Quality, judge
-from bidsapp.normalization.reading import Head
+from bidsapp.normalization.reading import Head, canonical
 from bidsapp.normalization.registration import register
 from bidsapp.normalization.resampling import resample_brain
 from bidsapp.normalization.speeds import Speed
@@ -172,6 +173,81 @@ def assess(
     )
 
 
+def told_bright(quality: Quality) -> str:
+    """Say that a brain was placed and judged without its brightest voxels."""
+    return (
+        f"{quality.bright_share:.1%} of the brain is brighter than any tissue, as vessels with "
+        "contrast agent are; it was placed and judged without them."
+    )
+
+
+@dataclass(frozen=True)
+class Again:
+    """A second attempt that passed the gate.
+
+    Attributes
+    ----------
+    head
+        The image as it was placed: `fit` is in the millimetres of its affine.
+    mask
+        Brain mask (x, y, z) of it.
+    fit, quality
+        The attempt and its verdict.
+    notes
+        A sentence each on what was set aside.
+    """
+
+    head: Head
+    mask: np.ndarray
+    fit: Fit
+    quality: Quality
+    notes: list[str]
+
+
+# Begins the note on an image that was normalised by its qform.
+FORMS_DISAGREE = "The header's sform and qform disagree"
+_BY_QFORM = (
+    "{} by {:.0f}°. By the sform the image could not be normalised, by the qform it could: the "
+    "qform was used{}. What is written in the participant's space is in the millimetres of the "
+    "qform. Repair the sform."
+)
+
+
+def by_qform(
+    head: Head,
+    target: Target,
+    speed: Speed,
+    device: "torch.device",
+    *,
+    seed: int,
+    nthreads: int,
+) -> Again | None:
+    """Try again with the header's other form; None where there is none, or where it fails too."""
+    if head.qform_affine is None:
+        return None
+    placed = canonical(head.data, head.qform_affine)
+    placed = replace(
+        placed,
+        orientation_known=head.orientation_known,
+        unit=head.unit,
+        doubts=list(head.doubts),
+    )
+    try:
+        mask = extract_brain(placed, device, grid=speed.mask_grid)
+        corrected, cropped = correct(placed, mask, speed)
+        found = fit(corrected, cropped, target, speed, seed=seed, nthreads=nthreads)
+    except BadData:
+        return None
+    quality = assess(found, target, placed, mask)
+    if quality.verdict == FAIL:
+        return None
+    degrees = turn_degrees(head.affine, head.qform_affine)
+    sides = ", so left and right are known" if head.orientation_known else ""
+    told = _BY_QFORM.format(FORMS_DISAGREE, degrees, sides)
+    notes = [told, *(note for note in placed.notes if note not in head.notes)]
+    return Again(placed, mask, found, quality, notes)
+
+
 def rescue(
     head: Head,
     target: Target,
@@ -180,19 +256,11 @@ def rescue(
     *,
     seed: int,
     nthreads: int,
-) -> tuple[Fit, Quality, np.ndarray] | None:
-    """Try again without believing the header's orientation.
+) -> Again | None:
+    """Try again without believing the header's orientation; None where this fails too.
 
-    Returns
-    -------
-    fit : Fit
-        In the header's millimetres, whatever these are worth.
-    quality : Quality
-        Never ``pass``, as left and right cannot be verified.
-    mask : ndarray
-        Brain mask (x, y, z) in the order of `head`.
-
-    None where this fails too.
+    The fit is in the header's millimetres, whatever these are worth. The verdict is never
+    ``pass``, as left and right cannot be verified.
     """
     try:
         turned, turn, correction = upright(head, device)
@@ -206,7 +274,7 @@ def rescue(
     quality = assess(found, target, turned, mask, rescued=True)
     if quality.verdict == FAIL:
         return None
-    return _believed(found, correction), quality, turn.undo(mask)
+    return Again(head, turn.undo(mask), _believed(found, correction), quality, [])
 
 
 def _believed(found: Fit, correction: np.ndarray) -> Fit:

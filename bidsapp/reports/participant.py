@@ -16,7 +16,7 @@ from bidsapp.reports.mosaic import Layer, Outline, Tile, mosaic
 from bidsapp.reports.pages import plain_text, render
 from bidsapp.reports.pictures import diverging_colours
 from bidsapp.reports.quality_rows import quality_rows
-from bidsapp.reports.volumes import Volume, box_around, choose_cuts, read_volume
+from bidsapp.reports.volumes import Volume, box_around, choose_cuts, read_head, read_volume
 
 LOG_RATIO = 1.0  # ends of the colour bar; the same for everybody, so that reports compare
 _HEAD_MARGIN_MM = 18.0  # shows scalp and skull around the brain
@@ -180,7 +180,7 @@ def _mosaics(report: ParticipantReport, native: _Native) -> _Mosaics:
 
 
 def _native(report: ParticipantReport) -> _Native:
-    head, mask = _on_one_grid(report.head, report.head_mask)
+    head, mask = read_head(report.head, report.head_mask)
     try:
         found = level(np.asarray(head.data))
     except ValueError:  # an image of nothing, which is shown as that
