@@ -10,6 +10,16 @@ from bidsapp.recipes.section import Fraction, Probability, Section, Seed, Text, 
 Rate = Annotated[float, Field(gt=0, le=1)]
 
 
+class Origin(Section):
+    """What pretrained weights were trained on, where their file does not tell."""
+
+    dataset: Text = Field(description="Data that the weights were trained on, in one line.")
+    participants: Literal["disjoint", "unknown", "overlap"] = Field(
+        description="Whether people of the cohort were among them: disjoint says that you know "
+        "that none was, unknown stamps LEAK?, overlap is a leak (mode paper only)."
+    )
+
+
 class Network(Section):
     """The architecture and what its weights start from."""
 
@@ -31,9 +41,15 @@ class Network(Section):
         description="ResNet: residual shortcut without (A) or with (B) a convolution; auto takes "
         "MedicalNet's: A for 18 and 34, B for 10 and 50.",
     )
-    weights: Literal["medicalnet", "random"] = Field(
-        description="What the weights start from; there is no default, so that nobody trains from "
-        "random weights without having said so."
+    weights: Literal["medicalnet", "file", "random"] = Field(
+        description="What the weights start from: MedicalNet's, those of any file that fits "
+        "(--weights), or random ones; there is no default, so that nobody trains from random "
+        "weights without having said so."
+    )
+    origin: Origin | None = Field(
+        default=None,
+        description="Where the file of weights comes from; required unless it is known by its "
+        "hash (MedicalNet's) or was made by NociCast from random weights.",
     )
 
     @property

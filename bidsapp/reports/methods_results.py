@@ -9,6 +9,7 @@ from bidsapp.dataset.counts import cohort_counts
 from bidsapp.evaluation.confounds import after_correction
 from bidsapp.evaluation.permutation import LIBERAL
 from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
+from bidsapp.recipes.scope import stamp_text
 from bidsapp.reports.boilerplate import Section
 from bidsapp.reports.run_state import GroupRun
 from bidsapp.reports.wording import interval, joined, many, p_value
@@ -68,8 +69,8 @@ def _result(run: GroupRun, name: str) -> str:
     p, how = _permutation_p(run, name)
     if p is not None:
         parts.append(f"permutation {p_value(p)} ({how})")
-    steps = run.leaks_of(name)
-    leak = f" LEAK: {joined(steps)}." if steps else ""
+    stamp = stamp_text(run.leaks_of(name))
+    leak = f" {stamp}." if stamp else ""
     return f"{'; '.join(parts)}.{leak}"
 
 

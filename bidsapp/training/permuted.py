@@ -91,7 +91,7 @@ def permuted_runs(
     kinds = {task.variant: task for task in tasks}
     settings = [task.fingerprint for task in kinds.values()]
     groups = study.recipe.group_column(study.variants)
-    grouped = groups is not None
+    grouped = study.recipe.binds(study.variants)
     before = cohort["outcome"].to_numpy(dtype=int)
     runs = []
     changed = False
@@ -120,7 +120,7 @@ def permuted_runs(
                 own.append(task)
         runs.append(PermutedRun(number, folder, key, tuple(own)))
     if not changed:
-        what = f"groups ({groups})" if grouped else "people"
+        what = f"groups ({groups})" if groups else "people"
         raise UsageError(
             f"--permutations {count}: no permutation changes an outcome: no two {what} of the same "
             "make-up and different outcomes can change place."
