@@ -295,8 +295,9 @@ TABLES: dict[str, dict[str, Column]] = {
         ),
         "in_training": Column(
             "Whether this very image is in the cohort that the model was trained on; only models "
-            "kept from the person then predict. n/a where it cannot be known: images that were "
-            "normalised by other software have no hash of their T1w file.",
+            "kept from the person then predict. It goes by hashes: a changed copy of an image, or "
+            "another scan of the person, is not recognised. n/a where it cannot be known: images "
+            "that were normalised by other software have no hash of their T1w file.",
             levels=_TRUE,
         ),
         "leak": Column(
