@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from bidsapp.execution.work import (
     keep_shared_work,
     work_place,
 )
-from bidsapp.group_cohort import cohort_of, on_one_grid, template_of
+from bidsapp.group_cohort import cohort_of, on_one_grid, recorded, template_of
 from bidsapp.group_duplicates import TABLE as NEAR_DUPLICATES
 from bidsapp.group_duplicates import settle_near_duplicates
 from bidsapp.group_files import state_files, write_models, write_saliency_checks, write_scores
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bidsapp.dataset.cohort import Cohort
+    from bidsapp.saliency.group_test import VoxelNull
     from bidsapp.templates.template import Template
     from bidsapp.training.study import Study
     from bidsapp.training.task import FoldTask
@@ -58,6 +59,7 @@ def run_group_level(options: RunOptions) -> int:
     NociCastError
         Nothing could be begun; the message says why.
     """
+    from bidsapp.training.exchange import labels_of
     from bidsapp.training.study import study_splits
 
     if options.simulate:
@@ -89,7 +91,9 @@ def run_group_level(options: RunOptions) -> int:
     _check_before_work(recipe, variants, options)
     cohort = cohort_of(recipe, variants, options)
     recipe = refuse_seen(recipe, variants, cohort, options)
+    recipe = recorded(recipe, cohort)
     study_splits(recipe, variants, cohort.table, options.splits)  # refused now, if they are
+    labels_of(cohort.table, recipe.evaluation.permute_within)
     clean_shared_work(options, _SHARED_WORK)
     template = template_of(recipe, variants, options)
     if options.saliency:
@@ -118,7 +122,7 @@ def _whole_run(
 ) -> int:
     """Do everything from the people to the report; gives the exit code."""
     from bidsapp.dataset.tables import write_table
-    from bidsapp.evaluation.simulation import simulated_cohort, stamp_maps
+    from bidsapp.evaluation.simulation import simulated_cohort
     from bidsapp.representation.measures import write_measures
     from bidsapp.saliency.earlier import note_finished, note_unfinished
 
@@ -143,13 +147,9 @@ def _whole_run(
     if options.saliency:
         code = _explain(study, done, cohort, template_mask, options) or code
         note_finished(folder)
-        stamp_maps(folder / "saliency", recipe.simulation.stamp)
     write_saliency_checks(sorted({task.variant for task in done}), folder)
     if recipe.evaluation.pipeline_permutations:  # last, as they take the longest
-        from bidsapp.training.permuted import permute_pipeline
-
-        permute_pipeline(study, done, cohort.table, options, folder)
-        code = _evaluate(folder) or code
+        code = _permute(study, done, cohort, template_mask, options) or code
     _summary(folder)
     _words(folder)
     _report(folder)
@@ -281,19 +281,44 @@ def _evaluate(folder: Path) -> int:
     return 0
 
 
-def _explain(
+def _permute(
     study: "Study",
     tasks: Sequence["FoldTask"],
     cohort: "Cohort",
     template_mask: Path,
     options: RunOptions,
 ) -> int:
+    """Repeat everything on permuted outcomes, and compare scores and maps with what that gives."""
+    from bidsapp.saliency.permuted_maps import beside, read_nulls
+    from bidsapp.training.permuted import permute_pipeline
+
+    folder = study.recipe_file.parent
+    maps = beside(study, template_mask) if options.saliency else None
+    runs = permute_pipeline(study, tasks, cohort.table, options, folder, maps)
+    code = _evaluate(folder)
+    if options.saliency:
+        nulls = read_nulls(runs, template_mask)
+        code = _explain(study, tasks, cohort, template_mask, options, nulls) or code
+    return code
+
+
+def _explain(
+    study: "Study",
+    tasks: Sequence["FoldTask"],
+    cohort: "Cohort",
+    template_mask: Path,
+    options: RunOptions,
+    nulls: "Mapping[str, VoxelNull] | None" = None,
+) -> int:
     """Map what moves the networks' answers, for the people whom they had not seen."""
+    from bidsapp.evaluation.simulation import stamp_maps
     from bidsapp.saliency.run import explain
     from bidsapp.training.study import fold_memory
 
     memory = fold_memory(tasks, options.mem_gb)
-    return explain(study, tasks, cohort.table, template_mask, options, memory)
+    code = explain(study, tasks, cohort.table, template_mask, options, memory, nulls)
+    stamp_maps(study.recipe_file.parent / "saliency", study.recipe.simulation.stamp)
+    return code
 
 
 def _summary(folder: Path) -> None:

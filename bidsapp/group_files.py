@@ -134,7 +134,7 @@ def write_models(
             by_scan=counts.by_scan,
             protocol=splits_words(recipe, cohort.table, splits),
             scored=held_out_words(splits, counts.people),
-            held_out=pooled_results(folder, name),
+            held_out=pooled_results(folder, name, recipe.evaluation.confidence),
             stamps=tuple(
                 filter(None, (recipe.simulation.stamp, *(stamp_text([s]) for s in found)))
             ),
@@ -142,7 +142,7 @@ def write_models(
             environments=environments,
             weights=initial_weights(recipe.network, own[0].weights).plain(),
             excluded=len(cohort.exclusions),
-            subgroups=subgroup_results(folder, name),
+            subgroups=subgroup_results(folder, name, recipe.evaluation.confidence),
             doubts=doubts(folder, name),
             tried=tried_words(read_text_table(folder / "tables" / "other_runs.tsv")),
         )

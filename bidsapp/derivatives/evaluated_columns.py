@@ -7,12 +7,14 @@ _RIVALS = {
     "confound": Column("The baseline, on the same folds."),
     "auc": Column("AUC of the network on held-out people.", "1"),
     "auc_confound": Column("AUC of the baseline on the same people.", "1"),
-    "ci_low": Column("Lower limit of the baseline's AUC.", "1"),
-    "ci_high": Column("Upper limit of the baseline's AUC.", "1"),
-    "difference": Column("AUC of the network less that of the baseline.", "1"),
+    "ci_low": Column("Lower limit of the baseline's AUC, allowing for other people.", "1"),
+    "ci_high": Column("Upper limit of the baseline's AUC, allowing for other people.", "1"),
+    "difference": Column(
+        "AUC of the network less that of the baseline, or less .5 where the baseline is below.", "1"
+    ),
     "difference_low": Column("Lower limit of the difference, paired.", "1"),
     "difference_high": Column("Upper limit of the difference, paired.", "1"),
-    "p": Column("p of DeLong's paired test, uncorrected.", "1"),
+    "p": Column("p of the paired test, widened as the AUC is, uncorrected.", "1"),
     "p_holm": Column("p after Holm's correction over the comparisons of AUCs.", "1"),
     "comparisons": Column("How many comparisons of AUCs the correction is over."),
     "verdict": Column(
@@ -27,7 +29,8 @@ _RIVALS = {
         },
     ),
     "flagged": Column(
-        "Whether the baseline beats chance and the network is not shown to beat the baseline.",
+        "Whether the baseline, scores as given, beats chance and the network is not shown to beat "
+        "the baseline: a doubt needs less than a claim.",
         levels={"True": "yes", "False": "no"},
     ),
 }
@@ -89,8 +92,8 @@ EVALUATED: dict[str, dict[str, Column]] = {
         "test": Column(
             "The test.",
             levels={
-                "delong": "paired DeLong test of the AUCs",
-                "mcnemar": "McNemar's exact test of the decisions",
+                "delong": "paired DeLong test of the AUCs, from both intervals near 0 and 1",
+                "mcnemar": "McNemar's test of the decisions, exact for those of given models",
             },
         ),
         "difference": Column("First less second: of the AUCs, or of the accuracies.", "1"),
@@ -123,7 +126,10 @@ EVALUATED: dict[str, dict[str, Column]] = {
         "value": Column("Its true value, supposed.", "1"),
         "ci_low": Column("Lower limit of the interval that a sample of this size would give.", "1"),
         "ci_high": Column("Upper limit of that interval.", "1"),
-        "power": Column("Chance that it would be told from chance.", "1"),
+        "power": Column("Chance that scores of one model in new people beat chance.", "1"),
+        "retrained_low": Column("Lower limit to expect of the answer by this protocol.", "1"),
+        "retrained_high": Column("Upper limit to expect of the answer by this protocol.", "1"),
+        "power_retrained": Column("Chance that the answer is better than chance.", "1"),
     },
     "tables/printed": {
         "variant": Column("Variant of the paper, by its name in recipe.yaml."),
@@ -154,11 +160,11 @@ EVALUATED: dict[str, dict[str, Column]] = {
         "contrast_sd": Column("What was planted; 0 is the real run.", "SD between people"),
         "ci_low": Column("Lower limit of the pooled AUC, scores as given.", "1"),
         "ci_high": Column("Upper limit of the pooled AUC, scores as given.", "1"),
-        "retrained_low": Column("The same, allowing for training on other people.", "1"),
-        "retrained_high": Column("The same, allowing for training on other people.", "1"),
+        "retrained_low": Column("The same, of the interval that leads the report.", "1"),
+        "retrained_high": Column("The same, of the interval that leads the report.", "1"),
         "p": Column("One-sided p of the AUC under permuted outcomes.", "1"),
         "found": Column(
-            "Whether the interval of the pooled AUC lies above 0.5.",
+            "Whether the AUC that leads is better than chance, as in the report.",
             levels={"True": "yes", "False": "no"},
         ),
         "saliency_inside": Column("Share of the map's largest 1 % inside the cuboid.", "1"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bidsapp.errors import UsageError
+from bidsapp.execution.shared_memory import check_shared_memory
 from bidsapp.options import RunOptions
 
 logger = logging.getLogger("nocicast")
@@ -95,8 +96,17 @@ def configure(running: Running) -> None:
 
 
 def check_plugin(name: str | None) -> None:
-    """Raise UsageError where nipype has no plugin of this name."""
+    """Require what a plugin needs: that nipype has it, or locks for processes of our own.
+
+    Raises
+    ------
+    UsageError
+        nipype has no plugin of this name.
+    CannotCreateOutput
+        Processes on this machine cannot share locks.
+    """
     if name is None:
+        check_shared_memory()
         return
     from nipype.pipeline import plugins
 

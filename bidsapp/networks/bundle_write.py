@@ -169,7 +169,7 @@ def add_saliency_checks(folder: Path, checks: Mapping[str, Any]) -> None:
     folder
         The bundle's own folder.
     checks
-        ``method``, ``verdict`` (pass, fail, not run) and ``sentences``.
+        ``method``, ``verdict`` (pass, fail, not decisive, not run) and ``sentences``.
     """
     with _beside(folder) as new:
         shutil.copytree(folder, new, copy_function=_link)

@@ -92,10 +92,15 @@ were trained on; share them as the consent to the data allows.
 _METRICS = {
     "auc": "AUC (0.5 is chance, 1 is perfect)",
     "auc@retrained": "AUC, interval widened for training on other people",
-    "accuracy": "Accuracy",
+    "auc@within": "AUC over pairs of the same fold, interval widened likewise",
+    "against chance": "What that shows",
+    "balanced_accuracy": "Balanced accuracy (0.5 is chance)",
     "sensitivity": "Sensitivity (positives that were recognised)",
     "specificity": "Specificity (negatives that were recognised)",
     "brier": "Brier score (0 is perfect)",
+    "precision": "Positive predictive value",
+    "negative_predictive_value": "Negative predictive value",
+    "calibration_intercept": "Calibration intercept (0 is ideal)",
 }
 _ZSCORES = {
     "none": "none",
@@ -112,7 +117,11 @@ def outcome_text(recipe: Recipe) -> str:
         return outcome.expression
     if outcome.column is None:
         return "the outcome of the run"
-    return f"{outcome.column} = {' or '.join(str(value) for value in outcome.positive or ())}"
+    positive, negative = (
+        " or ".join(str(value) for value in values or ())
+        for values in (outcome.positive, outcome.negative)
+    )
+    return f"{outcome.column} = {positive}{f' (as against {negative})' if negative else ''}"
 
 
 def model_card(recipe: Recipe, window: Window, models: int, facts: "ModelFacts") -> str:
@@ -162,14 +171,19 @@ def model_card(recipe: Recipe, window: Window, models: int, facts: "ModelFacts")
         protocol=facts.protocol or "how they were held out is not recorded",
         scored=facts.scored or "Who was scored is not recorded",
         tried=f" {facts.tried}" if facts.tried else "",
-        results=_table(
-            "Held-out result", {_METRICS.get(k, k): text for k, text in facts.held_out.items()}
-        )
+        results=_table("Held-out result", {_named(k): text for k, text in facts.held_out.items()})
         or "Not evaluated.",
         subgroups=_table("Subgroup (held-out AUC)", facts.subgroups)
         or "No subgroups were evaluated: nothing is known of differences between groups.",
         limits="\n".join(f"- {text}" for text in (*facts.doubts, *LIMITS)),
     )
+
+
+def _named(metric: str) -> str:
+    """Words of a metric, with the share of positives that it is for."""
+    name, _, scope = metric.partition(", prevalence=")
+    words = _METRICS.get(name, name)
+    return f"{words} where {float(scope):.1%} are positive" if scope else words
 
 
 def _cohort(facts: "ModelFacts") -> str:

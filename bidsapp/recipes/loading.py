@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bidsapp.errors import NoInput, UsageError
+from bidsapp.intake.regular import open_regular
 from bidsapp.recipes.catalog import packaged
 from bidsapp.recipes.messages import problems_of, usage_error
 from bidsapp.recipes.schema import Recipe
@@ -118,6 +119,13 @@ def _find(name_or_file: str | Path) -> Path:
             f"unknown recipe {name_or_file!r}; {hint} {', '.join(known)}; "
             "or give the path of a YAML file"
         )
+    if not path.exists() and path.suffix and path.name == str(name_or_file):
+        near = difflib.get_close_matches(path.stem.lower(), {name.lower() for name in known}, n=1)
+        if near:
+            raise NoInput(
+                f"recipe {path}: no such file; the recipe that comes with the app is --recipe "
+                f"{near[0]}"
+            )
     return path
 
 
@@ -125,7 +133,7 @@ def _read(path: Path) -> str:
     if path.is_dir():
         raise NoInput(f"recipe {path}: this is a folder; give the YAML file in it")
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(LARGEST_BYTES + 1)
     except OSError as error:
         raise NoInput(f"recipe {path}: cannot be read: {error.strerror}") from None
@@ -147,6 +155,12 @@ def _parse(override: str) -> tuple[str, Any]:
             f"override {override!r}: expected KEY=VALUE with a dotted key, "
             "such as training.epochs=5"
         )
+    if text[:1] in (
+        "`",
+        "%",
+        "@",
+    ):  # YAML has no meaning for these; columns of expressions begin so
+        return key, text
     return key, read_yaml(text, f"override {override!r}")
 
 

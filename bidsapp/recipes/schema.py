@@ -161,6 +161,11 @@ class Recipe(Section):
         one = self.with_variant(variants[0])
         return one.protocol.groups is not None or one.inputs.near_duplicates == "together"
 
+    def lone_groups(self, variants: Sequence[str]) -> bool:
+        """Whether people without a group are one each: not where groups are left out in turn."""
+        kinds = {self.with_variant(name).protocol.kind for name in variants}
+        return "leave_one_group_out" not in kinds
+
     def selected(self, names: Sequence[str] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Variants and ensembles to run, each in the order of the recipe.
 

@@ -90,6 +90,7 @@ def _content(run: RunFiles) -> dict[str, Any]:
         "details": [
             (tables.comparisons_table(run), "Paired comparisons of variants and baselines"),
             (tables.subgroup_table(run), "Numbers of the subgroups"),
+            (tables.prevalence_table(run), "Where another share of people is positive"),
             (tables.planning_table(run), "What a sample of this size can show"),
         ],
         "learning": figures.learning(run),

@@ -1,14 +1,18 @@
 """The words on cohort, splits and evaluation of a group run, from its state files."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from bidsapp.dataset.counts import Counts, cohort_counts
 from bidsapp.derivatives.finished import FinishedImage, finished_images
-from bidsapp.evaluation.confounds import ALPHA
+from bidsapp.evaluation.baseline_models import BASELINES
+from bidsapp.evaluation.chance import RETRAINED
 from bidsapp.evaluation.other_runs import tried_words
-from bidsapp.evaluation.permutation import LIBERAL
+from bidsapp.evaluation.permutation import LIBERAL, null_words
 from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.state import splits_of
+from bidsapp.evaluation.verdicts import ALPHA
 from bidsapp.recipes import Recipe
 from bidsapp.recipes.scope import POSSIBLE
 from bidsapp.reports.boilerplate import Section
@@ -23,8 +27,8 @@ _BASELINES = {
     "logistic": "a logistic regression",
     "random_forest": "a random forest [@breiman2001]",
     "xgboost": "gradient-boosted trees (XGBoost) [@chen2016]",
-    "regions": "a ridge regression on regional measures",
-    "quality": "a logistic regression on the quality verdict",
+    "regions": "a logistic regression with a strong L2 penalty on regional measures",
+    "quality": "a logistic regression on how well images were normalised and heads moved",
     "site": "a logistic regression on the site",
 }
 
@@ -57,10 +61,17 @@ def _analysed(counts: Counts) -> str:
 def outcome_words(recipe: Recipe) -> str:
     """Say the outcome as the recipe defines it."""
     outcome = recipe.outcome
+    missing = _either(outcome.missing)
+    unknown = f", with {missing} taken as missing" if missing else ""
     if outcome.expression:
-        return f"defined as {' '.join(outcome.expression.split())}"
-    values = joined([str(value) for value in outcome.positive or ()], "or")
-    return f"the variable {outcome.column}, positive where it is {values}"
+        return f"defined as {' '.join(outcome.expression.split())}{unknown}"
+    negative = _either(outcome.negative)
+    text = f"the variable {outcome.column}, positive where it is {_either(outcome.positive)}"
+    return f"{text}{f' and negative where it is {negative}' if negative else ''}{unknown}"
+
+
+def _either(values: Sequence[object] | None) -> str:
+    return joined([str(value) for value in values or ()], "or")
 
 
 def processing_sections(run: GroupRun) -> list[Section]:
@@ -197,14 +208,42 @@ def evaluation_paragraph(run: GroupRun) -> str:
     text += _tests(run)
     fitted = sorted({str(name).rpartition("/")[2] for name in _baseline_names(run)})
     if fitted:
-        named = joined(_BASELINES.get(name, name) for name in fitted)
+        named = "; ".join(_fitted(run, name) for name in fitted)
         text += (
             f" Models without a network were fitted in the same training folds with scikit-learn "
             f"[@pedregosa2011]: {named}. A network counts as better than one of them where the "
-            "interval of the difference in AUC (DeLong, paired [@delong1988]) lies above 0 and "
-            f"its p value is below {ALPHA:g} after Holm's correction for all comparisons."
+            "interval of the difference in AUC lies above 0 and its p value is below "
+            f"{ALPHA:g} after Holm's correction for all comparisons; a model whose AUC was below "
+            "chance counted as chance."
         )
-    return f"{text} Net benefit was assessed by decision curves [@vickers2006]."
+    return f"{text}{_shares(run)} Net benefit was assessed by decision curves [@vickers2006]."
+
+
+def _fitted(run: GroupRun, name: str) -> str:
+    """Say what a baseline is and by which columns it predicts."""
+    words, baseline = _BASELINES.get(name, name), BASELINES.get(name)
+    if baseline is None or name in ("majority", "regions"):
+        return words
+    section = run.recipe.evaluation
+    there = [*run.cohort.columns, *run.table("measures.tsv").columns]
+    columns = baseline.columns(list(dict.fromkeys(there)), section.predictors, section.site)
+    return f"{words} ({joined(columns)})" if columns else words
+
+
+def _shares(run: GroupRun) -> str:
+    """Say for which share of positives predictive values and probabilities hold."""
+    prevalence = run.recipe.evaluation.prevalence
+    if prevalence is None:
+        return (
+            " Predictive values, calibration and net benefit hold for the share of positives of "
+            "this cohort only."
+        )
+    return (
+        f" Predictive values, calibration and net benefit are also given for a share of positives "
+        f"of {100 * prevalence:g}%: predictive values from the likelihood ratios by Bayes' "
+        "theorem, probabilities with their odds multiplied by what the share alone changes, "
+        "participants weighted."
+    )
 
 
 _INTERVALS = (
@@ -220,11 +259,16 @@ _INTERVALS = (
         ("widened",),
         "for the AUC also widened by the same correction, to allow for training on other people",
     ),
+    (
+        ("within folds",),
+        "for the AUC over pairs of participants of the same fold, which leads where folds cannot "
+        "be compared, from DeLong's variances within folds",
+    ),
 )
 
 
 def _tests(run: GroupRun) -> str:
-    text = ""
+    text, fitted = "", bool(_baseline_names(run))
     permutations = run.table("tables/permutations.tsv")
     if len(permutations):
         whole = permutations["method"] == WHOLE_PIPELINE
@@ -235,12 +279,20 @@ def _tests(run: GroupRun) -> str:
                 f" The whole analysis was repeated with {counts} permutations of the outcomes, "
                 "each with networks trained anew [@phipson2010], which makes the test exact."
             )
+        text += f" {null_words(run.recipe.evaluation.permute_within)}"
     comparisons = run.table("tables/comparisons.tsv")
     tests = set(comparisons["test"]) if len(comparisons) else set()
-    if "delong" in tests:
-        text += " AUCs were compared by DeLong's paired test [@delong1988]."
+    methods = " ".join(comparisons["ci_method"].astype(str)) if len(comparisons) else ""
+    crossed = "metric" in run.metrics and (run.metrics["metric"] == RETRAINED).any()
+    widened = ", its variance multiplied as that of the AUC is" if crossed else ""
+    if "delong" in tests or fitted:
+        text += f" AUCs were compared by DeLong's paired test [@delong1988]{widened}"
+        if "MOVER" in methods:
+            text += ", and near 0 or 1 from the intervals of both (MOVER) [@zou2008]"
+        text += "."
     if "mcnemar" in tests:
-        text += " Decisions were compared by McNemar's test."
+        counts = ", its counts divided by as much" if widened else ""
+        text += f" Decisions were compared by McNemar's test{counts}."
     if tests:
         text += " P values of comparisons were corrected by Holm's method."
     return text

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from bidsapp.contracts.network import network_offers
 from bidsapp.networks.origin import weights_words
 from bidsapp.recipes import Recipe
 from bidsapp.recipes.learning import Network, Training
@@ -18,11 +19,6 @@ _ZSCORES = {
     "image": ", standardised (z-score) within each image",
     "train_fold": ", standardised (z-score) with mean and SD of the training fold",
     "dataset": ", standardised (z-score) with mean and SD of all images, held-out ones included",
-}
-_NETWORKS = {
-    "resnet": "ResNet-{depth} [@he2016]",
-    "densenet": "DenseNet-{depth} [@huang2017]",
-    "seresnext": "SE-ResNeXt-{depth} [@hu2018]",
 }
 _SCHEDULES = {
     "constant": "kept constant",
@@ -106,9 +102,9 @@ def _input(recipe: Recipe) -> str:
 
 
 def _network(section: Network, began_with: Mapping[str, Any]) -> str:
-    name = _NETWORKS[section.name].format(depth=section.depth)
+    name = network_offers()[section.name].title.format(depth=section.depth)
     details = []
-    if section.name == "resnet":
+    if "stem_stride" in network_offers()[section.name].options:
         details.append(f"first convolution of stride {section.stem_stride}")
         details.append(f"{'with' if section.stem_pool else 'without'} max-pooling after it")
         if section.dilation:
@@ -116,7 +112,12 @@ def _network(section: Network, began_with: Mapping[str, Any]) -> str:
         details.append(f"shortcut {section.resolved_shortcut}")
     built = f" ({', '.join(details)})" if details else ""
     weights = weights_words(began_with, cited=" [@chen2019]")
-    return f"three-dimensional {name} networks{built} with one output, starting from {weights}"
+    kind = "two-dimensional" if section.dims == 2 else "three-dimensional"
+    outputs = "one output" if section.outputs == 1 else "one output for each class"
+    kept = ""
+    if section.frozen:
+        kept = f", the first {many(section.frozen, 'stage')} kept as they began"
+    return f"{kind} {name} networks{built} with {outputs}, starting from {weights}{kept}"
 
 
 def _training(section: Training) -> str:
@@ -132,9 +133,9 @@ def _training(section: Training) -> str:
         else ""
     )
     text = (
-        f"AdamW [@loshchilov2019] ({rates}, {_SCHEDULES[section.schedule]}; weight decay "
+        f"{_optimizer(section)} ({rates}, {_SCHEDULES[section.schedule]}; weight decay "
         f"{section.weight_decay:g}) on binary cross-entropy{weight}, in batches of "
-        f"{section.batch_size}, for "
+        f"{section.batch_size}{_parts(section)}, for "
         f"{'at most ' if section.early_stopping else ''}{many(section.epochs, 'epoch')}"
     )
     if section.early_stopping:
@@ -148,6 +149,26 @@ def _training(section: Training) -> str:
         "test_fold": "the weights of the best epoch on the held-out fold were kept",
     }
     return f"{text}; {kept[section.checkpoint]}, and {_augmentation(section)}"
+
+
+def _optimizer(section: Training) -> str:
+    name = {
+        "adamw": "AdamW [@loshchilov2019]",
+        "adam": "Adam",
+        "rmsprop": f"RMSprop (decay {section.decay:g})",
+        "sgd": "stochastic gradient descent",
+    }[section.optimizer]
+    if section.momentum:
+        name += f" with momentum {section.momentum:g}"
+    if section.epsilon is not None:
+        name += f" with epsilon {section.epsilon:g}"
+    return name
+
+
+def _parts(section: Training) -> str:
+    if section.at_once is None or section.at_once >= section.batch_size:
+        return ""
+    return f" whose gradients were added up over parts of at most {section.at_once}"
 
 
 def _augmentation(section: Training) -> str:

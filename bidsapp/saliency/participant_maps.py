@@ -67,7 +67,7 @@ def write_people(
     place
         Where they go.
     sanity
-        Verdict and sentences; where the verdict is ``fail`` each name has ``Suspect`` in it.
+        Verdict and sentences; `verdict.mark_of` it is in each name.
     settings
         The recipe's ``saliency`` section.
     leaks
@@ -80,7 +80,7 @@ def write_people(
     """
     for folder in place.folder.glob("sub-*"):
         shutil.rmtree(folder)
-    desc = description_of(str(stack.about["method"]), sanity.get("verdict") == "fail")
+    desc = description_of(str(stack.about["method"]), str(sanity.get("verdict", "")))
     written = []
     rows = stack.rows.assign(session_id=stack.rows["session_id"].fillna("").replace("n/a", ""))
     for key, own in rows.groupby(["participant_id", "session_id"], sort=False):

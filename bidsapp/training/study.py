@@ -261,7 +261,8 @@ def _memory_needed(task: FoldTask) -> tuple["torch.device", float]:
     device, training, images = resolve_device(task.device), task.recipe.training, task.images
     width = precision_dtype(training.precision, device).itemsize
     shape, channels = images.window.shape, len(images.channels)
-    step = training_bytes(task.recipe.network, channels, shape, training.batch_size, width)
+    batch = training.at_once or training.batch_size
+    step = training_bytes(task.recipe.network, channels, shape, batch, width)
     return device, _LIBRARIES_GB + (step + images.nbytes) / 1e9
 
 
