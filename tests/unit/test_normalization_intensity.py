@@ -242,3 +242,10 @@ def test_a_real_head_reads_alike_in_all_of_them(
         share = found.data / np.float32(span(found.data)) - base.data / np.float32(span(base.data))
         assert np.abs(share).max() < 2e-3, name
         np.testing.assert_array_equal(found.data == 0, base.data == 0, err_msg=name)
+
+
+def test_without_any_air_a_zero_just_below_the_tissue_is_kept() -> None:
+    """SPM and CAT12 leave NaN around the brain, whose darkest voxel is far above 0."""
+    base = np.maximum(brain(), 90)
+    found = level(np.where(BRAIN, base, np.nan).astype(np.float32))
+    np.testing.assert_array_equal(found.data, np.where(BRAIN, base, 0).astype(np.float32))
