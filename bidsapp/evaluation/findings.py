@@ -1,6 +1,7 @@
 """What a reader has to know first, as sentences."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -64,7 +65,8 @@ def findings(
     tests = [dict(zip(table["variant"], table["p"], strict=True)) for table in permutations]
     pooled = metrics[(metrics["scope"] == "pooled") & metrics["variant"].isin(list(variants))]
     for place, name in enumerate(pooled["variant"].drop_duplicates()):
-        rows = pooled[pooled["variant"] == name].set_index("metric")
+        mine = pooled[pooled["variant"] == name].to_dict("records")
+        rows = {row["metric"]: row for row in mine}
         permuted = (p.get(name) for p in tests)
         n = cohort_counts(pool(scores[scores["variant"] == name])).observations
         text = _result(
@@ -125,7 +127,7 @@ def _tried(beside: Tried, own: int, positives: int, negatives: int) -> str:
 
 
 def _result(
-    rows: pd.DataFrame,
+    rows: Mapping[str, Mapping[Any, Any]],
     fixed: float | None,
     whole: float | None,
     *,
@@ -135,9 +137,8 @@ def _result(
     n: str,
 ) -> str:
     """Say the AUC that leads, its interval, what that shows, and p against chance."""
-    plain = rows.loc["auc"]
-    row = rows.loc[WITHIN] if WITHIN in rows.index else plain
-    variant = plain["variant"]
+    row = rows.get(WITHIN, rows["auc"])
+    variant = row["variant"]
     if pd.isna(row["value"]):
         return f"{variant}: no AUC over all held-out people ({row['note']})."
     scale = " (0.5 is chance, 1 perfect)" if first else ""
@@ -148,8 +149,8 @@ def _result(
         text = f"{100 * level:g}% interval {row['ci_low']:.2f} to {row['ci_high']:.2f}"
         if how.within and how.retrained:
             text += ", allowing for training on other people"
-        elif RETRAINED in rows.index and pd.notna(rows.loc[RETRAINED, "ci_low"]):
-            leads = rows.loc[RETRAINED]
+        elif RETRAINED in rows and pd.notna(rows[RETRAINED]["ci_low"]):
+            leads = rows[RETRAINED]
             text += (
                 f", or {leads['ci_low']:.2f} to {leads['ci_high']:.2f} if it were trained "
                 "on other people"

@@ -91,8 +91,7 @@ def labels_of(cohort: pd.DataFrame, columns: Sequence[str]) -> pd.Series | None:
                 f"evaluation.permute_within: no column {name!r} in the cohort; there are "
                 f"{', '.join(map(str, there)) or 'no covariates'}"
             )
-    parts = [cohort[name].astype(str) for name in columns]
-    labels = parts[0].str.cat(parts[1:], sep=", ")
+    labels = cohort[list(columns)].astype(str).agg(", ".join, axis=1)
     people = cohort.assign(label=labels).drop_duplicates("participant_id")["label"]
     if people.nunique() > len(people) / 2:
         raise UsageError(

@@ -66,21 +66,21 @@ def single(n: int, studies: int) -> Iterator[Row]:
 
 
 def _of_auc(
-    kind: str, design: Design, learned: Learned, how: HeldOut, before: HeldOut, n: int
+    kind: str, design: Design, learned: Learned, how: HeldOut, earlier: HeldOut, n: int
 ) -> Iterator[Row]:
     truth = float(learned.truth.mean())
     found = [
-        [headline(rows, rule) for rows in worlds.tables(design, learned)] for rule in (before, how)
+        [headline(rows, rule) for rows in worlds.tables(design, learned)] for rule in (earlier, how)
     ]
     limits = [np.array(each)[:, 1:] for each in found]
-    held = [np.mean((low <= truth) & (truth <= high)) for low, high in (each.T for each in limits)]
-    yield f"interval of the AUC holds {truth:.2f}", kind, n, *held
+    held = [float(np.mean((each[:, 0] <= truth) & (truth <= each[:, 1]))) for each in limits]
+    yield f"interval of the AUC holds {truth:.2f}", kind, n, held[0], held[1]
     called = [[against_chance(*pair) for pair in each] for each in limits]
     for word in ("better", "worse"):
         if truth > 0.51 and word == "worse":
             continue
-        shares = [np.mean([one == word for one in each]) for each in called]
-        yield f'"{word} than chance", true AUC {truth:.2f}', kind, n, *shares
+        before, after = (float(np.mean([one == word for one in each])) for each in called)
+        yield f'"{word} than chance", true AUC {truth:.2f}', kind, n, before, after
 
 
 def permutation(n: int, studies: int) -> Iterator[Row]:
@@ -169,7 +169,8 @@ def _of_pair(
 ) -> Iterator[Row]:
     how = held_out(design.rows, design.splits)
     layouts = {"network": how, "rival": how}
-    old, new, counted = [], [], [[], []]
+    old, new = [], []
+    counted: tuple[list[bool], list[bool]] = ([], [])
     for rows in worlds.tables(design, *two):
         (outcome, first), (_, second) = (
             pooled_arrays(part) for _, part in rows.groupby("variant", sort=False)
@@ -190,7 +191,7 @@ def _of_pair(
                 into.append(mcnemar(*only, factor) <= 0.05)
     yield claim, kind, n, float(np.mean(old)), float(np.mean(new))
     if not rival:
-        yield "McNemar rejects", kind, n, *(float(np.mean(each)) for each in counted)
+        yield "McNemar rejects", kind, n, float(np.mean(counted[0])), float(np.mean(counted[1]))
 
 
 def edges(_n: int, studies: int) -> Iterator[Row]:
@@ -198,10 +199,11 @@ def edges(_n: int, studies: int) -> Iterator[Row]:
     for n, aucs in ((24, (0.98, 0.98)), (24, (0.98, 0.8)), (60, (0.98, 0.98)), (60, (0.98, 0.8))):
         rng = np.random.default_rng([n, 4])
         outcome, truth = half(n).astype(bool), aucs[0] - aucs[1]
-        old, new, least = [], [], [[], []]
+        old, new = [], []
+        least: tuple[list[float], list[float]] = ([], [])
         for _ in range(studies):
             own = rng.normal(size=(2, n)) * np.sqrt(0.7) + np.sqrt(0.3) * rng.normal(size=n)
-            score = own + np.sqrt(2) * norm.ppf(aucs)[:, None] * outcome
+            score = own + np.sqrt(2) * np.asarray(norm.ppf(aucs))[:, None] * outcome
             found = delong_covariance(outcome, score)
             error = np.sqrt(max(0.0, [1, -1] @ found.covariance @ [1, -1]))
             difference = found.auc[0] - found.auc[1]
@@ -222,7 +224,7 @@ def edges(_n: int, studies: int) -> Iterator[Row]:
             float(np.mean(new)),
         )
         if least[0]:
-            yield "least p where one AUC is 1", kind, n, *(float(np.min(each)) for each in least)
+            yield "least p where one AUC is 1", kind, n, min(least[0]), min(least[1])
 
 
 def repeated(n: int, studies: int) -> Iterator[Row]:
@@ -264,9 +266,9 @@ def _of_repeats(kind: str, design: Design, learned: Learned, how: HeldOut, n: in
         values = [np.array(each) for each in both]
         aim = values[1][:, 0].mean() if name == "pooled" else learned.truth.mean()
         held = [np.mean((v[:, 1] <= aim) & (aim <= v[:, 2])) for v in values]
-        yield f"interval holds the AUC ({name})", kind, n, *map(float, held)
+        yield f"interval holds the AUC ({name})", kind, n, float(held[0]), float(held[1])
         width = [float(np.mean(v[:, 2] - v[:, 1])) for v in values]
-        yield f"width of the interval ({name})", kind, n, *width
+        yield f"width of the interval ({name})", kind, n, width[0], width[1]
 
 
 def _auc(rows: pd.DataFrame) -> float:
