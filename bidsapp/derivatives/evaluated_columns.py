@@ -2,6 +2,7 @@
 
 from bidsapp.derivatives.columns import Column
 
+_TRUE = {"true": "yes", "false": "no"}
 _RIVALS = {
     "confound": Column("The baseline, on the same folds."),
     "auc": Column("AUC of the network on held-out people.", "1"),
@@ -40,15 +41,50 @@ EVALUATED: dict[str, dict[str, Column]] = {
             "What the sentence is about.",
             levels={
                 "simulated": "a signal was planted",
-                "leak": "a step saw held-out people",
+                "leak": "a step saw held-out people, or may have (LEAK?)",
                 "confound": "something that knows nothing of the illness predicts as well",
                 "result": "the result of a variant",
                 "baseline": "a simpler model predicts as well",
+                "tried": "much was tried on the same people",
                 "small": "the sample is small",
                 "skipped": "what was asked for and could not be done",
             },
         ),
         "text": Column("The finding in a sentence."),
+    },
+    "tables/near_duplicates": {
+        "participant_id": Column("One of two participants whose scans are alike."),
+        "session_id": Column("Its session; n/a where the image has none."),
+        "other_participant": Column("The other of the two."),
+        "other_session": Column("Its session; n/a where the image has none."),
+        "correlation": Column(
+            "Correlation of what is each head's own: the normalised image on 4 mm without slow "
+            "changes, less the cohort's mean.",
+            "1",
+        ),
+        "mirrored": Column("Whether one of them is mirrored.", levels=_TRUE),
+        "near_duplicate": Column(
+            "Whether they are taken for one scan; where nobody is, the most alike pair stands "
+            "here.",
+            levels=_TRUE,
+        ),
+        "limit": Column("From this correlation on they are.", "1"),
+        "cohort_median": Column("Median of the correlations of all pairs.", "1"),
+        "cohort_spread": Column("From their first to their last decile, over 2.563.", "1"),
+    },
+    "tables/other_runs": {
+        "run": Column("Label of another scored run of this output folder on people of this one."),
+        "shared": Column("Scans of this cohort that it has too, by image or by name.", "1"),
+        "share": Column("Their share of this cohort.", "1"),
+        "outcome": Column(
+            "Whether it is about the same outcome.",
+            levels={
+                "same": "at least nine of ten of these scans have the same value",
+                "other": "fewer have",
+            },
+        ),
+        "agreement": Column("Share of these scans that have the same value.", "1"),
+        "networks": Column("Variants that it scored.", "1"),
     },
     "tables/comparisons": {
         "first": Column("First variant or baseline."),

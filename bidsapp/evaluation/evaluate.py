@@ -19,6 +19,7 @@ from bidsapp.evaluation.ensembles import with_ensembles
 from bidsapp.evaluation.findings import findings
 from bidsapp.evaluation.held_out import HeldOut, held_out, splits_behind
 from bidsapp.evaluation.metric_table import metric_table, variant_generator
+from bidsapp.evaluation.other_runs import other_runs, tried
 from bidsapp.evaluation.permutation import permute_outcomes
 from bidsapp.evaluation.pipeline_null import pipeline_test, read_permuted
 from bidsapp.evaluation.planning import planning_table
@@ -90,7 +91,7 @@ def evaluate(run_folder: Path, settings: EvaluationSettings | None = None) -> Ev
 
     Reads `recipe.yaml`, `cohort.tsv`, `exclusions.tsv`, `splits.tsv`, `scores.tsv`; writes
     `metrics.tsv`, `tables/*.tsv` and `figures/*.tsv`. The same files and settings give the same
-    numbers.
+    numbers. Beside them it counts the other runs of the output folder on the same people.
 
     Parameters
     ----------
@@ -151,6 +152,7 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
     best = _best_folds(networks, plan)
     people = state.cohort.groupby("participant_id")["outcome"].max()  # as before training
     positives = int(people.sum())
+    beside = other_runs(state.folder, state.cohort)
     tables: dict[str, pd.DataFrame] = {
         "findings": findings(
             metrics,
@@ -162,6 +164,7 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
             skipped,
             plan,
             layouts,
+            tried(beside),
         ),
         "comparisons": compared[compared["test"].isin(plan.tests)],
         "permutations": _together(permutations, pipeline),
@@ -174,6 +177,7 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
         "printed": compare_with_print(plan.reported, metrics, best),
         "ensemble_scores": networks[~networks["variant"].isin(state.scores["variant"])],
         "baseline_scores": fitted,
+        "other_runs": beside,
     }
     if best is not None:
         tables["best_fold"] = best

@@ -9,13 +9,15 @@ from bidsapp.dataset.counts import cohort_counts
 from bidsapp.evaluation.chance import CHANCE_WORDS, RETRAINED, WITHIN, against_chance
 from bidsapp.evaluation.confounds import confound_sentences
 from bidsapp.evaluation.held_out import HeldOut
+from bidsapp.evaluation.other_runs import MANY, Tried, best_by_chance
 from bidsapp.evaluation.permutation import LIBERAL
 from bidsapp.evaluation.sample import pool
 from bidsapp.evaluation.settings import EvaluationSettings
 from bidsapp.evaluation.stamp import leaks_into_scores
 from bidsapp.evaluation.verdicts import after_correction
+from bidsapp.recipes.scope import POSSIBLE, stamp_text
 
-KINDS = ("simulated", "leak", "confound", "result", "baseline", "small", "skipped")
+KINDS = ("simulated", "leak", "confound", "result", "baseline", "tried", "small", "skipped")
 FEWEST = 10
 
 
@@ -29,6 +31,7 @@ def findings(
     skipped: Mapping[str, str],
     plan: EvaluationSettings,
     layouts: Mapping[str, HeldOut],
+    beside: Tried | None = None,
 ) -> pd.DataFrame:
     """Collect the sentences in the order in which a report says them.
 
@@ -48,6 +51,8 @@ def findings(
         Says which variants leak.
     layouts
         How the people of each variant were held out: a caveat of the p of fixed scores.
+    beside
+        What other runs of the output folder tried on the same people.
 
     Returns
     -------
@@ -55,14 +60,7 @@ def findings(
         `kind` (of `KINDS`), `text`.
     """
     lines = [("simulated", f"{plan.simulated}.")] if plan.simulated else []
-    lines += [
-        (
-            "leak",
-            f"LEAK: {name}: {', '.join(steps)}; held-out people were seen, results are too good.",
-        )
-        for name in variants
-        if (steps := leaks_into_scores(plan.of(name).leaks))
-    ]
+    lines += [("leak", text) for name in variants for text in _leaks(name, plan)]
     lines += [("confound", text) for text in confound_sentences(confounds)]
     tests = [dict(zip(table["variant"], table["p"], strict=True)) for table in permutations]
     pooled = metrics[(metrics["scope"] == "pooled") & metrics["variant"].isin(list(variants))]
@@ -75,7 +73,7 @@ def findings(
             rows, *permuted, how=layouts[str(name)], level=plan.level, first=place == 0, n=n
         )
         if steps := leaks_into_scores(plan.of(str(name)).leaks):
-            text += f" LEAK: {', '.join(steps)}."
+            text += f" {stamp_text(steps)}."
         lines.append(("result", text))
     for _, row in baselines.iterrows():
         if row["flagged"]:
@@ -86,6 +84,9 @@ def findings(
             )
             lines.append(("baseline", text))
     counts = cohort_counts(pool(scores[scores["variant"].isin(list(variants))]))
+    if beside is not None and beside.networks >= MANY and not plan.simulated:
+        own = len([name for name in variants if name not in plan.ensembles])
+        lines.append(("tried", _tried(beside, own, counts.positive, counts.negative)))
     least = min(counts.positive, counts.negative)
     if least < FEWEST:
         unit = "scans" if counts.by_scan else "people"
@@ -97,6 +98,32 @@ def findings(
     ]
     lines += [("skipped", f"No {what}: {why}.") for what, why in skipped.items()]
     return pd.DataFrame(lines, columns=pd.Index(["kind", "text"]))
+
+
+def _leaks(name: str, plan: EvaluationSettings) -> list[str]:
+    """Say what a variant saw of held-out people, and what it may have seen."""
+    steps = leaks_into_scores(plan.of(name).leaks)
+    sure = ", ".join(step for step in steps if step not in POSSIBLE)
+    texts = [f"LEAK: {name}: {sure}; held-out people were seen, results are too good."] * bool(sure)
+    if set(steps) & set(POSSIBLE):
+        texts.append(
+            f"LEAK?: {name}: whether its initial weights had seen people of this cohort, or their "
+            "outcomes, is not known (network.origin.participants: unknown). If they had, its "
+            "results are too good, up to an AUC of 1 for an outcome that is a coin's."
+        )
+    return texts
+
+
+def _tried(beside: Tried, own: int, positives: int, negatives: int) -> str:
+    """Say how many analyses there were, and what the best of so many is by chance."""
+    networks = beside.networks + own
+    by_chance = best_by_chance(networks, positives, negatives)
+    return (
+        f"{beside.runs} other {'run' if beside.runs == 1 else 'runs'} of this output folder scored "
+        f"{beside.networks} networks for the same outcome on these people. Of {networks} analyses "
+        f"the best has an AUC of up to about {by_chance:.2f} on average where there is no effect: "
+        "a result that was picked from them by its value is too good. Runs elsewhere are not seen."
+    )
 
 
 def _result(

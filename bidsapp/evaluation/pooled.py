@@ -82,12 +82,17 @@ def subgroup_results(folder: Path, variant: str, level: float = LEVEL) -> dict[s
 
 
 def doubts(folder: Path, variant: str) -> tuple[str, ...]:
-    """Read what weakens the results of a variant, in the sentences of ``tables/findings.tsv``."""
+    """Read what weakens the results of a variant, in the sentences of ``tables/findings.tsv``.
+
+    Steps that are known to leak are not among them: they stand above everything as stamps.
+    """
     table = read_table(folder / "tables" / "findings.tsv", ("kind", "text"))
     return tuple(
         text
         for kind, text in zip(table["kind"], table["text"], strict=True)
-        if kind == "small" or (kind in _WEAKENING and f"{variant} (AUC" in text)
+        if kind in ("small", "tried")
+        or (kind in _WEAKENING and f"{variant} (AUC" in text)
+        or text.startswith(f"LEAK?: {variant}:")
     )
 
 

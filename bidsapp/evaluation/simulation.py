@@ -77,7 +77,7 @@ def simulated_cohort(
         import numpy as np
 
         rng = np.random.default_rng([recipe.protocol.seed, 17])
-        grouped = recipe.group_column(variants) is not None
+        grouped = recipe.binds(variants)
         outcome = shuffled_outcomes(cohort.table, grouped, rng)
     planted = plant(cohort, outcome, region, plan.contrast_sd or 0.0, folder)
     print(f"{plan.stamp}; the real images and runs are left alone.")

@@ -7,6 +7,7 @@ hold follows TRIPOD+AI (BMJ 2024;385:e078378) and CLAIM (Radiol Artif Intell 202
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from bidsapp.networks.origin import weights_words
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.spec import unit_and_range
 from bidsapp.representation.window import Window
@@ -34,7 +35,7 @@ CARD = """\
 
 - **Predicts**: the probability of {outcome}.
 - **Models**: {models}, one per fold; the answer is the mean of their probabilities.
-- **Network**: three-dimensional {network}, starting from {weights} weights; {training}.
+- **Network**: three-dimensional {network}, starting from {weights}; {training}.
 - **Made by**: a run of NociCast {software}; recipe in `recipe.yaml`, hardware and versions in
   `configs/metadata.json`.
 - **Study**: {reference}
@@ -69,7 +70,7 @@ NociCast makes all of this from a BIDS dataset.
 ## Evaluation data
 
 The same participants: {protocol}. {scored}. There is no other
-cohort.
+cohort.{tried}
 
 ## Results
 
@@ -149,7 +150,7 @@ def model_card(recipe: Recipe, window: Window, models: int, facts: "ModelFacts")
         outcome=outcome_text(recipe),
         models=models,
         network=f"{network.name} {network.depth}",
-        weights=network.weights,
+        weights=weights_words(facts.weights or {"kind": network.weights}),
         training=f"AdamW on binary cross-entropy, at most {training.epochs} epochs in batches of "
         f"{training.batch_size}",
         software=bidsapp.__version__,
@@ -169,6 +170,7 @@ def model_card(recipe: Recipe, window: Window, models: int, facts: "ModelFacts")
         zscore=_ZSCORES.get(recipe.representation.zscore, recipe.representation.zscore),
         protocol=facts.protocol or "how they were held out is not recorded",
         scored=facts.scored or "Who was scored is not recorded",
+        tried=f" {facts.tried}" if facts.tried else "",
         results=_table("Held-out result", {_named(k): text for k, text in facts.held_out.items()})
         or "Not evaluated.",
         subgroups=_table("Subgroup (held-out AUC)", facts.subgroups)

@@ -8,11 +8,13 @@ from bidsapp.dataset.counts import Counts, cohort_counts
 from bidsapp.derivatives.finished import FinishedImage, finished_images
 from bidsapp.evaluation.baseline_models import BASELINES
 from bidsapp.evaluation.chance import RETRAINED
+from bidsapp.evaluation.other_runs import tried_words
 from bidsapp.evaluation.permutation import LIBERAL, null_words
 from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.state import splits_of
 from bidsapp.evaluation.verdicts import ALPHA
 from bidsapp.recipes import Recipe
+from bidsapp.recipes.scope import POSSIBLE
 from bidsapp.reports.boilerplate import Section
 from bidsapp.reports.methods_participant import image_sections
 from bidsapp.reports.run_state import GroupRun
@@ -119,17 +121,66 @@ def splits_paragraph(run: GroupRun) -> str:
         f"Prediction was tested by {'; '.join(texts)}. All scans of a participant{together} were "
         "kept on the same side of every split."
     )
-    if run.leaks:
-        steps = joined(f"{step} ({why})" for step, why in run.leaks.items())
-        return (
-            f"{text} LEAK: the run was made in paper mode, and held-out participants were seen "
-            f"by {steps}; the results that depend on it are too good and are no estimate of "
+    return f"{text}{_copies(run)} {_seen(run)}{_chosen(run)}"
+
+
+def _copies(run: GroupRun) -> str:
+    """Say how alike any two participants are, and what became of near-duplicates."""
+    table = run.table("tables/near_duplicates.tsv")
+    if not len(table):
+        return ""
+    flagged, limit = table[table["near_duplicate"] == "true"], float(table["limit"].iloc[0])
+    text = (
+        " The normalised images of all participants were compared with one another by what is not "
+        f"shared by the cohort (residual correlation on a 4 mm grid, median "
+        f"{float(table['cohort_median'].iloc[0]):.2f})"
+    )
+    if not len(flagged):
+        most = float(table["correlation"].iloc[0])
+        return f"{text}; no two correlated at {limit:.2f} or more (at most {most:.2f})."
+    fate = {
+        "exclude": "all but the first of each were left out",
+        "together": "they were kept on the same side of every split",
+    }.get(
+        run.recipe.with_variant((run.variants or (run.recipe.base,))[0]).inputs.near_duplicates,
+        "they are on the same side of every split",
+    )
+    pairs = many(len(flagged), "pair")
+    return f"{text}; {pairs} correlated at {limit:.2f} or more and count as one scan: {fate}."
+
+
+def _seen(run: GroupRun) -> str:
+    """Say what saw held-out participants, or what the software kept from them."""
+    sure = joined(f"{step} ({why})" for step, why in run.leaks.items() if step not in POSSIBLE)
+    perhaps = joined(f"{step} ({why})" for step, why in run.leaks.items() if step in POSSIBLE)
+    if sure:
+        text = (
+            "LEAK: the run was made in paper mode, and held-out participants were seen "
+            f"by {sure}; the results that depend on it are too good and are no estimate of "
             "performance in new people."
         )
-    return (
-        f"{text} No mean, SD, epoch, threshold or variant was fitted or chosen on held-out "
-        "participants; the software refuses to run such steps in the mode that was used (strict)."
+    else:
+        text = (
+            "Within the run, every mean, SD, epoch and threshold was fitted or chosen on "
+            "participants who were not held out: in the mode that was used (strict) the software "
+            "refuses anything else."
+        )
+    if perhaps:
+        text += (
+            f" LEAK?: held-out participants may have been seen before the run, by {perhaps}; "
+            "until that is known, the results are no estimate of performance in new people."
+        )
+    return text
+
+
+def _chosen(run: GroupRun) -> str:
+    """Say what no run can know of itself, and what lies beside it."""
+    text = (
+        " Whether the outcome, the settings or the variants were chosen with a view to held-out "
+        "results is not known to the software."
     )
+    table = run.table("tables/other_runs.tsv")
+    return f"{text} {tried_words(table)}" if "outcome" in table else text
 
 
 def evaluation_paragraph(run: GroupRun) -> str:

@@ -11,6 +11,7 @@ from bidsapp.evaluation.permutation import LIBERAL
 from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.prevalence import scope_of
 from bidsapp.evaluation.verdicts import after_correction
+from bidsapp.recipes.scope import stamp_text
 from bidsapp.reports.boilerplate import Section
 from bidsapp.reports.run_state import GroupRun
 from bidsapp.reports.wording import interval, joined, many, p_value
@@ -93,8 +94,8 @@ def _result(run: GroupRun, name: str) -> str:
     p, how = _permutation_p(run, name)
     if p is not None:
         parts.append(f"permutation {p_value(p)} ({how})")
-    steps = run.leaks_of(name)
-    leak = f" LEAK: {joined(steps)}." if steps else ""
+    stamp = stamp_text(run.leaks_of(name))
+    leak = f" {stamp}." if stamp else ""
     return f"{'; '.join(parts)}.{leak}"
 
 

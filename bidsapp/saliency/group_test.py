@@ -121,7 +121,8 @@ def compare_groups(
     one hold-out, outcomes are exchangeable with the networks fixed, and maps are permuted
     (`max_t`). In cross-validation they are not: the networks of a fold hold the outcomes of the
     other folds, and at a nominal .05 such a permutation rejected in up to .85 of studies of noise
-    (linear networks, docs/statistics.md). There p needs `null`, networks trained anew on permuted outcomes.
+    (linear networks, docs/statistics.md). There p needs `null`, networks trained anew on permuted
+    outcomes.
 
     Parameters
     ----------

@@ -112,7 +112,7 @@ def permuted_runs(
     kinds = {task.variant: task for task in tasks}
     settings = [task.fingerprint for task in kinds.values()]
     groups = study.recipe.group_column(study.variants)
-    grouped = groups is not None
+    grouped = study.recipe.binds(study.variants)
     before = cohort["outcome"].to_numpy(dtype=int)
     runs = []
     changed = False
@@ -141,7 +141,7 @@ def permuted_runs(
                 own.append(task)
         runs.append(PermutedRun(number, folder, key, tuple(own)))
     if not changed:
-        what = f"groups ({groups})" if grouped else "people"
+        what = f"groups ({groups})" if groups else "people"
         if within := study.recipe.evaluation.permute_within:
             what += f" of the same {', '.join(within)}"
         raise UsageError(

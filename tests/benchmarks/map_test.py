@@ -19,7 +19,7 @@ from bidsapp.saliency.tfce import ClusterEnhancement
 from tests.benchmarks.map_claims import FOLDS, FWHM, INSIDE, SHAPE, cohort_of, folds_of, weights_of
 
 METHODS = ("gradient", "gradient_x_input")
-HIDDEN, STEPS, RATE = 4, 40, 0.02
+HIDDEN, STEPS, RATE = 4, 40, 0.003
 ENHANCE = ClusterEnhancement(INSIDE)
 _SIGMA = (0, *[FWHM / FWHM_PER_SIGMA] * 3)
 _WEIGHT = gaussian_filter(np.ones((1, *SHAPE)), _SIGMA, mode="constant")

@@ -72,7 +72,7 @@ def test_everything_is_written_and_reproduces(run):
         *("figures/decision_curve", "figures/permutation_null"),
         *(f"tables/{name}" for name in ("findings", "comparisons", "permutations", "confounds")),
         *(f"tables/{name}" for name in ("baselines", "cohort", "planning", "printed")),
-        *("tables/ensemble_scores", "tables/baseline_scores"),
+        *("tables/ensemble_scores", "tables/baseline_scores", "tables/other_runs"),
     }
     before = {path: path.read_bytes() for path in [*written, run / "metrics.tsv"]}
     evaluate(run, QUICK)

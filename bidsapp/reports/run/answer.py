@@ -1,5 +1,6 @@
 """The answer in one sentence, and what weakens it."""
 
+import json
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,8 @@ from bidsapp.evaluation.chance import CHANCE, CHANCE_WORDS, LEADING, WITHIN, aga
 from bidsapp.evaluation.permutation import LIBERAL
 from bidsapp.evaluation.prevalence import scope_of
 from bidsapp.evaluation.verdicts import after_correction
+from bidsapp.networks.origin import resting_on_word, weights_words
+from bidsapp.recipes.scope import stamp_text
 from bidsapp.reports.charts.drawing import number
 from bidsapp.reports.run.files import RunFiles, known
 from bidsapp.reports.run.saliency_tables import leading_region
@@ -19,7 +22,7 @@ _UNFINISHED = (
     "The saliency maps are not made yet: the run is at work still, or was stopped; the same "
     "command then makes them and keeps what is done."
 )
-_WEAKENING = ("leak", "confound", "baseline", "small")
+_WEAKENING = ("leak", "confound", "baseline", "tried", "small")
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,10 @@ def answer(run: RunFiles) -> Answer:
     """Take the answer from the tables of a run."""
     findings = run.table("tables/findings.tsv", ("kind", "text"))
     said = {kind: findings.loc[findings["kind"] == kind, "text"].tolist() for kind in _WEAKENING}
-    doubts = [text for kind in _WEAKENING for text in said[kind] if _concerns(run, kind, text)]
+    found = [(kind, text) for kind in _WEAKENING for text in said[kind]]
+    doubts = [text for kind, text in found if _concerns(run, kind, text)]
+    leading = sum(text.startswith("LEAK") for text in doubts)
+    doubts[leading:leading] = _foreign_weights(run)
     skipped = findings.loc[findings["kind"] == "skipped", "text"].tolist()
     row = leading_row(run)
     if row is None:
@@ -76,10 +82,12 @@ def answer(run: RunFiles) -> Answer:
         f"{number(row['value'])}{within} ({_limits(run, row)}; {_people(run)}): "
         f"{CHANCE_WORDS[shown]}, {_against_baseline(run)}."
     )
-    leaks = run.leaks_of(run.lead)
+    stamp = stamp_text(run.leaks_of(run.lead))
     status, word = "pass", "Better than chance."
-    if leaks:
+    if stamp.startswith("LEAK: "):
         status, word = "fail", "LEAK: not a held-out result."
+    elif stamp:
+        status, word = "fail", "LEAK?: not known to be a held-out result."
     elif run.settings.simulated:
         status, word = "warn", "Simulated: says nothing of the real outcome."
     elif shown != "better":
@@ -96,12 +104,22 @@ def answer(run: RunFiles) -> Answer:
 
 def _concerns(run: RunFiles, kind: str, text: str) -> bool:
     """Whether a finding weakens the leading variant, or the whole run."""
-    if kind == "small":
+    if kind in ("tried", "small"):
         return True
     if kind == "leak":  # those of other variants stand in the banner
-        return text.startswith(f"LEAK: {run.lead}:")
+        return text.startswith((f"LEAK: {run.lead}:", f"LEAK?: {run.lead}:"))
     named = [name for name in run.variants if _names(text, name)]
     return run.lead in named or not named
+
+
+def _foreign_weights(run: RunFiles) -> list[str]:
+    """Say with what file the leading networks began, where that rests on a person's word."""
+    files = {json.dumps(one, sort_keys=True): one for one in run.initial_weights(run.lead)}
+    return [
+        f"{run.lead} began with {weights_words(one, short=True)}."
+        for one in files.values()
+        if resting_on_word(one)
+    ]
 
 
 def _names(text: str, variant: str) -> bool:

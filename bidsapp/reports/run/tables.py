@@ -6,6 +6,7 @@ import pandas as pd
 from bidsapp.dataset.counts import cohort_counts
 from bidsapp.evaluation.chance import WITHIN
 from bidsapp.evaluation.prevalence import scope_of
+from bidsapp.recipes.scope import stamp_text
 from bidsapp.reports.charts.forest import Line
 from bidsapp.reports.run.answer import leading_row
 from bidsapp.reports.run.files import RunFiles
@@ -56,7 +57,7 @@ def _kind(run: RunFiles, name: str) -> str:
         return "baseline"
     kind = "ensemble" if name in run.settings.ensembles else "network"
     leaks = run.leaks_of(name)
-    return f"{kind}, LEAK: {', '.join(leaks)}" if leaks else kind
+    return f"{kind}, {stamp_text(leaks)}" if leaks else kind
 
 
 def _with_limits(row: dict | None) -> Cell:
