@@ -128,7 +128,7 @@ def _names(text: str, variant: str) -> bool:
 
 
 def leading_row(run: RunFiles, variant: str | None = None) -> dict[str, Any] | None:
-    """AUC that leads, with the interval by which it is judged (`verdicts.LEADING`)."""
+    """AUC that leads, with the interval by which it is judged (`chance.LEADING`)."""
     rows = (run.metric(variant or run.lead, metric) for metric in LEADING)
     return next((row for row in rows if row is not None), None)
 
