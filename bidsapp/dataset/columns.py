@@ -104,11 +104,12 @@ class Columns:
         self, people: Collection[str], sessions: Collection[str]
     ) -> tuple["Columns", list[str]]:
         """Give rows the labels of folders and images; see `match_tables`."""
-        tables, notes = match_tables(self.tables, people, sessions)
+        tables, notes, unread = match_tables(self.tables, people, sessions)
         found = copy(self)
         found.tables = tuple(tables)
         found._participants = {person for table in tables for person, _ in table.rows}
         found._readings = {}
+        found.unread = (*self.unread, *unread)
         return found, notes
 
     def names(self) -> list[str]:
@@ -288,7 +289,7 @@ class Columns:
         A column of participants holds for all their scans. One of sessions gives a scan the value
         of its own session; where a participant has one scan only, and that session has no value,
         the participant's only value is taken (an outcome of a later visit); with several it is
-        ambiguous.
+        ambiguous, unless the column has one value for each participant at all sessions (sex).
         """
         table, column, session = self.find(name)
         found = table.columns[column]
@@ -299,6 +300,8 @@ class Columns:
         by_person: dict[str, dict[str, str]] = {}
         for (person, when), present in found.items():
             by_person.setdefault(person, {})[when] = present
+        # Of a column that differs for somebody, those for whom it does not would be a selection.
+        unchanging = all(len(set(mine.values())) == 1 for mine in by_person.values())
         scanned = Counter(person for person, _ in scans)
         texts: list[str | None] = []
         ambiguous: dict[int, str] = {}
@@ -308,7 +311,7 @@ class Columns:
             mine = by_person.get(person, {})
             text: str | None = mine.get(when, mine.get(""))
             if text is None and scanned[person] == 1 and mine:
-                if len(set(mine.values())) == 1:
+                if len(mine) == 1 or unchanging:
                     text = next(iter(mine.values()))
                 else:
                     some = ", ".join(sorted(mine))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bidsapp.errors import NoInput, UsageError
+from bidsapp.intake.regular import read_text
 
 OPTION = "--bids-filter-file"
 
@@ -56,7 +57,7 @@ def read_bids_filters(path: Path) -> dict[str, dict[str, Any]]:
     """
     source = f"{OPTION} {path}"
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, "utf-8-sig")
     except OSError as error:
         raise NoInput(f"{source} cannot be read: {error.strerror or error}.") from None
     except UnicodeDecodeError:
@@ -148,6 +149,15 @@ def to_pybids(value: Any) -> Any:
     if isinstance(value, str) and value in SPECIAL:
         return Query[SPECIAL[value]]
     return value
+
+
+def as_regex(value: Any) -> Any:
+    """Write one JSON filter value so that it means the same where ``regex_search`` is true."""
+    if isinstance(value, list | tuple):
+        return [as_regex(one) for one in value]
+    if isinstance(value, int):
+        return f"^0*{value}$"  # a regular expression sees the zeros of a number
+    return None if value is None else f"^{re.escape(value)}$"
 
 
 def describe(filters: Mapping[str, Any]) -> str:

@@ -42,6 +42,7 @@ def bare_label(label: str) -> str:
     """
     text = unicodedata.normalize("NFKC", label).strip().casefold()
     text = re.sub(r"^((sub|ses)[-_\s‐-―−]+)+", "", text)
+    text = re.sub(r"^(sub(ject)?|ses(sion)?)[-_\s]*(?=\d)", "", text)
     text = re.sub(r"^(\d+)\.0+$", r"\1", text)
     text = "".join(character for character in text if character.isalnum())
     return re.sub(r"\d+", lambda digits: digits[0].lstrip("0") or "0", text)
@@ -82,7 +83,7 @@ def match_labels(tabled: Iterable[str], known: Iterable[str]) -> Matched:
 
 def match_tables(
     tables: Sequence[Table], people: Collection[str], sessions: Collection[str]
-) -> tuple[list[Table], list[str]]:
+) -> tuple[list[Table], list[str], list[str]]:
     """Give the rows of tables the labels of the folders and images that they must be of.
 
     Parameters
@@ -94,23 +95,32 @@ def match_tables(
 
     Returns
     -------
-    tables, notes
-        The tables with labels that the folders have, and a sentence for each table that changed.
+    tables, notes, unread
+        The tables with labels that the folders have, a sentence for each table that changed, and
+        why a phenotype table cannot be used; it may not be needed, so it is no error here.
 
     Raises
     ------
     BadData
-        A label could be that of several people, or several labels that of one.
+        A label of another table could be that of several people, or several that of one.
     """
     known, found = set(people), list[Table]()
     notes: list[str] = []
+    unread: list[str] = []
     for table in tables:
-        who = _matched(table, {person for person, _ in table.rows}, known, notes)
-        when = _matched(table, {session for _, session in table.rows if session}, sessions, notes)
+        try:
+            who = _matched(table, {person for person, _ in table.rows}, known, notes)
+            visits = {session for _, session in table.rows if session}
+            when = _matched(table, visits, sessions, notes)
+        except BadData as error:
+            if table.path.parent.name != "phenotype":
+                raise
+            unread.append(str(error))
+            continue
         changed = _renamed(table, who, when) if who or when else table
         known |= {person for person, _ in changed.rows}  # of a first table, for the others
         found.append(changed)
-    return found, notes
+    return found, notes, unread
 
 
 def _matched(

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from bidsapp.dataset.bidsignore import read_bidsignore
 from bidsapp.dataset.description import list_participants
 from bidsapp.dataset.tables import Key
 
@@ -14,6 +15,8 @@ def image_files(
     bids_dir: Path, participant: str, datatype: str, suffixes: Sequence[object]
 ) -> Iterator[Path]:
     """Files of a participant with one of the suffixes, sorted, of every session.
+
+    What the dataset's ``.bidsignore`` lists is left out.
 
     Parameters
     ----------
@@ -27,11 +30,14 @@ def image_files(
         Ends of the names, such as ``T1w``.
     """
     endings = tuple(f"_{suffix}{extension}" for suffix in suffixes for extension in EXTENSIONS)
+    ignore = read_bidsignore(bids_dir)
     folder = bids_dir / f"sub-{participant}"
     for sub in (folder, *sorted(folder.glob("ses-*"))):
         here = sub / datatype
         for name in sorted(os.listdir(here)) if here.is_dir() else ():
-            if name.endswith(endings) and not name.startswith("."):
+            if not name.endswith(endings) or name.startswith("."):
+                continue
+            if not ignore.ignores((here / name).relative_to(bids_dir).as_posix()):
                 yield here / name
 
 

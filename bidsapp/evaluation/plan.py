@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bidsapp.errors import BadData, NoInput
 from bidsapp.evaluation.beforehand import column_warnings
-from bidsapp.evaluation.planning import plan_text
+from bidsapp.evaluation.planning import inflation_of_protocol, plan_text
 from bidsapp.evaluation.settings import asked_columns, settings_from_recipe
 from bidsapp.options import RunOptions
 
@@ -71,7 +71,9 @@ def plan_cohort(
         positives, negatives = _people(table)
     for sentence in column_warnings(settings, table):
         print(sentence, file=sys.stderr)
-    print(plan_text(positives, negatives, settings.level))
+    first = recipe.with_variant(variants[0])
+    inflation = inflation_of_protocol(first.protocol, table["group"].nunique())
+    print(plan_text(positives, negatives, settings.level, inflation))
     return 0
 
 
@@ -137,6 +139,7 @@ def _before_images(
         print(note, file=sys.stderr)
     keys = [scans[place] for place in places]
     table = pd.DataFrame(keys, columns=pd.Index(["participant_id", "session_id"]))
+    table["group"] = [groups[place] for place in places]
     table["outcome"] = pd.Series([found.values[place] for place in places], dtype=int)
     kind_of_image = (first.inputs.datatype, first.inputs.suffix)
     scanners = sidecar_columns(options.bids_dir, keys, *kind_of_image)

@@ -40,6 +40,10 @@ class EvaluationSettings:
         Names of `baselines.BASELINES`.
     site
         Column of the site, for the baseline of that name.
+    permute_within
+        Columns within whose values outcomes are permuted.
+    prevalence
+        Share of positives where the model is to be used; None where it is not said.
     permutations, resamples, seed
         Permutations of outcomes on fixed scores, bootstrap resamples (0: none), their seed.
     level
@@ -71,6 +75,8 @@ class EvaluationSettings:
     baselines: tuple[str, ...] = ("majority",)
     predictors: tuple[str, ...] = ()
     site: str | None = None
+    permute_within: tuple[str, ...] = ()
+    prevalence: float | None = None
     permutations: int = PERMUTATIONS
     resamples: int = RESAMPLES
     seed: int = 0
@@ -115,6 +121,8 @@ def settings_from_recipe(recipe: "Recipe") -> EvaluationSettings:
         baselines=tuple(plan.baselines),
         predictors=tuple(plan.predictors),
         site=plan.site,
+        permute_within=tuple(plan.permute_within),
+        prevalence=plan.prevalence,
         permutations=plan.permutations,
         resamples=plan.bootstrap,
         seed=plan.seed,
@@ -148,8 +156,9 @@ def asked_columns(recipe: "Recipe", variants: Sequence[str]) -> list[str]:
         one = recipe.with_variant(name)
         plan = one.evaluation
         site = [plan.site] if plan.site else []
+        adjusted = one.saliency.covariates or ()
         found |= dict.fromkeys(
-            [*plan.subgroups, *plan.predictors, *site, *(one.saliency.covariates or ())]
+            [*plan.subgroups, *plan.predictors, *site, *plan.permute_within, *adjusted]
         )
     return list(found)
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bidsapp.dataset.covariates import QUALITY, user_name, users_columns
 from bidsapp.errors import BadData
-from bidsapp.evaluation.tables import read_table
+from bidsapp.evaluation.tables import is_missing, read_table
 from bidsapp.training.columns import ROLES, SCORES, SPLITS
 
 STAMPS = ("leak", "simulated")
@@ -62,6 +62,14 @@ class RunState:
         new = [name for name in self.measures if name not in self.cohort or name in QUALITY]
         old = [name for name in self.cohort if name not in new]
         return pd.concat([self.cohort[old], self.measures[new]], axis=1)
+
+    @property
+    def groups(self) -> dict[str, str] | None:
+        """Participant to the group that is never divided; None where the run had none."""
+        if "group" not in self.cohort:
+            return None
+        known = self.cohort[~self.cohort["group"].map(is_missing)]
+        return dict(zip(known["participant_id"], known["group"], strict=True)) or None
 
     @property
     def covariates(self) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.derivatives import write_json
-from bidsapp.errors import NoInput
+from bidsapp.intake.images import read_numbers
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.saliency.best import best_fold
 from bidsapp.saliency.group_files import GroupFolder, description_of, space_facts
@@ -19,7 +19,7 @@ from bidsapp.saliency.group_tables import (
     write_regions,
     write_test,
 )
-from bidsapp.saliency.group_test import compare_groups
+from bidsapp.saliency.group_test import VoxelNull, compare_groups
 from bidsapp.saliency.leaks import leak_facts, leak_notes, leak_stamp
 from bidsapp.saliency.mean_maps import (
     cell_maps,
@@ -56,6 +56,7 @@ def write_group(
     images: "CohortArray | None" = None,
     coverage: np.ndarray | None = None,
     leaks: Mapping[str, str] | None = None,
+    null: VoxelNull | None = None,
 ) -> None:
     """Write group maps, statistics and tables of one variant, and `summary.json` last.
 
@@ -79,8 +80,8 @@ def write_group(
         A row per participant with `participant_id` and whatever the test of positives against
         negatives may adjust for (`cohort.tsv` will do); the recipe says which columns it does.
     sanity
-        ``verdict`` (pass, fail, not run) and ``sentences``; with fail, every map has ``Suspect``
-        in its name.
+        ``verdict`` (pass, fail, not decisive, not run) and ``sentences``; every map that did not
+        pass has `verdict.mark_of` it in its name.
     seed
         Of permutations and bootstrap.
     images
@@ -90,6 +91,8 @@ def write_group(
     leaks
         Steps by which the networks saw the people whom they held out, each with the reason; every
         sidecar and table is stamped.
+    null
+        Of the voxelwise comparison, from permuted pipelines; see `compare_groups`.
 
     Raises
     ------
@@ -123,7 +126,7 @@ def write_group(
     held_out = stack.about.get("role", "test") == "test"
     files = GroupFolder(
         folder,
-        description_of(str(stack.about["method"]), verdict.get("verdict") == "fail"),
+        description_of(str(stack.about["method"]), str(verdict.get("verdict", ""))),
         stack.window,
         _common(stack, people, settings, template_label, verdict, threshold)
         | _aggregation(people, settings, only_fold, held_out)
@@ -141,6 +144,8 @@ def write_group(
             people,
             covariates,
             settings.covariates,
+            independent=_independent(stack) and not steps,
+            null=None if steps else null,
             permutations=settings.permutations,
             tfce=settings.tfce,
             seed=seed,
@@ -154,7 +159,7 @@ def write_group(
     if not held_out:
         notes.append(
             "the people of these maps are explained by networks that were trained on them: their "
-            "maps are not tested and give no biomarkers"
+            "maps are not compared and give no biomarkers"
         )
     tables = write_regions(people, cell, atlases, files, seed)
     tables |= write_peaks(people, cell, test, atlases, files)
@@ -196,18 +201,18 @@ def write_group(
     write_json(folder / "summary.json", summary)
 
 
+def _independent(stack: MapStack) -> bool:
+    """Tell whether nobody who is explained can have trained a network: one split, one hold-out."""
+    return len(stack.rows[["repeat", "fold"]].drop_duplicates()) == 1
+
+
 def _inside(path: Path, stack: MapStack, coverage: np.ndarray | None) -> np.ndarray:
     """Read (x, y, z) bool on the window: brain that there are maps of."""
-    import nibabel as nib
-
-    try:
-        image: Any = nib.load(path)
-        data = np.asarray(image.dataobj) > 0.5
-    except (OSError, EOFError, nib.filebasedimages.ImageFileError) as error:
-        raise NoInput(f"{path}: the template's brain mask cannot be read: {error}") from error
+    values, affine = read_numbers(path)
+    data = values > 0.5
     if coverage is not None:
         data = data & stack.window.put_back(coverage, fill=False)
-    return window_mask(data, image.affine, stack.window, str(path))
+    return window_mask(data, affine, stack.window, str(path))
 
 
 def _only_fold(stack: MapStack, notes: list[str]) -> Fold | None:

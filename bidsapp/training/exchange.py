@@ -6,6 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from bidsapp.dataset.covariates import user_name, users_column, users_columns
+from bidsapp.errors import UsageError
+
 Blocks = list[list[int]]
 
 
@@ -57,6 +60,48 @@ def shuffled_outcomes(
     for people in members:
         exchange(outcome, people, [""] * len(people), rng)
     return outcome
+
+
+def labels_of(cohort: pd.DataFrame, columns: Sequence[str]) -> pd.Series | None:
+    """Label each scan by the values of columns within which outcomes are to be permuted.
+
+    Parameters
+    ----------
+    cohort
+        One row per scan, with covariates as text.
+    columns
+        Of ``evaluation.permute_within``.
+
+    Returns
+    -------
+    pandas.Series or None
+        As ``Leeds, F``, aligned with `cohort`; None without columns.
+
+    Raises
+    ------
+    UsageError
+        A column is absent, or names so many values that hardly anybody can change place.
+    """
+    if not columns:
+        return None
+    there = list(map(str, cohort.columns))
+    places = {name: users_column(there, name) for name in columns}
+    for name, place in places.items():
+        if place is None:
+            theirs = [user_name(c) for c in users_columns(there) if not c.startswith("region_")]
+            raise UsageError(
+                f"evaluation.permute_within: no column {name!r} in the cohort; there are "
+                f"{', '.join(theirs) or 'no covariates'}"
+            )
+    labels = cohort[list(map(str, places.values()))].astype(str).agg(", ".join, axis=1)
+    people = cohort.assign(label=labels).drop_duplicates("participant_id")["label"]
+    if people.nunique() > len(people) / 2:
+        raise UsageError(
+            f"evaluation.permute_within: {', '.join(columns)} has {people.nunique()} values among "
+            f"{len(people)} people, who could then hardly change place; name a column of few "
+            "values, such as a site."
+        )
+    return labels
 
 
 def exchange(

@@ -24,7 +24,7 @@ from bidsapp.evaluation.baselines import baseline_scores
 from bidsapp.evaluation.cohort_table import positives_and_negatives
 from bidsapp.evaluation.state import RunState, read_state
 from bidsapp.evaluation.subgroups import absent_columns, subgroup_masks
-from bidsapp.saliency.group_test import check_covariates
+from bidsapp.saliency.covariates import check_covariates
 from tests.unit.cohort_trees import build, normalise, rule
 from tests.unit.evaluation_runs import write_run
 

@@ -38,6 +38,7 @@ def values(ids: list[str]) -> list[str]:
         ["01", "02", "10"],
         ["sub-1", "sub-02", "sub-10"],
         ["SUB-01", "Sub-02", "sub_10"],
+        ["sub01", "subject_2", "Sub 10"],
         ["1.0", "2.0", "10.0"],  # a column that a program read as decimal numbers
         ["001", "002", "010"],
         [" 01", "02 ", "sub-10"],
@@ -145,6 +146,15 @@ def test_who_has_no_family_is_one_alone_and_twins_stay_together(tmp_path: Path) 
         assert tested[[f"sub-{n:02d}" for n in range(4 * family, 4 * family + 4)]].nunique() == 1
 
 
+def test_a_family_in_two_spellings_is_one(tmp_path: Path) -> None:
+    rows = ["1\t1\tSmith", "2\t0\tsmith", "3\t1\t7", "4\t0\t07", "5\t0\t8"]
+    dataset(tmp_path, list("12345"), rows, "pain\tfamily")
+    cohort = build(tmp_path, PAIN, group_column="family")
+    assert cohort.table["group"].tolist() == ["Smith", "Smith", "7", "7", "8"]
+    told = "Groups: 'Smith' and 'smith', '7' and '07' in family are taken as one group each."
+    assert told in cohort.notes
+
+
 def test_who_is_named_as_a_family_is_in_it(tmp_path: Path) -> None:
     """The twin's label stands in the family column of one twin alone."""
     dataset(tmp_path, ["1", "2", "3"], ["1\t1\tn/a", "2\t0\tsub-1", "3\t0\tn/a"], "pain\tfamily")
@@ -195,3 +205,12 @@ def test_a_table_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (root / "phenotype" / "mood.tsv").write_text("participant_id;mood\n1;3\n")
     notes = build(tmp_path, PAIN).notes
     assert any("mood.tsv: no column participant_id" in note for note in notes)
+
+
+def test_unclear_labels_in_a_table_that_nobody_needs_are_no_end(tmp_path: Path) -> None:
+    root = dataset(tmp_path, ["01", "2"], values(["01", "2"]))
+    (root / "phenotype").mkdir()
+    (root / "phenotype" / "mood.tsv").write_text("participant_id\tmood\n1\t3\n001\t4\n")
+    cohort = build(tmp_path, PAIN)
+    assert any("mood.tsv: sub-001 and sub-1 may each be sub-01" in note for note in cohort.notes)
+    assert "mood" not in cohort.table

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from bidsapp.errors import UsageError
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -70,18 +72,32 @@ OTHER_PROGRAMS = {
 }  # fmt: skip
 
 
-def test_a_network_is_added_as_the_page_says() -> None:
+def test_a_network_is_added_as_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import torch
 
-    from bidsapp.networks import registry
+    from bidsapp.contracts import network as contract
+    from bidsapp.networks import architectures
+    from bidsapp.networks.registry import build_network
     from bidsapp.recipes.learning import Network
+    from tests.unit.synthetic_cohort import small_recipe
 
-    (code,) = [b for b in _blocks(ROOT / "docs/extending.md", "python") if "build_plain" in b]
-    names: dict = {"torch": torch, "Network": Network}
-    exec(code, names)
-    network = names["build_plain"](Network(name="resnet", weights="random"), 2)
-    assert registry.head_name(network) == "6"
-    assert network(torch.zeros(2, 2, 30, 30, 30)).shape == (2, 1)
+    (code,) = [b for b in _blocks(ROOT / "docs/extending.md", "python") if "OFFER" in b]
+    (tmp_path / "plain.py").write_text(code)
+    monkeypatch.setattr(contract, "ARCHITECTURES", tmp_path)
+    monkeypatch.setattr(architectures, "__path__", [str(tmp_path)])
+    contract.network_offers.cache_clear()
+    try:
+        section = {"name": "plain", "depth": 2, "weights": "random"}
+        recipe = small_recipe(network=section | {"stem_stride": 1, "stem_pool": False})
+        network = build_network(recipe.network, 2)
+        assert network(torch.zeros(2, 2, 30, 30, 30)).shape == (2, 1)
+        with pytest.raises(UsageError, match=r"network.depth: plain offers 2, got 3"):
+            build_network(Network.model_validate(section | {"depth": 3}), 2)
+    finally:
+        contract.network_offers.cache_clear()
+        sys.modules.pop("bidsapp.networks.architectures.plain", None)
 
 
 @pytest.mark.slow
@@ -103,3 +119,24 @@ def test_the_tutorial_runs_from_a_bids_folder_to_the_report(tmp_path: Path) -> N
     assert (run / "report.html").is_file()
     assert (run / "metrics.tsv").is_file()
     assert (tmp_path / "results" / "quality.html").is_file()
+
+
+@pytest.mark.slow
+def test_the_tutorial_opens_a_run_and_a_model_from_python(tmp_path: Path) -> None:
+    """On the run of the demo's own commands, with fewer people and epochs."""
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    app = [sys.executable, "-m", "bidsapp"]
+    of_group = "--recipe t1w --outcome chronic_pain --positive 1 --variants axial"
+    quick = "--set protocol.folds=2 training.epochs=1"
+    for command in (
+        f"{sys.executable} -m bidsapp.phantom demo/phantom --participants 8 --effect 1.5",
+        f"{' '.join(app)} demo/phantom demo/out participant --speed fast",
+        f"{' '.join(app)} demo/phantom demo/out group {of_group} {quick}",
+    ):
+        subprocess.run(command.split(), cwd=tmp_path, env=env, check=True, capture_output=True)
+    code = "\n".join(_blocks(ROOT / "docs/tutorials/python.md", "python"))
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "probability_sd" in done.stdout
