@@ -1,6 +1,6 @@
 """What an evaluation does, as plain values; the one place that knows a recipe's shape."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -143,6 +143,19 @@ def _variant(recipe: "Recipe") -> VariantSettings:
     return VariantSettings(
         plan.threshold, plan.fitted_threshold, plan.best_fold, tuple(leaks(recipe))
     )
+
+
+def asked_columns(recipe: "Recipe", variants: Sequence[str]) -> list[str]:
+    """Columns that the recipe names for what is made of the scores and the maps, each once."""
+    found: dict[str, None] = {}
+    for name in variants:
+        one = recipe.with_variant(name)
+        plan = one.evaluation
+        site = [plan.site] if plan.site else []
+        found |= dict.fromkeys(
+            [*plan.subgroups, *plan.predictors, *site, *(one.saliency.covariates or ())]
+        )
+    return list(found)
 
 
 def settings_of_run(run_folder: Path) -> EvaluationSettings:

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from bidsapp.errors import BadData
+from bidsapp.evaluation.beforehand import lacking_columns
 from bidsapp.evaluation.describe import ROW
-from bidsapp.evaluation.evaluate import evaluate, lacking_columns, write_metrics
+from bidsapp.evaluation.evaluate import evaluate, write_metrics
 from bidsapp.evaluation.held_out import HeldOut, held_out_ratio
 from bidsapp.evaluation.metric_table import COLUMNS, mean_over_folds
 from bidsapp.evaluation.pooled import doubts, subgroup_results
@@ -73,6 +74,7 @@ def test_everything_is_written_and_reproduces(run):
         *(f"tables/{name}" for name in ("findings", "comparisons", "permutations", "confounds")),
         *(f"tables/{name}" for name in ("baselines", "cohort", "planning", "printed")),
         *("tables/ensemble_scores", "tables/baseline_scores", "tables/other_runs"),
+        "tables/columns",
     }
     before = {path: path.read_bytes() for path in [*written, run / "metrics.tsv"]}
     evaluate(run, QUICK)
@@ -136,7 +138,9 @@ def test_a_column_that_is_not_there_costs_its_subgroups_only(run):
 
 
 def test_what_a_cohort_lacks_is_known_before_training(run):
-    lacking = lacking_columns(replace(QUICK, subgroups=("height", "sex")), ["sex", "age"])
+    lacking = lacking_columns(
+        replace(QUICK, subgroups=("height", "sex")), pd.DataFrame(columns=["sex", "age"])
+    )
     # regions and quality numbers are measured by the run itself
     assert set(lacking) == {"baseline site", "subgroups by height"}
 
