@@ -327,8 +327,10 @@ def _plugin_arguments(given: argparse.Namespace) -> dict[str, Any]:
         raise UsageError("--nipype-plugin-args needs --nipype-plugin.")
     import yaml
 
+    from bidsapp.intake.regular import read_text
+
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(read_text(path))
     except OSError as error:
         raise NoInput(f"--nipype-plugin-args {path}: {error.strerror}.") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

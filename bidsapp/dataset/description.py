@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bidsapp.errors import InvalidDataset, NoInput, NothingSelected, UsageError
+from bidsapp.intake.regular import read_text
 
 SHOWN = 8
 
@@ -32,7 +33,7 @@ def check_dataset(bids_dir: Path) -> dict[str, Any]:
         raise NoInput(f"bids_dir {bids_dir} {what}; give the folder of a BIDS dataset.")
     path = bids_dir / "dataset_description.json"
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, "utf-8-sig")
     except FileNotFoundError:
         linked = path.is_symlink()
         raise InvalidDataset(_no_description(bids_dir, linked)) from None

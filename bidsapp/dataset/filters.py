@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bidsapp.errors import NoInput, UsageError
+from bidsapp.intake.regular import read_text
 
 OPTION = "--bids-filter-file"
 
@@ -56,7 +57,7 @@ def read_bids_filters(path: Path) -> dict[str, dict[str, Any]]:
     """
     source = f"{OPTION} {path}"
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, "utf-8-sig")
     except OSError as error:
         raise NoInput(f"{source} cannot be read: {error.strerror or error}.") from None
     except UnicodeDecodeError:

@@ -11,6 +11,7 @@ from typing import Any
 from bidsapp.dataset.description import list_participants
 from bidsapp.dataset.tables import Key
 from bidsapp.errors import NoInput, UsageError
+from bidsapp.intake.regular import read_text
 
 EXTENSIONS = (".nii.gz", ".nii")
 # Settings of the participant level that must be one for a whole cohort.
@@ -153,7 +154,7 @@ def _sidecar(image: Path) -> Path:
 def _read_sidecar(image: Path) -> _Told | None:
     """Quality and settings in the sidecar of an image; None where it holds no verdict."""
     try:
-        content = json.loads(_sidecar(image).read_text(encoding="utf-8"))
+        content = json.loads(read_text(_sidecar(image)))
         quality = content["Quality"]
         settings = content.get("Settings", {})
         made_with = ", ".join(f"{key} {settings[key]}" for key in _SHAPING if key in settings)

@@ -1,5 +1,6 @@
 """Tables of a dataset: participants.tsv, sessions.tsv and phenotype/*.tsv, in; any table, out."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bidsapp.derivatives.atomic import atomic_path
 from bidsapp.errors import BadData, NoInput
+from bidsapp.intake.regular import open_regular
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,7 +113,7 @@ def read_dataset_tables(bids_dir: Path) -> tuple[list[Table], list[str]]:
         ``participants.tsv`` or a ``sessions.tsv`` cannot be read.
     """
     tables, unread = [], []
-    if (bids_dir / "participants.tsv").is_file():
+    if os.path.lexists(bids_dir / "participants.tsv"):  # a broken link is no absence
         tables.append(read_table(bids_dir / "participants.tsv"))
     sessions = [
         read_table(path, "sessions", path.parent.name)
@@ -139,7 +141,8 @@ def _joined(bids_dir: Path, tables: Sequence[Table]) -> Table:
 def _lines(path: Path) -> list[tuple[int, str]]:
     """Lines with something in them, and their numbers from 1."""
     try:
-        raw = path.read_bytes()
+        with open_regular(path) as stream:
+            raw = stream.read()
     except OSError as error:
         raise NoInput(f"{path} cannot be read: {error.strerror or error}.") from None
     utf16 = raw.startswith((b"\xff\xfe", b"\xfe\xff"))

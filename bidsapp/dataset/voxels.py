@@ -1,11 +1,7 @@
 """What is in an image, as a hash: the same brain under two names has the same one."""
 
 import hashlib
-import zlib
 from pathlib import Path
-from typing import Any
-
-from bidsapp.errors import BadData
 
 
 def voxel_hash(path: Path) -> str:
@@ -14,7 +10,7 @@ def voxel_hash(path: Path) -> str:
     Parameters
     ----------
     path
-        An image that nibabel reads.
+        A NIfTI image.
 
     Returns
     -------
@@ -24,21 +20,14 @@ def voxel_hash(path: Path) -> str:
 
     Raises
     ------
-    BadData
-        The file cannot be read.
+    NoInput, BadData
+        As `bidsapp.intake.images.read_numbers`.
     """
-    import nibabel as nib
     import numpy as np
-    from nibabel.filebasedimages import ImageFileError
-    from nibabel.spatialimages import HeaderDataError
 
-    try:
-        image: Any = nib.load(path)
-        values = np.ascontiguousarray(image.dataobj, dtype="<f4")
-    except (
-        OSError, EOFError, ValueError, TypeError, zlib.error, ImageFileError, HeaderDataError,
-    ) as error:  # fmt: skip
-        raise BadData(f"{path} cannot be read: {error}") from None
+    from bidsapp.intake.images import read_numbers
+
+    values = np.ascontiguousarray(read_numbers(path, "<f4")[0])
     values = values + np.float32(0)  # minus zero is zero
     digest = hashlib.sha256(repr(values.shape).encode())
     digest.update(values.tobytes())

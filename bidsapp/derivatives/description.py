@@ -12,6 +12,7 @@ from typing import Any
 from bidsapp import __version__
 from bidsapp.derivatives.atomic import check_folder, make_folder, write_json, write_text
 from bidsapp.errors import CannotCreateOutput, UsageError
+from bidsapp.intake.regular import read_text
 
 BIDS_VERSION = "1.10.0"
 
@@ -145,7 +146,7 @@ def _description(bids_dir: Path, links: dict[str, Any]) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = json.loads(read_text(path, "utf-8-sig"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bidsapp.derivatives.names import LONG_NAMES, OutputNames, sidecar_name
+from bidsapp.intake.regular import read_text
 
 _MARKER = "_desc-preproc_T1w.json"
 
@@ -86,7 +87,7 @@ def _read(output_dir: Path, path: Path) -> FinishedImage | None:
     if path != names.folder / sidecar_name(names.preproc):
         return None
     try:
-        sidecar = json.loads(path.read_text(encoding="utf-8"))
+        sidecar = json.loads(read_text(path))
     except (OSError, ValueError):
         return None
     quality = sidecar.get("Quality") if isinstance(sidecar, dict) else None

@@ -10,6 +10,8 @@ from typing import Any
 
 from bidsapp.derivatives.atomic import write_json
 from bidsapp.derivatives.names import OutputNames, sidecar_name
+from bidsapp.errors import BadData
+from bidsapp.intake.regular import read_text, require_regular
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ def write_sidecars(
     for name, content in _contents(names, provenance, quality, facts).items():
         if name in shared:
             content["RegistrationKey"] = provenance.registration_key
+        if name.endswith(".h5"):  # the format has no checksum of its own
+            content["SHA256"] = file_sha256(folder / name)
         content.setdefault("GeneratedWith", dict(facts["software"]))
         write_json(folder / sidecar_name(name), content)
 
@@ -224,7 +228,27 @@ def _marker(names: OutputNames) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
+def check_recorded(path: Path) -> None:
+    """Raise BadData where a file is not what its sidecar says was written (key ``SHA256``).
+
+    Sidecars of earlier versions do not say it.
+    """
+    sidecar = path.parent / sidecar_name(path.name)
+    try:
+        content = json.loads(read_text(sidecar)) if sidecar.exists() else {}
+        found = file_sha256(path)
+    except (OSError, ValueError) as error:
+        raise BadData(f"{path} or its sidecar cannot be read ({error}).") from error
+    wanted = content.get("SHA256") if isinstance(content, dict) else None
+    if wanted is not None and wanted != found:
+        raise BadData(
+            f"{path} is not what was written (its SHA256 in the sidecar differs); run the "
+            "participant level again."
+        )
+
+
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
+    """SHA-256 of a regular file's bytes, hexadecimal; raises as `require_regular`."""
+    require_regular(path)
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

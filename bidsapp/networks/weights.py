@@ -12,6 +12,8 @@ import torch
 
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput, UsageError
+from bidsapp.intake.archives import check_archive
+from bidsapp.intake.regular import require_regular
 from bidsapp.networks.registry import build_network, head_name
 from bidsapp.recipes.learning import Network
 
@@ -99,8 +101,12 @@ def require_weights(section: Network, in_channels: int, weights: Path | None) ->
         )
     if weights is None:
         raise NoInput(f"network.weights: medicalnet needs a file. {WHERE_TO_GET}")
-    if not weights.is_file():
-        raise NoInput(f"--weights {weights} is not there. {WHERE_TO_GET}")
+    try:
+        require_regular(weights)
+    except FileNotFoundError:
+        raise NoInput(f"--weights {weights} is not there. {WHERE_TO_GET}") from None
+    except OSError as error:
+        raise NoInput(f"--weights {weights} cannot be read: {error.strerror}.") from None
 
 
 def check_weights(section: Network, in_channels: int, weights: Path | None) -> None:
@@ -213,7 +219,10 @@ def _unlike(given: torch.Tensor, wanted: torch.Tensor) -> str:
 
 def _read_tensors(path: Path) -> Any:
     try:
+        check_archive(path)
         return torch.load(path, map_location="cpu", weights_only=True)
+    except BadData:
+        raise
     except FileNotFoundError as error:
         raise NoInput(f"{path} is not there. {WHERE_TO_GET}") from error
     except Exception as error:  # torch raises many types for a damaged file

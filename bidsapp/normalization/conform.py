@@ -4,12 +4,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bidsapp.derivatives import atomic_path
 from bidsapp.errors import BadData
+from bidsapp.intake.images import read_numbers
 from bidsapp.normalization.geometry import from_itk, to_itk
 from bidsapp.normalization.resampling import scale_intensity
 
@@ -113,13 +114,7 @@ def _write(target: Path, data: np.ndarray, reference: "sitk.Image") -> None:
 
 
 def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    import nibabel as nib
-
-    try:
-        image: Any = nib.load(path)
-        data = np.asarray(image.dataobj, dtype=np.float32)
-    except Exception as error:
-        raise BadData(f"{path} cannot be read as an image ({error}).") from error
+    data, affine = read_numbers(path)
     if data.ndim != 3 or not np.isfinite(data).all():
         raise BadData(f"{path} must be one volume of finite numbers; it has shape {data.shape}.")
-    return data, image.affine
+    return data, affine

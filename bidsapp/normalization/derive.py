@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bidsapp.derivatives import OutputNames
+from bidsapp.intake.images import open_image
 from bidsapp.normalization import files
 from bidsapp.normalization.geometry import from_itk
 from bidsapp.normalization.resampling import resample_brain, scale_intensity
@@ -90,7 +91,7 @@ def _write_native_mask(path: Path, source: Path, head_mask: str) -> None:
     import nibabel as nib
     from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
 
-    original: Any = nib.load(source)
+    original: Any = open_image(source)
     ras: Any = nib.load(head_mask)
     back = ornt_transform(io_orientation(np.eye(4)), io_orientation(original.affine))
     mask = apply_orientation(np.asarray(ras.dataobj, dtype=np.uint8), back)

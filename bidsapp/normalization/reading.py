@@ -1,16 +1,18 @@
 """A T1w image from disk: checked, repaired where that is safe, in RAS order."""
 
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from bidsapp.errors import BadData, NoInput
+from bidsapp.errors import BadData
+from bidsapp.intake.images import open_image
 
 # A brain cannot be registered from fewer slices than this along any axis.
 MIN_VOXELS = 16
 MIN_EXTENT_MM = 60.0
+# No scanner's field of view is as wide: the units of the header are others, or it is damaged.
+MAX_EXTENT_MM = 1000.0
 
 
 @dataclass
@@ -50,11 +52,11 @@ def read_head(path: Path) -> Head:
         The file is not there or may not be read.
     BadData
         It is empty, damaged, not a single three-dimensional grey-scale volume, without a usable
-        affine, too small, or constant.
+        affine, too small, too large, or constant.
     """
     import nibabel as nib
 
-    image = _opened(path)
+    image = open_image(path)
     if image.get_data_dtype().fields is not None or image.get_data_dtype().kind == "c":
         raise BadData(f"{path} holds colours or complex numbers; a T1w image must be grey-scale.")
     shape = image.shape
@@ -70,47 +72,10 @@ def read_head(path: Path) -> Head:
     _check_size(path, shape[:3], affine)
     notes: list[str] = []
     known = _orientation_known(image, notes)
-    data = _data(path, image).reshape(shape[:3])
+    data = np.asarray(image.dataobj, dtype=np.float32).reshape(shape[:3])
     data = _repaired(path, data, notes)
     ras = nib.as_closest_canonical(nib.Nifti1Image(data, affine))
     return Head(np.ascontiguousarray(ras.dataobj), ras.affine, notes, known)
-
-
-def _opened(path: Path):  # type: ignore[no-untyped-def]
-    import nibabel as nib
-    from nibabel.filebasedimages import ImageFileError
-
-    try:
-        if path.stat().st_size == 0:
-            raise BadData(f"{path} is empty (0 bytes); copy or convert it again.")
-        return nib.load(path)
-    except BadData:
-        raise
-    except FileNotFoundError as error:
-        raise NoInput(f"{path} is not there.") from error
-    except PermissionError as error:
-        raise NoInput(f"{path} may not be read: {error.strerror}.") from error
-    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
-        raise BadData(
-            f"{path} is not a NIfTI image that can be read ({_first_line(error)}); "
-            "copy or convert it again."
-        ) from error
-    except Exception as error:
-        # nibabel raises types of its own for headers that make no sense
-        raise BadData(f"{path} has a damaged NIfTI header ({_first_line(error)}).") from error
-
-
-def _data(path: Path, image) -> np.ndarray:  # type: ignore[no-untyped-def]
-    try:
-        return np.asarray(image.dataobj, dtype=np.float32)
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise BadData(
-            f"{path} is damaged or cut short ({_first_line(error)}); copy or convert it again."
-        ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _check_affine(path: Path, affine: np.ndarray) -> None:
@@ -135,6 +100,12 @@ def _check_size(path: Path, shape: tuple[int, ...], affine: np.ndarray) -> None:
             f"{path} is {' × '.join(map(str, shape))} voxels "
             f"({' × '.join(f'{size:.0f}' for size in extent)} mm); a whole brain needs at least "
             f"{MIN_VOXELS} voxels and {MIN_EXTENT_MM:.0f} mm along each axis."
+        )
+    if extent.max() > MAX_EXTENT_MM:
+        raise BadData(
+            f"{path} covers {' × '.join(f'{size:.0f}' for size in extent)} mm; at most "
+            f"{MAX_EXTENT_MM:.0f} mm along each axis are expected of a head. Check the voxel size "
+            "in its header, or crop it."
         )
 
 

@@ -5,13 +5,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bidsapp.dataset.voxels import voxel_hash
 from bidsapp.derivatives import atomic_path
 from bidsapp.errors import BadData, UsageError
+from bidsapp.intake.images import read_numbers
 from bidsapp.phantom.region import Region, plant_cuboid
 
 if TYPE_CHECKING:
@@ -94,14 +95,14 @@ def spread_inside(images: Sequence[Path], region: Region) -> float:
     """Pool the variance between images over the voxels of a cuboid; give its root."""
     rows = []
     for path in images:
-        data, affine = _read(path)
+        data, affine = read_numbers(path)
         rows.append(data[cuboid(data.shape, affine, region) > 0.5])
     return float(np.sqrt(np.var(np.stack(rows), axis=0, ddof=1).mean()))
 
 
 def grid_of(image: Path) -> tuple[tuple[int, int, int], np.ndarray]:
     """Shape and affine of an image."""
-    data, affine = _read(image)
+    data, affine = read_numbers(image)
     return (data.shape[0], data.shape[1], data.shape[2]), affine
 
 
@@ -134,7 +135,7 @@ def locate(image: Path, region: Region, sign: float = 1.0) -> Located:
     BadData
         The map cannot be read or is empty.
     """
-    data, affine = _read(image)
+    data, affine = read_numbers(image)
     known = np.isfinite(data) & (data != 0)
     if not known.any():
         raise BadData(f"{image} is 0 everywhere.")
@@ -153,20 +154,10 @@ def _planted_copy(image: Path, region: Region, added: float, folder: Path) -> Pa
     name = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
     target = folder / f"{image.name.split('.')[0]}_{name}.nii"
     if not target.exists():
-        data, affine = _read(image)
+        data, affine = read_numbers(image)
         changed = plant_cuboid(
             data, affine, region.centre_mm, region.size_mm, added, relative=False
         )
         with atomic_path(target) as temporary:
             nib.Nifti1Image(changed, affine).to_filename(temporary)
     return target
-
-
-def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    import nibabel as nib
-
-    try:
-        image: Any = nib.load(path)
-        return np.asarray(image.dataobj, dtype=np.float32), image.affine
-    except Exception as error:
-        raise BadData(f"{path} cannot be read as an image ({error}).") from error

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bidsapp.errors import NoInput, UsageError
+from bidsapp.intake.regular import open_regular
 from bidsapp.recipes.catalog import packaged
 from bidsapp.recipes.messages import problems_of, usage_error
 from bidsapp.recipes.schema import Recipe
@@ -125,7 +126,7 @@ def _read(path: Path) -> str:
     if path.is_dir():
         raise NoInput(f"recipe {path}: this is a folder; give the YAML file in it")
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(LARGEST_BYTES + 1)
     except OSError as error:
         raise NoInput(f"recipe {path}: cannot be read: {error.strerror}") from None

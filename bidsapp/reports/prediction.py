@@ -12,6 +12,7 @@ import numpy as np
 from bidsapp.derivatives import OutputNames
 from bidsapp.derivatives.names import sidecar_name
 from bidsapp.errors import BadData
+from bidsapp.intake.images import open_image
 from bidsapp.reports.mosaic import Layer, Tile, mosaic
 from bidsapp.reports.pages import render
 from bidsapp.reports.pictures import OVERLAY_STOPS
@@ -215,7 +216,7 @@ def read_map(path: Path) -> Any:
 
     from bidsapp.reports.volumes import Volume
 
-    image: Any = nib.as_closest_canonical(nib.load(path))
+    image: Any = nib.as_closest_canonical(open_image(path))
     data = np.asarray(image.dataobj, dtype=np.float32)
     data = data.sum(axis=tuple(range(3, data.ndim))) if data.ndim > 3 else data
     return Volume(data, np.asarray(image.affine, dtype=float))

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from bidsapp.intake.images import open_image
+
 AXES = {"sagittal": 0, "coronal": 1, "axial": 2}
 PLANES = ("axial", "coronal", "sagittal")
 _MIDLINE_MM = 6.0  # nearer to the middle a sagittal slice belongs to neither side
@@ -100,7 +102,7 @@ def read_volume(path: Path) -> Volume:
     """Read a NIfTI file (x, y, z) in RAS order, whatever the order on disk."""
     import nibabel as nib
 
-    image = nib.as_closest_canonical(nib.load(path))
+    image = nib.as_closest_canonical(open_image(path))
     data = np.asanyarray(image.dataobj)
     return Volume(data.reshape(data.shape[:3]), np.asarray(image.affine, dtype=float))
 

@@ -1,12 +1,12 @@
 """Numbers of every scan that need no network, for the baselines: `measures.tsv` of a run."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from bidsapp.dataset.tables import write_table
+from bidsapp.intake.images import read_numbers
 from bidsapp.representation.regions import regional_values
 from bidsapp.representation.sample import cohort_rows
 
@@ -40,11 +40,8 @@ def cohort_measures(cohort: "Cohort", template_mask: Path, regions: bool) -> pd.
     quality = pd.DataFrame([dict(scan.quality_numbers) for scan in cohort.files])
     parts = [table, quality.add_prefix("quality_")]
     if regions:
-        import nibabel as nib
-
-        image: Any = nib.load(template_mask)
-        mask = np.asarray(image.dataobj) > 0.5
-        parts.append(regional_values(cohort_rows(cohort), mask, image.affine))
+        mask, affine = read_numbers(template_mask)
+        parts.append(regional_values(cohort_rows(cohort), mask > 0.5, affine))
     return pd.concat(parts, axis=1)
 
 

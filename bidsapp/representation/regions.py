@@ -1,12 +1,12 @@
 """Coarse regions of the standard space: native volume and mean intensity of each, per scan."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bidsapp.errors import BadData
+from bidsapp.intake.images import read_numbers
 from bidsapp.representation.sample import CohortRow, image_of
 
 CELL_MM = 24.0
@@ -90,14 +90,8 @@ def cells(mask: np.ndarray, affine: np.ndarray, cell_mm: float) -> tuple[np.ndar
 
 
 def _read(row: CohortRow, channel: str, shape: tuple[int, ...]) -> np.ndarray:
-    import nibabel as nib
-
     path = image_of(row, channel)
-    try:
-        image: Any = nib.load(path)
-        data = np.asarray(image.dataobj, dtype=np.float32)
-    except Exception as error:
-        raise BadData(f"{path} cannot be read as an image ({error}).") from error
+    data, _ = read_numbers(path)
     if data.shape != shape:
         raise BadData(f"{path} has shape {data.shape}, the template's brain mask {shape}.")
     return data

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bidsapp.errors import BadData, NoInput
+from bidsapp.intake.images import read_numbers
 from bidsapp.recipes.images import Representation
 from bidsapp.representation.scaling import robust_scaling
 from bidsapp.representation.spec import CHANNELS, window_of
@@ -67,19 +68,13 @@ def read_sample(
         If it cannot be read, is not 3D, holds NaN or infinite values, does not fit float16 or
         cannot be scaled, or if the channels differ in grid.
     """
-    import nibabel as nib
-
     blocks, window = [], None
     for name in spec.channels:
         path, channel = image_of(row, name), CHANNELS[name]
-        try:
-            image: Any = nib.load(path)
-            volume = np.asarray(image.dataobj, np.float32)
-        except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError) as error:
-            raise BadData(f"{path} cannot be read: {error}") from error
+        volume, affine = read_numbers(path)
         if volume.ndim != 3:
             raise BadData(f"{path}: expected one 3D volume, found shape {volume.shape}")
-        here = window_of(spec, volume.shape, image.affine)
+        here = window_of(spec, volume.shape, affine)
         if window is not None and not same_grid(here, window):
             raise BadData(
                 f"{path} lies on another grid than {image_of(row, spec.channels[0]).name}"
@@ -103,13 +98,7 @@ def read_sample(
 
 def read_mask(path: Path) -> np.ndarray:
     """Read a template's brain mask as booleans, shape (X, Y, Z)."""
-    import nibabel as nib
-
-    try:
-        image: Any = nib.load(path)
-        return np.asarray(image.dataobj) > 0.5
-    except (OSError, EOFError, nib.filebasedimages.ImageFileError) as error:
-        raise NoInput(f"the template's brain mask cannot be read: {error}") from error
+    return read_numbers(path)[0] > 0.5
 
 
 def same_grid(a: Window, b: Window) -> bool:

@@ -1,16 +1,18 @@
 """Atlases in the template's space: those that come with the app, files, and TemplateFlow's."""
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bidsapp.errors import BadData, NoInput, UsageError
+from bidsapp.intake.images import read_numbers
+from bidsapp.intake.regular import open_regular, read_text
 from bidsapp.representation.window import Window
 from bidsapp.templates.catalogue import templateflow_home
 from bidsapp.templates.embedded import DEFAULT
@@ -169,8 +171,6 @@ def _from_templateflow(
 
 
 def _from_file(name: str, path: Path, window: Window, space: str) -> Atlas:
-    import nibabel as nib
-
     if not path.is_file():
         raise NoInput(f"atlas {path}: not found")
     told = _space_of(path)
@@ -179,11 +179,7 @@ def _from_file(name: str, path: Path, window: Window, space: str) -> Atlas:
             f"atlas {path} is in {told}, the maps are in {space}; regions would lie in the wrong "
             "place. Give one in the space of the maps"
         )
-    try:
-        image: Any = nib.load(path)
-        data = np.asarray(image.dataobj)
-    except (OSError, EOFError, ValueError, nib.filebasedimages.ImageFileError) as error:
-        raise BadData(f"atlas {path} cannot be read: {error}") from error
+    data, affine = read_numbers(path, "f8")
     data = data[..., 0] if data.ndim == 4 and data.shape[3] == 1 else data
     if data.ndim != 3:
         raise BadData(f"atlas {path}: expected one 3D volume of labels, found {data.shape}")
@@ -198,7 +194,7 @@ def _from_file(name: str, path: Path, window: Window, space: str) -> Atlas:
             f"atlas {path}: label {int(data.max())} is larger than {_LARGEST_LABEL}; number the "
             "regions from 1"
         )
-    labels, resampled = _to_grid(whole.astype(np.int32), image.affine, window)
+    labels, resampled = _to_grid(whole.astype(np.int32), affine, window)
     if not labels.any():
         raise BadData(f"atlas {path}: none of its labels lies on the grid of the maps ({space})")
     regions, unnamed = _regions(path, np.unique(whole[whole > 0]).astype(int))
@@ -212,7 +208,7 @@ def _space_of(path: Path) -> str | None:
     """Space that the sidecar or the file's name tells, or None."""
     sidecar = path.with_name(re.sub(r"\.nii(\.gz)?$", ".json", path.name))
     try:
-        content = json.loads(sidecar.read_text(encoding="utf-8"))
+        content = json.loads(read_text(sidecar))
     except (OSError, ValueError):
         content = {}
     for key in _SIDECAR_SPACE:
@@ -241,12 +237,13 @@ def _regions(path: Path, present: np.ndarray) -> tuple[pd.DataFrame, str]:
     tables = [
         path.with_name(f"{name}.tsv") for name in (stem, re.sub(r"_res-[A-Za-z0-9]+", "", stem))
     ]
-    table = next((file for file in tables if file.is_file()), None)
+    table = next((file for file in tables if os.path.lexists(file)), None)
     if table is None:
         names = pd.DataFrame({"index": present, "name": [f"label-{i}" for i in present]})
         return names.assign(also=""), f"there is no {tables[0].name}, so its regions are numbers"
     try:
-        frame = pd.read_csv(table, sep="\t", dtype=str, keep_default_na=False)
+        with open_regular(table) as stream:
+            frame = pd.read_csv(stream, sep="\t", dtype=str, keep_default_na=False)
     except UnicodeDecodeError as error:
         raise BadData(f"{table}: not UTF-8 ({error}); save it as UTF-8 text") from None
     except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:

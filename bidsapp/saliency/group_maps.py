@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.derivatives import write_json
-from bidsapp.errors import NoInput
+from bidsapp.intake.images import read_numbers
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.saliency.best import best_fold
 from bidsapp.saliency.group_files import GroupFolder, description_of, space_facts
@@ -198,16 +198,11 @@ def write_group(
 
 def _inside(path: Path, stack: MapStack, coverage: np.ndarray | None) -> np.ndarray:
     """Read (x, y, z) bool on the window: brain that there are maps of."""
-    import nibabel as nib
-
-    try:
-        image: Any = nib.load(path)
-        data = np.asarray(image.dataobj) > 0.5
-    except (OSError, EOFError, nib.filebasedimages.ImageFileError) as error:
-        raise NoInput(f"{path}: the template's brain mask cannot be read: {error}") from error
+    values, affine = read_numbers(path)
+    data = values > 0.5
     if coverage is not None:
         data = data & stack.window.put_back(coverage, fill=False)
-    return window_mask(data, image.affine, stack.window, str(path))
+    return window_mask(data, affine, stack.window, str(path))
 
 
 def _only_fold(stack: MapStack, notes: list[str]) -> Fold | None:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bidsapp.derivatives.sidecars import check_recorded
 from bidsapp.errors import NoInput
+from bidsapp.intake.images import open_image
 from bidsapp.normalization.geometry import reference_image, to_itk
 
 if TYPE_CHECKING:
@@ -63,10 +65,11 @@ class NativeSpace:
     ------
     NoInput
         If the transform or the mask on the image's own voxels is not beside it.
+    BadData
+        If one of them is not what was written.
     """
 
     def __init__(self, normalised: Path, template_label: str) -> None:
-        import nibabel as nib
         import SimpleITK as sitk
 
         self.stem = normalised.name.partition("_space-")[0]
@@ -79,11 +82,12 @@ class NativeSpace:
                 raise NoInput(
                     f"--native-maps: {path} is not there; run the participant level on this image"
                 )
-        grid = nib.load(self.grid_file)
-        self.affine = np.asarray(grid.affine)  # type: ignore[attr-defined]
+        check_recorded(self.transform_file)
+        grid = open_image(self.grid_file)
+        self.affine = np.asarray(grid.affine)
         self.codes = _codes(grid)
-        shape: tuple[int, int, int] = grid.shape  # type: ignore[attr-defined]
-        self.reference = reference_image(shape, self.affine)
+        x, y, z = grid.shape
+        self.reference = reference_image((x, y, z), self.affine)
         self.transform = sitk.ReadTransform(str(self.transform_file))
 
     def of(self, volume: np.ndarray, affine: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bidsapp.errors import BadData, UsageError
+from bidsapp.intake.images import open_image
 from bidsapp.templates.template import Template
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _field_of_view(image: "Nifti1Image", size: float) -> Grid:
 def _canonical(template: Template) -> "Nifti1Image":
     import nibabel as nib
 
-    image = nib.as_closest_canonical(nib.load(template.t1w))
+    image = nib.as_closest_canonical(open_image(template.t1w))
     if image.ndim != 3:
         raise BadData(f"{template.t1w} has {image.ndim} dimensions; a template must have 3.")
     rotation = image.affine[:3, :3]
@@ -134,7 +135,7 @@ def brain_template(template: Template) -> tuple["Nifti1Image", "Nifti1Image"]:
     if template.brain_mask is None:
         mask = filled_brain(data)
     else:
-        mask_image = nib.as_closest_canonical(nib.load(template.brain_mask))
+        mask_image = nib.as_closest_canonical(open_image(template.brain_mask))
         if mask_image.shape != image.shape or not np.allclose(
             mask_image.affine, image.affine, atol=1e-3
         ):

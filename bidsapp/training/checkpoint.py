@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from bidsapp.derivatives import atomic_path
+from bidsapp.intake.archives import check_archive
 
 FORMAT = 2
 """Of the file; what another version began with another arithmetic is begun anew."""
@@ -72,6 +73,7 @@ def load_checkpoint(
     if not path.is_file():
         return Progress()
     try:
+        check_archive(path)
         found = torch.load(path, map_location="cpu", weights_only=True)
         if found["fingerprint"] != fingerprint:
             LOGGER.info("%s belongs to another task: starting from the first epoch", path)

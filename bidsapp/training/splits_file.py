@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from bidsapp.errors import BadData, NoInput
+from bidsapp.intake.regular import open_regular
 from bidsapp.training.columns import ROLES
 from bidsapp.training.splits import COLUMNS
 from bidsapp.training.units import units_of
@@ -45,7 +46,10 @@ def read_splits(
         With every problem found and its line (the header is line 1).
     """
     try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=QUOTE_NONE)
+        with open_regular(path) as file:
+            table = pd.read_csv(
+                file, sep="\t", dtype=str, keep_default_na=False, quoting=QUOTE_NONE
+            )
     except OSError as error:
         raise NoInput(f"--splits {path} cannot be read: {error.strerror or error}") from error
     except (ValueError, pd.errors.ParserError) as error:

@@ -2,6 +2,7 @@ import hashlib
 import os
 import pickle
 import zipfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ import torch
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.networks.carry import main as carry
 from bidsapp.networks.registry import build_network
-from bidsapp.networks.weights import CARRIED, load_weights, weights_file
+from bidsapp.networks.weights import CARRIED, check_weights, load_weights, weights_file
 from bidsapp.recipes.learning import Network
 
 SECTION = Network(name="resnet", depth=10, weights="medicalnet")
@@ -103,11 +104,31 @@ def test_what_are_no_weights_is_refused_by_name(tmp_path, medicalnet, name, valu
 def test_damaged_files_are_refused(tmp_path, medicalnet):
     path = tmp_path / "cut.pth"
     path.write_bytes(medicalnet.read_bytes()[:2_000_000])
-    refused(path, "cut short or damaged")
+    refused(path, "damaged or cut short")
     path.write_bytes(b"")
     refused(path, "cut short or damaged")
     path.write_text("<html>404</html>")
     refused(path, "cut.pth")
+
+
+def test_a_flipped_bit_is_noticed(tmp_path, medicalnet):
+    """torch itself reads it as another weight, without a word."""
+    content = bytearray(medicalnet.read_bytes())
+    path = tmp_path / "flipped.pth"
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert torch.load(path, weights_only=True)
+    refused(path, r"the checksum of \S+ in it is wrong; download")
+
+
+@pytest.mark.timeout(20)
+def test_weights_that_never_end_are_refused_at_once(tmp_path):
+    path = tmp_path / "resnet_10_23dataset.pth"
+    os.mkfifo(path)
+    with pytest.raises(NoInput, match="it is a pipe, not a file"):
+        check_weights(SECTION, 1, path)
+    with pytest.raises(NoInput, match="it is a device, not a file"):
+        check_weights(SECTION, 1, Path("/dev/zero"))
 
 
 class Trap:

@@ -113,7 +113,7 @@ def test_other_faults_have_messages_too(
 def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
     path = saved(tmp_path / "sub-01_T1w.nii.gz", head())
     path.chmod(0)
-    with pytest.raises(NoInput, match="may not be read"):
+    with pytest.raises(NoInput, match="cannot be read: Permission denied"):
         read_head(path)
 
 

@@ -165,7 +165,7 @@ def test_missing_cut_and_damaged_files_are_named(tmp_path):
     path = rows[1].images["t1w"]
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(BadData, match=r"sub-01_t1w.nii.gz cannot be read"):
+    with pytest.raises(BadData, match=r"sub-01_t1w.nii.gz is damaged or cut short"):
         build_cohort_array(rows, section(), tmp_path / "arrays")
     path.unlink()
     with pytest.raises(NoInput, match="sub-01 : no t1w image"):

@@ -161,7 +161,7 @@ def test_a_file_that_is_no_atlas_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NoInput, match=r"absent\.nii\.gz: not found"):
         resolve_atlas(str(tmp_path / "absent.nii.gz"), axial(), "X")
     (tmp_path / "text.nii.gz").write_text("no image")
-    with pytest.raises(BadData, match="cannot be read"):
+    with pytest.raises(BadData, match="not a NIfTI image that can be read"):
         resolve_atlas(str(tmp_path / "text.nii.gz"), axial(), "X")
 
 

@@ -1,6 +1,7 @@
 """Maps on a participant's own voxels, and back again: no worse than interpolation itself."""
 
 import json
+import random
 from pathlib import Path
 
 import nibabel as nib
@@ -9,7 +10,8 @@ import pytest
 import SimpleITK as sitk
 from scipy.ndimage import gaussian_filter
 
-from bidsapp.errors import NoInput
+from bidsapp.derivatives.sidecars import file_sha256
+from bidsapp.errors import BadData, NoInput
 from bidsapp.normalization.geometry import reference_image
 from bidsapp.normalization.transform import SpatialMap
 from bidsapp.recipes.analysis import Saliency
@@ -41,6 +43,28 @@ def spatial() -> SpatialMap:
 def off(one: np.ndarray, other: np.ndarray) -> float:
     """Root mean square of the difference, as a share of that of the first."""
     return float(np.sqrt(((one - other) ** 2).mean() / (one**2).mean()))
+
+
+def test_a_transform_that_was_damaged_since_is_refused(spatial, tmp_path):
+    """HDF5 has no checksum of its own for most of its bytes; the sidecar has one of all."""
+    stem = tmp_path / "sub-01_from-T_to-T1w_mode-image_xfm"
+    spatial.write_inverse(stem.with_suffix(".h5"), spatial.inverse_field())
+    nib.save(
+        nib.Nifti1Image(np.ones((9, 9, 9), np.uint8), NATIVE),
+        tmp_path / "sub-01_desc-brain_mask.nii.gz",
+    )
+    image = tmp_path / "sub-01_space-T_res-2_desc-preproc_T1w.nii.gz"
+    told = {"SHA256": file_sha256(stem.with_suffix(".h5"))}
+    stem.with_suffix(".json").write_text(json.dumps(told))
+    NativeSpace(image, "T")
+    content = stem.with_suffix(".h5").read_bytes()
+    draw = random.Random(0)
+    for _ in range(20):
+        flipped = bytearray(content)
+        flipped[draw.randrange(len(flipped))] ^= 1 << draw.randrange(8)
+        stem.with_suffix(".h5").write_bytes(flipped)
+        with pytest.raises(BadData, match=r"xfm\.h5 is not what was written"):
+            NativeSpace(image, "T")
 
 
 def test_there_and_back_costs_no_more_than_interpolation(spatial, tmp_path):
