@@ -15,7 +15,7 @@ from bidsapp.dataset.outcome import OutcomeRule, counted_as_negative, find_outco
 from bidsapp.dataset.scans import image_files
 from bidsapp.dataset.tables import Key
 from bidsapp.dataset.voxels import voxel_hash
-from bidsapp.errors import BadData, NoInput, UsageError
+from bidsapp.errors import BadData, NociCastError, NoInput, UsageError
 
 COLUMNS = ("participant_id", "session_id", "group", "outcome", "image", "sha256", "quality")
 _USABLE = ("pass", "warn", "")  # empty: derivatives of others, which are not judged
@@ -112,8 +112,12 @@ def build_cohort(
     missing = people - {key[0] for key in (*images, *excluded) if wanted(key)}
     where = f"none with space-{template}_res-{resolution} in {output_dir}"
     for person in missing:
-        has_scan = any(image_files(bids_dir, person.removeprefix("sub-"), "anat", (suffix,)))
-        why = where if has_scan else f"the dataset holds no {suffix} of this participant; {where}"
+        why = where
+        try:
+            if not any(image_files(bids_dir, person.removeprefix("sub-"), "anat", (suffix,))):
+                why = f"the dataset holds no {suffix} of this participant; {where}"
+        except NoInput as error:
+            why = f"{error}; {where}"
         excluded[(person, "")] = ("no normalised image", why)
 
     scans = [images[key] for key in sorted(images) if wanted(key)]
@@ -223,10 +227,10 @@ def _hashed(
 ) -> tuple[list[tuple[object, ...]], list[NormalizedImage]]:
     """Rows of the cohort with the images' hashes; what cannot be read joins `excluded`."""
 
-    def hash_of(scan: NormalizedImage) -> str | BadData:
+    def hash_of(scan: NormalizedImage) -> str | NociCastError:
         try:
             return voxel_hash(scan.image)
-        except BadData as error:
+        except (BadData, NoInput) as error:
             return error
 
     with ThreadPoolExecutor(max(1, threads)) as pool:
@@ -234,7 +238,7 @@ def _hashed(
     rows: list[tuple[object, ...]] = []
     files = []
     for (scan, group, outcome), sha256 in zip(kept, hashes, strict=True):
-        if isinstance(sha256, BadData):
+        if isinstance(sha256, NociCastError):
             excluded[scan.key] = ("image not readable", str(sha256))
             continue
         person, session = scan.key

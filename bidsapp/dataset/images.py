@@ -1,7 +1,7 @@
 """Which image of a participant and session is used: exactly one, or a refusal that says why."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -15,7 +15,9 @@ from bidsapp.dataset.description import (
 )
 from bidsapp.dataset.filters import check_bids_filters, describe, example_filter
 from bidsapp.dataset.query import Found, Inputs, Query, find_images, make_query
+from bidsapp.dataset.scans import unreadable_folders
 from bidsapp.errors import BadData, NociCastError, NoInput, NothingSelected, UsageError
+from bidsapp.intake.regular import require_regular
 from bidsapp.options import RunOptions
 
 
@@ -104,11 +106,13 @@ def select_images(options: RunOptions, inputs: Inputs) -> Selection:
         sessions = list_sessions(options.bids_dir, participants)
         require_labels("--session-label", options.session_label, sessions, str(options.bids_dir))
 
-    found = find_images(options, query, participants)
+    unreadable = unreadable_folders(options.bids_dir, participants, query.datatype)
+    found = find_images(options, query, participants, unreadable)
     choices: list[ImageChoice] = []
     refusals: list[Refusal] = []
     for participant in participants:
-        for decided in _decide(options, query, participant, found.get(participant, [])):
+        lost = {ses: why for (label, ses), why in unreadable.items() if label == participant}
+        for decided in _decide(options, query, participant, found.get(participant, []), lost):
             if isinstance(decided, ImageChoice):
                 choices.append(decided)
             else:
@@ -119,9 +123,20 @@ def select_images(options: RunOptions, inputs: Inputs) -> Selection:
 
 
 def _decide(
-    options: RunOptions, query: Query, participant: str, found: Sequence[Found]
+    options: RunOptions,
+    query: Query,
+    participant: str,
+    found: Sequence[Found],
+    lost: Mapping[str, str],
 ) -> list[ImageChoice | Refusal]:
-    """One choice or refusal per session that has images left; a refusal where none has."""
+    """One choice or refusal per session that has images left; a refusal where none has.
+
+    `lost` says of sessions why they cannot be read; of the participant, where it is named "".
+    """
+    asked = [s for s in lost if not s or not options.session_label or s in options.session_label]
+    unread = [Refusal(participant, s or None, lost[s], NoInput) for s in asked]
+    if "" in lost or (unread and not found):
+        return [*unread]
     left: dict[str, list[Found]] = defaultdict(list)
     for image in found:
         if image.passes and (not options.session_label or image.session in options.session_label):
@@ -136,7 +151,9 @@ def _decide(
     elif not options.session_label and "session" not in query.filters:
         # a filter on something else that empties a session is hardly meant to
         missing = [s for s in sorted({i.session or "" for i in found}) if s and s not in left]
-    return decided + [_nothing_for(options, query, participant, s, found) for s in missing]
+    missing = [s for s in missing if s not in lost]
+    decided += [_nothing_for(options, query, participant, s, found) for s in missing]
+    return [*decided, *unread]
 
 
 def _decide_session(
@@ -152,8 +169,12 @@ def _decide_session(
     if not name.startswith(prefix):
         reason = f"{image.relative_path}: the name must start with {prefix}, as its folder says"
         return Refusal(*who, reason, BadData)
-    if not path.exists():
+    try:
+        require_regular(path)
+    except FileNotFoundError:
         return Refusal(*who, _absent(path, image.relative_path), NoInput)
+    except OSError as error:
+        return Refusal(*who, f"{image.relative_path}: {error.strerror or error}", NoInput)
     if among == 1:
         reason = f"the only {query.kind}"
     elif query.filters:

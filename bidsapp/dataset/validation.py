@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bidsapp.dataset.description import check_dataset, keep_participants
+from bidsapp.dataset.description import check_dataset, keep_participants, shortened
 from bidsapp.errors import InvalidDataset
 
 VALIDATOR = "bids-validator-deno"
@@ -70,7 +70,9 @@ def validate_dataset(
         note = f"{VALIDATOR} is not installed: only the dataset's description was checked."
         return ValidationSummary(None, note)
     count = len(participants) <= COUNT_WARNINGS_UP_TO
-    with _only(bids_dir, participants if participant_label else ()) as folder:
+    lost = _unreadable(bids_dir, participants)
+    shown = [label for label in participants if label not in lost]
+    with _only(bids_dir, shown if participant_label or lost else None) as folder:
         try:
             report = _run(program, folder, count, timeout)
         except subprocess.TimeoutExpired:
@@ -79,6 +81,8 @@ def validate_dataset(
                 "dataset's description was checked. --skip-bids-validation saves that time."
             )
             return ValidationSummary(None, note)
+        except OSError as error:
+            report = f"it cannot be started: {error.strerror or error}"
     if isinstance(report, str):
         return ValidationSummary(None, f"{VALIDATOR} failed, so its checks are missing: {report}")
     issues = report["issues"]["issues"]
@@ -86,7 +90,9 @@ def validate_dataset(
     if errors:
         raise InvalidDataset(_describe(bids_dir, errors, report["issues"].get("codeMessages", {})))
     warnings = sum(issue.get("severity") == "warning" for issue in issues)
-    return ValidationSummary(warnings if count else None, "")
+    names = shortened([f"sub-{label}" for label in lost])
+    note = f"Not validated, as a folder cannot be read: {names}." if lost else ""
+    return ValidationSummary(warnings if count else None, note)
 
 
 def find_validator() -> str | None:
@@ -95,10 +101,24 @@ def find_validator() -> str | None:
     return str(beside) if beside.is_file() else shutil.which(VALIDATOR)
 
 
+def _unreadable(bids_dir: Path, participants: Sequence[str]) -> list[str]:
+    """Participants with a folder that cannot be read, at the first of which the validator ends."""
+    found = []
+    for label in participants:
+        failed: list[OSError] = []
+        person = bids_dir / f"sub-{label}"
+        for _ in os.walk(person, onerror=failed.append):
+            if failed:
+                break
+        if any(not isinstance(error, FileNotFoundError) for error in failed):
+            found.append(label)
+    return found
+
+
 @contextmanager
-def _only(bids_dir: Path, participants: Sequence[str]) -> Iterator[Path]:
-    """Give a folder of links that shows these participants alone; the dataset itself for none."""
-    if not participants:
+def _only(bids_dir: Path, participants: Sequence[str] | None) -> Iterator[Path]:
+    """Give a folder of links that shows these participants alone; the dataset itself for None."""
+    if participants is None:
         yield bids_dir
         return
     hidden = {"derivatives", "sourcedata", "code", ".git", ".datalad"}
