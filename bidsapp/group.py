@@ -14,8 +14,8 @@ from bidsapp.execution.run import Running, check_plugin, configure, run_workflow
 from bidsapp.execution.status import StatusLine
 from bidsapp.execution.work import (
     alone,
+    begin_work,
     check_work,
-    clean_shared_work,
     keep_shared_work,
     work_place,
 )
@@ -87,7 +87,7 @@ def run_group_level(options: RunOptions) -> int:
     _check_before_work(recipe, variants, options)
     cohort = cohort_of(recipe, variants, options)
     study_splits(recipe, variants, cohort.table, options.splits)  # refused now, if they are
-    clean_shared_work(options, _SHARED_WORK)
+    begin_work(options, _SHARED_WORK)
     template = template_of(recipe, variants, options)
     if options.saliency:
         _check_maps(recipe, variants, cohort, template)

@@ -2,13 +2,12 @@
 
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from bidsapp.derivatives.temporary import temporary_folder
 from bidsapp.errors import CannotCreateOutput, UsageError
 
 DATABASE = "layout_index.sqlite"
@@ -100,20 +99,16 @@ def _make_database(
     bids_dir: Path, datatype: str, folder: Path, unreadable: Collection[str]
 ) -> None:
     """Index all participants into a new database, moved into place when it is whole."""
-    temporary = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".making-", dir=folder))
-        layout = _index(bids_dir, None, datatype, temporary, unreadable)
-        close_layout(layout)
-        os.replace(temporary / DATABASE, folder / DATABASE)
+        with temporary_folder(folder) as temporary:
+            layout = _index(bids_dir, None, datatype, temporary, unreadable)
+            close_layout(layout)
+            os.replace(temporary / DATABASE, folder / DATABASE)
     except OSError as error:
         raise CannotCreateOutput(
             f"--bids-database-dir {folder}: the database cannot be made there ({error})."
         ) from None
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _read_database(bids_dir: Path, folder: Path) -> Any:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bidsapp.dataset.description import check_dataset, keep_participants, shortened
+from bidsapp.derivatives.temporary import temporary_folder
 from bidsapp.errors import InvalidDataset
 
 VALIDATOR = "bids-validator-deno"
@@ -123,9 +124,7 @@ def _only(bids_dir: Path, participants: Sequence[str] | None) -> Iterator[Path]:
         return
     hidden = {"derivatives", "sourcedata", "code", ".git", ".datalad"}
     wanted = {f"sub-{label}" for label in participants}
-    with tempfile.TemporaryDirectory(prefix="nocicast-validation-") as name:
-        view = Path(name) / "dataset"
-        view.mkdir()
+    with temporary_folder(Path(tempfile.gettempdir())) as view:
         for entry in bids_dir.iterdir():
             if entry.name in wanted or not (entry.name.startswith("sub-") or entry.name in hidden):
                 (view / entry.name).symlink_to(entry.absolute())
@@ -134,8 +133,8 @@ def _only(bids_dir: Path, participants: Sequence[str] | None) -> Iterator[Path]:
 
 def _run(program: str, folder: Path, warnings: bool, timeout: float) -> dict[str, Any] | str:
     """Give the validator's report, or what it said instead of one."""
-    with tempfile.TemporaryDirectory(prefix="nocicast-validation-") as name:
-        configuration = Path(name) / "config.json"
+    with temporary_folder(Path(tempfile.gettempdir())) as place:
+        configuration = place / "config.json"
         configuration.write_text(json.dumps(CONFIGURATION))
         command = [program, str(folder), "--format", "json", "--config", str(configuration)]
         if not warnings:

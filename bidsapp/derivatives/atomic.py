@@ -4,21 +4,21 @@ import errno
 import json
 import os
 import shutil
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bidsapp.derivatives.temporary import temporary_folder
 from bidsapp.errors import CannotCreateOutput, InputOutputError, NociCastError, disk_trouble
 
 
 @contextmanager
 def atomic_path(final: Path) -> Iterator[Path]:
-    """Give a temporary path beside `final` that takes its place when the block succeeds.
+    """Give a temporary path near `final` that takes its place when the block succeeds.
 
-    The temporary name starts with a dot and keeps all suffixes, so that writers which look at
-    them behave. It is removed when the block fails.
+    It has the name of `final`, so that writers which look at suffixes behave, and lies in a
+    temporary folder beside it. It is removed when the block fails.
 
     Raises
     ------
@@ -28,13 +28,9 @@ def atomic_path(final: Path) -> Iterator[Path]:
         Writing failed on the way, for instance because the disk is full.
     """
     make_folder(final.parent)
-    temporary = final.with_name(f".{uuid.uuid4().hex[:8]}-{final.name}")
-    try:
-        with explained(final):
-            yield temporary
-            os.replace(temporary, final)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with explained(final), temporary_folder(final.parent) as folder:
+        yield folder / final.name
+        os.replace(folder / final.name, final)
 
 
 @contextmanager

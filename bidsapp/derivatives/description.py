@@ -2,22 +2,18 @@
 
 import json
 import os
-import shutil
-import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from bidsapp import __version__
 from bidsapp.derivatives.atomic import check_folder, make_folder, write_json, write_text
+from bidsapp.derivatives.temporary import PREFIX, sweep
 from bidsapp.errors import CannotCreateOutput, UsageError
 from bidsapp.intake.regular import read_text
 
 BIDS_VERSION = "1.10.0"
 
-# Writing one image's files takes seconds.
-_ABANDONED_S = 3600
 # Names outside the BIDS schema. A folder stands here without a trailing slash: with one, its
 # contents are skipped and the folder itself stays an error.
 _IGNORED = (
@@ -29,7 +25,7 @@ _IGNORED = (
     "models",
     "group",
     "work",
-    ".staging",
+    f"{PREFIX}*",
 )
 
 
@@ -58,7 +54,7 @@ def prepare_output(
         raise CannotCreateOutput(
             f"{output_dir} cannot be written to; check who owns it and how it is mounted."
         )
-    _sweep(output_dir)
+    sweep(output_dir)
     path = output_dir / "dataset_description.json"
     before = _read(path).get("DatasetLinks")
     known = dict(before) if isinstance(before, dict) else {}
@@ -94,17 +90,6 @@ def check_output(output_dir: Path, bids_dir: Path) -> None:
         )
     _refuse_other_dataset(output_dir)
     check_folder(output_dir)
-
-
-def _sweep(output_dir: Path) -> None:
-    """Take away what runs that were killed had begun to write, once no other job can be at it."""
-    begun = [*(output_dir / ".staging").glob("*"), *output_dir.glob(".????????-sub-*.html")]
-    for path in begun:
-        with suppress(OSError):
-            if time.time() - path.stat().st_mtime > _ABANDONED_S:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-    with suppress(OSError):
-        (output_dir / ".staging").rmdir()
 
 
 def _refuse_other_dataset(output_dir: Path) -> None:

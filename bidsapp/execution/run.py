@@ -3,11 +3,15 @@
 import gc
 import logging
 import os
-from collections.abc import Callable, Mapping
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bidsapp.derivatives.temporary import temporary_folder
 from bidsapp.errors import UsageError
 from bidsapp.options import RunOptions
 
@@ -57,7 +61,10 @@ class Running:
 
 
 def configure(running: Running) -> None:
-    """Set nipype up for this run: quick polling, no reports, crash files as text, no network."""
+    """Set nipype up for this run: quick polling, no reports, crash files as text, no network.
+
+    Where crash files go is set for each workflow, by `run_workflow`.
+    """
     os.environ.setdefault("NO_ET", "1")
     os.environ.setdefault("NIPYPE_NO_ET", "1")
     os.environ.setdefault("LOGNAME", "nocicast")  # Slurm jobs without one crash nipype
@@ -75,7 +82,6 @@ def configure(running: Running) -> None:
                 "log_to_file": False,
             },
             "execution": {
-                "crashdump_dir": str(running.crash_dir),
                 "crashfile_format": "txt",
                 "create_report": False,
                 "check_version": False,
@@ -156,7 +162,8 @@ def run_workflow(
     gc.collect()
     gc.freeze()  # nipype collects before every node, which costs .2 s where nothing is frozen
     try:
-        workflow.run(plugin=plugin, plugin_args=arguments)
+        with _crash_files(running.crash_dir):
+            workflow.run(plugin=plugin, plugin_args=arguments)
     except KeyboardInterrupt:
         if not isinstance(plugin, str):
             plugin.stop()
@@ -167,3 +174,29 @@ def run_workflow(
     finally:
         gc.unfreeze()
     return ""
+
+
+@contextmanager
+def _crash_files(folder: Path) -> Iterator[None]:
+    """Let nipype's crash files come to a folder, which is made with the first of them.
+
+    nipype keeps the path among its settings, where it takes a percent sign for a reference to
+    another setting; such a path is kept from it.
+    """
+    from nipype import config
+
+    if "%" not in str(folder):
+        config.set("execution", "crashdump_dir", str(folder))
+        yield
+        return
+    usual = tempfile.gettempdir()
+    with temporary_folder(Path("/tmp" if "%" in usual else usual)) as place:
+        config.set("execution", "crashdump_dir", str(place))
+        try:
+            yield
+        finally:
+            files = list(place.iterdir())
+            if files:
+                folder.mkdir(parents=True, exist_ok=True)
+            for file in files:
+                shutil.move(file, folder / file.name)

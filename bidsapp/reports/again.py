@@ -12,6 +12,7 @@ from bidsapp.derivatives import atomic_path
 from bidsapp.derivatives.finished import FinishedImage, finished_images
 from bidsapp.derivatives.sidecars import Provenance, registration_key, report_mark
 from bidsapp.errors import NociCastError, NoInput, joint_code
+from bidsapp.execution.work import make_own_folder
 from bidsapp.options import RunOptions
 from bidsapp.reports.participant import ParticipantReport, write_participant_report
 
@@ -132,7 +133,8 @@ def template_brain(image: FinishedImage, work_dir: Path) -> Path:
     name = image.names.space
     if cohort:
         name = f"{cohort.group(1)}:cohort-{cohort.group(2)}"
-    template = resolve_template(name, home=work_dir / "templateflow")
+    own = make_own_folder(work_dir)
+    template = resolve_template(name, home=own / "templateflow")
     wanted = Normalization.model_validate(
         {
             "template": cohort.group(1) if cohort else name,
@@ -141,7 +143,7 @@ def template_brain(image: FinishedImage, work_dir: Path) -> Path:
             "speed": settings.get("speed", "default"),
         }
     )
-    return prepare_template(template, wanted, work_dir / "template").output
+    return prepare_template(template, wanted, own / "template").output
 
 
 def _remake(image: FinishedImage, bids_dir: Path, template: Path) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bidsapp.execution.work import OWN
 from bidsapp.networks.bundle import load_bundle
 from bidsapp.networks.bundle_predict import predict
 from bidsapp.recipes import load_recipe
@@ -181,7 +182,7 @@ def test_the_models_of_a_bundle_give_the_scores_that_were_published(
 
 
 def test_a_second_run_trains_nothing_and_says_the_same(again: Path) -> None:
-    folds = again / "out" / "work" / "group" / "small" / "folds"
+    folds = again / "out" / "work" / OWN / "group" / "small" / "folds"
     files = [*folds.rglob("model.safetensors"), *folds.rglob("fold.json")]
     stamps = {path: path.stat().st_mtime_ns for path in files}
     assert len(stamps) == 8
@@ -247,7 +248,7 @@ def test_killed_at_three_random_moments_it_ends_with_the_same_bits(run: Path, fr
     seed = random.randrange(10**6)
     moments = random.Random(seed)
     other = fresh / "out" / "group" / "small"
-    folds = fresh / "out" / "work" / "group" / "small" / "folds" / "base"
+    folds = fresh / "out" / "work" / OWN / "group" / "small" / "folds" / "base"
     # anywhere on the way to the first fold; within it; and when one is done and one is not
     kill_a_run(fresh, fresh, moments.uniform(0, 6))
     kill_a_run(fresh, folds, moments.uniform(0, 1))

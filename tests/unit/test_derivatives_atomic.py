@@ -21,9 +21,8 @@ NAMES = ("sub-01_desc-preproc_T1w.nii.gz", "sub-01_desc-brain_mask.nii.gz", MARK
 def test_a_file_appears_when_the_block_succeeds(tmp_path: Path) -> None:
     final = tmp_path / "new" / "sub-01_T1w.nii.gz"
     with atomic_path(final) as temporary:
-        assert temporary.parent == final.parent
-        assert temporary.name.endswith("sub-01_T1w.nii.gz")
-        assert temporary.name.startswith(".")
+        assert temporary.name == final.name
+        assert final.parent in temporary.parents  # on one disk, so that it can be moved
         temporary.write_text("all of it")
         assert not final.exists()
     assert final.read_text() == "all of it"
@@ -162,21 +161,6 @@ def test_several_publishers_of_one_set_leave_one_whole_set(tmp_path: Path) -> No
     assert [process.exitcode for process in processes] == [0, 0, 0, 0]
     assert contents(folder) == dict.fromkeys(NAMES, "same")
     assert not list((tmp_path / ".staging").iterdir())
-
-
-def test_what_a_killed_run_began_is_swept_up_when_nobody_can_be_at_it(tmp_path: Path) -> None:
-    bids, out = tmp_path / "bids", tmp_path / "out"
-    bids.mkdir()
-    old = [out / ".staging" / "sub-01-0a1b2c3d" / "image.nii.gz", out / ".0a1b2c3d-sub-01.html"]
-    new = [out / ".staging" / "sub-02-0a1b2c3d" / "image.nii.gz", out / ".1a1b2c3d-sub-02.html"]
-    for path in old + new:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    for path in (old[0].parent, old[1]):
-        os.utime(path, (0, 0))
-    prepare_output(out, bids)
-    assert not any(path.exists() for path in old)
-    assert all(path.exists() for path in new)
 
 
 @pytest.mark.parametrize("generated", [[], [{"Name": "fMRIPrep"}], None])

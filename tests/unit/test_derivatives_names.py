@@ -102,6 +102,8 @@ def test_files_that_another_run_replaced_are_made_again(tmp_path: Path) -> None:
     made = finished(tmp_path)
     assert is_finished(made, provenance())
     faster = provenance(settings={"seed": 1, "intensity": "minmax"})
+    for name in (made.to_template, made.from_template):
+        (tmp_path / name).touch()
     write_sidecars(tmp_path, made, faster, {"verdict": "pass"}, FACTS)
     for name in (made.to_template, made.from_template, made.native_mask):
         own = (made.folder / sidecar_name(name)).read_text()
