@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,15 @@ from bidsapp.errors import (
     disk_trouble,
 )
 from bidsapp.options import LEVELS, RunOptions
+from bidsapp.shown_command import shown_command
 
 _LONGEST_LABEL = 100  # dates and contrasts are added to it, and 255 bytes make a file name
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the app; gives the exit code."""
-    given = build_parser().parse_args(arguments)
+    parser, words = build_parser(), sys.argv[1:] if arguments is None else arguments
+    given = parser.parse_args(words)
     before = signal.signal(signal.SIGTERM, _terminated)  # batch systems send it before they kill
     try:
         if given.list_recipes:
@@ -33,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _show_recipe(given.show_recipe)
         if given.plan:
             return _plan(*given.plan)
-        return _run(_options(given))
+        return _run(replace(_options(given), command=shown_command(parser, words)))
     except NociCastError as error:
         print(f"nocicast: {error}", file=sys.stderr)
         return error.exit_code
@@ -152,6 +155,7 @@ def _options(given: argparse.Namespace) -> RunOptions:
         reports_only=given.reports_only,
         boilerplate_only=given.boilerplate_only,
         plan=given.plan is not None,
+        anonymous_bundle=given.anonymous_bundle,
         simulate=tuple(given.simulate_contrast or (1.0,)) if given.simulate else (),
         stop_on_first_crash=given.stop_on_first_crash,
         nipype_plugin=given.nipype_plugin,
@@ -189,6 +193,7 @@ def _check_used(given: argparse.Namespace) -> None:
         "--weights": given.weights,
         "--atlas": given.atlas,
         "--permutations": given.permutations is not None,
+        "--anonymous-bundle": given.anonymous_bundle,
     }
     there = [name for name, is_there in training.items() if is_there]
     if given.model and there:
@@ -196,7 +201,7 @@ def _check_used(given: argparse.Namespace) -> None:
             f"{there[0]} is for training, at the group level; --model was trained already. Leave "
             f"out {there[0]}."
         )
-    kept = ("--variants", "--splits", "--derivatives", "--weights")
+    kept = ("--variants", "--splits", "--derivatives", "--weights", "--anonymous-bundle")
     ignored = [name for name in there if name in kept]
     again = {
         "--evaluate-only": given.evaluate_only,

@@ -132,7 +132,7 @@ def _whole_run(
         return _tell_failures(failed)
     write_scores(study, done, folder)
     code = _evaluate(folder)
-    write_models(study, done, cohort, folder)
+    write_models(study, done, cohort, folder, anonymous=options.anonymous_bundle)
     if options.saliency:
         code = _explain(study, done, cohort, template_mask, options) or code
         note_finished(folder)

@@ -147,14 +147,13 @@ def _complete(
 ) -> int:
     """Write what is about all participants; gives the exit code."""
     from bidsapp.reports.afterwards import after_run
-    from bidsapp.reports.prediction import shown_command
 
     try:
         after_run(
             options.output_dir,
             {(images.template.label, recipe.normalization.resolution): images.output},
             [task.names for task in tasks],
-            shown_command(sys.argv[1:]) if bundle else "",
+            options.command if bundle else "",
         )
     except NociCastError as error:
         print(f"nocicast: {error}", file=sys.stderr)
@@ -272,7 +271,6 @@ def _run_batch(
     from nipype.pipeline.engine import Workflow
 
     from bidsapp.reports.nodes import WriteDerivatives
-    from bidsapp.reports.prediction import shown_command
 
     base = work_place(options, "participant")
     as_jobs = options.nipype_plugin is not None
@@ -286,7 +284,7 @@ def _run_batch(
             template_image=str(images.output),
             names=asdict(task.names) | {"output_dir": str(task.names.output_dir)},
             provenance=asdict(task.provenance),
-            command=shown_command(sys.argv[1:]),
+            command=options.command,
             nthreads=options.omp_nthreads,
         )
         single = normalization_workflow(

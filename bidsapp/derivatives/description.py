@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from bidsapp import __version__
 from bidsapp.derivatives.atomic import check_folder, make_folder, write_json, write_text
@@ -58,11 +60,11 @@ def prepare_output(
     path = output_dir / "dataset_description.json"
     before = _read(path).get("DatasetLinks")
     known = dict(before) if isinstance(before, dict) else {}
-    known |= {name: folder.resolve().as_uri() for name, folder in (links or {}).items()}
-    write_json(path, _description(bids_dir, known))
+    known |= {name: _address(name, folder, output_dir) for name, folder in (links or {}).items()}
+    write_json(path, _description(bids_dir, output_dir, known))
     ignored = list(_IGNORED)
     if work_dir is not None and target in work_dir.resolve().parents:
-        ignored.append(work_dir.resolve().relative_to(target).parts[0])
+        ignored.append(_as_pattern(work_dir.resolve().relative_to(target).parts[0]))
     write_text(output_dir / ".bidsignore", "\n".join(dict.fromkeys(ignored)) + "\n")
 
 
@@ -106,20 +108,38 @@ def _refuse_other_dataset(output_dir: Path) -> None:
         )
 
 
-def _description(bids_dir: Path, links: dict[str, Any]) -> dict[str, Any]:
+def _as_pattern(name: str) -> str:
+    """Write a name as a line of .bidsignore that stands for itself alone."""
+    return re.sub(r"([\\*?\[\]!# ])", r"\\\1", name)
+
+
+def _address(name: str, folder: Path, output_dir: Path) -> str:
+    """Give an address of a dataset that tells nobody where people keep their files.
+
+    It is relative where one dataset lies in the other, else a place that is named and not told:
+    whoever hands the results on may put an address there that others can reach.
+    """
+    there, here = folder.resolve(), output_dir.resolve()
+    if there in here.parents or here in there.parents:
+        return quote(Path(os.path.relpath(there, here)).as_posix())
+    return "file:///" + quote(f"<{name}>")
+
+
+def _description(bids_dir: Path, output_dir: Path, links: dict[str, Any]) -> dict[str, Any]:
     source = _read(bids_dir / "dataset_description.json")
     generated: dict[str, Any] = {"Name": "NociCast", "Version": __version__}
     image = os.environ.get("NOCICAST_CONTAINER")
     if image:
         generated["Container"] = {"Type": os.environ.get("NOCICAST_CONTAINER_TYPE", "docker")}
         generated["Container"]["Tag"] = image
+    raw = _address("bids_dir", bids_dir, output_dir)
     description: dict[str, Any] = {
         "Name": f"NociCast: {source.get('Name') or bids_dir.name}",
         "BIDSVersion": BIDS_VERSION,
         "DatasetType": "derivative",
         "GeneratedBy": [generated],
-        "SourceDatasets": [{"URL": bids_dir.resolve().as_uri()}],
-        "DatasetLinks": links | {"raw": bids_dir.resolve().as_uri()},
+        "SourceDatasets": [{"URL": raw}],
+        "DatasetLinks": links | {"raw": raw},
         "HowToAcknowledge": "Please cite NociCast and the study whose recipe was used.",
     }
     if isinstance(source.get("License"), str):

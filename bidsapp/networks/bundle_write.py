@@ -148,7 +148,8 @@ def write_bundle(
             _write_json(new / IMAGES, images_to_json(images))
         stamps = "".join(f"# {' '.join(stamp.split())}\n" for stamp in facts.stamps)
         (new / RECIPE).write_text(stamps + dump_recipe(recipe), encoding="utf-8")
-        (new / CARD).write_text(model_card(recipe, window, len(models), facts), encoding="utf-8")
+        card = model_card(recipe, window, len(models), facts, lists_images=bool(images))
+        (new / CARD).write_text(card, encoding="utf-8")
         _seal(new, folder)
     return folder
 

@@ -1,6 +1,7 @@
 """Reports of participants made anew from derivatives, sidecars and the source images."""
 
 import re
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 from bidsapp.derivatives import atomic_path
 from bidsapp.derivatives.finished import FinishedImage, finished_images
+from bidsapp.derivatives.shown import BIDS_DIR, OUTPUT_DIR
 from bidsapp.derivatives.sidecars import Provenance, registration_key, report_mark
 from bidsapp.errors import NociCastError, NoInput, joint_code
 from bidsapp.execution.work import make_own_folder
@@ -166,7 +168,7 @@ def _remake(image: FinishedImage, bids_dir: Path, template: Path) -> None:
         seconds=seconds,
         settings=image.settings,
         versions=dict(sidecar.get("GeneratedWith") or {}),
-        command=_command(image, bids_dir),
+        command=_command(image),
         head=source,
         head_mask=names.folder / names.native_mask,
         t1w=names.folder / names.preproc,
@@ -180,10 +182,8 @@ def _remake(image: FinishedImage, bids_dir: Path, template: Path) -> None:
             stream.write(report_mark(provenance_of(image)))
 
 
-def _command(image: FinishedImage, bids_dir: Path) -> str:
+def _command(image: FinishedImage) -> str:
     """Keep the command that the old page tells, or say one that does the same."""
-    from bidsapp.reports.prediction import shown_command
-
     try:
         found = _COMMAND.search(image.names.report.read_text(encoding="utf-8"))
     except OSError:
@@ -191,9 +191,9 @@ def _command(image: FinishedImage, bids_dir: Path) -> str:
     if found:
         return unescape(found.group(1))
     settings: dict[str, Any] = image.settings
-    words = [str(bids_dir), str(image.names.output_dir), "participant", "--participant-label"]
+    words = ["nocicast", BIDS_DIR, OUTPUT_DIR, "participant", "--participant-label"]
     words += [image.names.entities["subject"], "--template", image.names.space]
     words += ["--resolution", str(image.names.resolution)]
     words += ["--speed", str(settings.get("speed", "default"))]
     words += ["--random-seed", str(settings.get("seed", 0))]
-    return shown_command(words)
+    return shlex.join(words)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, CannotCreateOutput, NociCastError, NoInput, UsageError
-from bidsapp.recipes import Recipe, load_recipe
+from bidsapp.recipes import Recipe, dump_recipe, load_recipe
 from bidsapp.recipes.analysis import Ensemble
 
 # Keys that change no score: what follows from the scores is computed again with them.
@@ -148,7 +148,8 @@ def require_run(folder: Path, overrides: Sequence[str] = ()) -> None:
     """
     if (folder / "scores.tsv").is_file():
         kept = load_recipe(folder / "recipe.yaml")
-        if load_recipe(folder / "recipe.yaml", overrides) != kept:
+        asked = load_recipe(folder / "recipe.yaml", overrides)
+        if dump_recipe(asked) != dump_recipe(kept):
             raise UsageError(
                 f"--evaluate-only computes with the settings of {folder / 'recipe.yaml'}, which "
                 f"are not {', '.join(overrides)}. Leave these out, or leave out --evaluate-only: "
