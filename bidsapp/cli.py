@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -112,9 +113,17 @@ def _options(given: argparse.Namespace) -> RunOptions:
             f"choose one of {', '.join(LEVELS)}."
         )
     if given.model and given.analysis_level != "participant":
+        words = (
+            "nocicast",
+            given.bids_dir,
+            given.output_dir,
+            "participant",
+            "--model",
+            given.model,
+        )
+        command = shlex.join(map(str, words))
         raise UsageError(
-            "--model applies a trained model to new people, at the participant level: nocicast "
-            f"{given.bids_dir} {given.output_dir} participant --model {given.model}."
+            f"--model applies a trained model to new people, at the participant level: {command}"
         )
     if given.model and given.recipe:
         raise UsageError(

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from shlex import quote
 
 from bidsapp.dataset.ambiguity import choosing_filter
 from bidsapp.dataset.description import (
@@ -198,7 +199,7 @@ def _absent(path: Path, relative: str) -> str:
     if path.is_symlink():
         return (
             f"{relative} is a link to a file that is not here; fetch it with "
-            f"`datalad get {relative}` (or git-annex get)"
+            f"`datalad get {quote(relative)}` (or git-annex get)"
         )
     return f"{relative} is in the --bids-database-dir but not in the dataset; rebuild the database"
 
@@ -212,7 +213,8 @@ def _nothing_for(
     where = f"sub-{participant}" + (f"/ses-{session}" if session else "")
     if not folder.exists() or not any(folder.iterdir()):
         state = "is empty" if folder.exists() else "is a link to a folder that is not here"
-        reason = f"sub-{participant} {state}; fetch it with `datalad get sub-{participant}`"
+        folder_name = quote(f"sub-{participant}")
+        reason = f"sub-{participant} {state}; fetch it with `datalad get {folder_name}`"
         return Refusal(participant, session, reason, NoInput)
     if here:
         names = shortened([PurePosixPath(image.relative_path).name for image in here])

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import join
 from typing import Any
 
 from bidsapp.dataset.description import check_dataset, keep_participants, shortened
@@ -179,7 +180,8 @@ def _describe(bids_dir: Path, errors: Sequence[dict[str, Any]], meanings: dict[s
         lines.append(f"  {code} ({number}, e.g. {example}): {meaning}".rstrip(": "))
     if len(files) > SHOWN_CODES:
         lines.append(f"  and {len(files) - SHOWN_CODES} more kinds of error")
+    command = join([find_validator() or VALIDATOR, str(bids_dir)])
     return (
         f"{bids_dir} is not valid BIDS:\n" + "\n".join(lines) + "\nMend these, or go on regardless "
-        f"with --skip-bids-validation; all of it: {find_validator() or VALIDATOR} {bids_dir}"
+        f"with --skip-bids-validation; all of it: {command}"
     )

@@ -202,8 +202,10 @@ def _template(base: str, cohort: str | None, candidate: Candidate, homes: list[P
 
 def _command() -> str:
     """TemplateFlow's command as it can be typed: with its folder where that is not on the path."""
+    import shlex
     import shutil
     import sys
 
     beside = Path(sys.executable).parent / "templateflow"
-    return "templateflow" if shutil.which("templateflow") or not beside.exists() else str(beside)
+    known = shutil.which("templateflow") or not beside.exists()
+    return "templateflow" if known else shlex.quote(str(beside))
