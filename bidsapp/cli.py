@@ -18,6 +18,7 @@ from bidsapp.errors import (
     UnknownAnalysisLevel,
     UsageError,
     disk_trouble,
+    memory_trouble,
 )
 from bidsapp.options import LEVELS, RunOptions
 from bidsapp.shown_command import shown_command
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("nocicast: interrupted; run again to resume.", file=sys.stderr)
         return 128 + signal.SIGINT
     except Exception as error:
-        trouble = disk_trouble(error)
+        trouble = disk_trouble(error) or memory_trouble(error)
         if trouble is None:
             raise
         print(f"nocicast: {trouble}", file=sys.stderr)

@@ -6,13 +6,15 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bidsapp.derivatives.temporary import temporary_folder
-from bidsapp.errors import UsageError
+from bidsapp.errors import UsageError, memory_trouble
+from bidsapp.execution.failures import NO_HELPERS
 from bidsapp.options import RunOptions
 
 logger = logging.getLogger("nocicast")
@@ -170,10 +172,18 @@ def run_workflow(
         raise
     except Exception as error:
         logger.debug("The workflow ended with: %s", error)
+        if not began and running.plugin is None and _lost(error):
+            return NO_HELPERS
         return "" if began else (str(error).strip().splitlines() or [type(error).__name__])[-1]
     finally:
         gc.unfreeze()
     return ""
+
+
+def _lost(error: BaseException) -> bool:
+    """Whether an error is one of processes that cannot be started or reached."""
+    kinds = (ConnectionError, EOFError, BlockingIOError, BrokenExecutor)
+    return isinstance(error, kinds) or memory_trouble(error) is not None
 
 
 @contextmanager
