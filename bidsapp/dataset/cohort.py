@@ -16,6 +16,7 @@ from bidsapp.dataset.scans import image_files
 from bidsapp.dataset.tables import Key
 from bidsapp.dataset.voxels import voxel_hash
 from bidsapp.errors import BadData, NociCastError, NoInput, UsageError
+from bidsapp.intake.images import open_image
 
 COLUMNS = ("participant_id", "session_id", "group", "outcome", "image", "sha256", "quality")
 _USABLE = ("pass", "warn", "")  # empty: derivatives of others, which are not judged
@@ -135,7 +136,7 @@ def build_cohort(
         else:
             excluded[scan.key] = reason
     _check_made_alike([scan for scan, _, _ in kept])
-    rows, files = _hashed(kept, excluded, threads)
+    rows, files = _hashed(kept, excluded, "log_jacobian" in channels, threads)
 
     listed = [(key[0], key[1] or None, *why) for key, why in sorted(excluded.items())]
     exclusions = pd.DataFrame(listed, columns=pd.Index(EXCLUSION_COLUMNS), dtype=object)
@@ -223,12 +224,19 @@ def _without_rows(columns: Columns, person: str) -> tuple[str, str] | None:
 def _hashed(
     kept: Sequence[tuple[NormalizedImage, str | None, int | None]],
     excluded: dict[Key, tuple[str, str]],
+    jacobian: bool,
     threads: int,
 ) -> tuple[list[tuple[object, ...]], list[NormalizedImage]]:
-    """Rows of the cohort with the images' hashes; what cannot be read joins `excluded`."""
+    """Rows of the cohort with the images' hashes; what cannot be read joins `excluded`.
+
+    So does whose mask or log-Jacobian is damaged, where it will be used.
+    """
 
     def hash_of(scan: NormalizedImage) -> str | NociCastError:
+        others = (scan.mask if scan.dataset else None, scan.log_jacobian if jacobian else None)
         try:
+            for path in filter(None, others):
+                open_image(path)
             return voxel_hash(scan.image)
         except (BadData, NoInput) as error:
             return error
