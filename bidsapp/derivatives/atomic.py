@@ -9,16 +9,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bidsapp.derivatives.temporary import temporary_folder
+from bidsapp.derivatives.temporary import temporary_file
 from bidsapp.errors import CannotCreateOutput, InputOutputError, NociCastError, disk_trouble
 
 
 @contextmanager
 def atomic_path(final: Path) -> Iterator[Path]:
-    """Give a temporary path near `final` that takes its place when the block succeeds.
+    """Give a temporary path beside `final` that takes its place when the block succeeds.
 
-    It has the name of `final`, so that writers which look at suffixes behave, and lies in a
-    temporary folder beside it. It is removed when the block fails.
+    An empty file lies there already, under a name that keeps all suffixes. It is removed when the
+    block fails.
 
     Raises
     ------
@@ -28,9 +28,9 @@ def atomic_path(final: Path) -> Iterator[Path]:
         Writing failed on the way, for instance because the disk is full.
     """
     make_folder(final.parent)
-    with explained(final), temporary_folder(final.parent) as folder:
-        yield folder / final.name
-        os.replace(folder / final.name, final)
+    with explained(final), temporary_file(final) as path:
+        yield path
+        os.replace(path, final)
 
 
 @contextmanager

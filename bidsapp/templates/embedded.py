@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bidsapp.derivatives.temporary import temporary_folder
+from bidsapp.derivatives.temporary import temporary_file
 from bidsapp.errors import CannotCreateOutput, NoInput
 
 if TYPE_CHECKING:
@@ -179,6 +179,6 @@ def _description(t1w: "nib.Nifti1Image") -> dict[str, object]:
 @contextlib.contextmanager
 def _in_place(final: Path) -> Iterator[Path]:
     """Give a temporary file beside `final` that takes its name when the block succeeds."""
-    with temporary_folder(final.parent) as folder:
-        yield folder / final.name
-        os.replace(folder / final.name, final)
+    with temporary_file(final) as path:
+        yield path
+        os.replace(path, final)

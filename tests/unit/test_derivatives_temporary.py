@@ -28,6 +28,9 @@ with atomic_path(Path(sys.argv[1])) as path:
 """
 
 
+NAMED = f"{PREFIX}{{}}0123456789abcdef-image.nii.gz"
+
+
 @pytest.fixture(autouse=True)
 def _another_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process sweeps each place once."""
@@ -126,11 +129,34 @@ def test_what_another_machine_left_is_swept_when_nothing_has_changed_for_a_day(
     assert not folder.exists()
 
 
+def test_a_file_of_another_machine_is_swept_when_it_has_not_changed_for_a_day(
+    tmp_path: Path,
+) -> None:
+    mine, old, young = (
+        tmp_path / NAMED.format(who) for who in (temporary._machine(), "00000001", "00000002")
+    )
+    for path in (mine, old, young):
+        path.touch()
+    os.utime(old, (OLD, OLD))
+    sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == [young]
+
+
+def test_a_long_name_fits(tmp_path: Path) -> None:
+    final = tmp_path / ("ä" * 120 + ".nii.gz")
+    with atomic_path(final) as path:
+        assert path.name.endswith(".nii.gz")
+        path.write_text("whole")
+    assert [one.name for one in tmp_path.iterdir()] == [final.name]
+
+
 def test_what_has_no_marker_is_not_ours(tmp_path: Path) -> None:
     theirs = tmp_path / f"{PREFIX}settings"
     (theirs / "new").mkdir(parents=True)
     (theirs / "new" / "thesis.txt").write_text("somebody's")
-    (tmp_path / f"{PREFIX}file").write_text("somebody's")
+    for name in (f"{PREFIX}file", f"{PREFIX}settings.yaml", f"{PREFIX}0123456789abcdef-x"):
+        (tmp_path / name).write_text("somebody's")
+        os.utime(tmp_path / name, (OLD, OLD))
     age(theirs)
     before = tree(tmp_path)
     sweep(tmp_path)
@@ -139,6 +165,7 @@ def test_what_has_no_marker_is_not_ours(tmp_path: Path) -> None:
 
 def test_links_are_left_and_never_followed(tmp_path: Path) -> None:
     store = made(tmp_path / "store", temporary._machine())
+    (tmp_path / NAMED.format(temporary._machine())).symlink_to(store / "new" / "file")
     (tmp_path / f"{PREFIX}link").symlink_to(store)
     ours = made(tmp_path / f"{PREFIX}ours", temporary._machine())
     (ours / "new" / "out").symlink_to(store)
@@ -148,6 +175,7 @@ def test_links_are_left_and_never_followed(tmp_path: Path) -> None:
     sweep(tmp_path)
     assert (store / "new" / "file").read_text() == "part"
     assert (tmp_path / f"{PREFIX}link").is_symlink()
+    assert (tmp_path / NAMED.format(temporary._machine())).is_symlink()
     assert not ours.exists()
     assert linked.is_dir()
 
