@@ -20,6 +20,7 @@ from bidsapp.errors import (
     disk_trouble,
     memory_trouble,
 )
+from bidsapp.intake.regular import is_text
 from bidsapp.options import LEVELS, RunOptions
 from bidsapp.shown_command import shown_command
 
@@ -228,7 +229,13 @@ def _check_used(given: argparse.Namespace) -> None:
 
 
 def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path.expanduser()))
+    found = Path(os.path.abspath(path.expanduser()))
+    if not is_text(str(found)):
+        raise UsageError(
+            f"{str(found)!r} is not UTF-8 text, as paths must be; rename the folder, or give a "
+            "link to it."
+        )
+    return found
 
 
 def _labels(given: Sequence[str], prefix: str) -> tuple[str, ...]:
@@ -335,27 +342,13 @@ def _derivatives(given: Sequence[str]) -> dict[str, Path]:
 
 
 def _plugin_arguments(given: argparse.Namespace) -> dict[str, Any]:
-    path = given.nipype_plugin_args
-    if path is None:
+    if given.nipype_plugin_args is None:
         return {}
     if given.nipype_plugin is None:
         raise UsageError("--nipype-plugin-args needs --nipype-plugin.")
-    import yaml
+    from bidsapp.execution.plugin_arguments import read_plugin_arguments
 
-    from bidsapp.intake.regular import read_text
-
-    try:
-        content = yaml.safe_load(read_text(path))
-    except OSError as error:
-        raise NoInput(f"--nipype-plugin-args {path}: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"--nipype-plugin-args {path} is neither YAML nor JSON.") from error
-    if not isinstance(content, dict):
-        raise UsageError(
-            f"--nipype-plugin-args {path} must hold a mapping, "
-            f"{json.dumps({'sbatch_args': '--time=60'})} for instance."
-        )
-    return content
+    return read_plugin_arguments(given.nipype_plugin_args)
 
 
 if __name__ == "__main__":

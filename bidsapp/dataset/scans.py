@@ -11,8 +11,10 @@ from pathlib import Path
 from bidsapp.dataset.description import list_participants
 from bidsapp.dataset.tables import Key
 from bidsapp.errors import NoInput
+from bidsapp.intake.regular import is_text
 
 EXTENSIONS = (".nii", ".nii.gz")
+_NO_TEXT = "the name {} is not UTF-8 text, as names must be; rename it"
 
 
 def names_in(folder: Path) -> list[str]:
@@ -45,7 +47,9 @@ def session_folders(person: Path) -> list[Path]:
 def unreadable_folders(
     bids_dir: Path, participants: Sequence[str], datatype: str
 ) -> dict[tuple[str, str], str]:
-    """Look for folders that cannot be read before an index does, which would end with the first.
+    """Look for what an index cannot read before it does, as it would end with the first.
+
+    That is folders that may not be read, and names that are no text.
 
     Parameters
     ----------
@@ -64,18 +68,24 @@ def unreadable_folders(
     found = {}
     for label in participants:
         person = bids_dir / f"sub-{label}"
+        if not is_text(label):
+            found[(label, "")] = _NO_TEXT.format(ascii(person.name))
+            continue
         try:
             folders = session_folders(person)
         except NoInput as error:
             found[(label, "")] = str(error)
             continue
         for folder in folders:
+            session = "" if folder == person else folder.name.removeprefix("ses-")
             try:
-                names_in(folder)
-                names_in(folder / datatype)
+                names = [*names_in(folder), *names_in(folder / datatype)]
             except NoInput as error:
-                session = "" if folder == person else folder.name.removeprefix("ses-")
                 found[(label, session)] = str(error)
+                continue
+            odd = [name for name in names if not is_text(name)]
+            if odd:
+                found[(label, session)] = _NO_TEXT.format(ascii(odd[0]))
     return found
 
 

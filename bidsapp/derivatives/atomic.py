@@ -91,7 +91,8 @@ def write_text(path: Path, text: str) -> None:
     except (OSError, UnicodeDecodeError):
         pass
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        # names on a disk may be any bytes
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -80,6 +80,19 @@ def test_a_session_whose_folder_cannot_be_read_is_refused_alone(
         assert imaged_scans(root, "anat", "T1w")[0] == ("sub-01", "")
 
 
+@pytest.mark.parametrize("name", [b"sub-\xff", b"sub-02/anat/sub-02_\xff_T1w.nii.gz"])
+def test_a_name_that_is_no_text_costs_one_participant(name: bytes, tmp_path: Path) -> None:
+    """As older systems wrote umlauts; pybids ends with a program error."""
+    root = make(tmp_path / "study", *NAMES)
+    path = os.path.join(os.fsencode(root), name)
+    os.mkdir(path) if b"T1w" not in name else open(path, "wb").close()
+    selection = select(root)
+    [refusal] = selection.refusals
+    assert "\\udcff" in refusal.reason
+    assert "is not UTF-8 text" in refusal.reason
+    assert len(selection.choices) == (4 if b"T1w" not in name else 3)
+
+
 def test_where_nobody_can_be_read_each_reason_is_told(place: Path) -> None:
     root = make(place / "study", *NAMES[:2])
     for label in ("01", "02"):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bidsapp.arguments import build_parser
+from bidsapp.cli import main
 from bidsapp.derivatives.shown import Hidden
 from bidsapp.options import RunOptions
 from bidsapp.recipes import dump_recipe, load_recipe
@@ -72,6 +73,11 @@ def test_a_command_is_shown_without_folders(words: list[str], shown: str) -> Non
     assert found == f"nocicast {shown}"
     assert "alice" not in found
     assert shlex.split(found)[0] == "nocicast"
+
+
+def test_a_folder_whose_path_is_no_text_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["/data/b\udcff", "/out", "participant"]) == 64
+    assert "'/data/b\\udcff' is not UTF-8 text" in capsys.readouterr().err
 
 
 def options(**changes: object) -> RunOptions:
