@@ -5,7 +5,7 @@ DEMO := demo
 # One thread a process: tests run side by side, and greedy and torch each take what they are given.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint full browser study benchmarks containers slurm descriptor clean
+.PHONY: demo test lint full browser study benchmarks containers slurm docs descriptor clean
 
 $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -67,6 +67,12 @@ containers: $(VENV)/.installed
 ## slurm: both levels on a real one-node cluster, through the plugin and as job arrays
 slurm: $(VENV)/.installed
 	$(BIN)/pytest -q tests/cluster
+
+## docs: make the generated pages anew, build the site into build/site, check every link
+docs: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt mkdocs-material
+	$(BIN)/python docs/generate.py
+	$(BIN)/mkdocs build --quiet --strict
 
 ## descriptor: make descriptors/nocicast.json anew from the command line
 descriptor: $(VENV)/.installed

@@ -1,36 +1,62 @@
 """What can be said on the command line; descriptors and documentation are made from it too."""
 
 import argparse
-from difflib import get_close_matches
+import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
 from bidsapp import __version__
 from bidsapp.errors import UsageError
 from bidsapp.options import RESOLUTIONS, SPEEDS, RunOptions
+from bidsapp.typed import as_meant, suggestion, take_back_places
 
 _EPILOG = """\
 exit codes: 0 done; 16 the dataset is not valid; 17 unknown analysis level; 18 the filters
 selected nothing; 64 usage; 65 bad data (also: an image failed its quality gate); 66 input missing;
 73 output cannot be made; 74 reading or writing failed; 75 try again; 1 anything else, or several.
 """
+_ORDER = (
+    " Three words stand without an option: bids_dir output_dir {participant,group}. A path with "
+    "blanks stands in quotes."
+)
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """A parser that ends with the BIDS execution specification's code for usage errors."""
 
     def error(self, message: str) -> NoReturn:
+        """Say what is wrong and what may be meant, and end."""
         known = [option for action in self._actions for option in action.option_strings]
         unknown = [word for word in message.split() if word.startswith("--")]
-        close = [name for word in unknown for name in get_close_matches(word, known, 1)]
-        hint = f" Did you mean {close[0]}?" if close and message.startswith("unrec") else ""
+        close = [name for word in unknown if (name := suggestion(word, known))]
+        hint = ""
+        if message.startswith("unrec"):
+            hint = f" Did you mean {close[0]}?" if close else _ORDER
         text = f"nocicast: {message}.{hint} See nocicast --help.\n"
         self.exit(UsageError.exit_code, text)
 
+    def parse_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+        """Parse what was typed; folders may stand before, between or behind the options."""
+        known = [option for action in self._actions for option in action.option_strings]
+        meant, notes = as_meant(sys.argv[1:] if args is None else args, known)
+        given = self.parse_intermixed_args(meant, namespace)
+        notes += take_back_places(given, self.several())
+        for note in notes:
+            print(note, file=sys.stderr)
+        return given
 
-def build_parser() -> argparse.ArgumentParser:
+    def several(self) -> dict[str, str]:
+        """Attribute to name of every option that takes all values that follow it."""
+        return {
+            action.dest: max(action.option_strings, key=len).replace("_", "-")
+            for action in self._actions
+            if action.nargs == "+" and action.type is None
+        }
+
+
+def build_parser() -> Parser:
     """Build the parser; descriptors and documentation are made from it too."""
-    parser = _Parser(
+    parser = Parser(
         prog="nocicast",
         description="Forecast the course of pain from MRI: a BIDS-App.",
         epilog=_EPILOG,
@@ -144,6 +170,14 @@ def _add_group_level(group: Any) -> None:
         help="its values that count as positive",
     )
     group.add_argument(
+        "--negative",
+        nargs="+",
+        default=[],
+        metavar="VALUE",
+        help="its values that count as negative, all others are missing; needed where it has more "
+        "than one value that is not positive",
+    )
+    group.add_argument(
         "--run-label",
         default="",
         metavar="LABEL",
@@ -174,7 +208,8 @@ def _add_group_level(group: Any) -> None:
         "--weights",
         type=Path,
         metavar="FILE|DIR",
-        help="pretrained weights (MedicalNet): a file, or a folder of them",
+        help="pretrained weights: MedicalNet's (a file, or a folder of them), or any that fit, of "
+        "which the recipe says network.origin",
     )
     group.add_argument(
         "--atlas",
@@ -214,21 +249,21 @@ def _add_group_level(group: Any) -> None:
     )
     group.add_argument(
         "--simulate-contrast",
-        type=float,
+        type=_number,
         nargs="+",
         metavar="SD",
         help="what is added, in SD between people; several give a sensitivity curve; default: 1",
     )
     group.add_argument(
         "--simulate-size",
-        type=float,
+        type=_number,
         nargs=3,
         metavar="MM",
         help="edges of the cuboid; default: 16 16 16",
     )
     group.add_argument(
         "--simulate-centre",
-        type=float,
+        type=_number,
         nargs=3,
         metavar="MM",
         help="its centre in the standard space; default: 14 -18 8",
@@ -308,6 +343,15 @@ def _counts(text: str) -> tuple[int, int]:
                 f"{text!r} has no {name} people; there is nothing to tell apart without both"
             )
     return int(positive), int(negative)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number; folders and level stand before the options"
+        ) from None
 
 
 def _positive(text: str) -> float:

@@ -1,13 +1,14 @@
 """The command line: arguments in, exit code out."""
 
 import argparse
-import json
 import os
+import select
 import shlex
 import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ from bidsapp.errors import (
 )
 from bidsapp.intake.regular import is_text
 from bidsapp.options import LEVELS, RunOptions
+from bidsapp.recipe_options import recipe_overrides
 from bidsapp.shown_command import shown_command
+from bidsapp.typed import PLACES, labels, names, what_took_places
 
 _LONGEST_LABEL = 100  # dates and contrasts are added to it, and 255 bytes make a file name
 
@@ -47,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("nocicast: interrupted; run again to resume.", file=sys.stderr)
         return 128 + signal.SIGINT
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            return 128 + signal.SIGPIPE
         trouble = disk_trouble(error) or memory_trouble(error)
         if trouble is None:
             raise
@@ -55,6 +60,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         # whoever called this goes on as it was, and so do the processes that it forks
         signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
+
+
+def _nobody_reads() -> bool:
+    """Tell whether the terminal's end is closed, by ``| head`` for instance; then write no more."""
+    for stream in (sys.stdout, sys.stderr):
+        end = select.poll()
+        end.register(stream.fileno(), 0)
+        if end.poll(0):  # an error is reported whatever is asked for: the reader is gone
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            return True
+    return False
 
 
 def _terminated(number: int, frame: object) -> None:
@@ -102,17 +118,21 @@ def _options(given: argparse.Namespace) -> RunOptions:
     """Turn parsed arguments into one record with absolute paths and bare labels."""
     from bidsapp.execution.resources import available_cpus, available_memory_gb
 
-    for name in ("bids_dir", "output_dir", "analysis_level"):
+    for name in PLACES:
         if getattr(given, name) is None:
             choices = f" ({' or '.join(LEVELS)})" if name == "analysis_level" else ""
+            there = ", ".join(f"{n} is {v}" for n in PLACES if (v := getattr(given, n)))
             raise UsageError(
-                f"{name} is missing{choices}; usage: nocicast bids_dir output_dir "
-                f"{{{','.join(LEVELS)}}}."
+                f"{name} is missing{choices}{f' ({there})' if there else ''}; usage: "
+                f"nocicast bids_dir output_dir {{{','.join(LEVELS)}}} [options]."
+                f"{what_took_places(given, build_parser().several())}"
             )
     if given.analysis_level not in LEVELS:
+        near = get_close_matches(given.analysis_level, LEVELS, 1)
+        meant = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(LEVELS)}."
         raise UnknownAnalysisLevel(
-            f"analysis level {given.analysis_level!r} is not known; "
-            f"choose one of {', '.join(LEVELS)}."
+            f"analysis level {given.analysis_level!r} is not known; {meant} The order is bids_dir "
+            "output_dir level."
         )
     if given.model and given.analysis_level != "participant":
         words = (
@@ -140,8 +160,8 @@ def _options(given: argparse.Namespace) -> RunOptions:
         output_dir=output_dir,
         analysis_level=given.analysis_level,
         work_dir=_absolute(given.work_dir) if given.work_dir else output_dir / "work",
-        participant_label=_labels(given.participant_label, "sub-"),
-        session_label=_labels(given.session_label, "ses-"),
+        participant_label=labels(given.participant_label, "sub-"),
+        session_label=labels(given.session_label, "ses-"),
         bids_filters=_filters(given.bids_filter_file),
         bids_database_dir=_absolute(given.bids_database_dir) if given.bids_database_dir else None,
         clean_workdir=given.clean_workdir,
@@ -151,11 +171,11 @@ def _options(given: argparse.Namespace) -> RunOptions:
         mem_gb=given.mem or available_memory_gb(),
         device=given.device,
         recipe=given.recipe or RunOptions.recipe,
-        overrides=_overrides(given),
+        overrides=recipe_overrides(given),
         outcome=given.outcome,
         positive=tuple(given.positive),
         run_label=_run_label(given.run_label),
-        variants=tuple(given.variants),
+        variants=names(given.variants),
         splits=_absolute(given.splits) if given.splits else None,
         derivatives=_derivatives(given.derivatives),
         weights=_absolute(given.weights) if given.weights else None,
@@ -198,6 +218,7 @@ def _check_used(given: argparse.Namespace) -> None:
     """Refuse options of training beside those that train nothing, which would pass them over."""
     training = {
         "--outcome": given.outcome,
+        "--negative": given.negative,
         "--variants": given.variants,
         "--splits": given.splits,
         "--derivatives": given.derivatives,
@@ -238,79 +259,12 @@ def _absolute(path: Path) -> Path:
     return found
 
 
-def _labels(given: Sequence[str], prefix: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(label.removeprefix(prefix) for label in given))
-
-
 def _filters(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     from bidsapp.dataset import read_bids_filters
 
     return read_bids_filters(path)
-
-
-def _overrides(given: argparse.Namespace) -> tuple[str, ...]:
-    """Give the overrides; an option of its own comes last and wins over --set."""
-    found = list(given.overrides)
-    for name in ("template", "resolution", "speed"):
-        value = getattr(given, name)
-        if value is not None:
-            found.append(f"normalization.{name}={value}")
-    if given.positive and not given.outcome:
-        raise UsageError("--positive needs --outcome COLUMN.")
-    if given.outcome:
-        if not given.positive:
-            raise UsageError(
-                f"--outcome {given.outcome} needs --positive VALUE: which of its values are "
-                "positive; all others are negative."
-            )
-        _check_one_outcome(given)
-        values = {"column": given.outcome, "positive": given.positive, "expression": None}
-        found += [f"outcome.{key}={json.dumps(value)}" for key, value in values.items()]
-    if given.atlas:
-        found.append(f"saliency.atlases={json.dumps([_atlas(text) for text in given.atlas])}")
-    if given.random_seed is not None:
-        found += [
-            f"{section}.seed={given.random_seed}"
-            for section in ("normalization", "training", "protocol", "evaluation")
-        ]
-    if given.permutations is not None:
-        found.append(f"evaluation.pipeline_permutations={given.permutations}")
-    return (*found, *_simulation(given))
-
-
-def _check_one_outcome(given: argparse.Namespace) -> None:
-    from bidsapp.recipes.loading import values_of
-
-    expression = values_of(given.overrides).get("outcome.expression")
-    if expression is not None:
-        raise UsageError(
-            f"--outcome {given.outcome} and --set outcome.expression={expression} contradict each "
-            "other: the outcome is a column with positive values, or an expression. Leave out one."
-        )
-
-
-def _simulation(given: argparse.Namespace) -> list[str]:
-    """Give what --simulate-size and --simulate-centre change; the contrast is that of a run."""
-    found = []
-    for name, key in (("size", "size_mm"), ("centre", "centre_mm"), ("contrast", "")):
-        value = getattr(given, f"simulate_{name}")
-        if value is not None and not given.simulate:
-            raise UsageError(f"--simulate-{name} needs --simulate cuboid.")
-        if value is not None and key:
-            found.append(f"simulation.{key}={json.dumps(value)}")
-    return ["simulation.kind=cuboid", *found] if given.simulate else []
-
-
-def _atlas(text: str) -> str:
-    """Give a file, which must be there, as an absolute path, and a name as it is."""
-    if not text.endswith((".nii", ".nii.gz")):
-        return text
-    path = _absolute(Path(text))
-    if not path.is_file():
-        raise NoInput(f"--atlas {text}: not found.")
-    return str(path)
 
 
 def _run_label(text: str) -> str:

@@ -2,13 +2,13 @@
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bidsapp.dataset import check_dataset
 from bidsapp.derivatives import check_output, prepare_output
-from bidsapp.errors import BadData, NoInput, UsageError, joint_code
+from bidsapp.errors import UsageError, joint_code
 from bidsapp.execution.failures import find_failure, forget_failures
 from bidsapp.execution.run import Running, check_plugin, configure, run_workflow
 from bidsapp.execution.status import StatusLine
@@ -19,8 +19,11 @@ from bidsapp.execution.work import (
     keep_shared_work,
     work_place,
 )
-from bidsapp.group_cohort import cohort_of, on_one_grid, template_of
+from bidsapp.group_cohort import cohort_of, on_one_grid, recorded, template_of
+from bidsapp.group_duplicates import TABLE as NEAR_DUPLICATES
+from bidsapp.group_duplicates import settle_near_duplicates
 from bidsapp.group_files import state_files, write_models, write_saliency_checks, write_scores
+from bidsapp.group_weights import check_weights, refuse_seen
 from bidsapp.normalization.compute import check_device
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe, load_recipe, reach_variants
@@ -29,13 +32,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bidsapp.dataset.cohort import Cohort
+    from bidsapp.saliency.group_test import VoxelNull
     from bidsapp.templates.template import Template
     from bidsapp.training.study import Study
     from bidsapp.training.task import FoldTask
 
 # What runs of all labels share in the work folder.
 _SHARED_WORK = ("conformed", "template", "templateflow")
-_NEEDS_NO_FILE = " For a study of your own, --recipe t1w needs no such file."
 
 
 def run_group_level(options: RunOptions) -> int:
@@ -56,6 +59,7 @@ def run_group_level(options: RunOptions) -> int:
     NociCastError
         Nothing could be begun; the message says why.
     """
+    from bidsapp.training.exchange import labels_of
     from bidsapp.training.study import study_splits
 
     if options.simulate:
@@ -86,7 +90,10 @@ def run_group_level(options: RunOptions) -> int:
     recipe = recipe.with_values({"run": [*variants, *ensembles]})
     _check_before_work(recipe, variants, options)
     cohort = cohort_of(recipe, variants, options)
+    recipe = refuse_seen(recipe, variants, cohort, options)
+    recipe = recorded(recipe, cohort)
     study_splits(recipe, variants, cohort.table, options.splits)  # refused now, if they are
+    labels_of(cohort.table, recipe.evaluation.permute_within)
     begin_work(options, _SHARED_WORK)
     template = template_of(recipe, variants, options)
     if options.saliency:
@@ -114,15 +121,19 @@ def _whole_run(
     recipe: Recipe, variants: Sequence[str], people: "Cohort", folder: Path, options: RunOptions
 ) -> int:
     """Do everything from the people to the report; gives the exit code."""
-    from bidsapp.evaluation.simulation import simulated_cohort, stamp_maps
+    from bidsapp.dataset.tables import write_table
+    from bidsapp.evaluation.simulation import simulated_cohort
     from bidsapp.representation.measures import write_measures
     from bidsapp.saliency.earlier import note_finished, note_unfinished
 
     cohort, template_mask = on_one_grid(people, recipe, variants, options)
-    cohort = simulated_cohort(
-        cohort, recipe, variants, work_place(options, "group") / folder.name / "planted"
+    place = work_place(options, "group") / folder.name
+    cohort, alike = settle_near_duplicates(
+        cohort, recipe, variants, template_mask, options.splits, place, options.nprocs
     )
+    cohort = simulated_cohort(cohort, recipe, variants, place / "planted")
     study, splits = state_files(recipe, variants, cohort, folder, options)
+    write_table(folder / NEAR_DUPLICATES, alike)
     (note_unfinished if options.saliency else note_finished)(folder)
     write_measures(cohort, template_mask, "regions" in recipe.evaluation.baselines, folder)
     tasks = _tasks(study, cohort, splits, template_mask, options)
@@ -136,13 +147,9 @@ def _whole_run(
     if options.saliency:
         code = _explain(study, done, cohort, template_mask, options) or code
         note_finished(folder)
-        stamp_maps(folder / "saliency", recipe.simulation.stamp)
     write_saliency_checks(sorted({task.variant for task in done}), folder)
     if recipe.evaluation.pipeline_permutations:  # last, as they take the longest
-        from bidsapp.training.permuted import permute_pipeline
-
-        permute_pipeline(study, done, cohort.table, options, folder)
-        code = _evaluate(folder) or code
+        code = _permute(study, done, cohort, template_mask, options) or code
     _summary(folder)
     _words(folder)
     _report(folder)
@@ -181,26 +188,8 @@ def _check_before_work(recipe: Recipe, variants: Sequence[str], options: RunOpti
         one = recipe.with_variant(name)
         steps = (*representation_steps(one.representation), *training_steps(one.training))
         check_scopes(steps, one.mode)
-    _check_weights(recipe, variants, options)
+    check_weights(recipe, variants, options)
     check_device(options.device)
-
-
-def _check_weights(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> None:
-    """Require a sound file of pretrained weights where a variant begins with it, and only there."""
-    from bidsapp.networks.weights import check_weights, weights_file
-
-    chosen = [recipe.with_variant(name) for name in variants]
-    needing = [one for one in chosen if one.network.weights != "random"] or chosen[:1]
-    kinds = {
-        (one.network.model_dump_json(), len(one.representation.channels)): one for one in needing
-    }
-    for one in kinds.values():
-        try:
-            file = weights_file(one.network, options.weights)
-            check_weights(one.network, len(one.representation.channels), file)
-        except (BadData, NoInput, UsageError) as error:
-            hint = "" if recipe.name == "t1w" else _NEEDS_NO_FILE
-            raise type(error)(f"Recipe {recipe.name}: {error}{hint}") from error
 
 
 def _check_maps(
@@ -292,19 +281,44 @@ def _evaluate(folder: Path) -> int:
     return 0
 
 
-def _explain(
+def _permute(
     study: "Study",
     tasks: Sequence["FoldTask"],
     cohort: "Cohort",
     template_mask: Path,
     options: RunOptions,
 ) -> int:
+    """Repeat everything on permuted outcomes, and compare scores and maps with what that gives."""
+    from bidsapp.saliency.permuted_maps import beside, read_nulls
+    from bidsapp.training.permuted import permute_pipeline
+
+    folder = study.recipe_file.parent
+    maps = beside(study, template_mask) if options.saliency else None
+    runs = permute_pipeline(study, tasks, cohort.table, options, folder, maps)
+    code = _evaluate(folder)
+    if options.saliency:
+        nulls = read_nulls(runs, template_mask)
+        code = _explain(study, tasks, cohort, template_mask, options, nulls) or code
+    return code
+
+
+def _explain(
+    study: "Study",
+    tasks: Sequence["FoldTask"],
+    cohort: "Cohort",
+    template_mask: Path,
+    options: RunOptions,
+    nulls: "Mapping[str, VoxelNull] | None" = None,
+) -> int:
     """Map what moves the networks' answers, for the people whom they had not seen."""
+    from bidsapp.evaluation.simulation import stamp_maps
     from bidsapp.saliency.run import explain
     from bidsapp.training.study import fold_memory
 
     memory = fold_memory(tasks, options.mem_gb)
-    return explain(study, tasks, cohort.table, template_mask, options, memory)
+    code = explain(study, tasks, cohort.table, template_mask, options, memory, nulls)
+    stamp_maps(study.recipe_file.parent / "saliency", study.recipe.simulation.stamp)
+    return code
 
 
 def _summary(folder: Path) -> None:

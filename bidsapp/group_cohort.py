@@ -35,6 +35,7 @@ def cohort_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> "
         suffix=first.inputs.suffix,
         channels=tuple(dict.fromkeys(channels)),
         group_column=recipe.group_column(variants),
+        lone_groups=recipe.lone_groups(variants),
         derivatives=options.derivatives,
         participant_label=options.participant_label,
         session_label=options.session_label,
@@ -43,6 +44,15 @@ def cohort_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> "
     for note in cohort.notes:
         print(note, file=sys.stderr)
     return cohort
+
+
+def recorded(recipe: Recipe, cohort: "Cohort") -> Recipe:
+    """Write what counts as negative into the recipe that a run keeps, where nobody named it."""
+    if not cohort.negative or recipe.outcome.negative is not None:
+        return recipe
+    if any(key.startswith("outcome") for values in recipe.variants.values() for key in values):
+        return recipe
+    return recipe.with_values({"outcome.negative": list(cohort.negative)})
 
 
 def template_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> "Template":

@@ -228,7 +228,11 @@ def _select(options: RunOptions, recipe: Recipe) -> Selection:
         summary = validate_dataset(options.bids_dir, options.participant_label)
         if summary.note:
             print(summary.note, file=sys.stderr)
-    return select_images(options, recipe.inputs)
+    selection = select_images(options, recipe.inputs)
+    if selection.ignored:
+        listed = shortened(selection.ignored)
+        print(f"Not used, as .bidsignore lists them: {listed}.", file=sys.stderr)
+    return selection
 
 
 def _leave_out_finished(tasks: Sequence[Task], progress: Progress) -> list[Task]:

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from bidsapp.dataset.classes import OutcomeRule
 from bidsapp.dataset.columns import Columns
-from bidsapp.dataset.description import list_participants, require_labels, shortened
+from bidsapp.dataset.description import shortened
+from bidsapp.dataset.groups import groups_of
+from bidsapp.dataset.losses import loss_notes
 from bidsapp.dataset.normalized import NormalizedImage, find_derivatives, find_own
-from bidsapp.dataset.outcome import OutcomeRule, counted_as_negative, find_outcomes
-from bidsapp.dataset.scans import image_files
+from bidsapp.dataset.outcome import find_outcomes, outcome_notes
+from bidsapp.dataset.people import has_scan, labels_of, people_of
 from bidsapp.dataset.tables import Key
 from bidsapp.dataset.voxels import voxel_hash
 from bidsapp.errors import BadData, NociCastError, NoInput, UsageError
@@ -38,12 +41,15 @@ class Cohort:
         The image files of each row of `table`, in its order.
     notes
         What a person should know about how the cohort came about.
+    negative
+        Values of the outcome's column that count as negative; empty where it is an expression.
     """
 
     table: pd.DataFrame
     exclusions: pd.DataFrame
     files: tuple[NormalizedImage, ...]
     notes: tuple[str, ...]
+    negative: tuple[str, ...] = ()
 
 
 def build_cohort(
@@ -56,6 +62,7 @@ def build_cohort(
     suffix: str = "T1w",
     channels: Sequence[str] = ("t1w",),
     group_column: str | None = None,
+    lone_groups: bool = True,
     covariates: Sequence[str] | None = None,
     derivatives: Mapping[str, Path] | None = None,
     participant_label: Sequence[str] = (),
@@ -78,6 +85,8 @@ def build_cohort(
         What the network is given; ``log_jacobian`` needs that map of everybody.
     group_column
         Family or site column whose values stay together in splits; the participant by default.
+    lone_groups
+        Whether a person without a value there is a group of their own; else they are left out.
     covariates
         Columns to carry along; by default all that the outcome is not made of.
     derivatives
@@ -95,14 +104,17 @@ def build_cohort(
     NoInput
         There is no normalised image at all.
     BadData
-        Nobody is left, one class only, or the same image under two names.
+        Nobody is left, one class only, the same image under two names, or a label of a table
+        could be that of several people.
     """
     columns = Columns.read(bids_dir)
     # Every name is looked up before any image is.
     made_of = find_outcomes(outcome, columns, []).columns
-    _groups(columns, group_column, [])
+    groups_of(columns, group_column, [])
     _covariates(columns, covariates, made_of, [])
     images, unusable, notes = _images(output_dir, derivatives or {}, template, resolution, suffix)
+    columns, matched = columns.matched(*labels_of(bids_dir, [*images, *unusable]))
+    notes += matched
     people = people_of(bids_dir, columns, [*images, *unusable], participant_label)
     sessions = {f"ses-{label}" for label in session_label}
 
@@ -112,24 +124,20 @@ def build_cohort(
     excluded = {key: why for key, why in unusable.items() if wanted(key) and key not in images}
     missing = people - {key[0] for key in (*images, *excluded) if wanted(key)}
     where = f"none with space-{template}_res-{resolution} in {output_dir}"
+    unscanned = {person for person in missing if not has_scan(bids_dir, person, "anat", suffix)}
     for person in missing:
-        why = where
-        try:
-            if not any(image_files(bids_dir, person.removeprefix("sub-"), "anat", (suffix,))):
-                why = f"the dataset holds no {suffix} of this participant; {where}"
-        except NoInput as error:
-            why = f"{error}; {where}"
-        excluded[(person, "")] = ("no normalised image", why)
+        why = f"the dataset holds no {suffix} of this participant; " * (person in unscanned)
+        excluded[(person, "")] = ("no normalised image", why + where)
 
     scans = [images[key] for key in sorted(images) if wanted(key)]
     keys = [scan.key for scan in scans]
     found = find_outcomes(outcome, columns, keys)
-    groups = _groups(columns, group_column, keys)
+    groups, about_groups = groups_of(columns, group_column, keys, lone=lone_groups)
     kept = []
     for place, scan in enumerate(scans):
         reason = _unfit(scan, channels) or _without_rows(columns, scan.participant_id)
         if reason is None and groups[place] is None:
-            reason = ("no group", f"no value in {group_column}")
+            reason = ("no group", f"no value, or several, in {group_column}")
         reason = reason or found.reasons.get(place)
         if reason is None:
             kept.append((scan, groups[place], found.values[place]))
@@ -146,8 +154,13 @@ def build_cohort(
     carried = _covariates(columns, covariates, made_of, [file.key for file in files])
     inside = {file.key for file in files}
     places = [place for place, key in enumerate(keys) if key in inside]
-    notes += counted_as_negative(found, places)
-    return Cohort(pd.concat([table, carried], axis=1), exclusions, tuple(files), tuple(notes))
+    with_outcome = {person for name in made_of for person in columns.people_with(name)}
+    counting = (people - unscanned) | (people & with_outcome)
+    notes += [*outcome_notes(found, places), *about_groups]
+    notes += [f"This table is left out: {reason}" for reason in columns.unread]
+    notes += loss_notes(excluded, {person for person, _ in inside}, counting)
+    whole = pd.concat([table, carried], axis=1)
+    return Cohort(whole, exclusions, tuple(files), tuple(notes), found.negative)
 
 
 def _images(
@@ -181,25 +194,6 @@ def _images(
         if not any(i.log_jacobian for i in images.values() if i.dataset == name):
             notes.append(f"{name} has no log-Jacobian maps: the channel log_jacobian needs them.")
     return images, unusable, notes
-
-
-def people_of(
-    bids_dir: Path, columns: Columns, imaged: Sequence[Key], labels: Sequence[str]
-) -> set[str]:
-    """Everybody with a folder, a row or an image; of these the labels, if there are any."""
-    folders = {f"sub-{label}" for label in list_participants(bids_dir)}
-    everybody = folders | columns.participants() | {person for person, _ in imaged}
-    if not labels:
-        return everybody
-    present = sorted(person.removeprefix("sub-") for person in everybody)
-    require_labels("--participant-label", labels, present, f"{bids_dir} and its tables")
-    return {f"sub-{label}" for label in labels}
-
-
-def _groups(columns: Columns, name: str | None, scans: Sequence[Key]) -> list[str | None]:
-    if name is None:
-        return [person for person, _ in scans]
-    return columns.values(name, scans).texts
 
 
 def _unfit(image: NormalizedImage, channels: Sequence[str]) -> tuple[str, str] | None:

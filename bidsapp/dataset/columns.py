@@ -2,12 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
-from bidsapp.dataset.tables import Key, Table, read_dataset_tables
+from bidsapp.dataset.matching import bare_label, match_tables
+from bidsapp.dataset.tables import Key, Table, other_tables, read_dataset_tables
 from bidsapp.errors import UsageError
 
 SHOWN_VALUES = 6
@@ -54,6 +55,13 @@ class Columns:
         tables, unread = read_dataset_tables(bids_dir)
         return cls(tables, unread, str(bids_dir))
 
+    def matched(
+        self, people: Collection[str], sessions: Collection[str]
+    ) -> tuple["Columns", list[str]]:
+        """Give rows the labels of folders and images; see `match_tables`."""
+        tables, notes, unread = match_tables(self.tables, people, sessions)
+        return Columns(tables, [*self.unread, *unread], self.where), notes
+
     def names(self) -> list[str]:
         """Shortest name of every column, in the order of the tables."""
         return [
@@ -81,8 +89,14 @@ class Columns:
 
     def similar_participant(self, person: str) -> str | None:
         """Somebody in the tables whose label differs in leading zeros or case only."""
-        bare = _bare(person)
-        return next((other for other in sorted(self.participants()) if _bare(other) == bare), None)
+        bare = bare_label(person)
+        others = sorted(self.participants())
+        return next((other for other in others if bare_label(other) == bare), None)
+
+    def people_with(self, name: str) -> set[str]:
+        """Participants who have a value of a column, at whatever session it is named for."""
+        table, column, session = self.find(name)
+        return {person for person, s in table.columns[column] if not session or s == session}
 
     def find(self, name: str) -> tuple[Table, str, str]:
         """Find a column.
@@ -105,6 +119,9 @@ class Columns:
             raise UsageError(self._unknown(name))
         session = "ses-" + session.removeprefix("ses-")
         sessions = sorted({s for _, s in found[0].rows if s})
+        alike = [s for s in sessions if bare_label(s) == bare_label(session)]
+        if session not in sessions and len(alike) == 1:
+            (session,) = alike
         if session not in sessions:
             raise UsageError(
                 f"column {name!r}: {found[0].name} has no rows of {session}; "
@@ -133,9 +150,14 @@ class Columns:
 
     def _unknown(self, name: str) -> str:
         if not self.tables:
+            others = other_tables(Path(self.where)) if self.where else []
+            hint = (
+                f" {' and '.join(others)} is not read: save it as participants.tsv, tab-separated."
+            )
             return (
                 f"column {name!r}: {self.where or 'the dataset'} has no participants.tsv, "
-                "sessions.tsv or phenotype/*.tsv." + "".join(f"\n{text}" for text in self.unread)
+                f"sessions.tsv or phenotype/*.tsv.{hint if others else ''}"
+                + "".join(f"\n{text}" for text in self.unread)
             )
         names = self.names()
         folded = {n.lower(): n for n in names}
@@ -160,13 +182,19 @@ class Columns:
         values = table.columns[column]
         return [text for (_, s), text in values.items() if not session or s == session]
 
+    def missing_values(self, name: str) -> list[str]:
+        """All texts of a column that were read as missing and are neither n/a nor empty."""
+        table, column, session = self.find(name)
+        texts = table.missing.get(column, {})
+        return [text for (_, s), text in texts.items() if not session or s == session]
+
     def values(self, name: str, scans: Sequence[Key]) -> Values:
         """Look up a column for scans.
 
         A column of participants holds for all their scans. One of sessions gives a scan the value
         of its own session; where a participant has one scan only, and that session has no value,
         the participant's only value is taken (an outcome of a later visit); with several it is
-        ambiguous.
+        ambiguous, unless the column has one value for each participant at all sessions (sex).
         """
         table, column, session = self.find(name)
         found = table.columns[column]
@@ -177,6 +205,8 @@ class Columns:
         by_person: dict[str, dict[str, str]] = {}
         for (person, when), present in found.items():
             by_person.setdefault(person, {})[when] = present
+        # Of a column that differs for somebody, those for whom it does not would be a selection.
+        unchanging = all(len(set(mine.values())) == 1 for mine in by_person.values())
         scanned = Counter(person for person, _ in scans)
         texts: list[str | None] = []
         ambiguous: dict[int, str] = {}
@@ -186,7 +216,7 @@ class Columns:
             mine = by_person.get(person, {})
             text: str | None = mine.get(when, mine.get(""))
             if text is None and scanned[person] == 1 and mine:
-                if len(mine) == 1:
+                if len(mine) == 1 or unchanging:
                     text = next(iter(mine.values()))
                 else:
                     some = ", ".join(sorted(mine))
@@ -205,10 +235,6 @@ class Columns:
                     )
             texts.append(text)
         return Values(texts, ambiguous, elsewhere)
-
-
-def _bare(person: str) -> str:
-    return person.removeprefix("sub-").lstrip("0").lower()
 
 
 def describe_values(values: Sequence[str]) -> str:

@@ -25,7 +25,7 @@ def check_dataset(bids_dir: Path) -> dict[str, Any]:
     Raises
     ------
     NoInput
-        The folder is not there or cannot be read.
+        The folder is not there or cannot be read, or the description was not fetched.
     InvalidDataset
         The description is missing, unreadable or incomplete, or is that of derivatives.
     """
@@ -44,8 +44,7 @@ def check_dataset(bids_dir: Path) -> dict[str, Any]:
     try:
         text = read_text(path, "utf-8-sig")
     except FileNotFoundError:
-        linked = path.is_symlink()
-        raise InvalidDataset(_no_description(bids_dir, linked)) from None
+        raise InvalidDataset(_no_description(bids_dir)) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidDataset(f"{path} cannot be read as UTF-8 text: {error}") from None
     try:
@@ -65,12 +64,7 @@ def check_dataset(bids_dir: Path) -> dict[str, Any]:
     return description
 
 
-def _no_description(bids_dir: Path, linked: bool) -> str:
-    if linked:
-        return (
-            f"dataset_description.json in {bids_dir} is a link to a file that is not here; "
-            "fetch it with `datalad get dataset_description.json`."
-        )
+def _no_description(bids_dir: Path) -> str:
     return (
         f"{bids_dir} has no dataset_description.json, so it is not a BIDS dataset. Give the "
         'folder that holds the sub-<label> folders, or add the file: {"Name": "My study", '

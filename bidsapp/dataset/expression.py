@@ -6,8 +6,9 @@ numbers, texts and column names are taken from the tree. Nothing is evaluated by
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -73,25 +74,40 @@ class Expression:
     tree: ast.expr = field(repr=False)
     names: Mapping[str, str] = field(repr=False)
 
+    @cached_property
+    def compared_texts(self) -> Mapping[str, frozenset[str]]:
+        """Columns to the texts that they are compared with by ``== != in``."""
+        found: dict[str, frozenset[str]] = {}
+        for left, right in self._equated():
+            members = [left, *_several(right)]
+            texts = {
+                node.value
+                for node in members
+                if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            }
+            for node in members:
+                if isinstance(node, ast.Name) and texts:
+                    name = self.names[node.id]
+                    found[name] = found.get(name, frozenset()) | texts
+        return found
+
+    def _equated(self) -> Iterator[tuple[ast.expr, ast.expr]]:
+        """Both sides of every ``== != in``; the right side of ``in`` is a list."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Compare):
+                sides = [node.left, *node.comparators]
+                for op, left, right in zip(node.ops, sides, sides[1:], strict=False):
+                    if isinstance(op, ast.Eq | ast.NotEq | ast.In | ast.NotIn):
+                        yield left, right
+
     def equated_with(self, column: str) -> str | None:
         """Name of another column that a column is compared with by ``== != in``, if any is."""
-        for node in ast.walk(self.tree):
-            if not isinstance(node, ast.Compare):
-                continue
-            sides = [node.left, *node.comparators]
-            for op, left, right in zip(node.ops, sides, sides[1:], strict=False):
-                if not isinstance(op, ast.Eq | ast.NotEq | ast.In | ast.NotIn):
-                    continue
-                several = (
-                    right.elts if isinstance(right, ast.List | ast.Tuple | ast.Set) else [right]
-                )
-                members = [left, *several]
-                names = [
-                    self.names[member.id] for member in members if isinstance(member, ast.Name)
-                ]
-                others = [name for name in names if name != column]
-                if column in names and others:
-                    return others[0]
+        for left, right in self._equated():
+            members = [left, *_several(right)]
+            names = [self.names[member.id] for member in members if isinstance(member, ast.Name)]
+            others = [name for name in names if name != column]
+            if column in names and others:
+                return others[0]
         return None
 
     def evaluate(self, columns: Mapping[str, Sequence[str | None]]) -> Result:
@@ -108,6 +124,10 @@ class Expression:
         values = reading.truth(self.tree).values
         unknown = {row: text for row, text in problems.items() if values[row] == UNKNOWN}
         return Result(values, unknown)
+
+
+def _several(right: ast.expr) -> list[ast.expr]:
+    return right.elts if isinstance(right, ast.List | ast.Tuple | ast.Set) else [right]
 
 
 def parse_expression(text: str) -> Expression:

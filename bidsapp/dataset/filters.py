@@ -151,6 +151,15 @@ def to_pybids(value: Any) -> Any:
     return value
 
 
+def as_regex(value: Any) -> Any:
+    """Write one JSON filter value so that it means the same where ``regex_search`` is true."""
+    if isinstance(value, list | tuple):
+        return [as_regex(one) for one in value]
+    if isinstance(value, int):
+        return f"^0*{value}$"  # a regular expression sees the zeros of a number
+    return None if value is None else f"^{re.escape(value)}$"
+
+
 def describe(filters: Mapping[str, Any]) -> str:
     """Put filters into words: ``acquisition=mprage, no reconstruction``."""
     return ", ".join(_in_words(k, v) for k, v in filters.items() if k != "regex_search")

@@ -3,10 +3,11 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from shlex import quote
 
-from bidsapp.dataset.ambiguity import choosing_filter
+from bidsapp.dataset.ambiguity import advise
+from bidsapp.dataset.bidsignore import NAME as BIDSIGNORE
 from bidsapp.dataset.description import (
     check_dataset,
     keep_participants,
@@ -14,10 +15,11 @@ from bidsapp.dataset.description import (
     require_labels,
     shortened,
 )
-from bidsapp.dataset.filters import check_bids_filters, describe, example_filter
+from bidsapp.dataset.filters import check_bids_filters, describe
 from bidsapp.dataset.query import Found, Inputs, Query, find_images, make_query
 from bidsapp.dataset.scans import unreadable_folders
 from bidsapp.errors import BadData, NociCastError, NoInput, NothingSelected, UsageError
+from bidsapp.intake.pointers import pointer_at
 from bidsapp.intake.regular import require_regular
 from bidsapp.options import RunOptions
 
@@ -63,17 +65,22 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Selection:
-    """Images to work on, and refusals; each sorted by participant and session."""
+    """Images to work on, and refusals; each sorted by participant and session.
+
+    `ignored` are images of the kind that the dataset's ``.bidsignore`` lists: paths inside it.
+    """
 
     choices: tuple[ImageChoice, ...]
     refusals: tuple[Refusal, ...]
+    ignored: tuple[str, ...] = ()
 
 
 def select_images(options: RunOptions, inputs: Inputs) -> Selection:
     """Pick one image per participant and session.
 
     The recipe's inputs, the filter file and the labels must leave exactly one image; where
-    several are left that participant and session is refused with the filter that would choose.
+    several are left that participant and session is refused with a filter that would choose, one
+    for everybody. What ``.bidsignore`` lists is no candidate.
     Phase, real and imaginary parts are left out unless a filter names ``part``.
 
     Parameters
@@ -87,7 +94,7 @@ def select_images(options: RunOptions, inputs: Inputs) -> Selection:
     Returns
     -------
     Selection
-        With at least one choice. Files are found, not opened.
+        With at least one choice. Of files no more is read than tells that their content is here.
 
     Raises
     ------
@@ -109,18 +116,36 @@ def select_images(options: RunOptions, inputs: Inputs) -> Selection:
 
     unreadable = unreadable_folders(options.bids_dir, participants, query.datatype)
     found = find_images(options, query, participants, unreadable)
+    left = {person: _left(options, found.get(person, [])) for person in participants}
+    several = [images for sessions in left.values() for images in sessions.values()]
+    advice = advise(several, query.name, options.bids_filters.get(query.name, {}))
     choices: list[ImageChoice] = []
     refusals: list[Refusal] = []
     for participant in participants:
+        here = found.get(participant, [])
         lost = {ses: why for (label, ses), why in unreadable.items() if label == participant}
-        for decided in _decide(options, query, participant, found.get(participant, []), lost):
+        decisions = _decide(options, query, participant, here, left[participant], advice, lost)
+        for decided in decisions:
             if isinstance(decided, ImageChoice):
                 choices.append(decided)
             else:
                 refusals.append(decided)
     if not choices:
         raise _nothing_left(query, refusals)
-    return Selection(tuple(choices), tuple(refusals))
+    ignored = [
+        image.relative_path for images in found.values() for image in images if image.ignored
+    ]
+    return Selection(tuple(choices), tuple(refusals), tuple(ignored))
+
+
+def _left(options: RunOptions, found: Sequence[Found]) -> dict[str, list[Found]]:
+    """Candidates of each session (empty without one), sessions in order."""
+    left: dict[str, list[Found]] = defaultdict(list)
+    for image in found:
+        wanted = not options.session_label or image.session in options.session_label
+        if image.passes and wanted and not image.ignored:
+            left[image.session or ""].append(image)
+    return {session: left[session] for session in sorted(left)}
 
 
 def _decide(
@@ -128,6 +153,8 @@ def _decide(
     query: Query,
     participant: str,
     found: Sequence[Found],
+    left: Mapping[str, Sequence[Found]],
+    advice: Mapping[str, str],
     lost: Mapping[str, str],
 ) -> list[ImageChoice | Refusal]:
     """One choice or refusal per session that has images left; a refusal where none has.
@@ -138,14 +165,10 @@ def _decide(
     unread = [Refusal(participant, s or None, lost[s], NoInput) for s in asked]
     if "" in lost or (unread and not found):
         return [*unread]
-    left: dict[str, list[Found]] = defaultdict(list)
-    for image in found:
-        if image.passes and (not options.session_label or image.session in options.session_label):
-            left[image.session or ""].append(image)
     decided: list[ImageChoice | Refusal] = []
-    for session in sorted(left):
+    for session, images in left.items():
         among = [image for image in found if (image.session or "") == session]
-        decided.append(_decide_session(options.bids_dir, query, left[session], len(among)))
+        decided.append(_decide_session(options.bids_dir, query, images, among, advice))
     missing: list[str | None] = [s for s in dict.fromkeys(options.session_label) if s not in left]
     if not options.session_label and not left:
         missing = [None]
@@ -158,50 +181,43 @@ def _decide(
 
 
 def _decide_session(
-    bids_dir: Path, query: Query, left: Sequence[Found], among: int
+    bids_dir: Path,
+    query: Query,
+    left: Sequence[Found],
+    among: Sequence[Found],
+    advice: Mapping[str, str],
 ) -> ImageChoice | Refusal:
     image = left[0]
     who = (image.participant, image.session)
+    ignored = [other.name for other in among if other.ignored]
+    listed = f"; {BIDSIGNORE} lists {shortened(ignored)}" if ignored else ""
     if len(left) > 1:
-        return Refusal(*who, _ambiguous(query, left), UsageError)
+        names = shortened([other.name for other in left])
+        text = f"{len(left)} {query.kind} images where one is needed: {names}{listed}"
+        return Refusal(*who, f"{text}; {advice[image.relative_path]}", UsageError)
     path = bids_dir / image.relative_path
-    name = PurePosixPath(image.relative_path).name
     prefix = f"sub-{image.participant}_" + (f"ses-{image.session}_" if image.session else "")
-    if not name.startswith(prefix):
+    if not image.name.startswith(prefix):
         reason = f"{image.relative_path}: the name must start with {prefix}, as its folder says"
         return Refusal(*who, reason, BadData)
+    pointer = pointer_at(path)
+    if pointer is not None:
+        return Refusal(*who, f"{image.relative_path} {pointer.advice}", NoInput)
     try:
         require_regular(path)
     except FileNotFoundError:
-        return Refusal(*who, _absent(path, image.relative_path), NoInput)
+        reason = "is in the --bids-database-dir but not in the dataset; rebuild the database"
+        return Refusal(*who, f"{image.relative_path} {reason}", NoInput)
     except OSError as error:
         return Refusal(*who, f"{image.relative_path}: {error.strerror or error}", NoInput)
-    if among == 1:
+    number = len(among) - len(ignored)
+    if number == 1:
         reason = f"the only {query.kind}"
     elif query.filters:
-        reason = f"chosen by the filter {describe(query.filters)} among {among}"
+        reason = f"chosen by the filter {describe(query.filters)} among {number}"
     else:
-        reason = f"the only magnitude image among {among}"
-    return ImageChoice(*who, path, image.relative_path, image.entities, reason)
-
-
-def _ambiguous(query: Query, left: Sequence[Found]) -> str:
-    names = [PurePosixPath(image.relative_path).name for image in left]
-    text = f"{len(left)} {query.kind} images where one is needed: {shortened(names)}"
-    index, chosen = choosing_filter([image.entities for image in left])
-    if not chosen:
-        return f"{text}; no entity tells them apart, so remove or rename one"
-    example = example_filter(query.name, {**query.filters, **chosen})
-    return f"{text}; to take {names[index]}, give --bids-filter-file a file with {example}"
-
-
-def _absent(path: Path, relative: str) -> str:
-    if path.is_symlink():
-        return (
-            f"{relative} is a link to a file that is not here; fetch it with "
-            f"`datalad get {quote(relative)}` (or git-annex get)"
-        )
-    return f"{relative} is in the --bids-database-dir but not in the dataset; rebuild the database"
+        reason = f"the only magnitude image among {number}"
+    return ImageChoice(*who, path, image.relative_path, image.entities, reason + listed)
 
 
 def _nothing_for(
@@ -216,10 +232,20 @@ def _nothing_for(
         folder_name = quote(f"sub-{participant}")
         reason = f"sub-{participant} {state}; fetch it with `datalad get {folder_name}`"
         return Refusal(participant, session, reason, NoInput)
-    if here:
-        names = shortened([PurePosixPath(image.relative_path).name for image in here])
+    ignored = shortened([image.name for image in here if image.ignored])
+    kept = [image.name for image in here if not image.ignored]
+    if here and not kept:
+        reason = (
+            f"{BIDSIGNORE} lists every {query.kind} of {where}: {ignored}; take a line out of "
+            f"{BIDSIGNORE} to use one"
+        )
+    elif here:
         by = describe(query.filters) or "part: only magnitude images are used"
-        reason = f"the filter ({by}) left none of the {query.kind} images of {where}: {names}"
+        listed = f"; {BIDSIGNORE} lists {ignored}" if len(kept) < len(here) else ""
+        reason = (
+            f"the filter ({by}) left none of the {query.kind} images of {where}: "
+            f"{shortened(kept)}{listed}"
+        )
     elif session and found:
         others = sorted({image.session or "no session" for image in found})
         reason = f"no {query.kind} in {where}; there is one in {shortened(others)}"

@@ -13,6 +13,8 @@ from bidsapp.dataset.columns import number_of
 
 FALSE, TRUE, UNKNOWN = 0, 1, -1
 Problems = dict[int, str]
+FEW = 0.1
+"""Share of texts up to which a column is one of numbers."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,13 @@ class Operand:
         if self.texts is None:
             return np.isnan(self.numbers)
         return np.array([text is None for text in self.texts], bool)
+
+    @property
+    def words(self) -> np.ndarray:
+        """Shape (n,) bool: a text in a column of numbers, which says that there is no number."""
+        words = np.isnan(self.numbers) & ~self.missing
+        there = len(self.numbers) - int(self.missing.sum())
+        return words & (words.sum() <= FEW * there)
 
 
 @dataclass(frozen=True)
@@ -97,7 +106,8 @@ def compare(symbol: str, left: Operand, right: Operand, problems: Problems) -> T
     """Compare row by row.
 
     An order needs numbers. Equality compares numbers where both sides write one, and texts where
-    both have texts; a text against a computed or written number is not understood.
+    both have texts; a text against a computed or written number is not understood. A text in a
+    column of numbers (withdrawn) is no other number: equal to itself, and else not understood.
     """
     if symbol in ("<", "<=", ">", ">="):
         _note_texts(left, problems)
@@ -112,6 +122,9 @@ def compare(symbol: str, left: Operand, right: Operand, problems: Problems) -> T
     if left.texts is not None and right.texts is not None:
         textual = np.isnan(left.numbers) | np.isnan(right.numbers)
         equal = np.where(textual, left.texts == right.texts, equal)
+        for side in (left, right):
+            if (odd := side.words & ~equal).any():
+                unknown |= odd & _note_texts(side, problems)
     else:
         unknown |= _note_texts(left, problems) | _note_texts(right, problems)
     return _truth(equal if symbol == "==" else ~equal, unknown)

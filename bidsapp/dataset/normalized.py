@@ -11,13 +11,14 @@ from bidsapp.dataset.description import list_participants
 from bidsapp.dataset.scans import names_in, session_folders
 from bidsapp.dataset.tables import Key
 from bidsapp.errors import NoInput, UsageError
+from bidsapp.intake.pointers import pointer_at
 from bidsapp.intake.regular import read_text
 
 EXTENSIONS = (".nii.gz", ".nii")
 # Settings of the participant level that must be one for a whole cohort.
 _SHAPING = ("speed", "box", "intensity", "seed", "template_file")
 # Of the quality, what says how the image came out and not how large the brain is.
-_NUMBERS = ("ncc", "local_ncc", "mask_dice", "folded_fraction")
+_NUMBERS = ("ncc", "local_ncc", "mask_dice", "folded_fraction", "bright_share")
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,10 @@ def _take_own(
     found: NormalizedSearch, root: Path, key: Key, name: _Name, names: Sequence[_Name]
 ) -> None:
     path = name.path
+    mask = _companion(name, names, "brain", "mask")
+    jacobian = _companion(name, names, "logjacobian", "statmap")
+    if _not_fetched(found, key, path, _sidecar(path), mask, jacobian):
+        return
     told = _read_sidecar(path)
     if told is None:
         detail = f"{_sidecar(path)} has no Quality.verdict; run the participant level again"
@@ -133,10 +138,18 @@ def _take_own(
     elif told.rescued:
         found.unusable[key] = _mirrored(path)
     else:
-        mask = _companion(name, names, "brain", "mask")
-        jacobian = _companion(name, names, "logjacobian", "statmap")
         uri = path.relative_to(root).as_posix()
         found.images[key] = NormalizedImage(*key, path, mask, jacobian, "", uri, **told.facts)
+
+
+def _not_fetched(found: NormalizedSearch, key: Key, *paths: Path | None) -> bool:
+    """Leave a scan out where the content of one of its files is not here."""
+    for path in paths:
+        pointer = None if path is None else pointer_at(path)
+        if pointer is not None:
+            found.unusable[key] = ("content not fetched", f"{path} {pointer.advice}")
+            return True
+    return False
 
 
 @dataclass(frozen=True)
@@ -218,9 +231,8 @@ def find_derivatives(
         mask = _companion(best[0], names, "brain", "mask")
         if len(best) > 1:
             found.unusable[key] = _several(best)
-        elif not best[0].path.exists():
-            detail = f"{best[0].path} is a link to a file that is not here; `datalad get` it"
-            found.unusable[key] = ("no normalised image", detail)
+        elif _not_fetched(found, key, best[0].path, _sidecar(best[0].path), mask):
+            continue
         elif mask is None:
             found.unusable[key] = ("no brain mask", f"no desc-brain_mask beside {best[0].path}")
         else:
@@ -245,12 +257,14 @@ def _take_other(
 ) -> None:
     """Take an image of another dataset; what this app said of it there holds here too."""
     path = name.path
+    jacobian = _companion(name, names, "logjacobian", "statmap")
+    if _not_fetched(found, key, jacobian):
+        return
     told = _read_sidecar(path)
     if told is not None and told.rescued:
         found.unusable[key] = _mirrored(path)
         return
     uri = f"bids:{dataset}:{path.relative_to(root).as_posix()}"
-    jacobian = _companion(name, names, "logjacobian", "statmap")
     facts = told.facts if told else {}
     found.images[key] = NormalizedImage(*key, path, mask, jacobian, dataset, uri, **facts)
 
@@ -303,7 +317,7 @@ def _companion(name: _Name, names: Sequence[_Name], desc: str, suffix: str) -> P
     for other in names:
         same = other.same_but("desc") == name.same_but("desc")
         if same and other.suffix == suffix and other.entities.get("desc") == desc:
-            return other.path if other.path.exists() else None
+            return other.path
     return None
 
 

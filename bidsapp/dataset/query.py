@@ -5,9 +5,10 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
+from bidsapp.dataset.bidsignore import read_bidsignore
 from bidsapp.dataset.filters import to_pybids
 from bidsapp.dataset.layout import REBUILD, close_layout, file_entities, open_layout
 from bidsapp.dataset.scans import EXTENSIONS, image_files
@@ -32,13 +33,22 @@ class Inputs(Protocol):
 
 @dataclass(frozen=True)
 class Found:
-    """One image of the wanted kind: its entities, and whether it passes the filters."""
+    """One image of the wanted kind.
+
+    Its entities, whether it passes the filters, and whether ``.bidsignore`` lists it.
+    """
 
     participant: str
     session: str | None
     relative_path: str
     entities: dict[str, str]
     passes: bool
+    ignored: bool = False
+
+    @property
+    def name(self) -> str:
+        """File name."""
+        return PurePosixPath(self.relative_path).name
 
 
 @dataclass(frozen=True)
@@ -87,6 +97,7 @@ def find_images(
     UsageError
         A database lacks images that are in the dataset, or read their names otherwise.
     """
+    ignore = read_bidsignore(options.bids_dir)
     lost = [f"sub-{label}" + (f"/ses-{ses}" if ses else "") for label, ses in unreadable]
     layout = open_layout(
         options.bids_dir, participants, query.datatype, options.bids_database_dir, lost
@@ -103,7 +114,14 @@ def find_images(
             participant, session = _folders(relative)
             session = session or entities.get("session")
             found[participant].append(
-                Found(participant, session, relative, entities, path in passing)
+                Found(
+                    participant,
+                    session,
+                    relative,
+                    entities,
+                    path in passing,
+                    ignore.ignores(relative),
+                )
             )
         one = layout.get_file(paths[0]).get_entities(metadata=False) if paths else {}
         here = file_entities(layout, os.path.relpath(paths[0], root)) if paths else {}

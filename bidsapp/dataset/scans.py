@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from bidsapp.dataset.bidsignore import read_bidsignore
 from bidsapp.dataset.description import list_participants
 from bidsapp.dataset.tables import Key
 from bidsapp.errors import NoInput
@@ -94,6 +95,8 @@ def image_files(
 ) -> Iterator[Path]:
     """Files of a participant with one of the suffixes, sorted, of every session.
 
+    What the dataset's ``.bidsignore`` lists is left out.
+
     Parameters
     ----------
     bids_dir
@@ -111,10 +114,14 @@ def image_files(
         As `names_in`.
     """
     endings = tuple(f"_{suffix}{extension}" for suffix in suffixes for extension in EXTENSIONS)
+    ignore = read_bidsignore(bids_dir)
     for folder in session_folders(bids_dir / f"sub-{participant}"):
         for name in names_in(folder / datatype):
-            if name.endswith(endings) and not name.startswith("."):
-                yield folder / datatype / name
+            path = folder / datatype / name
+            if not name.endswith(endings) or name.startswith("."):
+                continue
+            if not ignore.ignores(path.relative_to(bids_dir).as_posix()):
+                yield path
 
 
 def imaged_scans(bids_dir: Path, datatype: str, suffix: str) -> list[Key]:

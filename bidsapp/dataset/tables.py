@@ -3,10 +3,11 @@
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bidsapp.dataset.missing import is_missing, is_standard_missing
 from bidsapp.derivatives.atomic import atomic_path
 from bidsapp.errors import BadData, NoInput
 from bidsapp.intake.regular import open_regular
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 Key = tuple[str, str]
 """A participant_id with ``sub-``, and a session_id with ``ses-`` or empty."""
 
-MISSING = frozenset({"", "n/a", "na", "nan", "#n/a"})
 IDS = ("participant_id", "session_id")
+_VISITS = ("session", "sessions", "ses", "visit", "visit_id", "timepoint", "time_point", "wave")
+_PEOPLE = ("participant", "participants", "subject", "subject_id", "subjects", "sub", "sub_id")
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,9 @@ class Table:
         Column name to the values that are not missing, as stripped text.
     rows
         Every participant (and session) that has a row.
+    missing
+        Column name to the texts that were read as missing and are neither ``n/a`` nor empty
+        (``#DIV/0!``, ``NaN``, ``.``): they are told.
     """
 
     name: str
@@ -44,13 +49,14 @@ class Table:
     by_session: bool
     columns: Mapping[str, Mapping[Key, str]]
     rows: frozenset[Key]
+    missing: Mapping[str, Mapping[Key, str]] = field(default_factory=dict)
 
 
 def read_table(path: Path, name: str = "", participant: str = "") -> Table:
     """Read one table of people.
 
-    Labels stay text (``007``), with or without their prefix. ``n/a``, ``NA``, ``NaN`` and empty
-    fields are missing; blank lines, a byte order mark and Windows line ends do no harm.
+    Labels stay text (``007``), with or without their prefix. What `is_missing` knows is missing;
+    blank lines, a byte order mark and Windows line ends do no harm.
 
     Parameters
     ----------
@@ -75,6 +81,7 @@ def read_table(path: Path, name: str = "", participant: str = "") -> Table:
     places = {column: place for place, column in enumerate(header) if column}
     by_session = "session_id" in places
     columns: dict[str, dict[Key, str]] = {c: {} for c in places if c not in IDS}
+    missing: dict[str, dict[Key, str]] = {}
     seen: dict[Key, int] = {}
     again: list[str] = []
     for number, text in lines[1:]:
@@ -90,11 +97,28 @@ def read_table(path: Path, name: str = "", participant: str = "") -> Table:
             again.append(f"line {number} repeats line {seen[key]} ({' '.join(key).strip()})")
         seen[key] = number
         for column, values in columns.items():
-            if value := _present(fields[places[column]]):
-                values[key] = value
+            text = fields[places[column]]
+            if not is_missing(text):
+                values[key] = text
+            elif not is_standard_missing(text):
+                missing.setdefault(column, {})[key] = text
     if again:
-        raise BadData(f"{path}: {'; '.join(again[:5])}. Keep one row for each.")
-    return Table(name or path.stem, path, by_session, columns, frozenset(seen))
+        more = f" and {len(again) - 3} more" if len(again) > 3 else ""
+        raise BadData(f"{path}: {'; '.join(again[:3])}{more}. {_one_row_each(path, places)}")
+    return Table(name or path.stem, path, by_session, columns, frozenset(seen), missing)
+
+
+def _one_row_each(path: Path, places: Mapping[str, int]) -> str:
+    """Say what to do about several rows of a participant, which may be visits."""
+    visit = next((column for column in places if column.lower() in _VISITS), None)
+    if visit is None or "session_id" in places:
+        return "Keep one row for each."
+    return (
+        f"Its column {visit!r} looks like the visit: in BIDS a visit is a session. Rename the "
+        f"column session_id, with the labels of the ses- folders, and move such a table to "
+        f"phenotype/ ({path.parent / 'phenotype' / 'visits.tsv'}); name an outcome of one visit "
+        "COLUMN@SESSION (pain@2). Or keep one row for each participant."
+    )
 
 
 def read_dataset_tables(bids_dir: Path) -> tuple[list[Table], list[str]]:
@@ -129,13 +153,23 @@ def read_dataset_tables(bids_dir: Path) -> tuple[list[Table], list[str]]:
     return tables, unread
 
 
+def other_tables(bids_dir: Path) -> list[str]:
+    """Names of files that look like participants.tsv in another format or spelling."""
+    if not bids_dir.is_dir():
+        return []
+    pattern = re.compile(r"(participants?|subjects?)\.(tsv|csv|xlsx?|ods|txt)", re.IGNORECASE)
+    return sorted(path.name for path in bids_dir.iterdir() if pattern.fullmatch(path.name))
+
+
 def _joined(bids_dir: Path, tables: Sequence[Table]) -> Table:
     columns: dict[str, dict[Key, str]] = {}
+    missing: dict[str, dict[Key, str]] = {}
     for table in tables:
-        for column, values in table.columns.items():
-            columns.setdefault(column, {}).update(values)
+        for whole, part in ((columns, table.columns), (missing, table.missing)):
+            for column, values in part.items():
+                whole.setdefault(column, {}).update(values)
     rows = frozenset().union(*(table.rows for table in tables))
-    return Table("sessions", bids_dir, True, columns, rows)
+    return Table("sessions", bids_dir, True, columns, rows, missing)
 
 
 def _lines(path: Path) -> list[tuple[int, str]]:
@@ -150,6 +184,10 @@ def _lines(path: Path) -> list[tuple[int, str]]:
         text = raw.decode("utf-16" if utf16 else "utf-8-sig")
     except UnicodeDecodeError:
         raise BadData(f"{path} is not UTF-8 text; save it as UTF-8, tab-separated.") from None
+    if "\0" in text:
+        raise BadData(
+            f"{path} is UTF-16 without a mark, or no text; save it as UTF-8, tab-separated."
+        )
     numbered = enumerate(re.split(r"\r\n|\n|\r", text), start=1)
     return [(number, line) for number, line in numbered if line.strip()]
 
@@ -161,13 +199,26 @@ def _header(path: Path, line: str, required: str) -> list[str]:
         if name not in header and name in ids:
             header[ids[name]] = name
     if required not in header:
-        hint = " It looks comma-separated." if len(header) == 1 and re.search("[,;]", line) else ""
         shown = ", ".join(header[:8])
-        raise BadData(f"{path}: no column {required}; found {shown}.{hint} Tabs must separate.")
+        raise BadData(
+            f"{path}: no column {required}; found {shown}. {_header_hint(header, required)}"
+        )
     twice = sorted({name for name in header if name and header.count(name) > 1})
     if twice:
         raise BadData(f"{path}: column {', '.join(twice)} is there more than once; rename one.")
     return header
+
+
+def _header_hint(header: Sequence[str], required: str) -> str:
+    if len(header) == 1:
+        found = re.search("[,;|]| {2,}|(?<=_id) ", header[0])
+        kinds = {",": "commas", ";": "semicolons", "|": "bars"}
+        if found:
+            what = kinds.get(found[0], "blanks")
+            return f"It looks separated by {what}: save it as text, columns separated by tabs."
+        return "Tabs must separate the columns."
+    near = [name for name in header if re.sub(r"\W+", "_", name.lower()) in (*_PEOPLE, required)]
+    return f"Rename {near[0]!r} {required}." if near else "Tabs must separate the columns."
 
 
 def _fields(path: Path, number: int, line: str, header: Sequence[str]) -> list[str]:
@@ -178,6 +229,7 @@ def _fields(path: Path, number: int, line: str, header: Sequence[str]) -> list[s
         raise BadData(
             f"{path}: line {number} has {len(fields)} fields where the header has {len(header)}; "
             "write n/a for a missing value."
+            + (" No quoted field may hold a tab or a line end." if '"' in line else "")
         )
     named = [field for field, name in zip(fields, header, strict=True) if not name]
     if any(_present(field) for field in named):
@@ -194,7 +246,7 @@ def _unquoted(field: str) -> str:
 
 def _present(field: str) -> str:
     """Give the text of a field, empty where it is missing."""
-    return "" if field.lower() in MISSING else field
+    return "" if is_missing(field) else field
 
 
 def _prefixed(prefix: str, label: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 from bidsapp.dataset.description import check_dataset, keep_participants, shortened
 from bidsapp.derivatives.temporary import temporary_folder
 from bidsapp.errors import InvalidDataset
+from bidsapp.intake.pointers import pointer_at
 
 VALIDATOR = "bids-validator-deno"
 SHOWN_CODES = 10
@@ -89,11 +90,13 @@ def validate_dataset(
         return ValidationSummary(None, f"{VALIDATOR} failed, so its checks are missing: {report}")
     issues = report["issues"]["issues"]
     errors = [issue for issue in issues if issue.get("severity") == "error"]
+    errors, note = _of_content(bids_dir, errors)
     if errors:
         raise InvalidDataset(_describe(bids_dir, errors, report["issues"].get("codeMessages", {})))
     warnings = sum(issue.get("severity") == "warning" for issue in issues)
     names = shortened([f"sub-{label}" for label in lost])
-    note = f"Not validated, as a folder cannot be read: {names}." if lost else ""
+    unread = f"Not validated, as a folder cannot be read: {names}." if lost else ""
+    note = " ".join(filter(None, (note, unread)))
     return ValidationSummary(warnings if count else None, note)
 
 
@@ -163,6 +166,31 @@ def _call(command: Sequence[str], timeout: float) -> tuple[int, bytes, bytes]:
                 os.killpg(process.pid, signal.SIGKILL)
             raise
     return process.returncode, out, err
+
+
+def _of_content(
+    bids_dir: Path, errors: Sequence[dict[str, Any]]
+) -> tuple[list[dict[str, Any]], str]:
+    """Leave out errors of files whose content was not fetched, which is no fault of theirs.
+
+    Returns
+    -------
+    errors
+        The others.
+    note
+        What was left out; empty where nothing was.
+    """
+    places = {str(issue.get("location", "")) for issue in errors} - {""}
+    found = {place: pointer_at(bids_dir / place.lstrip("/")) for place in sorted(places)}
+    pointers = [pointer for pointer in found.values() if pointer is not None]
+    if not pointers:
+        return list(errors), ""
+    first = pointers[0]
+    note = (
+        f"{VALIDATOR} could not check {len(pointers)} of the files, as their content is not here: "
+        f"{first.path} {first.advice}."
+    )
+    return [issue for issue in errors if not found.get(str(issue.get("location", "")))], note
 
 
 def _describe(bids_dir: Path, errors: Sequence[dict[str, Any]], meanings: dict[str, str]) -> str:

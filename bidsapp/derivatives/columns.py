@@ -39,6 +39,7 @@ _DECISIONS = {
 METRICS = {
     "auc": "area under the ROC curve; 0.5 is chance, 1 perfect",
     "auc@retrained": "the same, its interval allowing for training on other people",
+    "auc@within": "the same over pairs of the same fold, where folds cannot be compared; it leads",
     "average_precision": "average precision; by chance the share of positives",
     "brier": "mean squared difference of probability and outcome; 0 is perfect",
     "brier_skill": "1 less the Brier score over that of the share of positives; 0 is no skill",
@@ -72,7 +73,10 @@ SHARED = {
     "auc": Column("Area under the ROC curve of held-out scores; 0.5 is chance.", "1"),
     "threshold": Column("From this probability on a person is called positive.", "1"),
     "note": Column("What else must be known, or why there is no value."),
-    "leak": Column("LEAK and the step that saw held-out people; n/a where none did."),
+    "leak": Column(
+        "LEAK and the step that saw held-out people, LEAK? and one that may have; n/a where none "
+        "did."
+    ),
     "simulated": Column("SIMULATED and what was planted into the images: not a real result."),
 }
 
@@ -127,7 +131,8 @@ TABLES: dict[str, dict[str, Column]] = {
     "metrics": {
         "scope": Column(
             "Over whom: pooled (all held-out people), mean (over folds, with the Nadeau-Bengio "
-            "interval), fold-<k> or fold-<repeat>.<k>, subgroup:<column>=<value>."
+            "interval), fold-<k> or fold-<repeat>.<k>, subgroup:<column>=<value>, "
+            "prevalence=<share> (people weighted so that this share is positive)."
         ),
     },
     "measures": {
@@ -135,6 +140,11 @@ TABLES: dict[str, dict[str, Column]] = {
         "quality_local_ncc": Column("The same in small cubes, averaged.", "1"),
         "quality_mask_dice": Column("Dice of the brain mask and the template's.", "1"),
         "quality_folded_fraction": Column("Share of voxels where the transform folds.", "1"),
+        "quality_bright_share": Column(
+            "Share of the brain that is brighter than any tissue, as vessels with contrast agent "
+            "are; 0 where it is below .005.",
+            "1",
+        ),
         "quality_*": Column("Quality number of the normalisation."),
         "region_intensity_*": Column(
             "Mean of the image over a cube of 24 mm, over that of the brain; the name ends with "
@@ -190,13 +200,17 @@ TABLES: dict[str, dict[str, Column]] = {
         ),
     },
     "saliency/peaks": {
-        "map": Column("Which map: of whom it is the mean, or the test of two groups (t)."),
+        "map": Column("Which map: of whom it is the mean, or the comparison of two groups (t)."),
         "peak": Column("Number of the peak, the largest magnitude first."),
         "x": Column("Right of the origin of the standard space.", "mm"),
         "y": Column("Anterior of the origin.", "mm"),
         "z": Column("Above the origin.", "mm"),
         "value": Column("The map's value there."),
-        "p_fwe": Column("p of the test there, corrected over voxels (permutations).", "1"),
+        "p_fwe": Column(
+            "p of the comparison there, corrected over voxels; only where the network has seen "
+            "nobody who is compared, or networks were trained anew on permuted outcomes.",
+            "1",
+        ),
         "p_tfce": Column("The same of threshold-free cluster enhancement.", "1"),
         "region_*": Column("Region of this atlas there, or the nearest within 6 mm."),
     },
@@ -204,22 +218,25 @@ TABLES: dict[str, dict[str, Column]] = {
         "check": Column(
             "What was checked.",
             levels={
-                "forecast": "do the networks tell held-out people apart",
+                "forecast": "do the networks forecast better than chance",
                 "weights": "is the map another one with weights drawn anew",
                 "labels": "is it another one after training on shuffled outcomes",
-                "folds": "do the folds' networks agree",
+                "halves": "do networks of disjoint halves of the people agree, as with shuffled "
+                "outcomes they do not",
+                "folds": "how far the folds' networks agree; they share people",
                 "edges": "does the map only follow edges of the anatomy",
                 "difference": "does it follow the difference of the groups' mean images",
-                "deletion": "does the forecast fall faster without the map's voxels than by chance "
-                "(where the map holds slopes or absolute values: is it moved further)",
+                "deletion": "how far the forecast falls without the map's voxels (where the map "
+                "holds slopes or absolute values: how far it moves)",
                 "insertion": "the same for its rise with the map's voxels",
+                "voxels": "are both together more than with random maps as smooth",
                 "maps": "can the maps be checked at all",
             },
         ),
         "of": Column("Which number value is."),
         "value": Column("Its value."),
-        "low": Column("Lowest value, or lower limit of the 95 % interval."),
-        "high": Column("Highest value, or upper limit of the 95 % interval."),
+        "low": Column("Lower limit of the interval, or lowest value of what is compared with."),
+        "high": Column("Upper limit of the interval, or highest value of what is compared with."),
         "limit": Column("The value that the verdict hangs on."),
         "n": Column("People, maps or folds that enter.", "1"),
         "result": Column(
@@ -227,9 +244,9 @@ TABLES: dict[str, dict[str, Column]] = {
             levels={
                 "pass": "as it should be",
                 "fail": "not as it should be: do not read anatomy out of the maps",
-                "unclear": "too few people to tell",
+                "unclear": "cannot be told; not a pass",
                 "info": "without a limit",
-                "not run": "could not be done",
+                "not run": "was not or could not be done; not a pass",
             },
         ),
         "meaning": Column("The finding in a sentence."),
@@ -292,13 +309,14 @@ TABLES: dict[str, dict[str, Column]] = {
         ),
         "in_training": Column(
             "Whether this very image is in the cohort that the model was trained on; only models "
-            "kept from the person then predict. n/a where it cannot be known: images that were "
-            "normalised by other software have no hash of their T1w file.",
+            "kept from the person then predict. It goes by hashes: a changed copy of an image, or "
+            "another scan of the person, is not recognised. n/a where it cannot be known: images "
+            "that were normalised by other software have no hash of their T1w file.",
             levels=_TRUE,
         ),
         "leak": Column(
-            "LEAK and the step that saw held-out people in the run that made the model; n/a where "
-            "none did."
+            "LEAK and the step that saw held-out people in the run that made the model, LEAK? and "
+            "one that may have; n/a where none did."
         ),
     },
 }

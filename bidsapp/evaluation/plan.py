@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bidsapp.errors import BadData, NoInput
 from bidsapp.evaluation.evaluate import lacking_columns
-from bidsapp.evaluation.planning import plan_text
+from bidsapp.evaluation.planning import inflation_of_protocol, plan_text
 from bidsapp.evaluation.settings import settings_from_recipe
 from bidsapp.options import RunOptions
 
@@ -55,7 +55,7 @@ def plan_cohort(
         if options.derivatives:  # the person said where the images are
             raise
         print(f"No images yet ({error})", file=sys.stderr)
-        positives, negatives = _before_images(recipe, variants, options)
+        positives, negatives, groups = _before_images(recipe, variants, options)
         for count, name in ((positives, "positive"), (negatives, "negative")):
             if count == 0:
                 raise BadData(
@@ -67,52 +67,59 @@ def plan_cohort(
         people = cohort.table.groupby("participant_id")["outcome"].max()
         positives = int(people.sum())
         negatives = len(people) - positives
+        groups = cohort.table["group"].nunique() if "group" in cohort.table else 0
         for what, why in lacking_columns(settings, list(cohort.table.columns)).items():
             print(f"No {what}: {why}.")
-    print(plan_text(positives, negatives, settings.level))
+    first = recipe.with_variant(variants[0])
+    inflation = inflation_of_protocol(first.protocol, groups)
+    print(plan_text(positives, negatives, settings.level, inflation))
     return 0
 
 
 def _before_images(
     recipe: "Recipe", variants: Sequence[str], options: RunOptions
-) -> tuple[int, int]:
-    """Count positive and negative people of whom there may come to be a normalised image."""
-    from bidsapp.dataset.cohort import people_of
+) -> tuple[int, int, int]:
+    """Count positive and negative people, and groups, of whom there may come to be an image."""
     from bidsapp.dataset.columns import Columns
-    from bidsapp.dataset.description import shortened
-    from bidsapp.dataset.outcome import counted_as_negative, find_outcomes
+    from bidsapp.dataset.groups import groups_of
+    from bidsapp.dataset.losses import loss_notes
+    from bidsapp.dataset.outcome import find_outcomes, outcome_notes
+    from bidsapp.dataset.people import labels_of, people_of
     from bidsapp.dataset.scans import imaged_scans
 
     first = recipe.with_variant(variants[0])
     columns = Columns.read(options.bids_dir)
     find_outcomes(first.outcome, columns, [])  # every name is looked up before any folder is
+    columns, notes = columns.matched(*labels_of(options.bids_dir, []))
     people = people_of(options.bids_dir, columns, [], options.participant_label)
     kind = f"{first.inputs.suffix} in {options.bids_dir}"
     there = imaged_scans(options.bids_dir, first.inputs.datatype, first.inputs.suffix)
+    excluded: dict[tuple[str, str], tuple[str, str]] = {}
     if there:
         sessions = {f"ses-{label}" for label in options.session_label}
         scans = [key for key in there if key[0] in people and (not sessions or key[1] in sessions)]
-        without = sorted(people - {person for person, _ in scans})
-        if without:
-            of = f" of {', '.join(sorted(sessions))}" if sessions else ""
-            print(
-                f"Not counted: {len(without)} of whom there is no {kind}{of}: "
-                f"{shortened(without)}.",
-                file=sys.stderr,
-            )
+        of = f" of {', '.join(sorted(sessions))}" if sessions else ""
+        for person in people - {person for person, _ in scans}:
+            excluded[(person, "")] = ("no image", f"there is no {kind}{of}")
     else:
         scans = [(person, "") for person in sorted(people)]
         print(f"There is no {kind} either: everybody with an outcome counts.", file=sys.stderr)
     found = find_outcomes(first.outcome, columns, scans)
     group = recipe.group_column(variants)
-    groups = columns.values(group, scans).texts if group else [person for person, _ in scans]
-    places = [
-        place
-        for place, outcome in enumerate(found.values)
-        if outcome is not None and groups[place] is not None
-    ]
-    for note in counted_as_negative(found, places):
-        print(note, file=sys.stderr)
+    groups, about_groups = groups_of(columns, group, scans, lone=recipe.lone_groups(variants))
+    places = []
+    for place, outcome in enumerate(found.values):
+        if outcome is None:
+            excluded[scans[place]] = found.reasons[place]
+        elif groups[place] is None:
+            excluded[scans[place]] = ("no group", f"no value, or several, in {group}")
+        else:
+            places.append(place)
     positive = {scans[place][0] for place in places if found.values[place] == 1}
     known = {scans[place][0] for place in places}
-    return len(positive), len(known - positive)
+    with_outcome = {person for name in found.columns for person in columns.people_with(name)}
+    counting = people & ({person for person, _ in there} | with_outcome)
+    notes += [*outcome_notes(found, places), *about_groups, *loss_notes(excluded, known, counting)]
+    for note in notes:
+        print(note, file=sys.stderr)
+    return len(positive), len(known - positive), len({groups[place] for place in places})

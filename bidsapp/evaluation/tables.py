@@ -7,6 +7,7 @@ import pandas as pd
 
 from bidsapp.dataset import tables
 from bidsapp.errors import BadData, NoInput
+from bidsapp.intake.pointers import require_content
 
 MISSING = "n/a"
 FIRST_DATA_LINE = 2
@@ -39,6 +40,7 @@ def read_table(
         The file is not UTF-8, not tab-separated, has a blank line, a line with too many or too
         few fields, or lacks a column.
     """
+    require_content(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:

@@ -3,18 +3,16 @@
 import gc
 import logging
 import os
-import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bidsapp.derivatives.temporary import temporary_folder
 from bidsapp.errors import UsageError, memory_trouble
 from bidsapp.execution.failures import NO_HELPERS
+from bidsapp.execution.shared_memory import check_shared_memory
 from bidsapp.options import RunOptions
 
 logger = logging.getLogger("nocicast")
@@ -63,10 +61,7 @@ class Running:
 
 
 def configure(running: Running) -> None:
-    """Set nipype up for this run: quick polling, no reports, crash files as text, no network.
-
-    Where crash files go is set for each workflow, by `run_workflow`.
-    """
+    """Set nipype up for this run: quick polling, no reports, crash files as text, no network."""
     os.environ.setdefault("NO_ET", "1")
     os.environ.setdefault("NIPYPE_NO_ET", "1")
     os.environ.setdefault("LOGNAME", "nocicast")  # Slurm jobs without one crash nipype
@@ -95,6 +90,7 @@ def configure(running: Running) -> None:
             },
         }
     )
+    _crash_folder(config, running)
     nipype_logging.update_logging(config)
     if running.verbose == 0:
         # what fails is told at the end, in our words, from the notes that nodes leave
@@ -103,8 +99,17 @@ def configure(running: Running) -> None:
 
 
 def check_plugin(name: str | None) -> None:
-    """Raise UsageError where nipype has no plugin of this name."""
+    """Require what a plugin needs: that nipype has it, or locks for processes of our own.
+
+    Raises
+    ------
+    UsageError
+        nipype has no plugin of this name.
+    CannotCreateOutput
+        Processes on this machine cannot share locks.
+    """
     if name is None:
+        check_shared_memory()
         return
     from nipype.pipeline import plugins
 
@@ -164,8 +169,7 @@ def run_workflow(
     gc.collect()
     gc.freeze()  # nipype collects before every node, which costs .2 s where nothing is frozen
     try:
-        with _crash_files(running.crash_dir):
-            workflow.run(plugin=plugin, plugin_args=arguments)
+        workflow.run(plugin=plugin, plugin_args=arguments)
     except KeyboardInterrupt:
         if not isinstance(plugin, str):
             plugin.stop()
@@ -186,27 +190,17 @@ def _lost(error: BaseException) -> bool:
     return isinstance(error, kinds) or memory_trouble(error) is not None
 
 
-@contextmanager
-def _crash_files(folder: Path) -> Iterator[None]:
-    """Let nipype's crash files come to a folder, which is made with the first of them.
+def _crash_folder(config: Any, running: Running) -> None:
+    """Set where nipype's crash files go, which nodes take along when they are made.
 
     nipype keeps the path among its settings, where it takes a percent sign for a reference to
-    another setting; such a path is kept from it.
+    another setting; such a path is put there as it is read, past the setter. A job of a plugin
+    passes all settings through the setter, so that its crash files go elsewhere.
     """
-    from nipype import config
-
-    if "%" not in str(folder):
-        config.set("execution", "crashdump_dir", str(folder))
-        yield
+    folder = str(running.crash_dir)
+    if "%" in folder and running.plugin is None:
+        config._sections["execution"]["crashdump_dir"] = folder
         return
-    usual = tempfile.gettempdir()
-    with temporary_folder(Path("/tmp" if "%" in usual else usual)) as place:
-        config.set("execution", "crashdump_dir", str(place))
-        try:
-            yield
-        finally:
-            files = list(place.iterdir())
-            if files:
-                folder.mkdir(parents=True, exist_ok=True)
-            for file in files:
-                shutil.move(file, folder / file.name)
+    if "%" in folder:
+        folder = tempfile.gettempdir()
+    config.set("execution", "crashdump_dir", "/tmp" if "%" in folder else folder)

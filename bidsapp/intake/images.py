@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from bidsapp.errors import BadData, NoInput
+from bidsapp.intake.header import from_files, placement
 from bidsapp.intake.packed import unpack
 from bidsapp.intake.regular import open_regular
 
@@ -34,7 +35,8 @@ def open_image(path: Path) -> "Nifti1Image":
     Returns
     -------
     Nifti1Image
-        Its `dataobj` has every voxel that the header announces.
+        Its `dataobj` has every voxel that the header announces. Where these lie is to be asked of
+        `bidsapp.intake.header.placement`: nibabel's `affine` may be missing.
 
     Raises
     ------
@@ -87,7 +89,8 @@ def read_numbers(path: Path, dtype: str = "f4") -> tuple[np.ndarray, np.ndarray]
     image = open_image(path)
     if image.get_data_dtype().kind not in "iuf":
         raise BadData(f"{path} holds colours or complex numbers; plain numbers are expected.")
-    return np.asarray(image.dataobj, dtype=dtype), np.asarray(image.affine)
+    affine = placement(path, image, any_size=True).affine
+    return np.asarray(image.dataobj, dtype=dtype), affine
 
 
 def _kind(path: Path, start: bytes) -> Any:
@@ -128,10 +131,8 @@ def _image(path: Path, content: Path | BinaryIO, start: bytes, spare: int) -> "N
     """Make an image of a file, or of its unpacked bytes, with so many bytes more than needed."""
     kind = _kind(path, start)
     try:
-        if isinstance(content, Path):
-            image = kind.from_filename(content)
-        else:
-            image = kind.from_stream(content)
+        source = str(content) if isinstance(content, Path) else content
+        image = from_files(kind, kind.make_file_map({"image": source}))
     except OSError:
         raise
     except Exception as error:

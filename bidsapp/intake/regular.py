@@ -5,6 +5,8 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from bidsapp.intake.pointers import require_content
+
 # What `stat` says, in the words of a sentence.
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -31,9 +33,12 @@ def require_regular(path: Path) -> None:
     ------
     NotRegular
         It is a folder, a pipe, a socket or a device.
+    NoInput
+        It stands for content that was not fetched; the message says what to run.
     OSError
         It is not there, or may not be looked at.
     """
+    require_content(path)
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):
         kind = next((words for test, words in _KINDS if test(mode)), "something else")

@@ -11,6 +11,7 @@ from bidsapp.networks.columns import (
     columns_size,
     convolve_by_columns,
     convolve_by_taps,
+    convolve_picture_by_columns,
 )
 
 Triple = tuple[int, int, int]
@@ -29,19 +30,21 @@ class ShortcutA(nn.Module):
         self.stride = stride
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (B, C, X, Y, Z) to (B, channels, ⌈X/stride⌉, …)."""
-        s = self.stride
-        kept = x[:, :, ::s, ::s, ::s]
-        return nn.functional.pad(kept, (0, 0, 0, 0, 0, 0, 0, self.channels - x.shape[1]))
+        """Map (B, C, X, Y[, Z]) to (B, channels, ⌈X/stride⌉, …)."""
+        axes = x.dim() - 2
+        every: list[Any] = [..., *[slice(None, None, self.stride)] * axes]
+        kept = x[tuple(every)]
+        return nn.functional.pad(kept, (0, 0) * axes + (0, self.channels - x.shape[1]))
 
 
 class GlobalMean(nn.Module):
-    """Mean over the three spatial axes, kept as axes of one; deterministic on CUDA too."""
+    """Mean over the spatial axes, kept as axes of one; deterministic on CUDA too."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map (B, C, X, Y, Z) to (B, C, 1, 1, 1)."""
+        """Map (B, C, X, Y[, Z]) to (B, C, 1, 1[, 1])."""
         half = x.dtype in (torch.bfloat16, torch.float16)
-        return x.mean((2, 3, 4), keepdim=True, dtype=torch.float32 if half else None)
+        spatial = tuple(range(2, x.dim()))
+        return x.mean(spatial, keepdim=True, dtype=torch.float32 if half else None)
 
 
 class LogitLinear(nn.Linear):
@@ -91,6 +94,30 @@ class SmallSafeConv3d(nn.Conv3d):
         with torch.autocast("cpu", enabled=False):
             if narrow:
                 return super().forward(x.to(self.weight.dtype))
+            y = self._conv_forward(
+                x.double(), self.weight.double(), None if self.bias is None else self.bias.double()
+            )
+            return y.to(self.weight.dtype)
+
+
+class SmallSafeConv2d(nn.Conv2d):
+    """A convolution of pictures that computes what oneDNN gets wrong on a CPU in another way.
+
+    As with `SmallSafeConv3d`: where an axis of the input is no longer than the kernel (with its
+    dilation) or the stride, the gradient of the weights holds memory that is not its own.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Convolve (B, C, X, Y)."""
+        if x.device.type != "cpu":
+            return super().forward(x)
+        extents = [d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True)]
+        sizes = zip(x.shape[2:], extents, self.stride, strict=True)
+        if not any(n <= max(e, s) > 1 for n, e, s in sizes):
+            return super().forward(x)
+        if self.groups == 1 and self.padding_mode == "zeros" and not isinstance(self.padding, str):
+            return convolve_picture_by_columns(self, x)
+        with torch.autocast("cpu", enabled=False):
             y = self._conv_forward(
                 x.double(), self.weight.double(), None if self.bias is None else self.bias.double()
             )
@@ -185,7 +212,7 @@ def mend(network: nn.Module, head: str) -> nn.Module:
     Parameters
     ----------
     network
-        With average pools to one voxel, 3D convolutions and a linear head.
+        With average pools to one voxel, convolutions and a linear head.
     head
         Dotted name of the layer that gives the logit.
     """
@@ -195,10 +222,12 @@ def mend(network: nn.Module, head: str) -> nn.Module:
             layer.__class__ = LogitLinear
         elif type(layer) is nn.Conv3d:
             layer.__class__ = SmallSafeConv3d
+        elif type(layer) is nn.Conv2d:
+            layer.__class__ = SmallSafeConv2d
         elif type(layer) is nn.MaxPool3d and layer.dilation == 1:
             layer.__class__ = RepeatableMaxPool3d
         elif type(layer) is nn.AvgPool3d and layer.stride == layer.kernel_size:
             layer.__class__ = RepeatableAvgPool3d
-        elif isinstance(layer, nn.AdaptiveAvgPool3d):
+        elif isinstance(layer, nn.AdaptiveAvgPool2d | nn.AdaptiveAvgPool3d):
             network.set_submodule(name, GlobalMean())
     return network

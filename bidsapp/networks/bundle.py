@@ -12,6 +12,7 @@ import torch
 
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NociCastError, NoInput
+from bidsapp.intake.pointers import pointer_at, require_content
 from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_from_json
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes.schema import Recipe
@@ -89,9 +90,12 @@ class Bundle:
 
     @property
     def leaks(self) -> tuple[str, ...]:
-        """``LEAK: <step>`` of each step that saw held-out people in the run that made it."""
+        """Stamp of each step that saw, or may have seen, held-out people in the run that made it.
+
+        ``LEAK: <step>`` or ``LEAK?: <step>``.
+        """
         told = (str(stamp) for stamp in self.metadata.get("leaks", ()))
-        return tuple(stamp for stamp in told if stamp.startswith("LEAK: "))
+        return tuple(stamp for stamp in told if stamp.startswith(("LEAK: ", "LEAK?: ")))
 
     @property
     def identity(self) -> dict[str, str]:
@@ -107,7 +111,7 @@ class Bundle:
         """Build the network of a fold with its weights, in evaluation mode on the CPU."""
         import safetensors.torch
 
-        network = build_network(self.recipe.network, len(self.channels))
+        network = build_network(self.recipe.network, len(self.channels), shape=self.window.shape)
         network.load_state_dict(safetensors.torch.load_file(model.weights))
         return network.eval()
 
@@ -206,6 +210,7 @@ def _near(*parents: Path) -> str:
 def _manifest(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise NoInput(f"--model {folder}: there is no such folder{_near(folder.parent)}")
+    require_content(folder / MANIFEST)
     if not (folder / MANIFEST).is_file():
         raise NoInput(
             f"--model {folder}: no {MANIFEST} in it, so it is no NociCast model bundle"
@@ -231,6 +236,8 @@ def _check_files(folder: Path, files: dict[str, str]) -> None:
             problems.append(f"{MANIFEST} lists {name[:40]}… of {len(name)} characters")
         elif Path(name).is_absolute() or ".." in Path(name).parts:
             problems.append(f"{name} lies outside")
+        elif (pointer := pointer_at(path)) is not None:
+            raise NoInput(f"bundle {folder}: {name} {pointer.advice}.")
         elif not path.is_file():
             problems.append(f"{name} is missing")
         elif file_sha256(path) != digest:
@@ -255,7 +262,9 @@ def _check_weights(bundle: Bundle) -> None:
     from safetensors import SafetensorError, safe_open
 
     with torch.device("meta"):
-        network = build_network(bundle.recipe.network, len(bundle.channels))
+        network = build_network(
+            bundle.recipe.network, len(bundle.channels), shape=bundle.window.shape
+        )
     wanted = {name: list(value.shape) for name, value in network.state_dict().items()}
     for model in bundle.models:
         try:

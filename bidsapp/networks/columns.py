@@ -53,6 +53,31 @@ def convolve_by_columns(conv: nn.Conv3d, x: torch.Tensor) -> torch.Tensor:
     return y if conv.bias is None else y + conv.bias.to(dtype).view(-1, 1, 1, 1)
 
 
+def convolve_picture_by_columns(conv: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
+    """Convolve a picture by collecting each pixel's surroundings into a row (im2col).
+
+    Parameters
+    ----------
+    conv
+        Not grouped, padded with a number of zeros.
+    x
+        (B, C, X, Y); under autocast both sides are brought to its type.
+
+    Returns
+    -------
+    torch.Tensor
+        (B, O, X', Y').
+    """
+    dtype = _dtype(x)
+    padding = _numbers(conv.padding)
+    axes = zip(x.shape[2:], padding, conv.dilation, conv.kernel_size, conv.stride, strict=True)
+    size = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, p, d, k, s in axes]
+    seen = nn.functional.unfold(x.to(dtype), conv.kernel_size, conv.dilation, padding, conv.stride)
+    y = conv.weight.to(dtype).flatten(1) @ seen
+    y = y.view(len(x), conv.out_channels, *size)
+    return y if conv.bias is None else y + conv.bias.to(dtype).view(-1, 1, 1)
+
+
 class _Rows(torch.autograd.Function):
     """What the kernel sees at each of its places, (B, X', Y', Z', K, C) from (B, X, Y, Z, C).
 

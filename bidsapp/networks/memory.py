@@ -34,7 +34,7 @@ def training_bytes(
         Bytes of a number in autocast: 2 for bfloat16, 4 for float32.
     """
     with torch.device("meta"):
-        network = build_network(section, channels)
+        network = build_network(section, channels, shape=shape)
         x = torch.empty((2, channels, *shape))
     # The head's autocast knows no meta device, and its output is one number.
     network.set_submodule(head_name(network), nn.Identity())
@@ -45,7 +45,7 @@ def training_bytes(
         count += output.numel()
 
     for layer in network.modules():
-        if isinstance(layer, nn.Conv3d | nn.BatchNorm3d):
+        if isinstance(layer, nn.Conv2d | nn.Conv3d | nn.BatchNorm2d | nn.BatchNorm3d):
             layer.register_forward_hook(add)
     with torch.no_grad():
         network(x)

@@ -9,7 +9,23 @@ from bidsapp.representation.device_cohort import DeviceCohort, normalise
 
 def place(network: torch.nn.Module, device: torch.device) -> torch.nn.Module:
     """Move a network to a device, its weights laid out channels last, as its inputs will be."""
-    return network.to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    volumes = any(weight.dim() == 5 for weight in network.parameters())
+    order = torch.channels_last_3d if volumes else torch.channels_last
+    return network.to(device, memory_format=order)  # type: ignore[call-overload]
+
+
+def logit_of(outputs: torch.Tensor) -> torch.Tensor:
+    """Give the log odds of a positive outcome, (B,) float32 at least.
+
+    Parameters
+    ----------
+    outputs
+        Of a network: (B, 1) the log odds, or (B, 2) a number for each class, whose difference
+        they are, as the softmax has it.
+    """
+    if outputs.dtype in (torch.bfloat16, torch.float16):
+        outputs = outputs.float()
+    return outputs[:, 1] - outputs[:, 0] if outputs.shape[1] == 2 else outputs.flatten()
 
 
 def in_batches(rows: np.ndarray, batch_size: int) -> list[np.ndarray]:
@@ -58,7 +74,7 @@ def predict_logits(
             x = normalise(images, mean[index], sd[index])
             x = x.contiguous(memory_format=torch.channels_last_3d)
             with autocast(cohort.device, dtype):
-                logits.append(network(x).float().flatten())
+                logits.append(logit_of(network(x)).float())
     network.train(was_training)
     return torch.cat(logits).double().cpu().numpy() if logits else np.empty(0)
 

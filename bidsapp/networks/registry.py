@@ -1,22 +1,22 @@
 """Networks by the name that the recipe uses, built from a seed and nothing else."""
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 import torch
 
+from bidsapp.contracts.network import network_offers
 from bidsapp.errors import UsageError
 from bidsapp.networks.blocks import mend
-from bidsapp.networks.others import build_densenet, build_seresnext
-from bidsapp.networks.resnet import build_resnet
 from bidsapp.recipes.learning import Network
 
-NETWORKS: Mapping[str, Callable[[Network, int], torch.nn.Module]] = MappingProxyType(
-    {"resnet": build_resnet, "densenet": build_densenet, "seresnext": build_seresnext}
-)
+Triple = tuple[int, int, int]
 
 
-def build_network(section: Network, in_channels: int, seed: int = 0) -> torch.nn.Module:
+def build_network(
+    section: Network, in_channels: int, seed: int = 0, shape: Triple | None = None
+) -> torch.nn.Module:
     """Build a network with random weights drawn from `seed`.
 
     The global random generator is left as it was found.
@@ -29,35 +29,100 @@ def build_network(section: Network, in_channels: int, seed: int = 0) -> torch.nn
         Channels of the input.
     seed
         Seed of the initial weights.
+    shape
+        Voxels of the input along x, y, z; needed with ``dims: 2``, where the slices along the
+        shortest axis become channels.
 
     Returns
     -------
     torch.nn.Module
-        float32, maps (B, C, X, Y, Z) to logits of shape (B, 1).
+        float32, maps (B, C, X, Y, Z) to logits of shape (B, 1), or (B, 2) with ``outputs: 2``.
 
     Raises
     ------
     UsageError
-        If no network has this name or this depth.
+        If no network has this name, this depth or takes so many dimensions.
     """
-    if section.name not in NETWORKS:
+    offers = network_offers()
+    if section.name not in offers:
         raise UsageError(
-            f"network.name: {section.name!r} is not one of {', '.join(sorted(NETWORKS))}"
+            f"network.name: {section.name!r} is not one of {', '.join(sorted(offers))}"
         )
+    offer = offers[section.name]
+    for key, given, there in (
+        ("depth", section.depth, offer.depths),
+        ("dims", section.dims, offer.dims),
+    ):
+        if given not in there:
+            choices = ", ".join(map(str, there))
+            raise UsageError(f"network.{key}: {section.name} offers {choices}, got {given}")
+    flat = None
+    if section.dims == 2:
+        if shape is None:
+            raise UsageError("network.dims: 2 needs the shape of the images")
+        flat = SlicesAsChannels(min(range(3), key=lambda axis: (shape[axis], -axis)))
+        in_channels *= shape[flat.axis]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = NETWORKS[section.name](section, in_channels)
+        builder = import_module(f"bidsapp.networks.architectures.{section.name}")
+        network: torch.nn.Module = builder.build(section, in_channels)
+    if flat is not None:
+        network.register_forward_pre_hook(flat)
     return mend(network, head_name(network))
 
 
+@dataclass(frozen=True)
+class SlicesAsChannels:
+    """Hand a network of slices the slices of an image as channels.
+
+    Attributes
+    ----------
+    axis
+        0, 1 or 2 (x, y, z): the axis along which the slices are counted.
+    """
+
+    axis: int
+
+    def __call__(self, network: torch.nn.Module, given: tuple[Any, ...]) -> tuple[torch.Tensor]:
+        """Map (B, C, X, Y, Z) to (B, C · slices, …), the slices of a channel side by side."""
+        (x,) = given
+        flat = x.movedim(2 + self.axis, 2).flatten(1, 2)
+        return (flat.contiguous(memory_format=torch.channels_last),)
+
+
+def slice_axis(network: torch.nn.Module) -> int | None:
+    """Find the axis whose slices a network takes as channels; None for one that takes volumes."""
+    hooks = network._forward_pre_hooks.values()
+    return next((hook.axis for hook in hooks if isinstance(hook, SlicesAsChannels)), None)
+
+
+def freeze(network: torch.nn.Module, section: Network) -> list[torch.nn.Module]:
+    """Keep the weights of the first stages as they are.
+
+    Parameters
+    ----------
+    network
+        As `build_network` makes it.
+    section
+        ``frozen`` says how many stages, counted from the input.
+
+    Returns
+    -------
+    list of torch.nn.Module
+        The layers that are kept; in training they belong into evaluation mode, as the statistics
+        of their batch normalisation are kept, too.
+    """
+    stages = network_offers()[section.name].stages[: section.frozen]
+    layers = [network.get_submodule(name) for stage in stages for name in stage.split()]
+    for layer in layers:
+        layer.requires_grad_(False)
+    return layers
+
+
 def head_name(network: torch.nn.Module) -> str:
-    """Dotted name of the layer that gives the logit (the last linear layer with one output)."""
-    heads = [
-        name
-        for name, layer in network.named_modules()
-        if isinstance(layer, torch.nn.Linear) and layer.out_features == 1
-    ]
-    return heads[-1]
+    """Dotted name of the layer that gives the logit, or both: the last linear layer."""
+    layers = network.named_modules()
+    return [name for name, layer in layers if isinstance(layer, torch.nn.Linear)][-1]
 
 
 def count_parameters(network: torch.nn.Module) -> int:

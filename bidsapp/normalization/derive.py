@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bidsapp.derivatives import OutputNames
+from bidsapp.intake.header import placement
 from bidsapp.intake.images import open_image
 from bidsapp.normalization import files
 from bidsapp.normalization.geometry import from_itk
@@ -17,13 +18,17 @@ from bidsapp.normalization.transform import SpatialMap
 
 @dataclass(frozen=True)
 class Finished:
-    """Paths of what the assessed normalisation consists of; see `Assess`."""
+    """Paths of what the assessed normalisation consists of, and which form of the header holds.
+
+    See `Assess`.
+    """
 
     corrected: str
     mask: str
     affine: str
     field: str
     head_mask: str
+    qform: bool = False
 
 
 def write_data_files(
@@ -33,6 +38,7 @@ def write_data_files(
     finished: Finished,
     template_image: str,
     intensity: str,
+    unit: float = 1.0,
 ) -> dict[str, Any]:
     """Write image, masks, log-Jacobian and both transforms.
 
@@ -50,6 +56,8 @@ def write_data_files(
         Any image on the output grid.
     intensity
         ``minmax`` or ``none``.
+    unit
+        How many units of the corrected image make one of the file.
 
     Returns
     -------
@@ -62,14 +70,14 @@ def write_data_files(
     image, inside = resample_brain(
         files.read_image(finished.corrected), files.read_image(finished.mask), spatial, reference
     )
-    _write(folder / names.preproc, scale_intensity(image, intensity), affine)
+    _write(folder / names.preproc, scale_intensity(image, intensity, unit), affine)
     _write(folder / names.brain_mask, inside.astype(np.uint8), affine)
     _write(folder / names.log_jacobian, spatial.log_jacobian(reference), affine)
-    _write_native_mask(folder / names.native_mask, source, finished.head_mask)
+    _write_native_mask(folder / names.native_mask, source, finished)
     inverse = spatial.inverse_field()
     spatial.write_forward(folder / names.to_template)
     spatial.write_inverse(folder / names.from_template, inverse)
-    return {"intensity_maximum": float(image.max())}
+    return {"intensity_maximum": float(image.max()) / unit}
 
 
 def _write(path: Path, data: np.ndarray, affine: np.ndarray) -> None:
@@ -86,22 +94,22 @@ def _write(path: Path, data: np.ndarray, affine: np.ndarray) -> None:
     _save(image, path)
 
 
-def _write_native_mask(path: Path, source: Path, head_mask: str) -> None:
+def _write_native_mask(path: Path, source: Path, finished: Finished) -> None:
     """Lay the mask, found in RAS order, on the voxels of the file in the dataset."""
     import nibabel as nib
     from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
 
-    original: Any = open_image(source)
-    ras: Any = nib.load(head_mask)
-    back = ornt_transform(io_orientation(np.eye(4)), io_orientation(original.affine))
+    original = open_image(source)
+    place = placement(source, original)
+    affine = place.qform_affine if finished.qform else place.affine
+    sform, qform = (int(original.header[f"{form}_code"]) for form in ("sform", "qform"))
+    ras: Any = nib.load(finished.head_mask)
+    back = ornt_transform(io_orientation(np.eye(4)), io_orientation(affine))
     mask = apply_orientation(np.asarray(ras.dataobj, dtype=np.uint8), back)
-    image = nib.Nifti1Image(mask, original.affine)
+    image = nib.Nifti1Image(mask, affine)
     image.header.set_xyzt_units("mm", "sec")
-    for setter, code in (
-        (image.set_sform, int(original.header["sform_code"])),
-        (image.set_qform, int(original.header["qform_code"])),
-    ):
-        setter(original.affine, code=code or 1)
+    image.set_sform(affine, code=(qform if finished.qform else sform) or 1)
+    image.set_qform(affine, code=qform or 1)
     _save(image, path)
 
 

@@ -43,7 +43,7 @@ class _ExtractBrainInputs(_Inputs):
 class _ExtractBrainOutputs(TraitedSpec):
     head = File(exists=True, desc="checked image, float32, RAS order")
     mask = File(exists=True, desc="brain mask on the grid of head")
-    record = traits.Dict(desc="seconds, notes")
+    record = traits.Dict(desc="seconds, notes, doubts, unit")
 
 
 class ExtractBrain(Step):
@@ -53,7 +53,7 @@ class ExtractBrain(Step):
     output_spec = _ExtractBrainOutputs
 
     def _work(self, folder: Path) -> None:
-        from bidsapp.normalization import files
+        from bidsapp.normalization import files, steps
         from bidsapp.normalization.brainmask import extract_brain
         from bidsapp.normalization.compute import has_bfloat16, resolve_device
         from bidsapp.normalization.reading import read_head
@@ -65,10 +65,13 @@ class ExtractBrain(Step):
             device = resolve_device(self.inputs.device)
             head = read_head(Path(self.inputs.t1w))
             grid = speed_named(self.inputs.speed).mask_grid
-            mask = extract_brain(head, device, grid=grid)
+            mask = steps.measured(head, extract_brain(head, device, grid=grid))
             record.update(
                 notes=head.notes,
                 orientation_known=head.orientation_known,
+                unit=head.unit,
+                doubts=head.doubts,
+                qform_affine=None if head.qform_affine is None else head.qform_affine.tolist(),
                 device=str(device),
                 precision="bfloat16" if has_bfloat16(device) else "float32",
             )
@@ -165,13 +168,14 @@ class _AssessOutputs(TraitedSpec):
     mask = File(exists=True)
     affine = File(exists=True)
     field = File(exists=True)
+    head = File(exists=True)
     head_mask = File(exists=True)
     quality = traits.Dict(desc="bidsapp.normalization.quality.Quality.plain()")
-    record = traits.Dict(desc="seconds")
+    record = traits.Dict(desc="seconds, notes, whether the qform took the place of the sform")
 
 
 class Assess(Step):
-    """Judge the normalisation; where it fails, try once more without the header's orientation."""
+    """Judge the normalisation; where it fails, try the other form, then all orientations."""
 
     input_spec = _AssessInputs
     output_spec = _AssessOutputs
@@ -194,22 +198,25 @@ class Assess(Step):
             )
             head, mask = files.read_head_and_mask(given.head, given.head_mask, given.head_record)
             quality = steps.assess(found, target, head, mask)
-        for name in ("corrected", "mask", "affine", "field", "head_mask"):
+        for name in ("corrected", "mask", "affine", "field", "head", "head_mask"):
             self._results[name] = getattr(given, name)
         if quality.verdict == FAIL:
             with _measured(record, "rescue", given.nthreads):
-                again = steps.rescue(
-                    head,
-                    target,
-                    speed_named(given.speed),
-                    resolve_device(given.device),
-                    seed=given.seed,
-                    nthreads=given.nthreads,
-                )
-                if again is not None:
-                    found, quality, mask = again
-                    self._results.update(files.write_fit(folder, found))
-                    self._results["head_mask"] = files.write_array(
-                        folder / "mask.nii", mask, head.affine
+                speed, device = speed_named(given.speed), resolve_device(given.device)
+                seeds = {"seed": given.seed, "nthreads": given.nthreads}
+                placed = steps.by_qform(head, target, speed, device, **seeds)
+                again = placed or steps.rescue(head, target, speed, device, **seeds)
+                if placed is not None:
+                    record.update(qform=True, notes=placed.notes)
+                    self._results["head"] = files.write_array(
+                        folder / "head.nii", placed.head.data, placed.head.affine
                     )
+                if again is not None:
+                    quality = again.quality
+                    self._results.update(files.write_fit(folder, again.fit))
+                    self._results["head_mask"] = files.write_array(
+                        folder / "mask.nii", again.mask, again.head.affine
+                    )
+        if quality.bright_share:
+            record["notes"] = [*record.get("notes", []), steps.told_bright(quality)]
         self._results.update(quality=quality.plain(), record=record)

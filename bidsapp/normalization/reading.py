@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from bidsapp.errors import BadData
+from bidsapp.intake.header import placement
 from bidsapp.intake.images import open_image
+from bidsapp.normalization.intensity import level
 
 # A brain cannot be registered from fewer slices than this along any axis.
 MIN_VOXELS = 16
@@ -23,19 +25,33 @@ class Head:
     ----------
     data
         Intensities (x, y, z), float32, finite, in RAS order: the axes run closest to left–right,
-        posterior–anterior, inferior–superior, as far as the header can be trusted.
+        posterior–anterior, inferior–superior, as far as the header can be trusted. Air is 0.
     affine
         4 × 4, voxel indices to RAS millimetres.
     notes
         What was repaired or is doubtful, a sentence each.
     orientation_known
         False where the header holds no orientation at all, or two that contradict each other.
+    qform_affine
+        4 × 4 for the same voxels by the header's qform, where that is sound and disagrees with
+        `affine`; else None.
+    unit
+        How many units of `data` make one of the file.
+    doubts
+        Those of `notes` that keep the verdict from ``pass``.
+    outside, holes
+        What was not measured; see `bidsapp.normalization.intensity.Levelled`.
     """
 
     data: np.ndarray
     affine: np.ndarray
     notes: list[str] = field(default_factory=list)
     orientation_known: bool = True
+    qform_affine: np.ndarray | None = None
+    unit: float = 1.0
+    doubts: list[str] = field(default_factory=list)
+    outside: np.ndarray | None = None
+    holes: np.ndarray | None = None
 
     @property
     def voxel_sizes(self) -> np.ndarray:
@@ -54,12 +70,10 @@ def read_head(path: Path) -> Head:
         It is empty, damaged, not a single three-dimensional grey-scale volume, without a usable
         affine, too small, too large, or constant.
     """
-    import nibabel as nib
-
     image = open_image(path)
-    if image.get_data_dtype().fields is not None or image.get_data_dtype().kind == "c":
+    stored, shape = image.get_data_dtype(), image.shape
+    if stored.fields is not None or stored.kind == "c":
         raise BadData(f"{path} holds colours or complex numbers; a T1w image must be grey-scale.")
-    shape = image.shape
     if len(shape) < 3 or any(size == 0 for size in shape):
         raise BadData(f"{path} has the shape {shape}; a T1w image must have three dimensions.")
     if len(shape) > 3 and any(size != 1 for size in shape[3:]):
@@ -67,30 +81,32 @@ def read_head(path: Path) -> Head:
             f"{path} holds {int(np.prod(shape[3:]))} volumes (shape {shape}); a T1w image must be "
             "one volume. Average them or keep one before running."
         )
-    affine = np.asarray(image.affine, dtype=np.float64)
-    _check_affine(path, affine)
-    _check_size(path, shape[:3], affine)
-    notes: list[str] = []
-    known = _orientation_known(image, notes)
-    data = np.asarray(image.dataobj, dtype=np.float32).reshape(shape[:3])
-    data = _repaired(path, data, notes)
+    place = placement(path, image)
+    _check_size(path, shape[:3], place.affine)
+    values, slope, intercept = _values(image)
+    try:
+        found = level(values.reshape(shape[:3]), slope=slope, intercept=intercept)
+    except ValueError as error:
+        raise BadData(f"{path} {error}.") from error
+    head = canonical(found.data, place.affine)
+    head.notes += [*place.notes, *found.notes]
+    head.orientation_known = place.orientation_known
+    if place.qform_affine is not None:
+        head.qform_affine = place.qform_affine @ np.linalg.inv(place.affine) @ head.affine
+    head.unit, head.doubts = found.factor, found.doubts
+    head.outside, head.holes = (
+        None if mask is None else canonical(mask.astype(np.uint8), place.affine).data > 0
+        for mask in (found.outside, found.holes)
+    )
+    return head
+
+
+def canonical(data: np.ndarray, affine: np.ndarray) -> Head:
+    """Turn voxels (x, y, z) to RAS order; `affine` (4 × 4) is from their indices to RAS mm."""
+    import nibabel as nib
+
     ras = nib.as_closest_canonical(nib.Nifti1Image(data, affine))
-    return Head(np.ascontiguousarray(ras.dataobj), ras.affine, notes, known)
-
-
-def _check_affine(path: Path, affine: np.ndarray) -> None:
-    matrix = affine[:3, :3]
-    if not np.isfinite(affine).all() or abs(np.linalg.det(matrix)) < 1e-6:
-        raise BadData(
-            f"{path} has an affine that maps no volume (zero, flat or not finite); "
-            "repair its sform or qform, or convert it again."
-        )
-    sizes = np.sqrt((matrix**2).sum(axis=0))
-    if sizes.max() > 10 or sizes.min() < 0.1:
-        raise BadData(
-            f"{path} has voxels of {sizes[0]:.3g} × {sizes[1]:.3g} × {sizes[2]:.3g} mm; "
-            "a T1w image is expected to have 0.1 to 10 mm. Check the units of its header."
-        )
+    return Head(np.ascontiguousarray(ras.dataobj), ras.affine)
 
 
 def _check_size(path: Path, shape: tuple[int, ...], affine: np.ndarray) -> None:
@@ -109,36 +125,14 @@ def _check_size(path: Path, shape: tuple[int, ...], affine: np.ndarray) -> None:
         )
 
 
-def _orientation_known(image, notes: list[str]) -> bool:  # type: ignore[no-untyped-def]
-    """Whether sform and qform say one thing about left and right."""
-    header = image.header
-    if not hasattr(header, "get_sform"):
-        return True
-    sform, scode = header.get_sform(coded=True)
-    qform, qcode = header.get_qform(coded=True)
-    if not scode and not qcode:
-        notes.append(
-            "The header holds no orientation (sform and qform codes are 0); "
-            "that of the first Analyze images was assumed, so left and right are not certain."
-        )
-        return False
-    if scode and qcode and np.linalg.det(sform[:3, :3]) * np.linalg.det(qform[:3, :3]) < 0:
-        notes.append(
-            "The header's sform and qform contradict each other about left and right; "
-            "the sform was used."
-        )
-        return False
-    return True
+def _values(image) -> tuple[np.ndarray, float, float]:  # type: ignore[no-untyped-def]
+    """Intensities of an image, and the slope and intercept by which stored integers became them.
 
-
-def _repaired(path: Path, data: np.ndarray, notes: list[str]) -> np.ndarray:
-    finite = np.isfinite(data)
-    bad = data.size - int(np.count_nonzero(finite))
-    if bad:
-        data = np.where(finite, data, np.float32(0))
-        notes.append(f"{bad} of {data.size} voxels were NaN or infinite and were set to 0.")
-    if bad > data.size // 2:
-        raise BadData(f"{path} has no number in {bad} of {data.size} voxels.")
-    if data.min() == data.max():
-        raise BadData(f"{path} is constant: every voxel is {data.flat[0]:g}.")
-    return data
+    float32, as far as that holds what is stored: not all integers of 32 bits, nor those beside a
+    large intercept.
+    """
+    slope, intercept = float(image.dataobj.slope), float(image.dataobj.inter)
+    stored = image.get_data_dtype()
+    whole = stored.kind in "iu"
+    wide = stored.itemsize > (2 if whole else 4) or (whole and abs(intercept) > 2**20 * abs(slope))
+    return np.asarray(image.dataobj, dtype=np.float64 if wide else np.float32), slope, intercept

@@ -1,17 +1,20 @@
 """The steps of a normalisation on values in memory; the nodes call them on files."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bidsapp.errors import BadData
+from bidsapp.intake.header import turn_degrees
 from bidsapp.normalization.bias import correct_bias
 from bidsapp.normalization.brainmask import extract_brain
+from bidsapp.normalization.bright import bright_share, tissue_top
 from bidsapp.normalization.geometry import bounding_box, cropped_affine, from_itk, to_itk
+from bidsapp.normalization.intensity import require_measured
 from bidsapp.normalization.orientation import tilts, upright
-from bidsapp.normalization.quality import FAIL, Quality, judge
-from bidsapp.normalization.reading import Head
+from bidsapp.normalization.quality import EDGE_MM2, FAIL, Quality, judge
+from bidsapp.normalization.reading import Head, canonical
 from bidsapp.normalization.registration import register
 from bidsapp.normalization.resampling import resample_brain
 from bidsapp.normalization.speeds import Speed
@@ -40,6 +43,46 @@ class Fit:
     corrected: "sitk.Image"
     mask: "sitk.Image"
     spatial: SpatialMap
+
+
+def measured(head: Head, mask: np.ndarray) -> np.ndarray:
+    """Keep of a brain mask what was measured, and say where that is not all of the brain.
+
+    Parameters
+    ----------
+    head
+        As read; gets a doubt where the brain ends at what was not measured.
+    mask
+        Brain mask (x, y, z).
+
+    Returns
+    -------
+    ndarray
+        The mask without what is background for lack of a number.
+
+    Raises
+    ------
+    BadData
+        Numbers are missing inside the brain.
+    """
+    if head.holes is not None:
+        require_measured(int(np.count_nonzero(mask & head.holes)), int(np.count_nonzero(mask)))
+    if head.outside is None:
+        return mask
+    kept = mask & ~head.outside
+    if not kept.any():
+        raise BadData("No brain was found in the image.")
+    area = sum(
+        np.count_nonzero(np.diff(kept.astype(np.int8) - head.outside, axis=axis) ** 2 == 4)
+        * np.prod(np.delete(head.voxel_sizes, axis))
+        for axis in range(3)
+    )
+    stripped = any(note.startswith(STRIPPED) for note in head.notes)
+    if area > EDGE_MM2 and not stripped:
+        head.doubts.append(
+            f"The brain ends at voxels that were not measured, on {area / 100:.0f} cm²."
+        )
+    return kept
 
 
 def correct(head: Head, mask: np.ndarray, speed: Speed) -> tuple["sitk.Image", "sitk.Image"]:
@@ -72,6 +115,9 @@ def fit(
     brain = sitk.Mask(corrected, mask)
     if not sitk.GetArrayViewFromImage(brain).any():
         raise BadData("The brain is empty: no voxel of the mask is above zero.")
+    values = sitk.GetArrayViewFromImage(corrected)[sitk.GetArrayViewFromImage(mask) > 0]
+    if bright_share(values):  # else vessels would be laid on the template's brightest tissue
+        brain = sitk.Minimum(brain, tissue_top(values))
     spatial = register(
         target.fixed, brain, speed, seed=seed, nthreads=nthreads, rotations=rotations
     )
@@ -110,7 +156,9 @@ def assess(
         target.at_2mm, found.spatial.field, sitk.Transform(), sitk.sitkNearestNeighbor
     )
     inside = sitk.GetArrayViewFromImage(brain).T > 0
-    doubts = () if head.orientation_known else ("The header does not say what is left and right.",)
+    doubts = tuple(head.doubts)
+    if not head.orientation_known:
+        doubts += ("The header does not say what is left and right.",)
     return judge(
         image=image,
         template=template,
@@ -125,6 +173,81 @@ def assess(
     )
 
 
+def told_bright(quality: Quality) -> str:
+    """Say that a brain was placed and judged without its brightest voxels."""
+    return (
+        f"{quality.bright_share:.1%} of the brain is brighter than any tissue, as vessels with "
+        "contrast agent are; it was placed and judged without them."
+    )
+
+
+@dataclass(frozen=True)
+class Again:
+    """A second attempt that passed the gate.
+
+    Attributes
+    ----------
+    head
+        The image as it was placed: `fit` is in the millimetres of its affine.
+    mask
+        Brain mask (x, y, z) of it.
+    fit, quality
+        The attempt and its verdict.
+    notes
+        A sentence each on what was set aside.
+    """
+
+    head: Head
+    mask: np.ndarray
+    fit: Fit
+    quality: Quality
+    notes: list[str]
+
+
+# Begins the note on an image that was normalised by its qform.
+FORMS_DISAGREE = "The header's sform and qform disagree"
+_BY_QFORM = (
+    "{} by {:.0f}°. By the sform the image could not be normalised, by the qform it could: the "
+    "qform was used{}. What is written in the participant's space is in the millimetres of the "
+    "qform. Repair the sform."
+)
+
+
+def by_qform(
+    head: Head,
+    target: Target,
+    speed: Speed,
+    device: "torch.device",
+    *,
+    seed: int,
+    nthreads: int,
+) -> Again | None:
+    """Try again with the header's other form; None where there is none, or where it fails too."""
+    if head.qform_affine is None:
+        return None
+    placed = canonical(head.data, head.qform_affine)
+    placed = replace(
+        placed,
+        orientation_known=head.orientation_known,
+        unit=head.unit,
+        doubts=list(head.doubts),
+    )
+    try:
+        mask = extract_brain(placed, device, grid=speed.mask_grid)
+        corrected, cropped = correct(placed, mask, speed)
+        found = fit(corrected, cropped, target, speed, seed=seed, nthreads=nthreads)
+    except BadData:
+        return None
+    quality = assess(found, target, placed, mask)
+    if quality.verdict == FAIL:
+        return None
+    degrees = turn_degrees(head.affine, head.qform_affine)
+    sides = ", so left and right are known" if head.orientation_known else ""
+    told = _BY_QFORM.format(FORMS_DISAGREE, degrees, sides)
+    notes = [told, *(note for note in placed.notes if note not in head.notes)]
+    return Again(placed, mask, found, quality, notes)
+
+
 def rescue(
     head: Head,
     target: Target,
@@ -133,19 +256,11 @@ def rescue(
     *,
     seed: int,
     nthreads: int,
-) -> tuple[Fit, Quality, np.ndarray] | None:
-    """Try again without believing the header's orientation.
+) -> Again | None:
+    """Try again without believing the header's orientation; None where this fails too.
 
-    Returns
-    -------
-    fit : Fit
-        In the header's millimetres, whatever these are worth.
-    quality : Quality
-        Never ``pass``, as left and right cannot be verified.
-    mask : ndarray
-        Brain mask (x, y, z) in the order of `head`.
-
-    None where this fails too.
+    The fit is in the header's millimetres, whatever these are worth. The verdict is never
+    ``pass``, as left and right cannot be verified.
     """
     try:
         turned, turn, correction = upright(head, device)
@@ -159,7 +274,7 @@ def rescue(
     quality = assess(found, target, turned, mask, rescued=True)
     if quality.verdict == FAIL:
         return None
-    return _believed(found, correction), quality, turn.undo(mask)
+    return Again(head, turn.undo(mask), _believed(found, correction), quality, [])
 
 
 def _believed(found: Fit, correction: np.ndarray) -> Fit:

@@ -76,7 +76,7 @@ def normalization_workflow(
             ),
             (bias, assess, [("corrected", "corrected"), ("mask", "mask")]),
             (register, assess, [("affine", "affine"), ("field", "field")]),
-            (extract, final, [("head", "head"), ("record", "head_record")]),
+            (extract, final, [("record", "head_record")]),
             (bias, final, [("record", "bias_record")]),
             (register, final, [("record", "registration_record")]),
             (
@@ -84,7 +84,10 @@ def normalization_workflow(
                 final,
                 [
                     (field, field)
-                    for field in ("corrected", "mask", "affine", "field", "head_mask", "quality")
+                    for field in (
+                        *("corrected", "mask", "affine", "field"),
+                        *("head", "head_mask", "quality"),
+                    )
                 ]
                 + [("record", "quality_record")],
             ),

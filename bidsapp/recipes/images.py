@@ -1,11 +1,19 @@
 """The sections of a recipe about images and outcome."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from bidsapp.recipes.offers import Channel
 from bidsapp.recipes.section import Scalar, Section, Seed, Text, Unique, Whole
+
+
+def _name_alone(value: Any) -> Any:
+    """Refuse fMRIPrep's spelling of a template with its resolution; they are two keys here."""
+    if isinstance(value, str) and ":res-" in value:
+        name, _, resolution = value.partition(":res-")
+        raise ValueError(f"should be {name} alone, with normalization.resolution: {resolution}")
+    return value
 
 
 class Inputs(Section):
@@ -15,6 +23,12 @@ class Inputs(Section):
         default="anat", description="BIDS datatype (folder) of the image."
     )
     suffix: Literal["T1w"] = Field(default="T1w", description="BIDS suffix of the image.")
+    near_duplicates: Literal["refuse", "exclude", "together"] = Field(
+        default="refuse",
+        description="What becomes of participants whose scans are copies of one another in all but "
+        "name: refused where they cross a fold; all but the first left out; or all kept, on one "
+        "side of every split.",
+    )
 
 
 class Outcome(Section):
@@ -28,7 +42,17 @@ class Outcome(Section):
     )
     positive: Annotated[tuple[Scalar, ...], *Unique, Field(min_length=1)] | None = Field(
         default=None,
-        description="Values of the column that count as positive; every other is negative.",
+        description="Values of the column that count as positive.",
+    )
+    negative: Annotated[tuple[Scalar, ...], *Unique, Field(min_length=1)] | None = Field(
+        default=None,
+        description="Values of the column that count as negative; all others are then missing. "
+        "Needed where the column has more than one value that is not positive.",
+    )
+    missing: Annotated[tuple[Scalar, ...], *Unique] | None = Field(
+        default=None,
+        description="Values that stand for a missing one in the outcome's columns, beside n/a and "
+        "the errors of spreadsheets: [-9, unknown]; [] says that no code is.",
     )
     expression: Text | None = Field(
         default=None,
@@ -40,8 +64,8 @@ class Outcome(Section):
 class Normalization(Section):
     """How a native image is brought into a standard space (participant level)."""
 
-    template: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")] = Field(
-        default="MNI152NLin2009aSym", description="TemplateFlow name of the standard space."
+    template: Annotated[str, BeforeValidator(_name_alone), Field(pattern=r"^[A-Za-z0-9]+$")] = (
+        Field(default="MNI152NLin2009aSym", description="TemplateFlow name of the standard space.")
     )
     resolution: Annotated[Literal[1, 2], Whole] = Field(
         default=2, description="Voxel size of the output grid in mm."

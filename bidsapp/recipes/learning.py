@@ -4,18 +4,38 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from bidsapp.recipes.offers import NETWORKS, NetworkName
-from bidsapp.recipes.section import Fraction, Probability, Section, Seed, Text, Whole
+from bidsapp.contracts.network import network_offers
+from bidsapp.recipes.section import Fraction, Name, Probability, Section, Seed, Text, Whole
 
 Rate = Annotated[float, Field(gt=0, le=1)]
+
+
+class Origin(Section):
+    """What pretrained weights were trained on, where their file does not tell."""
+
+    dataset: Text = Field(description="Data that the weights were trained on, in one line.")
+    participants: Literal["disjoint", "unknown", "overlap"] = Field(
+        description="Whether people of the cohort were among them: disjoint says that you know "
+        "that none was, unknown stamps LEAK?, overlap is a leak (mode paper only)."
+    )
 
 
 class Network(Section):
     """The architecture and what its weights start from."""
 
-    name: NetworkName = Field(default="resnet", description="Family of the 3D network.")
+    name: Name = Field(default="resnet", description="Family of the network.")
     depth: int = Field(
-        default=18, description="Layers: resnet 10, 18, 34 or 50; densenet 121; seresnext 50."
+        default=18,
+        description="Layers: resnet 10, 18, 34 or 50; resnext 50; densenet 121; seresnext 50.",
+    )
+    dims: Annotated[Literal[2, 3], Whole] = Field(
+        default=3,
+        description="3 takes volumes; 2 takes the slices along the image's shortest axis as "
+        "channels of one picture.",
+    )
+    outputs: Annotated[Literal[1, 2], Whole] = Field(
+        default=1,
+        description="Numbers in the last layer: one (the log odds), or one for each class.",
     )
     stem_stride: Annotated[Literal[1, 2], Whole] = Field(
         default=1, description="Stride of the first convolution."
@@ -31,16 +51,31 @@ class Network(Section):
         description="ResNet: residual shortcut without (A) or with (B) a convolution; auto takes "
         "MedicalNet's: A for 18 and 34, B for 10 and 50.",
     )
-    weights: Literal["medicalnet", "random"] = Field(
-        description="What the weights start from; there is no default, so that nobody trains from "
-        "random weights without having said so."
+    shortcut_bias: bool = Field(
+        default=False,
+        description="ResNet: a bias in the shortcut's convolution, before a batch normalisation "
+        "that makes it void; MONAI has one.",
+    )
+    frozen: Annotated[int, Field(ge=0, le=100)] = Field(
+        default=0,
+        description="Stages, counted from the input, whose weights stay as they began.",
+    )
+    weights: Literal["medicalnet", "file", "random"] = Field(
+        description="What the weights start from: MedicalNet's, those of any file that fits "
+        "(--weights), or random ones; there is no default, so that nobody trains from random "
+        "weights without having said so."
+    )
+    origin: Origin | None = Field(
+        default=None,
+        description="Where the file of weights comes from; required unless it is known by its "
+        "hash (MedicalNet's) or was made by NociCast from random weights.",
     )
 
     @property
     def resolved_shortcut(self) -> Literal["A", "B"]:
         """The shortcut with ``auto`` replaced by that of MedicalNet for this depth."""
         if self.shortcut == "auto":
-            return NETWORKS["resnet"].medicalnet_shortcut.get(self.depth, "B")
+            return network_offers()["resnet"].medicalnet_shortcut.get(self.depth, "B")
         return self.shortcut
 
 
@@ -77,10 +112,24 @@ class Augmentation(Section):
 class Training(Section):
     """How the weights are fitted."""
 
-    optimizer: Literal["adamw"] = Field(default="adamw", description="Optimiser.")
+    optimizer: Literal["adamw", "adam", "rmsprop", "sgd"] = Field(
+        default="adamw", description="Optimiser."
+    )
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.0, description="Momentum of rmsprop and sgd."
+    )
+    decay: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.9, description="rmsprop: what stays of the mean square at each step."
+    )
+    epsilon: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        default=None,
+        description="Added to the root of the mean square by adamw, adam and rmsprop; 1e-8 where "
+        "nothing is said. Keras has 1e-7.",
+    )
     lr: LearningRates = Field(default=LearningRates(), description="Learning rates.")
     weight_decay: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.01, description="Decoupled weight decay."
+        default=0.01,
+        description="Weight decay: decoupled with adamw, added to the gradient with the others.",
     )
     schedule: Literal["constant", "one_cycle", "cosine"] = Field(
         default="constant", description="Course of the learning rates over the epochs."
@@ -88,10 +137,19 @@ class Training(Section):
     batch_size: Annotated[int, Field(ge=1, le=4096)] = Field(
         default=6, description="Images per step."
     )
+    at_once: Annotated[int, Field(ge=1, le=4096)] | None = Field(
+        default=None,
+        description="Images of a step that are in memory at once, their gradients added up; the "
+        "whole batch where nothing is said. Batch normalisation then sees this many.",
+    )
     epochs: Annotated[int, Field(ge=1, le=100_000)] = Field(
         default=50, description="Passes over the training fold (the most, with early stopping)."
     )
-    loss: Literal["bce"] = Field(default="bce", description="Binary cross-entropy on one logit.")
+    loss: Literal["bce", "cross_entropy"] = Field(
+        default="bce",
+        description="bce: binary cross-entropy on one output; cross_entropy: on two, after a "
+        "softmax (network.outputs: 2).",
+    )
     positive_weight: Annotated[float, Field(gt=0, le=1000)] = Field(
         default=1.0, description="Weight of a positive participant in the loss."
     )

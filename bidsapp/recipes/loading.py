@@ -124,6 +124,13 @@ def _find(name_or_file: str | Path) -> Path:
             f"unknown recipe {name_or_file!r}; {hint} {', '.join(known)}; "
             "or give the path of a YAML file"
         )
+    if not path.exists() and path.suffix and path.name == str(name_or_file):
+        near = difflib.get_close_matches(path.stem.lower(), {name.lower() for name in known}, n=1)
+        if near:
+            raise NoInput(
+                f"recipe {path}: no such file; the recipe that comes with the app is --recipe "
+                f"{near[0]}"
+            )
     return path
 
 
@@ -153,6 +160,12 @@ def _parse(override: str) -> tuple[str, Any]:
             f"override {override!r}: expected KEY=VALUE with a dotted key, "
             "such as training.epochs=5"
         )
+    if text[:1] in (
+        "`",
+        "%",
+        "@",
+    ):  # YAML has no meaning for these; columns of expressions begin so
+        return key, text
     return key, read_yaml(text, f"override {override!r}")
 
 

@@ -1,41 +1,10 @@
-"""The names that a recipe may use for networks, channels, tests, baselines and saliency methods.
+"""The names that a recipe may use for channels, tests, baselines and saliency methods.
 
 A new one is a line here and a file in the room that does the work.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
-
-@dataclass(frozen=True)
-class NetworkOffer:
-    """What one network can be asked for.
-
-    Attributes
-    ----------
-    depths
-        Numbers of layers that exist.
-    medicalnet_shortcut
-        Depth to the residual shortcut of its MedicalNet checkpoint; empty where there is none.
-        Source: MedicalNet's released models (A without, B with a convolution).
-    options
-        The keys of ``network`` that only this network understands.
-    """
-
-    depths: tuple[int, ...]
-    medicalnet_shortcut: dict[int, Literal["A", "B"]]
-    options: tuple[str, ...] = ()
-
-
-NETWORKS = {
-    "resnet": NetworkOffer(
-        (10, 18, 34, 50), {10: "B", 18: "A", 34: "A", 50: "B"}, ("dilation", "shortcut")
-    ),
-    "densenet": NetworkOffer((121,), {}),
-    "seresnext": NetworkOffer((50,), {}),
-}
-
-NetworkName = Literal["resnet", "densenet", "seresnext"]
 Channel = Literal["t1w", "log_jacobian"]
 TestName = Literal["permutation", "delong", "mcnemar"]
 Baseline = Literal[

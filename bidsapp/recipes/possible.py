@@ -1,9 +1,11 @@
 """Values of a recipe that are each fine and cannot be had together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from bidsapp.recipes.offers import BASELINES_ON_PREDICTORS, NETWORKS, PLANE_AXIS, SPM12_BOX
+from bidsapp.contracts.network import NetworkOffer, network_offers
+from bidsapp.recipes.messages import one_of
+from bidsapp.recipes.offers import BASELINES_ON_PREDICTORS, PLANE_AXIS, SPM12_BOX
 from bidsapp.recipes.scope import refused
 from bidsapp.recipes.section import Problem, Section
 
@@ -30,13 +32,20 @@ def impossible(recipe: "Recipe") -> Iterator[Problem]:
 def _outcome(recipe: "Recipe") -> Iterator[Problem]:
     outcome = recipe.outcome
     if outcome.expression is not None:
-        for key in ("column", "positive"):
+        for key in ("column", "positive", "negative"):
             if getattr(outcome, key) is not None:
                 yield f"outcome.{key}", "give either column and positive or expression, not both"
     elif outcome.column is not None and outcome.positive is None:
         yield "outcome.positive", f"required: which values of {outcome.column} are positive"
     elif outcome.column is None and outcome.positive is not None:
         yield "outcome.column", "required with positive: the column that holds these values"
+    elif outcome.column is None and outcome.negative is not None:
+        yield "outcome.column", "required with negative: the column that holds these values"
+    named: dict[str, str] = {}
+    for key in ("positive", "negative", "missing"):
+        for value in getattr(outcome, key) or ():
+            if named.setdefault(str(value), key) != key:
+                yield f"outcome.{key}", f"{value} is named under outcome.{named[str(value)]} too"
 
 
 def _grid(recipe: "Recipe") -> Iterator[Problem]:
@@ -63,14 +72,20 @@ def _grid(recipe: "Recipe") -> Iterator[Problem]:
 
 def _network(recipe: "Recipe") -> Iterator[Problem]:
     network = recipe.network
-    offer = NETWORKS[network.name]
-    if network.depth not in offer.depths:
-        depths = ", ".join(map(str, offer.depths))
-        yield "network.depth", f"{network.name} offers {depths}, got {network.depth}"
+    offers = network_offers()
+    if network.name not in offers:
+        yield "network.name", one_of(network.name, offers)
         return
-    for key in ("dilation", "shortcut"):
-        if key not in offer.options and getattr(network, key) not in (False, "auto"):
-            yield f"network.{key}", f"{network.name} has no such option"
+    offer = offers[network.name]
+    for key, given, there in (
+        ("depth", network.depth, offer.depths),
+        ("dims", network.dims, offer.dims),
+    ):
+        if given not in there:
+            choices = ", ".join(map(str, there))
+            yield f"network.{key}", f"{network.name} offers {choices}, got {given}"
+            return
+    yield from _options(recipe, offer, offers)
     if network.weights != "medicalnet":
         return
     if not offer.medicalnet_shortcut:
@@ -90,6 +105,28 @@ def _network(recipe: "Recipe") -> Iterator[Problem]:
             f"MedicalNet's weights take one channel and representation.channels has {channels}; "
             "use random",
         )
+
+
+def _options(
+    recipe: "Recipe", offer: NetworkOffer, offers: Mapping[str, NetworkOffer]
+) -> Iterator[Problem]:
+    network, training = recipe.network, recipe.training
+    for key in sorted({key for other in offers.values() for key in other.options}):
+        default = type(network).model_fields[key].default
+        if key not in offer.options and getattr(network, key) != default:
+            yield f"network.{key}", f"{network.name} has no such option"
+    if network.frozen > len(offer.stages):
+        most = len(offer.stages)
+        yield "network.frozen", f"{network.name} has {most} stages, got {network.frozen}"
+    if (network.outputs == 2) != (training.loss == "cross_entropy"):
+        needed = "cross_entropy" if network.outputs == 2 else "bce"
+        yield "training.loss", f"network.outputs: {network.outputs} goes with {needed}"
+    for key, where in (("momentum", ("rmsprop", "sgd")), ("decay", ("rmsprop",))):
+        default = type(training).model_fields[key].default
+        if getattr(training, key) != default and training.optimizer not in where:
+            yield f"training.{key}", f"{training.optimizer} has no such option"
+    if training.epsilon is not None and training.optimizer == "sgd":
+        yield "training.epsilon", "sgd has no such option"
 
 
 def _protocol(recipe: "Recipe") -> Iterator[Problem]:

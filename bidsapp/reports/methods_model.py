@@ -1,7 +1,10 @@
 """The words on what networks are given, what they are and how they are trained."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+from bidsapp.contracts.network import network_offers
+from bidsapp.networks.origin import weights_words
 from bidsapp.recipes import Recipe
 from bidsapp.recipes.learning import Network, Training
 from bidsapp.reports.run_state import GroupRun
@@ -17,11 +20,6 @@ _ZSCORES = {
     "train_fold": ", standardised (z-score) with mean and SD of the training fold",
     "dataset": ", standardised (z-score) with mean and SD of all images, held-out ones included",
 }
-_NETWORKS = {
-    "resnet": "ResNet-{depth} [@he2016]",
-    "densenet": "DenseNet-{depth} [@huang2017]",
-    "seresnext": "SE-ResNeXt-{depth} [@hu2018]",
-}
 _SCHEDULES = {
     "constant": "kept constant",
     "one_cycle": "following a one-cycle schedule [@smith2019]",
@@ -32,7 +30,10 @@ _SCHEDULES = {
 def model_paragraph(run: GroupRun) -> str:
     """Say what each network is given and how it is built."""
     recipes = {name: run.recipe.with_variant(name) for name in run.variants}
-    networks = _of_each(recipes, lambda one: _network(one.network))
+    networks: dict[str, list[str]] = {}
+    for name, one in recipes.items():
+        started = run.initial_weights(name) or {"kind": one.network.weights}
+        networks.setdefault(_network(one.network, started), []).append(name)
     text = f"{_inputs(recipes)} {_sentence('They were', networks)}"
     for name in run.ensembles:
         ensemble = run.recipe.ensembles[name]
@@ -100,22 +101,23 @@ def _input(recipe: Recipe) -> str:
     return what + _ZSCORES.get(section.zscore, f", z-score {section.zscore}")
 
 
-def _network(section: Network) -> str:
-    name = _NETWORKS[section.name].format(depth=section.depth)
+def _network(section: Network, began_with: Mapping[str, Any]) -> str:
+    name = network_offers()[section.name].title.format(depth=section.depth)
     details = []
-    if section.name == "resnet":
+    if "stem_stride" in network_offers()[section.name].options:
         details.append(f"first convolution of stride {section.stem_stride}")
         details.append(f"{'with' if section.stem_pool else 'without'} max-pooling after it")
         if section.dilation:
             details.append("dilated instead of strided in the last two stages")
         details.append(f"shortcut {section.resolved_shortcut}")
     built = f" ({', '.join(details)})" if details else ""
-    start = {
-        "medicalnet": "weights pretrained by MedicalNet [@chen2019]",
-        "random": "random weights",
-    }
-    weights = start.get(section.weights, section.weights)
-    return f"three-dimensional {name} networks{built} with one output, starting from {weights}"
+    weights = weights_words(began_with, cited=" [@chen2019]")
+    kind = "two-dimensional" if section.dims == 2 else "three-dimensional"
+    outputs = "one output" if section.outputs == 1 else "one output for each class"
+    kept = ""
+    if section.frozen:
+        kept = f", the first {many(section.frozen, 'stage')} kept as they began"
+    return f"{kind} {name} networks{built} with {outputs}, starting from {weights}{kept}"
 
 
 def _training(section: Training) -> str:
@@ -131,9 +133,9 @@ def _training(section: Training) -> str:
         else ""
     )
     text = (
-        f"AdamW [@loshchilov2019] ({rates}, {_SCHEDULES[section.schedule]}; weight decay "
+        f"{_optimizer(section)} ({rates}, {_SCHEDULES[section.schedule]}; weight decay "
         f"{section.weight_decay:g}) on binary cross-entropy{weight}, in batches of "
-        f"{section.batch_size}, for "
+        f"{section.batch_size}{_parts(section)}, for "
         f"{'at most ' if section.early_stopping else ''}{many(section.epochs, 'epoch')}"
     )
     if section.early_stopping:
@@ -147,6 +149,26 @@ def _training(section: Training) -> str:
         "test_fold": "the weights of the best epoch on the held-out fold were kept",
     }
     return f"{text}; {kept[section.checkpoint]}, and {_augmentation(section)}"
+
+
+def _optimizer(section: Training) -> str:
+    name = {
+        "adamw": "AdamW [@loshchilov2019]",
+        "adam": "Adam",
+        "rmsprop": f"RMSprop (decay {section.decay:g})",
+        "sgd": "stochastic gradient descent",
+    }[section.optimizer]
+    if section.momentum:
+        name += f" with momentum {section.momentum:g}"
+    if section.epsilon is not None:
+        name += f" with epsilon {section.epsilon:g}"
+    return name
+
+
+def _parts(section: Training) -> str:
+    if section.at_once is None or section.at_once >= section.batch_size:
+        return ""
+    return f" whose gradients were added up over parts of at most {section.at_once}"
 
 
 def _augmentation(section: Training) -> str:

@@ -17,6 +17,7 @@ from bidsapp.normalization.quality import (
     WARN,
 )
 from bidsapp.normalization.speeds import SPEEDS
+from bidsapp.normalization.steps import FORMS_DISAGREE
 from bidsapp.reports.boilerplate import Section
 from bidsapp.reports.wording import counted, joined, many, ranged
 
@@ -117,6 +118,12 @@ def _quality(images: Sequence[FinishedImage]) -> str:
         text += (
             f" The orientation in the header of {many(rescued, 'image')} was wrong and was "
             "found from the image itself, so that left and right could not be verified."
+        )
+    other = sum(any(str(n).startswith(FORMS_DISAGREE) for n in _notes(i)) for i in images)
+    if other:
+        text += (
+            f" The sform and the qform in the header of {many(other, 'image')} disagreed, and the "
+            "image could be normalised by the qform only, which was used."
         )
     return f"{text} {_measured(found)}"
 

@@ -6,18 +6,27 @@ from typing import Any
 import pandas as pd
 
 from bidsapp.dataset.counts import cohort_counts
-from bidsapp.evaluation.confounds import after_correction
+from bidsapp.evaluation.chance import CHANCE_WORDS, LEADING, RETRAINED, WITHIN, against_chance
 from bidsapp.evaluation.permutation import LIBERAL
 from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
+from bidsapp.evaluation.prevalence import scope_of
+from bidsapp.evaluation.verdicts import after_correction
+from bidsapp.recipes.scope import stamp_text
 from bidsapp.reports.boilerplate import Section
 from bidsapp.reports.run_state import GroupRun
 from bidsapp.reports.wording import interval, joined, many, p_value
+from bidsapp.saliency import group_test
+from bidsapp.saliency.verdict import FAIL, NOT_RUN, PASS, UNDECIDED, verdict_of
 
 _MOST = 8
 _DECISIONS = (
-    ("accuracy", "accuracy"),
+    ("balanced_accuracy", "balanced accuracy"),
     ("sensitivity", "sensitivity"),
     ("specificity", "specificity"),
+)
+_VALUES = (
+    ("precision", "positive predictive value"),
+    ("negative_predictive_value", "negative predictive value"),
 )
 _CELLS = {
     "true_positives": "positive and predicted so",
@@ -27,6 +36,11 @@ _CELLS = {
     "positives": "positive by outcome",
     "negatives": "negative by outcome",
     "all": "in the cohort",
+}
+_P_FROM = {
+    group_test.HOLD_OUT: "permutations of the maps with the network fixed (Freedman and Lane's "
+    "method [@winkler2014])",
+    group_test.WHOLE_PIPELINE: "permutations of the outcomes with networks trained anew",
 }
 _METHODS = {
     "gradient": "gradients of the output with respect to the input [@simonyan2013]",
@@ -39,7 +53,7 @@ _METHODS = {
 
 
 def results_section(run: GroupRun) -> Section:
-    """Pooled held-out results with their intervals."""
+    """Held-out results with their intervals, and what they show."""
     names = [*run.variants, *run.ensembles]
     sentences = [text for name in names[:_MOST] if (text := _result(run, name))]
     if len(names) > _MOST:
@@ -53,23 +67,35 @@ def _result(run: GroupRun, name: str) -> str:
     if auc is None:
         return ""
     level = run.recipe.evaluation.confidence
+    prevalence = run.recipe.evaluation.prevalence
     people = cohort_counts(run.scored(name)).observations
     parts = [f"{name} (n = {people}): pooled held-out AUC {_valued(auc, level)}"]
-    wide = run.metric(name, "auc@retrained")
+    wide = run.metric(name, RETRAINED)
     if wide is not None and wide["ci_low"] <= wide["ci_high"]:
         parts.append(
             f"{wide['ci_low']:.2f} to {wide['ci_high']:.2f} when allowing for training on other "
             "people"
         )
+    within = run.metric(name, WITHIN)
+    if within is not None:
+        parts.append(f"AUC within folds, which leads, {_valued(within, level)}")
+    led = next((row for key in LEADING if (row := run.metric(name, key)) is not None), auc)
+    parts.append(CHANCE_WORDS[against_chance(led["ci_low"], led["ci_high"])])
     for metric, word in _DECISIONS:
         row = run.metric(name, metric)
         if row is not None:
             parts.append(f"{word} {_valued(row, level)}")
+    if prevalence is not None:
+        for metric, word in _VALUES:
+            row = run.metric(name, metric, scope_of(prevalence))
+            if row is not None:
+                share = f"{100 * prevalence:g}% positive"
+                parts.append(f"{word} {_valued(row, level)} at {share}")
     p, how = _permutation_p(run, name)
     if p is not None:
         parts.append(f"permutation {p_value(p)} ({how})")
-    steps = run.leaks_of(name)
-    leak = f" LEAK: {joined(steps)}." if steps else ""
+    stamp = stamp_text(run.leaks_of(name))
+    leak = f" {stamp}." if stamp else ""
     return f"{'; '.join(parts)}.{leak}"
 
 
@@ -125,36 +151,74 @@ def _saliency(variant: str, summary: Mapping[str, Any]) -> str:
     smoothing = summary.get("smoothing_fwhm_mm")
     smoothed = f", smoothed with a Gaussian of {smoothing:g} mm FWHM" if smoothing else ""
     scans = "held-out scans" if summary.get("held_out", True) else "scans"
-    verdict = (summary.get("sanity") or {}).get("verdict", "not run")
     return (
         f"For {variant}, {sign} saliency maps of {scans} were made by {method}{joint}averaged"
-        f"{people}{smoothed}.{_voxelwise(summary.get('test'))} "
-        + {
-            "pass": "The maps passed the sanity checks [@adebayo2018].",
-            "fail": "The maps failed the sanity checks [@adebayo2018] and must not be interpreted.",
-        }.get(verdict, "No sanity checks [@adebayo2018] were run on the maps.")
+        f"{people}{smoothed}.{_voxelwise(summary)} {_checked(summary.get('sanity'))}"
     )
 
 
-def _voxelwise(test: Mapping[str, Any] | None) -> str:
-    """Say how voxels were tested, and what was found."""
+def _checked(sanity: Any) -> str:
+    """Say how many sanity checks were made of the maps, and what follows."""
+    found = sanity if isinstance(sanity, Mapping) else {}
+    verdict, results = verdict_of(found), dict(found.get("checks") or {})
+    if verdict == NOT_RUN:
+        return "No sanity checks [@adebayo2018] were made of the maps."
+    if not results and verdict == UNDECIDED:
+        return (
+            "The maps passed the sanity checks [@adebayo2018] of an earlier version of the "
+            "software, which maps of noise passed too: they are not decisive."
+        )
+    made = sum(word != NOT_RUN for word in results.values())
+    passed = sum(word == PASS for word in results.values())
+    text = "The maps failed the sanity checks [@adebayo2018]"
+    if results:
+        text = (
+            f"Of {len(results)} sanity checks [@adebayo2018] of the maps {made} "
+            f"{'was' if made == 1 else 'were'} made and {passed} passed"
+        )
+    return (
+        text
+        + {
+            PASS: ".",
+            FAIL: "; they failed and must not be interpreted."
+            if results
+            else " and must not be interpreted.",
+            UNDECIDED: ": they are not decisive, and no anatomy should be read out of the maps.",
+        }[verdict]
+    )
+
+
+def _voxelwise(summary: Mapping[str, Any]) -> str:
+    """Say how voxels were compared, and what was found where there is a valid p and the maps hold.
+
+    A comparison without the key `p_from` is of an earlier version, whose p was not valid.
+    """
+    test = summary.get("test")
     if not test:
         return ""
     covariates = test.get("covariates") or ()
-    given = f", with {joined(map(str, covariates))} as nuisance" if covariates else ""
+    given = f" with {joined(map(str, covariates))} as nuisance" if covariates else ""
     within = " within folds" if test.get("within_folds") else ""
     text = (
         f" Maps of {test['positives']} positive and {test['negatives']} negative participants were "
-        f"compared at every voxel by {test['permutations']} permutations{within} (Freedman and "
-        f"Lane's method [@winkler2014]{given}), corrected by the largest statistic: "
-        f"{many(test['voxels_below_05_fwe'], 'voxel')} at a corrected p of 0.05 or less"
+        f"compared at every voxel{within}{given}"
     )
+    how = _P_FROM.get(str(test.get("p_from", "")))
+    if how is None:
+        return (
+            f"{text}; the comparison is descriptive, as the outcomes of the participants trained "
+            "the networks of other folds."
+        )
+    text += f", by {test['permutations']} {how}, corrected over voxels by the largest statistic"
+    if verdict_of(summary.get("sanity")) != PASS:
+        return f"{text}; its result is not given, as the maps have not passed their checks."
+    text += f": {many(test['voxels_below_05_fwe'], 'voxel')} at a corrected p of 0.05 or less"
     if "voxels_below_05_tfce" in test:
         text += (
             f", and {many(test['voxels_below_05_tfce'], 'voxel')} after threshold-free cluster "
             "enhancement [@smith2009]"
         )
-    return f"{text}."
+    return f"{text}; p is corrected for one statistic of one map."
 
 
 def to_add_section() -> Section:

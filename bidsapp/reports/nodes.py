@@ -76,7 +76,12 @@ class WriteDerivatives(Step):
             began = time.process_time()
             with threads(given.nthreads):
                 finished = Finished(
-                    given.corrected, given.mask, given.affine, given.field, given.head_mask
+                    given.corrected,
+                    given.mask,
+                    given.affine,
+                    given.field,
+                    given.head_mask,
+                    qform=bool(given.quality_record.get("qform")),
                 )
                 facts = write_data_files(
                     staging,
@@ -85,11 +90,12 @@ class WriteDerivatives(Step):
                     finished,
                     given.template_image,
                     provenance.settings["intensity"],
+                    given.head_record.get("unit", 1.0),
                 )
                 writing = {"seconds": {"derivatives": round(time.process_time() - began, 3)}}
                 began = time.process_time()
                 facts |= {
-                    "notes": given.head_record.get("notes", []),
+                    "notes": [note for record in records for note in record.get("notes", [])],
                     "software": _versions(),
                     "device": given.head_record["device"],
                     "precision": given.head_record["precision"],
@@ -133,6 +139,7 @@ class WriteDerivatives(Step):
             mask=staging / names.brain_mask,
             template_brain=Path(given.template_image),
             log_jacobian=staging / names.log_jacobian,
+            unit=given.head_record.get("unit", 1.0),
         )
 
 

@@ -18,12 +18,18 @@ from bidsapp.reports.pictures import OVERLAY_STOPS
 from bidsapp.reports.places import fill
 from bidsapp.reports.saliency.sides import Sides, sides_of
 from bidsapp.reports.volumes import box_around, choose_cuts, read_volume
+from bidsapp.saliency.verdict import FAIL, NOT_RUN, UNDECIDED, mark_of, verdict_of
 
 _SUFFIX = "_predictions.json"
 _LINK = '<a href="#prediction">Prediction</a>'
 _MARGIN_MM = 3.0
 _DIM = 1.25  # keeps white matter below white, so that colours stand out
 _TOP = 99.5  # percentile of |saliency| inside the map that takes the end of the colours
+_WARNINGS = {
+    FAIL: "This method failed its sanity checks for this model: do not interpret the map.",
+    UNDECIDED: "The sanity checks of this method are not decisive for this model: the map may show "
+    "nothing that was learned.",
+}
 
 
 @dataclass(frozen=True)
@@ -40,8 +46,8 @@ class SaliencyView:
         Value at the ends of the colour bar.
     units
         Of the map; empty where nobody says.
-    suspect
-        Whether its method failed the sanity checks.
+    warning
+        What the sanity checks of its method forbid; empty where it passed, or was not checked.
     sides
         What the colours mean.
     """
@@ -50,7 +56,7 @@ class SaliencyView:
     tiles: Sequence[Tile]
     limit: str
     units: str
-    suspect: bool
+    warning: str
     sides: Sides
 
 
@@ -204,9 +210,18 @@ def _view(names: OutputNames, path: Path) -> SaliencyView:
         tiles,
         f"{limit:.2g}",
         str(about.get("Units") or about.get("units") or ""),
-        "Suspect" in path.name,
+        _warning(path.name, about.get("Sanity")),
         sides_of(str(about.get("Method", "")), bool(settings.get("absolute"))),
     )
+
+
+def _warning(name: str, sanity: Any) -> str:
+    """Say what the checks of a map's method forbid, by its sidecar, or else by its file's name."""
+    verdict = verdict_of(sanity if isinstance(sanity, dict) else None)
+    if verdict == NOT_RUN:
+        marks = ((mark_of(word), word) for word in (FAIL, UNDECIDED))
+        verdict = next((word for mark, word in marks if f"{mark}_statmap" in name), verdict)
+    return _WARNINGS.get(verdict, "")
 
 
 def read_map(path: Path) -> Any:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -105,6 +106,28 @@ def read_volume(path: Path) -> Volume:
     image = nib.as_closest_canonical(open_image(path))
     data = np.asanyarray(image.dataobj)
     return Volume(data.reshape(data.shape[:3]), np.asarray(image.affine, dtype=float))
+
+
+def read_head(path: Path, mask: Path) -> tuple[Volume, Volume]:
+    """Read an image as acquired, and a mask that was laid on its voxels, in RAS order.
+
+    The image takes the affine of its mask: that is what was believed of its header.
+
+    Raises
+    ------
+    ValueError
+        The two differ in shape.
+    """
+    import nibabel as nib
+
+    inside: Any = nib.load(mask)
+    data = np.asanyarray(open_image(path).dataobj)
+    data = data.reshape(data.shape[:3])
+    if data.shape != inside.shape:
+        raise ValueError(f"{mask} does not lie on the grid of {path}.")
+    image = nib.as_closest_canonical(nib.Nifti1Image(data, inside.affine, dtype=data.dtype))
+    head = Volume(np.asanyarray(image.dataobj), np.asarray(image.affine, dtype=float))
+    return head, read_volume(mask)
 
 
 def box_around(

@@ -12,6 +12,7 @@ import pandas as pd
 
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.intake.images import read_numbers
+from bidsapp.intake.pointers import require_content
 from bidsapp.intake.regular import open_regular, read_text
 from bidsapp.representation.window import Window
 from bidsapp.templates.catalogue import templateflow_home
@@ -153,7 +154,9 @@ def _from_templateflow(
         file
         for home in places
         for file in sorted((home / f"tpl-{template}").glob(pattern))
-        if file.stat().st_size and (not variant or f"_desc-{variant}_" in file.name)
+        if file.is_file()
+        and file.stat().st_size
+        and (not variant or f"_desc-{variant}_" in file.name)
     ]
     if not files:
         raise NoInput(
@@ -171,6 +174,7 @@ def _from_templateflow(
 
 
 def _from_file(name: str, path: Path, window: Window, space: str) -> Atlas:
+    require_content(path)
     if not path.is_file():
         raise NoInput(f"atlas {path}: not found; give it with --atlas FILE")
     told = _space_of(path)

@@ -7,7 +7,7 @@ import pandas as pd
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.representation.window import volume
 from bidsapp.saliency.atlas_choice import choose_atlases
-from bidsapp.saliency.group_test import check_covariates
+from bidsapp.saliency.covariates import check_covariates
 from bidsapp.templates.space import Grid
 
 

@@ -14,6 +14,7 @@ from bidsapp.saliency.group_files import description_of, space_facts
 from bidsapp.saliency.leaks import leak_facts, network_leaks
 from bidsapp.saliency.native import NativeSpace
 from bidsapp.saliency.participant_maps import native_content, write_map
+from bidsapp.saliency.verdict import EARLIER, FAIL, PASS, UNDECIDED, verdict_of
 
 if TYPE_CHECKING:
     from bidsapp.networks.bundle import Bundle
@@ -41,8 +42,8 @@ class BundleMaps:
 
     @property
     def desc(self) -> str:
-        """Value of ``desc``: the bundle's name and the method's, ``Suspect`` where it failed."""
-        return self._desc(self.checks["verdict"] == "fail")
+        """Value of ``desc``: the bundle's name, the method's, and `mark_of` the verdict on it."""
+        return self._desc(self.checks["verdict"])
 
     @property
     def checks(self) -> dict[str, Any]:
@@ -50,13 +51,17 @@ class BundleMaps:
         found = self.bundle.metadata.get("saliency_checks") or {}
         if found.get("method") == self.bundle.recipe.saliency.method and "verdict" in found:
             told = [str(text) for text in found.get("sentences", ())]
-            return {"verdict": str(found["verdict"]), "sentences": told, "of": _CHECKED}
+            verdict = verdict_of(found)
+            if verdict != found["verdict"]:
+                told = [EARLIER, *told]
+            results = {"checks": dict(found["checks"])} if "checks" in found else {}
+            return {"verdict": verdict, "sentences": told, **results, "of": _CHECKED}
         return {"verdict": "not run", "sentences": [], "of": _CHECKED}
 
     @property
     def unchecked(self) -> str:
         """Say that nothing is known of the checks of such maps; empty where there is a verdict."""
-        if self.checks["verdict"] in ("pass", "fail"):
+        if self.checks["verdict"] in (PASS, FAIL, UNDECIDED):
             return ""
         run = self.bundle.folder.resolve().parent.parent
         if maps_unfinished(run):
@@ -69,15 +74,15 @@ class BundleMaps:
     def files(self, names: OutputNames) -> tuple[str, ...]:
         """Names of what may be written for a person, sidecars included, whatever the verdict."""
         maps = [
-            name(self._desc(suspect), "statmap")
-            for suspect in (False, True)
+            name(self._desc(verdict), "statmap")
+            for verdict in (PASS, FAIL, UNDECIDED)
             for name in (names.in_space, names.native)
         ]
         return (*maps, *map(sidecar_name, maps))
 
-    def _desc(self, suspect: bool) -> str:
+    def _desc(self, verdict: str) -> str:
         name = "".join(c for c in self.bundle.name if c.isalnum())
-        method = description_of(self.bundle.recipe.saliency.method, suspect)
+        method = description_of(self.bundle.recipe.saliency.method, verdict)
         return name + method[:1].upper() + method[1:]
 
     def forget(self, names: OutputNames) -> None:

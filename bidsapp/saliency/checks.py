@@ -1,6 +1,6 @@
 """What the sanity checks need of one fold: maps of randomised networks, curves, plain images."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,15 +13,19 @@ from bidsapp.representation.sample import read_mask
 from bidsapp.saliency.attribute import attribute, map_names
 from bidsapp.saliency.lens import Lens, logits_of
 from bidsapp.saliency.methods import METHODS
-from bidsapp.saliency.perturbation import SHARES, gaps, perturbation_curves
+from bidsapp.saliency.perturbation import SHARES, effects, perturbation_curves
 from bidsapp.saliency.randomised import cascade
 from bidsapp.saliency.smoothing import MaskedSmoother
 from bidsapp.saliency.stack import MapStack
+from bidsapp.saliency.surrogates import Surrogates
 from bidsapp.training.task import FoldTask
 
 CHECKED = 4
 """So many positives of a fold are looked at; the first of them."""
-_RANDOM_ORDERS = 2
+PERTURBED = 2
+"""Of so many of them voxels are taken away and given."""
+RANDOM_ORDERS = 19
+"""Random maps that a map is compared with: the largest of 20 has p = .05."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +40,21 @@ class FoldChecks:
         (X, Y, Z) sum of their maps, over channels too.
     levels, randomised
         Names of the levels drawn anew, and the sum of the same people's maps after each.
-    gaps
-        (people, 2): deletion and insertion, better than random orders by so much.
+    effects
+        (perturbed people, 1 + random orders, 2): by how much deletion lowered and insertion
+        raised the answer, first in the order of the map, then in those of its surrogates. The k-th
+        surrogates of all people and folds of a variant have the same phases.
     either_way
-        Whether `gaps` count how far the answer moved, not how far it fell and rose.
+        Whether `effects` count how far the answer moved, not how far it fell and rose.
     curves
-        (people, orders, 2, shares) logits.
+        (perturbed people, orders, 2, shares) logits.
     """
 
     people: int
     trained: np.ndarray
     levels: tuple[str, ...]
     randomised: np.ndarray
-    gaps: np.ndarray
+    effects: np.ndarray
     curves: np.ndarray
     either_way: bool = False
 
@@ -59,7 +65,7 @@ class FoldChecks:
             "trained": self.trained,
             "levels": np.array(self.levels, dtype=str),
             "randomised": self.randomised,
-            "gaps": self.gaps,
+            "effects": self.effects,
             "curves": self.curves,
             "either_way": np.array(self.either_way),
         }
@@ -78,7 +84,7 @@ class FoldChecks:
             content["trained"],
             tuple(str(name) for name in content["levels"]),
             content["randomised"],
-            content["gaps"],
+            content["effects"],
             content["curves"],
             bool(content["either_way"]),
         )
@@ -118,21 +124,22 @@ def check_fold(
         section, channels = task.recipe.network, len(task.images.channels)
         whole = not METHODS[lens.settings.method].cheap
         seed = int(np.random.SeedSequence([*task.seeds, 1]).generate_state(1)[0])
-        for level, drawn in cascade(network, section, channels, seed, whole_only=whole):
+        shape = task.images.window.shape
+        for level, drawn in cascade(network, section, channels, seed, whole, shape):
             levels.append(level)
             maps.append(attribute(drawn, images, names, lens).sum(axis=(0, 1)))
-    found = _curves(task, network, lens, stack, chosen, images, inside)
+    found = _curves(task, network, lens, stack, chosen[:PERTURBED], images, inside)
     either_way = tells_no_direction(lens.settings)
     return FoldChecks(
         people=len(chosen),
         trained=np.asarray(stack.values[chosen].sum(axis=(0, 1)), np.float32),
         levels=tuple(levels),
         randomised=np.array(maps, np.float32).reshape(-1, *stack.window.shape),
-        gaps=np.array(
-            [gaps(curves, ends if either_way else None) for curves, ends in found]
-        ).reshape(-1, 2),
+        effects=np.array([effects(curves, ends, either_way) for curves, ends in found]).reshape(
+            -1, 1 + RANDOM_ORDERS, 2
+        ),
         curves=np.array([curves for curves, _ in found]).reshape(
-            -1, 1 + _RANDOM_ORDERS, 2, len(SHARES)
+            -1, 1 + RANDOM_ORDERS, 2, len(SHARES)
         ),
         either_way=either_way,
     )
@@ -167,24 +174,39 @@ def _curves(
     if not inside.any() or not len(chosen):
         return []
     fill = _mean_image(task)
-    # noise as smooth as the map: scattered single voxels would disturb a network far more
     smoother = MaskedSmoother(inside, lens.voxel_mm, lens.settings.smoothing_fwhm_mm)
-    rng = np.random.default_rng([*task.seeds, 2])
-    random = [smoother(rng.standard_normal(int(inside.sum()))) for _ in range(_RANDOM_ORDERS)]
+    # one seed for all folds: a pattern that has nothing to do with the networks may by chance suit
+    # all of them, as they are alike, and so may each of those that it is compared with
+    surrogates = Surrogates(inside, RANDOM_ORDERS, task.recipe.training.seed)
     found = []
-    for image, row in zip(images, chosen, strict=True):
-        own = smoother(stack.values[row].sum(axis=0)[inside])
-        if tells_no_direction(lens.settings):
-            own = np.abs(own)
+    for image, row in zip(images, chosen, strict=False):
+        own = stack.values[row].sum(axis=0)[inside]
         curves = perturbation_curves(
             lambda changed: logits_of(network, changed, task, lens),
             image,
             fill,
             inside,
-            [own, *random],
+            orders(own, smoother, surrogates, tells_no_direction(lens.settings)),
         )
         found.append((curves, logits_of(network, np.stack([image, fill]), task, lens)))
     return found
+
+
+def orders(
+    own: np.ndarray, smoother: MaskedSmoother, surrogates: Surrogates, either_way: bool
+) -> Iterator[np.ndarray]:
+    """Give the order of a map, (voxels,), smoothed, and those of random maps as smooth.
+
+    Where the map does not say which way the answer goes, its magnitude counts, and theirs.
+    """
+    signed = bool((own < 0).any())
+
+    def form(values: np.ndarray) -> np.ndarray:
+        smooth = smoother(values)
+        return np.abs(smooth) if either_way and signed else smooth
+
+    yield form(own)
+    yield from map(form, surrogates.of(own))
 
 
 def _mean_image(task: FoldTask) -> np.ndarray:

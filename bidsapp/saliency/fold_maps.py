@@ -15,13 +15,13 @@ from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.networks.predict import probability
 from bidsapp.normalization.compute import threads
 from bidsapp.saliency.attribute import attribute, map_channels, map_names, units_of
-from bidsapp.saliency.checks import FoldChecks, check_fold, checked_rows
+from bidsapp.saliency.checks import FoldChecks, check_fold
 from bidsapp.saliency.lens import Lens, lens_of, logits_of
 from bidsapp.saliency.stack import COLUMNS, MapStack
 from bidsapp.training.fold import load_fold
 from bidsapp.training.task import FoldTask
 
-FORMAT = 3
+FORMAT = 4
 SHAPING = (
     *("method", "target", "absolute", "scale", "smoothing_fwhm_mm"),
     *("samples", "noise", "stage", "patch_mm"),
@@ -41,8 +41,7 @@ class FoldMapsTask:
     mask
         The template's brain mask on the images' grid.
     role
-        Who is explained: ``test``, ``train``, or ``checked`` for those of the held-out people
-        whom the sanity checks look at.
+        Who is explained: ``test`` or ``train``.
     checks
         Whether to randomise weights and to insert and delete voxels, too.
     """
@@ -66,7 +65,7 @@ class FoldMapsTask:
     @cached_property
     def rows(self) -> np.ndarray:
         """Rows of the cohort's array that are explained."""
-        return checked_rows(self.task) if self.role == "checked" else self.task.rows(self.role)
+        return self.task.rows(self.role)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -10,15 +10,16 @@ import numpy as np
 
 from bidsapp.derivatives import atomic_path, write_json
 from bidsapp.representation.window import Window
+from bidsapp.saliency.verdict import mark_of
 from bidsapp.templates.template import BIDS_STANDARD
 
 MNI = 4  # NIfTI's code of a standard space
 
 
-def description_of(method: str, suspect: bool = False) -> str:
-    """Value of the entity ``desc``: ``gradientXInput`` of gradient_x_input; with ``Suspect``."""
+def description_of(method: str, verdict: str = "") -> str:
+    """Value of the entity ``desc``: ``gradientXInput`` of gradient_x_input, with `mark_of`."""
     head, *rest = [part for part in re.split(r"[^A-Za-z0-9]+", method) if part]
-    return head + "".join(part[0].upper() + part[1:] for part in rest) + "Suspect" * suspect
+    return head + "".join(part[0].upper() + part[1:] for part in rest) + mark_of(verdict)
 
 
 def label_of(name: str) -> str:

@@ -20,7 +20,7 @@ from bidsapp.saliency.group_tables import (
     write_regions,
     write_test,
 )
-from bidsapp.saliency.group_test import compare_groups
+from bidsapp.saliency.group_test import VoxelNull, compare_groups
 from bidsapp.saliency.leaks import leak_facts, leak_notes, leak_stamp
 from bidsapp.saliency.mean_maps import (
     cell_maps,
@@ -57,6 +57,7 @@ def write_group(
     images: "CohortArray | None" = None,
     coverage: np.ndarray | None = None,
     leaks: Mapping[str, str] | None = None,
+    null: VoxelNull | None = None,
 ) -> None:
     """Write group maps, statistics and tables of one variant, and `summary.json` last.
 
@@ -80,8 +81,8 @@ def write_group(
         A row per participant with `participant_id` and whatever the test of positives against
         negatives may adjust for (`cohort.tsv` will do); the recipe says which columns it does.
     sanity
-        ``verdict`` (pass, fail, not run) and ``sentences``; with fail, every map has ``Suspect``
-        in its name.
+        ``verdict`` (pass, fail, not decisive, not run) and ``sentences``; every map that did not
+        pass has `verdict.mark_of` it in its name.
     seed
         Of permutations and bootstrap.
     images
@@ -91,6 +92,8 @@ def write_group(
     leaks
         Steps by which the networks saw the people whom they held out, each with the reason; every
         sidecar and table is stamped.
+    null
+        Of the voxelwise comparison, from permuted pipelines; see `compare_groups`.
 
     Raises
     ------
@@ -124,7 +127,7 @@ def write_group(
     held_out = stack.about.get("role", "test") == "test"
     files = GroupFolder(
         folder,
-        description_of(str(stack.about["method"]), verdict.get("verdict") == "fail"),
+        description_of(str(stack.about["method"]), str(verdict.get("verdict", ""))),
         stack.window,
         _common(stack, people, settings, template_label, verdict, threshold)
         | _aggregation(people, settings, only_fold, held_out)
@@ -142,6 +145,8 @@ def write_group(
             people,
             covariates,
             settings.covariates,
+            independent=_independent(stack) and not steps,
+            null=None if steps else null,
             permutations=settings.permutations,
             tfce=settings.tfce,
             seed=seed,
@@ -155,7 +160,7 @@ def write_group(
     if not held_out:
         notes.append(
             "the people of these maps are explained by networks that were trained on them: their "
-            "maps are not tested and give no biomarkers"
+            "maps are not compared and give no biomarkers"
         )
     tables = write_regions(people, cell, atlases, files, seed)
     tables |= write_peaks(people, cell, test, atlases, files)
@@ -195,6 +200,11 @@ def write_group(
     if "joined" in stack.about:
         summary["joined"] = stack.about["joined"]
     write_json(folder / "summary.json", summary)
+
+
+def _independent(stack: MapStack) -> bool:
+    """Tell whether nobody who is explained can have trained a network: one split, one hold-out."""
+    return len(stack.rows[["repeat", "fold"]].drop_duplicates()) == 1
 
 
 def _inside(path: Path, stack: MapStack, coverage: np.ndarray | None) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Tables beside the group maps: regions, the voxelwise test with its peaks, biomarkers."""
+"""Tables beside the group maps: regions, the voxelwise comparison and peaks, biomarkers."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from bidsapp.saliency.atlas import Atlas
 from bidsapp.saliency.atlas_choice import choose_atlases
 from bidsapp.saliency.biomarkers import CHOSEN_FOLD_NOTE, LEAKAGE_NOTE, biomarker_tables
 from bidsapp.saliency.group_files import GroupFolder
-from bidsapp.saliency.group_test import GroupTest
+from bidsapp.saliency.group_test import HOLD_OUT, WHOLE_PIPELINE, GroupTest
 from bidsapp.saliency.leaks import stamped
 from bidsapp.saliency.peaks import peak_table
 from bidsapp.saliency.people import PeopleMaps
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 CONTRAST = "positives - negatives"
 _ALPHA = 0.05
+_P_FROM = {
+    "": "none: descriptive",
+    HOLD_OUT: "maps permuted (Freedman-Lane) with the network fixed, as it has seen nobody of them",
+    WHOLE_PIPELINE: "maps of networks trained anew on permuted outcomes",
+}
 
 
 def atlases_for(
@@ -44,36 +49,28 @@ def write_regions(
 def write_test(
     people: PeopleMaps, test: GroupTest | None, files: GroupFolder
 ) -> tuple[dict[str, str], dict[str, Any] | None]:
-    """Write the maps of the voxelwise test; gives their names and what the summary says of it."""
+    """Write the maps of the comparison; gives their names and what the summary says of it."""
     if test is None:
         return {}, None
-    result, entities = test.result, {"contrast": "positivesVsNegatives"}
+    entities = {"contrast": "positivesVsNegatives"}
     about = {
         "Of": CONTRAST,
         "Covariates": list(test.covariates),
-        "DegreesOfFreedom": result.df,
+        "DegreesOfFreedom": test.df,
         "N": {"positives": test.positives, "negatives": test.negatives},
-        "Permutations": test.permutations,
         "WithinFolds": test.within_folds,
+        "Permutations": test.permutations,
+        "PFrom": _P_FROM[test.p_from],
         "Notes": list(test.notes),
     }
-    corrected = "corrected over voxels by the largest of each permutation (Freedman-Lane)"
-    layers = {
-        "t": ("t", result.t, "1", f"t of {CONTRAST} at every voxel."),
-        "log10p_fwe": (
-            "logpfwe",
-            -np.log10(result.p_fwe),
-            "-log10(p)",
-            f"Two-sided p of t, {corrected}.",
-        ),
-    }
-    if result.tfce is not None and result.p_tfce is not None:
-        layers["log10p_tfce"] = (
-            "logptfce",
-            -np.log10(result.p_tfce),
-            "-log10(p)",
-            f"Two-sided p of threshold-free cluster enhancement, {corrected}.",
-        )
+    corrected = "corrected over voxels by the largest of each permutation"
+    layers = {"t": ("t", test.t, "1", f"t of {CONTRAST} at every voxel.")}
+    if test.p_fwe is not None:
+        words = f"Two-sided p of t, {corrected}."
+        layers["log10p_fwe"] = ("logpfwe", -np.log10(test.p_fwe), "-log10(p)", words)
+    if test.p_tfce is not None:
+        words = f"Two-sided p of threshold-free cluster enhancement, {corrected}."
+        layers["log10p_tfce"] = ("logptfce", -np.log10(test.p_tfce), "-log10(p)", words)
     maps = {
         name: files.write(
             entities | {"stat": stat},
@@ -82,20 +79,22 @@ def write_test(
         )
         for name, (stat, values, units, words) in layers.items()
     }
-    found = {
+    found: dict[str, Any] = {
         "contrast": CONTRAST,
         "positives": test.positives,
         "negatives": test.negatives,
         "covariates": list(test.covariates),
         "within_folds": test.within_folds,
-        "permutations": test.permutations,
-        "df": result.df,
-        "smallest_p_fwe": float(result.p_fwe.min()),
-        "voxels_below_05_fwe": int((result.p_fwe <= _ALPHA).sum()),
+        "df": test.df,
+        "p_from": test.p_from,
     }
-    if result.p_tfce is not None:
-        found["smallest_p_tfce"] = float(result.p_tfce.min())
-        found["voxels_below_05_tfce"] = int((result.p_tfce <= _ALPHA).sum())
+    if test.p_fwe is not None:
+        found["permutations"] = test.permutations
+        found["smallest_p_fwe"] = float(test.p_fwe.min())
+        found["voxels_below_05_fwe"] = int((test.p_fwe <= _ALPHA).sum())
+    if test.p_tfce is not None:
+        found["smallest_p_tfce"] = float(test.p_tfce.min())
+        found["voxels_below_05_tfce"] = int((test.p_tfce <= _ALPHA).sum())
     return maps, found
 
 
@@ -106,15 +105,13 @@ def write_peaks(
     atlases: Sequence[Atlas],
     files: GroupFolder,
 ) -> dict[str, str]:
-    """Write `peaks.tsv`: peaks of the leading mean map and of the test."""
+    """Write `peaks.tsv`: peaks of the leading mean map and of the comparison."""
     mean = people.mean(cell)
     tables = [peak_table(people, cell, mean, atlases)]
     if test is not None:
-        result = test.result
-        beside = {"p_fwe": result.p_fwe}
-        if result.p_tfce is not None:
-            beside["p_tfce"] = result.p_tfce
-        tables.append(peak_table(people, CONTRAST, result.t, atlases, beside=beside))
+        p = {"p_fwe": test.p_fwe, "p_tfce": test.p_tfce}
+        beside = {name: values for name, values in p.items() if values is not None}
+        tables.append(peak_table(people, CONTRAST, test.t, atlases, beside=beside))
     _write(files, "peaks.tsv", pd.concat(tables, ignore_index=True))
     return {"peaks": "peaks.tsv"}
 

@@ -1,27 +1,27 @@
-"""Positives against negatives: who enters the test, which covariates, and its result."""
+"""Positives against negatives: who is compared, given which covariates, and where p is valid."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bidsapp.errors import BadData, UsageError
-from bidsapp.evaluation.tables import is_missing, numeric
-from bidsapp.saliency.max_t import MaxT, max_t
+from bidsapp.errors import BadData
+from bidsapp.saliency.covariates import MOSTLY_THE_OUTCOME, chosen_columns, explained, nuisance_of
+from bidsapp.saliency.max_t import corrected_p, max_t, voxel_t
 from bidsapp.saliency.people import PeopleMaps
 from bidsapp.saliency.tfce import ClusterEnhancement
 
 PERMUTATIONS = 1000
 _FEWEST_OF_A_CLASS = 3
-# Adjusted for where the recipe does not say otherwise, if the cohort has them.
-USUAL = ("age", "sex")
-_NO_COVARIATE = ("participant_id", "outcome")
-_MOSTLY_MISSING = 0.2
-_MOSTLY_THE_OUTCOME = 0.5
-CROSS_VALIDATED = (
-    "the test takes the fitted networks as given; as a person's outcome has trained the networks "
-    "of the other folds, its p is approximate"
+FEWEST_PIPELINES = 19
+HOLD_OUT, WHOLE_PIPELINE = "hold-out", "whole pipeline"
+DESCRIPTIVE = (
+    "the comparison of positives with negatives is descriptive and has no p: the outcomes of the "
+    "people who are compared have trained the networks of other folds, and a permutation of their "
+    f"maps would find differences in noise; --permutations N with N of {FEWEST_PIPELINES} or more "
+    "gives p from networks trained anew on permuted outcomes"
 )
 ONE_FAMILY = (
     "p is corrected over the voxels of this map by one statistic; not over variants, nor for "
@@ -30,31 +30,73 @@ ONE_FAMILY = (
 
 
 @dataclass(frozen=True)
-class GroupTest:
-    """The test of positives against negatives.
+class VoxelNull:
+    """The largest statistics of maps by networks that were trained on permuted outcomes.
 
     Attributes
     ----------
-    result
-        At every voxel; t above 0 where the maps of positives are larger.
+    t
+        (N,) largest |t| over voxels of each permutation of the whole pipeline.
+    tfce
+        (N,) the same of threshold-free cluster enhancement; None where it was not made.
+    """
+
+    t: np.ndarray
+    tfce: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class GroupTest:
+    """The comparison of positives with negatives, and its test where there is a valid one.
+
+    Attributes
+    ----------
+    t
+        (voxels,) above 0 where the maps of positives are larger.
+    df
+        Degrees of freedom of t.
     positives, negatives
         How many people of each entered.
     covariates
         Columns adjusted for.
     within_folds
-        Whether maps changed place within their fold only, each fold with an intercept.
+        Whether each fold has an intercept, as its maps come from one network.
+    p_from
+        `HOLD_OUT` where outcomes were permuted with the network fixed, `WHOLE_PIPELINE` where
+        networks were trained anew; empty where the comparison is descriptive.
     permutations
-        Number of permutations.
+        Number of permutations; 0 where it is descriptive.
+    p_fwe
+        (voxels,) two-sided p of t corrected over voxels; None where it is descriptive.
+    tfce, p_tfce
+        Enhanced t and its corrected p; None where there are none.
     notes
         What was left out and why, and how far the p values can be trusted.
     """
 
-    result: MaxT
+    t: np.ndarray
+    df: int
     positives: int
     negatives: int
     covariates: tuple[str, ...]
     within_folds: bool
-    permutations: int
+    p_from: str = ""
+    permutations: int = 0
+    p_fwe: np.ndarray | None = None
+    tfce: np.ndarray | None = None
+    p_tfce: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Design:
+    """Maps (people, voxels) of one row a person, what is compared, and what is adjusted for."""
+
+    values: np.ndarray
+    outcome: np.ndarray
+    nuisance: np.ndarray
+    names: tuple[str, ...]
+    blocks: np.ndarray | None
     notes: tuple[str, ...]
 
 
@@ -63,16 +105,24 @@ def compare_groups(
     covariates: pd.DataFrame | None = None,
     columns: Sequence[str] | None = None,
     *,
+    independent: bool = False,
+    null: VoxelNull | None = None,
     permutations: int = PERMUTATIONS,
     tfce: bool = True,
     seed: int = 0,
 ) -> tuple[GroupTest | None, list[str]]:
-    """Test the maps of positives against those of negatives, voxel by voxel.
+    """Compare the maps of positives with those of negatives, voxel by voxel.
 
     Each participant enters with one map, the mean of its sessions; where the outcome differs
-    between sessions of one participant, there is no test. With one repeat, maps change place
-    within the folds where every fold has both classes, as a fold's maps come from one network;
-    else over all.
+    between sessions of one participant, there is no comparison. With one repeat and both classes
+    in every fold, each fold has an intercept, as its maps come from one network.
+
+    There is a p in two cases. Where nobody who is compared has trained any of the networks, as in
+    one hold-out, outcomes are exchangeable with the networks fixed, and maps are permuted
+    (`max_t`). In cross-validation they are not: the networks of a fold hold the outcomes of the
+    other folds, and at a nominal .05 such a permutation rejected in up to .85 of studies of noise
+    (linear networks, docs/statistics.md). There p needs `null`, networks trained anew on permuted
+    outcomes.
 
     Parameters
     ----------
@@ -83,8 +133,12 @@ def compare_groups(
     columns
         Which of them to adjust for: numbers as they are, others as categories. By default `USUAL`
         where they are there, save one that by itself explains most of the outcome.
+    independent
+        Whether nobody of `people` has trained any of the networks.
+    null
+        From `largest_statistics` of permuted pipelines; fewer than `FEWEST_PIPELINES` give no p.
     permutations
-        Number of permutations.
+        Number of permutations of maps; 0 makes no comparison.
     tfce
         Whether to test enhanced maps too.
     seed
@@ -100,82 +154,103 @@ def compare_groups(
     test
         None where there are too few people for one, or outcomes differ within people.
     notes
-        Why there is no test; empty where there is one.
+        Why there is none; empty where there is one.
     """
     if not permutations:
-        return None, ["no voxelwise test: no permutations were asked for"]
+        return None, ["no voxelwise comparison: no permutations were asked for"]
+    design, why = _design(people, covariates, columns)
+    if design is None:
+        return None, why
+    enhance = ClusterEnhancement(people.inside) if tfce else None
+    parts = (design.values, design.outcome, design.nuisance)
+    fields: dict[str, Any] = {}
+    notes = list(design.notes)
+    try:
+        if null is not None and len(null.t) >= FEWEST_PIPELINES:
+            t, df = voxel_t(*parts, design.blocks)
+            fields = {"p_from": WHOLE_PIPELINE, "permutations": len(null.t)}
+            fields["p_fwe"] = corrected_p(np.abs(t), null.t)
+            if enhance is not None and null.tfce is not None:
+                fields["tfce"] = enhance(t)
+                fields["p_tfce"] = corrected_p(np.abs(fields["tfce"]), null.tfce)
+        elif independent:
+            rng = np.random.default_rng([seed, 1])
+            found = max_t(
+                *parts, permutations=permutations, blocks=design.blocks, rng=rng, enhance=enhance
+            )
+            t, df = found.t, found.df
+            fields = {"p_from": HOLD_OUT, "permutations": permutations, "p_fwe": found.p_fwe}
+            fields |= {"tfce": found.tfce, "p_tfce": found.p_tfce}
+        else:
+            t, df = voxel_t(*parts, design.blocks)
+            if null is not None:
+                notes.append(f"{len(null.t)} permuted pipelines are too few for a p of voxels")
+    except BadData as error:
+        return None, [*design.notes, f"no voxelwise comparison: {error}"]
+    notes.append(ONE_FAMILY if fields else DESCRIPTIVE)
+    positives = int(design.outcome.sum())
+    test = GroupTest(
+        t, df, positives, len(design.outcome) - positives, design.names, design.blocks is not None,
+        notes=tuple(notes), **fields,
+    )  # fmt: skip
+    return test, []
+
+
+def largest_statistics(
+    people: PeopleMaps,
+    covariates: pd.DataFrame | None,
+    columns: Sequence[str] | None,
+    tfce: bool,
+) -> tuple[float, float]:
+    """Give the largest |t| and the largest enhancement over voxels, of one permuted pipeline.
+
+    Everything is as in `compare_groups`; 0 where there is no comparison, as where a permutation
+    leaves a class empty.
+    """
+    design, _ = _design(people, covariates, columns)
+    if design is None:
+        return 0.0, 0.0
+    try:
+        t, _ = voxel_t(design.values, design.outcome, design.nuisance, design.blocks)
+    except BadData:
+        return 0.0, 0.0
+    enhanced = np.abs(ClusterEnhancement(people.inside)(t)).max(initial=0) if tfce else 0.0
+    return float(np.abs(t).max(initial=0)), float(enhanced)
+
+
+def _design(
+    people: PeopleMaps, covariates: pd.DataFrame | None, columns: Sequence[str] | None
+) -> tuple[_Design | None, list[str]]:
+    """Lay out a comparison; None with the reason where there is none."""
     both = people.scans.groupby("participant_id")["outcome"].nunique() > 1
     if both.any():
         return None, [
-            f"no voxelwise test: {int(both.sum())} people are positive in one session and negative "
-            f"in another ({', '.join(map(str, both.index[both][:3]))}, ...), so positives and "
-            "negatives are not different people; a run on one session can be tested"
+            f"no voxelwise comparison: {int(both.sum())} people are positive in one session and "
+            f"negative in another ({', '.join(map(str, both.index[both][:3]))}, ...), so positives "
+            "and negatives are not different people; a run on one session can be compared"
         ]
     table, values = _one_each(people)
-    chosen, notes = _columns(table, covariates, columns)
-    nuisance, names, known = _nuisance(table, covariates, chosen, notes)
-    table, values = table[known].reset_index(drop=True), values[known]
+    chosen, notes = chosen_columns(table, covariates, columns)
+    nuisance, names, known = nuisance_of(table, covariates, chosen, notes)
+    table, values, nuisance = table[known].reset_index(drop=True), values[known], nuisance[known]
     outcome = table["outcome"].to_numpy(float)
     positives, negatives = int(outcome.sum()), int((1 - outcome).sum())
     if min(positives, negatives) < _FEWEST_OF_A_CLASS:
         return None, [
             *notes,
-            f"no voxelwise test: {positives} positives and {negatives} negatives, at least "
+            f"no voxelwise comparison: {positives} positives and {negatives} negatives, at least "
             f"{_FEWEST_OF_A_CLASS} of each are needed",
         ]
     folds = table.groupby("fold")["outcome"].nunique()
     within = people.repeats == 1 and len(folds) > 1 and bool((folds == 2).all())
-    try:
-        result = max_t(
-            values,
-            outcome,
-            nuisance[known],
-            permutations=permutations,
-            blocks=table["fold"].to_numpy() if within else None,
-            rng=np.random.default_rng([seed, 1]),
-            enhance=ClusterEnhancement(people.inside) if tfce else None,
-        )
-    except BadData as error:
-        return None, [*notes, f"no voxelwise test: {error}"]
-    share = _explained(outcome, nuisance[known])
-    if share > _MOSTLY_THE_OUTCOME:
+    share = explained(outcome, nuisance)
+    if share > MOSTLY_THE_OUTCOME:
         notes.append(
-            f"{', '.join(names)} explain {share:.0%} of the outcome's variance: the test asks "
-            "what the maps say beyond them"
+            f"{', '.join(names)} explain {share:.0%} of the outcome's variance: the comparison "
+            "asks what the maps say beyond them"
         )
-    notes += [CROSS_VALIDATED, ONE_FAMILY]
-    test = GroupTest(result, positives, negatives, tuple(names), within, permutations, tuple(notes))
-    return test, []
-
-
-def check_covariates(covariates: pd.DataFrame | None, columns: Sequence[str] | None) -> None:
-    """Refuse columns that the test cannot adjust for.
-
-    Parameters
-    ----------
-    covariates
-        `participant_id` and other columns.
-    columns
-        Those that were named; `USUAL` where None.
-
-    Raises
-    ------
-    UsageError
-        A column is not there, or is that of the participants or of the outcome.
-    """
-    there = [] if covariates is None else list(covariates.columns)
-    lacking = [name for name in columns or () if name not in there]
-    if lacking:
-        raise UsageError(
-            f"saliency.covariates: the cohort has no column {', '.join(lacking)}; it has "
-            f"{', '.join(map(str, there)) or 'none'}"
-        )
-    own = [name for name in columns or () if name in _NO_COVARIATE]
-    if own:
-        raise UsageError(
-            f"saliency.covariates: {', '.join(own)} cannot be adjusted for, as it is what the test "
-            "compares; leave it out"
-        )
+    blocks = table["fold"].to_numpy() if within else None
+    return _Design(values, outcome, nuisance, tuple(names), blocks, tuple(notes)), []
 
 
 def _one_each(people: PeopleMaps) -> tuple[pd.DataFrame, np.ndarray]:
@@ -188,78 +263,3 @@ def _one_each(people: PeopleMaps) -> tuple[pd.DataFrame, np.ndarray]:
         return table, people.values[rows]
     values = np.stack([people.values[places].mean(axis=0) for places in groups.values()])
     return table, values
-
-
-def _columns(
-    table: pd.DataFrame, covariates: pd.DataFrame | None, columns: Sequence[str] | None
-) -> tuple[list[str], list[str]]:
-    """Which covariates to adjust for, and notes."""
-    there = [] if covariates is None else list(covariates.columns)
-    if columns is not None:
-        check_covariates(covariates, columns)
-        return list(columns), []
-    chosen, notes = [], []
-    for name in [name for name in USUAL if name in there]:
-        values, _, known = _nuisance(table, covariates, [name], [])
-        outcome = table["outcome"].to_numpy(float)[known]
-        if values.size and _explained(outcome, values[known]) > _MOSTLY_THE_OUTCOME:
-            notes.append(
-                f"not adjusted for {name}, which by itself explains most of the outcome; "
-                "saliency.covariates can ask for it"
-            )
-        else:
-            chosen.append(name)
-    return chosen, notes
-
-
-def _nuisance(
-    table: pd.DataFrame,
-    covariates: pd.DataFrame | None,
-    chosen: Sequence[str],
-    notes: list[str],
-) -> tuple[np.ndarray, list[str], np.ndarray]:
-    """Design (people, columns), names of the covariates in it, and who has them all."""
-    everyone = np.ones(len(table), bool)
-    if covariates is None or not chosen:
-        return np.empty((len(table), 0)), [], everyone
-    first = covariates.drop_duplicates("participant_id").set_index("participant_id")
-    first = first.reindex(table["participant_id"].astype(str))
-    columns, names = [], []
-    for name in chosen:
-        numbers = numeric(first[name].astype(object))  # an infinite one is missing
-        there = ~first[name].map(is_missing) if numbers is None else numbers.notna()
-        known = there.to_numpy(bool)
-        if (~known).mean() > _MOSTLY_MISSING:
-            notes.append(f"covariate {name} is missing for {(~known).sum()} people: not used")
-            continue
-        coded = _coded(first[name])
-        if coded.shape[1] == 0 or coded.shape[1] > max(1, len(table) // 5):
-            notes.append(f"covariate {name} has one value, or too many categories: not used")
-            continue
-        names.append(str(name))
-        columns.append(coded)
-        everyone &= known
-    if not everyone.all():
-        notes.append(f"{(~everyone).sum()} people lack a covariate and are not in the test")
-    design = np.hstack(columns) if columns else np.empty((len(table), 0))
-    return design, names, everyone
-
-
-def _coded(values: pd.Series) -> np.ndarray:
-    """Code a covariate as columns: its numbers, or one for each category but the first."""
-    numbers = numeric(values.astype(object))
-    if numbers is not None:
-        filled = numbers.fillna(numbers.mean()).to_numpy(float)
-        return filled[:, None] if np.ptp(filled) > 0 else np.empty((len(filled), 0))
-    text = values.map(lambda value: "" if is_missing(value) else str(value)).to_numpy(str)
-    levels = [level for level in np.unique(text) if level]
-    return np.column_stack([text == level for level in levels[1:]] or [np.empty((len(text), 0))])
-
-
-def _explained(outcome: np.ndarray, nuisance: np.ndarray) -> float:
-    """Share of the outcome's variance that covariates explain, 0 to 1."""
-    if not nuisance.size or outcome.var() == 0:
-        return 0.0
-    design = np.column_stack([np.ones(len(outcome)), nuisance])
-    left = outcome - design @ np.linalg.lstsq(design, outcome, rcond=None)[0]
-    return float(1 - left.var() / outcome.var())

@@ -88,6 +88,54 @@ def max_t(
     BadData
         If no degree of freedom is left, or the variable is a combination of the covariates.
     """
+    fit = _fit(values, tested, nuisance, blocks)
+    unit, residuals, df, t = fit.unit, fit.residuals, fit.df, fit.t
+    moving = _moving(fit.design, len(values), blocks)
+    orders = _orders(len(values), permutations, blocks, rng)
+    if enhance is None:
+        null = _t_of(np.sqrt(_largest(residuals, unit, moving, orders)), df)
+        return MaxT(t, corrected_p(np.abs(t), null), null, df)
+    null, null_enhanced = np.zeros(permutations), np.zeros(permutations)
+    for number, permuted_r in enumerate(_permuted(residuals, unit, moving, orders)):
+        one = _t_of(permuted_r, df)
+        null[number] = np.abs(one).max(initial=0)
+        null_enhanced[number] = np.abs(enhance(one)).max(initial=0)
+    enhanced = enhance(t)
+    p_enhanced = corrected_p(np.abs(enhanced), null_enhanced)
+    return MaxT(t, corrected_p(np.abs(t), null), null, df, enhanced, p_enhanced)
+
+
+def voxel_t(
+    values: np.ndarray,
+    tested: np.ndarray,
+    nuisance: np.ndarray | None = None,
+    blocks: np.ndarray | None = None,
+) -> tuple[np.ndarray, int]:
+    """Give t of a variable at every voxel, (voxels,) float32, and its degrees of freedom.
+
+    Parameters and errors as of `max_t`, which permutes the same.
+    """
+    fit = _fit(values, tested, nuisance, blocks)
+    return fit.t, fit.df
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A design with a tested column of length 1, and residuals of length 1 at every voxel."""
+
+    design: np.ndarray
+    unit: np.ndarray
+    residuals: np.ndarray
+    df: int
+    t: np.ndarray
+
+
+def _fit(
+    values: np.ndarray,
+    tested: np.ndarray,
+    nuisance: np.ndarray | None,
+    blocks: np.ndarray | None,
+) -> _Fit:
     n = len(values)
     design = _basis(n, nuisance, blocks)
     x = np.asarray(tested, float)
@@ -103,21 +151,9 @@ def max_t(
         raise BadData("the tested variable is constant, or a combination of the covariates")
     unit = residual_x / length
     residuals = _unit_residuals(values, design)
-    moving = _moving(design, n, blocks)
     r = unit @ residuals.astype(np.float64) if n * residuals.shape[1] < 1e6 else unit @ residuals
     t = _t_of(np.asarray(r, np.float64), df).astype(np.float32)
-    orders = _orders(n, permutations, blocks, rng)
-    if enhance is None:
-        null = _t_of(np.sqrt(_largest(residuals, unit, moving, orders)), df)
-        return MaxT(t, corrected_p(np.abs(t), null), null, df)
-    null, null_enhanced = np.zeros(permutations), np.zeros(permutations)
-    for number, permuted_r in enumerate(_permuted(residuals, unit, moving, orders)):
-        one = _t_of(permuted_r, df)
-        null[number] = np.abs(one).max(initial=0)
-        null_enhanced[number] = np.abs(enhance(one)).max(initial=0)
-    enhanced = enhance(t)
-    p_enhanced = corrected_p(np.abs(enhanced), null_enhanced)
-    return MaxT(t, corrected_p(np.abs(t), null), null, df, enhanced, p_enhanced)
+    return _Fit(design, unit, residuals, df, t)
 
 
 def corrected_p(observed: np.ndarray, null: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Steps of saliency as nipype nodes: explain a fold; train and explain one on shuffled outcomes."""
+"""Steps of saliency as nipype nodes: explain a fold; train on half of its people and explain."""
 
 from pathlib import Path
 
@@ -12,7 +12,8 @@ class _ExplainInput(FoldInput):
     maps = traits.Str(mandatory=True, desc="where the maps are written")
     mask = File(exists=True, mandatory=True, desc="the template's brain mask")
     role = traits.Enum("test", "train", usedefault=True, desc="who is explained")
-    shuffle = traits.Bool(False, usedefault=True, desc="train on shuffled outcomes first")
+    half = traits.Int(0, usedefault=True, desc="train on half 1 or 2 of the people first")
+    shuffle = traits.Int(0, usedefault=True, desc="on this permutation of their outcomes")
 
 
 class _ExplainOutput(TraitedSpec):
@@ -29,16 +30,17 @@ class ExplainFold(Step):
     def _work(self, folder: Path) -> None:
         from bidsapp.recipes import load_recipe
         from bidsapp.saliency.fold_maps import FoldMapsTask, explain_fold
-        from bidsapp.saliency.shuffled import shuffled_task
-        from bidsapp.training.fold import train_fold
+        from bidsapp.saliency.halves import half_task
+        from bidsapp.training.fold import score_fold, train_fold
 
         inputs = self.inputs.get_traitsfree()
         task = task_of(inputs, load_recipe(inputs["recipe"]), self._device)
         place, role = Path(inputs["maps"]), inputs["role"]
         checks = role == "test"
-        if inputs["shuffle"]:
-            task = shuffled_task(task, place / "training", task.recipe.training.seed)
+        if inputs["half"]:
+            task = half_task(task, place / "training", inputs["half"] - 1, inputs["shuffle"])
             train_fold(task)
-            role, checks = "checked", False
+            score_fold(task)
+            checks = False
         record = explain_fold(FoldMapsTask(task, place, Path(inputs["mask"]), role, checks))
         self._results["record"] = str(record)

@@ -68,7 +68,7 @@ def write_people(
     place
         Where they go.
     sanity
-        Verdict and sentences; where the verdict is ``fail`` each name has ``Suspect`` in it.
+        Verdict and sentences; `verdict.mark_of` it is in each name.
     settings
         The recipe's ``saliency`` section.
     leaks
@@ -81,7 +81,7 @@ def write_people(
     """
     for folder in place.folder.glob("sub-*"):
         shutil.rmtree(folder)
-    desc = description_of(str(stack.about["method"]), sanity.get("verdict") == "fail")
+    desc = description_of(str(stack.about["method"]), str(sanity.get("verdict", "")))
     written = []
     rows = stack.rows.assign(session_id=stack.rows["session_id"].fillna("").replace("n/a", ""))
     for key, own in rows.groupby(["participant_id", "session_id"], sort=False):
@@ -201,9 +201,11 @@ def _whether_held_out(stack: MapStack, own: pd.DataFrame, leaks: Sequence[str]) 
     """Say whether the networks knew nothing of this participant, and what they saw where not."""
     who = "a network that was trained without this participant"
     if leaks:
+        stamp = leak_stamp(leaks)
+        saw = "saw" if stamp.startswith("LEAK: ") else "may have seen"
         who = (
-            "a network whose weights were trained without this participant, whom it saw all the "
-            f"same ({leak_stamp(leaks)})"
+            f"a network whose weights were trained without this participant, whom it {saw} all the "
+            f"same ({stamp})"
         )
     repeats = f"; mean over {len(own)} repeats" if len(own) > 1 else ""
     return {

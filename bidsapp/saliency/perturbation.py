@@ -1,6 +1,6 @@
 """Insertion and deletion: the answer as voxels are taken away, or given, in a map's order."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -13,7 +13,7 @@ def perturbation_curves(
     image: np.ndarray,
     fill: np.ndarray,
     inside: np.ndarray,
-    orders: Sequence[np.ndarray],
+    orders: Iterable[np.ndarray],
 ) -> np.ndarray:
     """Follow the answer while voxels of an image give way to another image, and the other way.
 
@@ -38,38 +38,38 @@ def perturbation_curves(
     """
     place = np.flatnonzero(inside.ravel())
     whole, other = image.reshape(len(image), -1), fill.reshape(len(fill), -1)
-    variants = []
+    curves = []
     for order in orders:
         ranked = place[np.argsort(-np.asarray(order), kind="stable")]
+        variants = []
         for start, end in ((whole, other), (other, whole)):
             for share in SHARES:
                 taken = ranked[: max(1, round(share * len(ranked)))]
                 changed = start.copy()
                 changed[:, taken] = end[:, taken]
                 variants.append(changed.reshape(image.shape))
-    return ask(np.stack(variants)).reshape(len(orders), 2, len(SHARES))
+        curves.append(ask(np.stack(variants)).reshape(2, len(SHARES)))
+    return np.array(curves).reshape(-1, 2, len(SHARES))
 
 
-def gaps(curves: np.ndarray, ends: np.ndarray | None = None) -> tuple[float, float]:
-    """How much better the first order is than the mean of the others.
+def effects(curves: np.ndarray, ends: np.ndarray, either_way: bool = False) -> np.ndarray:
+    """How far the answer fell as voxels were taken away, and rose as they were given.
 
     Parameters
     ----------
     curves
         From `perturbation_curves`.
     ends
-        Answers to image and fill, shape (2,), for maps that do not say which way the answer goes:
-        what counts is then how far it moves from there.
+        Answers to image and fill, shape (2,).
+    either_way
+        For maps that do not say which way the answer goes: how far it moved.
 
     Returns
     -------
-    deletion, insertion
-        Mean over shares, in units of the answer: by how much further it fell, and rose; with
-        `ends`, by how much further it moved.
+    numpy.ndarray
+        (orders, 2): deletion and insertion, mean over shares, in units of the answer; larger where
+        the voxels that went first matter more.
     """
-    if ends is not None:
-        moved = np.abs(curves - np.asarray(ends)[None, :, None])
-        curves = moved * np.array([-1.0, 1.0])[None, :, None]
-    mean = curves.mean(axis=2)
-    others = mean[1:].mean(axis=0)
-    return float(others[0] - mean[0, 0]), float(mean[0, 1] - others[1])
+    fell, rose = ends[0] - curves[:, 0], curves[:, 1] - ends[1]
+    both = np.stack([fell, rose], axis=1)
+    return np.asarray((np.abs(both) if either_way else both).mean(axis=2))

@@ -1,16 +1,17 @@
 """Which folds are explained, of whom and where the results go."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bidsapp.recipes.schema import Recipe
 from bidsapp.saliency.fold_maps import FoldMapsTask, is_explained
+from bidsapp.saliency.halves import can_be_halved
 from bidsapp.training.study import Study, gather_scores, node_name
 from bidsapp.training.task import FoldTask
 
-KINDS = ("test", "train", "shuffled")
+KINDS = ("test", "train", "half")
 
 
 @dataclass(frozen=True)
@@ -23,22 +24,27 @@ class ExplainStep:
         The trained fold.
     kind
         ``test`` explains the held-out people, ``train`` those of the training fold, and
-        ``shuffled`` trains on shuffled outcomes and explains some of the held-out.
+        ``half`` trains on one half of the fold's people and explains the held-out.
     folder
         Of the results.
     mask
         The template's brain mask.
+    half, shuffle
+        Which half of the people is trained on, 0 or 1, and on which permutation of their
+        outcomes; 0 are the true ones.
     """
 
     task: FoldTask
     kind: str
     folder: Path
     mask: Path
+    half: int = 0
+    shuffle: int = 0
 
     @property
     def name(self) -> str:
         """Name of the node."""
-        return f"{node_name(self.task)}_{self.kind}"
+        return f"{node_name(self.task)}_{self.folder.name.rpartition('_')[2]}".replace("-", "")
 
     @property
     def label(self) -> str:
@@ -46,15 +52,16 @@ class ExplainStep:
         what = {
             "test": "maps of held-out people",
             "train": "maps of training people",
-            "shuffled": "trained on shuffled outcomes",
+            "half": f"half {self.half + 1} of the people, "
+            + (f"shuffled outcomes {self.shuffle}" if self.shuffle else "true outcomes"),
         }
         return f"{self.task.label}: {what[self.kind]}"
 
     @property
     def finished(self) -> bool:
         """Whether the results are there and are of this very task."""
-        if self.kind == "shuffled":
-            # the shuffled table is made by the node; its record says whose fold it was dealt from
+        if self.kind == "half":
+            # its tables are made by the node; its record says whose fold they were dealt from
             return (self.folder / "done.json").is_file()
         job = FoldMapsTask(self.task, self.folder, self.mask, self.kind, self.kind == "test")
         return is_explained(job)
@@ -84,7 +91,7 @@ def plan_steps(study: Study, tasks: Sequence[FoldTask], mask: Path) -> list[Expl
             return ExplainStep(task, kind, folder, mask)
 
         # the longest first, so that no process is left alone with one at the end
-        steps += [step(task, "shuffled") for task in own[: shuffled_folds(own[0].recipe)]]
+        steps += _halves(own, step)
         if own[0].recipe.saliency.folds == "best":
             best = best_fold(gather_scores(own))
             steps += [step(task, "train") for task in own if (task.repeat, task.fold) == best]
@@ -92,11 +99,27 @@ def plan_steps(study: Study, tasks: Sequence[FoldTask], mask: Path) -> list[Expl
     return steps
 
 
-def shuffled_folds(recipe: Recipe) -> int:
-    """How many folds are trained on shuffled outcomes: one by default where that is cheap."""
+def _halves(
+    tasks: Sequence[FoldTask], step: Callable[[FoldTask, str], ExplainStep]
+) -> list[ExplainStep]:
+    """List the trainings on halves of one fold's people: the first fold of which they can be."""
+    count = shuffles(tasks[0].recipe)
+    task = next((task for task in tasks if can_be_halved(task)), None) if count else None
+    if task is None:
+        return []
+    found = []
+    for shuffle in range(1 + count):
+        for half in (0, 1):
+            one = step(task, f"half{half + 1}x{shuffle}")
+            found.append(replace(one, kind="half", half=half, shuffle=shuffle))
+    return found
+
+
+def shuffles(recipe: Recipe) -> int:
+    """How often halves are trained on shuffled outcomes: 2 by default where that is cheap."""
     asked = recipe.saliency.shuffled_folds
     compact = recipe.network.stem_stride > 1 and recipe.network.stem_pool
-    return (1 if compact else 0) if asked is None else asked
+    return (2 if compact else 0) if asked is None else asked
 
 
 def workflow_of(study: Study, steps: Sequence[ExplainStep], name: str, memory_gb: float) -> Any:
@@ -110,7 +133,8 @@ def workflow_of(study: Study, steps: Sequence[ExplainStep], name: str, memory_gb
             maps=str(step.folder),
             mask=str(step.mask),
             role="train" if step.kind == "train" else "test",
-            shuffle=step.kind == "shuffled",
+            half=step.half + 1 if step.kind == "half" else 0,
+            shuffle=step.shuffle,
             **fold_inputs(study.recipe_file, step.task),
         )
         for step in steps

@@ -41,7 +41,12 @@ def levels_of(network: torch.nn.Module) -> list[tuple[str, ...]]:
 
 
 def cascade(
-    network: torch.nn.Module, section: Network, channels: int, seed: int, whole_only: bool = False
+    network: torch.nn.Module,
+    section: Network,
+    channels: int,
+    seed: int,
+    whole_only: bool = False,
+    shape: tuple[int, int, int] | None = None,
 ) -> Iterator[tuple[str, torch.nn.Module]]:
     """Draw the weights of one level after the other anew, keeping what was drawn before.
 
@@ -51,8 +56,8 @@ def cascade(
         Trained; left as it is.
     section
         The recipe's network section, from which new weights are drawn.
-    channels
-        Of the input.
+    channels, shape
+        Of the input; the shape as `build_network` has it.
     seed
         Of the new weights.
     whole_only
@@ -65,9 +70,9 @@ def cascade(
     network : torch.nn.Module
         In evaluation mode; the same object each time.
     """
-    fresh = build_network(section, channels, seed).state_dict()
+    fresh = build_network(section, channels, seed, shape).state_dict()
     state = {name: value.clone() for name, value in network.state_dict().items()}
-    mixed = build_network(section, channels).to(next(network.parameters()).device)
+    mixed = build_network(section, channels, shape=shape).to(next(network.parameters()).device)
     levels = levels_of(network)
     for number, names in enumerate(levels, start=1):
         state |= {name: fresh[name] for name in names}

@@ -1,10 +1,9 @@
 """Saliency of a run: every fold explained, the maps checked, written, and handed to the group."""
 
-import json
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,22 +11,27 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.errors import NociCastError, NoInput, joint_code
+from bidsapp.evaluation.chance import Forecast, read_forecast
+from bidsapp.evaluation.stamp import leaks_into_scores
 from bidsapp.execution.failures import Failure, find_failure, forget_failures
 from bidsapp.execution.run import Running, run_workflow
 from bidsapp.execution.work import own_folder
 from bidsapp.options import RunOptions
+from bidsapp.recipes import Recipe, leaks
 from bidsapp.representation.sample import read_mask
 from bidsapp.saliency.checks import FoldChecks
 from bidsapp.saliency.group_maps import BEST_FOLD, write_group
+from bidsapp.saliency.group_test import VoxelNull
 from bidsapp.saliency.leaks import leak_stamp, network_leaks
 from bidsapp.saliency.lens import voxel_mm
 from bidsapp.saliency.native import without_native
 from bidsapp.saliency.participant_maps import MapPlace, write_people
 from bidsapp.saliency.plan import ExplainStep, plan_steps, workflow_of
 from bidsapp.saliency.planes import unlike, write_planes
-from bidsapp.saliency.sanity import Evidence, Findings, judge, together
+from bidsapp.saliency.sanity import Evidence, judge
 from bidsapp.saliency.side_by_side import draw, panel_of
-from bidsapp.saliency.stack import MapStack, read_stack
+from bidsapp.saliency.stack import MapStack, join, read_stack
+from bidsapp.saliency.verdict import Findings, together
 
 if TYPE_CHECKING:
     from bidsapp.training.study import Study
@@ -52,6 +56,8 @@ class Explaining:
         Values of BIDS' ``space`` and ``res``.
     native
         Whether to write each participant's map on the scan's own voxels too.
+    nulls
+        Of the voxelwise comparison, of the variants that have one.
     """
 
     cohort: pd.DataFrame
@@ -61,6 +67,7 @@ class Explaining:
     template_label: str
     resolution: int
     native: bool = False
+    nulls: Mapping[str, VoxelNull] = field(default_factory=dict)
 
 
 def explain(
@@ -70,6 +77,7 @@ def explain(
     mask: Path,
     options: RunOptions,
     memory_gb: float,
+    nulls: Mapping[str, VoxelNull] | None = None,
 ) -> int:
     """Explain every fold of every variant and write what follows.
 
@@ -91,6 +99,9 @@ def explain(
         Of the run.
     memory_gb
         To plan with for one fold.
+    nulls
+        Of the voxelwise comparison, variant by variant, once pipelines were permuted: folds that
+        are explained stay as they are, and what follows from them is written anew.
 
     Returns
     -------
@@ -105,10 +116,14 @@ def explain(
     folder = study.recipe_file.parent
     about = Explaining(
         cohort, mask, options.output_dir, folder, template.label, wanted.resolution,
-        options.native_maps,
+        options.native_maps, nulls or {},
     )  # fmt: skip
     steps = plan_steps(study, tasks, mask)
-    failed = _run(study, steps, memory_gb, Running.of(options, folder / "logs"))
+    if nulls is None:
+        failed = _run(study, steps, memory_gb, Running.of(options, folder / "logs"))
+    else:
+        unfinished = {step.task.variant for step in steps if not step.finished}
+        steps, failed = [step for step in steps if step.task.variant not in unfinished], {}
     codes = set()
     done: dict[str, Findings] = {}
     for variant in dict.fromkeys(step.task.variant for step in steps):
@@ -133,8 +148,9 @@ def explain(
 
 def _said(findings: Findings) -> str:
     """Put the verdict in the words of a terminal."""
-    failed = [text for text in findings.sentences if text.startswith("Fail")]
-    return f"{findings.verdict}. {' '.join(failed)}" if failed else findings.verdict
+    told = findings.plain()["sentences"]
+    why = [text for text in told if text.startswith(("Fail", "Not decisive"))]
+    return " ".join([f"{findings.verdict}.", *why]) if why else findings.verdict
 
 
 def _run(
@@ -143,8 +159,8 @@ def _run(
     """Run the steps; gives those that failed."""
     forget_failures(study.folder / "saliency")
     for step in steps:
-        if step.kind == "shuffled":
-            # whether it is of these data is known only where its cohort was shuffled
+        if step.kind == "half":
+            # whether it is of these data is known only where its cohort was divided
             (step.folder / "done.json").unlink(missing_ok=True)
     done = 0
     by_name = {step.name: step for step in steps}
@@ -186,7 +202,8 @@ def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> Findings:
     shared = _shared(task, about) | {"sanity": findings.plain(), "images": task.images}
     shared["leaks"] = leaks
     _forget_training(place)
-    write_group(read_stack(_stack_folder(steps[0])), place, settings=settings, **shared)
+    null = about.nulls.get(task.variant)
+    write_group(read_stack(_stack_folder(steps[0])), place, settings=settings, null=null, **shared)
     for step in steps:
         if step.kind == "train":
             training = read_stack(step.folder)
@@ -274,19 +291,12 @@ def _write_ensembles(
 
 def _judged(steps: Sequence[ExplainStep], stack: MapStack, about: Explaining) -> Findings:
     task = steps[0].task
-    tests = [step for step in steps if step.kind == "test"]
-    order = [(step.task.repeat, step.task.fold) for step in tests]
-    shuffled = {
-        order.index((step.task.repeat, step.task.fold)): np.asarray(
-            read_stack(step.folder).values.sum(axis=(0, 1))
-        )
-        for step in steps
-        if step.kind == "shuffled"
-    }
     evidence = Evidence(
-        folds=[FoldChecks.read(step.folder / "checks.npz") for step in tests],
-        shuffled=shuffled,
-        scores=stack.rows,
+        folds=[
+            FoldChecks.read(step.folder / "checks.npz") for step in steps if step.kind == "test"
+        ],
+        halves=_halves_of(steps),
+        forecast=forecast_of(about.folder, task.variant, task.recipe),
         images=task.images,
         outcome=task.table["outcome"].to_numpy(),
         inside=stack.window.cut(read_mask(about.mask)),
@@ -296,9 +306,22 @@ def _judged(steps: Sequence[ExplainStep], stack: MapStack, about: Explaining) ->
     return judge(evidence)
 
 
-def join(stacks: Sequence[MapStack]) -> MapStack:
-    """Put the stacks of several folds together, in their order."""
-    first = stacks[0]
-    rows = pd.concat([stack.rows for stack in stacks], ignore_index=True)
-    values = np.concatenate([stack.values for stack in stacks])
-    return MapStack(rows, values, first.channels, first.window, json.loads(json.dumps(first.about)))
+def _halves_of(steps: Sequence[ExplainStep]) -> np.ndarray | None:
+    """Mean map of the held-out people by each network of a half, (2, 1 + shuffles, X, Y, Z)."""
+    found = {
+        (step.half, step.shuffle): read_stack(step.folder).values.sum(axis=1).mean(axis=0)
+        for step in steps
+        if step.kind == "half"
+    }
+    if not found:
+        return None
+    count = 1 + max(shuffle for _, shuffle in found)
+    return np.array([[found[half, k] for k in range(count)] for half in (0, 1)])
+
+
+def forecast_of(folder: Path, variant: str, recipe: Recipe) -> Forecast:
+    """Read by what a variant's forecast is judged, and whether held-out people were seen."""
+    stamp = leak_stamp(leaks_into_scores(list(leaks(recipe))))
+    are = "are not" if stamp.startswith("LEAK: ") else "may not be"
+    seen = f"{stamp}: the scores {are} those of people unseen" if stamp else ""
+    return replace(read_forecast(folder, variant), leak=seen)

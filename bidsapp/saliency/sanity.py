@@ -1,72 +1,24 @@
-"""Do the maps say anything of what was learned? The checks of a variant, and their verdict."""
+"""Do the maps say anything of what was learned? The checks of a variant."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from bidsapp.dataset.tables import write_table
+from bidsapp.evaluation.chance import BETTER, CHANCE, UNKNOWN, Forecast
 from bidsapp.representation.cohort_array import CohortArray
 from bidsapp.saliency.checks import FoldChecks
-from bidsapp.saliency.leaks import stamped
-from bidsapp.saliency.similarity import edges, rank_correlation, structural_similarity
+from bidsapp.saliency.similarity import edges, rank_correlation, structural_similarity, top_overlap
 from bidsapp.saliency.smoothing import MaskedSmoother
+from bidsapp.saliency.verdict import FAIL, PASS, Findings
 
-COLUMNS = ("check", "of", "value", "low", "high", "limit", "n", "result", "meaning")
-# Adebayo et al. 2018 name no limit; these are ours, and are printed with every verdict.
+# Adebayo et al. 2018 name no limit; this is ours, and is printed with every verdict.
 MOST_ALIKE = 0.5
-LEAST_AGREEMENT = 0.1
 ALPHA = 0.05
-
-
-@dataclass
-class Findings:
-    """Rows of ``sanity.tsv`` and sentences, as the checks find them."""
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    sentences: list[str] = field(default_factory=list)
-
-    def note(self, check: str, result: str, sentence: str = "", **values: Any) -> None:
-        """Add one finding; a sentence is for the report too."""
-        self.rows.append({"check": check, "result": result, "meaning": sentence} | values)
-        if sentence:
-            self.sentences.append(sentence)
-
-    @property
-    def verdict(self) -> str:
-        """``fail`` if any check failed, ``pass`` if some passed, else ``not run``."""
-        results = {row["result"] for row in self.rows}
-        return "fail" if "fail" in results else "pass" if "pass" in results else "not run"
-
-    def plain(self) -> dict[str, Any]:
-        """For the sidecars and the report."""
-        return {"verdict": self.verdict, "sentences": list(self.sentences)}
-
-    def write(self, path: Path, stamp: str = "") -> None:
-        """Write ``sanity.tsv``, each row with the stamp of a leak if there is one."""
-        write_table(path, stamped(pd.DataFrame(self.rows, columns=list(COLUMNS)), stamp))
-
-
-def together(findings: Sequence[Findings], names: Sequence[str]) -> dict[str, Any]:
-    """Judge maps that were joined: they fail with any of them, and pass where all do.
-
-    Returns
-    -------
-    dict
-        ``verdict`` and ``sentences``, the latter with the variants' names.
-    """
-    verdicts = [one.verdict for one in findings]
-    verdict = "fail" if "fail" in verdicts else "pass" if set(verdicts) == {"pass"} else "not run"
-    told = [
-        f"{name}: {text}"
-        for name, one in zip(names, findings, strict=True)
-        for text in one.sentences
-    ]
-    return {"verdict": verdict, "sentences": told}
+_HALVES = "signed overlap of the strongest tenth of two halves"
+LEAST_PAIRS = 9  # of halves: with fewer, the largest of them says too little
 
 
 @dataclass(frozen=True)
@@ -77,11 +29,12 @@ class Evidence:
     ----------
     folds
         What each fold found.
-    shuffled
-        Place of a fold in `folds` to the sum of the same people's maps, (X, Y, Z), from a network
-        trained on shuffled outcomes.
-    scores
-        Held-out scores: participant_id, outcome, probability.
+    halves
+        (2, 1 + shuffles, X, Y, Z): mean map of the same people by networks trained on either half
+        of a fold's people, first on their true outcomes, then on shuffled ones; None where none
+        were trained.
+    forecast
+        How well the variant forecasts held-out people.
     images
         The cohort.
     outcome
@@ -95,8 +48,8 @@ class Evidence:
     """
 
     folds: Sequence[FoldChecks]
-    shuffled: Mapping[int, np.ndarray]
-    scores: pd.DataFrame
+    halves: np.ndarray | None
+    forecast: Forecast
     images: CohortArray
     outcome: np.ndarray
     inside: np.ndarray
@@ -107,7 +60,7 @@ class Evidence:
 def judge(evidence: Evidence) -> Findings:
     """Make every check for which there is evidence."""
     found = Findings()
-    _forecast(evidence.scores, found)
+    _forecast(evidence.forecast, found)
     people = sum(fold.people for fold in evidence.folds)
     if not people or not evidence.inside.any():
         why = "no held-out positive" if not people else "the brain mask has no voxel in the window"
@@ -123,37 +76,36 @@ def judge(evidence: Evidence) -> Findings:
         found.note("maps", "fail", "Fail: the map is 0 everywhere.", n=people)
         return found
     _weights(evidence, own, group, people, found)
-    _labels(evidence, group, found)
+    _halves(evidence, smoother, found)
     _agreement(evidence, group, found)
     _plain_images(evidence, own, smoother, found)
     _curves(evidence.folds, found)
     return found
 
 
-def _forecast(scores: pd.DataFrame, found: Findings) -> None:
-    """Ask whether the network has learned anything that a map could show."""
-    from scipy.stats import mannwhitneyu
-
-    # whose outcome changes from scan to scan is seen once as either
-    mean = scores.groupby(["participant_id", "outcome"], as_index=False)["probability"].mean()
-    positive = mean.loc[mean["outcome"] == 1, "probability"].to_numpy()
-    negative = mean.loc[mean["outcome"] == 0, "probability"].to_numpy()
-    if not len(positive) or not len(negative):
-        text = "Held-out people are all of one class, so what the network learned is not known."
-        found.note("forecast", "not run", text, of="AUC", n=len(mean))
-        return
-    test = mannwhitneyu(positive, negative, alternative="greater")
-    auc = float(test.statistic) / (len(positive) * len(negative))
-    good = bool(test.pvalue < ALPHA)
-    text = (
-        f"Held-out people are told apart (AUC {auc:.2f}, one-sided p = {test.pvalue:.2g})."
-        if good
-        else f"Fail: the network does not tell held-out people apart better than chance (AUC "
-        f"{auc:.2f}, one-sided p = {test.pvalue:.2g}), so its map cannot show what it learned."
-    )
-    found.note(
-        "forecast", _word(good), text, of="p of AUC", value=test.pvalue, limit=ALPHA, n=len(mean)
-    )
+def _forecast(forecast: Forecast, found: Findings) -> None:
+    """Ask whether the network has learned anything that a map could show, as the report does."""
+    facts = {"of": "AUC", "value": forecast.auc, "low": forecast.low, "high": forecast.high}
+    facts |= {"limit": CHANCE, "n": forecast.n}
+    limits = f"AUC {forecast.auc:.2f}, interval {forecast.low:.2f} to {forecast.high:.2f}"
+    if forecast.verdict == UNKNOWN or forecast.leak:
+        why = forecast.leak or forecast.note or "the AUC has no interval"
+        text = f"Whether the network forecasts better than chance cannot be told: {why}."
+        found.note("forecast", "unclear", text, **facts)
+    elif forecast.verdict == BETTER:
+        found.note("forecast", PASS, f"The forecast is better than chance ({limits}).", **facts)
+    elif forecast.auc > CHANCE:
+        text = (
+            f"The forecast is not shown to be better than chance ({limits}), so whether there is "
+            "anything that the map could show is not known."
+        )
+        found.note("forecast", "unclear", text, **facts)
+    else:
+        text = (
+            f"Fail: the forecast is no better than chance ({limits}), so the map cannot show what "
+            "was learned."
+        )
+        found.note("forecast", FAIL, text, **facts)
 
 
 def _weights(evidence: Evidence, own: np.ndarray, group: Any, people: int, found: Findings) -> None:
@@ -178,24 +130,72 @@ def _weights(evidence: Evidence, own: np.ndarray, group: Any, people: int, found
         found.note("weights", "info", of=f"from the head to {level}: SSIM", value=similar, n=people)
 
 
-def _labels(evidence: Evidence, group: Any, found: Findings) -> None:
-    """Compare with a network that was trained on shuffled outcomes."""
-    pairs = [(evidence.folds[i], other) for i, other in evidence.shuffled.items()]
-    pairs = [(fold, other) for fold, other in pairs if fold.people]
-    if not pairs:
-        found.note(
-            "labels",
-            "not run",
-            "No network was trained on shuffled outcomes (saliency.shuffled_folds).",
-            of="Spearman",
-            n=0,
+def _halves(evidence: Evidence, smoother: MaskedSmoother, found: Findings) -> None:
+    """Compare networks of disjoint halves with one another, and with shuffled outcomes."""
+    if evidence.halves is None or evidence.halves.shape[1] < 2:
+        for check, what in (("labels", "Spearman"), ("halves", _HALVES)):
+            found.note(check, "not run", of=what, n=0)
+        found.sentences.append(
+            "No networks were trained on halves of the people and on shuffled outcomes "
+            "(saliency.shuffled_folds), so whether other people give the same map is not known."
         )
         return
-    n = sum(fold.people for fold, _ in pairs)
-    own = group([fold.trained for fold, _ in pairs], n)
-    value = rank_correlation(own, group([other for _, other in pairs], n))
-    good, text = _unlike(value, own, "a network trained on shuffled outcomes")
-    found.note("labels", _word(good), text, of="Spearman", value=value, limit=MOST_ALIKE, n=n)
+    maps = [[smoother(one[evidence.inside]) for one in half] for half in evidence.halves]
+    own = (maps[0][0] + maps[1][0]) / 2
+    shuffles = range(1, len(maps[0]))
+    alike = [rank_correlation(own, (maps[0][k] + maps[1][k]) / 2) for k in shuffles]
+    value = float(np.mean(alike))
+    good, text = _unlike(value, own, "networks trained on shuffled outcomes")
+    found.note(
+        "labels", _word(good), text, of="Spearman, mean of shuffles", value=value,
+        low=min(alike), high=max(alike), limit=MOST_ALIKE, n=len(alike),
+    )  # fmt: skip
+    _replication(np.array([[top_overlap(a, b) for b in maps[1]] for a in maps[0]]), found)
+
+
+def _replication(alike: np.ndarray, found: Findings) -> None:
+    """Judge whether two halves agree as no halves with shuffled outcomes do.
+
+    Parameters
+    ----------
+    alike
+        (1 + shuffles, 1 + shuffles) `top_overlap` of the maps of either half, the first of each
+        with true outcomes. Where images say nothing of outcomes, true outcomes are one more
+        shuffle: rows and columns are exchangeable, each place is equally likely to hold the
+        largest value, and the first place's rank is an exact p.
+    """
+    value, pairs = float(alike[0, 0]), alike.size
+    others = np.delete(alike.ravel(), 0)
+    known = others[np.isfinite(others)]
+    facts: dict[str, Any] = {"of": _HALVES, "value": value, "n": pairs}
+    if len(known):
+        facts |= {"low": float(known.min()), "high": float(known.max())}
+    if not np.isfinite(value):
+        found.note("halves", "unclear", "The map of a half is 0 everywhere.", **facts)
+        return
+    facts["limit"] = facts.get("high")
+    rank = 1 + int((known >= value).sum())
+    span = (
+        f"overlap of the strongest tenth of voxels {value:.2f}; with shuffled outcomes "
+        f"{facts.get('low', 0.0):.2f} to {facts.get('high', 0.0):.2f}"
+    )
+    if rank == 1 and pairs >= LEAST_PAIRS:
+        text = (
+            f"Networks that have no person in common give related maps ({span}; by chance the "
+            f"largest in 1 of {pairs} studies)."
+        )
+        found.note("halves", PASS, text, **facts)
+        return
+    why = (
+        f"{pairs} pairs are too few to tell"
+        if rank == 1
+        else f"{rank - 1} of {pairs - 1} pairs with shuffled outcomes are as much alike"
+    )
+    text = (
+        "Whether networks that have no person in common give related maps is not clear "
+        f"({span}): {why}."
+    )
+    found.note("halves", "unclear", text, **facts)
 
 
 def _unlike(value: float, own: np.ndarray, network: str) -> tuple[bool, str]:
@@ -218,30 +218,20 @@ def _unlike(value: float, own: np.ndarray, network: str) -> tuple[bool, str]:
 
 
 def _agreement(evidence: Evidence, group: Any, found: Findings) -> None:
-    """Compare the folds with one another: what was learned should be found again."""
+    """Compare the folds with one another; as they share people, noise makes them agree too."""
     means = [group([fold.trained], fold.people) for fold in evidence.folds if fold.people]
     values = [rank_correlation(a, b) for a, b in combinations(means, 2)]
     values = [value for value in values if np.isfinite(value)]
     if not values:
         found.note("folds", "not run", of="mean Spearman of pairs of folds", n=len(means))
         return
-    mean = float(np.mean(values))
-    good = mean >= LEAST_AGREEMENT
-    text = (
-        f"Networks of different folds give related maps (mean Spearman {mean:.2f})."
-        if good
-        else f"Fail: networks of different folds give unrelated maps (mean Spearman {mean:.2f}, "
-        f"at least {LEAST_AGREEMENT} is asked for)."
-    )
     found.note(
         "folds",
-        _word(good),
-        text,
+        "info",
         of="mean Spearman of pairs of folds",
-        value=mean,
+        value=float(np.mean(values)),
         low=min(values),
         high=max(values),
-        limit=LEAST_AGREEMENT,
         n=len(means),
     )
 
@@ -281,49 +271,45 @@ def _plain_images(
 
 
 def _curves(folds: Sequence[FoldChecks], found: Findings) -> None:
-    """Ask whether the voxels that a map names matter more than others as smooth as these."""
-    values = np.concatenate([fold.gaps for fold in folds])
-    either_way = any(fold.either_way for fold in folds)
-    for column, (check, lead, verb) in enumerate(
-        (("deletion", "Without", "falls"), ("insertion", "With", "rises"))
-    ):
-        verb = "moves, up or down," if either_way else verb
-        if len(values) < 2:
-            found.note(check, "not run", of="logits better than random orders", n=len(values))
-            continue
-        mean = float(values[:, column].mean())
-        error = float(values[:, column].std(ddof=1) / np.sqrt(len(values)))
-        low, high = mean - 1.96 * error, mean + 1.96 * error
-        if low <= 0 <= high:
-            word = "unclear"
-            text = (
-                f"Whether the voxels of the map matter more than random ones is not clear: the "
-                f"logit {verb} by {abs(mean):.2f} {'more' if mean >= 0 else 'less'} (95 % CI of "
-                f"what it does more: {low:.2f} to {high:.2f})."
-            )
-        elif mean > 0:
-            word = "pass"
-            text = (
-                f"{lead} the map's voxels the logit {verb} by {mean:.2f} more than "
-                f"{lead.lower()} random ones."
-            )
-        else:
-            word = "fail"
-            text = (
-                f"Fail: {lead.lower()} the map's voxels the logit {verb} by {-mean:.2f} less "
-                f"than {lead.lower()} random ones."
-            )
+    """Ask whether the voxels that a map names matter more than those of maps as smooth."""
+    values = np.concatenate([fold.effects for fold in folds])
+    moved = any(fold.either_way for fold in folds)
+    people = len(values)
+    if not people:
+        found.note("voxels", "not run", of="logits, deletion and insertion", n=0)
+        return
+    mean = values.mean(axis=0)
+    for column, check in enumerate(("deletion", "insertion")):
+        own, random = mean[0, column], mean[1:, column]
         found.note(
-            check,
-            word,
-            text,
-            of="logits better than random orders",
-            value=mean,
-            low=low,
-            high=high,
-            limit=0.0,
-            n=len(values),
+            check, "info", of="logits; low and high: random maps", value=float(own),
+            low=float(random.min()), high=float(random.max()), n=people,
+        )  # fmt: skip
+    total = mean.mean(axis=1)
+    own, random = float(total[0]), total[1:]
+    # random maps share their phases over people and folds, as a pattern laid over all would
+    p = (1 + int((random >= own).sum())) / len(total)
+    both = bool((mean[0] > mean[1:].mean(axis=0)).all())
+    verb = "moves, up or down," if moved else "changes"
+    how = (
+        f"the logit {verb} by {own:.2f} when they are taken away or given, and by "
+        f"{float(random.mean()):.2f} (at most {float(random.max()):.2f}) with {len(random)} random "
+        f"maps as smooth, p = {p:.2g}"
+    )
+    facts: dict[str, Any] = {
+        "of": "logits, mean of deletion and insertion; limit: largest of random maps",
+        "value": own, "low": float(random.min()), "high": float(random.max()),
+        "limit": float(random.max()), "n": people,
+    }  # fmt: skip
+    if p <= ALPHA and both:
+        found.note("voxels", PASS, f"The map's voxels matter more than others: {how}.", **facts)
+    elif (random > own).mean() >= 1 - ALPHA:
+        found.note(
+            "voxels", FAIL, f"Fail: the map's voxels matter less than others: {how}.", **facts
         )
+    else:
+        text = f"Whether the map's voxels matter more than others is not clear: {how}."
+        found.note("voxels", "unclear", text, **facts)
 
 
 def _mean(images: CohortArray, chosen: np.ndarray) -> np.ndarray | None:
@@ -345,4 +331,4 @@ def _laid(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
 
 
 def _word(good: bool) -> str:
-    return "pass" if good else "fail"
+    return PASS if good else FAIL

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bidsapp.saliency.aggregate import top_voxels
+
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Spearman's correlation of two maps, (voxels,); NaN where one is constant."""
@@ -14,6 +16,31 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     x, y = (rankdata(v).astype(np.float64) - (v.size + 1) / 2 for v in (a, b))
     norm = np.sqrt((x @ x) * (y @ y))
     return float(x @ y / norm) if norm > 0 else float("nan")
+
+
+def top_overlap(a: np.ndarray, b: np.ndarray, share: float = 0.1) -> float:
+    """Share of their strongest voxels that two maps have in common, with their signs.
+
+    Parameters
+    ----------
+    a, b
+        (voxels,).
+    share
+        Of the voxels, those of largest magnitude.
+
+    Returns
+    -------
+    float
+        -1 to 1: voxels that are among the strongest of both with one sign, less those with
+        opposite signs, over the number of the strongest; 0 is expected of maps that have nothing
+        to do with each other. NaN where a map is 0 everywhere.
+    """
+    tops = [top_voxels(values, share) for values in (a, b)]
+    size = max(int(top.sum()) for top in tops)
+    if not all(top.any() for top in tops):
+        return float("nan")
+    both = tops[0] & tops[1]
+    return float((np.sign(a[both]) * np.sign(b[both])).sum() / size)
 
 
 def structural_similarity(a: np.ndarray, b: np.ndarray, inside: np.ndarray) -> float:

@@ -31,7 +31,7 @@ class MaskedSmoother:
         self.fwhm_mm = float(fwhm_mm)
         self._sigma = [self.fwhm_mm / FWHM_PER_SIGMA / zoom for zoom in zooms]
         # Nothing further away than the kernel reaches can matter, so empty rims are cut off.
-        self._box = _bounding_box(self.inside)
+        self._box = bounding_box(self.inside)
         self._mask = self.inside[self._box]
         if self.fwhm_mm > 0:
             self._weight = self._filter(self._mask.astype(np.float32))[self._mask]
@@ -51,7 +51,8 @@ class MaskedSmoother:
         return gaussian_filter(block, self._sigma, mode="constant", truncate=_TRUNCATE)
 
 
-def _bounding_box(inside: np.ndarray) -> tuple[slice, ...]:
+def bounding_box(inside: np.ndarray) -> tuple[slice, ...]:
+    """Give the smallest box that holds every voxel of a mask, a slice for each axis."""
     box = []
     for axis in range(inside.ndim):
         others = tuple(a for a in range(inside.ndim) if a != axis)

@@ -84,3 +84,11 @@ def read_stack(folder: Path) -> MapStack:
     if values.shape != (len(rows), len(channels), *window.shape):
         raise BadData(f"{folder}: maps.npy has shape {values.shape}, which maps.tsv does not fit")
     return MapStack(rows, values, tuple(channels), window, about)
+
+
+def join(stacks: Sequence[MapStack]) -> MapStack:
+    """Put the stacks of several folds together, in their order."""
+    first = stacks[0]
+    rows = pd.concat([stack.rows for stack in stacks], ignore_index=True)
+    values = np.concatenate([stack.values for stack in stacks])
+    return MapStack(rows, values, first.channels, first.window, json.loads(json.dumps(first.about)))

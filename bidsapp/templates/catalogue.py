@@ -17,6 +17,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from bidsapp.intake.pointers import pointer_at
+
 _T1W = re.compile(
     r"(?P<prefix>tpl-(?P<name>[A-Za-z0-9]+)/(?:cohort-\d+/)?tpl-(?P=name)"
     r"(?:_cohort-0*(?P<cohort>\d+))?(?:_res-0*(?P<res>\d+))?)(?P<brain>_desc-brain)?_T1w\.nii\.gz"
@@ -74,7 +76,7 @@ class Candidate:
 
 
 def _has_content(file: Path) -> bool:
-    return file.is_file() and file.stat().st_size > 0
+    return file.is_file() and file.stat().st_size > 0 and pointer_at(file) is None
 
 
 def templateflow_home() -> Path:

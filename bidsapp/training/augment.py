@@ -5,7 +5,12 @@ import torch
 from bidsapp.recipes.learning import Augmentation
 
 
-def move(images: torch.Tensor, section: Augmentation, generator: torch.Generator) -> torch.Tensor:
+def move(
+    images: torch.Tensor,
+    section: Augmentation,
+    generator: torch.Generator,
+    flat: int | None = None,
+) -> torch.Tensor:
     """Flip, turn and scale each image of a batch; what comes in from outside is 0 (background).
 
     Parameters
@@ -16,6 +21,9 @@ def move(images: torch.Tensor, section: Augmentation, generator: torch.Generator
         Probability of a flip, largest rotation in degrees, largest change of size.
     generator
         On the images' device.
+    flat
+        For slices: the axis (0, 1, 2) about which alone they are turned, and along which their
+        size stays.
     """
     size = len(images)
     if section.flip:
@@ -23,8 +31,13 @@ def move(images: torch.Tensor, section: Augmentation, generator: torch.Generator
         images = torch.where(flips.view(-1, 1, 1, 1, 1), images.flip(2), images)
     if section.rotation or section.scaling:
         draws = 2 * torch.rand(size, 4, generator=generator, device=images.device) - 1
-        turn = _rotations(draws[:, :3] * torch.pi * section.rotation / 180)
-        turn = turn / (1 + section.scaling * draws[:, 3]).view(-1, 1, 1)
+        angles = draws[:, :3] * torch.pi * section.rotation / 180
+        sizes = (1 + section.scaling * draws[:, 3:]).expand(-1, 3)
+        if flat is not None:
+            inside = torch.arange(3, device=images.device) == flat
+            angles = torch.where(inside, angles, 0)
+            sizes = torch.where(inside, 1, sizes)
+        turn = _rotations(angles) / sizes.unsqueeze(2)
         images = _resample(images, turn)
     return images
 

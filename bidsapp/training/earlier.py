@@ -13,14 +13,17 @@ import pandas as pd
 
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, CannotCreateOutput, NociCastError, NoInput, UsageError
-from bidsapp.recipes import Recipe, dump_recipe, load_recipe
+from bidsapp.recipes import Recipe, load_recipe
 from bidsapp.recipes.analysis import Ensemble
+from bidsapp.recipes.folders import without_folders
 
 # Keys that change no score: what follows from the scores is computed again with them.
 _NO_SCORE = (
     *("evaluation", "saliency", "ensembles", "reported", "reference", "summary", "notes"),
     *("name", "base", "run", "variants"),
 )
+# What these change shows in the cohort's outcomes, if anywhere.
+_IN_COHORT = ("outcome.negative", "outcome.missing")
 _MOST = 8
 
 
@@ -148,8 +151,7 @@ def require_run(folder: Path, overrides: Sequence[str] = ()) -> None:
     """
     if (folder / "scores.tsv").is_file():
         kept = load_recipe(folder / "recipe.yaml")
-        asked = load_recipe(folder / "recipe.yaml", overrides)
-        if dump_recipe(asked) != dump_recipe(kept):
+        if not _same_settings(load_recipe(folder / "recipe.yaml", overrides), kept):
             raise UsageError(
                 f"--evaluate-only computes with the settings of {folder / 'recipe.yaml'}, which "
                 f"are not {', '.join(overrides)}. Leave these out, or leave out --evaluate-only: "
@@ -161,6 +163,14 @@ def require_run(folder: Path, overrides: Sequence[str] = ()) -> None:
         f"--evaluate-only: {folder} holds no scores.tsv; {other_runs(folder, 'scores.tsv')}, or "
         "leave out --evaluate-only to train."
     )
+
+
+def _same_settings(asked: Recipe, kept: Recipe) -> bool:
+    """Compare recipes; what counts as negative is recorded by a run where nobody names it."""
+    one, other = without_folders(asked.plain()), kept.plain()
+    if asked.outcome.negative is None:
+        other["outcome"].pop("negative", None)
+    return one == other
 
 
 def other_runs(folder: Path, file: str = "recipe.yaml") -> str:
@@ -203,7 +213,8 @@ def _recipe_changes(before: Recipe, recipe: Recipe) -> list[str]:
                 _flat(r.with_variant(name).model_dump(mode="json")) for r in (before, recipe)
             )
             for key in sorted(one.keys() | other.keys()):
-                if key.split(".")[0] not in _NO_SCORE and one.get(key) != other.get(key):
+                unlike = one.get(key) != other.get(key)
+                if unlike and key.split(".")[0] not in _NO_SCORE and key not in _IN_COHORT:
                     found[f"{key}: {_said(one.get(key))} → {_said(other.get(key))}"] = None
     more = [f"and {len(found) - _MOST} more keys of the recipe"] if len(found) > _MOST else []
     return [*found][:_MOST] + more

@@ -4,7 +4,7 @@ import gc
 import json
 import logging
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ import torch
 from bidsapp.derivatives import atomic_path, write_json
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, UsageError
+from bidsapp.networks.origin import cohort_metadata
 from bidsapp.networks.predict import place, predict_logits, probability
-from bidsapp.networks.registry import build_network, count_parameters
+from bidsapp.networks.registry import build_network, count_parameters, slice_axis
 from bidsapp.networks.weights import load_weights
 from bidsapp.representation.device import precision_dtype, resolve_device, steady
 from bidsapp.representation.device_cohort import DeviceCohort
@@ -60,8 +61,11 @@ def train_fold(task: FoldTask) -> Path:
     with steady(device, task.threads), kept_memory():
         network, progress, zscore, weights, streamed = _attempts(task, device)
     state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    stated = task.recipe.network.origin
+    word = f", stated to be trained on {stated.dataset}" if stated else ""
+    told = cohort_metadata(task.image_hashes, task.weights, word)
     with atomic_path(task.model_file) as temporary:
-        safetensors.torch.save_file(state, temporary)
+        safetensors.torch.save_file(state, temporary, metadata=told or None)
     history = pd.DataFrame(progress.history)
     with atomic_path(task.folder / "history.tsv") as temporary:
         history.to_csv(temporary, sep="\t", index=False, na_rep="n/a")
@@ -144,7 +148,9 @@ def load_fold(task: FoldTask) -> tuple[torch.nn.Module, dict[str, Any]]:
             f"{task.label} is not trained: {task.record_file} is missing or belongs to other data"
         )
     record = json.loads(task.record_file.read_text(encoding="utf-8"))
-    network = build_network(task.recipe.network, len(task.images.channels))
+    network = build_network(
+        task.recipe.network, len(task.images.channels), shape=task.images.window.shape
+    )
     network.load_state_dict(safetensors.torch.load_file(task.model_file))
     return network.eval(), record
 
@@ -180,13 +186,16 @@ def _attempt(task: FoldTask, device: torch.device, resident_bytes: float | None)
     recipe = task.recipe
     dtype = precision_dtype(recipe.training.precision, device)
     channels = len(task.images.channels)
-    network = build_network(recipe.network, channels, _weights_seed(task))
+    shape = task.images.window.shape
+    network = build_network(recipe.network, channels, _weights_seed(task), shape)
     weights = load_weights(network, recipe.network, channels, task.weights)
     zscore = ZScore(recipe.representation.zscore).fit(task.images.open(), task.rows("train"))
     budget = task.resident_bytes if resident_bytes is None else resident_bytes
     data, streamed = _fold_data(task, device, zscore, budget, None)
+    data = replace(data, flat=slice_axis(network))
     settings = LoopSettings(
         recipe.training,
+        recipe.network,
         task.seeds,
         dtype,
         _checkpoint(task),

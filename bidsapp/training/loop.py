@@ -4,6 +4,7 @@ import math
 import sys
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import torch
 from tqdm import tqdm
 
 from bidsapp.errors import NociCastError
-from bidsapp.networks.predict import in_batches, place, predict_logits
-from bidsapp.recipes.learning import Training
+from bidsapp.networks.predict import in_batches, logit_of, place, predict_logits
+from bidsapp.networks.registry import freeze
+from bidsapp.recipes.learning import Network, Training
 from bidsapp.representation.device import autocast, environment
 from bidsapp.representation.device_cohort import DeviceCohort, normalise
 from bidsapp.training.augment import add_noise, move
@@ -37,6 +39,8 @@ class FoldData:
         Numbers of the z-score for every row, shape (N, C), on the device.
     train, validation, test
         Row numbers.
+    flat
+        The axis (0, 1, 2) about which alone images are turned, for networks of slices; else None.
     """
 
     cohort: DeviceCohort
@@ -46,6 +50,7 @@ class FoldData:
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
+    flat: int | None = None
 
 
 @dataclass(frozen=True)
@@ -54,8 +59,8 @@ class LoopSettings:
 
     Attributes
     ----------
-    training
-        The recipe's section.
+    training, network
+        The recipe's sections.
     seeds
         Seed, repeat and fold: with the epoch they seed every random draw.
     dtype
@@ -74,6 +79,7 @@ class LoopSettings:
     """
 
     training: Training
+    network: Network
     seeds: tuple[int, int, int]
     dtype: torch.dtype
     checkpoint: Path
@@ -100,6 +106,7 @@ def fit(network: torch.nn.Module, data: FoldData, settings: LoopSettings) -> Pro
     """
     section, device = settings.training, data.cohort.device
     place(network, device)
+    kept = freeze(network, settings.network)
     optimizer = build_optimizer(network, section)
     progress = load_checkpoint(settings.checkpoint, settings.fingerprint, network, optimizer)
     here = environment(device, settings.dtype)
@@ -119,7 +126,10 @@ def fit(network: torch.nn.Module, data: FoldData, settings: LoopSettings) -> Pro
     ) as bar:
         while progress.epoch < section.epochs and not _stalled(progress, section):
             start = time.perf_counter()
-            loss = _train_epoch(network, forward, optimizer, data, settings, progress.epoch, bar)
+            network.train()
+            for layer in kept:
+                layer.eval()
+            loss = _train_epoch(forward, optimizer, data, settings, progress.epoch, bar)
             losses = _watched(network, data, settings)
             if not math.isfinite(loss):
                 raise NociCastError(
@@ -142,16 +152,25 @@ def fit(network: torch.nn.Module, data: FoldData, settings: LoopSettings) -> Pro
     return progress
 
 
-def loss_of(logits: torch.Tensor, labels: torch.Tensor, positive_weight: float) -> torch.Tensor:
-    """Binary cross-entropy on logits, mean over the batch, positives weighted."""
-    weight = torch.tensor(positive_weight, device=logits.device)
+def in_parts(size: int, at_once: int | None) -> list[slice]:
+    """Cut a batch into parts of at most `at_once` images, as even as can be."""
+    count = -(-size // (at_once or size))
+    edges = [size * k // count for k in range(count + 1)]
+    return [slice(low, high) for low, high in pairwise(edges)]
+
+
+def loss_of(outputs: torch.Tensor, labels: torch.Tensor, positive_weight: float) -> torch.Tensor:
+    """Cross-entropy of a network's outputs, mean over the batch, positives weighted.
+
+    Of two outputs, the cross-entropy after a softmax is the binary one of their difference.
+    """
+    weight = torch.tensor(positive_weight, device=outputs.device)
     return torch.nn.functional.binary_cross_entropy_with_logits(
-        logits.float().flatten(), labels, pos_weight=weight
+        logit_of(outputs), labels, pos_weight=weight
     )
 
 
 def _train_epoch(
-    network: torch.nn.Module,
     forward: Any,
     optimizer: torch.optim.Optimizer,
     data: FoldData,
@@ -164,7 +183,6 @@ def _train_epoch(
     batches = in_batches(rng.permutation(data.train), section.batch_size)
     device_seed, dropout_seed = (int(seed) for seed in rng.integers(2**63 - 1, size=2))
     generator = torch.Generator(device).manual_seed(device_seed)
-    network.train()
     total = torch.zeros((), device=device)
     # Dropout layers can only draw from the global generator: lend it to them, seeded.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -174,13 +192,17 @@ def _train_epoch(
             done = (epoch * len(batches) + step) / (section.epochs * len(batches))
             set_rates(optimizer, section, done)
             x = prepare(images, rows, data, section, generator)
-            with autocast(device, settings.dtype):
-                logits = forward(x)
-            loss = loss_of(logits, data.labels[rows], section.positive_weight)
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            for part in in_parts(len(rows), section.at_once):
+                with autocast(device, settings.dtype):
+                    outputs = forward(x[part])
+                loss = loss_of(outputs, data.labels[rows[part]], section.positive_weight)
+                if section.at_once is not None:
+                    # Of a part, its share of the batch's mean: the gradients add up to the batch's.
+                    loss = loss * (part.stop - part.start) / len(rows)
+                loss.backward()
+                total += loss.detach() * len(rows)
             optimizer.step()
-            total += loss.detach() * len(rows)
             bar.update()
     return float(total) / len(data.train)
 
@@ -199,7 +221,7 @@ def prepare(
     torch.Tensor
         float32, channels last, shape (B, C, X, Y, Z).
     """
-    moved = move(images.float(), section.augmentation, generator)
+    moved = move(images.float(), section.augmentation, generator, flat=data.flat)
     x = normalise(moved, data.mean[rows], data.sd[rows])
     x = add_noise(x, section.augmentation.noise, generator)
     return x.contiguous(memory_format=torch.channels_last_3d)
@@ -217,9 +239,8 @@ def _watched(network: torch.nn.Module, data: FoldData, settings: LoopSettings) -
                 network, data.cohort, rows, data.mean, data.sd, settings.dtype, section.batch_size
             )
             labels = data.labels[rows].double().cpu()
-            losses[role] = float(
-                loss_of(torch.from_numpy(logits), labels.float(), section.positive_weight)
-            )
+            outputs = torch.from_numpy(logits).unsqueeze(1)
+            losses[role] = float(loss_of(outputs, labels.float(), section.positive_weight))
     return losses
 
 

@@ -13,6 +13,7 @@ from bidsapp.recipes.learning import Training
 WARM_UP = 0.3
 START = 1 / 25
 END = 1e-4
+EPSILON = 1e-8
 
 
 def _one_cycle(progress: float) -> float:
@@ -31,8 +32,8 @@ SCHEDULES: Mapping[str, Callable[[float], float]] = MappingProxyType(
 )
 
 
-class MemoryOrderAdamW(torch.optim.AdamW):
-    """AdamW (Loshchilov and Hutter 2019) that sees weights in the order of their memory.
+class MemoryOrder(torch.optim.Optimizer):
+    """An optimiser that sees weights in the order of their memory.
 
     torch's fused step on a CPU (2.13) takes weight and gradient number by number as they lie in
     memory, so that channels last beside C order is silently wrong; and it copies every gradient
@@ -42,14 +43,14 @@ class MemoryOrderAdamW(torch.optim.AdamW):
     ----------
     groups
         As torch takes them; the weights must stay where they are in memory.
-    weight_decay
-        Share of a weight that is taken away at each step, times the rate.
+    settings
+        As the optimiser of torch takes them that is mixed with this one.
     """
 
-    def __init__(self, groups: Sequence[Mapping[str, Any]], weight_decay: float) -> None:
+    def __init__(self, groups: Sequence[Mapping[str, Any]], **settings: Any) -> None:
         self.views: list[tuple[torch.nn.Parameter, torch.nn.Parameter, list[int]]] = []
         seen = [{**group, "params": [self._view(p) for p in group["params"]]} for group in groups]
-        super().__init__(seen, weight_decay=weight_decay, fused=True)
+        super().__init__(seen, **settings)
 
     def _view(self, weight: torch.nn.Parameter) -> torch.nn.Parameter:
         strides = weight.stride()
@@ -74,7 +75,7 @@ class MemoryOrderAdamW(torch.optim.AdamW):
             If a weight has left its place in memory.
         """
         if closure is not None:
-            raise TypeError("MemoryOrderAdamW.step takes no closure")
+            raise TypeError(f"{type(self).__name__}.step takes no closure")
         for weight, view, order in self.views:
             if weight.data_ptr() != view.data_ptr():
                 raise RuntimeError("a weight was moved in memory after its optimiser was built")
@@ -84,17 +85,51 @@ class MemoryOrderAdamW(torch.optim.AdamW):
         super().zero_grad()
 
 
+class MemoryOrderAdamW(MemoryOrder, torch.optim.AdamW):
+    """AdamW (Loshchilov and Hutter 2019) on weights in the order of their memory."""
+
+
+class MemoryOrderAdam(MemoryOrder, torch.optim.Adam):
+    """Adam (Kingma and Ba 2015) on weights in the order of their memory."""
+
+
+class MemoryOrderSGD(MemoryOrder, torch.optim.SGD):
+    """Gradient descent with momentum on weights in the order of their memory."""
+
+
+class MemoryOrderRMSprop(MemoryOrder, torch.optim.RMSprop):
+    """RMSprop (Tieleman and Hinton 2012) on weights in the order of their memory."""
+
+
 def build_optimizer(network: torch.nn.Module, section: Training) -> torch.optim.Optimizer:
-    """AdamW with one rate for the head, another for the rest."""
+    """Build the recipe's optimiser with one rate for the head, another for the rest.
+
+    Weights that ask for no gradient are left out.
+    """
     head = head_name(network) + "."
     parts: dict[str, list[torch.nn.Parameter]] = {"backbone": [], "head": []}
     for name, parameter in network.named_parameters():
+        if not parameter.requires_grad:
+            continue
         parts["head" if name.startswith(head) else "backbone"].append(parameter)
     groups = [
         {"params": parts["backbone"], "lr": section.lr.backbone},
         {"params": parts["head"], "lr": section.lr.head},
     ]
-    return MemoryOrderAdamW(groups, section.weight_decay)
+    decay, epsilon = section.weight_decay, section.epsilon or EPSILON
+    if section.optimizer == "adamw":
+        return MemoryOrderAdamW(groups, weight_decay=decay, eps=epsilon, fused=True)
+    if section.optimizer == "adam":
+        return MemoryOrderAdam(groups, weight_decay=decay, eps=epsilon, fused=True)
+    if section.optimizer == "sgd":
+        return MemoryOrderSGD(groups, weight_decay=decay, momentum=section.momentum)
+    return MemoryOrderRMSprop(
+        groups,
+        weight_decay=decay,
+        eps=epsilon,
+        alpha=section.decay,
+        momentum=section.momentum,
+    )
 
 
 def set_rates(optimizer: torch.optim.Optimizer, section: Training, progress: float) -> None:

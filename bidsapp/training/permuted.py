@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +15,14 @@ from bidsapp.derivatives.atomic import make_folder
 from bidsapp.errors import UsageError
 from bidsapp.execution.run import Running, configure, run_workflow
 from bidsapp.options import RunOptions
-from bidsapp.training.exchange import shuffled_outcomes
+from bidsapp.training.exchange import labels_of, shuffled_outcomes
 from bidsapp.training.study import Study, fold_memory, study_splits
 from bidsapp.training.task import FoldTask
 
 if TYPE_CHECKING:
     from nipype.pipeline.engine import Workflow
+
+    from bidsapp.training.permuted_nodes import TrainPermuted
 
 FILE = "permuted_scores.tsv"
 _DRAWS = 100
@@ -62,6 +64,25 @@ class PermutedRun:
         return bool(found == self.key) and all(task.scores_file.is_file() for task in self.tasks)
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What is made of the networks of each permutation beside their scores.
+
+    Attributes
+    ----------
+    node
+        A `TrainPermuted` that makes it.
+    inputs
+        Gives the inputs of the node that it has beside those of a `TrainPermuted`.
+    made
+        Tells whether it is there.
+    """
+
+    node: "type[TrainPermuted]"
+    inputs: Callable[[PermutedRun], Mapping[str, Any]]
+    made: Callable[[PermutedRun], bool]
+
+
 def permuted_runs(
     study: Study, tasks: Sequence[FoldTask], cohort: pd.DataFrame, given: Path | None, count: int
 ) -> list[PermutedRun]:
@@ -91,7 +112,7 @@ def permuted_runs(
     kinds = {task.variant: task for task in tasks}
     settings = [task.fingerprint for task in kinds.values()]
     groups = study.recipe.group_column(study.variants)
-    grouped = groups is not None
+    grouped = study.recipe.binds(study.variants)
     before = cohort["outcome"].to_numpy(dtype=int)
     runs = []
     changed = False
@@ -120,7 +141,9 @@ def permuted_runs(
                 own.append(task)
         runs.append(PermutedRun(number, folder, key, tuple(own)))
     if not changed:
-        what = f"groups ({groups})" if grouped else "people"
+        what = f"groups ({groups})" if groups else "people"
+        if within := study.recipe.evaluation.permute_within:
+            what += f" of the same {', '.join(within)}"
         raise UsageError(
             f"--permutations {count}: no permutation changes an outcome: no two {what} of the same "
             "make-up and different outcomes can change place."
@@ -139,6 +162,9 @@ def _draw(
     rng = np.random.default_rng([study.recipe.evaluation.seed, number])
     fixed = None if given is None else study_splits(study.recipe, variants, cohort, given)
     stratum = None if fixed is None else cohort["participant_id"].map(_roles(fixed))
+    within = labels_of(cohort, study.recipe.evaluation.permute_within)
+    if within is not None:
+        stratum = within if stratum is None else stratum.astype(str) + "|" + within
     for _ in range(_DRAWS):
         table = cohort.assign(outcome=shuffled_outcomes(cohort, grouped, rng, stratum))
         if fixed is not None:
@@ -171,14 +197,18 @@ def is_scored(task: FoldTask) -> bool:
         return False
 
 
-def permutation_workflow(study: Study, runs: Sequence[PermutedRun], memory_gb: float) -> "Workflow":
+def permutation_workflow(
+    study: Study, runs: Sequence[PermutedRun], memory_gb: float, beside: Beside | None = None
+) -> "Workflow":
     """Make every permutation a node."""
     from bidsapp.execution.jobs import side_by_side
     from bidsapp.training.nodes import fold_inputs
     from bidsapp.training.permuted_nodes import TrainPermuted
 
+    make = beside.node if beside else TrainPermuted
     steps = {
-        f"permutation_{run.number:05d}": TrainPermuted(
+        f"permutation_{run.number:05d}": make(
+            **(beside.inputs(run) if beside else {}),
             recipe=str(study.recipe_file),
             folds=[fold_inputs(study.recipe_file, task) for task in run.tasks],
             record=str(run.record_file),
@@ -197,7 +227,8 @@ def permute_pipeline(
     cohort: pd.DataFrame,
     options: RunOptions,
     folder: Path,
-) -> None:
+    beside: Beside | None = None,
+) -> list[PermutedRun]:
     """Train and score the pipeline on permuted outcomes, and write `permuted_scores.tsv`.
 
     What is scored already is kept, so that a killed run goes on where it was. The table has
@@ -214,10 +245,17 @@ def permute_pipeline(
         How to run.
     folder
         Of the run.
+    beside
+        What is made of the networks beside their scores.
+
+    Returns
+    -------
+    list of PermutedRun
+        Those of which every fold is scored.
     """
     count = study.recipe.evaluation.pipeline_permutations
     runs = permuted_runs(study, tasks, cohort, options.splits, count)
-    waiting = [run for run in runs if not run.scored]
+    waiting = [run for run in runs if not (run.scored and (beside is None or beside.made(run)))]
     if waiting:
         trainings = sum(len(run.tasks) for run in waiting)
         print(
@@ -225,7 +263,7 @@ def permute_pipeline(
             f"trainings{_expected(tasks, trainings, options.nprocs)}.",
             flush=True,
         )
-        _train(study, runs, waiting, options, folder)
+        _train(study, runs, waiting, options, folder, beside)
     whole = [run for run in runs if run.scored]
     if len(whole) < len(runs):
         print(f"{len(runs) - len(whole)} permutations are not whole; run again to resume.")
@@ -238,6 +276,7 @@ def permute_pipeline(
         scores = pd.concat(tables, ignore_index=True)
         scores.insert(0, "permutation", scores.pop("number"))
         write_table(folder / FILE, scores)
+    return whole
 
 
 def _train(
@@ -246,6 +285,7 @@ def _train(
     waiting: Sequence[PermutedRun],
     options: RunOptions,
     folder: Path,
+    beside: Beside | None,
 ) -> None:
     running = Running.of(options, folder / "logs")
     configure(running)
@@ -259,7 +299,7 @@ def _train(
             print(f"[{done}/{len(runs)}] permutation: {word}", flush=True)
 
     memory = fold_memory(runs[0].tasks, options.mem_gb)
-    run_workflow(permutation_workflow(study, waiting, memory), running, on_status)
+    run_workflow(permutation_workflow(study, waiting, memory, beside), running, on_status)
 
 
 def _expected(tasks: Sequence[FoldTask], trainings: int, nprocs: int) -> str:

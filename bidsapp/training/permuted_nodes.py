@@ -1,13 +1,20 @@
 """One permutation of the whole pipeline as a nipype node."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nipype.interfaces.base import BaseInterfaceInputSpec, File, TraitedSpec, traits
 
 from bidsapp.execution.failures import Step
 
+if TYPE_CHECKING:
+    from bidsapp.training.task import FoldTask
 
-class _PermutedInput(BaseInterfaceInputSpec):
+
+class PermutedInput(BaseInterfaceInputSpec):
+    """What a node has to be told of a permutation."""
+
     recipe = File(exists=True, mandatory=True, desc="the resolved recipe of the run")
     folds = traits.List(traits.Dict(), mandatory=True, desc="what fold_inputs gives of each fold")
     record = traits.Str(mandatory=True, desc="file that says that all is scored")
@@ -23,7 +30,7 @@ class _PermutedOutput(TraitedSpec):
 class TrainPermuted(Step):
     """Train and score every fold of one permutation; keep the scores, not the models."""
 
-    input_spec = _PermutedInput
+    input_spec = PermutedInput
     output_spec = _PermutedOutput
     one_per_gpu = True
 
@@ -35,15 +42,25 @@ class TrainPermuted(Step):
         from bidsapp.training.permuted import is_scored
 
         recipe = load_recipe(self.inputs.recipe)
-        scores = []
-        for inputs in self.inputs.folds:
-            task = task_of(inputs, recipe, self._device)
-            if not is_scored(task):
+        tasks = [task_of(inputs, recipe, self._device) for inputs in self.inputs.folds]
+        for task in tasks:
+            if not (is_scored(task) and self._used(task)):
                 # scores of other outcomes must not be taken for those of the model to come
                 task.scores_file.unlink(missing_ok=True)
                 train_fold(task)
                 score_fold(task)
+                self._use(task)
             task.model_file.unlink(missing_ok=True)
-            scores.append(str(task.scores_file))
+        self._finish(tasks)
         write_json(Path(self.inputs.record), {"key": self.inputs.key})
-        self._results.update(scores=scores)
+        self._results.update(scores=[str(task.scores_file) for task in tasks])
+
+    def _used(self, task: "FoldTask") -> bool:
+        """Tell whether all that is made of a fold's network beside its scores is there."""
+        return True
+
+    def _use(self, task: "FoldTask") -> None:
+        """Make of a trained network what is wanted beside its scores."""
+
+    def _finish(self, tasks: "Sequence[FoldTask]") -> None:
+        """Make what is wanted of all folds together."""

@@ -56,10 +56,11 @@ def test_every_number_of_the_methods_text_is_in_the_files_of_the_run(age: Ended)
     assert numbers(prose(markdown)) - known == set()
 
 
-def test_the_example_in_the_readme_is_what_such_a_run_writes(age: Ended) -> None:
+def test_the_example_in_the_documentation_is_what_such_a_run_writes(age: Ended) -> None:
     """Word for word but for the results, whose last bits are those of a machine."""
     markdown = (age.output_dir / "group" / "age" / "logs" / "CITATION.md").read_text()
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    page = Path(__file__).parents[2] / "docs" / "explanation" / "evaluation.md"
+    readme = page.read_text(encoding="utf-8")
     quoted = re.search(r"^> (The networks were given .*)$", readme, re.M)
     assert quoted
     networks, protocol, results = quoted.group(1).split(" […] ")

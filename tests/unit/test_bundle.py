@@ -9,6 +9,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from bidsapp.api import open_model
 from bidsapp.errors import BadData, NoInput
 from bidsapp.networks.bundle import FoldModel, load_bundle
 from bidsapp.networks.bundle_images import TrainingImage
@@ -77,6 +78,26 @@ def test_a_bundle_gives_the_scores_of_its_folds(trained):
         np.testing.assert_array_equal(mine, held_out["probability"])
     assert bundle.recipe == tasks[0].recipe
     assert bundle.window == tasks[0].images.window
+
+
+def test_python_opens_a_model_and_predicts_people_from_their_images(trained):
+    tasks, _, folder = trained
+    model = open_model(folder)
+    images = {
+        name: tasks[0].array.parent.parent / f"{name}_t1w.nii.gz" for name in ("sub-03", "sub-08")
+    }
+    answers = model.predict(images, device="cpu")
+    rows = tasks[0].images.rows_of(list(images))
+    right = predict(model.bundle, tasks[0].images.open()[rows], device="cpu")
+    np.testing.assert_allclose(answers["probability"], right.mean, atol=1e-6)
+    np.testing.assert_allclose(answers["probability_sd"], right.sd, atol=1e-6)
+    assert (list(answers.index), model.channels) == (list(images), ("t1w",))
+    alone = model.predict({"someone": {"t1w": images["sub-08"]}}, device="cpu")
+    assert alone["probability"].item() == pytest.approx(right.mean[1], abs=1e-3)
+    with pytest.raises(BadData, match="2 images given, the model reads 1: t1w"):
+        model.predict({"a": list(images.values())})
+    with pytest.raises(NoInput, match="no images were given"):
+        model.predict({})
 
 
 def test_metadata_and_card_say_what_a_reader_needs(trained):

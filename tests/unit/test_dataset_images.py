@@ -4,10 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from bidsapp.dataset.ambiguity import choosing_filter
 from bidsapp.errors import (
     BadData,
     InvalidDataset,
@@ -54,11 +51,16 @@ def test_the_only_image_of_each_participant_and_session(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        (("acq-mprage_T1w.nii.gz", "acq-space_T1w.nii.gz"), {"acquisition": "mprage"}),
-        (("T1w.nii.gz", "rec-norm_T1w.nii.gz"), {"reconstruction": "norm"}),
-        (("run-01_T1w.nii.gz", "run-02_T1w.nii.gz"), {"run": 1}),
-        (("echo-1_T1w.nii.gz", "echo-2_T1w.nii.gz"), {"echo": 1}),
-        (("T1w.nii", "T1w.nii.gz"), {"extension": ".nii"}),
+        (("acq-mprage_T1w.nii.gz", "acq-space_T1w.nii.gz"), {"acquisition": [None, "mprage"]}),
+        (("T1w.nii.gz", "rec-norm_T1w.nii.gz"), {"reconstruction": None}),
+        (("run-01_T1w.nii.gz", "run-02_T1w.nii.gz"), {"run": [None, 1]}),
+        (("echo-1_T1w.nii.gz", "echo-2_T1w.nii.gz"), {"echo": [None, 1]}),
+        (("run-2_T1w.nii.gz", "run-10_T1w.nii.gz"), {"run": [None, 2]}),
+        (
+            ("T1w.nii.gz", "ce-gadolinium_T1w.nii.gz", "run-2_T1w.nii.gz"),
+            {"ceagent": None, "run": None},
+        ),
+        (("acq-x_T1w.nii.gz", "acq-x_rec-a_T1w.nii.gz"), {"reconstruction": None}),
         (
             (
                 "acq-a_run-1_T1w.nii.gz",
@@ -66,7 +68,7 @@ def test_the_only_image_of_each_participant_and_session(tmp_path: Path) -> None:
                 "acq-b_run-1_T1w.nii.gz",
                 "acq-b_run-2_T1w.nii.gz",
             ),
-            {"acquisition": "a", "run": 1},
+            {"acquisition": [None, "a"], "run": [None, 1]},
         ),
     ],
 )
@@ -84,7 +86,9 @@ def test_several_images_are_refused_and_the_filter_that_is_offered_works(
     assert offered == {"t1w": expected}
     again = select(root, participant_label=("01",), bids_filters=offered)
     assert len(again.choices) == 1
-    assert f"to take {chosen(again)[0]}" in refusal.reason
+    assert f"to take {chosen(again)[0]} and one image of everybody else" in refusal.reason
+    everybody = select(root, bids_filters=offered)
+    assert [choice.participant for choice in everybody.choices] == ["01", "02"]
     assert again.choices[0].reason.endswith(f"among {len(files)}")
 
 
@@ -247,37 +251,6 @@ def test_no_dataset_at_all(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(NoInput, match="not a folder"):
         select(tmp_path / "file")
-
-
-@given(
-    st.lists(
-        st.fixed_dictionaries(
-            {},
-            optional={
-                "acquisition": st.sampled_from("abc"),
-                "run": st.sampled_from(["1", "2", "3"]),
-                "reconstruction": st.sampled_from("xy"),
-            },
-        ),
-        min_size=2,
-        max_size=8,
-        unique_by=lambda entities: tuple(sorted(entities.items())),
-    )
-)
-@settings(max_examples=200)
-def test_the_offered_filter_always_leaves_exactly_one(candidates: list[dict[str, str]]) -> None:
-    index, chosen = choosing_filter(candidates)
-    assert chosen
-
-    def passes(entities: dict[str, str]) -> bool:
-        return all(
-            entities.get(k) == (None if value is None else str(value))
-            for k, value in chosen.items()
-        )
-
-    assert [passes(entities) for entities in candidates] == [
-        other == index for other in range(len(candidates))
-    ]
 
 
 def test_real_datasets(real_data: Path) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bidsapp.dataset.columns import Columns, describe_values, number_of
+from bidsapp.dataset.missing import is_missing, looks_missing, missing_codes
 from bidsapp.dataset.tables import read_table, write_table
 from bidsapp.errors import BadData, CannotCreateOutput, NoInput, UsageError
 
@@ -52,8 +53,20 @@ def test_the_table_of_a_real_pain_trial(real_data: Path) -> None:
         ("participant_id\tx\nsub-1\n", ["line 2 has 1 fields", "n/a"]),
         ("participant_id\tx\nsub-1\t1\t2\n", ["line 2 has 3 fields"]),
         ("participant_id\tx\tx\n", ["x is there more than once"]),
-        ("participant_id,x\nsub-1,1\n", ["looks comma-separated"]),
-        ("subject\tx\n", ["no column participant_id", "subject, x"]),
+        ("participant_id,x\nsub-1,1\n", ["looks separated by commas", "separated by tabs"]),
+        ("participant_id;x\n1;2\n", ["looks separated by semicolons"]),
+        ('"participant_id","x"\n"1","2"\n', ["looks separated by commas"]),
+        ("participant_id    x\nsub-1     1\n", ["looks separated by blanks"]),
+        ("participant_id x\nsub-1 1\n", ["looks separated by blanks"]),
+        ("subject\tx\n", ["no column participant_id", "subject, x", "Rename 'subject' partici"]),
+        ("Participant ID\tx\n", ["Rename 'Participant ID' participant_id"]),
+        ("p\0a\0r\0t\0", ["is UTF-16 without a mark"]),
+        ('participant_id\tx\nsub-1\t"a\nb"\n', ["line 3", "No quoted field may hold a tab"]),
+        (
+            "participant_id\tsession\tx\nsub-1\t1\t0\nsub-1\t2\t1\n",
+            ["line 3 repeats line 2 (sub-1)", "'session' looks like the visit", "COLUMN@SESSION"],
+        ),
+        ("participant_id\tVisit\nsub-1\t1\nsub-1\t2\n", ["Rename the column session_id"]),
         ("participant_id\tx\nn/a\t1\n", ["line 2 has no participant_id"]),
         ("participant_id\tx\t\nsub-1\t1\t2\n", ["line 2", "column without a name"]),
         ("\n\n", ["is empty"]),
@@ -65,6 +78,42 @@ def test_a_broken_table_is_refused_by_line(tmp_path: Path, text: str, words: lis
         read_table(path)
     for word in (str(path), *words):
         assert word in str(caught.value)
+
+
+def test_what_a_spreadsheet_leaves_behind_does_no_harm(tmp_path: Path) -> None:
+    text = 'participant_id\t"pain"\t\t\r\n"sub-1"\t"1"\t\t\r\nsub-2\t0\t\t\t\t\r\n\t\t\t\r\n\r\n'
+    for encoding in ("utf-8", "utf-8-sig", "utf-16"):
+        table = read_table(write(tmp_path / "participants.tsv", text, encoding))
+        assert table.columns == {"pain": {("sub-1", ""): "1", ("sub-2", ""): "0"}}
+
+
+def test_visits_as_rows_work_once_the_column_has_its_name(tmp_path: Path) -> None:
+    rows = "sub-1\t1\t0\tF\nsub-1\t2\t1\tF\nsub-2\t1\t0\tM\nsub-2\t2\t0\tM\n"
+    for place in ("participants.tsv", "phenotype/visits.tsv"):
+        path = write(tmp_path / place, f"participant_id\tsession_id\tpain\tsex\n{rows}")
+        columns = Columns.read(tmp_path)
+        assert columns.values("pain@2", [("sub-1", ""), ("sub-2", "")]).texts == ["1", "0"]
+        found = columns.values("pain", [("sub-1", ""), ("sub-2", "")])
+        # who changes in nothing would be a selection; what changes in nobody is no question
+        assert found.texts == [None, None]
+        assert "pain@1" in found.ambiguous[0]
+        assert columns.values("sex", [("sub-1", ""), ("sub-2", "")]).texts == ["F", "M"]
+        path.unlink()
+
+
+def test_a_session_may_be_named_without_its_zeros(tmp_path: Path) -> None:
+    table = "participant_id\tsession_id\tpain\nsub-1\tses-02\t1\nsub-1\tses-M12\t0\n"
+    write(tmp_path / "participants.tsv", table)
+    columns = Columns.read(tmp_path)
+    assert columns.values("pain@2", [("sub-1", "")]).texts == ["1"]
+    assert columns.values("pain@m12", [("sub-1", "")]).texts == ["0"]
+
+
+@pytest.mark.parametrize("name", ["participants.csv", "Participants.xlsx", "participant.tsv"])
+def test_a_table_under_another_name_is_pointed_to(tmp_path: Path, name: str) -> None:
+    write(tmp_path / name, "participant_id,x\n")
+    with pytest.raises(UsageError, match=f"{name} is not read: save it as participants.tsv"):
+        Columns.read(tmp_path).find("x")
 
 
 def test_unreadable_tables(tmp_path: Path) -> None:
@@ -146,6 +195,46 @@ def test_values_in_few_words() -> None:
     assert describe_values([]) == "no values"
 
 
+ALWAYS_MISSING = (
+    *("#DIV/0!", "#N/A", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#NULL!", "#WERT!", "#ZAHL!"),
+    *("#####", "Err:502", "1.#QNAN", "N.A.", "n.a.", "NaN", "nan", "<NA>", ".", "?", "NULL"),
+)
+
+
+@pytest.mark.parametrize("text", [*ALWAYS_MISSING, " N/A ", ""])
+def test_spreadsheet_errors_and_usual_texts_are_missing_and_kept_to_be_told(
+    tmp_path: Path, text: str
+) -> None:
+    path = write(tmp_path / "participants.tsv", f"participant_id\tx\nsub-1\t{text}\nsub-2\t0\n")
+    table = read_table(path)
+    assert table.columns["x"] == {("sub-2", ""): "0"}
+    told = {} if text.strip() in ("", "N/A") else {"x": {("sub-1", ""): text.strip()}}
+    assert table.missing == told
+    assert Columns([table]).missing_values("x") == [*told.get("x", {}).values()]
+
+
+@pytest.mark.parametrize(
+    "text", ["none", "unknown", "-", "Null", "0", "no", "#1", "?!x", "-9", "+"]
+)
+def test_what_may_be_a_value_is_not_missing(text: str) -> None:
+    assert not is_missing(text)
+
+
+def test_words_and_codes_that_may_stand_for_missing_are_doubted() -> None:
+    for text in ("Unknown", "lost to  follow-up", "withdrawn", "-9", "999", "8888", "99.0", "-"):
+        assert looks_missing(text), text
+    for text in ("recovered", "0", "1", "9", "100", "989", "-10", "no"):
+        assert not looks_missing(text), text
+
+
+def test_codes_are_numbers_apart_from_the_rest() -> None:
+    assert missing_codes([0, 1, 0, -1, 99, 8888]) == [-1, 99, 8888]
+    assert missing_codes([34, 51, 999, -9, 62]) == [-9, 999]
+    assert missing_codes([0, 40, 77, 88, 99, 100]) == []  # a scale of 0 to 100
+    assert missing_codes([-2.5, -1, 0.3, 2]) == []  # a standardised score
+    assert missing_codes([99, 99]) == missing_codes([]) == []
+
+
 @pytest.mark.parametrize(
     ("text", "number"),
     [("1", 1.0), (" 01.50 ", 1.5), ("-.5", -0.5), ("1e3", 1000.0), ("+2.", 2.0), ("1e400", None),
@@ -159,7 +248,7 @@ def test_what_is_a_number(text: str, number: float | None) -> None:
 cells = st.text(
     st.characters(blacklist_categories=("Cs",), blacklist_characters="\0\t\r\n\"\ufeff"),
     min_size=1, max_size=8,
-).map(str.strip).filter(lambda t: t.lower() not in ("", "n/a", "na", "nan", "#n/a"))  # fmt: skip
+).map(str.strip).filter(lambda text: not is_missing(text))  # fmt: skip
 
 
 @given(st.lists(st.tuples(st.none() | cells, st.none() | st.integers()), min_size=1, max_size=6))

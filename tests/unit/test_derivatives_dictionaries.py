@@ -11,7 +11,7 @@ from bidsapp.evaluation import simulation
 from bidsapp.evaluation.findings import KINDS
 from bidsapp.evaluation.metrics import METRICS as COMPUTED
 from bidsapp.evaluation.thresholds import FITTED
-from bidsapp.saliency import peaks, regions, sanity
+from bidsapp.saliency import peaks, regions, verdict
 from tests.integration.running import described
 from tests.unit.group_pages import finished_run, reported
 
@@ -45,7 +45,7 @@ def test_a_covariate_is_not_taken_for_a_column_of_ours(run: Path) -> None:
 
 def test_every_metric_and_kind_of_finding_has_its_words() -> None:
     fitted = {f"{name}{FITTED}" for name, metric in COMPUTED.items() if metric.decision}
-    assert set(METRICS) == {*COMPUTED, *fitted, "auc@retrained"}
+    assert set(METRICS) == {*COMPUTED, *fitted, "auc@retrained", "auc@within"}
     assert set(TABLES["tables/findings"]["kind"].levels) == set(KINDS)
 
 
@@ -54,7 +54,7 @@ def test_every_metric_and_kind_of_finding_has_its_words() -> None:
     [
         ("saliency/regions", regions.COLUMNS),
         ("saliency/peaks", [*peaks.COLUMNS, "p_fwe", "p_tfce", "region_painSpheres"]),
-        ("saliency/sanity", sanity.COLUMNS),
+        ("saliency/sanity", verdict.COLUMNS),
         ("saliency/biomarkers", ["participant_id", "session_id", "simulated", "insula_R", "n"]),
         ("tables/sensitivity", simulation.COLUMNS),
     ],

@@ -171,3 +171,21 @@ def test_threads_of_a_node_are_not_taken_off_twice(tmp_path: Path) -> None:
 def test_a_plugin_that_does_not_exist_is_refused_with_those_that_do(bench: Bench) -> None:
     with pytest.raises(UsageError, match=r"--nipype-plugin Nonsense is not known.*SLURM"):
         bench.run(bench.chain("a"), plugin="Nonsense")
+
+
+@pytest.mark.parametrize("name", ["logs", "100 % sure", "%s %(x)s [1] #ä"])
+def test_crash_files_go_where_they_are_asked_whatever_the_folder_is_called(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    running = Running(1, 1.0, tmp_path / name / "crash")
+    configure(running)
+    whole = Workflow(name="all", base_dir=str(tmp_path / name))
+    (tmp_path / name).mkdir()
+    whole.add_nodes([chain("a", tmp_path / name, fate="defect")])
+    assert run_workflow(whole, running) == ""
+    [file] = (tmp_path / name / "crash").glob("crash-*.txt")
+    assert "no such thing" in file.read_text()
+    assert {path.name for path in tmp_path.iterdir()} == {"here", name}
+    assert not list((tmp_path / "here").iterdir())

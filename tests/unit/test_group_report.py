@@ -173,6 +173,7 @@ def test_a_p_of_fixed_scores_bears_its_caveat(run: Path) -> None:
     [
         ("pass", "passed their sanity checks. They tell what the network used, not a cause."),
         ("fail", "but the maps failed their sanity checks, so nothing follows from that."),
+        ("not decisive", "but their sanity checks are not decisive, so nothing firm follows"),
         ("not run", "no sanity check tells whether"),
     ],
 )
@@ -183,7 +184,8 @@ def test_the_answer_names_where_the_network_looks(
     assert answer(RunFiles(folder)).where == ""
     place = folder / "saliency" / "axial"
     place.mkdir(parents=True)
-    summary = {"sanity": {"verdict": verdict}, "tables": {"regions": "regions.tsv"}}
+    sanity = {"verdict": verdict, "checks": {"forecast": "pass"}}
+    summary = {"sanity": sanity, "tables": {"regions": "regions.tsv"}}
     (place / "summary.json").write_text(json.dumps(summary))
     rows = [
         "atlas\tregion\tcovered\tenrichment\trank",

@@ -148,6 +148,8 @@ def test_a_script_in_a_name_cannot_leave_the_payload(bare: Path, tmp_path: Path)
     ("changes", "words"),
     [
         ({"sanity": {"verdict": "fail", "sentences": ["x"]}}, "failed"),
+        ({"sanity": {"verdict": "not decisive", "sentences": []}}, "not decisive"),
+        ({"sanity": {"verdict": "pass", "sentences": []}}, "not decisive"),
         ({"sanity": {"verdict": "not run", "sentences": []}}, "No sanity check"),
         ({"sanity": None}, "No sanity check"),
     ],
@@ -160,6 +162,34 @@ def test_the_verdict_of_the_checks_is_said(
     found = part_of(tmp_path)
     assert words in found.verdict
     assert found.status != "pass"
+
+
+@pytest.mark.parametrize(
+    ("test", "says"),
+    [
+        ({"p_from": "", "df": 40}, "descriptive: map of t without p (see the notes)"),
+        # written before p was known not to hold
+        ({"smallest_p_fwe": 0.01, "voxels_below_05_fwe": 9, "permutations": 999}, "descriptive"),
+        (
+            {
+                "p_from": "whole pipeline",
+                "smallest_p_fwe": 0.01,
+                "voxels_below_05_fwe": 9,
+                "permutations": 99,
+            },
+            "smallest corrected p 0.01; 9 voxels at 0.05 or less (99 permutations, networks "
+            "trained anew)",
+        ),
+    ],
+)
+def test_a_comparison_has_a_p_only_where_it_is_valid(
+    bare: Path, tmp_path: Path, test: dict[str, object], says: str
+) -> None:
+    shutil.copy(bare / "recipe.yaml", tmp_path / "recipe.yaml")
+    write_saliency(tmp_path, "axial", test=test)
+    said = part_of(tmp_path).facts["Positives against negatives"]
+    assert said.startswith(says)
+    assert ("0.01" in said) is (test.get("p_from") == "whole pipeline")
 
 
 def test_maps_that_are_gone_leave_the_rest(bare: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from bidsapp.errors import NoInput
 from bidsapp.evaluation.evaluate import evaluate
 from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
+from bidsapp.normalization.steps import FORMS_DISAGREE
 from bidsapp.recipes import dump_recipe, load_recipe
 from bidsapp.reports.boilerplate import Draft, Section, finished
 from bidsapp.reports.methods_text import (
@@ -141,6 +142,10 @@ def test_settings_that_differ_are_told_apart(tmp_path: Path) -> None:
     assert "3 T1-weighted (T1w) images of 2 participants in 3 sessions" in text
     assert "60x50x10 (2 images) and 100x80x50x10 (1 image)" in text
     assert "1 image was skull-stripped beforehand" in text
+    assert "qform" not in text
+    leave_sidecar(tmp_path, "sub-03_ses-a", Notes=[f"{FORMS_DISAGREE} by 70°. The qform was used"])
+    text = participant_boilerplate(tmp_path).markdown
+    assert "The sform and the qform in the header of 1 image disagreed" in text
 
 
 def test_paper_mode_says_leak_with_the_step(tmp_path: Path) -> None:
@@ -233,16 +238,34 @@ def test_saliency_is_told_with_its_test_and_its_verdict(tmp_path: Path) -> None:
     }
     path = folder / "saliency" / "axial" / "summary.json"
     path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(summary))
-    text = prose(group_boilerplate(folder).markdown)
-    said = text.partition("### Saliency")[2].partition("###")[0]
-    assert numbers(said) == {"17", "7", "21", "23", "4999", "31", "0.05", "1"}
-    assert "signed saliency maps of held-out scans" in said
-    assert "averaged over the 17 participants who are positive and predicted so" in said
-    assert "with age as nuisance" in said
-    assert "must not be interpreted" in said
+
+    def said() -> str:
+        path.write_text(json.dumps(summary))
+        text = prose(group_boilerplate(folder).markdown)
+        return text.partition("### Saliency")[2].partition("###")[0]
+
+    # of an earlier version, whose p did not hold: no number of it is repeated
+    assert numbers(said()) == {"17", "7", "21", "23"}
+    assert "signed saliency maps of held-out scans" in said()
+    assert "averaged over the 17 participants who are positive and predicted so" in said()
+    assert "compared at every voxel within folds with age as nuisance; the comparison is" in said()
+    assert "must not be interpreted" in said()
+    summary["test"] |= {"p_from": "whole pipeline"}
+    assert "4999 permutations of the outcomes with networks trained anew" in said()
+    assert "its result is not given, as the maps have not passed" in said()
+    results = {"forecast": "pass", "weights": "pass", "halves": "not run", "voxels": "unclear"}
+    summary["sanity"] = {"verdict": "not decisive", "checks": results}
+    assert "Of 4 sanity checks" in said()
+    assert "3 were made and 2 passed: they are not decisive" in said()
+    assert "its result is not given" in said()
+    summary["sanity"] = {"verdict": "pass", "checks": dict.fromkeys(results, "pass")}
+    assert "Of 4 sanity checks" in said()
+    assert "4 were made and 4 passed." in said()
+    assert numbers(said()) == {"17", "7", "21", "23", "4999", "31", "0.05", "1", "4"}
     path.write_text(json.dumps({"method": "occlusion", "sanity": {"verdict": "not run"}}))
     assert "No sanity checks" in group_boilerplate(folder).markdown
+    path.write_text(json.dumps({"method": "occlusion", "sanity": {"verdict": "pass"}}))
+    assert "of an earlier version" in prose(group_boilerplate(folder).markdown)
     path.write_text(json.dumps({"method": "gradient", "absolute": True, "scale": "minmax"}))
     text = prose(group_boilerplate(folder).markdown)
     assert "absolute saliency maps of held-out scans were made by gradients" in text

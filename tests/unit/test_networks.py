@@ -4,6 +4,7 @@ import torch
 from monai.networks.nets.resnet import resnet18
 from torch import nn
 
+from bidsapp.contracts.network import network_offers
 from bidsapp.errors import UsageError
 from bidsapp.networks import blocks
 from bidsapp.networks.blocks import (
@@ -14,7 +15,7 @@ from bidsapp.networks.blocks import (
 )
 from bidsapp.networks.memory import training_bytes
 from bidsapp.networks.predict import in_batches, predict_logits, probability
-from bidsapp.networks.registry import NETWORKS, build_network, count_parameters, head_name
+from bidsapp.networks.registry import build_network, count_parameters, head_name
 from bidsapp.recipes.learning import Network
 from bidsapp.representation.device_cohort import DeviceCohort
 
@@ -45,6 +46,7 @@ SMALL = {
     "resnet 50": ("resnet", 50, {"stem_stride": 2}),
     "densenet": ("densenet", 121, {}),
     "seresnext": ("seresnext", 50, {}),
+    "resnext": ("resnext", 50, {"stem_stride": 2, "stem_pool": True}),
 }
 
 
@@ -117,9 +119,9 @@ def test_the_shortcut_keeps_every_second_voxel_and_adds_empty_channels():
     assert (y[:, 3:] == 0).all()
 
 
-@pytest.mark.parametrize("name", sorted(NETWORKS))
+@pytest.mark.parametrize("name", sorted(network_offers()))
 def test_seed_and_nothing_else_decides_the_first_weights(name):
-    depth = {"resnet": 10, "densenet": 121, "seresnext": 50}[name]
+    depth = network_offers()[name].depths[0]
     torch.manual_seed(7)
     before = torch.random.get_rng_state()
     first = network(name, depth, seed=3, channels=2)
@@ -137,7 +139,7 @@ def test_unknown_names_and_depths_are_refused():
     with pytest.raises(UsageError, match=r"network.name: 'vgg' is not one of densenet, resnet"):
         build_network(Network.model_construct(name="vgg"), 1)
     for name, depth in (("resnet", 12), ("densenet", 169), ("seresnext", 101)):
-        with pytest.raises(UsageError, match=rf"network.depth: a {name} of {depth}"):
+        with pytest.raises(UsageError, match=rf"network.depth: {name} offers .*, got {depth}"):
             network(name, depth)
 
 

@@ -36,7 +36,9 @@ def test_people_without_an_image_are_not_counted(
     assert plan(dataset) == 0
     said = capsys.readouterr()
     assert "3 positive and 3 negative people" in said.out
-    assert f"Not counted: 2 of whom there is no T1w in {dataset}: sub-07, sub-08." in said.err
+    left = f"no image: 2 (sub-07, sub-08); sub-07: there is no T1w in {dataset}"
+    assert f"Left out, by reason (2 people or scans):\n  {left}\n" in said.err
+    assert "WARNING: 2 of 8 people (25%) who have an image or an outcome are not in" in said.err
     assert "Outcome age: negative: young (4)." in said.err  # of scans, as after normalisation
 
 
@@ -45,7 +47,14 @@ def test_people_without_an_image_are_not_counted(
     [
         (("--participant-label", "01", "02", "sub-04", "07"), (1, 2)),
         (("--participant-label", "01", "02", "06"), (1, 2)),
-        (("--set", "protocol.groups=site"), (3, 2)),  # who has no site cannot be put into a fold
+        (("--set", "protocol.groups=site"), (3, 3)),  # who has none is a group of their own
+        (
+            (
+                *("--set", "protocol.groups=site", "protocol.kind=leave_one_group_out"),
+                *("protocol.folds=null", "protocol.stratified=null"),
+            ),
+            (3, 2),  # who has no site cannot be left out by it
+        ),
     ],
 )
 def test_a_plan_keeps_to_the_people_of_the_run(
@@ -65,7 +74,8 @@ def test_a_plan_keeps_to_the_sessions_of_the_run(
     assert plan(dataset, "--session-label", "1") == 0
     said = capsys.readouterr()
     assert "1 positive and 1 negative people" in said.out
-    assert f"6 of whom there is no T1w in {dataset} of ses-1: sub-02" in said.err
+    left = "no image: 6 (sub-02, sub-03, sub-04 and 3 more)"
+    assert f"{left}; sub-02: there is no T1w in {dataset} of ses-1" in said.err
 
 
 def test_a_label_that_nobody_has_is_refused_before_images_too(

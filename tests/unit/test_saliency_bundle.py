@@ -97,8 +97,8 @@ def test_a_bundle_may_hold_one_network(maps):
 
 
 def test_a_method_that_failed_its_checks_in_the_run_is_suspect_in_new_people(maps, tmp_path: Path):
-    def checked(method: str, verdict: str) -> BundleMaps:
-        found = {"method": method, "verdict": verdict, "sentences": ["Fail: edges."]}
+    def checked(method: str, verdict: str, **more: object) -> BundleMaps:
+        found = {"method": method, "verdict": verdict, "sentences": ["Fail: edges."], **more}
         return replace(maps, bundle=replace(maps.bundle, metadata={"saliency_checks": found}))
 
     names = OutputNames(tmp_path, {"subject": "07"}, "MNI152NLin2009aSym", 2)
@@ -112,7 +112,15 @@ def test_a_method_that_failed_its_checks_in_the_run_is_suspect_in_new_people(map
     assert "this map was not checked" in said["of"]
     # maps of another method were checked, which says nothing of these
     assert checked("gradient", "fail").checks["verdict"] == "not run"
-    assert checked("gradient_x_input", "pass").desc == maps.desc
+    passed = checked("gradient_x_input", "pass", checks={"forecast": "pass"})
+    assert passed.desc == maps.desc
+    assert passed.checks["checks"] == {"forecast": "pass"}  # its readers know the rules by them
+    for verdict in ("pass", "not decisive"):  # a pass by the rules of an earlier version is none
+        other = checked("gradient_x_input", verdict)
+        assert other.desc == f"{maps.desc}Undecided"
+        assert other.checks["verdict"] == "not decisive"
+        assert not other.unchecked
+    assert "an earlier version" in checked("gradient_x_input", "pass").checks["sentences"][0]
 
 
 def test_maps_without_a_verdict_are_said_to_be_unchecked(maps, tmp_path: Path):

@@ -12,6 +12,9 @@ import torch
 from PIL import Image
 
 from bidsapp.errors import UsageError
+from bidsapp.evaluation.chance import Forecast, leading_forecast
+from bidsapp.evaluation.metric_table import metric_table
+from bidsapp.evaluation.settings import EvaluationSettings
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes import apply_values
 from bidsapp.recipes.analysis import Saliency
@@ -20,12 +23,12 @@ from bidsapp.representation.zscore import ZScore
 from bidsapp.saliency.attribute import attribute, map_channels, units_of
 from bidsapp.saliency.checks import FoldChecks
 from bidsapp.saliency.fold_maps import FoldMapsTask, explain_fold, is_explained
+from bidsapp.saliency.halves import can_be_halved, half_task, members
 from bidsapp.saliency.lens import Lens, lens_of, logits_of
 from bidsapp.saliency.participant_maps import MapPlace, write_people
 from bidsapp.saliency.randomised import cascade, levels_of
 from bidsapp.saliency.run import join
 from bidsapp.saliency.sanity import Evidence, judge
-from bidsapp.saliency.shuffled import shuffled_task
 from bidsapp.saliency.side_by_side import draw, panel_of
 from bidsapp.saliency.smoothing import MaskedSmoother
 from bidsapp.saliency.stack import read_stack
@@ -71,14 +74,34 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> list[FoldMapsTask]:
     return explained(tmp_path_factory.mktemp("untrained"), 1e-30)
 
 
-def evidence_of(jobs: list[FoldMapsTask]) -> Evidence:
+def halves_of(jobs: list[FoldMapsTask], folder: Path) -> np.ndarray:
+    """Mean maps by networks of either half, trained as long as those of the whole fold."""
+    task = jobs[0].task
+    longer = replace(task, recipe=apply_values(task.recipe, {"training.epochs": 12}))
+    sides = []
+    for half in (0, 1):
+        made = []
+        for shuffle in range(3):
+            one = half_task(longer, folder / f"half-{half}-{shuffle}", half, shuffle)
+            train_and_score(one)
+            job = FoldMapsTask(one, one.folder / "maps", jobs[0].mask, checks=False)
+            explain_fold(job)
+            made.append(read_stack(job.folder).values.sum(axis=1).mean(axis=0))
+        sides.append(made)
+    return np.array(sides)
+
+
+def evidence_of(jobs: list[FoldMapsTask], halves: np.ndarray | None = None) -> Evidence:
     """What a run hands to the checks."""
     stack = join([read_stack(job.folder) for job in jobs])
     task = jobs[0].task
+    rows = stack.rows.assign(variant="base")
+    splits = pd.read_csv(task.splits, sep="\t")
+    metrics = metric_table(rows, splits, EvaluationSettings(resamples=0))
     return Evidence(
         [FoldChecks.read(job.checks_file) for job in jobs],
-        {},
-        stack.rows,
+        halves,
+        leading_forecast(metrics, "base"),
         task.images,
         task.table["outcome"].to_numpy(),
         stack.window.cut(read_mask(jobs[0].mask)),
@@ -99,16 +122,21 @@ def share_inside(jobs: list[FoldMapsTask]) -> float:
     return float(stack.window.cut(planted)[inside][top].mean())
 
 
-def test_what_was_planted_is_found_and_the_verdict_is_right(jobs):
-    findings = judge(evidence_of(jobs))
-    assert findings.verdict == "pass", findings.sentences
+def test_what_was_planted_is_found_and_the_verdict_is_right(jobs, tmp_path):
+    evidence = evidence_of(jobs, halves_of(jobs, tmp_path))
+    found = judge(replace(evidence, forecast=Forecast(1.0, 0.8, 1.0, 16)))
+    assert found.verdict == "pass", found.sentences
     assert share_inside(jobs) >= 0.8
+    # 16 people are too few to say so of themselves, and no halves are no pass
+    assert judge(evidence).result("forecast") == "unclear"
+    assert judge(evidence).verdict == judge(evidence_of(jobs)).verdict == "not decisive"
 
 
 def test_the_verdict_on_an_untrained_network_is_right(untrained):
-    findings = judge(evidence_of(untrained))
-    assert findings.verdict == "fail"
-    assert any("does not tell held-out people apart" in text for text in findings.sentences)
+    found = judge(evidence_of(untrained))
+    assert found.verdict != "pass"
+    assert found.result("forecast") != "pass"
+    assert any("better than chance (AUC" in text for text in found.sentences)
 
 
 def test_each_held_out_scan_has_its_map_from_the_fold_that_did_not_see_it(jobs):
@@ -282,16 +310,42 @@ def test_weights_are_drawn_anew_from_the_head_to_the_stem(name):
     assert [len(list(cascade(trained, section, 1, 11, whole_only=True)))] == [1]
 
 
-def test_shuffled_outcomes_keep_their_number_and_leave_the_held_out_alone(jobs, tmp_path):
+@pytest.mark.parametrize("shuffle", [0, 1])
+def test_halves_share_nobody_and_leave_the_held_out_alone(jobs, tmp_path, shuffle):
     task = jobs[0].task
-    shuffled = shuffled_task(task, tmp_path, seed=0)
-    before, after = task.table, shuffled.table
-    test = before["role"] == "test"
-    assert (before["outcome"][test] == after["outcome"][test]).all()
-    assert before["outcome"].sum() == after["outcome"].sum()
-    assert (before["outcome"] != after["outcome"]).any()
-    assert shuffled.fingerprint != task.fingerprint
-    assert shuffled_task(task, tmp_path, seed=0).fingerprint == shuffled.fingerprint
+    made = [half_task(task, tmp_path / str(half), half, shuffle) for half in (0, 1)]
+    before = task.table.set_index("participant_id")
+    learning = [set(one.table.loc[one.table["role"] == "train", "participant_id"]) for one in made]
+    assert not learning[0] & learning[1]
+    assert learning[0] | learning[1] == set(before.index[before["role"] == "train"])
+    assert len({one.fingerprint for one in (*made, task)}) == 3
+    assert len({one.seeds for one in made}) == 2
+    for one, mine in zip(made, learning, strict=True):
+        after = one.table.set_index("participant_id")
+        held_out = before["role"] == "test"
+        assert (after["role"] == "test").equals(held_out)
+        assert (after["outcome"] == before["outcome"])[held_out].all()
+        own = sorted(mine)
+        assert after.loc[own, "outcome"].sum() == before.loc[own, "outcome"].sum() == 2
+        same = (after.loc[own, "outcome"] == before.loc[own, "outcome"]).all()
+        assert same or shuffle
+        again = half_task(task, tmp_path / "again", made.index(one), shuffle)
+        assert again.fingerprint == one.fingerprint
+
+
+def test_halves_keep_groups_together_and_need_both_classes(tmp_path):
+    tasks = prepare_tasks(tmp_path, small_recipe(protocol={"folds": 2}), n=16)
+    table = pd.read_csv(tmp_path / "cohort.tsv", sep="\t")
+    table["group"] = [f"family-{i // 4}" for i in range(16)]
+    table.to_csv(tmp_path / "cohort.tsv", sep="\t", index=False)
+    grouped = replace(tasks[0], recipe=apply_values(tasks[0].recipe, {"protocol.groups": "group"}))
+    family = table.set_index("participant_id")["group"]
+    first, second = ({family[who] for who in half} for half in members(grouped))
+    assert not first & second
+    assert can_be_halved(tasks[0])
+    table["outcome"] = [0, 1, 0, 1, 0] + [0] * 11
+    table.to_csv(tmp_path / "cohort.tsv", sep="\t", index=False)
+    assert not can_be_halved(replace(tasks[0]))
 
 
 def place_of(folder: Path, **changes) -> MapPlace:

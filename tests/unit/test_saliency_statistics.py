@@ -12,8 +12,15 @@ from scipy import stats
 from bidsapp.errors import UsageError
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.saliency.atlas import Atlas
+from bidsapp.saliency.covariates import check_covariates
 from bidsapp.saliency.group_maps import write_group
-from bidsapp.saliency.group_test import check_covariates, compare_groups
+from bidsapp.saliency.group_test import (
+    HOLD_OUT,
+    WHOLE_PIPELINE,
+    VoxelNull,
+    compare_groups,
+    largest_statistics,
+)
 from bidsapp.saliency.peaks import find_peaks, peak_table
 from bidsapp.saliency.people import PeopleMaps, people_maps
 from bidsapp.saliency.stack import MapStack
@@ -48,14 +55,18 @@ def age(rows: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 def test_a_planted_difference_is_found_in_its_place() -> None:
     rows = balanced()
     test, why = compare_groups(
-        people(make_stack(rows, effect=2.5)), age(rows), permutations=200, tfce=False
+        people(make_stack(rows, effect=2.5)),
+        age(rows),
+        independent=True,
+        permutations=200,
+        tfce=False,
     )
     assert why == []
     assert test is not None
     region = axial().cut(planted())[axial().cut(brain())]
-    assert (test.result.p_fwe[region] <= 0.05).mean() > 0.8
-    assert (test.result.t[region] > 0).all()
-    assert (test.result.p_fwe[~region] <= 0.05).mean() < 0.01
+    assert (test.p_fwe[region] <= 0.05).mean() > 0.8
+    assert (test.t[region] > 0).all()
+    assert (test.p_fwe[~region] <= 0.05).mean() < 0.01
     assert test.covariates == ("age", "sex")
     assert test.within_folds
     assert (test.positives, test.negatives) == (20, 20)
@@ -63,11 +74,12 @@ def test_a_planted_difference_is_found_in_its_place() -> None:
 
 def test_no_difference_is_not_found() -> None:
     smallest = [
-        test.result.p_fwe.min()
+        test.p_fwe.min()
         for seed in range(20)
         for test in [
             compare_groups(
                 people(make_stack(balanced(24), effect=0, seed=seed), 6),
+                independent=True,
                 permutations=99,
                 tfce=False,
             )[0]
@@ -159,8 +171,8 @@ def test_an_infinite_covariate_counts_as_missing() -> None:
     endless, missing = (age(rows) for _ in range(2))
     endless.loc[3, "age"], missing.loc[3, "age"] = "inf", "n/a"
     tests = [compare_groups(maps, table, ["age"])[0] for table in (endless, missing)]
-    assert np.isfinite(tests[0].result.t).all()
-    assert np.array_equal(tests[0].result.t, tests[1].result.t)
+    assert np.isfinite(tests[0].t).all()
+    assert np.array_equal(tests[0].t, tests[1].t)
 
 
 def test_peaks_are_local_and_apart() -> None:
@@ -183,34 +195,94 @@ def test_peaks_are_local_and_apart() -> None:
     assert find_peaks(one, np.zeros_like(values)).size == 0
 
 
-def test_a_run_writes_test_tables_and_summary(tmp_path: Path) -> None:
-    rows = balanced()
-    stack = make_stack(rows, effect=2.5)
-    folder = tmp_path / "axial"
+def written(folder: Path, rows: pd.DataFrame, **more: object) -> dict:
+    """Summary of the group's maps of a planted difference."""
     write_group(
-        stack,
-        folder,
+        make_stack(rows, effect=2.5),
+        folder / "axial",
         template_label="MNI152NLin2009aSym",
-        mask=write_mask(tmp_path / "mask.nii.gz"),
+        mask=write_mask(folder / "mask.nii.gz"),
         settings=Saliency(permutations=100, smoothing_fwhm_mm=3),
         covariates=age(rows),
+        **more,
     )
-    summary = json.loads((folder / "summary.json").read_text())
-    t = nib.load(folder / summary["maps"]["t"]).get_fdata()
-    p = nib.load(folder / summary["maps"]["log10p_fwe"]).get_fdata()
+    return json.loads((folder / "axial" / "summary.json").read_text())
+
+
+def peaks_of(folder: Path, summary: dict) -> pd.DataFrame:
+    table = pd.read_csv(folder / "axial" / summary["tables"]["peaks"], sep="\t")
+    return table[table["map"] == "positives - negatives"].reset_index(drop=True)
+
+
+def test_a_comparison_of_cross_validated_maps_has_no_p_anywhere(tmp_path: Path) -> None:
+    summary = written(tmp_path, balanced())
+    t = nib.load(tmp_path / "axial" / summary["maps"]["t"]).get_fdata()
     assert t[planted()].mean() > 3
-    assert p[planted()].max() == pytest.approx(np.log10(101), rel=1e-4)
-    assert summary["test"]["smallest_p_fwe"] == pytest.approx(1 / 101, rel=1e-4)
+    assert summary["test"]["p_from"] == ""
     assert summary["test"]["covariates"] == ["age", "sex"]
+    assert not [
+        key for key in (*summary["test"], *summary["maps"]) if "fwe" in key or "tfce" in key
+    ]
+    assert not [*(tmp_path / "axial").glob("*logp*")]
+    found = peaks_of(tmp_path, summary)
+    assert len(found)
+    assert not {"p_fwe", "p_tfce"} & set(found)
+    assert any("descriptive" in note and "--permutations" in note for note in summary["notes"])
+
+
+def test_a_hold_out_is_tested_with_its_network_fixed(tmp_path: Path) -> None:
+    summary = written(tmp_path, balanced(folds=1))
+    p = nib.load(tmp_path / "axial" / summary["maps"]["log10p_fwe"]).get_fdata()
+    assert p[planted()].max() == pytest.approx(np.log10(101), rel=1e-4)
+    assert summary["test"]["p_from"] == HOLD_OUT
+    assert summary["test"]["smallest_p_fwe"] == pytest.approx(1 / 101, rel=1e-4)
     assert "log10p_tfce" in summary["maps"]
-    regions = pd.read_csv(folder / summary["tables"]["regions"], sep="\t")
+    regions = pd.read_csv(tmp_path / "axial" / summary["tables"]["regions"], sep="\t")
     assert {"desikan_killiany", "pain_spheres", "tissue"} == set(regions["atlas"])
-    peaks = pd.read_csv(folder / summary["tables"]["peaks"], sep="\t")
-    first = peaks[peaks["map"] == "positives - negatives"].iloc[0]
+    first = peaks_of(tmp_path, summary).iloc[0]
     origin = np.array([-24, -28, -24])
     index = np.rint((first[["x", "y", "z"]].to_numpy(float) - origin) / 2).astype(int)
     assert planted()[tuple(index)]
     assert first["p_fwe"] <= 0.05
+
+
+def test_permuted_pipelines_give_a_p(tmp_path: Path) -> None:
+    null = VoxelNull(np.linspace(2, 5, 39), np.linspace(10, 500, 39))
+    summary = written(tmp_path, balanced(), null=null)
+    assert summary["test"]["p_from"] == WHOLE_PIPELINE
+    assert summary["test"]["permutations"] == 39
+    t = nib.load(tmp_path / "axial" / summary["maps"]["t"]).get_fdata()
+    p = nib.load(tmp_path / "axial" / summary["maps"]["log10p_fwe"]).get_fdata()
+    place = np.unravel_index(np.abs(t).argmax(), t.shape)
+    expected = (1 + (null.t >= np.abs(t[place])).sum()) / 40
+    assert 10 ** -p[place] == pytest.approx(expected, rel=1e-4)
+    assert "log10p_tfce" in summary["maps"]
+
+
+@pytest.mark.parametrize("leak", [{}, {"representation.zscore: dataset": "they were seen"}])
+def test_few_pipelines_and_networks_that_saw_everybody_give_no_p(
+    tmp_path: Path, leak: dict[str, str]
+) -> None:
+    count = 39 if leak else 18
+    null = VoxelNull(np.linspace(2, 5, count), np.linspace(10, 500, count))
+    folds = 1 if leak else 4
+    summary = written(tmp_path, balanced(folds=folds), null=null, leaks=leak)
+    assert summary["test"]["p_from"] == ""
+    assert "log10p_fwe" not in summary["maps"]
+
+
+def test_the_largest_of_a_permutation_is_that_of_its_map() -> None:
+    rows = balanced()
+    maps = people(make_stack(rows))
+    test, _ = compare_groups(maps, age(rows), permutations=5)
+    assert test is not None
+    t, tfce = largest_statistics(maps, age(rows), None, tfce=True)
+    assert t == pytest.approx(np.abs(test.t).max())
+    independent, _ = compare_groups(maps, age(rows), independent=True, permutations=5)
+    assert independent is not None
+    assert tfce == pytest.approx(np.abs(independent.tfce).max())
+    rows["outcome"] = 1
+    assert largest_statistics(people(make_stack(rows)), None, None, True) == (0, 0)
 
 
 def test_no_permutations_make_no_test(tmp_path: Path) -> None:

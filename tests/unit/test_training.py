@@ -1,6 +1,7 @@
 import json
 import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -9,10 +10,12 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from bidsapp.errors import BadData, NociCastError, UsageError
+from bidsapp.networks import registry
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes.learning import Augmentation, Training
 from bidsapp.training.augment import add_noise, move
-from bidsapp.training.fold import load_fold, score_fold, train_fold
+from bidsapp.training.fold import _weights_seed, load_fold, score_fold, train_fold
+from bidsapp.training.loop import in_parts
 from bidsapp.training.optimizer import SCHEDULES, build_optimizer, set_rates
 from bidsapp.training.study import fold_memory, warn_of_memory
 from tests.unit.synthetic_cohort import prepare_tasks, small_recipe
@@ -264,6 +267,101 @@ def test_weights_move_alike_whatever_the_order_in_memory(weights_last, gradients
         plain.step()
     for name, weight in ours.named_parameters():
         torch.testing.assert_close(weight, others[name], rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("settings", "plain"),
+    [
+        ({"optimizer": "adam", "epsilon": 0.1}, partial(torch.optim.Adam, eps=0.1)),
+        ({"optimizer": "sgd", "momentum": 0.9}, partial(torch.optim.SGD, momentum=0.9)),
+        (
+            {"optimizer": "rmsprop", "decay": 0.8, "momentum": 0.5, "epsilon": 1e-7},
+            partial(torch.optim.RMSprop, alpha=0.8, momentum=0.5, eps=1e-7),
+        ),
+    ],
+)
+def test_optimisers_move_weights_as_torch_does_in_plain_order(settings, plain):
+    rates = {"head": 1e-3, "backbone": 1e-3}
+    section = Training.model_validate(settings | {"weight_decay": 0.1, "lr": rates})
+    ours, theirs = (build_network(small_recipe().network, 1, seed=3) for _ in range(2))
+    ours.to(memory_format=torch.channels_last_3d)
+    optimizer = build_optimizer(ours, section)
+    other = plain(theirs.parameters(), lr=1e-3, weight_decay=0.1, foreach=False)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(3):
+        for mine, its in zip(ours.parameters(), theirs.parameters(), strict=True):
+            its.grad = torch.randn(its.shape, generator=generator)
+            mine.grad = its.grad.clone()
+        optimizer.step()
+        other.step()
+    for mine, its in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(mine, its, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize(("size", "at_once", "parts"), [(6, None, [6]), (7, 3, [2, 2, 3])])
+def test_a_batch_is_cut_into_even_parts(size, at_once, parts):
+    cut = in_parts(size, at_once)
+    assert [part.stop - part.start for part in cut] == parts
+    assert [i for part in cut for i in range(size)[part]] == list(range(size))
+
+
+def test_gradients_of_parts_add_up_to_the_gradient_of_the_batch(tmp_path, monkeypatch):
+    # Without batch statistics the same result, up to rounding.
+    original = registry.build_network
+
+    def without_batch_statistics(*args, **options):
+        network = original(*args, **options)
+        for layer in network.modules():
+            if isinstance(layer, torch.nn.BatchNorm3d):
+                layer.train = lambda mode=True, layer=layer: layer
+                layer.eval()
+                layer.training = False
+        return network
+
+    monkeypatch.setattr("bidsapp.training.fold.build_network", without_batch_statistics)
+    logits = []
+    for at_once in (None, 2):
+        training = {"epochs": 2, "batch_size": 6, "at_once": at_once, "precision": "float32"}
+        training["optimizer"] = "sgd"
+        recipe = small_recipe(training={k: v for k, v in training.items() if v is not None})
+        (task, *_) = prepare_tasks(tmp_path / str(at_once), recipe, shape=(12, 12, 12))
+        train_fold(task)
+        logits.append(score_fold(task)["probability"].to_numpy())
+    assert logits[0] == pytest.approx(logits[1], abs=1e-5)
+    assert len(set(logits[0])) > 1
+
+
+def test_frozen_stages_keep_weights_and_statistics_through_training(tmp_path):
+    recipe = small_recipe(network={"frozen": 3}, training={"epochs": 2})
+    (task, *_) = prepare_tasks(tmp_path, recipe, shape=(12, 12, 12))
+    train_fold(task)
+    after = load_fold(task)[0].state_dict()
+    before = build_network(recipe.network, 1, _weights_seed(task)).state_dict()
+    same = {name for name, value in before.items() if torch.equal(value, after[name])}
+    kept = {n for n in before if n.split(".")[0] in ("conv1", "bn1", "layer1", "layer2")}
+    assert kept <= same
+    assert not {name for name in same if name.startswith(("layer4", "fc"))}
+
+
+def test_networks_of_slices_with_two_outputs_find_a_planted_cuboid(tmp_path):
+    rates = {"head": 3e-3, "backbone": 3e-3}
+    training = {"epochs": 12, "loss": "cross_entropy", "lr": rates, "schedule": "one_cycle"}
+    training["augmentation"] = {"rotation": 5, "scaling": 0.05, "noise": 0.05}
+    recipe = small_recipe(
+        network={"dims": 2, "outputs": 2}, training=training, protocol={"folds": 2}
+    )
+    scores = out_of_fold(prepare_tasks(tmp_path, recipe))
+    assert roc_auc_score(scores["outcome"], scores["probability"]) == 1
+
+
+def test_slices_are_turned_within_their_plane_alone():
+    section = Augmentation(rotation=30, scaling=0.2)
+    images = torch.zeros(8, 1, 12, 14, 6)
+    images[..., 2] = torch.rand(8, 1, 12, 14)
+    moved = move(images, section, torch.Generator().manual_seed(0), flat=2)
+    assert torch.equal(moved[..., :2], images[..., :2])
+    assert torch.equal(moved[..., 3:], images[..., 3:])
+    assert not torch.allclose(moved[..., 2], images[..., 2])
 
 
 def test_a_weight_that_was_moved_after_the_optimiser_was_built_is_refused():

@@ -56,6 +56,20 @@ def test_the_same_run_again_differs_in_nothing(run: Path) -> None:
     assert changes(run, RECIPE, COHORT, SPLITS) == []
 
 
+def test_negative_values_that_were_named_or_recorded_make_no_other_run(run: Path) -> None:
+    """What they change shows in the outcomes of the cohort, and there only."""
+    recorded = apply_values(RECIPE, {"outcome.negative": ["0"]})
+    assert changes(run, recorded, COHORT, SPLITS) == []
+    (run / "recipe.yaml").write_text(dump_recipe(recorded))
+    assert changes(run, RECIPE, COHORT, SPLITS) == []
+    require_run(run, ["outcome.negative=null"])  # as --outcome says it, without --negative
+    require_run(run, ["outcome.negative=['0']"])
+    with pytest.raises(UsageError, match="computes with the settings of"):
+        require_run(run, ["outcome.negative=['2']"])
+    fewer = COHORT.assign(outcome=[1, *COHORT["outcome"][1:]])
+    assert changes(run, recorded, fewer, SPLITS) == ["cohort: another outcome: sub-00"]
+
+
 @pytest.mark.parametrize(
     "values",
     [

@@ -24,14 +24,16 @@ from bidsapp.reports.saliency.overlays import colour_bar, overlay_tiles
 from bidsapp.reports.saliency.payload import map_payload, stage_payload
 from bidsapp.reports.saliency.sides import Sides, sides_of
 from bidsapp.saliency.leaks import leak_stamp
+from bidsapp.saliency.verdict import EARLIER, FAIL, NOT_RUN, PASS, UNDECIDED, verdict_of
 
 MOST_BYTES = 7_000_000  # of maps in the page; what does not fit is linked as a file
 SHOWN_SHARE = 0.1  # of the voxels that hold a value, and of the largest magnitude
-_STATUS = {"pass": "pass", "fail": "fail"}
+_STATUS = {PASS: "pass", FAIL: "fail"}
 _WORDS = {
-    "pass": "The maps passed their sanity checks.",
-    "fail": "The maps failed their sanity checks: do not read anatomy out of them.",
-    "not run": "No sanity check was run: these maps may show the network's architecture alone.",
+    PASS: "The maps passed their sanity checks.",
+    FAIL: "The maps failed their sanity checks: do not read anatomy out of them.",
+    UNDECIDED: "The sanity checks are not decisive: these maps may show nothing that was learned.",
+    NOT_RUN: "No sanity check was run: these maps may show the network's architecture alone.",
 }
 
 
@@ -134,7 +136,10 @@ def _part(
     left: int,
 ) -> tuple[SaliencyPart, int]:
     sanity = summary.get("sanity") or {}
-    verdict = str(sanity.get("verdict", "not run"))
+    verdict = verdict_of(sanity)
+    sentences = [str(text) for text in sanity.get("sentences", ())]
+    if verdict == UNDECIDED != sanity.get("verdict"):
+        sentences = [EARLIER, *sentences]
     variant = str(summary.get("variant", folder.name))
     tiles: list[Any] = []
     bar: dict[str, Any] = {}
@@ -160,7 +165,7 @@ def _part(
         facts=facts_of(summary),
         status=_STATUS.get(verdict, "warn"),
         verdict=_WORDS.get(verdict, verdict),
-        sentences=[str(text) for text in sanity.get("sentences", ())],
+        sentences=sentences,
         notes=[str(text) for text in summary.get("notes", ())],
         sides=sides_of(str(summary.get("method", "")), bool(summary.get("absolute"))),
         tiles=tiles,

@@ -13,14 +13,21 @@ from bidsapp.derivatives.columns import TABLES
 from bidsapp.reports.charts.drawing import number
 from bidsapp.reports.run.files import RunFiles, known
 from bidsapp.reports.run.grids import Cell, Grid, as_float
+from bidsapp.saliency.group_test import HOLD_OUT, WHOLE_PIPELINE
+from bidsapp.saliency.verdict import FAIL, NOT_RUN, PASS, UNDECIDED, verdict_of
 
 MOST_ROWS = 200
 MOST_COLUMNS = 24  # wider ones, a column for every region, are for programs
 _EXPLAINED = ("covered", "mean", "share", "enrichment", "rank")
 _TRUST = {
-    "pass": "the maps passed their sanity checks. They tell what the network used, not a cause.",
-    "fail": "but the maps failed their sanity checks, so nothing follows from that.",
-    "not run": "no sanity check tells whether they show more than the network's architecture.",
+    PASS: "the maps passed their sanity checks. They tell what the network used, not a cause.",
+    FAIL: "but the maps failed their sanity checks, so nothing follows from that.",
+    UNDECIDED: "but their sanity checks are not decisive, so nothing firm follows from that.",
+    NOT_RUN: "no sanity check tells whether they show more than the network's architecture.",
+}
+_P_FROM = {
+    HOLD_OUT: "network fixed, as it has seen nobody of them",
+    WHOLE_PIPELINE: "networks trained anew",
 }
 _TABLE_NAMES = {
     "regions": "Regions",
@@ -76,14 +83,16 @@ def _agreement(overlap: Any) -> dict[str, str]:
 
 
 def _test(test: Any) -> dict[str, str]:
-    """Tell what the voxelwise test of positives against negatives found."""
+    """Tell how positives and negatives were compared voxel by voxel, with p where it is valid."""
     if not isinstance(test, Mapping):
         return {}
+    name = "Positives against negatives"
     p, voxels = as_float(test.get("smallest_p_fwe")), as_float(test.get("voxels_below_05_fwe"))
-    if not math.isfinite(p):
-        return {}
-    words = f"smallest corrected p {p:.2g}; {voxels:.0f} voxels below 0.05"
-    return {"Positives against negatives": f"{words} ({test.get('permutations')} permutations)"}
+    how = _P_FROM.get(str(test.get("p_from", "")), "")
+    if not how or not math.isfinite(p):
+        return {name: "descriptive: map of t without p (see the notes)"}
+    words = f"smallest corrected p {p:.2g}; {voxels:.0f} voxels at 0.05 or less"
+    return {name: f"{words} ({test.get('permutations')} permutations, {how})"}
 
 
 def tables_of(run: RunFiles, folder: Path, summary: Mapping[str, Any]) -> list[TableOf]:
@@ -125,7 +134,7 @@ def leading_region(run: RunFiles, variant: str) -> str:
     folder = run.folder / "saliency" / variant
     try:
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-        verdict = str((summary.get("sanity") or {}).get("verdict", "not run"))
+        verdict = verdict_of(summary.get("sanity"))
         file = str((summary.get("tables") or {})["regions"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return ""

@@ -5,10 +5,19 @@ from typing import Any
 
 import torch
 
+from bidsapp.contracts.network import network_offers
 from bidsapp.errors import UsageError
+from bidsapp.networks.registry import slice_axis
 from bidsapp.saliency.methods.question import Question
 
-_STAGES = ("layer{}", "features.denseblock{}")
+_KINDS = (
+    torch.nn.Conv2d,
+    torch.nn.Conv3d,
+    torch.nn.MaxPool2d,
+    torch.nn.MaxPool3d,
+    torch.nn.AvgPool2d,
+    torch.nn.AvgPool3d,
+)
 
 
 def grad_cam(x: torch.Tensor, question: Question) -> torch.Tensor:
@@ -26,25 +35,32 @@ def grad_cam(x: torch.Tensor, question: Question) -> torch.Tensor:
 
     network = question.answer.network
     layer = stage_of(network, question.settings.stage or 4)
+    axis = slice_axis(network)
     # captum asks the layer's output for a gradient, which weights without one would not give it
     leaf = x.detach().requires_grad_(True)
     coarse = LayerGradCam(question.answer, layer).attribute(leaf, relu_attributions=False)
     start, jump = centres(network, x[:1], coarse.shape[2:])
+    if axis is not None:
+        # A network of slices has one value for all slices of a place.
+        coarse = coarse.unsqueeze(2 + axis)
+        start.insert(axis, 0.0)
+        jump.insert(axis, 1.0)
     return _spread(coarse.detach(), x.shape[2:], start, jump).to(x.dtype)
 
 
 def stage_of(network: torch.nn.Module, stage: int) -> torch.nn.Module:
-    """Find the layer that ends a stage, 1 to 4.
+    """Find the layer that ends a stage, counted from 1 after the stem.
 
     Raises
     ------
     UsageError
-        If the network has no stages by a name that is known.
+        If the network has no such stage.
     """
     layers = dict(network.named_modules())
-    for pattern in _STAGES:
-        if pattern.format(stage) in layers:
-            return layers[pattern.format(stage)]
+    for offer in network_offers().values():
+        names = [name.split()[-1] for name in offer.stages[1:]]
+        if names and set(names) <= set(layers) and stage <= len(names):
+            return layers[names[stage - 1]]
     raise UsageError(
         f"saliency.stage: {type(network).__name__} has no stage {stage}; "
         "use another saliency.method"
@@ -63,7 +79,7 @@ def centres(
     image
         One image, (1, C, X, Y, Z).
     size
-        Spatial size of the layer, (x, y, z).
+        Spatial size of the layer: three numbers, or two of a network of slices.
 
     Returns
     -------
@@ -72,21 +88,24 @@ def centres(
         (Dumoulin and Visin 2016). Stretching the layer over the image instead, as is usual, is
         off by up to half of a jump: 30 mm in the last stage of a compact network.
     """
-    known = {tuple(image.shape[2:]): [(0.0, 1.0)] * 3}
-    kinds = (torch.nn.Conv3d, torch.nn.MaxPool3d, torch.nn.AvgPool3d)
+    shape, axis = list(image.shape[2:]), slice_axis(network)
+    if axis is not None:
+        shape.pop(axis)
+    known = {tuple(shape): [(0.0, 1.0)] * len(shape)}
 
     def note(layer: Any, given: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
         before, after = tuple(given[0].shape[2:]), tuple(output.shape[2:])
         if after in known or before not in known:
             return
-        parts = [_three(getattr(layer, name, 1)) for name in ("kernel_size", "stride", "padding")]
-        dilation = _three(getattr(layer, "dilation", 1))
+        keys, axes = ("kernel_size", "stride", "padding"), len(after)
+        parts = [_each(getattr(layer, key, 1), axes) for key in keys]
+        dilation = _each(getattr(layer, "dilation", 1), axes)
         known[after] = [
             (start + jump * (d * (k - 1) / 2 - p), jump * s)
             for (start, jump), k, s, p, d in zip(known[before], *parts, dilation, strict=True)
         ]
 
-    hooks = [m.register_forward_hook(note) for m in network.modules() if isinstance(m, kinds)]
+    hooks = [m.register_forward_hook(note) for m in network.modules() if isinstance(m, _KINDS)]
     try:
         with torch.no_grad():
             network(image)
@@ -97,8 +116,8 @@ def centres(
     return [start for start, _ in found], [jump for _, jump in found]
 
 
-def _three(value: Any) -> tuple[int, int, int]:
-    return value if isinstance(value, tuple) else (value,) * 3
+def _each(value: Any, axes: int) -> tuple[int, ...]:
+    return value if isinstance(value, tuple) else (value,) * axes
 
 
 def _spread(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from bidsapp.networks.predict import logit_of
 from bidsapp.recipes.analysis import Saliency
 
 
@@ -14,8 +15,9 @@ class Answer(torch.nn.Module):
     Parameters
     ----------
     network
-        Maps images (B, C, X, Y, Z) to logits (B, 1). It is put into evaluation mode, and its
-        weights are asked for no gradient, which spares a third of the work.
+        Maps images (B, C, X, Y, Z) to (B, 1), or to (B, 2) one for each class. It is put into
+        evaluation mode, and its weights are asked for no gradient, which spares a third of the
+        work.
     target
         ``logit``, or ``probability`` for the logistic function of it.
     """
@@ -27,7 +29,7 @@ class Answer(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map images (B, C, X, Y, Z) to answers (B,)."""
-        logits = self.network(x).flatten()
+        logits = logit_of(self.network(x))
         return torch.sigmoid(logits) if self.target == "probability" else logits
 
 

@@ -1,4 +1,4 @@
-"""3D residual networks (MONAI's blocks) with the study's stem options and a true shortcut."""
+"""Residual networks (MONAI's blocks) with the study's stem options and a true shortcut."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -8,10 +8,19 @@ from typing import Any
 import torch
 from monai.networks.nets.resnet import ResNet, ResNetBlock, ResNetBottleneck
 
-from bidsapp.errors import UsageError
+from bidsapp.contracts.network import NetworkOffer
 from bidsapp.networks.blocks import ShortcutA
 from bidsapp.recipes.learning import Network
 
+OFFER = NetworkOffer(
+    name="resnet",
+    title="ResNet-{depth} [@he2016]",
+    depths=(10, 18, 34, 50),
+    dims=(2, 3),
+    stages=("conv1 bn1", "layer1", "layer2", "layer3", "layer4"),
+    medicalnet_shortcut={10: "B", 18: "A", 34: "A", 50: "B"},
+    options=("dilation", "shortcut", "shortcut_bias", "stem_stride", "stem_pool"),
+)
 STAGES: Mapping[int, tuple[Any, tuple[int, ...]]] = MappingProxyType(
     {
         10: (ResNetBlock, (1, 1, 1, 1)),
@@ -36,7 +45,7 @@ class TrueShortcutResNet(ResNet):
         return stage
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map images (B, C, X, Y, Z) to logits (B, 1)."""
+        """Map images (B, C, X, Y[, Z]) to logits (B, outputs)."""
         x = self.bn1(self.conv1(x))
         # The largest of the rectified is the largest, rectified: the same bits from an eighth.
         x = self.act(x if self.no_max_pool else self.maxpool(x))
@@ -45,41 +54,39 @@ class TrueShortcutResNet(ResNet):
         return head(self.avgpool(x).flatten(1))
 
 
-def build_resnet(section: Network, in_channels: int) -> torch.nn.Module:
-    """ResNet-10, -18, -34 or -50 with one logit.
+def build(section: Network, in_channels: int) -> torch.nn.Module:
+    """Build a ResNet-10, -18, -34 or -50.
 
     Parameters
     ----------
     section
-        ``depth``, ``stem_stride`` (of the 7×7×7 convolution), ``stem_pool`` (whether a max-pool
-        follows), ``shortcut`` and ``dilation``.
+        ``depth``, ``dims``, ``stem_stride`` (of the first convolution, 7 voxels wide),
+        ``stem_pool`` (whether a max-pool follows), ``shortcut``, ``shortcut_bias``, ``dilation``
+        and ``outputs``.
     in_channels
         Channels of the input.
-
-    Raises
-    ------
-    UsageError
-        For a depth that does not exist.
     """
-    if section.depth not in STAGES:
-        raise UsageError(
-            f"network.depth: a resnet of {section.depth} is not built, choose from {list(STAGES)}"
-        )
-    block, layers = STAGES[section.depth]
+    return build_residual(section, in_channels, *STAGES[section.depth])
+
+
+def build_residual(
+    section: Network, in_channels: int, block: Any, layers: tuple[int, ...]
+) -> torch.nn.Module:
+    """Build a residual network of any block, as `build` has it."""
     network = TrueShortcutResNet(
         block=block,
         layers=list(layers),
         block_inplanes=[64, 128, 256, 512],
-        spatial_dims=3,
+        spatial_dims=section.dims,
         n_input_channels=in_channels,
         conv1_t_size=7,
         conv1_t_stride=section.stem_stride,
         no_max_pool=not section.stem_pool,
         shortcut_type=section.resolved_shortcut,
-        num_classes=1,
+        num_classes=section.outputs,
         feed_forward=True,
-        # A bias before a batch norm does nothing, and MedicalNet has none.
-        bias_downsample=False,
+        # A bias before a batch norm does nothing, and MedicalNet has none; MONAI's own has one.
+        bias_downsample=section.shortcut_bias,
     )
     if section.dilation:
         for stage, dilation in ((network.layer3, 2), (network.layer4, 4)):
@@ -90,9 +97,10 @@ def build_resnet(section: Network, in_channels: int) -> torch.nn.Module:
 def _dilate(stage: torch.nn.Module, dilation: int) -> None:
     """Replace a stage's stride by dilation, as MedicalNet's own code has it."""
     for layer in stage.modules():
-        if isinstance(layer, torch.nn.Conv3d):
-            layer.stride = (1, 1, 1)
-            if layer.kernel_size == (3, 3, 3):
-                layer.dilation = layer.padding = (dilation,) * 3
+        if isinstance(layer, torch.nn.Conv2d | torch.nn.Conv3d):
+            axes = len(layer.kernel_size)
+            layer.stride = (1,) * axes
+            if layer.kernel_size == (3,) * axes:
+                layer.dilation = layer.padding = (dilation,) * axes
         elif isinstance(layer, ShortcutA):
             layer.stride = 1

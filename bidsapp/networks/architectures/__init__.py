@@ -1,0 +1,1 @@
+"""Networks, one file each, found by the name that the recipe uses."""

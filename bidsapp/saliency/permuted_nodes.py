@@ -1,0 +1,74 @@
+"""One permutation of the whole pipeline whose networks are explained, as a nipype node."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nipype.interfaces.base import File, traits
+
+from bidsapp.training.permuted_nodes import PermutedInput, TrainPermuted
+
+if TYPE_CHECKING:
+    from bidsapp.training.task import FoldTask
+
+
+class _MappedInput(PermutedInput):
+    mask = File(exists=True, mandatory=True, desc="the template's brain mask")
+    covariates = File(exists=True, mandatory=True, desc="the run's cohort.tsv")
+    maps_key = traits.Str(mandatory=True, desc="hash of all that the statistics depend on")
+
+
+class MapPermuted(TrainPermuted):
+    """Train, score and explain every fold of one permutation; keep the largest statistics."""
+
+    input_spec = _MappedInput
+
+    def _used(self, task: "FoldTask") -> bool:
+        try:
+            return _mark(task).read_text(encoding="utf-8") == self._key(task)
+        except OSError:
+            return False
+
+    def _use(self, task: "FoldTask") -> None:
+        from bidsapp.derivatives import write_text
+        from bidsapp.saliency.fold_maps import FoldMapsTask, explain_fold
+
+        mask = Path(self.inputs.mask)
+        explain_fold(FoldMapsTask(task, _maps(task), mask, "test", checks=False))
+        write_text(_mark(task), self._key(task))
+
+    def _finish(self, tasks: "Sequence[FoldTask]") -> None:
+        from bidsapp.representation.sample import read_mask
+        from bidsapp.saliency.group_test import largest_statistics
+        from bidsapp.saliency.people import people_maps
+        from bidsapp.saliency.permuted_maps import write_largest
+        from bidsapp.saliency.stack import join, read_stack
+        from bidsapp.training.earlier import read_text_table
+
+        covariates = read_text_table(Path(self.inputs.covariates))
+        largest = {}
+        for variant in dict.fromkeys(task.variant for task in tasks):
+            own = [task for task in tasks if task.variant == variant]
+            stack = join([read_stack(_maps(task)) for task in own])
+            settings = own[0].recipe.saliency
+            inside = stack.window.cut(read_mask(Path(self.inputs.mask)))
+            people = people_maps(stack, inside, fwhm_mm=settings.smoothing_fwhm_mm)
+            largest[variant] = largest_statistics(
+                people, covariates, settings.covariates, settings.tfce
+            )
+        write_largest(Path(self.inputs.record).parent, self.inputs.maps_key, largest)
+        for task in tasks:
+            shutil.rmtree(_maps(task))
+
+    def _key(self, task: "FoldTask") -> str:
+        return f"{self.inputs.maps_key} {task.fingerprint}"
+
+
+def _maps(task: "FoldTask") -> Path:
+    return task.folder / "maps"
+
+
+def _mark(task: "FoldTask") -> Path:
+    """File that says of which fold and settings the maps are; written last."""
+    return _maps(task) / "of.txt"

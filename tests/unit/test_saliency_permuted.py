@@ -1,0 +1,99 @@
+"""The null of the voxelwise comparison: permuted pipelines are explained, and keep one number."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from bidsapp.recipes import apply_values, dump_recipe
+from bidsapp.representation.sample import read_mask
+from bidsapp.saliency.fold_maps import FoldMapsTask, explain_fold
+from bidsapp.saliency.group_test import compare_groups
+from bidsapp.saliency.people import people_maps
+from bidsapp.saliency.permuted_maps import FILE, maps_key, read_nulls
+from bidsapp.saliency.permuted_nodes import MapPermuted
+from bidsapp.saliency.stack import join, read_stack
+from bidsapp.training.nodes import fold_inputs
+from bidsapp.training.permuted import PermutedRun
+from tests.unit.synthetic_cohort import AFFINE, prepare_tasks, small_recipe, train_and_score
+
+RECIPE = small_recipe(
+    protocol={"folds": 2},
+    training={"epochs": 1, "precision": "float32"},
+    saliency={"method": "gradient_x_input", "smoothing_fwhm_mm": 4.0},
+)
+
+
+class Killed(MapPermuted):
+    """Ends before the folds are put together."""
+
+    def _finish(self, tasks: object) -> None:
+        raise KeyError("killed")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> tuple[PermutedRun, Path, dict[str, object]]:
+    """A permutation, the mask, and the inputs of its node."""
+    mask = tmp_path / "mask.nii.gz"
+    inside = np.zeros((20, 24, 20), np.uint8)
+    inside[2:18, 2:22, 2:18] = 1
+    nib.save(nib.Nifti1Image(inside, AFFINE), mask)
+    tasks = prepare_tasks(tmp_path, RECIPE, n=16, mask=mask)
+    run = PermutedRun(1, tmp_path, "key", tuple(tasks))
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(dump_recipe(RECIPE), encoding="utf-8")
+    inputs: dict[str, object] = {
+        "recipe": str(recipe),
+        "folds": [fold_inputs(recipe, task) for task in tasks],
+        "record": str(run.record_file),
+        "key": run.key,
+        "mask": str(mask),
+        "covariates": str(tmp_path / "cohort.tsv"),
+        "maps_key": maps_key(run, mask),
+    }
+    return run, mask, inputs
+
+
+def test_a_permuted_pipeline_leaves_the_largest_of_its_own_maps(run, tmp_path: Path) -> None:
+    one, mask, inputs = run
+    node = tmp_path / "node"
+    node.mkdir()
+    with pytest.raises(KeyError, match="killed"):
+        Killed(**inputs).run(cwd=str(node))
+    stamps = {task.record_file: task.record_file.stat().st_mtime_ns for task in one.tasks}
+    assert not read_nulls([one], mask)
+    MapPermuted(**inputs).run(cwd=str(node))
+    # what was trained and explained before it was killed is not done again, and nothing large stays
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+    assert one.scored
+    assert not [*tmp_path.rglob("*.safetensors"), *tmp_path.rglob("maps.npy")]
+    null = read_nulls([one], mask)["base"]
+
+    stacks = []
+    for task in prepare_tasks(tmp_path / "again", RECIPE, n=16, mask=mask):
+        train_and_score(task)
+        job = FoldMapsTask(task, task.folder / "maps", mask, checks=False)
+        explain_fold(job)
+        stacks.append(read_stack(job.folder))
+    stack = join(stacks)
+    people = people_maps(stack, stack.window.cut(read_mask(mask)), fwhm_mm=4.0)
+    test, _ = compare_groups(people, independent=True, permutations=1)
+    assert test is not None
+    assert null.t == pytest.approx([np.abs(test.t).max()], rel=1e-4)
+    assert null.tfce == pytest.approx([np.abs(test.tfce).max()], rel=1e-3)
+
+
+def test_what_other_settings_gave_is_no_null(run, tmp_path: Path) -> None:
+    one, mask, _ = run
+    (tmp_path / FILE).write_text(
+        f'{{"key": "{maps_key(one, mask)}", "largest": {{"base": [3.5, 70]}}}}', encoding="utf-8"
+    )
+    assert read_nulls([one], mask)["base"].t.tolist() == [3.5]
+    recipe = apply_values(RECIPE, {"saliency.smoothing_fwhm_mm": 8.0})
+    other = replace(one, tasks=tuple(replace(task, recipe=recipe) for task in one.tasks))
+    assert read_nulls([other], mask) == {}
+    without = apply_values(RECIPE, {"saliency.tfce": False})
+    third = replace(one, tasks=tuple(replace(task, recipe=without) for task in one.tasks))
+    assert read_nulls([third], mask) == {}
