@@ -245,7 +245,7 @@ class Model:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """``LEAK: <step>`` of each step that saw held-out people in the run that made it."""
+        """Stamp of each step that saw (``LEAK:``) or may have seen (``LEAK?:``) held-out people."""
         return self.bundle.leaks
 
     def predict(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bidsapp.dataset import check_dataset
 from bidsapp.derivatives import check_output, prepare_output
-from bidsapp.errors import BadData, NoInput, UsageError, joint_code
+from bidsapp.errors import UsageError, joint_code
 from bidsapp.execution.failures import find_failure, forget_failures
 from bidsapp.execution.run import Running, check_plugin, configure, run_workflow
 from bidsapp.execution.status import StatusLine
@@ -20,7 +20,10 @@ from bidsapp.execution.work import (
     work_place,
 )
 from bidsapp.group_cohort import cohort_of, on_one_grid, recorded, template_of
+from bidsapp.group_duplicates import TABLE as NEAR_DUPLICATES
+from bidsapp.group_duplicates import settle_near_duplicates
 from bidsapp.group_files import state_files, write_models, write_saliency_checks, write_scores
+from bidsapp.group_weights import check_weights, refuse_seen
 from bidsapp.normalization.compute import check_device
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe, load_recipe, reach_variants
@@ -36,7 +39,6 @@ if TYPE_CHECKING:
 
 # What runs of all labels share in the work folder.
 _SHARED_WORK = ("conformed", "template", "templateflow")
-_NEEDS_NO_FILE = " For a study of your own, --recipe t1w needs no such file."
 
 
 def run_group_level(options: RunOptions) -> int:
@@ -57,6 +59,7 @@ def run_group_level(options: RunOptions) -> int:
     NociCastError
         Nothing could be begun; the message says why.
     """
+    from bidsapp.training.exchange import labels_of
     from bidsapp.training.study import study_splits
 
     if options.simulate:
@@ -87,8 +90,10 @@ def run_group_level(options: RunOptions) -> int:
     recipe = recipe.with_values({"run": [*variants, *ensembles]})
     _check_before_work(recipe, variants, options)
     cohort = cohort_of(recipe, variants, options)
+    recipe = refuse_seen(recipe, variants, cohort, options)
     recipe = recorded(recipe, cohort)
     study_splits(recipe, variants, cohort.table, options.splits)  # refused now, if they are
+    labels_of(cohort.table, recipe.evaluation.permute_within)
     clean_shared_work(options, _SHARED_WORK)
     template = template_of(recipe, variants, options)
     if options.saliency:
@@ -116,15 +121,19 @@ def _whole_run(
     recipe: Recipe, variants: Sequence[str], people: "Cohort", folder: Path, options: RunOptions
 ) -> int:
     """Do everything from the people to the report; gives the exit code."""
+    from bidsapp.dataset.tables import write_table
     from bidsapp.evaluation.simulation import simulated_cohort
     from bidsapp.representation.measures import write_measures
     from bidsapp.saliency.earlier import note_finished, note_unfinished
 
     cohort, template_mask = on_one_grid(people, recipe, variants, options)
-    cohort = simulated_cohort(
-        cohort, recipe, variants, work_place(options, "group") / folder.name / "planted"
+    place = work_place(options, "group") / folder.name
+    cohort, alike = settle_near_duplicates(
+        cohort, recipe, variants, template_mask, options.splits, place, options.nprocs
     )
+    cohort = simulated_cohort(cohort, recipe, variants, place / "planted")
     study, splits = state_files(recipe, variants, cohort, folder, options)
+    write_table(folder / NEAR_DUPLICATES, alike)
     (note_unfinished if options.saliency else note_finished)(folder)
     write_measures(cohort, template_mask, "regions" in recipe.evaluation.baselines, folder)
     tasks = _tasks(study, cohort, splits, template_mask, options)
@@ -179,26 +188,8 @@ def _check_before_work(recipe: Recipe, variants: Sequence[str], options: RunOpti
         one = recipe.with_variant(name)
         steps = (*representation_steps(one.representation), *training_steps(one.training))
         check_scopes(steps, one.mode)
-    _check_weights(recipe, variants, options)
+    check_weights(recipe, variants, options)
     check_device(options.device)
-
-
-def _check_weights(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> None:
-    """Require a sound file of pretrained weights where a variant begins with it, and only there."""
-    from bidsapp.networks.weights import check_weights, weights_file
-
-    chosen = [recipe.with_variant(name) for name in variants]
-    needing = [one for one in chosen if one.network.weights != "random"] or chosen[:1]
-    kinds = {
-        (one.network.model_dump_json(), len(one.representation.channels)): one for one in needing
-    }
-    for one in kinds.values():
-        try:
-            file = weights_file(one.network, options.weights)
-            check_weights(one.network, len(one.representation.channels), file)
-        except (BadData, NoInput, UsageError) as error:
-            hint = "" if recipe.name == "t1w" else _NEEDS_NO_FILE
-            raise type(error)(f"Recipe {recipe.name}: {error}{hint}") from error
 
 
 def _check_maps(

@@ -72,6 +72,7 @@ def write_scores(study: "Study", tasks: Sequence["FoldTask"], folder: Path) -> N
     """Write the held-out scores, and the loss curves; stamped where a variant leaks."""
     from bidsapp.dataset.tables import write_table
     from bidsapp.evaluation.stamp import leaks_into_scores
+    from bidsapp.recipes.scope import stamp_text
     from bidsapp.training.earlier import forget_results, read_text_table, same_scores
     from bidsapp.training.study import gather_history, gather_scores
 
@@ -81,7 +82,7 @@ def write_scores(study: "Study", tasks: Sequence["FoldTask"], folder: Path) -> N
         for name in study.variants
     }
     if any(found.values()):
-        stamps = {name: "LEAK: " + ", ".join(steps) for name, steps in found.items() if steps}
+        stamps = {name: stamp_text(steps) for name, steps in found.items()}
         for table in (scores, history):
             table["leak"] = table["variant"].map(stamps).fillna("")
     if study.recipe.simulation.stamp:
@@ -99,11 +100,14 @@ def write_models(
 ) -> None:
     """Write one bundle per variant."""
     from bidsapp.dataset.counts import cohort_counts
+    from bidsapp.evaluation.other_runs import tried_words
     from bidsapp.evaluation.pooled import doubts, pooled_results, subgroup_results
     from bidsapp.evaluation.stamp import leaks_into_scores
     from bidsapp.evaluation.state import splits_of
     from bidsapp.networks.bundle import FoldModel
     from bidsapp.networks.bundle_write import ModelFacts, write_bundle
+    from bidsapp.networks.origin import initial_weights
+    from bidsapp.recipes.scope import stamp_text
     from bidsapp.representation.zscore import ZScore
     from bidsapp.training.earlier import read_text_table
     from bidsapp.training.splits_words import held_out_words, splits_words
@@ -113,10 +117,9 @@ def write_models(
     every_split = read_text_table(study.splits_file)
     for name in dict.fromkeys(task.variant for task in tasks):
         own = [task for task in tasks if task.variant == name]
-        models, environments, weights = [], [], {}
+        models, environments = [], []
         for task in own:
             record = json.loads(task.record_file.read_text(encoding="utf-8"))
-            weights = record["weights"]
             zscore = ZScore.from_dict(record["zscore"])
             models.append(FoldModel(task.repeat, task.fold, task.model_file, zscore))
             environments += record["environments"]
@@ -131,14 +134,17 @@ def write_models(
             by_scan=counts.by_scan,
             protocol=splits_words(recipe, cohort.table, splits),
             scored=held_out_words(splits, counts.people),
-            held_out=pooled_results(folder, name),
-            stamps=tuple(filter(None, (recipe.simulation.stamp, *(f"LEAK: {s}" for s in found)))),
+            held_out=pooled_results(folder, name, recipe.evaluation.confidence),
+            stamps=tuple(
+                filter(None, (recipe.simulation.stamp, *(stamp_text([s]) for s in found)))
+            ),
             data_source="the cohort listed in cohort.tsv of the run",
             environments=environments,
-            weights=weights,
+            weights=initial_weights(recipe.network, own[0].weights).plain(),
             excluded=len(cohort.exclusions),
-            subgroups=subgroup_results(folder, name),
+            subgroups=subgroup_results(folder, name, recipe.evaluation.confidence),
             doubts=doubts(folder, name),
+            tried=tried_words(read_text_table(folder / "tables" / "other_runs.tsv")),
         )
         seen = seen_images(own, cohort)
         write_bundle(folder / "model" / name, recipe, own[0].images.window, models, facts, seen)

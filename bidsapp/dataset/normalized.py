@@ -18,7 +18,7 @@ EXTENSIONS = (".nii.gz", ".nii")
 # Settings of the participant level that must be one for a whole cohort.
 _SHAPING = ("speed", "box", "intensity", "seed", "template_file")
 # Of the quality, what says how the image came out and not how large the brain is.
-_NUMBERS = ("ncc", "local_ncc", "mask_dice", "folded_fraction")
+_NUMBERS = ("ncc", "local_ncc", "mask_dice", "folded_fraction", "bright_share")
 
 
 @dataclass(frozen=True)

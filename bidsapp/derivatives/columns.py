@@ -39,6 +39,7 @@ _DECISIONS = {
 METRICS = {
     "auc": "area under the ROC curve; 0.5 is chance, 1 perfect",
     "auc@retrained": "the same, its interval allowing for training on other people",
+    "auc@within": "the same over pairs of the same fold, where folds cannot be compared; it leads",
     "average_precision": "average precision; by chance the share of positives",
     "brier": "mean squared difference of probability and outcome; 0 is perfect",
     "brier_skill": "1 less the Brier score over that of the share of positives; 0 is no skill",
@@ -72,7 +73,10 @@ SHARED = {
     "auc": Column("Area under the ROC curve of held-out scores; 0.5 is chance.", "1"),
     "threshold": Column("From this probability on a person is called positive.", "1"),
     "note": Column("What else must be known, or why there is no value."),
-    "leak": Column("LEAK and the step that saw held-out people; n/a where none did."),
+    "leak": Column(
+        "LEAK and the step that saw held-out people, LEAK? and one that may have; n/a where none "
+        "did."
+    ),
     "simulated": Column("SIMULATED and what was planted into the images: not a real result."),
 }
 
@@ -127,7 +131,8 @@ TABLES: dict[str, dict[str, Column]] = {
     "metrics": {
         "scope": Column(
             "Over whom: pooled (all held-out people), mean (over folds, with the Nadeau-Bengio "
-            "interval), fold-<k> or fold-<repeat>.<k>, subgroup:<column>=<value>."
+            "interval), fold-<k> or fold-<repeat>.<k>, subgroup:<column>=<value>, "
+            "prevalence=<share> (people weighted so that this share is positive)."
         ),
     },
     "measures": {
@@ -135,6 +140,11 @@ TABLES: dict[str, dict[str, Column]] = {
         "quality_local_ncc": Column("The same in small cubes, averaged.", "1"),
         "quality_mask_dice": Column("Dice of the brain mask and the template's.", "1"),
         "quality_folded_fraction": Column("Share of voxels where the transform folds.", "1"),
+        "quality_bright_share": Column(
+            "Share of the brain that is brighter than any tissue, as vessels with contrast agent "
+            "are; 0 where it is below .005.",
+            "1",
+        ),
         "quality_*": Column("Quality number of the normalisation."),
         "region_intensity_*": Column(
             "Mean of the image over a cube of 24 mm, over that of the brain; the name ends with "
@@ -299,13 +309,14 @@ TABLES: dict[str, dict[str, Column]] = {
         ),
         "in_training": Column(
             "Whether this very image is in the cohort that the model was trained on; only models "
-            "kept from the person then predict. n/a where it cannot be known: images that were "
-            "normalised by other software have no hash of their T1w file.",
+            "kept from the person then predict. It goes by hashes: a changed copy of an image, or "
+            "another scan of the person, is not recognised. n/a where it cannot be known: images "
+            "that were normalised by other software have no hash of their T1w file.",
             levels=_TRUE,
         ),
         "leak": Column(
-            "LEAK and the step that saw held-out people in the run that made the model; n/a where "
-            "none did."
+            "LEAK and the step that saw held-out people in the run that made the model, LEAK? and "
+            "one that may have; n/a where none did."
         ),
     },
 }

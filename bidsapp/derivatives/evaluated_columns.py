@@ -2,16 +2,19 @@
 
 from bidsapp.derivatives.columns import Column
 
+_TRUE = {"true": "yes", "false": "no"}
 _RIVALS = {
     "confound": Column("The baseline, on the same folds."),
     "auc": Column("AUC of the network on held-out people.", "1"),
     "auc_confound": Column("AUC of the baseline on the same people.", "1"),
-    "ci_low": Column("Lower limit of the baseline's AUC.", "1"),
-    "ci_high": Column("Upper limit of the baseline's AUC.", "1"),
-    "difference": Column("AUC of the network less that of the baseline.", "1"),
+    "ci_low": Column("Lower limit of the baseline's AUC, allowing for other people.", "1"),
+    "ci_high": Column("Upper limit of the baseline's AUC, allowing for other people.", "1"),
+    "difference": Column(
+        "AUC of the network less that of the baseline, or less .5 where the baseline is below.", "1"
+    ),
     "difference_low": Column("Lower limit of the difference, paired.", "1"),
     "difference_high": Column("Upper limit of the difference, paired.", "1"),
-    "p": Column("p of DeLong's paired test, uncorrected.", "1"),
+    "p": Column("p of the paired test, widened as the AUC is, uncorrected.", "1"),
     "p_holm": Column("p after Holm's correction over the comparisons of AUCs.", "1"),
     "comparisons": Column("How many comparisons of AUCs the correction is over."),
     "verdict": Column(
@@ -26,7 +29,8 @@ _RIVALS = {
         },
     ),
     "flagged": Column(
-        "Whether the baseline beats chance and the network is not shown to beat the baseline.",
+        "Whether the baseline, scores as given, beats chance and the network is not shown to beat "
+        "the baseline: a doubt needs less than a claim.",
         levels={"True": "yes", "False": "no"},
     ),
 }
@@ -37,15 +41,50 @@ EVALUATED: dict[str, dict[str, Column]] = {
             "What the sentence is about.",
             levels={
                 "simulated": "a signal was planted",
-                "leak": "a step saw held-out people",
+                "leak": "a step saw held-out people, or may have (LEAK?)",
                 "confound": "something that knows nothing of the illness predicts as well",
                 "result": "the result of a variant",
                 "baseline": "a simpler model predicts as well",
+                "tried": "much was tried on the same people",
                 "small": "the sample is small",
                 "skipped": "what was asked for and could not be done",
             },
         ),
         "text": Column("The finding in a sentence."),
+    },
+    "tables/near_duplicates": {
+        "participant_id": Column("One of two participants whose scans are alike."),
+        "session_id": Column("Its session; n/a where the image has none."),
+        "other_participant": Column("The other of the two."),
+        "other_session": Column("Its session; n/a where the image has none."),
+        "correlation": Column(
+            "Correlation of what is each head's own: the normalised image on 4 mm without slow "
+            "changes, less the cohort's mean.",
+            "1",
+        ),
+        "mirrored": Column("Whether one of them is mirrored.", levels=_TRUE),
+        "near_duplicate": Column(
+            "Whether they are taken for one scan; where nobody is, the most alike pair stands "
+            "here.",
+            levels=_TRUE,
+        ),
+        "limit": Column("From this correlation on they are.", "1"),
+        "cohort_median": Column("Median of the correlations of all pairs.", "1"),
+        "cohort_spread": Column("From their first to their last decile, over 2.563.", "1"),
+    },
+    "tables/other_runs": {
+        "run": Column("Label of another scored run of this output folder on people of this one."),
+        "shared": Column("Scans of this cohort that it has too, by image or by name.", "1"),
+        "share": Column("Their share of this cohort.", "1"),
+        "outcome": Column(
+            "Whether it is about the same outcome.",
+            levels={
+                "same": "at least nine of ten of these scans have the same value",
+                "other": "fewer have",
+            },
+        ),
+        "agreement": Column("Share of these scans that have the same value.", "1"),
+        "networks": Column("Variants that it scored.", "1"),
     },
     "tables/comparisons": {
         "first": Column("First variant or baseline."),
@@ -53,8 +92,8 @@ EVALUATED: dict[str, dict[str, Column]] = {
         "test": Column(
             "The test.",
             levels={
-                "delong": "paired DeLong test of the AUCs",
-                "mcnemar": "McNemar's exact test of the decisions",
+                "delong": "paired DeLong test of the AUCs, from both intervals near 0 and 1",
+                "mcnemar": "McNemar's test of the decisions, exact for those of given models",
             },
         ),
         "difference": Column("First less second: of the AUCs, or of the accuracies.", "1"),
@@ -87,7 +126,10 @@ EVALUATED: dict[str, dict[str, Column]] = {
         "value": Column("Its true value, supposed.", "1"),
         "ci_low": Column("Lower limit of the interval that a sample of this size would give.", "1"),
         "ci_high": Column("Upper limit of that interval.", "1"),
-        "power": Column("Chance that it would be told from chance.", "1"),
+        "power": Column("Chance that scores of one model in new people beat chance.", "1"),
+        "retrained_low": Column("Lower limit to expect of the answer by this protocol.", "1"),
+        "retrained_high": Column("Upper limit to expect of the answer by this protocol.", "1"),
+        "power_retrained": Column("Chance that the answer is better than chance.", "1"),
     },
     "tables/printed": {
         "variant": Column("Variant of the paper, by its name in recipe.yaml."),
@@ -118,11 +160,11 @@ EVALUATED: dict[str, dict[str, Column]] = {
         "contrast_sd": Column("What was planted; 0 is the real run.", "SD between people"),
         "ci_low": Column("Lower limit of the pooled AUC, scores as given.", "1"),
         "ci_high": Column("Upper limit of the pooled AUC, scores as given.", "1"),
-        "retrained_low": Column("The same, allowing for training on other people.", "1"),
-        "retrained_high": Column("The same, allowing for training on other people.", "1"),
+        "retrained_low": Column("The same, of the interval that leads the report.", "1"),
+        "retrained_high": Column("The same, of the interval that leads the report.", "1"),
         "p": Column("One-sided p of the AUC under permuted outcomes.", "1"),
         "found": Column(
-            "Whether the interval of the pooled AUC lies above 0.5.",
+            "Whether the AUC that leads is better than chance, as in the report.",
             levels={"True": "yes", "False": "no"},
         ),
         "saliency_inside": Column("Share of the map's largest 1 % inside the cuboid.", "1"),

@@ -85,7 +85,7 @@ def _age_sex(columns: Sequence[str], _predictors: Sequence[str], _site: str | No
 # cohort.tsv, the numbers in measures.tsv.
 _QUALITY = (
     *("quality", "quality_ncc", "quality_local_ncc"),
-    *("quality_mask_dice", "quality_folded_fraction"),
+    *("quality_mask_dice", "quality_folded_fraction", "quality_bright_share"),
 )
 # A user's own columns of how much a head moved; motion_sickness is none.
 _MOTION = re.compile(r"(framewise_displacement|motion_(fd|mean|max|rms)).*", re.IGNORECASE)

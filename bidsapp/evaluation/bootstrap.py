@@ -6,7 +6,7 @@ import numpy as np
 
 from bidsapp.evaluation.intervals import LEVEL, Interval
 from bidsapp.evaluation.metrics import METRICS
-from bidsapp.evaluation.resampled import Resampled
+from bidsapp.evaluation.resampled import Resampled, class_weights
 from bidsapp.evaluation.sample import Sample
 
 RESAMPLES = 2000
@@ -59,14 +59,17 @@ def bootstrap_values(
     strata: np.ndarray,
     resamples: int,
     rng: np.random.Generator,
+    prevalence: float | None = None,
 ) -> dict[str, np.ndarray]:
     """(resamples,) values of each metric, NaN where a resample leaves it undefined."""
     draws = bootstrap_weights(sample, strata, resamples, rng)
-    blocks = [_evaluate(sample, weights, names) for weights in draws]
+    blocks = [_evaluate(sample, weights, names, prevalence) for weights in draws]
     return {name: np.concatenate([block[name] for block in blocks]) for name in names}
 
 
-def jackknife_values(sample: Sample, names: Sequence[str]) -> dict[str, np.ndarray]:
+def jackknife_values(
+    sample: Sample, names: Sequence[str], prevalence: float | None = None
+) -> dict[str, np.ndarray]:
     """(participants,) values of each metric with one person left out."""
     people = int(sample.participant.max()) + 1
     block = max(1, _BLOCK // max(sample.n, 1))
@@ -74,12 +77,15 @@ def jackknife_values(sample: Sample, names: Sequence[str]) -> dict[str, np.ndarr
     for start in range(0, people, block):
         left_out = np.arange(start, min(start + block, people))
         weights = (sample.participant != left_out[:, None]).astype(float)
-        parts.append(_evaluate(sample, weights, names))
+        parts.append(_evaluate(sample, weights, names, prevalence))
     return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 
-def _evaluate(sample: Sample, weights: np.ndarray, names: Sequence[str]) -> dict[str, np.ndarray]:
-    view = Resampled(sample, weights)
+def _evaluate(
+    sample: Sample, weights: np.ndarray, names: Sequence[str], prevalence: float | None
+) -> dict[str, np.ndarray]:
+    drawn = weights if prevalence is None else class_weights(sample, weights, prevalence)
+    view = Resampled(sample, drawn)
     return {name: METRICS[name].compute(view) for name in names}
 
 
@@ -90,6 +96,7 @@ def bootstrap_intervals(
     rng: np.random.Generator | None = None,
     method: str = "bca",
     level: float = LEVEL,
+    prevalence: float | None = None,
 ) -> dict[str, Interval]:
     """Bootstrap intervals of several metrics.
 
@@ -102,6 +109,9 @@ def bootstrap_intervals(
     method
         ``bca`` (Efron 1987, doi:10.2307/2289144; falls back to the percentiles, saying so, where
         the jackknife is undefined) or ``percentile``.
+    prevalence
+        Share of positives that people are weighted to; it is then given, and all metrics are
+        drawn within strata.
 
     Returns
     -------
@@ -116,13 +126,14 @@ def bootstrap_intervals(
     kind = "clustered " if sample.clustered else ""
     result = {}
     for strata, fixed in ((by_outcome, True), (np.zeros_like(by_outcome), False)):
-        wanted = [name for name in names if METRICS[name].prevalence != fixed]
+        known = prevalence is not None
+        wanted = [name for name in names if (known or not METRICS[name].prevalence) == fixed]
         if not wanted:
             continue
         label = f"{'stratified ' if fixed else ''}{kind}bootstrap"
-        values = bootstrap_values(sample, wanted, strata, resamples, generator)
-        left_out = jackknife_values(sample, wanted) if method == "bca" else {}
-        observed = _evaluate(sample, np.ones((1, sample.n)), wanted)
+        values = bootstrap_values(sample, wanted, strata, resamples, generator, prevalence)
+        left_out = jackknife_values(sample, wanted, prevalence) if method == "bca" else {}
+        observed = _evaluate(sample, np.ones((1, sample.n)), wanted, prevalence)
         for name in wanted:
             result[name] = _interval(
                 float(observed[name][0]), values[name], left_out.get(name), strata, level, label

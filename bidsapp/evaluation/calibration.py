@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from bidsapp.evaluation.resampled import Resampled, ratio
+from bidsapp.evaluation.intervals import LEVEL, wilson
+from bidsapp.evaluation.resampled import Resampled, odds_factor, ratio, times_odds
 from bidsapp.evaluation.sample import Sample
 
 BINS = 10
@@ -62,16 +63,30 @@ def calibration_error(view: Resampled) -> np.ndarray:
     return ratio(np.abs(view.weights @ gap).sum(axis=1), view.total)
 
 
-def calibration_points(sample: Sample, bins: int = BINS) -> pd.DataFrame:
+def calibration_points(
+    sample: Sample,
+    bins: int = BINS,
+    level: float = LEVEL,
+    prevalence: float | None = None,
+) -> pd.DataFrame:
     """Return the points of a calibration plot: `bins` groups of about equal size.
+
+    Parameters
+    ----------
+    prevalence
+        Share of positives that the plot is for; the sample's own where absent. Probabilities and
+        observed shares are moved alike, by what the share alone changes in their odds.
 
     Returns
     -------
     pandas.DataFrame
-        `bin`, `n`, `probability` (mean), `observed` (share of positives) with Wilson's 95 %
-        interval `ci_low`, `ci_high`. Observations with the same probability stay together.
+        `bin`, `n`, `probability` (mean), `observed` (share of positives) with Wilson's interval
+        `ci_low`, `ci_high`. Observations with the same probability stay together.
     """
-    from bidsapp.evaluation.intervals import wilson
+    m = sample.positives
+    factor = 1.0
+    if prevalence is not None and 0 < m < sample.n:
+        factor = odds_factor(m, sample.n - m, prevalence)
 
     rank = np.searchsorted(np.sort(sample.probability), sample.probability, side="left")
     group = (rank * bins) // max(sample.n, 1)
@@ -79,9 +94,11 @@ def calibration_points(sample: Sample, bins: int = BINS) -> pd.DataFrame:
     for number, which in enumerate(np.unique(group), start=1):
         inside = group == which
         count, found = int(inside.sum()), int(sample.outcome[inside].sum())
-        low, high = wilson(found, count)
-        mean = float(sample.probability[inside].mean())
-        rows.append((number, count, mean, found / count, low, high))
+        shares = np.array([found / count, *wilson(found, count, level)])
+        probability = sample.probability[inside]
+        if factor != 1:
+            shares, probability = times_odds(shares, factor), times_odds(probability, factor)
+        rows.append((number, count, float(probability.mean()), *map(float, shares)))
     names = ["bin", "n", "probability", "observed", "ci_low", "ci_high"]
     return pd.DataFrame(rows, columns=pd.Index(names))
 

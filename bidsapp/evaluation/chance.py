@@ -6,11 +6,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bidsapp.evaluation.metric_table import RETRAINED
 from bidsapp.evaluation.tables import read_table
 
 CHANCE = 0.5
 BETTER, WORSE, NOT_SHOWN, UNKNOWN = "better", "worse", "not shown", "cannot be told"
+CHANCE_WORDS = {
+    BETTER: "better than chance (0.50)",
+    WORSE: "worse than chance (0.50)",
+    NOT_SHOWN: "not shown to differ from chance (0.50)",
+    UNKNOWN: "whether that is better than chance (0.50) cannot be told",
+}
+RETRAINED, WITHIN = "auc@retrained", "auc@within"
+LEADING = (WITHIN, RETRAINED, "auc")
+"""Rows of metrics.tsv that may lead, the first that there is: its interval is the verdict's."""
 
 
 def against_chance(low: float, high: float) -> str:
@@ -68,11 +76,11 @@ NO_FORECAST = Forecast(float("nan"), float("nan"), float("nan"), note="there are
 def leading_forecast(metrics: pd.DataFrame, variant: str) -> Forecast:
     """Take the AUC by which a variant is judged from the rows of ``metrics.tsv``.
 
-    That is the pooled AUC with the interval that allows for training on other people, or, where
-    there is none, with the plain one.
+    That is the first of `LEADING`: the AUC within folds where folds cannot be compared, else the
+    pooled one with the interval that allows for training on other people, else the plain one.
     """
     pooled = metrics[(metrics["variant"] == variant) & (metrics["scope"] == "pooled")]
-    for metric in (RETRAINED, "auc"):
+    for metric in LEADING:
         for row in pooled[pooled["metric"] == metric].to_dict("records"):
             keys = ("value", "ci_low", "ci_high")
             auc, low, high = (float(pd.to_numeric(row[key], errors="coerce")) for key in keys)

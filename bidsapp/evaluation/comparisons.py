@@ -1,15 +1,18 @@
-"""Variants against one another: paired DeLong and McNemar, corrected for their number."""
+"""Variants against one another and against baselines: AUCs and decisions, corrected."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
+from bidsapp.evaluation.chance import CHANCE
 from bidsapp.evaluation.corrections import holm
-from bidsapp.evaluation.delong import compare_aucs
+from bidsapp.evaluation.estimates import difference_of, estimate_aucs
+from bidsapp.evaluation.held_out import HeldOut, fold_codes
 from bidsapp.evaluation.intervals import LEVEL
-from bidsapp.evaluation.sample import DEFAULT_THRESHOLD, pool
+from bidsapp.evaluation.sample import DEFAULT_THRESHOLD, PERSON, pool
 
 COLUMNS = (
     "first",
@@ -25,23 +28,63 @@ COLUMNS = (
     "n",
     "note",
 )
+_GIVEN = HeldOut()
 
 
-def mcnemar(only_first: int, only_second: int) -> float:
-    """Exact two-sided p value of McNemar's test; NaN without discordant people.
+def mcnemar(only_first: float, only_second: float, inflation: float = 1.0) -> float:
+    """Two-sided p value of McNemar's test; NaN without discordant people.
+
+    Exact for the decisions of given models. With an inflation, the counts are divided by it and p
+    is the mid-p of the binomial continued to counts that are not whole (the beta function).
 
     Parameters
     ----------
     only_first, only_second
         People whom only the first, only the second model got right.
+    inflation
+        Of cross-validated scores (`held_out.inflation_of`).
     """
-    from scipy.stats import binom
-
-    discordant = only_first + only_second
+    discordant = (only_first + only_second) / inflation
+    fewer = min(only_first, only_second) / inflation
     if discordant == 0:
         return float("nan")
-    tail = binom.cdf(min(only_first, only_second), discordant, 0.5)
+    tail = _at_most(fewer, discordant)
+    if inflation > 1:
+        tail = (tail + _at_most(fewer - 1, discordant)) / 2
     return float(min(1.0, 2 * tail))
+
+
+def _at_most(count: float, n: float) -> float:
+    """Probability of at most `count` heads in `n` throws of a coin."""
+    from scipy.special import betainc
+
+    if count < 0:
+        return 0.0
+    return 1.0 if count >= n else float(betainc(n - count, count + 1, 0.5))
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two variants on the people, or rows, whom both scored, in the same order."""
+
+    first: pd.DataFrame
+    second: pd.DataFrame
+    stratum: np.ndarray | None
+    inflation: float
+    rival: bool
+
+    @property
+    def outcome(self) -> np.ndarray:
+        return self.first["outcome"].to_numpy(dtype=bool)
+
+    @property
+    def scores(self) -> np.ndarray:
+        both = (self.first, self.second)
+        return np.stack([one["probability"].to_numpy(dtype=float) for one in both])
+
+    @property
+    def participant(self) -> np.ndarray:
+        return self.first.index.get_level_values(0).to_numpy().astype(str)
 
 
 def compare_variants(
@@ -50,8 +93,16 @@ def compare_variants(
     threshold: float = DEFAULT_THRESHOLD,
     level: float = LEVEL,
     pairs: Sequence[tuple[str, str]] | None = None,
+    layouts: Mapping[str, HeldOut] | None = None,
+    rivals: Collection[str] = (),
 ) -> pd.DataFrame:
     """Compare variants on the people whom both scored, pooled over folds and repeats.
+
+    Where somebody who was tested was trained on in another fold, the same outcomes made and test
+    the models, and a paired test takes differences for real that are of this cohort: variances
+    are multiplied as those of single AUCs are (`HeldOut.inflation`), and McNemar's counts divided.
+    Where either AUC leads within folds and both were tested in the same folds, so is the
+    difference taken.
 
     Parameters
     ----------
@@ -60,29 +111,36 @@ def compare_variants(
     pairs
         Which variants; all pairs where absent. Holm's correction is over the pairs, for each test
         by itself.
+    layouts
+        How the people of each variant were held out; scores of given models where absent.
+    rivals
+        Models without a network: one whose AUC is below .5 counts as chance, as the second of a
+        pair, for nobody would use it the wrong way round.
 
     Returns
     -------
     pandas.DataFrame
-        Columns `COLUMNS`; `difference` is first minus second; `statistic` is z for DeLong, for
-        McNemar the number of discordant people. NaN with its reason in `note`.
+        Columns `COLUMNS`; `difference` is first minus second; `statistic` is z, for McNemar the
+        number of discordant people. NaN with its reason in `note`.
     """
     names = [str(name) for name in scores["variant"].drop_duplicates()]
     chosen = list(combinations(names, 2)) if pairs is None else list(pairs)
-    wanted = {name for pair in chosen for name in pair}
+    known = layouts or {}
+    rows = dict(list(scores.groupby("variant", sort=False)))
     pooled = {
-        name: pool(scores[scores["variant"] == name]).set_index(["participant_id", "session_id"])
-        for name in names
-        if name in wanted
+        name: pool(rows[name]).set_index(PERSON)
+        for name in dict.fromkeys(name for pair in chosen for name in pair)
     }
     tables = []
     for test in tests:
         if test not in _TESTS:
             continue
-        records = [
-            (first, second, test, *_pair(test, pooled[first], pooled[second], threshold, level))
-            for first, second in chosen
-        ]
+        records = []
+        for first, second in chosen:
+            how = (known.get(first, _GIVEN), known.get(second, _GIVEN))
+            both = (rows[first], rows[second]), (pooled[first], pooled[second])
+            pair, notes = _matched(test, *both, how, second in rivals)
+            records.append((first, second, test, *_compared(test, pair, notes, threshold, level)))
         table = pd.DataFrame(
             records, columns=pd.Index([name for name in COLUMNS if name != "p_holm"])
         )
@@ -92,50 +150,90 @@ def compare_variants(
     return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
 
 
-def _pair(
-    test: str, first: pd.DataFrame, second: pd.DataFrame, threshold: float, level: float
-) -> tuple[object, ...]:
-    both = first.index.intersection(second.index)
-    n = len(both)
-    nan = float("nan")
+def _matched(
+    test: str,
+    rows: tuple[pd.DataFrame, pd.DataFrame],
+    pooled: tuple[pd.DataFrame, pd.DataFrame],
+    how: tuple[HeldOut, HeldOut],
+    rival: bool,
+) -> tuple[_Pair, list[str]]:
+    """Bring two variants onto the people whom both scored; within folds where that leads."""
+    both = pooled[0].index.intersection(pooled[1].index)
     notes = []
-    if n < len(first) or n < len(second):
-        notes.append(f"on the {n} whom both scored, of {len(first)} and {len(second)}")
-    a, b = first.loc[both], second.loc[both]
-    outcome = a["outcome"].to_numpy(dtype=bool)
+    if len(both) < max(map(len, pooled)):
+        notes.append(
+            f"on the {len(both)} whom both scored, of {len(pooled[0])} and {len(pooled[1])}"
+        )
+    inflation = max(one.inflation for one in how)
+    if test == "delong" and any(one.within for one in how):
+        key = [*PERSON, "repeat", "fold"]
+        keyed = [one.set_index(key) for one in rows]
+        same = keyed[0].index.intersection(keyed[1].index)
+        if len(same) >= _SAME_FOLDS * max(map(len, keyed)):
+            first, second = (one.loc[same] for one in keyed)
+            codes = fold_codes(first.reset_index())
+            return _Pair(first, second, codes, inflation, rival), [*notes, "within folds"]
+        notes.append("pooled: the two were not tested in the same folds")
+    return _Pair(pooled[0].loc[both], pooled[1].loc[both], None, inflation, rival), notes
+
+
+def _compared(
+    test: str, pair: _Pair, notes: list[str], threshold: float, level: float
+) -> tuple[object, ...]:
+    nan = float("nan")
+    outcome = pair.outcome
+    n = len(pair.first.groupby(level=PERSON, sort=False)) if len(pair.first) else 0
     if n == 0 or outcome.all() or not outcome.any():
-        notes.append("only one class among the outcomes")
+        notes = [*notes, "only one class among the outcomes"]
         return nan, nan, nan, "", nan, nan, n, "; ".join(notes)
-    values = _TESTS[test](a, b, outcome, threshold, level)
+    values = _TESTS[test](pair, threshold, level)
     return *values[:-1], n, "; ".join(filter(None, [*notes, str(values[-1])]))
 
 
-def _delong(
-    a: pd.DataFrame, b: pd.DataFrame, outcome: np.ndarray, _threshold: float, level: float
-) -> tuple[object, ...]:
-    person = np.unique(a.index.get_level_values(0).astype(str), return_inverse=True)[1]
-    first = a["probability"].to_numpy(dtype=float)
-    second = b["probability"].to_numpy(dtype=float)
-    result = compare_aucs(outcome, first, second, person, level)
-    limits = (result.interval.low, result.interval.high, result.interval.method)
-    return result.difference, *limits, result.z, result.p, result.note
+def _delong(pair: _Pair, _threshold: float, level: float) -> tuple[object, ...]:
+    try:
+        (first, second), correlation = estimate_aucs(
+            pair.outcome, pair.scores, pair.participant, pair.stratum, pair.inflation
+        )
+    except ValueError as error:
+        return *_nothing(), str(error)
+    widened = ", widened" if pair.inflation > 1 else ""
+    if pair.rival and second.value < CHANCE:
+        note = f"its AUC of {second.value:.2f} counts as chance (.50)"
+        interval = first.interval(level)
+        low, high, p = interval.low - CHANCE, interval.high - CHANCE, first.p_against(CHANCE)
+        method = f"{interval.method}{widened}, less .50" if interval.known else ""
+        z = float("nan") if not interval.known else _signed_z(p, first.value - CHANCE)
+        notes = "; ".join(filter(None, (note, interval.note)))
+        return first.value - CHANCE, low, high, method, z, p, notes
+    found = difference_of(first, second, float(correlation[0, 1]), level)
+    method = f"{found.interval.method}{widened}" if found.interval.known else ""
+    limits = (found.interval.low, found.interval.high, method)
+    return found.difference, *limits, found.z, found.p, found.note
 
 
-def _mcnemar(
-    a: pd.DataFrame, b: pd.DataFrame, outcome: np.ndarray, threshold: float, _level: float
-) -> tuple[object, ...]:
+def _mcnemar(pair: _Pair, threshold: float, _level: float) -> tuple[object, ...]:
+    right = (pair.scores >= threshold) == pair.outcome
+    difference = float(right[0].mean() - right[1].mean())
+    if pair.first.index.get_level_values(0).has_duplicates:
+        return difference, *_nothing()[1:], "several rows per person: McNemar's test needs one"
+    only_first, only_second = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+    p = mcnemar(only_first, only_second, pair.inflation)
+    note = f"mid-p of counts divided by {pair.inflation:.2f}" if pair.inflation > 1 else ""
+    note = note if p == p else "no discordant people"
+    return difference, *_nothing()[1:4], only_first + only_second, p, note
+
+
+def _nothing() -> tuple[object, ...]:
     nan = float("nan")
-    right_first = (a["probability"].to_numpy(dtype=float) >= threshold) == outcome
-    right_second = (b["probability"].to_numpy(dtype=float) >= threshold) == outcome
-    difference = float(right_first.mean() - right_second.mean())
-    if a.index.get_level_values(0).has_duplicates:
-        note = "several rows per person: McNemar's test needs one"
-        return difference, nan, nan, "", nan, nan, note
-    only_first = int((right_first & ~right_second).sum())
-    only_second = int((right_second & ~right_first).sum())
-    p = mcnemar(only_first, only_second)
-    note = "" if p == p else "no discordant people"
-    return difference, nan, nan, "", only_first + only_second, p, note
+    return nan, nan, nan, "", nan, nan
+
+
+def _signed_z(p: float, difference: float) -> float:
+    from scipy.special import ndtri
+
+    return float(np.copysign(-ndtri(p / 2), difference))
 
 
 _TESTS = {"delong": _delong, "mcnemar": _mcnemar}
+_SAME_FOLDS = 0.9

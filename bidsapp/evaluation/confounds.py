@@ -1,15 +1,16 @@
 """Does what knows nothing of the illness predict as well as the network."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
-import numpy as np
 import pandas as pd
 
-from bidsapp.evaluation.delong import auc_interval
+from bidsapp.evaluation.chance import CHANCE, against_chance
+from bidsapp.evaluation.estimates import AucEstimate
+from bidsapp.evaluation.held_out import HeldOut, leading_estimate
 from bidsapp.evaluation.intervals import LEVEL, Interval
-from bidsapp.evaluation.metrics import point_estimates
-from bidsapp.evaluation.sample import Sample, from_scores
+from bidsapp.evaluation.metrics import ONE_CLASS
+from bidsapp.evaluation.verdicts import after_correction, verdict
 
 COLUMNS = (
     "variant",
@@ -28,48 +29,6 @@ COLUMNS = (
     "flagged",
     "note",
 )
-ALPHA = 0.05
-
-
-def verdict(low: float, high: float, p_holm: float) -> str:
-    """Say what a paired difference of AUCs shows; every table and sentence takes it from here.
-
-    Parameters
-    ----------
-    low, high
-        Its interval, uncorrected.
-    p_holm
-        Its p value after correction for all comparisons of the run; below `ALPHA` it counts.
-
-    Returns
-    -------
-    str
-        ``better`` or ``worse``; the same with ``, uncorrected`` where the interval lies beside 0
-        and the corrected p is too large; ``no difference shown``; ``cannot be told`` where there
-        is no interval.
-    """
-    if not np.isfinite([low, high, p_holm]).all():
-        return "cannot be told"
-    if low <= 0 <= high:
-        return "no difference shown"
-    side = "better" if low > 0 else "worse"
-    return side if p_holm < ALPHA else f"{side}, uncorrected"
-
-
-def after_correction(row: Mapping[Any, Any] | pd.Series, side: str = "better") -> str:
-    """Say why an uncorrected difference does not count; empty where there was none.
-
-    Parameters
-    ----------
-    row
-        Of `confound_check`, or of its table as text.
-    side
-        ``better`` or ``worse``: which of the two the sentence denies.
-    """
-    if row.get("verdict") != f"{side}, uncorrected":
-        return ""
-    count = int(float(row["comparisons"]))
-    return f" after correction for {count} comparisons (p = {float(row['p_holm']):.3f}, Holm)"
 
 
 def confound_check(
@@ -78,6 +37,7 @@ def confound_check(
     variants: Sequence[str],
     confounds: Sequence[str],
     level: float = LEVEL,
+    layouts: Mapping[str, HeldOut] | None = None,
 ) -> pd.DataFrame:
     """Set confounds' scores beside the networks'.
 
@@ -90,32 +50,38 @@ def confound_check(
         confound among them: DeLong's rows are read, and p is corrected for their number.
     variants, confounds
         Which of the scores are which.
+    layouts
+        How the people of each were held out; scores of given models where absent.
 
     Returns
     -------
     pandas.DataFrame
-        Columns `COLUMNS`. A confound is `flagged` (True) where the lower limit of its AUC lies
-        above .5, and the network is not shown to be better: the `verdict` on the difference
-        (network minus confound) is not ``better``. `ci_low`, `ci_high` are of the confound's AUC;
-        `comparisons` is how many p values the correction is over.
+        Columns `COLUMNS`. A confound is `flagged` (True) where the lower limit of its AUC, scores
+        as given, lies above .5, and the network is not shown to be better: the `verdict` on the
+        difference (network minus confound) is not ``better``. A doubt needs less than a claim:
+        `ci_low`, `ci_high` of the confound's AUC allow for training on other people, and may hold
+        .5. `comparisons` is how many p values the correction is over.
     """
     records = []
-    samples = {
-        name: from_scores(scores[scores["variant"] == name]) for name in (*variants, *confounds)
+    known = layouts or {}
+    rows = dict(list(scores.groupby("variant", sort=False)))
+    aucs = {
+        name: _estimate(rows[name], known.get(name, HeldOut())) for name in (*variants, *confounds)
     }
-    aucs = {name: point_estimates(sample, ("auc",))["auc"] for name, sample in samples.items()}
     tests = compared[compared["test"] == "delong"]
     chosen = tests["first"].isin(list(variants)) & tests["second"].isin(list(confounds))
     for _, row in tests[chosen].iterrows():
         variant, confound = row["first"], row["second"]
-        interval = _interval(samples[confound], level)
+        auc, its = aucs[variant], aucs[confound]
+        interval = its.interval(level) if its else Interval(note=ONE_CLASS)
+        given = replace(its, inflation=1.0).interval(level) if its else interval
         shown = verdict(row["ci_low"], row["ci_high"], row["p_holm"])
         records.append(
             (
                 variant,
                 confound,
-                aucs[variant],
-                aucs[confound],
+                auc.value if auc else float("nan"),
+                its.value if its else float("nan"),
                 interval.low,
                 interval.high,
                 row["difference"],
@@ -125,25 +91,26 @@ def confound_check(
                 row["p_holm"],
                 int(tests["p"].notna().sum()),
                 shown,
-                bool(interval.low > 0.5) and shown != "better",
-                "; ".join(filter(None, [interval.note, row["note"]])),
+                bool(given.low > CHANCE) and shown != "better",
+                "; ".join(dict.fromkeys(filter(None, [interval.note, row["note"]]))),
             )
         )
     return pd.DataFrame(records, columns=pd.Index(COLUMNS))
 
 
-def _interval(sample: Sample, level: float) -> Interval:
-    if sample.outcome.all() or not sample.outcome.any():
-        return Interval(note="only one class among the outcomes")
-    return auc_interval(sample.outcome, sample.probability, sample.participant, level)
+def _estimate(rows: pd.DataFrame, how: HeldOut) -> AucEstimate | None:
+    return leading_estimate(rows, how) if rows["outcome"].nunique() > 1 else None
 
 
 def confound_sentences(table: pd.DataFrame) -> list[str]:
     """One sentence for each flagged confound, for the first lines of a report."""
-    flagged = table[table["flagged"].astype(bool)]
-    return [
-        f"CONFOUND: {row['confound']} alone predicts the outcome with AUC "
-        f"{row['auc_confound']:.2f} ({row['ci_low']:.2f} to {row['ci_high']:.2f}); "
-        f"{row['variant']} (AUC {row['auc']:.2f}) is not shown to do better{after_correction(row)}."
-        for _, row in flagged.iterrows()
-    ]
+    sentences = []
+    for _, row in table[table["flagged"].astype(bool)].iterrows():
+        sure = against_chance(row["ci_low"], row["ci_high"]) == "better"
+        sentences.append(
+            f"CONFOUND: {row['confound']} alone {'predicts' if sure else 'may predict'} the "
+            f"outcome with AUC {row['auc_confound']:.2f} ({row['ci_low']:.2f} to "
+            f"{row['ci_high']:.2f}); {row['variant']} (AUC {row['auc']:.2f}) is not shown to do "
+            f"better{after_correction(row)}."
+        )
+    return sentences

@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from bidsapp.evaluation.bootstrap import bootstrap_weights
+from bidsapp.evaluation.bootstrap import bootstrap_weights, strata_of
 from bidsapp.evaluation.intervals import LEVEL
+from bidsapp.evaluation.resampled import class_weights
 from bidsapp.evaluation.sample import Sample
 
 
@@ -65,6 +66,7 @@ def decision_curve(
     resamples: int = 0,
     rng: np.random.Generator | None = None,
     level: float = LEVEL,
+    prevalence: float | None = None,
 ) -> pd.DataFrame:
     """Net benefit of acting on the score, on everybody, on nobody (Vickers & Elkin 2006).
 
@@ -77,6 +79,10 @@ def decision_curve(
         Each in 0..1, both excluded; 0.01 to 0.99 where absent.
     resamples
         Bootstrap over persons for the pointwise percentile interval; 0: none.
+    prevalence
+        Share of positives that the curve is for; the sample's own where absent. People are then
+        weighted, and drawn within outcomes; probabilities are taken as they are (see
+        `prevalence.sample_at`).
 
     Returns
     -------
@@ -91,10 +97,16 @@ def decision_curve(
     gain = np.where(sample.outcome[:, None], 1.0, -odds) * called / max(sample.n, 1)
     everybody = np.where(sample.outcome[:, None], 1.0, -odds) / max(sample.n, 1)
     low = high = np.full(len(grid), np.nan)
+    ones = np.ones((1, sample.n))
+    weigh = ones if prevalence is None else class_weights(sample, ones, prevalence)
     if resamples and sample.n:
         generator = np.random.default_rng(0) if rng is None else rng
-        alike = np.zeros(int(sample.participant.max()) + 1, dtype=int)
-        draws = bootstrap_weights(sample, alike, resamples, generator)
+        strata = strata_of(sample)
+        if prevalence is None:
+            strata = np.zeros_like(strata)
+        draws = bootstrap_weights(sample, strata, resamples, generator)
+        if prevalence is not None:
+            draws = (class_weights(sample, weights, prevalence) for weights in draws)
         values = np.concatenate(
             [weights @ gain * (sample.n / weights.sum(axis=1))[:, None] for weights in draws]
         )
@@ -102,10 +114,10 @@ def decision_curve(
     return pd.DataFrame(
         {
             "threshold": grid,
-            "net_benefit": gain.sum(axis=0),
+            "net_benefit": (weigh @ gain)[0],
             "ci_low": low,
             "ci_high": high,
-            "treat_all": everybody.sum(axis=0),
+            "treat_all": (weigh @ everybody)[0],
             "treat_none": 0.0,
         }
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.evaluation.bootstrap import bootstrap_intervals
-from bidsapp.evaluation.delong import auc_interval
+from bidsapp.evaluation.estimates import auc_interval
 from bidsapp.evaluation.intervals import LEVEL, Interval, likelihood_ratio_interval, wilson
 from bidsapp.evaluation.metrics import METRICS, point_estimates, why_undefined
 from bidsapp.evaluation.resampled import Resampled
@@ -87,8 +87,8 @@ def describe_sample(
 def formula_interval(name: str, sample: Sample, level: float = LEVEL) -> Interval:
     """Interval that needs no resampling; empty where there is none.
 
-    AUC: DeLong. Proportions: Wilson. Likelihood ratios: Simel's log interval. The last two only
-    where every person has one observation.
+    AUC: DeLong. Proportions: Wilson. Likelihood ratios: Simel's log interval, Koopman's score
+    interval with a count of zero. The last two only where every person has one observation.
     """
     if name == "auc":
         return auc_interval(sample.outcome, sample.probability, sample.participant, level)
@@ -99,8 +99,8 @@ def formula_interval(name: str, sample: Sample, level: float = LEVEL) -> Interva
     if name in ratios:
         limits = likelihood_ratio_interval(*ratios[name], level)
         if not np.isfinite(limits).all():
-            return Interval(note="a count of zero: no log interval")
-        return Interval(*limits, "log (Simel)")
+            return Interval(note="no interval: a class has nobody, or the ratio no upper limit")
+        return Interval(*limits, "score (Koopman)" if min(tp, fn, fp, tn) == 0 else "log (Simel)")
     shares = {
         "accuracy": (tp + tn, sample.n),
         "sensitivity": (tp, tp + fn),

@@ -1,7 +1,8 @@
 """Evaluate a run from its state files alone: every table, and the numbers behind every figure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -16,17 +17,21 @@ from bidsapp.evaluation.confounds import confound_check
 from bidsapp.evaluation.curves import decision_curve, precision_recall_points, roc_points
 from bidsapp.evaluation.ensembles import with_ensembles
 from bidsapp.evaluation.findings import findings
+from bidsapp.evaluation.held_out import HeldOut, held_out, splits_behind
 from bidsapp.evaluation.metric_table import metric_table, variant_generator
+from bidsapp.evaluation.other_runs import other_runs, tried
 from bidsapp.evaluation.permutation import permute_outcomes
 from bidsapp.evaluation.pipeline_null import pipeline_test, read_permuted
 from bidsapp.evaluation.planning import planning_table
+from bidsapp.evaluation.prevalence import sample_at
 from bidsapp.evaluation.printed import compare_with_print
-from bidsapp.evaluation.sample import Sample, from_scores
+from bidsapp.evaluation.sample import PERSON, Sample, from_scores
 from bidsapp.evaluation.settings import EvaluationSettings, settings_of_run
 from bidsapp.evaluation.stamp import stamp
 from bidsapp.evaluation.state import RunState, read_state
 from bidsapp.evaluation.subgroups import absent_columns, subgroup_masks
 from bidsapp.evaluation.tables import write_table
+from bidsapp.training.exchange import labels_of
 
 _CURVE_RESAMPLES = 1000
 MEASURED = ("quality_local_ncc", "region_intensity_0_0_0")
@@ -76,7 +81,7 @@ def write_metrics(
         plan = replace(plan, resamples=resamples)
     state = read_state(folder)
     scores = with_ensembles(state.scores, plan.ensembles, plan.threshold)
-    table = stamp(metric_table(scores, state.splits, plan), plan)
+    table = stamp(metric_table(scores, state.splits, plan, groups=state.groups), plan)
     write_table(table, folder / "metrics.tsv")
     return table
 
@@ -86,7 +91,7 @@ def evaluate(run_folder: Path, settings: EvaluationSettings | None = None) -> Ev
 
     Reads `recipe.yaml`, `cohort.tsv`, `exclusions.tsv`, `splits.tsv`, `scores.tsv`; writes
     `metrics.tsv`, `tables/*.tsv` and `figures/*.tsv`. The same files and settings give the same
-    numbers.
+    numbers. Beside them it counts the other runs of the output folder on the same people.
 
     Parameters
     ----------
@@ -125,41 +130,65 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
     skipped |= absent_columns(there, plan.subgroups)
     baselines = [str(name) for name in fitted["variant"].drop_duplicates()]
     scores = pd.concat([networks, fitted], ignore_index=True) if baselines else networks
-    metrics = metric_table(networks, state.splits, plan, subgroup)
+    metrics = metric_table(networks, state.splits, plan, subgroup, state.groups)
     if baselines:
-        metrics = pd.concat([metrics, metric_table(fitted, state.splits, plan)], ignore_index=True)
-    permutations, null = _permutations(networks, plan)
-    pipeline, pipeline_null = pipeline_test(networks, read_permuted(state), plan)
+        own = metric_table(fitted, state.splits, plan, groups=state.groups)
+        metrics = pd.concat([metrics, own], ignore_index=True)
+    layouts = {
+        str(name): held_out(rows, splits_behind(state.splits, str(name), plan), state.groups)
+        for name, rows in scores.groupby("variant", sort=False)
+    }
+    permutations, null = _permutations(networks, state.cohort, plan, layouts)
+    pipeline, pipeline_null = pipeline_test(networks, read_permuted(state), plan, layouts)
     pairs = _pairs(variants, baselines)
-    tests = dict.fromkeys((*plan.tests, "delong"))  # what is said of baselines rests on DeLong's
-    compared = compare_variants(scores, list(tests), plan.threshold, plan.level, pairs)
+    tests = list(dict.fromkeys((*plan.tests, "delong")))  # baselines are judged by the AUC
+    compared = compare_variants(
+        scores, tests, plan.threshold, plan.level, pairs, layouts, baselines
+    )
     confounds, rivals = (
-        confound_check(scores, compared, variants, _of_kind(baselines, kind), plan.level)
+        confound_check(scores, compared, variants, _of_kind(baselines, kind), plan.level, layouts)
         for kind in (True, False)
     )
     best = _best_folds(networks, plan)
     people = state.cohort.groupby("participant_id")["outcome"].max()  # as before training
     positives = int(people.sum())
+    beside = other_runs(state.folder, state.cohort)
     tables: dict[str, pd.DataFrame] = {
         "findings": findings(
-            metrics, variants, scores, confounds, rivals, (permutations, pipeline), skipped, plan
+            metrics,
+            variants,
+            scores,
+            confounds,
+            rivals,
+            (permutations, pipeline),
+            skipped,
+            plan,
+            layouts,
+            tried(beside),
         ),
         "comparisons": compared[compared["test"].isin(plan.tests)],
         "permutations": _together(permutations, pipeline),
         "confounds": confounds,
         "baselines": rivals,
         "cohort": positives_and_negatives(state.cohort, state.covariates),
-        "planning": planning_table(positives, len(people) - positives, plan.level),
+        "planning": planning_table(
+            positives, len(people) - positives, plan.level, _inflation(layouts, variants, plan)
+        ),
         "printed": compare_with_print(plan.reported, metrics, best),
         "ensemble_scores": networks[~networks["variant"].isin(state.scores["variant"])],
         "baseline_scores": fitted,
+        "other_runs": beside,
     }
     if best is not None:
         tables["best_fold"] = best
     figures = {
         "roc": _curves(scores, roc_points, plan),
         "precision_recall": _curves(scores, precision_recall_points, plan),
-        "calibration": _curves(scores, calibration_points, plan),
+        "calibration": _curves(
+            scores,
+            partial(calibration_points, level=plan.level, prevalence=plan.prevalence),
+            plan,
+        ),
         "decision_curve": _decision_curves(scores, plan),
         "permutation_null": null,
     }
@@ -198,6 +227,13 @@ def lacking_columns(plan: EvaluationSettings, columns: Sequence[str]) -> dict[st
     return known | absent_columns(columns, plan.subgroups)
 
 
+def _inflation(
+    layouts: Mapping[str, HeldOut], variants: Sequence[str], plan: EvaluationSettings
+) -> float:
+    """Give the inflation of the variant that a report leads with."""
+    return layouts[plan.base if plan.base in variants else variants[0]].inflation
+
+
 def _of_kind(names: Sequence[str], confound: bool) -> list[str]:
     kind = {name: BASELINES[name.rpartition("/")[2]] for name in names}
     return [
@@ -214,14 +250,23 @@ def _pairs(variants: Sequence[str], baselines: Sequence[str]) -> list[tuple[str,
 
 
 def _permutations(
-    scores: pd.DataFrame, plan: EvaluationSettings
+    scores: pd.DataFrame,
+    cohort: pd.DataFrame,
+    plan: EvaluationSettings,
+    layouts: Mapping[str, HeldOut],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Table of p values, and the AUCs under permutation of each variant."""
     records, nulls = [], []
+    labels = labels_of(cohort, plan.permute_within)
+    if labels is not None:
+        keyed = labels.set_axis(pd.MultiIndex.from_frame(cohort[PERSON]))
+        labels = keyed.reindex(pd.MultiIndex.from_frame(scores[PERSON])).set_axis(scores.index)
+    named = ", ".join(plan.permute_within)
     if "permutation" in plan.tests:
         for variant, rows in scores.groupby("variant", sort=False):
             rng = variant_generator(plan.seed + 1, str(variant))
-            found = permute_outcomes(rows, plan.permutations, rng)
+            how = layouts[str(variant)]
+            found = permute_outcomes(rows, plan.permutations, rng, how, labels, named)
             records.append(
                 (variant, found.observed, found.p, len(found.null), found.method, found.note)
             )
@@ -264,7 +309,12 @@ def _decision_curves(scores: pd.DataFrame, plan: EvaluationSettings) -> pd.DataF
     for variant, rows in scores.groupby("variant", sort=False):
         rng = variant_generator(plan.seed + 3, str(variant))
         sample = from_scores(rows, plan.threshold)
+        prevalence = plan.prevalence if 0 < sample.positives < sample.n else None
+        if prevalence is not None:
+            sample = sample_at(sample, prevalence)
         resamples = min(plan.resamples, _CURVE_RESAMPLES)
-        table = decision_curve(sample, resamples=resamples, rng=rng, level=plan.level)
+        table = decision_curve(
+            sample, resamples=resamples, rng=rng, level=plan.level, prevalence=prevalence
+        )
         tables.append(table.assign(variant=variant))
     return pd.concat(tables, ignore_index=True)

@@ -1,18 +1,23 @@
 """What a reader has to know first, as sentences."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from bidsapp.dataset.counts import cohort_counts
-from bidsapp.evaluation.confounds import after_correction, confound_sentences
-from bidsapp.evaluation.metric_table import RETRAINED
-from bidsapp.evaluation.permutation import CROSS_VALIDATED, LIBERAL
+from bidsapp.evaluation.chance import CHANCE_WORDS, RETRAINED, WITHIN, against_chance
+from bidsapp.evaluation.confounds import confound_sentences
+from bidsapp.evaluation.held_out import HeldOut
+from bidsapp.evaluation.other_runs import MANY, Tried, best_by_chance
+from bidsapp.evaluation.permutation import LIBERAL
 from bidsapp.evaluation.sample import pool
 from bidsapp.evaluation.settings import EvaluationSettings
 from bidsapp.evaluation.stamp import leaks_into_scores
+from bidsapp.evaluation.verdicts import after_correction
+from bidsapp.recipes.scope import POSSIBLE, stamp_text
 
-KINDS = ("simulated", "leak", "confound", "result", "baseline", "small", "skipped")
+KINDS = ("simulated", "leak", "confound", "result", "baseline", "tried", "small", "skipped")
 FEWEST = 10
 
 
@@ -25,6 +30,8 @@ def findings(
     permutations: tuple[pd.DataFrame, pd.DataFrame],
     skipped: Mapping[str, str],
     plan: EvaluationSettings,
+    layouts: Mapping[str, HeldOut],
+    beside: Tried | None = None,
 ) -> pd.DataFrame:
     """Collect the sentences in the order in which a report says them.
 
@@ -37,12 +44,15 @@ def findings(
     confounds, baselines
         `confounds.confound_check` of the confounds and of the other baselines.
     permutations
-        Columns `variant`, `p`, `note`: of fixed scores, and of the whole pipeline, where that was
-        done. A caveat of the first is said with its p.
+        Columns `variant`, `p`: of fixed scores, and of the whole pipeline, where that was done.
     skipped
         What was asked for and could not be had -> why.
     plan
         Says which variants leak.
+    layouts
+        How the people of each variant were held out: a caveat of the p of fixed scores.
+    beside
+        What other runs of the output folder tried on the same people.
 
     Returns
     -------
@@ -50,29 +60,20 @@ def findings(
         `kind` (of `KINDS`), `text`.
     """
     lines = [("simulated", f"{plan.simulated}.")] if plan.simulated else []
-    lines += [
-        (
-            "leak",
-            f"LEAK: {name}: {', '.join(steps)}; held-out people were seen, results are too good.",
-        )
-        for name in variants
-        if (steps := leaks_into_scores(plan.of(name).leaks))
-    ]
+    lines += [("leak", text) for name in variants for text in _leaks(name, plan)]
     lines += [("confound", text) for text in confound_sentences(confounds)]
     tests = [dict(zip(table["variant"], table["p"], strict=True)) for table in permutations]
-    notes = dict(zip(permutations[0]["variant"], permutations[0]["note"], strict=True))
     pooled = metrics[(metrics["scope"] == "pooled") & metrics["variant"].isin(list(variants))]
-    retrained = pooled[pooled["metric"] == RETRAINED].set_index("variant")
-    for place, (_, row) in enumerate(pooled[pooled["metric"] == "auc"].iterrows()):
-        wide = retrained.loc[row["variant"]] if row["variant"] in retrained.index else None
-        permuted = (p.get(row["variant"]) for p in tests)
-        n = cohort_counts(pool(scores[scores["variant"] == row["variant"]])).observations
-        note = notes.get(row["variant"])
-        caveat = f": {LIBERAL}" if note == CROSS_VALIDATED else ""
-        first = place == 0
-        text = _result(row, wide, *permuted, caveat=caveat, level=plan.level, first=first, n=n)
-        if steps := leaks_into_scores(plan.of(row["variant"]).leaks):
-            text += f" LEAK: {', '.join(steps)}."
+    for place, name in enumerate(pooled["variant"].drop_duplicates()):
+        mine = pooled[pooled["variant"] == name].to_dict("records")
+        rows = {row["metric"]: row for row in mine}
+        permuted = (p.get(name) for p in tests)
+        n = cohort_counts(pool(scores[scores["variant"] == name])).observations
+        text = _result(
+            rows, *permuted, how=layouts[str(name)], level=plan.level, first=place == 0, n=n
+        )
+        if steps := leaks_into_scores(plan.of(str(name)).leaks):
+            text += f" {stamp_text(steps)}."
         lines.append(("result", text))
     for _, row in baselines.iterrows():
         if row["flagged"]:
@@ -83,37 +84,80 @@ def findings(
             )
             lines.append(("baseline", text))
     counts = cohort_counts(pool(scores[scores["variant"].isin(list(variants))]))
+    if beside is not None and beside.networks >= MANY and not plan.simulated:
+        own = len([name for name in variants if name not in plan.ensembles])
+        lines.append(("tried", _tried(beside, own, counts.positive, counts.negative)))
     least = min(counts.positive, counts.negative)
     if least < FEWEST:
         unit = "scans" if counts.by_scan else "people"
         lines.append(("small", f"Only {least} {unit} of the smaller class: nothing here is firm."))
+    lines += [
+        ("small", f"{name}: {how.why}.")
+        for name in variants
+        if (how := layouts[name]).why and not how.within
+    ]
     lines += [("skipped", f"No {what}: {why}.") for what, why in skipped.items()]
     return pd.DataFrame(lines, columns=pd.Index(["kind", "text"]))
 
 
+def _leaks(name: str, plan: EvaluationSettings) -> list[str]:
+    """Say what a variant saw of held-out people, and what it may have seen."""
+    steps = leaks_into_scores(plan.of(name).leaks)
+    sure = ", ".join(step for step in steps if step not in POSSIBLE)
+    texts = [f"LEAK: {name}: {sure}; held-out people were seen, results are too good."] * bool(sure)
+    if set(steps) & set(POSSIBLE):
+        texts.append(
+            f"LEAK?: {name}: whether its initial weights had seen people of this cohort, or their "
+            "outcomes, is not known (network.origin.participants: unknown). If they had, its "
+            "results are too good, up to an AUC of 1 for an outcome that is a coin's."
+        )
+    return texts
+
+
+def _tried(beside: Tried, own: int, positives: int, negatives: int) -> str:
+    """Say how many analyses there were, and what the best of so many is by chance."""
+    networks = beside.networks + own
+    by_chance = best_by_chance(networks, positives, negatives)
+    return (
+        f"{beside.runs} other {'run' if beside.runs == 1 else 'runs'} of this output folder scored "
+        f"{beside.networks} networks for the same outcome on these people. Of {networks} analyses "
+        f"the best has an AUC of up to about {by_chance:.2f} on average where there is no effect: "
+        "a result that was picked from them by its value is too good. Runs elsewhere are not seen."
+    )
+
+
 def _result(
-    row: pd.Series,
-    retrained: pd.Series | None,
+    rows: Mapping[str, Mapping[Any, Any]],
     fixed: float | None,
     whole: float | None,
     *,
-    caveat: str,
+    how: HeldOut,
     level: float,
     first: bool,
     n: str,
 ) -> str:
+    """Say the AUC that leads, its interval, what that shows, and p against chance."""
+    row = rows.get(WITHIN, rows["auc"])
+    variant = row["variant"]
     if pd.isna(row["value"]):
-        return f"{row['variant']}: no AUC over all held-out people ({row['note']})."
+        return f"{variant}: no AUC over all held-out people ({row['note']})."
     scale = " (0.5 is chance, 1 perfect)" if first else ""
-    parts = [f"{row['variant']}: AUC {row['value']:.2f} in held-out people{scale}"]
+    within = f", within folds, as {how.why}" if how.within else ""
+    parts = [f"{variant}: AUC {row['value']:.2f} in held-out people{within}{scale}"]
+    leads = row
     if pd.notna(row["ci_low"]):
         text = f"{100 * level:g}% interval {row['ci_low']:.2f} to {row['ci_high']:.2f}"
-        if retrained is not None and pd.notna(retrained["ci_low"]):
+        if how.within and how.retrained:
+            text += ", allowing for training on other people"
+        elif RETRAINED in rows and pd.notna(rows[RETRAINED]["ci_low"]):
+            leads = rows[RETRAINED]
             text += (
-                f", or {retrained['ci_low']:.2f} to {retrained['ci_high']:.2f} if it were trained "
+                f", or {leads['ci_low']:.2f} to {leads['ci_high']:.2f} if it were trained "
                 "on other people"
             )
-        parts.append(text)
+        shown = against_chance(leads["ci_low"], leads["ci_high"])
+        parts.append(f"{text}: {CHANCE_WORDS[shown]}")
+    caveat = f": {LIBERAL}" if how.retrained else ""
     if whole is not None and pd.notna(whole):
         parts.append(f"p = {whole:.2g} against chance (outcomes permuted, networks trained anew)")
     elif fixed is not None and pd.notna(fixed):

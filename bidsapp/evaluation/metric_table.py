@@ -1,20 +1,29 @@
 """The rows of metrics.tsv: pooled, mean over folds, each fold, each subgroup."""
 
 import zlib
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from bidsapp.evaluation.delong import auc_interval
+from bidsapp.evaluation.chance import RETRAINED, WITHIN
 from bidsapp.evaluation.describe import ROW, describe
+from bidsapp.evaluation.estimates import AucEstimate
+from bidsapp.evaluation.held_out import (
+    HeldOut,
+    held_out,
+    leading_estimate,
+    splits_behind,
+    within_estimate,
+)
 from bidsapp.evaluation.intervals import LEVEL, Interval, nadeau_bengio
-from bidsapp.evaluation.metrics import METRICS, point_estimates
-from bidsapp.evaluation.sample import fold_names, from_scores
+from bidsapp.evaluation.metrics import METRICS
+from bidsapp.evaluation.prevalence import prevalence_table, scope_of
+from bidsapp.evaluation.sample import PERSON, fold_names
 from bidsapp.evaluation.settings import EvaluationSettings
-from bidsapp.evaluation.state import splits_of
 from bidsapp.evaluation.thresholds import FITTED, fitted_threshold
 
-RETRAINED = "auc@retrained"
 COLUMNS = ("variant", "scope", *ROW)
 
 
@@ -23,14 +32,18 @@ def metric_table(
     splits: pd.DataFrame,
     settings: EvaluationSettings | None = None,
     subgroups: dict[str, pd.Series] | None = None,
+    groups: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Metrics of every variant: scopes ``pooled``, ``mean``, ``fold-<k>``, ``subgroup:...``.
+
+    With ``evaluation.prevalence``, ``prevalence=<share>`` too: what depends on the share of
+    positives, at that share.
 
     Intervals of pooled scores take the scores as given: they tell how the sample of people makes
     the value vary, not how training on other people would. Scores of cross-validated models are
     not independent, so across repetitions of a whole study a pooled value varies more than its
     interval says. What allows for that: the Nadeau-Bengio interval of the scope ``mean``, and the
-    row ``auc@retrained`` of the scope ``pooled`` (`retrained_row`).
+    rows ``auc@retrained`` and ``auc@within`` of the scope ``pooled`` (`leading_rows`).
 
     Parameters
     ----------
@@ -41,6 +54,8 @@ def metric_table(
         that the order of the variants, and which others there are, changes nothing.
     subgroups
         ``<column>=<value>`` -> boolean for each row of `scores`.
+    groups
+        Participant to group, where people of a group are never divided.
 
     Returns
     -------
@@ -53,16 +68,17 @@ def metric_table(
         own = plan.of(str(variant))
         rng = variant_generator(plan.seed, str(variant))
         threshold = fitted_threshold(rows, own.fitted_threshold)
-        ratio = held_out_ratio(splits_of(splits, str(variant)))
+        how = held_out(rows, splits_behind(splits, str(variant), plan), groups)
         pooled = describe(rows, threshold, own, rng)
-        extra = retrained_row(rows, ratio, plan.level)
-        parts = {"pooled": pd.concat([pooled, extra]) if len(extra) else pooled}
+        parts = {"pooled": pd.concat([pooled, *leading_rows(rows, how, plan.level)])}
+        if plan.prevalence is not None:
+            parts[scope_of(plan.prevalence)] = prevalence_table(rows, own, rng)
         names = fold_names(rows)
         folds = {
             str(name): describe(rows[names == name], threshold[names == name], own)
             for name in names.drop_duplicates()
         }
-        parts["mean"] = mean_over_folds(list(folds.values()), ratio, plan.level)
+        parts["mean"] = mean_over_folds(list(folds.values()), how, plan.level)
         parts |= folds
         for name, inside in (subgroups or {}).items():
             chosen = inside.loc[rows.index]
@@ -72,31 +88,44 @@ def metric_table(
     return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
 
 
-def retrained_row(rows: pd.DataFrame, test_train_ratio: float, level: float) -> pd.DataFrame:
-    """Pooled AUC with an interval that allows for training on other people.
+def leading_rows(rows: pd.DataFrame, how: HeldOut, level: float) -> list[pd.DataFrame]:
+    """AUCs whose intervals allow for training on other people: what a report leads with.
 
-    DeLong's variance is multiplied by ``1 + n / n_train``, which is what Nadeau and Bengio's
-    correction does to the variance of a mean over folds. Against the mean true AUC of models
-    trained on as many people it held the truth in 93 to 99 % (discriminant analysis of 3 to 50
-    features, n = 60 and 128, 4 and 8 folds, 600 studies each); DeLong's own interval in 84 to 94 %.
+    ``auc@retrained`` is the pooled AUC with DeLong's variance multiplied by
+    `held_out.inflation_of`. Against the mean true AUC of models trained on as many people it held
+    the truth in 93 to 99 % (discriminant analysis of 3 to 50 features, n = 60 and 128, 4 and 8
+    folds, 600 studies each); DeLong's own interval in 84 to 94 %. ``auc@within`` takes pairs
+    within folds, where pairs of different folds should not be compared (`HeldOut.within`).
 
     Returns
     -------
-    pandas.DataFrame
-        One row ``auc@retrained``; none without cross-validation or without an AUC.
+    list of pandas.DataFrame
+        A row each; none where the plain interval leads, or without an AUC.
     """
-    folds = rows.groupby("repeat")["fold"].nunique().min() if len(rows) else 0
-    sample = from_scores(rows)
-    undefined = sample.outcome.all() or not sample.outcome.any()
-    if folds < 2 or undefined or not np.isfinite(test_train_ratio):
-        return pd.DataFrame(columns=pd.Index(ROW))
-    inflation = 1 + float(folds) * test_train_ratio
-    interval = auc_interval(
-        sample.outcome, sample.probability, sample.participant, level, inflation
-    )
-    value = point_estimates(sample, ("auc",))["auc"]
-    method = f"{interval.method}, widened" if interval.known else ""
-    record = (RETRAINED, value, interval.low, interval.high, method, sample.n, interval.note)
+    if rows["outcome"].nunique() < 2:
+        return []
+    found = []
+    if how.retrained:
+        found.append(
+            _auc_row(
+                RETRAINED, leading_estimate(rows, replace(how, within=False)), rows, how, level
+            )
+        )
+    if how.within:
+        found.append(_auc_row(WITHIN, within_estimate(rows, how), rows, how, level))
+    return found
+
+
+def _auc_row(
+    name: str, found: AucEstimate, rows: pd.DataFrame, how: HeldOut, level: float
+) -> pd.DataFrame:
+    interval = found.interval(level)
+    widened = ", widened" if how.retrained else ""
+    within = ", within folds" if name == WITHIN else ""
+    method = f"{interval.method}{within}{widened}" if interval.known else ""
+    note = "; ".join(filter(None, [interval.note, how.why if name == WITHIN else ""]))
+    n = len(rows.drop_duplicates(PERSON))
+    record = (name, found.value, interval.low, interval.high, method, n, note)
     return pd.DataFrame([record], columns=pd.Index(ROW))
 
 
@@ -105,9 +134,7 @@ def variant_generator(seed: int, variant: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(variant.encode())])
 
 
-def mean_over_folds(
-    folds: list[pd.DataFrame], test_train_ratio: float, level: float = LEVEL
-) -> pd.DataFrame:
+def mean_over_folds(folds: list[pd.DataFrame], how: HeldOut, level: float = LEVEL) -> pd.DataFrame:
     """Mean of each metric over the folds that define it, with the Nadeau-Bengio interval.
 
     The interval is cut to the metric's range; a limit of 0 or 1 says that the folds are too few or
@@ -118,7 +145,7 @@ def mean_over_folds(
     for name, part in together.groupby("metric", sort=False):
         values = part["value"].to_numpy(dtype=float)
         known = values[np.isfinite(values)]
-        interval = _mean_interval(str(name), values, test_train_ratio, level)
+        interval = _mean_interval(str(name), values, how, level)
         if not len(known):
             reasons = "; ".join(sorted(set(part["note"])))
             interval = Interval(note=f"undefined in every fold: {reasons}")
@@ -132,25 +159,14 @@ def mean_over_folds(
     return pd.DataFrame(records, columns=pd.Index(ROW))
 
 
-def _mean_interval(
-    name: str, values: np.ndarray, test_train_ratio: float, level: float
-) -> Interval:
-    low, high = nadeau_bengio(values, test_train_ratio, level)
+def _mean_interval(name: str, values: np.ndarray, how: HeldOut, level: float) -> Interval:
+    low, high = nadeau_bengio(values, how.ratio, level, how.tests)
     if not np.isfinite([low, high]).all():
         return Interval(note="fewer than two folds with a value: no interval")
     if low == high:
         return Interval(note="the same value in every fold: no interval")
     least, most = METRICS[name.removesuffix(FITTED)].range
     return Interval(max(low, least), min(high, most), "Nadeau-Bengio")
-
-
-def held_out_ratio(splits: pd.DataFrame) -> float:
-    """Mean over folds of people tested per person trained on (validation counts as training)."""
-    tested = splits["role"] == "test"
-    folds = tested.groupby([splits["repeat"], splits["fold"]])
-    test, everybody = folds.sum(), folds.size()
-    ratios = (test / (everybody - test)).replace(np.inf, np.nan).dropna()
-    return float(ratios.mean()) if len(ratios) else float("nan")
 
 
 def flag_small(table: pd.DataFrame, rows: pd.DataFrame, least: int = 10) -> pd.DataFrame:

@@ -1,15 +1,31 @@
 """Permutation of outcomes on fixed scores, and the p value of a permuted pipeline."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from bidsapp.evaluation.sample import pool
+from bidsapp.evaluation.held_out import HeldOut
+from bidsapp.evaluation.sample import PERSON, pool
 
 _BLOCK = 2_000_000
 LIBERAL = "with cross-validated scores a nominal .05 means about .10"
 CROSS_VALIDATED = f"scores fixed: {LIBERAL}; the whole pipeline permuted would be exact"
+
+
+def null_words(columns: Sequence[str]) -> str:
+    """Say what a permutation of outcomes within these columns rejects, confounding included."""
+    if columns:
+        named = " and ".join(columns)
+        return (
+            f"Outcomes changed place within {named} only: what goes with {named} is no finding, "
+            "and any other association with the outcome is rejected, confounded or not."
+        )
+    return (
+        "The null hypothesis is that nothing goes with the outcome: an association by way of age, "
+        "sex or scanner is rejected as well (evaluation.permute_within keeps to a site)."
+    )
 
 
 @dataclass(frozen=True)
@@ -52,58 +68,108 @@ def permutation_p(observed: float, permuted: np.ndarray) -> float:
 
 
 def permute_outcomes(
-    rows: pd.DataFrame, permutations: int, rng: np.random.Generator
+    rows: pd.DataFrame,
+    permutations: int,
+    rng: np.random.Generator,
+    how: HeldOut | None = None,
+    within: pd.Series | None = None,
+    named: str = "",
 ) -> PermutationResult:
-    """Test the pooled AUC of one variant's rows by permuting outcomes over people.
+    """Test the AUC that leads, of one variant's rows, by permuting outcomes over people.
 
     With one repeat outcomes are permuted within the folds, so that the folds keep their number of
     positives and their models' level of scores; where a fold has one class only, or people are
     held out several times, over all people. A person's sessions stay together and change place
     only with people who have as many.
 
-    The scores stay as they are, so this asks whether given scores and outcomes are associated. It
+    The scores stay as they are, so this asks whether given scores and outcomes are associated, in
+    whatever way: by age, sex or scanner too, unless outcomes are permuted within their values. It
     is exact for scores that owe nothing to the outcomes they are tested on, as a hold-out's. The
     scores of cross-validation come from models trained on one another's test folds, and so spread
     more under the null: at a nominal 5 % the test rejected 8 to 12 % (discriminant analysis of
     noise, n = 60 and 128, 8 folds). The exact answer there is `permutation_p` over pipelines
     trained on permuted outcomes.
+
+    Parameters
+    ----------
+    how
+        How the people were held out; given models on new people where absent.
+    within
+        A label for each of `rows`: nobody leaves the people of their label.
+    named
+        What the labels are, in words.
     """
+    known = how or HeldOut()
+    labels = pd.Series("", index=rows.index) if within is None else within.loc[rows.index]
     table = pool(rows)
+    keys = pd.MultiIndex.from_frame(table[PERSON])
+    of_person = rows.assign(label=labels.astype(str)).drop_duplicates(PERSON).set_index(PERSON)
+    table = table.assign(label=of_person["label"].reindex(keys).to_numpy())
     outcome = table["outcome"].to_numpy(dtype=float)
-    positives = int(outcome.sum())
     nothing = np.full(0, np.nan)
-    if positives in (0, len(outcome)):
+    if outcome.sum() in (0, len(outcome)):
         note = "only one class among the outcomes"
         return PermutationResult(float("nan"), nothing, float("nan"), "", note)
-    stratum, method = _strata(rows, table)
-    rank = table["probability"].rank().to_numpy()
-
-    def area(ranks: np.ndarray) -> np.ndarray:
-        wins = ranks - positives * (positives + 1) / 2
-        return np.asarray(wins / (positives * (len(outcome) - positives)))
-
-    block = max(1, _BLOCK // len(outcome))
+    stratum, method = _strata(rows, table, known.within, named)
+    area = _within_area(rows, keys) if known.within else _pooled_area(table)
+    block = max(1, _BLOCK // len(rows))
     groups = exchangeable(table["participant_id"].to_numpy(), stratum)
     parts = [
-        area(permuted(outcome, groups, min(block, permutations - start), rng) @ rank)
+        area(permuted(outcome, groups, min(block, permutations - start), rng))
         for start in range(0, permutations, block)
     ]
     null = np.concatenate(parts) if parts else nothing
-    observed = float(area(outcome @ rank))
-    note = CROSS_VALIDATED if rows["fold"].nunique() > 1 else ""
-    note = note if len(null) else "no permutations were asked for"
+    observed = float(area(outcome[None, :])[0])
+    if not len(null):
+        note = "no permutations were asked for"
+    elif named and all(np.ptp(outcome[stratum == one]) == 0 for one in np.unique(stratum)):
+        note = f"every value of {named} has one class only: no outcome can change place"
+        return PermutationResult(observed, nothing, float("nan"), method, note)
+    else:
+        note = CROSS_VALIDATED if known.retrained else ""
     return PermutationResult(observed, null, permutation_p(observed, null), method, note)
 
 
-def _strata(rows: pd.DataFrame, table: pd.DataFrame) -> tuple[np.ndarray, str]:
-    nothing = np.zeros(len(table), dtype=int)
+def _pooled_area(table: pd.DataFrame) -> Callable[[np.ndarray], np.ndarray]:
+    rank = table["probability"].rank().to_numpy()
+
+    def area(outcome: np.ndarray) -> np.ndarray:
+        positives = outcome.sum(axis=1)
+        wins = outcome @ rank - positives * (positives + 1) / 2
+        return np.asarray(wins / (positives * (outcome.shape[1] - positives)))
+
+    return area
+
+
+def _within_area(rows: pd.DataFrame, keys: pd.MultiIndex) -> Callable[[np.ndarray], np.ndarray]:
+    """Share of the pairs of the same fold that are in the right order."""
+    fold = rows.groupby(["repeat", "fold"])
+    rank = fold["probability"].rank().to_numpy()
+    code = fold.ngroup().to_numpy()
+    member = (code[:, None] == np.arange(code.max() + 1)).astype(float)
+    place = keys.get_indexer(pd.MultiIndex.from_frame(rows[PERSON]))
+
+    def area(outcome: np.ndarray) -> np.ndarray:
+        drawn = outcome[:, place]
+        positives = drawn @ member
+        wins = drawn @ rank - (positives * (positives + 1) / 2).sum(axis=1)
+        return np.asarray(wins / (positives * (member.sum(axis=0) - positives)).sum(axis=1))
+
+    return area
+
+
+def _strata(
+    rows: pd.DataFrame, table: pd.DataFrame, within_folds: bool, named: str
+) -> tuple[np.ndarray, str]:
+    """Labels of the people among whom outcomes change place, and words for them."""
+    inside = f"within {named}" if named else ""
+    label = table.groupby("label").ngroup().to_numpy()
     if rows["repeat"].nunique() > 1:
-        return nothing, "over all people (several repeats)"
-    fold = table["fold"].to_numpy()
-    both = table.groupby("fold")["outcome"].nunique()
-    if (both < 2).any():
-        return nothing, "over all people (a fold has one class)"
-    return fold, "within folds"
+        return label, inside or "over all people (several repeats)"
+    cells = table.groupby(["label", "fold"])
+    if within_folds or (cells["outcome"].nunique() > 1).all():
+        return cells.ngroup().to_numpy(), f"{inside} and folds" if inside else "within folds"
+    return label, inside or "over all people (a fold has one class)"
 
 
 def exchangeable(participant: np.ndarray, stratum: np.ndarray) -> list[np.ndarray]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bidsapp.errors import BadData, NoInput
 from bidsapp.evaluation.evaluate import lacking_columns
-from bidsapp.evaluation.planning import plan_text
+from bidsapp.evaluation.planning import inflation_of_protocol, plan_text
 from bidsapp.evaluation.settings import settings_from_recipe
 from bidsapp.options import RunOptions
 
@@ -55,7 +55,7 @@ def plan_cohort(
         if options.derivatives:  # the person said where the images are
             raise
         print(f"No images yet ({error})", file=sys.stderr)
-        positives, negatives = _before_images(recipe, variants, options)
+        positives, negatives, groups = _before_images(recipe, variants, options)
         for count, name in ((positives, "positive"), (negatives, "negative")):
             if count == 0:
                 raise BadData(
@@ -67,16 +67,19 @@ def plan_cohort(
         people = cohort.table.groupby("participant_id")["outcome"].max()
         positives = int(people.sum())
         negatives = len(people) - positives
+        groups = cohort.table["group"].nunique() if "group" in cohort.table else 0
         for what, why in lacking_columns(settings, list(cohort.table.columns)).items():
             print(f"No {what}: {why}.")
-    print(plan_text(positives, negatives, settings.level))
+    first = recipe.with_variant(variants[0])
+    inflation = inflation_of_protocol(first.protocol, groups)
+    print(plan_text(positives, negatives, settings.level, inflation))
     return 0
 
 
 def _before_images(
     recipe: "Recipe", variants: Sequence[str], options: RunOptions
-) -> tuple[int, int]:
-    """Count positive and negative people of whom there may come to be a normalised image."""
+) -> tuple[int, int, int]:
+    """Count positive and negative people, and groups, of whom there may come to be an image."""
     from bidsapp.dataset.columns import Columns
     from bidsapp.dataset.groups import groups_of
     from bidsapp.dataset.losses import loss_notes
@@ -119,4 +122,4 @@ def _before_images(
     notes += [*outcome_notes(found, places), *about_groups, *loss_notes(excluded, known, counting)]
     for note in notes:
         print(note, file=sys.stderr)
-    return len(positive), len(known - positive)
+    return len(positive), len(known - positive), len({groups[place] for place in places})

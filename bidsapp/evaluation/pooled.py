@@ -4,15 +4,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from bidsapp.evaluation.chance import CHANCE_WORDS, LEADING, RETRAINED, WITHIN, against_chance
+from bidsapp.evaluation.intervals import LEVEL
+from bidsapp.evaluation.prevalence import SCOPE
 from bidsapp.evaluation.tables import read_table
 
-_ON_THE_CARD = ("auc", "auc@retrained", "accuracy", "sensitivity", "specificity", "brier")
+_ON_THE_CARD = (
+    "auc",
+    RETRAINED,
+    WITHIN,
+    "balanced_accuracy",
+    "sensitivity",
+    "specificity",
+    "brier",
+)
+_AT_PREVALENCE = ("precision", "negative_predictive_value", "calibration_intercept")
 _SUBGROUP = "subgroup:"
 _WEAKENING = ("confound", "baseline")
 
 
-def pooled_results(folder: Path, variant: str) -> dict[str, str]:
-    """Read what was pooled over the held-out people of a run.
+def pooled_results(folder: Path, variant: str, level: float = LEVEL) -> dict[str, str]:
+    """Read what was pooled over the held-out people of a run, and what it shows.
 
     Parameters
     ----------
@@ -20,11 +34,15 @@ def pooled_results(folder: Path, variant: str) -> dict[str, str]:
         The run's; its ``metrics.tsv`` is read.
     variant
         Name of a variant or ensemble.
+    level
+        Coverage of the run's intervals.
 
     Returns
     -------
     dict
-        Metric to text, as in ``{"auc": "0.71 (95 % CI 0.62 to 0.80, delong)"}``.
+        Metric to text, as in ``{"auc": "0.71 (95 % CI 0.62 to 0.80, delong)"}``; predictive values
+        at a prevalence of the recipe as ``precision, prevalence=0.05``; the judgement against
+        chance under ``against chance``.
 
     Raises
     ------
@@ -33,12 +51,23 @@ def pooled_results(folder: Path, variant: str) -> dict[str, str]:
     """
     columns = ("variant", "scope", "metric", "value", "ci_low", "ci_high", "ci_method")
     table = read_table(folder / "metrics.tsv", columns)
-    rows = table[(table["variant"] == variant) & (table["scope"] == "pooled")]
-    rows = rows[rows["metric"].isin(_ON_THE_CARD) & (rows["value"] != "n/a")]
-    return {row["metric"]: _with_interval(row) for row in rows.to_dict("records")}
+    mine = table[(table["variant"] == variant) & (table["value"] != "n/a")]
+    pooled = mine[(mine["scope"] == "pooled") & mine["metric"].isin(_ON_THE_CARD)]
+    found = {row["metric"]: _with_interval(row, level) for row in pooled.to_dict("records")}
+    elsewhere = mine[mine["scope"].str.startswith(SCOPE) & mine["metric"].isin(_AT_PREVALENCE)]
+    found |= {
+        f"{row['metric']}, {row['scope']}": _with_interval(row, level)
+        for row in elsewhere.to_dict("records")
+    }
+    led = [pooled[pooled["metric"] == metric] for metric in LEADING]
+    limits = next((rows[["ci_low", "ci_high"]].iloc[0] for rows in led if len(rows)), None)
+    if limits is not None:
+        shown = against_chance(*pd.to_numeric(limits, errors="coerce"))
+        found["against chance"] = CHANCE_WORDS[shown]
+    return found
 
 
-def subgroup_results(folder: Path, variant: str) -> dict[str, str]:
+def subgroup_results(folder: Path, variant: str, level: float = LEVEL) -> dict[str, str]:
     """Read the held-out AUC of every subgroup; ``sex=F`` to text. Arguments as `pooled_results`."""
     columns = ("variant", "scope", "metric", "value", "ci_low", "ci_high", "ci_method", "n")
     table = read_table(folder / "metrics.tsv", columns)
@@ -47,24 +76,29 @@ def subgroup_results(folder: Path, variant: str) -> dict[str, str]:
     cohort = read_table(folder / "cohort.tsv", ("participant_id",))
     unit = "scans" if cohort["participant_id"].duplicated().any() else "people"
     return {
-        row["scope"].removeprefix(_SUBGROUP): f"{_with_interval(row)}, n = {row['n']} {unit}"
+        row["scope"].removeprefix(_SUBGROUP): f"{_with_interval(row, level)}, n = {row['n']} {unit}"
         for row in rows.to_dict("records")
     }
 
 
 def doubts(folder: Path, variant: str) -> tuple[str, ...]:
-    """Read what weakens the results of a variant, in the sentences of ``tables/findings.tsv``."""
+    """Read what weakens the results of a variant, in the sentences of ``tables/findings.tsv``.
+
+    Steps that are known to leak are not among them: they stand above everything as stamps.
+    """
     table = read_table(folder / "tables" / "findings.tsv", ("kind", "text"))
     return tuple(
         text
         for kind, text in zip(table["kind"], table["text"], strict=True)
-        if kind == "small" or (kind in _WEAKENING and f"{variant} (AUC" in text)
+        if kind in ("small", "tried")
+        or (kind in _WEAKENING and f"{variant} (AUC" in text)
+        or text.startswith(f"LEAK?: {variant}:")
     )
 
 
-def _with_interval(row: Mapping[Any, str]) -> str:
+def _with_interval(row: Mapping[Any, str], level: float) -> str:
     value = f"{float(row['value']):.2f}"
     if row["ci_low"] in ("", "n/a"):
         return value
     low, high = float(row["ci_low"]), float(row["ci_high"])
-    return f"{value} (95 % CI {low:.2f} to {high:.2f}, {row['ci_method']})"
+    return f"{value} ({100 * level:g} % CI {low:.2f} to {high:.2f}, {row['ci_method']})"

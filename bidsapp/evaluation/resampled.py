@@ -78,6 +78,33 @@ class Resampled:
         return self.positives + self.negatives
 
 
+def class_weights(sample: Sample, weights: np.ndarray, prevalence: float) -> np.ndarray:
+    """(B, n) weights in which positives have a given share of the total, which stays as it was.
+
+    NaN for a resample without positives or without negatives.
+    """
+    m = sample.positives
+    total = weights.sum(axis=1, keepdims=True)
+    positive, negative = weights[:, :m], weights[:, m:]
+    wanted = (prevalence * total, (1 - prevalence) * total)
+    parts = [
+        part * ratio(share, part.sum(axis=1, keepdims=True))
+        for part, share in zip((positive, negative), wanted, strict=True)
+    ]
+    return np.concatenate(parts, axis=1)
+
+
+def odds_factor(positives: float, negatives: float, prevalence: float) -> float:
+    """Give what odds are multiplied by where the share of positives becomes `prevalence`."""
+    return float(prevalence / (1 - prevalence) * negatives / positives)
+
+
+def times_odds(probability: np.ndarray, factor: float) -> np.ndarray:
+    """Probability whose odds are `factor` times those of `probability`."""
+    p = np.asarray(probability, dtype=float)
+    return np.asarray(p * factor / (p * factor + 1 - p))
+
+
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     """Quotient, NaN wherever the divisor is zero."""
     out = np.full(np.broadcast_shapes(np.shape(above), np.shape(below)), np.nan)

@@ -40,6 +40,10 @@ class EvaluationSettings:
         Names of `baselines.BASELINES`.
     site
         Column of the site, for the baseline of that name.
+    permute_within
+        Columns within whose values outcomes are permuted.
+    prevalence
+        Share of positives where the model is to be used; None where it is not said.
     permutations, resamples, seed
         Permutations of outcomes on fixed scores, bootstrap resamples (0: none), their seed.
     level
@@ -69,6 +73,8 @@ class EvaluationSettings:
     baselines: tuple[str, ...] = ("majority",)
     predictors: tuple[str, ...] = ()
     site: str | None = None
+    permute_within: tuple[str, ...] = ()
+    prevalence: float | None = None
     permutations: int = PERMUTATIONS
     resamples: int = RESAMPLES
     seed: int = 0
@@ -112,6 +118,8 @@ def settings_from_recipe(recipe: "Recipe") -> EvaluationSettings:
         baselines=tuple(plan.baselines),
         predictors=tuple(plan.predictors),
         site=plan.site,
+        permute_within=tuple(plan.permute_within),
+        prevalence=plan.prevalence,
         permutations=plan.permutations,
         resamples=plan.bootstrap,
         seed=plan.seed,

@@ -1,10 +1,11 @@
-"""The stamps LEAK (a step saw held-out people) and SIMULATED, on every row that depends on it."""
+"""The stamps LEAK, LEAK? (held-out people were, or may have been, seen) and SIMULATED on rows."""
 
 from collections.abc import Sequence
 
 import pandas as pd
 
 from bidsapp.evaluation.settings import EvaluationSettings
+from bidsapp.recipes.scope import stamp_text
 
 _NAMES = ("variant", "first", "second")
 _NOT_IN_SCORES = ("saliency.", "evaluation.best_fold")
@@ -16,7 +17,7 @@ def leaks_into_scores(leaks: Sequence[str]) -> list[str]:
 
 
 def stamp(table: pd.DataFrame, plan: EvaluationSettings) -> pd.DataFrame:
-    """Put ``LEAK: <steps>`` before the note of every row about a variant that leaks.
+    """Put ``LEAK: <steps>`` (``LEAK?: <steps>``) before the note of rows of a variant that leaks.
 
     Rows are about what stands in their columns `variant`, `first` and `second`; tables without
     them depend on no model. The choice of the best fold is a leak where `scope` is ``best_fold``.
@@ -44,6 +45,6 @@ def _leaking(table: pd.DataFrame, plan: EvaluationSettings) -> pd.DataFrame:
         found = [step for name in row for step in leaks[str(name)]]
         steps = leaks_into_scores(found)
         steps += [step for step in found if best and step.startswith("evaluation.best_fold")]
-        mark = f"LEAK: {', '.join(dict.fromkeys(steps))}" if steps else ""
+        mark = stamp_text(dict.fromkeys(steps))
         text.append("; ".join(filter(None, [mark, note])))
     return table.assign(note=text) if any(text) else table

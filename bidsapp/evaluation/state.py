@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from bidsapp.errors import BadData
-from bidsapp.evaluation.tables import read_table
+from bidsapp.evaluation.tables import is_missing, read_table
 from bidsapp.training.columns import ROLES, SCORES, SPLITS
 
 COHORT_COLUMNS = ("participant_id", "session_id", "group", "outcome", "image", "sha256", "quality")
@@ -57,6 +57,14 @@ class RunState:
             return self.cohort
         new = [name for name in self.measures if name not in self.cohort]
         return pd.concat([self.cohort, self.measures[new]], axis=1)
+
+    @property
+    def groups(self) -> dict[str, str] | None:
+        """Participant to the group that is never divided; None where the run had none."""
+        if "group" not in self.cohort:
+            return None
+        known = self.cohort[~self.cohort["group"].map(is_missing)]
+        return dict(zip(known["participant_id"], known["group"], strict=True)) or None
 
     @property
     def covariates(self) -> list[str]:

@@ -90,9 +90,12 @@ class Bundle:
 
     @property
     def leaks(self) -> tuple[str, ...]:
-        """``LEAK: <step>`` of each step that saw held-out people in the run that made it."""
+        """Stamp of each step that saw, or may have seen, held-out people in the run that made it.
+
+        ``LEAK: <step>`` or ``LEAK?: <step>``.
+        """
         told = (str(stamp) for stamp in self.metadata.get("leaks", ()))
-        return tuple(stamp for stamp in told if stamp.startswith("LEAK: "))
+        return tuple(stamp for stamp in told if stamp.startswith(("LEAK: ", "LEAK?: ")))
 
     @property
     def identity(self) -> dict[str, str]:

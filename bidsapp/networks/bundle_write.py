@@ -19,6 +19,7 @@ from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.networks.bundle import CARD, FORMAT, MANIFEST, METADATA, MODELS, RECIPE, FoldModel
 from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_to_json
 from bidsapp.networks.model_card import LIMITS, model_card, outcome_text
+from bidsapp.networks.origin import add_images
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.spec import unit_and_range
 from bidsapp.representation.window import Window
@@ -47,19 +48,21 @@ class ModelFacts:
     held_out
         Metric to the text that is printed, as in ``{"AUC": "0.71 (95 % CI 0.62 to 0.80)"}``.
     stamps
-        LEAK stamps; empty in strict mode.
+        LEAK and LEAK? stamps.
     data_source
         What the cohort was, in a sentence.
     environments
         Hardware and versions that took part.
     weights
-        What the networks began with: kind, name and hash of the file.
+        What the networks began with, as `origin.InitialWeights.plain` gives it.
     excluded
         How many participants or scans were left out of the cohort.
     subgroups
         Subgroup to its held-out result as it is printed.
     doubts
         What weakens the held-out results, a sentence each.
+    tried
+        What else was tried on the same people, in a sentence.
     """
 
     name: str
@@ -78,6 +81,7 @@ class ModelFacts:
     by_scan: bool = False
     protocol: str = ""
     scored: str = ""
+    tried: str = ""
 
 
 def write_bundle(
@@ -122,9 +126,10 @@ def write_bundle(
         for part in ("configs", "docs", "models"):
             (new / part).mkdir(parents=True)
         entries = []
+        hashes = [one for image in images for one in (image.voxels, image.source)]
         for model in models:
             file = f"models/repeat-{model.repeat}_fold-{model.fold}.safetensors"
-            shutil.copyfile(model.weights, new / file)
+            add_images(model.weights, new / file, hashes)
             entries.append(
                 {
                     "file": file,

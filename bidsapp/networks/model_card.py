@@ -7,6 +7,7 @@ hold follows TRIPOD+AI (BMJ 2024;385:e078378) and CLAIM (Radiol Artif Intell 202
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from bidsapp.networks.origin import weights_words
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.spec import unit_and_range
 from bidsapp.representation.window import Window
@@ -34,7 +35,7 @@ CARD = """\
 
 - **Predicts**: the probability of {outcome}.
 - **Models**: {models}, one per fold; the answer is the mean of their probabilities.
-- **Network**: three-dimensional {network}, starting from {weights} weights; {training}.
+- **Network**: three-dimensional {network}, starting from {weights}; {training}.
 - **Made by**: a run of NociCast {software}; recipe in `recipe.yaml`, hardware and versions in
   `configs/metadata.json`.
 - **Study**: {reference}
@@ -69,7 +70,7 @@ NociCast makes all of this from a BIDS dataset.
 ## Evaluation data
 
 The same participants: {protocol}. {scored}. There is no other
-cohort.
+cohort.{tried}
 
 ## Results
 
@@ -91,10 +92,15 @@ were trained on; share them as the consent to the data allows.
 _METRICS = {
     "auc": "AUC (0.5 is chance, 1 is perfect)",
     "auc@retrained": "AUC, interval widened for training on other people",
-    "accuracy": "Accuracy",
+    "auc@within": "AUC over pairs of the same fold, interval widened likewise",
+    "against chance": "What that shows",
+    "balanced_accuracy": "Balanced accuracy (0.5 is chance)",
     "sensitivity": "Sensitivity (positives that were recognised)",
     "specificity": "Specificity (negatives that were recognised)",
     "brier": "Brier score (0 is perfect)",
+    "precision": "Positive predictive value",
+    "negative_predictive_value": "Negative predictive value",
+    "calibration_intercept": "Calibration intercept (0 is ideal)",
 }
 _ZSCORES = {
     "none": "none",
@@ -144,7 +150,7 @@ def model_card(recipe: Recipe, window: Window, models: int, facts: "ModelFacts")
         outcome=outcome_text(recipe),
         models=models,
         network=f"{network.name} {network.depth}",
-        weights=network.weights,
+        weights=weights_words(facts.weights or {"kind": network.weights}),
         training=f"AdamW on binary cross-entropy, at most {training.epochs} epochs in batches of "
         f"{training.batch_size}",
         software=bidsapp.__version__,
@@ -164,14 +170,20 @@ def model_card(recipe: Recipe, window: Window, models: int, facts: "ModelFacts")
         zscore=_ZSCORES.get(recipe.representation.zscore, recipe.representation.zscore),
         protocol=facts.protocol or "how they were held out is not recorded",
         scored=facts.scored or "Who was scored is not recorded",
-        results=_table(
-            "Held-out result", {_METRICS.get(k, k): text for k, text in facts.held_out.items()}
-        )
+        tried=f" {facts.tried}" if facts.tried else "",
+        results=_table("Held-out result", {_named(k): text for k, text in facts.held_out.items()})
         or "Not evaluated.",
         subgroups=_table("Subgroup (held-out AUC)", facts.subgroups)
         or "No subgroups were evaluated: nothing is known of differences between groups.",
         limits="\n".join(f"- {text}" for text in (*facts.doubts, *LIMITS)),
     )
+
+
+def _named(metric: str) -> str:
+    """Words of a metric, with the share of positives that it is for."""
+    name, _, scope = metric.partition(", prevalence=")
+    words = _METRICS.get(name, name)
+    return f"{words} where {float(scope):.1%} are positive" if scope else words
 
 
 def _cohort(facts: "ModelFacts") -> str:

@@ -1,4 +1,7 @@
-"""Pretrained weights from a file the user names; nothing in it is executed or downloaded."""
+"""Pretrained weights from a file the user names; nothing in it is executed or downloaded.
+
+Whom such a file has seen is another question: see `origin`.
+"""
 
 import os
 import pickle
@@ -19,6 +22,7 @@ from bidsapp.recipes.learning import Network
 
 # Environment variable of the folder with weights that a container image carries.
 CARRIED = "NOCICAST_WEIGHTS"
+_OWN = ".safetensors"
 WHERE_TO_GET = (
     "MedicalNet's weights (resnet_10_23dataset.pth, resnet_18_23dataset.pth, "
     "resnet_34_23dataset.pth, resnet_50_23dataset.pth) are published at "
@@ -35,7 +39,7 @@ class WeightsRecord:
     Attributes
     ----------
     kind
-        ``random`` or ``medicalnet``.
+        ``random``, ``medicalnet`` or ``file``, as the recipe asks.
     file, sha256
         Name and hash of the file, None for random weights.
     """
@@ -65,7 +69,9 @@ def weights_file(section: Network, given: Path | None) -> Path | None:
         return given
     name = f"resnet_{section.depth}_23dataset.pth"
     if given is not None:
-        return given / name if given.is_dir() else given
+        return given / name if given.is_dir() and section.weights == "medicalnet" else given
+    if section.weights == "file":
+        return None
     carried = Path(os.environ.get(CARRIED) or ".", name)
     return carried if CARRIED in os.environ and carried.is_file() else None
 
@@ -88,8 +94,15 @@ def require_weights(section: Network, in_channels: int, weights: Path | None) ->
                 "set network.weights=medicalnet to use the file"
             )
         return
+    if kind == "file":
+        if weights is None:
+            raise NoInput("network.weights: file needs --weights FILE")
+        if not weights.is_file():
+            found = "is a folder; name one file of it" if weights.is_dir() else "is not there"
+            raise NoInput(f"--weights {weights} {found}")
+        return
     if kind != "medicalnet":
-        raise UsageError(f"network.weights: {kind!r} is not one of medicalnet, random")
+        raise UsageError(f"network.weights: {kind!r} is not one of medicalnet, file, random")
     if section.name != "resnet":
         raise UsageError(
             f"network.weights: MedicalNet has no {section.name}; set network.weights=random"
@@ -117,11 +130,11 @@ def check_weights(section: Network, in_channels: int, weights: Path | None) -> N
     NoInput, UsageError
         As `require_weights`.
     BadData
-        As `load_medicalnet`.
+        As `load_file`.
     """
     require_weights(section, in_channels, weights)
     if weights is not None:
-        load_medicalnet(build_network(section, in_channels), weights)
+        load_file(build_network(section, in_channels), weights, section.weights)
 
 
 def load_weights(
@@ -134,24 +147,28 @@ def load_weights(
     NoInput, UsageError
         As `require_weights`.
     BadData
-        As `load_medicalnet`.
+        As `load_file`.
     """
     require_weights(section, in_channels, weights)
     if weights is None:
         return WeightsRecord("random")
-    return load_medicalnet(network, weights)
+    return load_file(network, weights, section.weights)
 
 
-def load_medicalnet(network: torch.nn.Module, path: Path) -> WeightsRecord:
-    """Load a MedicalNet checkpoint into a ResNet, its head excepted.
+def load_file(network: torch.nn.Module, path: Path, kind: str = "medicalnet") -> WeightsRecord:
+    """Load a file of weights into a network of the same layers, its head excepted.
 
     Parameters
     ----------
     network
-        A ResNet of the checkpoint's depth, with one input channel.
+        Of the file's layers and input channels.
     path
-        A file that holds a dict with ``state_dict``, keys prefixed ``module.``, a segmentation
-        head ``conv_seg`` and no ``fc``.
+        A model of this app (safetensors), or a file of torch that holds a dict with
+        ``state_dict``, as MedicalNet's do: keys may be prefixed ``module.``; a segmentation head
+        ``conv_seg`` is passed over.
+    kind
+        ``medicalnet`` or ``file``: a file of another kind may have the network's own head, which
+        is passed over too, and hold the tensors without ``state_dict``.
 
     Returns
     -------
@@ -164,20 +181,11 @@ def load_medicalnet(network: torch.nn.Module, path: Path) -> WeightsRecord:
         If the file is cut short, would run code when read, is not such a checkpoint, or belongs
         to another depth; the message names the reason or the keys.
     """
-    content = _read_tensors(path)
-    if not isinstance(content, Mapping) or not isinstance(content.get("state_dict"), Mapping):
-        raise BadData(
-            f"{path} is not a MedicalNet checkpoint: expected a dict with the key state_dict, "
-            f"found {_describe(content)}"
-        )
-    odd = [repr(key) for key in content["state_dict"] if not isinstance(key, str)]
-    if odd:
-        raise BadData(
-            f"{path} is not a MedicalNet checkpoint: names that are no text: {_some(odd)}"
-        )
-    given = {key.removeprefix("module."): value for key, value in content["state_dict"].items()}
+    given = _named_tensors(path, kind)
     given = {key: value for key, value in given.items() if not key.startswith("conv_seg.")}
     head = head_name(network) + "."
+    if kind == "file" or path.suffix == _OWN:
+        given = {key: value for key, value in given.items() if not key.startswith(head)}
     wanted = {k: v for k, v in network.state_dict().items() if not k.startswith(head)}
     missing, unexpected = sorted(set(wanted) - set(given)), sorted(set(given) - set(wanted))
     if missing or unexpected:
@@ -202,7 +210,30 @@ def load_medicalnet(network: torch.nn.Module, path: Path) -> WeightsRecord:
     if negative:
         raise BadData(f"{path} holds variances below 0: {_some(negative)}")
     network.load_state_dict(given, strict=False)
-    return WeightsRecord("medicalnet", path.name, file_sha256(path))
+    return WeightsRecord(kind, path.name, file_sha256(path))
+
+
+def _named_tensors(path: Path, kind: str) -> dict[str, Any]:
+    """Read the tensors of a file, by their names in the network."""
+    content = _read_tensors(path)
+    inside = content.get("state_dict") if isinstance(content, Mapping) else None
+    if kind == "file" and isinstance(content, Mapping) and inside is None:
+        inside = content
+    if isinstance(content, Mapping) and {"fingerprint", "progress"} <= set(content):
+        raise BadData(
+            f"{path} is the checkpoint of a training that is not finished; name a model of a "
+            "bundle (model/VARIANT/models/*.safetensors of a run)"
+        )
+    what = "a MedicalNet checkpoint" if kind == "medicalnet" else "a file of weights"
+    if not isinstance(inside, Mapping):
+        raise BadData(
+            f"{path} is not {what}: expected a dict with the key state_dict, "
+            f"found {_describe(content)}"
+        )
+    odd = [repr(key) for key in inside if not isinstance(key, str)]
+    if odd:
+        raise BadData(f"{path} is not {what}: names that are no text: {_some(odd)}")
+    return {key.removeprefix("module."): value for key, value in inside.items()}
 
 
 def _unlike(given: torch.Tensor, wanted: torch.Tensor) -> str:
@@ -218,6 +249,8 @@ def _unlike(given: torch.Tensor, wanted: torch.Tensor) -> str:
 
 
 def _read_tensors(path: Path) -> Any:
+    if path.suffix == _OWN and path.is_file():
+        return _read_safetensors(path)
     try:
         check_archive(path)
         return torch.load(path, map_location="cpu", weights_only=True)
@@ -238,6 +271,16 @@ def _read_tensors(path: Path) -> Any:
             f"{path} cannot be read as weights (cut short or damaged): "
             f"{text.strip().split('. ')[0] or type(error).__name__}"
         ) from error
+
+
+def _read_safetensors(path: Path) -> Any:
+    import safetensors.torch
+    from safetensors import SafetensorError
+
+    try:
+        return {"state_dict": safetensors.torch.load_file(path)}
+    except (OSError, SafetensorError) as error:
+        raise BadData(f"{path} cannot be read as weights (cut short or damaged): {error}") from None
 
 
 def _describe(content: Any) -> str:

@@ -12,6 +12,7 @@ from bidsapp.derivatives import atomic_path
 from bidsapp.errors import BadData
 from bidsapp.intake.images import read_numbers
 from bidsapp.normalization.geometry import from_itk, to_itk
+from bidsapp.normalization.intensity import level, require_measured
 from bidsapp.normalization.resampling import scale_intensity
 
 if TYPE_CHECKING:
@@ -65,17 +66,29 @@ def conform_image(image: Path, mask: Path | None, grid: Path, intensity: str, fo
     if target.exists():
         return target
     reference = sitk.ReadImage(str(grid))
-    data, affine = _read(image)
-    whole = sitk.Resample(to_itk(data, affine), reference, sitk.Transform(), sitk.sitkBSpline3, 0.0)
-    brain = np.clip(from_itk(whole)[0], 0.0, max(0.0, float(data.max())))
+    data, affine = _read(image, finite=False)
+    try:
+        found = level(data)
+    except ValueError as error:
+        raise BadData(f"{image} {error}.") from error
+
+    def moved(values: np.ndarray, affine: np.ndarray, how: int) -> np.ndarray:
+        there = sitk.Resample(to_itk(values, affine), reference, sitk.Transform(), how, 0.0)
+        return from_itk(there)[0]
+
+    highest = max(0.0, float(found.data.max()))
+    brain = np.clip(moved(found.data, affine, sitk.sitkBSpline3), 0.0, highest)
     if mask is not None:
-        soft = sitk.Resample(
-            to_itk(*_read(mask)), reference, sitk.Transform(), sitk.sitkLinear, 0.0
-        )
-        brain = np.where(from_itk(soft)[0] >= 0.5, brain, 0)
+        inside = moved(*_read(mask), sitk.sitkLinear) >= 0.5
+        brain = np.where(inside, brain, 0)
+        if found.holes is not None:
+            holes = inside & (moved(found.holes, affine, sitk.sitkNearestNeighbor) > 0)
+            lost, all_of_it = int(np.count_nonzero(holes)), int(np.count_nonzero(inside))
+            require_measured(lost, all_of_it, f"{image}: ")
     if not brain.any():
         raise BadData(f"{image} shows no brain where the recipe's grid lies.")
-    _write(target, scale_intensity(brain.astype(np.float32), intensity), reference)
+    scaled = scale_intensity(brain.astype(np.float32), intensity, found.factor)
+    _write(target, scaled, reference)
     return target
 
 
@@ -113,8 +126,8 @@ def _write(target: Path, data: np.ndarray, reference: "sitk.Image") -> None:
         nib.Nifti1Image(data, from_itk(reference)[1]).to_filename(temporary)
 
 
-def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _read(path: Path, finite: bool = True) -> tuple[np.ndarray, np.ndarray]:
     data, affine = read_numbers(path)
-    if data.ndim != 3 or not np.isfinite(data).all():
+    if data.ndim != 3 or (finite and not np.isfinite(data).all()):
         raise BadData(f"{path} must be one volume of finite numbers; it has shape {data.shape}.")
     return data, affine

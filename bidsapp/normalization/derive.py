@@ -38,6 +38,7 @@ def write_data_files(
     finished: Finished,
     template_image: str,
     intensity: str,
+    unit: float = 1.0,
 ) -> dict[str, Any]:
     """Write image, masks, log-Jacobian and both transforms.
 
@@ -55,6 +56,8 @@ def write_data_files(
         Any image on the output grid.
     intensity
         ``minmax`` or ``none``.
+    unit
+        How many units of the corrected image make one of the file.
 
     Returns
     -------
@@ -67,14 +70,14 @@ def write_data_files(
     image, inside = resample_brain(
         files.read_image(finished.corrected), files.read_image(finished.mask), spatial, reference
     )
-    _write(folder / names.preproc, scale_intensity(image, intensity), affine)
+    _write(folder / names.preproc, scale_intensity(image, intensity, unit), affine)
     _write(folder / names.brain_mask, inside.astype(np.uint8), affine)
     _write(folder / names.log_jacobian, spatial.log_jacobian(reference), affine)
     _write_native_mask(folder / names.native_mask, source, finished)
     inverse = spatial.inverse_field()
     spatial.write_forward(folder / names.to_template)
     spatial.write_inverse(folder / names.from_template, inverse)
-    return {"intensity_maximum": float(image.max())}
+    return {"intensity_maximum": float(image.max()) / unit}
 
 
 def _write(path: Path, data: np.ndarray, affine: np.ndarray) -> None:

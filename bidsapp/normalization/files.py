@@ -32,8 +32,10 @@ def read_head_and_mask(head: str, mask: str, record: Mapping[str, Any]) -> tuple
     data = np.asarray(image.dataobj, dtype=np.float32)
     found = np.asarray(brain.dataobj) > 0
     notes, known = list(record.get("notes", [])), bool(record.get("orientation_known", True))
+    unit, doubts = float(record.get("unit", 1.0)), list(record.get("doubts", []))
     other = record.get("qform_affine")
-    return Head(data, image.affine, notes, known, None if other is None else np.array(other)), found
+    qform = None if other is None else np.array(other)
+    return Head(data, image.affine, notes, known, qform, unit, doubts), found
 
 
 def write_image(path: Path, image: "sitk.Image") -> str:

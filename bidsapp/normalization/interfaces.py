@@ -43,7 +43,7 @@ class _ExtractBrainInputs(_Inputs):
 class _ExtractBrainOutputs(TraitedSpec):
     head = File(exists=True, desc="checked image, float32, RAS order")
     mask = File(exists=True, desc="brain mask on the grid of head")
-    record = traits.Dict(desc="seconds, notes")
+    record = traits.Dict(desc="seconds, notes, doubts, unit")
 
 
 class ExtractBrain(Step):
@@ -53,7 +53,7 @@ class ExtractBrain(Step):
     output_spec = _ExtractBrainOutputs
 
     def _work(self, folder: Path) -> None:
-        from bidsapp.normalization import files
+        from bidsapp.normalization import files, steps
         from bidsapp.normalization.brainmask import extract_brain
         from bidsapp.normalization.compute import has_bfloat16, resolve_device
         from bidsapp.normalization.reading import read_head
@@ -65,10 +65,12 @@ class ExtractBrain(Step):
             device = resolve_device(self.inputs.device)
             head = read_head(Path(self.inputs.t1w))
             grid = speed_named(self.inputs.speed).mask_grid
-            mask = extract_brain(head, device, grid=grid)
+            mask = steps.measured(head, extract_brain(head, device, grid=grid))
             record.update(
                 notes=head.notes,
                 orientation_known=head.orientation_known,
+                unit=head.unit,
+                doubts=head.doubts,
                 qform_affine=None if head.qform_affine is None else head.qform_affine.tolist(),
                 device=str(device),
                 precision="bfloat16" if has_bfloat16(device) else "float32",
@@ -215,4 +217,6 @@ class Assess(Step):
                     self._results["head_mask"] = files.write_array(
                         folder / "mask.nii", again.mask, again.head.affine
                     )
+        if quality.bright_share:
+            record["notes"] = [*record.get("notes", []), steps.told_bright(quality)]
         self._results.update(quality=quality.plain(), record=record)

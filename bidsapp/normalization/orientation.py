@@ -1,7 +1,7 @@
 """Orientation rescue: which way up a head is when its header does not say."""
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -89,7 +89,10 @@ def upright(head: Head, device: "torch.device") -> tuple[Head, Turn, np.ndarray]
     affine = np.diag([*sizes, 1.0])
     affine[:3, 3] = -sizes * (np.array(data.shape) - 1) / 2
     correction = head.affine @ best.index_matrix(head.data.shape) @ np.linalg.inv(affine)
-    return Head(data, affine, list(head.notes), head.orientation_known), best, correction
+    turned = replace(
+        head, data=data, affine=affine, notes=list(head.notes), outside=None, holes=None
+    )
+    return turned, best, correction
 
 
 def tilts() -> tuple[np.ndarray, ...]:

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from bidsapp.normalization.bright import bright_share, tissue_top
+
 PASS, WARN, FAIL = "pass", "warn", "fail"
 
 # Limits. Over the 48 heads of IXI and those of three other datasets local NCC was .76 to .85
@@ -26,7 +28,8 @@ class Quality:
     Attributes
     ----------
     ncc
-        Correlation with the template's brain inside the template's mask, at 2 mm; −1 to 1.
+        Correlation with the template's brain inside the template's mask, at 2 mm; −1 to 1. What
+        is brighter than tissue is cut to it before, here and in `local_ncc`.
     local_ncc
         Mean of the same over windows of 10 mm.
     brain_volume_ml
@@ -39,6 +42,9 @@ class Quality:
         high in most failures.
     folded_fraction
         Share of the template's brain in which the deformation folds.
+    bright_share
+        Share of the brain that is brighter than any tissue, as vessels with contrast agent are; 0
+        where it is below .005.
     cut_faces
         Faces of the field of view that the brain touches (``left``, ``superior``, …).
     rescued
@@ -55,6 +61,7 @@ class Quality:
     affine_scales: tuple[float, float, float]
     mask_dice: float
     folded_fraction: float
+    bright_share: float
     cut_faces: tuple[str, ...]
     rescued: bool
     verdict: str
@@ -63,7 +70,7 @@ class Quality:
     def plain(self) -> dict[str, Any]:
         """Values for a JSON file, rounded to what is meaningful."""
         content = asdict(self)
-        for name in ("ncc", "local_ncc", "mask_dice", "folded_fraction"):
+        for name in ("ncc", "local_ncc", "mask_dice", "folded_fraction", "bright_share"):
             content[name] = round(content[name], 5)
         content["brain_volume_ml"] = round(self.brain_volume_ml, 1)
         content["affine_scales"] = [round(scale, 4) for scale in self.affine_scales]
@@ -162,8 +169,10 @@ def judge(
     voxel_ml = abs(np.linalg.det(native_affine[:3, :3])) / 1000
     volume = float(np.count_nonzero(native_mask)) * voxel_ml
     scales = np.linalg.svd(affine[:3, :3], compute_uv=False)
-    ncc = correlation(image, template, inside)
-    local = local_correlation(image, template, inside)
+    values = image[inside & moved_mask]
+    tissue = np.minimum(image, tissue_top(values))
+    ncc = correlation(tissue, template, inside)
+    local = local_correlation(tissue, template, inside)
     folded = float(np.mean(determinant <= 0)) if determinant.size else 0.0
     faces = () if stripped else cut_faces(native_mask, native_affine)
     sizes = int(np.count_nonzero(moved_mask)) + int(np.count_nonzero(inside))
@@ -204,6 +213,7 @@ def judge(
         affine_scales=(float(scales[0]), float(scales[1]), float(scales[2])),
         mask_dice=overlap,
         folded_fraction=folded,
+        bright_share=bright_share(values),
         cut_faces=faces,
         rescued=rescued,
         verdict=FAIL if failures else WARN if warnings else PASS,

@@ -8,6 +8,7 @@ import numpy as np
 from bidsapp.errors import BadData
 from bidsapp.intake.header import placement
 from bidsapp.intake.images import open_image
+from bidsapp.normalization.intensity import level
 
 # A brain cannot be registered from fewer slices than this along any axis.
 MIN_VOXELS = 16
@@ -24,7 +25,7 @@ class Head:
     ----------
     data
         Intensities (x, y, z), float32, finite, in RAS order: the axes run closest to left–right,
-        posterior–anterior, inferior–superior, as far as the header can be trusted.
+        posterior–anterior, inferior–superior, as far as the header can be trusted. Air is 0.
     affine
         4 × 4, voxel indices to RAS millimetres.
     notes
@@ -34,6 +35,12 @@ class Head:
     qform_affine
         4 × 4 for the same voxels by the header's qform, where that is sound and disagrees with
         `affine`; else None.
+    unit
+        How many units of `data` make one of the file.
+    doubts
+        Those of `notes` that keep the verdict from ``pass``.
+    outside, holes
+        What was not measured; see `bidsapp.normalization.intensity.Levelled`.
     """
 
     data: np.ndarray
@@ -41,6 +48,10 @@ class Head:
     notes: list[str] = field(default_factory=list)
     orientation_known: bool = True
     qform_affine: np.ndarray | None = None
+    unit: float = 1.0
+    doubts: list[str] = field(default_factory=list)
+    outside: np.ndarray | None = None
+    holes: np.ndarray | None = None
 
     @property
     def voxel_sizes(self) -> np.ndarray:
@@ -72,14 +83,21 @@ def read_head(path: Path) -> Head:
         )
     place = placement(path, image)
     _check_size(path, shape[:3], place.affine)
-    notes = list(place.notes)
-    data = np.asarray(image.dataobj, dtype=np.float32).reshape(shape[:3])
-    data = _repaired(path, data, notes)
-    head = canonical(data, place.affine)
-    head.notes += notes
+    values, slope, intercept = _values(image)
+    try:
+        found = level(values.reshape(shape[:3]), slope=slope, intercept=intercept)
+    except ValueError as error:
+        raise BadData(f"{path} {error}.") from error
+    head = canonical(found.data, place.affine)
+    head.notes += [*place.notes, *found.notes]
     head.orientation_known = place.orientation_known
     if place.qform_affine is not None:
         head.qform_affine = place.qform_affine @ np.linalg.inv(place.affine) @ head.affine
+    head.unit, head.doubts = found.factor, found.doubts
+    head.outside, head.holes = (
+        None if mask is None else canonical(mask.astype(np.uint8), place.affine).data > 0
+        for mask in (found.outside, found.holes)
+    )
     return head
 
 
@@ -107,14 +125,14 @@ def _check_size(path: Path, shape: tuple[int, ...], affine: np.ndarray) -> None:
         )
 
 
-def _repaired(path: Path, data: np.ndarray, notes: list[str]) -> np.ndarray:
-    finite = np.isfinite(data)
-    bad = data.size - int(np.count_nonzero(finite))
-    if bad:
-        data = np.where(finite, data, np.float32(0))
-        notes.append(f"{bad} of {data.size} voxels were NaN or infinite and were set to 0.")
-    if bad > data.size // 2:
-        raise BadData(f"{path} has no number in {bad} of {data.size} voxels.")
-    if data.min() == data.max():
-        raise BadData(f"{path} is constant: every voxel is {data.flat[0]:g}.")
-    return data
+def _values(image) -> tuple[np.ndarray, float, float]:  # type: ignore[no-untyped-def]
+    """Intensities of an image, and the slope and intercept by which stored integers became them.
+
+    float32, as far as that holds what is stored: not all integers of 32 bits, nor those beside a
+    large intercept.
+    """
+    slope, intercept = float(image.dataobj.slope), float(image.dataobj.inter)
+    stored = image.get_data_dtype()
+    whole = stored.kind in "iu"
+    wide = stored.itemsize > (2 if whole else 4) or (whole and abs(intercept) > 2**20 * abs(slope))
+    return np.asarray(image.dataobj, dtype=np.float64 if wide else np.float32), slope, intercept

@@ -57,9 +57,19 @@ def resample_brain(
     return np.where(inside, image, np.float32(0)), inside
 
 
-def scale_intensity(image: np.ndarray, how: str) -> np.ndarray:
-    """Scale one image by itself: ``minmax`` to 0…1, background included, or ``none``."""
+def scale_intensity(image: np.ndarray, how: str, unit: float = 1.0) -> np.ndarray:
+    """Scale one image by itself: ``minmax`` to 0…1, background included, or ``none``.
+
+    Parameters
+    ----------
+    image
+        Any shape.
+    how
+        ``minmax`` or ``none``.
+    unit
+        How many units of `image` make one of its file, to which ``none`` goes back.
+    """
     if how == "none":
-        return image.astype(np.float32)
+        return (image / np.float32(unit)).astype(np.float32)
     low, high = float(image.min()), float(image.max())
     return ((image - low) / max(high - low, 1e-30)).astype(np.float32)

@@ -9,9 +9,11 @@ from bidsapp.errors import BadData
 from bidsapp.intake.header import turn_degrees
 from bidsapp.normalization.bias import correct_bias
 from bidsapp.normalization.brainmask import extract_brain
+from bidsapp.normalization.bright import bright_share, tissue_top
 from bidsapp.normalization.geometry import bounding_box, cropped_affine, from_itk, to_itk
+from bidsapp.normalization.intensity import require_measured
 from bidsapp.normalization.orientation import tilts, upright
-from bidsapp.normalization.quality import FAIL, Quality, judge
+from bidsapp.normalization.quality import EDGE_MM2, FAIL, Quality, judge
 from bidsapp.normalization.reading import Head, canonical
 from bidsapp.normalization.registration import register
 from bidsapp.normalization.resampling import resample_brain
@@ -41,6 +43,46 @@ class Fit:
     corrected: "sitk.Image"
     mask: "sitk.Image"
     spatial: SpatialMap
+
+
+def measured(head: Head, mask: np.ndarray) -> np.ndarray:
+    """Keep of a brain mask what was measured, and say where that is not all of the brain.
+
+    Parameters
+    ----------
+    head
+        As read; gets a doubt where the brain ends at what was not measured.
+    mask
+        Brain mask (x, y, z).
+
+    Returns
+    -------
+    ndarray
+        The mask without what is background for lack of a number.
+
+    Raises
+    ------
+    BadData
+        Numbers are missing inside the brain.
+    """
+    if head.holes is not None:
+        require_measured(int(np.count_nonzero(mask & head.holes)), int(np.count_nonzero(mask)))
+    if head.outside is None:
+        return mask
+    kept = mask & ~head.outside
+    if not kept.any():
+        raise BadData("No brain was found in the image.")
+    area = sum(
+        np.count_nonzero(np.diff(kept.astype(np.int8) - head.outside, axis=axis) ** 2 == 4)
+        * np.prod(np.delete(head.voxel_sizes, axis))
+        for axis in range(3)
+    )
+    stripped = any(note.startswith(STRIPPED) for note in head.notes)
+    if area > EDGE_MM2 and not stripped:
+        head.doubts.append(
+            f"The brain ends at voxels that were not measured, on {area / 100:.0f} cm²."
+        )
+    return kept
 
 
 def correct(head: Head, mask: np.ndarray, speed: Speed) -> tuple["sitk.Image", "sitk.Image"]:
@@ -73,6 +115,9 @@ def fit(
     brain = sitk.Mask(corrected, mask)
     if not sitk.GetArrayViewFromImage(brain).any():
         raise BadData("The brain is empty: no voxel of the mask is above zero.")
+    values = sitk.GetArrayViewFromImage(corrected)[sitk.GetArrayViewFromImage(mask) > 0]
+    if bright_share(values):  # else vessels would be laid on the template's brightest tissue
+        brain = sitk.Minimum(brain, tissue_top(values))
     spatial = register(
         target.fixed, brain, speed, seed=seed, nthreads=nthreads, rotations=rotations
     )
@@ -111,7 +156,9 @@ def assess(
         target.at_2mm, found.spatial.field, sitk.Transform(), sitk.sitkNearestNeighbor
     )
     inside = sitk.GetArrayViewFromImage(brain).T > 0
-    doubts = () if head.orientation_known else ("The header does not say what is left and right.",)
+    doubts = tuple(head.doubts)
+    if not head.orientation_known:
+        doubts += ("The header does not say what is left and right.",)
     return judge(
         image=image,
         template=template,
@@ -123,6 +170,14 @@ def assess(
         doubts=doubts,
         rescued=rescued,
         stripped=any(note.startswith(STRIPPED) for note in head.notes),
+    )
+
+
+def told_bright(quality: Quality) -> str:
+    """Say that a brain was placed and judged without its brightest voxels."""
+    return (
+        f"{quality.bright_share:.1%} of the brain is brighter than any tissue, as vessels with "
+        "contrast agent are; it was placed and judged without them."
     )
 
 
@@ -171,7 +226,12 @@ def by_qform(
     if head.qform_affine is None:
         return None
     placed = canonical(head.data, head.qform_affine)
-    placed = replace(placed, orientation_known=head.orientation_known)
+    placed = replace(
+        placed,
+        orientation_known=head.orientation_known,
+        unit=head.unit,
+        doubts=list(head.doubts),
+    )
     try:
         mask = extract_brain(placed, device, grid=speed.mask_grid)
         corrected, cropped = correct(placed, mask, speed)

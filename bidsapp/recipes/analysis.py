@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from bidsapp.recipes.offers import Baseline, SaliencyMethod, TestName
-from bidsapp.recipes.section import Probability, Section, Seed, Text, Texts, Unique
+from bidsapp.recipes.section import Fraction, Probability, Section, Seed, Text, Texts, Unique
 
 
 class Evaluation(Section):
@@ -32,6 +32,17 @@ class Evaluation(Section):
     )
     pipeline_permutations: Annotated[int, Field(ge=0, le=100_000)] = Field(
         default=0, description="Permutations through the whole pipeline, each trained anew."
+    )
+    permute_within: Texts = Field(
+        default=(),
+        description="Columns of few values, such as a site, within which outcomes are permuted: "
+        "what goes with them is then no finding. Where nothing is said, any association counts.",
+    )
+    prevalence: Fraction | None = Field(
+        default=None,
+        description="Share of positives where the model is to be used, if the cohort has another, "
+        "as case-control cohorts do: predictive values, calibration and net benefit are then also "
+        "given at it.",
     )
     bootstrap: Annotated[int, Field(ge=0, le=10_000_000)] = Field(
         default=10_000, description="Bootstrap replicates for intervals."

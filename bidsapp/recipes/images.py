@@ -23,6 +23,12 @@ class Inputs(Section):
         default="anat", description="BIDS datatype (folder) of the image."
     )
     suffix: Literal["T1w"] = Field(default="T1w", description="BIDS suffix of the image.")
+    near_duplicates: Literal["refuse", "exclude", "together"] = Field(
+        default="refuse",
+        description="What becomes of participants whose scans are copies of one another in all but "
+        "name: refused where they cross a fold; all but the first left out; or all kept, on one "
+        "side of every split.",
+    )
 
 
 class Outcome(Section):

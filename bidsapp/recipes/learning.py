@@ -10,6 +10,16 @@ from bidsapp.recipes.section import Fraction, Name, Probability, Section, Seed, 
 Rate = Annotated[float, Field(gt=0, le=1)]
 
 
+class Origin(Section):
+    """What pretrained weights were trained on, where their file does not tell."""
+
+    dataset: Text = Field(description="Data that the weights were trained on, in one line.")
+    participants: Literal["disjoint", "unknown", "overlap"] = Field(
+        description="Whether people of the cohort were among them: disjoint says that you know "
+        "that none was, unknown stamps LEAK?, overlap is a leak (mode paper only)."
+    )
+
+
 class Network(Section):
     """The architecture and what its weights start from."""
 
@@ -50,9 +60,15 @@ class Network(Section):
         default=0,
         description="Stages, counted from the input, whose weights stay as they began.",
     )
-    weights: Literal["medicalnet", "random"] = Field(
-        description="What the weights start from; there is no default, so that nobody trains from "
-        "random weights without having said so."
+    weights: Literal["medicalnet", "file", "random"] = Field(
+        description="What the weights start from: MedicalNet's, those of any file that fits "
+        "(--weights), or random ones; there is no default, so that nobody trains from random "
+        "weights without having said so."
+    )
+    origin: Origin | None = Field(
+        default=None,
+        description="Where the file of weights comes from; required unless it is known by its "
+        "hash (MedicalNet's) or was made by NociCast from random weights.",
     )
 
     @property

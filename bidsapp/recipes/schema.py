@@ -156,6 +156,11 @@ class Recipe(Section):
         """Column whose values bind participants, which the variants of one run share."""
         return self.with_variant(variants[0]).protocol.groups
 
+    def binds(self, variants: Sequence[str]) -> bool:
+        """Whether the cohort's groups bind participants: by a column, or as near-duplicates."""
+        one = self.with_variant(variants[0])
+        return one.protocol.groups is not None or one.inputs.near_duplicates == "together"
+
     def lone_groups(self, variants: Sequence[str]) -> bool:
         """Whether people without a group are one each: not where groups are left out in turn."""
         kinds = {self.with_variant(name).protocol.kind for name in variants}

@@ -71,7 +71,8 @@ def _content(run: RunFiles) -> dict[str, Any]:
         "title": f"{run.label}: group report",
         "subtitle": f"{run.outcome_name}" + (f", recipe {run.recipe.name}" if run.recipe else ""),
         "simulated": run.settings.simulated,
-        "leaks": _leaks(run),
+        "leaks": _leaks(run, possible=False),
+        "possible_leaks": _leaks(run, possible=True),
         "answer": answer(run),
         "flow": figures.cohort_flow(run),
         "exclusions": _exclusions(run),
@@ -89,6 +90,7 @@ def _content(run: RunFiles) -> dict[str, Any]:
         "details": [
             (tables.comparisons_table(run), "Paired comparisons of variants and baselines"),
             (tables.subgroup_table(run), "Numbers of the subgroups"),
+            (tables.prevalence_table(run), "Where another share of people is positive"),
             (tables.planning_table(run), "What a sample of this size can show"),
         ],
         "learning": figures.learning(run),
@@ -129,11 +131,12 @@ def _exclusions(run: RunFiles) -> Grid | None:
     return grid("exclusions", "Left out, and why", table, columns)
 
 
-def _leaks(run: RunFiles) -> list[tuple[str, str, str]]:
-    """Each leak of each variant that ran: variant, step, reason."""
+def _leaks(run: RunFiles, *, possible: bool) -> list[tuple[str, str, str]]:
+    """Each leak, or possible leak, of each variant that ran: variant, step, reason."""
     if run.recipe is None:
         return []
     from bidsapp.recipes import leaks
+    from bidsapp.recipes.scope import POSSIBLE
 
     found = []
     for name in run.variants:
@@ -144,7 +147,7 @@ def _leaks(run: RunFiles) -> list[tuple[str, str, str]]:
             found += [(name, step, "by a member") for step in run.leaks_of(name)]
             continue
         found += [(name, step, reason) for step, reason in leaks(recipe).items()]
-    return found
+    return [one for one in found if (one[1] in POSSIBLE) == possible]
 
 
 def _command(run: RunFiles) -> str:

@@ -6,11 +6,15 @@ import pandas as pd
 
 from bidsapp.dataset.counts import Counts, cohort_counts
 from bidsapp.derivatives.finished import FinishedImage, finished_images
-from bidsapp.evaluation.confounds import ALPHA
-from bidsapp.evaluation.permutation import LIBERAL
+from bidsapp.evaluation.baseline_models import BASELINES
+from bidsapp.evaluation.chance import RETRAINED
+from bidsapp.evaluation.other_runs import tried_words
+from bidsapp.evaluation.permutation import LIBERAL, null_words
 from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.state import splits_of
+from bidsapp.evaluation.verdicts import ALPHA
 from bidsapp.recipes import Recipe
+from bidsapp.recipes.scope import POSSIBLE
 from bidsapp.reports.boilerplate import Section
 from bidsapp.reports.methods_participant import image_sections
 from bidsapp.reports.run_state import GroupRun
@@ -23,8 +27,8 @@ _BASELINES = {
     "logistic": "a logistic regression",
     "random_forest": "a random forest [@breiman2001]",
     "xgboost": "gradient-boosted trees (XGBoost) [@chen2016]",
-    "regions": "a ridge regression on regional measures",
-    "quality": "a logistic regression on the quality verdict",
+    "regions": "a logistic regression with a strong L2 penalty on regional measures",
+    "quality": "a logistic regression on how well images were normalised and heads moved",
     "site": "a logistic regression on the site",
 }
 
@@ -117,17 +121,66 @@ def splits_paragraph(run: GroupRun) -> str:
         f"Prediction was tested by {'; '.join(texts)}. All scans of a participant{together} were "
         "kept on the same side of every split."
     )
-    if run.leaks:
-        steps = joined(f"{step} ({why})" for step, why in run.leaks.items())
-        return (
-            f"{text} LEAK: the run was made in paper mode, and held-out participants were seen "
-            f"by {steps}; the results that depend on it are too good and are no estimate of "
+    return f"{text}{_copies(run)} {_seen(run)}{_chosen(run)}"
+
+
+def _copies(run: GroupRun) -> str:
+    """Say how alike any two participants are, and what became of near-duplicates."""
+    table = run.table("tables/near_duplicates.tsv")
+    if not len(table):
+        return ""
+    flagged, limit = table[table["near_duplicate"] == "true"], float(table["limit"].iloc[0])
+    text = (
+        " The normalised images of all participants were compared with one another by what is not "
+        f"shared by the cohort (residual correlation on a 4 mm grid, median "
+        f"{float(table['cohort_median'].iloc[0]):.2f})"
+    )
+    if not len(flagged):
+        most = float(table["correlation"].iloc[0])
+        return f"{text}; no two correlated at {limit:.2f} or more (at most {most:.2f})."
+    fate = {
+        "exclude": "all but the first of each were left out",
+        "together": "they were kept on the same side of every split",
+    }.get(
+        run.recipe.with_variant((run.variants or (run.recipe.base,))[0]).inputs.near_duplicates,
+        "they are on the same side of every split",
+    )
+    pairs = many(len(flagged), "pair")
+    return f"{text}; {pairs} correlated at {limit:.2f} or more and count as one scan: {fate}."
+
+
+def _seen(run: GroupRun) -> str:
+    """Say what saw held-out participants, or what the software kept from them."""
+    sure = joined(f"{step} ({why})" for step, why in run.leaks.items() if step not in POSSIBLE)
+    perhaps = joined(f"{step} ({why})" for step, why in run.leaks.items() if step in POSSIBLE)
+    if sure:
+        text = (
+            "LEAK: the run was made in paper mode, and held-out participants were seen "
+            f"by {sure}; the results that depend on it are too good and are no estimate of "
             "performance in new people."
         )
-    return (
-        f"{text} No mean, SD, epoch, threshold or variant was fitted or chosen on held-out "
-        "participants; the software refuses to run such steps in the mode that was used (strict)."
+    else:
+        text = (
+            "Within the run, every mean, SD, epoch and threshold was fitted or chosen on "
+            "participants who were not held out: in the mode that was used (strict) the software "
+            "refuses anything else."
+        )
+    if perhaps:
+        text += (
+            f" LEAK?: held-out participants may have been seen before the run, by {perhaps}; "
+            "until that is known, the results are no estimate of performance in new people."
+        )
+    return text
+
+
+def _chosen(run: GroupRun) -> str:
+    """Say what no run can know of itself, and what lies beside it."""
+    text = (
+        " Whether the outcome, the settings or the variants were chosen with a view to held-out "
+        "results is not known to the software."
     )
+    table = run.table("tables/other_runs.tsv")
+    return f"{text} {tried_words(table)}" if "outcome" in table else text
 
 
 def evaluation_paragraph(run: GroupRun) -> str:
@@ -155,14 +208,42 @@ def evaluation_paragraph(run: GroupRun) -> str:
     text += _tests(run)
     fitted = sorted({str(name).rpartition("/")[2] for name in _baseline_names(run)})
     if fitted:
-        named = joined(_BASELINES.get(name, name) for name in fitted)
+        named = "; ".join(_fitted(run, name) for name in fitted)
         text += (
             f" Models without a network were fitted in the same training folds with scikit-learn "
             f"[@pedregosa2011]: {named}. A network counts as better than one of them where the "
-            "interval of the difference in AUC (DeLong, paired [@delong1988]) lies above 0 and "
-            f"its p value is below {ALPHA:g} after Holm's correction for all comparisons."
+            "interval of the difference in AUC lies above 0 and its p value is below "
+            f"{ALPHA:g} after Holm's correction for all comparisons; a model whose AUC was below "
+            "chance counted as chance."
         )
-    return f"{text} Net benefit was assessed by decision curves [@vickers2006]."
+    return f"{text}{_shares(run)} Net benefit was assessed by decision curves [@vickers2006]."
+
+
+def _fitted(run: GroupRun, name: str) -> str:
+    """Say what a baseline is and by which columns it predicts."""
+    words, baseline = _BASELINES.get(name, name), BASELINES.get(name)
+    if baseline is None or name in ("majority", "regions"):
+        return words
+    section = run.recipe.evaluation
+    there = [*run.cohort.columns, *run.table("measures.tsv").columns]
+    columns = baseline.columns(list(dict.fromkeys(there)), section.predictors, section.site)
+    return f"{words} ({joined(columns)})" if columns else words
+
+
+def _shares(run: GroupRun) -> str:
+    """Say for which share of positives predictive values and probabilities hold."""
+    prevalence = run.recipe.evaluation.prevalence
+    if prevalence is None:
+        return (
+            " Predictive values, calibration and net benefit hold for the share of positives of "
+            "this cohort only."
+        )
+    return (
+        f" Predictive values, calibration and net benefit are also given for a share of positives "
+        f"of {100 * prevalence:g}%: predictive values from the likelihood ratios by Bayes' "
+        "theorem, probabilities with their odds multiplied by what the share alone changes, "
+        "participants weighted."
+    )
 
 
 _INTERVALS = (
@@ -178,11 +259,16 @@ _INTERVALS = (
         ("widened",),
         "for the AUC also widened by the same correction, to allow for training on other people",
     ),
+    (
+        ("within folds",),
+        "for the AUC over pairs of participants of the same fold, which leads where folds cannot "
+        "be compared, from DeLong's variances within folds",
+    ),
 )
 
 
 def _tests(run: GroupRun) -> str:
-    text = ""
+    text, fitted = "", bool(_baseline_names(run))
     permutations = run.table("tables/permutations.tsv")
     if len(permutations):
         whole = permutations["method"] == WHOLE_PIPELINE
@@ -193,12 +279,20 @@ def _tests(run: GroupRun) -> str:
                 f" The whole analysis was repeated with {counts} permutations of the outcomes, "
                 "each with networks trained anew [@phipson2010], which makes the test exact."
             )
+        text += f" {null_words(run.recipe.evaluation.permute_within)}"
     comparisons = run.table("tables/comparisons.tsv")
     tests = set(comparisons["test"]) if len(comparisons) else set()
-    if "delong" in tests:
-        text += " AUCs were compared by DeLong's paired test [@delong1988]."
+    methods = " ".join(comparisons["ci_method"].astype(str)) if len(comparisons) else ""
+    crossed = "metric" in run.metrics and (run.metrics["metric"] == RETRAINED).any()
+    widened = ", its variance multiplied as that of the AUC is" if crossed else ""
+    if "delong" in tests or fitted:
+        text += f" AUCs were compared by DeLong's paired test [@delong1988]{widened}"
+        if "MOVER" in methods:
+            text += ", and near 0 or 1 from the intervals of both (MOVER) [@zou2008]"
+        text += "."
     if "mcnemar" in tests:
-        text += " Decisions were compared by McNemar's test."
+        counts = ", its counts divided by as much" if widened else ""
+        text += f" Decisions were compared by McNemar's test{counts}."
     if tests:
         text += " P values of comparisons were corrected by Holm's method."
     return text

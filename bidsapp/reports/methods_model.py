@@ -1,8 +1,10 @@
 """The words on what networks are given, what they are and how they are trained."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from bidsapp.contracts.network import network_offers
+from bidsapp.networks.origin import weights_words
 from bidsapp.recipes import Recipe
 from bidsapp.recipes.learning import Network, Training
 from bidsapp.reports.run_state import GroupRun
@@ -28,7 +30,10 @@ _SCHEDULES = {
 def model_paragraph(run: GroupRun) -> str:
     """Say what each network is given and how it is built."""
     recipes = {name: run.recipe.with_variant(name) for name in run.variants}
-    networks = _of_each(recipes, lambda one: _network(one.network))
+    networks: dict[str, list[str]] = {}
+    for name, one in recipes.items():
+        started = run.initial_weights(name) or {"kind": one.network.weights}
+        networks.setdefault(_network(one.network, started), []).append(name)
     text = f"{_inputs(recipes)} {_sentence('They were', networks)}"
     for name in run.ensembles:
         ensemble = run.recipe.ensembles[name]
@@ -96,7 +101,7 @@ def _input(recipe: Recipe) -> str:
     return what + _ZSCORES.get(section.zscore, f", z-score {section.zscore}")
 
 
-def _network(section: Network) -> str:
+def _network(section: Network, began_with: Mapping[str, Any]) -> str:
     name = network_offers()[section.name].title.format(depth=section.depth)
     details = []
     if "stem_stride" in network_offers()[section.name].options:
@@ -106,11 +111,7 @@ def _network(section: Network) -> str:
             details.append("dilated instead of strided in the last two stages")
         details.append(f"shortcut {section.resolved_shortcut}")
     built = f" ({', '.join(details)})" if details else ""
-    start = {
-        "medicalnet": "weights pretrained by MedicalNet [@chen2019]",
-        "random": "random weights",
-    }
-    weights = start.get(section.weights, section.weights)
+    weights = weights_words(began_with, cited=" [@chen2019]")
     kind = "two-dimensional" if section.dims == 2 else "three-dimensional"
     outputs = "one output" if section.outputs == 1 else "one output for each class"
     kept = ""

@@ -6,9 +6,12 @@ from typing import Any
 import pandas as pd
 
 from bidsapp.dataset.counts import cohort_counts
-from bidsapp.evaluation.confounds import after_correction
+from bidsapp.evaluation.chance import CHANCE_WORDS, LEADING, RETRAINED, WITHIN, against_chance
 from bidsapp.evaluation.permutation import LIBERAL
 from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
+from bidsapp.evaluation.prevalence import scope_of
+from bidsapp.evaluation.verdicts import after_correction
+from bidsapp.recipes.scope import stamp_text
 from bidsapp.reports.boilerplate import Section
 from bidsapp.reports.run_state import GroupRun
 from bidsapp.reports.wording import interval, joined, many, p_value
@@ -17,9 +20,13 @@ from bidsapp.saliency.verdict import FAIL, NOT_RUN, PASS, UNDECIDED, verdict_of
 
 _MOST = 8
 _DECISIONS = (
-    ("accuracy", "accuracy"),
+    ("balanced_accuracy", "balanced accuracy"),
     ("sensitivity", "sensitivity"),
     ("specificity", "specificity"),
+)
+_VALUES = (
+    ("precision", "positive predictive value"),
+    ("negative_predictive_value", "negative predictive value"),
 )
 _CELLS = {
     "true_positives": "positive and predicted so",
@@ -46,7 +53,7 @@ _METHODS = {
 
 
 def results_section(run: GroupRun) -> Section:
-    """Pooled held-out results with their intervals."""
+    """Held-out results with their intervals, and what they show."""
     names = [*run.variants, *run.ensembles]
     sentences = [text for name in names[:_MOST] if (text := _result(run, name))]
     if len(names) > _MOST:
@@ -60,23 +67,35 @@ def _result(run: GroupRun, name: str) -> str:
     if auc is None:
         return ""
     level = run.recipe.evaluation.confidence
+    prevalence = run.recipe.evaluation.prevalence
     people = cohort_counts(run.scored(name)).observations
     parts = [f"{name} (n = {people}): pooled held-out AUC {_valued(auc, level)}"]
-    wide = run.metric(name, "auc@retrained")
+    wide = run.metric(name, RETRAINED)
     if wide is not None and wide["ci_low"] <= wide["ci_high"]:
         parts.append(
             f"{wide['ci_low']:.2f} to {wide['ci_high']:.2f} when allowing for training on other "
             "people"
         )
+    within = run.metric(name, WITHIN)
+    if within is not None:
+        parts.append(f"AUC within folds, which leads, {_valued(within, level)}")
+    led = next((row for key in LEADING if (row := run.metric(name, key)) is not None), auc)
+    parts.append(CHANCE_WORDS[against_chance(led["ci_low"], led["ci_high"])])
     for metric, word in _DECISIONS:
         row = run.metric(name, metric)
         if row is not None:
             parts.append(f"{word} {_valued(row, level)}")
+    if prevalence is not None:
+        for metric, word in _VALUES:
+            row = run.metric(name, metric, scope_of(prevalence))
+            if row is not None:
+                share = f"{100 * prevalence:g}% positive"
+                parts.append(f"{word} {_valued(row, level)} at {share}")
     p, how = _permutation_p(run, name)
     if p is not None:
         parts.append(f"permutation {p_value(p)} ({how})")
-    steps = run.leaks_of(name)
-    leak = f" LEAK: {joined(steps)}." if steps else ""
+    stamp = stamp_text(run.leaks_of(name))
+    leak = f" {stamp}." if stamp else ""
     return f"{'; '.join(parts)}.{leak}"
 
 

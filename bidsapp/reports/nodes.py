@@ -94,6 +94,7 @@ class WriteDerivatives(Step):
                     finished,
                     given.template_image,
                     provenance.settings["intensity"],
+                    given.head_record.get("unit", 1.0),
                 )
                 writing = {"seconds": {"derivatives": round(time.process_time() - began, 3)}}
                 began = time.process_time()
@@ -145,6 +146,7 @@ class WriteDerivatives(Step):
             mask=staging / names.brain_mask,
             template_brain=Path(given.template_image),
             log_jacobian=staging / names.log_jacobian,
+            unit=given.head_record.get("unit", 1.0),
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bidsapp.normalization.intensity import level
 from bidsapp.normalization.quality import FAIL, PASS, WARN
 from bidsapp.reports.advice import advice
 from bidsapp.reports.contours import tissue_levels
@@ -55,10 +56,12 @@ class ParticipantReport:
     command
         Command line that makes this again.
     head, head_mask
-        The image as acquired and its brain mask, on one grid.
+        The image as acquired, or as it was read, and its brain mask, on one grid.
     t1w, mask, template_brain, log_jacobian
         The normalised brain (0 to 1), its mask, the template's brain, and the natural logarithm of
         the volume ratio participant to template, on one grid.
+    unit
+        How many units of `head` make one of the scanner's.
     """
 
     title: str
@@ -78,6 +81,16 @@ class ParticipantReport:
     mask: Path
     template_brain: Path
     log_jacobian: Path
+    unit: float = 1.0
+
+
+@dataclass(frozen=True)
+class _Native:
+    """Head, from its own zero up, its brain mask, and how many units make one of the scanner's."""
+
+    head: Volume
+    mask: Volume
+    unit: float
 
 
 @dataclass(frozen=True)
@@ -108,6 +121,7 @@ def write_participant_report(report: ParticipantReport, path: Path) -> None:
     if verdict not in _VERDICTS:
         raise ValueError(f"The verdict of {report.title} is {verdict!r}, not pass, warn or fail.")
     rows = quality_rows(report.quality)
+    native = _native(report)
     word, sentence = _VERDICTS[verdict]
     seconds = {name: float(value) for name, value in report.seconds.items()}
     page = render(
@@ -116,11 +130,11 @@ def write_participant_report(report: ParticipantReport, path: Path) -> None:
         verdict={"status": verdict, "word": word, "sentence": sentence},
         rows=rows,
         advice=advice(report.quality, rows),
-        mosaics=_mosaics(report),
+        mosaics=_mosaics(report, native),
         colour_bar=_colour_bar(),
         seconds=seconds,
         longest=max(seconds.values(), default=0.0) or 1.0,
-        histograms=_histograms(report),
+        histograms=_histograms(report, native),
         plot_size=(WIDTH, HEIGHT),
         settings=_texts(report.settings),
         versions=_texts(report.versions),
@@ -132,15 +146,15 @@ def _texts(values: Mapping[str, Any]) -> dict[str, str]:
     return {str(key): plain_text(value) for key, value in values.items()}
 
 
-def _histograms(report: ParticipantReport) -> list[Histogram]:
-    head, head_mask = read_head(report.head, report.head_mask)
+def _histograms(report: ParticipantReport, native: _Native) -> list[Histogram]:
+    head, head_mask = native.head, native.mask
     t1w, mask = _on_one_grid(report.t1w, report.mask)
     scaled = report.settings.get("intensity") == "minmax"
     found = [
         histogram(
             "Before: as acquired",
             "intensity (the scanner's units)",
-            np.asarray(head.data)[np.asarray(head_mask.data) > 0],
+            np.asarray(head.data)[np.asarray(head_mask.data) > 0] / native.unit,
         ),
         histogram(
             "After: corrected and normalised",
@@ -151,8 +165,8 @@ def _histograms(report: ParticipantReport) -> list[Histogram]:
     return [plot for plot in found if plot is not None]
 
 
-def _mosaics(report: ParticipantReport) -> _Mosaics:
-    head, head_mask = read_head(report.head, report.head_mask)
+def _mosaics(report: ParticipantReport, native: _Native) -> _Mosaics:
+    head, head_mask = native.head, native.mask
     t1w, mask, template, log_jacobian = _on_one_grid(
         report.t1w, report.mask, report.template_brain, report.log_jacobian
     )
@@ -163,6 +177,15 @@ def _mosaics(report: ParticipantReport) -> _Mosaics:
         tilt=head.tilt if head.tilt > _TILTED_DEGREES else 0.0,
         ratios=_ratios(log_jacobian, mask),
     )
+
+
+def _native(report: ParticipantReport) -> _Native:
+    head, mask = read_head(report.head, report.head_mask)
+    try:
+        found = level(np.asarray(head.data))
+    except ValueError:  # an image of nothing, which is shown as that
+        return _Native(head, mask, report.unit)
+    return _Native(head.like(found.data), mask, found.factor * report.unit)
 
 
 def _on_one_grid(*paths: Path) -> list[Volume]:

@@ -222,9 +222,14 @@ def _in_training(bundle: "Bundle", known: bool) -> dict[str, Any]:
 
 
 def _held_out(bundle: "Bundle") -> str:
+    from bidsapp.evaluation.chance import LEADING
+
     results = bundle.metadata.get("held_out", bundle.metadata.get("eval_metrics", {}))
-    value = results.get("auc") if isinstance(results, dict) else None
-    return f"AUC {value}" if value else ""
+    if not isinstance(results, dict):
+        return ""
+    value = next((results[name] for name in LEADING if results.get(name)), None)
+    judged = f", {results['against chance']}" if results.get("against chance") else ""
+    return f"AUC {value}{judged}" if value else ""
 
 
 def write_table(output_dir: Path) -> Path:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bidsapp.normalization.bright import BRIGHT
 from bidsapp.normalization.quality import (
     AFFINE_SCALE,
     EDGE_MM2,
@@ -56,6 +57,7 @@ def quality_rows(quality: Mapping[str, Any]) -> list[Row]:
         _volume(quality.get("brain_volume_ml")),
         _scales(quality.get("affine_scales")),
         _folded(quality.get("folded_fraction")),
+        _bright(quality.get("bright_share")),
         _faces(quality.get("cut_faces")),
         _rescued(quality.get("rescued")),
         _dice(quality.get("mask_dice")),
@@ -169,6 +171,19 @@ def _folded(value: float | None) -> Row:
         "Share of the brain in which the deformation turns space inside out.",
         (0.0, 2 * FOLDED_WARN),
         ((FOLDED_WARN, PASS), (2 * FOLDED_WARN, WARN)),
+    )
+
+
+def _bright(value: float | None) -> Row:
+    return _row(
+        "bright_share",
+        "Brighter than any tissue",
+        value,
+        lambda number: f"{number:.1%}" if number else "none",
+        lambda number: INFO,
+        "none, without contrast agent",
+        f"Share of the brain that is brighter than its white matter, as vessels with contrast "
+        f"agent are; none where it is below {BRIGHT:.1%}. Both likenesses are taken without it.",
     )
 
 

@@ -100,6 +100,10 @@ class GroupRun:
             found[path.parents[1].name] = content
         return found
 
+    def initial_weights(self, name: str) -> dict[str, Any]:
+        """Say what the networks of a variant began with; empty where it is not recorded."""
+        return dict(self.metadata.get(name, {}).get("initial_weights") or {})
+
     @cached_property
     def saliency(self) -> dict[str, dict[str, Any]]:
         """Variant to ``saliency/<variant>/summary.json``."""

@@ -6,8 +6,9 @@ from typing import Any
 import pandas as pd
 
 from bidsapp.recipes import Recipe, leaks
+from bidsapp.recipes.scope import stamp_text
 
-_OF_NETWORKS = ("representation.", "training.")
+_OF_NETWORKS = ("representation.", "training.", "network.")
 
 
 def network_leaks(recipe: Recipe) -> dict[str, str]:
@@ -23,9 +24,8 @@ def network_leaks(recipe: Recipe) -> dict[str, str]:
 
 
 def leak_stamp(steps: Iterable[str]) -> str:
-    """``LEAK: <steps>``; empty where there is none."""
-    text = ", ".join(steps)
-    return f"LEAK: {text}" if text else ""
+    """``LEAK: <steps>``, ``LEAK?: <steps>`` where they may have seen people; empty for none."""
+    return stamp_text(steps)
 
 
 def leak_facts(steps: Iterable[str]) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def leak_facts(steps: Iterable[str]) -> dict[str, Any]:
 
 def leak_notes(found: Mapping[str, str]) -> list[str]:
     """Say of each step why it leaks."""
-    return [f"LEAK: {step}: {why}" for step, why in found.items()]
+    return [f"{stamp_text([step])}: {why}" for step, why in found.items()]
 
 
 def stamped(table: pd.DataFrame, stamp: str) -> pd.DataFrame:

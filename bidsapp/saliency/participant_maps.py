@@ -200,9 +200,11 @@ def _whether_held_out(stack: MapStack, own: pd.DataFrame, leaks: Sequence[str]) 
     """Say whether the networks knew nothing of this participant, and what they saw where not."""
     who = "a network that was trained without this participant"
     if leaks:
+        stamp = leak_stamp(leaks)
+        saw = "saw" if stamp.startswith("LEAK: ") else "may have seen"
         who = (
-            "a network whose weights were trained without this participant, whom it saw all the "
-            f"same ({leak_stamp(leaks)})"
+            f"a network whose weights were trained without this participant, whom it {saw} all the "
+            f"same ({stamp})"
         )
     repeats = f"; mean over {len(own)} repeats" if len(own) > 1 else ""
     return {

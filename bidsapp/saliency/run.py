@@ -320,6 +320,7 @@ def _halves_of(steps: Sequence[ExplainStep]) -> np.ndarray | None:
 
 def forecast_of(folder: Path, variant: str, recipe: Recipe) -> Forecast:
     """Read by what a variant's forecast is judged, and whether held-out people were seen."""
-    steps = ", ".join(leaks_into_scores(list(leaks(recipe))))
-    seen = f"LEAK: {steps}: the scores are not those of people unseen" if steps else ""
+    stamp = leak_stamp(leaks_into_scores(list(leaks(recipe))))
+    are = "are not" if stamp.startswith("LEAK: ") else "may not be"
+    seen = f"{stamp}: the scores {are} those of people unseen" if stamp else ""
     return replace(read_forecast(folder, variant), leak=seen)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from bidsapp.errors import UsageError
+
 Blocks = list[list[int]]
 
 
@@ -57,6 +59,47 @@ def shuffled_outcomes(
     for people in members:
         exchange(outcome, people, [""] * len(people), rng)
     return outcome
+
+
+def labels_of(cohort: pd.DataFrame, columns: Sequence[str]) -> pd.Series | None:
+    """Label each scan by the values of columns within which outcomes are to be permuted.
+
+    Parameters
+    ----------
+    cohort
+        One row per scan, with covariates as text.
+    columns
+        Of ``evaluation.permute_within``.
+
+    Returns
+    -------
+    pandas.Series or None
+        As ``Leeds, F``, aligned with `cohort`; None without columns.
+
+    Raises
+    ------
+    UsageError
+        A column is absent, or names so many values that hardly anybody can change place.
+    """
+    if not columns:
+        return None
+    for name in columns:
+        if name not in cohort:
+            own = ("participant_id", "session_id", "group", "outcome", "image", "sha256")
+            there = [c for c in cohort if c not in own and not str(c).startswith("region_")]
+            raise UsageError(
+                f"evaluation.permute_within: no column {name!r} in the cohort; there are "
+                f"{', '.join(map(str, there)) or 'no covariates'}"
+            )
+    labels = cohort[list(columns)].astype(str).agg(", ".join, axis=1)
+    people = cohort.assign(label=labels).drop_duplicates("participant_id")["label"]
+    if people.nunique() > len(people) / 2:
+        raise UsageError(
+            f"evaluation.permute_within: {', '.join(columns)} has {people.nunique()} values among "
+            f"{len(people)} people, who could then hardly change place; name a column of few "
+            "values, such as a site."
+        )
+    return labels
 
 
 def exchange(

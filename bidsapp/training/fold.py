@@ -16,6 +16,7 @@ import torch
 from bidsapp.derivatives import atomic_path, write_json
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, UsageError
+from bidsapp.networks.origin import cohort_metadata
 from bidsapp.networks.predict import place, predict_logits, probability
 from bidsapp.networks.registry import build_network, count_parameters, slice_axis
 from bidsapp.networks.weights import load_weights
@@ -60,8 +61,11 @@ def train_fold(task: FoldTask) -> Path:
     with steady(device, task.threads), kept_memory():
         network, progress, zscore, weights, streamed = _attempts(task, device)
     state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    stated = task.recipe.network.origin
+    word = f", stated to be trained on {stated.dataset}" if stated else ""
+    told = cohort_metadata(task.image_hashes, task.weights, word)
     with atomic_path(task.model_file) as temporary:
-        safetensors.torch.save_file(state, temporary)
+        safetensors.torch.save_file(state, temporary, metadata=told or None)
     history = pd.DataFrame(progress.history)
     with atomic_path(task.folder / "history.tsv") as temporary:
         history.to_csv(temporary, sep="\t", index=False, na_rep="n/a")

@@ -15,7 +15,7 @@ from bidsapp.derivatives.atomic import make_folder
 from bidsapp.errors import UsageError
 from bidsapp.execution.run import Running, configure, run_workflow
 from bidsapp.options import RunOptions
-from bidsapp.training.exchange import shuffled_outcomes
+from bidsapp.training.exchange import labels_of, shuffled_outcomes
 from bidsapp.training.study import Study, fold_memory, study_splits
 from bidsapp.training.task import FoldTask
 
@@ -112,7 +112,7 @@ def permuted_runs(
     kinds = {task.variant: task for task in tasks}
     settings = [task.fingerprint for task in kinds.values()]
     groups = study.recipe.group_column(study.variants)
-    grouped = groups is not None
+    grouped = study.recipe.binds(study.variants)
     before = cohort["outcome"].to_numpy(dtype=int)
     runs = []
     changed = False
@@ -141,7 +141,9 @@ def permuted_runs(
                 own.append(task)
         runs.append(PermutedRun(number, folder, key, tuple(own)))
     if not changed:
-        what = f"groups ({groups})" if grouped else "people"
+        what = f"groups ({groups})" if groups else "people"
+        if within := study.recipe.evaluation.permute_within:
+            what += f" of the same {', '.join(within)}"
         raise UsageError(
             f"--permutations {count}: no permutation changes an outcome: no two {what} of the same "
             "make-up and different outcomes can change place."
@@ -160,6 +162,9 @@ def _draw(
     rng = np.random.default_rng([study.recipe.evaluation.seed, number])
     fixed = None if given is None else study_splits(study.recipe, variants, cohort, given)
     stratum = None if fixed is None else cohort["participant_id"].map(_roles(fixed))
+    within = labels_of(cohort, study.recipe.evaluation.permute_within)
+    if within is not None:
+        stratum = within if stratum is None else stratum.astype(str) + "|" + within
     for _ in range(_DRAWS):
         table = cohort.assign(outcome=shuffled_outcomes(cohort, grouped, rng, stratum))
         if fixed is not None:

@@ -17,7 +17,7 @@ COLUMNS = list(SPLITS)
 Fold = tuple[int, int, np.ndarray, np.ndarray, np.ndarray]
 
 
-def make_splits(cohort: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
+def make_splits(cohort: pd.DataFrame, protocol: Protocol, grouped: bool = False) -> pd.DataFrame:
     """Divide a cohort as the protocol says.
 
     The same seed gives the same splits whatever the order of the cohort's rows. Nested splits
@@ -31,6 +31,8 @@ def make_splits(cohort: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
         ``group`` (the values of that column); one row per scan.
     protocol
         The recipe's section.
+    grouped
+        Whether ``group`` binds participants though the protocol names no column.
 
     Returns
     -------
@@ -46,7 +48,7 @@ def make_splits(cohort: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
     BadData
         If an outcome or group cannot be used.
     """
-    units = units_of(cohort, grouped=protocol.groups is not None)
+    units = units_of(cohort, grouped or protocol.groups is not None)
     _require_both(units.counts, "the cohort")
     rows = []
     for repeat, fold, test, validation, train in _folds(units, protocol):

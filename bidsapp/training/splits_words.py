@@ -38,7 +38,7 @@ def splits_words(recipe: Recipe, cohort: pd.DataFrame, splits: pd.DataFrame) -> 
     if protocol.stratified:
         drawn = f", stratified by outcome{drawn}"
     kind_of: str = protocol.kind
-    if not _as_drawn(protocol, cohort, splits):
+    if not _as_drawn(protocol, cohort, splits, recipe.binds((recipe.base,))):
         drawn = " with splits that were given in a file"
         kind_of = _kind_of(protocol, splits)
     kind = _KINDS[kind_of].format(folds=int(folds.max()), repeats=len(folds))
@@ -88,11 +88,13 @@ def _kind_of(protocol: Protocol, splits: pd.DataFrame) -> str:
     return protocol.kind
 
 
-def _as_drawn(protocol: Protocol, cohort: pd.DataFrame, splits: pd.DataFrame) -> bool:
+def _as_drawn(
+    protocol: Protocol, cohort: pd.DataFrame, splits: pd.DataFrame, grouped: bool
+) -> bool:
     """Tell whether splits are those that the recipe draws, rather than a person's own."""
     cohort = cohort.assign(outcome=pd.to_numeric(cohort["outcome"]).astype(int))
     try:
-        drawn = make_splits(cohort, protocol)
+        drawn = make_splits(cohort, protocol, grouped)
     except NociCastError:
         return False
     columns = list(drawn.columns)

@@ -131,16 +131,16 @@ def study_splits(
         Columns repeat, fold, participant_id, role; where variants have protocols of their own,
         also variant.
     """
+    grouped = recipe.binds(variants)
     if given is not None:
-        grouped = recipe.group_column(variants) is not None
         return read_splits(given, cohort, grouped, variants)
     protocols = {name: recipe.with_variant(name).protocol for name in variants}
     first = protocols[variants[0]]
     if all(protocol == first for protocol in protocols.values()):
-        return make_splits(cohort, first)
+        return make_splits(cohort, first, grouped)
     tables = []
     for name, protocol in protocols.items():
-        table = make_splits(cohort, protocol)
+        table = make_splits(cohort, protocol, grouped)
         table.insert(0, "variant", name)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)

@@ -127,6 +127,12 @@ class FoldTask:
         joined["role"] = joined["participant_id"].map(self._roles()).fillna("")
         return joined[["participant_id", "session_id", "outcome", "role"]]
 
+    @property
+    def image_hashes(self) -> list[str]:
+        """Hashes of the voxels of every image of the cohort; empty where its table has none."""
+        cohort = _read(self.cohort)
+        return [text for text in cohort.get("sha256", ()) if text not in ("", "n/a")]
+
     def rows(self, role: str) -> np.ndarray:
         """Row numbers of the array that have this role."""
         return np.flatnonzero(self.table["role"] == role)
@@ -143,7 +149,7 @@ class FoldTask:
             "outcome": self.table["outcome"].tolist(),
             "role": self.table["role"].tolist(),
             "representation": recipe.representation.model_dump(mode="json"),
-            "network": recipe.network.model_dump(mode="json"),
+            "network": recipe.network.model_dump(mode="json", exclude={"origin"}),
             "training": recipe.training.model_dump(mode="json"),
             "weights": file_sha256(self.weights) if self.weights else None,
         }

@@ -12,10 +12,12 @@ import pandas as pd
 from scipy.stats import norm
 
 from bidsapp.evaluation.bootstrap import bootstrap_intervals
-from bidsapp.evaluation.delong import auc_interval, delong_covariance, wald_interval
+from bidsapp.evaluation.delong import delong_covariance, wald_interval
 from bidsapp.evaluation.describe import formula_interval
+from bidsapp.evaluation.estimates import auc_interval
+from bidsapp.evaluation.held_out import HeldOut
 from bidsapp.evaluation.intervals import nadeau_bengio
-from bidsapp.evaluation.metric_table import retrained_row
+from bidsapp.evaluation.metric_table import leading_rows
 from bidsapp.evaluation.metrics import point_estimates
 from bidsapp.evaluation.permutation import permutation_p, permute_outcomes
 from bidsapp.evaluation.sample import make_sample
@@ -129,7 +131,7 @@ def of_retrained_models(n: int, prevalence: float, distance: float, studies: int
         rows = pd.DataFrame({"participant_id": [f"{i:03d}" for i in range(n)], "fold": fold})
         rows = rows.assign(session_id="n/a", repeat=0, outcome=outcome, probability=score)
         plain = auc_interval(outcome.astype(bool), score)
-        wide = retrained_row(rows, 1 / (FOLDS - 1), 0.95).iloc[0]
+        wide = leading_rows(rows, HeldOut(1 + FOLDS / (FOLDS - 1)), 0.95)[0].iloc[0]
         inside = [fold == k for k in range(FOLDS)]
         parts = [make_sample(outcome[k], score[k]) for k in inside]
         aucs = np.array([point_estimates(part, ("auc",))["auc"] for part in parts])

@@ -29,6 +29,7 @@ QUALITY = {
     "affine_scales": [1.02, 0.95, 0.91],
     "mask_dice": 0.98,
     "folded_fraction": 0.0,
+    "bright_share": 0.0,
     "cut_faces": [],
     "rescued": False,
     "verdict": "pass",

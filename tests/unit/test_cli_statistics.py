@@ -18,7 +18,8 @@ def test_a_plan_for_two_numbers_needs_no_dataset(capsys: pytest.CaptureFixture[s
     assert main(["--plan", "55,73"]) == 0
     said = capsys.readouterr().out
     assert "55 positive and 73 negative people" in said
-    assert "true AUC 0.60: 95% interval about 0.50 to 0.69, power 0.49" in said
+    assert "0.60       0.50 to 0.69, power 0.48   0.45 to 0.73, power 0.21" in said
+    assert "smallest AUC found with power 0.8: 0.64 on new people, 0.70 by this protocol" in said
     assert "smallest AUC found with power 0.8: 0.64" in said
     assert main(["--plan", "1,73"]) == 0
     assert "too few of a class" in capsys.readouterr().out

@@ -45,7 +45,7 @@ def test_a_covariate_is_not_taken_for_a_column_of_ours(run: Path) -> None:
 
 def test_every_metric_and_kind_of_finding_has_its_words() -> None:
     fitted = {f"{name}{FITTED}" for name, metric in COMPUTED.items() if metric.decision}
-    assert set(METRICS) == {*COMPUTED, *fitted, "auc@retrained"}
+    assert set(METRICS) == {*COMPUTED, *fitted, "auc@retrained", "auc@within"}
     assert set(TABLES["tables/findings"]["kind"].levels) == set(KINDS)
 
 

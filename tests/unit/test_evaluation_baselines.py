@@ -9,11 +9,12 @@ from bidsapp.errors import BadData
 from bidsapp.evaluation.baseline_models import BASELINES, design_table, in_fold_model
 from bidsapp.evaluation.baselines import baseline_scores
 from bidsapp.evaluation.comparisons import compare_variants
-from bidsapp.evaluation.confounds import confound_check, confound_sentences, verdict
+from bidsapp.evaluation.confounds import confound_check, confound_sentences
 from bidsapp.evaluation.metrics import point_estimates
 from bidsapp.evaluation.sample import from_scores
 from bidsapp.evaluation.state import read_state
 from bidsapp.evaluation.thresholds import fitted_threshold, youden
+from bidsapp.evaluation.verdicts import verdict
 from bidsapp.training.columns import SCORES
 from tests.unit.evaluation_runs import write_run
 
@@ -177,7 +178,7 @@ def test_a_difference_that_correction_undoes_is_no_claim(tmp_path):
     state = state_with(tmp_path, effect=2.0, quality_ncc=informative(1.2, seed=4))
     found, _ = baseline_scores(state.cohort, state.splits, ["quality"])
     rng = np.random.default_rng(0)
-    names = [f"alike{number}" for number in range(30)]
+    names = [f"alike{number}" for number in range(60)]
     alike = [
         state.scores.assign(
             variant=name, probability=state.scores["probability"] + rng.normal(scale=0.05, size=N)
@@ -194,7 +195,7 @@ def test_a_difference_that_correction_undoes_is_no_claim(tmp_path):
     (sentence,) = confound_sentences(pd.DataFrame([among]))
     corrected = f"(p = {among['p_holm']:.3f}, Holm)."
     assert sentence.endswith(
-        f"is not shown to do better after correction for 31 comparisons {corrected}"
+        f"is not shown to do better after correction for 61 comparisons {corrected}"
     )
 
 

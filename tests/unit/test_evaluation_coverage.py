@@ -11,8 +11,9 @@ from bidsapp.evaluation.bootstrap import (
     jackknife_values,
     strata_of,
 )
-from bidsapp.evaluation.delong import auc_interval
-from bidsapp.evaluation.metric_table import retrained_row
+from bidsapp.evaluation.estimates import auc_interval
+from bidsapp.evaluation.held_out import HeldOut
+from bidsapp.evaluation.metric_table import leading_rows
 from bidsapp.evaluation.metrics import point_estimates
 from bidsapp.evaluation.sample import make_sample
 
@@ -84,7 +85,7 @@ def test_widened_interval_covers_where_models_are_trained_anew(n, features, dist
     for _ in range(400):
         rows, truth = cross_validated(n, features, distance, rng)
         plain = auc_interval(rows["outcome"].to_numpy(bool), rows["probability"].to_numpy())
-        wide = retrained_row(rows, 1 / 7, 0.95).iloc[0]
+        wide = leading_rows(rows, HeldOut(inflation=1 + 8 / 7), 0.95)[0].iloc[0]
         found.append((truth, plain.low, plain.high, wide["ci_low"], wide["ci_high"]))
     truth, low, high, wide_low, wide_high = np.array(found).T
     aim = truth.mean()

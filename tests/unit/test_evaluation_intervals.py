@@ -11,7 +11,7 @@ from bidsapp.evaluation.corrections import bonferroni, false_discovery_rate, hol
 from bidsapp.evaluation.intervals import (
     likelihood_ratio_interval,
     nadeau_bengio,
-    newcombe_auc,
+    newcombe_limits,
     wilson,
 )
 
@@ -36,8 +36,37 @@ def test_likelihood_ratios_like_statsmodels_risk_ratios(tp, fn, fp, tn):
     assert ours == pytest.approx(oracle.riskratio_confint(), rel=1e-9)
 
 
-def test_no_likelihood_ratio_interval_with_a_count_of_zero():
-    assert np.isnan(likelihood_ratio_interval(5, 5, 0, 8)).all()
+@pytest.mark.parametrize(
+    ("tp", "fn", "fp", "tn"),
+    [(5, 0, 3, 5), (5, 0, 8, 0), (0, 5, 3, 5), (30, 0, 1, 29), (0, 24, 24, 0)],
+)
+def test_a_count_of_zero_still_leaves_a_ratio_with_a_width(tp, fn, fp, tn):
+    low, high = likelihood_ratio_interval(tp, tp + fn, fp, fp + tn)
+    assert low < tp * (fp + tn) / (fp * (tp + fn)) < high or low == 0 == tp
+    assert high > 1.1 * low
+    for limit in (low, high):
+        if limit:
+            distance = chi_square_of_ratio(tp, tp + fn, fp, fp + tn, limit)
+            assert distance == pytest.approx(stats.norm.ppf(0.975) ** 2, rel=1e-3)
+
+
+def chi_square_of_ratio(x, m, y, n, ratio):
+    """Distance of counts from the likeliest proportions of this ratio, searched for."""
+    p = np.linspace(1e-9, min(1, 1 / ratio) - 1e-12, 2_000_001)
+    first, second = stats.binom.logpmf(x, m, ratio * p), stats.binom.logpmf(y, n, p)
+    best = p[np.argmax(first + second)]
+    found = 0.0
+    for count, size, share in ((x, m, ratio * best), (y, n, best)):
+        if share * (1 - share) > 1e-6:
+            found += (count - size * share) ** 2 / (size * share * (1 - share))
+    return found
+
+
+def test_a_ratio_without_false_alarms_has_no_upper_limit():
+    low, high = likelihood_ratio_interval(5, 5, 0, 8)
+    assert low == pytest.approx(3.0825, abs=1e-4)  # statsmodels, score, compare="ratio"
+    assert high == np.inf
+    assert np.isnan(likelihood_ratio_interval(0, 5, 0, 8)).all()
 
 
 def test_nadeau_bengio_is_wider_than_students_by_the_overlap():
@@ -47,6 +76,14 @@ def test_nadeau_bengio_is_wider_than_students_by_the_overlap():
     widening = np.sqrt((1 / 8 + 1 / 7) / (1 / 8))
     assert np.diff(ours)[0] == pytest.approx(np.diff(naive)[0] * widening)
     assert nadeau_bengio(values, 0.0) == pytest.approx(naive)
+
+
+def test_repeats_do_not_narrow_nadeau_bengio():
+    values = np.array([0.6, 0.7, 0.5, 0.65, 0.8, 0.55, 0.7, 0.6])
+    once, again = nadeau_bengio(values, 1 / 7), nadeau_bengio(np.tile(values, 10), 1 / 7, tests=8)
+    spread = np.std(np.tile(values, 10), ddof=1) / np.std(values, ddof=1)
+    quantiles = stats.t.ppf(0.975, 79) / stats.t.ppf(0.975, 7)
+    assert np.diff(again)[0] == pytest.approx(np.diff(once)[0] * spread * quantiles)
 
 
 def test_nadeau_bengio_leaves_undefined_folds_out():
@@ -60,15 +97,15 @@ def test_newcombe_limits_solve_their_equation(m, n):
     z = stats.norm.ppf(0.975)
     star = (m + n) / 2 - 1
     for auc in (0.6, 0.9, 1.0):
-        for theta in newcombe_auc(auc, m, n):
+        for theta in newcombe_limits(auc, m, n, z):
             if theta < 1:
                 spread = 1 + star * (1 - theta) / (2 - theta) + star * theta / (1 + theta)
                 error = np.sqrt(theta * (1 - theta) * spread / (m * n))
                 assert abs(auc - theta) == pytest.approx(z * error, abs=1e-6)
-    low, high = newcombe_auc(1.0, m, n)
+    low, high = newcombe_limits(1.0, m, n, z)
     assert 0.5 < low < 1
     assert high == 1
-    mirrored = newcombe_auc(0.0, m, n)
+    mirrored = newcombe_limits(0.0, m, n, z)
     assert mirrored == pytest.approx((0.0, 1 - low), abs=1e-9)
 
 

@@ -11,7 +11,8 @@ import pytest
 from bidsapp.errors import BadData
 from bidsapp.evaluation.describe import ROW
 from bidsapp.evaluation.evaluate import evaluate, lacking_columns, write_metrics
-from bidsapp.evaluation.metric_table import COLUMNS, held_out_ratio, mean_over_folds
+from bidsapp.evaluation.held_out import HeldOut, held_out_ratio
+from bidsapp.evaluation.metric_table import COLUMNS, mean_over_folds
 from bidsapp.evaluation.pooled import doubts, subgroup_results
 from bidsapp.evaluation.settings import EvaluationSettings, VariantSettings, settings_of_run
 from bidsapp.evaluation.state import read_state
@@ -71,7 +72,7 @@ def test_everything_is_written_and_reproduces(run):
         *("figures/decision_curve", "figures/permutation_null"),
         *(f"tables/{name}" for name in ("findings", "comparisons", "permutations", "confounds")),
         *(f"tables/{name}" for name in ("baselines", "cohort", "planning", "printed")),
-        *("tables/ensemble_scores", "tables/baseline_scores"),
+        *("tables/ensemble_scores", "tables/baseline_scores", "tables/other_runs"),
     }
     before = {path: path.read_bytes() for path in [*written, run / "metrics.tsv"]}
     evaluate(run, QUICK)
@@ -94,9 +95,9 @@ def test_a_result_is_told_in_plain_words_with_its_numbers(run):
     expected = (
         f"axial: AUC {auc['value']:.2f} in held-out people (0.5 is chance, 1 perfect); 95% "
         f"interval {auc['ci_low']:.2f} to {auc['ci_high']:.2f}, or {wide['ci_low']:.2f} to "
-        f"{wide['ci_high']:.2f} if it were trained on other people; p = {p:.2g} against chance "
-        "(outcomes permuted, scores fixed: with cross-validated scores a nominal .05 means about "
-        ".10); n = 48 people."
+        f"{wide['ci_high']:.2f} if it were trained on other people: better than chance (0.50); "
+        f"p = {p:.2g} against chance (outcomes permuted, scores fixed: with cross-validated scores "
+        "a nominal .05 means about .10); n = 48 people."
     )
     assert expected in set(result.tables["findings"]["text"])
 
@@ -291,7 +292,7 @@ def test_the_mean_over_folds_tells_of_folds_without_a_value():
         pd.DataFrame([["precision", v, np.nan, np.nan, "", 6, note]], columns=ROW)
         for v, note in ((0.5, ""), (np.nan, "nobody was called positive"), (0.7, ""))
     ]
-    row = mean_over_folds(folds, 0.5).iloc[0]
+    row = mean_over_folds(folds, HeldOut(ratio=0.5, tests=3.0)).iloc[0]
     assert row["value"] == pytest.approx(0.6)
     assert row["n"] == 18
     assert row["note"].startswith("undefined in 1 of 3 folds")

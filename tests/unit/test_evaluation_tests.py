@@ -7,7 +7,8 @@ from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
 from bidsapp.evaluation.best_fold import best_auc_under_chance, best_fold_table
 from bidsapp.evaluation.comparisons import compare_variants, mcnemar
-from bidsapp.evaluation.delong import compare_aucs
+from bidsapp.evaluation.estimates import difference_of, estimate_aucs
+from bidsapp.evaluation.held_out import HeldOut
 from bidsapp.evaluation.permutation import (
     exchangeable,
     permutation_p,
@@ -62,7 +63,9 @@ def test_permutation_finds_an_association_and_reproduces():
     assert first.p == pytest.approx(1 / 501)
     assert (first.null == again.null).all()
     assert first.method == "within folds"
-    assert "nominal" in first.note
+    assert first.note == ""
+    crossed = permute_outcomes(rows, 10, np.random.default_rng(1), HeldOut(inflation=2.1))
+    assert "nominal" in crossed.note
 
 
 def test_permutation_of_independent_scores_rejects_one_in_twenty():
@@ -76,6 +79,39 @@ def test_permutation_over_all_people_with_repeats():
     result = permute_outcomes(rows_of(20, repeats=3), 50, np.random.default_rng(0))
     assert result.method.startswith("over all people")
     assert len(result.null) == 50
+
+
+def by_site(seed, beyond=0.0):
+    """Scores that know the site, where most are positive at one; and something beyond it."""
+    rng = np.random.default_rng(seed)
+    site = np.arange(80) // 40
+    outcome = (rng.random(80) < np.where(site, 0.8, 0.2)).astype(int)
+    score = 2.0 * site + beyond * outcome + rng.normal(size=80)
+    rows = rows_of(80).assign(fold=0, outcome=outcome, probability=1 / (1 + np.exp(-score)))
+    return rows, pd.Series(np.where(site, "B", "A"), index=rows.index)
+
+
+def test_what_goes_with_a_site_is_a_finding_unless_outcomes_are_permuted_within_it():
+    rng = np.random.default_rng(0)
+    open_, within = [], []
+    for seed in range(150):
+        rows, site = by_site(seed)
+        open_.append(permute_outcomes(rows, 99, rng).p <= 0.05)
+        found = permute_outcomes(rows, 99, rng, within=site, named="site")
+        within.append(found.p <= 0.05)
+        assert found.method == "within site and folds"
+    assert np.mean(open_) > 0.9
+    assert np.mean(within) < 0.11
+    rows, site = by_site(0, beyond=2.0)
+    assert permute_outcomes(rows, 99, rng, within=site, named="site").p <= 0.05
+
+
+def test_sites_of_one_class_leave_nothing_to_permute():
+    rows, site = by_site(0)
+    rows = rows.assign(outcome=(site == "B").astype(int))
+    found = permute_outcomes(rows, 99, np.random.default_rng(0), within=site, named="site")
+    assert np.isnan(found.p)
+    assert "no outcome can change place" in found.note
 
 
 def test_permutation_of_one_class_is_undefined():
@@ -138,9 +174,9 @@ def test_variants_are_compared_in_pairs_and_corrected(tmp_path):
     assert len(table) == 6
     wide = scores.pivot(index="participant_id", columns="variant", values="probability")
     outcome = scores.drop_duplicates("participant_id").set_index("participant_id")["outcome"]
-    direct = compare_aucs(
-        outcome.loc[wide.index].to_numpy(bool), wide["axial"].to_numpy(), wide["coronal"].to_numpy()
-    )
+    both = wide[["axial", "coronal"]].to_numpy().T
+    (first, second), correlation = estimate_aucs(outcome.loc[wide.index].to_numpy(bool), both)
+    direct = difference_of(first, second, correlation[0, 1])
     row = table[(table["test"] == "delong") & (table["second"] == "coronal")].iloc[0]
     assert row["p"] == pytest.approx(direct.p)
     assert (table["p_holm"] >= table["p"]).all()

@@ -223,3 +223,43 @@ def test_the_plain_form_is_rounded_and_goes_into_json() -> None:
     assert content["affine_scales"] == [1.2346, 1.0, 0.9]
     assert content["brain_volume_ml"] == 1400.0
     assert json.loads(json.dumps(content))["verdict"] == PASS
+
+
+def bright(image: np.ndarray, times: float) -> np.ndarray:
+    """The same with 3 % of the brain far brighter than its tissue."""
+    random = np.random.default_rng(9)
+    inside = np.flatnonzero(ball())
+    vessels = random.choice(inside, round(0.03 * inside.size), replace=False)
+    found = image.copy()
+    found.ravel()[vessels] = times * image.max()
+    return found
+
+
+def contrasted(seed: int) -> np.ndarray:
+    """A brain of three tissues."""
+    smooth = gaussian_filter(np.random.default_rng(seed).normal(size=SHAPE), 1.5)
+    levels = np.array([0.25, 0.65, 1.0])[np.digitize(smooth / smooth.std(), [-1.2, 0.2])]
+    return np.where(ball(), levels + 0.03 * texture(seed + 1) - 0.3, 0)
+
+
+@pytest.mark.parametrize("times", [2, 4, 10])
+def test_bright_vessels_do_not_fail_a_brain_in_its_place(times: float) -> None:
+    template = contrasted(0)
+    plain, quality = (
+        judged(image=template, template=template),
+        judged(image=bright(template, times), template=template),
+    )
+    assert (plain.bright_share, plain.verdict) == (0, PASS)
+    assert quality.bright_share == pytest.approx(0.03, abs=0.002)
+    assert quality.verdict != FAIL
+    assert quality.ncc > limits.NCC_FAIL
+    assert quality.ncc > correlation(bright(template, times), template, ball()) + 0.05
+
+
+@pytest.mark.parametrize("times", [1, 2, 4, 10])
+def test_bright_vessels_do_not_pass_a_brain_out_of_its_place(times: float) -> None:
+    template = contrasted(0)
+    for image in (contrasted(7), np.roll(template, 4, axis=0), template[:, ::-1]):
+        quality = judged(image=bright(image, times), template=template)
+        assert quality.verdict == FAIL
+        assert quality.ncc < limits.NCC_FAIL

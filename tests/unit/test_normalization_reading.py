@@ -52,7 +52,11 @@ def nan_affine(path: Path) -> None:
     path.write_bytes(gzip.compress(bytes(raw)))
 
 
-def mostly_nan(path: Path) -> None:
+def all_nan(path: Path) -> None:
+    saved(path, np.full((64, 64, 64), np.nan, np.float32))
+
+
+def constant_beside_nan(path: Path) -> None:
     data = np.full((64, 64, 64), np.nan, np.float32)
     data[:20] = 5
     saved(path, data)
@@ -90,7 +94,8 @@ def folder(path: Path) -> None:
         (huge_voxels, BadData, "voxels of 20 × 20 × 20 mm"),
         (micrometres, BadData, "Check the units"),
         (nan_affine, BadData, "maps no volume"),
-        (mostly_nan, BadData, "has no number in"),
+        (all_nan, BadData, "holds no finite number in any voxel"),
+        (constant_beside_nan, BadData, "is constant: every voxel is 5"),
         (complex_numbers, BadData, "complex"),
         (flat, BadData, "three dimensions"),
         (small, BadData, "60 mm along each axis"),
@@ -117,13 +122,16 @@ def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
         read_head(path)
 
 
-def test_nan_and_inf_become_zero_and_are_counted(tmp_path: Path) -> None:
+def test_nan_and_inf_at_the_edge_become_zero_and_are_counted(tmp_path: Path) -> None:
     data = head().astype(np.float32)
     data[0, 0, :3] = np.nan, np.inf, -np.inf
     found = read_head(saved(tmp_path / "T1w.nii.gz", data))
     assert np.isfinite(found.data).all()
     assert np.count_nonzero(found.data == 0) == 3
-    assert found.notes == [f"3 of {data.size} voxels were NaN or infinite and were set to 0."]
+    assert found.notes == [
+        f"3 of {data.size} voxels, connected to the edge, were NaN or infinite and were taken as "
+        "background."
+    ]
     assert found.orientation_known
 
 

@@ -74,6 +74,8 @@ def test_every_key_is_described_and_has_a_type():
         "summary",
         "network",
         "network.weights",
+        "network.origin.dataset",
+        "network.origin.participants",
     ]
     assert {"training.lr.head", "training.early_stopping.patience"} <= {row.key for row in rows}
 

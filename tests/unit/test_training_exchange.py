@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bidsapp.errors import NociCastError, UsageError
 from bidsapp.recipes import load_recipe
-from bidsapp.training.exchange import shuffled_outcomes
+from bidsapp.training.exchange import labels_of, shuffled_outcomes
 from bidsapp.training.study import check_variants, sharing_variants, study_splits
 
 
@@ -92,6 +92,34 @@ def test_nobody_leaves_a_stratum():
             cohort, shuffled_outcomes(cohort, False, np.random.default_rng(seed), stratum)
         )
         assert found.iloc[:4].sum() == 3
+
+
+@settings(deadline=None)
+@given(people, st.integers(0, 2**31))
+def test_outcomes_permuted_within_a_site_leave_each_site_its_positives(drawn, seed):
+    sessions, outcomes, places = zip(*drawn, strict=True)
+    cohort = cohort_of(sessions, outcomes)
+    site = {f"sub-{i:02d}": f"S{place % 2}" for i, place in enumerate(places)}
+    cohort = cohort.assign(site=cohort["participant_id"].map(site))
+    if len(drawn) < 5:
+        return  # so few that two sites are many
+    labels = labels_of(cohort, ("site",))
+    found = shuffled_outcomes(cohort, False, np.random.default_rng(seed), labels)
+    changed = per_person(cohort, found)
+    before = per_person(cohort, cohort["outcome"].to_numpy())
+    where = changed.index.map(site)
+    assert changed.groupby(where).sum().equals(before.groupby(where).sum())
+
+
+def test_columns_within_which_outcomes_are_permuted_are_there_and_of_few_values():
+    cohort = cohort_of([1] * 8, [0, 1] * 4)
+    cohort = cohort.assign(site=["A", "B"] * 4, sex=["F"] * 4 + ["M"] * 4, age=range(8))
+    assert labels_of(cohort, ()) is None
+    assert set(labels_of(cohort, ("site", "sex"))) == {"A, F", "B, F", "A, M", "B, M"}
+    with pytest.raises(UsageError, match=r"permute_within: no column 'centre'.*site, sex, age"):
+        labels_of(cohort, ("centre",))
+    with pytest.raises(UsageError, match="8 values among 8 people"):
+        labels_of(cohort, ("age",))
 
 
 def test_all_variants_of_attias2025_run_but_those_of_another_resolution():

@@ -52,7 +52,8 @@ def numbers_of_run(folder: Path) -> set[str]:
     splits = read(folder / "splits.tsv")
     found |= {str(n) for n in Counter((r["repeat"], r["fold"], r["role"]) for r in splits).values()}
     found.add(str(len({row["fold"] for row in splits})))
-    wanted = ("auc", "auc@retrained", "accuracy", "sensitivity", "specificity")
+    wanted = ("auc", "auc@retrained", "auc@within", "balanced_accuracy")
+    wanted += ("sensitivity", "specificity")
     for row in read(folder / "metrics.tsv"):
         if row["scope"] == "pooled" and row["metric"] in wanted:
             found |= {shown(row[n]) for n in ("value", "ci_low", "ci_high") if row[n] != "n/a"}

@@ -120,8 +120,8 @@ def calibration(curves: Curves) -> Plot:
         "calibration",
         "Calibration",
         "Observed share of positives against mean predicted probability, in groups of about "
-        "equal size, with Wilson's 95 % intervals; on the diagonal, probabilities mean what "
-        "they say.",
+        f"equal size, with Wilson's {100 * curves.level:g} % intervals; on the diagonal, "
+        "probabilities mean what they say.",
         unit_axis("Predicted probability, mean of the group"),
         unit_axis("Observed share of positives"),
     )
@@ -141,7 +141,7 @@ def calibration(curves: Curves) -> Plot:
                 )
                 plot.point(row["probability"], row["observed"], "point", radius=4.5, tip=tip)
             sign(plot, subject)
-    plot.legend([("wide", "group, 95 % interval"), ("chance", "ideal")])
+    plot.legend([("wide", f"group, {100 * curves.level:g} % interval"), ("chance", "ideal")])
     return plot
 
 

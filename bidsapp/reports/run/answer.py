@@ -1,5 +1,6 @@
 """The answer in one sentence, and what weakens it."""
 
+import json
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,19 +8,21 @@ from typing import Any
 import numpy as np
 
 from bidsapp.dataset.counts import cohort_counts
-from bidsapp.evaluation.confounds import after_correction
-from bidsapp.evaluation.metric_table import RETRAINED
+from bidsapp.evaluation.chance import CHANCE, CHANCE_WORDS, LEADING, WITHIN, against_chance
 from bidsapp.evaluation.permutation import LIBERAL
+from bidsapp.evaluation.prevalence import scope_of
+from bidsapp.evaluation.verdicts import after_correction
+from bidsapp.networks.origin import resting_on_word, weights_words
+from bidsapp.recipes.scope import stamp_text
 from bidsapp.reports.charts.drawing import number
 from bidsapp.reports.run.files import RunFiles, known
 from bidsapp.reports.run.saliency_tables import leading_region
 
-_CHANCE = 0.5
 _UNFINISHED = (
     "The saliency maps are not made yet: the run is at work still, or was stopped; the same "
     "command then makes them and keeps what is done."
 )
-_WEAKENING = ("leak", "confound", "baseline", "small")
+_WEAKENING = ("leak", "confound", "baseline", "tried", "small")
 
 
 @dataclass(frozen=True)
@@ -60,31 +63,34 @@ def answer(run: RunFiles) -> Answer:
     """Take the answer from the tables of a run."""
     findings = run.table("tables/findings.tsv", ("kind", "text"))
     said = {kind: findings.loc[findings["kind"] == kind, "text"].tolist() for kind in _WEAKENING}
-    doubts = [text for kind in _WEAKENING for text in said[kind] if _concerns(run, kind, text)]
+    found = [(kind, text) for kind in _WEAKENING for text in said[kind]]
+    doubts = [text for kind, text in found if _concerns(run, kind, text)]
+    leading = sum(text.startswith("LEAK") for text in doubts)
+    doubts[leading:leading] = _foreign_weights(run)
     skipped = findings.loc[findings["kind"] == "skipped", "text"].tolist()
     row = leading_row(run)
     if row is None:
         why = "there are no scores" if not run.lead else "the metrics hold no pooled AUC"
         sentence = f"{why[:1].upper()}{why[1:]} in this run."
         return Answer("warn", "No answer yet.", sentence, doubts, skipped=skipped)
-    level = f"{100 * run.settings.level:g}\u00a0% interval"
-    limits = f"{level} {number(row['ci_low'])} to {number(row['ci_high'])}"
-    if np.isnan(row["ci_low"]):
-        limits = f"no interval: {known(row['note']) or 'not defined'}"
-    elif row["metric"] == RETRAINED:
-        limits += ", allowing for training on other people"
-    chance, better = _against_chance(row)
+    shown = against_chance(row["ci_low"], row["ci_high"])
+    within = ""
+    if row["metric"] == WITHIN:
+        within = f" within folds (people held out together), as {known(row['note'])}"
     sentence = (
         f"On people it had not seen, {run.lead} forecast {run.outcome_name} with an AUC of "
-        f"{number(row['value'])} ({limits}; {_people(run)}): {chance}, {_against_baseline(run)}."
+        f"{number(row['value'])}{within} ({_limits(run, row)}; {_people(run)}): "
+        f"{CHANCE_WORDS[shown]}, {_against_baseline(run)}."
     )
-    leaks = run.leaks_of(run.lead)
+    stamp = stamp_text(run.leaks_of(run.lead))
     status, word = "pass", "Better than chance."
-    if leaks:
+    if stamp.startswith("LEAK: "):
         status, word = "fail", "LEAK: not a held-out result."
+    elif stamp:
+        status, word = "fail", "LEAK?: not known to be a held-out result."
     elif run.settings.simulated:
         status, word = "warn", "Simulated: says nothing of the real outcome."
-    elif not better:
+    elif shown != "better":
         status, word = "warn", "Not shown to beat chance."
     elif doubts:
         status, word = "warn", "Better than chance, with doubts."
@@ -98,12 +104,22 @@ def answer(run: RunFiles) -> Answer:
 
 def _concerns(run: RunFiles, kind: str, text: str) -> bool:
     """Whether a finding weakens the leading variant, or the whole run."""
-    if kind == "small":
+    if kind in ("tried", "small"):
         return True
     if kind == "leak":  # those of other variants stand in the banner
-        return text.startswith(f"LEAK: {run.lead}:")
+        return text.startswith((f"LEAK: {run.lead}:", f"LEAK?: {run.lead}:"))
     named = [name for name in run.variants if _names(text, name)]
     return run.lead in named or not named
+
+
+def _foreign_weights(run: RunFiles) -> list[str]:
+    """Say with what file the leading networks began, where that rests on a person's word."""
+    files = {json.dumps(one, sort_keys=True): one for one in run.initial_weights(run.lead)}
+    return [
+        f"{run.lead} began with {weights_words(one, short=True)}."
+        for one in files.values()
+        if resting_on_word(one)
+    ]
 
 
 def _names(text: str, variant: str) -> bool:
@@ -112,19 +128,24 @@ def _names(text: str, variant: str) -> bool:
 
 
 def leading_row(run: RunFiles, variant: str | None = None) -> dict[str, Any] | None:
-    """Pooled AUC with the interval that allows for retraining, or the plain one."""
-    name = variant or run.lead
-    return run.metric(name, RETRAINED) or run.metric(name, "auc")
+    """AUC that leads, with the interval by which it is judged (`chance.LEADING`)."""
+    rows = (run.metric(variant or run.lead, metric) for metric in LEADING)
+    return next((row for row in rows if row is not None), None)
 
 
-def _against_chance(row: dict[str, Any]) -> tuple[str, bool]:
+def _limits(run: RunFiles, row: dict[str, Any]) -> str:
+    """Say the interval that leads, what it allows for, and what repeats do not do to it."""
     if np.isnan(row["ci_low"]):
-        return "whether that is better than chance (0.50) cannot be told", False
-    if row["ci_low"] > _CHANCE:
-        return "better than chance (0.50)", True
-    if row["ci_high"] < _CHANCE:
-        return "worse than chance (0.50)", False
-    return "not shown to differ from chance (0.50)", False
+        return f"no interval: {known(row['note']) or 'not defined'}"
+    level = f"{100 * run.settings.level:g}\u00a0% interval"
+    text = f"{level} {number(row['ci_low'])} to {number(row['ci_high'])}"
+    if "widened" not in str(row["ci_method"]):
+        return text
+    text += ", allowing for training on other people"
+    repeats = run.scores_of(run.lead)["repeat"].nunique()
+    if repeats > 1:
+        text += f"; {repeats} repeats add no people and do not narrow it"
+    return text
 
 
 def _against_baseline(run: RunFiles) -> str:
@@ -143,10 +164,11 @@ def _against_baseline(run: RunFiles) -> str:
     verdict = "and not shown to differ from"
     if side in ("better", "worse"):
         verdict = f"and not shown to be {side} than" if uncorrected else f"and {side} than"
-    gap = f"difference {_signed(row['difference'])}"
+    below = row["auc_confound"] < CHANCE
+    gap = f"difference{' from chance' if below else ''} {_signed(row['difference'])}"
     if np.isfinite([low, high]).all():
         gap += f", {_signed(low)} to {_signed(high)}"
-    its = f"AUC {number(row['auc_confound'])}; {gap}"
+    its = f"AUC {number(row['auc_confound'])}{', which counts as chance' if below else ''}; {gap}"
     return (
         f"{verdict} the strongest baseline, {row['confound']} ({its}){after_correction(row, side)}"
     )
@@ -165,18 +187,29 @@ def _others(run: RunFiles) -> str:
 
 def cards(run: RunFiles) -> list[tuple[str, str, str]]:
     """Collect the main numbers of the leading variant."""
+    prevalence = run.settings.prevalence
+    pooled = "pooled"
+    elsewhere = pooled if prevalence is None else scope_of(prevalence)
     wanted = (
-        ("auc", "AUC, scores as given"),
-        ("average_precision", "Average precision"),
-        ("sensitivity", "Sensitivity"),
-        ("specificity", "Specificity"),
-        ("brier_skill", "Brier skill score"),
-        ("calibration_slope", "Calibration slope"),
+        (WITHIN, "AUC within folds", pooled),
+        ("auc", "AUC, scores as given", pooled),
+        ("average_precision", "Average precision", elsewhere),
+        ("sensitivity", "Sensitivity", pooled),
+        ("specificity", "Specificity", pooled),
+        *((("precision", "Positive predictive value", elsewhere),) if prevalence else ()),
+        *(
+            (("negative_predictive_value", "Negative predictive value", elsewhere),)
+            if prevalence
+            else ()
+        ),
+        ("brier_skill", "Brier skill score", elsewhere),
+        ("calibration_slope", "Calibration slope", elsewhere),
     )
     found = []
     threshold = run.settings.of(run.lead).threshold
-    for metric, name in wanted:
-        row = run.metric(run.lead, metric)
+    share = _share(run)
+    for metric, name, scope in wanted:
+        row = run.metric(run.lead, metric, scope)
         if row is not None:
             remark = "no interval"
             if np.isfinite([row["ci_low"], row["ci_high"]]).all():
@@ -185,6 +218,10 @@ def cards(run: RunFiles) -> list[tuple[str, str, str]]:
                 remark += f", at {threshold:g}"
             if metric == "calibration_slope":
                 remark += ", ideal 1"
+            if scope != pooled:
+                remark += f"; if {prevalence:.0%} are positive"
+            elif metric in ("average_precision", "brier_skill"):
+                remark += f"; for {share:.0%} positive"
             found.append((name, number(row["value"]), remark))
     permuted = run.permutation(run.lead)
     if permuted is not None:
@@ -194,9 +231,17 @@ def cards(run: RunFiles) -> list[tuple[str, str, str]]:
     return found
 
 
+def _share(run: RunFiles) -> float:
+    """Share of positives among what was scored."""
+    rows = run.scores_of(run.lead).drop_duplicates(["participant_id", "session_id"])
+    return float(rows["outcome"].mean())
+
+
 def _caveat(run: RunFiles) -> str:
-    """Say how large a p on fixed scores really is; empty where they are no cross-validation's."""
-    return f"; {LIBERAL}" if run.scores_of(run.lead)["fold"].nunique() > 1 else ""
+    """Say how large a p on fixed scores really is; empty where they are those of given models."""
+    table = run.table("tables/permutations.tsv", ("variant", "method", "note"))
+    notes = table.loc[table["variant"] == run.lead, "note"].astype(str)
+    return f"; {LIBERAL}" if notes.str.contains(LIBERAL, regex=False).any() else ""
 
 
 def _people(run: RunFiles) -> str:

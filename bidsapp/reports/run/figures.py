@@ -8,7 +8,7 @@ import pandas as pd
 
 from bidsapp.dataset.counts import cohort_counts
 from bidsapp.derivatives import write_text
-from bidsapp.evaluation.permutation import LIBERAL
+from bidsapp.evaluation.permutation import LIBERAL, null_words
 from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.stamp import stamp
 from bidsapp.evaluation.tables import write_table
@@ -144,7 +144,7 @@ def _calibration(run: RunFiles) -> tuple[Figure, str] | None:
     curves = _curves(run, "calibration", columns)
     if curves is None:
         return None
-    note = "Groups of about equal size; bars are Wilson's 95 % intervals."
+    note = f"Groups of about equal size; bars are Wilson's {_level(run)} intervals. {_holds(run)}"
     return keep(run, draw.calibration(curves), "figures/calibration.tsv"), note
 
 
@@ -155,9 +155,25 @@ def _decision(run: RunFiles) -> tuple[Figure, str] | None:
         return None
     note = (
         "Worth acting on where it lies above both other lines, if probabilities mean what they "
-        "say (see the calibration)."
+        f"say (see the calibration). {_holds(run)}"
     )
     return keep(run, draw.decision_curve(curves), "figures/decision_curve.tsv"), note
+
+
+def _level(run: RunFiles) -> str:
+    return f"{100 * run.settings.level:g}\u00a0%"
+
+
+def _holds(run: RunFiles) -> str:
+    """Say for which share of positives a figure holds."""
+    if run.settings.prevalence is not None:
+        return f"For {run.settings.prevalence:.0%} positive (evaluation.prevalence)."
+    rows = run.scores_of(run.lead).drop_duplicates(["participant_id", "session_id"])
+    share = f"{rows['outcome'].mean():.0%}"
+    return (
+        f"Holds for people of whom {share} are positive, as in this cohort; for another share set "
+        "evaluation.prevalence."
+    )
 
 
 def _null(run: RunFiles) -> tuple[Figure, str] | None:
@@ -165,7 +181,9 @@ def _null(run: RunFiles) -> tuple[Figure, str] | None:
     if curves is None:
         return None
     drawing = draw_scores.permutation_null(curves, _tested(run, anew=False), "scores fixed")
-    note = f"Outcomes permuted on fixed scores: {LIBERAL}."
+    noted = run.table("tables/permutations.tsv", ("note",))["note"].astype(str)
+    caveat = f": {LIBERAL}" if noted.str.contains(LIBERAL, regex=False).any() else ""
+    note = f"Outcomes permuted on fixed scores{caveat}. {null_words(run.settings.permute_within)}"
     return keep(run, drawing, "figures/permutation_null.tsv"), note
 
 
@@ -178,7 +196,10 @@ def _pipeline_null(run: RunFiles) -> tuple[Figure, str] | None:
     names = ("pipeline_null", "The whole pipeline by chance")
     tested = _tested(run, anew=True)
     drawing = draw_scores.permutation_null(curves, tested, "trained anew", *names)
-    note = "Outcomes permuted, and everything done again, training included: this test is exact."
+    note = (
+        "Outcomes permuted, and everything done again, training included: the test holds its "
+        f"level. {null_words(run.settings.permute_within)}"
+    )
     return keep(run, drawing, "figures/pipeline_null.tsv"), note
 
 

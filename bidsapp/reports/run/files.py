@@ -15,6 +15,7 @@ from bidsapp.evaluation.settings import EvaluationSettings, settings_from_recipe
 from bidsapp.evaluation.stamp import leaks_into_scores
 from bidsapp.evaluation.state import COHORT_COLUMNS
 from bidsapp.evaluation.tables import is_missing, read_table
+from bidsapp.recipes.scope import stamp_text
 
 if TYPE_CHECKING:
     from bidsapp.recipes.schema import Recipe
@@ -173,7 +174,7 @@ class RunFiles:
         leaks = self.leaks_of(variant)
         parts = [
             "SIMULATED" if self.settings.simulated else "",
-            f"LEAK: {', '.join(leaks)}" if leaks else "",
+            stamp_text(leaks),
         ]
         return "; ".join(filter(None, parts))
 
@@ -216,6 +217,19 @@ class RunFiles:
             return str(outcome.expression or "the outcome")
         values = " or ".join(map(str, outcome.positive or ()))
         return f"{outcome.column} = {values}" if values else str(outcome.column)
+
+    def initial_weights(self, variant: str) -> list[dict[str, Any]]:
+        """Say what the networks of a variant, or of an ensemble's members, began with."""
+        members = self.settings.ensembles.get(variant, ((variant,), ""))[0]
+        found = []
+        for name in members:
+            try:
+                path = self.folder / "model" / name / "configs" / "metadata.json"
+                content = json.loads(path.read_text(encoding="utf-8"))
+                found.append(dict(content["initial_weights"]))
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+        return found
 
     @cached_property
     def bundle(self) -> dict[str, Any]:

@@ -4,6 +4,9 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.dataset.counts import cohort_counts
+from bidsapp.evaluation.chance import WITHIN
+from bidsapp.evaluation.prevalence import scope_of
+from bidsapp.recipes.scope import stamp_text
 from bidsapp.reports.charts.forest import Line
 from bidsapp.reports.run.answer import leading_row
 from bidsapp.reports.run.files import RunFiles
@@ -13,7 +16,6 @@ _MOST_LEVELS = 12
 _SUMMARY = (
     ("auc", "AUC"),
     ("average_precision", "Average precision"),
-    ("accuracy", "Accuracy"),
     ("balanced_accuracy", "Balanced accuracy"),
     ("sensitivity", "Sensitivity"),
     ("specificity", "Specificity"),
@@ -31,20 +33,22 @@ def variants_table(run: RunFiles) -> Grid | None:
     names = [*run.variants, *run.baselines]
     if not any((name, "pooled", "auc") in values for name in names):
         return None
-    headings = ["Variant", "Kind", "AUC, mean of folds", *[text for _, text in _SUMMARY]]
+    inside = any((name, "pooled", WITHIN) in values for name in names)
+    within = ["AUC within folds"] if inside else []
+    headings = ["Variant", "Kind", *within, "AUC, mean of folds", *[text for _, text in _SUMMARY]]
     rows = []
     for name in names:
-        cells = [
-            Cell(name),
-            Cell(_kind(run, name)),
-            _with_limits(values.get((name, "mean", "auc"))),
-        ]
+        cells = [Cell(name), Cell(_kind(run, name))]
+        cells += [_with_limits(values.get((name, "pooled", WITHIN)))] if inside else []
+        cells.append(_with_limits(values.get((name, "mean", "auc"))))
         cells += [_with_limits(values.get((name, "pooled", metric))) for metric, _ in _SUMMARY]
         rows.append(cells)
     caption = (
         "Pooled held-out results with intervals (scores as given), and the mean AUC over folds "
         "with the Nadeau–Bengio interval"
     )
+    if inside:
+        caption += "; AUC within folds, widened for training on other people, is what leads"
     return Grid("variants", caption, headings, rows, tuple(range(2, len(headings))))
 
 
@@ -53,7 +57,7 @@ def _kind(run: RunFiles, name: str) -> str:
         return "baseline"
     kind = "ensemble" if name in run.settings.ensembles else "network"
     leaks = run.leaks_of(name)
-    return f"{kind}, LEAK: {', '.join(leaks)}" if leaks else kind
+    return f"{kind}, {stamp_text(leaks)}" if leaks else kind
 
 
 def _with_limits(row: dict | None) -> Cell:
@@ -82,6 +86,8 @@ def forest_lines(run: RunFiles) -> list[Line]:
             lines.append(Line(name, float("nan"), note="no pooled AUC"))
             continue
         is_baseline = name in run.baselines
+        if wide is not None and wide["metric"] == WITHIN:
+            plain_row = wide
         lines.append(
             Line(
                 label=name,
@@ -111,7 +117,7 @@ def subgroup_rows(run: RunFiles, variant: str) -> pd.DataFrame:
 def subgroup_table(run: RunFiles) -> Grid | None:
     """Results of the leading variant in every subgroup."""
     rows = subgroup_rows(run, run.lead)
-    wanted = ("auc", "sensitivity", "specificity", "accuracy")
+    wanted = ("auc", "sensitivity", "specificity", "balanced_accuracy")
     columns = [
         ("Subgroup", plain("subgroup")),
         ("Measure", plain("metric")),
@@ -207,7 +213,10 @@ def comparisons_table(run: RunFiles) -> Grid | None:
         ("Note", plain("note")),
     ]
     right = ("Difference", "Interval", "p", "p, Holm", "n")
-    caption = "First minus second: AUC (DeLong, paired) and accuracy (McNemar)"
+    caption = (
+        "First minus second: AUC (DeLong, paired, from both intervals) and accuracy (McNemar); "
+        "widened where the same people test and train models"
+    )
     return grid("comparisons", caption, table, columns, numeric=right, find=True)
 
 
@@ -290,15 +299,39 @@ def metrics_table(run: RunFiles, variant: str) -> Grid | None:
 
 def planning_table(run: RunFiles) -> Grid | None:
     """Tell what a sample of this size can show."""
-    numeric = ("value", "ci_low", "ci_high", "power")
+    later = ("retrained_low", "retrained_high", "power_retrained")
+    numeric = ("value", "ci_low", "ci_high", "power", *later)
     table = run.table("tables/planning.tsv", ("quantity", "n", "note"), numeric)
     columns = [
         ("Quantity", plain("quantity")),
         ("If it were", decimal("value")),
         ("Interval to expect", interval()),
         ("Power", decimal("power")),
+        ("Interval of the answer", interval("retrained_low", "retrained_high")),
+        ("Power of the answer", decimal("power_retrained")),
         ("n", plain("n")),
         ("Note", plain("note")),
     ]
-    right = ("If it were", "Interval to expect", "Power", "n")
-    return grid("planning", "What a sample of this size can show", table, columns, numeric=right)
+    right = tuple(name for name, _ in columns[1:-1])
+    caption = (
+        "What a sample of this size can show: scores of one model in new people, and the answer of "
+        "this report, which allows for training on other people"
+    )
+    return grid("planning", caption, table, columns, numeric=right)
+
+
+def prevalence_table(run: RunFiles) -> Grid | None:
+    """Tell what the leading variant's scores are worth at the share of positives of the recipe."""
+    if run.settings.prevalence is None:
+        return None
+    scope = run.metrics["scope"] == scope_of(run.settings.prevalence)
+    rows = run.metrics[scope & (run.metrics["variant"] == run.lead)]
+    columns = [
+        ("Measure", plain("metric")),
+        ("Value", decimal("value", 3)),
+        ("Interval", interval(digits=3)),
+        ("Method", plain("ci_method")),
+        ("Note", plain("note")),
+    ]
+    caption = f"{run.lead} where {run.settings.prevalence:.1%} are positive"
+    return grid("prevalence", caption, rows, columns, numeric=("Value", "Interval"))

@@ -1,0 +1,275 @@
+"""Near-duplicates: one scan that is in a cohort under two names, though not one byte is the same.
+
+Everybody is compared with everybody by what is their own: the normalised image on a grid of 4 mm,
+without slow changes of intensity, less the cohort's mean image and what sharpness, contrast and
+place make of it. Unrelated heads share nothing of that; a copy shares nearly all, also with noise,
+mirrored, on another grid, or normalised again.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SMALLEST = 0.5
+LARGEST = 0.9
+SPREADS = 8.0
+"""A pair is a near-duplicate from this correlation on, or from as many spreads above the cohort's
+median, whichever is more; above `LARGEST` it always is."""
+FEWEST = 3
+"""Scans that a mean image needs; of fewer, each is the other's opposite."""
+
+_MM = 4.0
+_SLOW_MM = 4.0  # standard deviation of the Gaussian that is taken off
+_PRESENT = 0.95
+_BRAIN = 0.5
+_EXTREME = 4.0
+_DECILES = 2.563  # standard deviations of a normal distribution from the first to the last
+_BLOCK = 512
+_MOST = 100_000  # pairs that are kept in memory
+_FOUND = np.dtype(
+    [("first", int), ("second", int), ("correlation", np.float32), ("mirrored", bool)]
+)
+_BINS = 4000
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two scans, by their places in the cohort, and how alike what is their own is.
+
+    Attributes
+    ----------
+    first, second
+        Places, the smaller first.
+    correlation
+        -1 to 1.
+    mirrored
+        Whether left and right of one of them are exchanged.
+    """
+
+    first: int
+    second: int
+    correlation: float
+    mirrored: bool
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How alike the scans of different participants of a cohort are.
+
+    Attributes
+    ----------
+    pairs
+        The near-duplicates, the most alike first; where there are none, the most alike pair.
+    median, spread
+        Of the correlations of all pairs; the spread is the range from the first to the last
+        decile in standard deviations of a normal distribution. Copies do not move it while they
+        are fewer than a tenth of all pairs.
+    limit
+        From which correlation on a pair is a near-duplicate.
+    """
+
+    pairs: tuple[Pair, ...]
+    median: float
+    spread: float
+    limit: float
+
+    @property
+    def duplicates(self) -> tuple[Pair, ...]:
+        """The near-duplicates."""
+        return tuple(pair for pair in self.pairs if pair.correlation >= self.limit)
+
+
+def find_near_duplicates(
+    images: Sequence[Path], people: Sequence[str], template_mask: Path, threads: int = 1
+) -> Likeness | None:
+    """Compare the normalised images of everybody with those of everybody else.
+
+    Parameters
+    ----------
+    images
+        Brain-extracted, on one upright grid, 0 outside of the brain.
+    people
+        Whose each is; scans of one participant are not compared with each other.
+    template_mask
+        The template's brain mask on that grid.
+    threads
+        How many images are read at once.
+
+    Returns
+    -------
+    Likeness or None
+        None with fewer than `FEWEST` scans or one participant.
+
+    Notes
+    -----
+    Time grows with the square of the number of scans, memory with their number: 125 KB each in a
+    brain of 31,000 voxels.
+    """
+    import nibabel as nib
+
+    if len(images) < FEWEST or len(set(people)) < 2:
+        return None
+    mask: Any = nib.load(template_mask)
+    grid = _Grid.of(np.asarray(mask.dataobj) > 0, mask.affine)
+    own = np.empty((len(images), grid.voxels), np.float32)
+    total, count = np.zeros((2, grid.voxels))
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        for place, (values, fine, there) in enumerate(pool.map(grid.read, images)):
+            own[place] = fine
+            total += np.where(there, values, 0)
+            count += there
+    _residuals(own, grid, (total / np.maximum(count, 1)).astype(np.float32))
+    names = {name: number for number, name in enumerate(dict.fromkeys(people))}
+    return _compare(own, np.array([names[name] for name in people]), grid.mirror)
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """A coarse grid over the brain, the same on both sides of the middle.
+
+    Attributes
+    ----------
+    start, step, sigma
+        First voxel and step along each axis, and the Gaussian before, in voxels of the fine grid.
+    brain
+        (x, y, z) bool on the coarse grid.
+    mirror
+        (n,) for each voxel of the brain that of the other side.
+    """
+
+    start: tuple[int, int, int]
+    step: tuple[int, int, int]
+    sigma: tuple[float, float, float]
+    sides: int
+    brain: np.ndarray
+    mirror: np.ndarray
+
+    @classmethod
+    def of(cls, mask: np.ndarray, affine: np.ndarray) -> "_Grid":
+        """Lay it over a template's brain mask on the fine grid."""
+        size = np.abs(np.diag(affine)[:3])
+        step = tuple(int(max(1, round(_MM / one))) for one in size)
+        sigma = tuple(float(_MM / 2 / one) for one in size)
+        middle = min(max(round(-affine[0, 3] / affine[0, 0]), 0), mask.shape[0] - 1)
+        sides = min(middle, mask.shape[0] - 1 - middle) // step[0]
+        start = (middle - sides * step[0], 0, 0)
+        bare = cls(start, step, sigma, sides, mask, np.empty(0, int))  # type: ignore[arg-type]
+        brain = bare.coarse(mask.astype(np.float32)) > _BRAIN
+        brain &= brain[::-1]
+        places = np.zeros(brain.shape, int)
+        places[brain] = np.arange(np.count_nonzero(brain))
+        return cls(start, step, sigma, sides, brain, places[::-1][brain])  # type: ignore[arg-type]
+
+    @property
+    def voxels(self) -> int:
+        """How many voxels of the coarse grid lie in the brain."""
+        return int(np.count_nonzero(self.brain))
+
+    def coarse(self, volume: np.ndarray) -> np.ndarray:
+        """Smooth a volume of the fine grid and take every so many voxels."""
+        from scipy.ndimage import gaussian_filter
+
+        smooth = gaussian_filter(volume, self.sigma)
+        x = slice(self.start[0], self.start[0] + 2 * self.sides * self.step[0] + 1, self.step[0])
+        return smooth[x, :: self.step[1], :: self.step[2]]
+
+    def read(self, path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Give (n,) each: intensities, what is fast in them with norm 1, where the image has brain.
+
+        Where a field of view or a mask leaves nothing, nothing is compared.
+        """
+        import nibabel as nib
+
+        image: Any = nib.load(path)
+        volume = np.nan_to_num(np.asarray(image.dataobj, np.float32))
+        there = (self.coarse((volume != 0).astype(np.float32)) > _PRESENT) & self.brain
+        values = self.coarse(volume)
+        inside = values[there]
+        sd = float(inside.std()) if inside.size else 0.0
+        values = (values - (inside.mean() if inside.size else 0)) / (sd or 1.0)
+        values = np.clip(values, -_EXTREME, _EXTREME) * there
+        fine = self.fast(values, there)
+        return values[self.brain], _unit(fine[self.brain]), there[self.brain]
+
+    def fast(self, values: np.ndarray, there: np.ndarray) -> np.ndarray:
+        """Take off what changes slowly, as bias fields and large lesions do; 0 elsewhere."""
+        from scipy.ndimage import gaussian_filter
+
+        sigma, weight = _SLOW_MM / _MM, there.astype(np.float32)
+        slow = gaussian_filter(values * weight, sigma)
+        return (values - slow / np.maximum(gaussian_filter(weight, sigma), 1e-3)) * weight
+
+
+def _residuals(own: np.ndarray, grid: _Grid, mean: np.ndarray) -> None:
+    """Take off what is the cohort's, in place: its mean, and what moves, blurs or brightens it.
+
+    Two people of another scanner or pipeline than the others' are alike in these alone.
+    """
+    from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude, laplace
+
+    whole = np.zeros(grid.brain.shape, np.float32)
+    whole[grid.brain] = mean
+    sharper = laplace(whole)
+    shapes = (whole, whole**2, whole**3, sharper, laplace(sharper), gaussian_filter(whole, 1))
+    shapes = (*shapes, gaussian_gradient_magnitude(whole, 1.0), *np.gradient(whole))
+    changes = np.stack([grid.fast(one, grid.brain)[grid.brain] for one in shapes])
+    basis = np.linalg.qr(changes.T.astype(np.float64))[0].astype(np.float32)
+    empty = own == 0
+    own -= own.sum(axis=0) / np.maximum(len(own) - np.count_nonzero(empty, axis=0), 1)
+    for start in range(0, len(own), _BLOCK):
+        block, absent = own[start : start + _BLOCK], empty[start : start + _BLOCK]
+        block[absent] = 0
+        block -= (block @ basis) @ basis.T
+        block[absent] = 0
+        block[:] = _unit(block)
+
+
+def _unit(values: np.ndarray) -> np.ndarray:
+    length = np.linalg.norm(values, axis=-1, keepdims=True)
+    return values / np.where(length > 0, length, 1)
+
+
+def _compare(own: np.ndarray, people: np.ndarray, mirror: np.ndarray) -> Likeness:
+    """Correlate all pairs block by block; keep those that may be near-duplicates."""
+    counts = np.zeros(_BINS, int)
+    found = np.empty(0, _FOUND)
+    most = Pair(0, 0, -1.0, False)
+    for start in range(0, len(own), _BLOCK):
+        block = own[start : start + _BLOCK]
+        rows = np.arange(start, start + len(block))
+        later = np.arange(len(own)) > rows[:, None]
+        later &= people != people[rows][:, None]
+        for mirrored in (False, True):
+            alike = (block[:, mirror] if mirrored else block) @ own.T
+            alike[~later] = -1
+            if not mirrored:
+                counts += np.histogram(alike[later], bins=_BINS, range=(-1, 1))[0]
+            row, column = np.unravel_index(int(alike.argmax()), alike.shape)
+            if alike[row, column] > most.correlation:
+                most = Pair(start + int(row), int(column), float(alike[row, column]), mirrored)
+            places = np.argwhere(alike >= SMALLEST)
+            new = np.empty(len(places), _FOUND)
+            new["first"], new["second"] = places[:, 0] + start, places[:, 1]
+            new["correlation"], new["mirrored"] = alike[tuple(places.T)], mirrored
+            found = np.concatenate([found, new])
+            found = found[np.argsort(-found["correlation"], kind="stable")][:_MOST]
+    median, spread = _middle(counts)
+    limit = max(SMALLEST, min(median + SPREADS * spread, LARGEST))
+    best: dict[tuple[int, int], Pair] = {}
+    for first, second, correlation, mirrored in found[found["correlation"] >= limit].tolist():
+        best.setdefault((first, second), Pair(first, second, correlation, mirrored))
+    return Likeness(tuple(best.values()) or (most,), median, spread, limit)
+
+
+def _middle(counts: np.ndarray) -> tuple[float, float]:
+    """Median and spread of what a histogram over -1 to 1 holds, to a bin's width."""
+    centres = (np.arange(_BINS) + 0.5) * 2 / _BINS - 1
+    low, median, high = (
+        float(centres[min(np.searchsorted(counts.cumsum(), share * counts.sum()), _BINS - 1)])
+        for share in (0.1, 0.5, 0.9)
+    )
+    return median, (high - low) / _DECILES

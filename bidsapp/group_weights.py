@@ -1,0 +1,99 @@
+"""Whom the initial weights of a run have seen: asked before work, looked for in the cohort."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bidsapp.errors import BadData, NoInput, UsageError
+from bidsapp.options import RunOptions
+from bidsapp.recipes import Recipe, apply_values
+
+if TYPE_CHECKING:
+    from bidsapp.dataset.cohort import Cohort
+
+_NEEDS_NO_FILE = " For a study of your own, --recipe t1w needs no such file."
+_MOST = 5
+
+
+def check_weights(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> None:
+    """Require a sound file of known origin where a variant begins with one, and only there.
+
+    Raises
+    ------
+    NoInput, BadData, UsageError
+        The file is not there, cannot serve, is not asked for, or nobody says where it comes from.
+    """
+    from bidsapp.networks.origin import require_origin
+    from bidsapp.networks.weights import check_weights as check
+    from bidsapp.networks.weights import weights_file
+
+    chosen = [recipe.with_variant(name) for name in variants]
+    needing = [one for one in chosen if one.network.weights != "random"] or chosen[:1]
+    kinds = {
+        (one.network.model_dump_json(), len(one.representation.channels)): one for one in needing
+    }
+    for one in kinds.values():
+        try:
+            file = weights_file(one.network, options.weights)
+            check(one.network, len(one.representation.channels), file)
+            if file is not None:
+                require_origin(one.network, file)
+        except (BadData, NoInput, UsageError) as error:
+            hint = "" if recipe.name == "t1w" else _NEEDS_NO_FILE
+            raise type(error)(f"Recipe {recipe.name}: {error}{hint}") from error
+
+
+def refuse_seen(
+    recipe: Recipe, variants: Sequence[str], cohort: "Cohort", options: RunOptions
+) -> Recipe:
+    """Refuse weights that NociCast fitted to people of this cohort; in mode paper, note it.
+
+    Returns
+    -------
+    Recipe
+        With ``network.origin.participants: overlap`` in the variants that begin with such weights,
+        from which every stamp follows.
+
+    Raises
+    ------
+    UsageError
+        In mode strict.
+    """
+    from bidsapp.networks.origin import initial_weights, seen_people
+
+    hashes = {
+        " ".join(scan.key).strip(): (str(voxels), scan.source_sha256)
+        for scan, voxels in zip(cohort.files, cohort.table["sha256"], strict=True)
+    }
+    changed = {}
+    for name, file in _files(recipe, variants, options):
+        one = recipe.with_variant(name)
+        seen = seen_people(file, hashes)
+        if not seen or (one.network.origin and one.network.origin.participants == "overlap"):
+            continue
+        if one.mode == "strict":
+            more = f" and {len(seen) - _MOST} more" if len(seen) > _MOST else ""
+            raise UsageError(
+                f"--weights {file}: {len(seen)} of the {len(hashes)} scans of this cohort are "
+                f"among those that this network was trained on ({', '.join(seen[:_MOST])}{more}), "
+                "so that held-out people would not be held out. Take weights of other people, or "
+                "begin with random ones: --set network.weights=random. (mode: paper runs it and "
+                "stamps LEAK.)"
+            )
+        told = initial_weights(one.network, file).dataset
+        key = "network.origin" if name == recipe.base else f"variants.{name}.network.origin"
+        changed[f"{key}.dataset"] = told or "people of this cohort"
+        changed[f"{key}.participants"] = "overlap"
+    return apply_values(recipe, changed)
+
+
+def _files(
+    recipe: Recipe, variants: Sequence[str], options: RunOptions
+) -> Iterator[tuple[str, Path]]:
+    from bidsapp.networks.weights import weights_file
+
+    for name in variants:
+        network = recipe.with_variant(name).network
+        file = None if network.weights == "random" else weights_file(network, options.weights)
+        if file is not None:
+            yield name, file

@@ -1,0 +1,323 @@
+"""Where pretrained weights come from: known by hash, written in the file, or told by a person.
+
+A file that holds the right tensors says nothing of the people it was fitted to. Two kinds of file
+do: those that MedicalNet published, by their SHA-256, and those of this app, which carry the
+hashes of the images of their cohort. Of every other one a person has to say it.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import bidsapp
+from bidsapp.derivatives.sidecars import file_sha256
+from bidsapp.errors import BadData, UsageError
+
+if TYPE_CHECKING:
+    from bidsapp.recipes.learning import Network
+
+PUBLISHED: Mapping[str, str] = MappingProxyType(
+    {
+        "afa8055f3e47f4a18239495d92a7abc587902c69c31c743de2b2784653b72605": (
+            "resnet_10_23dataset.pth"
+        ),
+        "61224f9317fcce873366deb3703183e92cc47325b726b69691b33536244e10f4": (
+            "resnet_18_23dataset.pth"
+        ),
+        "3ea7188e396774e4ef95b66e5e90a78273bb33f6e58d3d717bf24f5f1aaeaa28": (
+            "resnet_34_23dataset.pth"
+        ),
+        "ff48a62219073fb977fd3f4ddfb8dc1367f0ec156c8d6f6c37e205bd683a246e": (
+            "resnet_50_23dataset.pth"
+        ),
+    }
+)
+"""SHA-256 of MedicalNet's released files, as their pages at
+https://huggingface.co/TencentMedicalNet (MedicalNet-Resnet10, -18, -34, -50) print them; those of
+10 and 50 stand at https://huggingface.co/MONAI/checkpoints too."""
+MEDICALNET = "MedicalNet (23 datasets of segmented organs)"
+KNOWN_BY = ("hash", "images", "user")
+
+_KEY = "nocicast_cohort"
+_WHERE = 8  # bytes in which safetensors says how long its header is
+_LONGEST = 100_000_000  # bytes of a header, as safetensors allows
+
+
+@dataclass(frozen=True)
+class FileOrigin:
+    """What is known of a file of weights without a person's word.
+
+    Attributes
+    ----------
+    path, sha256
+        The file and its hash.
+    published
+        Whether MedicalNet published it.
+    images
+        Hashes of the images that the network was made with, and of those that its own initial
+        weights were made with; None where the file tells none.
+    foreign
+        The weights that the network itself began with where their people are not known by
+        hashes; empty where there are none.
+    """
+
+    path: Path
+    sha256: str
+    published: bool = False
+    images: frozenset[str] | None = None
+    foreign: str = ""
+
+    @property
+    def tells(self) -> bool:
+        """Whether nobody has to say where the weights come from."""
+        return self.published or (self.images is not None and not self.foreign)
+
+
+@dataclass(frozen=True)
+class InitialWeights:
+    """What is said of the weights that a network began with.
+
+    Attributes
+    ----------
+    kind
+        ``random``, ``medicalnet`` (a file that MedicalNet published), ``nocicast`` (of this app)
+        or ``file``.
+    file, sha256
+        Name and hash; None for random weights.
+    dataset
+        What they were trained on; empty where it is not known.
+    participants
+        ``disjoint``, ``unknown`` or ``overlap``; empty where it was not asked.
+    known_by
+        ``hash``, ``images`` (by the hashes of the images) or ``user`` (a person's word).
+    """
+
+    kind: str
+    file: str | None = None
+    sha256: str | None = None
+    dataset: str = ""
+    participants: str = ""
+    known_by: str = ""
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return asdict(self)
+
+
+def origin_of(path: Path) -> FileOrigin:
+    """Find out what a file of weights says of itself."""
+    sha256 = file_sha256(path)
+    if sha256 in PUBLISHED:
+        return FileOrigin(path, sha256, published=True)
+    told = _told(path) or _of_bundle(path)
+    return (
+        FileOrigin(path, sha256, images=told[0], foreign=told[1])
+        if told
+        else FileOrigin(path, sha256)
+    )
+
+
+def initial_weights(section: "Network", path: Path | None) -> InitialWeights:
+    """Say what a network begins with, from the recipe's section and its file."""
+    if path is None:
+        return InitialWeights("random")
+    found, stated = origin_of(path), section.origin
+    about = (path.name, found.sha256)
+    if found.published:
+        seen = stated.participants if stated else ""
+        return InitialWeights("medicalnet", *about, MEDICALNET, seen, "hash")
+    kind = "file" if found.images is None else "nocicast"
+    if stated is not None:
+        return InitialWeights(kind, *about, stated.dataset, stated.participants, "user")
+    if found.tells:
+        return InitialWeights(kind, *about, "another cohort", "disjoint", "images")
+    return InitialWeights(kind, *about)
+
+
+def require_origin(section: "Network", path: Path) -> None:
+    """Refuse a file of which nobody can tell whom it was trained on.
+
+    Raises
+    ------
+    UsageError
+        The file is not known and the recipe does not say where it comes from.
+    """
+    if section.origin is not None:
+        return
+    found = origin_of(path)
+    if found.tells:
+        return
+    what = "is no file that MedicalNet published, and none that NociCast made"
+    if found.images is not None:
+        what = f"was made by NociCast from weights of unknown origin ({found.foreign})"
+    raise UsageError(
+        f"--weights {path} (sha256 {found.sha256}) {what}: whether it has seen the people of this "
+        "cohort cannot be known from it. Say what it was trained on: --set "
+        "'network.origin.dataset=NAME OF THE DATA' network.origin.participants=disjoint if you "
+        "know that nobody of this cohort was among them, =unknown if not (every result is then "
+        "stamped LEAK?). Or begin with random weights: --set network.weights=random"
+    )
+
+
+def seen_people(path: Path, hashes: Mapping[str, Sequence[str]]) -> list[str]:
+    """List the scans of a cohort whose images a file of this app says that it was made with.
+
+    Parameters
+    ----------
+    path
+        The file of weights.
+    hashes
+        Name of a scan to the hashes of its image: of its voxels, of its source.
+    """
+    images = origin_of(path).images or frozenset()
+    return [name for name, own in hashes.items() if any(one in images for one in own if one)]
+
+
+def weights_words(weights: Mapping[str, Any], cited: str = "", short: bool = False) -> str:
+    """Say what a network began with, in a phrase.
+
+    Parameters
+    ----------
+    weights
+        As `InitialWeights.plain` gives it; what an earlier version wrote has fewer keys.
+    cited
+        Put after MedicalNet's name, where it is MedicalNet.
+    short
+        Twelve digits of the hash.
+    """
+    sha256 = str(weights.get("sha256") or "")
+    file = weights.get("file")
+    if str(weights.get("kind", "random")) == "random" and not file:
+        return "random weights"
+    about = f"{file or 'a file whose name is not recorded'}, sha256 {_digits(sha256, short)}"
+    seen, word = weights.get("participants") or "", weights.get("known_by") or ""
+    if sha256 in PUBLISHED:
+        return f"weights pretrained by MedicalNet{cited} ({about}, as published){_people(seen)}"
+    if word == "images":
+        return (
+            f"weights of a network that NociCast trained on another cohort ({about}); no image of "
+            "this cohort was among those that it was trained on, by their hashes"
+        )
+    told = str(weights.get("dataset") or "").strip()
+    on = f", stated by the user to be trained on {told}" if told else ""
+    whose = "weights of unknown origin"
+    if weights.get("kind") == "nocicast":
+        whose = "weights of a network that NociCast trained"
+    return f"{whose} ({about}){on}{_people(seen)}"
+
+
+def resting_on_word(weights: Mapping[str, Any]) -> bool:
+    """Whether nothing but a person's word, or not even that, says whom the weights have seen."""
+    if not weights.get("file") or weights.get("known_by") == "images":
+        return False
+    return str(weights.get("sha256")) not in PUBLISHED or bool(weights.get("participants"))
+
+
+def _people(participants: str) -> str:
+    return {
+        "disjoint": "; that nobody of this cohort was among them is stated by the user and was "
+        "not checked",
+        "unknown": "; whether people of this cohort were among them is not known",
+        "overlap": "; people of this cohort were among them",
+    }.get(participants, "")
+
+
+def _digits(sha256: str, short: bool) -> str:
+    return (f"{sha256[:12]}…" if short else sha256) if sha256 else "not recorded"
+
+
+def cohort_metadata(hashes: Iterable[str], began_with: Path | None, stated: str) -> dict[str, str]:
+    """Give what a trained network's file carries of the people it was made with.
+
+    Parameters
+    ----------
+    hashes
+        Of the images of the whole cohort. Nobody can tell from a hash who it is.
+    began_with
+        File of its initial weights, whose own images it inherits.
+    stated
+        What a person said of that file; used where the file tells nothing.
+
+    Returns
+    -------
+    dict
+        Metadata of a safetensors file; empty where no hash is known.
+    """
+    images, foreign = {one for one in hashes if one}, ""
+    if not images:
+        return {}
+    if began_with is not None:
+        before = origin_of(began_with)
+        images |= before.images or frozenset()
+        if not before.tells:
+            foreign = before.foreign or f"{began_with.name}, sha256 {before.sha256}{stated}"
+    told = {"version": bidsapp.__version__, "images": sorted(images), "foreign": foreign}
+    return {_KEY: json.dumps(told)}
+
+
+def add_images(source: Path, target: Path, hashes: Collection[str]) -> None:
+    """Copy a trained network's file, with more hashes of the images that it was made with.
+
+    A file that carries none is copied as it is. The tensors stay byte for byte.
+    """
+    content = source.read_bytes()
+    header = _header(content)
+    told = _parsed(header.get("__metadata__", {}))
+    if told is None:
+        target.write_bytes(content)
+        return
+    told["images"] = sorted({*told["images"], *(one for one in hashes if one)})
+    header["__metadata__"] |= {_KEY: json.dumps(told)}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    start = _WHERE + int.from_bytes(content[:_WHERE], "little")
+    target.write_bytes(len(text).to_bytes(_WHERE, "little") + text + content[start:])
+
+
+def _told(path: Path) -> tuple[frozenset[str], str] | None:
+    """Images and foreign weights in the header of a file of this app."""
+    with path.open("rb") as stream:
+        length = int.from_bytes(stream.read(_WHERE), "little")
+        content = stream.read(length) if 0 < length <= _LONGEST else b""
+    header = _header(length.to_bytes(_WHERE, "little") + content)
+    told = _parsed(header.get("__metadata__", {}))
+    return (frozenset(map(str, told["images"])), str(told["foreign"])) if told else None
+
+
+def _header(content: bytes) -> dict[str, Any]:
+    length = int.from_bytes(content[:_WHERE], "little")
+    try:
+        header = json.loads(content[_WHERE : _WHERE + length])
+    except (ValueError, RecursionError):
+        return {}
+    return header if isinstance(header, dict) else {}
+
+
+def _parsed(metadata: Any) -> dict[str, Any] | None:
+    try:
+        told = json.loads(metadata[_KEY])
+        return {"foreign": "", **told, "images": list(told["images"])}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _of_bundle(path: Path) -> tuple[frozenset[str], str] | None:
+    """Images of the bundle around a model that an earlier version wrote, by the bundle's list."""
+    from bidsapp.networks.bundle_images import IMAGES, images_from_json
+
+    folder = path.parent.parent
+    try:
+        manifest = json.loads((folder / "configs" / "manifest.json").read_text(encoding="utf-8"))
+        if manifest["files"][f"models/{path.name}"] != file_sha256(path):
+            return None
+        content = json.loads((folder / IMAGES).read_text(encoding="utf-8"))
+        metadata = json.loads((folder / "configs" / "metadata.json").read_text(encoding="utf-8"))
+        images = images_from_json(content, len(manifest["files"]))
+        began = dict(metadata["initial_weights"])
+    except (OSError, ValueError, KeyError, TypeError, BadData):
+        return None
+    foreign = "" if began.get("sha256") in (None, *PUBLISHED) else weights_words(began)
+    return frozenset({i.voxels for i in images} | {i.source for i in images if i.source}), foreign

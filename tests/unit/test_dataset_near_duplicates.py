@@ -1,0 +1,160 @@
+"""Copies of one scan among heads that are nobody's: found however they are dressed up."""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
+
+from bidsapp.dataset.near_duplicates import LARGEST, SMALLEST, find_near_duplicates
+
+SHAPE = (41, 48, 41)
+AFFINE = np.diag([4.0, 4, 4, 1])
+AFFINE[:3, 3] = (-80, -112, -70)
+
+
+def template() -> tuple[np.ndarray, np.ndarray]:
+    """A head that all share, and its mask; the same on both sides."""
+    x, y, z = np.meshgrid(*(np.linspace(-1, 1, n) for n in SHAPE), indexing="ij")
+    mask = x**2 + y**2 + z**2 < 0.7
+    folds = gaussian_filter(np.random.default_rng(0).normal(size=SHAPE), 1.2)
+    folds = folds + folds[::-1]
+    return (0.5 + 0.15 * folds / folds.std()) * mask, mask
+
+
+def head(seed: int, own: float = 0.3) -> np.ndarray:
+    """The shared head with a person's own folds; `own` is their share of what is shared."""
+    shared, mask = template()
+    folds = gaussian_filter(np.random.default_rng([seed, 1]).normal(size=SHAPE), 1.2)
+    return (np.clip(shared + own * 0.15 * folds / folds.std(), 0.01, None) * mask).astype("f4")
+
+
+DRESSES = {
+    "one voxel": lambda v, rng: _one_voxel(v),
+    "noise": lambda v, rng: (v + rng.normal(0, 0.02, SHAPE)) * (v > 0),
+    "brighter": lambda v, rng: (1.7 * v + 0.3) * (v > 0),
+    "contrast": lambda v, rng: np.sqrt(v),
+    "mirrored": lambda v, rng: v[::-1],
+    "bias": lambda v, rng: v * np.linspace(0.8, 1.2, SHAPE[0])[:, None, None],
+    "cut": lambda v, rng: v * (np.arange(SHAPE[2]) > 12),
+}
+
+
+def _one_voxel(v: np.ndarray) -> np.ndarray:
+    v = v.copy()
+    v[20, 24, 20] += 0.001
+    return v
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], Path]:
+    """Twelve heads, and the template's mask."""
+    folder = tmp_path_factory.mktemp("heads")
+    files = [write(folder / f"{seed}.nii", head(seed)) for seed in range(12)]
+    return files, write(folder / "mask.nii", template()[1].astype("u1"))
+
+
+def write(path: Path, values: np.ndarray) -> Path:
+    nib.save(nib.Nifti1Image(np.ascontiguousarray(values), AFFINE), path)
+    return path
+
+
+def people(files: list[Path]) -> list[str]:
+    return [f"sub-{place:02d}" for place in range(len(files))]
+
+
+def test_unrelated_heads_are_nobodys_copies(cohort: tuple[list[Path], Path]) -> None:
+    files, mask = cohort
+    found = find_near_duplicates(files, people(files), mask)
+    assert found is not None
+    assert not found.duplicates
+    assert len(found.pairs) == 1  # the most alike pair is told all the same
+    assert found.pairs[0].correlation < 0.25
+    assert found.limit >= SMALLEST
+
+
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(dress=st.sampled_from(sorted(DRESSES)), who=st.integers(0, 11), seed=st.integers(0, 999))
+def test_a_copy_is_found_however_it_is_dressed_up(
+    cohort: tuple[list[Path], Path],
+    tmp_path: Path,
+    dress: str,
+    who: int,
+    seed: int,
+) -> None:
+    files, mask = cohort
+    changed = DRESSES[dress](head(who), np.random.default_rng(seed))
+    copy = write(tmp_path / "copy.nii", changed.astype("f4"))
+    found = find_near_duplicates([*files, copy], people([*files, copy]), mask)
+    assert found is not None
+    assert [(pair.first, pair.second) for pair in found.duplicates] == [(who, 12)]
+    assert found.duplicates[0].mirrored == (dress == "mirrored")
+
+
+@pytest.mark.parametrize("dress", ["cut", "contrast", "bias", "brighter"])
+def test_two_people_of_another_scanner_are_no_copies(
+    cohort: tuple[list[Path], Path], tmp_path: Path, dress: str
+) -> None:
+    files, mask = cohort
+    rng = np.random.default_rng(3)
+    odd = [
+        write(tmp_path / f"{seed}.nii", DRESSES[dress](head(seed), rng).astype("f4"))
+        for seed in (50, 51)
+    ]
+    found = find_near_duplicates([*files, *odd], people([*files, *odd]), mask)
+    assert found is not None
+    assert not found.duplicates
+
+
+def test_scans_of_one_person_are_not_compared(
+    cohort: tuple[list[Path], Path], tmp_path: Path
+) -> None:
+    files, mask = cohort
+    again = write(tmp_path / "again.nii", _one_voxel(head(4)))
+    names = [*people(files), "sub-04"]
+    found = find_near_duplicates([*files, again], names, mask)
+    assert found is not None
+    assert not found.duplicates
+    assert find_near_duplicates(files[:2], ["a", "b"], mask) is None
+    assert find_near_duplicates(files, ["a"] * 12, mask) is None
+
+
+def test_a_cohort_in_which_all_are_alike_lifts_the_limit_but_hides_no_true_copy(
+    cohort: tuple[list[Path], Path], tmp_path: Path
+) -> None:
+    _, mask = cohort
+    kinds = [head(90, 1.0), head(91, 1.0)]  # two kinds of heads, with little of one's own
+    files = [write(tmp_path / f"{k}.nii", 0.5 * kinds[k % 2] + 0.5 * head(k)) for k in range(12)]
+    found = find_near_duplicates(files, people(files), mask)
+    assert found is not None
+    assert not found.duplicates
+    assert found.limit == LARGEST
+    values = np.asarray(nib.load(files[3]).dataobj)
+    copy = write(tmp_path / "copy.nii", _one_voxel(values))
+    found = find_near_duplicates([*files, copy], people([*files, copy]), mask)
+    assert found is not None
+    assert [(pair.first, pair.second) for pair in found.duplicates] == [(3, 12)]
+
+
+def test_any_number_of_scans_gives_the_pairs_of_one_block(
+    cohort: tuple[list[Path], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from bidsapp.dataset import near_duplicates
+
+    files, mask = cohort
+    copies = [write(tmp_path / f"{k}.nii", _one_voxel(head(k))) for k in (2, 7)]
+    every = [*files, *copies]
+    whole = find_near_duplicates(every, people(every), mask)
+    monkeypatch.setattr(near_duplicates, "_BLOCK", 3)
+    parts = find_near_duplicates(every, people(every), mask)
+    assert whole is not None
+    assert parts is not None
+    for found in (whole, parts):
+        assert {(pair.first, pair.second) for pair in found.duplicates} == {(2, 12), (7, 13)}
+    assert parts.median == pytest.approx(whole.median, abs=0.001)
+    assert parts.spread == pytest.approx(whole.spread, abs=0.002)
