@@ -1,11 +1,9 @@
 """Codes for a missing value (999, -9): named in the recipe, declared in JSON, or suspected."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from shlex import quote
 
 from bidsapp.dataset.json_files import read_object
 from bidsapp.dataset.numbers import number_of
@@ -26,24 +24,13 @@ _SHAPES = (
     (re.compile(r"7{2,6}|8{2,6}"), 0.5),
 )
 _BELOW = re.compile(r"-([1-9]|6{2,6}|7{2,6}|8{2,6}|9{2,6}(\.9+)?|9{1,5}[78])")
-_COMMA = ", "
 _NAMED = "tables.missing says"
-_PLAIN_ITEM = re.compile(r"[A-Za-z0-9_.@-][A-Za-z0-9_.@ -]*=[A-Za-z0-9_.-]*")
 
 
 def entry(text: str) -> tuple[str, str]:
     """Split ``COLUMN=VALUE`` of ``tables.missing``; the value is empty for ``COLUMN=``."""
     column, _, value = text.rpartition("=")
     return column.strip(), value.strip()
-
-
-def as_setting(entries: Iterable[str]) -> str:
-    """Write entries as an option that can be copied into a shell."""
-    items = [
-        one if _PLAIN_ITEM.fullmatch(one) else json.dumps(one, ensure_ascii=False)
-        for one in dict.fromkeys(entries)
-    ]
-    return f"--set {quote(f'tables.missing=[{_COMMA.join(items)}]')}"
 
 
 def take_codes(

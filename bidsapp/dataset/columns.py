@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
-from bidsapp.dataset.codes import as_setting, entry, suspected_codes, take_codes
+from bidsapp.dataset.codes import entry, suspected_codes, take_codes
 from bidsapp.dataset.matching import bare_label, match_tables
 from bidsapp.dataset.numbers import number_of as number_of
+from bidsapp.dataset.options_text import set_option
 from bidsapp.dataset.reading import Reading, read_column
 from bidsapp.dataset.tables import Key, Table, other_tables, read_dataset_tables
 from bidsapp.errors import UsageError
@@ -266,10 +267,8 @@ class Columns:
                 entries.append(f"{name}={code:g}")
         if entries:
             none = dict.fromkeys(f"{entry(text)[0]}=" for text in entries)
-            sentences.append(
-                f"Where it is missing: {as_setting([*self.missing, *entries])}. Where it is a "
-                f"number: {as_setting([*self.missing, *none])}."
-            )
+            yes, no = (set_option("tables.missing", [*self.missing, *e]) for e in (entries, none))
+            sentences.append(f"Where it is missing: {yes}. Where it is a number: {no}.")
         return sentences
 
     def all_values(self, name: str) -> list[str]:

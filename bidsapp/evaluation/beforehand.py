@@ -50,5 +50,6 @@ def column_warnings(plan: EvaluationSettings, cohort: pd.DataFrame) -> list[str]
         The cohort table.
     """
     lacking = [f"No {what}: {why}." for what, why in lacking_columns(plan, cohort).items()]
-    sentences = separation_sentences(separation_table(cohort, plan.level))
+    alone = separation_table(cohort, plan.level)
+    sentences = separation_sentences(alone, plan.same_as_outcome)
     return lacking + [f"WARNING: {sentence}" for sentence in sentences]

@@ -71,7 +71,8 @@ def findings(
     lines = [("simulated", f"{plan.simulated}.")] if plan.simulated else []
     lines += [("leak", text) for name in variants for text in _leaks(name, plan)]
     if alone is not None:
-        lines += [("separation", text) for text in separation_sentences(alone)]
+        left_out = plan.same_as_outcome
+        lines += [("separation", text) for text in separation_sentences(alone, left_out)]
         told = [COLUMN + name for name in alone.loc[alone["separates"].astype(bool), "column"]]
         new = [str(name).rpartition("/")[2] not in told for name in confounds["confound"]]
         confounds = confounds[np.array(new, bool)]

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Sequence
-from shlex import quote
 
 import numpy as np
 import pandas as pd
 
 from bidsapp.dataset.counts import cohort_counts
 from bidsapp.dataset.covariates import SIDECAR, user_name, users_columns
+from bidsapp.dataset.options_text import set_option
 from bidsapp.dataset.reading import FEWEST_NUMBERS
 from bidsapp.evaluation.corrections import holm
 from bidsapp.evaluation.estimates import auc_interval
@@ -172,8 +172,16 @@ def _test(counts: np.ndarray) -> tuple[str, float]:
     return "chi-square, drawn", p
 
 
-def separation_sentences(table: pd.DataFrame) -> list[str]:
-    """Name the columns that tell the classes apart, those of scanner and site first."""
+def separation_sentences(table: pd.DataFrame, left_out: Sequence[str] = ()) -> list[str]:
+    """Name the columns that tell the classes apart, those of scanner and site first.
+
+    Parameters
+    ----------
+    table
+        As `separation_table` gives it.
+    left_out
+        Columns that ``tables.same_as_outcome`` names already.
+    """
     rows = table[table["separates"].astype(bool)]
     sentences = []
     for of_scanner in (True, False):
@@ -185,7 +193,7 @@ def separation_sentences(table: pd.DataFrame) -> list[str]:
         verb = "separates" if len(chosen) == 1 else "each separate"
         sentences.append(
             f"CONFOUND: {_listed(chosen)} {verb} positives from negatives {extent}. "
-            f"{_looked_at(table)} {_SCANNER if of_scanner else _advice(chosen)}"
+            f"{_looked_at(table)} {_SCANNER if of_scanner else _advice(chosen, left_out)}"
         )
     return sentences
 
@@ -196,11 +204,11 @@ _SCANNER = (
 )
 
 
-def _advice(rows: pd.DataFrame) -> str:
-    items = ", ".join(rows["column"].head(_MOST))
+def _advice(rows: pd.DataFrame, left_out: Sequence[str]) -> str:
+    names = [*left_out, *map(str, rows["column"].head(_MOST))]
     return (
         "The network may have learned what goes with it in the images. A column that only says the "
-        f"outcome in other words is left out by --set {quote(f'tables.same_as_outcome=[{items}]')}."
+        f"outcome in other words is left out by {set_option('tables.same_as_outcome', names)}."
     )
 
 

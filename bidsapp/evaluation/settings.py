@@ -66,6 +66,8 @@ class EvaluationSettings:
         What was planted into the cohort; stamped on every row. Empty for real results.
     base
         The variant that the recipe itself is; baselines without a prefix share its folds.
+    same_as_outcome
+        Columns that are left out of the cohort table as they say the outcome in other words.
     """
 
     tests: tuple[str, ...] = ("permutation",)
@@ -88,6 +90,7 @@ class EvaluationSettings:
     variants: Mapping[str, VariantSettings] = field(default_factory=dict)
     base: str = "base"
     simulated: str = ""
+    same_as_outcome: tuple[str, ...] = ()
 
     def of(self, name: str) -> "EvaluationSettings":
         """Return the settings that hold for one variant, ensemble or baseline.
@@ -133,6 +136,7 @@ def settings_from_recipe(recipe: "Recipe") -> EvaluationSettings:
         variants={name: _variant(recipe.with_variant(name)) for name in recipe.variant_names},
         base=recipe.base,
         simulated=recipe.simulation.stamp,
+        same_as_outcome=tuple(recipe.tables.same_as_outcome),
     )
 
 

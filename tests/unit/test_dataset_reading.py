@@ -3,6 +3,7 @@
 import json
 import math
 import operator
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ from bidsapp.dataset.codes import suspected_codes
 from bidsapp.dataset.columns import Columns
 from bidsapp.dataset.expression import parse_expression
 from bidsapp.dataset.numbers import number_of, possible_numbers
+from bidsapp.dataset.options_text import set_option
 from bidsapp.dataset.reading import read_column
 from bidsapp.errors import UsageError
+from bidsapp.recipes import load_recipe
 
 AGES = [str(age) for age in range(20, 89, 3)]
 
@@ -326,3 +329,11 @@ def test_a_column_named_wrongly_under_missing_is_refused(tmp_path: Path) -> None
     assert Columns.read(bids, ["age=999"]).told(["age"]) == [
         "Column age: '999' is missing, as tables.missing says, and stands nowhere."
     ]
+
+
+@given(st.lists(st.text(min_size=1, max_size=10).filter(lambda t: t.isprintable()), max_size=4))
+def test_an_option_that_is_printed_can_be_copied(names: list[str]) -> None:
+    words = shlex.split(set_option("tables.same_as_outcome", names))
+    assert words[0] == "--set"
+    recipe = load_recipe("t1w", words[1:])
+    assert recipe.tables.same_as_outcome == tuple(dict.fromkeys(names))
