@@ -14,8 +14,8 @@ from bidsapp.execution.run import Running, check_plugin, configure, run_workflow
 from bidsapp.execution.status import StatusLine
 from bidsapp.execution.work import (
     alone,
+    begin_work,
     check_work,
-    clean_shared_work,
     keep_shared_work,
     work_place,
 )
@@ -90,12 +90,12 @@ def run_group_level(options: RunOptions) -> int:
     recipe = recipe.with_values({"run": [*variants, *ensembles]})
     _check_before_work(recipe, variants, options)
     cohort = cohort_of(recipe, variants, options)
-    tell_columns(recipe, cohort)
     recipe = refuse_seen(recipe, variants, cohort, options)
+    tell_columns(recipe, cohort)
     recipe = recorded(recipe, cohort)
     study_splits(recipe, variants, cohort.table, options.splits)  # refused now, if they are
     labels_of(cohort.table, recipe.evaluation.permute_within)
-    clean_shared_work(options, _SHARED_WORK)
+    begin_work(options, _SHARED_WORK)
     template = template_of(recipe, variants, options)
     if options.saliency:
         _check_maps(recipe, variants, cohort, template)
@@ -144,7 +144,7 @@ def _whole_run(
         return _tell_failures(failed)
     write_scores(study, done, folder)
     code = _evaluate(folder)
-    write_models(study, done, cohort, folder)
+    write_models(study, done, cohort, folder, anonymous=options.anonymous_bundle)
     if options.saliency:
         code = _explain(study, done, cohort, template_mask, options) or code
         note_finished(folder)

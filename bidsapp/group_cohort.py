@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bidsapp.execution.work import own_folder
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe
 
@@ -29,7 +30,9 @@ def cohort_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> "
         options.bids_dir,
         options.output_dir,
         first.outcome,
-        template=template_label(wanted.template, home=options.work_dir / "templateflow"),
+        template=template_label(
+            wanted.template, home=own_folder(options.work_dir) / "templateflow"
+        ),
         resolution=wanted.resolution,
         suffix=first.inputs.suffix,
         channels=tuple(dict.fromkeys(channels)),
@@ -71,7 +74,7 @@ def template_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) ->
     from bidsapp.templates import resolve_template
 
     wanted = recipe.with_variant(variants[0]).normalization
-    return resolve_template(wanted.template, home=options.work_dir / "templateflow")
+    return resolve_template(wanted.template, home=own_folder(options.work_dir) / "templateflow")
 
 
 def on_one_grid(
@@ -83,6 +86,7 @@ def on_one_grid(
 
     wanted = recipe.with_variant(variants[0]).normalization
     template = template_of(recipe, variants, options)
-    images = prepare_template(template, wanted, options.work_dir / "template")
-    cohort = conform_cohort(people, images.output, wanted.intensity, options.work_dir / "conformed")
+    own = own_folder(options.work_dir)
+    images = prepare_template(template, wanted, own / "template")
+    cohort = conform_cohort(people, images.output, wanted.intensity, own / "conformed")
     return cohort, prepare_mask(images.output)

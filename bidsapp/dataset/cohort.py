@@ -21,7 +21,8 @@ from bidsapp.dataset.people import has_scan, labels_of, people_of
 from bidsapp.dataset.scanners import sidecar_columns
 from bidsapp.dataset.tables import Key
 from bidsapp.dataset.voxels import voxel_hash
-from bidsapp.errors import BadData, NoInput
+from bidsapp.errors import BadData, NociCastError, NoInput
+from bidsapp.intake.images import open_image
 
 COLUMNS = OWN
 _USABLE = ("pass", "warn", "")  # empty: derivatives of others, which are not judged
@@ -157,7 +158,7 @@ def build_cohort(
         else:
             excluded[scan.key] = reason
     _check_made_alike([scan for scan, _, _ in kept])
-    rows, files = _hashed(kept, excluded, threads)
+    rows, files = _hashed(kept, excluded, "log_jacobian" in channels, threads)
 
     listed = [(key[0], key[1] or None, *why) for key, why in sorted(excluded.items())]
     exclusions = pd.DataFrame(listed, columns=pd.Index(EXCLUSION_COLUMNS), dtype=object)
@@ -236,14 +237,21 @@ def _without_rows(columns: Columns, person: str) -> tuple[str, str] | None:
 def _hashed(
     kept: Sequence[tuple[NormalizedImage, str | None, int | None]],
     excluded: dict[Key, tuple[str, str]],
+    jacobian: bool,
     threads: int,
 ) -> tuple[list[tuple[object, ...]], list[NormalizedImage]]:
-    """Rows of the cohort with the images' hashes; what cannot be read joins `excluded`."""
+    """Rows of the cohort with the images' hashes; what cannot be read joins `excluded`.
 
-    def hash_of(scan: NormalizedImage) -> str | BadData:
+    So does whose mask or log-Jacobian is damaged, where it will be used.
+    """
+
+    def hash_of(scan: NormalizedImage) -> str | NociCastError:
+        others = (scan.mask if scan.dataset else None, scan.log_jacobian if jacobian else None)
         try:
+            for path in filter(None, others):
+                open_image(path)
             return voxel_hash(scan.image)
-        except BadData as error:
+        except (BadData, NoInput) as error:
             return error
 
     with ThreadPoolExecutor(max(1, threads)) as pool:
@@ -251,7 +259,7 @@ def _hashed(
     rows: list[tuple[object, ...]] = []
     files = []
     for (scan, group, outcome), sha256 in zip(kept, hashes, strict=True):
-        if isinstance(sha256, BadData):
+        if isinstance(sha256, NociCastError):
             excluded[scan.key] = ("image not readable", str(sha256))
             continue
         person, session = scan.key

@@ -107,6 +107,7 @@ class Columns:
         tables, notes, unread = match_tables(self.tables, people, sessions)
         found = copy(self)
         found.tables = tuple(tables)
+        found.unread = (*self.unread, *unread)
         found._participants = {person for table in tables for person, _ in table.rows}
         found._readings = {}
         found.unread = (*self.unread, *unread)

@@ -1,7 +1,6 @@
 """Normalised images that exist: this app's own output, and derivatives of other pipelines."""
 
 import json
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bidsapp.dataset.description import list_participants
+from bidsapp.dataset.scans import names_in, session_folders
 from bidsapp.dataset.tables import Key
 from bidsapp.errors import NoInput, UsageError
 from bidsapp.intake.pointers import pointer_at
@@ -110,7 +110,7 @@ def find_own(
     if not output_dir.is_dir():
         return found
     spaces = set()
-    for key, names in _by_scan(output_dir):
+    for key, names in _by_scan(output_dir, found.unusable):
         spaces.update(_spaces(names, suffix))
         mine = [
             name
@@ -229,7 +229,7 @@ def find_derivatives(
         raise NoInput(f"-d {dataset}={root}: no sub-<label> folder; is it a derivative dataset?")
     found = NormalizedSearch({}, {}, frozenset())
     spaces = set()
-    for key, names in _by_scan(root):
+    for key, names in _by_scan(root, found.unusable):
         spaces.update(_spaces(names, suffix))
         ranked: dict[tuple[int, int, str], list[_Name]] = defaultdict(list)
         for name in names:
@@ -282,21 +282,31 @@ def _take_other(
     found.images[key] = NormalizedImage(*key, path, mask, jacobian, dataset, uri, **facts)
 
 
-def _by_scan(root: Path) -> Iterator[tuple[Key, list[_Name]]]:
-    """Each participant and session with the NIfTI files of its anat folder."""
+def _by_scan(root: Path, unusable: dict[Key, tuple[str, str]]) -> Iterator[tuple[Key, list[_Name]]]:
+    """Each participant and session with the NIfTI files of its anat folder.
+
+    Who has a folder that cannot be read joins `unusable`.
+    """
     for label in list_participants(root):
         person = root / f"sub-{label}"
-        for folder in (person, *sorted(person.glob("ses-*"))):
-            names = [name for name in _names(folder / "anat") if name is not None]
+        try:
+            folders = session_folders(person)
+        except NoInput as error:
+            unusable[(person.name, "")] = ("folder not readable", str(error))
+            continue
+        for folder in folders:
+            session = folder.name if folder != person else ""
+            try:
+                names = list(_names(folder / "anat"))
+            except NoInput as error:
+                unusable[(person.name, session)] = ("folder not readable", str(error))
+                continue
             if names:
-                session = folder.name if folder != person else ""
                 yield (person.name, session), names
 
 
 def _names(folder: Path) -> Iterator[_Name]:
-    if not folder.is_dir():
-        return
-    for entry in sorted(os.listdir(folder)):
+    for entry in names_in(folder):
         if entry.endswith(EXTENSIONS) and not entry.startswith("."):
             *pairs, suffix = _stem(Path(entry)).split("_")
             entities = dict(pair.split("-", 1) for pair in pairs if "-" in pair)

@@ -126,7 +126,7 @@ TABLES: dict[str, dict[str, Column]] = {
     },
     "exclusions": {
         "reason": Column("Why the participant or scan is not in the cohort."),
-        "detail": Column("More on the reason."),
+        "detail": Column("More on the reason; <bids_dir> and the like are folders of the run."),
     },
     "splits": _SPLITS,
     "scores": {},

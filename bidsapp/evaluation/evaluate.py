@@ -150,7 +150,7 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
         for kind in (True, False)
     )
     alone = separation_table(state.cohort, plan.level)
-    confounds = _with_scanners(confounds, state, networks, alone, plan, layouts)
+    confounds = _with_scanners(confounds, state, networks, variants, alone, plan, layouts)
     best = _best_folds(networks, plan)
     people = state.cohort.groupby("participant_id")["outcome"].max()  # as before training
     positives = int(people.sum())
@@ -200,6 +200,7 @@ def _with_scanners(
     confounds: pd.DataFrame,
     state: RunState,
     networks: pd.DataFrame,
+    variants: Sequence[str],
     alone: pd.DataFrame,
     plan: EvaluationSettings,
     layouts: Mapping[str, HeldOut],
@@ -210,20 +211,22 @@ def _with_scanners(
     """
     asked = [plan.site] if plan.site and "site" in plan.baselines else []
     scored = column_scores(state.cohort, state.splits, suspects(alone, asked), plan.base)
-    by_name = {str(name): rows for name, rows in scored.groupby("variant", sort=False)}
-    if not by_name:
+    names = [str(name) for name in scored["variant"].drop_duplicates()]
+    if not names:
         return confounds
-    known = dict(layouts) | {
-        name: held_out(rows, splits_behind(state.splits, name, plan), state.groups)
-        for name, rows in by_name.items()
-    }
-    variants = [str(name) for name in networks["variant"].drop_duplicates()]
     scores = pd.concat([networks, scored], ignore_index=True)
-    pairs = [(variant, name) for variant in variants for name in by_name]
+    pairs = [(variant, name) for variant in variants for name in names]
+    layouts = {
+        **layouts,
+        **{
+            str(name): held_out(rows, splits_behind(state.splits, str(name), plan), state.groups)
+            for name, rows in scored.groupby("variant", sort=False)
+        },
+    }
     compared = compare_variants(
-        scores, ["delong"], plan.threshold, plan.level, pairs, known, list(by_name)
+        scores, ["delong"], plan.threshold, plan.level, pairs, layouts, names
     )
-    found = confound_check(scores, compared, variants, list(by_name), plan.level, known)
+    found = confound_check(scores, compared, variants, names, plan.level, layouts)
     return pd.concat([confounds, found], ignore_index=True) if len(confounds) else found
 
 

@@ -21,8 +21,8 @@ from bidsapp.evaluation.verdicts import after_correction
 from bidsapp.recipes.scope import POSSIBLE, stamp_text
 
 KINDS = (
-    *("simulated", "leak", "separation", "confound", "result", "baseline", "tried", "small"),
-    "skipped",
+    *("simulated", "leak", "separation", "confound", "result", "baseline"),
+    *("tried", "small", "skipped"),
 )
 FEWEST = 10
 

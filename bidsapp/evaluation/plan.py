@@ -71,8 +71,9 @@ def plan_cohort(
         positives, negatives = _people(table)
     for sentence in column_warnings(settings, table):
         print(sentence, file=sys.stderr)
+    groups = table["group"].nunique() if "group" in table else 0
     first = recipe.with_variant(variants[0])
-    inflation = inflation_of_protocol(first.protocol, table["group"].nunique())
+    inflation = inflation_of_protocol(first.protocol, groups)
     print(plan_text(positives, negatives, settings.level, inflation))
     return 0
 
@@ -139,8 +140,8 @@ def _before_images(
         print(note, file=sys.stderr)
     keys = [scans[place] for place in places]
     table = pd.DataFrame(keys, columns=pd.Index(["participant_id", "session_id"]))
-    table["group"] = [groups[place] for place in places]
     table["outcome"] = pd.Series([found.values[place] for place in places], dtype=int)
+    table["group"] = [groups[place] for place in places]
     kind_of_image = (first.inputs.datatype, first.inputs.suffix)
     scanners = sidecar_columns(options.bids_dir, keys, *kind_of_image)
     return pd.concat([table, carry(columns, names, keys), scanners], axis=1)

@@ -23,7 +23,7 @@ _ON_THE_CARD = (
 _AT_PREVALENCE = ("precision", "negative_predictive_value", "calibration_intercept")
 _SUBGROUP = "subgroup:"
 _WEAKENING = ("confound", "baseline")
-_OF_ALL = ("separation", "small", "tried")
+_OF_ALL = ("separation", "tried", "small")
 
 
 def pooled_results(folder: Path, variant: str, level: float = LEVEL) -> dict[str, str]:

@@ -11,7 +11,7 @@ from bidsapp.dataset.covariates import SIDECAR, user_name, users_columns
 from bidsapp.dataset.options_text import set_option
 from bidsapp.dataset.reading import FEWEST_NUMBERS
 from bidsapp.evaluation.corrections import holm
-from bidsapp.evaluation.estimates import estimate_aucs
+from bidsapp.evaluation.estimates import auc_interval
 from bidsapp.evaluation.intervals import LEVEL
 from bidsapp.evaluation.tables import is_missing, numeric, unusable
 
@@ -85,12 +85,12 @@ def separation_table(cohort: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame
         if found is None:
             continue
         kind, scores, known, test, p = found
-        estimate = estimate_aucs(truth[known], scores[known], person[known])[0][0]
-        interval = estimate.interval(level)
+        interval = auc_interval(truth[known], scores[known], person[known], level)
+        auc = _auc(truth[known], scores[known])
         records.append(
             (user_name(name), is_of_scanner(name), kind, int(known.sum()))
             + (("", np.nan) if by_scan else (test, p))
-            + (estimate.value, interval.low, interval.high, interval.note)
+            + (auc, interval.low, interval.high, interval.note)
         )
     names = [name for name in COLUMNS if name not in ("p_holm", "looked_at", *_VERDICTS)]
     table = pd.DataFrame(records, columns=pd.Index(names))

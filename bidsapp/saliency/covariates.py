@@ -56,10 +56,10 @@ def chosen_columns(
     table: pd.DataFrame, covariates: pd.DataFrame | None, columns: Sequence[str] | None
 ) -> tuple[list[str], list[str]]:
     """Which covariates to adjust for, and notes."""
+    there = [] if covariates is None else [str(name) for name in covariates.columns]
     if columns is not None:
         check_covariates(covariates, columns)
         return list(columns), []
-    there = [] if covariates is None else [str(name) for name in covariates.columns]
     chosen, notes = [], []
     for name in [name for name in USUAL if users_column(there, name)]:
         values, _, known = nuisance_of(table, covariates, [name], [])

@@ -11,6 +11,7 @@ import pytest
 
 from bidsapp.cli import main
 from bidsapp.dataset.cohort import Cohort, build_cohort
+from bidsapp.execution.work import OWN
 from bidsapp.recipes import load_recipe
 from bidsapp.recipes.images import Outcome
 from bidsapp.training.splits import make_splits
@@ -221,7 +222,7 @@ def test_refused_before_any_work(
     assert "Traceback" not in said
     assert tree(study / "bids") == before
     assert not (study / "out" / "group").exists()
-    assert not (tmp_path / "work" / "group").exists()
+    assert not (tmp_path / "work" / OWN / "group").exists()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bidsapp.execution.work import OWN
 from tests.integration.group_studies import copy_study, first_run, rerun, table_of
 from tests.integration.running import Ended, tree
 
@@ -33,7 +34,7 @@ def test_the_pipeline_is_trained_on_permuted_outcomes_and_resumed(
     study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = study / "out" / "group" / "small"
-    work = study / "out" / "work" / "group" / "small" / "permuted"
+    work = study / "out" / "work" / OWN / "group" / "small" / "permuted"
     assert rerun(study, *BARE, "--permutations", 2) == 0
     permuted = table_of(folder / "permuted_scores.tsv")
     truth = table_of(folder / "scores.tsv").set_index("participant_id")["outcome"]
