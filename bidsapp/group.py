@@ -19,7 +19,7 @@ from bidsapp.execution.work import (
     keep_shared_work,
     work_place,
 )
-from bidsapp.group_cohort import cohort_of, on_one_grid, recorded, template_of
+from bidsapp.group_cohort import cohort_of, on_one_grid, recorded, tell_columns, template_of
 from bidsapp.group_duplicates import TABLE as NEAR_DUPLICATES
 from bidsapp.group_duplicates import settle_near_duplicates
 from bidsapp.group_files import state_files, write_models, write_saliency_checks, write_scores
@@ -91,6 +91,7 @@ def run_group_level(options: RunOptions) -> int:
     _check_before_work(recipe, variants, options)
     cohort = cohort_of(recipe, variants, options)
     recipe = refuse_seen(recipe, variants, cohort, options)
+    tell_columns(recipe, cohort)
     recipe = recorded(recipe, cohort)
     study_splits(recipe, variants, cohort.table, options.splits)  # refused now, if they are
     labels_of(cohort.table, recipe.evaluation.permute_within)

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 def cohort_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> "Cohort":
     """Find who is in, with which images; nothing is written."""
+    from bidsapp.dataset.carried import for_terminal
     from bidsapp.dataset.cohort import build_cohort
+    from bidsapp.evaluation.settings import asked_columns
     from bidsapp.templates import template_label
 
     first = recipe.with_variant(variants[0])
@@ -36,14 +38,26 @@ def cohort_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> "
         channels=tuple(dict.fromkeys(channels)),
         group_column=recipe.group_column(variants),
         lone_groups=recipe.lone_groups(variants),
+        asked=asked_columns(recipe, variants),
+        missing_values=recipe.tables.missing,
+        same_as_outcome=recipe.tables.same_as_outcome,
         derivatives=options.derivatives,
         participant_label=options.participant_label,
         session_label=options.session_label,
         threads=options.nprocs,
     )
-    for note in cohort.notes:
+    for note in for_terminal(cohort.notes):
         print(note, file=sys.stderr)
     return cohort
+
+
+def tell_columns(recipe: Recipe, cohort: "Cohort") -> None:
+    """Say what the cohort's columns will lack for the evaluation, or give away of the outcome."""
+    from bidsapp.evaluation.beforehand import column_warnings
+    from bidsapp.evaluation.settings import settings_from_recipe
+
+    for sentence in column_warnings(settings_from_recipe(recipe), cohort.table):
+        print(sentence, file=sys.stderr)
 
 
 def recorded(recipe: Recipe, cohort: "Cohort") -> Recipe:

@@ -4,7 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bidsapp.dataset.description import list_participants
@@ -15,10 +15,11 @@ from bidsapp.intake.pointers import pointer_at
 from bidsapp.intake.regular import read_text
 
 EXTENSIONS = (".nii.gz", ".nii")
+_RAW = "bids:raw:"
 # Settings of the participant level that must be one for a whole cohort.
 _SHAPING = ("speed", "box", "intensity", "seed", "template_file")
 # Of the quality, what says how the image came out and not how large the brain is.
-_NUMBERS = ("ncc", "local_ncc", "mask_dice", "folded_fraction", "bright_share")
+QUALITY_NUMBERS = ("ncc", "local_ncc", "mask_dice", "folded_fraction", "bright_share")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class NormalizedImage:
         The settings that shaped it, as one text; empty where they are not known.
     source_sha256
         Of the T1w file that it was made from; empty where it is not known.
+    source
+        Path of that file inside the raw dataset; empty where it is not known.
     quality_numbers
         Name and value of what the verdict hangs on (``local_ncc``); empty where it was not judged.
     """
@@ -59,6 +62,7 @@ class NormalizedImage:
     quality_reasons: tuple[str, ...] = ()
     made_with: str = ""
     source_sha256: str = ""
+    source: str = ""
     quality_numbers: tuple[tuple[str, float], ...] = ()
 
     @property
@@ -176,13 +180,22 @@ def _read_sidecar(image: Path) -> _Told | None:
             "quality_reasons": tuple(map(str, quality.get("reasons", ()))),
             "made_with": made_with,
             "source_sha256": str(content.get("SourceSHA256", "")),
+            "source": _raw_source(content.get("Sources")),
             "quality_numbers": tuple(
-                (name, float(quality[name])) for name in _NUMBERS if name in quality
+                (name, float(quality[name])) for name in QUALITY_NUMBERS if name in quality
             ),
         }
         return _Told(bool(quality.get("rescued")), facts)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _raw_source(sources: object) -> str:
+    """Path in the raw dataset of the first source that is a file of it; else empty."""
+    listed = sources if isinstance(sources, list) else []
+    raw = [one for one in listed if isinstance(one, str) and one.startswith(_RAW)]
+    path = PurePosixPath(raw[0].removeprefix(_RAW)) if raw else PurePosixPath()
+    return "" if path.is_absolute() or ".." in path.parts or not path.parts else str(path)
 
 
 def _mirrored(image: Path) -> tuple[str, str]:

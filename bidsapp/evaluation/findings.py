@@ -3,21 +3,27 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bidsapp.dataset.counts import cohort_counts
+from bidsapp.evaluation.baselines import COLUMN
 from bidsapp.evaluation.chance import CHANCE_WORDS, RETRAINED, WITHIN, against_chance
 from bidsapp.evaluation.confounds import confound_sentences
 from bidsapp.evaluation.held_out import HeldOut
 from bidsapp.evaluation.other_runs import MANY, Tried, best_by_chance
 from bidsapp.evaluation.permutation import LIBERAL
 from bidsapp.evaluation.sample import pool
+from bidsapp.evaluation.separation import separation_sentences
 from bidsapp.evaluation.settings import EvaluationSettings
 from bidsapp.evaluation.stamp import leaks_into_scores
 from bidsapp.evaluation.verdicts import after_correction
 from bidsapp.recipes.scope import POSSIBLE, stamp_text
 
-KINDS = ("simulated", "leak", "confound", "result", "baseline", "tried", "small", "skipped")
+KINDS = (
+    *("simulated", "leak", "separation", "confound", "result", "baseline"),
+    *("tried", "small", "skipped"),
+)
 FEWEST = 10
 
 
@@ -32,6 +38,7 @@ def findings(
     plan: EvaluationSettings,
     layouts: Mapping[str, HeldOut],
     beside: Tried | None = None,
+    alone: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Collect the sentences in the order in which a report says them.
 
@@ -53,6 +60,8 @@ def findings(
         How the people of each variant were held out: a caveat of the p of fixed scores.
     beside
         What other runs of the output folder tried on the same people.
+    alone
+        `separation.separation_table`: what each column by itself says of the outcome.
 
     Returns
     -------
@@ -61,6 +70,12 @@ def findings(
     """
     lines = [("simulated", f"{plan.simulated}.")] if plan.simulated else []
     lines += [("leak", text) for name in variants for text in _leaks(name, plan)]
+    if alone is not None:
+        left_out = plan.same_as_outcome
+        lines += [("separation", text) for text in separation_sentences(alone, left_out)]
+        told = [COLUMN + name for name in alone.loc[alone["separates"].astype(bool), "column"]]
+        new = [str(name).rpartition("/")[2] not in told for name in confounds["confound"]]
+        confounds = confounds[np.array(new, bool)]
     lines += [("confound", text) for text in confound_sentences(confounds)]
     tests = [dict(zip(table["variant"], table["p"], strict=True)) for table in permutations]
     pooled = metrics[(metrics["scope"] == "pooled") & metrics["variant"].isin(list(variants))]

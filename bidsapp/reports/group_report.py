@@ -12,6 +12,7 @@ from bidsapp.errors import NociCastError, NoInput
 from bidsapp.reports.pages import plain_text, render
 from bidsapp.reports.run import figures, tables
 from bidsapp.reports.run.answer import answer
+from bidsapp.reports.run.columns import columns_table
 from bidsapp.reports.run.files import RunFiles
 from bidsapp.reports.run.grids import Grid, grid, plain
 from bidsapp.reports.run.people import people_table
@@ -90,6 +91,7 @@ def _content(run: RunFiles) -> dict[str, Any]:
             (tables.comparisons_table(run), "Paired comparisons of variants and baselines"),
             (tables.subgroup_table(run), "Numbers of the subgroups"),
             (tables.prevalence_table(run), "Where another share of people is positive"),
+            (columns_table(run), "What each column by itself says of the outcome"),
             (tables.planning_table(run), "What a sample of this size can show"),
         ],
         "learning": figures.learning(run),

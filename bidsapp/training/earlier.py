@@ -19,7 +19,7 @@ from bidsapp.recipes.folders import without_folders
 
 # Keys that change no score: what follows from the scores is computed again with them.
 _NO_SCORE = (
-    *("evaluation", "saliency", "ensembles", "reported", "reference", "summary", "notes"),
+    *("evaluation", "saliency", "ensembles", "reported", "reference", "summary", "notes", "tables"),
     *("name", "base", "run", "variants"),
 )
 # What these change shows in the cohort's outcomes, if anywhere.

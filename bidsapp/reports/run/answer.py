@@ -22,7 +22,7 @@ _UNFINISHED = (
     "The saliency maps are not made yet: the run is at work still, or was stopped; the same "
     "command then makes them and keeps what is done."
 )
-_WEAKENING = ("leak", "confound", "baseline", "tried", "small")
+_WEAKENING = ("leak", "separation", "confound", "baseline", "tried", "small")
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def answer(run: RunFiles) -> Answer:
 
 def _concerns(run: RunFiles, kind: str, text: str) -> bool:
     """Whether a finding weakens the leading variant, or the whole run."""
-    if kind in ("tried", "small"):
+    if kind in ("separation", "tried", "small"):
         return True
     if kind == "leak":  # those of other variants stand in the banner
         return text.startswith((f"LEAK: {run.lead}:", f"LEAK?: {run.lead}:"))
