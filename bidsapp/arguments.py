@@ -221,6 +221,11 @@ def _add_group_level(group: Any) -> None:
         "template's space, each with a .tsv, or names of TemplateFlow",
     )
     group.add_argument(
+        "--anonymous-bundle",
+        action="store_true",
+        help="leave out of the model bundles the hashes of the images that they were made with",
+    )
+    group.add_argument(
         "--evaluate-only", action="store_true", help="recompute what follows from scores.tsv"
     )
     group.add_argument(

@@ -1,12 +1,13 @@
 """The command line: arguments in, exit code out."""
 
 import argparse
-import json
 import os
 import select
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,12 @@ from bidsapp.errors import (
     UnknownAnalysisLevel,
     UsageError,
     disk_trouble,
+    memory_trouble,
 )
+from bidsapp.intake.regular import is_text
 from bidsapp.options import LEVELS, RunOptions
 from bidsapp.recipe_options import recipe_overrides
+from bidsapp.shown_command import shown_command
 from bidsapp.typed import PLACES, labels, names, what_took_places
 
 _LONGEST_LABEL = 100  # dates and contrasts are added to it, and 255 bytes make a file name
@@ -28,7 +32,8 @@ _LONGEST_LABEL = 100  # dates and contrasts are added to it, and 255 bytes make 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the app; gives the exit code."""
-    given = build_parser().parse_args(arguments)
+    parser, words = build_parser(), sys.argv[1:] if arguments is None else arguments
+    given = parser.parse_args(words)
     before = signal.signal(signal.SIGTERM, _terminated)  # batch systems send it before they kill
     try:
         if given.list_recipes:
@@ -37,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _show_recipe(given.show_recipe)
         if given.plan:
             return _plan(*given.plan)
-        return _run(_options(given))
+        return _run(replace(_options(given), command=shown_command(parser, words)))
     except NociCastError as error:
         print(f"nocicast: {error}", file=sys.stderr)
         return error.exit_code
@@ -47,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if isinstance(error, BrokenPipeError) and _nobody_reads():
             return 128 + signal.SIGPIPE
-        trouble = disk_trouble(error)
+        trouble = disk_trouble(error) or memory_trouble(error)
         if trouble is None:
             raise
         print(f"nocicast: {trouble}", file=sys.stderr)
@@ -130,9 +135,17 @@ def _options(given: argparse.Namespace) -> RunOptions:
             "output_dir level."
         )
     if given.model and given.analysis_level != "participant":
+        words = (
+            "nocicast",
+            given.bids_dir,
+            given.output_dir,
+            "participant",
+            "--model",
+            given.model,
+        )
+        command = shlex.join(map(str, words))
         raise UsageError(
-            "--model applies a trained model to new people, at the participant level: nocicast "
-            f"{given.bids_dir} {given.output_dir} participant --model {given.model}."
+            f"--model applies a trained model to new people, at the participant level: {command}"
         )
     if given.model and given.recipe:
         raise UsageError(
@@ -173,6 +186,7 @@ def _options(given: argparse.Namespace) -> RunOptions:
         reports_only=given.reports_only,
         boilerplate_only=given.boilerplate_only,
         plan=given.plan is not None,
+        anonymous_bundle=given.anonymous_bundle,
         simulate=tuple(given.simulate_contrast or (1.0,)) if given.simulate else (),
         stop_on_first_crash=given.stop_on_first_crash,
         nipype_plugin=given.nipype_plugin,
@@ -211,6 +225,7 @@ def _check_used(given: argparse.Namespace) -> None:
         "--weights": given.weights,
         "--atlas": given.atlas,
         "--permutations": given.permutations is not None,
+        "--anonymous-bundle": given.anonymous_bundle,
     }
     there = [name for name, is_there in training.items() if is_there]
     if given.model and there:
@@ -218,7 +233,7 @@ def _check_used(given: argparse.Namespace) -> None:
             f"{there[0]} is for training, at the group level; --model was trained already. Leave "
             f"out {there[0]}."
         )
-    kept = ("--variants", "--splits", "--derivatives", "--weights")
+    kept = ("--variants", "--splits", "--derivatives", "--weights", "--anonymous-bundle")
     ignored = [name for name in there if name in kept]
     again = {
         "--evaluate-only": given.evaluate_only,
@@ -235,7 +250,13 @@ def _check_used(given: argparse.Namespace) -> None:
 
 
 def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path.expanduser()))
+    found = Path(os.path.abspath(path.expanduser()))
+    if not is_text(str(found)):
+        raise UsageError(
+            f"{str(found)!r} is not UTF-8 text, as paths must be; rename the folder, or give a "
+            "link to it."
+        )
+    return found
 
 
 def _filters(path: Path | None) -> dict[str, Any]:
@@ -275,27 +296,13 @@ def _derivatives(given: Sequence[str]) -> dict[str, Path]:
 
 
 def _plugin_arguments(given: argparse.Namespace) -> dict[str, Any]:
-    path = given.nipype_plugin_args
-    if path is None:
+    if given.nipype_plugin_args is None:
         return {}
     if given.nipype_plugin is None:
         raise UsageError("--nipype-plugin-args needs --nipype-plugin.")
-    import yaml
+    from bidsapp.execution.plugin_arguments import read_plugin_arguments
 
-    from bidsapp.intake.regular import read_text
-
-    try:
-        content = yaml.safe_load(read_text(path))
-    except OSError as error:
-        raise NoInput(f"--nipype-plugin-args {path}: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"--nipype-plugin-args {path} is neither YAML nor JSON.") from error
-    if not isinstance(content, dict):
-        raise UsageError(
-            f"--nipype-plugin-args {path} must hold a mapping, "
-            f"{json.dumps({'sbatch_args': '--time=60'})} for instance."
-        )
-    return content
+    return read_plugin_arguments(given.nipype_plugin_args)
 
 
 if __name__ == "__main__":

@@ -103,6 +103,32 @@ def disk_trouble(error: BaseException) -> NociCastError | None:
     return None
 
 
+MORE_MEMORY = (
+    "Let the run have more (the limit of the batch job, of the container, or ulimit -v), or let it "
+    "use less: fewer processes (--nprocs), or a smaller --mem to plan with."
+)
+# What libraries say where memory cannot be had; loaders end so where a library finds no room.
+_MEMORY = re.compile(
+    r"allocate memory|out of memory|not enough memory|bad_alloc|unable to allocate"
+    r"|failed to map segment from shared object$",
+    re.IGNORECASE,
+)
+
+
+def memory_trouble(error: BaseException) -> TemporaryFailure | None:
+    """Tell a want of memory, also behind what a library made of it; None where it is not that."""
+    seen: BaseException | None = error
+    while seen is not None:
+        text = (str(seen).strip().splitlines() or [""])[0].rstrip(".")
+        number = seen.errno if isinstance(seen, OSError) else None
+        if isinstance(seen, MemoryError) or number == errno.ENOMEM or _MEMORY.search(text):
+            return TemporaryFailure(
+                f"Not enough memory{f' ({text})' if text else ''}. {MORE_MEMORY}"
+            )
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
 def joint_code(codes: Iterable[int]) -> int:
     """Give one exit code for several endings: that of the failures where they agree, else 1."""
     failed = {code for code in codes if code != EXIT_OK}

@@ -14,12 +14,12 @@ from bidsapp.execution.run import Running, check_plugin, configure, run_workflow
 from bidsapp.execution.status import StatusLine
 from bidsapp.execution.work import (
     alone,
+    begin_work,
     check_work,
-    clean_shared_work,
     keep_shared_work,
     work_place,
 )
-from bidsapp.group_cohort import cohort_of, on_one_grid, recorded, template_of
+from bidsapp.group_cohort import cohort_of, on_one_grid, recorded, tell_columns, template_of
 from bidsapp.group_duplicates import TABLE as NEAR_DUPLICATES
 from bidsapp.group_duplicates import settle_near_duplicates
 from bidsapp.group_files import state_files, write_models, write_saliency_checks, write_scores
@@ -91,10 +91,11 @@ def run_group_level(options: RunOptions) -> int:
     _check_before_work(recipe, variants, options)
     cohort = cohort_of(recipe, variants, options)
     recipe = refuse_seen(recipe, variants, cohort, options)
+    tell_columns(recipe, cohort)
     recipe = recorded(recipe, cohort)
     study_splits(recipe, variants, cohort.table, options.splits)  # refused now, if they are
     labels_of(cohort.table, recipe.evaluation.permute_within)
-    clean_shared_work(options, _SHARED_WORK)
+    begin_work(options, _SHARED_WORK)
     template = template_of(recipe, variants, options)
     if options.saliency:
         _check_maps(recipe, variants, cohort, template)
@@ -143,7 +144,7 @@ def _whole_run(
         return _tell_failures(failed)
     write_scores(study, done, folder)
     code = _evaluate(folder)
-    write_models(study, done, cohort, folder)
+    write_models(study, done, cohort, folder, anonymous=options.anonymous_bundle)
     if options.saliency:
         code = _explain(study, done, cohort, template_mask, options) or code
         note_finished(folder)

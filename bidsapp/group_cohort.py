@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bidsapp.execution.work import own_folder
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
 def cohort_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> "Cohort":
     """Find who is in, with which images; nothing is written."""
+    from bidsapp.dataset.carried import for_terminal
     from bidsapp.dataset.cohort import build_cohort
+    from bidsapp.evaluation.settings import asked_columns
     from bidsapp.templates import template_label
 
     first = recipe.with_variant(variants[0])
@@ -27,20 +30,34 @@ def cohort_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> "
         options.bids_dir,
         options.output_dir,
         first.outcome,
-        template=template_label(wanted.template, home=options.work_dir / "templateflow"),
+        template=template_label(
+            wanted.template, home=own_folder(options.work_dir) / "templateflow"
+        ),
         resolution=wanted.resolution,
         suffix=first.inputs.suffix,
         channels=tuple(dict.fromkeys(channels)),
         group_column=recipe.group_column(variants),
         lone_groups=recipe.lone_groups(variants),
+        asked=asked_columns(recipe, variants),
+        missing_values=recipe.tables.missing,
+        same_as_outcome=recipe.tables.same_as_outcome,
         derivatives=options.derivatives,
         participant_label=options.participant_label,
         session_label=options.session_label,
         threads=options.nprocs,
     )
-    for note in cohort.notes:
+    for note in for_terminal(cohort.notes):
         print(note, file=sys.stderr)
     return cohort
+
+
+def tell_columns(recipe: Recipe, cohort: "Cohort") -> None:
+    """Say what the cohort's columns will lack for the evaluation, or give away of the outcome."""
+    from bidsapp.evaluation.beforehand import column_warnings
+    from bidsapp.evaluation.settings import settings_from_recipe
+
+    for sentence in column_warnings(settings_from_recipe(recipe), cohort.table):
+        print(sentence, file=sys.stderr)
 
 
 def recorded(recipe: Recipe, cohort: "Cohort") -> Recipe:
@@ -57,7 +74,7 @@ def template_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) ->
     from bidsapp.templates import resolve_template
 
     wanted = recipe.with_variant(variants[0]).normalization
-    return resolve_template(wanted.template, home=options.work_dir / "templateflow")
+    return resolve_template(wanted.template, home=own_folder(options.work_dir) / "templateflow")
 
 
 def on_one_grid(
@@ -69,6 +86,7 @@ def on_one_grid(
 
     wanted = recipe.with_variant(variants[0]).normalization
     template = template_of(recipe, variants, options)
-    images = prepare_template(template, wanted, options.work_dir / "template")
-    cohort = conform_cohort(people, images.output, wanted.intensity, options.work_dir / "conformed")
+    own = own_folder(options.work_dir)
+    images = prepare_template(template, wanted, own / "template")
+    cohort = conform_cohort(people, images.output, wanted.intensity, own / "conformed")
     return cohort, prepare_mask(images.output)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bidsapp.derivatives import write_text
 from bidsapp.derivatives.atomic import make_folder
+from bidsapp.derivatives.shown import Hidden
 from bidsapp.execution.work import work_place
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe, dump_recipe, leaks
@@ -55,7 +56,9 @@ def state_files(
     )
     write_text(study.recipe_file, dump_recipe(recipe))
     write_table(study.cohort_file, cohort.table)
-    write_table(folder / "exclusions.tsv", cohort.exclusions)
+    hidden = Hidden.of(options)
+    shown = cohort.exclusions.assign(detail=cohort.exclusions["detail"].map(hidden.text))
+    write_table(folder / "exclusions.tsv", shown)
     write_table(study.splits_file, splits)
     if cohort.notes:
         write_text(folder / "logs" / "cohort.txt", "\n".join(cohort.notes) + "\n")
@@ -96,9 +99,14 @@ def write_scores(study: "Study", tasks: Sequence["FoldTask"], folder: Path) -> N
 
 
 def write_models(
-    study: "Study", tasks: Sequence["FoldTask"], cohort: "Cohort", folder: Path
+    study: "Study",
+    tasks: Sequence["FoldTask"],
+    cohort: "Cohort",
+    folder: Path,
+    *,
+    anonymous: bool = False,
 ) -> None:
-    """Write one bundle per variant."""
+    """Write one bundle per variant; an anonymous one lists no images."""
     from bidsapp.dataset.counts import cohort_counts
     from bidsapp.evaluation.other_runs import tried_words
     from bidsapp.evaluation.pooled import doubts, pooled_results, subgroup_results
@@ -146,7 +154,7 @@ def write_models(
             doubts=doubts(folder, name),
             tried=tried_words(read_text_table(folder / "tables" / "other_runs.tsv")),
         )
-        seen = seen_images(own, cohort)
+        seen = () if anonymous else seen_images(own, cohort)
         write_bundle(folder / "model" / name, recipe, own[0].images.window, models, facts, seen)
 
 

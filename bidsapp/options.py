@@ -58,6 +58,10 @@ class RunOptions:
         Whether only the methods text is written, from what is in the output folder.
     plan
         Whether the group level only says what a cohort of this size can show.
+    anonymous_bundle
+        Whether the model bundles list no hashes of the images that they were made with.
+    command
+        The command line as it may be shown, without the paths of folders.
     simulate
         Contrasts (SD) of the cuboids that are planted, one run each; empty for a real run.
     """
@@ -92,6 +96,8 @@ class RunOptions:
     reports_only: bool = False
     boilerplate_only: bool = False
     plan: bool = False
+    anonymous_bundle: bool = False
+    command: str = ""
     simulate: tuple[float, ...] = ()
     stop_on_first_crash: bool = False
     nipype_plugin: str | None = None

@@ -17,10 +17,11 @@ from bidsapp.execution.failures import Failure, find_failure, forget_failures
 from bidsapp.execution.jobs import as_one_node
 from bidsapp.execution.run import Running, check_plugin, configure, run_workflow
 from bidsapp.execution.work import (
+    begin_work,
     check_work,
     claim,
-    clean_shared_work,
     keep_shared_work,
+    own_folder,
     work_place,
 )
 from bidsapp.image_task import Task, failed, given_up, image_task, outcome_of
@@ -80,7 +81,7 @@ def run_participant_level(options: RunOptions) -> int:
     check_plugin(options.nipype_plugin)
     selection = _select(options, recipe)
     own = work_place(options, "participant")
-    clean_shared_work(options, (own, "template", "templateflow"))
+    begin_work(options, (own, "template", "templateflow"))
     _template(recipe, options)
     # what is asked for can be done: only now is anything written
     prepare_output(options.output_dir, options.bids_dir, options.work_dir)
@@ -94,7 +95,8 @@ def _whole_run(
 ) -> int:
     """Normalise the images selected, apply the model and write the reports; gives the exit code."""
     template = _template(recipe, options)
-    images = prepare_template(template, recipe.normalization, options.work_dir / "template")
+    own = own_folder(options.work_dir)
+    images = prepare_template(template, recipe.normalization, own / "template")
     progress = Progress(options, total=len(selection.choices))
     for refusal in selection.refusals:
         progress.note(
@@ -132,7 +134,7 @@ def _whole_run(
 
 def _template(recipe: Recipe, options: RunOptions) -> Template:
     """Find the standard space, laying or downloading it where it is not there."""
-    home = options.work_dir / "templateflow"
+    home = own_folder(options.work_dir) / "templateflow"
     return resolve_template(recipe.normalization.template, home=home)
 
 
@@ -145,14 +147,13 @@ def _complete(
 ) -> int:
     """Write what is about all participants; gives the exit code."""
     from bidsapp.reports.afterwards import after_run
-    from bidsapp.reports.prediction import shown_command
 
     try:
         after_run(
             options.output_dir,
             {(images.template.label, recipe.normalization.resolution): images.output},
             [task.names for task in tasks],
-            shown_command(sys.argv[1:]) if bundle else "",
+            options.command if bundle else "",
         )
     except NociCastError as error:
         print(f"nocicast: {error}", file=sys.stderr)
@@ -274,7 +275,6 @@ def _run_batch(
     from nipype.pipeline.engine import Workflow
 
     from bidsapp.reports.nodes import WriteDerivatives
-    from bidsapp.reports.prediction import shown_command
 
     base = work_place(options, "participant")
     as_jobs = options.nipype_plugin is not None
@@ -288,7 +288,7 @@ def _run_batch(
             template_image=str(images.output),
             names=asdict(task.names) | {"output_dir": str(task.names.output_dir)},
             provenance=asdict(task.provenance),
-            command=shown_command(sys.argv[1:]),
+            command=options.command,
             nthreads=options.omp_nthreads,
         )
         single = normalization_workflow(

@@ -8,19 +8,23 @@ from pathlib import Path
 
 import pandas as pd
 
+from bidsapp.dataset.carried import carried_columns, carry, column_notes
 from bidsapp.dataset.classes import OutcomeRule
 from bidsapp.dataset.columns import Columns
+from bidsapp.dataset.covariates import OWN
 from bidsapp.dataset.description import shortened
 from bidsapp.dataset.groups import groups_of
 from bidsapp.dataset.losses import loss_notes
 from bidsapp.dataset.normalized import NormalizedImage, find_derivatives, find_own
 from bidsapp.dataset.outcome import find_outcomes, outcome_notes
 from bidsapp.dataset.people import has_scan, labels_of, people_of
+from bidsapp.dataset.scanners import sidecar_columns
 from bidsapp.dataset.tables import Key
 from bidsapp.dataset.voxels import voxel_hash
-from bidsapp.errors import BadData, NoInput, UsageError
+from bidsapp.errors import BadData, NociCastError, NoInput
+from bidsapp.intake.images import open_image
 
-COLUMNS = ("participant_id", "session_id", "group", "outcome", "image", "sha256", "quality")
+COLUMNS = OWN
 _USABLE = ("pass", "warn", "")  # empty: derivatives of others, which are not judged
 EXCLUSION_COLUMNS = ("participant_id", "session_id", "reason", "detail")
 
@@ -32,8 +36,9 @@ class Cohort:
     Attributes
     ----------
     table
-        One row per scan, sorted: `COLUMNS`, then covariates as text. ``outcome`` is int 0 or 1;
-        what is missing is None. ``image`` is a path inside the output folder or a BIDS URI.
+        One row per scan, sorted: `COLUMNS`, then covariates as text, numbers written plainly, under
+        the names of `covariates.stored_name`. ``outcome`` is int 0 or 1; what is missing is None.
+        ``image`` is a path inside the output folder or a BIDS URI.
     exclusions
         One row per scan or participant that is not in the table: `EXCLUSION_COLUMNS`.
     files
@@ -63,6 +68,9 @@ def build_cohort(
     group_column: str | None = None,
     lone_groups: bool = True,
     covariates: Sequence[str] | None = None,
+    asked: Sequence[str] = (),
+    missing_values: Sequence[str] = (),
+    same_as_outcome: Sequence[str] = (),
     derivatives: Mapping[str, Path] | None = None,
     participant_label: Sequence[str] = (),
     session_label: Sequence[str] = (),
@@ -88,6 +96,13 @@ def build_cohort(
         Whether a person without a value there is a group of their own; else they are left out.
     covariates
         Columns to carry along; by default all that the outcome is not made of.
+    asked
+        Columns that are carried too, under the very names by which they are asked for, such as
+        ``pain@1`` or ``participants.age``; those that do not exist are passed over.
+    missing_values
+        ``COLUMN=VALUE``: what stands for a missing value; see `Columns`.
+    same_as_outcome
+        Columns that say the outcome in other words; they are left out as its own are.
     derivatives
         Dataset name to folder. Whoever has an image there is taken from there (the first dataset
         wins), and from `output_dir` otherwise.
@@ -106,11 +121,11 @@ def build_cohort(
         Nobody is left, one class only, the same image under two names, or a label of a table
         could be that of several people.
     """
-    columns = Columns.read(bids_dir)
+    columns = Columns.read(bids_dir, missing_values)
     # Every name is looked up before any image is.
     made_of = find_outcomes(outcome, columns, []).columns
     groups_of(columns, group_column, [])
-    _covariates(columns, covariates, made_of, [])
+    names = carried_columns(columns, covariates, asked, [*made_of, *same_as_outcome])
     images, unusable, notes = _images(output_dir, derivatives or {}, template, resolution, suffix)
     columns, matched = columns.matched(*labels_of(bids_dir, [*images, *unusable]))
     notes += matched
@@ -143,22 +158,27 @@ def build_cohort(
         else:
             excluded[scan.key] = reason
     _check_made_alike([scan for scan, _, _ in kept])
-    rows, files = _hashed(kept, excluded, threads)
+    rows, files = _hashed(kept, excluded, "log_jacobian" in channels, threads)
 
     listed = [(key[0], key[1] or None, *why) for key, why in sorted(excluded.items())]
     exclusions = pd.DataFrame(listed, columns=pd.Index(EXCLUSION_COLUMNS), dtype=object)
     table = pd.DataFrame(rows, columns=pd.Index(COLUMNS), dtype=object)
     _check(table, exclusions, files)
     table["outcome"] = table["outcome"].astype(int)
-    carried = _covariates(columns, covariates, made_of, [file.key for file in files])
+    keys_of_files = [file.key for file in files]
+    carried = carry(columns, names, keys_of_files)
+    scanners = sidecar_columns(
+        bids_dir, keys_of_files, "anat", suffix, [file.source for file in files]
+    )
     inside = {file.key for file in files}
     places = [place for place, key in enumerate(keys) if key in inside]
     with_outcome = {person for name in made_of for person in columns.people_with(name)}
     counting = (people - unscanned) | (people & with_outcome)
     notes += [*outcome_notes(found, places), *about_groups]
     notes += [f"This table is left out: {reason}" for reason in columns.unread]
+    notes += column_notes(columns, names)
     notes += loss_notes(excluded, {person for person, _ in inside}, counting)
-    whole = pd.concat([table, carried], axis=1)
+    whole = pd.concat([table, carried, scanners], axis=1)
     return Cohort(whole, exclusions, tuple(files), tuple(notes), found.negative)
 
 
@@ -217,14 +237,21 @@ def _without_rows(columns: Columns, person: str) -> tuple[str, str] | None:
 def _hashed(
     kept: Sequence[tuple[NormalizedImage, str | None, int | None]],
     excluded: dict[Key, tuple[str, str]],
+    jacobian: bool,
     threads: int,
 ) -> tuple[list[tuple[object, ...]], list[NormalizedImage]]:
-    """Rows of the cohort with the images' hashes; what cannot be read joins `excluded`."""
+    """Rows of the cohort with the images' hashes; what cannot be read joins `excluded`.
 
-    def hash_of(scan: NormalizedImage) -> str | BadData:
+    So does whose mask or log-Jacobian is damaged, where it will be used.
+    """
+
+    def hash_of(scan: NormalizedImage) -> str | NociCastError:
+        others = (scan.mask if scan.dataset else None, scan.log_jacobian if jacobian else None)
         try:
+            for path in filter(None, others):
+                open_image(path)
             return voxel_hash(scan.image)
-        except BadData as error:
+        except (BadData, NoInput) as error:
             return error
 
     with ThreadPoolExecutor(max(1, threads)) as pool:
@@ -232,7 +259,7 @@ def _hashed(
     rows: list[tuple[object, ...]] = []
     files = []
     for (scan, group, outcome), sha256 in zip(kept, hashes, strict=True):
-        if isinstance(sha256, BadData):
+        if isinstance(sha256, NociCastError):
             excluded[scan.key] = ("image not readable", str(sha256))
             continue
         person, session = scan.key
@@ -282,21 +309,3 @@ def _check(table: pd.DataFrame, exclusions: pd.DataFrame, files: Sequence[Normal
             f"only learn to tell one from the other. Left out: {why or 'nobody'}.{detail} Check "
             "which values --positive names, and whether people are left out who should be in."
         )
-
-
-def _covariates(
-    columns: Columns, names: Sequence[str] | None, outcome: Sequence[str], scans: Sequence[Key]
-) -> pd.DataFrame:
-    """Carry columns along; one with the name of a cohort column is ``<table>.<column>``."""
-    used = {columns.full_name(name) for name in outcome}
-    carried = {}
-    for name in columns.names() if names is None else dict.fromkeys(names):
-        full = columns.full_name(name)
-        if full not in used:
-            carried[full if name in COLUMNS else name] = columns.values(name, scans).texts
-        elif names is not None:
-            raise UsageError(
-                f"column {name!r} is what the outcome is made of, so it cannot also be a "
-                "predictor or subgroup."
-            )
-    return pd.DataFrame(carried, index=range(len(scans)), dtype=object)

@@ -1,13 +1,17 @@
 """Columns of all tables under one roof: names, whose value, and sessions."""
 
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
+from bidsapp.dataset.codes import entry, suspected_codes, take_codes
 from bidsapp.dataset.matching import bare_label, match_tables
+from bidsapp.dataset.numbers import number_of as number_of
+from bidsapp.dataset.options_text import set_option
+from bidsapp.dataset.reading import Reading, read_column
 from bidsapp.dataset.tables import Key, Table, other_tables, read_dataset_tables
 from bidsapp.errors import UsageError
 
@@ -41,26 +45,73 @@ class Columns:
     A column has its own name where one table has it; one in ``participants.tsv`` keeps it where
     others have it too. ``<table>.<column>`` always works, and ``<column>@<session>`` takes a
     session's value for the participant, whatever session the image is of.
+
+    Parameters
+    ----------
+    tables
+        The tables.
+    unread
+        Why others could not be read.
+    where
+        What the dataset is called in messages.
+    missing
+        ``COLUMN=VALUE``: numbers and texts that stand for a missing value, here and in every
+        lookup; ``COLUMN=`` says of a column that it has none. What the tables' JSON files declare
+        to be missing is so too, save in such a column.
+
+    Raises
+    ------
+    UsageError
+        `missing` names a column that no table has.
     """
 
-    def __init__(self, tables: Sequence[Table], unread: Sequence[str] = (), where: str = ""):
+    def __init__(
+        self,
+        tables: Sequence[Table],
+        unread: Sequence[str] = (),
+        where: str = "",
+        missing: Sequence[str] = (),
+    ):
         self.tables = tuple(tables)
         self.unread = tuple(unread)
         self.where = where
+        self.missing = tuple(missing)
         self._participants = {person for table in tables for person, _ in table.rows}
+        self._readings: dict[str, Reading] = {}
+        named = self._named_codes()
+        self.tables, self._coded = take_codes(self.tables, named)
+        self._settled = frozenset(named)
 
     @classmethod
-    def read(cls, bids_dir: Path) -> "Columns":
+    def read(cls, bids_dir: Path, missing: Sequence[str] = ()) -> "Columns":
         """Read the tables of a dataset; see `read_dataset_tables`."""
         tables, unread = read_dataset_tables(bids_dir)
-        return cls(tables, unread, str(bids_dir))
+        return cls(tables, unread, str(bids_dir), missing)
+
+    def _named_codes(self) -> dict[str, list[str]]:
+        """Full name of each column that `missing` names, to its codes."""
+        named: dict[str, list[str]] = {}
+        for text in self.missing:
+            name, value = entry(text)
+            try:
+                codes = named.setdefault(self.full_name(name), [])
+            except UsageError as error:
+                raise UsageError(f"tables.missing: {error}") from None
+            codes += [value] if value else []
+        return named
 
     def matched(
         self, people: Collection[str], sessions: Collection[str]
     ) -> tuple["Columns", list[str]]:
         """Give rows the labels of folders and images; see `match_tables`."""
         tables, notes, unread = match_tables(self.tables, people, sessions)
-        return Columns(tables, [*self.unread, *unread], self.where), notes
+        found = copy(self)
+        found.tables = tuple(tables)
+        found.unread = (*self.unread, *unread)
+        found._participants = {person for table in tables for person, _ in table.rows}
+        found._readings = {}
+        found.unread = (*self.unread, *unread)
+        return found, notes
 
     def names(self) -> list[str]:
         """Shortest name of every column, in the order of the tables."""
@@ -176,6 +227,51 @@ class Columns:
             lines[SHOWN_COLUMNS:] = [f"  and {len(lines) - SHOWN_COLUMNS} more columns"]
         return "\n".join(lines)
 
+    def reading(self, name: str) -> Reading:
+        """How a column is read, by all its values: one way for everybody who uses it."""
+        full = self.full_name(name)
+        if full not in self._readings:
+            table, column, _ = self.find(name)
+            self._readings[full] = read_column(table.columns[column].values())
+        return self._readings[full]
+
+    def told(self, names: Iterable[str]) -> list[str]:
+        """Say of columns what is read otherwise than it is written, a sentence or two for each."""
+        sentences = []
+        for name in names:
+            coded = self._coded.get(self.full_name(name), [])
+            sentences += [f"Column {name}: {text}." for text in coded]
+            sentences += filter(None, [self.reading(name).told(name)])
+        return sentences
+
+    def suspicions(self, names: Iterable[str]) -> list[str]:
+        """Warn of numbers that look like codes for a missing value, and say how to settle it."""
+        sentences, entries = [], []
+        for name in names:
+            reading = self.reading(name)
+            exact = {
+                text: number
+                for text, number in reading.numbers.items()
+                if not number.limit and number.how != "infinite"
+            }
+            if reading.kind != "numbers" or self.full_name(name) in self._settled:
+                continue
+            codes = suspected_codes(number.value for number in exact.values())
+            rest = [number.value for number in exact.values() if number.value not in codes]
+            for code in codes:
+                count = sum(reading.counts[t] for t, n in exact.items() if n.value == code)
+                sentences.append(
+                    f"WARNING: column {name}: {code:g} ({count}) lies apart from the others "
+                    f"({min(rest):g} to {max(rest):g}) and looks like a code for a missing value. "
+                    "It counts as a number."
+                )
+                entries.append(f"{name}={code:g}")
+        if entries:
+            none = dict.fromkeys(f"{entry(text)[0]}=" for text in entries)
+            yes, no = (set_option("tables.missing", [*self.missing, *e]) for e in (entries, none))
+            sentences.append(f"Where it is missing: {yes}. Where it is a number: {no}.")
+        return sentences
+
     def all_values(self, name: str) -> list[str]:
         """All values of a column that are not missing, in the order of the file."""
         table, column, session = self.find(name)
@@ -249,14 +345,3 @@ def describe_values(values: Sequence[str]) -> str:
     if len(numbers) == len(distinct):
         return f"numbers from {min(numbers):g} to {max(numbers):g}"
     return f"{', '.join(distinct[:SHOWN_VALUES])} and {len(distinct) - SHOWN_VALUES} more"
-
-
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
-
-
-def number_of(text: str) -> float | None:
-    """Finite number that a text writes, or None: ``1``, ``1.0`` and ``1e0`` are alike."""
-    if NUMBER.fullmatch(text.strip()) is None:
-        return None
-    value = float(text)
-    return value if abs(value) != float("inf") else None

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,17 @@ def check_dataset(bids_dir: Path) -> dict[str, Any]:
     InvalidDataset
         The description is missing, unreadable or incomplete, or is that of derivatives.
     """
-    if not bids_dir.is_dir():
-        what = "is a file, not a folder" if bids_dir.exists() else "does not exist"
-        raise NoInput(f"bids_dir {bids_dir} {what}; give the folder of a BIDS dataset.")
+    try:
+        with os.scandir(bids_dir):
+            pass
+    except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            what = "does not exist"
+        elif isinstance(error, NotADirectoryError):
+            what = "is a file, not a folder"
+        else:
+            what = f"cannot be read ({error.strerror or error})"
+        raise NoInput(f"bids_dir {bids_dir} {what}; give the folder of a BIDS dataset.") from None
     path = bids_dir / "dataset_description.json"
     try:
         text = read_text(path, "utf-8-sig")
@@ -64,25 +73,33 @@ def _no_description(bids_dir: Path) -> str:
 
 
 def list_participants(bids_dir: Path) -> list[str]:
-    """Labels of the ``sub-`` folders, sorted; a folder may be a link, even a broken one."""
+    """Labels of the ``sub-`` folders, sorted; a folder may be a link, even one to nowhere."""
     with os.scandir(bids_dir) as entries:
         return sorted(
             entry.name[4:]
             for entry in entries
             if entry.name.startswith("sub-")
             and len(entry.name) > 4
-            and (entry.is_dir() or (entry.is_symlink() and not os.path.exists(entry.path)))
+            and _may_be_folder(entry)
             and "." not in entry.name
         )
+
+
+def _may_be_folder(entry: "os.DirEntry[str]") -> bool:
+    """Whether an entry is a folder, or a link of which that cannot be told."""
+    try:
+        return entry.is_dir() or (entry.is_symlink() and not os.path.exists(entry.path))
+    except OSError:  # the link leads in a circle, or to where one may not look
+        return True
 
 
 def list_sessions(bids_dir: Path, participants: Iterable[str]) -> list[str]:
     """Labels of the ``ses-`` folders of these participants, sorted, each once."""
     found: set[str] = set()
     for label in participants:
-        folder = bids_dir / f"sub-{label}"
-        if folder.is_dir():
-            found.update(e.name[4:] for e in os.scandir(folder) if e.name.startswith("ses-"))
+        with suppress(OSError):  # told of with the participant
+            names = os.listdir(bids_dir / f"sub-{label}")
+            found.update(name[4:] for name in names if name.startswith("ses-"))
     return sorted(found)
 
 

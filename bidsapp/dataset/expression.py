@@ -26,6 +26,7 @@ from bidsapp.dataset.logic import (
     none_of,
     operand,
 )
+from bidsapp.dataset.reading import Reading
 from bidsapp.errors import UsageError
 
 MAX_LENGTH = 2000
@@ -110,18 +111,24 @@ class Expression:
                 return others[0]
         return None
 
-    def evaluate(self, columns: Mapping[str, Sequence[str | None]]) -> Result:
+    def evaluate(
+        self,
+        columns: Mapping[str, Sequence[str | None]],
+        readings: Mapping[str, Reading] | None = None,
+    ) -> Result:
         """Evaluate row by row.
 
         Parameters
         ----------
         columns
-            Column name to n texts, None where missing. Numbers are read from the texts.
+            Column name to n texts, None where missing.
+        readings
+            Column name to how the whole column is read; of others, what is plainly a number is one.
         """
         count = len(next(iter(columns.values()))) if columns else 0
         problems: Problems = {}
-        reading = _Reading(self, columns, count, problems)
-        values = reading.truth(self.tree).values
+        rows = _Rows(self, columns, readings or {}, count, problems)
+        values = rows.truth(self.tree).values
         unknown = {row: text for row, text in problems.items() if values[row] == UNKNOWN}
         return Result(values, unknown)
 
@@ -238,18 +245,20 @@ class _Check:
             raise self.refuse(node, f"nested more than {MAX_DEPTH} deep")
 
 
-class _Reading:
+class _Rows:
     """One evaluation: a checked tree over columns of n rows."""
 
     def __init__(
         self,
         expression: Expression,
         columns: Mapping[str, Sequence[str | None]],
+        readings: Mapping[str, Reading],
         count: int,
         problems: Problems,
     ):
         self.names = expression.names
         self.columns = columns
+        self.readings = readings
         self.count = count
         self.problems = problems
 
@@ -282,7 +291,7 @@ class _Reading:
         match node:
             case ast.Name(id=label):
                 column = self.names[label]
-                return operand(column, self.columns[column])
+                return operand(column, self.columns[column], self.readings.get(column))
             case ast.Constant(value=str() | int() | float() as value):
                 literal = value if isinstance(value, str) else float(value)
                 return constant(name, literal, self.count)

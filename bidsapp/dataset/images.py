@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from bidsapp.dataset.ambiguity import advise
 from bidsapp.dataset.bidsignore import NAME as BIDSIGNORE
@@ -16,8 +17,10 @@ from bidsapp.dataset.description import (
 )
 from bidsapp.dataset.filters import check_bids_filters, describe
 from bidsapp.dataset.query import Found, Inputs, Query, find_images, make_query
+from bidsapp.dataset.scans import unreadable_folders
 from bidsapp.errors import BadData, NociCastError, NoInput, NothingSelected, UsageError
 from bidsapp.intake.pointers import pointer_at
+from bidsapp.intake.regular import require_regular
 from bidsapp.options import RunOptions
 
 
@@ -111,7 +114,8 @@ def select_images(options: RunOptions, inputs: Inputs) -> Selection:
         sessions = list_sessions(options.bids_dir, participants)
         require_labels("--session-label", options.session_label, sessions, str(options.bids_dir))
 
-    found = find_images(options, query, participants)
+    unreadable = unreadable_folders(options.bids_dir, participants, query.datatype)
+    found = find_images(options, query, participants, unreadable)
     left = {person: _left(options, found.get(person, [])) for person in participants}
     several = [images for sessions in left.values() for images in sessions.values()]
     advice = advise(several, query.name, options.bids_filters.get(query.name, {}))
@@ -119,7 +123,9 @@ def select_images(options: RunOptions, inputs: Inputs) -> Selection:
     refusals: list[Refusal] = []
     for participant in participants:
         here = found.get(participant, [])
-        for decided in _decide(options, query, participant, here, left[participant], advice):
+        lost = {ses: why for (label, ses), why in unreadable.items() if label == participant}
+        decisions = _decide(options, query, participant, here, left[participant], advice, lost)
+        for decided in decisions:
             if isinstance(decided, ImageChoice):
                 choices.append(decided)
             else:
@@ -149,8 +155,16 @@ def _decide(
     found: Sequence[Found],
     left: Mapping[str, Sequence[Found]],
     advice: Mapping[str, str],
+    lost: Mapping[str, str],
 ) -> list[ImageChoice | Refusal]:
-    """One choice or refusal per session that has images left; a refusal where none has."""
+    """One choice or refusal per session that has images left; a refusal where none has.
+
+    `lost` says of sessions why they cannot be read; of the participant, where it is named "".
+    """
+    asked = [s for s in lost if not s or not options.session_label or s in options.session_label]
+    unread = [Refusal(participant, s or None, lost[s], NoInput) for s in asked]
+    if "" in lost or (unread and not found):
+        return [*unread]
     decided: list[ImageChoice | Refusal] = []
     for session, images in left.items():
         among = [image for image in found if (image.session or "") == session]
@@ -161,7 +175,9 @@ def _decide(
     elif not options.session_label and "session" not in query.filters:
         # a filter on something else that empties a session is hardly meant to
         missing = [s for s in sorted({i.session or "" for i in found}) if s and s not in left]
-    return decided + [_nothing_for(options, query, participant, s, found) for s in missing]
+    missing = [s for s in missing if s not in lost]
+    decided += [_nothing_for(options, query, participant, s, found) for s in missing]
+    return [*decided, *unread]
 
 
 def _decide_session(
@@ -187,9 +203,13 @@ def _decide_session(
     pointer = pointer_at(path)
     if pointer is not None:
         return Refusal(*who, f"{image.relative_path} {pointer.advice}", NoInput)
-    if not path.exists():
+    try:
+        require_regular(path)
+    except FileNotFoundError:
         reason = "is in the --bids-database-dir but not in the dataset; rebuild the database"
         return Refusal(*who, f"{image.relative_path} {reason}", NoInput)
+    except OSError as error:
+        return Refusal(*who, f"{image.relative_path}: {error.strerror or error}", NoInput)
     number = len(among) - len(ignored)
     if number == 1:
         reason = f"the only {query.kind}"
@@ -209,7 +229,8 @@ def _nothing_for(
     where = f"sub-{participant}" + (f"/ses-{session}" if session else "")
     if not folder.exists() or not any(folder.iterdir()):
         state = "is empty" if folder.exists() else "is a link to a folder that is not here"
-        reason = f"sub-{participant} {state}; fetch it with `datalad get sub-{participant}`"
+        folder_name = quote(f"sub-{participant}")
+        reason = f"sub-{participant} {state}; fetch it with `datalad get {folder_name}`"
         return Refusal(participant, session, reason, NoInput)
     ignored = shortened([image.name for image in here if image.ignored])
     kept = [image.name for image in here if not image.ignored]

@@ -2,13 +2,12 @@
 
 import os
 import re
-import shutil
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from bidsapp.derivatives.temporary import temporary_folder
 from bidsapp.errors import CannotCreateOutput, UsageError
 
 DATABASE = "layout_index.sqlite"
@@ -16,7 +15,11 @@ REBUILD = "delete that folder (it will be made again), or leave out --bids-datab
 
 
 def open_layout(
-    bids_dir: Path, participants: Sequence[str] | None, datatype: str, database_dir: Path | None
+    bids_dir: Path,
+    participants: Sequence[str] | None,
+    datatype: str,
+    database_dir: Path | None,
+    unreadable: Collection[str] = (),
 ) -> Any:
     """Index the NIfTI files in one datatype folder of the participants.
 
@@ -33,6 +36,8 @@ def open_layout(
         Name of the folder, such as ``anat``.
     database_dir
         Folder of a pybids database to read, or to make where it is not there yet.
+    unreadable
+        Folders inside the dataset, POSIX, that are left out: pybids ends at the first.
 
     Returns
     -------
@@ -47,14 +52,18 @@ def open_layout(
         The database cannot be written.
     """
     if database_dir is None:
-        return _index(bids_dir, participants, datatype, None)
+        return _index(bids_dir, participants, datatype, None, unreadable)
     if not (database_dir / DATABASE).exists():
-        _make_database(bids_dir, datatype, database_dir)
+        _make_database(bids_dir, datatype, database_dir, unreadable)
     return _read_database(bids_dir, database_dir)
 
 
 def _index(
-    bids_dir: Path, participants: Sequence[str] | None, datatype: str, database: Path | None
+    bids_dir: Path,
+    participants: Sequence[str] | None,
+    datatype: str,
+    database: Path | None,
+    unreadable: Collection[str],
 ) -> Any:
     from bids.layout import BIDSLayout, BIDSLayoutIndexer
     from bids.layout.models import _create_tag_dict
@@ -80,28 +89,26 @@ def _index(
     who = "[^/]+" if participants is None else "(?:" + "|".join(map(re.escape, participants)) + ")"
     wanted = rf"/sub-{who}(?:/ses-[^/]+)?(?:/{re.escape(datatype)}(?:/[^/]+\.nii(?:\.gz)?)?)?$"
     # One pattern for all that is wanted: what pybids may ignore is everything else.
-    indexer = RelativeIndexer(
-        validate=False, index_metadata=False, ignore=[re.compile(f"^(?!{wanted})")]
-    )
+    ignored = [re.compile(f"^(?!{wanted})")]
+    ignored += [re.compile(f"^/{re.escape(folder)}(?:/|$)") for folder in unreadable]
+    indexer = RelativeIndexer(validate=False, index_metadata=False, ignore=ignored)
     return BIDSLayout(bids_dir, validate=False, indexer=indexer, database_path=database)
 
 
-def _make_database(bids_dir: Path, datatype: str, folder: Path) -> None:
+def _make_database(
+    bids_dir: Path, datatype: str, folder: Path, unreadable: Collection[str]
+) -> None:
     """Index all participants into a new database, moved into place when it is whole."""
-    temporary = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".making-", dir=folder))
-        layout = _index(bids_dir, None, datatype, temporary)
-        close_layout(layout)
-        os.replace(temporary / DATABASE, folder / DATABASE)
+        with temporary_folder(folder) as temporary:
+            layout = _index(bids_dir, None, datatype, temporary, unreadable)
+            close_layout(layout)
+            os.replace(temporary / DATABASE, folder / DATABASE)
     except OSError as error:
         raise CannotCreateOutput(
             f"--bids-database-dir {folder}: the database cannot be made there ({error})."
         ) from None
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _read_database(bids_dir: Path, folder: Path) -> Any:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bidsapp.dataset.columns import number_of
+from bidsapp.dataset.numbers import number_of
+from bidsapp.dataset.reading import Reading
 
 FALSE, TRUE, UNKNOWN = 0, 1, -1
 Problems = dict[int, str]
@@ -29,11 +30,15 @@ class Operand:
         Shape (n,) object: text or None; None as a whole where the values are computed numbers.
     numbers
         Shape (n,) float64, NaN where missing or not a number.
+    limits
+        Shape (n,) int8: which numbers are a limit and not the value (``89+``, ``<5``), as in
+        `numbers.Number`; None where none is.
     """
 
     name: str
     texts: np.ndarray | None
     numbers: np.ndarray
+    limits: np.ndarray | None = None
 
     @property
     def missing(self) -> np.ndarray:
@@ -57,10 +62,14 @@ class Truth:
     values: np.ndarray
 
 
-def operand(name: str, texts: Sequence[str | None]) -> Operand:
-    """Make an operand of the texts of a column."""
-    numbers = [np.nan if text is None else _float(text) for text in texts]
-    return Operand(name, np.array(texts, object), np.array(numbers, np.float64))
+def operand(name: str, texts: Sequence[str | None], reading: Reading | None = None) -> Operand:
+    """Make an operand of the texts of a column, read as the whole column is."""
+    if reading is None:
+        numbers = [np.nan if text is None else _float(text) for text in texts]
+        return Operand(name, np.array(texts, object), np.array(numbers, np.float64))
+    values = np.array([reading.number(text) for text in texts], np.float64)
+    limits = np.array([reading.limit(text) for text in texts], np.int8)
+    return Operand(name, np.array(texts, object), values, limits if limits.any() else None)
 
 
 def _float(text: str) -> float:
@@ -81,6 +90,9 @@ def arithmetic(
     """Apply ``+ - * /`` to numbers; what is no number, or has no finite result, is missing."""
     for side in (left, right):
         _note_texts(side, problems)
+        for place in np.flatnonzero(_limited(side)):
+            problems.setdefault(int(place), f"{_limit_text(side, place)}: not computed with")
+    left, right = (_exact(side) for side in (left, right))
     functions: dict[str, Callable[..., np.ndarray]] = {
         "+": np.add, "-": np.subtract, "*": np.multiply, "/": np.divide,
     }  # fmt: skip
@@ -90,6 +102,23 @@ def arithmetic(
     for place in np.flatnonzero(infinite):
         problems.setdefault(int(place), f"{name} has no finite value")
     return Operand(name, None, np.where(np.isfinite(result), result, np.nan))
+
+
+def _limited(side: Operand) -> np.ndarray:
+    """Shape (n,) bool: the number is a limit and not the value."""
+    return np.zeros(len(side.numbers), bool) if side.limits is None else side.limits != 0
+
+
+def _limit_text(side: Operand, place: int) -> str:
+    assert side.texts is not None
+    return f"{side.name} is {side.texts[place]!r}, which is a limit"
+
+
+def _exact(side: Operand) -> Operand:
+    """Leave out the numbers that are limits."""
+    if side.limits is None:
+        return side
+    return Operand(side.name, side.texts, np.where(_limited(side), np.nan, side.numbers))
 
 
 def _note_texts(side: Operand, problems: Problems) -> np.ndarray:
@@ -116,18 +145,55 @@ def compare(symbol: str, left: Operand, right: Operand, problems: Problems) -> T
         orders: dict[str, Callable[..., np.ndarray]] = {
             "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
         }  # fmt: skip
-        return _truth(orders[symbol](left.numbers, right.numbers), unknown)
+        order = orders[symbol]
+        truth = order(left.numbers, right.numbers)
+        nearest, farthest = (order(_end(left, far), _end(right, far)) for far in (False, True))
+        unknown |= _note_limits(left, right, nearest != farthest, problems)
+        return _truth(np.where(_limited(left) | _limited(right), nearest, truth), unknown)
     equal = left.numbers == right.numbers
     unknown = left.missing | right.missing
+    numeric = ~(np.isnan(left.numbers) | np.isnan(right.numbers))
     if left.texts is not None and right.texts is not None:
-        textual = np.isnan(left.numbers) | np.isnan(right.numbers)
-        equal = np.where(textual, left.texts == right.texts, equal)
+        equal = np.where(numeric, equal, left.texts == right.texts)
         for side in (left, right):
             if (odd := side.words & ~equal).any():
                 unknown |= odd & _note_texts(side, problems)
     else:
         unknown |= _note_texts(left, problems) | _note_texts(right, problems)
+    within = numeric & (_reaches(left, right) & _reaches(right, left))
+    unknown |= _note_limits(left, right, within, problems)
+    equal &= ~(numeric & (_limited(left) | _limited(right)))
     return _truth(equal if symbol == "==" else ~equal, unknown)
+
+
+def _end(side: Operand, far: bool) -> np.ndarray:
+    """Shape (n,): the value of the operand that is nearest to its limits, or farthest from them."""
+    if side.limits is None:
+        return side.numbers
+    away = np.where(side.limits > 0, np.inf, -np.inf)
+    end = away if far else np.nextafter(side.numbers, away)
+    return np.where(_limited(side) & (far | (np.abs(side.limits) == 2)), end, side.numbers)
+
+
+def _reaches(side: Operand, other: Operand) -> np.ndarray:
+    """Shape (n,) bool: the operand may have the other's value."""
+    if side.limits is None:
+        return np.ones(len(side.numbers), bool)
+    nearest = _end(side, False)
+    above, below = other.numbers >= nearest, other.numbers <= nearest
+    return np.where(side.limits > 0, above, np.where(side.limits < 0, below, True))
+
+
+def _note_limits(
+    left: Operand, right: Operand, open_: np.ndarray, problems: Problems
+) -> np.ndarray:
+    """Shape (n,) bool: a limit leaves the comparison open; note the first of each row."""
+    both = _limited(left) & _limited(right)
+    wrong = both | (open_ & (_limited(left) | _limited(right)))
+    for place in np.flatnonzero(wrong):
+        side = left if _limited(left)[place] else right
+        problems.setdefault(int(place), f"{_limit_text(side, place)} and leaves it open")
+    return wrong
 
 
 def among(left: Operand, members: Sequence[Operand], problems: Problems) -> Truth:

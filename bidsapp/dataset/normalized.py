@@ -1,24 +1,25 @@
 """Normalised images that exist: this app's own output, and derivatives of other pipelines."""
 
 import json
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bidsapp.dataset.description import list_participants
+from bidsapp.dataset.scans import names_in, session_folders
 from bidsapp.dataset.tables import Key
 from bidsapp.errors import NoInput, UsageError
 from bidsapp.intake.pointers import pointer_at
 from bidsapp.intake.regular import read_text
 
 EXTENSIONS = (".nii.gz", ".nii")
+_RAW = "bids:raw:"
 # Settings of the participant level that must be one for a whole cohort.
 _SHAPING = ("speed", "box", "intensity", "seed", "template_file")
 # Of the quality, what says how the image came out and not how large the brain is.
-_NUMBERS = ("ncc", "local_ncc", "mask_dice", "folded_fraction", "bright_share")
+QUALITY_NUMBERS = ("ncc", "local_ncc", "mask_dice", "folded_fraction", "bright_share")
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class NormalizedImage:
         The settings that shaped it, as one text; empty where they are not known.
     source_sha256
         Of the T1w file that it was made from; empty where it is not known.
+    source
+        Path of that file inside the raw dataset; empty where it is not known.
     quality_numbers
         Name and value of what the verdict hangs on (``local_ncc``); empty where it was not judged.
     """
@@ -59,6 +62,7 @@ class NormalizedImage:
     quality_reasons: tuple[str, ...] = ()
     made_with: str = ""
     source_sha256: str = ""
+    source: str = ""
     quality_numbers: tuple[tuple[str, float], ...] = ()
 
     @property
@@ -106,7 +110,7 @@ def find_own(
     if not output_dir.is_dir():
         return found
     spaces = set()
-    for key, names in _by_scan(output_dir):
+    for key, names in _by_scan(output_dir, found.unusable):
         spaces.update(_spaces(names, suffix))
         mine = [
             name
@@ -176,13 +180,22 @@ def _read_sidecar(image: Path) -> _Told | None:
             "quality_reasons": tuple(map(str, quality.get("reasons", ()))),
             "made_with": made_with,
             "source_sha256": str(content.get("SourceSHA256", "")),
+            "source": _raw_source(content.get("Sources")),
             "quality_numbers": tuple(
-                (name, float(quality[name])) for name in _NUMBERS if name in quality
+                (name, float(quality[name])) for name in QUALITY_NUMBERS if name in quality
             ),
         }
         return _Told(bool(quality.get("rescued")), facts)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _raw_source(sources: object) -> str:
+    """Path in the raw dataset of the first source that is a file of it; else empty."""
+    listed = sources if isinstance(sources, list) else []
+    raw = [one for one in listed if isinstance(one, str) and one.startswith(_RAW)]
+    path = PurePosixPath(raw[0].removeprefix(_RAW)) if raw else PurePosixPath()
+    return "" if path.is_absolute() or ".." in path.parts or not path.parts else str(path)
 
 
 def _mirrored(image: Path) -> tuple[str, str]:
@@ -216,7 +229,7 @@ def find_derivatives(
         raise NoInput(f"-d {dataset}={root}: no sub-<label> folder; is it a derivative dataset?")
     found = NormalizedSearch({}, {}, frozenset())
     spaces = set()
-    for key, names in _by_scan(root):
+    for key, names in _by_scan(root, found.unusable):
         spaces.update(_spaces(names, suffix))
         ranked: dict[tuple[int, int, str], list[_Name]] = defaultdict(list)
         for name in names:
@@ -269,21 +282,31 @@ def _take_other(
     found.images[key] = NormalizedImage(*key, path, mask, jacobian, dataset, uri, **facts)
 
 
-def _by_scan(root: Path) -> Iterator[tuple[Key, list[_Name]]]:
-    """Each participant and session with the NIfTI files of its anat folder."""
+def _by_scan(root: Path, unusable: dict[Key, tuple[str, str]]) -> Iterator[tuple[Key, list[_Name]]]:
+    """Each participant and session with the NIfTI files of its anat folder.
+
+    Who has a folder that cannot be read joins `unusable`.
+    """
     for label in list_participants(root):
         person = root / f"sub-{label}"
-        for folder in (person, *sorted(person.glob("ses-*"))):
-            names = [name for name in _names(folder / "anat") if name is not None]
+        try:
+            folders = session_folders(person)
+        except NoInput as error:
+            unusable[(person.name, "")] = ("folder not readable", str(error))
+            continue
+        for folder in folders:
+            session = folder.name if folder != person else ""
+            try:
+                names = list(_names(folder / "anat"))
+            except NoInput as error:
+                unusable[(person.name, session)] = ("folder not readable", str(error))
+                continue
             if names:
-                session = folder.name if folder != person else ""
                 yield (person.name, session), names
 
 
 def _names(folder: Path) -> Iterator[_Name]:
-    if not folder.is_dir():
-        return
-    for entry in sorted(os.listdir(folder)):
+    for entry in names_in(folder):
         if entry.endswith(EXTENSIONS) and not entry.startswith("."):
             *pairs, suffix = _stem(Path(entry)).split("_")
             entities = dict(pair.split("-", 1) for pair in pairs if "-" in pair)

@@ -139,7 +139,8 @@ def _by_expression(
         every.append(looked_up)
     every_value = {name: columns.all_values(name) for name in expression.columns}
     notes = check_values(expression, every_value, rule.missing)
-    result = expression.evaluate(values)
+    readings = {name: columns.reading(name) for name in expression.columns}
+    result = expression.evaluate(values, readings)
     found = _outcomes(Truth(result.values), result.problems, every, expression.columns)
     return replace(found, notes=(*notes, *_read_as_missing(columns, expression.columns)))
 

@@ -3,7 +3,7 @@
 import os
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -83,9 +83,14 @@ def make_query(inputs: Inputs, bids_filters: Mapping[str, Mapping[str, Any]]) ->
 
 
 def find_images(
-    options: RunOptions, query: Query, participants: Sequence[str]
+    options: RunOptions,
+    query: Query,
+    participants: Sequence[str],
+    unreadable: Collection[tuple[str, str]] = (),
 ) -> dict[str, list[Found]]:
     """All images of the query's kind by participant, those that its filters leave out too.
+
+    What is `unreadable`, participant and session (empty for all of the participant), is left out.
 
     Raises
     ------
@@ -93,7 +98,10 @@ def find_images(
         A database lacks images that are in the dataset, or read their names otherwise.
     """
     ignore = read_bidsignore(options.bids_dir)
-    layout = open_layout(options.bids_dir, participants, query.datatype, options.bids_database_dir)
+    lost = [f"sub-{label}" + (f"/ses-{ses}" if ses else "") for label, ses in unreadable]
+    layout = open_layout(
+        options.bids_dir, participants, query.datatype, options.bids_database_dir, lost
+    )
     root = layout.root
     try:
         paths = _paths(layout, query.datatype, query.suffix, {}, False)
@@ -126,7 +134,8 @@ def find_images(
                 f"--bids-database-dir {options.bids_database_dir} has participant "
                 f"{one.get('subject')} for {paths[0]}; {REBUILD}."
             )
-        _require_all(options, query, [label for label in participants if label not in found])
+        known = {*found, *(label for label, _ in unreadable)}
+        _require_all(options, query, [label for label in participants if label not in known])
     return found
 
 

@@ -11,9 +11,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import join
 from typing import Any
 
-from bidsapp.dataset.description import check_dataset, keep_participants
+from bidsapp.dataset.description import check_dataset, keep_participants, shortened
+from bidsapp.derivatives.temporary import temporary_folder
 from bidsapp.errors import InvalidDataset
 from bidsapp.intake.pointers import pointer_at
 
@@ -71,7 +73,9 @@ def validate_dataset(
         note = f"{VALIDATOR} is not installed: only the dataset's description was checked."
         return ValidationSummary(None, note)
     count = len(participants) <= COUNT_WARNINGS_UP_TO
-    with _only(bids_dir, participants if participant_label else ()) as folder:
+    lost = _unreadable(bids_dir, participants)
+    shown = [label for label in participants if label not in lost]
+    with _only(bids_dir, shown if participant_label or lost else None) as folder:
         try:
             report = _run(program, folder, count, timeout)
         except subprocess.TimeoutExpired:
@@ -80,6 +84,8 @@ def validate_dataset(
                 "dataset's description was checked. --skip-bids-validation saves that time."
             )
             return ValidationSummary(None, note)
+        except OSError as error:
+            report = f"it cannot be started: {error.strerror or error}"
     if isinstance(report, str):
         return ValidationSummary(None, f"{VALIDATOR} failed, so its checks are missing: {report}")
     issues = report["issues"]["issues"]
@@ -88,6 +94,9 @@ def validate_dataset(
     if errors:
         raise InvalidDataset(_describe(bids_dir, errors, report["issues"].get("codeMessages", {})))
     warnings = sum(issue.get("severity") == "warning" for issue in issues)
+    names = shortened([f"sub-{label}" for label in lost])
+    unread = f"Not validated, as a folder cannot be read: {names}." if lost else ""
+    note = " ".join(filter(None, (note, unread)))
     return ValidationSummary(warnings if count else None, note)
 
 
@@ -97,17 +106,29 @@ def find_validator() -> str | None:
     return str(beside) if beside.is_file() else shutil.which(VALIDATOR)
 
 
+def _unreadable(bids_dir: Path, participants: Sequence[str]) -> list[str]:
+    """Participants with a folder that cannot be read, at the first of which the validator ends."""
+    found = []
+    for label in participants:
+        failed: list[OSError] = []
+        person = bids_dir / f"sub-{label}"
+        for _ in os.walk(person, onerror=failed.append):
+            if failed:
+                break
+        if any(not isinstance(error, FileNotFoundError) for error in failed):
+            found.append(label)
+    return found
+
+
 @contextmanager
-def _only(bids_dir: Path, participants: Sequence[str]) -> Iterator[Path]:
-    """Give a folder of links that shows these participants alone; the dataset itself for none."""
-    if not participants:
+def _only(bids_dir: Path, participants: Sequence[str] | None) -> Iterator[Path]:
+    """Give a folder of links that shows these participants alone; the dataset itself for None."""
+    if participants is None:
         yield bids_dir
         return
     hidden = {"derivatives", "sourcedata", "code", ".git", ".datalad"}
     wanted = {f"sub-{label}" for label in participants}
-    with tempfile.TemporaryDirectory(prefix="nocicast-validation-") as name:
-        view = Path(name) / "dataset"
-        view.mkdir()
+    with temporary_folder(Path(tempfile.gettempdir())) as view:
         for entry in bids_dir.iterdir():
             if entry.name in wanted or not (entry.name.startswith("sub-") or entry.name in hidden):
                 (view / entry.name).symlink_to(entry.absolute())
@@ -116,8 +137,8 @@ def _only(bids_dir: Path, participants: Sequence[str]) -> Iterator[Path]:
 
 def _run(program: str, folder: Path, warnings: bool, timeout: float) -> dict[str, Any] | str:
     """Give the validator's report, or what it said instead of one."""
-    with tempfile.TemporaryDirectory(prefix="nocicast-validation-") as name:
-        configuration = Path(name) / "config.json"
+    with temporary_folder(Path(tempfile.gettempdir())) as place:
+        configuration = place / "config.json"
         configuration.write_text(json.dumps(CONFIGURATION))
         command = [program, str(folder), "--format", "json", "--config", str(configuration)]
         if not warnings:
@@ -187,7 +208,8 @@ def _describe(bids_dir: Path, errors: Sequence[dict[str, Any]], meanings: dict[s
         lines.append(f"  {code} ({number}, e.g. {example}): {meaning}".rstrip(": "))
     if len(files) > SHOWN_CODES:
         lines.append(f"  and {len(files) - SHOWN_CODES} more kinds of error")
+    command = join([find_validator() or VALIDATOR, str(bids_dir)])
     return (
         f"{bids_dir} is not valid BIDS:\n" + "\n".join(lines) + "\nMend these, or go on regardless "
-        f"with --skip-bids-validation; all of it: {find_validator() or VALIDATOR} {bids_dir}"
+        f"with --skip-bids-validation; all of it: {command}"
     )

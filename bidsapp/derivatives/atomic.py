@@ -4,12 +4,12 @@ import errno
 import json
 import os
 import shutil
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bidsapp.derivatives.temporary import temporary_file
 from bidsapp.errors import CannotCreateOutput, InputOutputError, NociCastError, disk_trouble
 
 
@@ -17,8 +17,8 @@ from bidsapp.errors import CannotCreateOutput, InputOutputError, NociCastError, 
 def atomic_path(final: Path) -> Iterator[Path]:
     """Give a temporary path beside `final` that takes its place when the block succeeds.
 
-    The temporary name starts with a dot and keeps all suffixes, so that writers which look at
-    them behave. It is removed when the block fails.
+    An empty file lies there already, under a name that keeps all suffixes. It is removed when the
+    block fails.
 
     Raises
     ------
@@ -28,13 +28,9 @@ def atomic_path(final: Path) -> Iterator[Path]:
         Writing failed on the way, for instance because the disk is full.
     """
     make_folder(final.parent)
-    temporary = final.with_name(f".{uuid.uuid4().hex[:8]}-{final.name}")
-    try:
-        with explained(final):
-            yield temporary
-            os.replace(temporary, final)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with explained(final), temporary_file(final) as path:
+        yield path
+        os.replace(path, final)
 
 
 @contextmanager
@@ -95,7 +91,8 @@ def write_text(path: Path, text: str) -> None:
     except (OSError, UnicodeDecodeError):
         pass
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        # names on a disk may be any bytes
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -112,14 +112,21 @@ TABLES: dict[str, dict[str, Column]] = {
             "Verdict on the normalisation; n/a where it was not judged.",
             levels={"pass": "sound", "warn": "to be looked at"},
         ),
+        "sidecar.*": Column(
+            "Field of that name in the JSON sidecar of the scan's raw image (site, scanner, "
+            "sequence); ContrastAgent is yes where the sidecar or the ce- of the name tell of one."
+        ),
         "*": Column(
-            "Covariate, as it stands in the dataset's participants.tsv, sessions.tsv or phenotype; "
-            "its meaning is in the dataset's own data dictionaries."
+            "Covariate of the dataset's participants.tsv, sessions.tsv or phenotype, where its "
+            "data dictionary has its meaning. Columns of numbers are written plainly (89+ as 89, "
+            "34,5 as 34.5; what is no number as n/a; logs/cohort.txt says what was read how), "
+            "others as they stand there. A column with the name of one of this table's own has "
+            "dataset. before it."
         ),
     },
     "exclusions": {
         "reason": Column("Why the participant or scan is not in the cohort."),
-        "detail": Column("More on the reason."),
+        "detail": Column("More on the reason; <bids_dir> and the like are folders of the run."),
     },
     "splits": _SPLITS,
     "scores": {},

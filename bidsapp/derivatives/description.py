@@ -2,22 +2,20 @@
 
 import json
 import os
-import shutil
-import time
+import re
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from bidsapp import __version__
 from bidsapp.derivatives.atomic import check_folder, make_folder, write_json, write_text
+from bidsapp.derivatives.temporary import PREFIX, sweep
 from bidsapp.errors import CannotCreateOutput, UsageError
 from bidsapp.intake.regular import read_text
 
 BIDS_VERSION = "1.10.0"
 
-# Writing one image's files takes seconds.
-_ABANDONED_S = 3600
 # Names outside the BIDS schema. A folder stands here without a trailing slash: with one, its
 # contents are skipped and the folder itself stays an error.
 _IGNORED = (
@@ -29,7 +27,7 @@ _IGNORED = (
     "models",
     "group",
     "work",
-    ".staging",
+    f"{PREFIX}*",
 )
 
 
@@ -58,15 +56,15 @@ def prepare_output(
         raise CannotCreateOutput(
             f"{output_dir} cannot be written to; check who owns it and how it is mounted."
         )
-    _sweep(output_dir)
+    sweep(output_dir)
     path = output_dir / "dataset_description.json"
     before = _read(path).get("DatasetLinks")
     known = dict(before) if isinstance(before, dict) else {}
-    known |= {name: folder.resolve().as_uri() for name, folder in (links or {}).items()}
-    write_json(path, _description(bids_dir, known))
+    known |= {name: _address(name, folder, output_dir) for name, folder in (links or {}).items()}
+    write_json(path, _description(bids_dir, output_dir, known))
     ignored = list(_IGNORED)
     if work_dir is not None and target in work_dir.resolve().parents:
-        ignored.append(work_dir.resolve().relative_to(target).parts[0])
+        ignored.append(_as_pattern(work_dir.resolve().relative_to(target).parts[0]))
     write_text(output_dir / ".bidsignore", "\n".join(dict.fromkeys(ignored)) + "\n")
 
 
@@ -96,17 +94,6 @@ def check_output(output_dir: Path, bids_dir: Path) -> None:
     check_folder(output_dir)
 
 
-def _sweep(output_dir: Path) -> None:
-    """Take away what runs that were killed had begun to write, once no other job can be at it."""
-    begun = [*(output_dir / ".staging").glob("*"), *output_dir.glob(".????????-sub-*.html")]
-    for path in begun:
-        with suppress(OSError):
-            if time.time() - path.stat().st_mtime > _ABANDONED_S:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-    with suppress(OSError):
-        (output_dir / ".staging").rmdir()
-
-
 def _refuse_other_dataset(output_dir: Path) -> None:
     path = output_dir / "dataset_description.json"
     if not path.exists():
@@ -121,20 +108,38 @@ def _refuse_other_dataset(output_dir: Path) -> None:
         )
 
 
-def _description(bids_dir: Path, links: dict[str, Any]) -> dict[str, Any]:
+def _as_pattern(name: str) -> str:
+    """Write a name as a line of .bidsignore that stands for itself alone."""
+    return re.sub(r"([\\*?\[\]!# ])", r"\\\1", name)
+
+
+def _address(name: str, folder: Path, output_dir: Path) -> str:
+    """Give an address of a dataset that tells nobody where people keep their files.
+
+    It is relative where one dataset lies in the other, else a place that is named and not told:
+    whoever hands the results on may put an address there that others can reach.
+    """
+    there, here = folder.resolve(), output_dir.resolve()
+    if there in here.parents or here in there.parents:
+        return quote(Path(os.path.relpath(there, here)).as_posix())
+    return "file:///" + quote(f"<{name}>")
+
+
+def _description(bids_dir: Path, output_dir: Path, links: dict[str, Any]) -> dict[str, Any]:
     source = _read(bids_dir / "dataset_description.json")
     generated: dict[str, Any] = {"Name": "NociCast", "Version": __version__}
     image = os.environ.get("NOCICAST_CONTAINER")
     if image:
         generated["Container"] = {"Type": os.environ.get("NOCICAST_CONTAINER_TYPE", "docker")}
         generated["Container"]["Tag"] = image
+    raw = _address("bids_dir", bids_dir, output_dir)
     description: dict[str, Any] = {
         "Name": f"NociCast: {source.get('Name') or bids_dir.name}",
         "BIDSVersion": BIDS_VERSION,
         "DatasetType": "derivative",
         "GeneratedBy": [generated],
-        "SourceDatasets": [{"URL": bids_dir.resolve().as_uri()}],
-        "DatasetLinks": links | {"raw": bids_dir.resolve().as_uri()},
+        "SourceDatasets": [{"URL": raw}],
+        "DatasetLinks": links | {"raw": raw},
         "HowToAcknowledge": "Please cite NociCast and the study whose recipe was used.",
     }
     if isinstance(source.get("License"), str):

@@ -4,7 +4,10 @@ from bidsapp.derivatives.columns import Column
 
 _TRUE = {"true": "yes", "false": "no"}
 _RIVALS = {
-    "confound": Column("The baseline, on the same folds."),
+    "confound": Column(
+        "The baseline, on the same folds; column <name> is one of site, scanner or sequence that "
+        "goes with the outcome, whether it was asked for or not."
+    ),
     "auc": Column("AUC of the network on held-out people.", "1"),
     "auc_confound": Column("AUC of the baseline on the same people.", "1"),
     "ci_low": Column("Lower limit of the baseline's AUC, allowing for other people.", "1"),
@@ -42,6 +45,7 @@ EVALUATED: dict[str, dict[str, Column]] = {
             levels={
                 "simulated": "a signal was planted",
                 "leak": "a step saw held-out people, or may have (LEAK?)",
+                "separation": "a column by itself tells the classes apart",
                 "confound": "something that knows nothing of the illness predicts as well",
                 "result": "the result of a variant",
                 "baseline": "a simpler model predicts as well",
@@ -108,7 +112,7 @@ EVALUATED: dict[str, dict[str, Column]] = {
     "tables/confounds": _RIVALS,
     "tables/baselines": _RIVALS,
     "tables/cohort": {
-        "column": Column("Column of cohort.tsv."),
+        "column": Column("Column of cohort.tsv, by the name that the user has for it."),
         "value": Column("What first and second are, or the category that they count."),
         "first": Column("Among people, or scans, with a positive outcome."),
         "second": Column("Among people, or scans, with a negative outcome."),
@@ -120,6 +124,36 @@ EVALUATED: dict[str, dict[str, Column]] = {
         "p_bonferroni": Column("p after Bonferroni's correction over the columns.", "1"),
         "p_fdr": Column("p after Benjamini and Hochberg's correction over the columns.", "1"),
         "standardised_difference": Column("Difference of the groups in units of their SD.", "1"),
+    },
+    "tables/columns": {
+        "column": Column("Column of the user's tables, or sidecar.<field> of the images."),
+        "of_scanner": Column(
+            "Whether it is of site, scanner or sequence: by its name, or as it is from a sidecar.",
+            levels={"True": "yes", "False": "no"},
+        ),
+        "kind": Column(
+            "How it is read.", levels={"numbers": "as numbers", "categories": "as categories"}
+        ),
+        "n": Column("People, or scans, with a value.", "1"),
+        "test": Column("The test of whether it goes with the outcome."),
+        "p": Column("Two-sided p, not corrected; n/a where scans are looked at.", "1"),
+        "p_holm": Column("p after Holm's correction for all columns that were looked at.", "1"),
+        "looked_at": Column("How many columns that is."),
+        "auc": Column(
+            "AUC of the column by itself: by ranks, whichever way round, or by the share of "
+            "positives of each category, of these very people.",
+            "1",
+        ),
+        "ci_low": Column("Lower limit of that AUC.", "1"),
+        "ci_high": Column("Upper limit of that AUC.", "1"),
+        "associated": Column(
+            "Whether the corrected p is below .05.", levels={"True": "yes", "False": "no"}
+        ),
+        "separates": Column(
+            "Whether it tells the classes apart (nearly) completely: also an AUC of at least .9 "
+            "whose lower limit is above .7.",
+            levels={"True": "yes", "False": "no"},
+        ),
     },
     "tables/planning": {
         "quantity": Column("What would be measured."),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bidsapp.dataset.covariates import QUALITY, user_name, users_column, users_columns
 from bidsapp.evaluation.tables import is_missing, numeric
 
 _SEED = 0
@@ -60,33 +61,36 @@ class Baseline:
     estimator
         Makes an unfitted scikit-learn classifier.
     columns
-        Picks its columns of the cohort table from (all columns, predictors, site).
+        Picks its columns of the cohort table from (all columns, predictors, site): those that the
+        user names by `users_column`, else by the names that the user has for them. A name that
+        nothing has is given as it is.
     confound
         Whether it knows nothing of the illness: if it predicts, the network may predict by it.
     needs
         What it needs, for the message where that is missing.
+    by_name
+        Whether the recipe names its columns: then none may be one of the app's own.
     """
 
     estimator: Callable[[], Any]
     columns: Callable[[Sequence[str], Sequence[str], str | None], list[str]]
     confound: bool = False
     needs: str = ""
+    by_name: bool = False
 
 
-def _predictors(_columns: Sequence[str], predictors: Sequence[str], _site: str | None) -> list[str]:
-    return list(predictors)
+def _predictors(columns: Sequence[str], predictors: Sequence[str], _site: str | None) -> list[str]:
+    return [users_column(columns, name) or name for name in predictors]
 
 
 def _age_sex(columns: Sequence[str], _predictors: Sequence[str], _site: str | None) -> list[str]:
-    return [name for name in columns if name.lower() in ("age", "sex", "gender")]
+    return [
+        name
+        for name in users_columns(columns)
+        if user_name(name).lower() in ("age", "sex", "gender")
+    ]
 
 
-# What the app itself writes, and nothing of a user's that is called alike: the verdict in
-# cohort.tsv, the numbers in measures.tsv.
-_QUALITY = (
-    *("quality", "quality_ncc", "quality_local_ncc"),
-    *("quality_mask_dice", "quality_folded_fraction", "quality_bright_share"),
-)
 # A user's own columns of how much a head moved; motion_sickness is none.
 _MOTION = re.compile(r"(framewise_displacement|motion_(fd|mean|max|rms)).*", re.IGNORECASE)
 # Of regions the numbered ones too, which the measures of an atlas brought along are called.
@@ -94,15 +98,15 @@ _REGION = re.compile(r"region_((intensity|volume)_.+|\d+)")
 
 
 def _quality(columns: Sequence[str], _predictors: Sequence[str], _site: str | None) -> list[str]:
-    return [name for name in columns if name in _QUALITY or _MOTION.fullmatch(name)]
+    return [name for name in columns if name in QUALITY or _MOTION.fullmatch(name)]
 
 
 def _regions(columns: Sequence[str], _predictors: Sequence[str], _site: str | None) -> list[str]:
     return [name for name in columns if _REGION.fullmatch(name)]
 
 
-def _site(_columns: Sequence[str], _predictors: Sequence[str], site: str | None) -> list[str]:
-    return [site] if site else []
+def _site(columns: Sequence[str], _predictors: Sequence[str], site: str | None) -> list[str]:
+    return [users_column(columns, site) or site] if site else []
 
 
 def _nothing(_columns: Sequence[str], _predictors: Sequence[str], _site: str | None) -> list[str]:
@@ -113,9 +117,9 @@ _ASK = "columns named under evaluation.predictors"
 BASELINES = {
     "majority": Baseline(_majority, _nothing),
     "age_sex": Baseline(_logistic, _age_sex, needs="columns age and sex in the cohort table"),
-    "logistic": Baseline(_logistic, _predictors, needs=_ASK),
-    "random_forest": Baseline(_random_forest, _predictors, needs=_ASK),
-    "xgboost": Baseline(_xgboost, _predictors, needs=_ASK),
+    "logistic": Baseline(_logistic, _predictors, needs=_ASK, by_name=True),
+    "random_forest": Baseline(_random_forest, _predictors, needs=_ASK, by_name=True),
+    "xgboost": Baseline(_xgboost, _predictors, needs=_ASK, by_name=True),
     "regions": Baseline(_ridge, _regions, needs="columns region_* in measures.tsv or cohort.tsv"),
     "quality": Baseline(
         _logistic,
@@ -123,14 +127,20 @@ BASELINES = {
         confound=True,
         needs="columns quality, quality_* or motion_mean* in measures.tsv or cohort.tsv",
     ),
-    "site": Baseline(_logistic, _site, confound=True, needs="a column named under evaluation.site"),
+    "site": Baseline(
+        _logistic,
+        _site,
+        confound=True,
+        needs="a column named under evaluation.site",
+        by_name=True,
+    ),
 }
 
 
 def design_table(
     cohort: pd.DataFrame, columns: Sequence[str]
 ) -> tuple[pd.DataFrame, list[str], list[str]]:
-    """Text columns as numbers where all their known values are numbers, else as categories.
+    """Text columns as numbers where all or nearly all their values are, else as categories.
 
     Returns
     -------

@@ -6,10 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bidsapp.dataset.covariates import is_own, user_name, users_column
 from bidsapp.evaluation.baseline_models import BASELINES, Baseline, design_table, in_fold_model
-from bidsapp.evaluation.state import COHORT_COLUMNS, choices, splits_of
-from bidsapp.evaluation.tables import is_missing
+from bidsapp.evaluation.state import choices, splits_of
+from bidsapp.evaluation.tables import is_missing, unusable
 from bidsapp.training.columns import SCORES
+
+COLUMN = "column "
+"""Stands before a column's name where a column is scored by itself."""
 
 
 def baseline_scores(
@@ -51,7 +55,7 @@ def baseline_scores(
         if baseline is None:
             skipped[name] = f"unknown baseline; there are {', '.join(BASELINES)}"
             continue
-        if lacking := lacking_for(baseline, list(cohort.columns), predictors, site):
+        if lacking := lacking_for(baseline, cohort, predictors, site):
             skipped[name] = lacking
             continue
         columns = baseline.columns(list(cohort.columns), predictors, site)
@@ -66,20 +70,69 @@ def baseline_scores(
     return scores, skipped
 
 
+def column_scores(
+    cohort: pd.DataFrame, splits: pd.DataFrame, names: Sequence[str], base: str = ""
+) -> pd.DataFrame:
+    """Score held-out people by one column at a time, as the baseline site does by its own.
+
+    Parameters
+    ----------
+    cohort, splits, base
+        As in `baseline_scores`.
+    names
+        Columns, as the user names them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        In the columns of `scores.tsv`; the variant is ``column <name>``, which no variant can be
+        called. A column that cannot be fitted on some fold is not there.
+    """
+    parts = []
+    for name in names:
+        place = users_column(map(str, cohort.columns), name)
+        for prefix, own in _split_sets(splits, base).items():
+            scored, reason = _on_folds(cohort, own, BASELINES["site"].estimator, [str(place)])
+            if not reason:
+                parts.append(scored.assign(variant=f"{prefix}{COLUMN}{name}"))
+    empty = pd.DataFrame(columns=pd.Index(SCORES))
+    return pd.concat(parts, ignore_index=True)[list(SCORES)] if parts else empty
+
+
 def lacking_for(
-    baseline: Baseline, there: Sequence[str], predictors: Sequence[str], site: str | None
+    baseline: Baseline,
+    cohort: pd.DataFrame,
+    predictors: Sequence[str],
+    site: str | None,
+    later: Sequence[str] = (),
 ) -> str:
-    """Say what a baseline lacks in a cohort with the columns `there`; empty where nothing."""
+    """Say what a baseline lacks in a cohort; empty where nothing.
+
+    Parameters
+    ----------
+    cohort
+        The cohort table.
+    predictors, site
+        Names that the recipe gives.
+    later
+        Columns that are yet to be measured.
+    """
+    there = [*map(str, cohort.columns), *later]
     columns = baseline.columns(there, predictors, site)
-    forbidden = [name for name in columns if name in COHORT_COLUMNS and name != "quality"]
-    if forbidden:
-        return f"{forbidden} may not be a predictor: it identifies people or is the outcome"
+    own = [name for name in columns if baseline.by_name and is_own(name)]
+    if own:
+        return (
+            f"{own} may not be a predictor: the app itself writes it, and the tables have no "
+            "column of that name"
+        )
     absent = [name for name in columns if name not in there]
     if absent:
         return f"no column {absent} in cohort.tsv; {choices(there)}"
     if baseline.needs and not columns:
         return f"needs {baseline.needs}; there is none"
-    return ""
+    why = {name: unusable(cohort[name]) for name in columns if name in cohort}
+    wrong = [f"{user_name(name)} cannot be used: {text}" for name, text in why.items() if text]
+    return "; ".join(wrong)
 
 
 def _split_sets(splits: pd.DataFrame, base: str) -> dict[str, pd.DataFrame]:

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.dataset.counts import cohort_counts
+from bidsapp.dataset.covariates import SIDECAR, user_name
+from bidsapp.dataset.reading import FEWEST_NUMBERS
 from bidsapp.evaluation.corrections import bonferroni, false_discovery_rate
-from bidsapp.evaluation.tables import is_missing, numeric
+from bidsapp.evaluation.tables import is_missing, numeric, reading_of, unusable
 
 COLUMNS = (
     "column",
@@ -26,7 +28,6 @@ COLUMNS = (
     "standardised_difference",
     "note",
 )
-FEWEST_VALUES_OF_A_NUMBER = 6
 SCANS_NOT_TESTED = "scans are counted; those of one person are not independent: not tested"
 _NORMAL_AT = 0.05
 _SMALL_EXPECTED = 5
@@ -54,7 +55,8 @@ def positives_and_negatives(scans: pd.DataFrame, columns: Sequence[str]) -> pd.D
     scans
         A row per scan, as in cohort.tsv, sorted.
     columns
-        To compare; those that name each person with a text of their own are left out.
+        To compare, by their names in cohort.tsv; the table has the user's. Those that name each
+        person with a text of their own are left out, and what all images have alike.
 
     Returns
     -------
@@ -62,21 +64,30 @@ def positives_and_negatives(scans: pd.DataFrame, columns: Sequence[str]) -> pd.D
         As `cohort_table` gives it.
     """
     people = scans.drop_duplicates("participant_id")
-    columns = [name for name in columns if not _identifies(people[name])]
+    columns = [
+        name for name in columns if not (_identifies(people[name]) or _same(name, people[name]))
+    ]
     if cohort_counts(scans).by_scan:
         table = cohort_table(scans, scans["outcome"] == 1, columns)
         heads = ~table["column"].duplicated()
         untested = ("statistic", "p", "p_bonferroni", "p_fdr")
         notes = table["note"].mask(heads, SCANS_NOT_TESTED)
-        return table.assign(test="", note=notes, **dict.fromkeys(untested, float("nan")))
-    return cohort_table(people, people["outcome"] == 1, columns)
+        table = table.assign(test="", note=notes, **dict.fromkeys(untested, float("nan")))
+    else:
+        table = cohort_table(people, people["outcome"] == 1, columns)
+    return table.assign(column=table["column"].map(user_name))
+
+
+def _same(name: str, values: pd.Series) -> bool:
+    """Whether it is a field of the images' sidecars that is the same in all of them."""
+    return name.startswith(SIDECAR) and values.nunique(dropna=False) == 1
 
 
 def _identifies(values: pd.Series) -> bool:
     """Whether a column of texts differs between all people, as an identifier does."""
     there = values[~values.map(is_missing)]
-    many = len(there) >= FEWEST_VALUES_OF_A_NUMBER
-    return many and numeric(there) is None and bool(there.is_unique)
+    many = len(there) >= FEWEST_NUMBERS
+    return many and reading_of(there).kind == "categories" and bool(there.is_unique)
 
 
 def cohort_table(
@@ -116,19 +127,24 @@ def cohort_table(
 
 def _column(name: str, values: pd.Series, inside: np.ndarray) -> pd.DataFrame:
     missing = values.map(is_missing).to_numpy(dtype=bool)
+    reading, numbers = reading_of(values), numeric(values)
+    measured = numbers is not None and numbers.nunique() >= FEWEST_NUMBERS
+    if measured and numbers is not None:
+        missing = missing | numbers.isna().to_numpy()
     lost = {
         "missing_first": int((missing & inside).sum()),
         "missing_second": int((missing & ~inside).sum()),
     }
-    numbers = numeric(values)
-    if numbers is not None and numbers.nunique() >= FEWEST_VALUES_OF_A_NUMBER:
+    if reading.kind == "unclear":
+        nan = float("nan")
+        comparison = Comparison("", nan, nan, nan, unusable(values))
+        records: list[dict[str, Any]] = [{"value": "not compared", "first": "", "second": ""}]
+    elif measured and numbers is not None:
         known = numbers.to_numpy()
         a, b = known[inside & ~missing], known[~inside & ~missing]
         comparison = compare_numbers(a, b)
         form = _mean if comparison.test == "t" else _median
-        records: list[dict[str, Any]] = [
-            {"value": form.__doc__, "first": form(a), "second": form(b)}
-        ]
+        records = [{"value": form.__doc__, "first": form(a), "second": form(b)}]
     else:
         text = values[~missing].astype(str).to_numpy()
         levels = np.unique(text)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from bidsapp.evaluation.baseline_models import BASELINES
-from bidsapp.evaluation.baselines import baseline_scores, lacking_for
+from bidsapp.evaluation.baselines import baseline_scores, column_scores
 from bidsapp.evaluation.best_fold import best_fold_table
 from bidsapp.evaluation.calibration import calibration_points
 from bidsapp.evaluation.cohort_table import positives_and_negatives
@@ -26,15 +26,15 @@ from bidsapp.evaluation.planning import planning_table
 from bidsapp.evaluation.prevalence import sample_at
 from bidsapp.evaluation.printed import compare_with_print
 from bidsapp.evaluation.sample import PERSON, Sample, from_scores
+from bidsapp.evaluation.separation import separation_table, suspects
 from bidsapp.evaluation.settings import EvaluationSettings, settings_of_run
 from bidsapp.evaluation.stamp import stamp
 from bidsapp.evaluation.state import RunState, read_state
-from bidsapp.evaluation.subgroups import absent_columns, subgroup_masks
+from bidsapp.evaluation.subgroups import absent_columns, subgroup_masks, subgroups_by
 from bidsapp.evaluation.tables import write_table
 from bidsapp.training.exchange import labels_of
 
 _CURVE_RESAMPLES = 1000
-MEASURED = ("quality_local_ncc", "region_intensity_0_0_0")
 
 
 @dataclass(frozen=True)
@@ -120,14 +120,14 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
     """Evaluate a run that was read; nothing is written."""
     networks = with_ensembles(state.scores, plan.ensembles, plan.threshold)
     variants = [str(name) for name in networks["variant"].drop_duplicates()]
-    there = list(state.cohort.columns)
-    columns = [name for name in plan.subgroups if name in there]
+    lacking = absent_columns(list(state.cohort.columns), plan.subgroups)
+    columns = [name for name in plan.subgroups if subgroups_by(name) not in lacking]
     subgroup = subgroup_masks(state.cohort, networks, columns)
     fitted, unfitted = baseline_scores(
         state.measured, state.splits, plan.baselines, plan.predictors, plan.site, plan.base
     )
     skipped = {f"baseline {name}": why for name, why in unfitted.items()}
-    skipped |= absent_columns(there, plan.subgroups)
+    skipped |= lacking
     baselines = [str(name) for name in fitted["variant"].drop_duplicates()]
     scores = pd.concat([networks, fitted], ignore_index=True) if baselines else networks
     metrics = metric_table(networks, state.splits, plan, subgroup, state.groups)
@@ -149,25 +149,20 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
         confound_check(scores, compared, variants, _of_kind(baselines, kind), plan.level, layouts)
         for kind in (True, False)
     )
+    alone = separation_table(state.cohort, plan.level)
+    confounds = _with_scanners(confounds, state, networks, variants, alone, plan, layouts)
     best = _best_folds(networks, plan)
     people = state.cohort.groupby("participant_id")["outcome"].max()  # as before training
     positives = int(people.sum())
     beside = other_runs(state.folder, state.cohort)
     tables: dict[str, pd.DataFrame] = {
         "findings": findings(
-            metrics,
-            variants,
-            scores,
-            confounds,
-            rivals,
-            (permutations, pipeline),
-            skipped,
-            plan,
-            layouts,
-            tried(beside),
+            *(metrics, variants, scores, confounds, rivals, (permutations, pipeline), skipped),
+            *(plan, layouts, tried(beside), alone),
         ),
         "comparisons": compared[compared["test"].isin(plan.tests)],
         "permutations": _together(permutations, pipeline),
+        "columns": alone,
         "confounds": confounds,
         "baselines": rivals,
         "cohort": positives_and_negatives(state.cohort, state.covariates),
@@ -201,30 +196,38 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
     )
 
 
-def lacking_columns(plan: EvaluationSettings, columns: Sequence[str]) -> dict[str, str]:
-    """Tell what an evaluation will leave out because the cohort lacks columns.
+def _with_scanners(
+    confounds: pd.DataFrame,
+    state: RunState,
+    networks: pd.DataFrame,
+    variants: Sequence[str],
+    alone: pd.DataFrame,
+    plan: EvaluationSettings,
+    layouts: Mapping[str, HeldOut],
+) -> pd.DataFrame:
+    """Compare networks with each column of scanner or site that goes with the outcome, too.
 
-    The columns are known before training, so a run can say it at its start.
-
-    Parameters
-    ----------
-    columns
-        Of the cohort table.
-
-    Returns
-    -------
-    dict
-        ``baseline <name>`` or ``subgroups by <column>`` -> why. Quality numbers and regions are
-        measured by the run itself.
+    These comparisons are a family of their own: what was asked for is not corrected for them.
     """
-    later = [*columns, *MEASURED]
-    lacking = {
-        f"baseline {name}": lacking_for(BASELINES[name], later, plan.predictors, plan.site)
-        for name in plan.baselines
-        if name in BASELINES
+    asked = [plan.site] if plan.site and "site" in plan.baselines else []
+    scored = column_scores(state.cohort, state.splits, suspects(alone, asked), plan.base)
+    names = [str(name) for name in scored["variant"].drop_duplicates()]
+    if not names:
+        return confounds
+    scores = pd.concat([networks, scored], ignore_index=True)
+    pairs = [(variant, name) for variant in variants for name in names]
+    layouts = {
+        **layouts,
+        **{
+            str(name): held_out(rows, splits_behind(state.splits, str(name), plan), state.groups)
+            for name, rows in scored.groupby("variant", sort=False)
+        },
     }
-    known = {what: why for what, why in lacking.items() if why}
-    return known | absent_columns(columns, plan.subgroups)
+    compared = compare_variants(
+        scores, ["delong"], plan.threshold, plan.level, pairs, layouts, names
+    )
+    found = confound_check(scores, compared, variants, names, plan.level, layouts)
+    return pd.concat([confounds, found], ignore_index=True) if len(confounds) else found
 
 
 def _inflation(

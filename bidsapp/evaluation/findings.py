@@ -1,22 +1,29 @@
 """What a reader has to know first, as sentences."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bidsapp.dataset.counts import cohort_counts
+from bidsapp.evaluation.baselines import COLUMN
 from bidsapp.evaluation.chance import CHANCE_WORDS, RETRAINED, WITHIN, against_chance
 from bidsapp.evaluation.confounds import confound_sentences
 from bidsapp.evaluation.held_out import HeldOut
 from bidsapp.evaluation.other_runs import MANY, Tried, best_by_chance
 from bidsapp.evaluation.permutation import LIBERAL
 from bidsapp.evaluation.sample import pool
+from bidsapp.evaluation.separation import separation_sentences
 from bidsapp.evaluation.settings import EvaluationSettings
 from bidsapp.evaluation.stamp import leaks_into_scores
 from bidsapp.evaluation.verdicts import after_correction
 from bidsapp.recipes.scope import POSSIBLE, stamp_text
 
-KINDS = ("simulated", "leak", "confound", "result", "baseline", "tried", "small", "skipped")
+KINDS = (
+    *("simulated", "leak", "separation", "confound", "result", "baseline"),
+    *("tried", "small", "skipped"),
+)
 FEWEST = 10
 
 
@@ -31,6 +38,7 @@ def findings(
     plan: EvaluationSettings,
     layouts: Mapping[str, HeldOut],
     beside: Tried | None = None,
+    alone: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Collect the sentences in the order in which a report says them.
 
@@ -52,6 +60,8 @@ def findings(
         How the people of each variant were held out: a caveat of the p of fixed scores.
     beside
         What other runs of the output folder tried on the same people.
+    alone
+        `separation.separation_table`: what each column by itself says of the outcome.
 
     Returns
     -------
@@ -60,11 +70,18 @@ def findings(
     """
     lines = [("simulated", f"{plan.simulated}.")] if plan.simulated else []
     lines += [("leak", text) for name in variants for text in _leaks(name, plan)]
+    if alone is not None:
+        left_out = plan.same_as_outcome
+        lines += [("separation", text) for text in separation_sentences(alone, left_out)]
+        told = [COLUMN + name for name in alone.loc[alone["separates"].astype(bool), "column"]]
+        new = [str(name).rpartition("/")[2] not in told for name in confounds["confound"]]
+        confounds = confounds[np.array(new, bool)]
     lines += [("confound", text) for text in confound_sentences(confounds)]
     tests = [dict(zip(table["variant"], table["p"], strict=True)) for table in permutations]
     pooled = metrics[(metrics["scope"] == "pooled") & metrics["variant"].isin(list(variants))]
     for place, name in enumerate(pooled["variant"].drop_duplicates()):
-        rows = pooled[pooled["variant"] == name].set_index("metric")
+        mine = pooled[pooled["variant"] == name].to_dict("records")
+        rows = {row["metric"]: row for row in mine}
         permuted = (p.get(name) for p in tests)
         n = cohort_counts(pool(scores[scores["variant"] == name])).observations
         text = _result(
@@ -125,7 +142,7 @@ def _tried(beside: Tried, own: int, positives: int, negatives: int) -> str:
 
 
 def _result(
-    rows: pd.DataFrame,
+    rows: Mapping[str, Mapping[Any, Any]],
     fixed: float | None,
     whole: float | None,
     *,
@@ -135,9 +152,8 @@ def _result(
     n: str,
 ) -> str:
     """Say the AUC that leads, its interval, what that shows, and p against chance."""
-    plain = rows.loc["auc"]
-    row = rows.loc[WITHIN] if WITHIN in rows.index else plain
-    variant = plain["variant"]
+    row = rows.get(WITHIN, rows["auc"])
+    variant = row["variant"]
     if pd.isna(row["value"]):
         return f"{variant}: no AUC over all held-out people ({row['note']})."
     scale = " (0.5 is chance, 1 perfect)" if first else ""
@@ -148,8 +164,8 @@ def _result(
         text = f"{100 * level:g}% interval {row['ci_low']:.2f} to {row['ci_high']:.2f}"
         if how.within and how.retrained:
             text += ", allowing for training on other people"
-        elif RETRAINED in rows.index and pd.notna(rows.loc[RETRAINED, "ci_low"]):
-            leads = rows.loc[RETRAINED]
+        elif RETRAINED in rows and pd.notna(rows[RETRAINED]["ci_low"]):
+            leads = rows[RETRAINED]
             text += (
                 f", or {leads['ci_low']:.2f} to {leads['ci_high']:.2f} if it were trained "
                 "on other people"

@@ -5,12 +5,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from bidsapp.errors import BadData, NoInput
-from bidsapp.evaluation.evaluate import lacking_columns
+from bidsapp.evaluation.beforehand import column_warnings
 from bidsapp.evaluation.planning import inflation_of_protocol, plan_text
-from bidsapp.evaluation.settings import settings_from_recipe
+from bidsapp.evaluation.settings import asked_columns, settings_from_recipe
 from bidsapp.options import RunOptions
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from bidsapp.dataset.cohort import Cohort
     from bidsapp.recipes.schema import Recipe
 
@@ -55,7 +57,8 @@ def plan_cohort(
         if options.derivatives:  # the person said where the images are
             raise
         print(f"No images yet ({error})", file=sys.stderr)
-        positives, negatives, groups = _before_images(recipe, variants, options)
+        table = _before_images(recipe, variants, options)
+        positives, negatives = _people(table)
         for count, name in ((positives, "positive"), (negatives, "negative")):
             if count == 0:
                 raise BadData(
@@ -64,32 +67,45 @@ def plan_cohort(
                     "are positive, and whether people are left out who should be in."
                 ) from None
     else:
-        people = cohort.table.groupby("participant_id")["outcome"].max()
-        positives = int(people.sum())
-        negatives = len(people) - positives
-        groups = cohort.table["group"].nunique() if "group" in cohort.table else 0
-        for what, why in lacking_columns(settings, list(cohort.table.columns)).items():
-            print(f"No {what}: {why}.")
+        table = cohort.table
+        positives, negatives = _people(table)
+    for sentence in column_warnings(settings, table):
+        print(sentence, file=sys.stderr)
+    groups = table["group"].nunique() if "group" in table else 0
     first = recipe.with_variant(variants[0])
     inflation = inflation_of_protocol(first.protocol, groups)
     print(plan_text(positives, negatives, settings.level, inflation))
     return 0
 
 
+def _people(table: "pd.DataFrame") -> tuple[int, int]:
+    """Count positive and negative people; who is positive at any scan is positive."""
+    people = table.groupby("participant_id")["outcome"].max()
+    positives = int(people.sum())
+    return positives, len(people) - positives
+
+
 def _before_images(
     recipe: "Recipe", variants: Sequence[str], options: RunOptions
-) -> tuple[int, int, int]:
-    """Count positive and negative people, and groups, of whom there may come to be an image."""
+) -> "pd.DataFrame":
+    """Make the table of those of whom there may come to be a normalised image."""
+    import pandas as pd
+
+    from bidsapp.dataset.carried import carried_columns, carry, column_notes, for_terminal
     from bidsapp.dataset.columns import Columns
     from bidsapp.dataset.groups import groups_of
     from bidsapp.dataset.losses import loss_notes
     from bidsapp.dataset.outcome import find_outcomes, outcome_notes
     from bidsapp.dataset.people import labels_of, people_of
+    from bidsapp.dataset.scanners import sidecar_columns
     from bidsapp.dataset.scans import imaged_scans
 
     first = recipe.with_variant(variants[0])
-    columns = Columns.read(options.bids_dir)
-    find_outcomes(first.outcome, columns, [])  # every name is looked up before any folder is
+    columns = Columns.read(options.bids_dir, recipe.tables.missing)
+    # every name is looked up before any folder is
+    made_of = find_outcomes(first.outcome, columns, []).columns
+    says_it = [*made_of, *recipe.tables.same_as_outcome]
+    names = carried_columns(columns, None, asked_columns(recipe, variants), says_it)
     columns, notes = columns.matched(*labels_of(options.bids_dir, []))
     people = people_of(options.bids_dir, columns, [], options.participant_label)
     kind = f"{first.inputs.suffix} in {options.bids_dir}"
@@ -115,11 +131,17 @@ def _before_images(
             excluded[scans[place]] = ("no group", f"no value, or several, in {group}")
         else:
             places.append(place)
-    positive = {scans[place][0] for place in places if found.values[place] == 1}
     known = {scans[place][0] for place in places}
     with_outcome = {person for name in found.columns for person in columns.people_with(name)}
     counting = people & ({person for person, _ in there} | with_outcome)
-    notes += [*outcome_notes(found, places), *about_groups, *loss_notes(excluded, known, counting)]
-    for note in notes:
+    notes += [*outcome_notes(found, places), *about_groups, *column_notes(columns, names)]
+    notes += loss_notes(excluded, known, counting)
+    for note in for_terminal(notes):
         print(note, file=sys.stderr)
-    return len(positive), len(known - positive), len({groups[place] for place in places})
+    keys = [scans[place] for place in places]
+    table = pd.DataFrame(keys, columns=pd.Index(["participant_id", "session_id"]))
+    table["outcome"] = pd.Series([found.values[place] for place in places], dtype=int)
+    table["group"] = [groups[place] for place in places]
+    kind_of_image = (first.inputs.datatype, first.inputs.suffix)
+    scanners = sidecar_columns(options.bids_dir, keys, *kind_of_image)
+    return pd.concat([table, carry(columns, names, keys), scanners], axis=1)

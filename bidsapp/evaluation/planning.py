@@ -75,7 +75,9 @@ def _least_called_better(positives: int, negatives: int, alpha: float, inflation
     def above(auc: float) -> float:
         return auc_precision(auc, positives, negatives, 1 - alpha, inflation)[0] - 0.5
 
-    for auc in np.arange(0.51, 1, 0.01):  # beyond, as errors grow on the logit scale, it may not
+    for auc in np.arange(
+        0.51, 1, 0.01
+    ).tolist():  # beyond, as errors grow on the logit scale, it may not
         if above(auc) > 0:
             return float(brentq(above, 0.5 + 1e-6, auc))
     return 1.0

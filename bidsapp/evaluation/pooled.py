@@ -23,6 +23,7 @@ _ON_THE_CARD = (
 _AT_PREVALENCE = ("precision", "negative_predictive_value", "calibration_intercept")
 _SUBGROUP = "subgroup:"
 _WEAKENING = ("confound", "baseline")
+_OF_ALL = ("separation", "tried", "small")
 
 
 def pooled_results(folder: Path, variant: str, level: float = LEVEL) -> dict[str, str]:
@@ -90,7 +91,7 @@ def doubts(folder: Path, variant: str) -> tuple[str, ...]:
     return tuple(
         text
         for kind, text in zip(table["kind"], table["text"], strict=True)
-        if kind in ("small", "tried")
+        if kind in _OF_ALL
         or (kind in _WEAKENING and f"{variant} (AUC" in text)
         or text.startswith(f"LEAK?: {variant}:")
     )

@@ -1,6 +1,6 @@
 """What an evaluation does, as plain values; the one place that knows a recipe's shape."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,6 +66,8 @@ class EvaluationSettings:
         What was planted into the cohort; stamped on every row. Empty for real results.
     base
         The variant that the recipe itself is; baselines without a prefix share its folds.
+    same_as_outcome
+        Columns that are left out of the cohort table as they say the outcome in other words.
     """
 
     tests: tuple[str, ...] = ("permutation",)
@@ -88,6 +90,7 @@ class EvaluationSettings:
     variants: Mapping[str, VariantSettings] = field(default_factory=dict)
     base: str = "base"
     simulated: str = ""
+    same_as_outcome: tuple[str, ...] = ()
 
     def of(self, name: str) -> "EvaluationSettings":
         """Return the settings that hold for one variant, ensemble or baseline.
@@ -133,6 +136,7 @@ def settings_from_recipe(recipe: "Recipe") -> EvaluationSettings:
         variants={name: _variant(recipe.with_variant(name)) for name in recipe.variant_names},
         base=recipe.base,
         simulated=recipe.simulation.stamp,
+        same_as_outcome=tuple(recipe.tables.same_as_outcome),
     )
 
 
@@ -143,6 +147,20 @@ def _variant(recipe: "Recipe") -> VariantSettings:
     return VariantSettings(
         plan.threshold, plan.fitted_threshold, plan.best_fold, tuple(leaks(recipe))
     )
+
+
+def asked_columns(recipe: "Recipe", variants: Sequence[str]) -> list[str]:
+    """Columns that the recipe names for what is made of the scores and the maps, each once."""
+    found: dict[str, None] = {}
+    for name in variants:
+        one = recipe.with_variant(name)
+        plan = one.evaluation
+        site = [plan.site] if plan.site else []
+        adjusted = one.saliency.covariates or ()
+        found |= dict.fromkeys(
+            [*plan.subgroups, *plan.predictors, *site, *plan.permute_within, *adjusted]
+        )
+    return list(found)
 
 
 def settings_of_run(run_folder: Path) -> EvaluationSettings:

@@ -200,7 +200,7 @@ def sensitivity(folder: Path, plan: "Simulation") -> pd.DataFrame:
     -------
     pandas.DataFrame
         Columns `COLUMNS`. `found` is whether the AUC that leads is better than chance, as in the
-        report (`verdicts.against_chance`); `retrained_low` and `retrained_high` are its limits,
+        report (`chance.against_chance`); `retrained_low` and `retrained_high` are its limits,
         which allow for training on other people; `ci_low` and `ci_high` take the scores as given.
     """
     metrics = read_table(folder / "metrics.tsv", ("variant", "scope", "metric", "value"))

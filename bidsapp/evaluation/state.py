@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pandas as pd
 
+from bidsapp.dataset.covariates import QUALITY, user_name, users_columns
 from bidsapp.errors import BadData
 from bidsapp.evaluation.tables import is_missing, read_table
 from bidsapp.training.columns import ROLES, SCORES, SPLITS
 
-COHORT_COLUMNS = ("participant_id", "session_id", "group", "outcome", "image", "sha256", "quality")
 STAMPS = ("leak", "simulated")
 PERSON = ["participant_id", "session_id"]
 
 
 def choices(columns: Iterable[str]) -> str:
     """List the columns that a person may have meant: not who it is, nor regions by the hundred."""
-    there = [c for c in columns if c not in COHORT_COLUMNS and not c.startswith("region_")]
+    there = [user_name(c) for c in users_columns(columns) if not c.startswith("region_")]
     return f"there are {', '.join(there)}" if there else "it has no covariates"
 
 
@@ -52,11 +52,16 @@ class RunState:
 
     @property
     def measured(self) -> pd.DataFrame:
-        """The cohort with its measures beside the covariates; a covariate of the name wins."""
+        """The cohort with its measures beside the covariates.
+
+        A region of the user's takes the place of one of the same name. The quality of an image is
+        always what the app itself says of it.
+        """
         if self.measures is None:
             return self.cohort
-        new = [name for name in self.measures if name not in self.cohort]
-        return pd.concat([self.cohort, self.measures[new]], axis=1)
+        new = [name for name in self.measures if name not in self.cohort or name in QUALITY]
+        old = [name for name in self.cohort if name not in new]
+        return pd.concat([self.cohort[old], self.measures[new]], axis=1)
 
     @property
     def groups(self) -> dict[str, str] | None:
@@ -69,7 +74,7 @@ class RunState:
     @property
     def covariates(self) -> list[str]:
         """Columns of the cohort table beyond those that the group level itself writes."""
-        return [name for name in self.cohort.columns if name not in COHORT_COLUMNS]
+        return users_columns(self.cohort.columns)
 
 
 def read_state(folder: Path) -> RunState:

@@ -1,14 +1,16 @@
 """Subgroups of the cohort by the values of its columns."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from bidsapp.dataset.covariates import users_column
 from bidsapp.errors import UsageError
 from bidsapp.evaluation.state import choices
 from bidsapp.evaluation.tables import MISSING, is_missing, numeric
 
 MOST_VALUES = 6
+_SESSION = "session_id"
 
 
 def subgroup_masks(
@@ -16,7 +18,8 @@ def subgroup_masks(
 ) -> dict[str, pd.Series]:
     """Which rows of the scores lie in each subgroup.
 
-    A column of numbers with more than six values is split at its median, ``age=up to 41`` and
+    A name means the user's column, never one that the app writes (``group``, ``quality``). A
+    column of numbers with more than six values is split at its median, ``age=up to 41`` and
     ``age=above 41``; people without a value form ``age=n/a``.
 
     Returns
@@ -27,18 +30,19 @@ def subgroup_masks(
     Raises
     ------
     UsageError
-        The cohort has no such column.
+        The user has no such column.
     """
     key = ["participant_id", "session_id"]
     people = pd.MultiIndex.from_frame(scores[key])
     masks = {}
     for column in columns:
-        if column not in cohort:
+        place = _place(cohort.columns, column)
+        if place is None:
             raise UsageError(
                 f"evaluation.subgroups: no column {column!r} in cohort.tsv; "
                 f"{choices(cohort.columns)}"
             )
-        labels = _labels(cohort[column])
+        labels = _labels(cohort[place])
         value = pd.Series(labels.to_numpy(), index=pd.MultiIndex.from_frame(cohort[key]))
         of_row = value.reindex(people).to_numpy()
         for label in sorted(set(labels), key=lambda text: (text == MISSING, text)):
@@ -49,10 +53,20 @@ def subgroup_masks(
 def absent_columns(there: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
     """Columns that subgroups were asked by and that the cohort lacks -> the reason to print."""
     return {
-        f"subgroups by {column}": f"no such column in cohort.tsv; {choices(there)}"
+        subgroups_by(column): f"no such column in cohort.tsv; {choices(there)}"
         for column in columns
-        if column not in there
+        if _place(there, column) is None
     }
+
+
+def subgroups_by(column: str) -> str:
+    """Name what is left out where a column is lacking."""
+    return f"subgroups by {column}"
+
+
+def _place(there: Iterable[str], column: str) -> str | None:
+    """Column of the cohort table that is meant: the user's, or the session that BIDS names."""
+    return users_column(there, column) or (column if column == _SESSION else None)
 
 
 def _labels(values: pd.Series) -> pd.Series:

@@ -6,11 +6,13 @@ from pathlib import Path
 import pandas as pd
 
 from bidsapp.dataset import tables
+from bidsapp.dataset.reading import FEWEST_NUMBERS, Reading, read_column
 from bidsapp.errors import BadData, NoInput
 from bidsapp.intake.pointers import require_content
 
 MISSING = "n/a"
 FIRST_DATA_LINE = 2
+_SHOWN = 3
 
 
 def read_table(
@@ -104,19 +106,37 @@ def _six_digits(value: float) -> str | None:
     return None if value != value else f"{value:.6g}"
 
 
-def numeric(values: pd.Series) -> pd.Series | None:
-    """Text as numbers where every value that is not missing is one, else None.
+def reading_of(values: pd.Series) -> Reading:
+    """How a column of a cohort table is read; see `read_column`."""
+    return read_column(str(value) for value in values if not is_missing(value))
 
-    Infinity and what is too large for a float count as missing: no model takes them.
+
+def numeric(values: pd.Series) -> pd.Series | None:
+    """Text as numbers where the column is one of numbers, else None.
+
+    What is missing, not understood, infinite or too large for a float is NaN: no model takes it.
     """
-    known = values.map(lambda value: None if is_missing(value) else value)
-    if known.isna().all():
+    reading = reading_of(values)
+    if reading.kind != "numbers":
         return None
-    numbers = pd.to_numeric(known, errors="coerce").astype(float)
-    if (numbers.isna() & known.notna()).any():
-        return None
-    finite = numbers.where(numbers.abs() != float("inf"))
-    return None if finite.isna().all() else finite
+    numbers = values.map(lambda v: reading.number(None if is_missing(v) else str(v))).astype(float)
+    return None if numbers.isna().all() else numbers
+
+
+def unusable(values: pd.Series) -> str:
+    """Say why a column can serve no model, neither as numbers nor as categories; else empty."""
+    reading = reading_of(values)
+    total = sum(reading.counts.values())
+    if reading.kind == "unclear":
+        wrong = [text for text in reading.counts if text not in reading.numbers]
+        lost = sum(reading.counts[text] for text in wrong)
+        some = ", ".join(f"{text!r}" for text in wrong[:_SHOWN])
+        more = ", ..." if len(wrong) > _SHOWN else ""
+        return f"{lost} of its {total} values are no numbers ({some}{more})"
+    many = len(reading.counts) > total / 2 and total >= FEWEST_NUMBERS
+    if reading.kind == "categories" and many:
+        return f"it has {len(reading.counts)} different texts for {total} scans"
+    return ""
 
 
 def is_missing(value: object) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 ALPHA = 0.05
 
@@ -33,7 +34,7 @@ def verdict(low: float, high: float, p_holm: float) -> str:
     return side if p_holm < ALPHA else f"{side}, uncorrected"
 
 
-def after_correction(row: Mapping[Any, Any], side: str = "better") -> str:
+def after_correction(row: Mapping[Any, Any] | pd.Series, side: str = "better") -> str:
     """Say why an uncorrected difference does not count; empty where there was none.
 
     Parameters

@@ -10,10 +10,22 @@ from typing import Any
 
 from nipype.interfaces.base import SimpleInterface
 
-from bidsapp.errors import CannotCreateOutput, NociCastError, TemporaryFailure, disk_trouble
+from bidsapp.errors import (
+    MORE_MEMORY,
+    CannotCreateOutput,
+    NociCastError,
+    TemporaryFailure,
+    disk_trouble,
+    memory_trouble,
+)
 from bidsapp.execution.gpus import gpu_turn
 
 _FILE = "failure.json"
+# Processes that work for this one and could not begin, or did not live long enough to answer.
+NO_HELPERS = (
+    "The processes that do the work could not be started, or ended at once; most often there is "
+    f"too little memory for them. {MORE_MEMORY}"
+)
 # Room that a note, and what nipype writes of a node, has to find.
 _NEEDED_BYTES = 1_000_000
 
@@ -66,12 +78,8 @@ class Step(SimpleInterface):
         except NociCastError as error:
             _write(note, str(error), error.exit_code, expected=True)
             raise
-        except MemoryError:
-            message = "Not enough memory; give --mem, or fewer processes with --nprocs."
-            _write(note, message, 75, expected=True)
-            raise
         except Exception as error:
-            trouble = disk_trouble(error)
+            trouble = disk_trouble(error) or memory_trouble(error)
             if trouble is not None:
                 _write(note, str(trouble), trouble.exit_code, expected=True)
                 raise
@@ -112,6 +120,8 @@ def find_failure(folder: Path, error: str = "") -> Failure:
         except (OSError, ValueError):
             continue
         return Failure(note.parent.name, **content)
+    if error == NO_HELPERS:
+        return Failure("", error, TemporaryFailure.exit_code, expected=True)
     if error:
         return Failure("", f"The nipype plugin could not run it: {error}", 1, expected=True)
     trouble = _no_room(folder)

@@ -108,18 +108,26 @@ class PatientMultiProc(MultiProcPlugin):
             lost = str(error)
         if self._stopped:
             return
-        if getattr(done, "second_try", False):
+        again = None if getattr(done, "second_try", False) else self._alone(node, updatehash, task)
+        if again is None:
             self._taskresult[task] = {
                 "result": None,
                 "traceback": [f"The process that ran this node was lost: {lost}"],
                 "taskid": task,
             }
             return
-        alone = self._new_pool(1)
-        self._spare.append(alone)
-        again = alone.submit(run_node, node, updatehash, task)
         again.second_try = True  # type: ignore[attr-defined]
         again.add_done_callback(lambda done: self._collect(done, node, updatehash, task))
+
+    def _alone(self, node: Any, updatehash: bool, task: int) -> Future | None:
+        """Run a node in a process of its own; None where none can be started."""
+        try:
+            pool = self._new_pool(1)
+            self._spare.append(pool)
+            return pool.submit(run_node, node, updatehash, task)
+        except Exception as error:  # in a callback, where nobody would hear of it
+            logging.getLogger("nocicast").debug("No process can be started: %s", error)
+            return None
 
     def stop(self) -> None:
         """End the workers at once, whatever they are at: each step can be repeated or resumed."""

@@ -3,12 +3,15 @@
 import gc
 import logging
 import os
+import tempfile
 from collections.abc import Callable, Mapping
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bidsapp.errors import UsageError
+from bidsapp.errors import UsageError, memory_trouble
+from bidsapp.execution.failures import NO_HELPERS
 from bidsapp.execution.shared_memory import check_shared_memory
 from bidsapp.options import RunOptions
 
@@ -76,7 +79,6 @@ def configure(running: Running) -> None:
                 "log_to_file": False,
             },
             "execution": {
-                "crashdump_dir": str(running.crash_dir),
                 "crashfile_format": "txt",
                 "create_report": False,
                 "check_version": False,
@@ -88,6 +90,7 @@ def configure(running: Running) -> None:
             },
         }
     )
+    _crash_folder(config, running)
     nipype_logging.update_logging(config)
     if running.verbose == 0:
         # what fails is told at the end, in our words, from the notes that nodes leave
@@ -173,7 +176,31 @@ def run_workflow(
         raise
     except Exception as error:
         logger.debug("The workflow ended with: %s", error)
+        if not began and running.plugin is None and _lost(error):
+            return NO_HELPERS
         return "" if began else (str(error).strip().splitlines() or [type(error).__name__])[-1]
     finally:
         gc.unfreeze()
     return ""
+
+
+def _lost(error: BaseException) -> bool:
+    """Whether an error is one of processes that cannot be started or reached."""
+    kinds = (ConnectionError, EOFError, BlockingIOError, BrokenExecutor)
+    return isinstance(error, kinds) or memory_trouble(error) is not None
+
+
+def _crash_folder(config: Any, running: Running) -> None:
+    """Set where nipype's crash files go, which nodes take along when they are made.
+
+    nipype keeps the path among its settings, where it takes a percent sign for a reference to
+    another setting; such a path is put there as it is read, past the setter. A job of a plugin
+    passes all settings through the setter, so that its crash files go elsewhere.
+    """
+    folder = str(running.crash_dir)
+    if "%" in folder and running.plugin is None:
+        config._sections["execution"]["crashdump_dir"] = folder
+        return
+    if "%" in folder:
+        folder = tempfile.gettempdir()
+    config.set("execution", "crashdump_dir", "/tmp" if "%" in folder else folder)

@@ -11,56 +11,136 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from bidsapp.derivatives.atomic import check_folder, make_folder
+from bidsapp.derivatives.atomic import check_folder, explained, make_folder
+from bidsapp.derivatives.temporary import temporary_folder
 from bidsapp.errors import CannotCreateOutput, TemporaryFailure, UsageError
 from bidsapp.options import RunOptions
 
+# The one folder inside the work folder that holds all of the app's files, and the file in it that
+# says so: whatever else lies in the work folder is somebody's and is never touched.
+OWN = "nocicast_work"
+MARKER = "made-by-nocicast.txt"
+_NAMES = ("participant", "group", "conformed", "template", "templateflow", "tmp")
+_ABOUT = (
+    "NociCast made this folder for its intermediate files. --clean-workdir removes what it made "
+    "here, as long as this file is there; keep nothing of your own in it.\n"
+)
 # Where libraries and the validator look for a folder to write to.
 _PLACES = ("TMPDIR", "HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR", "DENO_DIR")
 
 
-def clean_shared_work(options: RunOptions, entries: Sequence[Path | str]) -> None:
-    """With ``--clean-workdir``, remove what runs share in the work folder, if none is at it.
+def own_folder(work_dir: Path) -> Path:
+    """Give the one folder inside the work folder that all of this app's files lie in."""
+    return work_dir / OWN
+
+
+def make_own_folder(work_dir: Path) -> Path:
+    """Make the app's own folder with its marker in it, in one step; gives its path.
+
+    Raises
+    ------
+    UsageError
+        There is something of that name which the app did not make.
+    CannotCreateOutput
+        The folder cannot be made.
+    """
+    own = own_folder(work_dir)
+    _refuse_foreign(own)
+    if not (own / MARKER).is_file():
+        make_folder(work_dir)
+        with explained(own), temporary_folder(work_dir) as new:
+            (new / MARKER).write_text(_ABOUT, encoding="utf-8")
+            try:
+                new.rename(own)
+            except OSError:  # another run was first
+                if not (own / MARKER).is_file():
+                    raise
+    return own
+
+
+def _refuse_foreign(own: Path) -> None:
+    """Refuse a folder, not empty, or a file that goes by the name of ours and is not."""
+    try:
+        names = os.listdir(own)
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        names = [own.name] if os.path.lexists(own) else []
+    if names and MARKER not in names:
+        raise UsageError(
+            f"{own} was not made by this app (it has no {MARKER}), so nothing is written there; "
+            "move it, or choose another --work-dir."
+        )
+
+
+def begin_work(options: RunOptions, entries: Sequence[Path | str]) -> None:
+    """Make the app's own folder; with ``--clean-workdir``, empty it if no other run is at it.
+
+    Only what lies in a folder with the marker is removed, of that only what is named here, and
+    never a link or the folder that TEMPLATEFLOW_HOME names.
 
     Parameters
     ----------
     options
         Of this run.
     entries
-        What runs of this kind share, relative to the work folder.
+        What runs of this kind share, and what only this one uses, relative to the own folder.
+
+    Raises
+    ------
+    UsageError, CannotCreateOutput
+        As `make_own_folder`.
     """
-    if not (options.clean_workdir and options.work_dir.exists()):
+    own = make_own_folder(options.work_dir)
+    if not options.clean_workdir:
         return
-    with _held(options.work_dir, fcntl.LOCK_EX | fcntl.LOCK_NB) as alone_here:
+    with _held(own, fcntl.LOCK_EX | fcntl.LOCK_NB) as alone_here:
         if not alone_here:
-            print(
-                f"--clean-workdir: another run is using {options.work_dir}; what runs share there "
-                f"({', '.join(map(str, entries))}) is left.",
-                file=sys.stderr,
-            )
+            _tell(f"another run is using {own}; what runs share there is left.")
             return
-        for entry in entries:
-            shutil.rmtree(options.work_dir / entry, ignore_errors=True)
+        for entry in (*entries, "tmp"):
+            _remove(own / entry)
+        if os.environ.get("TMPDIR") == str(own / "tmp"):
+            (own / "tmp").mkdir(exist_ok=True)
+        known = {MARKER, *_NAMES}
+        foreign = sorted(path.name for path in own.iterdir() if path.name not in known)
+        if foreign:
+            _tell(f"left in {own}, as the app did not make it: {', '.join(foreign)}.")
+
+
+def _remove(path: Path) -> None:
+    home = os.environ.get("TEMPLATEFLOW_HOME")
+    if path.is_symlink():
+        _tell(f"{path} is a link and is left.")
+    elif home and path.exists() and Path(home).resolve().is_relative_to(path.resolve()):
+        _tell(f"{path} is left, as TEMPLATEFLOW_HOME lies there.")
+    else:
+        shutil.rmtree(path, ignore_errors=True)
+        if path.exists():
+            _tell(f"{path} could not be removed whole.")
+
+
+def _tell(what: str) -> None:
+    print(f"--clean-workdir: {what}", file=sys.stderr)
 
 
 @contextmanager
 def keep_shared_work(options: RunOptions) -> Iterator[None]:
-    """Make the work folder, and let no other run clean it for as long as this lasts.
+    """Let no other run clean the app's own folder for as long as this lasts.
 
     Raises
     ------
-    CannotCreateOutput
-        The folder cannot be made or written to.
+    UsageError, CannotCreateOutput
+        As `make_own_folder`.
     """
-    make_folder(options.work_dir)
-    with _held(options.work_dir, fcntl.LOCK_SH):
+    with _held(make_own_folder(options.work_dir), fcntl.LOCK_SH):
         yield
 
 
 @contextmanager
-def _held(folder: Path, how: int) -> Iterator[bool]:
-    """Lock a folder itself, which leaves no file behind; False where another process has it."""
-    handle = os.open(folder, os.O_RDONLY)
+def _held(own: Path, how: int) -> Iterator[bool]:
+    """Lock the marker of our folder; False where another process has it."""
+    handle = os.open(own / MARKER, os.O_RDWR)
     try:
         try:
             fcntl.flock(handle, how)
@@ -80,7 +160,8 @@ def check_work(options: RunOptions) -> None:
     Raises
     ------
     UsageError
-        The folder lies inside the input dataset, outside of its ``derivatives``.
+        The folder lies inside the input dataset, outside of its ``derivatives``, or the app's own
+        folder in it would hold the dataset or the output, or was not made by the app.
     CannotCreateOutput
         It is not there and cannot be made.
     """
@@ -93,6 +174,14 @@ def check_work(options: RunOptions) -> None:
             f"--work-dir {options.work_dir} lies inside the input dataset, which is never "
             "written to; choose another folder."
         )
+    own = own_folder(work)
+    for name, place in (("input dataset", source), ("output folder", options.output_dir.resolve())):
+        if own == place or own in place.parents:
+            raise UsageError(
+                f"--work-dir {options.work_dir}: the app keeps its files in {OWN} there, where the "
+                f"{name} lies; choose another folder."
+            )
+    _refuse_foreign(own)
     check_folder(options.work_dir)
 
 
@@ -113,13 +202,13 @@ def prepare_temporary(options: RunOptions) -> None:
         return
     except FileNotFoundError:
         check_work(options)
-    place = options.work_dir / "tmp"
     try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+        place = make_own_folder(options.work_dir) / "tmp"
+        place.mkdir(exist_ok=True)
+    except (OSError, CannotCreateOutput) as error:
         raise CannotCreateOutput(
-            f"There is no folder for temporary files, and {place} cannot be made "
-            f"({error.strerror}); pass a --work-dir that can be written."
+            f"There is no folder for temporary files, and none can be made in {options.work_dir} "
+            f"({error}); pass a --work-dir that can be written."
         ) from error
     os.environ |= dict.fromkeys(_PLACES, str(place))
 
@@ -127,9 +216,9 @@ def prepare_temporary(options: RunOptions) -> None:
 def work_place(options: RunOptions, level: str) -> Path:
     """Give the folder for one output: outside of that, others may share the work folder."""
     if options.output_dir.resolve() in options.work_dir.resolve().parents:
-        return options.work_dir / level  # moves with the output folder
+        return own_folder(options.work_dir) / level  # moves with the output folder
     both = f"{options.bids_dir.resolve()}\n{options.output_dir.resolve()}"
-    return options.work_dir / level / hashlib.sha256(both.encode()).hexdigest()[:10]
+    return own_folder(options.work_dir) / level / hashlib.sha256(both.encode()).hexdigest()[:10]
 
 
 def claim(folder: Path, name: str) -> IO[str] | None:

@@ -121,7 +121,7 @@ def _needed(path: Path, start: bytes) -> int:
     if voxels > MAX_VOXELS or needed > MAX_BYTES:
         raise BadData(
             f"{path}: the header announces {' × '.join(map(str, shape))} voxels "
-            f"({needed / 1e9:.3g} GB); at most {MAX_VOXELS} voxels and {MAX_BYTES / 1e9:.3g} GB "
+            f"({needed / 1e9:.1f} GB); at most {MAX_VOXELS} voxels and {MAX_BYTES / 1e9:.1f} GB "
             "are read. Crop or resample the image; if it is not that large, convert it again."
         )
     return needed

@@ -45,6 +45,15 @@ def require_regular(path: Path) -> None:
         raise NotRegular(errno.EINVAL, f"it is {kind}, not a file", str(path))
 
 
+def is_text(name: str) -> bool:
+    """Tell whether a name or path is UTF-8: on a disk it may be any bytes."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def open_regular(path: Path) -> BinaryIO:
     """Open a regular file to read its bytes; raises as `require_regular`."""
     require_regular(path)

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import torch
 import bidsapp
 from bidsapp.derivatives.atomic import explained, make_folder
 from bidsapp.derivatives.sidecars import file_sha256
+from bidsapp.derivatives.temporary import temporary_folder
 from bidsapp.networks.bundle import CARD, FORMAT, MANIFEST, METADATA, MODELS, RECIPE, FoldModel
 from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_to_json
 from bidsapp.networks.model_card import LIMITS, model_card, outcome_text
@@ -153,7 +153,8 @@ def write_bundle(
             _write_json(new / IMAGES, images_to_json(images))
         stamps = "".join(f"# {' '.join(stamp.split())}\n" for stamp in facts.stamps)
         (new / RECIPE).write_text(stamps + dump_recipe(recipe), encoding="utf-8")
-        (new / CARD).write_text(model_card(recipe, window, len(models), facts), encoding="utf-8")
+        card = model_card(recipe, window, len(models), facts, lists_images=bool(images))
+        (new / CARD).write_text(card, encoding="utf-8")
         _seal(new, folder)
     return folder
 
@@ -182,11 +183,8 @@ def add_saliency_checks(folder: Path, checks: Mapping[str, Any]) -> None:
 @contextmanager
 def _beside(folder: Path) -> Iterator[Path]:
     """Give the place of a new bundle beside the one to be replaced; a part of it does not stay."""
-    with (
-        explained(folder),
-        tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as name,
-    ):
-        yield Path(name) / "new"
+    with explained(folder), temporary_folder(folder.parent) as beside:
+        yield beside / folder.name
 
 
 def _link(source: str, target: str) -> None:

@@ -87,7 +87,20 @@ cohort.{tried}
 A forecast of chronic pain can do harm where it is believed more than it deserves, or used to keep
 treatment or insurance from people. Single fold models may hold traces of the people that they
 were trained on; share them as the consent to the data allows.
+
+{images}
 """
+
+_LISTED = """\
+`configs/training_images.json` lists a hash of each T1w file and of each normalised image of the
+cohort, so that people are noticed who are given to the model again. A hash shows no image and no
+name. But whoever has such a file of a person can tell from it that this person was in the cohort,
+and with it that what all of the cohort have in common is true of that person; not their outcome.
+Where the consent does not allow that, make the bundle again with `--anonymous-bundle`."""
+_ANONYMOUS = """\
+This bundle lists no hashes of the images that it was made with (`--anonymous-bundle`): it cannot be
+told from a list whether a person was in the cohort. People of the cohort who are given to the model
+again are therefore not noticed, and `in_training` is n/a; their probabilities are too good."""
 
 _METRICS = {
     "auc": "AUC (0.5 is chance, 1 is perfect)",
@@ -124,7 +137,9 @@ def outcome_text(recipe: Recipe) -> str:
     return f"{outcome.column} = {positive}{f' (as against {negative})' if negative else ''}"
 
 
-def model_card(recipe: Recipe, window: Window, models: int, facts: "ModelFacts") -> str:
+def model_card(
+    recipe: Recipe, window: Window, models: int, facts: "ModelFacts", *, lists_images: bool = True
+) -> str:
     """Write a model card in Markdown.
 
     Parameters
@@ -137,6 +152,8 @@ def model_card(recipe: Recipe, window: Window, models: int, facts: "ModelFacts")
         How many there are.
     facts
         What is said of the model.
+    lists_images
+        Whether the bundle holds hashes of the images that it was made with.
     """
     import bidsapp
 
@@ -175,6 +192,7 @@ def model_card(recipe: Recipe, window: Window, models: int, facts: "ModelFacts")
         or "Not evaluated.",
         subgroups=_table("Subgroup (held-out AUC)", facts.subgroups)
         or "No subgroups were evaluated: nothing is known of differences between groups.",
+        images=_LISTED if lists_images else _ANONYMOUS,
         limits="\n".join(f"- {text}" for text in (*facts.doubts, *LIMITS)),
     )
 

@@ -12,16 +12,19 @@ _ENDS = (0.5, 99.5)  # percentiles between which the tissue lies, whatever a few
 _NEAR = 0.02  # what lies so near to a level is at it
 _GAP = 0.25  # a value beyond the tissue by more was put there and not measured
 _AIR = 0.1  # so far above the low end there is only air
+_NO_AIR = 0.5  # so far above 0 an image without air may start, and 0 still be its zero
 # Shares of the faces of the volume, and of voxels.
 _ON_FACES = 0.01
 _MOST_OF_FACES = 0.5
 _WHITE_ON_FACES = 0.1
 _MUCH_AIR = 0.4
+_SOME_AIR = 0.2
 _MANY_BELOW = 0.05
 # The registration's correlation takes windows that vary by less than .1 for constant; images in
 # these units, between ordinary bytes and 20 bits, are left as they are.
 _USUAL = (16.0, 2.0**20)
 _BITS = 10
+_FARTHEST = 2.0**60
 # Overflow: the most voxels that are negative, and the fewest of the neighbours across a change of
 # sign that adding 2^16 brings nearer to each other.
 _MOST_WRAPPED = 0.25
@@ -64,8 +67,8 @@ class Levelled:
 def level(values: np.ndarray, *, slope: float = 1.0, intercept: float = 0.0) -> Levelled:
     """Give an image the zero and the unit that all steps after it count on.
 
-    The zero is the level of the air; where there is none (an image without skull or head around
-    it), the background that was laid around the brain; and where that is no low value either, the
+    The zero is the level of the air; where there is none, the background that was laid around the
+    brain; where that is no low value either, 0 if it lies just below the tissue, and else the
     lowest of the tissue. An image that starts at 0 and comes in a usual unit is not changed.
 
     Parameters
@@ -109,9 +112,10 @@ def level(values: np.ndarray, *, slope: float = 1.0, intercept: float = 0.0) -> 
     background = np.isin(values, fills) if fills else None
     if low or factor != 1:
         values = (values.astype(np.float64) - low) * factor
-    found = Levelled(
-        values.astype(np.float32), low, factor, background, None, doubts + notes, doubts
-    )
+    if values.dtype == np.float64:  # of which float32 does not hold every value
+        values = np.clip(values, -_FARTHEST, _FARTHEST)
+    data = values.astype(np.float32)
+    found = Levelled(data, low, factor, background, None, doubts + notes, doubts)
     if background is not None:
         found.data[background] = 0
     if missing is not None:
@@ -235,7 +239,8 @@ def _low_and_span(values: np.ndarray, sample: np.ndarray) -> tuple[float, float]
         low = around  # a few voxels may ring below it
     elif low - sample.min() <= near:
         low = float(sample.min())
-    if abs(low) <= near:
+    air = np.mean(sample < low + _AIR * (high - low)) >= _SOME_AIR
+    if abs(low) <= near or (not air and 0 < low <= _NO_AIR * (high - low)):
         low = 0.0
     return float(low), float(high - low)
 

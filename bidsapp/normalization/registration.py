@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bidsapp.derivatives.temporary import temporary_folder
 from bidsapp.errors import BadData
 from bidsapp.normalization.geometry import centre_of_mass, from_itk
 from bidsapp.normalization.speeds import Speed
@@ -93,8 +95,8 @@ def register(
     greedy = Greedy3D()
     starts = [_start(rotation, target, source) for rotation in rotations or (np.eye(3),)]
     out = io.StringIO()
-    with tempfile.TemporaryDirectory(prefix="nocicast-", dir=_plain_folder()) as folder, _silent():
-        start, affine = Path(folder, "start.mat"), Path(folder, "affine.mat")
+    with temporary_folder(Path(tempfile.gettempdir())) as place, _plain(place) as folder, _silent():
+        start, affine = folder / "start.mat", folder / "affine.mat"
 
         def affine_from(matrix: np.ndarray, iterations: str) -> np.ndarray:
             np.savetxt(start, matrix)
@@ -128,10 +130,17 @@ def register(
     return SpatialMap(matrix, field[::step, ::step, ::step])
 
 
-def _plain_folder() -> str:
-    """Give a temporary folder without spaces in its name, at which greedy splits its command."""
-    usual = tempfile.gettempdir()
-    return "/tmp" if any(character.isspace() for character in usual) else usual
+@contextmanager
+def _plain(folder: Path) -> Iterator[Path]:
+    """Give a name for a folder that holds nothing at which greedy splits its command."""
+    if re.fullmatch(r"[A-Za-z0-9/._+-]+", str(folder)):
+        yield folder
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        yield Path(f"/proc/self/fd/{handle}")
+    finally:
+        os.close(handle)
 
 
 def _centre(image: "sitk.Image") -> np.ndarray:

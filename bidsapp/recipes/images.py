@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from bidsapp.recipes.offers import Channel
-from bidsapp.recipes.section import Scalar, Section, Seed, Text, Unique, Whole
+from bidsapp.recipes.section import Scalar, Section, Seed, Text, Texts, Unique, Whole
 
 
 def _name_alone(value: Any) -> Any:
@@ -58,6 +58,21 @@ class Outcome(Section):
         default=None,
         description="Instead of a column: a comparison over columns that is true for positives, "
         "as in head_pain_12mo >= 30 or neck_pain_12mo >= 30.",
+    )
+
+
+class Tables(Section):
+    """How the tables of the dataset are read."""
+
+    missing: Texts = Field(
+        default=(),
+        description="Values that stand for a missing one, as COLUMN=VALUE (age=999); COLUMN= says "
+        "that a column has none, whatever looks like one.",
+    )
+    same_as_outcome: Texts = Field(
+        default=(),
+        description="Columns that say the outcome in other words, such as the score that it was "
+        "cut from: left out of the cohort table, as the outcome's own columns are.",
     )
 
 

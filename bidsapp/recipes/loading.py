@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from bidsapp.errors import NoInput, UsageError
 from bidsapp.intake.regular import open_regular
 from bidsapp.recipes.catalog import packaged
+from bidsapp.recipes.folders import without_folders
 from bidsapp.recipes.messages import problems_of, usage_error
 from bidsapp.recipes.schema import Recipe
 from bidsapp.recipes.section import Impossible
@@ -86,8 +87,12 @@ def apply_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
 
 
 def dump_recipe(recipe: Recipe) -> str:
-    """YAML with every value of a recipe, which `load_recipe` reads back to an equal one."""
-    return write_yaml(recipe.plain())
+    """YAML with every value of a recipe, which `load_recipe` reads back to an equal one.
+
+    Of files that were given by their whole path, an atlas for instance, only the name stays: what
+    is written is handed on, and the folders would tell of people and machines.
+    """
+    return write_yaml(without_folders(recipe.plain()))
 
 
 def _applied(

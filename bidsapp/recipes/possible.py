@@ -21,6 +21,7 @@ def impossible(recipe: "Recipe") -> Iterator[Problem]:
             for key, text in section.misplaced():
                 yield f"{name}.{key}", text
     yield from _outcome(recipe)
+    yield from _tables(recipe)
     yield from _grid(recipe)
     yield from _network(recipe)
     yield from _protocol(recipe)
@@ -46,6 +47,15 @@ def _outcome(recipe: "Recipe") -> Iterator[Problem]:
         for value in getattr(outcome, key) or ():
             if named.setdefault(str(value), key) != key:
                 yield f"outcome.{key}", f"{value} is named under outcome.{named[str(value)]} too"
+
+
+def _tables(recipe: "Recipe") -> Iterator[Problem]:
+    for text in recipe.tables.missing:
+        if not text.rpartition("=")[0].strip():
+            yield (
+                "tables.missing",
+                f"{text!r}: expected COLUMN=VALUE, as in age=999; COLUMN= where none is missing",
+            )
 
 
 def _grid(recipe: "Recipe") -> Iterator[Problem]:

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 
 from bidsapp.errors import UsageError
 from bidsapp.recipes.analysis import Ensemble, Evaluation, Saliency
-from bidsapp.recipes.images import Inputs, Normalization, Outcome, Representation
+from bidsapp.recipes.images import Inputs, Normalization, Outcome, Representation, Tables
 from bidsapp.recipes.learning import Network, Protocol, Training
 from bidsapp.recipes.messages import one_of, problems_of
 from bidsapp.recipes.names import ensemble_problems, name_problems, names_variant
@@ -60,6 +60,7 @@ class Recipe(Section):
     )
     inputs: Inputs = Field(default=Inputs(), description="Images that are read.")
     outcome: Outcome = Field(default=Outcome(), description="What is predicted.")
+    tables: Tables = Field(default=Tables(), description="How the dataset's tables are read.")
     normalization: Normalization = Field(
         default=Normalization(), description="From a native image to a standard space."
     )

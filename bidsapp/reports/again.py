@@ -1,6 +1,7 @@
 """Reports of participants made anew from derivatives, sidecars and the source images."""
 
 import re
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ from typing import Any
 
 from bidsapp.derivatives import atomic_path
 from bidsapp.derivatives.finished import FinishedImage, finished_images
+from bidsapp.derivatives.shown import BIDS_DIR, OUTPUT_DIR
 from bidsapp.derivatives.sidecars import Provenance, registration_key, report_mark
 from bidsapp.errors import NociCastError, NoInput, joint_code
+from bidsapp.execution.work import make_own_folder
 from bidsapp.options import RunOptions
 from bidsapp.reports.participant import ParticipantReport, write_participant_report
 
@@ -132,7 +135,8 @@ def template_brain(image: FinishedImage, work_dir: Path) -> Path:
     name = image.names.space
     if cohort:
         name = f"{cohort.group(1)}:cohort-{cohort.group(2)}"
-    template = resolve_template(name, home=work_dir / "templateflow")
+    own = make_own_folder(work_dir)
+    template = resolve_template(name, home=own / "templateflow")
     wanted = Normalization.model_validate(
         {
             "template": cohort.group(1) if cohort else name,
@@ -141,7 +145,7 @@ def template_brain(image: FinishedImage, work_dir: Path) -> Path:
             "speed": settings.get("speed", "default"),
         }
     )
-    return prepare_template(template, wanted, work_dir / "template").output
+    return prepare_template(template, wanted, own / "template").output
 
 
 def _remake(image: FinishedImage, bids_dir: Path, template: Path) -> None:
@@ -164,7 +168,7 @@ def _remake(image: FinishedImage, bids_dir: Path, template: Path) -> None:
         seconds=seconds,
         settings=image.settings,
         versions=dict(sidecar.get("GeneratedWith") or {}),
-        command=_command(image, bids_dir),
+        command=_command(image),
         head=source,
         head_mask=names.folder / names.native_mask,
         t1w=names.folder / names.preproc,
@@ -178,10 +182,8 @@ def _remake(image: FinishedImage, bids_dir: Path, template: Path) -> None:
             stream.write(report_mark(provenance_of(image)))
 
 
-def _command(image: FinishedImage, bids_dir: Path) -> str:
+def _command(image: FinishedImage) -> str:
     """Keep the command that the old page tells, or say one that does the same."""
-    from bidsapp.reports.prediction import shown_command
-
     try:
         found = _COMMAND.search(image.names.report.read_text(encoding="utf-8"))
     except OSError:
@@ -189,9 +191,9 @@ def _command(image: FinishedImage, bids_dir: Path) -> str:
     if found:
         return unescape(found.group(1))
     settings: dict[str, Any] = image.settings
-    words = [str(bids_dir), str(image.names.output_dir), "participant", "--participant-label"]
+    words = ["nocicast", BIDS_DIR, OUTPUT_DIR, "participant", "--participant-label"]
     words += [image.names.entities["subject"], "--template", image.names.space]
     words += ["--resolution", str(image.names.resolution)]
     words += ["--speed", str(settings.get("speed", "default"))]
     words += ["--random-seed", str(settings.get("seed", 0))]
-    return shown_command(words)
+    return shlex.join(words)

@@ -1,18 +1,18 @@
 """The report of a group run: one page that opens offline, made from the files of its folder."""
 
-import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 from bidsapp import __version__
 from bidsapp.derivatives import write_text
+from bidsapp.derivatives.shown import BIDS_DIR, OUTPUT_DIR
 from bidsapp.errors import NociCastError, NoInput
 from bidsapp.reports.pages import plain_text, render
 from bidsapp.reports.run import figures, tables
 from bidsapp.reports.run.answer import answer
+from bidsapp.reports.run.columns import columns_table
 from bidsapp.reports.run.files import RunFiles
 from bidsapp.reports.run.grids import Grid, grid, plain
 from bidsapp.reports.run.people import people_table
@@ -91,6 +91,7 @@ def _content(run: RunFiles) -> dict[str, Any]:
             (tables.comparisons_table(run), "Paired comparisons of variants and baselines"),
             (tables.subgroup_table(run), "Numbers of the subgroups"),
             (tables.prevalence_table(run), "Where another share of people is positive"),
+            (columns_table(run), "What each column by itself says of the outcome"),
             (tables.planning_table(run), "What a sample of this size can show"),
         ],
         "learning": figures.learning(run),
@@ -152,26 +153,14 @@ def _leaks(run: RunFiles, *, possible: bool) -> list[tuple[str, str, str]]:
 
 def _command(run: RunFiles) -> str:
     """Command line that makes the run again, for a shell."""
-    output = run.folder.parent.parent
-    raw = shlex.quote(_raw_dataset(output)) if _raw_dataset(output) else "BIDS_DIR"
-    recipe = shlex.quote(str(run.folder / "recipe.yaml"))
+    recipe = shlex.quote(f"{OUTPUT_DIR}/group/{run.folder.name}/recipe.yaml")
     # a simulated run adds what was planted to the label by itself
     ending = run.recipe.simulation.run_label("") if run.recipe else ""
     label = shlex.quote(run.label.removesuffix(ending))
     return (
-        f"nocicast {raw} {shlex.quote(str(output))} group \\\n"
+        f"nocicast {shlex.quote(BIDS_DIR)} {shlex.quote(OUTPUT_DIR)} group \\\n"
         f"  --recipe {recipe} --run-label {label}"
     )
-
-
-def _raw_dataset(output: Path) -> str:
-    """Folder of the raw dataset as the output's description has it, empty where it has none."""
-    try:
-        text = (output / "dataset_description.json").read_text(encoding="utf-8")
-        address = str(json.loads(text)["DatasetLinks"]["raw"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-    return unquote(urlsplit(address).path) if address.startswith("file:") else address
 
 
 def _study(run: RunFiles) -> dict[str, str]:

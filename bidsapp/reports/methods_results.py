@@ -85,10 +85,12 @@ def _result(run: GroupRun, name: str) -> str:
         row = run.metric(name, metric)
         if row is not None:
             parts.append(f"{word} {_valued(row, level)}")
-    for metric, word in _VALUES if prevalence is not None else ():
-        row = run.metric(name, metric, scope_of(prevalence))
-        if row is not None:
-            parts.append(f"{word} {_valued(row, level)} at {100 * prevalence:g}% positive")
+    if prevalence is not None:
+        for metric, word in _VALUES:
+            row = run.metric(name, metric, scope_of(prevalence))
+            if row is not None:
+                share = f"{100 * prevalence:g}% positive"
+                parts.append(f"{word} {_valued(row, level)} at {share}")
     p, how = _permutation_p(run, name)
     if p is not None:
         parts.append(f"permutation {p_value(p)} ({how})")

@@ -1,10 +1,6 @@
 """The last node of the participant level: derivatives and report into the output folder."""
 
-import os
-import shutil
 import time
-import uuid
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -61,6 +57,7 @@ class WriteDerivatives(Step):
         from bidsapp.derivatives.atomic import make_folder
         from bidsapp.derivatives.names import sidecar_name
         from bidsapp.derivatives.sidecars import Provenance, report_mark, write_sidecars
+        from bidsapp.derivatives.temporary import temporary_folder
         from bidsapp.normalization.compute import threads
         from bidsapp.normalization.derive import Finished, merged_seconds, write_data_files
         from bidsapp.reports.thumbnails import thumbnail
@@ -74,9 +71,8 @@ class WriteDerivatives(Step):
             given.registration_record,
             given.quality_record,
         ]
-        staging = names.output_dir / ".staging" / f"{names.stem}-{uuid.uuid4().hex[:8]}"
-        make_folder(staging)
-        try:
+        make_folder(names.output_dir)
+        with temporary_folder(names.output_dir) as staging:
             began = time.process_time()
             with threads(given.nthreads):
                 finished = Finished(
@@ -116,9 +112,6 @@ class WriteDerivatives(Step):
             write_sidecars(staging, names, provenance, given.quality, facts)
             publish(staging, names.folder, sidecar_name(names.preproc))
             thumbnail(names, provenance.key)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
-            _remove_if_empty(staging.parent)
         self._results["verdict"] = given.quality["verdict"]
 
     def _report(self, names: Any, provenance: Any, facts: dict[str, Any], staging: Path) -> Any:
@@ -167,8 +160,3 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "unknown"
     return found
-
-
-def _remove_if_empty(folder: Path) -> None:
-    with suppress(OSError):  # another job is at work in it, or has removed it
-        os.rmdir(folder)

@@ -1,7 +1,6 @@
 """A model's answers in the report of the participant whom they are about, with their saliency."""
 
 import json
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -244,8 +243,3 @@ def read_sidecar(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def shown_command(arguments: Sequence[str]) -> str:
-    """Write a command line of the app as it would be typed."""
-    return shlex.join(["nocicast", *arguments])

@@ -176,7 +176,7 @@ def _from_templateflow(
 def _from_file(name: str, path: Path, window: Window, space: str) -> Atlas:
     require_content(path)
     if not path.is_file():
-        raise NoInput(f"atlas {path}: not found")
+        raise NoInput(f"atlas {path}: not found; give it with --atlas FILE")
     told = _space_of(path)
     if told is not None and told != space:
         raise BadData(

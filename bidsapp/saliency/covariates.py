@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from bidsapp.errors import UsageError
-from bidsapp.evaluation.tables import is_missing, numeric
+from bidsapp.dataset.covariates import user_name, users_column, users_columns
+from bidsapp.errors import BadData, UsageError
+from bidsapp.evaluation.tables import is_missing, numeric, unusable
 
 # Adjusted for where the recipe does not say otherwise, if the cohort has them.
 USUAL = ("age", "sex")
@@ -28,33 +29,39 @@ def check_covariates(covariates: pd.DataFrame | None, columns: Sequence[str] | N
     Raises
     ------
     UsageError
-        A column is not there, or is that of the participants or of the outcome.
+        The user has no such column, or it is that of the participants or of the outcome.
+    BadData
+        Its values can be read neither as numbers nor as categories.
     """
-    there = [] if covariates is None else list(covariates.columns)
-    lacking = [name for name in columns or () if name not in there]
-    if lacking:
-        raise UsageError(
-            f"saliency.covariates: the cohort has no column {', '.join(lacking)}; it has "
-            f"{', '.join(map(str, there)) or 'none'}"
-        )
-    own = [name for name in columns or () if name in _NO_COVARIATE]
+    there = [] if covariates is None else [str(name) for name in covariates.columns]
+    lacking = [name for name in columns or () if users_column(there, name) is None]
+    own = [name for name in lacking if name in _NO_COVARIATE]
     if own:
         raise UsageError(
             f"saliency.covariates: {', '.join(own)} cannot be adjusted for, as it is what the test "
             "compares; leave it out"
         )
+    if lacking:
+        has = ", ".join(map(user_name, users_columns(there))) or "none"
+        raise UsageError(
+            f"saliency.covariates: the cohort has no column {', '.join(lacking)}; it has {has}"
+        )
+    for name in columns or ():
+        place = users_column(there, name)
+        if covariates is not None and (why := unusable(covariates[place])):
+            raise BadData(f"saliency.covariates: {name} cannot be adjusted for: {why}")
 
 
 def chosen_columns(
     table: pd.DataFrame, covariates: pd.DataFrame | None, columns: Sequence[str] | None
 ) -> tuple[list[str], list[str]]:
     """Which covariates to adjust for, and notes."""
-    there = [] if covariates is None else list(covariates.columns)
+    there = [] if covariates is None else [str(name) for name in covariates.columns]
     if columns is not None:
         check_covariates(covariates, columns)
         return list(columns), []
     chosen, notes = [], []
-    for name in [name for name in USUAL if name in there]:
+    for name in [name for name in USUAL if users_column(there, name)]:
         values, _, known = nuisance_of(table, covariates, [name], [])
         outcome = table["outcome"].to_numpy(float)[known]
         if values.size and explained(outcome, values[known]) > MOSTLY_THE_OUTCOME:
@@ -81,13 +88,17 @@ def nuisance_of(
     first = first.reindex(table["participant_id"].astype(str))
     columns, names = [], []
     for name in chosen:
-        numbers = numeric(first[name].astype(object))  # an infinite one is missing
-        there = ~first[name].map(is_missing) if numbers is None else numbers.notna()
+        texts = first[users_column(map(str, first.columns), name)].astype(object)
+        if why := unusable(texts):
+            notes.append(f"covariate {name}: {why}: not used")
+            continue
+        numbers = numeric(texts)  # an infinite one is missing
+        there = ~texts.map(is_missing) if numbers is None else numbers.notna()
         known = there.to_numpy(bool)
         if (~known).mean() > _MOSTLY_MISSING:
             notes.append(f"covariate {name} is missing for {(~known).sum()} people: not used")
             continue
-        coded = _coded(first[name])
+        coded = _coded(texts)
         if coded.shape[1] == 0 or coded.shape[1] > max(1, len(table) // 5):
             notes.append(f"covariate {name} has one value, or too many categories: not used")
             continue

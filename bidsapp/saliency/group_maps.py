@@ -10,6 +10,7 @@ import pandas as pd
 from bidsapp.derivatives import write_json
 from bidsapp.intake.images import read_numbers
 from bidsapp.recipes.analysis import Saliency
+from bidsapp.recipes.folders import without_folders
 from bidsapp.saliency.best import best_fold
 from bidsapp.saliency.group_files import GroupFolder, description_of, space_facts
 from bidsapp.saliency.group_tables import (
@@ -274,7 +275,7 @@ def _common(
             "Voxels": int(people.inside.sum()),
         },
         "Sanity": dict(sanity),
-        "Settings": settings.plain(),
+        "Settings": without_folders(settings.plain()),
         **({"Joined": stack.about["joined"]} if "joined" in stack.about else {}),
         "ModelSHA256": sorted(
             {one for value in used["model_sha256"] for one in str(value).split()}

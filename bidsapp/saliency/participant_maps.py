@@ -13,6 +13,7 @@ import pandas as pd
 from bidsapp.derivatives import write_json
 from bidsapp.errors import NoInput
 from bidsapp.recipes.analysis import Saliency
+from bidsapp.recipes.folders import without_folders
 from bidsapp.saliency.group_files import MNI, description_of, space_facts, write_image
 from bidsapp.saliency.leaks import leak_facts, leak_stamp
 from bidsapp.saliency.native import NativeSpace
@@ -93,7 +94,7 @@ def write_people(
         content = {
             **_sidecar(stack, own, place, sanity, source),
             **_whether_held_out(stack, own, leaks),
-            "Settings": settings.plain(),
+            "Settings": without_folders(settings.plain()),
         }
         path = folder / (
             f"{stem}_space-{place.template_label}_res-{place.resolution}_desc-{desc}_statmap.nii.gz"

@@ -15,6 +15,7 @@ from bidsapp.evaluation.chance import Forecast, read_forecast
 from bidsapp.evaluation.stamp import leaks_into_scores
 from bidsapp.execution.failures import Failure, find_failure, forget_failures
 from bidsapp.execution.run import Running, run_workflow
+from bidsapp.execution.work import own_folder
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe, leaks
 from bidsapp.representation.sample import read_mask
@@ -111,7 +112,7 @@ def explain(
     from bidsapp.templates import resolve_template
 
     wanted = tasks[0].recipe.normalization
-    template = resolve_template(wanted.template, home=options.work_dir / "templateflow")
+    template = resolve_template(wanted.template, home=own_folder(options.work_dir) / "templateflow")
     folder = study.recipe_file.parent
     about = Explaining(
         cohort, mask, options.output_dir, folder, template.label, wanted.resolution,

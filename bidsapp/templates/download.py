@@ -5,6 +5,7 @@ import tempfile
 import threading
 from pathlib import Path
 
+from bidsapp.derivatives.temporary import temporary_folder
 from bidsapp.errors import CannotCreateOutput, NoInput
 from bidsapp.templates import catalogue
 
@@ -44,11 +45,11 @@ def fetch(files: list[str], homes: list[Path]) -> None:
     if target == homes[0]:
         prepare(target)
     try:
-        with tempfile.TemporaryDirectory(dir=target, prefix=".downloading-") as folder:
-            _download(files, Path(folder))
+        with temporary_folder(target) as folder:
+            _download(files, folder)
             for file in files:
                 (target / file).parent.mkdir(parents=True, exist_ok=True)
-                os.replace(Path(folder, file), target / file)
+                os.replace(folder / file, target / file)
     except OSError as error:
         # requests' errors are OSErrors too.
         raise NoInput(f"the download from {SERVER} failed ({error})") from error

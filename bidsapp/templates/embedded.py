@@ -5,12 +5,12 @@ import filecmp
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bidsapp.derivatives.temporary import temporary_file
 from bidsapp.errors import CannotCreateOutput, NoInput
 
 if TYPE_CHECKING:
@@ -179,7 +179,6 @@ def _description(t1w: "nib.Nifti1Image") -> dict[str, object]:
 @contextlib.contextmanager
 def _in_place(final: Path) -> Iterator[Path]:
     """Give a temporary file beside `final` that takes its name when the block succeeds."""
-    with tempfile.TemporaryDirectory(dir=final.parent, prefix=".laying-") as folder:
-        temporary = Path(folder, final.name)
-        yield temporary
-        os.replace(temporary, final)
+    with temporary_file(final) as path:
+        yield path
+        os.replace(path, final)

@@ -185,6 +185,7 @@ def _template(base: str, cohort: str | None, candidate: Candidate, homes: list[P
     description, licence = catalogue.description(base, homes)
     links = description.get("ReferencesAndLinks") or []
     links = list(links.values()) if isinstance(links, dict) else links
+    server = f"{download.SERVER}/" if candidate.published else "templateflow:"
     return Template(
         name=f"{base}:cohort-{cohort}" if cohort else base,
         label=_label(base, cohort),
@@ -192,7 +193,7 @@ def _template(base: str, cohort: str | None, candidate: Candidate, homes: list[P
         brain_mask=mask,
         skull_stripped=mask is None,
         standard=cohort is None and base in BIDS_STANDARD,
-        reference=f"{download.SERVER}/{candidate.t1w}" if candidate.published else t1w.as_uri(),
+        reference=f"{server}{candidate.t1w}",
         source="templateflow",
         licence=licence,
         citation=tuple(map(str, links)),
@@ -201,8 +202,10 @@ def _template(base: str, cohort: str | None, candidate: Candidate, homes: list[P
 
 def _command() -> str:
     """TemplateFlow's command as it can be typed: with its folder where that is not on the path."""
+    import shlex
     import shutil
     import sys
 
     beside = Path(sys.executable).parent / "templateflow"
-    return "templateflow" if shutil.which("templateflow") or not beside.exists() else str(beside)
+    known = shutil.which("templateflow") or not beside.exists()
+    return "templateflow" if known else shlex.quote(str(beside))

@@ -53,7 +53,8 @@ class Template:
         Whether `label` is in the BIDS list of standard templates. If not, sidecars must carry
         ``SpatialReference``, for which `reference` is meant.
     reference
-        Address of the template's T1-weighted image or of its description.
+        Address of the template's T1-weighted image or of its description; of a template that
+        nobody publishes, ``templateflow:`` and the path inside a TemplateFlow home.
     source
         ``embedded`` (comes with the app) or ``templateflow``.
     licence

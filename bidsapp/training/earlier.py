@@ -15,10 +15,11 @@ from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, CannotCreateOutput, NociCastError, NoInput, UsageError
 from bidsapp.recipes import Recipe, load_recipe
 from bidsapp.recipes.analysis import Ensemble
+from bidsapp.recipes.folders import without_folders
 
 # Keys that change no score: what follows from the scores is computed again with them.
 _NO_SCORE = (
-    *("evaluation", "saliency", "ensembles", "reported", "reference", "summary", "notes"),
+    *("evaluation", "saliency", "ensembles", "reported", "reference", "summary", "notes", "tables"),
     *("name", "base", "run", "variants"),
 )
 # What these change shows in the cohort's outcomes, if anywhere.
@@ -166,7 +167,7 @@ def require_run(folder: Path, overrides: Sequence[str] = ()) -> None:
 
 def _same_settings(asked: Recipe, kept: Recipe) -> bool:
     """Compare recipes; what counts as negative is recorded by a run where nobody names it."""
-    one, other = asked.plain(), kept.plain()
+    one, other = without_folders(asked.plain()), kept.plain()
     if asked.outcome.negative is None:
         other["outcome"].pop("negative", None)
     return one == other

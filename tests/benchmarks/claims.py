@@ -8,6 +8,7 @@ DeLong's variance as if the scores were given, pairs of all people, the protocol
 
 import argparse
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,18 @@ from tests.benchmarks.worlds import Design, Learned, learn
 SIZES = (60, 128)
 FOLDS = 8
 PERMUTATIONS = 39  # the fewest with which a test at .05 is exact
-Row = tuple[str, str, int, float, float]  # claim, studies of what kind, n, before, after
+
+
+class Row(NamedTuple):
+    """One share of studies, by the earlier rule and by this one."""
+
+    claim: str
+    kind: str
+    n: int
+    before: float
+    after: float
+    truth: float | None = None
+    form: str = ".1%"
 
 
 def half(n: int) -> np.ndarray:
@@ -66,21 +78,21 @@ def single(n: int, studies: int) -> Iterator[Row]:
 
 
 def _of_auc(
-    kind: str, design: Design, learned: Learned, how: HeldOut, before: HeldOut, n: int
+    kind: str, design: Design, learned: Learned, how: HeldOut, earlier: HeldOut, n: int
 ) -> Iterator[Row]:
     truth = float(learned.truth.mean())
     found = [
-        [headline(rows, rule) for rows in worlds.tables(design, learned)] for rule in (before, how)
+        [headline(rows, rule) for rows in worlds.tables(design, learned)] for rule in (earlier, how)
     ]
     limits = [np.array(each)[:, 1:] for each in found]
-    held = [np.mean((low <= truth) & (truth <= high)) for low, high in (each.T for each in limits)]
-    yield f"interval of the AUC holds {truth:.2f}", kind, n, *held
+    held = [float(np.mean((each[:, 0] <= truth) & (truth <= each[:, 1]))) for each in limits]
+    yield Row("interval of the AUC holds the true one", kind, n, held[0], held[1], truth)
     called = [[against_chance(*pair) for pair in each] for each in limits]
     for word in ("better", "worse"):
         if truth > 0.51 and word == "worse":
             continue
-        shares = [np.mean([one == word for one in each]) for each in called]
-        yield f'"{word} than chance", true AUC {truth:.2f}', kind, n, *shares
+        before, after = (float(np.mean([one == word for one in each])) for each in called)
+        yield Row(f'"{word} than chance"', kind, n, before, after, truth)
 
 
 def permutation(n: int, studies: int) -> Iterator[Row]:
@@ -96,13 +108,7 @@ def permutation(n: int, studies: int) -> Iterator[Row]:
             for rows in worlds.tables(design, learned)
         ]
         share = float(np.mean(tested))
-        yield (
-            "p on fixed scores ≤ .05 (a caveat, no verdict)",
-            f"{kind}, no effect",
-            n,
-            share,
-            share,
-        )
+        yield Row("p on fixed scores ≤ .05 (no verdict)", f"{kind}, no effect", n, share, share)
 
 
 def pairs(n: int, studies: int) -> Iterator[Row]:
@@ -149,7 +155,7 @@ def pairs(n: int, studies: int) -> Iterator[Row]:
     )
     yield from _of_pair(
         '"better than the baseline"',
-        "as good, AUC .7, images of their own",
+        "as good, each by images of its own",
         design,
         (learn(design, drawn(11, 0.9), 0.9), learn(design, drawn(4, 0.8), 0.8)),
         n,
@@ -158,7 +164,7 @@ def pairs(n: int, studies: int) -> Iterator[Row]:
     for distance in (0.9, 1.3):
         rival = learn(design, drawn(4, 0.0), 0)
         network = learn(design, drawn(11, distance), distance)
-        name = f"power: baseline of noise, network of AUC {network.truth.mean():.2f}"
+        name = f"power: baseline of noise, network with an effect of {distance:g} SD"
         yield from _of_pair(
             '"better than the baseline"', name, design, (network, rival), n, rival=True
         )
@@ -169,7 +175,8 @@ def _of_pair(
 ) -> Iterator[Row]:
     how = held_out(design.rows, design.splits)
     layouts = {"network": how, "rival": how}
-    old, new, counted = [], [], [[], []]
+    old, new = [], []
+    counted: tuple[list[bool], list[bool]] = ([], [])
     for rows in worlds.tables(design, *two):
         (outcome, first), (_, second) = (
             pooled_arrays(part) for _, part in rows.groupby("variant", sort=False)
@@ -188,9 +195,11 @@ def _of_pair(
             only = (right[0] & ~right[1]).sum(), (right[1] & ~right[0]).sum()
             for factor, into in zip((1, how.inflation), counted, strict=True):
                 into.append(mcnemar(*only, factor) <= 0.05)
-    yield claim, kind, n, float(np.mean(old)), float(np.mean(new))
+    truth = float(two[0].truth.mean())
+    yield Row(claim, kind, n, float(np.mean(old)), float(np.mean(new)), truth)
     if not rival:
-        yield "McNemar rejects", kind, n, *(float(np.mean(each)) for each in counted)
+        before, after = (float(np.mean(each)) for each in counted)
+        yield Row("McNemar's test rejects", kind, n, before, after, truth)
 
 
 def edges(_n: int, studies: int) -> Iterator[Row]:
@@ -198,12 +207,13 @@ def edges(_n: int, studies: int) -> Iterator[Row]:
     for n, aucs in ((24, (0.98, 0.98)), (24, (0.98, 0.8)), (60, (0.98, 0.98)), (60, (0.98, 0.8))):
         rng = np.random.default_rng([n, 4])
         outcome, truth = half(n).astype(bool), aucs[0] - aucs[1]
-        old, new, least = [], [], [[], []]
+        old, new = [], []
+        least: tuple[list[float], list[float]] = ([], [])
         for _ in range(studies):
             own = rng.normal(size=(2, n)) * np.sqrt(0.7) + np.sqrt(0.3) * rng.normal(size=n)
-            score = own + np.sqrt(2) * norm.ppf(aucs)[:, None] * outcome
+            score = own + np.sqrt(2) * norm.ppf(np.array(aucs))[:, None] * outcome
             found = delong_covariance(outcome, score)
-            error = np.sqrt(max(0.0, [1, -1] @ found.covariance @ [1, -1]))
+            error = float(np.sqrt(max(0.0, float([1, -1] @ found.covariance @ [1, -1]))))
             difference = found.auc[0] - found.auc[1]
             old.append(abs(difference - truth) <= 1.96 * error)
             (first, second), correlation = estimate_aucs(outcome, score)
@@ -214,15 +224,13 @@ def edges(_n: int, studies: int) -> Iterator[Row]:
                 least[0].append(2 * norm.sf(z))
                 least[1].append(ours.p)
         kind = f"given scores, AUCs {aucs[0]} and {aucs[1]}"
-        yield (
-            "interval of the difference holds it",
-            kind,
-            n,
-            float(np.mean(old)),
-            float(np.mean(new)),
+        yield Row(
+            "interval of the difference holds it", kind, n, float(np.mean(old)), float(np.mean(new))
         )
         if least[0]:
-            yield "least p where one AUC is 1", kind, n, *(float(np.min(each)) for each in least)
+            yield Row(
+                "least p where one AUC is 1", kind, n, min(least[0]), min(least[1]), None, ".1g"
+            )
 
 
 def repeated(n: int, studies: int) -> Iterator[Row]:
@@ -264,9 +272,9 @@ def _of_repeats(kind: str, design: Design, learned: Learned, how: HeldOut, n: in
         values = [np.array(each) for each in both]
         aim = values[1][:, 0].mean() if name == "pooled" else learned.truth.mean()
         held = [np.mean((v[:, 1] <= aim) & (aim <= v[:, 2])) for v in values]
-        yield f"interval holds the AUC ({name})", kind, n, *map(float, held)
+        yield Row(f"interval holds the AUC, {name}", kind, n, float(held[0]), float(held[1]))
         width = [float(np.mean(v[:, 2] - v[:, 1])) for v in values]
-        yield f"width of the interval ({name})", kind, n, *width
+        yield Row(f"width of the interval, {name}", kind, n, width[0], width[1], None, ".2f")
 
 
 def _auc(rows: pd.DataFrame) -> float:
@@ -302,9 +310,9 @@ def plan(n: int, studies: int) -> Iterator[Row]:
         learned = learn(design, worlds.images(outcome, features, distance, studies, rng), distance)
         truth = float(learned.truth.mean())
         called = np.mean([headline(rows, how)[1] > 0.5 for rows in worlds.tables(design, learned)])
-        kind = f"true AUC {truth:.2f}; it came to {called:.2f}"
+        kind = f"n = {n}: the answer found an AUC of {truth:.2f} in {called:.2f} of studies"
         promised = (auc_power(truth, m, n - m), auc_power(truth, m, n - m, 0.05, EIGHT_FOLDS))
-        yield "power that the plan promises", kind, n, *promised
+        yield Row("power that the plan promises", kind, n, promised[0], promised[1], None, ".2f")
 
 
 PARTS: dict[str, Callable[[int, int], Iterator[Row]]] = {
@@ -319,16 +327,28 @@ PARTS: dict[str, Callable[[int, int], Iterator[Row]]] = {
 
 
 def show(rows: list[Row], studies: int) -> None:
-    """Print the table as Markdown, with the standard error of *after*."""
-    print("| claim | studies of | n | before | after | ± |\n|---|---|---|---|---|---|")
-    for claim, kind, n, before, after in rows:
-        if claim.startswith(("width", "power that")):
-            print(f"| {claim} | {kind} | {n} | {before:.2f} | {after:.2f} | |")
-        elif claim.startswith("least p"):
-            print(f"| {claim} | {kind} | {n} | {before:.1g} | {after:.1g} | |")
-        else:
-            error = 100 * np.sqrt(after * (1 - after) / studies)
-            print(f"| {claim} | {kind} | {n} | {before:.1%} | {after:.1%} | {error:.1f} |")
+    """Print the table as Markdown: shares before and after, the latter with its standard error."""
+    sizes = sorted({row.n for row in rows})
+    found: dict[tuple[str, str], dict[int, Row]] = {}
+    for row in rows:
+        found.setdefault((row.claim, row.kind), {})[row.n] = row
+    heads = " | ".join(f"n = {n}, before → after" for n in sizes)
+    print(f"| claim | studies of | {heads} |\n|---|---|{'---|' * len(sizes)}")
+    for (claim, kind), cells in found.items():
+        truths = dict.fromkeys(
+            f"{row.truth:.2f}" for row in cells.values() if row.truth is not None
+        )
+        told = f"{kind} (true AUC {', '.join(truths)})" if truths else kind
+        texts = [_cell(cells[n], studies) if n in cells else "" for n in sizes]
+        print(f"| {claim} | {told} | {' | '.join(texts)} |")
+
+
+def _cell(row: Row, studies: int) -> str:
+    before, after = (format(value, row.form) for value in (row.before, row.after))
+    if row.form != ".1%":
+        return f"{before} → {after}"
+    error = 100 * np.sqrt(row.after * (1 - row.after) / studies)
+    return f"{before} → {after} ± {error:.1f}"
 
 
 def main() -> None:

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.evaluation.chance import Forecast, leading_forecast
-from bidsapp.evaluation.metric_table import retrained_row
+from bidsapp.evaluation.held_out import HeldOut
+from bidsapp.evaluation.metric_table import leading_rows
 from bidsapp.representation.cohort_array import CohortArray
 from bidsapp.representation.window import volume
 from bidsapp.saliency.checks import CHECKED, PERTURBED, RANDOM_ORDERS, FoldChecks, orders
@@ -182,7 +183,8 @@ def forecast_of(outcome: np.ndarray, scores: np.ndarray, fold: np.ndarray) -> Fo
     rows = pd.DataFrame({"participant_id": people, "session_id": "n/a", "repeat": 0, "fold": fold})
     rows = rows.assign(variant="linear", outcome=outcome, probability=scores)
     folds = fold.max() + 1
-    metrics = retrained_row(rows, 1 / (folds - 1), 0.95).assign(variant="linear", scope="pooled")
+    (row,) = leading_rows(rows, HeldOut(1 + folds / (folds - 1)), 0.95)
+    metrics = row.assign(variant="linear", scope="pooled")
     return leading_forecast(metrics, "linear")
 
 

@@ -12,6 +12,9 @@ from tests.integration.group_studies import copy_study, make_study
 from tests.integration.heads import make_heads, t1w
 from tests.integration.running import Ended, run_app, tree
 
+# Everything that a folder may be called and that a shell, a pattern or an address takes apart.
+ODD = "ä % %s [x] #1 ?a=b&c;d"
+
 
 @pytest.fixture(scope="session")
 def once(
@@ -39,9 +42,9 @@ def heads(once, real_data: Path) -> Ended:  # type: ignore[no-untyped-def]
     """Two people, one of them stored in six ways, in folders with difficult names."""
 
     def work(folder: Path) -> Ended:
-        dataset = folder / 'l\'étude "1" à côté'
+        dataset = folder / ODD / 'l\'étude "1" à côté'
         make_heads(dataset, real_data)
-        return run_app(dataset, folder / "sorties d'été")
+        return run_app(dataset, folder / ODD / "-sorties d'été")
 
     return once("heads", work)[1]
 

@@ -16,6 +16,7 @@ import torch
 from bidsapp.cli import main
 from bidsapp.dataset import select_images
 from bidsapp.derivatives.sidecars import report_mark
+from bidsapp.execution.work import make_own_folder
 from bidsapp.image_task import image_task
 from bidsapp.networks.bundle import MANIFEST, Bundle, load_bundle
 from bidsapp.networks.bundle_images import TrainingImage
@@ -62,10 +63,10 @@ class New:
         """Leave what the participant level leaves when it normalises as a bundle says."""
         recipe = load_bundle(model).recipe
         wanted = recipe.normalization
-        work = self.out / "work"
-        options = RunOptions(self.bids, self.out, "participant", work)
-        template = resolve_template(wanted.template, home=work / "templateflow")
-        images = prepare_template(template, wanted, work / "template")
+        options = RunOptions(self.bids, self.out, "participant", self.out / "work")
+        own = make_own_folder(options.work_dir)
+        template = resolve_template(wanted.template, home=own / "templateflow")
+        images = prepare_template(template, wanted, own / "template")
         choices = select_images(options, recipe.inputs).choices
         choice = next(c for c in choices if c.participant == who.removeprefix("sub-"))
         task = image_task(choice, options, recipe, images)

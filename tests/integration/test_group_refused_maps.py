@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bidsapp.execution.work import OWN
 from tests.integration.group_studies import affine_of, rerun, save
 
 HALVES = np.repeat(np.repeat(np.array([[[1]], [[2]]], np.int16), 40, 1), 40, 2)
@@ -90,4 +91,4 @@ def test_refused_before_anything_is_trained(
         assert words in said
     assert "Traceback" not in said
     assert not (study / "out" / "group").exists()
-    assert not (tmp_path / "work" / "group").exists()
+    assert not (tmp_path / "work" / OWN / "group").exists()

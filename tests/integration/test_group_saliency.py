@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from bidsapp.execution.work import OWN
 from bidsapp.saliency.verdict import NEEDED
 from tests.integration.group_studies import copy_study, first_run, rerun, table_of
 from tests.integration.running import Ended, described, tree
@@ -102,7 +103,7 @@ def test_planes_are_joined_for_the_ensemble(maps: Path) -> None:
 
 @pytest.mark.slow
 def test_a_second_run_explains_nothing_and_leaves_the_same(again: Path) -> None:
-    work = again / "out" / "work" / "group" / "small" / "maps"
+    work = again / "out" / "work" / OWN / "group" / "small" / "maps"
     stamps = {path: path.stat().st_mtime_ns for path in work.rglob("repeat-*_test/maps.npy")}
     assert len(stamps) == 4
     before = tree(again / "out" / "group" / "small" / "saliency")
@@ -199,7 +200,7 @@ def test_a_run_without_maps_leaves_the_verdict_on_earlier_ones_in_the_bundle(aga
 def test_what_cannot_be_mapped_is_named_and_the_run_is_kept(
     again: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place = again / "out" / "work" / "group" / "small" / "maps" / "base"
+    place = again / "out" / "work" / OWN / "group" / "small" / "maps" / "base"
     shutil.rmtree(place)
     (place / "repeat-0_fold-0_test" / "maps.npy").mkdir(parents=True)  # where a file should be
     code = rerun(again, "--variants", "base", *FEW, maps=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bidsapp.execution.work import OWN
 from tests.integration.group_studies import copy_study, first_run, rerun, table_of
 from tests.integration.running import Ended, tree
 
@@ -33,7 +34,7 @@ def test_the_pipeline_is_trained_on_permuted_outcomes_and_resumed(
     study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = study / "out" / "group" / "small"
-    work = study / "out" / "work" / "group" / "small" / "permuted"
+    work = study / "out" / "work" / OWN / "group" / "small" / "permuted"
     assert rerun(study, *BARE, "--permutations", 2) == 0
     permuted = table_of(folder / "permuted_scores.tsv")
     truth = table_of(folder / "scores.tsv").set_index("participant_id")["outcome"]
@@ -70,12 +71,30 @@ def test_the_pipeline_is_trained_on_permuted_outcomes_and_resumed(
 
 
 @pytest.mark.slow
+def test_outcomes_of_the_pipeline_change_place_within_a_column_only(study: Path) -> None:
+    folder = study / "out" / "group" / "small"
+    within = ("--set", "evaluation.permute_within=[sex]")
+    assert rerun(study, *BARE, "--permutations", 2, *within) == 0
+    sex = table_of(folder / "cohort.tsv").set_index("participant_id")["sex"]
+    truth = table_of(folder / "scores.tsv").set_index("participant_id")["outcome"]
+    for _, rows in table_of(folder / "permuted_scores.tsv").groupby("permutation"):
+        found = rows.set_index("participant_id")["outcome"].loc[truth.index]
+        assert (found != truth).any()
+        counts = [(one == "1").groupby(sex.loc[truth.index]).sum() for one in (found, truth)]
+        assert counts[0].equals(counts[1])
+    text = (folder / "logs" / "CITATION.md").read_text()
+    assert "Outcomes changed place within sex only" in text
+    assert rerun(study, *BARE, "--set", "evaluation.permute_within=[scanner]") == 64
+
+
+@pytest.mark.slow
 def test_a_planted_cuboid_is_found_and_the_real_run_left_alone(
     study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     real = tree(study / "out" / "group" / "small")
     images = {name: sha for name, sha in tree(study / "out").items() if name.startswith("sub-")}
     arguments = ("--simulate-contrast", 6, "--set", "simulation.outcome=permuted")
+    arguments += ("--set", "protocol.folds=4")  # of two, 16 people show nothing, whatever the AUC
     assert rerun(study, "--variants", "base", "--simulate", "cuboid", *arguments, maps=True) == 0
     assert tree(study / "out" / "group" / "small") == real
     after = tree(study / "out")

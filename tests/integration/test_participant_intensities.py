@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(TIMEOUT)]
 
 def brain_of(real_data: Path) -> np.ndarray:
     labels = np.asarray(nib.load(dlmuse(real_data, "IXI014")).dataobj)
-    return binary_fill_holes(binary_dilation(labels > 0))
+    return binary_fill_holes(labels > 0)
 
 
 def vessels(brain: np.ndarray) -> np.ndarray:
@@ -95,7 +95,8 @@ def test_air_without_a_number_is_air(air: str, run: Ended) -> None:
 def test_bright_vessels_neither_fail_nor_misplace_a_head(times: int, run: Ended) -> None:
     quality = run.sidecar(f"vessels{times}")["Quality"]
     assert quality["verdict"] in ("pass", "warn")
-    assert quality["bright_share"] == pytest.approx(0.03, abs=0.015)
+    assert 0.01 < quality["bright_share"] < 0.05
+    assert "brighter than any tissue" in " ".join(run.sidecar(f"vessels{times}")["Notes"])
     assert run.sidecar("headbase")["Quality"]["bright_share"] == 0
     one, other = (
         nib.load(find(run.output_dir, label, "_desc-logjacobian_statmap.nii.gz")).get_fdata()

@@ -12,6 +12,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from bidsapp.execution.work import OWN
 from tests.integration.heads import MARKER_MM, add, brain_centre, dlmuse, t1w
 from tests.integration.running import (
     TIMEOUT,
@@ -57,8 +58,7 @@ def test_a_participant_takes_no_more_than_25_megabytes(heads: Ended) -> None:
 
 
 def test_nothing_is_left_behind(heads: Ended) -> None:
-    assert not (heads.output_dir / ".staging").exists()
-    assert not [*(heads.output_dir / "work" / "participant" / "all").glob("*")]
+    assert not [*(heads.output_dir / "work" / OWN / "participant" / "all").glob("*")]
     assert not [path for path in heads.output_dir.rglob(".*") if path.name != ".bidsignore"]
 
 

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import random
 import re
 import shutil
 
@@ -11,6 +12,7 @@ import torch
 from bidsapp.api import open_model
 from bidsapp.errors import BadData, NoInput
 from bidsapp.networks.bundle import FoldModel, load_bundle
+from bidsapp.networks.bundle_images import TrainingImage
 from bidsapp.networks.bundle_predict import predict
 from bidsapp.networks.bundle_write import ModelFacts, add_saliency_checks, write_bundle
 from bidsapp.representation.window import slab
@@ -236,6 +238,35 @@ def test_a_damaged_bundle_is_refused_with_what_is_wrong(bundle, damage, message)
     damage(bundle)
     with pytest.raises(BadData, match=message):
         load_bundle(bundle)
+
+
+def test_a_flipped_bit_anywhere_is_noticed_or_changes_nothing(bundle):
+    sound = load_bundle(bundle)
+    draw = random.Random(0)
+    for path in sorted(path for path in bundle.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        for _ in range(12 if path.name == "manifest.json" else 2):
+            flipped = bytearray(content)
+            flipped[draw.randrange(len(flipped))] ^= 1 << draw.randrange(8)
+            path.write_bytes(flipped)
+            try:
+                found = load_bundle(bundle)
+            except BadData:
+                continue
+            assert path.name == "manifest.json"  # white space, which means nothing
+            assert (found.metadata, found.weights_sha256) == (sound.metadata, sound.weights_sha256)
+        path.write_bytes(content)
+
+
+def test_the_card_says_what_hashes_of_images_give_away(trained, tmp_path):
+    tasks, _, folder = trained
+    args = (tasks[0].recipe, tasks[0].images.window, load_bundle(folder).models, FACTS)
+    listing = (TrainingImage("ab" * 32, "cd" * 32, (0,)),)
+    for images, says in ((listing, "can tell from it that this person was"), ((), "n/a; their")):
+        made = write_bundle(tmp_path / "made", *args, images)
+        card = " ".join((made / "docs" / "README.md").read_text().split())
+        assert says in card
+        assert (load_bundle(made).images is None) is (not images)
 
 
 def manifest(bundle, values):

@@ -190,3 +190,78 @@ def test_a_cohort_keeps_its_own_images_and_has_the_others_conformed(
         assert file is not None
         assert file.parent == tmp_path / "conformed"
         assert nib.load(file).shape == SHAPE
+
+
+def tissue(shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
+    """A head of 40 to 400 in air, with a brain of 300 to 900."""
+    waves = np.sin(millimetres(shape, affine) / 9).sum(axis=-1)
+    head = np.where(ball(shape, affine, 75) > 0, 220 + 60 * waves, 0)
+    return np.where(ball(shape, affine) > 0, 600 + 100 * waves, head).astype(np.float32)
+
+
+def z_scores(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    return (values - values[inside].mean()) / values[inside].std()
+
+
+SHIFTED = {
+    "minus 1024": lambda values, _: values - 1024,
+    "-0.5 to 0.5": lambda values, _: values / values.max() - 0.5,
+    "z-scored whole": lambda values, _: z_scores(values, np.isfinite(values)),
+    "z-scored within the brain": z_scores,
+    "1e-9": lambda values, _: values * 1e-12,
+    "1e9": lambda values, _: values * 1e6,
+    "plus 1000": lambda values, _: values + 1000,
+    "air of NaN": lambda values, _: np.where(values > 0, values, np.nan),
+    "air of -2000": lambda values, _: np.where(values > 0, values, -2000),
+}
+
+
+def test_offset_unit_and_air_of_another_pipeline_change_nothing(grid: Path, tmp_path: Path) -> None:
+    shape, matrix = GRIDS["FSL's 2 mm"]
+    affine = grid_of(matrix, shape)
+    inside = ball(shape, affine) > 0
+    base = tissue(shape, affine)
+    mask = save(tmp_path / "mask.nii", inside.astype(np.uint8), affine)
+
+    def conformed(values: np.ndarray, mask: Path | None) -> np.ndarray:
+        image = save(tmp_path / "T1w.nii", values.astype(np.float32), affine)
+        with_mask = conform_image(image, mask, grid, "minmax", tmp_path)
+        return np.asarray(nib.load(with_mask).dataobj)
+
+    plain = {path: conformed(base, path) for path in (mask, None)}
+    for place, (name, change) in enumerate(SHIFTED.items()):
+        with_mask = mask if place % 2 else None
+        found = conformed(change(base, inside), with_mask)
+        np.testing.assert_allclose(found, plain[with_mask], atol=5e-3, err_msg=name)
+
+
+def test_a_brain_scored_around_its_background_keeps_its_dark_half(
+    grid: Path, tmp_path: Path
+) -> None:
+    shape, matrix = GRIDS["FSL's 2 mm"]
+    affine = grid_of(matrix, shape)
+    inside = ball(shape, affine) > 0
+    scores = np.where(inside, z_scores(tissue(shape, affine), inside), 0).astype(np.float32)
+    image = save(tmp_path / "T1w.nii", scores, affine)
+    mask = save(tmp_path / "mask.nii", inside.astype(np.uint8), affine)
+    found = np.asarray(nib.load(conform_image(image, mask, grid, "minmax", tmp_path)).dataobj)
+    within = ball(SHAPE, AFFINE, 56) > 0
+    assert np.mean(found[within] > 0) > 0.99
+    expected = tissue(SHAPE, AFFINE)[within]
+    assert np.corrcoef(found[within], expected)[0, 1] > 0.99
+
+
+def test_intensities_that_stay_are_in_the_unit_of_the_file(grid: Path, tmp_path: Path) -> None:
+    base = tissue(SHAPE, AFFINE)
+    image = save(tmp_path / "T1w.nii", base * 1e-6 - 1e-3, AFFINE)
+    data = np.asarray(nib.load(conform_image(image, None, grid, "none", tmp_path)).dataobj)
+    np.testing.assert_allclose(data, base * 1e-6, atol=1e-7)
+
+
+def test_numbers_missing_in_the_brain_are_refused_by_name(grid: Path, tmp_path: Path) -> None:
+    base = tissue(SHAPE, AFFINE)
+    base[39:44, 45:50, 39:44] = np.nan
+    image = save(tmp_path / "T1w.nii", base, AFFINE)
+    mask = save(tmp_path / "mask.nii", ball(SHAPE, AFFINE), AFFINE)
+    with pytest.raises(BadData, match=r"T1w\.nii: 125 of \d+ voxels of the brain are NaN"):
+        conform_image(image, mask, grid, "minmax", tmp_path)

@@ -34,12 +34,12 @@ def test_the_cohort_and_everybody_who_is_not_in_it(tmp_path: Path) -> None:
     cohort = build(tmp_path, rule("chronic", [1, "chronic"], negative=[0, "unclear"]))
     assert cohort.table["participant_id"].tolist() == ["sub-01", "sub-02", "sub-06", "sub-08"]
     cohort = build(tmp_path, rule("chronic", ["1"]))
-    assert tuple(cohort.table.columns) == (*COLUMNS, "age", "participants.group")
+    assert tuple(cohort.table.columns) == (*COLUMNS, "age", "dataset.group")
     assert cohort.table["participant_id"].tolist() == ["sub-01", "sub-02"]
     assert cohort.table["outcome"].tolist() == [1, 0]
     assert cohort.table["group"].tolist() == ["sub-01", "sub-02"]
     assert cohort.table["quality"].tolist() == ["pass", "pass"]
-    assert cohort.table["participants.group"].tolist() == ["a", "b"]
+    assert cohort.table["dataset.group"].tolist() == ["a", "b"]
     assert (
         cohort.table["image"][0]
         == f"sub-01/anat/sub-01_space-{SPACE}_res-2_desc-preproc_T1w.nii.gz"

@@ -13,6 +13,7 @@ import pytest
 
 from bidsapp.derivatives import atomic_path, prepare_output, publish, write_json, write_text
 from bidsapp.errors import CannotCreateOutput, InputOutputError, UsageError
+from tests.integration.running import validation_errors
 
 MARKER = "sub-01_desc-preproc_T1w.json"
 NAMES = ("sub-01_desc-preproc_T1w.nii.gz", "sub-01_desc-brain_mask.nii.gz", MARKER)
@@ -164,21 +165,6 @@ def test_several_publishers_of_one_set_leave_one_whole_set(tmp_path: Path) -> No
     assert not list((tmp_path / ".staging").iterdir())
 
 
-def test_what_a_killed_run_began_is_swept_up_when_nobody_can_be_at_it(tmp_path: Path) -> None:
-    bids, out = tmp_path / "bids", tmp_path / "out"
-    bids.mkdir()
-    old = [out / ".staging" / "sub-01-0a1b2c3d" / "image.nii.gz", out / ".0a1b2c3d-sub-01.html"]
-    new = [out / ".staging" / "sub-02-0a1b2c3d" / "image.nii.gz", out / ".1a1b2c3d-sub-02.html"]
-    for path in old + new:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    for path in (old[0].parent, old[1]):
-        os.utime(path, (0, 0))
-    prepare_output(out, bids)
-    assert not any(path.exists() for path in old)
-    assert all(path.exists() for path in new)
-
-
 @pytest.mark.parametrize("generated", [[], [{"Name": "fMRIPrep"}], None])
 def test_a_folder_with_another_dataset_is_not_written_to(generated: object, tmp_path: Path) -> None:
     bids, out = tmp_path / "bids", tmp_path / "out"
@@ -193,7 +179,18 @@ def test_a_folder_with_another_dataset_is_not_written_to(generated: object, tmp_
     assert not (out / ".bidsignore").exists()
 
 
-def test_a_work_folder_inside_the_output_is_hidden_from_validators(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["scratch", "#1", "!not", "a*", "[ab]", "it's 100 % mine?"])
+def test_a_work_folder_inside_the_output_is_hidden_from_validators(
+    name: str, tmp_path: Path
+) -> None:
+    """Whatever its name would mean as a pattern; and nothing else is."""
+    out, work = tmp_path / "out", tmp_path / "out" / name / "deep"
     (tmp_path / "bids").mkdir()
-    prepare_output(tmp_path / "out", tmp_path / "bids", tmp_path / "out" / "scratch" / "deep")
-    assert "scratch" in (tmp_path / "out" / ".bidsignore").read_text().splitlines()
+    prepare_output(out, tmp_path / "bids", work)
+    work.mkdir(parents=True)
+    (work / "file.nii").touch()
+    (out / "ab").mkdir()
+    (out / "ab" / "other.nii").touch()
+    places = {error.rpartition(" ")[2] for error in validation_errors(out)[1]}
+    assert "/ab/other.nii" in places
+    assert all(place.startswith("/ab/") for place in places)

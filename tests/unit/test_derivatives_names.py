@@ -18,6 +18,7 @@ from bidsapp.derivatives.sidecars import (
     write_sidecars,
 )
 from bidsapp.errors import CannotCreateOutput, UsageError
+from tests.integration.running import validation_errors
 
 FACTS = {
     "notes": [],
@@ -53,7 +54,19 @@ def test_links_lead_to_every_dataset_that_addresses_name(tmp_path: Path) -> None
     prepare_output(out, source, links={"prep": tmp_path / "fmri prep"})
     prepare_output(out, source)  # a later run that needs no other dataset
     links = json.loads((out / "dataset_description.json").read_text())["DatasetLinks"]
-    assert links == {"prep": (tmp_path / "fmri prep").as_uri(), "raw": source.as_uri()}
+    assert links == {"prep": "file:///%3Cprep%3E", "raw": "file:///%3Cbids_dir%3E"}
+
+
+def test_a_link_is_relative_where_one_dataset_lies_in_the_other(tmp_path: Path) -> None:
+    """As BIDS has it; nothing outside of the two is told."""
+    source = tmp_path / "study"
+    out = source / "derivatives" / "my nocicast"
+    source.mkdir()
+    prepare_output(out, source, links={"prep": out / "source data" / "prep"})
+    found = json.loads((out / "dataset_description.json").read_text())
+    assert found["DatasetLinks"] == {"prep": "source%20data/prep", "raw": "../.."}
+    assert found["SourceDatasets"] == [{"URL": "../.."}]
+    assert validation_errors(out)[1] == []
 
 
 def test_entities_stand_in_the_order_of_bids_whatever_order_they_came_in() -> None:
@@ -102,6 +115,8 @@ def test_files_that_another_run_replaced_are_made_again(tmp_path: Path) -> None:
     made = finished(tmp_path)
     assert is_finished(made, provenance())
     faster = provenance(settings={"seed": 1, "intensity": "minmax"})
+    for name in (made.to_template, made.from_template):
+        (tmp_path / name).touch()
     write_sidecars(tmp_path, made, faster, {"verdict": "pass"}, FACTS)
     for name in (made.to_template, made.from_template, made.native_mask):
         own = (made.folder / sidecar_name(name)).read_text()
@@ -178,7 +193,8 @@ def test_the_output_is_a_derivative_dataset_that_knows_its_source(
     assert found["Name"] == "NociCast: Pain"
     assert found["License"] == "CC0"
     assert found["GeneratedBy"][0]["Name"] == "NociCast"
-    assert found["DatasetLinks"]["raw"] == source.as_uri()
+    assert found["DatasetLinks"]["raw"] == "file:///%3Cbids_dir%3E"
+    assert tmp_path.name not in json.dumps(found)
     ignored = (tmp_path / "out" / ".bidsignore").read_text().split()
     assert {"*.html", "*_xfm.*", "*_statmap.*", "group", "work"} <= set(ignored)
     assert not [line for line in ignored if line.endswith("/")]

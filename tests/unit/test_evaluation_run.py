@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from bidsapp.errors import BadData
+from bidsapp.evaluation.beforehand import lacking_columns
 from bidsapp.evaluation.describe import ROW
-from bidsapp.evaluation.evaluate import evaluate, lacking_columns, write_metrics
+from bidsapp.evaluation.evaluate import evaluate, write_metrics
 from bidsapp.evaluation.held_out import HeldOut, held_out_ratio
 from bidsapp.evaluation.metric_table import COLUMNS, mean_over_folds
 from bidsapp.evaluation.pooled import doubts, subgroup_results
@@ -73,6 +74,7 @@ def test_everything_is_written_and_reproduces(run):
         *(f"tables/{name}" for name in ("findings", "comparisons", "permutations", "confounds")),
         *(f"tables/{name}" for name in ("baselines", "cohort", "planning", "printed")),
         *("tables/ensemble_scores", "tables/baseline_scores", "tables/other_runs"),
+        "tables/columns",
     }
     before = {path: path.read_bytes() for path in [*written, run / "metrics.tsv"]}
     evaluate(run, QUICK)
@@ -81,8 +83,9 @@ def test_everything_is_written_and_reproduces(run):
 
 def test_the_confound_comes_first_and_what_is_lacking_last(run):
     found = evaluate(run, QUICK).tables["findings"]
-    assert found["kind"].iloc[0] == "confound"
-    assert "site alone predicts" in found["text"].iloc[0]
+    assert found["kind"].iloc[:2].tolist() == ["separation", "confound"]
+    assert found["text"].iloc[0].startswith("CONFOUND: site (AUC by itself 0.92")
+    assert "site alone predicts" in found["text"].iloc[1]
     assert found["text"].iloc[-1].startswith("No baseline regions: needs columns region_*")
     assert found["kind"].eq("result").sum() == 5
 
@@ -136,7 +139,9 @@ def test_a_column_that_is_not_there_costs_its_subgroups_only(run):
 
 
 def test_what_a_cohort_lacks_is_known_before_training(run):
-    lacking = lacking_columns(replace(QUICK, subgroups=("height", "sex")), ["sex", "age"])
+    lacking = lacking_columns(
+        replace(QUICK, subgroups=("height", "sex")), pd.DataFrame(columns=["sex", "age"])
+    )
     # regions and quality numbers are measured by the run itself
     assert set(lacking) == {"baseline site", "subgroups by height"}
 

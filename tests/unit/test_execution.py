@@ -2,23 +2,15 @@
 
 import json
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from nipype.pipeline.engine import Workflow
 
-from bidsapp.errors import CannotCreateOutput, TemporaryFailure, UsageError
+from bidsapp.errors import UsageError
 from bidsapp.execution.failures import find_failure, forget_failures
 from bidsapp.execution.run import Running, configure, run_workflow
-from bidsapp.execution.work import (
-    alone,
-    claim,
-    clean_shared_work,
-    keep_shared_work,
-    work_place,
-)
 from bidsapp.options import RunOptions
 from tests.unit.tiny_nodes import LOG, chain, lines, tiny
 
@@ -181,64 +173,19 @@ def test_a_plugin_that_does_not_exist_is_refused_with_those_that_do(bench: Bench
         bench.run(bench.chain("a"), plugin="Nonsense")
 
 
-def test_work_is_claimed_by_one_process_at_a_time(tmp_path: Path) -> None:
-    first = claim(tmp_path, "sub_01")
-    assert first is not None
-    assert claim(tmp_path, "sub_01") is None
-    other = claim(tmp_path, "sub_02")
-    assert other is not None
-    first.close()
-    assert claim(tmp_path, "sub_01") is not None
-
-
-def test_a_group_run_is_written_by_one_process_at_a_time(tmp_path: Path) -> None:
-    folder = tmp_path / "group" / "t1w"
-    with alone(folder):
-        again = alone(folder)
-        with pytest.raises(TemporaryFailure, match=r"at work on .*--run-label"), again:
-            pass
-        with alone(folder.with_name("other")):
-            pass
-    with alone(folder):
-        folder.mkdir(parents=True)
-        folder.rename(folder.with_name("t1w_kept"))  # as an earlier run is set aside
-        assert claim(tmp_path / "logs", "group-t1w") is None
-    assert claim(tmp_path / "logs", "group-t1w") is not None
-
-
-def test_a_lock_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
-    (tmp_path / ".t1w.lock").mkdir()
-    with pytest.raises(CannotCreateOutput, match=r"\.t1w\.lock cannot be written"):
-        claim(tmp_path, ".t1w")
-
-
-def test_one_run_does_not_clean_away_what_another_uses(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("name", ["logs", "100 % sure", "%s %(x)s [1] #ä"])
+def test_crash_files_go_where_they_are_asked_whatever_the_folder_is_called(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work = tmp_path / "work"
-    plain = RunOptions(tmp_path / "bids", tmp_path / "out", "group", work)
-    cleaning = replace(plain, clean_workdir=True)
-    clean_shared_work(cleaning, ["conformed"])
-    assert not work.exists()
-    with keep_shared_work(plain), keep_shared_work(cleaning):
-        (work / "conformed").mkdir()
-        (work / "other").mkdir()
-        clean_shared_work(cleaning, ["conformed"])
-        assert (work / "conformed").is_dir()
-        assert f"another run is using {work}" in capsys.readouterr().err
-    clean_shared_work(plain, ["conformed"])
-    assert (work / "conformed").is_dir()
-    clean_shared_work(cleaning, ["conformed"])
-    assert not (work / "conformed").exists()
-    assert (work / "other").is_dir()
-    assert not capsys.readouterr().err
-
-
-def test_runs_that_share_a_work_folder_keep_apart(tmp_path: Path) -> None:
-    def place(bids: str, out: str, work: str) -> Path:
-        given = RunOptions(tmp_path / bids, tmp_path / out, "participant", tmp_path / work)
-        return work_place(given, "participant")
-
-    assert place("a", "out_a", "scratch") == place("a", "out_a", "scratch")
-    assert place("a", "out_a", "scratch") != place("b", "out_b", "scratch")
-    assert place("a", "out", "out/work") == tmp_path / "out" / "work" / "participant"
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    running = Running(1, 1.0, tmp_path / name / "crash")
+    configure(running)
+    whole = Workflow(name="all", base_dir=str(tmp_path / name))
+    (tmp_path / name).mkdir()
+    whole.add_nodes([chain("a", tmp_path / name, fate="defect")])
+    assert run_workflow(whole, running) == ""
+    [file] = (tmp_path / name / "crash").glob("crash-*.txt")
+    assert "no such thing" in file.read_text()
+    assert {path.name for path in tmp_path.iterdir()} == {"here", name}
+    assert not list((tmp_path / "here").iterdir())

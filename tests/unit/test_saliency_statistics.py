@@ -164,6 +164,41 @@ def test_what_cannot_be_adjusted_for_is_named() -> None:
             check_covariates(table.assign(outcome=rows["outcome"]), ["age", name])
 
 
+def test_an_age_capped_for_privacy_is_adjusted_for_as_its_limit() -> None:
+    rows = balanced()
+    maps = people(make_stack(rows))
+    capped, plain = (age(rows) for _ in range(2))
+    capped.loc[3, "age"], plain.loc[3, "age"] = "89+", "89"
+    found, expected = (compare_groups(maps, table, permutations=5)[0] for table in (capped, plain))
+    assert found is not None
+    assert expected is not None
+    assert found.covariates == ("age", "sex")
+    np.testing.assert_array_equal(found.t, expected.t)
+
+
+def test_an_age_that_cannot_be_read_is_not_used_and_that_is_said() -> None:
+    rows = balanced()
+    table = age(rows)
+    table.loc[::4, "age"] = [f"about {k}" for k in range(10)]
+    test, _ = compare_groups(people(make_stack(rows)), table, permutations=5)
+    assert test is not None
+    assert test.covariates == ("sex",)
+    assert any(note.startswith("covariate age: 10 of its 40 values") for note in test.notes)
+
+
+def test_the_users_group_is_adjusted_for_and_not_that_of_the_splits() -> None:
+    rows = balanced()
+    maps = people(make_stack(rows))
+    table = age(rows).assign(group=rows["participant_id"])
+    theirs = table.assign(**{"dataset.group": table["sex"]})
+    found, _ = compare_groups(maps, theirs, ["group"], permutations=5)
+    expected, _ = compare_groups(maps, table, ["sex"], permutations=5)
+    assert found is not None
+    assert expected is not None
+    assert found.covariates == ("group",)
+    np.testing.assert_array_equal(found.t, expected.t)
+
+
 def test_an_infinite_covariate_counts_as_missing() -> None:
     """As it does for every model of the evaluation."""
     rows = balanced()

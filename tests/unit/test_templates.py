@@ -318,7 +318,7 @@ def test_a_template_of_ones_own(tmp_path, empty_home):
     file = write_image(tmp_path / "tpl-OurLab" / "tpl-OurLab_desc-brain_T1w.nii.gz")
     found = resolve_template("OurLab", home=tmp_path)
     assert (found.t1w, found.label, found.standard) == (file, "OurLab", False)
-    assert found.reference == file.as_uri()
+    assert found.reference == f"templateflow:{file.relative_to(file.parents[1])}"
 
 
 @pytest.mark.parametrize(

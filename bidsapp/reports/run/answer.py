@@ -22,7 +22,7 @@ _UNFINISHED = (
     "The saliency maps are not made yet: the run is at work still, or was stopped; the same "
     "command then makes them and keeps what is done."
 )
-_WEAKENING = ("leak", "confound", "baseline", "tried", "small")
+_WEAKENING = ("leak", "separation", "confound", "baseline", "tried", "small")
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,9 @@ def answer(run: RunFiles) -> Answer:
         sentence = f"{why[:1].upper()}{why[1:]} in this run."
         return Answer("warn", "No answer yet.", sentence, doubts, skipped=skipped)
     shown = against_chance(row["ci_low"], row["ci_high"])
-    within = f" within folds, as {known(row['note'])}" if row["metric"] == WITHIN else ""
+    within = ""
+    if row["metric"] == WITHIN:
+        within = f" within folds (people held out together), as {known(row['note'])}"
     sentence = (
         f"On people it had not seen, {run.lead} forecast {run.outcome_name} with an AUC of "
         f"{number(row['value'])}{within} ({_limits(run, row)}; {_people(run)}): "
@@ -102,7 +104,7 @@ def answer(run: RunFiles) -> Answer:
 
 def _concerns(run: RunFiles, kind: str, text: str) -> bool:
     """Whether a finding weakens the leading variant, or the whole run."""
-    if kind in ("tried", "small"):
+    if kind in ("separation", "tried", "small"):
         return True
     if kind == "leak":  # those of other variants stand in the banner
         return text.startswith((f"LEAK: {run.lead}:", f"LEAK?: {run.lead}:"))
@@ -126,7 +128,7 @@ def _names(text: str, variant: str) -> bool:
 
 
 def leading_row(run: RunFiles, variant: str | None = None) -> dict[str, Any] | None:
-    """AUC that leads, with the interval by which it is judged (`verdicts.LEADING`)."""
+    """AUC that leads, with the interval by which it is judged (`chance.LEADING`)."""
     rows = (run.metric(variant or run.lead, metric) for metric in LEADING)
     return next((row for row in rows if row is not None), None)
 

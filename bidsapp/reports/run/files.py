@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from bidsapp.dataset.covariates import users_columns
 from bidsapp.errors import NociCastError
 from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.sample import Sample, from_scores
 from bidsapp.evaluation.settings import EvaluationSettings, settings_from_recipe
 from bidsapp.evaluation.stamp import leaks_into_scores
-from bidsapp.evaluation.state import COHORT_COLUMNS
 from bidsapp.evaluation.tables import is_missing, read_table
 from bidsapp.recipes.scope import stamp_text
 
@@ -108,7 +108,7 @@ class RunFiles:
     @property
     def covariates(self) -> list[str]:
         """Columns of the cohort beyond those that every run writes."""
-        return [str(name) for name in self.cohort.columns if name not in COHORT_COLUMNS]
+        return users_columns(map(str, self.cohort.columns))
 
     @cached_property
     def exclusions(self) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from bidsapp.dataset.covariates import user_name, users_column
 from bidsapp.evaluation.sample import pool
 from bidsapp.evaluation.tables import is_missing
 from bidsapp.reports.charts.drawing import number
@@ -44,12 +45,12 @@ def people_table(run: RunFiles) -> tuple[Grid | None, list[str]]:
     grid = Grid(
         "people",
         "The cohort with its held-out scores",
-        [*columns, *covariates],
+        [*columns, *map(user_name, covariates)],
         rows,
         places,
         find=True,
     )
-    return grid, [name for name in run.covariates if name not in covariates]
+    return grid, [user_name(name) for name in run.covariates if name not in covariates]
 
 
 def _shown_variants(run: RunFiles) -> list[str]:
@@ -59,7 +60,7 @@ def _shown_variants(run: RunFiles) -> list[str]:
 
 def _covariates(run: RunFiles) -> list[str]:
     wanted = [*run.settings.subgroups, *run.settings.predictors]
-    there = [name for name in wanted if name in run.covariates]
+    there = [name for one in wanted if (name := users_column(run.covariates, one))]
     return list(dict.fromkeys([*there, *run.covariates]))[:MOST_COVARIATES]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bidsapp.derivatives.temporary import temporary_folder
 from bidsapp.reports.volumes import Volume, box_around, read_volume
 
 _MARGIN_MM = 4.0
@@ -71,8 +72,8 @@ def stage_of(template: str, grid: Volume) -> Stage:
     """
     from bidsapp.templates import brain_template, resolve_template
 
-    with tempfile.TemporaryDirectory() as home:
-        brain, _ = brain_template(resolve_template(template, home=Path(home)))
+    with temporary_folder(Path(tempfile.gettempdir())) as home:
+        brain, _ = brain_template(resolve_template(template, home=home))
         source = np.asarray(brain.dataobj, dtype=np.float32)
         affine = np.asarray(brain.affine, dtype=float)
     step = 2 if float(grid.voxel_sizes.min()) < _FINE_MM else 1

@@ -1,0 +1,139 @@
+"""Scanner, site, sequence and contrast agent of each scan, from its raw image's sidecars."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bidsapp.dataset.contrast import with_contrast
+from bidsapp.dataset.covariates import SIDECAR
+from bidsapp.dataset.json_files import read_object
+from bidsapp.dataset.missing import is_missing
+from bidsapp.dataset.scans import EXTENSIONS, image_files
+from bidsapp.dataset.tables import Key
+
+FIELDS = (
+    *("Manufacturer", "ManufacturersModelName", "MagneticFieldStrength", "DeviceSerialNumber"),
+    *("StationName", "InstitutionName", "SoftwareVersions", "ReceiveCoilName", "ProtocolName"),
+    *("RepetitionTime", "EchoTime", "InversionTime", "FlipAngle"),
+)
+"""What of BIDS's common metadata may differ between scanners, sites and protocols."""
+CONTRAST = "ContrastAgent"
+"""Name that stands beside them for whether a contrast agent was given: ``yes`` where it was."""
+
+
+@dataclass(frozen=True)
+class _Sidecars:
+    """JSON files that hold for images of one suffix, by BIDS's inheritance principle."""
+
+    bids_dir: Path
+    suffix: str
+    _found: dict[Path, list[tuple[frozenset[str], Mapping[str, Any]]]] = field(default_factory=dict)
+
+    def of(self, image: Path) -> dict[str, Any]:
+        """Metadata of an image: the file nearest to it, and with most of its entities, wins."""
+        entities = frozenset(_parts(image.name)[0])
+        inside = image.relative_to(self.bids_dir).parent.parts
+        merged: dict[str, Any] = {}
+        for depth in range(len(inside) + 1):
+            for theirs, content in self._in(self.bids_dir.joinpath(*inside[:depth])):
+                if theirs <= entities:
+                    merged.update(content)
+        return merged
+
+    def _in(self, folder: Path) -> list[tuple[frozenset[str], Mapping[str, Any]]]:
+        if folder not in self._found:
+            self._found[folder] = sorted(self._read(folder), key=lambda one: len(one[0]))
+        return self._found[folder]
+
+    def _read(self, folder: Path) -> Iterator[tuple[frozenset[str], Mapping[str, Any]]]:
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError:
+            return
+        for name in names:
+            entities, suffix = _parts(name)
+            if name.endswith(".json") and suffix == self.suffix and not name.startswith("."):
+                yield frozenset(entities), read_object(folder / name)
+
+
+def _parts(name: str) -> tuple[list[str], str]:
+    """Entities and suffix of a file name."""
+    for ending in (*EXTENSIONS[::-1], ".json"):
+        name = name.removesuffix(ending)
+    *entities, suffix = name.split("_")
+    return entities, suffix
+
+
+def sidecar_columns(
+    bids_dir: Path,
+    scans: Sequence[Key],
+    datatype: str,
+    suffix: str,
+    sources: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Say of each scan what the JSON sidecars of its raw image have of scanner and sequence.
+
+    Parameters
+    ----------
+    bids_dir
+        The raw dataset.
+    scans
+        Participants and sessions.
+    datatype, suffix
+        Of the raw images.
+    sources
+        Path of each scan's raw image inside the dataset, empty where it is not known: of several
+        images of a session, what all of them have alike is then taken.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each scan; columns ``sidecar.<field>`` of the `FIELDS` and `CONTRAST` that some
+        image has, as text, None where it has none.
+    """
+    sidecars = _Sidecars(bids_dir, suffix)
+    rows = []
+    for place, (person, session) in enumerate(scans):
+        source = bids_dir / sources[place] if sources and sources[place] else None
+        images = _raw(bids_dir, person, session, datatype, suffix)
+        if source is not None and os.path.lexists(source):
+            images = [source]
+        told = [sidecars.of(image) for image in images]
+        row = {name: _common([_text(one.get(name)) for one in told]) for name in FIELDS}
+        agents = [
+            "yes" if with_contrast(_parts(image.name)[0], metadata) else None
+            for image, metadata in zip(images, told, strict=True)
+        ]
+        rows.append(row | {CONTRAST: _common(agents)})
+    names = pd.Index([*FIELDS, CONTRAST])
+    table = pd.DataFrame(rows, columns=names, index=range(len(scans)), dtype=object)
+    return table.loc[:, table.notna().any()].add_prefix(SIDECAR)
+
+
+def _raw(bids_dir: Path, person: str, session: str, datatype: str, suffix: str) -> list[Path]:
+    paths = image_files(bids_dir, person.removeprefix("sub-"), datatype, (suffix,))
+    here = bids_dir / person / session if session else bids_dir / person
+    return [path for path in paths if path.parent.parent == here]
+
+
+def _common(values: Sequence[str | None]) -> str | None:
+    return values[0] if len(set(values)) == 1 else None
+
+
+def _text(value: object) -> str | None:
+    """Text of a field; None for what is missing or no plain value."""
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, int | float):
+        return f"{value:.10g}" if abs(value) < float("inf") else None
+    if isinstance(value, list | tuple):
+        parts = [_text(one) for one in value]
+        return "; ".join(map(str, parts)) if parts and None not in parts else None
+    if not isinstance(value, str):
+        return None
+    text = " ".join(value.split())
+    return None if is_missing(text) else text

@@ -1,0 +1,32 @@
+"""What each column of the cohort by itself says of the outcome, as the page shows it."""
+
+from bidsapp.reports.run.files import RunFiles
+from bidsapp.reports.run.grids import Grid, decimal, grid, interval, p_value, plain
+
+_WORDS = {"True": "yes", "False": "no"}
+
+
+def columns_table(run: RunFiles) -> Grid | None:
+    """Lay out every column that was looked at, those that go with the outcome first."""
+    numeric = ("p", "p_holm", "auc", "ci_low", "ci_high")
+    needed = ("column", "of_scanner", "kind", "n", "test", "separates", "note")
+    table = run.table("tables/columns.tsv", needed, numeric).sort_values(
+        "p_holm", kind="stable", na_position="last"
+    )
+    words = {name: table[name].map(_WORDS).fillna("") for name in ("of_scanner", "separates")}
+    columns = [
+        ("Column", plain("column")),
+        ("Of scanner or site", plain("of_scanner")),
+        ("Read as", plain("kind")),
+        ("n", plain("n")),
+        ("AUC by itself", decimal("auc")),
+        ("Interval", interval()),
+        ("Test", plain("test")),
+        ("p", p_value("p")),
+        ("p, Holm", p_value("p_holm")),
+        ("Separates the classes", plain("separates")),
+        ("Note", plain("note")),
+    ]
+    right = ("n", "AUC by itself", "Interval", "p", "p, Holm")
+    caption = "What each column of the cohort by itself says of the outcome, on these very people"
+    return grid("columns", caption, table.assign(**words), columns, numeric=right, find=True)
