@@ -1,4 +1,4 @@
-"""Scanner, site and sequence of each scan, from the JSON sidecars of the raw images."""
+"""Scanner, site, sequence and contrast agent of each scan, from its raw image's sidecars."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from bidsapp.dataset.contrast import with_contrast
 from bidsapp.dataset.covariates import SIDECAR
 from bidsapp.dataset.json_files import read_object
 from bidsapp.dataset.missing import is_missing
@@ -21,6 +22,8 @@ FIELDS = (
     *("RepetitionTime", "EchoTime", "InversionTime", "FlipAngle"),
 )
 """What of BIDS's common metadata may differ between scanners, sites and protocols."""
+CONTRAST = "ContrastAgent"
+"""Name that stands beside them for whether a contrast agent was given: ``yes`` where it was."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +99,8 @@ def sidecar_columns(
     Returns
     -------
     pandas.DataFrame
-        A row for each scan; columns ``sidecar.<field>`` of the `FIELDS` that some image has, as
-        text, None where it has none.
+        A row for each scan; columns ``sidecar.<field>`` of the `FIELDS` and `CONTRAST` that some
+        image has, as text, None where it has none.
     """
     sidecars = _Sidecars(bids_dir, suffix)
     rows = []
@@ -107,14 +110,20 @@ def sidecar_columns(
         if source is not None and os.path.lexists(source):
             images = [source]
         told = [sidecars.of(image) for image in images]
-        rows.append({name: _common([_text(one.get(name)) for one in told]) for name in FIELDS})
+        row = {name: _common([_text(one.get(name)) for one in told]) for name in FIELDS}
+        agents = [
+            "yes" if with_contrast(_parts(image.name)[0], metadata) else None
+            for image, metadata in zip(images, told, strict=True)
+        ]
+        rows.append(row | {CONTRAST: _common(agents)})
     if sidecars.absent and notes is not None:
         count, first = len(sidecars.absent), sidecars.absent[0]
         notes.append(
             f"WARNING: {count} JSON sidecars are not here, only pointers to them ({first}): the "
             "scanner and site of these scans are not known. Fetch them with `datalad get`."
         )
-    table = pd.DataFrame(rows, columns=pd.Index(FIELDS), index=range(len(scans)), dtype=object)
+    names = pd.Index([*FIELDS, CONTRAST])
+    table = pd.DataFrame(rows, columns=names, index=range(len(scans)), dtype=object)
     return table.loc[:, table.notna().any()].add_prefix(SIDECAR)
 
 

@@ -114,7 +114,7 @@ TABLES: dict[str, dict[str, Column]] = {
         ),
         "sidecar.*": Column(
             "Field of that name in the JSON sidecar of the scan's raw image (site, scanner, "
-            "sequence)."
+            "sequence); ContrastAgent is yes where the sidecar or the ce- of the name tell of one."
         ),
         "*": Column(
             "Covariate of the dataset's participants.tsv, sessions.tsv or phenotype, where its "

@@ -199,8 +199,8 @@ def separation_sentences(table: pd.DataFrame, left_out: Sequence[str] = ()) -> l
 
 
 _SCANNER = (
-    "The network may have learned the site, scanner or sequence in place of the outcome: in these "
-    "people nothing can tell the two apart."
+    "The network may have learned the site, scanner, sequence or contrast agent in place of the "
+    "outcome: in these people nothing can tell the two apart."
 )
 
 

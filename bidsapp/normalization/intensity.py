@@ -24,6 +24,7 @@ _MANY_BELOW = 0.05
 # these units, between ordinary bytes and 20 bits, are left as they are.
 _USUAL = (16.0, 2.0**20)
 _BITS = 10
+_FARTHEST = 2.0**60
 # Overflow: the most voxels that are negative, and the fewest of the neighbours across a change of
 # sign that adding 2^16 brings nearer to each other.
 _MOST_WRAPPED = 0.25
@@ -111,9 +112,10 @@ def level(values: np.ndarray, *, slope: float = 1.0, intercept: float = 0.0) -> 
     background = np.isin(values, fills) if fills else None
     if low or factor != 1:
         values = (values.astype(np.float64) - low) * factor
-    found = Levelled(
-        values.astype(np.float32), low, factor, background, None, doubts + notes, doubts
-    )
+    if values.dtype == np.float64:  # of which float32 does not hold every value
+        values = np.clip(values, -_FARTHEST, _FARTHEST)
+    data = values.astype(np.float32)
+    found = Levelled(data, low, factor, background, None, doubts + notes, doubts)
     if background is not None:
         found.data[background] = 0
     if missing is not None:

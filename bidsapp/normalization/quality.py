@@ -9,8 +9,8 @@ from bidsapp.normalization.bright import bright_share, tissue_top
 
 PASS, WARN, FAIL = "pass", "warn", "fail"
 
-# Limits. Over the 48 heads of IXI and those of three other datasets local NCC was .76 to .85
-# and NCC .75 to .90; every failure that was provoked fell below.
+# Limits. Over the 48 heads of IXI and the 6 of ds000011 local NCC is .75 to .81 and NCC .74 to
+# .82; every failure that was provoked falls below.
 NCC_FAIL = 0.65
 LOCAL_NCC_FAIL = 0.55
 LOCAL_NCC_WARN = 0.70

@@ -249,3 +249,21 @@ def test_without_any_air_a_zero_just_below_the_tissue_is_kept() -> None:
     base = np.maximum(brain(), 90)
     found = level(np.where(BRAIN, base, np.nan).astype(np.float32))
     np.testing.assert_array_equal(found.data, np.where(BRAIN, base, 0).astype(np.float32))
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("stray", [-32768.0, -1e6, 1e6, 1e30, -1e300])
+@pytest.mark.parametrize("offset", [0, -1024])
+def test_a_few_stray_voxels_move_neither_zero_nor_unit(
+    offset: int, stray: float, kind: type
+) -> None:
+    base = (np.round(head()) + offset).astype(kind)
+    spoilt = base.copy()
+    with np.errstate(over="ignore"):
+        spoilt[4:6, 10, 10] = stray
+    expected, found = level(base), level(spoilt)
+    assert np.isfinite(found.data).all()
+    assert found.offset == pytest.approx(expected.offset, abs=1)  # of 900
+    assert found.factor == expected.factor == 1
+    found.data[4:6, 10, 10] = expected.data[4:6, 10, 10]
+    np.testing.assert_allclose(found.data, expected.data, atol=1)
