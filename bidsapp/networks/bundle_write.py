@@ -129,7 +129,7 @@ def write_bundle(
         hashes = [one for image in images for one in (image.voxels, image.source)]
         for model in models:
             file = f"models/repeat-{model.repeat}_fold-{model.fold}.safetensors"
-            add_images(model.weights, new / file, hashes)
+            add_images(model.weights, new / file, hashes, facts.weights)
             entries.append(
                 {
                     "file": file,
