@@ -271,10 +271,27 @@ def add_images(source: Path, target: Path, hashes: Collection[str]) -> None:
         return
     told["images"] = sorted({*told["images"], *(one for one in hashes if one)})
     header["__metadata__"] |= {_KEY: json.dumps(told)}
+    target.write_bytes(_with_header(content, header))
+
+
+def without_images(source: Path, target: Path) -> None:
+    """Copy a trained network's file without the hashes of the images that it was made with.
+
+    Nobody can then tell from it whom it has seen; as initial weights it is of unknown origin. The
+    tensors stay byte for byte.
+    """
+    content = source.read_bytes()
+    header = _header(content)
+    metadata = {k: v for k, v in header.pop("__metadata__", {}).items() if k != _KEY}
+    target.write_bytes(_with_header(content, {"__metadata__": metadata, **header}))
+
+
+def _with_header(content: bytes, header: Mapping[str, Any]) -> bytes:
+    """Give a safetensors file another header."""
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     start = _WHERE + int.from_bytes(content[:_WHERE], "little")
-    target.write_bytes(len(text).to_bytes(_WHERE, "little") + text + content[start:])
+    return len(text).to_bytes(_WHERE, "little") + text + content[start:]
 
 
 def _told(path: Path) -> tuple[frozenset[str], str] | None:
