@@ -107,6 +107,7 @@ def _before_images(
     says_it = [*made_of, *recipe.tables.same_as_outcome]
     names = carried_columns(columns, None, asked_columns(recipe, variants), says_it)
     columns, notes = columns.matched(*labels_of(options.bids_dir, []))
+    names = [name for name in names if columns.has(name)]
     people = people_of(options.bids_dir, columns, [], options.participant_label)
     kind = f"{first.inputs.suffix} in {options.bids_dir}"
     there = imaged_scans(options.bids_dir, first.inputs.datatype, first.inputs.suffix)
