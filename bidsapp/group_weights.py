@@ -59,7 +59,7 @@ def refuse_seen(
     UsageError
         In mode strict.
     """
-    from bidsapp.networks.origin import initial_weights, seen_people
+    from bidsapp.networks.origin import seen_people
 
     hashes = {
         " ".join(scan.key).strip(): (str(voxels), scan.source_sha256)
@@ -80,9 +80,8 @@ def refuse_seen(
                 "begin with random ones: --set network.weights=random. (mode: paper runs it and "
                 "stamps LEAK.)"
             )
-        told = initial_weights(one.network, file).dataset
         key = "network.origin" if name == recipe.base else f"variants.{name}.network.origin"
-        changed[f"{key}.dataset"] = told or "people of this cohort"
+        changed[f"{key}.dataset"] = "a cohort that shares people with this one"
         changed[f"{key}.participants"] = "overlap"
     return apply_values(recipe, changed)
 

@@ -168,7 +168,7 @@ def build_cohort(
     keys_of_files = [file.key for file in files]
     carried = carry(columns, names, keys_of_files)
     scanners = sidecar_columns(
-        bids_dir, keys_of_files, "anat", suffix, [file.source for file in files]
+        bids_dir, keys_of_files, "anat", suffix, [file.source for file in files], notes
     )
     inside = {file.key for file in files}
     places = [place for place, key in enumerate(keys) if key in inside]

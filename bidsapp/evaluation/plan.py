@@ -136,12 +136,12 @@ def _before_images(
     counting = people & ({person for person, _ in there} | with_outcome)
     notes += [*outcome_notes(found, places), *about_groups, *column_notes(columns, names)]
     notes += loss_notes(excluded, known, counting)
-    for note in for_terminal(notes):
-        print(note, file=sys.stderr)
     keys = [scans[place] for place in places]
     table = pd.DataFrame(keys, columns=pd.Index(["participant_id", "session_id"]))
     table["outcome"] = pd.Series([found.values[place] for place in places], dtype=int)
     table["group"] = [groups[place] for place in places]
     kind_of_image = (first.inputs.datatype, first.inputs.suffix)
-    scanners = sidecar_columns(options.bids_dir, keys, *kind_of_image)
+    scanners = sidecar_columns(options.bids_dir, keys, *kind_of_image, notes=notes)
+    for note in for_terminal(notes):
+        print(note, file=sys.stderr)
     return pd.concat([table, carry(columns, names, keys), scanners], axis=1)

@@ -156,8 +156,9 @@ def asked_columns(recipe: "Recipe", variants: Sequence[str]) -> list[str]:
         one = recipe.with_variant(name)
         plan = one.evaluation
         site = [plan.site] if plan.site else []
+        adjusted = one.saliency.covariates or ()
         found |= dict.fromkeys(
-            [*plan.subgroups, *plan.predictors, *site, *(one.saliency.covariates or ())]
+            [*plan.subgroups, *plan.predictors, *site, *plan.permute_within, *adjusted]
         )
     return list(found)
 

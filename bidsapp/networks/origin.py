@@ -6,7 +6,8 @@ hashes of the images of their cohort. Of every other one a person has to say it.
 """
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -130,6 +131,8 @@ def initial_weights(section: "Network", path: Path | None) -> InitialWeights:
         seen = stated.participants if stated else ""
         return InitialWeights("medicalnet", *about, MEDICALNET, seen, "hash")
     kind = "file" if found.images is None else "nocicast"
+    if stated is not None and (kind, stated.participants) == ("nocicast", "overlap"):
+        return InitialWeights(kind, *about, stated.dataset, "overlap", "images")
     if stated is not None:
         return InitialWeights(kind, *about, stated.dataset, stated.participants, "user")
     if found.tells:
@@ -197,9 +200,11 @@ def weights_words(weights: Mapping[str, Any], cited: str = "", short: bool = Fal
     if sha256 in PUBLISHED:
         return f"weights pretrained by MedicalNet{cited} ({about}, as published){_people(seen)}"
     if word == "images":
+        whose = "people" if seen == "overlap" else "no image"
+        were = "were" if seen == "overlap" else "was"
         return (
-            f"weights of a network that NociCast trained on another cohort ({about}); no image of "
-            "this cohort was among those that it was trained on, by their hashes"
+            f"weights of a network that NociCast trained on another cohort ({about}); {whose} of "
+            f"this cohort {were} among those that it was trained on, by the hashes of the images"
         )
     told = str(weights.get("dataset") or "").strip()
     on = f", stated by the user to be trained on {told}" if told else ""
@@ -258,20 +263,49 @@ def cohort_metadata(hashes: Iterable[str], began_with: Path | None, stated: str)
     return {_KEY: json.dumps(told)}
 
 
-def add_images(source: Path, target: Path, hashes: Collection[str]) -> None:
-    """Copy a trained network's file, with more hashes of the images that it was made with.
+def add_images(
+    source: Path, target: Path, hashes: Iterable[str], began_with: Mapping[str, Any]
+) -> None:
+    """Copy a trained network's file, with the hashes of the images that it was made with.
 
-    A file that carries none is copied as it is. The tensors stay byte for byte.
+    Those that it carries stay, the tensors stay byte for byte; without hashes it is a plain copy.
+
+    Parameters
+    ----------
+    source, target
+        Safetensors files.
+    hashes
+        To add.
+    began_with
+        As `InitialWeights.plain` gives it; used where an earlier version wrote the file.
+    """
+    new = {one for one in hashes if one}
+    with source.open("rb") as stream, target.open("wb") as copy:
+        length = int.from_bytes(stream.read(_WHERE), "little")
+        text = stream.read(length)
+        header = _header(length.to_bytes(_WHERE, "little") + text)
+        if new and header:
+            metadata = dict(header.get("__metadata__", {}))
+            foreign = weights_words(began_with) if resting_on_word(began_with) else ""
+            told = _parsed(metadata) or {"images": [], "foreign": foreign}
+            told["images"] = sorted({*told["images"], *new})
+            header["__metadata__"] = metadata | {_KEY: json.dumps(told)}
+            text = json.dumps(header, separators=(",", ":")).encode()
+            text += b" " * (-len(text) % 8)
+        copy.write(len(text).to_bytes(_WHERE, "little") + text)
+        shutil.copyfileobj(stream, copy)
+
+
+def without_images(source: Path, target: Path) -> None:
+    """Copy a trained network's file without the hashes of the images that it was made with.
+
+    Nobody can then tell from it whom it has seen; as initial weights it is of unknown origin. The
+    tensors stay byte for byte.
     """
     content = source.read_bytes()
     header = _header(content)
-    told = _parsed(header.get("__metadata__", {}))
-    if told is None:
-        target.write_bytes(content)
-        return
-    told["images"] = sorted({*told["images"], *(one for one in hashes if one)})
-    header["__metadata__"] |= {_KEY: json.dumps(told)}
-    text = json.dumps(header, separators=(",", ":")).encode()
+    metadata = {k: v for k, v in header.pop("__metadata__", {}).items() if k != _KEY}
+    text = json.dumps({"__metadata__": metadata, **header}, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     start = _WHERE + int.from_bytes(content[:_WHERE], "little")
     target.write_bytes(len(text).to_bytes(_WHERE, "little") + text + content[start:])

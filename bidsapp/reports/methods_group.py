@@ -304,9 +304,11 @@ def _fixed(permutations: pd.DataFrame) -> str:
         return ""
     counts = joined(dict.fromkeys(permutations["permutations"]))
     methods = joined(dict.fromkeys(permutations["method"]))
+    notes = permutations["note"].astype(str) if "note" in permutations else pd.Series(dtype=str)
+    caveat = f"; {LIBERAL}" if notes.str.contains(LIBERAL, regex=False).any() else ""
     return (
         f" Whether an AUC exceeds chance was tested by {counts} permutations of the outcomes "
-        f"({methods}) on fixed scores [@phipson2010]; {LIBERAL}."
+        f"({methods}) on fixed scores [@phipson2010]{caveat}."
     )
 
 

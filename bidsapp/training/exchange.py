@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from bidsapp.dataset.covariates import user_name, users_column, users_columns
 from bidsapp.errors import UsageError
 
 Blocks = list[list[int]]
@@ -83,15 +84,16 @@ def labels_of(cohort: pd.DataFrame, columns: Sequence[str]) -> pd.Series | None:
     """
     if not columns:
         return None
-    for name in columns:
-        if name not in cohort:
-            own = ("participant_id", "session_id", "group", "outcome", "image", "sha256")
-            there = [c for c in cohort if c not in own and not str(c).startswith("region_")]
+    there = list(map(str, cohort.columns))
+    places = {name: users_column(there, name) for name in columns}
+    for name, place in places.items():
+        if place is None:
+            theirs = [user_name(c) for c in users_columns(there) if not c.startswith("region_")]
             raise UsageError(
                 f"evaluation.permute_within: no column {name!r} in the cohort; there are "
-                f"{', '.join(map(str, there)) or 'no covariates'}"
+                f"{', '.join(theirs) or 'no covariates'}"
             )
-    labels = cohort[list(columns)].astype(str).agg(", ".join, axis=1)
+    labels = cohort[list(map(str, places.values()))].astype(str).agg(", ".join, axis=1)
     people = cohort.assign(label=labels).drop_duplicates("participant_id")["label"]
     if people.nunique() > len(people) / 2:
         raise UsageError(

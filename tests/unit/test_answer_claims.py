@@ -163,3 +163,13 @@ def test_methods_name_predictors_and_call_models_what_they_are(tmp_path):
     assert "Outcomes changed place within site only" in text
     permutations = RunFiles(folder).table("tables/permutations.tsv", ("method",))
     assert permutations["method"].iloc[0].startswith("within site")
+
+
+def test_one_hold_out_is_told_without_the_caveats_of_cross_validation(tmp_path):
+    design = worlds.hold_outs(half(120), 0.5, 1, np.random.default_rng(1))
+    folder = study(tmp_path / "run", design, 2.0, 2)
+    run = RunFiles(folder)
+    assert "other people" not in answer(run).sentence
+    assert run.metric(run.lead, "auc@retrained") is None
+    texts = [evaluation_paragraph(GroupRun(folder)), *notes(run).values()]
+    assert not any("nominal .05" in text for text in texts)

@@ -25,6 +25,7 @@ from bidsapp.evaluation.cohort_table import positives_and_negatives
 from bidsapp.evaluation.state import RunState, read_state
 from bidsapp.evaluation.subgroups import absent_columns, subgroup_masks
 from bidsapp.saliency.covariates import check_covariates
+from bidsapp.training.exchange import labels_of
 from tests.unit.cohort_trees import build, normalise, rule
 from tests.unit.evaluation_runs import write_run
 
@@ -93,6 +94,9 @@ def test_the_users_column_is_meant_wherever_it_is_named(tmp_path: Path, name: st
         low = rows.loc[rows["outcome"] == 1, "probability"].min()
         assert low > rows.loc[rows["outcome"] == 0, "probability"].max()
     check_covariates(state.cohort, [name])
+    labels = labels_of(state.cohort, [name])
+    assert labels is not None
+    assert sorted(set(labels)) == ["control", "patient"]
     table = positives_and_negatives(state.cohort, state.covariates)
     assert table.loc[table["column"] == name, "value"].tolist() == ["control", "patient"]
 
@@ -108,6 +112,8 @@ def test_the_apps_own_column_is_never_meant(tmp_path: Path, name: str) -> None:
     assert name in skipped["logistic"]
     with pytest.raises(UsageError, match=f"saliency.covariates: .*{name}"):
         check_covariates(state.cohort, [name])
+    with pytest.raises(UsageError, match=f"evaluation.permute_within: no column {name!r}"):
+        labels_of(state.cohort, [name])
 
 
 def test_the_group_that_splits_is_the_users_column_too(tmp_path: Path) -> None:
@@ -222,6 +228,17 @@ class TestSidecars:
         self.image(tmp_path, "sub-1_T1w.nii.gz")
         (tmp_path / "sub-1/anat/sub-1_T1w.json").write_text(text)
         assert sidecar_columns(tmp_path, [("sub-1", "")], "anat", "T1w").empty
+
+    def test_a_sidecar_that_was_not_fetched_is_told(self, tmp_path: Path) -> None:
+        self.image(tmp_path, "sub-1_T1w.nii.gz")
+        link = tmp_path / "sub-1/anat/sub-1_T1w.json"
+        link.symlink_to("../../.git/annex/objects/aa/MD5E-s1--x.json/MD5E-s1--x.json")
+        notes: list[str] = []
+        scans = [("sub-1", "")]
+        assert sidecar_columns(tmp_path, scans, "anat", "T1w", notes=notes).empty
+        (note,) = notes
+        assert "1 JSON sidecars are not here" in note
+        assert str(link) in note
 
     def test_the_cohort_holds_them_beside_the_users_columns(self, tmp_path: Path) -> None:
         study_with(tmp_path, "sidecar.Manufacturer")

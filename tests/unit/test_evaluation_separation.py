@@ -184,7 +184,7 @@ def test_a_scanner_that_goes_with_the_outcome_is_a_confound(tmp_path: Path) -> N
     both = evaluate(run_with(tmp_path / "both", scanner=mixed, **told), QUICK)
     result = evaluate(run, QUICK)
     (text,) = result.tables["findings"].query("kind == 'confound'")["text"]
-    assert text.startswith("CONFOUND: column scanner alone predicts the outcome with AUC 0.7")
+    assert text.startswith("CONFOUND: column scanner alone may predict the outcome with AUC 0.7")
     assert both.tables["confounds"]["confound"].tolist() == [
         *("column scanner", "column sidecar.StationName")
     ]
@@ -282,6 +282,13 @@ def test_a_plan_says_it_before_anybody_is_normalised(
     said = capsys.readouterr().err
     assert "Column age: '999' (1) is missing, as tables.missing says." in said
     assert "looks like a code" not in said
+
+
+def test_a_scanner_that_goes_with_the_outcome_is_told_before_training() -> None:
+    mixed = ["A" if (k % 2) ^ (k % 10 < 2) else "B" for k in range(60)]
+    (told,) = column_warnings(QUICK, cohort(scanner=mixed))
+    assert told.startswith("WARNING: scanner (AUC by itself 0.80, 0.6")
+    assert "goes with the outcome. One column was looked at. Networks will be compared" in told
 
 
 def test_nothing_is_said_where_nothing_is_to_be_said() -> None:

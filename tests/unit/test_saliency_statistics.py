@@ -173,7 +173,7 @@ def test_an_age_capped_for_privacy_is_adjusted_for_as_its_limit() -> None:
     assert found is not None
     assert expected is not None
     assert found.covariates == ("age", "sex")
-    np.testing.assert_array_equal(found.result.t, expected.result.t)
+    np.testing.assert_array_equal(found.t, expected.t)
 
 
 def test_an_age_that_cannot_be_read_is_not_used_and_that_is_said() -> None:
@@ -196,7 +196,7 @@ def test_the_users_group_is_adjusted_for_and_not_that_of_the_splits() -> None:
     assert found is not None
     assert expected is not None
     assert found.covariates == ("group",)
-    np.testing.assert_array_equal(found.result.t, expected.result.t)
+    np.testing.assert_array_equal(found.t, expected.t)
 
 
 def test_an_infinite_covariate_counts_as_missing() -> None:
