@@ -203,13 +203,12 @@ class Run:
         NoInput
             If there is no such map.
         """
-        import nibabel as nib
+        from bidsapp.intake.images import open_image
 
         found = self.maps(variant)
         if name not in found:
             raise NoInput(f"{variant} has no map {name!r}; there are {', '.join(found)}")
-        image: Any = nib.load(found[name])
-        return image
+        return open_image(found[name])
 
     def model(self, variant: str) -> "Model":
         """Open the trained model of one network."""

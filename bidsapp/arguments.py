@@ -276,12 +276,12 @@ def _add_running(group: Any) -> None:
         "--work-dir",
         type=Path,
         metavar="DIR",
-        help="intermediate files; default: <output_dir>/work",
+        help="intermediate files go into nocicast_work there; default: <output_dir>/work",
     )
     group.add_argument(
         "--clean-workdir",
         action="store_true",
-        help="empty the work folder before beginning, but for what other runs are using",
+        help="empty nocicast_work before beginning, but for what other runs are using",
     )
     group.add_argument(
         "--nprocs", type=_whole(1), metavar="N", help="CPUs to use at once; default: all"

@@ -154,8 +154,9 @@ def write_models(
             doubts=doubts(folder, name),
             tried=tried_words(read_text_table(folder / "tables" / "other_runs.tsv")),
         )
-        seen = () if anonymous else seen_images(own, cohort)
-        write_bundle(folder / "model" / name, recipe, own[0].images.window, models, facts, seen)
+        seen = seen_images(own, cohort)
+        place, window = folder / "model" / name, own[0].images.window
+        write_bundle(place, recipe, window, models, facts, seen, anonymous=anonymous)
 
 
 def write_saliency_checks(variants: Sequence[str], folder: Path) -> None:

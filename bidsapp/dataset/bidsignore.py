@@ -1,11 +1,13 @@
 """Files that a dataset's ``.bidsignore`` takes out of it, by the rules of ``.gitignore``."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from bidsapp.errors import InvalidDataset
 from bidsapp.intake.pointers import require_content
+from bidsapp.intake.regular import read_text
 
 NAME = ".bidsignore"
 
@@ -51,10 +53,10 @@ def read_bidsignore(bids_dir: Path) -> BidsIgnore:
     """
     path = bids_dir / NAME
     require_content(path)
-    if not path.is_file():
+    if not os.path.lexists(path):
         return BidsIgnore()
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = read_text(path, "utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidDataset(f"{path} cannot be read as UTF-8 text: {error}") from None
     rules = []

@@ -128,6 +128,8 @@ def build_cohort(
     names = carried_columns(columns, covariates, asked, [*made_of, *same_as_outcome])
     images, unusable, notes = _images(output_dir, derivatives or {}, template, resolution, suffix)
     columns, matched = columns.matched(*labels_of(bids_dir, [*images, *unusable]))
+    # a table whose labels stay unclear is told of, and its columns are not carried
+    names = [name for name in names if columns.has(name) or name in (covariates or ())]
     notes += matched
     people = people_of(bids_dir, columns, [*images, *unusable], participant_label)
     sessions = {f"ses-{label}" for label in session_label}
@@ -168,7 +170,7 @@ def build_cohort(
     keys_of_files = [file.key for file in files]
     carried = carry(columns, names, keys_of_files)
     scanners = sidecar_columns(
-        bids_dir, keys_of_files, "anat", suffix, [file.source for file in files]
+        bids_dir, keys_of_files, "anat", suffix, [file.source for file in files], notes
     )
     inside = {file.key for file in files}
     places = [place for place, key in enumerate(keys) if key in inside]

@@ -110,7 +110,6 @@ class Columns:
         found.unread = (*self.unread, *unread)
         found._participants = {person for table in tables for person, _ in table.rows}
         found._readings = {}
-        found.unread = (*self.unread, *unread)
         return found, notes
 
     def names(self) -> list[str]:

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+
+from bidsapp.intake.images import read_numbers
 
 SMALLEST = 0.5
 LARGEST = 0.9
@@ -109,12 +110,10 @@ def find_near_duplicates(
     Time grows with the square of the number of scans, memory with their number: 125 KB each in a
     brain of 31,000 voxels.
     """
-    import nibabel as nib
-
     if len(images) < FEWEST or len(set(people)) < 2:
         return None
-    mask: Any = nib.load(template_mask)
-    grid = _Grid.of(np.asarray(mask.dataobj) > 0, mask.affine)
+    mask, affine = read_numbers(template_mask)
+    grid = _Grid.of(mask > 0, affine)
     own = np.empty((len(images), grid.voxels), np.float32)
     total, count = np.zeros((2, grid.voxels))
     with ThreadPoolExecutor(max(1, threads)) as pool:
@@ -182,10 +181,7 @@ class _Grid:
 
         Where a field of view or a mask leaves nothing, nothing is compared.
         """
-        import nibabel as nib
-
-        image: Any = nib.load(path)
-        volume = np.nan_to_num(np.asarray(image.dataobj, np.float32))
+        volume = np.nan_to_num(read_numbers(path)[0])
         there = (self.coarse((volume != 0).astype(np.float32)) > _PRESENT) & self.brain
         values = self.coarse(volume)
         inside = values[there]

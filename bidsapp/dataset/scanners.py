@@ -14,6 +14,7 @@ from bidsapp.dataset.json_files import read_object
 from bidsapp.dataset.missing import is_missing
 from bidsapp.dataset.scans import EXTENSIONS, image_files
 from bidsapp.dataset.tables import Key
+from bidsapp.intake.pointers import pointer_at
 
 FIELDS = (
     *("Manufacturer", "ManufacturersModelName", "MagneticFieldStrength", "DeviceSerialNumber"),
@@ -31,6 +32,7 @@ class _Sidecars:
 
     bids_dir: Path
     suffix: str
+    absent: list[Path] = field(default_factory=list)
     _found: dict[Path, list[tuple[frozenset[str], Mapping[str, Any]]]] = field(default_factory=dict)
 
     def of(self, image: Path) -> dict[str, Any]:
@@ -57,6 +59,8 @@ class _Sidecars:
         for name in names:
             entities, suffix = _parts(name)
             if name.endswith(".json") and suffix == self.suffix and not name.startswith("."):
+                if pointer_at(folder / name) is not None:
+                    self.absent.append(folder / name)
                 yield frozenset(entities), read_object(folder / name)
 
 
@@ -74,6 +78,7 @@ def sidecar_columns(
     datatype: str,
     suffix: str,
     sources: Sequence[str] = (),
+    notes: list[str] | None = None,
 ) -> pd.DataFrame:
     """Say of each scan what the JSON sidecars of its raw image have of scanner and sequence.
 
@@ -88,6 +93,8 @@ def sidecar_columns(
     sources
         Path of each scan's raw image inside the dataset, empty where it is not known: of several
         images of a session, what all of them have alike is then taken.
+    notes
+        Takes what a person should know: sidecars whose content was not fetched.
 
     Returns
     -------
@@ -109,6 +116,12 @@ def sidecar_columns(
             for image, metadata in zip(images, told, strict=True)
         ]
         rows.append(row | {CONTRAST: _common(agents)})
+    if sidecars.absent and notes is not None:
+        count, first = len(sidecars.absent), sidecars.absent[0]
+        notes.append(
+            f"WARNING: {count} JSON sidecars are not here, only pointers to them ({first}): the "
+            "scanner and site of these scans are not known. Fetch them with `datalad get`."
+        )
     names = pd.Index([*FIELDS, CONTRAST])
     table = pd.DataFrame(rows, columns=names, index=range(len(scans)), dtype=object)
     return table.loc[:, table.notna().any()].add_prefix(SIDECAR)

@@ -4,7 +4,11 @@ import pandas as pd
 
 from bidsapp.evaluation.baseline_models import BASELINES
 from bidsapp.evaluation.baselines import lacking_for
-from bidsapp.evaluation.separation import separation_sentences, separation_table
+from bidsapp.evaluation.separation import (
+    association_sentences,
+    separation_sentences,
+    separation_table,
+)
 from bidsapp.evaluation.settings import EvaluationSettings
 from bidsapp.evaluation.subgroups import absent_columns
 
@@ -52,4 +56,5 @@ def column_warnings(plan: EvaluationSettings, cohort: pd.DataFrame) -> list[str]
     lacking = [f"No {what}: {why}." for what, why in lacking_columns(plan, cohort).items()]
     alone = separation_table(cohort, plan.level)
     sentences = separation_sentences(alone, plan.same_as_outcome)
+    sentences += association_sentences(alone)
     return lacking + [f"WARNING: {sentence}" for sentence in sentences]

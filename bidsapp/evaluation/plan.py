@@ -107,6 +107,7 @@ def _before_images(
     says_it = [*made_of, *recipe.tables.same_as_outcome]
     names = carried_columns(columns, None, asked_columns(recipe, variants), says_it)
     columns, notes = columns.matched(*labels_of(options.bids_dir, []))
+    names = [name for name in names if columns.has(name)]
     people = people_of(options.bids_dir, columns, [], options.participant_label)
     kind = f"{first.inputs.suffix} in {options.bids_dir}"
     there = imaged_scans(options.bids_dir, first.inputs.datatype, first.inputs.suffix)
@@ -136,12 +137,12 @@ def _before_images(
     counting = people & ({person for person, _ in there} | with_outcome)
     notes += [*outcome_notes(found, places), *about_groups, *column_notes(columns, names)]
     notes += loss_notes(excluded, known, counting)
-    for note in for_terminal(notes):
-        print(note, file=sys.stderr)
     keys = [scans[place] for place in places]
     table = pd.DataFrame(keys, columns=pd.Index(["participant_id", "session_id"]))
     table["outcome"] = pd.Series([found.values[place] for place in places], dtype=int)
     table["group"] = [groups[place] for place in places]
     kind_of_image = (first.inputs.datatype, first.inputs.suffix)
-    scanners = sidecar_columns(options.bids_dir, keys, *kind_of_image)
+    scanners = sidecar_columns(options.bids_dir, keys, *kind_of_image, notes=notes)
+    for note in for_terminal(notes):
+        print(note, file=sys.stderr)
     return pd.concat([table, carry(columns, names, keys), scanners], axis=1)

@@ -204,6 +204,19 @@ _SCANNER = (
 )
 
 
+def association_sentences(table: pd.DataFrame) -> list[str]:
+    """Name columns of scanner and site that go with the outcome and do not separate the classes."""
+    rows = table[~table["separates"].astype(bool)]
+    rows = rows[rows["column"].isin(suspects(rows))]
+    if rows.empty:
+        return []
+    verb = "goes" if len(rows) == 1 else "each go"
+    return [
+        f"{_listed(rows)} {verb} with the outcome. {_looked_at(table)} Networks will be compared "
+        "with what it alone predicts."
+    ]
+
+
 def _advice(rows: pd.DataFrame, left_out: Sequence[str]) -> str:
     names = [*left_out, *map(str, rows["column"].head(_MOST))]
     return (

@@ -13,7 +13,6 @@ import pandas as pd
 from bidsapp.derivatives import write_json
 from bidsapp.derivatives.dictionaries import describe_run
 from bidsapp.errors import UsageError, joint_code
-from bidsapp.evaluation.chance import LEADING, against_chance
 from bidsapp.evaluation.tables import read_table, write_table
 from bidsapp.options import RunOptions
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from bidsapp.recipes.schema import Recipe
     from bidsapp.recipes.simulation import Simulation
 
+FOUND_ABOVE = 0.5
 NOTHING = "nothing planted: the real run"
 COLUMNS = (
     "variant",
@@ -199,9 +199,9 @@ def sensitivity(folder: Path, plan: "Simulation") -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns `COLUMNS`. `found` is whether the AUC that leads is better than chance, as in the
-        report (`chance.against_chance`); `retrained_low` and `retrained_high` are its limits,
-        which allow for training on other people; `ci_low` and `ci_high` take the scores as given.
+        Columns `COLUMNS`. `found` is whether the interval of the pooled AUC (scores as given) lies
+        above .5: do these models know whom the signal was planted into. `retrained_low` and
+        `retrained_high` allow for training on other people.
     """
     metrics = read_table(folder / "metrics.tsv", ("variant", "scope", "metric", "value"))
     pooled = metrics[metrics["scope"] == "pooled"]
@@ -213,9 +213,8 @@ def sensitivity(folder: Path, plan: "Simulation") -> pd.DataFrame:
     for variant in dict.fromkeys([*scored, *joined]):
         rows = pooled[pooled["variant"] == variant].drop_duplicates("metric").set_index("metric")
         limits = rows[["value", "ci_low", "ci_high"]].apply(pd.to_numeric, errors="coerce")
-        auc, low, high = limits.reindex(["auc"]).loc["auc"]
-        led = limits.loc[[name for name in LEADING if name in limits.index]]
-        wide_low, wide_high = led.iloc[0][["ci_low", "ci_high"]] if len(led) else (low, high)
+        limits = limits.reindex(["auc", "auc@retrained"])
+        auc, low, high = limits.loc["auc"]
         records.append(
             {
                 "variant": variant,
@@ -223,10 +222,10 @@ def sensitivity(folder: Path, plan: "Simulation") -> pd.DataFrame:
                 "auc": auc,
                 "ci_low": low,
                 "ci_high": high,
-                "retrained_low": wide_low,
-                "retrained_high": wide_high,
+                "retrained_low": limits.loc["auc@retrained", "ci_low"],
+                "retrained_high": limits.loc["auc@retrained", "ci_high"],
                 "p": pd.to_numeric(p_values.get(variant, "n/a"), errors="coerce"),
-                "found": against_chance(wide_low, wide_high) == "better",
+                "found": bool(low > FOUND_ABOVE),
                 **_where(folder / "saliency" / variant, plan),
                 "run": folder.name,
             }
@@ -279,9 +278,7 @@ def _sentence(row: pd.Series) -> str:
     if pd.isna(row["auc"]):
         return f"{row['variant']}, {row['contrast_sd']:+g} SD: no pooled AUC."
     verdict = "found, " if row["found"] else "not found, "
-    limits = ""
-    if pd.notna(row["retrained_low"]):
-        limits = f" ({row['retrained_low']:.2f} to {row['retrained_high']:.2f})"
+    limits = f" ({row['ci_low']:.2f} to {row['ci_high']:.2f})" if pd.notna(row["ci_low"]) else ""
     what = f"{row['contrast_sd']:+g} SD: {verdict}"
     if row["note"] == NOTHING:
         what = f"{NOTHING}, "

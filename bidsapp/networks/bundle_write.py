@@ -19,7 +19,7 @@ from bidsapp.derivatives.temporary import temporary_folder
 from bidsapp.networks.bundle import CARD, FORMAT, MANIFEST, METADATA, MODELS, RECIPE, FoldModel
 from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_to_json
 from bidsapp.networks.model_card import LIMITS, model_card, outcome_text
-from bidsapp.networks.origin import add_images
+from bidsapp.networks.origin import add_images, without_images
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.spec import unit_and_range
 from bidsapp.representation.window import Window
@@ -91,6 +91,8 @@ def write_bundle(
     models: Sequence[FoldModel],
     facts: ModelFacts,
     images: Sequence[TrainingImage] = (),
+    *,
+    anonymous: bool = False,
 ) -> Path:
     """Write a bundle, whole or not at all; one that is there is replaced.
 
@@ -108,6 +110,8 @@ def write_bundle(
         What is said of the model.
     images
         The scans of the cohort, by which people are known who are given to the model again.
+    anonymous
+        Whether no hash of an image goes into the bundle, nor stays in the files of the weights.
 
     Returns
     -------
@@ -129,7 +133,10 @@ def write_bundle(
         hashes = [one for image in images for one in (image.voxels, image.source)]
         for model in models:
             file = f"models/repeat-{model.repeat}_fold-{model.fold}.safetensors"
-            add_images(model.weights, new / file, hashes, facts.weights)
+            if anonymous:
+                without_images(model.weights, new / file)
+            else:
+                add_images(model.weights, new / file, hashes, facts.weights)
             entries.append(
                 {
                     "file": file,
@@ -149,11 +156,11 @@ def write_bundle(
                 "models": entries,
             },
         )
-        if images:
+        if images and not anonymous:
             _write_json(new / IMAGES, images_to_json(images))
         stamps = "".join(f"# {' '.join(stamp.split())}\n" for stamp in facts.stamps)
         (new / RECIPE).write_text(stamps + dump_recipe(recipe), encoding="utf-8")
-        card = model_card(recipe, window, len(models), facts, lists_images=bool(images))
+        card = model_card(recipe, window, len(models), facts, anonymous=anonymous)
         (new / CARD).write_text(card, encoding="utf-8")
         _seal(new, folder)
     return folder

@@ -92,15 +92,17 @@ were trained on; share them as the consent to the data allows.
 """
 
 _LISTED = """\
-`configs/training_images.json` lists a hash of each T1w file and of each normalised image of the
-cohort, so that people are noticed who are given to the model again. A hash shows no image and no
-name. But whoever has such a file of a person can tell from it that this person was in the cohort,
-and with it that what all of the cohort have in common is true of that person; not their outcome.
-Where the consent does not allow that, make the bundle again with `--anonymous-bundle`."""
+`configs/training_images.json` and the files of the weights list a hash of each T1w file and of
+each normalised image of the cohort, so that people are noticed who are given to the model, or to a
+training that begins with it, again. A hash shows no image and no name. But whoever has such a file
+of a person can tell from it that this person was in the cohort, and with it that what all of the
+cohort have in common is true of that person; not their outcome. Where the consent does not allow
+that, make the bundle again with `--anonymous-bundle`."""
 _ANONYMOUS = """\
 This bundle lists no hashes of the images that it was made with (`--anonymous-bundle`): it cannot be
 told from a list whether a person was in the cohort. People of the cohort who are given to the model
-again are therefore not noticed, and `in_training` is n/a; their probabilities are too good."""
+again are therefore not noticed, and `in_training` is n/a; their probabilities are too good. As
+initial weights its networks are of unknown origin."""
 
 _METRICS = {
     "auc": "AUC (0.5 is chance, 1 is perfect)",
@@ -138,7 +140,7 @@ def outcome_text(recipe: Recipe) -> str:
 
 
 def model_card(
-    recipe: Recipe, window: Window, models: int, facts: "ModelFacts", *, lists_images: bool = True
+    recipe: Recipe, window: Window, models: int, facts: "ModelFacts", *, anonymous: bool = False
 ) -> str:
     """Write a model card in Markdown.
 
@@ -152,8 +154,8 @@ def model_card(
         How many there are.
     facts
         What is said of the model.
-    lists_images
-        Whether the bundle holds hashes of the images that it was made with.
+    anonymous
+        Whether the bundle holds no hashes of the images that it was made with.
     """
     import bidsapp
 
@@ -192,7 +194,7 @@ def model_card(
         or "Not evaluated.",
         subgroups=_table("Subgroup (held-out AUC)", facts.subgroups)
         or "No subgroups were evaluated: nothing is known of differences between groups.",
-        images=_LISTED if lists_images else _ANONYMOUS,
+        images=_ANONYMOUS if anonymous else _LISTED,
         limits="\n".join(f"- {text}" for text in (*facts.doubts, *LIMITS)),
     )
 

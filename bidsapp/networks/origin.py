@@ -296,6 +296,21 @@ def add_images(
         shutil.copyfileobj(stream, copy)
 
 
+def without_images(source: Path, target: Path) -> None:
+    """Copy a trained network's file without the hashes of the images that it was made with.
+
+    Nobody can then tell from it whom it has seen; as initial weights it is of unknown origin. The
+    tensors stay byte for byte.
+    """
+    content = source.read_bytes()
+    header = _header(content)
+    metadata = {k: v for k, v in header.pop("__metadata__", {}).items() if k != _KEY}
+    text = json.dumps({"__metadata__": metadata, **header}, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    start = _WHERE + int.from_bytes(content[:_WHERE], "little")
+    target.write_bytes(len(text).to_bytes(_WHERE, "little") + text + content[start:])
+
+
 def _told(path: Path) -> tuple[frozenset[str], str] | None:
     """Images and foreign weights in the header of a file of this app."""
     with path.open("rb") as stream:

@@ -65,7 +65,8 @@ class ExtractBrain(Step):
             device = resolve_device(self.inputs.device)
             head = read_head(Path(self.inputs.t1w))
             grid = speed_named(self.inputs.speed).mask_grid
-            mask = steps.measured(head, extract_brain(head, device, grid=grid))
+            mask = extract_brain(head, device, grid=grid)
+            mask = steps.measured(head, mask, f"{self.inputs.t1w}: ")
             record.update(
                 notes=head.notes,
                 orientation_known=head.orientation_known,

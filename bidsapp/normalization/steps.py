@@ -45,7 +45,7 @@ class Fit:
     spatial: SpatialMap
 
 
-def measured(head: Head, mask: np.ndarray) -> np.ndarray:
+def measured(head: Head, mask: np.ndarray, where: str = "") -> np.ndarray:
     """Keep of a brain mask what was measured, and say where that is not all of the brain.
 
     Parameters
@@ -54,6 +54,8 @@ def measured(head: Head, mask: np.ndarray) -> np.ndarray:
         As read; gets a doubt where the brain ends at what was not measured.
     mask
         Brain mask (x, y, z).
+    where
+        What a message begins with.
 
     Returns
     -------
@@ -66,7 +68,8 @@ def measured(head: Head, mask: np.ndarray) -> np.ndarray:
         Numbers are missing inside the brain.
     """
     if head.holes is not None:
-        require_measured(int(np.count_nonzero(mask & head.holes)), int(np.count_nonzero(mask)))
+        lost = int(np.count_nonzero(mask & head.holes))
+        require_measured(lost, int(np.count_nonzero(mask)), where)
     if head.outside is None:
         return mask
     kept = mask & ~head.outside

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -120,7 +119,7 @@ def read_head(path: Path, mask: Path) -> tuple[Volume, Volume]:
     """
     import nibabel as nib
 
-    inside: Any = nib.load(mask)
+    inside = open_image(mask)
     data = np.asanyarray(open_image(path).dataobj)
     data = data.reshape(data.shape[:3])
     if data.shape != inside.shape:

@@ -1,6 +1,6 @@
 """How often each claim of a report is wrong, and how often it is made where it is right.
 
-Run as ``python -m tests.benchmarks.claims`` (some six minutes on one core), or parts of it with
+Run as ``python -m tests.benchmarks.claims`` (five minutes on one core), or parts of it with
 ``--parts``; ``OMP_NUM_THREADS=1``. Studies are drawn (`worlds`), trained and tested; every interval
 and verdict comes from the code that evaluates a run. *Before* is the rule that stood earlier:
 DeLong's variance as if the scores were given, pairs of all people, the protocol's name.

@@ -163,7 +163,7 @@ REFUSED: dict[str, tuple[Edit | None, tuple[str, ...], int, tuple[str, ...]]] = 
         lambda root: (root / "weights.pth").write_bytes(b"PK\x03\x04 cut short"),
         ("--variants", "pretrained", "--weights", "{study}/weights.pth"),
         65,
-        ("weights.pth cannot be read as weights (cut short or damaged)", "Recipe small"),
+        ("weights.pth is damaged or cut short", "Recipe small"),
     ),
     "weights that nothing needs": (
         *(None, ("--weights", "{study}/small.yaml"), 64),

@@ -56,7 +56,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], tuple[str, ...], int, tuple[str
     ),
     "a file that is no image": (
         *(unreadable, ("--atlas", "{study}/mine.nii.gz"), 65),
-        ("mine.nii.gz cannot be read",),
+        ("mine.nii.gz is not a NIfTI image that can be read",),
     ),
     "an atlas that TemplateFlow has not": (
         *(atlas(), ("--atlas", "Schaefer2018"), 66),

@@ -193,9 +193,9 @@ def test_everything_follows_from_the_state_files(again: Path) -> None:
     shutil.rmtree(again / "bids")
     for image in again.rglob("*.nii.gz"):
         image.unlink()
-    for made in ("tables", "figures"):
-        shutil.rmtree(folder / made)
-    (folder / "metrics.tsv").unlink()
+    for made in (*folder.glob("tables/*"), *folder.glob("figures/*"), folder / "metrics.tsv"):
+        if made.stem != "near_duplicates":  # found in the images, before anything is trained
+            made.unlink()
     told = (folder / "report.html").read_text(encoding="utf-8").splitlines()
     assert rerun(again, "--evaluate-only") == 0
     after = tree(folder)

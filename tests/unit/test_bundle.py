@@ -15,6 +15,7 @@ from bidsapp.networks.bundle import FoldModel, load_bundle
 from bidsapp.networks.bundle_images import TrainingImage
 from bidsapp.networks.bundle_predict import predict
 from bidsapp.networks.bundle_write import ModelFacts, add_saliency_checks, write_bundle
+from bidsapp.networks.origin import cohort_metadata, origin_of
 from bidsapp.representation.window import slab
 from bidsapp.representation.zscore import ZScore
 from bidsapp.training.fold import score_fold, train_fold
@@ -258,15 +259,25 @@ def test_a_flipped_bit_anywhere_is_noticed_or_changes_nothing(bundle):
         path.write_bytes(content)
 
 
-def test_the_card_says_what_hashes_of_images_give_away(trained, tmp_path):
+def test_an_anonymous_bundle_holds_no_hash_and_the_card_says_what_they_give_away(trained, tmp_path):
     tasks, _, folder = trained
-    args = (tasks[0].recipe, tasks[0].images.window, load_bundle(folder).models, FACTS)
-    listing = (TrainingImage("ab" * 32, "cd" * 32, (0,)),)
-    for images, says in ((listing, "can tell from it that this person was"), ((), "n/a; their")):
-        made = write_bundle(tmp_path / "made", *args, images)
+    hashes = ("ab" * 32, "cd" * 32)
+    told = tmp_path / "told.safetensors"
+    state = safetensors.torch.load_file(tasks[0].model_file)
+    safetensors.torch.save_file(state, told, metadata=cohort_metadata(hashes, None, ""))
+    model = dataclasses.replace(load_bundle(folder).models[0], weights=told)
+    args = (tasks[0].recipe, tasks[0].images.window, [model], FACTS, [TrainingImage(*hashes, ())])
+    for anonymous, says in ((False, "can tell from it that this person was"), (True, "n/a; their")):
+        made = write_bundle(tmp_path / "made", *args, anonymous=anonymous)
         card = " ".join((made / "docs" / "README.md").read_text().split())
         assert says in card
-        assert (load_bundle(made).images is None) is (not images)
+        content = b"".join(path.read_bytes() for path in made.rglob("*.*"))
+        assert [digest.encode() in content for digest in hashes] == [not anonymous] * 2
+        opened = load_bundle(made)
+        assert (opened.images is None) is anonymous
+        assert (origin_of(opened.models[0].weights).images is None) is anonymous
+        found = safetensors.torch.load_file(opened.models[0].weights)
+        assert all(torch.equal(found[key], value) for key, value in state.items())
 
 
 def manifest(bundle, values):

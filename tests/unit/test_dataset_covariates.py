@@ -229,6 +229,17 @@ class TestSidecars:
         (tmp_path / "sub-1/anat/sub-1_T1w.json").write_text(text)
         assert sidecar_columns(tmp_path, [("sub-1", "")], "anat", "T1w").empty
 
+    def test_a_sidecar_that_was_not_fetched_is_told(self, tmp_path: Path) -> None:
+        self.image(tmp_path, "sub-1_T1w.nii.gz")
+        link = tmp_path / "sub-1/anat/sub-1_T1w.json"
+        link.symlink_to("../../.git/annex/objects/aa/MD5E-s1--x.json/MD5E-s1--x.json")
+        notes: list[str] = []
+        scans = [("sub-1", "")]
+        assert sidecar_columns(tmp_path, scans, "anat", "T1w", notes=notes).empty
+        (note,) = notes
+        assert "1 JSON sidecars are not here" in note
+        assert str(link) in note
+
     def test_the_cohort_holds_them_beside_the_users_columns(self, tmp_path: Path) -> None:
         study_with(tmp_path, "sidecar.Manufacturer")
         for k in range(12):

@@ -284,6 +284,13 @@ def test_a_plan_says_it_before_anybody_is_normalised(
     assert "looks like a code" not in said
 
 
+def test_a_scanner_that_goes_with_the_outcome_is_told_before_training() -> None:
+    mixed = ["A" if (k % 2) ^ (k % 10 < 2) else "B" for k in range(60)]
+    (told,) = column_warnings(QUICK, cohort(scanner=mixed))
+    assert told.startswith("WARNING: scanner (AUC by itself 0.80, 0.6")
+    assert "goes with the outcome. One column was looked at. Networks will be compared" in told
+
+
 def test_nothing_is_said_where_nothing_is_to_be_said() -> None:
     rng = np.random.default_rng(3)
     plain = cohort(age=[str(v) for v in rng.integers(20, 80, N)], sex=list(rng.choice([*"FM"], N)))

@@ -9,6 +9,7 @@ import pytest
 
 from bidsapp.cli import main
 from bidsapp.dataset import check_dataset, read_bids_filters
+from bidsapp.dataset.bidsignore import read_bidsignore
 from bidsapp.dataset.normalized import find_own
 from bidsapp.dataset.tables import read_dataset_tables, read_table
 from bidsapp.derivatives.sidecars import file_sha256
@@ -39,6 +40,11 @@ def _description(folder: Path, spoil: Callable[[Path], Path]) -> None:
     check_dataset(folder)
 
 
+def _bidsignore(folder: Path, spoil: Callable[[Path], Path]) -> None:
+    spoil(folder / ".bidsignore")
+    read_bidsignore(folder)
+
+
 def _participants(folder: Path, spoil: Callable[[Path], Path]) -> None:
     spoil(folder / "participants.tsv")
     read_dataset_tables(folder)
@@ -60,6 +66,7 @@ READERS: dict[str, Callable[[Path, Callable[[Path], Path]], object]] = {
     "table": lambda folder, spoil: read_table(spoil(folder / "t.tsv")),
     "participants": _participants,
     "description": _description,
+    "bidsignore": _bidsignore,
     "splits": lambda folder, spoil: read_splits(spoil(folder / "s.tsv"), None),  # type: ignore[arg-type]
     "atlas table": _atlas_table,
 }

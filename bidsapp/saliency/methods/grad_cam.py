@@ -59,7 +59,7 @@ def stage_of(network: torch.nn.Module, stage: int) -> torch.nn.Module:
     layers = dict(network.named_modules())
     for offer in network_offers().values():
         names = [name.split()[-1] for name in offer.stages[1:]]
-        if names and set(names) <= set(layers) and stage <= len(names):
+        if stage <= len(names) and names[stage - 1] in layers:
             return layers[names[stage - 1]]
     raise UsageError(
         f"saliency.stage: {type(network).__name__} has no stage {stage}; "
