@@ -19,7 +19,7 @@ COLUMNS = (
     *("participant_id", "session_id", "other_participant", "other_session", "correlation"),
     *("mirrored", "near_duplicate", "limit", "cohort_median", "cohort_spread"),
 )
-TABLE = Path("tables", "near_duplicates.tsv")
+TABLE = "near_duplicates.tsv"
 _MOST = 6
 
 
@@ -85,7 +85,7 @@ def settle_near_duplicates(
         return cohort, table
     from bidsapp.dataset.tables import write_table
 
-    path = place / TABLE.name
+    path = place / TABLE
     write_table(path, table)
     advice = (
         "If they are one person, or you know that they are two, --set "

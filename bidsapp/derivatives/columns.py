@@ -128,6 +128,26 @@ TABLES: dict[str, dict[str, Column]] = {
         "reason": Column("Why the participant or scan is not in the cohort."),
         "detail": Column("More on the reason; <bids_dir> and the like are folders of the run."),
     },
+    "near_duplicates": {
+        "participant_id": Column("One of two participants whose scans are alike."),
+        "session_id": Column("Its session; n/a where the image has none."),
+        "other_participant": Column("The other of the two."),
+        "other_session": Column("Its session; n/a where the image has none."),
+        "correlation": Column(
+            "Correlation of what is each head's own: the normalised image on 4 mm without slow "
+            "changes, less the cohort's mean.",
+            "1",
+        ),
+        "mirrored": Column("Whether one of them is mirrored.", levels=_TRUE),
+        "near_duplicate": Column(
+            "Whether they are taken for one scan; where nobody is, the most alike pair stands "
+            "here.",
+            levels=_TRUE,
+        ),
+        "limit": Column("From this correlation on they are.", "1"),
+        "cohort_median": Column("Median of the correlations of all pairs.", "1"),
+        "cohort_spread": Column("From their first to their last decile, over 2.563.", "1"),
+    },
     "splits": _SPLITS,
     "scores": {},
     "permuted_scores": {

@@ -2,7 +2,6 @@
 
 from bidsapp.derivatives.columns import Column
 
-_TRUE = {"true": "yes", "false": "no"}
 _RIVALS = {
     "confound": Column(
         "The baseline, on the same folds; column <name> is one of site, scanner or sequence that "
@@ -55,26 +54,6 @@ EVALUATED: dict[str, dict[str, Column]] = {
             },
         ),
         "text": Column("The finding in a sentence."),
-    },
-    "tables/near_duplicates": {
-        "participant_id": Column("One of two participants whose scans are alike."),
-        "session_id": Column("Its session; n/a where the image has none."),
-        "other_participant": Column("The other of the two."),
-        "other_session": Column("Its session; n/a where the image has none."),
-        "correlation": Column(
-            "Correlation of what is each head's own: the normalised image on 4 mm without slow "
-            "changes, less the cohort's mean.",
-            "1",
-        ),
-        "mirrored": Column("Whether one of them is mirrored.", levels=_TRUE),
-        "near_duplicate": Column(
-            "Whether they are taken for one scan; where nobody is, the most alike pair stands "
-            "here.",
-            levels=_TRUE,
-        ),
-        "limit": Column("From this correlation on they are.", "1"),
-        "cohort_median": Column("Median of the correlations of all pairs.", "1"),
-        "cohort_spread": Column("From their first to their last decile, over 2.563.", "1"),
     },
     "tables/other_runs": {
         "run": Column("Label of another scored run of this output folder on people of this one."),

@@ -126,7 +126,7 @@ def splits_paragraph(run: GroupRun) -> str:
 
 def _copies(run: GroupRun) -> str:
     """Say how alike any two participants are, and what became of near-duplicates."""
-    table = run.table("tables/near_duplicates.tsv")
+    table = run.table("near_duplicates.tsv")
     if not len(table):
         return ""
     flagged, limit = table[table["near_duplicate"] == "true"], float(table["limit"].iloc[0])

@@ -18,7 +18,13 @@ import numpy as np
 from scipy.ndimage import affine_transform, gaussian_filter, shift
 from scipy.spatial.transform import Rotation
 
-from bidsapp.dataset.near_duplicates import Likeness, _compare, find_near_duplicates
+from bidsapp.dataset.near_duplicates import (
+    Likeness,
+    _compare,
+    _Grid,
+    _residuals,
+    find_near_duplicates,
+)
 
 KINDS = ("noise", "intensity", "mirror", "grid", "rescan")
 Change = Callable[[np.ndarray], np.ndarray]
@@ -98,24 +104,29 @@ def copies_and_odd_pairs(files: list[Path], mask: Path) -> None:
 
 def renormalised(files: list[Path], copies: list[Path], mask: Path) -> None:
     """Give the cohort each copy that was normalised anew, by itself."""
-    values: dict[str, list[float]] = {kind: [] for kind in KINDS}
-    others = []
+    brain = nib.load(mask)
+    grid = _Grid.of(np.asarray(brain.dataobj) > 0, brain.affine)
+    cohort, values = [grid.read(file) for file in files], {kind: [] for kind in KINDS}
+    flagged = 0
     for copy in copies:
-        both = [*files, copy]
-        found = find_near_duplicates(both, [str(file) for file in both], mask)
-        assert found is not None
+        read = [*cohort, grid.read(copy)]
+        own = np.stack([fine for _, fine, _ in read])
+        count = sum(there for _, _, there in read)
+        total = sum(np.where(there, value, 0) for value, _, there in read)
+        _residuals(own, grid, (total / np.maximum(count, 1)).astype(np.float32))
+        found = _compare(own, np.arange(len(own)), grid.mirror)
         best = found.pairs[0]
         kind = next(kind for kind in KINDS if copy.parts[-3].endswith(kind))
         original = copy.parts[-3].removesuffix(kind)
-        right = both[best.first].parts[-3] == original and both[best.second] == copy
+        right = best.second == len(files) and files[best.first].parts[-3] == original
         values[kind].append(best.correlation if right else float("nan"))
-        others.append(len(found.duplicates) - 1)
+        flagged += len(found.duplicates) - 1
     for kind, those in values.items():
         print(
             f"normalised anew: {kind:21} {np.min(those):.3f} to {np.max(those):.3f}, median "
             f"{np.median(those):.3f}, n {len(those)}"
         )
-    print(f"other pairs flagged: {sum(others)}")
+    print(f"other pairs flagged: {flagged}", flush=True)
 
 
 def many(people: int, voxels: int = 31_000) -> None:

@@ -48,7 +48,7 @@ def test_a_copy_can_be_left_out_by_name(with_copy: Path) -> None:
     )
     words = (run / "logs" / "CITATION.md").read_text()
     assert "count as one scan: all but the first of each were left out" in words
-    described(run / "tables" / "near_duplicates.tsv")
+    described(run / "near_duplicates.tsv")
 
 
 def test_one_person_under_two_names_is_kept_on_one_side(
@@ -69,7 +69,7 @@ def test_one_person_under_two_names_is_kept_on_one_side(
 
 def test_a_study_without_copies_says_how_alike_the_most_alike_are(once) -> None:  # type: ignore[no-untyped-def]
     run = once("group_first", first_run)[1].output_dir / "group" / "small"
-    pairs = table_of(run / "tables" / "near_duplicates.tsv")
+    pairs = table_of(run / "near_duplicates.tsv")
     assert pairs["near_duplicate"].tolist() == ["false"]
     most = float(pairs["correlation"].iloc[0])
     words = (run / "logs" / "CITATION.md").read_text()
