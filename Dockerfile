@@ -78,8 +78,8 @@ ARG MEDICALNET=
 COPY --from=source /wheel /tmp/wheel
 RUN pip install --no-cache-dir --no-deps --no-index --compile /tmp/wheel/*.whl \
     && rm -rf /tmp/wheel \
-    && python -m bidsapp.templates.carry "$TEMPLATES" \
-    && python -m bidsapp.networks.carry "$MEDICALNET" \
+    && python -m bidsapp.carry templates "$TEMPLATES" \
+    && python -m bidsapp.carry weights "$MEDICALNET" \
     && chmod -R a+rX /opt/templateflow /opt/weights
 
 ARG VERSION=0.1.0

@@ -131,7 +131,7 @@ class Run:
         """
         import pandas as pd
 
-        from bidsapp.evaluation.tables import MISSING, read_table
+        from bidsapp.evaluation.tsv import MISSING, read_table
 
         text = read_table(self.folder / f"{name.removesuffix('.tsv')}.tsv", ())
         table = text.reset_index(drop=True).replace(MISSING, float("nan"))
@@ -279,7 +279,7 @@ class Model:
         import numpy as np
         import pandas as pd
 
-        from bidsapp.networks.bundle_predict import predict
+        from bidsapp.networks.predict import predict
         from bidsapp.representation.sample import CohortRow, read_sample
 
         mask = self._template_mask()
@@ -311,7 +311,7 @@ class Model:
         """Find the template's brain mask, which some channels need."""
         from tempfile import TemporaryDirectory
 
-        from bidsapp.normalization.template_images import prepare_mask, prepare_template
+        from bidsapp.modalities.t1w.template_images import prepare_mask, prepare_template
         from bidsapp.representation.sample import read_mask
         from bidsapp.representation.spec import CHANNELS
         from bidsapp.templates import resolve_template

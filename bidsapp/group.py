@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bidsapp.dataset import check_dataset
 from bidsapp.derivatives import check_output, prepare_output
 from bidsapp.errors import UsageError, joint_code
+from bidsapp.execution.compute import check_device
 from bidsapp.execution.failures import find_failure, forget_failures
 from bidsapp.execution.run import Running, check_plugin, configure, run_workflow
 from bidsapp.execution.status import StatusLine
@@ -24,7 +25,6 @@ from bidsapp.group_duplicates import TABLE as NEAR_DUPLICATES
 from bidsapp.group_duplicates import settle_near_duplicates
 from bidsapp.group_files import state_files, write_models, write_saliency_checks, write_scores
 from bidsapp.group_weights import check_weights, refuse_seen
-from bidsapp.normalization.compute import check_device
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe, load_recipe, reach_variants
 
@@ -59,7 +59,7 @@ def run_group_level(options: RunOptions) -> int:
     NociCastError
         Nothing could be begun; the message says why.
     """
-    from bidsapp.training.exchange import labels_of
+    from bidsapp.training.permute_outcomes import labels_of
     from bidsapp.training.study import study_splits
 
     if options.simulate:
@@ -81,7 +81,7 @@ def run_group_level(options: RunOptions) -> int:
         for sentence in apart:
             print(sentence, file=sys.stderr)
     if options.plan:
-        from bidsapp.evaluation.plan import plan_cohort
+        from bidsapp.group_plan import plan_cohort
 
         return plan_cohort(recipe, variants, options, lambda: cohort_of(recipe, variants, options))
     recipe, notes = reach_variants(recipe, options.overrides, variants)
@@ -109,8 +109,8 @@ def run_group_level(options: RunOptions) -> int:
 
 def _simulated(options: RunOptions) -> int:
     """Run the pipeline with a cuboid of each contrast, and draw what it found."""
-    from bidsapp.evaluation.simulation import simulate
     from bidsapp.reports.run.sensitivity import draw_sensitivity
+    from bidsapp.simulation import simulate
 
     code, curve = simulate(options, run_group_level)
     for figure in draw_sensitivity(curve) if curve else ():
@@ -123,9 +123,9 @@ def _whole_run(
 ) -> int:
     """Do everything from the people to the report; gives the exit code."""
     from bidsapp.dataset.tables import write_table
-    from bidsapp.evaluation.simulation import simulated_cohort
-    from bidsapp.representation.measures import write_measures
-    from bidsapp.saliency.earlier import note_finished, note_unfinished
+    from bidsapp.representation.regions import write_measures
+    from bidsapp.saliency.missing_maps import note_finished, note_unfinished
+    from bidsapp.simulation import simulated_cohort
 
     cohort, template_mask = on_one_grid(people, recipe, variants, options)
     place = work_place(options, "group") / folder.name
@@ -159,7 +159,7 @@ def _whole_run(
 
 def _evaluate_only(folder: Path, overrides: Sequence[str]) -> int:
     """Compute again what follows from the scores of a run, with the settings that it keeps."""
-    from bidsapp.training.earlier import require_run
+    from bidsapp.training.earlier_run import require_run
 
     require_run(folder, overrides)
     with alone(folder):
@@ -197,7 +197,7 @@ def _check_maps(
     recipe: Recipe, variants: Sequence[str], people: "Cohort", template: "Template"
 ) -> None:
     """Refuse what the maps could not be made or described with, hours before they are."""
-    from bidsapp.saliency.before_work import check_maps
+    from bidsapp.saliency.requirements import check_maps
     from bidsapp.templates import output_grid
 
     wanted = recipe.with_variant(variants[0]).normalization
@@ -312,8 +312,8 @@ def _explain(
     nulls: "Mapping[str, VoxelNull] | None" = None,
 ) -> int:
     """Map what moves the networks' answers, for the people whom they had not seen."""
-    from bidsapp.evaluation.simulation import stamp_maps
     from bidsapp.saliency.run import explain
+    from bidsapp.simulation import stamp_maps
     from bidsapp.training.study import fold_memory
 
     memory = fold_memory(tasks, options.mem_gb)
@@ -324,7 +324,7 @@ def _explain(
 
 def _summary(folder: Path) -> None:
     """Print what the evaluation found, in its own sentences."""
-    from bidsapp.evaluation.tables import read_table
+    from bidsapp.evaluation.tsv import read_table
 
     for text in read_table(folder / "tables" / "findings.tsv", ("kind", "text"))["text"]:
         print(text)

@@ -53,7 +53,7 @@ def cohort_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> "
 
 def tell_columns(recipe: Recipe, cohort: "Cohort") -> None:
     """Say what the cohort's columns will lack for the evaluation, or give away of the outcome."""
-    from bidsapp.evaluation.beforehand import column_warnings
+    from bidsapp.evaluation.column_warnings import column_warnings
     from bidsapp.evaluation.settings import settings_from_recipe
 
     for sentence in column_warnings(settings_from_recipe(recipe), cohort.table):
@@ -81,8 +81,8 @@ def on_one_grid(
     people: "Cohort", recipe: Recipe, variants: Sequence[str], options: RunOptions
 ) -> tuple["Cohort", Path]:
     """Bring the people's images onto one grid; with the template's brain mask on it."""
-    from bidsapp.normalization.conform import conform_cohort
-    from bidsapp.normalization.template_images import prepare_mask, prepare_template
+    from bidsapp.modalities.t1w.conform import conform_cohort
+    from bidsapp.modalities.t1w.template_images import prepare_mask, prepare_template
 
     wanted = recipe.with_variant(variants[0]).normalization
     template = template_of(recipe, variants, options)

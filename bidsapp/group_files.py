@@ -31,7 +31,7 @@ def state_files(
     """Write recipe, cohort, exclusions and splits: all that the run hangs on."""
     from bidsapp.dataset.counts import cohort_counts
     from bidsapp.dataset.tables import write_table
-    from bidsapp.training.earlier import changes, set_aside
+    from bidsapp.training.earlier_run import changes, set_aside
     from bidsapp.training.study import Study, study_splits
 
     splits = study_splits(recipe, variants, cohort.table, options.splits)
@@ -42,7 +42,7 @@ def state_files(
         moved = set_aside(folder)
         print(f"It is kept as {moved}; remove it if it is not needed.", file=sys.stderr)
     elif not options.saliency:
-        from bidsapp.saliency.earlier import require_same_maps
+        from bidsapp.saliency.missing_maps import require_same_maps
 
         require_same_maps(folder, recipe, variants)
     make_folder(folder)
@@ -76,7 +76,7 @@ def write_scores(study: "Study", tasks: Sequence["FoldTask"], folder: Path) -> N
     from bidsapp.dataset.tables import write_table
     from bidsapp.evaluation.stamp import leaks_into_scores
     from bidsapp.recipes.scope import stamp_text
-    from bidsapp.training.earlier import forget_results, read_text_table, same_scores
+    from bidsapp.training.earlier_run import forget_results, read_text_table, same_scores
     from bidsapp.training.study import gather_history, gather_scores
 
     scores, history = gather_scores(tasks), gather_history(tasks)
@@ -117,7 +117,7 @@ def write_models(
     from bidsapp.networks.origin import initial_weights
     from bidsapp.recipes.scope import stamp_text
     from bidsapp.representation.zscore import ZScore
-    from bidsapp.training.earlier import read_text_table
+    from bidsapp.training.earlier_run import read_text_table
     from bidsapp.training.splits_words import held_out_words, splits_words
     from bidsapp.training.study import seen_images
 

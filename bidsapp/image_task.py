@@ -8,7 +8,7 @@ from bidsapp.derivatives import OutputNames
 from bidsapp.derivatives.sidecars import Provenance, file_sha256, read_quality
 from bidsapp.errors import BadData, NociCastError
 from bidsapp.execution.failures import Failure
-from bidsapp.normalization.template_images import TemplateImages
+from bidsapp.modalities.t1w.template_images import TemplateImages
 from bidsapp.options import RunOptions
 from bidsapp.progress import Outcome
 from bidsapp.recipes import Recipe

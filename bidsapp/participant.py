@@ -12,7 +12,9 @@ from bidsapp.dataset.description import shortened
 from bidsapp.derivatives import check_output, prepare_output
 from bidsapp.derivatives.atomic import make_folder
 from bidsapp.derivatives.sidecars import is_finished, read_quality
+from bidsapp.drawing.wording import many
 from bidsapp.errors import NociCastError, UsageError
+from bidsapp.execution.compute import check_device
 from bidsapp.execution.failures import Failure, find_failure, forget_failures
 from bidsapp.execution.jobs import as_one_node
 from bidsapp.execution.run import Running, check_plugin, configure, run_workflow
@@ -25,13 +27,11 @@ from bidsapp.execution.work import (
     work_place,
 )
 from bidsapp.image_task import Task, failed, given_up, image_task, outcome_of
-from bidsapp.normalization.compute import check_device
-from bidsapp.normalization.template_images import TemplateImages, prepare_mask, prepare_template
-from bidsapp.normalization.workflow import normalization_workflow
+from bidsapp.modalities.t1w.template_images import TemplateImages, prepare_mask, prepare_template
+from bidsapp.modalities.t1w.workflow import normalization_workflow
 from bidsapp.options import RunOptions
 from bidsapp.progress import Outcome, Progress
 from bidsapp.recipes import Recipe, load_recipe
-from bidsapp.reports.wording import many
 from bidsapp.templates import Template, resolve_template
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def run_participant_level(options: RunOptions) -> int:
     if options.boilerplate_only:
         return _words(options)
     if options.reports_only:
-        from bidsapp.reports.again import make_again
+        from bidsapp.reports.reports_only import make_again
 
         return make_again(options)
     bundle = _bundle(options)
@@ -146,7 +146,7 @@ def _complete(
     bundle: "Bundle | None",
 ) -> int:
     """Write what is about all participants; gives the exit code."""
-    from bidsapp.reports.afterwards import after_run
+    from bidsapp.reports.cohort_pages import after_run
 
     try:
         after_run(
@@ -274,7 +274,7 @@ def _run_batch(
     """Normalise some images, and say of each what became of it."""
     from nipype.pipeline.engine import Workflow
 
-    from bidsapp.reports.nodes import WriteDerivatives
+    from bidsapp.modalities.t1w.write import WriteDerivatives
 
     base = work_place(options, "participant")
     as_jobs = options.nipype_plugin is not None

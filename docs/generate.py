@@ -16,7 +16,7 @@ from pathlib import Path
 import grimp
 
 from bidsapp.arguments import build_parser
-from bidsapp.derivatives.columns import SHARED, Column
+from bidsapp.derivatives.column_meanings import SHARED, Column
 from bidsapp.derivatives.dictionaries import TABLES
 from bidsapp.recipes.catalog import packaged
 from bidsapp.recipes.keys import keys_of

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from bidsapp.dataset.columns import Columns
 from bidsapp.dataset.covariates import stored_name
 from bidsapp.dataset.tables import Key
+from bidsapp.dataset.user_columns import Columns
 from bidsapp.errors import UsageError
 
 _MOST = 40

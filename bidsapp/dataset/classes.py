@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import Protocol
 
-from bidsapp.dataset.columns import SHOWN_VALUES, describe_values, number_of
 from bidsapp.dataset.logic import FALSE, TRUE, UNKNOWN, Problems, among, constant, operand
 from bidsapp.dataset.missing import looks_missing, missing_codes
+from bidsapp.dataset.user_columns import SHOWN_VALUES, describe_values, number_of
 from bidsapp.errors import UsageError
 
 Value = str | int | float | bool

@@ -10,7 +10,6 @@ import pandas as pd
 
 from bidsapp.dataset.carried import carried_columns, carry, column_notes
 from bidsapp.dataset.classes import OutcomeRule
-from bidsapp.dataset.columns import Columns
 from bidsapp.dataset.covariates import OWN
 from bidsapp.dataset.description import shortened
 from bidsapp.dataset.groups import groups_of
@@ -19,8 +18,9 @@ from bidsapp.dataset.normalized import NormalizedImage, find_derivatives, find_o
 from bidsapp.dataset.outcome import find_outcomes, outcome_notes
 from bidsapp.dataset.people import has_scan, labels_of, people_of
 from bidsapp.dataset.scanners import sidecar_columns
+from bidsapp.dataset.scans import voxel_hash
 from bidsapp.dataset.tables import Key
-from bidsapp.dataset.voxels import voxel_hash
+from bidsapp.dataset.user_columns import Columns
 from bidsapp.errors import BadData, NociCastError, NoInput
 from bidsapp.intake.images import open_image
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from shlex import quote
 
 from bidsapp.dataset.classes import Value, listed, matches
-from bidsapp.dataset.columns import number_of
 from bidsapp.dataset.expression import Expression
 from bidsapp.dataset.logic import operand
 from bidsapp.dataset.missing import looks_missing, missing_codes
+from bidsapp.dataset.user_columns import number_of
 from bidsapp.errors import UsageError
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from bidsapp.dataset.columns import Columns, number_of
 from bidsapp.dataset.description import shortened
 from bidsapp.dataset.tables import Key
+from bidsapp.dataset.user_columns import Columns, number_of
 
 Groups = tuple[list[str | None], list[str]]
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bidsapp.dataset.classes import OutcomeRule, classify, listed, matches
-from bidsapp.dataset.columns import SHOWN_VALUES, Columns, Values, describe_values, number_of
 from bidsapp.dataset.expression import Expression, parse_expression
 from bidsapp.dataset.expression_values import check_values
 from bidsapp.dataset.logic import UNKNOWN, Problems, Truth
 from bidsapp.dataset.tables import Key
+from bidsapp.dataset.user_columns import SHOWN_VALUES, Columns, Values, describe_values, number_of
 from bidsapp.errors import UsageError
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from bidsapp.dataset.columns import Columns
 from bidsapp.dataset.description import list_participants, list_sessions, require_labels
 from bidsapp.dataset.scans import image_files
 from bidsapp.dataset.tables import Key
+from bidsapp.dataset.user_columns import Columns
 
 
 def labels_of(bids_dir: Path, imaged: Collection[Key]) -> tuple[set[str], set[str]]:

@@ -4,6 +4,7 @@ A folder that cannot be read belongs to one participant; it is told of with that
 the others go on.
 """
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -139,3 +140,33 @@ def imaged_scans(bids_dir: Path, datatype: str, suffix: str) -> list[Key]:
             above = path.parent.parent.name
             found[(f"sub-{label}", above if above.startswith("ses-") else "")] = None
     return list(found)
+
+
+def voxel_hash(path: Path) -> str:
+    """Hash the voxels of an image as numbers, whatever they were stored as.
+
+    Parameters
+    ----------
+    path
+        A NIfTI image.
+
+    Returns
+    -------
+    str
+        sha256 in hex, over the shape and the scaled values as little-endian float32 in C order.
+        Header, storage type and compression do not enter.
+
+    Raises
+    ------
+    NoInput, BadData
+        As `bidsapp.intake.images.read_numbers`.
+    """
+    import numpy as np
+
+    from bidsapp.intake.images import read_numbers
+
+    values = np.ascontiguousarray(read_numbers(path, "<f4")[0])
+    values = values + np.float32(0)  # minus zero is zero
+    digest = hashlib.sha256(repr(values.shape).encode())
+    digest.update(values.tobytes())
+    return digest.hexdigest()

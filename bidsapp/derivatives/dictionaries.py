@@ -4,12 +4,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from bidsapp.derivatives import columns
+from bidsapp.derivatives import column_meanings
 from bidsapp.derivatives.atomic import write_json
-from bidsapp.derivatives.columns import SHARED, Column
-from bidsapp.derivatives.evaluated_columns import EVALUATED
+from bidsapp.derivatives.column_meanings import SHARED, Column
+from bidsapp.derivatives.evaluated_meanings import EVALUATED
 
-TABLES = columns.TABLES | EVALUATED
+TABLES = column_meanings.TABLES | EVALUATED
 _FOLDERS = ("tables", "figures", "saliency")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.dataset.covariates import QUALITY, user_name, users_column, users_columns
-from bidsapp.evaluation.tables import is_missing, numeric
+from bidsapp.evaluation.tsv import is_missing, numeric
 
 _SEED = 0
 

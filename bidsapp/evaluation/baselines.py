@@ -9,7 +9,7 @@ import pandas as pd
 from bidsapp.dataset.covariates import is_own, user_name, users_column
 from bidsapp.evaluation.baseline_models import BASELINES, Baseline, design_table, in_fold_model
 from bidsapp.evaluation.state import choices, splits_of
-from bidsapp.evaluation.tables import is_missing, unusable
+from bidsapp.evaluation.tsv import is_missing, unusable
 from bidsapp.training.columns import SCORES
 
 COLUMN = "column "

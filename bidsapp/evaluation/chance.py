@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bidsapp.evaluation.tables import read_table
+from bidsapp.evaluation.tsv import read_table
 
 CHANCE = 0.5
 BETTER, WORSE, NOT_SHOWN, UNKNOWN = "better", "worse", "not shown", "cannot be told"

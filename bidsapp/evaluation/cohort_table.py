@@ -10,8 +10,8 @@ import pandas as pd
 from bidsapp.dataset.counts import cohort_counts
 from bidsapp.dataset.covariates import SIDECAR, user_name
 from bidsapp.dataset.reading import FEWEST_NUMBERS
-from bidsapp.evaluation.corrections import bonferroni, false_discovery_rate
-from bidsapp.evaluation.tables import is_missing, numeric, reading_of, unusable
+from bidsapp.evaluation.comparisons import bonferroni, false_discovery_rate
+from bidsapp.evaluation.tsv import is_missing, numeric, reading_of, unusable
 
 COLUMNS = (
     "column",

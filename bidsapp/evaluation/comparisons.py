@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.evaluation.chance import CHANCE
-from bidsapp.evaluation.corrections import holm
 from bidsapp.evaluation.estimates import difference_of, estimate_aucs
 from bidsapp.evaluation.held_out import HeldOut, fold_codes
 from bidsapp.evaluation.intervals import LEVEL
@@ -237,3 +236,34 @@ def _signed_z(p: float, difference: float) -> float:
 
 _TESTS = {"delong": _delong, "mcnemar": _mcnemar}
 _SAME_FOLDS = 0.9
+
+
+def _with_missing(p: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    values = np.asarray(p, dtype=float)
+    known = np.flatnonzero(np.isfinite(values))
+    return np.full(values.shape, np.nan), known, values[known]
+
+
+def bonferroni(p: np.ndarray) -> np.ndarray:
+    """Multiply by the number of tests that have a p value; NaN stays NaN."""
+    out, known, values = _with_missing(p)
+    out[known] = np.minimum(1, values * len(values))
+    return out
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Step-down Bonferroni (Holm 1979): valid whatever the dependence, never weaker."""
+    out, known, values = _with_missing(p)
+    order = np.argsort(values, kind="stable")
+    scaled = values[order] * (len(values) - np.arange(len(values)))
+    out[known[order]] = np.minimum(1, np.maximum.accumulate(scaled))
+    return out
+
+
+def false_discovery_rate(p: np.ndarray) -> np.ndarray:
+    """Benjamini-Hochberg 1995, for independent or positively dependent tests."""
+    out, known, values = _with_missing(p)
+    order = np.argsort(values, kind="stable")[::-1]
+    scaled = values[order] * len(values) / (len(values) - np.arange(len(values)))
+    out[known[order]] = np.minimum(1, np.minimum.accumulate(scaled))
+    return out

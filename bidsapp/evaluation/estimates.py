@@ -13,7 +13,7 @@ from bidsapp.evaluation.intervals import (
     newcombe_variance,
     normal_quantile,
 )
-from bidsapp.evaluation.within import strata_sizes, within_covariance
+from bidsapp.evaluation.within_fold_auc import strata_sizes, within_covariance
 
 TIED = "all scores are tied: they order nobody"
 _FEW = "fewer than two persons of a class: no variance"

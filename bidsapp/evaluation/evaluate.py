@@ -20,19 +20,24 @@ from bidsapp.evaluation.findings import findings
 from bidsapp.evaluation.held_out import HeldOut, held_out, splits_behind
 from bidsapp.evaluation.metric_table import metric_table, variant_generator
 from bidsapp.evaluation.other_runs import other_runs, tried
-from bidsapp.evaluation.permutation import permute_outcomes
-from bidsapp.evaluation.pipeline_null import pipeline_test, read_permuted
+from bidsapp.evaluation.permutation import permute_outcomes, pipeline_test, read_permuted
 from bidsapp.evaluation.planning import planning_table
 from bidsapp.evaluation.prevalence import sample_at
 from bidsapp.evaluation.printed import compare_with_print
-from bidsapp.evaluation.sample import PERSON, Sample, from_scores
+from bidsapp.evaluation.sample import (
+    PERSON,
+    Sample,
+    absent_columns,
+    from_scores,
+    subgroup_masks,
+    subgroups_by,
+)
 from bidsapp.evaluation.separation import separation_table, suspects
 from bidsapp.evaluation.settings import EvaluationSettings, settings_of_run
 from bidsapp.evaluation.stamp import stamp
 from bidsapp.evaluation.state import RunState, read_state
-from bidsapp.evaluation.subgroups import absent_columns, subgroup_masks, subgroups_by
-from bidsapp.evaluation.tables import write_table
-from bidsapp.training.exchange import labels_of
+from bidsapp.evaluation.tsv import write_table
+from bidsapp.training.permute_outcomes import labels_of
 
 _CURVE_RESAMPLES = 1000
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.errors import NociCastError
-from bidsapp.evaluation.tables import read_table
+from bidsapp.evaluation.tsv import read_table
 
 COLUMNS = ("run", "shared", "share", "outcome", "agreement", "networks")
 MANY = 5

@@ -9,7 +9,7 @@ import pandas as pd
 from bidsapp.evaluation.chance import CHANCE_WORDS, LEADING, RETRAINED, WITHIN, against_chance
 from bidsapp.evaluation.intervals import LEVEL
 from bidsapp.evaluation.prevalence import SCOPE
-from bidsapp.evaluation.tables import read_table
+from bidsapp.evaluation.tsv import read_table
 
 _ON_THE_CARD = (
     "auc",

@@ -10,10 +10,10 @@ from bidsapp.dataset.counts import cohort_counts
 from bidsapp.dataset.covariates import SIDECAR, user_name, users_columns
 from bidsapp.dataset.options_text import set_option
 from bidsapp.dataset.reading import FEWEST_NUMBERS
-from bidsapp.evaluation.corrections import holm
+from bidsapp.evaluation.comparisons import holm
 from bidsapp.evaluation.estimates import auc_interval
 from bidsapp.evaluation.intervals import LEVEL
-from bidsapp.evaluation.tables import is_missing, numeric, unusable
+from bidsapp.evaluation.tsv import is_missing, numeric, unusable
 
 COLUMNS = (
     *("column", "of_scanner", "kind", "n", "test", "p", "p_holm", "looked_at"),

@@ -1,10 +1,12 @@
 """The stamps LEAK, LEAK? (held-out people were, or may have been, seen) and SIMULATED on rows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
 from bidsapp.evaluation.settings import EvaluationSettings
+from bidsapp.recipes import Recipe, leaks
 from bidsapp.recipes.scope import stamp_text
 
 _NAMES = ("variant", "first", "second")
@@ -48,3 +50,39 @@ def _leaking(table: pd.DataFrame, plan: EvaluationSettings) -> pd.DataFrame:
         mark = stamp_text(dict.fromkeys(steps))
         text.append("; ".join(filter(None, [mark, note])))
     return table.assign(note=text) if any(text) else table
+
+
+_OF_NETWORKS = ("representation.", "training.", "network.")
+
+
+def network_leaks(recipe: Recipe) -> dict[str, str]:
+    """List the steps by which held-out people reached the networks that are explained.
+
+    Returns
+    -------
+    dict
+        Step to reason, as `bidsapp.recipes.leaks` gives them; those of thresholds and of chosen
+        folds are not among them, as they change no network.
+    """
+    return {step: why for step, why in leaks(recipe).items() if step.startswith(_OF_NETWORKS)}
+
+
+def leak_stamp(steps: Iterable[str]) -> str:
+    """``LEAK: <steps>``, ``LEAK?: <steps>`` where they may have seen people; empty for none."""
+    return stamp_text(steps)
+
+
+def leak_facts(steps: Iterable[str]) -> dict[str, Any]:
+    """Give what a sidecar says of leaks; nothing where there is none."""
+    stamp = leak_stamp(steps)
+    return {"Leak": stamp} if stamp else {}
+
+
+def leak_notes(found: Mapping[str, str]) -> list[str]:
+    """Say of each step why it leaks."""
+    return [f"{stamp_text([step])}: {why}" for step, why in found.items()]
+
+
+def stamped(table: pd.DataFrame, stamp: str) -> pd.DataFrame:
+    """Put the stamp into every row, in the column `leak`; as it is where there is no stamp."""
+    return table.assign(leak=stamp) if stamp else table

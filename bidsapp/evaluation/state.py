@@ -8,7 +8,7 @@ import pandas as pd
 
 from bidsapp.dataset.covariates import QUALITY, user_name, users_columns
 from bidsapp.errors import BadData
-from bidsapp.evaluation.tables import is_missing, read_table
+from bidsapp.evaluation.tsv import is_missing, read_table
 from bidsapp.training.columns import ROLES, SCORES, SPLITS
 
 STAMPS = ("leak", "simulated")

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bidsapp.networks.columns import (
+from bidsapp.networks.convolution import (
     MOST_NUMBERS,
     columns_size,
     convolve_by_columns,

@@ -22,7 +22,7 @@ class TrainingImage:
     Attributes
     ----------
     voxels
-        Hash of the normalised T1w, as `bidsapp.dataset.voxels.voxel_hash` gives it.
+        Hash of the normalised T1w, as `bidsapp.dataset.scans.voxel_hash` gives it.
     source
         SHA-256 of the T1w file itself; empty where it is not known. It finds a person again who
         was normalised on another machine, whose voxels differ in their last bits.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bidsapp.dataset.voxels import voxel_hash
+from bidsapp.dataset.scans import voxel_hash
 from bidsapp.derivatives import atomic_path
 from bidsapp.errors import BadData, UsageError
 from bidsapp.intake.images import read_numbers

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from bidsapp.recipes.offers import Baseline, SaliencyMethod, TestName
+from bidsapp.recipes.known_names import Baseline, SaliencyMethod, TestName
 from bidsapp.recipes.section import Fraction, Probability, Section, Seed, Text, Texts, Unique
 
 

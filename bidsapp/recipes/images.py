@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from bidsapp.recipes.offers import Channel
+from bidsapp.recipes.known_names import Channel
 from bidsapp.recipes.section import Scalar, Section, Seed, Text, Texts, Unique, Whole
 
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, get_args
 
+from bidsapp.recipes.known_names import Baseline
 from bidsapp.recipes.messages import one_of
-from bidsapp.recipes.offers import Baseline
 from bidsapp.recipes.section import Problem
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from pydantic import AfterValidator, Field, ValidationError, field_validator, mo
 
 from bidsapp.errors import UsageError
 from bidsapp.recipes.analysis import Ensemble, Evaluation, Saliency
+from bidsapp.recipes.combinations import impossible
 from bidsapp.recipes.images import Inputs, Normalization, Outcome, Representation, Tables
 from bidsapp.recipes.learning import Network, Protocol, Training
 from bidsapp.recipes.messages import one_of, problems_of
 from bidsapp.recipes.names import ensemble_problems, name_problems, names_variant
-from bidsapp.recipes.possible import impossible
 from bidsapp.recipes.section import Impossible, Name, Problem, Section, Text, Texts
 from bidsapp.recipes.simulation import Simulation
 from bidsapp.recipes.values import flat, merged

@@ -8,7 +8,7 @@ from statistics import fmean, median
 from typing import Any
 
 from bidsapp.derivatives.finished import FinishedImage
-from bidsapp.normalization.quality import FAIL, WARN
+from bidsapp.modalities.t1w.quality import FAIL, WARN
 
 FEWEST = 8  # images below which nobody is called unusual
 UNUSUAL = 3.5  # of the modified z score, the cut-off of Iglewicz and Hoaglin

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from bidsapp.derivatives import OutputNames
 from bidsapp.derivatives.sidecars import read_source_sha256
+from bidsapp.drawing.wording import many
 from bidsapp.errors import UsageError
 from bidsapp.reports.prediction import model_of_map, read_answer, read_sidecar, same_model
-from bidsapp.reports.wording import many
 
 if TYPE_CHECKING:
     from bidsapp.networks.bundle import Bundle

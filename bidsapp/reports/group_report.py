@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any
 from bidsapp import __version__
 from bidsapp.derivatives import write_text
 from bidsapp.derivatives.shown import BIDS_DIR, OUTPUT_DIR
+from bidsapp.drawing.pages import plain_text, render, script, script_hash
 from bidsapp.errors import NociCastError, NoInput
-from bidsapp.reports.pages import plain_text, render
-from bidsapp.reports.run import figures, tables
+from bidsapp.reports.run import figures, result_tables
 from bidsapp.reports.run.answer import answer
-from bidsapp.reports.run.columns import columns_table
+from bidsapp.reports.run.column_alone import columns_table
 from bidsapp.reports.run.files import RunFiles
 from bidsapp.reports.run.grids import Grid, grid, plain
 from bidsapp.reports.run.people import people_table
 from bidsapp.reports.run.saliency import saliency_section
-from bidsapp.reports.scripts import script, script_hash
-from bidsapp.training.earlier import other_runs
+from bidsapp.training.earlier_run import other_runs
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -77,22 +76,24 @@ def _content(run: RunFiles) -> dict[str, Any]:
         "flow": figures.cohort_flow(run),
         "exclusions": _exclusions(run),
         "no_exclusions": run.absent.get("exclusions.tsv", ""),
-        "cohort": tables.cohort_table(run),
+        "cohort": result_tables.cohort_table(run),
         "charts": figures.performance(run),
         "variants": run.variants,
         "lead": run.lead,
         "metrics": {
-            name: found for name in run.variants if (found := tables.metrics_table(run, name))
+            name: found
+            for name in run.variants
+            if (found := result_tables.metrics_table(run, name))
         },
         "forest": forest,
         "subgroup_forest": subgroups,
         "tables": _tables(run),
         "details": [
-            (tables.comparisons_table(run), "Paired comparisons of variants and baselines"),
-            (tables.subgroup_table(run), "Numbers of the subgroups"),
-            (tables.prevalence_table(run), "Where another share of people is positive"),
+            (result_tables.comparisons_table(run), "Paired comparisons of variants and baselines"),
+            (result_tables.subgroup_table(run), "Numbers of the subgroups"),
+            (result_tables.prevalence_table(run), "Where another share of people is positive"),
             (columns_table(run), "What each column by itself says of the outcome"),
-            (tables.planning_table(run), "What a sample of this size can show"),
+            (result_tables.planning_table(run), "What a sample of this size can show"),
         ],
         "learning": figures.learning(run),
         "saliency": _saliency(run),
@@ -111,11 +112,15 @@ def _content(run: RunFiles) -> dict[str, Any]:
 
 def _tables(run: RunFiles) -> list[tuple[Grid | None, str, str]]:
     found: list[tuple[Grid | None, str, str]] = [
-        (tables.variants_table(run), "No table of variants", "metrics.tsv"),
-        (tables.rivals_table(run), "No comparison with baselines", "tables/baselines.tsv"),
-        (tables.printed_table(run), "No published values to compare with", "tables/printed.tsv"),
+        (result_tables.variants_table(run), "No table of variants", "metrics.tsv"),
+        (result_tables.rivals_table(run), "No comparison with baselines", "tables/baselines.tsv"),
+        (
+            result_tables.printed_table(run),
+            "No published values to compare with",
+            "tables/printed.tsv",
+        ),
     ]
-    best = tables.best_fold_table(run)
+    best = result_tables.best_fold_table(run)
     return [*found, (best, "", "")] if best else found
 
 

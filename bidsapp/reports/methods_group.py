@@ -6,19 +6,19 @@ import pandas as pd
 
 from bidsapp.dataset.counts import Counts, cohort_counts
 from bidsapp.derivatives.finished import FinishedImage, finished_images
+from bidsapp.drawing.boilerplate import Section
+from bidsapp.drawing.wording import counted, joined, many
 from bidsapp.evaluation.baseline_models import BASELINES
 from bidsapp.evaluation.chance import RETRAINED
 from bidsapp.evaluation.other_runs import tried_words
 from bidsapp.evaluation.permutation import LIBERAL, null_words
-from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
+from bidsapp.evaluation.permutation import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.state import splits_of
 from bidsapp.evaluation.verdicts import ALPHA
+from bidsapp.modalities.t1w.words import image_sections
 from bidsapp.recipes import Recipe
 from bidsapp.recipes.scope import POSSIBLE
-from bidsapp.reports.boilerplate import Section
-from bidsapp.reports.methods_participant import image_sections
-from bidsapp.reports.run_state import GroupRun
-from bidsapp.reports.wording import counted, joined, many
+from bidsapp.reports.run.files import GroupRun
 from bidsapp.training.splits_words import splits_words
 
 _BASELINES = {

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bidsapp.contracts.network import network_offers
+from bidsapp.drawing.wording import counted, joined, many
 from bidsapp.networks.origin import weights_words
 from bidsapp.recipes import Recipe
 from bidsapp.recipes.learning import Network, Training
-from bidsapp.reports.run_state import GroupRun
-from bidsapp.reports.wording import counted, joined, many
+from bidsapp.reports.run.files import GroupRun
 
 _CHANNELS = {
     "t1w": "the normalised T1w image",

@@ -6,15 +6,15 @@ from typing import Any
 import pandas as pd
 
 from bidsapp.dataset.counts import cohort_counts
+from bidsapp.drawing.boilerplate import Section
+from bidsapp.drawing.wording import interval, joined, many, p_value
 from bidsapp.evaluation.chance import CHANCE_WORDS, LEADING, RETRAINED, WITHIN, against_chance
 from bidsapp.evaluation.permutation import LIBERAL
-from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
+from bidsapp.evaluation.permutation import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.prevalence import scope_of
 from bidsapp.evaluation.verdicts import after_correction
 from bidsapp.recipes.scope import stamp_text
-from bidsapp.reports.boilerplate import Section
-from bidsapp.reports.run_state import GroupRun
-from bidsapp.reports.wording import interval, joined, many, p_value
+from bidsapp.reports.run.files import GroupRun
 from bidsapp.saliency import group_test
 from bidsapp.saliency.verdict import FAIL, NOT_RUN, PASS, UNDECIDED, verdict_of
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from bidsapp.derivatives.finished import finished_images
+from bidsapp.drawing.boilerplate import Boilerplate, Draft, Section, finished, write_boilerplate
+from bidsapp.drawing.references import Reference, study_reference
 from bidsapp.errors import NoInput
-from bidsapp.reports.boilerplate import Boilerplate, Draft, Section, finished, write_boilerplate
-from bidsapp.reports.references import Reference, study_reference
 
 _NOTE = (
     "Written by NociCast from the files of this run, for you to use and change as you like. "
@@ -26,7 +26,7 @@ def participant_boilerplate(out: Path) -> Boilerplate:
     NoInput
         Nothing has been normalised there.
     """
-    from bidsapp.reports.methods_participant import image_sections
+    from bidsapp.modalities.t1w.words import image_sections
 
     images = finished_images(out)
     if not images:
@@ -50,7 +50,7 @@ def group_boilerplate(folder: Path) -> Boilerplate:
     from bidsapp.reports import methods_group as group
     from bidsapp.reports import methods_model as model
     from bidsapp.reports import methods_results as results
-    from bidsapp.reports.run_state import GroupRun
+    from bidsapp.reports.run.files import GroupRun
 
     run = GroupRun(folder)
     if not run.variants or not len(run.cohort) or not len(run.splits):

@@ -8,12 +8,11 @@ from typing import Any
 from bidsapp.derivatives import write_text
 from bidsapp.derivatives.dictionaries import describe_table
 from bidsapp.derivatives.finished import finished_images
-from bidsapp.normalization.quality import FAIL, PASS, WARN
+from bidsapp.drawing.pages import render, script, script_hash
+from bidsapp.drawing.thumbnails import PATH_UNITS, outlines, thumbnail
+from bidsapp.modalities.t1w.quality import FAIL, PASS, WARN
 from bidsapp.reports.cohort_quality import FEWEST, MEASURES, UNUSUAL, Line, compared
-from bidsapp.reports.pages import render
-from bidsapp.reports.scripts import script, script_hash
-from bidsapp.reports.strips import Strip, strip
-from bidsapp.reports.thumbnails import PATH_UNITS, outlines, thumbnail
+from bidsapp.reports.dot_strip import Strip, strip
 
 PAGE = "quality.html"
 TABLE = "quality.tsv"

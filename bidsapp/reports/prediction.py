@@ -10,14 +10,13 @@ import numpy as np
 
 from bidsapp.derivatives import OutputNames
 from bidsapp.derivatives.names import sidecar_name
+from bidsapp.drawing.mosaic import Layer, Tile, mosaic
+from bidsapp.drawing.pages import fill, render
+from bidsapp.drawing.pictures import OVERLAY_STOPS
+from bidsapp.drawing.volumes import box_around, choose_cuts, read_volume
 from bidsapp.errors import BadData
 from bidsapp.intake.images import open_image
-from bidsapp.reports.mosaic import Layer, Tile, mosaic
-from bidsapp.reports.pages import render
-from bidsapp.reports.pictures import OVERLAY_STOPS
-from bidsapp.reports.places import fill
-from bidsapp.reports.saliency.sides import Sides, sides_of
-from bidsapp.reports.volumes import box_around, choose_cuts, read_volume
+from bidsapp.reports.saliency.colour_meaning import Sides, sides_of
 from bidsapp.saliency.verdict import FAIL, NOT_RUN, UNDECIDED, mark_of, verdict_of
 
 _SUFFIX = "_predictions.json"
@@ -228,7 +227,7 @@ def read_map(path: Path) -> Any:
     """Read a saliency map; channels in a fourth dimension are added up."""
     import nibabel as nib
 
-    from bidsapp.reports.volumes import Volume
+    from bidsapp.drawing.volumes import Volume
 
     image: Any = nib.as_closest_canonical(open_image(path))
     data = np.asarray(image.dataobj, dtype=np.float32)

@@ -92,7 +92,7 @@ def predict_people(
     """
     import numpy as np
 
-    from bidsapp.networks.bundle_predict import predict
+    from bidsapp.networks.predict import predict
     from bidsapp.representation.sample import CohortRow, read_mask, read_sample
 
     require_own_name(bundle, output_dir)
@@ -138,7 +138,7 @@ def predict_people(
 
 def _known(bundle: "Bundle", person: Person) -> "TrainingImage | None":
     """Find a person's image among those that the bundle was made with."""
-    from bidsapp.dataset.voxels import voxel_hash
+    from bidsapp.dataset.scans import voxel_hash
     from bidsapp.networks.bundle_images import find_image
 
     if not bundle.images:

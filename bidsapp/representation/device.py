@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from bidsapp.errors import UsageError
-from bidsapp.normalization.compute import has_bfloat16, resolve_device
+from bidsapp.execution.compute import has_bfloat16, resolve_device
 
 __all__ = ["autocast", "environment", "has_bfloat16", "precision_dtype", "resolve_device", "steady"]
 

@@ -1,13 +1,20 @@
 """Coarse regions of the standard space: native volume and mean intensity of each, per scan."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from bidsapp.dataset.tables import write_table
 from bidsapp.errors import BadData
 from bidsapp.intake.images import read_numbers
-from bidsapp.representation.sample import CohortRow, image_of
+from bidsapp.representation.sample import CohortRow, cohort_rows, image_of
+
+if TYPE_CHECKING:
+    from bidsapp.dataset.cohort import Cohort
+
 
 CELL_MM = 24.0
 _LEAST_FILLED = 0.25
@@ -95,3 +102,40 @@ def _read(row: CohortRow, channel: str, shape: tuple[int, ...]) -> np.ndarray:
     if data.shape != shape:
         raise BadData(f"{path} has shape {data.shape}, the template's brain mask {shape}.")
     return data
+
+
+FILE = "measures.tsv"
+_FIRST = ("participant_id", "session_id", "simulated")
+
+
+def cohort_measures(cohort: "Cohort", template_mask: Path, regions: bool) -> pd.DataFrame:
+    """Gather the quality numbers of the normalisation and, if asked, regional values.
+
+    Parameters
+    ----------
+    cohort
+        Its files lie on the grid of the mask.
+    template_mask
+        The template's brain mask.
+    regions
+        Whether to measure volumes and intensities of regions (`regions.regional_values`).
+
+    Returns
+    -------
+    pandas.DataFrame
+        `participant_id`, `session_id`, ``quality_*``, ``region_*``; a row per scan, in the order
+        of the cohort. A number that a scan lacks is NaN.
+    """
+    first = [name for name in _FIRST if name in cohort.table]
+    table = cohort.table[first].reset_index(drop=True)
+    quality = pd.DataFrame([dict(scan.quality_numbers) for scan in cohort.files])
+    parts = [table, quality.add_prefix("quality_")]
+    if regions:
+        mask, affine = read_numbers(template_mask)
+        parts.append(regional_values(cohort_rows(cohort), mask > 0.5, affine))
+    return pd.concat(parts, axis=1)
+
+
+def write_measures(cohort: "Cohort", template_mask: Path, regions: bool, folder: Path) -> None:
+    """Write `measures.tsv` into the folder of a run; see `cohort_measures`."""
+    write_table(folder / FILE, cohort_measures(cohort, template_mask, regions))

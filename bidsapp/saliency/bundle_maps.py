@@ -9,9 +9,9 @@ import numpy as np
 from bidsapp.derivatives import OutputNames
 from bidsapp.derivatives.names import sidecar_name
 from bidsapp.derivatives.sidecars import read_source_sha256
-from bidsapp.saliency.earlier import maps_unfinished
-from bidsapp.saliency.group_files import description_of, space_facts
-from bidsapp.saliency.leaks import leak_facts, network_leaks
+from bidsapp.evaluation.stamp import leak_facts, network_leaks
+from bidsapp.saliency.map_files import description_of, space_facts
+from bidsapp.saliency.missing_maps import maps_unfinished
 from bidsapp.saliency.native import NativeSpace
 from bidsapp.saliency.participant_maps import native_content, write_map
 from bidsapp.saliency.verdict import EARLIER, FAIL, PASS, UNDECIDED, verdict_of
@@ -113,8 +113,7 @@ class BundleMaps:
             (N, X, Y, Z) float32 on the bundle's window: sum over channels, mean over models.
         """
         from bidsapp.representation.device import resolve_device
-        from bidsapp.saliency.attribute import attribute
-        from bidsapp.saliency.lens import Lens, voxel_mm
+        from bidsapp.saliency.attribute import Lens, attribute, voxel_mm
 
         bundle = self.bundle
         total = np.zeros((len(samples), *bundle.window.shape), np.float64)

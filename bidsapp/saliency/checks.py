@@ -8,10 +8,9 @@ import numpy as np
 import torch
 
 from bidsapp.recipes.analysis import Saliency
-from bidsapp.recipes.offers import SLOPES
+from bidsapp.recipes.known_names import SLOPES
 from bidsapp.representation.sample import read_mask
-from bidsapp.saliency.attribute import attribute, map_names
-from bidsapp.saliency.lens import Lens, logits_of
+from bidsapp.saliency.attribute import Lens, attribute, logits_of, map_names
 from bidsapp.saliency.methods import METHODS
 from bidsapp.saliency.perturbation import SHARES, effects, perturbation_curves
 from bidsapp.saliency.randomised import cascade

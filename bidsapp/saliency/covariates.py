@@ -7,7 +7,7 @@ import pandas as pd
 
 from bidsapp.dataset.covariates import user_name, users_column, users_columns
 from bidsapp.errors import BadData, UsageError
-from bidsapp.evaluation.tables import is_missing, numeric, unusable
+from bidsapp.evaluation.tsv import is_missing, numeric, unusable
 
 # Adjusted for where the recipe does not say otherwise, if the cohort has them.
 USUAL = ("age", "sex")

@@ -12,11 +12,18 @@ import torch
 
 from bidsapp.derivatives import atomic_path, write_json
 from bidsapp.derivatives.sidecars import file_sha256
+from bidsapp.execution.compute import threads
 from bidsapp.networks.predict import probability
-from bidsapp.normalization.compute import threads
-from bidsapp.saliency.attribute import attribute, map_channels, map_names, units_of
+from bidsapp.saliency.attribute import (
+    Lens,
+    attribute,
+    lens_of,
+    logits_of,
+    map_channels,
+    map_names,
+    units_of,
+)
 from bidsapp.saliency.checks import FoldChecks, check_fold
-from bidsapp.saliency.lens import Lens, lens_of, logits_of
 from bidsapp.saliency.stack import COLUMNS, MapStack
 from bidsapp.training.fold import load_fold
 from bidsapp.training.task import FoldTask

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.derivatives import write_json
+from bidsapp.evaluation.best_fold import best_fold
+from bidsapp.evaluation.stamp import leak_facts, leak_notes, leak_stamp
 from bidsapp.intake.images import read_numbers
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.recipes.folders import without_folders
-from bidsapp.saliency.best import best_fold
-from bidsapp.saliency.group_files import GroupFolder, description_of, space_facts
 from bidsapp.saliency.group_tables import (
     atlases_for,
     write_biomarkers,
@@ -21,7 +21,7 @@ from bidsapp.saliency.group_tables import (
     write_test,
 )
 from bidsapp.saliency.group_test import VoxelNull, compare_groups
-from bidsapp.saliency.leaks import leak_facts, leak_notes, leak_stamp
+from bidsapp.saliency.map_files import GroupFolder, description_of, space_facts
 from bidsapp.saliency.mean_maps import (
     cell_maps,
     channel_maps,

@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.dataset.tables import write_table
+from bidsapp.evaluation.stamp import stamped
 from bidsapp.saliency.atlas import Atlas
-from bidsapp.saliency.atlas_choice import choose_atlases
 from bidsapp.saliency.biomarkers import CHOSEN_FOLD_NOTE, LEAKAGE_NOTE, biomarker_tables
-from bidsapp.saliency.group_files import GroupFolder
 from bidsapp.saliency.group_test import HOLD_OUT, WHOLE_PIPELINE, GroupTest
-from bidsapp.saliency.leaks import stamped
+from bidsapp.saliency.map_files import GroupFolder
 from bidsapp.saliency.peaks import peak_table
 from bidsapp.saliency.people import PeopleMaps
 from bidsapp.saliency.regions import region_table
+from bidsapp.saliency.requirements import choose_atlases
 
 if TYPE_CHECKING:
     from bidsapp.representation.cohort_array import CohortArray

@@ -9,9 +9,8 @@ import pandas as pd
 
 from bidsapp.errors import BadData
 from bidsapp.saliency.covariates import MOSTLY_THE_OUTCOME, chosen_columns, explained, nuisance_of
-from bidsapp.saliency.max_t import corrected_p, max_t, voxel_t
+from bidsapp.saliency.max_t import ClusterEnhancement, corrected_p, max_t, voxel_t
 from bidsapp.saliency.people import PeopleMaps
-from bidsapp.saliency.tfce import ClusterEnhancement
 
 PERMUTATIONS = 1000
 _FEWEST_OF_A_CLASS = 3

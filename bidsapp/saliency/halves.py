@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.dataset.tables import write_table
-from bidsapp.training.divide import into_folds
-from bidsapp.training.exchange import shuffled_outcomes
+from bidsapp.training.permute_outcomes import shuffled_outcomes
+from bidsapp.training.splits import into_folds, units_of
 from bidsapp.training.task import FoldTask
-from bidsapp.training.units import units_of
 
 LEARNING = ("train", "validation")
 FEWEST = 2  # of each class in a half

@@ -4,7 +4,7 @@ from typing import Any
 
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.saliency.aggregate import TOP_SHARE, Overlap, Spread, fold_overlap, spread
-from bidsapp.saliency.group_files import GroupFolder
+from bidsapp.saliency.map_files import GroupFolder
 from bidsapp.saliency.people import CELLS, PeopleMaps, channel_means
 from bidsapp.saliency.stack import MapStack
 

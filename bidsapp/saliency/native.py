@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bidsapp.derivatives.sidecars import check_recorded
+from bidsapp.drawing.geometry import reference_image, to_itk
 from bidsapp.errors import NoInput
 from bidsapp.intake.images import open_image
-from bidsapp.normalization.geometry import reference_image, to_itk
 
 if TYPE_CHECKING:
     import SimpleITK as sitk

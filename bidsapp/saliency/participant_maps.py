@@ -12,10 +12,10 @@ import pandas as pd
 
 from bidsapp.derivatives import write_json
 from bidsapp.errors import NoInput
+from bidsapp.evaluation.stamp import leak_facts, leak_stamp
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.recipes.folders import without_folders
-from bidsapp.saliency.group_files import MNI, description_of, space_facts, write_image
-from bidsapp.saliency.leaks import leak_facts, leak_stamp
+from bidsapp.saliency.map_files import MNI, description_of, space_facts, write_image
 from bidsapp.saliency.native import NativeSpace
 from bidsapp.saliency.stack import MapStack
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nipype.interfaces.base import File, traits
 
-from bidsapp.training.permuted_nodes import PermutedInput, TrainPermuted
+from bidsapp.training.permuted import PermutedInput, TrainPermuted
 
 if TYPE_CHECKING:
     from bidsapp.training.task import FoldTask
@@ -44,7 +44,7 @@ class MapPermuted(TrainPermuted):
         from bidsapp.saliency.people import people_maps
         from bidsapp.saliency.permuted_maps import write_largest
         from bidsapp.saliency.stack import join, read_stack
-        from bidsapp.training.earlier import read_text_table
+        from bidsapp.training.earlier_run import read_text_table
 
         covariates = read_text_table(Path(self.inputs.covariates))
         largest = {}

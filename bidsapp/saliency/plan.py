@@ -79,7 +79,7 @@ def plan_steps(study: Study, tasks: Sequence[FoldTask], mask: Path) -> list[Expl
     mask
         The template's brain mask on the images' grid.
     """
-    from bidsapp.saliency.best import best_fold
+    from bidsapp.evaluation.best_fold import best_fold
 
     steps = []
     for variant in dict.fromkeys(task.variant for task in tasks):
@@ -125,8 +125,8 @@ def shuffles(recipe: Recipe) -> int:
 def workflow_of(study: Study, steps: Sequence[ExplainStep], name: str, memory_gb: float) -> Any:
     """Make every step a node."""
     from bidsapp.execution.jobs import side_by_side
-    from bidsapp.saliency.nodes import ExplainFold
-    from bidsapp.training.nodes import fold_inputs
+    from bidsapp.saliency.saliency_nodes import ExplainFold
+    from bidsapp.training.fold_node import fold_inputs
 
     nodes = {
         step.name: ExplainFold(

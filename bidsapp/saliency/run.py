@@ -12,25 +12,24 @@ import pandas as pd
 
 from bidsapp.errors import NociCastError, NoInput, joint_code
 from bidsapp.evaluation.chance import Forecast, read_forecast
-from bidsapp.evaluation.stamp import leaks_into_scores
+from bidsapp.evaluation.stamp import leak_stamp, leaks_into_scores, network_leaks
 from bidsapp.execution.failures import Failure, find_failure, forget_failures
 from bidsapp.execution.run import Running, run_workflow
 from bidsapp.execution.work import own_folder
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe, leaks
 from bidsapp.representation.sample import read_mask
+from bidsapp.saliency.attribute import voxel_mm
 from bidsapp.saliency.checks import FoldChecks
 from bidsapp.saliency.group_maps import BEST_FOLD, write_group
 from bidsapp.saliency.group_test import VoxelNull
-from bidsapp.saliency.leaks import leak_stamp, network_leaks
-from bidsapp.saliency.lens import voxel_mm
 from bidsapp.saliency.native import without_native
 from bidsapp.saliency.participant_maps import MapPlace, write_people
 from bidsapp.saliency.plan import ExplainStep, plan_steps, workflow_of
 from bidsapp.saliency.planes import unlike, write_planes
 from bidsapp.saliency.sanity import Evidence, judge
-from bidsapp.saliency.side_by_side import draw, panel_of
 from bidsapp.saliency.stack import MapStack, join, read_stack
+from bidsapp.saliency.train_test_figure import draw, panel_of
 from bidsapp.saliency.verdict import Findings, together
 
 if TYPE_CHECKING:

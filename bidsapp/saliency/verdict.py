@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from bidsapp.dataset.tables import write_table
-from bidsapp.saliency.leaks import stamped
+from bidsapp.evaluation.stamp import stamped
 
 COLUMNS = ("check", "of", "value", "low", "high", "limit", "n", "result", "meaning")
 PASS, FAIL, UNDECIDED, NOT_RUN = "pass", "fail", "not decisive", "not run"

@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from nipype.interfaces.base import BaseInterfaceInputSpec, File, TraitedSpec, traits
 
 from bidsapp.dataset.tables import write_table
 from bidsapp.derivatives.atomic import make_folder
 from bidsapp.errors import UsageError
+from bidsapp.execution.failures import Step
 from bidsapp.execution.run import Running, configure, run_workflow
 from bidsapp.options import RunOptions
-from bidsapp.training.exchange import labels_of, shuffled_outcomes
+from bidsapp.training.permute_outcomes import labels_of, shuffled_outcomes
 from bidsapp.training.study import Study, fold_memory, study_splits
 from bidsapp.training.task import FoldTask
 
 if TYPE_CHECKING:
-    from nipype.pipeline.engine import Workflow
+    from nipype import Workflow
 
-    from bidsapp.training.permuted_nodes import TrainPermuted
 
 FILE = "permuted_scores.tsv"
 _DRAWS = 100
@@ -202,8 +203,7 @@ def permutation_workflow(
 ) -> "Workflow":
     """Make every permutation a node."""
     from bidsapp.execution.jobs import side_by_side
-    from bidsapp.training.nodes import fold_inputs
-    from bidsapp.training.permuted_nodes import TrainPermuted
+    from bidsapp.training.fold_node import fold_inputs
 
     make = beside.node if beside else TrainPermuted
     steps = {
@@ -310,3 +310,56 @@ def _expected(tasks: Sequence[FoldTask], trainings: int, nprocs: int) -> str:
     except (OSError, ValueError, KeyError):
         return ""
     return f", about {mean * trainings / max(1, nprocs) / 3600:.2g} hours by the run's own folds"
+
+
+class PermutedInput(BaseInterfaceInputSpec):
+    """What a node has to be told of a permutation."""
+
+    recipe = File(exists=True, mandatory=True, desc="the resolved recipe of the run")
+    folds = traits.List(traits.Dict(), mandatory=True, desc="what fold_inputs gives of each fold")
+    record = traits.Str(mandatory=True, desc="file that says that all is scored")
+    key = traits.Str(mandatory=True, desc="hash of all that the scores depend on")
+    device = traits.Str("auto", usedefault=True)
+    threads = traits.Int(1, usedefault=True)
+
+
+class _PermutedOutput(TraitedSpec):
+    scores = traits.List(File(exists=True), desc="held-out scores of each fold")
+
+
+class TrainPermuted(Step):
+    """Train and score every fold of one permutation; keep the scores, not the models."""
+
+    input_spec = PermutedInput
+    output_spec = _PermutedOutput
+    one_per_gpu = True
+
+    def _work(self, folder: Path) -> None:
+        from bidsapp.derivatives import write_json
+        from bidsapp.recipes import load_recipe
+        from bidsapp.training.fold import score_fold, train_fold
+        from bidsapp.training.fold_node import task_of
+
+        recipe = load_recipe(self.inputs.recipe)
+        tasks = [task_of(inputs, recipe, self._device) for inputs in self.inputs.folds]
+        for task in tasks:
+            if not (is_scored(task) and self._used(task)):
+                # scores of other outcomes must not be taken for those of the model to come
+                task.scores_file.unlink(missing_ok=True)
+                train_fold(task)
+                score_fold(task)
+                self._use(task)
+            task.model_file.unlink(missing_ok=True)
+        self._finish(tasks)
+        write_json(Path(self.inputs.record), {"key": self.inputs.key})
+        self._results.update(scores=[str(task.scores_file) for task in tasks])
+
+    def _used(self, task: "FoldTask") -> bool:
+        """Tell whether all that is made of a fold's network beside its scores is there."""
+        return True
+
+    def _use(self, task: "FoldTask") -> None:
+        """Make of a trained network what is wanted beside its scores."""
+
+    def _finish(self, tasks: "Sequence[FoldTask]") -> None:
+        """Make what is wanted of all folds together."""

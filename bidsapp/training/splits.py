@@ -1,15 +1,97 @@
 """Splits: who trains, who validates and who is tested, from a cohort and a protocol."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from bidsapp.errors import UsageError
+from bidsapp.errors import BadData, UsageError
 from bidsapp.recipes.learning import Protocol
 from bidsapp.training.columns import SPLITS
-from bidsapp.training.divide import in_two, into_folds
-from bidsapp.training.units import Units, units_of
+
+
+@dataclass(frozen=True)
+class Units:
+    """The groups of a cohort, in the order of their names.
+
+    Attributes
+    ----------
+    groups
+        Names, G of them.
+    members
+        Participants of each group, in the order of their names.
+    counts
+        Shape (G, 2): how many of a group's participants are negative and positive. A participant
+        with several sessions counts as positive if any of them is.
+    """
+
+    groups: tuple[str, ...]
+    members: tuple[tuple[str, ...], ...]
+    counts: np.ndarray
+
+    def take(self, index: np.ndarray) -> "Units":
+        """Keep some groups, in the order of their names."""
+        kept = np.sort(index)
+        return Units(
+            tuple(self.groups[i] for i in kept),
+            tuple(self.members[i] for i in kept),
+            self.counts[kept],
+        )
+
+    def people(self, index: np.ndarray) -> list[str]:
+        """List the participants of some groups."""
+        return [person for i in np.sort(index) for person in self.members[i]]
+
+
+def units_of(cohort: pd.DataFrame, grouped: bool) -> Units:
+    """Join a cohort's rows to participants, and participants to groups.
+
+    Parameters
+    ----------
+    cohort
+        Columns ``participant_id``, ``outcome`` (0 or 1) and, if `grouped`, ``group``; one row per
+        scan, in any order.
+    grouped
+        Whether the group column binds participants; if not, each is a group by itself.
+
+    Raises
+    ------
+    BadData
+        If an outcome is not 0 or 1, a group is missing, or a participant is in two groups.
+    """
+    outcome = pd.to_numeric(cohort["outcome"], errors="coerce")
+    bad = cohort.loc[~outcome.isin([0, 1]), "participant_id"]
+    if len(bad):
+        raise BadData(f"outcome of {_some(bad)}: expected 0 or 1 in the cohort table")
+    table = pd.DataFrame(
+        {
+            "person": cohort["participant_id"].astype(str),
+            "group": cohort["group" if grouped else "participant_id"],
+            "positive": outcome.astype(int),
+        }
+    )
+    empty = table.loc[table["group"].isna() | (table["group"].astype(str) == ""), "person"]
+    if len(empty):
+        raise BadData(f"group of {_some(empty)} is missing; the protocol needs it for everybody")
+    table["group"] = table["group"].astype(str)
+    apart = table.groupby("person")["group"].nunique()
+    if (apart > 1).any():
+        raise BadData(f"{_some(apart.index[apart > 1])} is in more than one group")
+    people = table.groupby("person").agg({"group": "first", "positive": "max"})
+    groups, members, counts = [], [], []
+    for name, rows in people.groupby("group"):
+        groups.append(str(name))
+        members.append(tuple(sorted(rows.index)))
+        positive = int(rows["positive"].sum())
+        counts.append((len(rows) - positive, positive))
+    return Units(tuple(groups), tuple(members), np.array(counts, int).reshape(-1, 2))
+
+
+def _some(names: pd.Series | pd.Index, most: int = 5) -> str:
+    unique = sorted({str(name) for name in names})
+    return ", ".join(unique[:most]) + (f" and {len(unique) - most} more" * (len(unique) > most))
+
 
 COLUMNS = list(SPLITS)
 
@@ -132,3 +214,69 @@ def _require_both(counts: np.ndarray, where: str) -> None:
             f"{where} has {negative} negative and {positive} positive participants; both are "
             "needed: use fewer folds, larger parts or other groups"
         )
+
+
+def into_folds(
+    counts: np.ndarray, folds: int, rng: np.random.Generator, stratified: bool
+) -> np.ndarray:
+    """Give every group a fold so that folds are alike in size and, if asked, in outcome.
+
+    Groups are drawn at random and placed largest first, each where it unbalances least. With
+    groups of one person, class sizes differ by at most one between folds, and so do fold sizes.
+
+    Parameters
+    ----------
+    counts
+        Shape (G, 2): negatives and positives of each group.
+
+    Returns
+    -------
+    numpy.ndarray
+        Fold of each group, 0 to ``folds - 1``.
+    """
+    order = rng.permutation(len(counts))
+    size = counts.sum(axis=1)
+    share = counts[:, 1] / size
+    # Positives before negatives: the class placed last evens out what the first left uneven.
+    keys = (-share[order], -size[order]) if stratified else (-size[order],)
+    order = order[np.lexsort(keys)]
+    target = np.maximum(counts.sum(axis=0) / folds, 1e-9)
+    placed = np.zeros((folds, 2))
+    fold_of = np.zeros(len(counts), int)
+    for group in order:
+        total = placed.sum(axis=1)
+        if stratified:
+            excess = ((placed + counts[group]) / target) ** 2 - (placed / target) ** 2
+            fold = np.lexsort((total, excess.sum(axis=1).round(9)))[0]
+        else:
+            fold = int(np.argmin(total))
+        fold_of[group] = fold
+        placed[fold] += counts[group]
+    return fold_of
+
+
+def in_two(
+    counts: np.ndarray, share: float, rng: np.random.Generator, stratified: bool
+) -> np.ndarray:
+    """Draw groups at random until `share` of the participants is set aside.
+
+    A group that would overshoot is left out, so a part can be smaller than asked where groups are
+    large; with groups of one person the share is met to the nearest person (of each class, if
+    stratified), and never less than one.
+
+    Returns
+    -------
+    numpy.ndarray
+        True for the groups set aside, shape (G,).
+    """
+    total = counts.sum(axis=0)
+    target = np.maximum(np.round(share * total), np.minimum(1, total))
+    whole = max(1.0, round(share * total.sum()))
+    aside = np.zeros(len(counts), bool)
+    taken = np.zeros(2)
+    for group in rng.permutation(len(counts)):
+        after = taken + counts[group]
+        if (after <= target).all() if stratified else after.sum() <= whole:
+            aside[group] = True
+            taken = after
+    return aside

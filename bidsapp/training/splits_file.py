@@ -9,8 +9,7 @@ import pandas as pd
 from bidsapp.errors import BadData, NoInput
 from bidsapp.intake.regular import open_regular
 from bidsapp.training.columns import ROLES
-from bidsapp.training.splits import COLUMNS
-from bidsapp.training.units import units_of
+from bidsapp.training.splits import COLUMNS, units_of
 
 MOST = 12
 _DIGITS = 9  # of a repeat or fold; what is longer need not fit an integer

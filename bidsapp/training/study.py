@@ -206,7 +206,7 @@ def _weights(recipe: Recipe, given: Path | None) -> Path | None:
 def training_workflow(study: Study, tasks: Sequence[FoldTask], name: str, memory_gb: float) -> Any:
     """Make every fold a node."""
     from bidsapp.execution.jobs import side_by_side
-    from bidsapp.training.nodes import TrainFold, fold_inputs
+    from bidsapp.training.fold_node import TrainFold, fold_inputs
 
     steps = {node_name(task): TrainFold(**fold_inputs(study.recipe_file, task)) for task in tasks}
     return side_by_side(name, study.folder, steps, memory_gb)

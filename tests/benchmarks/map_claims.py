@@ -24,7 +24,7 @@ from bidsapp.saliency.sanity import Evidence, judge
 from bidsapp.saliency.smoothing import MaskedSmoother
 from bidsapp.saliency.surrogates import Surrogates
 from bidsapp.saliency.verdict import Findings
-from bidsapp.training.divide import into_folds
+from bidsapp.training.splits import into_folds
 
 SHAPE, MM, FWHM = (10, 12, 10), (1.0, 1.0, 1.0), 2.0
 INSIDE = np.ones(SHAPE, bool)

@@ -13,9 +13,8 @@ import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
 
-from bidsapp.saliency.max_t import corrected_p, max_t, voxel_t
+from bidsapp.saliency.max_t import ClusterEnhancement, corrected_p, max_t, voxel_t
 from bidsapp.saliency.smoothing import FWHM_PER_SIGMA
-from bidsapp.saliency.tfce import ClusterEnhancement
 from tests.benchmarks.map_claims import FOLDS, FWHM, INSIDE, SHAPE, cohort_of, folds_of, weights_of
 
 METHODS = ("gradient", "gradient_x_input")

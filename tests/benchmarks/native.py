@@ -14,8 +14,8 @@ import nibabel as nib
 import numpy as np
 import SimpleITK as sitk
 
-from bidsapp.normalization.compute import threads
-from bidsapp.normalization.geometry import reference_image
+from bidsapp.drawing.geometry import reference_image
+from bidsapp.execution.compute import threads
 from bidsapp.saliency.native import NativeSpace, carry
 from bidsapp.saliency.smoothing import MaskedSmoother
 

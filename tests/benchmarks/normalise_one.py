@@ -67,7 +67,7 @@ def main() -> None:
 
 def template_images(unit: Unit, speed: str) -> Any:
     """Template's brain on the grids of a speed."""
-    from bidsapp.normalization.template_images import prepare_template
+    from bidsapp.modalities.t1w.template_images import prepare_template
     from bidsapp.recipes import load_recipe
     from bidsapp.templates import resolve_template
 
@@ -106,9 +106,9 @@ def _workflow(unit: Unit, speed: str, folder: Path) -> tuple[dict[str, Any], Pat
     from bidsapp.derivatives.names import sidecar_name
     from bidsapp.derivatives.sidecars import Provenance
     from bidsapp.execution.run import Running, configure, run_workflow
-    from bidsapp.normalization.workflow import normalization_workflow
+    from bidsapp.modalities.t1w.workflow import normalization_workflow
+    from bidsapp.modalities.t1w.write import WriteDerivatives
     from bidsapp.options import RunOptions
-    from bidsapp.reports.nodes import WriteDerivatives
 
     shutil.rmtree(folder, ignore_errors=True)
     source = Path(unit.image)
@@ -184,7 +184,7 @@ def _folded(field: Any, template: Any) -> float:
     """Share of the template's brain, on the field's own grid, where it folds."""
     import SimpleITK as sitk
 
-    from bidsapp.normalization.transform import SpatialMap
+    from bidsapp.modalities.t1w.transform import SpatialMap
 
     determinant = SpatialMap(np.eye(4), field).determinant()
     brain = sitk.Resample(template, field, sitk.Transform(), sitk.sitkLinear)

@@ -18,16 +18,15 @@ import numpy as np
 import pandas as pd
 import torch
 
+from bidsapp.execution.compute import threads
 from bidsapp.networks.registry import build_network
-from bidsapp.normalization.compute import threads
 from bidsapp.phantom.region import RIGHT_INSULA, plant_cuboid
 from bidsapp.recipes import load_recipe
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.representation.cohort_array import CohortArray, build_cohort_array
 from bidsapp.representation.device_cohort import normalise
 from bidsapp.representation.sample import CohortRow
-from bidsapp.saliency.attribute import attribute
-from bidsapp.saliency.lens import lens_of
+from bidsapp.saliency.attribute import attribute, lens_of
 from bidsapp.saliency.methods import METHODS
 from bidsapp.saliency.smoothing import MaskedSmoother
 from bidsapp.training.fold import load_fold, score_fold, train_fold

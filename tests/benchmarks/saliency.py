@@ -11,15 +11,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
+from bidsapp.execution.compute import threads
 from bidsapp.networks.predict import place
 from bidsapp.networks.registry import build_network
-from bidsapp.normalization.compute import threads
 from bidsapp.recipes import load_recipe
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.representation.device import autocast, precision_dtype
 from bidsapp.representation.zscore import ZScore
-from bidsapp.saliency.attribute import attribute
-from bidsapp.saliency.lens import Lens
+from bidsapp.saliency.attribute import Lens, attribute
 from bidsapp.saliency.methods import METHODS
 from bidsapp.training.loop import loss_of
 from bidsapp.training.optimizer import build_optimizer

@@ -8,8 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bidsapp.saliency.max_t import max_t
-from bidsapp.saliency.tfce import ClusterEnhancement
+from bidsapp.saliency.max_t import ClusterEnhancement, max_t
 
 PEOPLE, VOXELS, PERMUTATIONS = 128, 235_842, 1000
 # nilearn's cost is a constant and a cost per permutation; both are measured on fewer.

@@ -18,7 +18,7 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
-from bidsapp.representation.scaling import robust_scaling
+from bidsapp.representation.sample import robust_scaling
 from bidsapp.representation.window import PLANES, slab
 
 SLICES = 30

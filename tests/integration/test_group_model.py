@@ -18,14 +18,14 @@ from bidsapp.dataset import select_images
 from bidsapp.derivatives.sidecars import report_mark
 from bidsapp.execution.work import make_own_folder
 from bidsapp.image_task import image_task
+from bidsapp.modalities.t1w.template_images import prepare_template
 from bidsapp.networks.bundle import MANIFEST, Bundle, load_bundle
 from bidsapp.networks.bundle_images import TrainingImage
 from bidsapp.networks.bundle_write import ModelFacts, add_saliency_checks, write_bundle
-from bidsapp.normalization.template_images import prepare_template
 from bidsapp.options import RunOptions
 from bidsapp.recipes import apply_values
 from bidsapp.representation.sample import CohortRow, read_sample
-from bidsapp.saliency.earlier import note_unfinished
+from bidsapp.saliency.missing_maps import note_unfinished
 from bidsapp.templates import resolve_template
 from tests.integration.group_studies import (
     affine_of,

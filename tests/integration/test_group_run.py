@@ -16,7 +16,7 @@ import pytest
 
 from bidsapp.execution.work import OWN
 from bidsapp.networks.bundle import load_bundle
-from bidsapp.networks.bundle_predict import predict
+from bidsapp.networks.predict import predict
 from bidsapp.recipes import load_recipe
 from bidsapp.representation.sample import CohortRow, read_sample
 from tests.integration.group_studies import (

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from bidsapp.evaluation.stamp import leak_stamp, network_leaks
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes import load_recipe
 from bidsapp.recipes.images import Representation
 from bidsapp.representation.sample import CohortRow, read_sample
-from bidsapp.saliency.leaks import leak_stamp, network_leaks
 from bidsapp.saliency.run import forecast_of
 from tests.integration.group_studies import (
     brain,

@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 from PIL import Image
 
-from bidsapp.reports.participant import ParticipantReport, write_participant_report
+from bidsapp.modalities.t1w.page import ParticipantReport, write_participant_report
 
 PASSED = {
     "ncc": 0.81,

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import SimpleITK as sitk
 
-from bidsapp.normalization.geometry import FLIP, to_itk
-from bidsapp.normalization.transform import SpatialMap
+from bidsapp.drawing.geometry import FLIP, to_itk
+from bidsapp.modalities.t1w.transform import SpatialMap
 
 Points = np.ndarray  # (n, 3), RAS millimetres
 

@@ -14,11 +14,10 @@ from bidsapp.evaluation.settings import EvaluationSettings
 from bidsapp.recipes import dump_recipe, load_recipe
 from bidsapp.reports.methods_group import evaluation_paragraph
 from bidsapp.reports.methods_results import results_section
-from bidsapp.reports.run import tables
+from bidsapp.reports.run import result_tables
 from bidsapp.reports.run.answer import answer, cards
 from bidsapp.reports.run.figures import performance
-from bidsapp.reports.run.files import RunFiles
-from bidsapp.reports.run_state import GroupRun
+from bidsapp.reports.run.files import GroupRun, RunFiles
 from tests.benchmarks import worlds
 from tests.benchmarks.worlds import Design, learn
 
@@ -118,7 +117,7 @@ def test_sites_lead_with_the_auc_within_them_and_say_why(tmp_path):
     said = answer(run).sentence
     assert f"AUC of {led.auc:.2f} within folds (people held out together), as the folds" in said
     assert cards(run)[0][0] == "AUC within folds"
-    grid = tables.variants_table(run)
+    grid = result_tables.variants_table(run)
     assert grid is not None
     assert "AUC within folds" in grid.columns
     rivals = run.table("tables/baselines.tsv", ("confound",), ("auc", "difference"))
@@ -134,7 +133,7 @@ def test_a_prevalence_is_said_with_the_values_that_hold_for_it(tmp_path):
     named = {name: remark for name, _, remark in cards(run)}
     assert named["Positive predictive value"].endswith("; if 5% are positive")
     assert "Accuracy" not in named
-    grid = tables.prevalence_table(run)
+    grid = result_tables.prevalence_table(run)
     assert grid is not None
     assert grid.caption.endswith("where 5.0% are positive")
     curves = notes(run)
@@ -150,7 +149,7 @@ def test_a_prevalence_is_said_with_the_values_that_hold_for_it(tmp_path):
     assert "hold for the share of positives of this cohort only" in evaluation_paragraph(
         GroupRun(folder)
     )
-    assert tables.prevalence_table(alone) is None
+    assert result_tables.prevalence_table(alone) is None
 
 
 def test_methods_name_predictors_and_call_models_what_they_are(tmp_path):

@@ -13,9 +13,9 @@ from bidsapp.api import open_model
 from bidsapp.errors import BadData, NoInput
 from bidsapp.networks.bundle import FoldModel, load_bundle
 from bidsapp.networks.bundle_images import TrainingImage
-from bidsapp.networks.bundle_predict import predict
 from bidsapp.networks.bundle_write import ModelFacts, add_saliency_checks, write_bundle
 from bidsapp.networks.origin import cohort_metadata, origin_of
+from bidsapp.networks.predict import predict
 from bidsapp.representation.window import slab
 from bidsapp.representation.zscore import ZScore
 from bidsapp.training.fold import score_fold, train_fold

@@ -11,7 +11,7 @@ import pytest
 from bidsapp.dataset.cohort import Cohort
 from bidsapp.dataset.normalized import NormalizedImage
 from bidsapp.errors import BadData
-from bidsapp.normalization.conform import conform_cohort, conform_image, conform_map
+from bidsapp.modalities.t1w.conform import conform_cohort, conform_image, conform_map
 
 SHAPE = (79, 95, 79)
 AFFINE = np.array([[2, 0, 0, -78], [0, 2, 0, -112], [0, 0, 2, -70], [0, 0, 0, 1.0]])

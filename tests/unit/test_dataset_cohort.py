@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bidsapp.dataset.cohort import COLUMNS, build_cohort
+from bidsapp.dataset.scans import voxel_hash
 from bidsapp.dataset.tables import write_table
-from bidsapp.dataset.voxels import voxel_hash
 from bidsapp.errors import BadData, NociCastError, NoInput, NothingSelected, UsageError
 from tests.unit.cohort_trees import SPACE, build, normalise, reasons, rule, save, study
 
@@ -385,7 +385,7 @@ def test_real_tables(tmp_path: Path, real_data: Path) -> None:
 
 
 def test_the_table_that_is_written_is_the_one_that_evaluation_reads(tmp_path: Path) -> None:
-    from bidsapp.evaluation.tables import read_table
+    from bidsapp.evaluation.tsv import read_table
 
     study(tmp_path / "bids", "participant_id chronic age\n1 1 30\n2 0 n/a\n")
     for number in (1, 2):

@@ -22,10 +22,10 @@ from bidsapp.dataset.tables import write_table
 from bidsapp.errors import BadData, UsageError
 from bidsapp.evaluation.baselines import baseline_scores
 from bidsapp.evaluation.cohort_table import positives_and_negatives
+from bidsapp.evaluation.sample import absent_columns, subgroup_masks
 from bidsapp.evaluation.state import RunState, read_state
-from bidsapp.evaluation.subgroups import absent_columns, subgroup_masks
 from bidsapp.saliency.covariates import check_covariates
-from bidsapp.training.exchange import labels_of
+from bidsapp.training.permute_outcomes import labels_of
 from tests.unit.cohort_trees import build, normalise, rule
 from tests.unit.evaluation_runs import write_run
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from bidsapp.dataset.normalized import find_derivatives, find_own
-from bidsapp.dataset.voxels import voxel_hash
+from bidsapp.dataset.scans import voxel_hash
 from bidsapp.errors import BadData, NoInput, UsageError
 from tests.unit.cohort_trees import SPACE, build, normalise, reasons, save, study
 

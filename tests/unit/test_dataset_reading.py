@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bidsapp.dataset.codes import suspected_codes
-from bidsapp.dataset.columns import Columns
 from bidsapp.dataset.expression import parse_expression
 from bidsapp.dataset.numbers import number_of, possible_numbers
 from bidsapp.dataset.options_text import set_option
 from bidsapp.dataset.reading import read_column
+from bidsapp.dataset.user_columns import Columns
 from bidsapp.errors import UsageError
 from bidsapp.recipes import load_recipe
 

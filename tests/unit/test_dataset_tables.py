@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidsapp.dataset.columns import Columns, describe_values, number_of
 from bidsapp.dataset.missing import is_missing, looks_missing, missing_codes
 from bidsapp.dataset.tables import read_table, write_table
+from bidsapp.dataset.user_columns import Columns, describe_values, number_of
 from bidsapp.errors import BadData, CannotCreateOutput, NoInput, UsageError
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bidsapp.derivatives.columns import METRICS
+from bidsapp import simulation
+from bidsapp.derivatives.column_meanings import METRICS
 from bidsapp.derivatives.dictionaries import TABLES, column_of, describe_run, describe_table
-from bidsapp.evaluation import simulation
 from bidsapp.evaluation.findings import KINDS
 from bidsapp.evaluation.metrics import METRICS as COMPUTED
 from bidsapp.evaluation.thresholds import FITTED

@@ -239,7 +239,7 @@ def test_a_users_own_column_is_no_regional_measure(tmp_path, column):
 def test_every_baseline_of_the_recipes_exists():
     from typing import get_args
 
-    from bidsapp.recipes.offers import Baseline
+    from bidsapp.recipes.known_names import Baseline
 
     assert set(get_args(Baseline)) == set(BASELINES)
 

@@ -24,7 +24,7 @@ from bidsapp.evaluation.permutation import permute_outcomes
 from bidsapp.evaluation.planning import auc_power, inflation_of_protocol
 from bidsapp.evaluation.settings import EvaluationSettings
 from bidsapp.evaluation.verdicts import verdict
-from bidsapp.evaluation.within import within_covariance
+from bidsapp.evaluation.within_fold_auc import within_covariance
 from bidsapp.recipes.learning import Protocol
 from tests.benchmarks import worlds
 from tests.benchmarks.worlds import learn

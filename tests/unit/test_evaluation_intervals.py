@@ -7,7 +7,7 @@ from statsmodels.stats.contingency_tables import Table2x2
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from bidsapp.evaluation.corrections import bonferroni, false_discovery_rate, holm
+from bidsapp.evaluation.comparisons import bonferroni, false_discovery_rate, holm
 from bidsapp.evaluation.intervals import (
     likelihood_ratio_interval,
     nadeau_bengio,

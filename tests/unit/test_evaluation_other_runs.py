@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bidsapp.evaluation.evaluate import evaluate
 from bidsapp.evaluation.other_runs import best_by_chance, other_runs, tried, tried_words
 from bidsapp.evaluation.settings import EvaluationSettings
-from bidsapp.evaluation.tables import read_table
+from bidsapp.evaluation.tsv import read_table
 from tests.unit.evaluation_runs import write_run
 
 QUICK = EvaluationSettings(permutations=50, resamples=50)

@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 
 from bidsapp.errors import BadData
 from bidsapp.evaluation.evaluate import evaluate
-from bidsapp.evaluation.pipeline_null import METHOD, null_aucs, read_permuted
+from bidsapp.evaluation.permutation import METHOD, null_aucs, read_permuted
 from bidsapp.evaluation.settings import EvaluationSettings
 from bidsapp.evaluation.state import read_state
 from tests.unit.evaluation_runs import write_run

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from bidsapp.errors import BadData
-from bidsapp.evaluation.beforehand import lacking_columns
+from bidsapp.evaluation.column_warnings import lacking_columns
 from bidsapp.evaluation.describe import ROW
 from bidsapp.evaluation.evaluate import evaluate, write_metrics
 from bidsapp.evaluation.held_out import HeldOut, held_out_ratio

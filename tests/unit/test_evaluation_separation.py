@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from bidsapp.cli import main
-from bidsapp.evaluation.beforehand import column_warnings, lacking_columns
+from bidsapp.evaluation.column_warnings import column_warnings, lacking_columns
 from bidsapp.evaluation.evaluate import evaluate
 from bidsapp.evaluation.pooled import doubts
 from bidsapp.evaluation.separation import (

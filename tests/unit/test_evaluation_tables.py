@@ -28,11 +28,10 @@ from bidsapp.evaluation.planning import (
     t_test_power,
 )
 from bidsapp.evaluation.printed import compare_with_print
-from bidsapp.evaluation.sample import make_sample
+from bidsapp.evaluation.sample import make_sample, subgroup_masks
 from bidsapp.evaluation.state import read_state
-from bidsapp.evaluation.subgroups import subgroup_masks
-from bidsapp.evaluation.tables import numeric, read_table, write_table
-from bidsapp.reports.run_state import GroupRun
+from bidsapp.evaluation.tsv import numeric, read_table, write_table
+from bidsapp.reports.run.files import GroupRun
 from tests.unit.evaluation_runs import write_run
 
 # wei2023, table 1: of 88 people trained on and 23 tested, the only counts (but for exchanging

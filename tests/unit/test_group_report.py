@@ -15,17 +15,16 @@ from sklearn.metrics import confusion_matrix, roc_curve
 
 from bidsapp.arguments import build_parser
 from bidsapp.errors import NoInput
-from bidsapp.evaluation.pipeline_null import METHOD
+from bidsapp.evaluation.permutation import METHOD
 from bidsapp.evaluation.sample import make_sample
 from bidsapp.recipes import dump_recipe, load_recipe
 from bidsapp.reports.group_report import write_group_report
 from bidsapp.reports.methods_results import results_section
 from bidsapp.reports.run.answer import answer
-from bidsapp.reports.run.files import RunFiles
+from bidsapp.reports.run.files import GroupRun, RunFiles
 from bidsapp.reports.run.numbers import confusions, roc_band
-from bidsapp.reports.run.tables import rivals_table
-from bidsapp.reports.run_state import GroupRun
-from bidsapp.saliency.earlier import note_finished, note_unfinished
+from bidsapp.reports.run.result_tables import rivals_table
+from bidsapp.saliency.missing_maps import note_finished, note_unfinished
 from tests.unit.group_pages import NASTY, finished_run, reported
 from tests.unit.report_pages import Page
 

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from bidsapp.errors import BadData, NoInput
 from bidsapp.intake.header import placement, turn_degrees
 from bidsapp.intake.images import open_image
-from bidsapp.normalization.reading import read_head
+from bidsapp.modalities.t1w.reading import read_head
 
 SHAPE, SIZE = (18, 20, 22), 4.0
 # where fields lie in the bytes of a header: offset, format of numpy, number

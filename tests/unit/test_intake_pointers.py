@@ -16,9 +16,9 @@ from bidsapp.dataset.tables import read_dataset_tables, read_table
 from bidsapp.dataset.validation import find_validator, validate_dataset
 from bidsapp.errors import InvalidDataset, NoInput
 from bidsapp.intake.pointers import pointer_at, require_content
+from bidsapp.modalities.t1w.reading import read_head
 from bidsapp.networks.bundle import FORMAT, MANIFEST, METADATA, MODELS, RECIPE, load_bundle
 from bidsapp.networks.weights import require_weights
-from bidsapp.normalization.reading import read_head
 from bidsapp.recipes import load_recipe
 from bidsapp.recipes.learning import Network
 from bidsapp.representation.window import volume

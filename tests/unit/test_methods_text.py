@@ -8,20 +8,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bidsapp.drawing.boilerplate import Draft, Section, finished
+from bidsapp.drawing.references import references
+from bidsapp.drawing.wording import p_value
 from bidsapp.errors import NoInput
 from bidsapp.evaluation.evaluate import evaluate
-from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
-from bidsapp.normalization.steps import FORMS_DISAGREE
+from bidsapp.evaluation.permutation import METHOD as WHOLE_PIPELINE
+from bidsapp.modalities.t1w.steps import FORMS_DISAGREE
 from bidsapp.recipes import dump_recipe, load_recipe
-from bidsapp.reports.boilerplate import Draft, Section, finished
 from bidsapp.reports.methods_text import (
     group_boilerplate,
     participant_boilerplate,
     write_group_words,
     write_participant_words,
 )
-from bidsapp.reports.references import references
-from bidsapp.reports.wording import p_value
 from bidsapp.training.splits import make_splits
 from tests.unit.evaluation_runs import become_positive_later, write_run
 from tests.unit.finished_trees import leave_sidecar

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from bidsapp.carry import carry_weights as carry
 from bidsapp.errors import BadData, NoInput, UsageError
-from bidsapp.networks.carry import main as carry
 from bidsapp.networks.registry import build_network
 from bidsapp.networks.weights import CARRIED, check_weights, load_weights, weights_file
 from bidsapp.recipes.learning import Network

@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from bidsapp.normalization.geometry import (
+from bidsapp.drawing.geometry import (
     bounding_box,
     centre_of_mass,
     cropped_affine,
     from_itk,
     to_itk,
 )
-from bidsapp.normalization.orientation import tilts, turns
+from bidsapp.modalities.t1w.orientation import tilts, turns
 
 angles = st.floats(-180, 180)
 sizes = st.floats(0.3, 6)

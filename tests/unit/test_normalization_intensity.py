@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy.ndimage import binary_dilation, binary_fill_holes, gaussian_filter
 
 from bidsapp.errors import BadData
-from bidsapp.normalization import steps
-from bidsapp.normalization.intensity import Levelled, level, require_measured
-from bidsapp.normalization.reading import Head, read_head
+from bidsapp.modalities.t1w import steps
+from bidsapp.modalities.t1w.intensity import Levelled, level, require_measured
+from bidsapp.modalities.t1w.reading import Head, read_head
 from tests.integration.heads import dlmuse, stripped, t1w
 from tests.unit.intensity_kinds import KINDS
 

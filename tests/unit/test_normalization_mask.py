@@ -6,10 +6,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from bidsapp.normalization.brainmask import extract_brain
-from bidsapp.normalization.compute import resolve_device
-from bidsapp.normalization.reading import read_head
-from bidsapp.normalization.speeds import speed_named
+from bidsapp.execution.compute import resolve_device
+from bidsapp.modalities.t1w.brainmask import extract_brain
+from bidsapp.modalities.t1w.reading import read_head
+from bidsapp.modalities.t1w.speeds import speed_named
 
 
 @pytest.fixture(scope="module")

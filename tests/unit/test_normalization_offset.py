@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from bidsapp.normalization import steps
-from bidsapp.normalization.brainmask import extract_brain
-from bidsapp.normalization.compute import resolve_device, threads
-from bidsapp.normalization.reading import read_head
-from bidsapp.normalization.resampling import resample_brain
-from bidsapp.normalization.speeds import speed_named
-from bidsapp.normalization.template_images import prepare_template
+from bidsapp.execution.compute import resolve_device, threads
+from bidsapp.modalities.t1w import steps
+from bidsapp.modalities.t1w.brainmask import extract_brain
+from bidsapp.modalities.t1w.reading import read_head
+from bidsapp.modalities.t1w.resampling import resample_brain
+from bidsapp.modalities.t1w.speeds import speed_named
+from bidsapp.modalities.t1w.template_images import prepare_template
 from bidsapp.recipes import load_recipe
 from bidsapp.templates import resolve_template
 from tests.integration.heads import t1w

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.ndimage import gaussian_filter
 
-from bidsapp.normalization import quality as limits
-from bidsapp.normalization.quality import (
+from bidsapp.modalities.t1w import quality as limits
+from bidsapp.modalities.t1w.quality import (
     FAIL,
     PASS,
     WARN,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bidsapp.errors import BadData, NociCastError, NoInput
-from bidsapp.normalization.reading import read_head
+from bidsapp.modalities.t1w.reading import read_head
 from tests.integration.bad_images import CASES
 from tests.unit.unprivileged import as_anybody, open_folder
 
@@ -208,7 +208,7 @@ def test_two_orientations_that_contradict_each_other_are_a_doubt(
 
 
 def test_a_doubt_about_orientation_is_a_warning_in_the_verdict() -> None:
-    from bidsapp.normalization.quality import WARN
+    from bidsapp.modalities.t1w.quality import WARN
     from tests.unit.test_normalization_quality import judged
 
     assert judged(doubts=("The header does not say what is left and right.",)).verdict == WARN

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from bidsapp.normalization import registration
-from bidsapp.normalization.geometry import from_itk
-from bidsapp.normalization.registration import register
-from bidsapp.normalization.resampling import resample_brain, scale_intensity
-from bidsapp.normalization.speeds import SPEEDS, speed_named
-from bidsapp.normalization.template_images import prepare_template
-from bidsapp.normalization.transform import SpatialMap
+from bidsapp.drawing.geometry import from_itk
+from bidsapp.modalities.t1w import registration
+from bidsapp.modalities.t1w.registration import register
+from bidsapp.modalities.t1w.resampling import resample_brain, scale_intensity
+from bidsapp.modalities.t1w.speeds import SPEEDS, speed_named
+from bidsapp.modalities.t1w.template_images import prepare_template
+from bidsapp.modalities.t1w.transform import SpatialMap
 from bidsapp.recipes import load_recipe
 from bidsapp.templates import resolve_template
 from tests.unit.spatial_maps import oblique_affine, through, wavy_map

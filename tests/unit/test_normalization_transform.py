@@ -9,8 +9,8 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bidsapp.normalization.geometry import reference_image
-from bidsapp.normalization.transform import SpatialMap
+from bidsapp.drawing.geometry import reference_image
+from bidsapp.modalities.t1w.transform import SpatialMap
 from tests.unit.spatial_maps import (
     GRID,
     SHAPE,

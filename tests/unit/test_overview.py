@@ -13,12 +13,12 @@ from PIL import Image
 from scipy.stats import median_abs_deviation
 
 from bidsapp.derivatives.finished import finished_images
-from bidsapp.execution.turns import done_for_all
-from bidsapp.reports.afterwards import after_run
+from bidsapp.drawing.histogram import HEIGHT, WIDTH, histogram
+from bidsapp.drawing.thumbnails import thumbnail, thumbnail_path
+from bidsapp.execution.last_job import done_for_all
+from bidsapp.reports.cohort_pages import after_run
 from bidsapp.reports.cohort_quality import FEWEST, UNUSUAL, compared
-from bidsapp.reports.histogram import HEIGHT, WIDTH, histogram
 from bidsapp.reports.overview import write_overview
-from bidsapp.reports.thumbnails import thumbnail, thumbnail_path
 from tests.integration.running import described
 from tests.unit.chromium import Browser, browser, missing
 from tests.unit.finished_trees import SETTINGS, leave_sidecar

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from bidsapp.derivatives.finished import finished_images
-from bidsapp.reports.afterwards import after_run
-from bidsapp.reports.participant import write_participant_report
+from bidsapp.modalities.t1w.page import write_participant_report
+from bidsapp.reports.cohort_pages import after_run
 from tests.unit import chromium
 from tests.unit.chromium import Browser
 from tests.unit.finished_trees import leave_sidecar

@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from bidsapp.derivatives import OutputNames
+from bidsapp.drawing import pages
 from bidsapp.errors import BadData
 from bidsapp.networks.bundle_images import TrainingImage
-from bidsapp.reports import places
 from bidsapp.reports.earlier_predictions import label_of
 from bidsapp.reports.prediction import show_predictions
 from bidsapp.reports.predictions import _in_training, usable, write_table
@@ -169,7 +169,7 @@ def test_a_prediction_that_is_gone_leaves_the_report(tmp_path: Path) -> None:
 def test_the_menu_of_a_report_leads_to_a_prediction_where_there_is_one(tmp_path: Path) -> None:
     names = names_of(tmp_path)
     leave(tmp_path, "sub-01")
-    template = Path(places.__file__).parent / "templates" / "participant.html.j2"
+    template = Path(pages.__file__).parent / "templates" / "participant.html.j2"
     menu = template.read_text().split("{% block nav %}")[1].split("{% endblock %}")[0]
     names.report.write_text(f"<nav>{menu}</nav>{PLACE}")
     assert show_predictions(names)

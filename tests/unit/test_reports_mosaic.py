@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidsapp.reports.contours import UNITS, contour_path, tissue_levels
-from bidsapp.reports.mosaic import Layer, Outline, mosaic
-from bidsapp.reports.pictures import coloured, diverging_colours, windowed
-from bidsapp.reports.volumes import AXES, PLANES, Volume, choose_cuts
+from bidsapp.drawing.contours import UNITS, contour_path, tissue_levels
+from bidsapp.drawing.mosaic import Layer, Outline, mosaic
+from bidsapp.drawing.pictures import coloured, diverging_colours, windowed
+from bidsapp.drawing.volumes import AXES, PLANES, Volume, choose_cuts
 from tests.unit.report_pages import Slice, ball, centred
 
 

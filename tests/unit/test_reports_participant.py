@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from bidsapp.reports.participant import write_participant_report
+from bidsapp.modalities.t1w.page import write_participant_report
 from tests.unit.report_pages import (
     PASSED,
     Page,

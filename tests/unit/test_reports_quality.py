@@ -5,11 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bidsapp.normalization import quality as limits
-from bidsapp.normalization.quality import judge
-from bidsapp.reports.advice import advice
-from bidsapp.reports.pages import flags_marked, plain_text
-from bidsapp.reports.quality_rows import quality_rows
+from bidsapp.drawing.pages import flags_marked, plain_text
+from bidsapp.modalities.t1w import quality as limits
+from bidsapp.modalities.t1w.measures import advice, quality_rows
+from bidsapp.modalities.t1w.quality import judge
 from tests.unit.report_pages import PASSED
 
 

@@ -10,8 +10,7 @@ import pytest
 from bidsapp.dataset.cohort import Cohort
 from bidsapp.dataset.normalized import find_own
 from bidsapp.errors import BadData
-from bidsapp.representation.measures import cohort_measures
-from bidsapp.representation.regions import cells, regional_values
+from bidsapp.representation.regions import cells, cohort_measures, regional_values
 from bidsapp.representation.sample import CohortRow
 from tests.integration.group_studies import affine_of, brain, write_normalised
 

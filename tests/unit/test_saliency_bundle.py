@@ -15,10 +15,9 @@ from bidsapp.networks.registry import build_network
 from bidsapp.reports.earlier_predictions import forget_maps
 from bidsapp.representation.window import slab
 from bidsapp.representation.zscore import ZScore
-from bidsapp.saliency.attribute import attribute
+from bidsapp.saliency.attribute import Lens, attribute
 from bidsapp.saliency.bundle_maps import BundleMaps
-from bidsapp.saliency.earlier import note_unfinished
-from bidsapp.saliency.lens import Lens
+from bidsapp.saliency.missing_maps import note_unfinished
 from tests.unit.synthetic_cohort import AFFINE, small_recipe
 
 WINDOW = slab((20, 24, 20), AFFINE, "axial", 12)

@@ -20,18 +20,17 @@ from bidsapp.recipes import apply_values
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.representation.sample import read_mask
 from bidsapp.representation.zscore import ZScore
-from bidsapp.saliency.attribute import attribute, map_channels, units_of
+from bidsapp.saliency.attribute import Lens, attribute, lens_of, logits_of, map_channels, units_of
 from bidsapp.saliency.checks import FoldChecks
 from bidsapp.saliency.fold_maps import FoldMapsTask, explain_fold, is_explained
 from bidsapp.saliency.halves import can_be_halved, half_task, members
-from bidsapp.saliency.lens import Lens, lens_of, logits_of
 from bidsapp.saliency.participant_maps import MapPlace, write_people
 from bidsapp.saliency.randomised import cascade, levels_of
 from bidsapp.saliency.run import join
 from bidsapp.saliency.sanity import Evidence, judge
-from bidsapp.saliency.side_by_side import draw, panel_of
 from bidsapp.saliency.smoothing import MaskedSmoother
 from bidsapp.saliency.stack import read_stack
+from bidsapp.saliency.train_test_figure import draw, panel_of
 from bidsapp.training.fold import load_fold
 from tests.unit.synthetic_cohort import AFFINE, prepare_tasks, small_recipe, train_and_score
 

@@ -6,8 +6,7 @@ import statsmodels.api as sm
 from scipy import stats
 
 from bidsapp.errors import BadData
-from bidsapp.saliency.max_t import corrected_p, max_t
-from bidsapp.saliency.tfce import ClusterEnhancement
+from bidsapp.saliency.max_t import ClusterEnhancement, corrected_p, max_t
 
 
 def data(

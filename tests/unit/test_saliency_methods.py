@@ -11,8 +11,8 @@ from torch import nn
 from bidsapp.errors import UsageError
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes.analysis import Saliency
+from bidsapp.recipes.known_names import SaliencyMethod
 from bidsapp.recipes.learning import Network
-from bidsapp.recipes.offers import SaliencyMethod
 from bidsapp.saliency.methods import METHODS, Answer, Question
 from bidsapp.saliency.methods.grad_cam import centres, stage_of
 

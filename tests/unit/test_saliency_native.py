@@ -11,9 +11,9 @@ import SimpleITK as sitk
 from scipy.ndimage import gaussian_filter
 
 from bidsapp.derivatives.sidecars import file_sha256
+from bidsapp.drawing.geometry import reference_image
 from bidsapp.errors import BadData, NoInput
-from bidsapp.normalization.geometry import reference_image
-from bidsapp.normalization.transform import SpatialMap
+from bidsapp.modalities.t1w.transform import SpatialMap
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.saliency.native import NativeSpace, carry, without_native
 from bidsapp.saliency.participant_maps import MapPlace, native_content, write_map, write_people

@@ -15,7 +15,7 @@ from bidsapp.saliency.people import people_maps
 from bidsapp.saliency.permuted_maps import FILE, maps_key, read_nulls
 from bidsapp.saliency.permuted_nodes import MapPermuted
 from bidsapp.saliency.stack import join, read_stack
-from bidsapp.training.nodes import fold_inputs
+from bidsapp.training.fold_node import fold_inputs
 from bidsapp.training.permuted import PermutedRun
 from tests.unit.synthetic_cohort import AFFINE, prepare_tasks, small_recipe, train_and_score
 

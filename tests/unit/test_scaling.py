@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from bidsapp.errors import BadData
 from bidsapp.recipes.images import Representation
-from bidsapp.representation.sample import CohortRow, read_sample
-from bidsapp.representation.scaling import robust_scaling
+from bidsapp.representation.sample import CohortRow, read_sample, robust_scaling
 
 
 def head(seed: int = 0) -> np.ndarray:

@@ -12,11 +12,17 @@ import pytest
 
 from bidsapp.dataset.cohort import Cohort
 from bidsapp.dataset.normalized import NormalizedImage
-from bidsapp.dataset.voxels import voxel_hash
+from bidsapp.dataset.scans import voxel_hash
 from bidsapp.errors import UsageError
 from bidsapp.evaluation.evaluate import evaluate
 from bidsapp.evaluation.settings import settings_from_recipe
-from bidsapp.evaluation.simulation import (
+from bidsapp.evaluation.tsv import read_table, write_table
+from bidsapp.options import RunOptions
+from bidsapp.phantom.planted import cuboid, locate, plant, spread_inside
+from bidsapp.phantom.region import Region
+from bidsapp.recipes import dump_recipe, load_recipe
+from bidsapp.reports.run.sensitivity import draw_sensitivity
+from bidsapp.simulation import (
     COLUMNS,
     NOTHING,
     sensitivity,
@@ -24,12 +30,6 @@ from bidsapp.evaluation.simulation import (
     simulated_cohort,
     stamp_maps,
 )
-from bidsapp.evaluation.tables import read_table, write_table
-from bidsapp.options import RunOptions
-from bidsapp.phantom.planted import cuboid, locate, plant, spread_inside
-from bidsapp.phantom.region import Region
-from bidsapp.recipes import dump_recipe, load_recipe
-from bidsapp.reports.run.sensitivity import draw_sensitivity
 from tests.integration.running import described, tree
 from tests.unit.evaluation_runs import write_run
 

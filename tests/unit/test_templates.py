@@ -16,6 +16,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from bidsapp.carry import carry_templates as carry
 from bidsapp.errors import BadData, CannotCreateOutput, NoInput, UsageError
 from bidsapp.templates import (
     DEFAULT,
@@ -25,7 +26,6 @@ from bidsapp.templates import (
     output_grid,
     resolve_template,
 )
-from bidsapp.templates.carry import main as carry
 from bidsapp.templates.embedded import has_embedded
 from bidsapp.templates.template import BIDS_STANDARD
 

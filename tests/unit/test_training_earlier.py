@@ -13,7 +13,7 @@ from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.recipes import apply_values, dump_recipe
 from bidsapp.recipes.analysis import Ensemble
-from bidsapp.training.earlier import (
+from bidsapp.training.earlier_run import (
     changes,
     forget_results,
     read_text_table,

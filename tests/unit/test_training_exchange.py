@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bidsapp.errors import NociCastError, UsageError
 from bidsapp.recipes import load_recipe
-from bidsapp.training.exchange import labels_of, shuffled_outcomes
+from bidsapp.training.permute_outcomes import labels_of, shuffled_outcomes
 from bidsapp.training.study import check_variants, sharing_variants, study_splits
 
 

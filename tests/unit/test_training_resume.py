@@ -119,7 +119,7 @@ def test_too_little_memory_for_the_resident_cohort_streams_it(tmp_path, monkeypa
 
 
 def test_a_nipype_node_trains_and_scores_from_files(tmp_path):
-    from bidsapp.training.nodes import TrainFold, fold_inputs, task_of
+    from bidsapp.training.fold_node import TrainFold, fold_inputs, task_of
 
     task = prepare_tasks(tmp_path, small_recipe(training={"epochs": 1}))[2]
     recipe = tmp_path / "recipe.yaml"

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from bidsapp.reports.references import references
+from bidsapp.drawing.references import references
 
 NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)*(?!\w)")
 # What a text on normalisation says whatever was run: limits of the verdict, the steps of N4 and

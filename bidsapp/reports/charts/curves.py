@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from bidsapp.reports.charts.drawing import number
-from bidsapp.reports.charts.plot import Axis, Plot, unit_axis
+from bidsapp.drawing.plot import Axis, Plot, unit_axis
+from bidsapp.drawing.svg import number
 
 _MOST_CONTEXT = 12  # more thin lines than these hide the one that is looked at
 

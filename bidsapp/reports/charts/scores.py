@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from bidsapp.drawing.plot import Axis, Plot, unit_axis
+from bidsapp.drawing.svg import Drawing, number
 from bidsapp.reports.charts.curves import Curves, Subject, sign
-from bidsapp.reports.charts.drawing import Drawing, number
-from bidsapp.reports.charts.plot import Axis, Plot, unit_axis
 
 _NULL_BINS = 40
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from bidsapp.dataset.counts import cohort_counts
+from bidsapp.drawing.svg import number
 from bidsapp.evaluation.chance import CHANCE, CHANCE_WORDS, LEADING, WITHIN, against_chance
 from bidsapp.evaluation.permutation import LIBERAL
 from bidsapp.evaluation.prevalence import scope_of
 from bidsapp.evaluation.verdicts import after_correction
 from bidsapp.networks.origin import resting_on_word, weights_words
 from bidsapp.recipes.scope import stamp_text
-from bidsapp.reports.charts.drawing import number
 from bidsapp.reports.run.files import RunFiles, known
 from bidsapp.reports.run.saliency_tables import leading_region
 

@@ -8,21 +8,21 @@ import pandas as pd
 
 from bidsapp.dataset.counts import cohort_counts
 from bidsapp.derivatives import write_text
+from bidsapp.drawing.flow import Step, flow
+from bidsapp.drawing.forest import Line, forest
+from bidsapp.drawing.svg import Drawing, number
 from bidsapp.evaluation.permutation import LIBERAL, null_words
-from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
+from bidsapp.evaluation.permutation import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.stamp import stamp
-from bidsapp.evaluation.tables import write_table
+from bidsapp.evaluation.tsv import write_table
 from bidsapp.reports.charts import curves as draw
 from bidsapp.reports.charts import scores as draw_scores
 from bidsapp.reports.charts.curves import Curves, Subject
-from bidsapp.reports.charts.drawing import Drawing, number
-from bidsapp.reports.charts.flow import Step, flow
-from bidsapp.reports.charts.forest import Line, forest
 from bidsapp.reports.run import numbers
 from bidsapp.reports.run.answer import leading_row
 from bidsapp.reports.run.files import RunFiles
 from bidsapp.reports.run.grids import as_float
-from bidsapp.reports.run.tables import forest_lines, subgroup_rows
+from bidsapp.reports.run.result_tables import forest_lines, subgroup_rows
 
 if TYPE_CHECKING:
     from markupsafe import Markup

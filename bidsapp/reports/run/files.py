@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Sequence
+from csv import QUOTE_NONE
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bidsapp.dataset.covariates import users_columns
-from bidsapp.errors import NociCastError
-from bidsapp.evaluation.pipeline_null import METHOD as WHOLE_PIPELINE
+from bidsapp.errors import InputOutputError, NociCastError, NoInput
+from bidsapp.evaluation.permutation import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.sample import Sample, from_scores
 from bidsapp.evaluation.settings import EvaluationSettings, settings_from_recipe
 from bidsapp.evaluation.stamp import leaks_into_scores
-from bidsapp.evaluation.tables import is_missing, read_table
+from bidsapp.evaluation.tsv import is_missing, read_table
+from bidsapp.recipes import Recipe, leaks, load_recipe
 from bidsapp.recipes.scope import stamp_text
+from bidsapp.training.earlier_run import other_runs
 
 if TYPE_CHECKING:
     from bidsapp.recipes.schema import Recipe
@@ -203,7 +207,7 @@ class RunFiles:
     @property
     def maps_unfinished(self) -> bool:
         """Whether maps were asked for and the run stopped, or is at work, before they were made."""
-        from bidsapp.saliency.earlier import maps_unfinished
+        from bidsapp.saliency.missing_maps import maps_unfinished
 
         return maps_unfinished(self.folder)
 
@@ -245,3 +249,133 @@ class RunFiles:
 def known(value: object) -> str:
     """Text of a cell, empty for what is missing."""
     return "" if is_missing(value) else str(value)
+
+
+@dataclass(frozen=True)
+class GroupRun:
+    """The folder of a run, ``<output_dir>/group/<run label>``.
+
+    Tables are read when they are first asked for; one that a run does not have is empty.
+    """
+
+    folder: Path
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """As resolved."""
+        if not (self.folder / "recipe.yaml").is_file():
+            raise NoInput(
+                f"{self.folder} holds no group run (no recipe.yaml); {other_runs(self.folder)}."
+            )
+        return load_recipe(self.folder / "recipe.yaml")
+
+    @cached_property
+    def variants(self) -> tuple[str, ...]:
+        """Networks that were scored, in the order of the recipe."""
+        scored = set(self.scores["variant"]) if "variant" in self.scores else set()
+        return tuple(name for name in self.recipe.variant_names if name in scored)
+
+    @cached_property
+    def ensembles(self) -> tuple[str, ...]:
+        """Ensembles that were evaluated."""
+        known = set(self.metrics["variant"]) if "variant" in self.metrics else set()
+        return tuple(name for name in self.recipe.ensembles if name in known)
+
+    @cached_property
+    def leaks(self) -> dict[str, str]:
+        """Steps that saw held-out people, with the reason; of the variants that were run."""
+        found: dict[str, str] = {}
+        for name in self.variants or (self.recipe.base,):
+            found |= leaks(self.recipe.with_variant(name))
+        return found
+
+    def leaks_of(self, name: str) -> list[str]:
+        """List the steps that let held-out people into the scores of a variant or an ensemble."""
+        members = self.recipe.ensembles[name].of if name in self.recipe.ensembles else (name,)
+        found = [step for one in members for step in leaks(self.recipe.with_variant(one))]
+        return leaks_into_scores(list(dict.fromkeys(found)))
+
+    @cached_property
+    def cohort(self) -> pd.DataFrame:
+        """Who is in."""
+        return self.table("cohort.tsv")
+
+    @cached_property
+    def exclusions(self) -> pd.DataFrame:
+        """Who is not, and why."""
+        return self.table("exclusions.tsv")
+
+    @cached_property
+    def splits(self) -> pd.DataFrame:
+        """Repeat, fold, participant and role."""
+        return self.table("splits.tsv")
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """Held-out scores."""
+        return self.table("scores.tsv")
+
+    @cached_property
+    def metrics(self) -> pd.DataFrame:
+        """Every metric of every variant."""
+        table = self.table("metrics.tsv")
+        for name in ("value", "ci_low", "ci_high"):
+            if name in table:
+                table[name] = pd.to_numeric(table[name], errors="coerce")
+        return table
+
+    @cached_property
+    def metadata(self) -> dict[str, dict[str, Any]]:
+        """Variant to ``configs/metadata.json`` of its bundle."""
+        found = {}
+        for path in sorted(self.folder.glob("model/*/configs/metadata.json")):
+            try:
+                content = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
+                raise InputOutputError(f"{path} cannot be read: {error}.") from error
+            found[path.parents[1].name] = content
+        return found
+
+    def initial_weights(self, name: str) -> dict[str, Any]:
+        """Say what the networks of a variant began with; empty where it is not recorded."""
+        return dict(self.metadata.get(name, {}).get("initial_weights") or {})
+
+    @cached_property
+    def saliency(self) -> dict[str, dict[str, Any]]:
+        """Variant to ``saliency/<variant>/summary.json``."""
+        found = {}
+        for path in sorted(self.folder.glob("saliency/*/summary.json")):
+            try:
+                found[path.parent.name] = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
+                raise InputOutputError(f"{path} cannot be read: {error}.") from error
+        return found
+
+    def scored(self, name: str) -> pd.DataFrame:
+        """Held-out scans of a variant or an ensemble, one row each however often scored."""
+        members = self.recipe.ensembles[name].of if name in self.recipe.ensembles else (name,)
+        rows = self.scores[self.scores["variant"] == members[0]]
+        return rows.drop_duplicates(["participant_id", "session_id"])
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Read a table as text; ``n/a`` stays as it is. Empty where there is none."""
+        path = self.folder / name
+        if not path.is_file():
+            return pd.DataFrame()
+        try:
+            return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=QUOTE_NONE)
+        except pd.errors.EmptyDataError:
+            return pd.DataFrame()
+        except (OSError, ValueError) as error:
+            raise InputOutputError(f"{path} cannot be read: {error}.") from error
+
+    def metric(self, variant: str, name: str, scope: str = "pooled") -> "pd.Series | None":
+        """One row of `metrics`, None where it is not there or undefined."""
+        table = self.metrics
+        if not len(table):
+            return None
+        rows = table[
+            (table["variant"] == variant) & (table["scope"] == scope) & (table["metric"] == name)
+        ]
+        rows = rows[rows["value"].notna()]
+        return rows.iloc[0] if len(rows) else None

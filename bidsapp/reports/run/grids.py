@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bidsapp.evaluation.tables import is_missing
-from bidsapp.reports.charts.drawing import number
-from bidsapp.reports.wording import below_a_thousandth
+from bidsapp.drawing.svg import number
+from bidsapp.drawing.wording import below_a_thousandth
+from bidsapp.evaluation.tsv import is_missing
 
 
 @dataclass(frozen=True)

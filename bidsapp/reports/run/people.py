@@ -6,9 +6,9 @@ from typing import Any
 from urllib.parse import quote
 
 from bidsapp.dataset.covariates import user_name, users_column
+from bidsapp.drawing.svg import number
 from bidsapp.evaluation.sample import pool
-from bidsapp.evaluation.tables import is_missing
-from bidsapp.reports.charts.drawing import number
+from bidsapp.evaluation.tsv import is_missing
 from bidsapp.reports.run.files import RunFiles
 from bidsapp.reports.run.grids import Cell, Grid, as_float
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bidsapp.errors import NociCastError
+from bidsapp.evaluation.stamp import leak_stamp
 from bidsapp.reports.run.figures import Figure, keep
 from bidsapp.reports.run.files import RunFiles
 from bidsapp.reports.run.saliency_tables import (
@@ -18,12 +19,11 @@ from bidsapp.reports.run.saliency_tables import (
     relative,
     tables_of,
 )
+from bidsapp.reports.saliency.colour_meaning import Sides, sides_of
 from bidsapp.reports.saliency.glass import glass_brain
 from bidsapp.reports.saliency.grid import Stage, read_map, stage_of
 from bidsapp.reports.saliency.overlays import colour_bar, overlay_tiles
 from bidsapp.reports.saliency.payload import map_payload, stage_payload
-from bidsapp.reports.saliency.sides import Sides, sides_of
-from bidsapp.saliency.leaks import leak_stamp
 from bidsapp.saliency.verdict import EARLIER, FAIL, NOT_RUN, PASS, UNDECIDED, verdict_of
 
 MOST_BYTES = 7_000_000  # of maps in the page; what does not fit is linked as a file

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from bidsapp.derivatives.columns import TABLES
-from bidsapp.reports.charts.drawing import number
+from bidsapp.derivatives.column_meanings import TABLES
+from bidsapp.drawing.svg import number
 from bidsapp.reports.run.files import RunFiles, known
 from bidsapp.reports.run.grids import Cell, Grid, as_float
 from bidsapp.saliency.group_test import HOLD_OUT, WHOLE_PIPELINE

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.derivatives import write_text
-from bidsapp.evaluation.tables import read_table
-from bidsapp.reports.charts.drawing import number
-from bidsapp.reports.charts.plot import PROBABILITY_TICKS, Axis, Plot
+from bidsapp.drawing.plot import PROBABILITY_TICKS, Axis, Plot
+from bidsapp.drawing.svg import number
+from bidsapp.evaluation.tsv import read_table
 
 _NUMBERS = (
     *("contrast_sd", "auc", "ci_low", "ci_high", "retrained_low", "retrained_high"),

@@ -5,10 +5,10 @@ import io
 
 import numpy as np
 
-from bidsapp.reports.charts.drawing import Drawing, short
-from bidsapp.reports.contours import UNITS, contour_path
+from bidsapp.drawing.contours import UNITS, contour_path
+from bidsapp.drawing.svg import Drawing, short
+from bidsapp.drawing.volumes import AXES
 from bidsapp.reports.saliency.grid import Stage
-from bidsapp.reports.volumes import AXES
 
 # Strong on white paper and on a dark page alike, so that one picture serves both.
 _WARM, _COLD = (214, 84, 20), (40, 110, 205)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bidsapp.derivatives.temporary import temporary_folder
-from bidsapp.reports.volumes import Volume, box_around, read_volume
+from bidsapp.drawing.volumes import Volume, box_around, read_volume
 
 _MARGIN_MM = 4.0
 _FINE_MM = 1.6  # maps with smaller voxels are thinned, as a page is no place for a millimetre

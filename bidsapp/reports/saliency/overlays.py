@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from bidsapp.reports.contours import UNITS, contour_path
-from bidsapp.reports.mosaic import PIXEL_MM, Picture, Tile
-from bidsapp.reports.pictures import data_uri, enlarged, windowed
+from bidsapp.drawing.contours import UNITS, contour_path
+from bidsapp.drawing.mosaic import PIXEL_MM, Picture, Tile
+from bidsapp.drawing.pictures import data_uri, enlarged, windowed
+from bidsapp.drawing.volumes import AXES, Cut, choose_cuts
 from bidsapp.reports.saliency.grid import Stage
-from bidsapp.reports.volumes import AXES, Cut, choose_cuts
 
 # Orange to yellow against blue to cyan: told apart under every common colour blindness, and
 # lighter the larger the magnitude, so that it reads on grey tissue and in black and white.

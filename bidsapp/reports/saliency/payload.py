@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bidsapp.reports.pictures import windowed
+from bidsapp.drawing.pictures import windowed
 from bidsapp.reports.saliency.grid import Stage, read_map
 from bidsapp.reports.saliency.overlays import map_colours
 

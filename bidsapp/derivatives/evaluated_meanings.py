@@ -1,0 +1,238 @@
+"""What the columns of tables mean that are computed from the scores: under tables/ and figures/."""
+
+from bidsapp.derivatives.column_meanings import Column
+
+_RIVALS = {
+    "confound": Column(
+        "The baseline, on the same folds; column <name> is one of site, scanner or sequence that "
+        "goes with the outcome, whether it was asked for or not."
+    ),
+    "auc": Column("AUC of the network on held-out people.", "1"),
+    "auc_confound": Column("AUC of the baseline on the same people.", "1"),
+    "ci_low": Column("Lower limit of the baseline's AUC, allowing for other people.", "1"),
+    "ci_high": Column("Upper limit of the baseline's AUC, allowing for other people.", "1"),
+    "difference": Column(
+        "AUC of the network less that of the baseline, or less .5 where the baseline is below.", "1"
+    ),
+    "difference_low": Column("Lower limit of the difference, paired.", "1"),
+    "difference_high": Column("Upper limit of the difference, paired.", "1"),
+    "p": Column("p of the paired test, widened as the AUC is, uncorrected.", "1"),
+    "p_holm": Column("p after Holm's correction over the comparisons of AUCs.", "1"),
+    "comparisons": Column("How many comparisons of AUCs the correction is over."),
+    "verdict": Column(
+        "What the difference shows; a claim needs the interval and the corrected p below .05.",
+        levels={
+            "better": "above 0, after correction too",
+            "better, uncorrected": "above 0 only before correction",
+            "no difference shown": "its interval holds 0",
+            "worse, uncorrected": "below 0 only before correction",
+            "worse": "below 0, after correction too",
+            "cannot be told": "it has no interval",
+        },
+    ),
+    "flagged": Column(
+        "Whether the baseline, scores as given, beats chance and the network is not shown to beat "
+        "the baseline: a doubt needs less than a claim.",
+        levels={"True": "yes", "False": "no"},
+    ),
+}
+
+EVALUATED: dict[str, dict[str, Column]] = {
+    "tables/findings": {
+        "kind": Column(
+            "What the sentence is about.",
+            levels={
+                "simulated": "a signal was planted",
+                "leak": "a step saw held-out people, or may have (LEAK?)",
+                "separation": "a column by itself tells the classes apart",
+                "confound": "something that knows nothing of the illness predicts as well",
+                "result": "the result of a variant",
+                "baseline": "a simpler model predicts as well",
+                "tried": "much was tried on the same people",
+                "small": "the sample is small",
+                "skipped": "what was asked for and could not be done",
+            },
+        ),
+        "text": Column("The finding in a sentence."),
+    },
+    "tables/other_runs": {
+        "run": Column("Label of another scored run of this output folder on people of this one."),
+        "shared": Column("Scans of this cohort that it has too, by image or by name.", "1"),
+        "share": Column("Their share of this cohort.", "1"),
+        "outcome": Column(
+            "Whether it is about the same outcome.",
+            levels={
+                "same": "at least nine of ten of these scans have the same value",
+                "other": "fewer have",
+            },
+        ),
+        "agreement": Column("Share of these scans that have the same value.", "1"),
+        "networks": Column("Variants that it scored.", "1"),
+    },
+    "tables/comparisons": {
+        "first": Column("First variant or baseline."),
+        "second": Column("Second variant or baseline."),
+        "test": Column(
+            "The test.",
+            levels={
+                "delong": "paired DeLong test of the AUCs, from both intervals near 0 and 1",
+                "mcnemar": "McNemar's test of the decisions, exact for those of given models",
+            },
+        ),
+        "difference": Column("First less second: of the AUCs, or of the accuracies.", "1"),
+        "statistic": Column("z of DeLong's test; of McNemar's, how many decisions differ."),
+        "p_holm": Column("p after Holm's correction over the pairs, for each test by itself.", "1"),
+    },
+    "tables/permutations": {
+        "p": Column("One-sided p of the AUC under permuted outcomes.", "1"),
+        "permutations": Column("How many permutations.", "1"),
+        "method": Column("What was permuted, and what was done anew."),
+    },
+    "tables/confounds": _RIVALS,
+    "tables/baselines": _RIVALS,
+    "tables/cohort": {
+        "column": Column("Column of cohort.tsv, by the name that the user has for it."),
+        "value": Column("What first and second are, or the category that they count."),
+        "first": Column("Among people, or scans, with a positive outcome."),
+        "second": Column("Among people, or scans, with a negative outcome."),
+        "missing_first": Column("Positives without a value.", "1"),
+        "missing_second": Column("Negatives without a value.", "1"),
+        "test": Column("The test that compares the two groups."),
+        "statistic": Column("Its statistic."),
+        "p": Column("Two-sided p, not corrected.", "1"),
+        "p_bonferroni": Column("p after Bonferroni's correction over the columns.", "1"),
+        "p_fdr": Column("p after Benjamini and Hochberg's correction over the columns.", "1"),
+        "standardised_difference": Column("Difference of the groups in units of their SD.", "1"),
+    },
+    "tables/columns": {
+        "column": Column("Column of the user's tables, or sidecar.<field> of the images."),
+        "of_scanner": Column(
+            "Whether it is of site, scanner or sequence: by its name, or as it is from a sidecar.",
+            levels={"True": "yes", "False": "no"},
+        ),
+        "kind": Column(
+            "How it is read.", levels={"numbers": "as numbers", "categories": "as categories"}
+        ),
+        "n": Column("People, or scans, with a value.", "1"),
+        "test": Column("The test of whether it goes with the outcome."),
+        "p": Column("Two-sided p, not corrected; n/a where scans are looked at.", "1"),
+        "p_holm": Column("p after Holm's correction for all columns that were looked at.", "1"),
+        "looked_at": Column("How many columns that is."),
+        "auc": Column(
+            "AUC of the column by itself: by ranks, whichever way round, or by the share of "
+            "positives of each category, of these very people.",
+            "1",
+        ),
+        "ci_low": Column("Lower limit of that AUC.", "1"),
+        "ci_high": Column("Upper limit of that AUC.", "1"),
+        "associated": Column(
+            "Whether the corrected p is below .05.", levels={"True": "yes", "False": "no"}
+        ),
+        "separates": Column(
+            "Whether it tells the classes apart (nearly) completely: also an AUC of at least .9 "
+            "whose lower limit is above .7.",
+            levels={"True": "yes", "False": "no"},
+        ),
+    },
+    "tables/planning": {
+        "quantity": Column("What would be measured."),
+        "value": Column("Its true value, supposed.", "1"),
+        "ci_low": Column("Lower limit of the interval that a sample of this size would give.", "1"),
+        "ci_high": Column("Upper limit of that interval.", "1"),
+        "power": Column("Chance that scores of one model in new people beat chance.", "1"),
+        "retrained_low": Column("Lower limit to expect of the answer by this protocol.", "1"),
+        "retrained_high": Column("Upper limit to expect of the answer by this protocol.", "1"),
+        "power_retrained": Column("Chance that the answer is better than chance.", "1"),
+    },
+    "tables/printed": {
+        "variant": Column("Variant of the paper, by its name in recipe.yaml."),
+        "scope": Column("Over whom: pooled, mean over folds, or the best fold."),
+        "printed": Column("The value that the paper prints.", "1"),
+        "ours": Column("The value of this run.", "1"),
+        "inside": Column(
+            "Whether the printed value lies in our interval; n/a without one.",
+            levels={"yes": "it does", "no": "it does not"},
+        ),
+    },
+    "tables/ensemble_scores": {
+        "probability": Column("The members' held-out probabilities joined by the rule.", "1"),
+    },
+    "tables/baseline_scores": {
+        "probability": Column("Held-out probability of the baseline, on the same folds.", "1"),
+    },
+    "tables/best_fold": {
+        "scope": Column("Always best_fold."),
+        "fold": Column("The fold of the largest AUC (chosen on test data)."),
+        "chance": Column("Mean of the best fold's value under permuted outcomes."),
+        "chance_low": Column("2.5 % quantile of that."),
+        "chance_high": Column("97.5 % quantile of that."),
+        "p": Column("One-sided p of the best fold's value.", "1"),
+        "folds": Column("How many folds it is the best of.", "1"),
+    },
+    "tables/sensitivity": {
+        "contrast_sd": Column("What was planted; 0 is the real run.", "SD between people"),
+        "ci_low": Column("Lower limit of the pooled AUC, scores as given.", "1"),
+        "ci_high": Column("Upper limit of the pooled AUC, scores as given.", "1"),
+        "retrained_low": Column("The same, allowing for training on other people.", "1"),
+        "retrained_high": Column("The same, allowing for training on other people.", "1"),
+        "p": Column("One-sided p of the AUC under permuted outcomes.", "1"),
+        "found": Column(
+            "Whether the interval of the pooled AUC lies above 0.5.",
+            levels={"True": "yes", "False": "no"},
+        ),
+        "saliency_inside": Column("Share of the map's largest 1 % inside the cuboid.", "1"),
+        "saliency_chance": Column("Share of all voxels of the map inside the cuboid.", "1"),
+        "saliency_possible": Column(
+            "The largest that saliency_inside could be: below 1 where the cuboid is smaller than "
+            "the top.",
+            "1",
+        ),
+        "map": Column("The group map that this is of; n/a without one."),
+        "run": Column("Folder of the run, beside this one."),
+    },
+    "figures/roc": {
+        "false_positive_rate": Column("Share of the negatives who are called positive.", "1"),
+        "true_positive_rate": Column("Share of the positives who are called positive.", "1"),
+    },
+    "figures/roc_band": {
+        "false_positive_rate": Column("Share of the negatives who are called positive.", "1"),
+        "ci_low": Column("Lower limit of the true positive rate there.", "1"),
+        "ci_high": Column("Upper limit of the true positive rate there.", "1"),
+    },
+    "figures/precision_recall": {
+        "recall": Column("Share of the positives who are called positive.", "1"),
+        "precision": Column("Share of positives among those called positive.", "1"),
+    },
+    "figures/calibration": {
+        "bin": Column("Group of people with like probabilities, from 1."),
+        "probability": Column("Mean probability of the group.", "1"),
+        "observed": Column("Share of positives in the group.", "1"),
+    },
+    "figures/decision_curve": {
+        "net_benefit": Column("True positives less false ones weighted by the odds, per person."),
+        "treat_all": Column("Net benefit of treating everybody."),
+        "treat_none": Column("Net benefit of treating nobody: 0."),
+    },
+    "figures/permutation_null": {
+        "auc": Column("AUC of the same scores under one permutation of the outcomes.", "1"),
+    },
+    "figures/pipeline_null": {
+        "permutation": Column("Number of the permutation, from 1."),
+        "auc": Column("AUC of networks trained anew on these permuted outcomes.", "1"),
+    },
+    "figures/score_distribution": {
+        "low": Column("Lower edge of the bin of probabilities.", "1"),
+        "high": Column("Upper edge of the bin.", "1"),
+        "positive": Column("Positives in the bin.", "1"),
+        "negative": Column("Negatives in the bin.", "1"),
+    },
+    "figures/confusion": {
+        "rule": Column("The threshold: its value, or fitted."),
+        "words": Column("How the threshold was come by."),
+        "tp": Column("Positives called positive.", "1"),
+        "fn": Column("Positives called negative.", "1"),
+        "fp": Column("Negatives called positive.", "1"),
+        "tn": Column("Negatives called negative.", "1"),
+    },
+}
+EVALUATED["figures/sensitivity"] = EVALUATED["tables/sensitivity"]

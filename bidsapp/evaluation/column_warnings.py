@@ -1,0 +1,60 @@
+"""What the cohort's columns will lack or give away, said before anything is trained."""
+
+import pandas as pd
+
+from bidsapp.evaluation.baseline_models import BASELINES
+from bidsapp.evaluation.baselines import lacking_for
+from bidsapp.evaluation.sample import absent_columns
+from bidsapp.evaluation.separation import (
+    association_sentences,
+    separation_sentences,
+    separation_table,
+)
+from bidsapp.evaluation.settings import EvaluationSettings
+
+# Of what a run measures itself: one of the quality numbers, one of the regions.
+_MEASURED = ("quality_local_ncc", "region_intensity_0_0_0")
+
+
+def lacking_columns(plan: EvaluationSettings, cohort: pd.DataFrame) -> dict[str, str]:
+    """Tell what an evaluation will leave out because the cohort's columns cannot serve it.
+
+    Parameters
+    ----------
+    plan
+        Of the run.
+    cohort
+        The cohort table.
+
+    Returns
+    -------
+    dict
+        ``baseline <name>`` or ``subgroups by <column>`` -> why. Quality numbers and regions are
+        measured by the run itself.
+    """
+    lacking = {
+        f"baseline {name}": lacking_for(
+            BASELINES[name], cohort, plan.predictors, plan.site, _MEASURED
+        )
+        for name in plan.baselines
+        if name in BASELINES
+    }
+    known = {what: why for what, why in lacking.items() if why}
+    return known | absent_columns(list(cohort.columns), plan.subgroups)
+
+
+def column_warnings(plan: EvaluationSettings, cohort: pd.DataFrame) -> list[str]:
+    """Say what will be left out for want of a column, and which columns tell the classes apart.
+
+    Parameters
+    ----------
+    plan
+        Of the run.
+    cohort
+        The cohort table.
+    """
+    lacking = [f"No {what}: {why}." for what, why in lacking_columns(plan, cohort).items()]
+    alone = separation_table(cohort, plan.level)
+    sentences = separation_sentences(alone, plan.same_as_outcome)
+    sentences += association_sentences(alone)
+    return lacking + [f"WARNING: {sentence}" for sentence in sentences]

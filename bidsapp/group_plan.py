@@ -1,0 +1,148 @@
+"""What a cohort of this size can show, said before anything is trained."""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from bidsapp.errors import BadData, NoInput
+from bidsapp.evaluation.column_warnings import column_warnings
+from bidsapp.evaluation.planning import inflation_of_protocol, plan_text
+from bidsapp.evaluation.settings import asked_columns, settings_from_recipe
+from bidsapp.options import RunOptions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bidsapp.dataset.cohort import Cohort
+    from bidsapp.recipes.schema import Recipe
+
+
+def plan_cohort(
+    recipe: "Recipe",
+    variants: Sequence[str],
+    options: RunOptions,
+    build: Callable[[], "Cohort"],
+) -> int:
+    """Print power and precision for the cohort of a run; nothing is written.
+
+    Where there are no normalised images yet, everybody counts who has an outcome and an image in
+    the dataset; everybody with an outcome where the dataset has no image at all. The labels hold
+    either way.
+
+    Parameters
+    ----------
+    recipe
+        Of the run.
+    variants
+        Names of those that are run.
+    options
+        Uses ``bids_dir``, ``derivatives``, ``participant_label`` and ``session_label``.
+    build
+        Makes the cohort.
+
+    Returns
+    -------
+    int
+        0.
+
+    Raises
+    ------
+    NociCastError
+        The cohort cannot be made, or nobody is positive, or nobody negative.
+    """
+    settings = settings_from_recipe(recipe)
+    try:
+        cohort = build()
+    except NoInput as error:
+        if options.derivatives:  # the person said where the images are
+            raise
+        print(f"No images yet ({error})", file=sys.stderr)
+        table = _before_images(recipe, variants, options)
+        positives, negatives = _people(table)
+        for count, name in ((positives, "positive"), (negatives, "negative")):
+            if count == 0:
+                raise BadData(
+                    f"--plan: {positives} positive and {negatives} negative people: nobody is "
+                    f"{name}, and there is nothing to tell apart without both. Check which values "
+                    "are positive, and whether people are left out who should be in."
+                ) from None
+    else:
+        table = cohort.table
+        positives, negatives = _people(table)
+    for sentence in column_warnings(settings, table):
+        print(sentence, file=sys.stderr)
+    groups = table["group"].nunique() if "group" in table else 0
+    first = recipe.with_variant(variants[0])
+    inflation = inflation_of_protocol(first.protocol, groups)
+    print(plan_text(positives, negatives, settings.level, inflation))
+    return 0
+
+
+def _people(table: "pd.DataFrame") -> tuple[int, int]:
+    """Count positive and negative people; who is positive at any scan is positive."""
+    people = table.groupby("participant_id")["outcome"].max()
+    positives = int(people.sum())
+    return positives, len(people) - positives
+
+
+def _before_images(
+    recipe: "Recipe", variants: Sequence[str], options: RunOptions
+) -> "pd.DataFrame":
+    """Make the table of those of whom there may come to be a normalised image."""
+    import pandas as pd
+
+    from bidsapp.dataset.carried import carried_columns, carry, column_notes, for_terminal
+    from bidsapp.dataset.groups import groups_of
+    from bidsapp.dataset.losses import loss_notes
+    from bidsapp.dataset.outcome import find_outcomes, outcome_notes
+    from bidsapp.dataset.people import labels_of, people_of
+    from bidsapp.dataset.scanners import sidecar_columns
+    from bidsapp.dataset.scans import imaged_scans
+    from bidsapp.dataset.user_columns import Columns
+
+    first = recipe.with_variant(variants[0])
+    columns = Columns.read(options.bids_dir, recipe.tables.missing)
+    # every name is looked up before any folder is
+    made_of = find_outcomes(first.outcome, columns, []).columns
+    says_it = [*made_of, *recipe.tables.same_as_outcome]
+    names = carried_columns(columns, None, asked_columns(recipe, variants), says_it)
+    columns, notes = columns.matched(*labels_of(options.bids_dir, []))
+    names = [name for name in names if columns.has(name)]
+    people = people_of(options.bids_dir, columns, [], options.participant_label)
+    kind = f"{first.inputs.suffix} in {options.bids_dir}"
+    there = imaged_scans(options.bids_dir, first.inputs.datatype, first.inputs.suffix)
+    excluded: dict[tuple[str, str], tuple[str, str]] = {}
+    if there:
+        sessions = {f"ses-{label}" for label in options.session_label}
+        scans = [key for key in there if key[0] in people and (not sessions or key[1] in sessions)]
+        of = f" of {', '.join(sorted(sessions))}" if sessions else ""
+        for person in people - {person for person, _ in scans}:
+            excluded[(person, "")] = ("no image", f"there is no {kind}{of}")
+    else:
+        scans = [(person, "") for person in sorted(people)]
+        print(f"There is no {kind} either: everybody with an outcome counts.", file=sys.stderr)
+    found = find_outcomes(first.outcome, columns, scans)
+    group = recipe.group_column(variants)
+    groups, about_groups = groups_of(columns, group, scans, lone=recipe.lone_groups(variants))
+    places = []
+    for place, outcome in enumerate(found.values):
+        if outcome is None:
+            excluded[scans[place]] = found.reasons[place]
+        elif groups[place] is None:
+            excluded[scans[place]] = ("no group", f"no value, or several, in {group}")
+        else:
+            places.append(place)
+    known = {scans[place][0] for place in places}
+    with_outcome = {person for name in found.columns for person in columns.people_with(name)}
+    counting = people & ({person for person, _ in there} | with_outcome)
+    notes += [*outcome_notes(found, places), *about_groups, *column_notes(columns, names)]
+    notes += loss_notes(excluded, known, counting)
+    keys = [scans[place] for place in places]
+    table = pd.DataFrame(keys, columns=pd.Index(["participant_id", "session_id"]))
+    table["outcome"] = pd.Series([found.values[place] for place in places], dtype=int)
+    table["group"] = [groups[place] for place in places]
+    kind_of_image = (first.inputs.datatype, first.inputs.suffix)
+    scanners = sidecar_columns(options.bids_dir, keys, *kind_of_image, notes=notes)
+    for note in for_terminal(notes):
+        print(note, file=sys.stderr)
+    return pd.concat([table, carry(columns, names, keys), scanners], axis=1)

@@ -1,0 +1,184 @@
+"""The words on normalisation, from the sidecars of what was normalised."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bidsapp.derivatives.finished import FinishedImage
+from bidsapp.drawing.boilerplate import Section
+from bidsapp.drawing.wording import counted, joined, many, ranged
+from bidsapp.modalities.t1w.bias import ITERATIONS, TOLERANCE
+from bidsapp.modalities.t1w.quality import (
+    AFFINE_SCALE,
+    EDGE_MM2,
+    FAIL,
+    FOLDED_WARN,
+    LOCAL_NCC_FAIL,
+    LOCAL_NCC_WARN,
+    NCC_FAIL,
+    VOLUME_ML,
+    WARN,
+)
+from bidsapp.modalities.t1w.speeds import SPEEDS
+from bidsapp.modalities.t1w.steps import FORMS_DISAGREE
+
+_FONOV = "MNI152NLin2009"
+_STRIPPED = "skull-stripped already"
+
+
+def image_sections(images: Sequence[FinishedImage]) -> list[Section]:
+    """Say how images were normalised and how that was judged.
+
+    Parameters
+    ----------
+    images
+        At least one.
+    """
+    return [
+        Section("Image processing", [_normalisation(images), _derivatives(images)]),
+        Section("Quality control", [_quality(images)]),
+    ]
+
+
+def data_sentence(images: Sequence[FinishedImage]) -> str:
+    """Say how many images of how many people, and what they were normalised with."""
+    people = len({image.participant for image in images})
+    sessions = {(image.participant, image.session) for image in images if image.session}
+    visits = f" in {many(len(sessions), 'session')}" if sessions else ""
+    scans = many(len(images), "T1-weighted (T1w) image")
+    return (
+        f"{scans} of {many(people, 'participant')}{visits} from a BIDS dataset [@gorgolewski2016] "
+        f"{'was' if len(images) == 1 else 'were'} normalised with NociCast "
+        f"{_version(images, 'nocicast')} [@nocicast], a BIDS-App [@gorgolewski2017] built on "
+        f"PyBIDS [@yarkoni2019] and Nipype {_version(images, 'nipype')} [@gorgolewski2011]."
+    )
+
+
+def _normalisation(images: Sequence[FinishedImage]) -> str:
+    stripped = sum(any(_STRIPPED in str(note) for note in _notes(image)) for image in images)
+    own = (
+        f" {many(stripped, 'image was', 'images were')} skull-stripped beforehand, and the "
+        "foreground was taken as the brain."
+        if stripped
+        else ""
+    )
+    speeds = _settings(images, "speed")
+    return (
+        f"{data_sentence(images)} The brain was extracted with deepbet "
+        f"{_version(images, 'deepbet')} [@fisch2024] in "
+        f"{counted([str(image.sidecar.get('Precision', 'unknown')) for image in images])} "
+        f"arithmetic.{own} Intensity non-uniformity was corrected with N4 [@tustison2010] as "
+        f"implemented in SimpleITK {_version(images, 'SimpleITK')} [@lowekamp2013] (field fitted "
+        f"inside the brain mask on a grid of {_of_speed(speeds, 'bias_grid_mm')} mm, up to "
+        f"{' × '.join(map(str, ITERATIONS))} iterations, convergence threshold {TOLERANCE:g}). "
+        f"The brain was registered to {_template(images)} with greedy "
+        f"{_version(images, 'picsl-greedy')} [@yushkevich2016]: from the alignment of the "
+        "centres of mass, an affine transform of 12 parameters and then a deformable one were "
+        f"found on a grid of {_of_speed(speeds, 'grid_mm')} mm by maximising local normalised "
+        f"cross-correlation (metric {_of_speed(speeds, 'metric')}; iterations, coarse to fine, "
+        f"{_of_speed(speeds, 'affine_iterations')} and "
+        f"{_of_speed(speeds, 'deformable_iterations')}; smoothing of update and field "
+        f"{_of_speed(speeds, 'smoothing')}; random seed {counted(_settings(images, 'seed'))})."
+    )
+
+
+def _derivatives(images: Sequence[FinishedImage]) -> str:
+    intensity = {
+        "minmax": "the brain's intensities were scaled to 0 to 1 within each image",
+        "none": "intensities were not scaled",
+    }
+    scaled = counted([intensity.get(str(one), str(one)) for one in _settings(images, "intensity")])
+    sizes = counted([f"{image.names.resolution} mm" for image in images])
+    return (
+        "Both transforms were composed, and the corrected image was resampled once, by cubic "
+        f"B-splines, onto a grid with isotropic voxels of {sizes}"
+        f"{_box(images)}; {scaled}. The natural logarithm of the Jacobian determinant of the "
+        "whole transform, affine included, was kept as a map of local volume relative to the "
+        "template."
+    )
+
+
+def _quality(images: Sequence[FinishedImage]) -> str:
+    found = [image.quality for image in images]
+    failed, warned = ([q for q in found if q["verdict"] == word] for word in (FAIL, WARN))
+    rescued = sum(bool(quality.get("rescued")) for quality in found)
+    low, high = VOLUME_ML
+    least, most = AFFINE_SCALE
+    text = (
+        "Each normalisation was judged against limits that were fixed beforehand. It failed "
+        "where the mean local normalised cross-correlation with the template was below "
+        f"{LOCAL_NCC_FAIL:.2f} or the global one below {NCC_FAIL:.2f}, where the brain mask held "
+        f"less than {low:.0f} or more than {high:.0f} ml, or where the affine scaled by less than "
+        f"{least:g} or more than {most:g}; a warning was given where local correlation was below "
+        f"{LOCAL_NCC_WARN:.2f}, where more than {100 * FOLDED_WARN:g}% of the brain folded, where "
+        f"more than {EDGE_MM2 / 100:g} cm² of brain lay on a side of the field of view, or where "
+        "the orientation in the header could not be relied on. "
+        + _verdicts(len(found), len(warned), len(failed))
+    )
+    if rescued:
+        text += (
+            f" The orientation in the header of {many(rescued, 'image')} was wrong and was "
+            "found from the image itself, so that left and right could not be verified."
+        )
+    other = sum(any(str(n).startswith(FORMS_DISAGREE) for n in _notes(i)) for i in images)
+    if other:
+        text += (
+            f" The sform and the qform in the header of {many(other, 'image')} disagreed, and the "
+            "image could be normalised by the qform only, which was used."
+        )
+    return f"{text} {_measured(found)}"
+
+
+def _verdicts(total: int, warned: int, failed: int) -> str:
+    if not warned and not failed:
+        return "The one image passed." if total == 1 else f"All {total} images passed."
+    parts = [f"{total - warned - failed} passed"]
+    parts += [f"{warned} passed with a warning"] * bool(warned) + [f"{failed} failed"] * bool(
+        failed
+    )
+    return f"Of {many(total, 'image')}, {joined(parts)}."
+
+
+def _measured(found: Sequence[Mapping[str, Any]]) -> str:
+    measures = (
+        ("local correlation", "local_ncc", 3, ""),
+        ("global correlation", "ncc", 3, ""),
+        ("brain volume", "brain_volume_ml", 0, " ml"),
+    )
+    parts = []
+    for name, key, digits, unit in measures:
+        values = [float(quality[key]) for quality in found if quality.get(key) is not None]
+        if values:
+            parts.append(f"{name} {ranged(values, digits, unit)}")
+    medians = "Medians over the images" if len(found) > 1 else "Its numbers"
+    return f"{medians}: {joined(parts)}." if parts else ""
+
+
+def _template(images: Sequence[FinishedImage]) -> str:
+    names = [image.names.space for image in images]
+    fonov = all(name.startswith(_FONOV) for name in names)
+    cited = "[@fonov2009; @fonov2011; @ciric2022]" if fonov else "[@ciric2022]"
+    return f"the brain of the template {counted(names)} {cited}"
+
+
+def _box(images: Sequence[FinishedImage]) -> str:
+    boxes = {"spm12": "SPM12's bounding box", "template": "the template's own field of view"}
+    found = [boxes.get(str(box), str(box)) for box in _settings(images, "box")]
+    return f" in {counted(found)}"
+
+
+def _of_speed(speeds: Sequence[Any], field: str) -> str:
+    """Give a setting of the registration, for each speed that was used."""
+    values = [getattr(SPEEDS[speed], field) if speed in SPEEDS else "unknown" for speed in speeds]
+    return counted([f"{value:g}" if isinstance(value, float) else value for value in values])
+
+
+def _settings(images: Sequence[FinishedImage], key: str) -> list[Any]:
+    return [image.settings.get(key, "unknown") for image in images]
+
+
+def _version(images: Sequence[FinishedImage], name: str) -> str:
+    return counted([str(image.sidecar.get("GeneratedWith", {}).get(name)) for image in images])
+
+
+def _notes(image: FinishedImage) -> Sequence[Any]:
+    return image.sidecar.get("Notes") or ()

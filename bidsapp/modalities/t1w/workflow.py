@@ -1,0 +1,96 @@
+"""The nipype workflow of one T1w image."""
+
+from pathlib import Path
+from typing import Any
+
+from bidsapp.options import RunOptions
+
+# Peak memory in GB of each step on a 1 mm head (256 × 256 × 256), rounded up.
+_MEMORY = {"extract": 2.0, "bias": 1.0, "register": 1.0, "assess": 2.0, "write": 1.0}
+
+
+def normalization_workflow(
+    name: str,
+    t1w: Path,
+    *,
+    fixed: Path,
+    judged: Path,
+    speed: str,
+    seed: int,
+    options: RunOptions,
+    write: Any,
+) -> Any:
+    """Connect the steps from a T1w image to its derivatives.
+
+    Parameters
+    ----------
+    name
+        Of the workflow; its folder in the work directory.
+    t1w
+        The image.
+    fixed, judged
+        The template's brain on the grid of the registration, and at 2 mm.
+    speed, seed
+        From the recipe.
+    options
+        Device and threads.
+    write
+        Interface that takes the results (see `bidsapp.modalities.t1w.write.WriteDerivatives`).
+
+    Returns
+    -------
+    nipype Workflow
+    """
+    from nipype.pipeline.engine import Node, Workflow
+
+    from bidsapp.modalities.t1w.interfaces import Assess, CorrectBias, ExtractBrain, Register
+
+    nthreads = options.omp_nthreads
+
+    def node(interface: Any, label: str, **more: Any) -> Any:
+        memory = _MEMORY[label] * (2.0 if speed == "precise" and label == "register" else 1.0)
+        return Node(interface, name=label, n_procs=nthreads, mem_gb=memory, **more)
+
+    common = {"nthreads": nthreads}
+    extract = node(
+        ExtractBrain(t1w=str(t1w), device=options.device, speed=speed, **common), "extract"
+    )
+    bias = node(CorrectBias(speed=speed, **common), "bias")
+    registration = {"speed": speed, "seed": seed, "fixed": str(fixed)}
+    register = node(Register(**registration, **common), "register")
+    assess = node(
+        Assess(judged=str(judged), device=options.device, **registration, **common), "assess"
+    )
+    # always run: it is only here when its files are not in the output folder
+    final = node(write, "write", overwrite=True)
+
+    workflow = Workflow(name=name)
+    workflow.connect(
+        [
+            (extract, bias, [("head", "head"), ("mask", "mask")]),
+            (bias, register, [("corrected", "corrected"), ("mask", "mask")]),
+            (
+                extract,
+                assess,
+                [("head", "head"), ("mask", "head_mask"), ("record", "head_record")],
+            ),
+            (bias, assess, [("corrected", "corrected"), ("mask", "mask")]),
+            (register, assess, [("affine", "affine"), ("field", "field")]),
+            (extract, final, [("record", "head_record")]),
+            (bias, final, [("record", "bias_record")]),
+            (register, final, [("record", "registration_record")]),
+            (
+                assess,
+                final,
+                [
+                    (field, field)
+                    for field in (
+                        *("corrected", "mask", "affine", "field"),
+                        *("head", "head_mask", "quality"),
+                    )
+                ]
+                + [("record", "quality_record")],
+            ),
+        ]
+    )
+    return workflow

@@ -1,1 +1,0 @@
-"""T1w to standard space, as nipype nodes."""

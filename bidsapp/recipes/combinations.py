@@ -1,0 +1,180 @@
+"""Values of a recipe that are each fine and cannot be had together."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from bidsapp.contracts.network import NetworkOffer, network_offers
+from bidsapp.recipes.known_names import BASELINES_ON_PREDICTORS, PLANE_AXIS, SPM12_BOX
+from bidsapp.recipes.messages import one_of
+from bidsapp.recipes.scope import refused
+from bidsapp.recipes.section import Problem, Section
+
+if TYPE_CHECKING:
+    from bidsapp.recipes.schema import Recipe
+
+
+def impossible(recipe: "Recipe") -> Iterator[Problem]:
+    """Dotted keys that contradict others, each with the reason."""
+    for name in type(recipe).model_fields:
+        section = getattr(recipe, name)
+        if isinstance(section, Section):
+            for key, text in section.misplaced():
+                yield f"{name}.{key}", text
+    yield from _outcome(recipe)
+    yield from _tables(recipe)
+    yield from _grid(recipe)
+    yield from _network(recipe)
+    yield from _protocol(recipe)
+    yield from _evaluation(recipe)
+    yield from _saliency(recipe)
+    yield from refused(recipe)
+
+
+def _outcome(recipe: "Recipe") -> Iterator[Problem]:
+    outcome = recipe.outcome
+    if outcome.expression is not None:
+        for key in ("column", "positive", "negative"):
+            if getattr(outcome, key) is not None:
+                yield f"outcome.{key}", "give either column and positive or expression, not both"
+    elif outcome.column is not None and outcome.positive is None:
+        yield "outcome.positive", f"required: which values of {outcome.column} are positive"
+    elif outcome.column is None and outcome.positive is not None:
+        yield "outcome.column", "required with positive: the column that holds these values"
+    elif outcome.column is None and outcome.negative is not None:
+        yield "outcome.column", "required with negative: the column that holds these values"
+    named: dict[str, str] = {}
+    for key in ("positive", "negative", "missing"):
+        for value in getattr(outcome, key) or ():
+            if named.setdefault(str(value), key) != key:
+                yield f"outcome.{key}", f"{value} is named under outcome.{named[str(value)]} too"
+
+
+def _tables(recipe: "Recipe") -> Iterator[Problem]:
+    for text in recipe.tables.missing:
+        if not text.rpartition("=")[0].strip():
+            yield (
+                "tables.missing",
+                f"{text!r}: expected COLUMN=VALUE, as in age=999; COLUMN= where none is missing",
+            )
+
+
+def _grid(recipe: "Recipe") -> Iterator[Problem]:
+    normalization, representation = recipe.normalization, recipe.representation
+    if normalization.box != "spm12":
+        return
+    if not normalization.template.startswith("MNI"):
+        yield (
+            "normalization.box",
+            f"spm12 is a box in MNI space; {normalization.template}, if there is such a "
+            "template, needs --set normalization.box=template",
+        )
+    shape = SPM12_BOX[normalization.resolution]
+    grid = (
+        f"the {normalization.resolution} mm grid of SPM12's box, {shape[0]}x{shape[1]}x{shape[2]}"
+    )
+    plane, slices, pad = representation.plane, representation.slices, representation.pad
+    if plane and slices and slices > shape[PLANE_AXIS[plane]]:
+        most = shape[PLANE_AXIS[plane]]
+        yield "representation.slices", f"{slices} is more than the {most} {plane} slices of {grid}"
+    if pad and any(wanted < size for wanted, size in zip(pad, shape, strict=True)):
+        yield "representation.pad", f"{list(pad)} is smaller than {grid}"
+
+
+def _network(recipe: "Recipe") -> Iterator[Problem]:
+    network = recipe.network
+    offers = network_offers()
+    if network.name not in offers:
+        yield "network.name", one_of(network.name, offers)
+        return
+    offer = offers[network.name]
+    for key, given, there in (
+        ("depth", network.depth, offer.depths),
+        ("dims", network.dims, offer.dims),
+    ):
+        if given not in there:
+            choices = ", ".join(map(str, there))
+            yield f"network.{key}", f"{network.name} offers {choices}, got {given}"
+            return
+    yield from _options(recipe, offer, offers)
+    if network.weights != "medicalnet":
+        return
+    if not offer.medicalnet_shortcut:
+        yield "network.weights", f"there are no MedicalNet weights for {network.name}; use random"
+        return
+    own = offer.medicalnet_shortcut[network.depth]
+    if network.resolved_shortcut != own:
+        yield (
+            "network.shortcut",
+            f"MedicalNet's weights for depth {network.depth} have shortcut {own}, "
+            f"got {network.shortcut}",
+        )
+    if len(recipe.representation.channels) > 1:
+        channels = ", ".join(recipe.representation.channels)
+        yield (
+            "network.weights",
+            f"MedicalNet's weights take one channel and representation.channels has {channels}; "
+            "use random",
+        )
+
+
+def _options(
+    recipe: "Recipe", offer: NetworkOffer, offers: Mapping[str, NetworkOffer]
+) -> Iterator[Problem]:
+    network, training = recipe.network, recipe.training
+    for key in sorted({key for other in offers.values() for key in other.options}):
+        default = type(network).model_fields[key].default
+        if key not in offer.options and getattr(network, key) != default:
+            yield f"network.{key}", f"{network.name} has no such option"
+    if network.frozen > len(offer.stages):
+        most = len(offer.stages)
+        yield "network.frozen", f"{network.name} has {most} stages, got {network.frozen}"
+    if (network.outputs == 2) != (training.loss == "cross_entropy"):
+        needed = "cross_entropy" if network.outputs == 2 else "bce"
+        yield "training.loss", f"network.outputs: {network.outputs} goes with {needed}"
+    for key, where in (("momentum", ("rmsprop", "sgd")), ("decay", ("rmsprop",))):
+        default = type(training).model_fields[key].default
+        if getattr(training, key) != default and training.optimizer not in where:
+            yield f"training.{key}", f"{training.optimizer} has no such option"
+    if training.epsilon is not None and training.optimizer == "sgd":
+        yield "training.epsilon", "sgd has no such option"
+
+
+def _protocol(recipe: "Recipe") -> Iterator[Problem]:
+    protocol, training = recipe.protocol, recipe.training
+    kind = protocol.kind
+    if kind == "repeated_kfold" and (protocol.repeats or 1) < 2:
+        yield "protocol.repeats", "required with kind repeated_kfold: at least 2"
+    if kind == "leave_one_group_out" and protocol.groups is None:
+        yield "protocol.groups", f"required with kind {kind}: the column of the group"
+    if kind == "nested" and protocol.inner.folds is None:
+        yield "protocol.inner.folds", "required with kind nested"
+    if kind != "nested" and protocol.inner.folds is not None:
+        yield "protocol.inner.folds", f"goes with kind nested only; kind is {kind}"
+    if kind == "nested" and protocol.inner.size is not None:
+        yield "protocol.inner.size", "kind nested validates on inner folds; leave size out"
+    if protocol.inner.size is None and protocol.inner.folds is None:
+        needed = "a validation split inside the training fold: set protocol.inner.size"
+        if training.early_stopping is not None:
+            yield "training.early_stopping", f"needs {needed}"
+        if training.checkpoint == "inner":
+            yield "training.checkpoint", f"inner needs {needed}"
+
+
+def _evaluation(recipe: "Recipe") -> Iterator[Problem]:
+    evaluation = recipe.evaluation
+    on_columns = [name for name in evaluation.baselines if name in BASELINES_ON_PREDICTORS]
+    if on_columns and not evaluation.predictors:
+        yield "evaluation.predictors", f"required by the baselines {', '.join(on_columns)}"
+    if "site" in evaluation.baselines and evaluation.site is None:
+        yield "evaluation.site", "required by the baseline site: its column"
+    if "permutation" in evaluation.tests and evaluation.permutations == 0:
+        yield "evaluation.permutations", "0, and evaluation.tests asks for permutation"
+
+
+def _saliency(recipe: "Recipe") -> Iterator[Problem]:
+    if recipe.saliency.scale == "minmax" and not recipe.saliency.absolute:
+        yield (
+            "saliency.scale",
+            "minmax needs saliency.absolute: true; of a signed map it would lift 0 to somewhere "
+            "between 0 and 1",
+        )
