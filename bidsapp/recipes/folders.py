@@ -12,5 +12,5 @@ def without_folders(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [without_folders(item) for item in value]
     if isinstance(value, str) and os.path.isabs(value):
-        return os.path.basename(value.rstrip("/"))
+        return os.path.basename(value.rstrip("/")) or value
     return value
