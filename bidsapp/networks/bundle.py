@@ -1,7 +1,6 @@
 """A model bundle opened: every file checked against its hash, nothing in it executed."""
 
 import hashlib
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import torch
 
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NociCastError, NoInput
+from bidsapp.intake.json_text import read_own_json
 from bidsapp.intake.pointers import pointer_at, require_content
 from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_from_json
 from bidsapp.networks.registry import build_network
@@ -304,7 +304,7 @@ def _listed(name: str, files: dict[str, str]) -> str:
 
 def _json(folder: Path, name: Path) -> dict[str, Any]:
     try:
-        content = json.loads((folder / name).read_text(encoding="utf-8"))
+        content = read_own_json(folder / name)
     except (OSError, ValueError, RecursionError) as error:
         raise BadData(f"bundle {folder}: {name} cannot be read: {error}") from error
     if not isinstance(content, dict):

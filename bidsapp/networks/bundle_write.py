@@ -16,6 +16,7 @@ import bidsapp
 from bidsapp.derivatives.atomic import explained, make_folder
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.derivatives.temporary import temporary_folder
+from bidsapp.intake.json_text import read_own_json
 from bidsapp.networks.bundle import CARD, FORMAT, MANIFEST, METADATA, MODELS, RECIPE, FoldModel
 from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_to_json
 from bidsapp.networks.model_card import LIMITS, model_card, outcome_text
@@ -181,7 +182,7 @@ def add_saliency_checks(folder: Path, checks: Mapping[str, Any]) -> None:
     """
     with _beside(folder) as new:
         shutil.copytree(folder, new, copy_function=_link)
-        metadata = json.loads((new / METADATA).read_text(encoding="utf-8"))
+        metadata = read_own_json(new / METADATA)
         (new / METADATA).unlink()
         _write_json(new / METADATA, metadata | {"saliency_checks": dict(checks)})
         _seal(new, folder)

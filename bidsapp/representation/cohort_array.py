@@ -14,6 +14,7 @@ import numpy as np
 from bidsapp.derivatives import atomic_path, write_json
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput, UsageError
+from bidsapp.intake.json_text import read_own_json
 from bidsapp.recipes.images import Representation
 from bidsapp.representation.sample import CohortRow, image_of, read_mask, read_sample, same_grid
 from bidsapp.representation.spec import CHANNELS
@@ -89,7 +90,7 @@ class CohortArray:
         """
         sidecar = path.with_suffix(".json")
         try:
-            about = json.loads(sidecar.read_text(encoding="utf-8"))
+            about = read_own_json(sidecar)
             data = np.load(path, mmap_mode="r", allow_pickle=False)
             found = cls(
                 path,

@@ -1,6 +1,5 @@
 """Atlases in the template's space: those that come with the app, files, and TemplateFlow's."""
 
-import json
 import os
 import re
 from collections.abc import Sequence
@@ -10,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bidsapp.dataset.tables import read_frame
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.intake.images import read_numbers
+from bidsapp.intake.json_text import read_json
 from bidsapp.intake.pointers import require_content
-from bidsapp.intake.regular import open_regular, read_text
 from bidsapp.representation.window import Window
 from bidsapp.templates.catalogue import templateflow_home
 from bidsapp.templates.embedded import DEFAULT
@@ -212,7 +212,7 @@ def _space_of(path: Path) -> str | None:
     """Space that the sidecar or the file's name tells, or None."""
     sidecar = path.with_name(re.sub(r"\.nii(\.gz)?$", ".json", path.name))
     try:
-        content = json.loads(read_text(sidecar))
+        content = read_json(sidecar)
     except (OSError, ValueError):
         content = {}
     for key in _SIDECAR_SPACE:
@@ -246,8 +246,7 @@ def _regions(path: Path, present: np.ndarray) -> tuple[pd.DataFrame, str]:
         names = pd.DataFrame({"index": present, "name": [f"label-{i}" for i in present]})
         return names.assign(also=""), f"there is no {tables[0].name}, so its regions are numbers"
     try:
-        with open_regular(table) as stream:
-            frame = pd.read_csv(stream, sep="\t", dtype=str, keep_default_na=False)
+        frame = read_frame(table, quotes=True)
     except UnicodeDecodeError as error:
         raise BadData(f"{table}: not UTF-8 ({error}); save it as UTF-8 text") from None
     except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
@@ -273,7 +272,7 @@ def _regions(path: Path, present: np.ndarray) -> tuple[pd.DataFrame, str]:
 
 def _spheres(name: str, path: Path, window: Window) -> Atlas:
     """Spheres about coordinates; where two overlap, the nearer centre has the voxel."""
-    table = pd.read_csv(path, sep="\t", keep_default_na=False)
+    table = read_frame(path, None)
     affine = np.array(window.grid_affine)
     grid = np.indices(window.grid_shape).reshape(3, -1).T @ affine[:3, :3].T + affine[:3, 3]
     nearest = np.full(len(grid), np.inf)

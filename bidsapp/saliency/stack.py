@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bidsapp.dataset.tables import write_table
+from bidsapp.dataset.tables import read_frame, write_table
 from bidsapp.derivatives import atomic_path, write_json
 from bidsapp.errors import BadData, NoInput
+from bidsapp.intake.json_text import read_own_json
 from bidsapp.representation.window import Window
 
 COLUMNS = (
@@ -74,8 +75,8 @@ def read_stack(folder: Path) -> MapStack:
         If the files do not belong together.
     """
     try:
-        about = json.loads((folder / "maps.json").read_text(encoding="utf-8"))
-        rows = pd.read_csv(folder / "maps.tsv", sep="\t", dtype={"session_id": str})
+        about = read_own_json(folder / "maps.json")
+        rows = read_frame(folder / "maps.tsv", {"session_id": str}, ["n/a", ""])
         values = np.load(folder / "maps.npy", mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
         raise NoInput(f"{folder}: no stack of maps: {error}") from error
