@@ -72,8 +72,8 @@ def test_nobody_parses_json_or_tables_on_their_own() -> None:
                 continue
             copy = bool(call.args) and "dumps" in ast.dump(call.args[0])
             name = call.func.attr
-            if name in ("loads", "load") and ast.unparse(call.func.value) == "json" and not copy:
-                found.append((path.name, name))
-            elif name == "read_csv":
+            if (
+                name in ("loads", "load") and ast.unparse(call.func.value) == "json" and not copy
+            ) or name == "read_csv":
                 found.append((path.name, name))
     assert sorted(found) == sorted(homes.items())
