@@ -12,7 +12,7 @@ import pandas as pd
 from bidsapp.dataset.tables import write_table
 from bidsapp.derivatives import atomic_path, write_json
 from bidsapp.errors import BadData, NoInput
-from bidsapp.representation.window import Window
+from bidsapp.spaces.volume import Volume
 
 COLUMNS = (
     "participant_id",
@@ -46,7 +46,7 @@ class MapStack:
     rows: pd.DataFrame
     values: np.ndarray
     channels: tuple[str, ...]
-    window: Window
+    window: Volume
     about: dict[str, Any]
 
     def combined(self) -> np.ndarray:
@@ -80,7 +80,7 @@ def read_stack(folder: Path) -> MapStack:
     except FileNotFoundError as error:
         raise NoInput(f"{folder}: no stack of maps: {error}") from error
     channels: Sequence[str] = about.pop("channels")
-    window = Window.from_dict(about.pop("window"))
+    window = Volume.from_dict(about.pop("window"))
     if values.shape != (len(rows), len(channels), *window.shape):
         raise BadData(f"{folder}: maps.npy has shape {values.shape}, which maps.tsv does not fit")
     return MapStack(rows, values, tuple(channels), window, about)
