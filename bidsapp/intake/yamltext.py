@@ -59,7 +59,7 @@ class Loader(yaml.SafeLoader):
         name = node.tag.replace("tag:yaml.org,2002:", "!!")
         if node.tag not in (*PLAIN, TEXT, *_FITTING):
             raise Problem(None, None, f"the tag {name} is not allowed", node.start_mark)
-        given = repr(node.value) if isinstance(node.value, str) else f"a {node.id}"
+        given = repr(node.value[:40]) if isinstance(node.value, str) else f"a {node.id}"
         misfit = Problem(None, None, f"{given} does not fit its tag {name}", node.start_mark)
         if not isinstance(node, kind):
             raise misfit

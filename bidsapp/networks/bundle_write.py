@@ -23,7 +23,7 @@ from bidsapp.networks.model_card import LIMITS, model_card, outcome_text
 from bidsapp.networks.origin import add_images, without_images
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.spec import unit_and_range
-from bidsapp.representation.window import Window
+from bidsapp.spaces.volume import Volume
 
 INTENDED_USE = (
     "Research on the course of pain. Not a medical device; not for decisions about single people."
@@ -88,7 +88,7 @@ class ModelFacts:
 def write_bundle(
     folder: Path,
     recipe: Recipe,
-    window: Window,
+    window: Volume,
     models: Sequence[FoldModel],
     facts: ModelFacts,
     images: Sequence[TrainingImage] = (),
@@ -217,7 +217,7 @@ def _seal(new: Path, folder: Path) -> None:
     os.replace(new, folder)
 
 
-def _metadata(recipe: Recipe, window: Window, facts: ModelFacts) -> dict[str, Any]:
+def _metadata(recipe: Recipe, window: Volume, facts: ModelFacts) -> dict[str, Any]:
     import monai
 
     channels = recipe.representation.channels

@@ -13,7 +13,7 @@ from bidsapp.dataset.tables import read_frame, write_table
 from bidsapp.derivatives import atomic_path, write_json
 from bidsapp.errors import BadData, NoInput
 from bidsapp.intake.json_text import read_own_json
-from bidsapp.representation.window import Window
+from bidsapp.spaces.volume import Volume
 
 COLUMNS = (
     "participant_id",
@@ -47,7 +47,7 @@ class MapStack:
     rows: pd.DataFrame
     values: np.ndarray
     channels: tuple[str, ...]
-    window: Window
+    window: Volume
     about: dict[str, Any]
 
     def combined(self) -> np.ndarray:
@@ -81,7 +81,7 @@ def read_stack(folder: Path) -> MapStack:
     except FileNotFoundError as error:
         raise NoInput(f"{folder}: no stack of maps: {error}") from error
     channels: Sequence[str] = about.pop("channels")
-    window = Window.from_dict(about.pop("window"))
+    window = Volume.from_dict(about.pop("window"))
     if values.shape != (len(rows), len(channels), *window.shape):
         raise BadData(f"{folder}: maps.npy has shape {values.shape}, which maps.tsv does not fit")
     return MapStack(rows, values, tuple(channels), window, about)
