@@ -1,13 +1,12 @@
 """What the participant level has finished in an output folder, read from the sidecars."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from bidsapp.contracts.modality import Modality, modality_named, modality_packages
 from bidsapp.contracts.prepared import Prepared
 from bidsapp.contracts.product import LONG_NAMES, OutputNames, Product, sidecar_name
-from bidsapp.intake.regular import read_text
+from bidsapp.intake.json_text import read_json
 
 
 def finished_images(output_dir: Path) -> list[Prepared]:
@@ -46,7 +45,7 @@ def _read(
         return None
     entities = {LONG_NAMES[key]: value for key, value in short.items()}
     try:
-        sidecar = json.loads(read_text(path))
+        sidecar = read_json(path)
     except (OSError, ValueError):
         return None
     quality = sidecar.get("Quality") if isinstance(sidecar, dict) else None

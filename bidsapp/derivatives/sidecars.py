@@ -1,7 +1,6 @@
 """Sidecars of the participant level's files, and what they say about a finished run."""
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,8 @@ from bidsapp.contracts.prepared import Made, Provenance
 from bidsapp.contracts.product import OutputNames, sidecar_name
 from bidsapp.derivatives.atomic import write_json
 from bidsapp.errors import BadData
-from bidsapp.intake.regular import read_text, require_regular
+from bidsapp.intake.json_text import read_json, read_own_json
+from bidsapp.intake.regular import require_regular
 
 SHARED_KEY = "RegistrationKey"
 """Sidecar key of what shapes a file that runs with other settings share."""
@@ -89,7 +89,7 @@ def is_finished(names: OutputNames, provenance: Provenance) -> bool:
             continue
         try:
             path = names.folder / sidecar_name(names[product.key])
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = read_own_json(path)
         except (OSError, ValueError):
             return False
         wanted = provenance.key_without(product.ignores)
@@ -110,8 +110,7 @@ def shared_key(names: OutputNames) -> str:
     """Give the key of whose the shared files are that lie there; empty where there are none."""
     shared = next((product for product in names.products if product.ignores), names.main)
     try:
-        text = (names.folder / sidecar_name(names[shared.key])).read_text(encoding="utf-8")
-        content = json.loads(text)
+        content = read_own_json(names.folder / sidecar_name(names[shared.key]))
     except (OSError, ValueError):
         return ""
     key = SHARED_KEY if shared.ignores else "RunKey"
@@ -137,7 +136,7 @@ def _marker(names: OutputNames) -> dict[str, Any]:
     """Sidecar of the main product, which is written last; empty where it cannot be read."""
     try:
         path = names.folder / sidecar_name(names[names.main.key])
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_own_json(path)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -150,7 +149,7 @@ def check_recorded(path: Path) -> None:
     """
     sidecar = path.parent / sidecar_name(path.name)
     try:
-        content = json.loads(read_text(sidecar)) if sidecar.exists() else {}
+        content = read_json(sidecar) if sidecar.exists() else {}
         found = file_sha256(path)
     except (OSError, ValueError) as error:
         raise BadData(f"{path} or its sidecar cannot be read ({error}).") from error
