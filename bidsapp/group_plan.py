@@ -94,14 +94,15 @@ def _before_images(
     from bidsapp.dataset.carried import carried_columns, carry, column_notes, for_terminal
     from bidsapp.dataset.groups import groups_of
     from bidsapp.dataset.losses import loss_notes
-    from bidsapp.dataset.outcome import find_outcomes, outcome_notes
+    from bidsapp.dataset.outcome import find_outcomes, outcome_missing, outcome_notes
     from bidsapp.dataset.people import labels_of, people_of
     from bidsapp.dataset.scanners import sidecar_columns
     from bidsapp.dataset.scans import imaged_scans
     from bidsapp.dataset.user_columns import Columns
 
     first = recipe.with_variant(variants[0])
-    columns = Columns.read(options.bids_dir, recipe.tables.missing)
+    of_outcome = outcome_missing(first.outcome)
+    columns = Columns.read(options.bids_dir, recipe.tables.missing, of_outcome)
     # every name is looked up before any folder is
     made_of = find_outcomes(first.outcome, columns, []).columns
     says_it = [*made_of, *recipe.tables.same_as_outcome]

@@ -15,7 +15,7 @@ from bidsapp.dataset.description import shortened
 from bidsapp.dataset.groups import groups_of
 from bidsapp.dataset.losses import loss_notes
 from bidsapp.dataset.normalized import NormalizedImage, find_derivatives, find_own
-from bidsapp.dataset.outcome import find_outcomes, outcome_notes
+from bidsapp.dataset.outcome import find_outcomes, outcome_missing, outcome_notes
 from bidsapp.dataset.people import has_scan, labels_of, people_of
 from bidsapp.dataset.scanners import sidecar_columns
 from bidsapp.dataset.scans import voxel_hash
@@ -121,7 +121,7 @@ def build_cohort(
         Nobody is left, one class only, the same image under two names, or a label of a table
         could be that of several people.
     """
-    columns = Columns.read(bids_dir, missing_values)
+    columns = Columns.read(bids_dir, missing_values, outcome_missing(outcome))
     # Every name is looked up before any image is.
     made_of = find_outcomes(outcome, columns, []).columns
     groups_of(columns, group_column, [])
