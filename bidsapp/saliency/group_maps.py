@@ -200,6 +200,7 @@ def write_group(
         "overlap_of_folds": overlap_facts(overlap),
         "test": tested,
         "atlases": [atlas.name for atlas in atlases],
+        "atlas_files": {atlas.name: dict(atlas.files) for atlas in atlases if atlas.files},
         "sanity": verdict,
         "notes": [*people.notes, *notes],
     }
