@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bidsapp.errors import BadData, NoInput
+from bidsapp.intake.json_text import read_own_json
 
 if TYPE_CHECKING:
     import nibabel as nib
@@ -149,11 +150,9 @@ class Run:
         NoInput
             If the table has no data dictionary beside it.
         """
-        import json
-
         path = self.folder / f"{name.removesuffix('.tsv')}.json"
         try:
-            return dict(json.loads(path.read_text(encoding="utf-8")))
+            return dict(read_own_json(path))
         except FileNotFoundError:
             raise NoInput(f"{path}: not found; that table has no data dictionary") from None
 

@@ -1,13 +1,12 @@
 """What the participant level has finished in an output folder, read from the sidecars."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bidsapp.derivatives.names import LONG_NAMES, OutputNames, sidecar_name
-from bidsapp.intake.regular import read_text
+from bidsapp.intake.json_text import read_json
 
 _MARKER = "_desc-preproc_T1w.json"
 
@@ -87,7 +86,7 @@ def _read(output_dir: Path, path: Path) -> FinishedImage | None:
     if path != names.folder / sidecar_name(names.preproc):
         return None
     try:
-        sidecar = json.loads(read_text(path))
+        sidecar = read_json(path)
     except (OSError, ValueError):
         return None
     quality = sidecar.get("Quality") if isinstance(sidecar, dict) else None

@@ -11,7 +11,8 @@ from typing import Any
 from bidsapp.derivatives.atomic import write_json
 from bidsapp.derivatives.names import OutputNames, sidecar_name
 from bidsapp.errors import BadData
-from bidsapp.intake.regular import read_text, require_regular
+from bidsapp.intake.json_text import parse_json, read_json, read_own_json
+from bidsapp.intake.regular import require_regular
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ def is_finished(names: OutputNames, provenance: Provenance) -> bool:
     key = provenance.registration_key
     for name in (names.native_mask, names.to_template, names.from_template):
         try:
-            content = json.loads((names.folder / sidecar_name(name)).read_text(encoding="utf-8"))
+            content = parse_json((names.folder / sidecar_name(name)).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return False
         if not isinstance(content, dict) or content.get("RegistrationKey") != key:
@@ -197,7 +198,7 @@ def registration_key(names: OutputNames) -> str:
     """Give the key of the registration whose native mask lies there; empty where there is none."""
     try:
         text = (names.folder / sidecar_name(names.native_mask)).read_text(encoding="utf-8")
-        content = json.loads(text)
+        content = parse_json(text)
     except (OSError, ValueError):
         return ""
     return str(content.get("RegistrationKey", "")) if isinstance(content, dict) else ""
@@ -222,7 +223,7 @@ def _marker(names: OutputNames) -> dict[str, Any]:
     """Sidecar of the normalised T1w, which is written last; empty where it cannot be read."""
     try:
         path = names.folder / sidecar_name(names.preproc)
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_own_json(path)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -235,7 +236,7 @@ def check_recorded(path: Path) -> None:
     """
     sidecar = path.parent / sidecar_name(path.name)
     try:
-        content = json.loads(read_text(sidecar)) if sidecar.exists() else {}
+        content = read_json(sidecar) if sidecar.exists() else {}
         found = file_sha256(path)
     except (OSError, ValueError) as error:
         raise BadData(f"{path} or its sidecar cannot be read ({error}).") from error

@@ -16,13 +16,14 @@ import bidsapp
 from bidsapp.derivatives.atomic import explained, make_folder
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.derivatives.temporary import temporary_folder
+from bidsapp.intake.json_text import read_own_json
 from bidsapp.networks.bundle import CARD, FORMAT, MANIFEST, METADATA, MODELS, RECIPE, FoldModel
 from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_to_json
 from bidsapp.networks.model_card import LIMITS, model_card, outcome_text
 from bidsapp.networks.origin import add_images, without_images
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.spec import unit_and_range
-from bidsapp.representation.window import Window
+from bidsapp.spaces.volume import Volume
 
 INTENDED_USE = (
     "Research on the course of pain. Not a medical device; not for decisions about single people."
@@ -87,7 +88,7 @@ class ModelFacts:
 def write_bundle(
     folder: Path,
     recipe: Recipe,
-    window: Window,
+    window: Volume,
     models: Sequence[FoldModel],
     facts: ModelFacts,
     images: Sequence[TrainingImage] = (),
@@ -181,7 +182,7 @@ def add_saliency_checks(folder: Path, checks: Mapping[str, Any]) -> None:
     """
     with _beside(folder) as new:
         shutil.copytree(folder, new, copy_function=_link)
-        metadata = json.loads((new / METADATA).read_text(encoding="utf-8"))
+        metadata = read_own_json(new / METADATA)
         (new / METADATA).unlink()
         _write_json(new / METADATA, metadata | {"saliency_checks": dict(checks)})
         _seal(new, folder)
@@ -216,7 +217,7 @@ def _seal(new: Path, folder: Path) -> None:
     os.replace(new, folder)
 
 
-def _metadata(recipe: Recipe, window: Window, facts: ModelFacts) -> dict[str, Any]:
+def _metadata(recipe: Recipe, window: Volume, facts: ModelFacts) -> dict[str, Any]:
     import monai
 
     channels = recipe.representation.channels

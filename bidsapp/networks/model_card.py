@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bidsapp.networks.origin import weights_words
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.spec import unit_and_range
-from bidsapp.representation.window import Window
+from bidsapp.spaces.volume import Volume
 
 if TYPE_CHECKING:
     from bidsapp.networks.bundle_write import ModelFacts
@@ -140,7 +140,7 @@ def outcome_text(recipe: Recipe) -> str:
 
 
 def model_card(
-    recipe: Recipe, window: Window, models: int, facts: "ModelFacts", *, anonymous: bool = False
+    recipe: Recipe, window: Volume, models: int, facts: "ModelFacts", *, anonymous: bool = False
 ) -> str:
     """Write a model card in Markdown.
 

@@ -1,6 +1,5 @@
 """A model's answers in the report of the participant whom they are about, with their saliency."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from bidsapp.drawing.pictures import OVERLAY_STOPS
 from bidsapp.drawing.volumes import box_around, choose_cuts, read_volume
 from bidsapp.errors import BadData
 from bidsapp.intake.images import open_image
+from bidsapp.intake.json_text import parse_json, read_own_json
 from bidsapp.reports.saliency.colour_meaning import Sides, sides_of
 from bidsapp.saliency.verdict import FAIL, NOT_RUN, UNDECIDED, mark_of, verdict_of
 
@@ -95,7 +95,7 @@ def prediction_files(names: OutputNames) -> list[Path]:
 def read_answer(path: Path) -> dict[str, Any]:
     """Read a predictions file, or raise BadData that names it."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_own_json(path)
         if not (isinstance(content["model"], dict) and content["model"]["sha256"]):
             raise KeyError("model")
         float(content["probability"]), list(content["per_model"]), content["quality"]["verdict"]
@@ -238,7 +238,7 @@ def read_map(path: Path) -> Any:
 def read_sidecar(path: Path) -> dict[str, Any]:
     """Read the sidecar of a map; empty where there is none."""
     try:
-        content = json.loads((path.parent / sidecar_name(path.name)).read_text(encoding="utf-8"))
+        content = parse_json((path.parent / sidecar_name(path.name)).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bidsapp.dataset.cohort import Cohort
+from bidsapp.dataset.tables import read_frame
 from bidsapp.errors import UsageError
 from bidsapp.networks.bundle_images import TrainingImage
 from bidsapp.recipes import Recipe
@@ -307,7 +308,7 @@ def node_name(task: FoldTask) -> str:
 
 def gather_scores(tasks: Sequence[FoldTask]) -> pd.DataFrame:
     """Put the held-out scores of all folds together, in the order of the tasks."""
-    tables = [pd.read_csv(task.scores_file, sep="\t", keep_default_na=False) for task in tasks]
+    tables = [read_frame(task.scores_file, None) for task in tasks]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -315,7 +316,7 @@ def gather_history(tasks: Sequence[FoldTask]) -> pd.DataFrame:
     """Put the loss curves of all folds together."""
     tables = []
     for task in tasks:
-        table = pd.read_csv(task.folder / "history.tsv", sep="\t")
+        table = read_frame(task.folder / "history.tsv", None, ["n/a"])
         table = table.assign(variant=task.variant, repeat=task.repeat, fold=task.fold)
         tables.append(table.set_index(["variant", "repeat", "fold"]).reset_index())
     return pd.concat(tables, ignore_index=True)

@@ -13,11 +13,11 @@ from bidsapp.derivatives import OutputNames
 from bidsapp.networks.bundle import Bundle, FoldModel
 from bidsapp.networks.registry import build_network
 from bidsapp.reports.earlier_predictions import forget_maps
-from bidsapp.representation.window import slab
 from bidsapp.representation.zscore import ZScore
 from bidsapp.saliency.attribute import Lens, attribute
 from bidsapp.saliency.bundle_maps import BundleMaps
 from bidsapp.saliency.missing_maps import note_unfinished
+from bidsapp.spaces.volume import slab
 from tests.unit.synthetic_cohort import AFFINE, small_recipe
 
 WINDOW = slab((20, 24, 20), AFFINE, "axial", 12)

@@ -10,6 +10,7 @@ import numpy as np
 
 from bidsapp.errors import NociCastError
 from bidsapp.evaluation.stamp import leak_stamp
+from bidsapp.intake.json_text import read_own_json
 from bidsapp.reports.run.figures import Figure, keep
 from bidsapp.reports.run.files import RunFiles
 from bidsapp.reports.run.saliency_tables import (
@@ -103,7 +104,7 @@ def saliency_section(run: RunFiles) -> SaliencySection:
     problem, left, parts = "", MOST_BYTES, []
     for path in found:
         try:
-            summary = json.loads(path.read_text(encoding="utf-8"))
+            summary = read_own_json(path)
             first = path.parent / str(summary["default"])
             if stage is None and not problem:
                 stage, problem = _stage(run, first)
