@@ -17,7 +17,7 @@ from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.intake.archives import check_archive
 from bidsapp.intake.regular import require_regular
-from bidsapp.networks.registry import build_network, head_name
+from bidsapp.networks.registry import build_network, head_prefix
 from bidsapp.recipes.learning import Network
 
 # Environment variable of the folder with weights that a container image carries.
@@ -183,7 +183,7 @@ def load_file(network: torch.nn.Module, path: Path, kind: str = "medicalnet") ->
     """
     given = _named_tensors(path, kind)
     given = {key: value for key, value in given.items() if not key.startswith("conv_seg.")}
-    head = head_name(network) + "."
+    head = head_prefix(network)
     if kind == "file" or path.suffix == _OWN:
         given = {key: value for key, value in given.items() if not key.startswith(head)}
     wanted = {k: v for k, v in network.state_dict().items() if not k.startswith(head)}
