@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from bidsapp.dataset.json_files import read_object
 from bidsapp.dataset.numbers import number_of
 from bidsapp.dataset.tables import Key, Table
+from bidsapp.intake.json_text import read_object
 
 # What the levels of a data dictionary say of a code that stands for no value.
 _DECLARED = re.compile(

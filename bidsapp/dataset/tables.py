@@ -1,11 +1,12 @@
 """Tables of a dataset: participants.tsv, sessions.tsv and phenotype/*.tsv, in; any table, out."""
 
+import csv
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bidsapp.dataset.missing import is_missing, is_standard_missing
 from bidsapp.derivatives.atomic import atomic_path
@@ -287,6 +288,47 @@ def _present(field: str) -> str:
 
 def _prefixed(prefix: str, label: str) -> str:
     return prefix + label.removeprefix(prefix)
+
+
+def read_frame(
+    path: Path, dtype: Any = str, missing: Sequence[str] = (), quotes: bool = False
+) -> "pd.DataFrame":
+    """Read a table that was written by `write_table`: tabs, no quotes, ``n/a`` as it stands.
+
+    Parameters
+    ----------
+    path
+        The file.
+    dtype
+        As pandas takes it; text by default, None to take numbers for numbers.
+    missing
+        What is to become NaN; nothing by default.
+    quotes
+        Whether fields may stand in quotes, as in tables that users made.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows in their order.
+
+    Raises
+    ------
+    OSError
+        It is not there, cannot be read, or is no regular file.
+    ValueError
+        It is no table of tab-separated values, or is empty.
+    """
+    import pandas as pd
+
+    with open_regular(path) as stream:
+        return pd.read_csv(
+            stream,
+            sep="\t",
+            dtype=dtype,
+            keep_default_na=False,
+            na_values=list(missing),
+            quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE,
+        )
 
 
 def write_table(path: Path, frame: "pd.DataFrame") -> None:

@@ -2,7 +2,6 @@
 
 import ctypes
 import gc
-import json
 import logging
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ import torch
 from bidsapp.derivatives import atomic_path, write_json
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, UsageError
+from bidsapp.intake.json_text import read_own_json
 from bidsapp.networks.origin import cohort_metadata
 from bidsapp.networks.predict import place, predict_logits, probability
 from bidsapp.networks.registry import build_network, count_parameters, slice_axis
@@ -149,7 +149,7 @@ def load_fold(task: FoldTask) -> tuple[torch.nn.Module, dict[str, Any]]:
         raise BadData(
             f"{task.label} is not trained: {task.record_file} is missing or belongs to other data"
         )
-    record = json.loads(task.record_file.read_text(encoding="utf-8"))
+    record = read_own_json(task.record_file)
     network = build_network(
         task.recipe.network, len(task.images.channels), shape=task.images.window.shape
     )
@@ -231,7 +231,7 @@ def _fold_data(
 def is_trained(task: FoldTask) -> bool:
     """Tell whether the fold's folder holds a whole model of this very data and these settings."""
     try:
-        record = json.loads(task.record_file.read_text(encoding="utf-8"))
+        record = read_own_json(task.record_file)
         return bool(
             record["fingerprint"] == task.fingerprint
             and record["model_sha256"] == file_sha256(task.model_file)

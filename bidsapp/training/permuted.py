@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 from nipype.interfaces.base import BaseInterfaceInputSpec, File, TraitedSpec, traits
 
-from bidsapp.dataset.tables import write_table
+from bidsapp.dataset.tables import read_frame, write_table
 from bidsapp.derivatives.atomic import make_folder
 from bidsapp.errors import UsageError
 from bidsapp.execution.failures import Step
 from bidsapp.execution.run import Running, configure, run_workflow
+from bidsapp.intake.json_text import read_own_json
 from bidsapp.options import RunOptions
 from bidsapp.training.permute_outcomes import labels_of, shuffled_outcomes
 from bidsapp.training.study import Study, fold_memory, study_splits
@@ -59,7 +60,7 @@ class PermutedRun:
     def scored(self) -> bool:
         """Whether every fold is trained and scored."""
         try:
-            found = json.loads(self.record_file.read_text(encoding="utf-8"))["key"]
+            found = read_own_json(self.record_file)["key"]
         except (OSError, ValueError, KeyError, TypeError):
             return False
         return bool(found == self.key) and all(task.scores_file.is_file() for task in self.tasks)
@@ -192,7 +193,7 @@ def _roles(splits: pd.DataFrame) -> dict[str, str]:
 def is_scored(task: FoldTask) -> bool:
     """Tell whether a fold's scores are there and of this very task; its model need not be."""
     try:
-        record = json.loads(task.record_file.read_text(encoding="utf-8"))
+        record = read_own_json(task.record_file)
         return bool(record["fingerprint"] == task.fingerprint and task.scores_file.is_file())
     except (OSError, ValueError, KeyError, TypeError):
         return False
@@ -268,7 +269,7 @@ def permute_pipeline(
     if len(whole) < len(runs):
         print(f"{len(runs) - len(whole)} permutations are not whole; run again to resume.")
     tables = [
-        pd.read_csv(task.scores_file, sep="\t", keep_default_na=False).assign(number=run.number)
+        read_frame(task.scores_file, None).assign(number=run.number)
         for run in whole
         for task in run.tasks
     ]
@@ -305,7 +306,7 @@ def _train(
 def _expected(tasks: Sequence[FoldTask], trainings: int, nprocs: int) -> str:
     """How long they will take, by what the run's own folds took."""
     try:
-        records = [json.loads(task.record_file.read_text(encoding="utf-8")) for task in tasks]
+        records = [read_own_json(task.record_file) for task in tasks]
         mean = float(np.mean([record["seconds"] for record in records]))
     except (OSError, ValueError, KeyError):
         return ""

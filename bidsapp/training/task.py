@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from csv import QUOTE_NONE
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bidsapp.dataset.tables import read_frame
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput
 from bidsapp.recipes.schema import Recipe
@@ -171,7 +171,7 @@ class FoldTask:
 
 def _read(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=QUOTE_NONE)
+        return read_frame(path)
     except OSError as error:
         raise NoInput(f"{path} cannot be read: {error.strerror or error}") from error
 

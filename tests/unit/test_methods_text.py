@@ -302,7 +302,7 @@ def test_references_are_whole() -> None:
 
 def test_every_citation_in_the_code_has_a_reference() -> None:
     cited: set[str] = set()
-    for path in (Path(__file__).parents[2] / "bidsapp" / "reports").glob("*.py"):
+    for path in (Path(__file__).parents[2] / "bidsapp").rglob("*.py"):
         for group in re.findall(r"\[@([a-z0-9; @]+)\]", path.read_text(encoding="utf-8")):
             cited |= {key.removeprefix("@") for key in group.split("; ")}
     cited -= {"key", "one", "two"}  # of docstrings
