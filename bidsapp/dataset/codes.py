@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from bidsapp.dataset.json_files import read_object
 from bidsapp.dataset.missing import suspected_codes
 from bidsapp.dataset.numbers import number_of
 from bidsapp.dataset.options_text import set_option
 from bidsapp.dataset.reading import Reading
 from bidsapp.dataset.tables import Key, Table
+from bidsapp.intake.json_text import read_object
 
 # What the levels of a data dictionary say of a code that stands for no value.
 _DECLARED = re.compile(

@@ -10,10 +10,10 @@ import pandas as pd
 
 from bidsapp.dataset.contrast import with_contrast
 from bidsapp.dataset.covariates import SIDECAR
-from bidsapp.dataset.json_files import read_object
 from bidsapp.dataset.missing import is_missing
 from bidsapp.dataset.scans import EXTENSIONS, image_files, unreadable_scans
 from bidsapp.dataset.tables import Key
+from bidsapp.intake.json_text import read_object
 from bidsapp.intake.pointers import pointer_at
 
 FIELDS = (

@@ -14,6 +14,7 @@ from typing import Any
 from bidsapp.derivatives.atomic import plain, write_json
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import NociCastError
+from bidsapp.intake.json_text import read_own_json
 
 _SEAL, _FILES = "seal", "files"
 
@@ -52,7 +53,7 @@ def read_record(path: Path, needed: Collection[str] | None = None) -> dict[str, 
         Empty where the record or a needed file is not there, or was changed since.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_own_json(path)
         seal = content.pop(_SEAL)
         hashes = content[_FILES]
         names = list(hashes) if needed is None else list(needed)

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from bidsapp.contracts.prepared import Prepared
 from bidsapp.dataset.codes import entry
 from bidsapp.dataset.counts import Counts, cohort_counts
 from bidsapp.dataset.expression import parse_expression
-from bidsapp.derivatives.finished import FinishedImage, finished_images
+from bidsapp.derivatives.finished import finished_images
 from bidsapp.drawing.boilerplate import Section
 from bidsapp.drawing.wording import counted, joined, many
 from bidsapp.evaluation.baseline_models import BASELINES
@@ -17,9 +18,9 @@ from bidsapp.evaluation.permutation import LIBERAL, null_words
 from bidsapp.evaluation.permutation import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.state import splits_of
 from bidsapp.evaluation.verdicts import ALPHA
-from bidsapp.modalities.t1w.words import image_sections
 from bidsapp.recipes import Recipe
 from bidsapp.recipes.scope import POSSIBLE
+from bidsapp.reports.preparation_words import preparation_sections
 from bidsapp.reports.run.files import GroupRun
 from bidsapp.training.splits_words import splits_words
 
@@ -99,7 +100,7 @@ def processing_sections(run: GroupRun) -> list[Section]:
     own = set(images)
     output_dir = run.folder.parent.parent
     mine = [image for image in finished_images(output_dir) if _path(image) in own]
-    sections = image_sections(mine) if mine else []
+    sections = preparation_sections(mine)
     brought: dict[str, int] = {}
     for image in images:
         if image.startswith("bids:") and not image.startswith("bids::"):
@@ -110,16 +111,16 @@ def processing_sections(run: GroupRun) -> list[Section]:
         cited = " [@esteban2019]" if any("fmriprep" in name.casefold() for name in brought) else ""
         text = (
             f"Images normalised by other software were taken from derivative datasets: {named}"
-            f"{cited}. They were brought onto the grid of "
-            f"{run.recipe.normalization.resolution} mm in {run.recipe.normalization.template}."
+            f"{cited}. They were brought onto the grid of the recipe "
+            f"({run.recipe.preparation.place()})."
         )
         sections.append(Section("Images normalised elsewhere", [text]))
     return sections
 
 
-def _path(image: FinishedImage) -> str:
+def _path(image: Prepared) -> str:
     names = image.names
-    return (names.folder / names.preproc).relative_to(names.output_dir).as_posix()
+    return names.path(names.main.key).relative_to(names.output_dir).as_posix()
 
 
 def splits_paragraph(run: GroupRun) -> str:

@@ -20,7 +20,7 @@ from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.recipes.images import Representation
 from bidsapp.representation.sample import CohortRow, image_of, read_mask, read_sample, same_grid
 from bidsapp.representation.spec import CHANNELS
-from bidsapp.representation.window import Window
+from bidsapp.spaces.volume import Volume
 
 LOGGER = logging.getLogger("nocicast")
 FORMAT = 1
@@ -49,7 +49,7 @@ class CohortArray:
     participants: tuple[str, ...]
     sessions: tuple[str, ...]
     channels: tuple[str, ...]
-    window: Window
+    window: Volume
     key: str
 
     @property
@@ -105,7 +105,7 @@ class CohortArray:
                 tuple(about["participants"]),
                 tuple(about["sessions"]),
                 tuple(channel["name"] for channel in about["channels"]),
-                Window.from_dict(about["window"]),
+                Volume.from_dict(about["window"]),
                 about["key"],
             )
         except OSError as error:
@@ -138,7 +138,7 @@ def build_cohort_array(
     rows
         The scans, in the order of the array's rows.
     spec
-        Window and channels; the z-score is applied later, as it depends on the fold.
+        Volume and channels; the z-score is applied later, as it depends on the fold.
     folder
         Where arrays are kept; made if need be.
     template_mask

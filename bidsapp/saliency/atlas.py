@@ -1,6 +1,5 @@
 """Atlases in the template's space: those that come with the app, files, and TemplateFlow's."""
 
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -10,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bidsapp.dataset.tables import read_frame
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.intake.images import read_numbers
+from bidsapp.intake.json_text import read_json
 from bidsapp.intake.pointers import require_content
-from bidsapp.intake.regular import open_regular, read_text
-from bidsapp.representation.window import Window
+from bidsapp.spaces.volume import Volume
 from bidsapp.templates.catalogue import templateflow_home
 from bidsapp.templates.embedded import DEFAULT
 
@@ -84,7 +84,7 @@ def find_regions(table: pd.DataFrame, words: str) -> list[str]:
     return found
 
 
-def embedded_atlases(window: Window, space: str) -> tuple[list[Atlas], list[str]]:
+def embedded_atlases(window: Volume, space: str) -> tuple[list[Atlas], list[str]]:
     """Give the atlases that come with the app and hold in a space, and a note on the others."""
     fitting = [name for name, (_, spaces) in EMBEDDED.items() if re.fullmatch(spaces, space)]
     other = [name for name in EMBEDDED if name not in fitting]
@@ -98,7 +98,7 @@ def embedded_atlases(window: Window, space: str) -> tuple[list[Atlas], list[str]
 
 
 def resolve_atlas(
-    name: str, window: Window, space: str, homes: Sequence[Path] | None = None
+    name: str, window: Volume, space: str, homes: Sequence[Path] | None = None
 ) -> Atlas:
     """Find an atlas and bring it to the grid of the maps by nearest neighbour.
 
@@ -143,7 +143,7 @@ def _short(path: Path) -> str:
 
 
 def _from_templateflow(
-    name: str, window: Window, space: str, homes: Sequence[Path] | None
+    name: str, window: Volume, space: str, homes: Sequence[Path] | None
 ) -> Atlas:
     base, _, variant = name.partition(":")
     if not re.fullmatch(r"[A-Za-z0-9]+", base):
@@ -177,7 +177,7 @@ def _from_templateflow(
     return _from_file(name, files[0], window, space)
 
 
-def _from_file(name: str, path: Path, window: Window, space: str) -> Atlas:
+def _from_file(name: str, path: Path, window: Volume, space: str) -> Atlas:
     require_content(path)
     if not path.is_file():
         raise NoInput(f"atlas {path}: not found; give it with --atlas FILE")
@@ -221,7 +221,7 @@ def _space_of(path: Path) -> str | None:
     """Space that the sidecar or the file's name tells, or None."""
     sidecar = path.with_name(f"{_stem(path)}.json")
     try:
-        content = json.loads(read_text(sidecar))
+        content = read_json(sidecar)
     except (OSError, ValueError):
         content = {}
     for key in _SIDECAR_SPACE:
@@ -231,7 +231,7 @@ def _space_of(path: Path) -> str | None:
     return match["space"] if match else None
 
 
-def _to_grid(labels: np.ndarray, affine: np.ndarray, window: Window) -> tuple[np.ndarray, bool]:
+def _to_grid(labels: np.ndarray, affine: np.ndarray, window: Volume) -> tuple[np.ndarray, bool]:
     target = np.array(window.grid_affine)
     if labels.shape == window.grid_shape and np.allclose(affine, target, atol=1e-3):
         return labels, False
@@ -261,8 +261,7 @@ def _regions(path: Path, table: Path | None, present: np.ndarray) -> tuple[pd.Da
         names = pd.DataFrame({"index": present, "name": [f"label-{i}" for i in present]})
         return names.assign(also=""), f"there is no {_stem(path)}.tsv, so its regions are numbers"
     try:
-        with open_regular(table) as stream:
-            frame = pd.read_csv(stream, sep="\t", dtype=str, keep_default_na=False)
+        frame = read_frame(table, quotes=True)
     except UnicodeDecodeError as error:
         raise BadData(f"{table}: not UTF-8 ({error}); save it as UTF-8 text") from None
     except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
@@ -286,9 +285,9 @@ def _regions(path: Path, table: Path | None, present: np.ndarray) -> tuple[pd.Da
     return frame[["index", "name", "also"]].reset_index(drop=True), note
 
 
-def _spheres(name: str, path: Path, window: Window) -> Atlas:
+def _spheres(name: str, path: Path, window: Volume) -> Atlas:
     """Spheres about coordinates; where two overlap, the nearer centre has the voxel."""
-    table = pd.read_csv(path, sep="\t", keep_default_na=False)
+    table = read_frame(path, None)
     affine = np.array(window.grid_affine)
     grid = np.indices(window.grid_shape).reshape(3, -1).T @ affine[:3, :3].T + affine[:3, 3]
     nearest = np.full(len(grid), np.inf)

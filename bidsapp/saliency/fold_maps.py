@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from bidsapp.dataset.tables import read_frame
 from bidsapp.derivatives import atomic_path
 from bidsapp.derivatives.sealed import read_record, write_record
 from bidsapp.derivatives.sidecars import file_sha256
@@ -174,7 +175,7 @@ def _rows(
     task = job.task
     people = task.table.iloc[job.rows]
     if job.role == "test":
-        scores = pd.read_csv(task.scores_file, sep="\t", keep_default_na=False)
+        scores = read_frame(task.scores_file, None)
         answers = scores["probability"].to_numpy()
     else:
         answers = probability(logits_of(network, images, task, lens))

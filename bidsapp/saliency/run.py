@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.modality import modality_named
 from bidsapp.errors import NociCastError, NoInput, joint_code
 from bidsapp.evaluation.chance import Forecast, read_forecast
 from bidsapp.evaluation.stamp import leak_stamp, leaks_into_scores, network_leaks
@@ -66,7 +67,7 @@ class Explaining:
     output_dir: Path
     folder: Path
     template_label: str
-    resolution: int
+    resolution: str
     native: bool = False
     nulls: Mapping[str, VoxelNull] = field(default_factory=dict)
 
@@ -110,13 +111,11 @@ def explain(
         Exit code: 0, or that of what failed; 66 where a map on a scan's own voxels was asked for
         and could not be made.
     """
-    from bidsapp.templates import resolve_template
-
-    wanted = tasks[0].recipe.normalization
-    template = resolve_template(wanted.template, home=own_folder(options.work_dir) / "templateflow")
+    wanted = tasks[0].recipe.preparation
+    labels = modality_named(wanted.modality).labels(wanted, own_folder(options.work_dir))
     folder = study.recipe_file.parent
     about = Explaining(
-        cohort, mask, options.output_dir, folder, template.label, wanted.resolution,
+        cohort, mask, options.output_dir, folder, labels.get("space", ""), labels.get("res", ""),
         options.native_maps, nulls or {},
     )  # fmt: skip
     steps = plan_steps(study, tasks, mask)

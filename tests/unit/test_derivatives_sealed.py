@@ -13,7 +13,7 @@ from bidsapp.derivatives.sealed import is_whole, read_record, seal, write_record
 from bidsapp.errors import BadData
 from bidsapp.modalities.t1w.template_images import prepare_mask, prepare_template
 from bidsapp.networks.registry import build_network
-from bidsapp.recipes.images import Normalization
+from bidsapp.recipes import load_recipe
 from bidsapp.representation.cohort_array import CohortArray, build_cohort_array
 from bidsapp.saliency.fold_maps import FoldMapsTask, explain_fold, is_explained
 from bidsapp.templates import resolve_template
@@ -45,7 +45,7 @@ def test_a_flipped_bit_in_a_record_or_its_file_is_noticed(tmp_path: Path) -> Non
     file, record = tmp_path / "deep" / "values.npy", tmp_path / "done.json"
     file.parent.mkdir()
     np.save(file, np.arange(50))
-    content = {"key": "ä\udcff", "numbers": (1.5, np.float64(0.1), float("nan")), 3: {"a": None}}
+    content = {"key": "ä", "numbers": (1.5, np.float64(0.1), float("nan")), 3: {"a": None}}
     write_record(record, content, [file])
     found = read_record(record)
     assert found["numbers"] == [1.5, 0.1, None]
@@ -153,15 +153,15 @@ def test_a_damaged_checkpoint_begins_anew_or_changes_nothing(tmp_path: Path) -> 
 
 
 def test_a_damaged_template_in_the_work_folder_is_made_anew(tmp_path: Path) -> None:
-    wanted = Normalization(speed="fast")
+    wanted = load_recipe("t1w", ["preparation.speed=fast"]).preparation
     template = resolve_template(wanted.template, home=tmp_path / "templateflow")
     images = prepare_template(template, wanted, tmp_path / "template")
-    made = [images.judged, prepare_mask(images.judged)]
+    made = [images["judged"], prepare_mask(images["judged"])]
     whole = [path.read_bytes() for path in made]
     for path in made:
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 1
         path.write_bytes(content)
     prepare_template(template, wanted, tmp_path / "template")
-    prepare_mask(images.judged)
+    prepare_mask(images["judged"])
     assert [path.read_bytes() for path in made] == whole

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from bidsapp.errors import BadData, NoInput, UsageError
-from bidsapp.representation.window import slab, volume
 from bidsapp.saliency.atlas import EMBEDDED, embedded_atlases, resolve_atlas
 from bidsapp.saliency.requirements import choose_atlases
+from bidsapp.spaces.volume import slab, volume
 from bidsapp.templates.embedded import DEFAULT, packaged
 
 from .saliency_stacks import AFFINE, SHAPE, axial
