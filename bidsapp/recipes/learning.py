@@ -1,11 +1,13 @@
 """The sections of a recipe about learning: the network, its training, and the splits."""
 
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from bidsapp.contracts.network import network_offers
 from bidsapp.recipes.section import Fraction, Name, Probability, Section, Seed, Text, Whole
+from bidsapp.recipes.start import Start, StartKind, start_kind
 
 Rate = Annotated[float, Field(gt=0, le=1)]
 
@@ -22,6 +24,8 @@ class Origin(Section):
 
 class Network(Section):
     """The architecture and what its weights start from."""
+
+    earlier: ClassVar = {"weights": "start"}
 
     name: Name = Field(default="resnet", description="Family of the network.")
     depth: int = Field(
@@ -50,7 +54,7 @@ class Network(Section):
     shortcut: Literal["auto", "A", "B"] = Field(
         default="auto",
         description="ResNet: residual shortcut without (A) or with (B) a convolution; auto takes "
-        "MedicalNet's: A for 18 and 34, B for 10 and 50.",
+        "MedicalNet's: A for 18 and 34, B for 10 and 50; B with start imagenet.",
     )
     shortcut_bias: bool = Field(
         default=False,
@@ -79,10 +83,11 @@ class Network(Section):
         default=0,
         description="Stages, counted from the input, whose weights stay as they began.",
     )
-    weights: Literal["medicalnet", "file", "random"] = Field(
-        description="What the weights start from: MedicalNet's, those of any file that fits "
-        "(--weights), or random ones; there is no default, so that nobody trains from random "
-        "weights without having said so."
+    start: Start = Field(
+        description="What the weights start from: random ones; medicalnet or imagenet, published "
+        "ones from a file (--weights); file, any that fits (--weights), or its path; or {variant: "
+        "NAME}, that variant's network of the same fold. There is no default, so that nobody "
+        "trains from random weights without having said so. Earlier name: weights."
     )
     origin: Origin | None = Field(
         default=None,
@@ -91,8 +96,21 @@ class Network(Section):
     )
 
     @property
+    def start_kind(self) -> StartKind:
+        """Of which kind the start is; a path is a ``file``."""
+        return start_kind(self.start)
+
+    @property
+    def start_path(self) -> Path | None:
+        """The file that the recipe itself names; None where it names none."""
+        plain = self.start_kind == "file" and self.start != "file"
+        return Path(str(self.start)) if plain else None
+
+    @property
     def resolved_shortcut(self) -> Literal["A", "B"]:
-        """The shortcut with ``auto`` replaced by that of MedicalNet for this depth."""
+        """The shortcut with ``auto`` replaced: MedicalNet's for this depth, B as ImageNet's."""
+        if self.shortcut == "auto" and self.start == "imagenet":
+            return "B"
         if self.shortcut == "auto":
             return network_offers()["resnet"].medicalnet_shortcut.get(self.depth, "B")
         return self.shortcut
