@@ -1,6 +1,5 @@
 """What a group run writes as it goes: its state files, its held-out scores, its models."""
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from bidsapp.derivatives import write_text
 from bidsapp.derivatives.atomic import make_folder
 from bidsapp.derivatives.shown import Hidden
 from bidsapp.execution.work import work_place
+from bidsapp.intake.json_text import read_own_json
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe, dump_recipe, leaks
 
@@ -128,7 +128,7 @@ def write_models(
         own = [task for task in tasks if task.variant == name]
         models, environments = [], []
         for task in own:
-            record = json.loads(task.record_file.read_text(encoding="utf-8"))
+            record = read_own_json(task.record_file)
             zscore = ZScore.from_dict(record["zscore"])
             models.append(FoldModel(task.repeat, task.fold, task.model_file, zscore))
             environments += record["environments"]
@@ -175,6 +175,6 @@ def write_saliency_checks(variants: Sequence[str], folder: Path) -> None:
     for name in variants:
         path = folder / "saliency" / name / "summary.json"
         if path.is_file():
-            summary = json.loads(path.read_text(encoding="utf-8"))
+            summary = read_own_json(path)
             checks = {"method": summary["method"], **summary["sanity"]}
             add_saliency_checks(folder / "model" / name, checks)

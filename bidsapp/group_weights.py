@@ -49,16 +49,14 @@ def check_weights(recipe: Recipe, variants: Sequence[str], options: RunOptions) 
 
 def _shape_of(recipe: Recipe) -> tuple[int, int, int] | None:
     """Voxels of the network's input as far as its weights hang on them; None if not known yet."""
-    from bidsapp.recipes.known_names import PLANE_AXIS, SPM12_BOX
+    from bidsapp.recipes.known_names import PLANE_AXIS
 
-    spec, wanted = recipe.representation, recipe.normalization
+    spec, grid = recipe.representation, recipe.preparation.grid()
     if spec.plane and spec.slices:
         shape = [10**6] * 3
         shape[PLANE_AXIS[spec.plane]] = spec.slices
         return shape[0], shape[1], shape[2]
-    if spec.pad or wanted.box != "spm12":
-        return spec.pad
-    return SPM12_BOX[wanted.resolution]
+    return spec.pad or (grid[0] if grid else None)
 
 
 def refuse_seen(

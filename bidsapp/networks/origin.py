@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import bidsapp
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, UsageError
+from bidsapp.intake.json_text import parse_json, read_own_json
 from bidsapp.networks import imagenet
 
 if TYPE_CHECKING:
@@ -371,7 +372,7 @@ def _told(path: Path) -> tuple[frozenset[str], str] | None:
 def _header(content: bytes) -> dict[str, Any]:
     length = int.from_bytes(content[:_WHERE], "little")
     try:
-        header = json.loads(content[_WHERE : _WHERE + length])
+        header = parse_json(content[_WHERE : _WHERE + length])
     except (ValueError, RecursionError):
         return {}
     return header if isinstance(header, dict) else {}
@@ -379,7 +380,7 @@ def _header(content: bytes) -> dict[str, Any]:
 
 def _parsed(metadata: Any) -> dict[str, Any] | None:
     try:
-        told = json.loads(metadata[_KEY])
+        told = parse_json(metadata[_KEY])
         return {"foreign": "", **told, "images": list(told["images"])}
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
@@ -391,11 +392,11 @@ def _of_bundle(path: Path) -> tuple[frozenset[str], str] | None:
 
     folder = path.parent.parent
     try:
-        manifest = json.loads((folder / "configs" / "manifest.json").read_text(encoding="utf-8"))
+        manifest = read_own_json(folder / "configs" / "manifest.json")
         if manifest["files"][f"models/{path.name}"] != file_sha256(path):
             return None
-        content = json.loads((folder / IMAGES).read_text(encoding="utf-8"))
-        metadata = json.loads((folder / "configs" / "metadata.json").read_text(encoding="utf-8"))
+        content = read_own_json(folder / IMAGES)
+        metadata = read_own_json(folder / "configs" / "metadata.json")
         images = images_from_json(content, len(manifest["files"]))
         began = dict(metadata["initial_weights"])
     except (OSError, ValueError, KeyError, TypeError, BadData):

@@ -18,7 +18,7 @@ from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.intake.archives import check_archive
 from bidsapp.intake.regular import require_regular
 from bidsapp.networks import imagenet
-from bidsapp.networks.registry import Triple, build_network, head_name
+from bidsapp.networks.registry import Triple, build_network, head_prefix
 from bidsapp.recipes.learning import Network
 
 # Environment variable of the folder with weights that a container image carries.
@@ -203,7 +203,7 @@ def load_file(network: torch.nn.Module, path: Path, section: Network) -> Weights
     kind = section.start_kind
     given = _named_tensors(path, kind)
     given = {key: value for key, value in given.items() if not key.startswith("conv_seg.")}
-    head = head_name(network) + "."
+    head = head_prefix(network)
     if kind == "imagenet":
         given = imagenet.as_named_here(given, network.state_dict(), section)
     if kind != "medicalnet" or path.suffix == _OWN:

@@ -30,7 +30,8 @@ class Network(Section):
     name: Name = Field(default="resnet", description="Family of the network.")
     depth: int = Field(
         default=18,
-        description="Layers: resnet 10, 18, 34 or 50; resnext 50; densenet 121; seresnext 50.",
+        description="Layers: resnet 10, 18, 34 or 50; resnext 50; densenet 121; seresnext 50. "
+        "Of efficientnetv2 the number behind the B: 0, 1 or 2; of efficientnet_lite 0.",
     )
     dims: Annotated[Literal[2, 3], Whole] = Field(
         default=3,
@@ -59,6 +60,24 @@ class Network(Section):
         default=False,
         description="ResNet: a bias in the shortcut's convolution, before a batch normalisation "
         "that makes it void; MONAI has one.",
+    )
+    head: Literal["linear", "dense"] = Field(
+        default="linear",
+        description="EfficientNet: one linear layer after the global mean, or wang2023's: 1024 "
+        "units, rectified, dropout, batch normalisation, then the linear layer.",
+    )
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.5, description="EfficientNet with head dense: share of units dropped in training."
+    )
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.0,
+        description="EfficientNet: probability of passing by the last residual block in training "
+        "(stochastic depth), less before it in proportion; Keras has 0.2.",
+    )
+    colours: Literal["imagenet", "repeat"] = Field(
+        default="imagenet",
+        description="EfficientNet: how one channel becomes three colours: each brought to "
+        "ImageNet's mean and SD (of values from 0 to 1), or repeated as it is.",
     )
     frozen: Annotated[int, Field(ge=0, le=100)] = Field(
         default=0,

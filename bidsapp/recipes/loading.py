@@ -9,13 +9,14 @@ from pydantic import ValidationError
 
 from bidsapp.errors import NoInput, UsageError
 from bidsapp.intake.regular import open_regular
+from bidsapp.intake.yamltext import read_yaml, write_yaml
 from bidsapp.recipes.catalog import packaged
 from bidsapp.recipes.folders import without_folders
 from bidsapp.recipes.messages import problems_of, usage_error
+from bidsapp.recipes.preparation import current_key
 from bidsapp.recipes.schema import Recipe
 from bidsapp.recipes.section import Impossible
 from bidsapp.recipes.values import EARLIER
-from bidsapp.recipes.yamltext import read_yaml, write_yaml
 
 LARGEST_BYTES = 1_000_000
 
@@ -166,7 +167,7 @@ def _today(key: str) -> str:
 
 def _parse(override: str) -> tuple[str, Any]:
     key, equals, text = override.partition("=")
-    key = key.strip()
+    key = current_key(key.strip())
     if not equals or not all(key.split(".")):
         raise UsageError(
             f"override {override!r}: expected KEY=VALUE with a dotted key, "

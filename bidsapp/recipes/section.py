@@ -42,10 +42,17 @@ class Section(BaseModel):
     optional: ClassVar[tuple[str, ...]] = ()
     instead: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """Keys that take the place of others, which then do not hold."""
+    another_kind: ClassVar[str] = ""
+    """Key whose change makes it another section, so that nothing of the one before is kept."""
     earlier: ClassVar[Mapping[str, str]] = {}
     """Earlier names of keys, which stay readable, to those of today."""
     in_words: ClassVar[str] = "section"
     """What the reference of keys says that it is."""
+
+    @classmethod
+    def shapes(cls) -> tuple[type["Section"], ...]:
+        """List the sections that can stand in its place, for messages and documentation."""
+        return (cls,)
 
     @model_validator(mode="before")
     @classmethod

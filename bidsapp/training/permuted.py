@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 from nipype.interfaces.base import BaseInterfaceInputSpec, File, TraitedSpec, traits
 
-from bidsapp.dataset.tables import write_table
+from bidsapp.dataset.tables import read_frame, write_table
 from bidsapp.derivatives.atomic import make_folder
+from bidsapp.derivatives.sealed import read_record
 from bidsapp.errors import UsageError
 from bidsapp.execution.failures import Step
 from bidsapp.execution.run import Running, configure, run_workflow
+from bidsapp.intake.json_text import read_own_json
 from bidsapp.options import RunOptions
 from bidsapp.training.fold_memory import fold_memory
 from bidsapp.training.permute_outcomes import labels_of, shuffled_outcomes
@@ -60,11 +62,7 @@ class PermutedRun:
     @property
     def scored(self) -> bool:
         """Whether every fold is trained and scored."""
-        try:
-            found = json.loads(self.record_file.read_text(encoding="utf-8"))["key"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
-        return bool(found == self.key) and all(task.scores_file.is_file() for task in self.tasks)
+        return read_record(self.record_file).get("key") == self.key
 
 
 @dataclass(frozen=True)
@@ -204,7 +202,8 @@ def _roles(splits: pd.DataFrame) -> dict[str, str]:
 
 def is_scored(task: FoldTask) -> bool:
     """Tell whether a fold's scores are there and of this very task; its model need not be."""
-    return task.trained_as is not None and task.scores_file.is_file()
+    record = read_record(task.record_file, [task.scores_file.name])
+    return bool(record) and task.trained_as is not None
 
 
 def permutation_workflow(
@@ -277,7 +276,7 @@ def permute_pipeline(
     if len(whole) < len(runs):
         print(f"{len(runs) - len(whole)} permutations are not whole; run again to resume.")
     tables = [
-        pd.read_csv(task.scores_file, sep="\t", keep_default_na=False).assign(number=run.number)
+        read_frame(task.scores_file, None).assign(number=run.number)
         for run in whole
         for task in run.tasks
     ]
@@ -314,7 +313,7 @@ def _train(
 def _expected(tasks: Sequence[FoldTask], trainings: int, nprocs: int) -> str:
     """How long they will take, by what the run's own folds took."""
     try:
-        records = [json.loads(task.record_file.read_text(encoding="utf-8")) for task in tasks]
+        records = [read_own_json(task.record_file) for task in tasks]
         mean = float(np.mean([record["seconds"] for record in records]))
     except (OSError, ValueError, KeyError):
         return ""
@@ -344,7 +343,7 @@ class TrainPermuted(Step):
     one_per_gpu = True
 
     def _work(self, folder: Path) -> None:
-        from bidsapp.derivatives import write_json
+        from bidsapp.derivatives.sealed import write_record
         from bidsapp.recipes import load_recipe
         from bidsapp.training.fold import score_fold, train_fold
         from bidsapp.training.fold_node import task_of
@@ -363,7 +362,8 @@ class TrainPermuted(Step):
                 if one.model_file not in needed:
                     one.model_file.unlink(missing_ok=True)
         self._finish(tasks)
-        write_json(Path(self.inputs.record), {"key": self.inputs.key})
+        files = [task.scores_file for task in tasks]
+        write_record(Path(self.inputs.record), {"key": self.inputs.key}, files)
         self._results.update(scores=[str(task.scores_file) for task in tasks])
 
     def _used(self, task: "FoldTask") -> bool:

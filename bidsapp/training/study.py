@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bidsapp.dataset.cohort import Cohort
+from bidsapp.dataset.tables import read_frame
 from bidsapp.errors import UsageError
 from bidsapp.networks.bundle_images import TrainingImage
 from bidsapp.recipes import Recipe
@@ -20,7 +21,7 @@ from bidsapp.training.stages import Outcomes, dependent_of, linked, stage_files
 from bidsapp.training.task import FoldTask
 
 # What may not differ between the variants of one run, as they share one cohort table.
-_SHARED = ("inputs", "outcome", "normalization", "protocol.groups")
+_SHARED = ("inputs", "outcome", "preparation", "protocol.groups")
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def sharing_variants(
         if not differ:
             together.append(name)
             continue
-        images = _images_for(own, first) if "normalization" in differ else ""
+        images = _images_for(own, first) if "preparation" in differ else ""
         reason = f"{' and '.join(differ)} other than that of {variants[0]}: {images}run group"
         others.setdefault(reason, []).append(name)
     apart = [
@@ -129,9 +130,9 @@ def sharing_variants(
 def _images_for(own: Recipe, first: Recipe) -> str:
     """How the participant level makes the images of a variant."""
     changed = [
-        f"--set normalization.{name}={value}"
-        for name, value in own.normalization.plain().items()
-        if value != getattr(first.normalization, name)
+        f"--set preparation.{name}={value}"
+        for name, value in own.preparation.plain().items()
+        if value != getattr(first.preparation, name)
     ]
     return f"run participant {' '.join(changed)} for its images, then "
 
@@ -287,7 +288,7 @@ def node_name(task: FoldTask) -> str:
 
 def gather_scores(tasks: Sequence[FoldTask]) -> pd.DataFrame:
     """Put the held-out scores of all folds together, in the order of the tasks."""
-    tables = [pd.read_csv(task.scores_file, sep="\t", keep_default_na=False) for task in tasks]
+    tables = [read_frame(task.scores_file, None) for task in tasks]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -295,7 +296,7 @@ def gather_history(tasks: Sequence[FoldTask]) -> pd.DataFrame:
     """Put the loss curves of all folds together."""
     tables = []
     for task in tasks:
-        table = pd.read_csv(task.folder / "history.tsv", sep="\t")
+        table = read_frame(task.folder / "history.tsv", None, ["n/a"])
         table = table.assign(variant=task.variant, repeat=task.repeat, fold=task.fold)
         tables.append(table.set_index(["variant", "repeat", "fold"]).reset_index())
     return pd.concat(tables, ignore_index=True)

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from csv import QUOTE_NONE
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bidsapp.dataset.tables import read_frame
+from bidsapp.derivatives.sealed import read_record
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput
 from bidsapp.recipes.schema import Recipe
@@ -171,12 +172,9 @@ class FoldTask:
 
         The model itself may be gone, as those of permuted outcomes are.
         """
-        try:
-            record = json.loads(self.record_file.read_text(encoding="utf-8"))
-            mine = record["fingerprint"] == self.fingerprint
-            return str(record["model_sha256"]) if mine else None
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        record = read_record(self.record_file, [])
+        mine = record.get("fingerprint") == self.fingerprint
+        return str(record["model_sha256"]) if mine else None
 
     @cached_property
     def _own_fingerprint(self) -> str:
@@ -221,7 +219,7 @@ def read_rows(path: Path) -> pd.DataFrame:
         It cannot be read.
     """
     try:
-        return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=QUOTE_NONE)
+        return read_frame(path)
     except OSError as error:
         raise NoInput(f"{path} cannot be read: {error.strerror or error}") from error
 
