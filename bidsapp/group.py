@@ -170,9 +170,7 @@ def _evaluate_only(folder: Path, overrides: Sequence[str]) -> int:
 
 def _check_before_work(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> None:
     """Refuse at once what can be known to be wrong."""
-    from bidsapp.representation.scope import check_scopes
-    from bidsapp.representation.spec import fitted_steps as representation_steps
-    from bidsapp.training.scopes import fitted_steps as training_steps
+    from bidsapp.representation.chain import Chain
     from bidsapp.training.study import check_variants
 
     check_dataset(options.bids_dir)
@@ -186,9 +184,7 @@ def _check_before_work(recipe: Recipe, variants: Sequence[str], options: RunOpti
         )
     check_variants(recipe, variants)
     for name in variants:
-        one = recipe.with_variant(name)
-        steps = (*representation_steps(one.representation), *training_steps(one.training))
-        check_scopes(steps, one.mode)
+        Chain.of(recipe.with_variant(name).representation)
     check_weights(recipe, variants, options)
     check_device(options.device)
 

@@ -26,16 +26,18 @@ def check_weights(recipe: Recipe, variants: Sequence[str], options: RunOptions) 
     from bidsapp.networks.origin import require_origin
     from bidsapp.networks.weights import check_weights as check
     from bidsapp.networks.weights import weights_file
+    from bidsapp.representation.chain import network_channels
 
     chosen = [recipe.with_variant(name) for name in variants]
     needing = [one for one in chosen if one.network.weights != "random"] or chosen[:1]
     kinds = {
-        (one.network.model_dump_json(), len(one.representation.channels)): one for one in needing
+        (one.network.model_dump_json(), network_channels(one.representation)): one
+        for one in needing
     }
-    for one in kinds.values():
+    for (_, channels), one in kinds.items():
         try:
             file = weights_file(one.network, options.weights)
-            check(one.network, len(one.representation.channels), file)
+            check(one.network, len(channels), file)
             if file is not None:
                 require_origin(one.network, file)
         except (BadData, NoInput, UsageError) as error:

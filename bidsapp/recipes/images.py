@@ -4,8 +4,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from bidsapp.contracts.fitted import FittedStep
+from bidsapp.contracts.fitted_offers import AskedStep, fitted_offers
 from bidsapp.recipes.known_names import Channel
-from bidsapp.recipes.section import Scalar, Section, Seed, Text, Texts, Unique, Whole
+from bidsapp.recipes.section import Name, Scalar, Section, Seed, Text, Texts, Unique, Whole
 
 
 def _name_alone(value: Any) -> Any:
@@ -14,6 +16,19 @@ def _name_alone(value: Any) -> Any:
         name, _, resolution = value.partition(":res-")
         raise ValueError(f"should be {name} alone, with normalization.resolution: {resolution}")
     return value
+
+
+def _steps(value: Any) -> Any:
+    """Read steps that are given as a list of names, or of names with settings."""
+    if not isinstance(value, list | tuple):
+        return value
+    found: dict[str, Any] = {}
+    for item in value:
+        own = item if isinstance(item, dict) else {item: {}}
+        if not all(isinstance(name, str) for name in own) or found.keys() & own.keys():
+            raise ValueError("should be names of steps, each once")
+        found |= own
+    return found
 
 
 class Inputs(Section):
@@ -134,3 +149,43 @@ class Representation(Section):
         description="Over which voxels mean and SD of each channel are taken. dataset sees the "
         "held-out images: mode paper only.",
     )
+    fitted: Annotated[
+        dict[Name, dict[str, Any] | None], BeforeValidator(_steps), Field(strict=False)
+    ] = Field(
+        default={},
+        description="Further steps that are fitted, in their order, before the z-score: a name "
+        "with its settings, of which fit says on whom (train_fold; dataset sees the held-out "
+        "images: mode paper only). A list of names does, too.",
+    )
+
+    def asked(self) -> tuple[AskedStep, ...]:
+        """List the steps that are fitted, in the order in which they are applied."""
+        offers = fitted_offers()
+        wanted = {
+            name: ("representation.fitted." + name + ".fit", dict(values))
+            for name, values in self.fitted.items()
+            if values is not None
+        }
+        if self.zscore != "none":
+            wanted["zscore"] = ("representation.zscore", {"fit": self.zscore})
+        return tuple(
+            AskedStep(
+                key,
+                name,
+                offers[name].scope_of(values),
+                offers[name].settled(values),
+            )
+            for name, (key, values) in wanted.items()
+            if name in offers
+        )
+
+    @property
+    def input_unit(self) -> str:
+        """What one unit of the network's input is, after all that is fitted."""
+        units = [step.offer.unit for step in self.asked() if step.offer.unit]
+        return units[-1] if units else "unit of the image"
+
+    def declares(self) -> tuple[FittedStep, ...]:
+        """Say what is fitted to images, and on whose."""
+        scaling = FittedStep(f"representation.scaling: {self.scaling}", "image")
+        return (scaling, *(step.declares() for step in self.asked()))

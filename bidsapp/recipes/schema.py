@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
+from bidsapp.contracts.fitted import FittedStep, leaking
 from bidsapp.errors import UsageError
 from bidsapp.recipes.analysis import Ensemble, Evaluation, Saliency
 from bidsapp.recipes.combinations import impossible
@@ -124,6 +125,17 @@ class Recipe(Section):
         if problems:
             raise Impossible(problems)
         return self
+
+    def declares(self) -> tuple[FittedStep, ...]:
+        """Say what of this recipe, without its variants, is fitted or chosen, and on whose data."""
+        sections = (getattr(self, name) for name in type(self).model_fields)
+        return tuple(
+            step for one in sections if isinstance(one, Section) for step in one.declares()
+        )
+
+    def leaks(self, reached: str = "") -> tuple[FittedStep, ...]:
+        """List the steps that see held-out people, or may; see `contracts.fitted.leaking`."""
+        return leaking(self.declares(), reached)
 
     @property
     def variant_names(self) -> tuple[str, ...]:

@@ -1,9 +1,7 @@
 """The whole cohort as one array on disk: built once, keyed by what is in it, memory-mapped."""
 
-import errno
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from bidsapp.derivatives import atomic_path, write_json
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.recipes.images import Representation
+from bidsapp.representation.image_rows import reserve
 from bidsapp.representation.sample import CohortRow, image_of, read_mask, read_sample, same_grid
 from bidsapp.representation.spec import CHANNELS
 from bidsapp.representation.window import Window
@@ -185,28 +184,13 @@ def build_cohort_array(
     shape = (len(rows), len(spec.channels), *window.shape)
     with atomic_path(path) as temporary:
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
-        _reserve(temporary)
+        reserve(temporary)
         _fill(array, rows, spec, mask)
         array.flush()
         del array
     # The description comes last: where it is, the array beside it is whole.
     write_json(path.with_suffix(".json"), about | {"key": key, "window": window.to_dict()})
     return CohortArray.load(path)
-
-
-def _reserve(path: Path) -> None:
-    """Refuse now what will not fit: writing into a mapped file ends the process on a full disk.
-
-    File systems that cannot reserve room are left to themselves.
-    """
-    if not hasattr(os, "posix_fallocate"):
-        return
-    with path.open("r+b") as stream:
-        try:
-            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
-        except OSError as error:
-            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
-                raise
 
 
 def _fill(
