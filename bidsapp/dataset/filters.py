@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bidsapp.errors import NoInput, UsageError
+from bidsapp.intake.json_text import BadJson, parse_json
 from bidsapp.intake.regular import read_text
 
 OPTION = "--bids-filter-file"
@@ -63,8 +64,8 @@ def read_bids_filters(path: Path) -> dict[str, dict[str, Any]]:
     except UnicodeDecodeError:
         raise UsageError(f"{source} is not UTF-8 text.") from None
     try:
-        filters = json.loads(text)
-    except json.JSONDecodeError as error:
+        filters = parse_json(text)
+    except BadJson as error:
         raise UsageError(f"{source} is not valid JSON: {error}.") from None
     check_bids_filters(filters, source)
     return filters

@@ -12,11 +12,12 @@ import numpy as np
 from bidsapp.derivatives import atomic_path, write_json
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput, UsageError
+from bidsapp.intake.json_text import read_own_json
 from bidsapp.recipes.images import Representation
 from bidsapp.representation.image_rows import reserve
 from bidsapp.representation.sample import CohortRow, image_of, read_mask, read_sample, same_grid
 from bidsapp.representation.spec import CHANNELS
-from bidsapp.representation.window import Window
+from bidsapp.spaces.volume import Volume
 
 FORMAT = 1
 SHAPED_BY = ("kind", "plane", "slices", "pad", "scaling")
@@ -44,7 +45,7 @@ class CohortArray:
     participants: tuple[str, ...]
     sessions: tuple[str, ...]
     channels: tuple[str, ...]
-    window: Window
+    window: Volume
     key: str
 
     @property
@@ -88,14 +89,14 @@ class CohortArray:
         """
         sidecar = path.with_suffix(".json")
         try:
-            about = json.loads(sidecar.read_text(encoding="utf-8"))
+            about = read_own_json(sidecar)
             data = np.load(path, mmap_mode="r", allow_pickle=False)
             found = cls(
                 path,
                 tuple(about["participants"]),
                 tuple(about["sessions"]),
                 tuple(channel["name"] for channel in about["channels"]),
-                Window.from_dict(about["window"]),
+                Volume.from_dict(about["window"]),
                 about["key"],
             )
         except OSError as error:
@@ -128,7 +129,7 @@ def build_cohort_array(
     rows
         The scans, in the order of the array's rows.
     spec
-        Window and channels; the z-score is applied later, as it depends on the fold.
+        Volume and channels; the z-score is applied later, as it depends on the fold.
     folder
         Where arrays are kept; made if need be.
     template_mask

@@ -16,8 +16,8 @@ from bidsapp.representation.chain import Chain
 from bidsapp.representation.device import precision_dtype, resolve_device
 from bidsapp.representation.device_cohort import DeviceCohort, PerBatch
 from bidsapp.representation.image_rows import ImageRows
-from bidsapp.representation.window import Window
 from bidsapp.saliency.methods import METHODS, Answer, Question
+from bidsapp.spaces.volume import Volume
 from bidsapp.training.fold import fitted_of
 from bidsapp.training.task import FoldTask
 
@@ -50,7 +50,7 @@ class Lens:
     seed: int = 0
 
 
-def voxel_mm(window: Window) -> tuple[float, float, float]:
+def voxel_mm(window: Volume) -> tuple[float, float, float]:
     """Edge lengths of a window's voxels."""
     affine = np.array(window.grid_affine)
     return float(affine[0, 0]), float(affine[1, 1]), float(affine[2, 2])

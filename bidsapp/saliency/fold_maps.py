@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import torch
 
+from bidsapp.dataset.tables import read_frame
 from bidsapp.derivatives import atomic_path, write_json
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.execution.compute import threads
+from bidsapp.intake.json_text import read_own_json
 from bidsapp.networks.predict import probability
 from bidsapp.saliency.attribute import (
     Lens,
@@ -102,7 +104,7 @@ def _shaping(task: FoldTask) -> dict[str, Any]:
 def is_explained(job: FoldMapsTask) -> bool:
     """Tell whether the folder holds the maps of this very fold with these settings."""
     try:
-        record = json.loads(job.record_file.read_text(encoding="utf-8"))
+        record = read_own_json(job.record_file)
         return bool(record["fingerprint"] == job.fingerprint)
     except (OSError, ValueError, KeyError, TypeError):
         return False
@@ -175,7 +177,7 @@ def _rows(
     task = job.task
     people = task.table.iloc[job.rows]
     if job.role == "test":
-        scores = pd.read_csv(task.scores_file, sep="\t", keep_default_na=False)
+        scores = read_frame(task.scores_file, None)
         answers = scores["probability"].to_numpy()
     else:
         answers = probability(logits_of(network, images, task, lens))

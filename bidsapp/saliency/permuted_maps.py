@@ -10,6 +10,7 @@ import numpy as np
 
 from bidsapp.derivatives import write_json
 from bidsapp.derivatives.sidecars import file_sha256
+from bidsapp.intake.json_text import read_own_json
 from bidsapp.saliency.group_test import VoxelNull
 from bidsapp.training.permuted import Beside, PermutedRun
 from bidsapp.training.study import Study
@@ -67,7 +68,7 @@ def read_nulls(runs: Sequence[PermutedRun], mask: Path) -> dict[str, VoxelNull]:
 def _read(run: PermutedRun, mask: Path) -> dict[str, Any]:
     """Read what a permutation's maps gave; empty where that is not there, or of other settings."""
     try:
-        content = json.loads((run.folder / FILE).read_text(encoding="utf-8"))
+        content = read_own_json(run.folder / FILE)
         return dict(content["largest"]) if content["key"] == maps_key(run, mask) else {}
     except (OSError, ValueError, KeyError, TypeError):
         return {}

@@ -29,7 +29,7 @@ from bidsapp.representation.image_rows import ImageRows
 from bidsapp.representation.sample import CohortRow
 from bidsapp.saliency.attribute import attribute, lens_of
 from bidsapp.saliency.methods import METHODS
-from bidsapp.saliency.smoothing import MaskedSmoother
+from bidsapp.spaces.grid import MaskedSmoother
 from bidsapp.training.fold import load_fold, score_fold, train_fold
 from bidsapp.training.task import FoldTask
 

@@ -16,7 +16,7 @@ from bidsapp.networks.predict import predict
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes import load_recipe
 
-WRITTEN = Path(__file__).parent / "bundle_format_1"
+WRITTEN = Path(__file__).parents[1] / "data" / "bundle_format_1"
 """Written by the last version that wrote format 1, all but its weights: those are drawn anew."""
 
 

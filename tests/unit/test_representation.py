@@ -15,7 +15,7 @@ from bidsapp.representation.cohort_array import CohortArray, build_cohort_array
 from bidsapp.representation.device import steady
 from bidsapp.representation.device_cohort import DeviceCohort
 from bidsapp.representation.image_rows import ImageRows
-from bidsapp.representation.window import PLANES, Window, slab, volume
+from bidsapp.spaces.volume import PLANES, Volume, slab, volume
 from tests.unit.synthetic_cohort import AFFINE, write_cohort
 
 SPM12 = np.array([[2, 0, 0, -78], [0, 2, 0, -112], [0, 0, 2, -70], [0, 0, 0, 1.0]])
@@ -58,7 +58,7 @@ def test_a_window_knows_its_place(grid, plane, extra, data):
         place = window.affine @ [*inside, 1]
         index = np.linalg.solve(affine, place)[:3].round().astype(int)
         assert full[(0, *index)] == block[(0, *inside)]
-        assert Window.from_dict(json.loads(json.dumps(window.to_dict()))) == window
+        assert Volume.from_dict(json.loads(json.dumps(window.to_dict()))) == window
     whole = volume(grid, affine, padded)
     np.testing.assert_array_equal(whole.put_back(whole.cut(full)), full)
 
