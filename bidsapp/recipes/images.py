@@ -51,6 +51,11 @@ class Outcome(Section):
     Empty in a recipe that is made for one's own study: the command line then names the column.
     """
 
+    instead: ClassVar = {
+        "expression": ("column", "positive", "negative"),
+        "column": ("expression",),
+    }
+
     column: Text | None = Field(
         default=None, description="Column of participants.tsv, sessions.tsv or a phenotype table."
     )
