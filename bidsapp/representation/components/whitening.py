@@ -109,7 +109,7 @@ def whiten(
         return _by_voxels(reductions, train, components)
     if products is None:
         return _by_passes(reductions, train, components)
-    square = products[np.ix_(train, range(rows), train, range(rows))].reshape(stacked, stacked)
+    square = products[train][:, :, train].reshape(stacked, stacked)
     values, vectors = _strongest(square, components)
     weights = (vectors / np.sqrt(values)).reshape(len(train), rows, components)
     data = np.zeros((components, voxels), np.float32)
