@@ -310,15 +310,13 @@ class Model:
         """Find the template's brain mask, which some channels need."""
         from tempfile import TemporaryDirectory
 
-        from bidsapp.modalities.t1w.template_images import prepare_mask, prepare_template
+        from bidsapp.contracts.modality import modality_named
         from bidsapp.representation.sample import read_mask
         from bidsapp.representation.spec import CHANNELS
-        from bidsapp.templates import resolve_template
 
         if not any(CHANNELS[name].masked for name in self.channels):
             return None
-        section = self.recipe.normalization
+        section = self.recipe.preparation
         with TemporaryDirectory(prefix="nocicast-") as folder:
-            template = resolve_template(section.template, home=Path(folder))
-            images = prepare_template(template, section, Path(folder))
-            return read_mask(prepare_mask(images.output))
+            modality = modality_named(section.modality)
+            return read_mask(modality.mask(modality.shared(section, Path(folder))))

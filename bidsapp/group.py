@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bidsapp.contracts.modality import Shared, modality_named
 from bidsapp.dataset import check_dataset
 from bidsapp.derivatives import check_output, prepare_output
 from bidsapp.errors import UsageError, joint_code
@@ -20,7 +21,7 @@ from bidsapp.execution.work import (
     keep_shared_work,
     work_place,
 )
-from bidsapp.group_cohort import cohort_of, on_one_grid, recorded, tell_columns, template_of
+from bidsapp.group_cohort import cohort_of, on_one_grid, recorded, shared_of, tell_columns
 from bidsapp.group_duplicates import TABLE as NEAR_DUPLICATES
 from bidsapp.group_duplicates import settle_near_duplicates
 from bidsapp.group_files import state_files, write_models, write_saliency_checks, write_scores
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     from bidsapp.dataset.cohort import Cohort
     from bidsapp.saliency.group_test import VoxelNull
-    from bidsapp.templates.template import Template
     from bidsapp.training.study import Study
     from bidsapp.training.task import FoldTask
 
@@ -96,9 +96,9 @@ def run_group_level(options: RunOptions) -> int:
     study_splits(recipe, variants, cohort.table, options.splits)  # refused now, if they are
     labels_of(cohort.table, recipe.evaluation.permute_within)
     begin_work(options, _SHARED_WORK)
-    template = template_of(recipe, variants, options)
+    shared = shared_of(recipe, variants, options)
     if options.saliency:
-        _check_maps(recipe, variants, cohort, template)
+        _check_maps(recipe, variants, cohort, shared)
     # what is asked for can be done: only now is anything written
     prepare_output(options.output_dir, options.bids_dir, options.work_dir, options.derivatives)
     with alone(folder), keep_shared_work(options):
@@ -193,17 +193,15 @@ def _check_before_work(recipe: Recipe, variants: Sequence[str], options: RunOpti
     check_device(options.device)
 
 
-def _check_maps(
-    recipe: Recipe, variants: Sequence[str], people: "Cohort", template: "Template"
-) -> None:
+def _check_maps(recipe: Recipe, variants: Sequence[str], people: "Cohort", shared: Shared) -> None:
     """Refuse what the maps could not be made or described with, hours before they are."""
     from bidsapp.saliency.requirements import check_maps
-    from bidsapp.templates import output_grid
+    from bidsapp.templates.space import grid_of
 
-    wanted = recipe.with_variant(variants[0]).normalization
-    grid = output_grid(wanted.box, wanted.resolution, template)
+    wanted = recipe.with_variant(variants[0]).preparation
+    grid = grid_of(modality_named(wanted.modality).mask(shared))
     sections = [recipe.with_variant(name).saliency for name in variants]
-    for sentence in check_maps(sections, people.table, grid, template.label):
+    for sentence in check_maps(sections, people.table, grid, shared.labels.get("space", "")):
         print(sentence, file=sys.stderr)
 
 

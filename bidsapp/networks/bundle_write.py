@@ -13,6 +13,7 @@ import numpy
 import torch
 
 import bidsapp
+from bidsapp.contracts.modality import modality_named
 from bidsapp.derivatives.atomic import explained, make_folder
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.derivatives.temporary import temporary_folder
@@ -221,6 +222,7 @@ def _metadata(recipe: Recipe, window: Volume, facts: ModelFacts) -> dict[str, An
     import monai
 
     channels = recipe.representation.channels
+    scans = modality_named(recipe.preparation.modality).title
     units, ranges = zip(
         *(unit_and_range(name, recipe.representation.scaling) for name in channels), strict=True
     )
@@ -235,7 +237,7 @@ def _metadata(recipe: Recipe, window: Volume, facts: ModelFacts) -> dict[str, An
         "numpy_version": numpy.__version__,
         "nocicast_version": bidsapp.__version__,
         "required_packages_version": {"nocicast": bidsapp.__version__},
-        "task": f"Prognosis from T1w MRI: {outcome_text(recipe)}",
+        "task": f"Prognosis from {scans}: {outcome_text(recipe)}",
         "description": f"Recipe {recipe.name}: {recipe.summary}",
         "authors": "made by a run of NociCast",
         "copyright": "as the data it was trained on",
@@ -258,8 +260,7 @@ def _metadata(recipe: Recipe, window: Volume, facts: ModelFacts) -> dict[str, An
         "initial_weights": dict(facts.weights),
         "trained_with": [dict(environment) for environment in facts.environments],
         "space": {
-            "template": recipe.normalization.template,
-            "resolution_mm": recipe.normalization.resolution,
+            **recipe.preparation.space_facts(),
             "affine": window.affine.tolist(),
         },
         "network_data_format": {

@@ -7,6 +7,7 @@ hold follows TRIPOD+AI (BMJ 2024;385:e078378) and CLAIM (Radiol Artif Intell 202
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from bidsapp.contracts.modality import modality_named
 from bidsapp.networks.origin import weights_words
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.spec import unit_and_range
@@ -59,7 +60,7 @@ To apply it to a BIDS dataset (`PATH/TO/BUNDLE` is the folder that holds `docs` 
 
 ## Input
 
-T1w image in {template}, {resolution} mm; {kind} of {shape} voxels with its first voxel at
+{image} in {place}; {kind} of {shape} voxels with its first voxel at
 {origin} mm.
 
 {channels}
@@ -177,8 +178,8 @@ def model_card(
         cohort=_cohort(facts),
         excluded=facts.excluded,
         source=f"\n  Source: {facts.data_source}." if facts.data_source else "",
-        template=recipe.normalization.template,
-        resolution=recipe.normalization.resolution,
+        image=modality_named(recipe.preparation.modality).image,
+        place=recipe.preparation.place(),
         kind=recipe.representation.kind,
         shape="×".join(map(str, window.shape)),
         origin=f"({origin})",

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from bidsapp.contracts.network import NetworkOffer, network_offers
-from bidsapp.recipes.known_names import BASELINES_ON_PREDICTORS, PLANE_AXIS, SPM12_BOX
+from bidsapp.recipes.known_names import BASELINES_ON_PREDICTORS, PLANE_AXIS
 from bidsapp.recipes.messages import one_of
 from bidsapp.recipes.scope import refused
 from bidsapp.recipes.section import Problem, Section
@@ -59,19 +59,10 @@ def _tables(recipe: "Recipe") -> Iterator[Problem]:
 
 
 def _grid(recipe: "Recipe") -> Iterator[Problem]:
-    normalization, representation = recipe.normalization, recipe.representation
-    if normalization.box != "spm12":
+    known, representation = recipe.preparation.grid(), recipe.representation
+    if known is None:
         return
-    if not normalization.template.startswith("MNI"):
-        yield (
-            "normalization.box",
-            f"spm12 is a box in MNI space; {normalization.template}, if there is such a "
-            "template, needs --set normalization.box=template",
-        )
-    shape = SPM12_BOX[normalization.resolution]
-    grid = (
-        f"the {normalization.resolution} mm grid of SPM12's box, {shape[0]}x{shape[1]}x{shape[2]}"
-    )
+    shape, grid = known
     plane, slices, pad = representation.plane, representation.slices, representation.pad
     if plane and slices and slices > shape[PLANE_AXIS[plane]]:
         most = shape[PLANE_AXIS[plane]]

@@ -13,6 +13,7 @@ from bidsapp.intake.yamltext import read_yaml, write_yaml
 from bidsapp.recipes.catalog import packaged
 from bidsapp.recipes.folders import without_folders
 from bidsapp.recipes.messages import problems_of, usage_error
+from bidsapp.recipes.preparation import current_key
 from bidsapp.recipes.schema import Recipe
 from bidsapp.recipes.section import Impossible
 
@@ -154,7 +155,7 @@ def _read(path: Path) -> str:
 
 def _parse(override: str) -> tuple[str, Any]:
     key, equals, text = override.partition("=")
-    key = key.strip()
+    key = current_key(key.strip())
     if not equals or not all(key.split(".")):
         raise UsageError(
             f"override {override!r}: expected KEY=VALUE with a dotted key, "

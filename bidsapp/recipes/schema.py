@@ -3,15 +3,23 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from bidsapp.errors import UsageError
 from bidsapp.recipes.analysis import Ensemble, Evaluation, Saliency
 from bidsapp.recipes.combinations import impossible
-from bidsapp.recipes.images import Inputs, Normalization, Outcome, Representation, Tables
+from bidsapp.recipes.images import Inputs, Outcome, Representation, Tables
 from bidsapp.recipes.learning import Network, Protocol, Training
 from bidsapp.recipes.messages import one_of, problems_of
 from bidsapp.recipes.names import ensemble_problems, name_problems, names_variant
+from bidsapp.recipes.preparation import EARLIER, Preparation, current_keys, of_its_modality
 from bidsapp.recipes.section import Impossible, Name, Problem, Section, Text, Texts
 from bidsapp.recipes.simulation import Simulation
 from bidsapp.recipes.values import flat, merged
@@ -20,7 +28,7 @@ EXPERIMENT = (
     "mode",
     "inputs",
     "outcome",
-    "normalization",
+    "preparation",
     "representation",
     "network",
     "training",
@@ -61,8 +69,9 @@ class Recipe(Section):
     inputs: Inputs = Field(default=Inputs(), description="Images that are read.")
     outcome: Outcome = Field(default=Outcome(), description="What is predicted.")
     tables: Tables = Field(default=Tables(), description="How the dataset's tables are read.")
-    normalization: Normalization = Field(
-        default=Normalization(), description="From a native image to a standard space."
+    preparation: Annotated[Preparation, BeforeValidator(of_its_modality)] = Field(
+        default_factory=lambda: of_its_modality({}),
+        description="From the files of a scan to what networks are given.",
     )
     representation: Representation = Field(
         default=Representation(), description="From a normalised image to the network's input."
@@ -99,6 +108,23 @@ class Recipe(Section):
         "or a baseline's; <variant>/<baseline> is a baseline on that variant's folds, and @<scope> "
         "says which scope (mean where not given; pooled, best_fold, ...).",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rename(cls, data: Any) -> Any:
+        """Read the keys of earlier versions."""
+        if not isinstance(data, dict):
+            return data
+        if EARLIER in data and "preparation" in data:
+            raise ValueError(f"{EARLIER} is the earlier name of preparation: give one of them")
+        found = current_keys(data)
+        variants = found.get("variants")
+        if isinstance(variants, dict):
+            found["variants"] = {
+                name: current_keys(values) if isinstance(values, dict) else values
+                for name, values in variants.items()
+            }
+        return found
 
     @field_validator("variants", mode="after")
     @classmethod
@@ -205,7 +231,7 @@ class Recipe(Section):
         pydantic.ValidationError
             The result is not a recipe; `bidsapp.recipes.apply_values` says it readably.
         """
-        return Recipe.model_validate(merged(self.plain(), values, Recipe))
+        return Recipe.model_validate(merged(self.plain(), current_keys(values), Recipe))
 
     def _resolved(self, name: str) -> "Recipe":
         values = self.variants.get(name, {})

@@ -40,6 +40,13 @@ class Section(BaseModel):
     only: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     preset: ClassVar[Mapping[str, Any]] = {}
     optional: ClassVar[tuple[str, ...]] = ()
+    another_kind: ClassVar[str] = ""
+    """Key whose change makes it another section, so that nothing of the one before is kept."""
+
+    @classmethod
+    def shapes(cls) -> tuple[type["Section"], ...]:
+        """List the sections that can stand in its place, for messages and documentation."""
+        return (cls,)
 
     @model_validator(mode="before")
     @classmethod

@@ -66,6 +66,8 @@ def merged(
     kept = dict(base)
     for name, field in shape.model_fields.items():
         section, change = field.annotation, layer.get(name)
+        if _is_another(section, change, kept.get(name)):
+            del kept[name]
         if not (isinstance(section, type) and issubclass(section, Section) and section.choice):
             continue
         if isinstance(change, dict) and isinstance(kept.get(name), Mapping):
@@ -82,6 +84,13 @@ def merged(
             for name, change in layer["variants"].items()
         }
     return _laid_over(kept, layer)
+
+
+def _is_another(section: Any, change: Any, before: Any) -> bool:
+    """Whether a change makes another section of what was there: a preparation, another modality."""
+    key = getattr(section, "another_kind", "")
+    both = isinstance(change, Mapping) and isinstance(before, Mapping)
+    return bool(key) and both and key in change and change[key] != before.get(key)
 
 
 def _laid_over(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:

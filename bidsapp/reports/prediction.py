@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from bidsapp.contracts.product import sidecar_name
 from bidsapp.derivatives import OutputNames
-from bidsapp.derivatives.names import sidecar_name
 from bidsapp.drawing.mosaic import Layer, Tile, mosaic
 from bidsapp.drawing.pages import fill, render
 from bidsapp.drawing.pictures import OVERLAY_STOPS
@@ -166,12 +166,11 @@ def saliency_views(
         What the prediction says of its model; maps by another are left out.
     """
     label = prediction.name.removesuffix(_SUFFIX).rpartition("_desc-")[2]
-    space = f"_space-{names.space}_res-{names.resolution}"
-    maps = names.folder.glob(f"{names.stem}{space}_desc-{label}*_statmap.nii.gz")
+    maps = names.folder.glob(names.in_space(f"{label}*", "statmap"))
     return [
         _view(names, path)
         for path in sorted(maps)
-        if path.name != names.log_jacobian and same_model(model_of_map(path) or model, model)
+        if path.name not in names.data_files and same_model(model_of_map(path) or model, model)
     ]
 
 
@@ -182,9 +181,9 @@ def model_of_map(path: Path) -> dict[str, Any]:
 
 
 def _view(names: OutputNames, path: Path) -> SaliencyView:
-    saliency, brain = read_map(path), read_volume(names.folder / names.preproc)
+    saliency, brain = read_map(path), read_volume(names.path(names.main.key))
     if saliency.data.shape != brain.data.shape:
-        raise BadData(f"{path} does not lie on the grid of {names.preproc}; remove it.")
+        raise BadData(f"{path} does not lie on the grid of {names[names.main.key]}; remove it.")
     values = np.nan_to_num(np.asarray(saliency.data, dtype=np.float32))
     explained = values != 0
     limit = float(np.percentile(np.abs(values[explained]), _TOP)) if explained.any() else 1.0

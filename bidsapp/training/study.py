@@ -28,7 +28,7 @@ LOGGER = logging.getLogger("nocicast")
 # Memory of a process that has its libraries loaded.
 _LIBRARIES_GB = 1.0
 # What may not differ between the variants of one run, as they share one cohort table.
-_SHARED = ("inputs", "outcome", "normalization", "protocol.groups")
+_SHARED = ("inputs", "outcome", "preparation", "protocol.groups")
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def sharing_variants(
         if not differ:
             together.append(name)
             continue
-        images = _images_for(own, first) if "normalization" in differ else ""
+        images = _images_for(own, first) if "preparation" in differ else ""
         reason = f"{' and '.join(differ)} other than that of {variants[0]}: {images}run group"
         others.setdefault(reason, []).append(name)
     apart = [
@@ -114,9 +114,9 @@ def sharing_variants(
 def _images_for(own: Recipe, first: Recipe) -> str:
     """How the participant level makes the images of a variant."""
     changed = [
-        f"--set normalization.{name}={value}"
-        for name, value in own.normalization.plain().items()
-        if value != getattr(first.normalization, name)
+        f"--set preparation.{name}={value}"
+        for name, value in own.preparation.plain().items()
+        if value != getattr(first.preparation, name)
     ]
     return f"run participant {' '.join(changed)} for its images, then "
 

@@ -1,6 +1,5 @@
 """The template's brain on the grids that a run needs, written once into the work folder."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,20 +11,10 @@ from bidsapp.modalities.t1w.speeds import speed_named
 from bidsapp.templates import Template, brain_template, output_grid
 
 if TYPE_CHECKING:
-    from bidsapp.recipes.images import Normalization
+    from bidsapp.modalities.t1w.settings import T1wPreparation
 
 
-@dataclass(frozen=True)
-class TemplateImages:
-    """Files of the template's brain: registration grid, 2 mm for judging, output grid."""
-
-    template: Template
-    registration: Path
-    judged: Path
-    output: Path
-
-
-def prepare_template(template: Template, wanted: "Normalization", folder: Path) -> TemplateImages:
+def prepare_template(template: Template, wanted: "T1wPreparation", folder: Path) -> dict[str, Path]:
     """Resample the template's brain where that has not been done.
 
     Parameters
@@ -33,9 +22,14 @@ def prepare_template(template: Template, wanted: "Normalization", folder: Path) 
     template
         As resolved.
     wanted
-        The recipe's section: box, resolution, speed.
+        Box, resolution and speed.
     folder
         Where the files go; many jobs may share it.
+
+    Returns
+    -------
+    dict
+        Files of the brain: ``registration`` grid, 2 mm to be ``judged`` on, ``output`` grid.
     """
 
     def on_grid(millimetres: int) -> Path:
@@ -45,12 +39,11 @@ def prepare_template(template: Template, wanted: "Normalization", folder: Path) 
             _write(path, template, wanted.box, millimetres)
         return path
 
-    return TemplateImages(
-        template,
-        registration=on_grid(speed_named(wanted.speed).grid_mm),
-        judged=on_grid(2),
-        output=on_grid(wanted.resolution),
-    )
+    return {
+        "registration": on_grid(speed_named(wanted.speed).grid_mm),
+        "judged": on_grid(2),
+        "output": on_grid(wanted.resolution),
+    }
 
 
 def _write(path: Path, template: Template, box: str, millimetres: int) -> None:

@@ -114,7 +114,7 @@ def saliency_section(run: RunFiles) -> SaliencySection:
         part, used = _part(run, path.parent, summary, stage, problem, left)
         left -= used
         parts.append(part)
-    template = run.recipe.normalization.template if run.recipe else ""
+    template = run.recipe.preparation.standard_space if run.recipe else ""
     return SaliencySection(parts, stage_payload(stage) if stage else "", template)
 
 
@@ -123,7 +123,7 @@ def _stage(run: RunFiles, first: Path) -> tuple[Stage | None, str]:
     if run.recipe is None:
         return None, "the run has no recipe, so the template is unknown"
     try:
-        return stage_of(run.recipe.normalization.template, read_map(first)), ""
+        return stage_of(run.recipe.preparation.standard_space, read_map(first)), ""
     except (NociCastError, OSError, ValueError) as error:
         return None, str(error)
 
