@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bidsapp.contracts.modality import Job, Modality, Scan, Shared, SourceFile, modality_named
+from bidsapp.contracts.modality import Job, Modality, Scan, Shared, modality_named
 from bidsapp.contracts.prepared import Provenance
 from bidsapp.contracts.product import OutputNames
-from bidsapp.dataset import ImageChoice
 from bidsapp.derivatives.sidecars import file_sha256, read_quality
 from bidsapp.errors import BadData, NociCastError
 from bidsapp.execution.failures import Failure
@@ -51,12 +50,6 @@ class Task:
     def workflow_name(self) -> str:
         """Name that nipype accepts, and that no other unit of the dataset has."""
         return "".join(c if c.isalnum() else "_" for c in self.names.stem)
-
-
-def scan_of(choice: ImageChoice, modality: Modality[Any]) -> Scan:
-    """Make a scan of the one file that was chosen for a participant and session."""
-    file = SourceFile(choice.path, choice.relative_path, choice.entities, choice.reason)
-    return Scan(choice.participant, choice.session, {modality.sources[0].name: (file,)})
 
 
 def tasks_of(

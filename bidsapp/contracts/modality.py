@@ -52,6 +52,9 @@ class Source:
         Whether a scan without it is refused.
     same
         Entities in which its files agree with the main source's, where those have them.
+    any_session
+        Whether a file of another session, or of none, serves where the scan's own session has
+        none.
     derivatives
         Whether it lies in a derivative dataset (``-d NAME=PATH``, or a folder of
         ``<bids_dir>/derivatives``) and not in the dataset itself.
@@ -65,6 +68,7 @@ class Source:
     many: bool = False
     required: bool = True
     same: tuple[str, ...] = ()
+    any_session: bool = False
     derivatives: bool = False
 
 

@@ -1,6 +1,6 @@
 """The sections of a recipe about images and outcome."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -11,10 +11,17 @@ from bidsapp.recipes.section import Scalar, Section, Text, Texts, Unique
 class Inputs(Section):
     """Which images of the BIDS dataset are read."""
 
-    datatype: Literal["anat"] = Field(
-        default="anat", description="BIDS datatype (folder) of the image."
+    datatype: Text | None = Field(
+        default=None, description="BIDS datatype (folder) of the image, as the modality has it."
     )
-    suffix: Literal["T1w"] = Field(default="T1w", description="BIDS suffix of the image.")
+    suffix: Text | None = Field(
+        default=None, description="BIDS suffix of the image, as the modality has it."
+    )
+    filters: dict[Text, dict[Text, Any]] = Field(
+        default={},
+        description="Filters for each kind of file that the modality reads, as --bids-filter-file "
+        "has them: {t1w: {acquisition: mprage}}; those of that file win.",
+    )
     near_duplicates: Literal["refuse", "exclude", "together"] = Field(
         default="refuse",
         description="What becomes of participants whose scans are copies of one another in all but "
