@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from bidsapp.contracts.fitted import refusals
 from bidsapp.contracts.fitted_offers import fitted_offers
+from bidsapp.contracts.modality import modality_named
 from bidsapp.contracts.network import NetworkOffer, network_offers
 from bidsapp.recipes.known_names import BASELINES_ON_PREDICTORS, PLANE_AXIS
 from bidsapp.recipes.messages import one_of
@@ -21,6 +22,7 @@ def impossible(recipe: "Recipe") -> Iterator[Problem]:
         if isinstance(section, Section):
             for key, text in section.misplaced():
                 yield f"{name}.{key}", text
+    yield from _inputs(recipe)
     yield from _outcome(recipe)
     yield from _tables(recipe)
     yield from _grid(recipe)
@@ -31,6 +33,22 @@ def impossible(recipe: "Recipe") -> Iterator[Problem]:
     yield from _saliency(recipe)
     if recipe.mode == "strict":
         yield from refusals(recipe.declares())
+
+
+def _inputs(recipe: "Recipe") -> Iterator[Problem]:
+    inputs, modality = recipe.inputs, modality_named(recipe.preparation.modality)
+    sources = {source.name: source for source in modality.sources}
+    main = modality.sources[0]
+    for key, given, own in (
+        ("datatype", inputs.datatype, main.datatype),
+        ("suffix", inputs.suffix, main.suffix),
+    ):
+        if given is not None and given != own:
+            which = f"as preparation.modality {modality.name} reads it"
+            yield f"inputs.{key}", f"should be {own!r}, {which}, got {given!r}"
+    for name in inputs.filters:
+        if name not in sources:
+            yield f"inputs.filters.{name}", f"source {one_of(name, sources)}"
 
 
 def _outcome(recipe: "Recipe") -> Iterator[Problem]:

@@ -26,10 +26,17 @@ def _steps(value: Any) -> Any:
 class Inputs(Section):
     """Which images of the BIDS dataset are read."""
 
-    datatype: Literal["anat"] = Field(
-        default="anat", description="BIDS datatype (folder) of the image."
+    datatype: Text | None = Field(
+        default=None, description="BIDS datatype (folder) of the image, as the modality has it."
     )
-    suffix: Literal["T1w"] = Field(default="T1w", description="BIDS suffix of the image.")
+    suffix: Text | None = Field(
+        default=None, description="BIDS suffix of the image, as the modality has it."
+    )
+    filters: dict[Text, dict[Text, Any]] = Field(
+        default={},
+        description="Filters for each kind of file that the modality reads, as --bids-filter-file "
+        "has them: {t1w: {acquisition: mprage}}; those of that file win.",
+    )
     near_duplicates: Literal["refuse", "exclude", "together"] = Field(
         default="refuse",
         description="What becomes of participants whose scans are copies of one another in all but "
@@ -43,6 +50,11 @@ class Outcome(Section):
 
     Empty in a recipe that is made for one's own study: the command line then names the column.
     """
+
+    instead: ClassVar = {
+        "expression": ("column", "positive", "negative"),
+        "column": ("expression",),
+    }
 
     column: Text | None = Field(
         default=None, description="Column of participants.tsv, sessions.tsv or a phenotype table."

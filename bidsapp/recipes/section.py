@@ -42,9 +42,10 @@ class Section(BaseModel):
     only: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     preset: ClassVar[Mapping[str, Any]] = {}
     optional: ClassVar[tuple[str, ...]] = ()
+    instead: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Keys that take the place of others, which then do not hold."""
     another_kind: ClassVar[str] = ""
     """Key whose change makes it another section, so that nothing of the one before is kept."""
-
     earlier: ClassVar[Mapping[str, str]] = {}
     """Earlier names of keys, which stay readable, to those of today."""
     in_words: ClassVar[str] = "section"

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, PlainValidator, ValidationError
+from pydantic import Field, PlainSerializer, PlainValidator, ValidationError
 
 from bidsapp.contracts.fitted import FittedStep
 from bidsapp.recipes.messages import one_of
@@ -85,7 +85,13 @@ def _start(value: Any) -> str | FromVariant:
     return value
 
 
-Start = Annotated[str | FromVariant, PlainValidator(_start)]
+def _plain(value: str | FromVariant) -> Any:
+    return value if isinstance(value, str) else value.plain()
+
+
+Start = Annotated[
+    str | FromVariant, PlainValidator(_start), PlainSerializer(_plain, return_type=Any)
+]
 
 
 def start_kind(start: str | FromVariant) -> StartKind:
