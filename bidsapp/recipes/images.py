@@ -4,8 +4,8 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from bidsapp.recipes.known_names import Channel
-from bidsapp.recipes.section import Scalar, Section, Text, Texts, Unique
+from bidsapp.contracts.modality import DEFAULT, modality_named
+from bidsapp.recipes.section import Name, Scalar, Section, Text, Texts, Unique
 
 
 class Inputs(Section):
@@ -96,9 +96,10 @@ class Representation(Section):
         default=None,
         description="Voxels (x, y, z) to which a volume is padded; none where not given.",
     )
-    channels: Annotated[tuple[Channel, ...], *Unique, Field(min_length=1)] = Field(
-        default=("t1w",),
-        description="Maps stacked as channels: the image, the log-Jacobian of its normalisation.",
+    channels: Annotated[tuple[Name, ...], *Unique, Field(min_length=1)] = Field(
+        default_factory=lambda: (modality_named(DEFAULT).main_channel,),
+        description="Maps stacked as channels, by the names that the modality gives them: t1w, "
+        "log_jacobian. The main one of the modality where nothing is said.",
     )
     scaling: Literal["none", "robust"] = Field(
         default="none",

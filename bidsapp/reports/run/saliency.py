@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bidsapp.contracts.modality import modality_named
 from bidsapp.errors import NociCastError
 from bidsapp.evaluation.stamp import leak_stamp
 from bidsapp.intake.json_text import read_own_json
@@ -160,6 +161,8 @@ def _part(
             used = len(payload)
         except (NociCastError, OSError, ValueError, KeyError) as error:
             problem = str(error)
+    modality = modality_named(run.recipe.preparation.modality) if run.recipe else None
+    channels = modality.channels().values() if modality else ()
     part = SaliencyPart(
         variant=variant,
         method=str(summary.get("method", "")).replace("_", " "),
@@ -168,7 +171,7 @@ def _part(
         verdict=_WORDS.get(verdict, verdict),
         sentences=sentences,
         notes=[str(text) for text in summary.get("notes", ())],
-        sides=sides_of(str(summary.get("method", "")), bool(summary.get("absolute"))),
+        sides=sides_of(str(summary.get("method", "")), bool(summary.get("absolute")), channels),
         tiles=tiles,
         bar=bar,
         shown=shown,
