@@ -15,10 +15,10 @@ import pandas as pd
 import safetensors.torch
 import torch
 
-from bidsapp.derivatives import atomic_path, write_json
+from bidsapp.derivatives import atomic_path
+from bidsapp.derivatives.sealed import read_record, write_record
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, UsageError
-from bidsapp.intake.json_text import read_own_json
 from bidsapp.networks.origin import cohort_metadata
 from bidsapp.networks.predict import place, predict_logits, probability
 from bidsapp.networks.registry import build_network, count_parameters, slice_axis
@@ -93,7 +93,7 @@ def train_fold(task: FoldTask) -> Path:
         "seconds": round(time.time() - started, 3),
         "model_sha256": file_sha256(task.model_file),
     }
-    write_json(task.record_file, record)
+    write_record(task.record_file, record, _files_of(task))
     # A kill in the middle of writing leaves a part behind, which nobody else will take away.
     for leftover in (_checkpoint(task), *task.folder.glob(f".*-{_checkpoint(task).name}")):
         leftover.unlink(missing_ok=True)
@@ -139,6 +139,7 @@ def score_fold(task: FoldTask) -> pd.DataFrame:
     )[list(SCORES)].reset_index(drop=True)
     with atomic_path(task.scores_file) as temporary:
         scores.to_csv(temporary, sep="\t", index=False)
+    write_record(task.record_file, record, [*_files_of(task), task.scores_file])
     return scores
 
 
@@ -154,7 +155,7 @@ def load_fold(task: FoldTask) -> tuple[torch.nn.Module, dict[str, Any]]:
         raise BadData(
             f"{task.label} is not trained: {task.record_file} is missing or belongs to other data"
         )
-    record = read_own_json(task.record_file)
+    record = _record(task)
     network = build_network(
         task.recipe.network, len(task.images.channels), shape=task.images.window.shape
     )
@@ -234,12 +235,19 @@ def _fold_data(
 
 
 def is_trained(task: FoldTask) -> bool:
-    """Tell whether the fold's folder holds a whole model of this very data and these settings."""
-    try:
-        trained_as = task.trained_as
-        return trained_as is not None and trained_as == file_sha256(task.model_file)
-    except OSError:
-        return False
+    """Tell whether the fold's folder holds a whole model of this very data and these settings.
+
+    What was damaged since is none, and is trained anew.
+    """
+    return bool(_record(task)) and task.trained_as is not None
+
+
+def _record(task: FoldTask) -> dict[str, Any]:
+    return read_record(task.record_file, [file.name for file in _files_of(task)])
+
+
+def _files_of(task: FoldTask) -> list[Path]:
+    return [task.model_file, task.folder / "history.tsv"]
 
 
 def check_first(task: FoldTask, first: FoldTask) -> None:

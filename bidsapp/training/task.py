@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.dataset.tables import read_frame
+from bidsapp.derivatives.sealed import read_record
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput
 from bidsapp.recipes.schema import Recipe
@@ -171,12 +172,9 @@ class FoldTask:
 
         The model itself may be gone, as those of permuted outcomes are.
         """
-        try:
-            record = json.loads(self.record_file.read_text(encoding="utf-8"))
-            mine = record["fingerprint"] == self.fingerprint
-            return str(record["model_sha256"]) if mine else None
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        record = read_record(self.record_file, [])
+        mine = record.get("fingerprint") == self.fingerprint
+        return str(record["model_sha256"]) if mine else None
 
     @cached_property
     def _own_fingerprint(self) -> str:
