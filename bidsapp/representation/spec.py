@@ -1,4 +1,4 @@
-"""What a network eats, as the recipe's ``representation`` section asks: window, channels, scope."""
+"""What a network eats, as the recipe's ``representation`` section asks: window and channels."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,7 +7,6 @@ from types import MappingProxyType
 import numpy as np
 
 from bidsapp.recipes.images import Representation
-from bidsapp.representation.scope import FittedStep
 from bidsapp.spaces.volume import Triple, Volume, slab, volume
 
 
@@ -75,16 +74,6 @@ def window_of(spec: Representation, grid_shape: Triple, affine: np.ndarray) -> V
         If the grid is not upright (RAS without rotation).
     """
     return WINDOWS[spec.kind](spec, grid_shape, affine)
-
-
-def fitted_steps(spec: Representation) -> tuple[FittedStep, ...]:
-    """List what a recipe's representation fits, for the scope rule."""
-    steps = []
-    if spec.scaling != "none":
-        steps.append(FittedStep(f"representation.scaling={spec.scaling}", "image"))
-    if spec.zscore != "none":
-        steps.append(FittedStep(f"representation.zscore={spec.zscore}", spec.zscore))
-    return tuple(steps)
 
 
 def unit_and_range(name: str, scaling: str) -> tuple[str, tuple[float, float]]:
