@@ -13,6 +13,8 @@ from pydantic import (
     model_validator,
 )
 
+from bidsapp.contracts.fitted import FittedStep
+
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 
 Problem = tuple[str, str]
@@ -83,6 +85,10 @@ class Section(BaseModel):
             for name in type(self).model_fields
             if (value := getattr(self, name)) is not None
         }
+
+    def declares(self) -> tuple[FittedStep, ...]:
+        """Say what of this section is fitted or chosen, and on whose data."""
+        return ()
 
     def misplaced(self) -> Iterator[Problem]:
         """Keys that the choice does not know, and keys that it needs and lacks."""
