@@ -3,7 +3,7 @@
 import pytest
 
 from bidsapp.errors import UsageError
-from bidsapp.recipes import dump_recipe, leaks, load_recipe
+from bidsapp.recipes import dump_recipe, load_recipe
 from bidsapp.recipes.loading import values_of
 from tests.unit.synthetic_cohort import small_recipe
 
@@ -14,6 +14,10 @@ STAGED = {
         "third": {"network.start": {"variant": "second"}},
     }
 }
+
+
+def leaks(recipe):
+    return {step.name: step.why for step in recipe.leaks()}
 
 
 def staged(**more):
