@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bidsapp.dataset.cohort import Cohort
+    from bidsapp.networks.origin import InitialWeights
     from bidsapp.training.study import Study
     from bidsapp.training.task import FoldTask
 
@@ -49,6 +50,7 @@ def state_files(
     study = Study(
         recipe=recipe,
         variants=tuple(variants),
+        stages=recipe.stages(variants),
         recipe_file=folder / "recipe.yaml",
         cohort_file=folder / "cohort.tsv",
         splits_file=folder / "splits.tsv",
@@ -114,7 +116,6 @@ def write_models(
     from bidsapp.evaluation.state import splits_of
     from bidsapp.networks.bundle import FoldModel
     from bidsapp.networks.bundle_write import ModelFacts, write_bundle
-    from bidsapp.networks.origin import initial_weights
     from bidsapp.recipes.scope import stamp_text
     from bidsapp.representation.zscore import ZScore
     from bidsapp.training.earlier_run import read_text_table
@@ -148,7 +149,7 @@ def write_models(
             ),
             data_source="the cohort listed in cohort.tsv of the run",
             environments=environments,
-            weights=initial_weights(recipe.network, own[0].weights).plain(),
+            weights=_began_with(own[0]).plain(),
             excluded=len(cohort.exclusions),
             subgroups=subgroup_results(folder, name, recipe.evaluation.confidence),
             doubts=doubts(folder, name),
@@ -157,6 +158,14 @@ def write_models(
         seen = seen_images(own, cohort)
         place, window = folder / "model" / name, own[0].images.window
         write_bundle(place, recipe, window, models, facts, seen, anonymous=anonymous)
+
+
+def _began_with(task: "FoldTask") -> "InitialWeights":
+    """Say what the networks of a variant began with, by one of its folds."""
+    from bidsapp.networks.origin import initial_weights
+
+    before = None if task.first is None else _began_with(task.first)
+    return initial_weights(task.recipe.network, task.weights, before)
 
 
 def write_saliency_checks(variants: Sequence[str], folder: Path) -> None:

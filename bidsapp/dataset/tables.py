@@ -109,6 +109,42 @@ def read_table(path: Path, name: str = "", participant: str = "") -> Table:
     return Table(name or path.stem, path, by_session, columns, frozenset(seen), missing)
 
 
+def read_rows(path: Path, required: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
+    """Read a table of anything, row by row.
+
+    Parameters
+    ----------
+    path
+        A tab-separated file.
+    required
+        Names of columns that have to be there.
+
+    Returns
+    -------
+    list
+        The number of the line, from 1, and column name to text, empty where it is missing.
+
+    Raises
+    ------
+    NoInput
+        The file cannot be read.
+    BadData
+        It is not such a table; the message names the line and the column.
+    """
+    lines = _lines(path)
+    if not lines:
+        raise BadData(f"{path} is empty; expected a header with {', '.join(required)}.")
+    header = [_unquoted(name) for name in lines[0][1].split("\t")]
+    for name in required:
+        header = _header(path, "\t".join(header), name)
+    rows = []
+    for number, text in lines[1:]:
+        fields = _fields(path, number, text, header)
+        named = {name: _present(text) for name, text in zip(header, fields, strict=True) if name}
+        rows.append((number, named))
+    return rows
+
+
 def _one_row_each(path: Path, places: Mapping[str, int]) -> str:
     """Say what to do about several rows of a participant, which may be visits."""
     visit = next((column for column in places if column.lower() in _VISITS), None)

@@ -8,8 +8,9 @@ from bidsapp.derivatives import column_meanings
 from bidsapp.derivatives.atomic import write_json
 from bidsapp.derivatives.column_meanings import SHARED, Column
 from bidsapp.derivatives.evaluated_meanings import EVALUATED
+from bidsapp.derivatives.regression_meanings import REGRESSION
 
-TABLES = column_meanings.TABLES | EVALUATED
+TABLES = column_meanings.TABLES | EVALUATED | REGRESSION
 _FOLDERS = ("tables", "figures", "saliency")
 
 

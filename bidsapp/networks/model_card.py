@@ -174,7 +174,7 @@ def model_card(
         outcome=outcome_text(recipe),
         models=models,
         network=f"{network.name} {network.depth}",
-        weights=weights_words(facts.weights or {"kind": network.weights}),
+        weights=weights_words(facts.weights or {"kind": network.start_kind}),
         training=f"AdamW on binary cross-entropy, at most {training.epochs} epochs in batches of "
         f"{training.batch_size}",
         software=bidsapp.__version__,

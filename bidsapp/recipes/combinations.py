@@ -96,22 +96,37 @@ def _network(recipe: "Recipe") -> Iterator[Problem]:
         )
         return
     yield from _options(recipe, offer, offers)
-    if network.weights != "medicalnet":
+    yield from _published(recipe, offer)
+
+
+def _published(recipe: "Recipe", offer: NetworkOffer) -> Iterator[Problem]:
+    """List why published weights cannot serve."""
+    network = recipe.network
+    kind = network.start_kind
+    if kind not in ("medicalnet", "imagenet"):
         return
-    if not offer.medicalnet_shortcut:
-        yield "network.weights", f"there are no MedicalNet weights for {network.name}; use random"
+    whose = {"medicalnet": "MedicalNet", "imagenet": "ImageNet"}[kind]
+    depths = offer.starts.get(kind, ())
+    if network.depth not in depths:
+        there = f" of depth {network.depth}" if depths else ""
+        yield "network.start", f"there are no {whose} weights for {network.name}{there}; use random"
         return
-    own = offer.medicalnet_shortcut[network.depth]
-    if network.resolved_shortcut != own:
+    dims = {"medicalnet": 3, "imagenet": 2}[kind]
+    if network.dims != dims:
+        yield "network.start", f"{whose}'s weights go with network.dims: {dims}; use random"
+    own = offer.medicalnet_shortcut.get(network.depth) if kind == "medicalnet" else "B"
+    if "shortcut" in offer.options and network.resolved_shortcut != own:
         yield (
             "network.shortcut",
-            f"MedicalNet's weights for depth {network.depth} have shortcut {own}, "
+            f"{whose}'s weights for depth {network.depth} have shortcut {own}, "
             f"got {network.shortcut}",
         )
-    if len(recipe.representation.channels) > 1:
+    if network.shortcut_bias:
+        yield "network.shortcut_bias", f"{whose}'s weights have none"
+    if kind == "medicalnet" and len(recipe.representation.channels) > 1:
         channels = ", ".join(recipe.representation.channels)
         yield (
-            "network.weights",
+            "network.start",
             f"MedicalNet's weights take one channel and representation.channels has {channels}; "
             "use random",
         )

@@ -43,8 +43,8 @@ class Outcome(Section):
     )
     missing: Annotated[tuple[Scalar, ...], *Unique] | None = Field(
         default=None,
-        description="Values that stand for a missing one in the outcome's columns, beside n/a and "
-        "the errors of spreadsheets: [-9, unknown]; [] says that no code is.",
+        description="Short for tables.missing in each of the outcome's columns: [-9, unknown] are "
+        "missing there; [] says that none is, whatever looks like one.",
     )
     expression: Text | None = Field(
         default=None,

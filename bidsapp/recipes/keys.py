@@ -83,5 +83,5 @@ def _in_words(annotation: Any) -> str:
     if origin in (Union, types.UnionType):
         return " | ".join(dict.fromkeys(_in_words(member) for member in inside))
     if isinstance(annotation, type) and issubclass(annotation, Section):
-        return "section" if annotation.__name__ != "Ensemble" else "{of, rule}"
+        return annotation.in_words
     return SIMPLE[annotation]

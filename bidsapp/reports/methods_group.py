@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from bidsapp.contracts.prepared import Prepared
+from bidsapp.dataset.codes import entry
 from bidsapp.dataset.counts import Counts, cohort_counts
+from bidsapp.dataset.expression import parse_expression
 from bidsapp.derivatives.finished import finished_images
 from bidsapp.drawing.boilerplate import Section
 from bidsapp.drawing.wording import counted, joined, many
@@ -62,13 +64,30 @@ def _analysed(counts: Counts) -> str:
 def outcome_words(recipe: Recipe) -> str:
     """Say the outcome as the recipe defines it."""
     outcome = recipe.outcome
-    missing = _either(outcome.missing)
+    missing = _either(_missing(recipe))
     unknown = f", with {missing} taken as missing" if missing else ""
     if outcome.expression:
         return f"defined as {' '.join(outcome.expression.split())}{unknown}"
     negative = _either(outcome.negative)
     text = f"the variable {outcome.column}, positive where it is {_either(outcome.positive)}"
     return f"{text}{f' and negative where it is {negative}' if negative else ''}{unknown}"
+
+
+def _missing(recipe: Recipe) -> list[str]:
+    """Values that stand for a missing one in the outcome's columns, whichever key names them."""
+    outcome = recipe.outcome
+    names = {outcome.column or ""}
+    if outcome.expression:
+        names = {*parse_expression(outcome.expression).columns}
+    own = {_own_name(name) for name in names}
+    of_tables = [entry(text) for text in recipe.tables.missing]
+    values = [value for name, value in of_tables if value and _own_name(name) in own]
+    return [*dict.fromkeys([*map(str, outcome.missing or ()), *values])]
+
+
+def _own_name(column: str) -> str:
+    """Name of a column without its table and its session."""
+    return column.partition("@")[0].rpartition(".")[2]
 
 
 def _either(values: Sequence[object] | None) -> str:

@@ -2,8 +2,8 @@
 
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 
 from bidsapp.contracts.space import Space
 from bidsapp.dataset.tables import read_frame
+from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.intake.json_text import read_json
 from bidsapp.intake.pointers import require_content
@@ -48,12 +49,15 @@ class Atlas:
         `index` (of the label), `name`, `also` (other words for it).
     note
         What a reader of the table should know, resampling for instance; empty if nothing.
+    files
+        Names of the files that it was read from, and their SHA-256; empty for the app's own.
     """
 
     name: str
     labels: np.ndarray
     regions: pd.DataFrame
     note: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, words: str) -> list[str]:
         """Names of the regions that go by these words, whole or in part, in any case."""
@@ -136,7 +140,7 @@ def resolve_atlas(
 
 def _short(path: Path) -> str:
     match = re.search(r"_(?:atlas|seg)-([A-Za-z0-9]+)", path.name)
-    return match[1] if match else re.sub(r"\.nii(\.gz)?$", "", path.name)
+    return match[1] if match else _stem(path)
 
 
 def _from_templateflow(name: str, space: Space, label: str, homes: Sequence[Path] | None) -> Atlas:
@@ -200,16 +204,21 @@ def _from_file(name: str, path: Path, space: Space, label: str) -> Atlas:
     labels, resampled = _to_grid(path, whole.astype(np.int32), affine, space)
     if not labels.any():
         raise BadData(f"atlas {path}: none of its labels lies on the grid of the maps ({label})")
-    regions, unnamed = _regions(path, np.unique(whole[whole > 0]).astype(int))
+    table = _table_of(path)
+    regions, unnamed = _regions(path, table, np.unique(whole[whole > 0]).astype(int))
     notes = ["brought to the grid of the maps by nearest neighbour"] if resampled else []
     notes += ["its file names no space, so it is taken to be in that of the maps"] * (told is None)
     notes += [unnamed] if unnamed else []
-    return Atlas(name, labels, regions, "; ".join(notes))
+    files: dict[str, str] = {}
+    if path.parent != FOLDER:  # which file it was is told by its contents, as its folder is not
+        files = {file.name: file_sha256(file) for file in (path, table) if file is not None}
+        notes.append(f"{path.name}, sha256 {files[path.name]}")
+    return Atlas(name, labels, regions, "; ".join(notes), files)
 
 
 def _space_of(path: Path) -> str | None:
     """Space that the sidecar or the file's name tells, or None."""
-    sidecar = path.with_name(re.sub(r"\.nii(\.gz)?$", ".json", path.name))
+    sidecar = path.with_name(f"{_stem(path)}.json")
     try:
         content = read_json(sidecar)
     except (OSError, ValueError):
@@ -240,16 +249,22 @@ def _to_grid(
     return moved.astype(np.int32), True
 
 
-def _regions(path: Path, present: np.ndarray) -> tuple[pd.DataFrame, str]:
-    """Names from the table beside an image, with or without its ``res-``."""
-    stem = re.sub(r"\.nii(\.gz)?$", "", path.name)
-    tables = [
-        path.with_name(f"{name}.tsv") for name in (stem, re.sub(r"_res-[A-Za-z0-9]+", "", stem))
-    ]
-    table = next((file for file in tables if os.path.lexists(file)), None)
+def _table_of(path: Path) -> Path | None:
+    """Find the table beside an image, with or without its ``res-``."""
+    stem = _stem(path)
+    names = (f"{stem}.tsv", f"{re.sub(r'_res-[A-Za-z0-9]+', '', stem)}.tsv")
+    return next((path.with_name(n) for n in names if os.path.lexists(path.with_name(n))), None)
+
+
+def _stem(path: Path) -> str:
+    return re.sub(r"\.nii(\.gz)?$", "", path.name)
+
+
+def _regions(path: Path, table: Path | None, present: np.ndarray) -> tuple[pd.DataFrame, str]:
+    """Names from the table beside an image."""
     if table is None:
         names = pd.DataFrame({"index": present, "name": [f"label-{i}" for i in present]})
-        return names.assign(also=""), f"there is no {tables[0].name}, so its regions are numbers"
+        return names.assign(also=""), f"there is no {_stem(path)}.tsv, so its regions are numbers"
     try:
         frame = read_frame(table, quotes=True)
     except UnicodeDecodeError as error:

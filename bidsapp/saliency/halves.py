@@ -1,16 +1,16 @@
 """Networks trained on disjoint halves of a fold's people, on true and on shuffled outcomes."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from bidsapp.dataset.tables import read_frame, write_table
+from bidsapp.training.columns import LEARNING
 from bidsapp.training.permute_outcomes import shuffled_outcomes
 from bidsapp.training.splits import into_folds, units_of
+from bidsapp.training.stages import with_people
 from bidsapp.training.task import FoldTask
 
-LEARNING = ("train", "validation")
 FEWEST = 2  # of each class in a half
 
 
@@ -47,12 +47,14 @@ def half_task(task: FoldTask, folder: Path, half: int, shuffle: int) -> FoldTask
     splits = people.loc[kept, ["participant_id", "role"]].assign(repeat=task.repeat, fold=place)
     write_table(folder / "cohort.tsv", cohort)
     write_table(folder / "splits.tsv", splits)
-    return replace(
+    return with_people(
         task,
+        repeat=task.repeat,
         fold=place,
         folder=folder,
         cohort=folder / "cohort.tsv",
         splits=folder / "splits.tsv",
+        first_folder=lambda first: folder / f"start-{first.variant}",
     )
 
 

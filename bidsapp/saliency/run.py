@@ -14,6 +14,8 @@ from bidsapp.contracts.modality import modality_named
 from bidsapp.errors import NociCastError, NoInput, joint_code
 from bidsapp.evaluation.chance import Forecast, read_forecast
 from bidsapp.evaluation.stamp import leak_stamp, leaks_into_scores, network_leaks
+from bidsapp.evaluation.state import splits_of
+from bidsapp.evaluation.tsv import read_table
 from bidsapp.execution.failures import Failure, find_failure, forget_failures
 from bidsapp.execution.run import Running, run_workflow
 from bidsapp.execution.work import own_folder
@@ -196,7 +198,8 @@ def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> Findings:
         place, about.output_dir, about.template_label, about.resolution, images, about.native
     )
     write_people(stack, where, findings.plain(), settings, list(leaks))
-    shared = _shared(task, about) | {"sanity": findings.plain(), "images": task.images}
+    shared = _shared(task, about, [task.variant])
+    shared |= {"sanity": findings.plain(), "images": task.images}
     shared["leaks"] = leaks
     _forget_training(place)
     null = about.nulls.get(task.variant)
@@ -238,9 +241,11 @@ def _stack_folder(step: ExplainStep) -> Path:
     return step.folder.parent / step.task.recipe.saliency.method
 
 
-def _shared(task: "FoldTask", about: Explaining) -> dict[str, Any]:
+def _shared(task: "FoldTask", about: Explaining, variants: Sequence[str]) -> dict[str, Any]:
     """Give what the group's maps of variants and ensembles need alike."""
+    splits = read_table(about.folder / "splits.tsv", ("participant_id", "role"))
     return {
+        "splits": pd.concat([splits_of(splits, name) for name in variants]),
         "template_label": about.template_label,
         "mask": about.mask,
         "covariates": about.cohort,
@@ -273,7 +278,8 @@ def _write_ensembles(
             for variant, section in sections.items()
         }
         verdict = together([done[variant] for variant in ensemble.of], ensemble.of)
-        settings, shared = one.recipe.saliency, _shared(one, about) | {"sanity": verdict}
+        settings, shared = one.recipe.saliency, _shared(one, about, ensemble.of)
+        shared["sanity"] = verdict
         shared["leaks"] = {
             step: why
             for variant in ensemble.of

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bidsapp.intake.images import read_numbers
+from bidsapp.spaces.gifti import read_values
 
 
 class Whole(NamedTuple):
@@ -28,11 +29,16 @@ class Whole(NamedTuple):
 
 
 def read_whole(path: Path, dtype: str = "f4") -> Whole:
-    """Read a map: a NIfTI image.
+    """Read a map: a NIfTI image, or GIFTI values, which come in the shape that they tell of.
 
     Raises
     ------
     NoInput, BadData
-        As `bidsapp.intake.images.read_numbers` does.
+        As `bidsapp.intake.images.read_numbers` and `bidsapp.spaces.gifti.read_values` do.
     """
+    if path.suffix == ".gii":
+        values, told = read_values(path)
+        if told.get("kind") == "sphere" and not told.get("mesh"):
+            values = values.reshape(told["shape"])
+        return Whole(values.astype(dtype), None, told)
     return Whole(*read_numbers(path, dtype), {})

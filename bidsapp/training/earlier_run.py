@@ -207,10 +207,11 @@ def _recipe_changes(before: Recipe, recipe: Recipe) -> list[str]:
     old, new = before.selected()[0], recipe.selected()[0]
     lost = [name for name in old if name not in new]
     found = {f"variants: without {', '.join(lost)}": None} if lost else {}
-    for name in old:
-        if name in new:
+    for name in (*old, *before.stages(old)):
+        if name in (*new, *recipe.stages(new)):
             one, other = (
-                _flat(r.with_variant(name).model_dump(mode="json")) for r in (before, recipe)
+                _flat(without_folders(r.with_variant(name).model_dump(mode="json")))
+                for r in (before, recipe)
             )
             for key in sorted(one.keys() | other.keys()):
                 unlike = one.get(key) != other.get(key)
@@ -225,9 +226,9 @@ def _weights_changes(folder: Path, recipe: Recipe, weights: Path | None) -> list
     from bidsapp.networks.weights import weights_file
 
     found = []
-    for name in recipe.selected()[0]:
+    for name in recipe.selected()[0]:  # of stages no bundle tells
         network = recipe.with_variant(name).network
-        file = None if network.weights == "random" else weights_file(network, weights)
+        file = weights_file(network, weights)
         if file is None:
             continue
         try:

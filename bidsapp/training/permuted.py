@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,10 @@ from bidsapp.execution.failures import Step
 from bidsapp.execution.run import Running, configure, run_workflow
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.options import RunOptions
+from bidsapp.training.fold_memory import fold_memory
 from bidsapp.training.permute_outcomes import labels_of, shuffled_outcomes
-from bidsapp.training.study import Study, fold_memory, study_splits
+from bidsapp.training.stages import with_people
+from bidsapp.training.study import Study, study_splits
 from bidsapp.training.task import FoldTask
 
 if TYPE_CHECKING:
@@ -132,15 +134,7 @@ def permuted_runs(
         for name, kind in kinds.items():
             mine = splits[splits["variant"] == name] if "variant" in splits else splits
             for repeat, fold in mine[["repeat", "fold"]].drop_duplicates().itertuples(index=False):
-                task = replace(
-                    kind,
-                    repeat=int(repeat),
-                    fold=int(fold),
-                    cohort=files["cohort"],
-                    splits=files["splits"],
-                    folder=folder / "folds" / name / f"repeat-{repeat}_fold-{fold}",
-                )
-                own.append(task)
+                own.append(_task(kind, folder, files, int(repeat), int(fold)))
         runs.append(PermutedRun(number, folder, key, tuple(own)))
     if not changed:
         what = f"groups ({groups})" if groups else "people"
@@ -151,6 +145,25 @@ def permuted_runs(
             "make-up and different outcomes can change place."
         )
     return runs
+
+
+def _task(
+    kind: FoldTask, folder: Path, files: Mapping[str, Path], repeat: int, fold: int
+) -> FoldTask:
+    """Make a fold of a variant on permuted outcomes; also what it begins with."""
+
+    def place(variant: str) -> Path:
+        return folder / "folds" / variant / f"repeat-{repeat}_fold-{fold}"
+
+    return with_people(
+        kind,
+        repeat=repeat,
+        fold=fold,
+        folder=place(kind.variant),
+        cohort=files["cohort"],
+        splits=files["splits"],
+        first_folder=lambda first: place(first.variant),
+    )
 
 
 def _draw(
@@ -192,11 +205,7 @@ def _roles(splits: pd.DataFrame) -> dict[str, str]:
 
 def is_scored(task: FoldTask) -> bool:
     """Tell whether a fold's scores are there and of this very task; its model need not be."""
-    try:
-        record = read_own_json(task.record_file)
-        return bool(record["fingerprint"] == task.fingerprint and task.scores_file.is_file())
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    return task.trained_as is not None and task.scores_file.is_file()
 
 
 def permutation_workflow(
@@ -343,14 +352,17 @@ class TrainPermuted(Step):
 
         recipe = load_recipe(self.inputs.recipe)
         tasks = [task_of(inputs, recipe, self._device) for inputs in self.inputs.folds]
-        for task in tasks:
+        for place, task in enumerate(tasks):
             if not (is_scored(task) and self._used(task)):
                 # scores of other outcomes must not be taken for those of the model to come
                 task.scores_file.unlink(missing_ok=True)
                 train_fold(task)
                 score_fold(task)
                 self._use(task)
-            task.model_file.unlink(missing_ok=True)
+            needed = {one.model_file for later in tasks[place + 1 :] for one in later.chain()}
+            for one in task.chain():
+                if one.model_file not in needed:
+                    one.model_file.unlink(missing_ok=True)
         self._finish(tasks)
         write_json(Path(self.inputs.record), {"key": self.inputs.key})
         self._results.update(scores=[str(task.scores_file) for task in tasks])

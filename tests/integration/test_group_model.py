@@ -36,7 +36,7 @@ from tests.integration.group_studies import (
     write_dataset,
     write_normalised,
 )
-from tests.integration.running import Ended, described
+from tests.integration.running import Ended, as_expected, described
 
 PAGE = "<html><body><h1>sub</h1><!-- prediction:begin --><!-- prediction:end --></body></html>"
 
@@ -172,6 +172,7 @@ def test_everybody_who_can_be_judged_gets_a_prediction(
         *("probability", "probability_sd", "verdict", "in_training", "leak"),
     ]
     described(new.out / "group" / "predictions.tsv")
+    as_expected("model", new.out / "sub-51", new.out / "group")
     assert set(table["outcome"]) == {"chronic"}
     assert set(table["positive"]) == {"yes"}
     assert set(table["in_training"]) == {"false"}

@@ -73,7 +73,7 @@ def test_every_key_is_described_and_has_a_type():
         "name",
         "summary",
         "network",
-        "network.weights",
+        "network.start",
         "network.origin.dataset",
         "network.origin.participants",
     ]

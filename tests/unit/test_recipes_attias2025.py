@@ -55,7 +55,7 @@ def test_printed_numbers_follow_the_variant_they_are_about(study):
 
 def test_the_base_is_the_printed_network_and_protocol(study):
     assert (study.base, study.mode) == ("axial", "strict")
-    assert (study.network.name, study.network.depth, study.network.weights) == (
+    assert (study.network.name, study.network.depth, study.network.start) == (
         "resnet",
         18,
         "medicalnet",

@@ -1,0 +1,1 @@
+"""Nested regressions: does a column add anything to others, with people who have several rows."""
