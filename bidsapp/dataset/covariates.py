@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from bidsapp.dataset.normalized import QUALITY_NUMBERS
 
-OWN = ("participant_id", "session_id", "group", "outcome", "image", "sha256", "quality")
+OWN = ("participant_id", "session_id", "part_id", "group", "outcome", "image", "sha256", "quality")
 """Columns of cohort.tsv that the app writes itself, first and in this order."""
 QUALITY = ("quality", *(f"quality_{name}" for name in QUALITY_NUMBERS))
 """What the app says of the quality of an image: the verdict, and numbers in measures.tsv."""

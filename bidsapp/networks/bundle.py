@@ -127,8 +127,8 @@ class Bundle:
         if window.facts() == mine.facts() and window.same_whole(mine):
             return
         raise BadData(
-            f"model {self.name} reads {_box(mine)}, the image gives {_box(window)}; prepare it "
-            "with the bundle's recipe"
+            f"model {self.name} reads {_box(mine)}, the image gives {_box(window)}; "
+            "normalise with the bundle's recipe"
         )
 
 

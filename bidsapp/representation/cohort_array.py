@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from bidsapp.contracts.space import Space
+from bidsapp.contracts.unit import PART, PARTICIPANT, SESSION, Unit
 from bidsapp.derivatives import atomic_path, write_json
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput, UsageError
@@ -35,6 +36,8 @@ class CohortArray:
         The ``.npy`` file; its description is the ``.json`` beside it.
     participants, sessions
         Row by row, N texts each.
+    parts
+        Likewise, N texts; none where scans have no parts.
     channels
         Names of the C channels.
     window
@@ -49,11 +52,19 @@ class CohortArray:
     channels: tuple[str, ...]
     window: Space
     key: str
+    parts: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
         """(N, C, X, Y, Z), or (N, C, X, Y) of pictures."""
         return (len(self.participants), len(self.channels), *self.window.shape)
+
+    @property
+    def units(self) -> list[Unit]:
+        """Whose image each row is."""
+        parts = self.parts or ("",) * len(self.participants)
+        rows = zip(self.participants, self.sessions, parts, strict=True)
+        return [Unit.of(dict(zip((PARTICIPANT, SESSION, PART), row, strict=True))) for row in rows]
 
     @property
     def nbytes(self) -> int:
@@ -100,6 +111,7 @@ class CohortArray:
                 tuple(channel["name"] for channel in about["channels"]),
                 read_space(about["window"]),
                 about["key"],
+                tuple(about.get("parts", ())),
             )
         except OSError as error:
             raise NoInput(f"the cohort's array cannot be opened: {error}") from error
@@ -165,6 +177,7 @@ def build_cohort_array(
         "format": FORMAT,
         "participants": [row.participant_id for row in rows],
         "sessions": [row.session_id for row in rows],
+        **({"parts": [row.part_id for row in rows]} if any(row.part_id for row in rows) else {}),
         "sha256": hashes,
         "mask_sha256": file_sha256(template_mask) if masked and template_mask else None,
         "representation": {key: getattr(spec, key) for key in SHAPED_BY},

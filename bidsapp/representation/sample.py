@@ -28,6 +28,8 @@ class CohortRow:
     ----------
     participant_id, session_id
         With their prefixes (``sub-01``, ``ses-1``); `session_id` is empty where there is none.
+    part_id
+        Which part of the scan; empty where a scan is one unit.
     images
         Channel name to image file, all on the same template grid.
     """
@@ -35,6 +37,7 @@ class CohortRow:
     participant_id: str
     session_id: str
     images: Mapping[str, Path]
+    part_id: str = ""
 
 
 def cohort_rows(cohort: "Cohort") -> list[CohortRow]:

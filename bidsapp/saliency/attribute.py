@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from bidsapp.contracts.unit import unit_columns
 from bidsapp.errors import UsageError
 from bidsapp.networks.predict import place, predict_logits
 from bidsapp.recipes.analysis import Saliency
@@ -133,8 +134,8 @@ def attribute(
 
 
 def map_names(rows: pd.DataFrame) -> list[str]:
-    """Names of scans (participant_id, session_id), by which methods that draw know them."""
-    return list(rows["participant_id"].astype(str) + " " + rows["session_id"].astype(str))
+    """Names of units (participant, session, part), by which methods that draw know them."""
+    return [" ".join(map(str, row)) for row in rows[unit_columns(rows)].itertuples(index=False)]
 
 
 def map_channels(settings: Saliency, channels: Sequence[str]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from bidsapp.contracts.unit import with_part
 from bidsapp.dataset.tables import read_frame
 from bidsapp.derivatives import atomic_path, write_json
 from bidsapp.derivatives.sidecars import file_sha256
@@ -186,7 +187,7 @@ def _rows(
         fold=task.fold,
         probability=answers,
         model_sha256=record["model_sha256"],
-    )[list(COLUMNS)].reset_index(drop=True)
+    )[with_part(COLUMNS, people)].reset_index(drop=True)
 
 
 def _write_checks(path: Path, checks: FoldChecks) -> None:

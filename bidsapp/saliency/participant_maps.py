@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.contracts.space import Space
+from bidsapp.contracts.unit import Unit, units_in
 from bidsapp.errors import NoInput
 from bidsapp.evaluation.stamp import leak_facts, leak_stamp
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.recipes.folders import without_folders
-from bidsapp.saliency.map_files import description_of, space_facts
+from bidsapp.saliency.map_files import description_of, label_of, space_facts
 from bidsapp.saliency.native import NativeSpace
 from bidsapp.saliency.stack import MapStack
 from bidsapp.spaces.nifti import write_map
@@ -36,8 +37,7 @@ class MapPlace:
     template_label, resolution
         Values of BIDS' ``space`` and ``res``.
     images
-        Participant and session (``n/a`` where there is none) to the scan's image, a path inside
-        `output_dir` or a BIDS URI.
+        Unit to its image, a path inside `output_dir` or a BIDS URI.
     native
         Whether to write each map on the scan's own voxels too.
     """
@@ -46,7 +46,7 @@ class MapPlace:
     output_dir: Path
     template_label: str
     resolution: str
-    images: Mapping[tuple[str, str], str]
+    images: Mapping[Unit, str]
     native: bool = False
 
 
@@ -84,27 +84,28 @@ def write_people(
         shutil.rmtree(folder)
     desc = description_of(str(stack.about["method"]), str(sanity.get("verdict", "")))
     written = []
-    rows = stack.rows.assign(session_id=stack.rows["session_id"].fillna("").replace("n/a", ""))
-    for key, own in rows.groupby(["participant_id", "session_id"], sort=False):
-        participant, session = (str(part) for part in key)
+    units = pd.Series(units_in(stack.rows), index=stack.rows.index)
+    for unit in dict.fromkeys(units):
+        own = stack.rows[units == unit]
         values = stack.values[own.index.to_numpy()].sum(axis=1, dtype=np.float64).mean(axis=0)
         block = values.astype(np.float32)
-        stem = "_".join(part for part in (participant, session) if part)
-        folder = Path(*(part for part in (place.folder, participant, session, "anat") if part))
-        source = place.images[participant, session or "n/a"]
+        stem = "_".join(text for text in (unit.participant, unit.session) if text)
+        folder = Path(*filter(None, (place.folder, unit.participant, unit.session, "anat")))
+        part = f"_label-{label_of(unit.part)}" if unit.part else ""
+        source = place.images[unit]
         content = {
             **_sidecar(stack, own, place, sanity, source),
             **_whether_held_out(stack, own, leaks),
             "Settings": without_folders(settings.plain()),
         }
         path = folder / (
-            f"{stem}_space-{place.template_label}_res-{place.resolution}_desc-{desc}_statmap"
+            f"{stem}_space-{place.template_label}_res-{place.resolution}{part}_desc-{desc}_statmap"
             f"{stack.space.extension}"
         )
         stack.space.write(path, block, content)
         written.append(path)
         if place.native:
-            own_path = folder / f"{stem}_desc-{desc}_statmap.nii.gz"
+            own_path = folder / f"{stem}{part}_desc-{desc}_statmap.nii.gz"
             _write_native(own_path, block, stack.space, place, content, source)
     return written
 

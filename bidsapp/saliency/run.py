@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.contracts.modality import modality_named
+from bidsapp.contracts.unit import Unit
 from bidsapp.errors import NociCastError, NoInput, joint_code
 from bidsapp.evaluation.chance import Forecast, read_forecast
 from bidsapp.evaluation.stamp import leak_stamp, leaks_into_scores, network_leaks
@@ -191,8 +192,7 @@ def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> Findings:
     leaks = network_leaks(task.recipe)
     findings.write(place / "sanity.tsv", leak_stamp(leaks))
     images = {
-        (row["participant_id"], row["session_id"] or "n/a"): row["image"]
-        for row in about.cohort.fillna("").astype(str).to_dict("records")
+        Unit.of(row): row["image"] for row in about.cohort.fillna("").astype(str).to_dict("records")
     }
     where = MapPlace(
         place, about.output_dir, about.template_label, about.resolution, images, about.native

@@ -15,6 +15,7 @@ import pandas as pd
 import safetensors.torch
 import torch
 
+from bidsapp.contracts.unit import with_part
 from bidsapp.derivatives import atomic_path, write_json
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, UsageError
@@ -136,7 +137,7 @@ def score_fold(task: FoldTask) -> pd.DataFrame:
         repeat=task.repeat,
         fold=task.fold,
         probability=probability(logits),
-    )[list(SCORES)].reset_index(drop=True)
+    )[with_part(SCORES, held_out)].reset_index(drop=True)
     with atomic_path(task.scores_file) as temporary:
         scores.to_csv(temporary, sep="\t", index=False)
     return scores

@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from bidsapp.contracts.unit import Unit
 from bidsapp.errors import UsageError
 from bidsapp.evaluation.chance import Forecast, leading_forecast
 from bidsapp.evaluation.metric_table import metric_table
@@ -349,7 +350,7 @@ def test_halves_keep_groups_together_and_need_both_classes(tmp_path):
 
 def place_of(folder: Path, **changes) -> MapPlace:
     images = {
-        (f"sub-{i:02d}", "n/a"): f"sub-{i:02d}/anat/sub-{i:02d}_space-T_desc-preproc_T1w.nii.gz"
+        Unit(f"sub-{i:02d}"): f"sub-{i:02d}/anat/sub-{i:02d}_space-T_desc-preproc_T1w.nii.gz"
         for i in range(16)
     }
     return replace(MapPlace(folder / "maps", folder, "T", 2, images), **changes)
