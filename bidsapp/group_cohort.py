@@ -25,14 +25,15 @@ def cohort_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> "
     for name in variants:
         channels += recipe.with_variant(name).representation.channels
     wanted = first.preparation
-    labels = modality_named(wanted.modality).labels(wanted, own_folder(options.work_dir))
+    modality = modality_named(wanted.modality)
+    labels = modality.labels(wanted, own_folder(options.work_dir))
     cohort = build_cohort(
         options.bids_dir,
         options.output_dir,
         first.outcome,
         template=labels.get("space", ""),
         resolution=int(labels.get("res", 0)),
-        suffix=first.inputs.suffix,
+        suffix=modality.sources[0].suffix,
         channels=tuple(dict.fromkeys(channels)),
         group_column=recipe.group_column(variants),
         lone_groups=recipe.lone_groups(variants),

@@ -52,6 +52,9 @@ class Source:
         Whether a scan without it is refused.
     same
         Entities in which its files agree with the main source's, where those have them.
+    any_session
+        Whether a file of another session, or of none, serves where the scan's own session has
+        none.
     derivatives
         Whether it lies in a derivative dataset (``-d NAME=PATH``, or a folder of
         ``<bids_dir>/derivatives``) and not in the dataset itself.
@@ -65,6 +68,7 @@ class Source:
     many: bool = False
     required: bool = True
     same: tuple[str, ...] = ()
+    any_session: bool = False
     derivatives: bool = False
 
 
@@ -312,6 +316,16 @@ class Modality(ABC, Generic[S]):
     def parts(self, scan: Scan, settings: S) -> Sequence[str]:
         """List the parts of a scan that are one unit each; one empty name where it is one unit."""
         return ("",)
+
+    def ask(self, jobs: Sequence[Job], settings: S, output_dir: Path) -> str:
+        """Write, before the first unit is prepared, what a person has to do by hand for some.
+
+        Returns
+        -------
+        str
+            A line for the terminal that says what and where; empty where there is nothing to do.
+        """
+        return ""
 
     @abstractmethod
     def workflow(

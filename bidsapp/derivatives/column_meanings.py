@@ -53,7 +53,7 @@ METRICS = {
 SHARED = {
     "participant_id": Column("Participant, with sub-."),
     "session_id": Column("Session, with ses-; n/a where the image has none."),
-    "part_id": Column("Part of the scan: a side, a level; only where scans have parts."),
+    "part_id": Column("Part that the row is about: an injection, C6L; a knee, R."),
     "variant": Column("Variant, ensemble or baseline, by its name in recipe.yaml."),
     "repeat": Column("Repeat of the cross-validation, from 0."),
     "fold": Column("Fold within the repeat, from 0."),

@@ -19,12 +19,6 @@ _WHOLE = {
     "slice": "one slice each of",
     "sphere": "maps over a sphere of",
 }
-_ZSCORES = {
-    "none": "",
-    "image": ", standardised (z-score) within each image",
-    "train_fold": ", standardised (z-score) with mean and SD of the training fold",
-    "dataset": ", standardised (z-score) with mean and SD of all images, held-out ones included",
-}
 _SCHEDULES = {
     "constant": "kept constant",
     "one_cycle": "following a one-cycle schedule [@smith2019]",
@@ -103,7 +97,7 @@ def _input(recipe: Recipe) -> str:
         what += (
             ", the T1w intensities of each brain scaled by its own median and interquartile range"
         )
-    return what + _ZSCORES.get(section.zscore, f", z-score {section.zscore}")
+    return ", ".join([what, *(step.words for step in section.asked())])
 
 
 def _network(section: Network, began_with: Mapping[str, Any]) -> str:

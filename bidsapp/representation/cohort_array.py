@@ -1,11 +1,11 @@
 """The whole cohort as one array on disk: built once, keyed by what is in it, memory-mapped."""
 
-import errno
 import hashlib
 import json
-import os
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,17 @@ import numpy as np
 
 from bidsapp.contracts.space import Space
 from bidsapp.contracts.unit import PART, PARTICIPANT, SESSION, Unit
-from bidsapp.derivatives import atomic_path, write_json
+from bidsapp.derivatives import atomic_path
+from bidsapp.derivatives.sealed import read_record, write_record
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput, UsageError
-from bidsapp.intake.json_text import read_own_json
 from bidsapp.recipes.images import Representation
+from bidsapp.representation.image_rows import reserve
 from bidsapp.representation.sample import CohortRow, image_of, read_mask, read_sample
 from bidsapp.representation.spec import CHANNELS
 from bidsapp.spaces import read_space
 
+LOGGER = logging.getLogger("nocicast")
 FORMAT = 1
 SHAPED_BY = ("kind", "plane", "slices", "pad", "scaling")
 
@@ -98,11 +100,16 @@ class CohortArray:
         NoInput
             If the array or its description is not there.
         BadData
-            If the two do not belong together, or the array is cut short.
+            If the two do not belong together, or either was changed since.
         """
         sidecar = path.with_suffix(".json")
+        for file in (path, sidecar):
+            if not file.is_file():
+                raise NoInput(f"the cohort's array cannot be opened: {file} is not there")
+        about = _sealed(sidecar, _state(sidecar), _state(path))
+        if not about:
+            raise BadData(f"{path} or {sidecar.name} is damaged; run again, and both are made anew")
         try:
-            about = read_own_json(sidecar)
             data = np.load(path, mmap_mode="r", allow_pickle=False)
             found = cls(
                 path,
@@ -117,12 +124,12 @@ class CohortArray:
             raise NoInput(f"the cohort's array cannot be opened: {error}") from error
         except (ValueError, KeyError, TypeError) as error:
             raise BadData(
-                f"{path} or {sidecar.name} is damaged ({error}); delete both, they are rebuilt"
+                f"{path} or {sidecar.name} is damaged ({error}); run again, and both are made anew"
             ) from error
         if data.dtype != np.float16 or data.shape != found.shape:
             raise BadData(
                 f"{path} holds {data.dtype} of shape {data.shape}, its description says float16 "
-                f"of shape {found.shape}; delete both, they are rebuilt"
+                f"of shape {found.shape}; run again, and both are made anew"
             )
         return found
 
@@ -194,34 +201,36 @@ def build_cohort_array(
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
     path = folder / f"cohort-{key[:16]}.npy"
     if path.is_file() and path.with_suffix(".json").is_file():
-        return CohortArray.load(path)
+        try:
+            return CohortArray.load(path)
+        except BadData as error:
+            LOGGER.warning("%s", str(error).replace("run again, and both are", "both are"))
+            path.with_suffix(".json").unlink(missing_ok=True)
     mask = read_mask(template_mask) if masked and template_mask else None
     window = read_sample(rows[0], spec, mask)[1]
     shape = (len(rows), len(spec.channels), *window.shape)
     with atomic_path(path) as temporary:
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
-        _reserve(temporary)
+        reserve(temporary)
         _fill(array, rows, spec, mask)
         array.flush()
         del array
     # The description comes last: where it is, the array beside it is whole.
-    write_json(path.with_suffix(".json"), about | {"key": key, "window": window.to_dict()})
+    about |= {"key": key, "window": window.to_dict()}
+    write_record(path.with_suffix(".json"), about, [path])
     return CohortArray.load(path)
 
 
-def _reserve(path: Path) -> None:
-    """Refuse now what will not fit: writing into a mapped file ends the process on a full disk.
+def _state(path: Path) -> tuple[int, int, int]:
+    """Give size, time and place of a file, which change with its contents."""
+    about = path.stat()
+    return about.st_size, about.st_mtime_ns, about.st_ino
 
-    File systems that cannot reserve room are left to themselves.
-    """
-    if not hasattr(os, "posix_fallocate"):
-        return
-    with path.open("r+b") as stream:
-        try:
-            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
-        except OSError as error:
-            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
-                raise
+
+@lru_cache(maxsize=64)
+def _sealed(sidecar: Path, *_states: tuple[int, int, int]) -> dict[str, Any]:
+    """Read an array's description and compare the array's hash, once in a process."""
+    return read_record(sidecar)
 
 
 def _fill(

@@ -1,4 +1,4 @@
-"""What a network eats, as the recipe's ``representation`` section asks: window, channels, scope."""
+"""What a network eats, as the recipe's ``representation`` section asks: window and channels."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ import numpy as np
 from bidsapp.contracts.space import Space
 from bidsapp.errors import BadData
 from bidsapp.recipes.images import Representation
-from bidsapp.representation.scope import FittedStep
 from bidsapp.spaces import read_space
 from bidsapp.spaces.files import Whole
 from bidsapp.spaces.slice import whole_slice
@@ -88,16 +87,6 @@ def _grid(whole: Whole) -> tuple[tuple[int, int, int], np.ndarray]:
         raise BadData(f"expected one 3D volume, found shape {whole.values.shape}")
     x, y, z = whole.values.shape
     return (x, y, z), whole.affine
-
-
-def fitted_steps(spec: Representation) -> tuple[FittedStep, ...]:
-    """List what a recipe's representation fits, for the scope rule."""
-    steps = []
-    if spec.scaling != "none":
-        steps.append(FittedStep(f"representation.scaling={spec.scaling}", "image"))
-    if spec.zscore != "none":
-        steps.append(FittedStep(f"representation.zscore={spec.zscore}", spec.zscore))
-    return tuple(steps)
 
 
 def unit_and_range(name: str, scaling: str) -> tuple[str, tuple[float, float]]:

@@ -12,14 +12,15 @@ import torch
 
 from bidsapp.contracts.unit import with_part
 from bidsapp.dataset.tables import read_frame
-from bidsapp.derivatives import atomic_path, write_json
+from bidsapp.derivatives import atomic_path
+from bidsapp.derivatives.sealed import read_record, write_record
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.execution.compute import threads
-from bidsapp.intake.json_text import read_own_json
 from bidsapp.networks.predict import probability
 from bidsapp.saliency.attribute import (
     Lens,
     attribute,
+    images_of,
     lens_of,
     logits_of,
     map_channels,
@@ -27,7 +28,7 @@ from bidsapp.saliency.attribute import (
     units_of,
 )
 from bidsapp.saliency.checks import FoldChecks, check_fold
-from bidsapp.saliency.stack import COLUMNS, MapStack
+from bidsapp.saliency.stack import COLUMNS, MapStack, stack_files
 from bidsapp.training.fold import load_fold
 from bidsapp.training.task import FoldTask
 
@@ -103,11 +104,8 @@ def _shaping(task: FoldTask) -> dict[str, Any]:
 
 def is_explained(job: FoldMapsTask) -> bool:
     """Tell whether the folder holds the maps of this very fold with these settings."""
-    try:
-        record = read_own_json(job.record_file)
-        return bool(record["fingerprint"] == job.fingerprint)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    found = read_record(job.record_file)
+    return bool(found) and found.get("fingerprint") == job.fingerprint
 
 
 def explain_fold(job: FoldMapsTask) -> Path:
@@ -131,23 +129,23 @@ def explain_fold(job: FoldMapsTask) -> Path:
     job.folder.mkdir(parents=True, exist_ok=True)
     with threads(job.task.threads or torch.get_num_threads()):
         network, record = load_fold(job.task)
-        lens = lens_of(job.task, record)
-        rows = job.rows
-        images = job.task.images.open()[rows]
+        lens = lens_of(job.task)
+        images = images_of(job.task, job.rows, lens).whole()
         table = _rows(job, network, lens, record, images)
         values = attribute(network, images, map_names(table), lens)
         stack = MapStack(
             table,
             values,
-            map_channels(lens.settings, job.task.images.channels),
+            map_channels(lens.settings, lens.fitted.channels(job.task.images.channels)),
             job.task.images.window,
             about_of(job.task, job.role),
         )
         stack.write(job.folder)
         if job.checks:
-            checks = check_fold(job.task, network, lens, stack, rows, job.mask)
+            checks = check_fold(job.task, network, lens, stack, job.rows, job.mask)
             _write_checks(job.checks_file, checks)
-    write_json(job.record_file, {"fingerprint": job.fingerprint})
+    files = [*stack_files(job.folder), *([job.checks_file] if job.checks else [])]
+    write_record(job.record_file, {"fingerprint": job.fingerprint}, files)
     return job.record_file
 
 
@@ -161,7 +159,7 @@ def about_of(task: FoldTask, role: str) -> dict[str, Any]:
         "variant": task.variant,
         "method": recipe.saliency.method,
         "target": recipe.saliency.target,
-        "units": units_of(recipe.saliency, recipe.representation.zscore),
+        "units": units_of(recipe.saliency, recipe.representation.input_unit),
         "threshold": recipe.evaluation.threshold,
         "role": role,
     }

@@ -66,6 +66,11 @@ class MapStack:
         write_json(folder / "maps.json", about)
 
 
+def stack_files(folder: Path) -> list[Path]:
+    """Files of a stack."""
+    return [folder / name for name in ("maps.npy", "maps.tsv", "maps.json")]
+
+
 def read_stack(folder: Path) -> MapStack:
     """Read a stack; the values are memory-mapped.
 

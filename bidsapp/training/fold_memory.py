@@ -59,11 +59,13 @@ def _one_of_each(tasks: Sequence[FoldTask]) -> list[FoldTask]:
 def _memory_needed(task: FoldTask) -> tuple["torch.device", float]:
     """Where a fold is trained, and the memory in GB that it is expected to take there."""
     from bidsapp.networks.memory import training_bytes
+    from bidsapp.representation.chain import network_channels
     from bidsapp.representation.device import precision_dtype, resolve_device
 
     device, training, images = resolve_device(task.device), task.recipe.training, task.images
     width = precision_dtype(training.precision, device).itemsize
-    shape, channels = images.window.shape, len(images.channels)
+    shape = images.window.shape
+    channels = len(network_channels(task.recipe.representation))
     batch = training.at_once or training.batch_size
     step = training_bytes(task.recipe.network, channels, shape, batch, width)
-    return device, _LIBRARIES_GB + (step + images.nbytes) / 1e9
+    return device, _LIBRARIES_GB + (step + images.nbytes * channels / len(images.channels)) / 1e9

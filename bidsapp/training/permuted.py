@@ -14,6 +14,7 @@ from nipype.interfaces.base import BaseInterfaceInputSpec, File, TraitedSpec, tr
 from bidsapp.contracts.unit import unit_columns
 from bidsapp.dataset.tables import read_frame, write_table
 from bidsapp.derivatives.atomic import make_folder
+from bidsapp.derivatives.sealed import read_record
 from bidsapp.errors import UsageError
 from bidsapp.execution.failures import Step
 from bidsapp.execution.run import Running, configure, run_workflow
@@ -62,11 +63,7 @@ class PermutedRun:
     @property
     def scored(self) -> bool:
         """Whether every fold is trained and scored."""
-        try:
-            found = read_own_json(self.record_file)["key"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
-        return bool(found == self.key) and all(task.scores_file.is_file() for task in self.tasks)
+        return read_record(self.record_file).get("key") == self.key
 
 
 @dataclass(frozen=True)
@@ -206,7 +203,8 @@ def _roles(splits: pd.DataFrame) -> dict[str, str]:
 
 def is_scored(task: FoldTask) -> bool:
     """Tell whether a fold's scores are there and of this very task; its model need not be."""
-    return task.trained_as is not None and task.scores_file.is_file()
+    record = read_record(task.record_file, [task.scores_file.name])
+    return bool(record) and task.trained_as is not None
 
 
 def permutation_workflow(
@@ -346,7 +344,7 @@ class TrainPermuted(Step):
     one_per_gpu = True
 
     def _work(self, folder: Path) -> None:
-        from bidsapp.derivatives import write_json
+        from bidsapp.derivatives.sealed import write_record
         from bidsapp.recipes import load_recipe
         from bidsapp.training.fold import score_fold, train_fold
         from bidsapp.training.fold_node import task_of
@@ -364,8 +362,10 @@ class TrainPermuted(Step):
             for one in task.chain():
                 if one.model_file not in needed:
                     one.model_file.unlink(missing_ok=True)
+                    one.fitted_file.unlink(missing_ok=True)
         self._finish(tasks)
-        write_json(Path(self.inputs.record), {"key": self.inputs.key})
+        files = [task.scores_file for task in tasks]
+        write_record(Path(self.inputs.record), {"key": self.inputs.key}, files)
         self._results.update(scores=[str(task.scores_file) for task in tasks])
 
     def _used(self, task: "FoldTask") -> bool:

@@ -12,12 +12,14 @@ import pandas as pd
 
 from bidsapp.contracts.unit import PART, unit_columns
 from bidsapp.dataset.tables import read_frame
+from bidsapp.derivatives.sealed import read_record
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.cohort_array import CohortArray
+from bidsapp.representation.image_rows import ImageRows
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,11 @@ class FoldTask:
         return self.folder / "model.safetensors"
 
     @property
+    def fitted_file(self) -> Path:
+        """What the steps of the representation found (safetensors)."""
+        return self.folder / "fitted.safetensors"
+
+    @property
     def record_file(self) -> Path:
         """What was done, JSON; written last, so that where it is the fold is trained."""
         return self.folder / "fold.json"
@@ -99,6 +106,13 @@ class FoldTask:
         """The cohort's array."""
         return CohortArray.load(self.array)
 
+    @property
+    def image_rows(self) -> ImageRows:
+        """The cohort's images with the columns of its table, but for the outcome."""
+        own = self._joined.drop(columns=["outcome", "role"])
+        columns = {str(name): own[name].tolist() for name in own}
+        return ImageRows(self.images.open(), columns=columns)
+
     @cached_property
     def table(self) -> pd.DataFrame:
         """One row per image of the array, in its order: its unit, outcome, role.
@@ -110,6 +124,11 @@ class FoldTask:
         BadData
             If array, cohort table and splits do not agree.
         """
+        return self._joined[[*unit_columns(self._joined), "outcome", "role"]]
+
+    @cached_property
+    def _joined(self) -> pd.DataFrame:
+        """The cohort's table in the order of the array, and the role of each row."""
         cohort = read_rows(self.cohort)
         order = pd.DataFrame(
             {
@@ -134,7 +153,7 @@ class FoldTask:
         if len(wrong):
             raise BadData(f"{self.cohort}: the outcome of {wrong.iloc[0]} is not 0 or 1")
         joined["outcome"] = joined["outcome"].where(known, "-1").astype(int)
-        return joined[[*unit_columns(cohort), "outcome", "role"]]
+        return joined.drop(columns=["session", "part"])
 
     @property
     def image_hashes(self) -> list[str]:
@@ -175,12 +194,9 @@ class FoldTask:
 
         The model itself may be gone, as those of permuted outcomes are.
         """
-        try:
-            record = json.loads(self.record_file.read_text(encoding="utf-8"))
-            mine = record["fingerprint"] == self.fingerprint
-            return str(record["model_sha256"]) if mine else None
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
+        record = read_record(self.record_file, [])
+        mine = record.get("fingerprint") == self.fingerprint
+        return str(record["model_sha256"]) if mine else None
 
     @cached_property
     def _own_fingerprint(self) -> str:

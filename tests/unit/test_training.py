@@ -86,6 +86,7 @@ def test_scores_and_records_say_what_was_done(tmp_path):
     assert list(history["epoch"]) == [1, 2, 3]
     assert history[["train_loss", "validation_loss"]].notna().all(axis=None)
     assert sorted(p.name for p in task.folder.iterdir()) == [
+        "fitted.safetensors",
         "fold.json",
         "history.tsv",
         "model.safetensors",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bidsapp.derivatives import atomic_path
+from bidsapp.derivatives.sealed import is_whole, seal
 from bidsapp.drawing.geometry import reference_image, to_itk
 from bidsapp.modalities.t1w.speeds import speed_named
 from bidsapp.templates import Template, brain_template, output_grid
@@ -35,8 +36,9 @@ def prepare_template(template: Template, wanted: "T1wPreparation", folder: Path)
     def on_grid(millimetres: int) -> Path:
         name = f"{template.label}_{wanted.box}_{millimetres}mm_{template.t1w.stat().st_size}.nii"
         path = folder / name
-        if not path.exists():
+        if not is_whole(path):
             _write(path, template, wanted.box, millimetres)
+            seal(path)
         return path
 
     return {
@@ -68,9 +70,10 @@ def prepare_mask(brain: Path) -> Path:
     from scipy.ndimage import binary_fill_holes
 
     path = brain.with_name(brain.name.removesuffix(".nii") + "_mask.nii")
-    if not path.exists():
+    if not is_whole(path):
         image: Any = nib.load(brain)
         inside = binary_fill_holes(np.asarray(image.dataobj) > 0).astype(np.uint8)
         with atomic_path(path) as temporary:
             nib.Nifti1Image(inside, image.affine).to_filename(temporary)
+        seal(path)
     return path
