@@ -67,7 +67,7 @@ class Bundle:
         Which model it is: hash over those of the weights of its models, in their order.
     recipe
         How images are normalised and represented for it, and its network.
-    window
+    space
         The space that it reads, a box of the template grid for instance.
     channels
         Maps that it reads, in order.
@@ -85,7 +85,7 @@ class Bundle:
     sha256: str
     weights_sha256: str
     recipe: Recipe
-    window: Space
+    space: Space
     channels: tuple[str, ...]
     models: tuple[FoldModel, ...]
     metadata: dict[str, Any]
@@ -115,23 +115,23 @@ class Bundle:
         import safetensors.torch
 
         channels = model.fitted.channels(self.channels)
-        network = build_network(self.recipe.network, len(channels), shape=self.window.shape)
+        network = build_network(self.recipe.network, len(channels), shape=self.space.shape)
         network.load_state_dict(safetensors.torch.load_file(model.weights))
         return network.eval()
 
-    def require(self, window: Space) -> None:
+    def require(self, space: Space) -> None:
         """Refuse images that were cut from another grid or another place than the bundle reads.
 
         Raises
         ------
         BadData
-            If the window is not the bundle's.
+            If the space is not the bundle's.
         """
-        mine = self.window
-        if window.facts() == mine.facts() and window.same_whole(mine):
+        mine = self.space
+        if space.facts() == mine.facts() and space.same_whole(mine):
             return
         raise BadData(
-            f"model {self.name} reads {_box(mine)}, the image gives {_box(window)}; "
+            f"model {self.name} reads {_box(mine)}, the image gives {_box(space)}; "
             "normalise with the bundle's recipe"
         )
 
@@ -288,7 +288,7 @@ def _check_weights(bundle: Bundle) -> None:
             network = build_network(
                 bundle.recipe.network,
                 len(model.fitted.channels(bundle.channels)),
-                shape=bundle.window.shape,
+                shape=bundle.space.shape,
             )
         wanted = {name: list(value.shape) for name, value in network.state_dict().items()}
         try:

@@ -90,7 +90,7 @@ class ModelFacts:
 def write_bundle(
     folder: Path,
     recipe: Recipe,
-    window: Space,
+    space: Space,
     models: Sequence[FoldModel],
     facts: ModelFacts,
     images: Sequence[TrainingImage] = (),
@@ -105,7 +105,7 @@ def write_bundle(
         The bundle's own folder.
     recipe
         The resolved recipe of the variant.
-    window
+    space
         The box of the template grid that the networks read.
     models
         The trained folds; their weights are copied.
@@ -152,12 +152,12 @@ def write_bundle(
                 }
             )
         channels = list(recipe.representation.channels)
-        _write_json(new / METADATA, _metadata(recipe, window, facts))
+        _write_json(new / METADATA, _metadata(recipe, space, facts))
         _write_json(
             new / MODELS,
             {
                 "stamps": list(facts.stamps),
-                "window": window.to_dict(),
+                "window": space.to_dict(),
                 "channels": channels,
                 "models": entries,
             },
@@ -166,7 +166,7 @@ def write_bundle(
             _write_json(new / IMAGES, images_to_json(images))
         stamps = "".join(f"# {' '.join(stamp.split())}\n" for stamp in facts.stamps)
         (new / RECIPE).write_text(stamps + dump_recipe(recipe), encoding="utf-8")
-        card = model_card(recipe, window, len(models), facts, anonymous=anonymous)
+        card = model_card(recipe, space, len(models), facts, anonymous=anonymous)
         (new / CARD).write_text(card, encoding="utf-8")
         _seal(new, folder)
     return folder
@@ -222,7 +222,7 @@ def _seal(new: Path, folder: Path) -> None:
     os.replace(new, folder)
 
 
-def _metadata(recipe: Recipe, window: Space, facts: ModelFacts) -> dict[str, Any]:
+def _metadata(recipe: Recipe, space: Space, facts: ModelFacts) -> dict[str, Any]:
     import monai
 
     channels = recipe.representation.channels
@@ -265,7 +265,7 @@ def _metadata(recipe: Recipe, window: Space, facts: ModelFacts) -> dict[str, Any
         "trained_with": [dict(environment) for environment in facts.environments],
         "space": {
             **recipe.preparation.space_facts(),
-            **_placed(window),
+            **_placed(space),
         },
         "network_data_format": {
             "inputs": {
@@ -274,7 +274,7 @@ def _metadata(recipe: Recipe, window: Space, facts: ModelFacts) -> dict[str, Any
                     "format": "magnitude",
                     "modality": "MR",
                     "num_channels": len(channels),
-                    "spatial_shape": list(window.shape),
+                    "spatial_shape": list(space.shape),
                     "dtype": "float32",
                     "value_range": [
                         min(low for low, _ in ranges),

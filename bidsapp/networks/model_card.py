@@ -137,7 +137,7 @@ def outcome_text(recipe: Recipe) -> str:
 
 
 def model_card(
-    recipe: Recipe, window: Space, models: int, facts: "ModelFacts", *, anonymous: bool = False
+    recipe: Recipe, space: Space, models: int, facts: "ModelFacts", *, anonymous: bool = False
 ) -> str:
     """Write a model card in Markdown.
 
@@ -145,7 +145,7 @@ def model_card(
     ----------
     recipe
         The resolved recipe of the variant.
-    window
+    space
         The space that the networks read.
     models
         How many there are.
@@ -157,9 +157,9 @@ def model_card(
     import bidsapp
 
     network, training = recipe.network, recipe.training
-    first = np.zeros(window.shape, bool)
+    first = np.zeros(space.shape, bool)
     first.flat[0] = True
-    origin = ", ".join(f"{value:g}" for value in window.points(first)[0])
+    origin = ", ".join(f"{value:g}" for value in space.points(first)[0])
     return CARD.format(
         name=facts.name,
         version=facts.version,
@@ -179,7 +179,7 @@ def model_card(
         image=modality_named(recipe.preparation.modality).image,
         place=recipe.preparation.place(),
         kind=recipe.representation.kind,
-        shape="×".join(map(str, window.shape)),
+        shape="×".join(map(str, space.shape)),
         origin=f"({origin})",
         channels="\n".join(
             f"- Channel {name}: {unit_and_range(name, recipe.representation.scaling)[0]}"

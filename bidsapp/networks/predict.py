@@ -134,7 +134,7 @@ def predict(
     BadData
         If the images have another shape than the bundle reads, or are not finite.
     """
-    expected = (len(bundle.channels), *bundle.window.shape)
+    expected = (len(bundle.channels), *bundle.space.shape)
     if arrays.shape[1:] != expected:
         raise BadData(
             f"model {bundle.name} reads images of shape {expected} (channels first), "

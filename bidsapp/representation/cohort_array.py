@@ -42,7 +42,7 @@ class CohortArray:
         Likewise, N texts; none where scans have no parts.
     channels
         Names of the C channels.
-    window
+    space
         The space in which the array's voxels lie.
     key
         Hash of the images and of everything that shaped the array.
@@ -52,14 +52,14 @@ class CohortArray:
     participants: tuple[str, ...]
     sessions: tuple[str, ...]
     channels: tuple[str, ...]
-    window: Space
+    space: Space
     key: str
     parts: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
         """(N, C, X, Y, Z), or (N, C, X, Y) of pictures."""
-        return (len(self.participants), len(self.channels), *self.window.shape)
+        return (len(self.participants), len(self.channels), *self.space.shape)
 
     @property
     def units(self) -> list[Unit]:

@@ -55,7 +55,7 @@ def lens_of(task: FoldTask) -> Lens:
     return Lens(
         settings=task.recipe.saliency,
         fitted=fitted_of(task),
-        voxel_mm=task.images.window.spacing,
+        voxel_mm=task.images.space.spacing,
         device=resolve_device(task.device),
         at_once=task.recipe.training.batch_size,
         seed=task.recipe.training.seed,

@@ -118,7 +118,7 @@ class BundleMaps:
         from bidsapp.saliency.attribute import Lens, attribute
 
         bundle = self.bundle
-        total = np.zeros((len(samples), *bundle.window.shape), np.float64)
+        total = np.zeros((len(samples), *bundle.space.shape), np.float64)
         counts = np.zeros(len(samples))
         for k, model in enumerate(bundle.models):
             rows = [i for i, used in enumerate(unseen_by) if used is None or k in used]
@@ -127,7 +127,7 @@ class BundleMaps:
             lens = Lens(
                 bundle.recipe.saliency,
                 model.fitted,
-                bundle.window.spacing,
+                bundle.space.spacing,
                 resolve_device(self.device),
                 bundle.recipe.training.batch_size,
                 bundle.recipe.training.seed,
@@ -151,13 +151,13 @@ class BundleMaps:
             self.forget(names)
             content = self._sidecar(names, used)
             path = names.folder / names.in_space(self.desc, "statmap")
-            self.bundle.window.write(path, values, content)
+            self.bundle.space.write(path, values, content)
             if self.native:
                 space = NativeSpace(names.path(names.main.key), names.space)
                 told = native_content(content, space, names.output_dir)
                 path = names.folder / names.native(self.desc, "statmap")
-                volume = self.bundle.window.put_back(values)
-                affine = np.array(self.bundle.window.to_dict()["grid_affine"])
+                volume = self.bundle.space.put_back(values)
+                affine = np.array(self.bundle.space.to_dict()["grid_affine"])
                 write_map(path, space.of(volume, affine), space.affine, told, space.codes)
 
     def _sidecar(self, names: OutputNames, used: tuple[int, ...] | None) -> dict[str, Any]:
@@ -174,7 +174,7 @@ class BundleMaps:
             "Model": bundle.identity,
             "Channels": f"sum over {', '.join(bundle.channels)}",
             "Smoothing": "none",
-            "Window": bundle.window.facts(),
+            "Window": bundle.space.facts(),
             **space_facts(names.space),
             "Resolution": f"{names.resolution} mm isotropic, the grid of the recipe",
             "Sanity": self.checks,

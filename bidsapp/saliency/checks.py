@@ -125,7 +125,7 @@ def check_fold(
         channels = len(lens.fitted.channels(task.images.channels))
         whole = not METHODS[lens.settings.method].cheap
         seed = int(np.random.SeedSequence([*task.seeds, 1]).generate_state(1)[0])
-        shape = task.images.window.shape
+        shape = task.images.space.shape
         for level, drawn in cascade(network, section, channels, seed, whole, shape):
             levels.append(level)
             maps.append(attribute(drawn, images, names, lens).sum(axis=(0, 1)))

@@ -137,7 +137,7 @@ def explain_fold(job: FoldMapsTask) -> Path:
             table,
             values,
             map_channels(lens.settings, lens.fitted.channels(job.task.images.channels)),
-            job.task.images.window,
+            job.task.images.space,
             about_of(job.task, job.role),
         )
         stack.write(job.folder)
