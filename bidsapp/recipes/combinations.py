@@ -70,6 +70,9 @@ def _outcome(recipe: "Recipe") -> Iterator[Problem]:
         yield "outcome.column", "required with positive: the column that holds these values"
     elif outcome.column is None and outcome.negative is not None:
         yield "outcome.column", "required with negative: the column that holds these values"
+    for key in ("rows", "order"):
+        if getattr(outcome, key) is not None and outcome.expression is None:
+            yield f"outcome.{key}", "goes with outcome.expression only"
     named: dict[str, str] = {}
     for key in ("positive", "negative", "missing"):
         for value in getattr(outcome, key) or ():

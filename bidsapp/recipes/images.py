@@ -53,7 +53,7 @@ class Outcome(Section):
 
     instead: ClassVar = {
         "expression": ("column", "positive", "negative"),
-        "column": ("expression",),
+        "column": ("expression", "rows", "order"),
     }
 
     column: Text | None = Field(
@@ -76,7 +76,19 @@ class Outcome(Section):
     expression: Text | None = Field(
         default=None,
         description="Instead of a column: a comparison over columns that is true for positives, "
-        "as in head_pain_12mo >= 30 or neck_pain_12mo >= 30.",
+        "as in head_pain_12mo >= 30 or neck_pain_12mo >= 30. Of a table with several rows a "
+        "participant it takes count, share, mean, min, max, first and last: count(pain > 3) >= 2.",
+    )
+    rows: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+        default=None,
+        description="Rows that a participant needs in such a table, as 3 attacks of a diary: who "
+        "has fewer is left out; of more, the first are taken. All rows, however few, where not "
+        "given.",
+    )
+    order: Text | None = Field(
+        default=None,
+        description="Column of numbers or dates by which such rows are in order; the order of the "
+        "file where not given. Who has two rows of one place is left out.",
     )
 
 
