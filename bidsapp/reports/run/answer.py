@@ -102,6 +102,8 @@ def answer(run: RunFiles) -> Answer:
         could_show = _could_show(run, row) if shown != "worse" else ""
         if could_show == _TOO_FEW:
             word = "Too few people to tell."
+    elif any(kind in ("separation", "confound") for kind, text in found if text in doubts):
+        status, word = "warn", "Better than chance, but it may not be the brain."
     elif doubts:
         status, word = "warn", "Better than chance, with doubts."
     where = leading_region(run, run.lead)
