@@ -18,6 +18,7 @@ def cohort_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> "
     """Find who is in, with which images; nothing is written."""
     from bidsapp.dataset.carried import for_terminal
     from bidsapp.dataset.cohort import build_cohort
+    from bidsapp.dataset.normalized import Wanted
     from bidsapp.evaluation.settings import asked_columns
 
     first = recipe.with_variant(variants[0])
@@ -25,14 +26,13 @@ def cohort_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> "
     for name in variants:
         channels += recipe.with_variant(name).representation.channels
     wanted = first.preparation
-    labels = modality_named(wanted.modality).labels(wanted, own_folder(options.work_dir))
+    modality = modality_named(wanted.modality)
+    labels = modality.labels(wanted, own_folder(options.work_dir))
     cohort = build_cohort(
         options.bids_dir,
         options.output_dir,
         first.outcome,
-        template=labels.get("space", ""),
-        resolution=int(labels.get("res", 0)),
-        suffix=first.inputs.suffix,
+        wanted=Wanted(modality, labels, wanted.plain()),
         channels=tuple(dict.fromkeys(channels)),
         group_column=recipe.group_column(variants),
         lone_groups=recipe.lone_groups(variants),

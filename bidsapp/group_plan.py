@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from bidsapp.contracts.modality import modality_named
 from bidsapp.errors import BadData, NoInput
 from bidsapp.evaluation.column_warnings import column_warnings
 from bidsapp.evaluation.planning import inflation_of_protocol, plan_text
@@ -110,14 +111,15 @@ def _before_images(
     columns, notes = columns.matched(*labels_of(options.bids_dir, []))
     names = [name for name in names if columns.has(name)]
     people = people_of(options.bids_dir, columns, [], options.participant_label)
-    kind = f"{first.inputs.suffix} in {options.bids_dir}"
-    there = imaged_scans(options.bids_dir, first.inputs.datatype, first.inputs.suffix)
+    main = modality_named(first.preparation.modality).sources[0]
+    kind = f"{main.suffix} in {options.bids_dir}"
+    there = imaged_scans(options.bids_dir, main.datatype, main.suffix)
     sessions = {f"ses-{label}" for label in options.session_label}
 
     def of_the_run(key: tuple[str, str]) -> bool:
         return key[0] in people and (not sessions or key[1] in sessions)
 
-    lost = unreadable_scans(options.bids_dir, people, first.inputs.datatype)
+    lost = unreadable_scans(options.bids_dir, people, main.datatype)
     lost = {key: why for key, why in lost.items() if not key[1] or of_the_run(key)}
     excluded = {key: ("folder not readable", why) for key, why in lost.items()}
     unknown = {person for person, _ in lost}
@@ -149,7 +151,7 @@ def _before_images(
     table = pd.DataFrame(keys, columns=pd.Index(["participant_id", "session_id"]))
     table["outcome"] = pd.Series([found.values[place] for place in places], dtype=int)
     table["group"] = [groups[place] for place in places]
-    kind_of_image = (first.inputs.datatype, first.inputs.suffix)
+    kind_of_image = (main.datatype, main.suffix)
     scanners = sidecar_columns(options.bids_dir, keys, *kind_of_image, notes=notes)
     for note in for_terminal(notes):
         print(note, file=sys.stderr)

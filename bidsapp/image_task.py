@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bidsapp.contracts.modality import Job, Modality, Scan, Shared, SourceFile, modality_named
+from bidsapp.contracts.modality import Job, Modality, Scan, Shared, modality_named
 from bidsapp.contracts.prepared import Provenance
 from bidsapp.contracts.product import OutputNames
-from bidsapp.dataset import ImageChoice
 from bidsapp.derivatives.sidecars import file_sha256, read_quality
 from bidsapp.errors import BadData, NociCastError
 from bidsapp.execution.failures import Failure
@@ -44,19 +43,15 @@ class Task:
 
     @property
     def label(self) -> str:
-        """``sub-01 ses-2``."""
-        return f"sub-{self.participant}" + (f" ses-{self.session}" if self.session else "")
+        """``sub-01 ses-2``, and the part where a scan has several."""
+        session = f" ses-{self.session}" if self.session else ""
+        return f"sub-{self.participant}{session}" + (f" {self.job.part}" if self.job.part else "")
 
     @property
     def workflow_name(self) -> str:
         """Name that nipype accepts, and that no other unit of the dataset has."""
-        return "".join(c if c.isalnum() else "_" for c in self.names.stem)
-
-
-def scan_of(choice: ImageChoice, modality: Modality[Any]) -> Scan:
-    """Make a scan of the one file that was chosen for a participant and session."""
-    file = SourceFile(choice.path, choice.relative_path, choice.entities, choice.reason)
-    return Scan(choice.participant, choice.session, {modality.sources[0].name: (file,)})
+        stem = "_".join(filter(None, (self.names.stem, self.names.part)))
+        return "".join(c if c.isalnum() else "_" for c in stem)
 
 
 def tasks_of(
@@ -73,7 +68,10 @@ def tasks_of(
     products = modality.products_for(shared.settings)
     datatype = modality.sources[0].datatype
     for part in modality.parts(scan, settings):
-        names = OutputNames(output_dir, main.entities, shared.labels, products, datatype)
+        labels = dict(shared.labels)
+        if part:  # a dash would end a label of BIDS
+            labels["part"] = "".join(filter(str.isalnum, part))
+        names = OutputNames(output_dir, main.entities, labels, products, datatype)
         yield Task(Job(modality.name, scan, part, names, provenance), shared)
 
 

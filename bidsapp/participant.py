@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from bidsapp.contracts.modality import Shared, modality_named
-from bidsapp.dataset import Selection, select_images, validate_dataset
+from bidsapp.dataset import validate_dataset
 from bidsapp.dataset.description import shortened
+from bidsapp.dataset.sources import ScanSelection, select_scans
 from bidsapp.derivatives import check_output, prepare_output
 from bidsapp.derivatives.atomic import make_folder
 from bidsapp.derivatives.sidecars import is_finished, read_quality
@@ -26,7 +27,7 @@ from bidsapp.execution.work import (
     own_folder,
     work_place,
 )
-from bidsapp.image_task import Task, failed, given_up, outcome_of, scan_of, tasks_of
+from bidsapp.image_task import Task, failed, given_up, outcome_of, tasks_of
 from bidsapp.options import RunOptions
 from bidsapp.progress import Outcome, Progress
 from bidsapp.recipes import Recipe, load_recipe
@@ -90,23 +91,24 @@ def run_participant_level(options: RunOptions) -> int:
 
 
 def _whole_run(
-    selection: Selection, recipe: Recipe, bundle: "Bundle | None", options: RunOptions
+    selection: ScanSelection, recipe: Recipe, bundle: "Bundle | None", options: RunOptions
 ) -> int:
     """Normalise the images selected, apply the model and write the reports; gives the exit code."""
     modality = modality_named(recipe.preparation.modality)
     shared = modality.shared(recipe.preparation, own_folder(options.work_dir))
-    progress = Progress(options, total=len(selection.choices))
+    tasks = [
+        task
+        for scan in selection.scans
+        for task in tasks_of(scan, modality, recipe.preparation, shared, options.output_dir)
+    ]
+    progress = Progress(options, total=len(tasks))
     for refusal in selection.refusals:
         progress.note(
             Outcome.refused(refusal.participant, refusal.session, refusal.reason, refusal.exit_code)
         )
-    tasks = [
-        task
-        for choice in selection.choices
-        for task in tasks_of(
-            scan_of(choice, modality), modality, recipe.preparation, shared, options.output_dir
-        )
-    ]
+    to_do = modality.ask([task.job for task in tasks], recipe.preparation, options.output_dir)
+    if to_do:
+        print(to_do, file=sys.stderr)
     waiting = _leave_out_finished(tasks, progress)
     if bundle:
         print(_announced(bundle, tasks, waiting), flush=True)
@@ -214,13 +216,14 @@ def _maps(bundle: "Bundle", options: RunOptions) -> "BundleMaps | None":
     return BundleMaps(bundle, options.device, options.native_maps)
 
 
-def _select(options: RunOptions, recipe: Recipe) -> Selection:
+def _select(options: RunOptions, recipe: Recipe) -> ScanSelection:
     """Validate the dataset and pick its images."""
     if not options.skip_bids_validation:
         summary = validate_dataset(options.bids_dir, options.participant_label)
         if summary.note:
             print(summary.note, file=sys.stderr)
-    selection = select_images(options, recipe.inputs)
+    sources = modality_named(recipe.preparation.modality).sources_for(recipe.preparation.plain())
+    selection = select_scans(options, sources, recipe.inputs.filters)
     if selection.ignored:
         listed = shortened(selection.ignored)
         print(f"Not used, as .bidsignore lists them: {listed}.", file=sys.stderr)

@@ -15,10 +15,10 @@ import torch
 
 from bidsapp.cli import main
 from bidsapp.contracts.modality import modality_named
-from bidsapp.dataset import select_images
+from bidsapp.dataset.sources import select_scans
 from bidsapp.derivatives.sidecars import report_mark
 from bidsapp.execution.work import make_own_folder
-from bidsapp.image_task import scan_of, tasks_of
+from bidsapp.image_task import tasks_of
 from bidsapp.networks.bundle import MANIFEST, Bundle, load_bundle
 from bidsapp.networks.bundle_images import TrainingImage
 from bidsapp.networks.bundle_write import ModelFacts, add_saliency_checks, write_bundle
@@ -36,7 +36,7 @@ from tests.integration.group_studies import (
     write_dataset,
     write_normalised,
 )
-from tests.integration.running import Ended, as_expected, described
+from tests.integration.running import Ended, as_expected, described, telling
 
 PAGE = "<html><body><h1>sub</h1><!-- prediction:begin --><!-- prediction:end --></body></html>"
 
@@ -65,9 +65,8 @@ class New:
         options = RunOptions(self.bids, self.out, "participant", self.out / "work")
         modality = modality_named(wanted.modality)
         shared = modality.shared(wanted, make_own_folder(options.work_dir))
-        choices = select_images(options, recipe.inputs).choices
-        choice = next(c for c in choices if c.participant == who.removeprefix("sub-"))
-        scan = scan_of(choice, modality)
+        scans = select_scans(options, modality.sources).scans
+        scan = next(s for s in scans if s.participant == who.removeprefix("sub-"))
         (task,) = tasks_of(scan, modality, wanted, shared, options.output_dir)
         voxels = brain(seed or int(who[4:]), positive, wanted.resolution)
         content = {"verdict": "pass", "reasons": [], "local_ncc": 0.8} | quality
@@ -122,7 +121,8 @@ def by_hand(model: Bundle, image: Path) -> list[float]:
     sample, _ = read_sample(CohortRow("sub", "", {"t1w": image}), model.recipe.representation)
     found = []
     for one in model.models:
-        x = (sample.astype(np.float16).astype(np.float64) - one.zscore.mean_) / one.zscore.sd_
+        mean, sd = (one.fitted.state()[name] for name in ("0.mean", "0.sd"))
+        x = (sample.astype(np.float16).astype(np.float64) - mean) / sd
         with torch.no_grad():
             logit = model.network(one)(torch.from_numpy(x[None].astype(np.float32)))
         found.append(1 / (1 + np.exp(-float(logit))))

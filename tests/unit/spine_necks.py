@@ -24,7 +24,7 @@ def neck(points: np.ndarray, side: str = "L") -> np.ndarray:
     z = points[..., 2] - LEVEL_Z
     # far out tissue goes on: no scanner's field of view ends inside the neck
     body = np.exp(-(((x / 70) ** 2 + (y / 60) ** 2) ** 2))
-    image = 200 * body + 150 * np.exp(-(x**2 + y**2) / (2 * 5.0**2))
+    image = 60 * body + 150 * np.exp(-(x**2 + y**2) / (2 * 5.0**2))
     outward = x if side == "R" else -x
     for along, front, bright in (
         (FORAMEN, 5.0, 400),

@@ -14,7 +14,6 @@ from bidsapp.evaluation.permutation import LIBERAL
 from bidsapp.evaluation.prevalence import scope_of
 from bidsapp.evaluation.verdicts import after_correction
 from bidsapp.networks.origin import resting_on_word, weights_words
-from bidsapp.recipes.scope import stamp_text
 from bidsapp.reports.run.files import RunFiles, known
 from bidsapp.reports.run.saliency_tables import leading_region
 
@@ -89,11 +88,11 @@ def answer(run: RunFiles) -> Answer:
         f"{number(row['value'])}{within} ({_limits(run, row)}; {_people(run)}): "
         f"{CHANCE_WORDS[shown]}, {_against_baseline(run)}."
     )
-    stamp = stamp_text(run.leaks_of(run.lead))
+    leaks = run.leaks_of(run.lead)
     status, word, could_show = "pass", "Better than chance.", ""
-    if stamp.startswith("LEAK: "):
+    if any(step.certain for step in leaks):
         status, word = "fail", "LEAK: not a held-out result."
-    elif stamp:
+    elif leaks:
         status, word = "fail", "LEAK?: not known to be a held-out result."
     elif run.settings.simulated:
         status, word = "warn", "Simulated: says nothing of the real outcome."
