@@ -139,12 +139,15 @@ def write_bundle(
                 without_images(model.weights, new / file)
             else:
                 add_images(model.weights, new / file, hashes, facts.weights)
+            fitted = f"models/repeat-{model.repeat}_fold-{model.fold}_fitted.safetensors"
+            model.fitted.save(new / fitted)
             entries.append(
                 {
                     "file": file,
                     "repeat": model.repeat,
                     "fold": model.fold,
-                    "zscore": model.zscore.to_dict(),
+                    "fitted": fitted,
+                    "steps": [step.name for step in model.fitted.declares()],
                 }
             )
         channels = list(recipe.representation.channels)

@@ -64,7 +64,7 @@ To apply it to a BIDS dataset (`PATH/TO/BUNDLE` is the folder that holds `docs` 
 {origin} mm.
 
 {channels}
-- Z-score: {zscore}.
+{fitted}
 
 NociCast makes all of this from a BIDS dataset.
 
@@ -117,12 +117,6 @@ _METRICS = {
     "precision": "Positive predictive value",
     "negative_predictive_value": "Negative predictive value",
     "calibration_intercept": "Calibration intercept (0 is ideal)",
-}
-_ZSCORES = {
-    "none": "none",
-    "image": "mean and SD of each image",
-    "train_fold": "mean and SD of the training fold, kept with each model",
-    "dataset": "mean and SD of all images, held-out ones included (LEAK)",
 }
 
 
@@ -187,7 +181,8 @@ def model_card(
             f"- Channel {name}: {unit_and_range(name, recipe.representation.scaling)[0]}"
             for name in recipe.representation.channels
         ),
-        zscore=_ZSCORES.get(recipe.representation.zscore, recipe.representation.zscore),
+        fitted="\n".join(f"- {step.on_card}." for step in recipe.representation.asked())
+        or "- Nothing is fitted to images.",
         protocol=facts.protocol or "how they were held out is not recorded",
         scored=facts.scored or "Who was scored is not recorded",
         tried=f" {facts.tried}" if facts.tried else "",

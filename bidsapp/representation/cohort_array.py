@@ -1,10 +1,8 @@
 """The whole cohort as one array on disk: built once, keyed by what is in it, memory-mapped."""
 
-import errno
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from bidsapp.contracts.modality import channel_named
 from bidsapp.derivatives import atomic_path
 from bidsapp.derivatives.sealed import read_record, write_record
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.recipes.images import Representation
+from bidsapp.representation.image_rows import reserve
 from bidsapp.representation.sample import CohortRow, image_of, read_mask, read_sample, same_grid
-from bidsapp.representation.spec import CHANNELS
 from bidsapp.spaces.volume import Volume
 
 LOGGER = logging.getLogger("nocicast")
@@ -161,9 +160,9 @@ def build_cohort_array(
     """
     if not rows:
         raise BadData("the cohort is empty: there is no image to make an array of")
-    masked = any(CHANNELS[name].masked for name in spec.channels)
+    masked = any(channel_named(name).masked for name in spec.channels)
     if masked and template_mask is None:
-        names = [name for name in spec.channels if CHANNELS[name].masked]
+        names = [name for name in spec.channels if channel_named(name).masked]
         raise UsageError(
             f"representation.channels: {', '.join(names)} needs the template's brain mask"
         )
@@ -182,7 +181,7 @@ def build_cohort_array(
                 "scale": channel.scale,
                 "masked": channel.masked,
             }
-            for channel in (CHANNELS[name] for name in spec.channels)
+            for channel in (channel_named(name) for name in spec.channels)
         ],
     }
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
@@ -198,7 +197,7 @@ def build_cohort_array(
     shape = (len(rows), len(spec.channels), *window.shape)
     with atomic_path(path) as temporary:
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
-        _reserve(temporary)
+        reserve(temporary)
         _fill(array, rows, spec, mask)
         array.flush()
         del array
@@ -218,21 +217,6 @@ def _state(path: Path) -> tuple[int, int, int]:
 def _sealed(sidecar: Path, *_states: tuple[int, int, int]) -> dict[str, Any]:
     """Read an array's description and compare the array's hash, once in a process."""
     return read_record(sidecar)
-
-
-def _reserve(path: Path) -> None:
-    """Refuse now what will not fit: writing into a mapped file ends the process on a full disk.
-
-    File systems that cannot reserve room are left to themselves.
-    """
-    if not hasattr(os, "posix_fallocate"):
-        return
-    with path.open("r+b") as stream:
-        try:
-            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
-        except OSError as error:
-            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
-                raise
 
 
 def _fill(

@@ -9,7 +9,7 @@ import numpy as np
 from bidsapp.contracts.product import sidecar_name
 from bidsapp.derivatives import OutputNames
 from bidsapp.derivatives.sidecars import read_source_sha256
-from bidsapp.evaluation.stamp import leak_facts, network_leaks
+from bidsapp.evaluation.stamp import leak_facts
 from bidsapp.saliency.map_files import description_of, space_facts
 from bidsapp.saliency.missing_maps import maps_unfinished
 from bidsapp.saliency.native import NativeSpace
@@ -113,6 +113,7 @@ class BundleMaps:
             (N, X, Y, Z) float32 on the bundle's window: sum over channels, mean over models.
         """
         from bidsapp.representation.device import resolve_device
+        from bidsapp.representation.image_rows import ImageRows
         from bidsapp.saliency.attribute import Lens, attribute, voxel_mm
 
         bundle = self.bundle
@@ -124,13 +125,14 @@ class BundleMaps:
                 continue
             lens = Lens(
                 bundle.recipe.saliency,
-                model.zscore,
+                model.fitted,
                 voxel_mm(bundle.window),
                 resolve_device(self.device),
                 bundle.recipe.training.batch_size,
                 bundle.recipe.training.seed,
             )
-            stored = np.asarray(samples[rows], np.float16)
+            given = ImageRows(np.asarray(samples[rows], np.float16))
+            stored = model.fitted.stored(given).whole()
             maps = attribute(bundle.network(model), stored, [people[i] for i in rows], lens)
             total[rows] += maps.sum(axis=1)
             counts[rows] += 1
@@ -164,7 +166,7 @@ class BundleMaps:
         return {
             "Description": f"Saliency ({settings.method}) of the model's answer for this person; "
             f"mean over {len(bundle.models if used is None else used)} networks.",
-            "Units": units_of(settings, bundle.recipe.representation.zscore),
+            "Units": units_of(settings, bundle.recipe.representation.input_unit),
             "Target": f"{settings.target} of the positive class",
             "Method": settings.method,
             "Settings": settings.plain(),
@@ -175,7 +177,7 @@ class BundleMaps:
             **space_facts(names.space),
             "Resolution": f"{names.resolution} mm isotropic, the grid of the recipe",
             "Sanity": self.checks,
-            **leak_facts(network_leaks(bundle.recipe)),
+            **leak_facts(bundle.recipe.leaks("network")),
             "Sources": [names.uri + names[names.main.key]],
             "SourceSHA256": read_source_sha256(names),
         }

@@ -9,8 +9,9 @@ import torch
 
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.recipes.known_names import SLOPES
+from bidsapp.representation.image_rows import ImageRows
 from bidsapp.representation.sample import read_mask
-from bidsapp.saliency.attribute import Lens, attribute, logits_of, map_names
+from bidsapp.saliency.attribute import Lens, attribute, images_of, logits_of, map_names
 from bidsapp.saliency.methods import METHODS
 from bidsapp.saliency.perturbation import SHARES, effects, perturbation_curves
 from bidsapp.saliency.randomised import cascade
@@ -115,12 +116,13 @@ def check_fold(
         The template's brain mask.
     """
     chosen = np.flatnonzero(np.isin(rows, checked_rows(task)))
-    images = np.asarray(task.images.open()[rows[chosen]])
+    images = images_of(task, rows[chosen], lens).whole()
     names = map_names(stack.rows.iloc[chosen])
     inside = stack.window.cut(read_mask(mask))
     levels, maps = [], []
     if len(chosen):
-        section, channels = task.recipe.network, len(task.images.channels)
+        section = task.recipe.network
+        channels = len(lens.fitted.channels(task.images.channels))
         whole = not METHODS[lens.settings.method].cheap
         seed = int(np.random.SeedSequence([*task.seeds, 1]).generate_state(1)[0])
         shape = task.images.window.shape
@@ -172,7 +174,7 @@ def _curves(
     """Curves of each person, and the answers to the image and to the fill."""
     if not inside.any() or not len(chosen):
         return []
-    fill = _mean_image(task)
+    fill = _mean_image(images_of(task, task.rows("train"), lens))
     smoother = MaskedSmoother(inside, lens.voxel_mm, lens.settings.smoothing_fwhm_mm)
     # one seed for all folds: a pattern that has nothing to do with the networks may by chance suit
     # all of them, as they are alike, and so may each of those that it is compared with
@@ -208,10 +210,9 @@ def orders(
     yield from map(form, surrogates.of(own))
 
 
-def _mean_image(task: FoldTask) -> np.ndarray:
-    """Mean of the training people's stored images, float16."""
-    array, rows = task.images.open(), task.rows("train")
-    total = np.zeros(array.shape[1:], np.float64)
-    for row in rows:
-        total += array[row]
-    return (total / len(rows)).astype(np.float16)
+def _mean_image(images: ImageRows) -> np.ndarray:
+    """Mean of stored images, float16."""
+    total = np.zeros(images.shape[1:], np.float64)
+    for row in range(len(images)):
+        total += images[row]
+    return (total / len(images)).astype(np.float16)

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.fitted import FittedStep, stamp_text
 from bidsapp.derivatives import write_json
 from bidsapp.errors import NoInput
-from bidsapp.evaluation.stamp import leak_facts, leak_stamp
+from bidsapp.evaluation.stamp import leak_facts
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.recipes.folders import without_folders
 from bidsapp.saliency.map_files import MNI, description_of, space_facts, write_image
@@ -54,7 +55,7 @@ def write_people(
     place: MapPlace,
     sanity: Mapping[str, Any],
     settings: Saliency,
-    leaks: Sequence[str] = (),
+    leaks: Sequence[FittedStep] = (),
 ) -> list[Path]:
     """Write the map of every scan; what an earlier run left there is taken away.
 
@@ -197,15 +198,16 @@ def _sidecar(
     }
 
 
-def _whether_held_out(stack: MapStack, own: pd.DataFrame, leaks: Sequence[str]) -> dict[str, Any]:
+def _whether_held_out(
+    stack: MapStack, own: pd.DataFrame, leaks: Sequence[FittedStep]
+) -> dict[str, Any]:
     """Say whether the networks knew nothing of this participant, and what they saw where not."""
     who = "a network that was trained without this participant"
     if leaks:
-        stamp = leak_stamp(leaks)
-        saw = "saw" if stamp.startswith("LEAK: ") else "may have seen"
+        saw = "saw" if any(step.certain for step in leaks) else "may have seen"
         who = (
             f"a network whose weights were trained without this participant, whom it {saw} all the "
-            f"same ({stamp})"
+            f"same ({stamp_text(leaks)})"
         )
     repeats = f"; mean over {len(own)} repeats" if len(own) > 1 else ""
     return {

@@ -361,6 +361,7 @@ class TrainPermuted(Step):
             for one in task.chain():
                 if one.model_file not in needed:
                     one.model_file.unlink(missing_ok=True)
+                    one.fitted_file.unlink(missing_ok=True)
         self._finish(tasks)
         files = [task.scores_file for task in tasks]
         write_record(Path(self.inputs.record), {"key": self.inputs.key}, files)

@@ -16,8 +16,9 @@ from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.cohort_array import CohortArray
+from bidsapp.representation.image_rows import ImageRows
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,11 @@ class FoldTask:
         return self.folder / "model.safetensors"
 
     @property
+    def fitted_file(self) -> Path:
+        """What the steps of the representation found (safetensors)."""
+        return self.folder / "fitted.safetensors"
+
+    @property
     def record_file(self) -> Path:
         """What was done, JSON; written last, so that where it is the fold is trained."""
         return self.folder / "fold.json"
@@ -99,6 +105,13 @@ class FoldTask:
         """The cohort's array."""
         return CohortArray.load(self.array)
 
+    @property
+    def image_rows(self) -> ImageRows:
+        """The cohort's images with the columns of its table, but for the outcome."""
+        own = self._joined.drop(columns=["outcome", "role"])
+        columns = {str(name): own[name].tolist() for name in own}
+        return ImageRows(self.images.open(), columns=columns)
+
     @cached_property
     def table(self) -> pd.DataFrame:
         """One row per image of the array, in its order: participant_id, session_id, outcome, role.
@@ -110,6 +123,11 @@ class FoldTask:
         BadData
             If array, cohort table and splits do not agree.
         """
+        return self._joined[["participant_id", "session_id", "outcome", "role"]]
+
+    @cached_property
+    def _joined(self) -> pd.DataFrame:
+        """The cohort's table in the order of the array, and the role of each row."""
         cohort = read_rows(self.cohort)
         order = pd.DataFrame(
             {
@@ -131,7 +149,7 @@ class FoldTask:
         if len(wrong):
             raise BadData(f"{self.cohort}: the outcome of {wrong.iloc[0]} is not 0 or 1")
         joined["outcome"] = joined["outcome"].where(known, "-1").astype(int)
-        return joined[["participant_id", "session_id", "outcome", "role"]]
+        return joined.drop(columns="session")
 
     @property
     def image_hashes(self) -> list[str]:

@@ -121,7 +121,8 @@ def by_hand(model: Bundle, image: Path) -> list[float]:
     sample, _ = read_sample(CohortRow("sub", "", {"t1w": image}), model.recipe.representation)
     found = []
     for one in model.models:
-        x = (sample.astype(np.float16).astype(np.float64) - one.zscore.mean_) / one.zscore.sd_
+        mean, sd = (one.fitted.state()[name] for name in ("0.mean", "0.sd"))
+        x = (sample.astype(np.float16).astype(np.float64) - mean) / sd
         with torch.no_grad():
             logit = model.network(one)(torch.from_numpy(x[None].astype(np.float32)))
         found.append(1 / (1 + np.exp(-float(logit))))

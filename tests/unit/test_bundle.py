@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import safetensors.torch
 import torch
 
@@ -16,11 +17,12 @@ from bidsapp.networks.bundle_images import TrainingImage
 from bidsapp.networks.bundle_write import ModelFacts, add_saliency_checks, write_bundle
 from bidsapp.networks.origin import cohort_metadata, origin_of
 from bidsapp.networks.predict import predict
-from bidsapp.representation.zscore import ZScore
 from bidsapp.spaces.volume import slab
-from bidsapp.training.fold import score_fold, train_fold
+from bidsapp.training.fold import fitted_of, score_fold, train_fold
 from tests.unit.synthetic_cohort import prepare_tasks, small_recipe
 
+MODELS_JSON = "configs/models.json"
+FITTED = "models/repeat-0_fold-1_fitted.safetensors"
 FACTS = ModelFacts(
     name="small-base",
     participants=24,
@@ -49,9 +51,8 @@ def trained(tmp_path_factory):
     tasks = prepare_tasks(folder, small_recipe(protocol={"folds": 2}))
     models, scores = [], []
     for task in tasks:
-        record = json.loads(train_fold(task).read_text())
-        zscore = ZScore.from_dict(record["zscore"])
-        models.append(FoldModel(task.repeat, task.fold, task.model_file, zscore))
+        train_fold(task)
+        models.append(FoldModel(task.repeat, task.fold, task.model_file, fitted_of(task)))
         scores.append(score_fold(task))
     window = tasks[0].images.window
     bundle = write_bundle(folder / "model" / "base", tasks[0].recipe, window, models, FACTS)
@@ -318,18 +319,42 @@ def test_a_recipe_that_would_run_code_is_refused(bundle, tmp_path):
     assert not proof.exists()
 
 
-def test_numbers_that_cannot_be_are_refused(bundle):
-    path = bundle / "configs" / "models.json"
-    about = json.loads(path.read_text())
-    about["models"][0]["zscore"]["sd"] = [0]
-    path.write_text(json.dumps(about))
-    reseal(bundle, "configs/models.json")
-    with pytest.raises(BadData, match="sd not"):
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ({"0.mean": [0.1], "0.sd": [0.0]}, "not finite, or sd not above 0"),
+        ({"0.mean": [np.nan], "0.sd": [1.0]}, r"0\.mean holds NaN or infinite"),
+        ({"0.mean": [0.1, 0.2], "0.sd": [1.0]}, "mean and sd differ in length"),
+        ({"0.mean": [0.1, 0.2], "0.sd": [1.0, 1.0]}, "mean has 2 numbers, not 1"),
+        ({"0.mean": [], "0.sd": []}, r"mean has 0 numbers, .* they are of train_fold"),
+        ({"0.mean": [0.1]}, "'sd'"),
+        ({"1.mean": [0.1]}, r"1\.mean belongs to no step"),
+    ],
+)
+def test_fitted_numbers_that_cannot_be_are_refused(bundle, numbers, message):
+    arrays = {name: np.array(values, float) for name, values in numbers.items()}
+    safetensors.numpy.save_file(arrays, bundle / FITTED)
+    reseal(bundle, FITTED)
+    with pytest.raises(BadData, match=rf"models\[1\]: .*{message}"):
         load_bundle(bundle)
-    about["models"][0]["zscore"]["sd"] = [1]
+    (bundle / FITTED).write_bytes(b"no numbers")
+    reseal(bundle, FITTED)
+    with pytest.raises(BadData, match=r"models\[1\]: repeat-0_fold-1_fitted"):
+        load_bundle(bundle)
+
+
+def test_fitted_numbers_that_the_manifest_does_not_list_are_not_opened(bundle):
+    edited(bundle, MODELS_JSON, "models", 0, "fitted", value="../fitted.safetensors")
+    with pytest.raises(BadData, match=r"names ../fitted.safetensors, which .* does not list"):
+        load_bundle(bundle)
+
+
+def test_a_bundle_without_a_window_is_refused(bundle):
+    path = bundle / MODELS_JSON
+    about = json.loads(path.read_text())
     del about["window"]
     path.write_text(json.dumps(about))
-    reseal(bundle, "configs/models.json")
+    reseal(bundle, MODELS_JSON)
     with pytest.raises(BadData, match=r"lacks .*window"):
         load_bundle(bundle)
 
@@ -377,21 +402,11 @@ def edited(bundle, name, *keys, value):
     reseal(bundle, name)
 
 
-MODELS_JSON = "configs/models.json"
-SCORE = ("models", 1, "zscore")
-
-
 @pytest.mark.parametrize(
     ("keys", "value", "message"),
     [
         (("models", 0, "repeat"), float("inf"), r"models.json: models\[0\].repeat is not a finite"),
         (("window", "shape"), [20, float("inf"), 12], r"models.json: window.shape\[1\] is not a"),
-        ((*SCORE, "scope"), "image", r"models\[1\].zscore.scope is 'image', recipe.yaml says"),
-        (
-            SCORE,
-            {"scope": "train_fold", "mean": [], "sd": []},
-            r"models\[1\].zscore.mean has 0 num",
-        ),
     ],
 )
 def test_a_sealed_bundle_with_numbers_that_cannot_serve_is_refused(bundle, keys, value, message):
