@@ -233,9 +233,11 @@ def _write_truth(
 def _write_tables(
     folder: Path, labels: list[str], necks: list[SyntheticNeck], rng: np.random.Generator
 ) -> None:
-    head = "participant_id age sex injection_level injection_side stenosis_grade nrs_pre helped"
+    head = "participant_id age sex injection_level injection_side stenosis_grade nrs_pre nrs_2mo"
     rows = [head.replace(" ", "\t")]
     for label, neck in zip(labels, necks, strict=True):
+        before = 4 + int(rng.integers(6))
+        left = rng.uniform(0.1, 0.45) if neck.helped else rng.uniform(0.6, 1.1)
         cells = [
             f"sub-{label}",
             int(np.clip(rng.normal(55, 11), 20, 79)),
@@ -243,14 +245,14 @@ def _write_tables(
             neck.injection.level,
             neck.injection.side,
             1 + int(rng.integers(2)),
-            4 + int(rng.integers(6)),
-            "yes" if neck.helped else "no",
+            before,
+            round(before * left, 1),
         ]
         rows.append("\t".join(map(str, cells)))
     (folder / "participants.tsv").write_text("\n".join(rows) + "\n")
     described = {
-        "helped": {"Description": "Synthetic: whether the injection helped."},
         "nrs_pre": {"Description": "Synthetic: pain before the injection, 0 to 10."},
+        "nrs_2mo": {"Description": "Synthetic: pain two months later; halved where it helped."},
         "stenosis_grade": {"Description": "Synthetic: grade, 1 or 2; tells nothing."},
     }
     (folder / "participants.json").write_text(json.dumps(described, indent=1) + "\n")
