@@ -81,7 +81,7 @@ SHARED = {
     "simulated": Column("SIMULATED and what was planted into the images: not a real result."),
 }
 
-_SCAN = {name: SHARED[name] for name in ("participant_id", "session_id", "simulated")}
+_SCAN = {name: SHARED[name] for name in ("participant_id", "session_id", "part_id", "simulated")}
 _OF_FOLD = {name: SHARED[name] for name in ("repeat", "fold")}
 _SPLITS = {
     "role": Column(
