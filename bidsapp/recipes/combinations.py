@@ -187,6 +187,10 @@ def _options(
     if network.frozen > len(offer.stages):
         most = len(offer.stages)
         yield "network.frozen", f"{network.name} has {most} stages, got {network.frozen}"
+    stage = recipe.saliency.stage if recipe.saliency else None
+    if stage is not None and stage >= len(offer.stages):
+        most = len(offer.stages) - 1
+        yield "saliency.stage", f"{network.name} has {most} stages after its stem, got {stage}"
     if (network.outputs == 2) != (training.loss == "cross_entropy"):
         needed = "cross_entropy" if network.outputs == 2 else "bce"
         yield "training.loss", f"network.outputs: {network.outputs} goes with {needed}"
