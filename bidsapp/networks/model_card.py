@@ -95,7 +95,7 @@ were trained on; share them as the consent to the data allows.
 """
 
 _LISTED = """\
-`configs/training_images.json` and the files of the weights list a hash of each T1w file and of
+`configs/training_images.json` and the files of the weights list a hash of each source file and of
 each normalised image of the cohort, so that people are noticed who are given to the model, or to a
 training that begins with it, again. A hash shows no image and no name. But whoever has such a file
 of a person can tell from it that this person was in the cohort, and with it that what all of the

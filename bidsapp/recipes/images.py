@@ -137,8 +137,8 @@ class Representation(Section):
     )
     scaling: Literal["none", "robust"] = Field(
         default="none",
-        description="robust: the brain of each T1w image gets median 0 and interquartile range "
-        "1.349 by itself, its background 0; none leaves it as normalised.",
+        description="robust: the brain of each image in arbitrary units, as T1w, gets median 0 and "
+        "interquartile range 1.349 by itself, its background 0; none leaves it as normalised.",
     )
     zscore: Literal["image", "train_fold", "dataset", "none"] = Field(
         default="train_fold",

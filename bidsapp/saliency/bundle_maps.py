@@ -164,6 +164,8 @@ class BundleMaps:
         from bidsapp.saliency.attribute import units_of
 
         bundle, settings = self.bundle, self.bundle.recipe.saliency
+        size = names.resolution
+        grid = {"Resolution": f"{size} mm isotropic, the grid of the recipe"} if size else {}
         return {
             "Description": f"Saliency ({settings.method}) of the model's answer for this person; "
             f"mean over {len(bundle.models if used is None else used)} networks.",
@@ -176,7 +178,7 @@ class BundleMaps:
             "Smoothing": "none",
             "Window": bundle.space.facts(),
             **space_facts(names.space),
-            "Resolution": f"{names.resolution} mm isotropic, the grid of the recipe",
+            **grid,
             "Sanity": self.checks,
             **leak_facts(bundle.recipe.leaks("network")),
             "Sources": [names.uri + names[names.main.key]],

@@ -36,7 +36,7 @@ class MapPlace:
     output_dir
         The derivatives dataset, by which BIDS URIs are meant.
     template_label, resolution
-        Values of BIDS' ``space`` and ``res``.
+        Values of BIDS' ``space`` and ``res``; empty where the prepared files have none.
     images
         Unit to its image, a path inside `output_dir` or a BIDS URI.
     native
@@ -49,6 +49,19 @@ class MapPlace:
     resolution: str
     images: Mapping[Unit, str]
     native: bool = False
+
+    @property
+    def labels(self) -> str:
+        """Write the labels as file names have them: ``space-MNI152NLin6Asym_res-2``."""
+        pairs = (("space", self.template_label), ("res", self.resolution))
+        return "_".join(f"{key}-{value}" for key, value in pairs if value)
+
+    @property
+    def grid_facts(self) -> dict[str, str]:
+        """Say the resolution for a sidecar, where there is one."""
+        if not self.resolution:
+            return {}
+        return {"Resolution": f"{self.resolution} mm isotropic, the grid of the recipe"}
 
 
 def write_people(
@@ -99,10 +112,7 @@ def write_people(
             **_whether_held_out(stack, own, leaks),
             "Settings": without_folders(settings.plain()),
         }
-        path = folder / (
-            f"{stem}_space-{place.template_label}_res-{place.resolution}{part}_desc-{desc}_statmap"
-            f"{stack.space.extension}"
-        )
+        path = folder / (f"{stem}_{place.labels}{part}_desc-{desc}_statmap{stack.space.extension}")
         stack.space.write(path, block, content)
         written.append(path)
         if place.native:
@@ -177,7 +187,7 @@ def _sidecar(
         "Smoothing": "none",
         "Window": stack.space.facts(),
         **space_facts(place.template_label),
-        "Resolution": f"{place.resolution} mm isotropic, the grid of the recipe",
+        **place.grid_facts,
         "Sanity": dict(sanity),
         "Sources": [source if source.startswith("bids:") else f"bids::{source}"],
     }

@@ -36,7 +36,7 @@ from tests.integration.group_studies import (
     write_dataset,
     write_normalised,
 )
-from tests.integration.running import Ended, as_expected, described
+from tests.integration.running import Ended, as_expected, described, telling
 
 PAGE = "<html><body><h1>sub</h1><!-- prediction:begin --><!-- prediction:end --></body></html>"
 
@@ -470,3 +470,18 @@ def test_a_folder_that_is_no_bundle(
     said = capsys.readouterr().err
     assert "there is no such folder" in said
     assert "it is no NociCast model bundle" in said
+
+
+def test_no_result_of_a_model_or_its_bundle_tells_where_files_lie(
+    bundle: Path, new: New, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(new.bids.parent / "home" / "alicia"))
+    for name in ("LOGNAME", "USER"):
+        monkeypatch.setenv(name, "alicia")
+    new.normalise(bundle, "sub-51", True)
+    assert new.apply(bundle, "--participant-label", "51") == 0
+    assert new.files() == ["sub-51"]
+    assert list(new.out.rglob("*_statmap.json"))
+    where = (str(new.bids.parent), new.bids.parent.name, str(bundle.parents[4]), "alicia")
+    assert telling(new.out, *where) == []
+    assert telling(bundle, *where) == []
