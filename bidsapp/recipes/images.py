@@ -115,8 +115,10 @@ class Representation(Section):
     preset: ClassVar = {"plane": "axial", "slices": 30}
     optional: ClassVar = ("pad",)
 
-    kind: Literal["slab", "volume"] = Field(
-        default="slab", description="The middle slices along one axis, or the whole grid."
+    kind: Literal["slab", "volume", "slice", "sphere"] = Field(
+        default="slab",
+        description="The middle slices along one axis, or the whole grid; slice and sphere take "
+        "what a preparation lays on one slice, or on a sphere.",
     )
     plane: Literal["axial", "coronal", "sagittal"] | None = Field(
         default=None, description="Plane of a slab's slices; axial where nothing is said."
@@ -135,8 +137,8 @@ class Representation(Section):
     )
     scaling: Literal["none", "robust"] = Field(
         default="none",
-        description="robust: the brain of each T1w image gets median 0 and interquartile range "
-        "1.349 by itself, its background 0; none leaves it as normalised.",
+        description="robust: the brain of each image in arbitrary units, as T1w, gets median 0 and "
+        "interquartile range 1.349 by itself, its background 0; none leaves it as normalised.",
     )
     zscore: Literal["image", "train_fold", "dataset", "none"] = Field(
         default="train_fold",
