@@ -97,6 +97,17 @@ class FoldTask:
         return self.folder / "fold.json"
 
     @property
+    def inner_file(self) -> Path:
+        """Scores of those whom the fold validates on."""
+        return self.folder / "inner_scores.tsv"
+
+    @property
+    def inner_wanted(self) -> bool:
+        """Whether those whom the fold validates on are scored, for a threshold from them."""
+        wanted = self.recipe.evaluation.fitted_threshold == "inner"
+        return wanted and bool(len(self.rows("validation")))
+
+    @property
     def scores_file(self) -> Path:
         """Held-out scores of this fold."""
         return self.folder / "scores.tsv"
