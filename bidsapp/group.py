@@ -232,6 +232,7 @@ def _tasks(
         device=options.device,
         threads=options.omp_nthreads,
         weights=options.weights,
+        mem_gb=options.mem_gb,
     )
 
 

@@ -1,5 +1,6 @@
 """Data dictionaries: a JSON file beside a table that says what each of its columns holds."""
 
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ def describe_run(folder: Path) -> None:
         describe_table(path, place + path.stem)
 
 
-def describe_table(path: Path, name: str) -> None:
+def describe_table(path: Path, name: str, more: Mapping[str, Column] | None = None) -> None:
     """Write the data dictionary of one table beside it; none where its kind is not known.
 
     Parameters
@@ -37,12 +38,14 @@ def describe_table(path: Path, name: str) -> None:
         The table.
     name
         Its key in `TABLES`.
+    more
+        Columns that its makers name themselves.
     """
     if name not in TABLES:
         return
     with path.open(encoding="utf-8") as table:
         header = table.readline().rstrip("\r\n").split("\t")
-    found = {column: column_of(name, column) for column in header}
+    found = {column: (more or {}).get(column) or column_of(name, column) for column in header}
     told = {column: _plain(one) for column, one in found.items() if one is not None}
     write_json(path.with_suffix(".json"), told)
 

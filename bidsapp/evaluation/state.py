@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from bidsapp.dataset.covariates import QUALITY, user_name, users_columns
+from bidsapp.contracts.modality import quality_columns
+from bidsapp.dataset.covariates import user_name, users_columns
 from bidsapp.errors import BadData
 from bidsapp.evaluation.tsv import is_missing, read_table
 from bidsapp.training.columns import ROLES, SCORES, SPLITS
@@ -59,7 +60,9 @@ class RunState:
         """
         if self.measures is None:
             return self.cohort
-        new = [name for name in self.measures if name not in self.cohort or name in QUALITY]
+        new = [
+            name for name in self.measures if name not in self.cohort or name in quality_columns()
+        ]
         old = [name for name in self.cohort if name not in new]
         return pd.concat([self.cohort[old], self.measures[new]], axis=1)
 

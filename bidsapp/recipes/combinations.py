@@ -46,6 +46,10 @@ def _inputs(recipe: "Recipe") -> Iterator[Problem]:
         if given is not None and given != own:
             which = f"as preparation.modality {modality.name} reads it"
             yield f"inputs.{key}", f"should be {own!r}, {which}, got {given!r}"
+    channels = modality.channels()
+    for name in recipe.representation.channels:
+        if name not in channels:
+            yield "representation.channels", one_of(name, channels)
     for name in inputs.filters:
         if name not in sources:
             yield f"inputs.filters.{name}", f"source {one_of(name, sources)}"

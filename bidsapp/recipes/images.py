@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field
 
 from bidsapp.contracts.fitted import FittedStep
 from bidsapp.contracts.fitted_offers import AskedStep, fitted_offers
-from bidsapp.recipes.known_names import Channel
+from bidsapp.contracts.modality import DEFAULT, modality_named
 from bidsapp.recipes.section import Name, Scalar, Section, Text, Texts, Unique
 
 
@@ -116,9 +116,10 @@ class Representation(Section):
         default=None,
         description="Voxels (x, y, z) to which a volume is padded; none where not given.",
     )
-    channels: Annotated[tuple[Channel, ...], *Unique, Field(min_length=1)] = Field(
-        default=("t1w",),
-        description="Maps stacked as channels: the image, the log-Jacobian of its normalisation.",
+    channels: Annotated[tuple[Name, ...], *Unique, Field(min_length=1)] = Field(
+        default_factory=lambda: (modality_named(DEFAULT).main_channel,),
+        description="Maps stacked as channels, by the names that the modality gives them: t1w, "
+        "log_jacobian. The main one of the modality where nothing is said.",
     )
     scaling: Literal["none", "robust"] = Field(
         default="none",

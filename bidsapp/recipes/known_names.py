@@ -5,7 +5,6 @@ A new one is a line here and a file in the room that does the work.
 
 from typing import Literal
 
-Channel = Literal["t1w", "log_jacobian"]
 TestName = Literal["permutation", "delong", "mcnemar"]
 Baseline = Literal[
     "majority", "age_sex", "logistic", "random_forest", "xgboost", "regions", "quality", "site"

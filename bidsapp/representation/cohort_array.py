@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from bidsapp.contracts.modality import channel_named
 from bidsapp.derivatives import atomic_path
 from bidsapp.derivatives.sealed import read_record, write_record
 from bidsapp.derivatives.sidecars import file_sha256
@@ -18,7 +19,6 @@ from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.recipes.images import Representation
 from bidsapp.representation.image_rows import reserve
 from bidsapp.representation.sample import CohortRow, image_of, read_mask, read_sample, same_grid
-from bidsapp.representation.spec import CHANNELS
 from bidsapp.spaces.volume import Volume
 
 LOGGER = logging.getLogger("nocicast")
@@ -160,9 +160,9 @@ def build_cohort_array(
     """
     if not rows:
         raise BadData("the cohort is empty: there is no image to make an array of")
-    masked = any(CHANNELS[name].masked for name in spec.channels)
+    masked = any(channel_named(name).masked for name in spec.channels)
     if masked and template_mask is None:
-        names = [name for name in spec.channels if CHANNELS[name].masked]
+        names = [name for name in spec.channels if channel_named(name).masked]
         raise UsageError(
             f"representation.channels: {', '.join(names)} needs the template's brain mask"
         )
@@ -181,7 +181,7 @@ def build_cohort_array(
                 "scale": channel.scale,
                 "masked": channel.masked,
             }
-            for channel in (CHANNELS[name] for name in spec.channels)
+            for channel in (channel_named(name) for name in spec.channels)
         ],
     }
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bidsapp.contracts.modality import channel_named
 from bidsapp.errors import BadData, NoInput
 from bidsapp.intake.images import read_numbers
 from bidsapp.recipes.images import Representation
-from bidsapp.representation.spec import CHANNELS, window_of
+from bidsapp.representation.spec import window_of
 from bidsapp.spaces.volume import Volume
 
 if TYPE_CHECKING:
@@ -38,14 +39,8 @@ class CohortRow:
 
 
 def cohort_rows(cohort: "Cohort") -> list[CohortRow]:
-    """Say where the images of every scan lie: ``t1w``, and ``log_jacobian`` where there is one."""
-    rows = []
-    for scan in cohort.files:
-        images = {"t1w": scan.image}
-        if scan.log_jacobian is not None:
-            images["log_jacobian"] = scan.log_jacobian
-        rows.append(CohortRow(scan.participant_id, scan.session_id, images))
-    return rows
+    """Say where the channels of every scan lie."""
+    return [CohortRow(scan.participant_id, scan.session_id, scan.channels) for scan in cohort.files]
 
 
 def read_sample(
@@ -70,7 +65,7 @@ def read_sample(
     """
     blocks, window = [], None
     for name in spec.channels:
-        path, channel = image_of(row, name), CHANNELS[name]
+        path, channel = image_of(row, name), channel_named(name)
         volume, affine = read_numbers(path)
         if volume.ndim != 3:
             raise BadData(f"{path}: expected one 3D volume, found shape {volume.shape}")

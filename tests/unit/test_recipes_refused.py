@@ -46,7 +46,10 @@ BAD_VALUES = [
     (["representation.slices=0"], "representation.slices"),
     (["representation.channels=[]"], "representation.channels"),
     (["representation.channels=[t1w, t1w]"], "representation.channels: names the same thing"),
-    (["representation.channels=[t2w]"], "representation.channels.0: should be 't1w'"),
+    (
+        ["representation.channels=[t2w]"],
+        "representation.channels: 't2w' is unknown; did you",
+    ),
     (["representation.pad=[80, 96, 80]"], "representation.pad: goes with kind volume only"),
     (
         ["representation={kind: volume, plane: axial}"],

@@ -95,6 +95,7 @@ PRODUCTS = (
         main=True,
         channel=Channel(
             "bold",
+            title="BOLD",
             words="the denoised BOLD series",
             unit="change of the BOLD signal, the scanner's units",
             value_range=(-50, 50),

@@ -136,8 +136,8 @@ def _matrix(size: int, sigma: float) -> np.ndarray:
         kernel = np.exp(-0.5 * (offsets / sigma) ** 2)
         kernel /= kernel.sum()
         smoothed = np.zeros((size, size))
-        for offset, weight in zip(offsets.tolist(), kernel.tolist(), strict=True):
-            np.add.at(smoothed, (numbers, _mirrored(numbers + offset, size)), weight)
+        for step, weight in zip(offsets, kernel, strict=True):
+            np.add.at(smoothed, (numbers, _mirrored(numbers + step, size)), weight)
     return np.linalg.solve(sampled, smoothed)
 
 
