@@ -85,16 +85,8 @@ def mutual_information(one: np.ndarray, two: np.ndarray) -> float:
 
     Source: Studholme et al. (1999), doi:10.1016/S0031-3203(98)00091-0.
     """
-<<<<<<< HEAD
-    first, second = (
-        np.argsort(np.argsort(values)) * _BINS // max(len(values), 1) for values in (one, two)
-    )
-    joint = np.zeros((_BINS, _BINS))
-    np.add.at(joint, (first, second), 1 / max(len(one), 1))
-=======
     ranks = [np.argsort(np.argsort(values)) * _BINS // max(len(values), 1) for values in (one, two)]
     joint = np.histogram2d(ranks[0], ranks[1], bins=_BINS)[0] / max(len(one), 1)
->>>>>>> main
 
     def entropy(shares: np.ndarray) -> float:
         some = shares[shares > 0]
