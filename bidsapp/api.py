@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bidsapp.errors import BadData, NoInput
+from bidsapp.intake.json_text import read_own_json
 
 if TYPE_CHECKING:
     import nibabel as nib
@@ -149,11 +150,9 @@ class Run:
         NoInput
             If the table has no data dictionary beside it.
         """
-        import json
-
         path = self.folder / f"{name.removesuffix('.tsv')}.json"
         try:
-            return dict(json.loads(path.read_text(encoding="utf-8")))
+            return dict(read_own_json(path))
         except FileNotFoundError:
             raise NoInput(f"{path}: not found; that table has no data dictionary") from None
 
@@ -311,15 +310,13 @@ class Model:
         """Find the template's brain mask, which some channels need."""
         from tempfile import TemporaryDirectory
 
-        from bidsapp.modalities.t1w.template_images import prepare_mask, prepare_template
+        from bidsapp.contracts.modality import modality_named
         from bidsapp.representation.sample import read_mask
         from bidsapp.representation.spec import CHANNELS
-        from bidsapp.templates import resolve_template
 
         if not any(CHANNELS[name].masked for name in self.channels):
             return None
-        section = self.recipe.normalization
+        section = self.recipe.preparation
         with TemporaryDirectory(prefix="nocicast-") as folder:
-            template = resolve_template(section.template, home=Path(folder))
-            images = prepare_template(template, section, Path(folder))
-            return read_mask(prepare_mask(images.output))
+            modality = modality_named(section.modality)
+            return read_mask(modality.mask(modality.shared(section, Path(folder))))

@@ -208,8 +208,8 @@ def _add_group_level(group: Any) -> None:
         "--weights",
         type=Path,
         metavar="FILE|DIR",
-        help="pretrained weights: MedicalNet's (a file, or a folder of them), or any that fit, of "
-        "which the recipe says network.origin",
+        help="pretrained weights: MedicalNet's or torchvision's (a file, or a folder of them), or "
+        "any that fit, of which the recipe says network.origin",
     )
     group.add_argument(
         "--atlas",

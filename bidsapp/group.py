@@ -3,9 +3,11 @@
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bidsapp.contracts.modality import Shared, modality_named
 from bidsapp.dataset import check_dataset
 from bidsapp.derivatives import check_output, prepare_output
 from bidsapp.errors import UsageError, joint_code
@@ -20,10 +22,11 @@ from bidsapp.execution.work import (
     keep_shared_work,
     work_place,
 )
-from bidsapp.group_cohort import cohort_of, on_one_grid, recorded, tell_columns, template_of
+from bidsapp.group_cohort import cohort_of, on_one_grid, recorded, shared_of, tell_columns
 from bidsapp.group_duplicates import TABLE as NEAR_DUPLICATES
 from bidsapp.group_duplicates import settle_near_duplicates
 from bidsapp.group_files import state_files, write_models, write_saliency_checks, write_scores
+from bidsapp.group_stages import stage_outcomes
 from bidsapp.group_weights import check_weights, refuse_seen
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe, load_recipe, reach_variants
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 
     from bidsapp.dataset.cohort import Cohort
     from bidsapp.saliency.group_test import VoxelNull
-    from bidsapp.templates.template import Template
+    from bidsapp.training.stages import Outcomes
     from bidsapp.training.study import Study
     from bidsapp.training.task import FoldTask
 
@@ -85,26 +88,28 @@ def run_group_level(options: RunOptions) -> int:
 
         return plan_cohort(recipe, variants, options, lambda: cohort_of(recipe, variants, options))
     recipe, notes = reach_variants(recipe, options.overrides, variants)
+    stages = recipe.stages(variants)
     for sentence in notes:
         print(sentence, file=sys.stderr)
     recipe = recipe.with_values({"run": [*variants, *ensembles]})
-    _check_before_work(recipe, variants, options)
+    _check_before_work(recipe, variants, stages, options)
     cohort = cohort_of(recipe, variants, options)
-    recipe = refuse_seen(recipe, variants, cohort, options)
+    recipe = refuse_seen(recipe, (*stages, *variants), cohort, options)
+    own_outcomes = stage_outcomes(recipe, stages, cohort, options)
     tell_columns(recipe, cohort)
     recipe = recorded(recipe, cohort)
     study_splits(recipe, variants, cohort.table, options.splits)  # refused now, if they are
     labels_of(cohort.table, recipe.evaluation.permute_within)
     begin_work(options, _SHARED_WORK)
-    template = template_of(recipe, variants, options)
+    shared = shared_of(recipe, variants, options)
     if options.saliency:
-        _check_maps(recipe, variants, cohort, template)
+        _check_maps(recipe, variants, cohort, shared)
     # what is asked for can be done: only now is anything written
     prepare_output(options.output_dir, options.bids_dir, options.work_dir, options.derivatives)
     with alone(folder), keep_shared_work(options):
         if options.clean_workdir:
             shutil.rmtree(work_place(options, "group") / folder.name, ignore_errors=True)
-        return _whole_run(recipe, variants, cohort, folder, options)
+        return _whole_run(recipe, variants, cohort, own_outcomes, folder, options)
 
 
 def _simulated(options: RunOptions) -> int:
@@ -119,7 +124,12 @@ def _simulated(options: RunOptions) -> int:
 
 
 def _whole_run(
-    recipe: Recipe, variants: Sequence[str], people: "Cohort", folder: Path, options: RunOptions
+    recipe: Recipe,
+    variants: Sequence[str],
+    people: "Cohort",
+    own_outcomes: "Mapping[str, Outcomes]",
+    folder: Path,
+    options: RunOptions,
 ) -> int:
     """Do everything from the people to the report; gives the exit code."""
     from bidsapp.dataset.tables import write_table
@@ -134,12 +144,13 @@ def _whole_run(
     )
     cohort = simulated_cohort(cohort, recipe, variants, place / "planted")
     study, splits = state_files(recipe, variants, cohort, folder, options)
+    study = replace(study, stage_outcomes=own_outcomes)
     write_table(folder / NEAR_DUPLICATES, alike)
     (note_unfinished if options.saliency else note_finished)(folder)
     write_measures(cohort, template_mask, "regions" in recipe.evaluation.baselines, folder)
     tasks = _tasks(study, cohort, splits, template_mask, options)
     failed = _train(study, tasks, options, folder)
-    done = [task for task in tasks if task.variant not in failed]
+    done = [t for t in tasks if t.variant in study.variants and t.variant not in failed]
     if not done:
         return _tell_failures(failed)
     write_scores(study, done, folder)
@@ -168,7 +179,9 @@ def _evaluate_only(folder: Path, overrides: Sequence[str]) -> int:
         return _words(folder) or _report(folder) or code
 
 
-def _check_before_work(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> None:
+def _check_before_work(
+    recipe: Recipe, variants: Sequence[str], stages: Sequence[str], options: RunOptions
+) -> None:
     """Refuse at once what can be known to be wrong."""
     from bidsapp.representation.scope import check_scopes
     from bidsapp.representation.spec import fitted_steps as representation_steps
@@ -184,26 +197,24 @@ def _check_before_work(recipe: Recipe, variants: Sequence[str], options: RunOpti
             f"recipe {recipe.name} leaves the outcome to you: give --outcome COLUMN "
             "--positive VALUE, or outcome.expression in a recipe of your own."
         )
-    check_variants(recipe, variants)
-    for name in variants:
+    check_variants(recipe, variants, stages)
+    for name in (*stages, *variants):
         one = recipe.with_variant(name)
         steps = (*representation_steps(one.representation), *training_steps(one.training))
         check_scopes(steps, one.mode)
-    check_weights(recipe, variants, options)
+    check_weights(recipe, (*stages, *variants), options)
     check_device(options.device)
 
 
-def _check_maps(
-    recipe: Recipe, variants: Sequence[str], people: "Cohort", template: "Template"
-) -> None:
+def _check_maps(recipe: Recipe, variants: Sequence[str], people: "Cohort", shared: Shared) -> None:
     """Refuse what the maps could not be made or described with, hours before they are."""
     from bidsapp.saliency.requirements import check_maps
-    from bidsapp.templates import output_grid
+    from bidsapp.templates.space import grid_of
 
-    wanted = recipe.with_variant(variants[0]).normalization
-    grid = output_grid(wanted.box, wanted.resolution, template)
+    wanted = recipe.with_variant(variants[0]).preparation
+    grid = grid_of(modality_named(wanted.modality).mask(shared))
     sections = [recipe.with_variant(name).saliency for name in variants]
-    for sentence in check_maps(sections, people.table, grid, template.label):
+    for sentence in check_maps(sections, people.table, grid, shared.labels.get("space", "")):
         print(sentence, file=sys.stderr)
 
 
@@ -232,13 +243,8 @@ def _train(
     study: "Study", tasks: Sequence["FoldTask"], options: RunOptions, folder: Path
 ) -> dict[str, tuple[str, int]]:
     """Train and score every fold; gives the variants that are not whole, with reason and code."""
-    from bidsapp.training.study import (
-        fold_memory,
-        forget_other_folds,
-        node_name,
-        training_workflow,
-        warn_of_memory,
-    )
+    from bidsapp.training.fold_memory import fold_memory, warn_of_memory
+    from bidsapp.training.study import forget_other_folds, node_name, training_workflow
 
     forget_other_folds(tasks)
     forget_failures(study.folder / "training")
@@ -260,10 +266,14 @@ def _train(
     workflow = training_workflow(study, tasks, "training", memory)
     error = run_workflow(workflow, running, on_status)
     failed: dict[str, tuple[str, int]] = {}
-    for name, task in by_name.items():
-        if not (task.scores_file.is_file() and task.record_file.is_file()):
-            failure = find_failure(study.folder / "training" / name, error)
-            failed.setdefault(task.variant, (f"{task.label}: {failure.message}", failure.exit_code))
+    for task in tasks:
+        scored = task.scores_file.is_file() or task.variant in study.stages
+        if not (scored and task.record_file.is_file()):
+            # where what it was to begin with failed, it was never begun itself
+            lacking = [one for one in task.chain() if not one.record_file.is_file()] or [task]
+            failure = find_failure(study.folder / "training" / node_name(lacking[-1]), error)
+            reason = f"{lacking[-1].label}: {failure.message}"
+            failed.setdefault(task.variant, (reason, failure.exit_code))
     return failed
 
 
@@ -314,7 +324,7 @@ def _explain(
     """Map what moves the networks' answers, for the people whom they had not seen."""
     from bidsapp.saliency.run import explain
     from bidsapp.simulation import stamp_maps
-    from bidsapp.training.study import fold_memory
+    from bidsapp.training.fold_memory import fold_memory
 
     memory = fold_memory(tasks, options.mem_gb)
     code = explain(study, tasks, cohort.table, template_mask, options, memory, nulls)

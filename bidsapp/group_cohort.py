@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bidsapp.contracts.modality import Shared, modality_named
 from bidsapp.execution.work import own_folder
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe
 
 if TYPE_CHECKING:
     from bidsapp.dataset.cohort import Cohort
-    from bidsapp.templates.template import Template
 
 
 def cohort_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> "Cohort":
@@ -19,22 +19,21 @@ def cohort_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> "
     from bidsapp.dataset.carried import for_terminal
     from bidsapp.dataset.cohort import build_cohort
     from bidsapp.evaluation.settings import asked_columns
-    from bidsapp.templates import template_label
 
     first = recipe.with_variant(variants[0])
     channels: list[str] = []
     for name in variants:
         channels += recipe.with_variant(name).representation.channels
-    wanted = first.normalization
+    wanted = first.preparation
+    modality = modality_named(wanted.modality)
+    labels = modality.labels(wanted, own_folder(options.work_dir))
     cohort = build_cohort(
         options.bids_dir,
         options.output_dir,
         first.outcome,
-        template=template_label(
-            wanted.template, home=own_folder(options.work_dir) / "templateflow"
-        ),
-        resolution=wanted.resolution,
-        suffix=first.inputs.suffix,
+        template=labels.get("space", ""),
+        resolution=int(labels.get("res", 0)),
+        suffix=modality.sources[0].suffix,
         channels=tuple(dict.fromkeys(channels)),
         group_column=recipe.group_column(variants),
         lone_groups=recipe.lone_groups(variants),
@@ -69,24 +68,18 @@ def recorded(recipe: Recipe, cohort: "Cohort") -> Recipe:
     return recipe.with_values({"outcome.negative": list(cohort.negative)})
 
 
-def template_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> "Template":
-    """Find the standard space of the images, laying or downloading it where it is not there."""
-    from bidsapp.templates import resolve_template
-
-    wanted = recipe.with_variant(variants[0]).normalization
-    return resolve_template(wanted.template, home=own_folder(options.work_dir) / "templateflow")
+def shared_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> Shared:
+    """Find or make what the images were prepared with: the template on their grid."""
+    wanted = recipe.with_variant(variants[0]).preparation
+    return modality_named(wanted.modality).shared(wanted, own_folder(options.work_dir))
 
 
 def on_one_grid(
     people: "Cohort", recipe: Recipe, variants: Sequence[str], options: RunOptions
 ) -> tuple["Cohort", Path]:
-    """Bring the people's images onto one grid; with the template's brain mask on it."""
-    from bidsapp.modalities.t1w.conform import conform_cohort
-    from bidsapp.modalities.t1w.template_images import prepare_mask, prepare_template
-
-    wanted = recipe.with_variant(variants[0]).normalization
-    template = template_of(recipe, variants, options)
+    """Bring the people's images onto one grid; with the mask of where their values lie on it."""
+    wanted = recipe.with_variant(variants[0]).preparation
+    modality = modality_named(wanted.modality)
     own = own_folder(options.work_dir)
-    images = prepare_template(template, wanted, own / "template")
-    cohort = conform_cohort(people, images.output, wanted.intensity, own / "conformed")
-    return cohort, prepare_mask(images.output)
+    shared = modality.shared(wanted, own)
+    return modality.conformed(people, shared, wanted, own / "conformed"), modality.mask(shared)

@@ -1,6 +1,5 @@
 """What a group run writes as it goes: its state files, its held-out scores, its models."""
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from bidsapp.derivatives import write_text
 from bidsapp.derivatives.atomic import make_folder
 from bidsapp.derivatives.shown import Hidden
 from bidsapp.execution.work import work_place
+from bidsapp.intake.json_text import read_own_json
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe, dump_recipe, leaks
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bidsapp.dataset.cohort import Cohort
+    from bidsapp.networks.origin import InitialWeights
     from bidsapp.training.study import Study
     from bidsapp.training.task import FoldTask
 
@@ -49,6 +50,7 @@ def state_files(
     study = Study(
         recipe=recipe,
         variants=tuple(variants),
+        stages=recipe.stages(variants),
         recipe_file=folder / "recipe.yaml",
         cohort_file=folder / "cohort.tsv",
         splits_file=folder / "splits.tsv",
@@ -114,7 +116,6 @@ def write_models(
     from bidsapp.evaluation.state import splits_of
     from bidsapp.networks.bundle import FoldModel
     from bidsapp.networks.bundle_write import ModelFacts, write_bundle
-    from bidsapp.networks.origin import initial_weights
     from bidsapp.recipes.scope import stamp_text
     from bidsapp.representation.zscore import ZScore
     from bidsapp.training.earlier_run import read_text_table
@@ -127,7 +128,7 @@ def write_models(
         own = [task for task in tasks if task.variant == name]
         models, environments = [], []
         for task in own:
-            record = json.loads(task.record_file.read_text(encoding="utf-8"))
+            record = read_own_json(task.record_file)
             zscore = ZScore.from_dict(record["zscore"])
             models.append(FoldModel(task.repeat, task.fold, task.model_file, zscore))
             environments += record["environments"]
@@ -148,7 +149,7 @@ def write_models(
             ),
             data_source="the cohort listed in cohort.tsv of the run",
             environments=environments,
-            weights=initial_weights(recipe.network, own[0].weights).plain(),
+            weights=_began_with(own[0]).plain(),
             excluded=len(cohort.exclusions),
             subgroups=subgroup_results(folder, name, recipe.evaluation.confidence),
             doubts=doubts(folder, name),
@@ -159,6 +160,14 @@ def write_models(
         write_bundle(place, recipe, window, models, facts, seen, anonymous=anonymous)
 
 
+def _began_with(task: "FoldTask") -> "InitialWeights":
+    """Say what the networks of a variant began with, by one of its folds."""
+    from bidsapp.networks.origin import initial_weights
+
+    before = None if task.first is None else _began_with(task.first)
+    return initial_weights(task.recipe.network, task.weights, before)
+
+
 def write_saliency_checks(variants: Sequence[str], folder: Path) -> None:
     """Let each variant's bundle say what the checks of its maps found, where there are maps."""
     from bidsapp.networks.bundle_write import add_saliency_checks
@@ -166,6 +175,6 @@ def write_saliency_checks(variants: Sequence[str], folder: Path) -> None:
     for name in variants:
         path = folder / "saliency" / name / "summary.json"
         if path.is_file():
-            summary = json.loads(path.read_text(encoding="utf-8"))
+            summary = read_own_json(path)
             checks = {"method": summary["method"], **summary["sanity"]}
             add_saliency_checks(folder / "model" / name, checks)

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from bidsapp.contracts.modality import modality_named
 from bidsapp.errors import BadData, NoInput
 from bidsapp.evaluation.column_warnings import column_warnings
 from bidsapp.evaluation.planning import inflation_of_protocol, plan_text
@@ -94,14 +95,15 @@ def _before_images(
     from bidsapp.dataset.carried import carried_columns, carry, column_notes, for_terminal
     from bidsapp.dataset.groups import groups_of
     from bidsapp.dataset.losses import loss_notes
-    from bidsapp.dataset.outcome import find_outcomes, outcome_notes
+    from bidsapp.dataset.outcome import find_outcomes, outcome_missing, outcome_notes
     from bidsapp.dataset.people import labels_of, people_of
     from bidsapp.dataset.scanners import sidecar_columns
-    from bidsapp.dataset.scans import imaged_scans
+    from bidsapp.dataset.scans import imaged_scans, unreadable_scans
     from bidsapp.dataset.user_columns import Columns
 
     first = recipe.with_variant(variants[0])
-    columns = Columns.read(options.bids_dir, recipe.tables.missing)
+    of_outcome = outcome_missing(first.outcome)
+    columns = Columns.read(options.bids_dir, recipe.tables.missing, of_outcome)
     # every name is looked up before any folder is
     made_of = find_outcomes(first.outcome, columns, []).columns
     says_it = [*made_of, *recipe.tables.same_as_outcome]
@@ -109,17 +111,25 @@ def _before_images(
     columns, notes = columns.matched(*labels_of(options.bids_dir, []))
     names = [name for name in names if columns.has(name)]
     people = people_of(options.bids_dir, columns, [], options.participant_label)
-    kind = f"{first.inputs.suffix} in {options.bids_dir}"
-    there = imaged_scans(options.bids_dir, first.inputs.datatype, first.inputs.suffix)
-    excluded: dict[tuple[str, str], tuple[str, str]] = {}
+    main = modality_named(first.preparation.modality).sources[0]
+    kind = f"{main.suffix} in {options.bids_dir}"
+    there = imaged_scans(options.bids_dir, main.datatype, main.suffix)
+    sessions = {f"ses-{label}" for label in options.session_label}
+
+    def of_the_run(key: tuple[str, str]) -> bool:
+        return key[0] in people and (not sessions or key[1] in sessions)
+
+    lost = unreadable_scans(options.bids_dir, people, main.datatype)
+    lost = {key: why for key, why in lost.items() if not key[1] or of_the_run(key)}
+    excluded = {key: ("folder not readable", why) for key, why in lost.items()}
+    unknown = {person for person, _ in lost}
     if there:
-        sessions = {f"ses-{label}" for label in options.session_label}
-        scans = [key for key in there if key[0] in people and (not sessions or key[1] in sessions)]
+        scans = [key for key in there if of_the_run(key)]
         of = f" of {', '.join(sorted(sessions))}" if sessions else ""
-        for person in people - {person for person, _ in scans}:
+        for person in people - {person for person, _ in scans} - unknown:
             excluded[(person, "")] = ("no image", f"there is no {kind}{of}")
     else:
-        scans = [(person, "") for person in sorted(people)]
+        scans = [(person, "") for person in sorted(people - unknown)]
         print(f"There is no {kind} either: everybody with an outcome counts.", file=sys.stderr)
     found = find_outcomes(first.outcome, columns, scans)
     group = recipe.group_column(variants)
@@ -134,14 +144,14 @@ def _before_images(
             places.append(place)
     known = {scans[place][0] for place in places}
     with_outcome = {person for name in found.columns for person in columns.people_with(name)}
-    counting = people & ({person for person, _ in there} | with_outcome)
+    counting = people & ({person for person, _ in (*there, *lost)} | with_outcome)
     notes += [*outcome_notes(found, places), *about_groups, *column_notes(columns, names)]
     notes += loss_notes(excluded, known, counting)
     keys = [scans[place] for place in places]
     table = pd.DataFrame(keys, columns=pd.Index(["participant_id", "session_id"]))
     table["outcome"] = pd.Series([found.values[place] for place in places], dtype=int)
     table["group"] = [groups[place] for place in places]
-    kind_of_image = (first.inputs.datatype, first.inputs.suffix)
+    kind_of_image = (main.datatype, main.suffix)
     scanners = sidecar_columns(options.bids_dir, keys, *kind_of_image, notes=notes)
     for note in for_terminal(notes):
         print(note, file=sys.stderr)

@@ -25,22 +25,38 @@ def check_weights(recipe: Recipe, variants: Sequence[str], options: RunOptions) 
     """
     from bidsapp.networks.origin import require_origin
     from bidsapp.networks.weights import check_weights as check
-    from bidsapp.networks.weights import weights_file
+    from bidsapp.networks.weights import require_weights, weights_file
 
     chosen = [recipe.with_variant(name) for name in variants]
-    needing = [one for one in chosen if one.network.weights != "random"] or chosen[:1]
+    needing = [one for one in chosen if one.network.start_kind not in ("random", "variant")]
+    if options.weights is not None and all(one.network.start_path for one in needing):
+        # --weights is for nobody: said in the words for the first network of all
+        require_weights(chosen[0].network, 1, options.weights)
     kinds = {
-        (one.network.model_dump_json(), len(one.representation.channels)): one for one in needing
+        (one.network.model_dump_json(), one.representation.model_dump_json()): one
+        for one in needing
     }
     for one in kinds.values():
         try:
             file = weights_file(one.network, options.weights)
-            check(one.network, len(one.representation.channels), file)
+            check(one.network, len(one.representation.channels), file, _shape_of(one))
             if file is not None:
                 require_origin(one.network, file)
         except (BadData, NoInput, UsageError) as error:
             hint = "" if recipe.name == "t1w" else _NEEDS_NO_FILE
             raise type(error)(f"Recipe {recipe.name}: {error}{hint}") from error
+
+
+def _shape_of(recipe: Recipe) -> tuple[int, int, int] | None:
+    """Voxels of the network's input as far as its weights hang on them; None if not known yet."""
+    from bidsapp.recipes.known_names import PLANE_AXIS
+
+    spec, grid = recipe.representation, recipe.preparation.grid()
+    if spec.plane and spec.slices:
+        shape = [10**6] * 3
+        shape[PLANE_AXIS[spec.plane]] = spec.slices
+        return shape[0], shape[1], shape[2]
+    return spec.pad or (grid[0] if grid else None)
 
 
 def refuse_seen(
@@ -77,7 +93,7 @@ def refuse_seen(
                 f"--weights {file}: {len(seen)} of the {len(hashes)} scans of this cohort are "
                 f"among those that this network was trained on ({', '.join(seen[:_MOST])}{more}), "
                 "so that held-out people would not be held out. Take weights of other people, or "
-                "begin with random ones: --set network.weights=random. (mode: paper runs it and "
+                "begin with random ones: --set network.start=random. (mode: paper runs it and "
                 "stamps LEAK.)"
             )
         key = "network.origin" if name == recipe.base else f"variants.{name}.network.origin"
@@ -92,7 +108,6 @@ def _files(
     from bidsapp.networks.weights import weights_file
 
     for name in variants:
-        network = recipe.with_variant(name).network
-        file = None if network.weights == "random" else weights_file(network, options.weights)
+        file = weights_file(recipe.with_variant(name).network, options.weights)
         if file is not None:
             yield name, file

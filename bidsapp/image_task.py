@@ -1,78 +1,87 @@
 """One image of the participant level: its files, what shapes them, and what became of it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from bidsapp import __version__
-from bidsapp.dataset import ImageChoice
-from bidsapp.derivatives import OutputNames
-from bidsapp.derivatives.sidecars import Provenance, file_sha256, read_quality
+from bidsapp.contracts.modality import Job, Modality, Scan, Shared, modality_named
+from bidsapp.contracts.prepared import Provenance
+from bidsapp.contracts.product import OutputNames
+from bidsapp.derivatives.sidecars import file_sha256, read_quality
 from bidsapp.errors import BadData, NociCastError
 from bidsapp.execution.failures import Failure
-from bidsapp.modalities.t1w.template_images import TemplateImages
-from bidsapp.options import RunOptions
 from bidsapp.progress import Outcome
-from bidsapp.recipes import Recipe
 
 
 @dataclass(frozen=True)
 class Task:
-    """One image to normalise."""
+    """One unit to prepare, and the run that it belongs to."""
 
-    choice: ImageChoice
-    names: OutputNames
-    provenance: Provenance
+    job: Job
+    shared: Shared
+
+    @property
+    def names(self) -> OutputNames:
+        """Where its results go."""
+        return self.job.names
+
+    @property
+    def provenance(self) -> Provenance:
+        """What it is made of, and what shapes it."""
+        return self.job.provenance
+
+    @property
+    def participant(self) -> str:
+        """Label without its prefix."""
+        return self.job.scan.participant
+
+    @property
+    def session(self) -> str | None:
+        """Label without its prefix; None where there is none."""
+        return self.job.scan.session
 
     @property
     def label(self) -> str:
         """``sub-01 ses-2``."""
-        session = self.choice.session
-        return f"sub-{self.choice.participant}" + (f" ses-{session}" if session else "")
+        return f"sub-{self.participant}" + (f" ses-{self.session}" if self.session else "")
 
     @property
     def workflow_name(self) -> str:
-        """Name that nipype accepts, and that no other image of the dataset has."""
+        """Name that nipype accepts, and that no other unit of the dataset has."""
         return "".join(c if c.isalnum() else "_" for c in self.names.stem)
 
 
-def image_task(
-    choice: ImageChoice, options: RunOptions, recipe: Recipe, images: TemplateImages
-) -> Task:
-    """Say what the files of one image will be called, and what shapes them."""
-    wanted = recipe.normalization
-    names = OutputNames(
-        options.output_dir, choice.entities, images.template.label, wanted.resolution
-    )
-    try:
-        digest = file_sha256(choice.path)
-    except OSError:
-        digest = ""  # reading it will fail with a message of its own
-    settings = {
-        "template": images.template.label,
-        "template_file": images.template.t1w.name,
-        "resolution": wanted.resolution,
-        "box": wanted.box,
-        "intensity": wanted.intensity,
-        "speed": wanted.speed,
-        "seed": wanted.seed,
-        "version": __version__,
+def tasks_of(
+    scan: Scan, modality: Modality[Any], settings: Any, shared: Shared, output_dir: Path
+) -> Iterator[Task]:
+    """Say what the files of a scan's units will be called, and what shapes them."""
+    main = scan.main
+    sources = {
+        f"bids:{file.dataset or 'raw'}:{file.relative_path}": _hash(file.path)
+        for files in scan.files.values()
+        for file in files
     }
-    provenance = Provenance(
-        source=choice.relative_path,
-        source_sha256=digest,
-        selection=choice.reason,
-        space=images.template.label,
-        spatial_reference=images.template.reference,
-        resolution=wanted.resolution,
-        settings=settings,
-    )
-    return Task(choice, names, provenance)
+    provenance = Provenance(sources, main.reason, shared.settings, shared.reference)
+    products = modality.products_for(shared.settings)
+    datatype = modality.sources[0].datatype
+    for part in modality.parts(scan, settings):
+        names = OutputNames(output_dir, main.entities, shared.labels, products, datatype)
+        yield Task(Job(modality.name, scan, part, names, provenance), shared)
+
+
+def _hash(path: Path) -> str:
+    try:
+        return file_sha256(path)
+    except OSError:
+        return ""  # reading it will fail with a message of its own
 
 
 def failed(task: Task, failure: Failure) -> Outcome:
     """Say of an image that it failed, and why."""
     return Outcome.failed(
-        task.choice.participant,
-        task.choice.session,
+        task.participant,
+        task.session,
         failure.message,
         failure.exit_code,
         expected=failure.expected,
@@ -88,16 +97,15 @@ def given_up(exit_code: int) -> Failure:
 def outcome_of(task: Task, *, cached: bool = False) -> Outcome:
     """Read what became of an image from the sidecar that was written."""
     quality = read_quality(task.names)
-    choice = task.choice
     if not quality:
         raise NociCastError(f"{task.label}: the sidecar that was just written cannot be read.")
     return Outcome(
-        participant=choice.participant,
-        session=choice.session,
+        participant=task.participant,
+        session=task.session,
         status="cached" if cached else "done",
         verdict=quality["verdict"],
         reason=" ".join(quality["reasons"]),
         exit_code=BadData.exit_code if quality["verdict"] == "fail" else 0,
-        measures=f"local NCC {quality['local_ncc']:.2f}",
+        measures=modality_named(task.job.modality).in_short(quality),
         report=task.names.report.name,
     )

@@ -1,14 +1,15 @@
-"""The participant level: every T1w image of a dataset into standard space, judged and reported."""
+"""The participant level: every scan of a dataset prepared, judged and reported."""
 
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from bidsapp.dataset import Selection, select_images, validate_dataset
+from bidsapp.contracts.modality import Shared, modality_named
+from bidsapp.dataset import validate_dataset
 from bidsapp.dataset.description import shortened
+from bidsapp.dataset.sources import ScanSelection, select_scans
 from bidsapp.derivatives import check_output, prepare_output
 from bidsapp.derivatives.atomic import make_folder
 from bidsapp.derivatives.sidecars import is_finished, read_quality
@@ -26,13 +27,10 @@ from bidsapp.execution.work import (
     own_folder,
     work_place,
 )
-from bidsapp.image_task import Task, failed, given_up, image_task, outcome_of
-from bidsapp.modalities.t1w.template_images import TemplateImages, prepare_mask, prepare_template
-from bidsapp.modalities.t1w.workflow import normalization_workflow
+from bidsapp.image_task import Task, failed, given_up, outcome_of, tasks_of
 from bidsapp.options import RunOptions
 from bidsapp.progress import Outcome, Progress
 from bidsapp.recipes import Recipe, load_recipe
-from bidsapp.templates import Template, resolve_template
 
 if TYPE_CHECKING:
     from bidsapp.networks.bundle import Bundle
@@ -82,7 +80,9 @@ def run_participant_level(options: RunOptions) -> int:
     selection = _select(options, recipe)
     own = work_place(options, "participant")
     begin_work(options, (own, "template", "templateflow"))
-    _template(recipe, options)
+    modality_named(recipe.preparation.modality).check(
+        recipe.preparation, own_folder(options.work_dir)
+    )
     # what is asked for can be done: only now is anything written
     prepare_output(options.output_dir, options.bids_dir, options.work_dir)
     with keep_shared_work(options):
@@ -91,18 +91,21 @@ def run_participant_level(options: RunOptions) -> int:
 
 
 def _whole_run(
-    selection: Selection, recipe: Recipe, bundle: "Bundle | None", options: RunOptions
+    selection: ScanSelection, recipe: Recipe, bundle: "Bundle | None", options: RunOptions
 ) -> int:
     """Normalise the images selected, apply the model and write the reports; gives the exit code."""
-    template = _template(recipe, options)
-    own = own_folder(options.work_dir)
-    images = prepare_template(template, recipe.normalization, own / "template")
-    progress = Progress(options, total=len(selection.choices))
+    modality = modality_named(recipe.preparation.modality)
+    shared = modality.shared(recipe.preparation, own_folder(options.work_dir))
+    tasks = [
+        task
+        for scan in selection.scans
+        for task in tasks_of(scan, modality, recipe.preparation, shared, options.output_dir)
+    ]
+    progress = Progress(options, total=len(tasks))
     for refusal in selection.refusals:
         progress.note(
             Outcome.refused(refusal.participant, refusal.session, refusal.reason, refusal.exit_code)
         )
-    tasks = [image_task(choice, options, recipe, images) for choice in selection.choices]
     waiting = _leave_out_finished(tasks, progress)
     if bundle:
         print(_announced(bundle, tasks, waiting), flush=True)
@@ -119,7 +122,7 @@ def _whole_run(
     for start in range(0, len(waiting), size):
         claimed, locks = _claim(waiting[start : start + size], options, progress)
         if claimed:
-            _run_batch(claimed, options, recipe, images, running, progress)
+            _run_batch(claimed, options, recipe, running, progress)
         for lock in locks:
             lock.close()
         if options.stop_on_first_crash and progress.first_code:
@@ -127,22 +130,15 @@ def _whole_run(
                 progress.note(failed(task, given_up(progress.first_code)))
             break
     if bundle:
-        _predict(bundle, tasks, images, options)
-    code = _complete(tasks, options, images, recipe, bundle)
+        _predict(bundle, tasks, modality.mask(shared), options)
+    code = _complete(tasks, options, shared, bundle)
     return progress.finish() or code
-
-
-def _template(recipe: Recipe, options: RunOptions) -> Template:
-    """Find the standard space, laying or downloading it where it is not there."""
-    home = own_folder(options.work_dir) / "templateflow"
-    return resolve_template(recipe.normalization.template, home=home)
 
 
 def _complete(
     tasks: Sequence[Task],
     options: RunOptions,
-    images: TemplateImages,
-    recipe: Recipe,
+    shared: Shared,
     bundle: "Bundle | None",
 ) -> int:
     """Write what is about all participants; gives the exit code."""
@@ -151,7 +147,7 @@ def _complete(
     try:
         after_run(
             options.output_dir,
-            {(images.template.label, recipe.normalization.resolution): images.output},
+            {frozenset(shared.labels.items()): shared.outline},
             [task.names for task in tasks],
             options.command if bundle else "",
         )
@@ -186,18 +182,15 @@ def _bundle(options: RunOptions) -> "Bundle | None":
 
 def _announced(bundle: "Bundle", tasks: Sequence[Task], waiting: Sequence[Task]) -> str:
     """Say, before any image is worked on, what applying a model will take."""
-    wanted = bundle.recipe.normalization
     return (
-        f"{bundle.name}: {len(bundle.models)} models, images in {wanted.template} at "
-        f"{wanted.resolution} mm; to normalise for it: "
+        f"{bundle.name}: {len(bundle.models)} models, images in "
+        f"{bundle.recipe.preparation.place(' at ')}; to normalise for it: "
         f"{shortened([task.label for task in waiting])}; there already: "
         f"{len(tasks) - len(waiting)} of {len(tasks)}"
     )
 
 
-def _predict(
-    bundle: "Bundle", tasks: Sequence[Task], images: TemplateImages, options: RunOptions
-) -> None:
+def _predict(bundle: "Bundle", tasks: Sequence[Task], mask: Path, options: RunOptions) -> None:
     """Apply the model to everybody whose normalisation can be used."""
     from bidsapp.reports.predictions import Person, predict_people
 
@@ -205,9 +198,7 @@ def _predict(
     for task in tasks:
         quality = read_quality(task.names)
         if is_finished(task.names, task.provenance):
-            choice = task.choice
-            people.append(Person(choice.participant, choice.session, task.names, quality))
-    mask = prepare_mask(images.output)
+            people.append(Person(task.participant, task.session, task.names, quality))
     maps = _maps(bundle, options)
     count = predict_people(bundle, people, mask, options.device, options.output_dir, maps)
     print(f"{bundle.name}: {count} predicted: {options.output_dir / 'group' / 'predictions.tsv'}")
@@ -222,13 +213,14 @@ def _maps(bundle: "Bundle", options: RunOptions) -> "BundleMaps | None":
     return BundleMaps(bundle, options.device, options.native_maps)
 
 
-def _select(options: RunOptions, recipe: Recipe) -> Selection:
+def _select(options: RunOptions, recipe: Recipe) -> ScanSelection:
     """Validate the dataset and pick its images."""
     if not options.skip_bids_validation:
         summary = validate_dataset(options.bids_dir, options.participant_label)
         if summary.note:
             print(summary.note, file=sys.stderr)
-    selection = select_images(options, recipe.inputs)
+    sources = modality_named(recipe.preparation.modality).sources_for(recipe.preparation.plain())
+    selection = select_scans(options, sources, recipe.inputs.filters)
     if selection.ignored:
         listed = shortened(selection.ignored)
         print(f"Not used, as .bidsignore lists them: {listed}.", file=sys.stderr)
@@ -267,14 +259,11 @@ def _run_batch(
     tasks: Sequence[Task],
     options: RunOptions,
     recipe: Recipe,
-    images: TemplateImages,
     running: Running,
     progress: Progress,
 ) -> None:
     """Normalise some images, and say of each what became of it."""
     from nipype.pipeline.engine import Workflow
-
-    from bidsapp.modalities.t1w.write import WriteDerivatives
 
     base = work_place(options, "participant")
     as_jobs = options.nipype_plugin is not None
@@ -283,23 +272,9 @@ def _run_batch(
     for task in tasks:
         for place in ("all", "jobs"):
             forget_failures(base / place / task.workflow_name)
-        write = WriteDerivatives(
-            t1w=str(task.choice.path),
-            template_image=str(images.output),
-            names=asdict(task.names) | {"output_dir": str(task.names.output_dir)},
-            provenance=asdict(task.provenance),
-            command=options.command,
-            nthreads=options.omp_nthreads,
-        )
-        single = normalization_workflow(
-            task.workflow_name,
-            task.choice.path,
-            fixed=images.registration,
-            judged=images.judged,
-            speed=recipe.normalization.speed,
-            seed=recipe.normalization.seed,
-            options=options,
-            write=write,
+        modality = modality_named(task.job.modality)
+        single = modality.workflow(
+            task.workflow_name, task.job, task.shared, recipe.preparation, options
         )
         if as_jobs:
             single.base_dir = str(base / "all")

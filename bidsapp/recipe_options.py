@@ -35,7 +35,7 @@ def recipe_overrides(given: argparse.Namespace) -> tuple[str, ...]:
     if template is not None:
         template, resolution = template_and_resolution(template, resolution)
     values = {"template": template, "resolution": resolution, "speed": given.speed}
-    found += [f"normalization.{k}={value}" for k, value in values.items() if value is not None]
+    found += [f"preparation.{k}={value}" for k, value in values.items() if value is not None]
     if given.positive and not given.outcome:
         raise UsageError("--positive needs --outcome COLUMN.")
     if given.outcome:
@@ -53,7 +53,7 @@ def recipe_overrides(given: argparse.Namespace) -> tuple[str, ...]:
     if given.random_seed is not None:
         found += [
             f"{section}.seed={given.random_seed}"
-            for section in ("normalization", "training", "protocol", "evaluation")
+            for section in ("preparation", "training", "protocol", "evaluation")
         ]
     if given.permutations is not None:
         found.append(f"evaluation.pipeline_permutations={given.permutations}")

@@ -1,19 +1,19 @@
 """Would the pipeline find a known signal in this very cohort: runs with one, and what they show."""
 
-import json
 import sys
 from collections.abc import Callable, Sequence
-from csv import QUOTE_NONE
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from bidsapp.dataset.tables import read_frame
 from bidsapp.derivatives import write_json
 from bidsapp.derivatives.dictionaries import describe_run
 from bidsapp.errors import UsageError, joint_code
 from bidsapp.evaluation.tsv import read_table, write_table
+from bidsapp.intake.json_text import read_own_json
 from bidsapp.options import RunOptions
 
 if TYPE_CHECKING:
@@ -133,10 +133,10 @@ def stamp_maps(folder: Path, stamp: str) -> None:
     for path in sorted(folder.rglob("*.json")):
         if path.with_suffix(".tsv").exists():
             continue  # a data dictionary, which says of the column what it is
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_own_json(path)
         write_json(path, content | {"Simulated": stamp})
     for path in sorted(folder.rglob("*.tsv")):
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=QUOTE_NONE)
+        table = read_frame(path)
         write_table(table.assign(simulated=stamp), path)
 
 
@@ -241,7 +241,7 @@ def _where(folder: Path, plan: "Simulation") -> dict[str, Any]:
     summary = folder / "summary.json"
     if not summary.is_file():
         return nothing | {"note": "no saliency map"}
-    about = json.loads(summary.read_text(encoding="utf-8"))
+    about = read_own_json(summary)
     name = about.get("default")
     if not name:
         return nothing | {"note": "no group map (an empty group of people)"}

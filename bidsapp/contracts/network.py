@@ -32,6 +32,15 @@ class NetworkOffer:
     stages
         Names of its layers from the input to the head, in the order in which they are frozen and
         in which Grad-CAM counts them; ``stages[0]`` is the stem, layers joined by a blank.
+    starts
+        Published weights that it can begin with (``medicalnet``, ``imagenet``) to the depths for
+        which there are some.
+    imagenet_names
+        Regular expressions of names in torchvision's and timm's files, each to the name of the
+        same weight here, applied one after the other.
+    imagenet_files
+        Depth to torchvision's files, by the names that end in the first eight digits of their
+        SHA-256.
     medicalnet_shortcut
         Depth to the residual shortcut of its MedicalNet checkpoint; empty where there is none.
         Source: MedicalNet's released models (A without, B with a convolution).
@@ -44,6 +53,9 @@ class NetworkOffer:
     depths: tuple[int, ...]
     dims: tuple[int, ...] = (3,)
     stages: tuple[str, ...] = ()
+    starts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    imagenet_names: tuple[tuple[str, str], ...] = ()
+    imagenet_files: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     medicalnet_shortcut: Mapping[int, Literal["A", "B"]] = field(default_factory=dict)
     options: tuple[str, ...] = ()
 

@@ -8,7 +8,7 @@ from shlex import quote
 from typing import Protocol
 
 from bidsapp.dataset.logic import FALSE, TRUE, UNKNOWN, Problems, among, constant, operand
-from bidsapp.dataset.missing import looks_missing, missing_codes
+from bidsapp.dataset.missing import looks_missing, suspected_codes
 from bidsapp.dataset.user_columns import SHOWN_VALUES, describe_values, number_of
 from bidsapp.errors import UsageError
 
@@ -33,7 +33,7 @@ class OutcomeRule(Protocol):
 
     @property
     def missing(self) -> Sequence[Value] | None:
-        """Values that stand for a missing one, in every column of the outcome."""
+        """Values that stand for a missing one, in every column of the outcome; None: not said."""
 
     @property
     def expression(self) -> str | None:
@@ -61,8 +61,7 @@ def classify(column: str, everything: Sequence[str], rule: OutcomeRule) -> Class
 
     Values are compared as text and as numbers: ``"1"``, ``1`` and ``1.0`` are alike. Where no
     negative values are named, the only value that is not positive is negative; texts in a column
-    of numbers are missing, and so is everything that is named as missing. Where negative values
-    are named, all others are missing.
+    of numbers are missing. Where negative values are named, all others are missing.
 
     Parameters
     ----------
@@ -71,7 +70,7 @@ def classify(column: str, everything: Sequence[str], rule: OutcomeRule) -> Class
     everything
         All values of the column, as texts; none is missing.
     rule
-        Its `positive`, `negative` and `missing`.
+        Its `positive` and `negative`.
 
     Raises
     ------
@@ -79,7 +78,7 @@ def classify(column: str, everything: Sequence[str], rule: OutcomeRule) -> Class
         No value is positive, a named value is none of the column's, a value differs from a named
         one in capitals or blanks only, or it is not clear which values are negative.
     """
-    texts = [text for text in everything if not matches(text, rule.missing or ())]
+    texts = list(everything)
     counts = Counter(texts)
     positive, negative = list(rule.positive or ()), list(rule.negative or ())
     if not positive:
@@ -140,7 +139,7 @@ def _check_one_negative(
     if not others or (len(different) == 1 and not any(map(looks_missing, understood))):
         return
     numbers = [number_of(text) for text in counts]
-    codes = missing_codes(number for number in numbers if number is not None)
+    codes = suspected_codes(number for number in numbers if number is not None)
     likely = [
         text
         for text, _ in others.most_common()

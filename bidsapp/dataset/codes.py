@@ -5,9 +5,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from bidsapp.dataset.json_files import read_object
+from bidsapp.dataset.missing import suspected_codes
 from bidsapp.dataset.numbers import number_of
+from bidsapp.dataset.options_text import set_option
+from bidsapp.dataset.reading import Reading
 from bidsapp.dataset.tables import Key, Table
+from bidsapp.intake.json_text import read_object
 
 # What the levels of a data dictionary say of a code that stands for no value.
 _DECLARED = re.compile(
@@ -17,14 +20,7 @@ _DECLARED = re.compile(
     r"( ?(value|data|code|to answer|[(,:;.-].*))?",
     re.IGNORECASE,
 )
-# How far above the rest a number must lie, in ranges of the rest, to be taken for a code.
-_SHAPES = (
-    (re.compile(r"9"), 1.0),
-    (re.compile(r"(9{2,6}|9{1,5}[78])(\.9+)?"), 0.2),
-    (re.compile(r"7{2,6}|8{2,6}"), 0.5),
-)
-_BELOW = re.compile(r"-([1-9]|6{2,6}|7{2,6}|8{2,6}|9{2,6}(\.9+)?|9{1,5}[78])")
-_NAMED = "tables.missing says"
+_NAMED = "the recipe says"
 
 
 def entry(text: str) -> tuple[str, str]:
@@ -136,30 +132,44 @@ def _words(level: object) -> str:
     return " ".join(str(level).split())
 
 
-def suspected_codes(numbers: Iterable[float]) -> list[float]:
-    """Numbers that look like codes for a missing value and lie apart from the rest, sorted.
+def suspected(reading: Reading) -> Counter[float]:
+    """Count the numbers of a column that look like codes for a missing value."""
+    exact = _exact(reading)
+    codes = suspected_codes(exact.values())
+    return Counter({c: sum(reading.counts[t] for t, n in exact.items() if n == c) for c in codes})
 
-    The shape is that of codes in use (9, 99, 998, 8888, 999.9; -1 to -9, -99). Below, it is apart
-    where no other number is negative, or by half the range of the rest; above by a fifth of it,
-    by half for 77 and 88, and by all of it for a single 9.
+
+def _exact(reading: Reading) -> dict[str, float]:
+    """Texts of a column to the numbers that they say, without limits and infinite ones."""
+    found = reading.numbers.items()
+    return {text: n.value for text, n in found if not n.limit and n.how != "infinite"}
+
+
+def suspicion_notes(readings: Mapping[str, Reading], named: Sequence[str]) -> list[str]:
+    """Warn of numbers that look like codes for a missing value, and say how to settle it.
+
+    Parameters
+    ----------
+    readings
+        Columns, by their names, of which nothing is said yet.
+    named
+        What ``tables.missing`` says of others already.
     """
-    distinct = set(numbers)
-    margins = {number: margin for number in distinct if (margin := _margin(number)) is not None}
-    rest = distinct - set(margins)
-    if len(rest) < 2:
-        return []
-    low, high = min(rest), max(rest)
-    spread = high - low
-    return sorted(
-        number
-        for number, margin in margins.items()
-        if number > high + margin * spread
-        or (number < 0 and (low >= 0 or number < low - margin * spread))
-    )
-
-
-def _margin(number: float) -> float | None:
-    text = f"{number:g}"
-    if number < 0:
-        return 0.5 if _BELOW.fullmatch(text) else None
-    return next((margin for shape, margin in _SHAPES if shape.fullmatch(text)), None)
+    sentences, entries = [], []
+    for name, reading in readings.items():
+        if reading.kind != "numbers":
+            continue
+        codes = suspected(reading)
+        rest = [number for number in _exact(reading).values() if number not in codes]
+        for code, count in codes.items():
+            sentences.append(
+                f"WARNING: column {name}: {code:g} ({count}) lies apart from the others "
+                f"({min(rest):g} to {max(rest):g}) and looks like a code for a missing value. "
+                "It counts as a number."
+            )
+            entries.append(f"{name}={code:g}")
+    if entries:
+        none = dict.fromkeys(f"{entry(text)[0]}=" for text in entries)
+        yes, no = (set_option("tables.missing", [*named, *e]) for e in (entries, none))
+        sentences.append(f"Where it is missing: {yes}. Where it is a number: {no}.")
+    return sentences

@@ -15,10 +15,10 @@ from bidsapp.dataset.description import shortened
 from bidsapp.dataset.groups import groups_of
 from bidsapp.dataset.losses import loss_notes
 from bidsapp.dataset.normalized import NormalizedImage, find_derivatives, find_own
-from bidsapp.dataset.outcome import find_outcomes, outcome_notes
+from bidsapp.dataset.outcome import find_outcomes, outcome_missing, outcome_notes
 from bidsapp.dataset.people import has_scan, labels_of, people_of
 from bidsapp.dataset.scanners import sidecar_columns
-from bidsapp.dataset.scans import voxel_hash
+from bidsapp.dataset.scans import unreadable_scans, voxel_hash
 from bidsapp.dataset.tables import Key
 from bidsapp.dataset.user_columns import Columns
 from bidsapp.errors import BadData, NociCastError, NoInput
@@ -121,7 +121,7 @@ def build_cohort(
         Nobody is left, one class only, the same image under two names, or a label of a table
         could be that of several people.
     """
-    columns = Columns.read(bids_dir, missing_values)
+    columns = Columns.read(bids_dir, missing_values, outcome_missing(outcome))
     # Every name is looked up before any image is.
     made_of = find_outcomes(outcome, columns, []).columns
     groups_of(columns, group_column, [])
@@ -140,10 +140,14 @@ def build_cohort(
     excluded = {key: why for key, why in unusable.items() if wanted(key) and key not in images}
     missing = people - {key[0] for key in (*images, *excluded) if wanted(key)}
     where = f"none with space-{template}_res-{resolution} in {output_dir}"
-    unscanned = {person for person in missing if not has_scan(bids_dir, person, "anat", suffix)}
+    lost = {person: why for (person, _), why in unreadable_scans(bids_dir, missing, "anat").items()}
+    unscanned = {
+        person for person in missing - lost.keys() if not has_scan(bids_dir, person, "anat", suffix)
+    }
     for person in missing:
-        why = f"the dataset holds no {suffix} of this participant; " * (person in unscanned)
-        excluded[(person, "")] = ("no normalised image", why + where)
+        none = f"the dataset holds no {suffix} of this participant"
+        why = [lost.get(person, none if person in unscanned else ""), where]
+        excluded[(person, "")] = ("no normalised image", "; ".join(filter(None, why)))
 
     scans = [images[key] for key in sorted(images) if wanted(key)]
     keys = [scan.key for scan in scans]

@@ -1,6 +1,5 @@
 """The outside of a dataset: its description file and its participants' folders."""
 
-import json
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bidsapp.errors import InvalidDataset, NoInput, NothingSelected, UsageError
+from bidsapp.intake.json_text import BadJson, parse_json
 from bidsapp.intake.regular import read_text
 
 SHOWN = 8
@@ -48,8 +48,8 @@ def check_dataset(bids_dir: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidDataset(f"{path} cannot be read as UTF-8 text: {error}") from None
     try:
-        description = json.loads(text)
-    except json.JSONDecodeError as error:
+        description = parse_json(text)
+    except BadJson as error:
         raise InvalidDataset(f"{path} is not valid JSON: {error}") from None
     if not isinstance(description, dict):
         raise InvalidDataset(f"{path} must hold one JSON object ({{...}}).")

@@ -1,32 +1,26 @@
 """What an outcome's expression makes of the values of its columns: told, or refused until clear."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from shlex import quote
+from collections.abc import Sequence
 
-from bidsapp.dataset.classes import Value, listed, matches
+from bidsapp.dataset.classes import listed, matches
 from bidsapp.dataset.expression import Expression
 from bidsapp.dataset.logic import operand
-from bidsapp.dataset.missing import looks_missing, missing_codes
-from bidsapp.dataset.user_columns import number_of
+from bidsapp.dataset.missing import looks_missing
+from bidsapp.dataset.options_text import set_option
+from bidsapp.dataset.user_columns import Columns
 from bidsapp.errors import UsageError
 
 
-def check_values(
-    expression: Expression,
-    values: Mapping[str, Sequence[str]],
-    missing: Sequence[Value] | None,
-) -> tuple[str, ...]:
+def check_values(expression: Expression, columns: Columns) -> tuple[str, ...]:
     """Say which texts an expression takes for other ones; refuse what looks like a missing value.
 
     Parameters
     ----------
     expression
         Of the outcome.
-    values
-        Each of its columns to all its values, as texts; none is missing.
-    missing
-        Values that are named as missing; None where nothing is said of them.
+    columns
+        Of the dataset; they have those of the expression.
 
     Returns
     -------
@@ -37,26 +31,28 @@ def check_values(
     ------
     UsageError
         A column holds a code (-9, 999) or a word (unknown) for a missing value, which would be
-        compared as if it were one, and nothing is said of missing values.
+        compared as if it were one, and the recipe does not say whether it is.
     """
-    named = missing or ()
-    notes, doubtful = [], Counter[str]()
-    for name, texts in values.items():
-        kept = [text for text in texts if not matches(text, named)]
-        if others := _taken_for_others(expression, name, kept):
+    notes, entries, none = [], [], []
+    doubtful: Counter[str] = Counter()
+    for name in expression.columns:
+        others = _taken_for_others(expression, name, columns.all_values(name))
+        if others:
             meant = " or ".join(sorted(expression.compared_texts.get(name, ())))
             notes.append(f"Outcome {name}: other than {meant}: {listed(others)}.")
-        if missing is None:
-            numbers = [number_of(text) for text in kept]
-            codes = missing_codes(number for number in numbers if number is not None)
-            doubtful += Counter({text: n for text, n in others.items() if looks_missing(text)})
-            doubtful += Counter(text for text in kept if number_of(text) in codes)
+        if columns.is_settled(name):
+            continue
+        found = Counter({text: n for text, n in others.items() if looks_missing(text)})
+        found += Counter({f"{code:g}": n for code, n in columns.suspected(name).items()})
+        doubtful += found
+        entries += [f"{name}={text}" for text in found]
+        none += [f"{name}="] * bool(found)
     if doubtful:
-        key = f"outcome.missing=[{', '.join(map(_in_yaml, doubtful))}]"
+        yes, no = (set_option("tables.missing", [*columns.missing, *e]) for e in (entries, none))
         raise UsageError(
-            f"outcome expression {expression.text!r}: {', '.join(values)}: {listed(doubtful)} look "
-            "like missing values and would be compared as if they were known. Say which are "
-            f"missing, as in --set {quote(key)}; --set 'outcome.missing=[]' says that none is."
+            f"outcome expression {expression.text!r}: {', '.join(expression.columns)}: "
+            f"{listed(doubtful)} look like missing values and would be compared as if they were "
+            f"known. Where they are missing: {yes}. Where they are not: {no}."
         )
     return tuple(notes)
 
@@ -71,7 +67,3 @@ def _taken_for_others(expression: Expression, name: str, texts: Sequence[str]) -
         for text, is_word in zip(texts, words, strict=True)
         if not is_word and not matches(text, sorted(expression.compared_texts[name]))
     )
-
-
-def _in_yaml(text: str) -> str:
-    return text if number_of(text) is not None or text.isalnum() else f'"{text}"'

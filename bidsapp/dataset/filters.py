@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from bidsapp.errors import NoInput, UsageError
+from bidsapp.intake.json_text import BadJson, parse_json
 from bidsapp.intake.regular import read_text
 
 OPTION = "--bids-filter-file"
@@ -63,14 +64,16 @@ def read_bids_filters(path: Path) -> dict[str, dict[str, Any]]:
     except UnicodeDecodeError:
         raise UsageError(f"{source} is not UTF-8 text.") from None
     try:
-        filters = json.loads(text)
-    except json.JSONDecodeError as error:
+        filters = parse_json(text)
+    except BadJson as error:
         raise UsageError(f"{source} is not valid JSON: {error}.") from None
     check_bids_filters(filters, source)
     return filters
 
 
-def check_bids_filters(filters: Any, source: str = OPTION, also: str = "t1w") -> None:
+def check_bids_filters(
+    filters: Any, source: str = OPTION, also: Collection[str] = ("t1w",)
+) -> None:
     """Raise `UsageError` for a query, entity or value that cannot mean anything.
 
     Parameters
@@ -80,12 +83,12 @@ def check_bids_filters(filters: Any, source: str = OPTION, also: str = "t1w") ->
     source
         How the message names the file.
     also
-        The query name of the recipe's own images.
+        Names of queries beside those of other apps: the sources of the recipe's modality.
     """
     example = '{"t1w": {"acquisition": "mprage"}}'
     if not isinstance(filters, Mapping):
         raise UsageError(f"{source} must hold one JSON object, for example {example}.")
-    queries = QUERIES | {also}
+    queries = QUERIES | set(also)
     for query, entities in filters.items():
         if query not in queries:
             raise UsageError(f"{source}: unknown query {query!r}.{_suggest(query, queries)}")
@@ -149,6 +152,42 @@ def to_pybids(value: Any) -> Any:
     if isinstance(value, str) and value in SPECIAL:
         return Query[SPECIAL[value]]
     return value
+
+
+def passes(entities: Mapping[str, str], filters: Mapping[str, Any]) -> bool:
+    """Tell whether the entities of a file name pass filters, as `to_pybids` means them.
+
+    Parameters
+    ----------
+    entities
+        Under pybids' names.
+    filters
+        Entity to a value of JSON; ``regex_search`` makes texts regular expressions.
+    """
+    regex = bool(filters.get("regex_search", False))
+    return all(
+        _passes(entities.get(entity), value, regex)
+        for entity, value in filters.items()
+        if entity != "regex_search"
+    )
+
+
+def _passes(found: str | None, wanted: Any, regex: bool) -> bool:
+    if isinstance(wanted, list | tuple):
+        return any(_passes(found, one, regex) for one in wanted)
+    special = SPECIAL.get(wanted) if isinstance(wanted, str) else None
+    if wanted is None or special == "NONE":
+        return found is None
+    if special is not None:
+        return special == "OPTIONAL" or found is not None
+    if found is None:
+        return False
+    if regex:
+        return re.search(str(wanted), found) is not None
+    text = str(wanted)
+    if found.isdigit() and text.isdigit():  # run 1 and run 01 are one
+        return int(found) == int(text)
+    return found == text
 
 
 def as_regex(value: Any) -> Any:

@@ -16,7 +16,7 @@ from bidsapp.dataset.description import (
     shortened,
 )
 from bidsapp.dataset.filters import check_bids_filters, describe
-from bidsapp.dataset.query import Found, Inputs, Query, find_images, make_query
+from bidsapp.dataset.query import Found, Inputs, Query, find_images, make_query, query_name
 from bidsapp.dataset.scans import unreadable_folders
 from bidsapp.errors import BadData, NociCastError, NoInput, NothingSelected, UsageError
 from bidsapp.intake.pointers import pointer_at
@@ -38,6 +38,8 @@ class ImageChoice:
         Entities of the file name, zero-padding kept; with datatype, suffix and extension.
     reason
         One phrase: how this image was chosen.
+    more
+        Further files, where all are taken that are left: path, path inside the dataset, entities.
     """
 
     participant: str
@@ -46,6 +48,12 @@ class ImageChoice:
     relative_path: str
     entities: dict[str, str]
     reason: str
+    more: tuple[tuple[Path, str, dict[str, str]], ...] = ()
+
+    @property
+    def all_files(self) -> tuple[tuple[Path, str, dict[str, str]], ...]:
+        """Path, path inside the dataset and entities of every file, in the order of the names."""
+        return ((self.path, self.relative_path, self.entities), *self.more)
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,7 @@ class Selection:
     ignored: tuple[str, ...] = ()
 
 
-def select_images(options: RunOptions, inputs: Inputs) -> Selection:
+def select_images(options: RunOptions, inputs: Inputs, *, many: bool = False) -> Selection:
     """Pick one image per participant and session.
 
     The recipe's inputs, the filter file and the labels must leave exactly one image; where
@@ -89,7 +97,10 @@ def select_images(options: RunOptions, inputs: Inputs) -> Selection:
         Uses ``bids_dir``, ``participant_label``, ``session_label``, ``bids_filters`` and
         ``bids_database_dir``.
     inputs
-        The recipe's ``datatype``, ``suffix`` and, if it has any, ``entities``.
+        ``datatype``, ``suffix`` and, where it has them, ``name`` (of its filters) and
+        ``entities``.
+    many
+        Whether all images that are left of a session are taken, and not only one.
 
     Returns
     -------
@@ -107,8 +118,8 @@ def select_images(options: RunOptions, inputs: Inputs) -> Selection:
         participant has several images.
     """
     check_dataset(options.bids_dir)
-    check_bids_filters(options.bids_filters, also=inputs.suffix.lower())
-    query = make_query(inputs, options.bids_filters)
+    check_bids_filters(options.bids_filters, also=(query_name(inputs),))
+    query = make_query(inputs, options.bids_filters, many=many)
     participants = keep_participants(options.bids_dir, options.participant_label)
     if options.session_label:
         sessions = list_sessions(options.bids_dir, participants)
@@ -131,7 +142,7 @@ def select_images(options: RunOptions, inputs: Inputs) -> Selection:
             else:
                 refusals.append(decided)
     if not choices:
-        raise _nothing_left(query, refusals)
+        raise nothing_left(query.kind, refusals)
     ignored = [
         image.relative_path for images in found.values() for image in images if image.ignored
     ]
@@ -145,7 +156,7 @@ def _left(options: RunOptions, found: Sequence[Found]) -> dict[str, list[Found]]
         wanted = not options.session_label or image.session in options.session_label
         if image.passes and wanted and not image.ignored:
             left[image.session or ""].append(image)
-    return {session: left[session] for session in sorted(left)}
+    return {s: sorted(left[s], key=lambda one: one.relative_path) for s in sorted(left)}
 
 
 def _decide(
@@ -191,10 +202,31 @@ def _decide_session(
     who = (image.participant, image.session)
     ignored = [other.name for other in among if other.ignored]
     listed = f"; {BIDSIGNORE} lists {shortened(ignored)}" if ignored else ""
-    if len(left) > 1:
+    if len(left) > 1 and not query.many:
         names = shortened([other.name for other in left])
         text = f"{len(left)} {query.kind} images where one is needed: {names}{listed}"
         return Refusal(*who, f"{text}; {advice[image.relative_path]}", UsageError)
+    for one in left:
+        refused = _unusable(bids_dir, one)
+        if refused is not None:
+            return refused
+    number = len(among) - len(ignored)
+    if len(left) > 1:
+        reason = f"all {len(left)} {query.kind} images" + f" of {number}" * (number > len(left))
+    elif number == 1:
+        reason = f"the only {query.kind}"
+    elif query.filters:
+        reason = f"chosen by the filter {describe(query.filters)} among {number}"
+    else:
+        reason = f"the only magnitude image among {number}"
+    files = [(bids_dir / one.relative_path, one.relative_path, one.entities) for one in left]
+    path, relative_path, entities = files[0]
+    return ImageChoice(*who, path, relative_path, entities, reason + listed, tuple(files[1:]))
+
+
+def _unusable(bids_dir: Path, image: Found) -> Refusal | None:
+    """Refuse a file that has another participant's name, or no content."""
+    who = (image.participant, image.session)
     path = bids_dir / image.relative_path
     prefix = f"sub-{image.participant}_" + (f"ses-{image.session}_" if image.session else "")
     if not image.name.startswith(prefix):
@@ -210,14 +242,7 @@ def _decide_session(
         return Refusal(*who, f"{image.relative_path} {reason}", NoInput)
     except OSError as error:
         return Refusal(*who, f"{image.relative_path}: {error.strerror or error}", NoInput)
-    number = len(among) - len(ignored)
-    if number == 1:
-        reason = f"the only {query.kind}"
-    elif query.filters:
-        reason = f"chosen by the filter {describe(query.filters)} among {number}"
-    else:
-        reason = f"the only magnitude image among {number}"
-    return ImageChoice(*who, path, image.relative_path, image.entities, reason + listed)
+    return None
 
 
 def _nothing_for(
@@ -255,7 +280,7 @@ def _nothing_for(
     return Refusal(participant, session, reason, NothingSelected)
 
 
-def _nothing_left(query: Query, refusals: Sequence[Refusal]) -> NociCastError:
+def nothing_left(kind: str, refusals: Sequence[Refusal]) -> NociCastError:
     """Sum up refusals where nobody is left: their own error where all agree."""
     kinds = {refusal.error for refusal in refusals}
     error = kinds.pop() if len(kinds) == 1 else NothingSelected
@@ -264,4 +289,4 @@ def _nothing_left(query: Query, refusals: Sequence[Refusal]) -> NociCastError:
         for r in refusals[:3]
     ]
     more = f"\n  and {len(refusals) - 3} more" if len(refusals) > 3 else ""
-    return error(f"No {query.kind} image is left to work on:\n" + "\n".join(lines) + more)
+    return error(f"No {kind} image is left to work on:\n" + "\n".join(lines) + more)

@@ -26,7 +26,13 @@ _DOUBTFUL = frozenset(
         "prefer not to say",
     }
 )
-_CODE = re.compile(r"-?(7{2,5}|8{2,5}|9{2,5})|-[1-9]")
+# Shapes of codes in use, and how far above the rest one must lie, in ranges of the rest.
+_ABOVE = (
+    (re.compile(r"9"), 1.0),
+    (re.compile(r"(9{2,6}|9{1,5}[78])(\.9+)?"), 0.2),
+    (re.compile(r"7{2,6}|8{2,6}"), 0.5),
+)
+_BELOW = re.compile(r"-([1-9]|6{2,6}|7{2,6}|8{2,6}|9{2,6}(\.9+)?|9{1,5}[78])")
 
 
 def is_missing(text: str) -> bool:
@@ -53,14 +59,18 @@ def looks_missing(text: str) -> bool:
     score of 100.
     """
     folded = " ".join(text.split()).casefold()
-    return folded in _DOUBTFUL or _CODE.fullmatch(re.sub(r"\.0*$", "", folded)) is not None
+    # a 9 by itself is a score like any other; beside lower ones see `suspected_codes`
+    number = re.sub(r"\.0*$", "", folded)
+    return folded in _DOUBTFUL or (number != "9" and _margin(number) is not None)
 
 
-def missing_codes(numbers: Iterable[float]) -> list[float]:
-    """Numbers of a column that look like codes for a missing value (-9, 99, 8888), sorted.
+def suspected_codes(numbers: Iterable[float]) -> list[float]:
+    """Numbers that look like codes for a missing value and lie apart from the rest, sorted.
 
-    A number of the shape of a code (-1 to -9; 7, 8 or 9 repeated, with either sign) counts if it
-    lies apart from the rest: below 0 where nothing else is, or above twice the largest other.
+    The shape is that of codes in use (9, 99, 998, 8888, 999.9; -1 to -9, -99). Below, it is apart
+    where no other number is negative, or by half the range of the rest; above by a fifth of it,
+    by half for 77 and 88, and by all of it for a single 9. Where the rest is one number, its
+    distance from 0 stands for the range.
 
     Parameters
     ----------
@@ -68,9 +78,23 @@ def missing_codes(numbers: Iterable[float]) -> list[float]:
         The finite numbers of a column, in its own unit.
     """
     distinct = set(numbers)
-    shaped = {n for n in distinct if _CODE.fullmatch(f"{n:g}")}
-    rest = distinct - shaped
+    shaped = {number: _margin(f"{number:g}") for number in distinct}
+    margins = {number: margin for number, margin in shaped.items() if margin is not None}
+    rest = distinct - set(margins)
     if not rest:
         return []
-    apart = {n for n in shaped if (n < 0 <= min(rest)) or n > max(2 * max(rest), 2 * -min(rest))}
-    return sorted(apart)
+    low, high = min(rest), max(rest)
+    spread = high - low or abs(high)
+    return sorted(
+        number
+        for number, margin in margins.items()
+        if number > high + margin * spread
+        or (number < 0 and (low >= 0 or number < low - margin * spread))
+    )
+
+
+def _margin(number: str) -> float | None:
+    """How far from the rest a number of the shape of a code must lie; None for other shapes."""
+    if number.startswith("-"):
+        return 0.5 if _BELOW.fullmatch(number) else None
+    return next((margin for shape, margin in _ABOVE if shape.fullmatch(number)), None)

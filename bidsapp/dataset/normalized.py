@@ -1,6 +1,5 @@
 """Normalised images that exist: this app's own output, and derivatives of other pipelines."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +10,8 @@ from bidsapp.dataset.description import list_participants
 from bidsapp.dataset.scans import names_in, session_folders
 from bidsapp.dataset.tables import Key
 from bidsapp.errors import NoInput, UsageError
+from bidsapp.intake.json_text import read_json
 from bidsapp.intake.pointers import pointer_at
-from bidsapp.intake.regular import read_text
 
 EXTENSIONS = (".nii.gz", ".nii")
 _RAW = "bids:raw:"
@@ -171,7 +170,7 @@ def _sidecar(image: Path) -> Path:
 def _read_sidecar(image: Path) -> _Told | None:
     """Quality and settings in the sidecar of an image; None where it holds no verdict."""
     try:
-        content = json.loads(read_text(_sidecar(image)))
+        content = read_json(_sidecar(image))
         quality = content["Quality"]
         settings = content.get("Settings", {})
         made_with = ", ".join(f"{key} {settings[key]}" for key in _SHAPING if key in settings)

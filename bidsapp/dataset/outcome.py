@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bidsapp.dataset.classes import OutcomeRule, classify, listed, matches
+from bidsapp.dataset.classes import OutcomeRule, classify, listed
 from bidsapp.dataset.expression import Expression, parse_expression
 from bidsapp.dataset.expression_values import check_values
 from bidsapp.dataset.logic import UNKNOWN, Problems, Truth
@@ -43,8 +43,32 @@ class Outcomes:
     notes: tuple[str, ...] = ()
 
 
+def outcome_missing(rule: OutcomeRule) -> dict[str, list[str]]:
+    """Columns of an outcome to their values that stand for a missing one; empty where not said.
+
+    They are missing wherever the column is looked up, as those of ``tables.missing`` are.
+    """
+    if rule.missing is None:
+        return {}
+    texts = []
+    for value in rule.missing:
+        text = str(value)
+        texts += [text, text.lower(), text.upper()] if isinstance(value, bool) else [text]
+    names = parse_expression(rule.expression).columns if rule.expression else (rule.column,)
+    return {name: texts for name in names if name}
+
+
 def find_outcomes(rule: OutcomeRule, columns: Columns, scans: Sequence[Key]) -> Outcomes:
     """Work out the outcome of every scan.
+
+    Parameters
+    ----------
+    rule
+        What is positive.
+    columns
+        Of the dataset, read with the rule's `outcome_missing`.
+    scans
+        Participant and session of each.
 
     Raises
     ------
@@ -132,13 +156,9 @@ def _by_expression(
             looked_up = columns.values(name, scans)
         except UsageError as error:
             raise UsageError(f"{_unquoted(expression, columns, name)}{error}") from None
-        values[name] = [
-            None if one is None or matches(one, rule.missing or ()) else one
-            for one in looked_up.texts
-        ]
+        values[name] = looked_up.texts
         every.append(looked_up)
-    every_value = {name: columns.all_values(name) for name in expression.columns}
-    notes = check_values(expression, every_value, rule.missing)
+    notes = check_values(expression, columns)
     readings = {name: columns.reading(name) for name in expression.columns}
     result = expression.evaluate(values, readings)
     found = _outcomes(Truth(result.values), result.problems, every, expression.columns)

@@ -53,13 +53,17 @@ class Found:
 
 @dataclass(frozen=True)
 class Query:
-    """Filters for one kind of image, as values of JSON; `name` is the query's in filter files."""
+    """Filters for one kind of image, as values of JSON; `name` is the query's in filter files.
+
+    `many` says whether all images are wanted that pass, and not only one.
+    """
 
     name: str
     datatype: str
     suffix: Any
     filters: dict[str, Any]
     regex: bool
+    many: bool = False
 
     @property
     def kind(self) -> str:
@@ -67,9 +71,16 @@ class Query:
         return self.suffix if isinstance(self.suffix, str) else "|".join(map(str, self.suffix))
 
 
-def make_query(inputs: Inputs, bids_filters: Mapping[str, Mapping[str, Any]]) -> Query:
+def query_name(inputs: Inputs) -> str:
+    """Name of the query of such images in filter files."""
+    return getattr(inputs, "name", "") or inputs.suffix.lower()
+
+
+def make_query(
+    inputs: Inputs, bids_filters: Mapping[str, Mapping[str, Any]], *, many: bool = False
+) -> Query:
     """Merge the recipe's inputs with the person's filters, which win."""
-    name = inputs.suffix.lower()
+    name = query_name(inputs)
     merged: dict[str, Any] = {"datatype": inputs.datatype, "suffix": inputs.suffix}
     merged.update(getattr(inputs, "entities", None) or {})
     merged.update(bids_filters.get(name, {}))
@@ -79,7 +90,7 @@ def make_query(inputs: Inputs, bids_filters: Mapping[str, Mapping[str, Any]]) ->
     if suffix is None:
         raise UsageError(f"filter {name}.suffix must be a suffix, such as T1w.")
     regex = bool(merged.pop("regex_search", False))
-    return Query(name, datatype, suffix, merged, regex)
+    return Query(name, datatype, suffix, merged, regex, many)
 
 
 def find_images(

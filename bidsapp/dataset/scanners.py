@@ -10,10 +10,10 @@ import pandas as pd
 
 from bidsapp.dataset.contrast import with_contrast
 from bidsapp.dataset.covariates import SIDECAR
-from bidsapp.dataset.json_files import read_object
 from bidsapp.dataset.missing import is_missing
-from bidsapp.dataset.scans import EXTENSIONS, image_files
+from bidsapp.dataset.scans import EXTENSIONS, image_files, unreadable_scans
 from bidsapp.dataset.tables import Key
+from bidsapp.intake.json_text import read_object
 from bidsapp.intake.pointers import pointer_at
 
 FIELDS = (
@@ -116,6 +116,12 @@ def sidecar_columns(
             for image, metadata in zip(images, told, strict=True)
         ]
         rows.append(row | {CONTRAST: _common(agents)})
+    lost = unreadable_scans(bids_dir, {person for person, _ in scans}, datatype)
+    if lost and notes is not None:
+        notes.append(
+            f"WARNING: scanner and site of {len(lost)} scans are not known: "
+            f"{next(iter(lost.values()))}."
+        )
     if sidecars.absent and notes is not None:
         count, first = len(sidecars.absent), sidecars.absent[0]
         notes.append(

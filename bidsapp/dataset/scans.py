@@ -6,7 +6,8 @@ the others go on.
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from bidsapp.dataset.bidsignore import read_bidsignore
@@ -109,15 +110,21 @@ def image_files(
     suffixes
         Ends of the names, such as ``T1w``.
 
-    Raises
+    Yields
     ------
-    NoInput
-        As `names_in`.
+    Path
+        Folders that cannot be read are passed over: `unreadable_folders` says which and why.
     """
     endings = tuple(f"_{suffix}{extension}" for suffix in suffixes for extension in EXTENSIONS)
     ignore = read_bidsignore(bids_dir)
-    for folder in session_folders(bids_dir / f"sub-{participant}"):
-        for name in names_in(folder / datatype):
+    folders: list[Path] = []
+    with suppress(NoInput):
+        folders = session_folders(bids_dir / f"sub-{participant}")
+    for folder in folders:
+        names: list[str] = []
+        with suppress(NoInput):
+            names = names_in(folder / datatype)
+        for name in names:
             path = folder / datatype / name
             if not name.endswith(endings) or name.startswith("."):
                 continue
@@ -126,20 +133,22 @@ def image_files(
 
 
 def imaged_scans(bids_dir: Path, datatype: str, suffix: str) -> list[Key]:
-    """Participant and session (empty without one) of everything that has such an image.
-
-    A participant whose folder cannot be read has none.
-    """
+    """Participant and session (empty without one) of everything that has such an image."""
     found: dict[Key, None] = {}
     for label in list_participants(bids_dir):
-        try:
-            paths = list(image_files(bids_dir, label, datatype, (suffix,)))
-        except NoInput:
-            continue
-        for path in paths:
+        for path in image_files(bids_dir, label, datatype, (suffix,)):
             above = path.parent.parent.name
             found[(f"sub-{label}", above if above.startswith("ses-") else "")] = None
     return list(found)
+
+
+def unreadable_scans(bids_dir: Path, people: Iterable[str], datatype: str) -> dict[Key, str]:
+    """Reasons why folders of people (with their prefix) cannot be read, as `unreadable_folders`."""
+    labels = [person.removeprefix("sub-") for person in sorted(people)]
+    return {
+        (f"sub-{label}", f"ses-{session}" if session else ""): why
+        for (label, session), why in unreadable_folders(bids_dir, labels, datatype).items()
+    }
 
 
 def voxel_hash(path: Path) -> str:

@@ -1,11 +1,12 @@
 """Tables of a dataset: participants.tsv, sessions.tsv and phenotype/*.tsv, in; any table, out."""
 
+import csv
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bidsapp.dataset.missing import is_missing, is_standard_missing
 from bidsapp.derivatives.atomic import atomic_path
@@ -106,6 +107,42 @@ def read_table(path: Path, name: str = "", participant: str = "") -> Table:
         more = f" and {len(again) - 3} more" if len(again) > 3 else ""
         raise BadData(f"{path}: {'; '.join(again[:3])}{more}. {_one_row_each(path, places)}")
     return Table(name or path.stem, path, by_session, columns, frozenset(seen), missing)
+
+
+def read_rows(path: Path, required: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
+    """Read a table of anything, row by row.
+
+    Parameters
+    ----------
+    path
+        A tab-separated file.
+    required
+        Names of columns that have to be there.
+
+    Returns
+    -------
+    list
+        The number of the line, from 1, and column name to text, empty where it is missing.
+
+    Raises
+    ------
+    NoInput
+        The file cannot be read.
+    BadData
+        It is not such a table; the message names the line and the column.
+    """
+    lines = _lines(path)
+    if not lines:
+        raise BadData(f"{path} is empty; expected a header with {', '.join(required)}.")
+    header = [_unquoted(name) for name in lines[0][1].split("\t")]
+    for name in required:
+        header = _header(path, "\t".join(header), name)
+    rows = []
+    for number, text in lines[1:]:
+        fields = _fields(path, number, text, header)
+        named = {name: _present(text) for name, text in zip(header, fields, strict=True) if name}
+        rows.append((number, named))
+    return rows
 
 
 def _one_row_each(path: Path, places: Mapping[str, int]) -> str:
@@ -251,6 +288,47 @@ def _present(field: str) -> str:
 
 def _prefixed(prefix: str, label: str) -> str:
     return prefix + label.removeprefix(prefix)
+
+
+def read_frame(
+    path: Path, dtype: Any = str, missing: Sequence[str] = (), quotes: bool = False
+) -> "pd.DataFrame":
+    """Read a table that was written by `write_table`: tabs, no quotes, ``n/a`` as it stands.
+
+    Parameters
+    ----------
+    path
+        The file.
+    dtype
+        As pandas takes it; text by default, None to take numbers for numbers.
+    missing
+        What is to become NaN; nothing by default.
+    quotes
+        Whether fields may stand in quotes, as in tables that users made.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows in their order.
+
+    Raises
+    ------
+    OSError
+        It is not there, cannot be read, or is no regular file.
+    ValueError
+        It is no table of tab-separated values, or is empty.
+    """
+    import pandas as pd
+
+    with open_regular(path) as stream:
+        return pd.read_csv(
+            stream,
+            sep="\t",
+            dtype=dtype,
+            keep_default_na=False,
+            na_values=list(missing),
+            quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE,
+        )
 
 
 def write_table(path: Path, frame: "pd.DataFrame") -> None:

@@ -1,16 +1,15 @@
 """Columns of all tables under one roof: names, whose value, and sessions."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
-from bidsapp.dataset.codes import entry, suspected_codes, take_codes
+from bidsapp.dataset.codes import entry, suspected, suspicion_notes, take_codes
 from bidsapp.dataset.matching import bare_label, match_tables
 from bidsapp.dataset.numbers import number_of as number_of
-from bidsapp.dataset.options_text import set_option
 from bidsapp.dataset.reading import Reading, read_column
 from bidsapp.dataset.tables import Key, Table, other_tables, read_dataset_tables
 from bidsapp.errors import UsageError
@@ -58,6 +57,9 @@ class Columns:
         ``COLUMN=VALUE``: numbers and texts that stand for a missing value, here and in every
         lookup; ``COLUMN=`` says of a column that it has none. What the tables' JSON files declare
         to be missing is so too, save in such a column.
+    of_outcome
+        The outcome's columns to their values that stand for a missing one, as in `missing`; passed
+        over where no table has the column.
 
     Raises
     ------
@@ -71,6 +73,7 @@ class Columns:
         unread: Sequence[str] = (),
         where: str = "",
         missing: Sequence[str] = (),
+        of_outcome: Mapping[str, Sequence[str]] | None = None,
     ):
         self.tables = tuple(tables)
         self.unread = tuple(unread)
@@ -78,17 +81,22 @@ class Columns:
         self.missing = tuple(missing)
         self._participants = {person for table in tables for person, _ in table.rows}
         self._readings: dict[str, Reading] = {}
-        named = self._named_codes()
+        named = self._named_codes(of_outcome or {})
         self.tables, self._coded = take_codes(self.tables, named)
         self._settled = frozenset(named)
 
     @classmethod
-    def read(cls, bids_dir: Path, missing: Sequence[str] = ()) -> "Columns":
+    def read(
+        cls,
+        bids_dir: Path,
+        missing: Sequence[str] = (),
+        of_outcome: Mapping[str, Sequence[str]] | None = None,
+    ) -> "Columns":
         """Read the tables of a dataset; see `read_dataset_tables`."""
         tables, unread = read_dataset_tables(bids_dir)
-        return cls(tables, unread, str(bids_dir), missing)
+        return cls(tables, unread, str(bids_dir), missing, of_outcome)
 
-    def _named_codes(self) -> dict[str, list[str]]:
+    def _named_codes(self, of_outcome: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
         """Full name of each column that `missing` names, to its codes."""
         named: dict[str, list[str]] = {}
         for text in self.missing:
@@ -98,6 +106,8 @@ class Columns:
             except UsageError as error:
                 raise UsageError(f"tables.missing: {error}") from None
             codes += [value] if value else []
+        for name in filter(self.has, of_outcome):
+            named.setdefault(self.full_name(name), []).extend(of_outcome[name])
         return named
 
     def matched(
@@ -243,33 +253,18 @@ class Columns:
             sentences += filter(None, [self.reading(name).told(name)])
         return sentences
 
+    def is_settled(self, name: str) -> bool:
+        """Tell whether the recipe says which values of a column are missing, or that none is."""
+        return self.full_name(name) in self._settled
+
+    def suspected(self, name: str) -> Counter[float]:
+        """Numbers that look like codes for a missing value, of which the recipe says nothing."""
+        return Counter() if self.is_settled(name) else suspected(self.reading(name))
+
     def suspicions(self, names: Iterable[str]) -> list[str]:
         """Warn of numbers that look like codes for a missing value, and say how to settle it."""
-        sentences, entries = [], []
-        for name in names:
-            reading = self.reading(name)
-            exact = {
-                text: number
-                for text, number in reading.numbers.items()
-                if not number.limit and number.how != "infinite"
-            }
-            if reading.kind != "numbers" or self.full_name(name) in self._settled:
-                continue
-            codes = suspected_codes(number.value for number in exact.values())
-            rest = [number.value for number in exact.values() if number.value not in codes]
-            for code in codes:
-                count = sum(reading.counts[t] for t, n in exact.items() if n.value == code)
-                sentences.append(
-                    f"WARNING: column {name}: {code:g} ({count}) lies apart from the others "
-                    f"({min(rest):g} to {max(rest):g}) and looks like a code for a missing value. "
-                    "It counts as a number."
-                )
-                entries.append(f"{name}={code:g}")
-        if entries:
-            none = dict.fromkeys(f"{entry(text)[0]}=" for text in entries)
-            yes, no = (set_option("tables.missing", [*self.missing, *e]) for e in (entries, none))
-            sentences.append(f"Where it is missing: {yes}. Where it is a number: {no}.")
-        return sentences
+        of = {name: self.reading(name) for name in names if not self.is_settled(name)}
+        return suspicion_notes(of, self.missing)
 
     def all_values(self, name: str) -> list[str]:
         """All values of a column that are not missing, in the order of the file."""

@@ -17,6 +17,7 @@ from typing import Any
 from bidsapp.dataset.description import check_dataset, keep_participants, shortened
 from bidsapp.derivatives.temporary import temporary_folder
 from bidsapp.errors import InvalidDataset
+from bidsapp.intake.json_text import BadJson, parse_json
 from bidsapp.intake.pointers import pointer_at
 
 VALIDATOR = "bids-validator-deno"
@@ -145,8 +146,8 @@ def _run(program: str, folder: Path, warnings: bool, timeout: float) -> dict[str
             command.append("--ignoreWarnings")
         status, out, err = _call(command, timeout)
     try:
-        report = json.loads(out)
-    except (json.JSONDecodeError, UnicodeDecodeError):
+        report = parse_json(out)
+    except (BadJson, UnicodeDecodeError):
         said = (err or out).decode(errors="replace").strip()
         return f"status {status}, {said[-300:] or 'no output'}"
     if not isinstance(report, dict) or "issues" not in report.get("issues", {}):

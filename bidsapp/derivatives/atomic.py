@@ -97,16 +97,17 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON object atomically; what is not finite becomes null, as JSON has no NaN."""
-    write_text(path, json.dumps(_finite(content), indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(plain(content), indent=2, ensure_ascii=False) + "\n")
 
 
-def _finite(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Values as JSON gives them back: text keys, lists, null for what is not finite."""
     if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, str):
         return value
     if isinstance(value, Sequence):
-        return [_finite(item) for item in value]
+        return [plain(item) for item in value]
     if hasattr(value, "item"):
         value = value.item()
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):

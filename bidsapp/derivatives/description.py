@@ -1,6 +1,5 @@
 """The output folder as a BIDS derivatives dataset: its description and what validators skip."""
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from bidsapp import __version__
 from bidsapp.derivatives.atomic import check_folder, make_folder, write_json, write_text
 from bidsapp.derivatives.temporary import PREFIX, sweep
 from bidsapp.errors import CannotCreateOutput, UsageError
-from bidsapp.intake.regular import read_text
+from bidsapp.intake.json_text import read_json
 
 BIDS_VERSION = "1.10.0"
 
@@ -151,7 +150,7 @@ def _description(bids_dir: Path, output_dir: Path, links: dict[str, Any]) -> dic
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(read_text(path, "utf-8-sig"))
+        content = read_json(path)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -1,161 +1,65 @@
 """Sidecars of the participant level's files, and what they say about a finished run."""
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bidsapp.contracts.prepared import Made, Provenance
+from bidsapp.contracts.product import OutputNames, sidecar_name
 from bidsapp.derivatives.atomic import write_json
-from bidsapp.derivatives.names import OutputNames, sidecar_name
 from bidsapp.errors import BadData
-from bidsapp.intake.regular import read_text, require_regular
+from bidsapp.intake.json_text import read_json, read_own_json
+from bidsapp.intake.regular import require_regular
+
+SHARED_KEY = "RegistrationKey"
+"""Sidecar key of what shapes a file that runs with other settings share."""
 
 
-@dataclass(frozen=True)
-class Provenance:
-    """What is said of every file that came from one T1w image.
-
-    Attributes
-    ----------
-    source
-        Path of the image inside the dataset, POSIX.
-    source_sha256
-        Of the file's bytes.
-    selection
-        Why this image was chosen.
-    space, spatial_reference
-        Label of the template and the address where it is defined.
-    resolution
-        Voxel size in mm.
-    settings
-        All that shapes the result; equal settings and source give equal files.
-    """
-
-    source: str
-    source_sha256: str
-    selection: str
-    space: str
-    spatial_reference: str
-    resolution: int
-    settings: Mapping[str, Any]
-
-    @property
-    def key(self) -> str:
-        """Hash of source and settings: whether a result that is there is the one asked for."""
-        return self._hash(dict(self.settings))
-
-    @property
-    def registration_key(self) -> str:
-        """Hash of source and registration: whose transforms, native mask and report these are.
-
-        These files are shared by runs that differ only in the output grid or the intensities.
-        """
-        output = ("resolution", "intensity")
-        return self._hash({k: v for k, v in self.settings.items() if k not in output})
-
-    def _hash(self, settings: Mapping[str, Any]) -> str:
-        content = json.dumps([self.source_sha256, settings], sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()
-
-
-def write_sidecars(
-    folder: Path,
-    names: OutputNames,
-    provenance: Provenance,
-    quality: Mapping[str, Any],
-    facts: Mapping[str, Any],
-) -> None:
-    """Write the JSON file of each data file into `folder`.
+def write_sidecars(folder: Path, made: Made, quality: Mapping[str, Any]) -> None:
+    """Write the JSON file of each product into `folder`.
 
     Parameters
     ----------
     folder
-        Where the data files are.
-    names
-        Their names.
-    provenance
-        Source, template, settings.
+        Where the products are.
+    made
+        What was made of what, with the facts of the steps: ``notes``, ``seconds``, ``software``,
+        ``threads``; ``device`` and ``precision`` where there is one.
     quality
-        ``Quality.plain()``; goes into the sidecar of the normalised T1w and of nothing else.
-    facts
-        ``notes``, ``seconds``, ``software``, ``device``, ``precision``, ``threads``,
-        ``intensity_maximum``.
+        What was measured and judged; goes into the main sidecar and into no other.
     """
-    shared = (names.native_mask, names.to_template, names.from_template)
-    for name, content in _contents(names, provenance, quality, facts).items():
-        if name in shared:
-            content["RegistrationKey"] = provenance.registration_key
+    provenance, facts = made.provenance, made.facts
+    for product in made.names.products:
+        name = made.names[product.key]
+        content = dict(product.sidecar(made))
+        if product is made.names.main:
+            content |= _main(provenance, quality, facts)
+        if product.ignores:
+            content[SHARED_KEY] = provenance.key_without(product.ignores)
         if name.endswith(".h5"):  # the format has no checksum of its own
             content["SHA256"] = file_sha256(folder / name)
         content.setdefault("GeneratedWith", dict(facts["software"]))
         write_json(folder / sidecar_name(name), content)
 
 
-def _contents(
-    names: OutputNames,
-    provenance: Provenance,
-    quality: Mapping[str, Any],
-    facts: Mapping[str, Any],
-) -> dict[str, dict[str, Any]]:
-    raw = f"bids:raw:{provenance.source}"
-    standard = {
-        "SpatialReference": provenance.spatial_reference,
-        "Resolution": f"{provenance.resolution} mm isotropic, the grid of the recipe",
-    }
-    to_template = names.uri + names.to_template
-    scaling = provenance.settings["intensity"]
+def _main(
+    provenance: Provenance, quality: Mapping[str, Any], facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    several = {"SourcesSHA256": dict(provenance.sources)} if len(provenance.sources) > 1 else {}
+    computed = {"Device": "device", "Precision": "precision", "Threads": "threads"}
     return {
-        names.preproc: {
-            "Description": "Brain-extracted, bias-corrected T1w image in standard space, "
-            + ("scaled to 0..1 by itself." if scaling == "minmax" else "not scaled."),
-            "Sources": [raw, to_template],
-            **standard,
-            "SkullStripped": True,
-            "IntensityMaximumBeforeScaling": facts["intensity_maximum"],
-            "Selection": provenance.selection,
-            "Quality": dict(quality),
-            "Notes": list(facts["notes"]),
-            "Settings": dict(provenance.settings),
-            "SourceSHA256": provenance.source_sha256,
-            "RunKey": provenance.key,
-            "GeneratedWith": dict(facts["software"]),
-            "Device": facts["device"],
-            "Precision": facts["precision"],
-            "Threads": facts["threads"],
-            "CPUSeconds": dict(facts["seconds"]),
-        },
-        names.brain_mask: {
-            "Description": "Brain mask in standard space.",
-            "Type": "Brain",
-            "Sources": [names.uri + names.native_mask, to_template],
-            **standard,
-        },
-        names.log_jacobian: {
-            "Description": "Natural logarithm of the volume ratio participant / template of the "
-            "whole transform, affine included; above 0 where the participant is larger.",
-            "Units": "ln(mm^3/mm^3)",
-            "Sources": [to_template],
-            **standard,
-        },
-        names.native_mask: {
-            "Description": "Brain mask on the voxels of the source image.",
-            "Type": "Brain",
-            "Sources": [raw],
-        },
-        names.to_template: _transform("T1w", provenance.space, raw),
-        names.from_template: _transform(provenance.space, "T1w", raw),
-    }
-
-
-def _transform(origin: str, target: str, raw: str) -> dict[str, Any]:
-    return {
-        "Description": f"ITK composite transform that resamples an image in {origin} space into "
-        f"{target} space (it maps points of {target} to points of {origin}).",
-        "Sources": [raw],
-        "Software": "picsl-greedy, SimpleITK",
+        "Selection": provenance.selection,
+        "Quality": dict(quality),
+        "Notes": list(facts["notes"]),
+        "Settings": dict(provenance.settings),
+        "SourceSHA256": provenance.source_sha256,
+        **several,
+        "RunKey": provenance.key,
+        "GeneratedWith": dict(facts["software"]),
+        **{name: facts[key] for name, key in computed.items() if key in facts},
+        "CPUSeconds": dict(facts["seconds"]),
     }
 
 
@@ -175,37 +79,47 @@ def finished_key(names: OutputNames) -> str | None:
 def is_finished(names: OutputNames, provenance: Provenance) -> bool:
     """Tell whether the output folder holds just what would be made, and all of one piece.
 
-    Transforms, native mask and report carry no resolution in their names, so that a run with
-    other settings, or of another image, replaces them; then they are made again.
+    What runs share and the report do not carry all settings in their names, so that a run with
+    others, or of another image, replaces them; then they are made again.
     """
     if finished_key(names) != provenance.key:
         return False
-    key = provenance.registration_key
-    for name in (names.native_mask, names.to_template, names.from_template):
+    for product in names.products:
+        if not product.ignores:
+            continue
         try:
-            content = json.loads((names.folder / sidecar_name(name)).read_text(encoding="utf-8"))
+            path = names.folder / sidecar_name(names[product.key])
+            content = read_own_json(path)
         except (OSError, ValueError):
             return False
-        if not isinstance(content, dict) or content.get("RegistrationKey") != key:
+        wanted = provenance.key_without(product.ignores)
+        if not isinstance(content, dict) or content.get(SHARED_KEY) != wanted:
             return False
+    key = page_key(names, provenance)
     with names.report.open("rb") as page:
         page.seek(-min(200, names.report.stat().st_size), os.SEEK_END)
         return key.encode() in page.read()
 
 
-def registration_key(names: OutputNames) -> str:
-    """Give the key of the registration whose native mask lies there; empty where there is none."""
+def page_key(names: OutputNames, provenance: Provenance) -> str:
+    """Give the key of what a page is about: all that shapes the files which runs share."""
+    return provenance.key_without(names.shared_ignores)
+
+
+def shared_key(names: OutputNames) -> str:
+    """Give the key of whose the shared files are that lie there; empty where there are none."""
+    shared = next((product for product in names.products if product.ignores), names.main)
     try:
-        text = (names.folder / sidecar_name(names.native_mask)).read_text(encoding="utf-8")
-        content = json.loads(text)
+        content = read_own_json(names.folder / sidecar_name(names[shared.key]))
     except (OSError, ValueError):
         return ""
-    return str(content.get("RegistrationKey", "")) if isinstance(content, dict) else ""
+    key = SHARED_KEY if shared.ignores else "RunKey"
+    return str(content.get(key, "")) if isinstance(content, dict) else ""
 
 
-def report_mark(provenance: Provenance) -> str:
+def report_mark(names: OutputNames, provenance: Provenance) -> str:
     """Give the last line of a report, by which `is_finished` knows whose it is."""
-    return f"<!-- registration {provenance.registration_key} -->\n"
+    return f"<!-- registration {page_key(names, provenance)} -->\n"
 
 
 def read_quality(names: OutputNames) -> dict[str, Any]:
@@ -214,15 +128,15 @@ def read_quality(names: OutputNames) -> dict[str, Any]:
 
 
 def read_source_sha256(names: OutputNames) -> str:
-    """SHA-256 of the T1w file that a finished result was made from; empty where unknown."""
+    """SHA-256 of the main file that a finished result was made from; empty where unknown."""
     return str(_marker(names).get("SourceSHA256", ""))
 
 
 def _marker(names: OutputNames) -> dict[str, Any]:
-    """Sidecar of the normalised T1w, which is written last; empty where it cannot be read."""
+    """Sidecar of the main product, which is written last; empty where it cannot be read."""
     try:
-        path = names.folder / sidecar_name(names.preproc)
-        content = json.loads(path.read_text(encoding="utf-8"))
+        path = names.folder / sidecar_name(names[names.main.key])
+        content = read_own_json(path)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -235,7 +149,7 @@ def check_recorded(path: Path) -> None:
     """
     sidecar = path.parent / sidecar_name(path.name)
     try:
-        content = json.loads(read_text(sidecar)) if sidecar.exists() else {}
+        content = read_json(sidecar) if sidecar.exists() else {}
         found = file_sha256(path)
     except (OSError, ValueError) as error:
         raise BadData(f"{path} or its sidecar cannot be read ({error}).") from error

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from bidsapp.evaluation.settings import EvaluationSettings
-from bidsapp.recipes import Recipe, leaks
+from bidsapp.recipes.scope import network_leaks as network_leaks
 from bidsapp.recipes.scope import stamp_text
 
 _NAMES = ("variant", "first", "second")
@@ -50,21 +50,6 @@ def _leaking(table: pd.DataFrame, plan: EvaluationSettings) -> pd.DataFrame:
         mark = stamp_text(dict.fromkeys(steps))
         text.append("; ".join(filter(None, [mark, note])))
     return table.assign(note=text) if any(text) else table
-
-
-_OF_NETWORKS = ("representation.", "training.", "network.")
-
-
-def network_leaks(recipe: Recipe) -> dict[str, str]:
-    """List the steps by which held-out people reached the networks that are explained.
-
-    Returns
-    -------
-    dict
-        Step to reason, as `bidsapp.recipes.leaks` gives them; those of thresholds and of chosen
-        folds are not among them, as they change no network.
-    """
-    return {step: why for step, why in leaks(recipe).items() if step.startswith(_OF_NETWORKS)}
 
 
 def leak_stamp(steps: Iterable[str]) -> str:

@@ -19,6 +19,7 @@ from bidsapp.errors import (
     memory_trouble,
 )
 from bidsapp.execution.gpus import gpu_turn
+from bidsapp.intake.json_text import read_own_json
 
 _FILE = "failure.json"
 # Processes that work for this one and could not begin, or did not live long enough to answer.
@@ -116,7 +117,7 @@ def find_failure(folder: Path, error: str = "") -> Failure:
     """
     for note in sorted(folder.rglob(_FILE)):
         try:
-            content = json.loads(note.read_text(encoding="utf-8"))
+            content = read_own_json(note)
         except (OSError, ValueError):
             continue
         return Failure(note.parent.name, **content)

@@ -62,8 +62,14 @@ def as_one_node(workflow: Any, folder: Path, *, cpus: int, mem_gb: float) -> Any
     )
 
 
-def side_by_side(name: str, base_dir: Path, steps: Mapping[str, Step], mem_gb: float) -> Any:
-    """Make every step a node of its own that waits for none, so that a plugin may place it.
+def side_by_side(
+    name: str,
+    base_dir: Path,
+    steps: Mapping[str, Step],
+    mem_gb: float,
+    after: Mapping[str, str] | None = None,
+) -> Any:
+    """Make every step a node of its own, so that a plugin may place it; few wait for others.
 
     The nodes always run: what is done already, a step knows by itself.
 
@@ -75,6 +81,8 @@ def side_by_side(name: str, base_dir: Path, steps: Mapping[str, Step], mem_gb: f
         Name of the node to its step; as many CPUs are asked for as its input `threads` says.
     mem_gb
         What each node asks for.
+    after
+        Name of a node to that of the one whose output `record` it waits for, as its input `after`.
 
     Returns
     -------
@@ -83,8 +91,11 @@ def side_by_side(name: str, base_dir: Path, steps: Mapping[str, Step], mem_gb: f
     from nipype.pipeline.engine import Node, Workflow
 
     workflow = Workflow(name=name, base_dir=str(base_dir))
-    for label, step in steps.items():
-        cpus = step.inputs.threads
-        node = Node(step, name=label, n_procs=cpus, mem_gb=mem_gb, overwrite=True)
-        workflow.add_nodes([node])
+    nodes = {
+        label: Node(step, name=label, n_procs=step.inputs.threads, mem_gb=mem_gb, overwrite=True)
+        for label, step in steps.items()
+    }
+    workflow.add_nodes(list(nodes.values()))
+    for label, before in (after or {}).items():
+        workflow.connect(nodes[before], "record", nodes[label], "after")
     return workflow

@@ -18,14 +18,15 @@ def read_plugin_arguments(path: Path) -> dict[str, Any]:
     UsageError
         It is neither YAML nor JSON, or holds no mapping.
     """
-    import yaml
+    from bidsapp.intake.yamltext import read_yaml
 
+    source = f"--nipype-plugin-args {path}"
     try:
-        content = yaml.safe_load(read_text(path))
+        content = read_yaml(read_text(path), source)
     except OSError as error:
-        raise NoInput(f"--nipype-plugin-args {path}: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"--nipype-plugin-args {path} is neither YAML nor JSON.") from error
+        raise NoInput(f"{source}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{source} is not UTF-8 text.") from error
     if not isinstance(content, dict):
         raise UsageError(
             f"--nipype-plugin-args {path} must hold a mapping, "

@@ -1,7 +1,6 @@
 """A model bundle opened: every file checked against its hash, nothing in it executed."""
 
 import hashlib
-import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,13 +11,14 @@ import torch
 
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NociCastError, NoInput
+from bidsapp.intake.json_text import read_own_json
 from bidsapp.intake.pointers import pointer_at, require_content
 from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_from_json
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.sample import same_grid
-from bidsapp.representation.window import Window
 from bidsapp.representation.zscore import ZScore
+from bidsapp.spaces.volume import Volume
 
 FORMAT = 1
 _LONGEST_NAME = 200  # of a file; 255 bytes make one
@@ -82,7 +82,7 @@ class Bundle:
     sha256: str
     weights_sha256: str
     recipe: Recipe
-    window: Window
+    window: Volume
     channels: tuple[str, ...]
     models: tuple[FoldModel, ...]
     metadata: dict[str, Any]
@@ -115,7 +115,7 @@ class Bundle:
         network.load_state_dict(safetensors.torch.load_file(model.weights))
         return network.eval()
 
-    def require(self, window: Window) -> None:
+    def require(self, window: Volume) -> None:
         """Refuse images that were cut from another grid or another place than the bundle reads.
 
         Raises
@@ -173,7 +173,7 @@ def load_bundle(folder: Path) -> Bundle:
             file_sha256(folder / MANIFEST),
             _joint_sha256(manifest["files"][entry["file"]] for entry in about["models"]),
             recipe,
-            Window.from_dict(about["window"]),
+            Volume.from_dict(about["window"]),
             tuple(str(name) for name in about["channels"]),
             models,
             metadata,
@@ -304,7 +304,7 @@ def _listed(name: str, files: dict[str, str]) -> str:
 
 def _json(folder: Path, name: Path) -> dict[str, Any]:
     try:
-        content = json.loads((folder / name).read_text(encoding="utf-8"))
+        content = read_own_json(folder / name)
     except (OSError, ValueError, RecursionError) as error:
         raise BadData(f"bundle {folder}: {name} cannot be read: {error}") from error
     if not isinstance(content, dict):

@@ -13,16 +13,18 @@ import numpy
 import torch
 
 import bidsapp
+from bidsapp.contracts.modality import modality_named
 from bidsapp.derivatives.atomic import explained, make_folder
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.derivatives.temporary import temporary_folder
+from bidsapp.intake.json_text import read_own_json
 from bidsapp.networks.bundle import CARD, FORMAT, MANIFEST, METADATA, MODELS, RECIPE, FoldModel
 from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_to_json
 from bidsapp.networks.model_card import LIMITS, model_card, outcome_text
 from bidsapp.networks.origin import add_images, without_images
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.spec import unit_and_range
-from bidsapp.representation.window import Window
+from bidsapp.spaces.volume import Volume
 
 INTENDED_USE = (
     "Research on the course of pain. Not a medical device; not for decisions about single people."
@@ -87,7 +89,7 @@ class ModelFacts:
 def write_bundle(
     folder: Path,
     recipe: Recipe,
-    window: Window,
+    window: Volume,
     models: Sequence[FoldModel],
     facts: ModelFacts,
     images: Sequence[TrainingImage] = (),
@@ -181,7 +183,7 @@ def add_saliency_checks(folder: Path, checks: Mapping[str, Any]) -> None:
     """
     with _beside(folder) as new:
         shutil.copytree(folder, new, copy_function=_link)
-        metadata = json.loads((new / METADATA).read_text(encoding="utf-8"))
+        metadata = read_own_json(new / METADATA)
         (new / METADATA).unlink()
         _write_json(new / METADATA, metadata | {"saliency_checks": dict(checks)})
         _seal(new, folder)
@@ -216,10 +218,11 @@ def _seal(new: Path, folder: Path) -> None:
     os.replace(new, folder)
 
 
-def _metadata(recipe: Recipe, window: Window, facts: ModelFacts) -> dict[str, Any]:
+def _metadata(recipe: Recipe, window: Volume, facts: ModelFacts) -> dict[str, Any]:
     import monai
 
     channels = recipe.representation.channels
+    scans = modality_named(recipe.preparation.modality).title
     units, ranges = zip(
         *(unit_and_range(name, recipe.representation.scaling) for name in channels), strict=True
     )
@@ -234,7 +237,7 @@ def _metadata(recipe: Recipe, window: Window, facts: ModelFacts) -> dict[str, An
         "numpy_version": numpy.__version__,
         "nocicast_version": bidsapp.__version__,
         "required_packages_version": {"nocicast": bidsapp.__version__},
-        "task": f"Prognosis from T1w MRI: {outcome_text(recipe)}",
+        "task": f"Prognosis from {scans}: {outcome_text(recipe)}",
         "description": f"Recipe {recipe.name}: {recipe.summary}",
         "authors": "made by a run of NociCast",
         "copyright": "as the data it was trained on",
@@ -257,8 +260,7 @@ def _metadata(recipe: Recipe, window: Window, facts: ModelFacts) -> dict[str, An
         "initial_weights": dict(facts.weights),
         "trained_with": [dict(environment) for environment in facts.environments],
         "space": {
-            "template": recipe.normalization.template,
-            "resolution_mm": recipe.normalization.resolution,
+            **recipe.preparation.space_facts(),
             "affine": window.affine.tolist(),
         },
         "network_data_format": {

@@ -7,10 +7,11 @@ hold follows TRIPOD+AI (BMJ 2024;385:e078378) and CLAIM (Radiol Artif Intell 202
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from bidsapp.contracts.modality import modality_named
 from bidsapp.networks.origin import weights_words
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.spec import unit_and_range
-from bidsapp.representation.window import Window
+from bidsapp.spaces.volume import Volume
 
 if TYPE_CHECKING:
     from bidsapp.networks.bundle_write import ModelFacts
@@ -59,7 +60,7 @@ To apply it to a BIDS dataset (`PATH/TO/BUNDLE` is the folder that holds `docs` 
 
 ## Input
 
-T1w image in {template}, {resolution} mm; {kind} of {shape} voxels with its first voxel at
+{image} in {place}; {kind} of {shape} voxels with its first voxel at
 {origin} mm.
 
 {channels}
@@ -140,7 +141,7 @@ def outcome_text(recipe: Recipe) -> str:
 
 
 def model_card(
-    recipe: Recipe, window: Window, models: int, facts: "ModelFacts", *, anonymous: bool = False
+    recipe: Recipe, window: Volume, models: int, facts: "ModelFacts", *, anonymous: bool = False
 ) -> str:
     """Write a model card in Markdown.
 
@@ -169,7 +170,7 @@ def model_card(
         outcome=outcome_text(recipe),
         models=models,
         network=f"{network.name} {network.depth}",
-        weights=weights_words(facts.weights or {"kind": network.weights}),
+        weights=weights_words(facts.weights or {"kind": network.start_kind}),
         training=f"AdamW on binary cross-entropy, at most {training.epochs} epochs in batches of "
         f"{training.batch_size}",
         software=bidsapp.__version__,
@@ -177,8 +178,8 @@ def model_card(
         cohort=_cohort(facts),
         excluded=facts.excluded,
         source=f"\n  Source: {facts.data_source}." if facts.data_source else "",
-        template=recipe.normalization.template,
-        resolution=recipe.normalization.resolution,
+        image=modality_named(recipe.preparation.modality).image,
+        place=recipe.preparation.place(),
         kind=recipe.representation.kind,
         shape="×".join(map(str, window.shape)),
         origin=f"({origin})",

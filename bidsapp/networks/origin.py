@@ -1,8 +1,8 @@
 """Where pretrained weights come from: known by hash, written in the file, or told by a person.
 
 A file that holds the right tensors says nothing of the people it was fitted to. Two kinds of file
-do: those that MedicalNet published, by their SHA-256, and those of this app, which carry the
-hashes of the images of their cohort. Of every other one a person has to say it.
+do: those that MedicalNet and torchvision published, by their SHA-256, and those of this app, which
+carry the hashes of the images of their cohort. Of every other one a person has to say it.
 """
 
 import json
@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import bidsapp
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, UsageError
+from bidsapp.intake.json_text import parse_json, read_own_json
+from bidsapp.networks import imagenet
 
 if TYPE_CHECKING:
     from bidsapp.recipes.learning import Network
@@ -56,7 +58,7 @@ class FileOrigin:
     path, sha256
         The file and its hash.
     published
-        Whether MedicalNet published it.
+        The data that it was published for having been trained on; empty for any other file.
     images
         Hashes of the images that the network was made with, and of those that its own initial
         weights were made with; None where the file tells none.
@@ -67,14 +69,14 @@ class FileOrigin:
 
     path: Path
     sha256: str
-    published: bool = False
+    published: str = ""
     images: frozenset[str] | None = None
     foreign: str = ""
 
     @property
     def tells(self) -> bool:
         """Whether nobody has to say where the weights come from."""
-        return self.published or (self.images is not None and not self.foreign)
+        return bool(self.published) or (self.images is not None and not self.foreign)
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,8 @@ class InitialWeights:
     Attributes
     ----------
     kind
-        ``random``, ``medicalnet`` (a file that MedicalNet published), ``nocicast`` (of this app)
-        or ``file``.
+        ``random``, ``medicalnet`` and ``imagenet`` (files that MedicalNet and torchvision
+        published), ``nocicast`` (of this app), ``variant`` (of the same run) or ``file``.
     file, sha256
         Name and hash; None for random weights.
     dataset
@@ -93,7 +95,12 @@ class InitialWeights:
     participants
         ``disjoint``, ``unknown`` or ``overlap``; empty where it was not asked.
     known_by
-        ``hash``, ``images`` (by the hashes of the images) or ``user`` (a person's word).
+        ``hash``, ``images`` (by the hashes of the images), ``splits`` (of the same fold) or
+        ``user`` (a person's word).
+    variant
+        The variant whose networks of the same folds they are; empty for all others.
+    before
+        What that variant's networks began with, as `plain` gives it.
     """
 
     kind: str
@@ -102,17 +109,22 @@ class InitialWeights:
     dataset: str = ""
     participants: str = ""
     known_by: str = ""
+    variant: str = ""
+    before: Mapping[str, Any] | None = None
 
     def plain(self) -> dict[str, Any]:
         """As JSON has it."""
-        return asdict(self)
+        values = asdict(self)
+        if not self.variant:
+            del values["variant"], values["before"]
+        return values
 
 
 def origin_of(path: Path) -> FileOrigin:
     """Find out what a file of weights says of itself."""
     sha256 = file_sha256(path)
-    if sha256 in PUBLISHED:
-        return FileOrigin(path, sha256, published=True)
+    if published := _published(sha256):
+        return FileOrigin(path, sha256, published=published)
     told = _told(path) or _of_bundle(path)
     return (
         FileOrigin(path, sha256, images=told[0], foreign=told[1])
@@ -121,15 +133,41 @@ def origin_of(path: Path) -> FileOrigin:
     )
 
 
-def initial_weights(section: "Network", path: Path | None) -> InitialWeights:
-    """Say what a network begins with, from the recipe's section and its file."""
+def _published(sha256: str) -> str:
+    """Name the data that a published file was trained on; empty for any other file."""
+    if sha256 in PUBLISHED:
+        return MEDICALNET
+    return imagenet.DATASET if imagenet.published_by_torchvision(sha256) else ""
+
+
+def initial_weights(
+    section: "Network", path: Path | None, before: InitialWeights | None = None
+) -> InitialWeights:
+    """Say what a network begins with.
+
+    Parameters
+    ----------
+    section
+        Of the recipe.
+    path
+        The file; None where there is none.
+    before
+        What the networks began with whose weights are begun with, where they are a variant's.
+    """
+    if before is not None:
+        name = section.start.variant  # type: ignore[union-attr]
+        return InitialWeights(
+            "variant", participants="disjoint", known_by="splits", variant=name,
+            before=before.plain(),
+        )  # fmt: skip
     if path is None:
         return InitialWeights("random")
     found, stated = origin_of(path), section.origin
     about = (path.name, found.sha256)
     if found.published:
         seen = stated.participants if stated else ""
-        return InitialWeights("medicalnet", *about, MEDICALNET, seen, "hash")
+        whose = "medicalnet" if found.published == MEDICALNET else "imagenet"
+        return InitialWeights(whose, *about, found.published, seen, "hash")
     kind = "file" if found.images is None else "nocicast"
     if stated is not None and (kind, stated.participants) == ("nocicast", "overlap"):
         return InitialWeights(kind, *about, stated.dataset, "overlap", "images")
@@ -153,7 +191,7 @@ def require_origin(section: "Network", path: Path) -> None:
     found = origin_of(path)
     if found.tells:
         return
-    what = "is no file that MedicalNet published, and none that NociCast made"
+    what = "is no file that MedicalNet or torchvision published, and none that NociCast made"
     if found.images is not None:
         what = f"was made by NociCast from weights of unknown origin ({found.foreign})"
     raise UsageError(
@@ -161,7 +199,7 @@ def require_origin(section: "Network", path: Path) -> None:
         "cohort cannot be known from it. Say what it was trained on: --set "
         "'network.origin.dataset=NAME OF THE DATA' network.origin.participants=disjoint if you "
         "know that nobody of this cohort was among them, =unknown if not (every result is then "
-        "stamped LEAK?). Or begin with random weights: --set network.weights=random"
+        "stamped LEAK?). Or begin with random weights: --set network.start=random"
     )
 
 
@@ -195,10 +233,18 @@ def weights_words(weights: Mapping[str, Any], cited: str = "", short: bool = Fal
     file = weights.get("file")
     if str(weights.get("kind", "random")) == "random" and not file:
         return "random weights"
+    if weights.get("variant"):
+        before = weights_words(weights.get("before") or {}, cited, short)
+        return (
+            f"the weights of {weights['variant']}'s network of the same fold, which had seen none "
+            f"of the people held out in it and began with {before}"
+        )
     about = f"{file or 'a file whose name is not recorded'}, sha256 {_digits(sha256, short)}"
     seen, word = weights.get("participants") or "", weights.get("known_by") or ""
     if sha256 in PUBLISHED:
         return f"weights pretrained by MedicalNet{cited} ({about}, as published){_people(seen)}"
+    if _published(sha256):
+        return f"weights pretrained on ImageNet ({about}, as torchvision published)"
     if word == "images":
         whose = "people" if seen == "overlap" else "no image"
         were = "were" if seen == "overlap" else "was"
@@ -216,9 +262,11 @@ def weights_words(weights: Mapping[str, Any], cited: str = "", short: bool = Fal
 
 def resting_on_word(weights: Mapping[str, Any]) -> bool:
     """Whether nothing but a person's word, or not even that, says whom the weights have seen."""
+    if weights.get("variant"):
+        return resting_on_word(weights.get("before") or {})
     if not weights.get("file") or weights.get("known_by") == "images":
         return False
-    return str(weights.get("sha256")) not in PUBLISHED or bool(weights.get("participants"))
+    return not _published(str(weights.get("sha256"))) or bool(weights.get("participants"))
 
 
 def _people(participants: str) -> str:
@@ -324,7 +372,7 @@ def _told(path: Path) -> tuple[frozenset[str], str] | None:
 def _header(content: bytes) -> dict[str, Any]:
     length = int.from_bytes(content[:_WHERE], "little")
     try:
-        header = json.loads(content[_WHERE : _WHERE + length])
+        header = parse_json(content[_WHERE : _WHERE + length])
     except (ValueError, RecursionError):
         return {}
     return header if isinstance(header, dict) else {}
@@ -332,7 +380,7 @@ def _header(content: bytes) -> dict[str, Any]:
 
 def _parsed(metadata: Any) -> dict[str, Any] | None:
     try:
-        told = json.loads(metadata[_KEY])
+        told = parse_json(metadata[_KEY])
         return {"foreign": "", **told, "images": list(told["images"])}
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
@@ -344,14 +392,15 @@ def _of_bundle(path: Path) -> tuple[frozenset[str], str] | None:
 
     folder = path.parent.parent
     try:
-        manifest = json.loads((folder / "configs" / "manifest.json").read_text(encoding="utf-8"))
+        manifest = read_own_json(folder / "configs" / "manifest.json")
         if manifest["files"][f"models/{path.name}"] != file_sha256(path):
             return None
-        content = json.loads((folder / IMAGES).read_text(encoding="utf-8"))
-        metadata = json.loads((folder / "configs" / "metadata.json").read_text(encoding="utf-8"))
+        content = read_own_json(folder / IMAGES)
+        metadata = read_own_json(folder / "configs" / "metadata.json")
         images = images_from_json(content, len(manifest["files"]))
         began = dict(metadata["initial_weights"])
     except (OSError, ValueError, KeyError, TypeError, BadData):
         return None
-    foreign = "" if began.get("sha256") in (None, *PUBLISHED) else weights_words(began)
+    unknown = began.get("sha256") is not None and not _published(str(began["sha256"]))
+    foreign = weights_words(began) if unknown else ""
     return frozenset({i.voxels for i in images} | {i.source for i in images if i.source}), foreign

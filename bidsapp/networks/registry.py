@@ -125,6 +125,14 @@ def head_name(network: torch.nn.Module) -> str:
     return [name for name, layer in layers if isinstance(layer, torch.nn.Linear)][-1]
 
 
+def head_prefix(network: torch.nn.Module) -> str:
+    """Beginning of the names of the head's weights: those that no other network's can stand for.
+
+    That of the last linear layer, or of all layers after the global mean where a network says so.
+    """
+    return str(getattr(network, "head", head_name(network))) + "."
+
+
 def count_parameters(network: torch.nn.Module) -> int:
     """Count the trainable numbers."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)

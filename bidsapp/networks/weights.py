@@ -17,7 +17,8 @@ from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.intake.archives import check_archive
 from bidsapp.intake.regular import require_regular
-from bidsapp.networks.registry import build_network, head_name
+from bidsapp.networks import imagenet
+from bidsapp.networks.registry import Triple, build_network, head_prefix
 from bidsapp.recipes.learning import Network
 
 # Environment variable of the folder with weights that a container image carries.
@@ -28,7 +29,7 @@ WHERE_TO_GET = (
     "resnet_34_23dataset.pth, resnet_50_23dataset.pth) are published at "
     "https://github.com/Tencent/MedicalNet and https://huggingface.co/TencentMedicalNet. "
     "Download the file for your depth and name it with --weights FILE, "
-    "or begin with random weights: --set network.weights=random."
+    "or begin with random weights: --set network.start=random."
 )
 
 
@@ -39,7 +40,7 @@ class WeightsRecord:
     Attributes
     ----------
     kind
-        ``random``, ``medicalnet`` or ``file``, as the recipe asks.
+        ``random``, ``medicalnet``, ``imagenet``, ``file`` or ``variant``, as the recipe asks.
     file, sha256
         Name and hash of the file, None for random weights.
     """
@@ -62,18 +63,26 @@ def weights_file(section: Network, given: Path | None) -> Path | None:
     Returns
     -------
     Path or None
-        `given`, or the file for this depth in that folder; where nothing is given, the file for
-        this depth that the container image carries, if it does.
+        The file that the recipe names; else `given`, or the file for this network in that folder;
+        where nothing is given, the file for this depth that the container image carries, if it
+        does. None with weights that no file holds, random ones and another variant's.
     """
-    if section.weights == "random":
-        return given
-    name = f"resnet_{section.depth}_23dataset.pth"
-    if given is not None:
-        return given / name if given.is_dir() and section.weights == "medicalnet" else given
-    if section.weights == "file":
+    kind = section.start_kind
+    if kind in ("random", "variant"):
         return None
-    carried = Path(os.environ.get(CARRIED) or ".", name)
-    return carried if CARRIED in os.environ and carried.is_file() else None
+    if section.start_path is not None:
+        return section.start_path
+    if kind == "file":
+        return given
+    names = {"imagenet": imagenet.file_names(section)}.get(
+        kind, (f"resnet_{section.depth}_23dataset.pth",)
+    )
+    if given is not None:
+        inside = [given / name for name in names if given.is_dir() and (given / name).is_file()]
+        return inside[0] if inside else given / names[0] if given.is_dir() else given
+    carried = [Path(os.environ.get(CARRIED) or ".", name) for name in names]
+    there = [path for path in carried if CARRIED in os.environ and path.is_file()]
+    return there[0] if there else None
 
 
 def require_weights(section: Network, in_channels: int, weights: Path | None) -> None:
@@ -86,44 +95,53 @@ def require_weights(section: Network, in_channels: int, weights: Path | None) ->
     UsageError
         If a file is named that the recipe does not use, or the network cannot take it.
     """
-    kind = section.weights
+    kind = section.start_kind
     if kind == "random":
         if weights is not None:
             raise UsageError(
-                f"--weights {weights} is given, but the recipe says network.weights: random; "
-                "set network.weights=medicalnet to use the file"
+                f"--weights {weights} is given, but the recipe says network.start: random; "
+                "set network.start=medicalnet to use the file"
             )
         return
-    if kind == "file":
+    if kind in ("file", "variant"):
         if weights is None:
-            raise NoInput("network.weights: file needs --weights FILE")
+            raise NoInput("network.start: file needs --weights FILE")
         if not weights.is_file():
             found = "is a folder; name one file of it" if weights.is_dir() else "is not there"
-            raise NoInput(f"--weights {weights} {found}")
+            named = "--weights" if section.start_path is None else "network.start:"
+            raise NoInput(f"{named} {weights} {found}")
         return
-    if kind != "medicalnet":
-        raise UsageError(f"network.weights: {kind!r} is not one of medicalnet, file, random")
-    if section.name != "resnet":
+    if section.name != "resnet" and kind == "medicalnet":
         raise UsageError(
-            f"network.weights: MedicalNet has no {section.name}; set network.weights=random"
+            f"network.start: MedicalNet has no {section.name}; set network.start=random"
         )
-    if in_channels != 1:
+    if in_channels != 1 and kind == "medicalnet":
         raise UsageError(
-            f"network.weights: MedicalNet was trained on one channel, the representation has "
-            f"{in_channels}; set network.weights=random or keep one channel"
+            f"network.start: MedicalNet was trained on one channel, the representation has "
+            f"{in_channels}; set network.start=random or keep one channel"
         )
+    where = imagenet.where_to_get(section) if kind == "imagenet" else WHERE_TO_GET
     if weights is None:
-        raise NoInput(f"network.weights: medicalnet needs a file. {WHERE_TO_GET}")
+        raise NoInput(f"network.start: {kind} needs a file. {where}")
     try:
         require_regular(weights)
     except FileNotFoundError:
-        raise NoInput(f"--weights {weights} is not there. {WHERE_TO_GET}") from None
+        raise NoInput(f"--weights {weights} is not there. {where}") from None
     except OSError as error:
         raise NoInput(f"--weights {weights} cannot be read: {error.strerror}.") from None
 
 
-def check_weights(section: Network, in_channels: int, weights: Path | None) -> None:
+def check_weights(
+    section: Network, in_channels: int, weights: Path | None, shape: Triple | None = None
+) -> None:
     """Do as `require_weights`, and read the file into a network that is then forgotten.
+
+    Parameters
+    ----------
+    section, in_channels, shape
+        As for `build_network`; where a network of slices has no shape yet, its file is not read.
+    weights
+        The file.
 
     Raises
     ------
@@ -133,8 +151,8 @@ def check_weights(section: Network, in_channels: int, weights: Path | None) -> N
         As `load_file`.
     """
     require_weights(section, in_channels, weights)
-    if weights is not None:
-        load_file(build_network(section, in_channels), weights, section.weights)
+    if weights is not None and not (section.dims == 2 and shape is None):
+        load_file(build_network(section, in_channels, shape=shape), weights, section)
 
 
 def load_weights(
@@ -152,10 +170,10 @@ def load_weights(
     require_weights(section, in_channels, weights)
     if weights is None:
         return WeightsRecord("random")
-    return load_file(network, weights, section.weights)
+    return load_file(network, weights, section)
 
 
-def load_file(network: torch.nn.Module, path: Path, kind: str = "medicalnet") -> WeightsRecord:
+def load_file(network: torch.nn.Module, path: Path, section: Network) -> WeightsRecord:
     """Load a file of weights into a network of the same layers, its head excepted.
 
     Parameters
@@ -166,9 +184,10 @@ def load_file(network: torch.nn.Module, path: Path, kind: str = "medicalnet") ->
         A model of this app (safetensors), or a file of torch that holds a dict with
         ``state_dict``, as MedicalNet's do: keys may be prefixed ``module.``; a segmentation head
         ``conv_seg`` is passed over.
-    kind
-        ``medicalnet`` or ``file``: a file of another kind may have the network's own head, which
-        is passed over too, and hold the tensors without ``state_dict``.
+    section
+        Of the recipe. A file that is not MedicalNet's may have a head, which is passed over too,
+        and hold the tensors without ``state_dict``; one of ImageNet has names of its own and a
+        first layer for three colours (`imagenet.as_named_here`).
 
     Returns
     -------
@@ -181,10 +200,13 @@ def load_file(network: torch.nn.Module, path: Path, kind: str = "medicalnet") ->
         If the file is cut short, would run code when read, is not such a checkpoint, or belongs
         to another depth; the message names the reason or the keys.
     """
+    kind = section.start_kind
     given = _named_tensors(path, kind)
     given = {key: value for key, value in given.items() if not key.startswith("conv_seg.")}
-    head = head_name(network) + "."
-    if kind == "file" or path.suffix == _OWN:
+    head = head_prefix(network)
+    if kind == "imagenet":
+        given = imagenet.as_named_here(given, network.state_dict(), section)
+    if kind != "medicalnet" or path.suffix == _OWN:
         given = {key: value for key, value in given.items() if not key.startswith(head)}
     wanted = {k: v for k, v in network.state_dict().items() if not k.startswith(head)}
     missing, unexpected = sorted(set(wanted) - set(given)), sorted(set(given) - set(wanted))
@@ -217,7 +239,7 @@ def _named_tensors(path: Path, kind: str) -> dict[str, Any]:
     """Read the tensors of a file, by their names in the network."""
     content = _read_tensors(path)
     inside = content.get("state_dict") if isinstance(content, Mapping) else None
-    if kind == "file" and isinstance(content, Mapping) and inside is None:
+    if kind != "medicalnet" and isinstance(content, Mapping) and inside is None:
         inside = content
     if isinstance(content, Mapping) and {"fingerprint", "progress"} <= set(content):
         raise BadData(

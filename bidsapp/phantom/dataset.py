@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bidsapp.errors import CannotCreateOutput, NoInput, UsageError
+from bidsapp.intake.json_text import read_own_json
 from bidsapp.phantom.anatomy import Anatomy, draw_anatomy
 from bidsapp.phantom.head import ORIENTATIONS, Head, scan, template_head
 from bidsapp.phantom.region import RIGHT_INSULA, Region, plant_cuboid
@@ -134,7 +135,7 @@ def known_anatomy(folder: Path, participant_id: str) -> Anatomy:
         The folder holds no phantom, or not that participant.
     """
     try:
-        truth = json.loads((folder / TRUTH).read_text())
+        truth = read_own_json(folder / TRUTH)
         people = truth["participants"]
         index = list(people).index(participant_id)
     except (OSError, ValueError, KeyError) as error:

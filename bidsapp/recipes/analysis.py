@@ -148,6 +148,8 @@ class Saliency(Section):
 class Ensemble(Section):
     """Several variants of the same people and folds, joined into one score."""
 
+    in_words: ClassVar = "{of, rule}"
+
     of: Annotated[Texts, Field(min_length=2)] = Field(description="Names of the variants joined.")
     rule: Literal["mean", "vote"] = Field(
         default="mean", description="Mean of the probabilities, or majority vote at the threshold."

@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from bidsapp.contracts.modality import modality_named
 from bidsapp.contracts.network import NetworkOffer, network_offers
-from bidsapp.recipes.known_names import BASELINES_ON_PREDICTORS, PLANE_AXIS, SPM12_BOX
+from bidsapp.recipes.known_names import BASELINES_ON_PREDICTORS, PLANE_AXIS
 from bidsapp.recipes.messages import one_of
 from bidsapp.recipes.scope import refused
 from bidsapp.recipes.section import Problem, Section
@@ -20,6 +21,7 @@ def impossible(recipe: "Recipe") -> Iterator[Problem]:
         if isinstance(section, Section):
             for key, text in section.misplaced():
                 yield f"{name}.{key}", text
+    yield from _inputs(recipe)
     yield from _outcome(recipe)
     yield from _tables(recipe)
     yield from _grid(recipe)
@@ -28,6 +30,22 @@ def impossible(recipe: "Recipe") -> Iterator[Problem]:
     yield from _evaluation(recipe)
     yield from _saliency(recipe)
     yield from refused(recipe)
+
+
+def _inputs(recipe: "Recipe") -> Iterator[Problem]:
+    inputs, modality = recipe.inputs, modality_named(recipe.preparation.modality)
+    sources = {source.name: source for source in modality.sources}
+    main = modality.sources[0]
+    for key, given, own in (
+        ("datatype", inputs.datatype, main.datatype),
+        ("suffix", inputs.suffix, main.suffix),
+    ):
+        if given is not None and given != own:
+            which = f"as preparation.modality {modality.name} reads it"
+            yield f"inputs.{key}", f"should be {own!r}, {which}, got {given!r}"
+    for name in inputs.filters:
+        if name not in sources:
+            yield f"inputs.filters.{name}", f"source {one_of(name, sources)}"
 
 
 def _outcome(recipe: "Recipe") -> Iterator[Problem]:
@@ -59,19 +77,10 @@ def _tables(recipe: "Recipe") -> Iterator[Problem]:
 
 
 def _grid(recipe: "Recipe") -> Iterator[Problem]:
-    normalization, representation = recipe.normalization, recipe.representation
-    if normalization.box != "spm12":
+    known, representation = recipe.preparation.grid(), recipe.representation
+    if known is None:
         return
-    if not normalization.template.startswith("MNI"):
-        yield (
-            "normalization.box",
-            f"spm12 is a box in MNI space; {normalization.template}, if there is such a "
-            "template, needs --set normalization.box=template",
-        )
-    shape = SPM12_BOX[normalization.resolution]
-    grid = (
-        f"the {normalization.resolution} mm grid of SPM12's box, {shape[0]}x{shape[1]}x{shape[2]}"
-    )
+    shape, grid = known
     plane, slices, pad = representation.plane, representation.slices, representation.pad
     if plane and slices and slices > shape[PLANE_AXIS[plane]]:
         most = shape[PLANE_AXIS[plane]]
@@ -96,22 +105,37 @@ def _network(recipe: "Recipe") -> Iterator[Problem]:
             yield f"network.{key}", f"{network.name} offers {choices}, got {given}"
             return
     yield from _options(recipe, offer, offers)
-    if network.weights != "medicalnet":
+    yield from _published(recipe, offer)
+
+
+def _published(recipe: "Recipe", offer: NetworkOffer) -> Iterator[Problem]:
+    """List why published weights cannot serve."""
+    network = recipe.network
+    kind = network.start_kind
+    if kind not in ("medicalnet", "imagenet"):
         return
-    if not offer.medicalnet_shortcut:
-        yield "network.weights", f"there are no MedicalNet weights for {network.name}; use random"
+    whose = {"medicalnet": "MedicalNet", "imagenet": "ImageNet"}[kind]
+    depths = offer.starts.get(kind, ())
+    if network.depth not in depths:
+        there = f" of depth {network.depth}" if depths else ""
+        yield "network.start", f"there are no {whose} weights for {network.name}{there}; use random"
         return
-    own = offer.medicalnet_shortcut[network.depth]
-    if network.resolved_shortcut != own:
+    dims = {"medicalnet": 3, "imagenet": 2}[kind]
+    if network.dims != dims:
+        yield "network.start", f"{whose}'s weights go with network.dims: {dims}; use random"
+    own = offer.medicalnet_shortcut.get(network.depth) if kind == "medicalnet" else "B"
+    if "shortcut" in offer.options and network.resolved_shortcut != own:
         yield (
             "network.shortcut",
-            f"MedicalNet's weights for depth {network.depth} have shortcut {own}, "
+            f"{whose}'s weights for depth {network.depth} have shortcut {own}, "
             f"got {network.shortcut}",
         )
-    if len(recipe.representation.channels) > 1:
+    if network.shortcut_bias:
+        yield "network.shortcut_bias", f"{whose}'s weights have none"
+    if kind == "medicalnet" and len(recipe.representation.channels) > 1:
         channels = ", ".join(recipe.representation.channels)
         yield (
-            "network.weights",
+            "network.start",
             f"MedicalNet's weights take one channel and representation.channels has {channels}; "
             "use random",
         )

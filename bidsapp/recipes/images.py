@@ -2,27 +2,26 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from bidsapp.recipes.known_names import Channel
-from bidsapp.recipes.section import Scalar, Section, Seed, Text, Texts, Unique, Whole
-
-
-def _name_alone(value: Any) -> Any:
-    """Refuse fMRIPrep's spelling of a template with its resolution; they are two keys here."""
-    if isinstance(value, str) and ":res-" in value:
-        name, _, resolution = value.partition(":res-")
-        raise ValueError(f"should be {name} alone, with normalization.resolution: {resolution}")
-    return value
+from bidsapp.recipes.section import Scalar, Section, Text, Texts, Unique
 
 
 class Inputs(Section):
     """Which images of the BIDS dataset are read."""
 
-    datatype: Literal["anat"] = Field(
-        default="anat", description="BIDS datatype (folder) of the image."
+    datatype: Text | None = Field(
+        default=None, description="BIDS datatype (folder) of the image, as the modality has it."
     )
-    suffix: Literal["T1w"] = Field(default="T1w", description="BIDS suffix of the image.")
+    suffix: Text | None = Field(
+        default=None, description="BIDS suffix of the image, as the modality has it."
+    )
+    filters: dict[Text, dict[Text, Any]] = Field(
+        default={},
+        description="Filters for each kind of file that the modality reads, as --bids-filter-file "
+        "has them: {t1w: {acquisition: mprage}}; those of that file win.",
+    )
     near_duplicates: Literal["refuse", "exclude", "together"] = Field(
         default="refuse",
         description="What becomes of participants whose scans are copies of one another in all but "
@@ -51,8 +50,8 @@ class Outcome(Section):
     )
     missing: Annotated[tuple[Scalar, ...], *Unique] | None = Field(
         default=None,
-        description="Values that stand for a missing one in the outcome's columns, beside n/a and "
-        "the errors of spreadsheets: [-9, unknown]; [] says that no code is.",
+        description="Short for tables.missing in each of the outcome's columns: [-9, unknown] are "
+        "missing there; [] says that none is, whatever looks like one.",
     )
     expression: Text | None = Field(
         default=None,
@@ -74,29 +73,6 @@ class Tables(Section):
         description="Columns that say the outcome in other words, such as the score that it was "
         "cut from: left out of the cohort table, as the outcome's own columns are.",
     )
-
-
-class Normalization(Section):
-    """How a native image is brought into a standard space (participant level)."""
-
-    template: Annotated[str, BeforeValidator(_name_alone), Field(pattern=r"^[A-Za-z0-9]+$")] = (
-        Field(default="MNI152NLin2009aSym", description="TemplateFlow name of the standard space.")
-    )
-    resolution: Annotated[Literal[1, 2], Whole] = Field(
-        default=2, description="Voxel size of the output grid in mm."
-    )
-    box: Literal["spm12", "template"] = Field(
-        default="spm12",
-        description="Extent of the output grid: SPM12's bounding box (MNI templates only) or the "
-        "template's own.",
-    )
-    intensity: Literal["minmax", "none"] = Field(
-        default="minmax", description="Scaling of each brain image: to 0..1, or left as it is."
-    )
-    speed: Literal["fast", "default", "precise"] = Field(
-        default="default", description="How long the registration may take, and how good it gets."
-    )
-    seed: Seed = Field(default=0, description="Seed of the registration.")
 
 
 class Representation(Section):

@@ -38,7 +38,12 @@ def keys_of(shape: type[Section], prefix: str = "") -> Iterator[Key]:
         default = _default(field, shape.preset.get(name))
         yield Key(f"{prefix}{name}", _in_words(annotation), default, field.description or "")
         if isinstance(annotation, type) and issubclass(annotation, Section):
-            yield from keys_of(annotation, f"{prefix}{name}.")
+            told: set[str] = set()
+            for one in annotation.shapes():
+                for key in keys_of(one, f"{prefix}{name}."):
+                    if key.key not in told:
+                        told.add(key.key)
+                        yield key
 
 
 def _without_none(annotation: Any) -> Any:
@@ -50,7 +55,7 @@ def _without_none(annotation: Any) -> Any:
 
 
 def _default(field: FieldInfo, preset: Any) -> str:
-    value = preset if preset is not None else field.default
+    value = preset if preset is not None else field.get_default(call_default_factory=True)
     if value is PydanticUndefined:
         return ""
     if isinstance(value, Section):
@@ -78,5 +83,5 @@ def _in_words(annotation: Any) -> str:
     if origin in (Union, types.UnionType):
         return " | ".join(dict.fromkeys(_in_words(member) for member in inside))
     if isinstance(annotation, type) and issubclass(annotation, Section):
-        return "section" if annotation.__name__ != "Ensemble" else "{of, rule}"
+        return annotation.in_words
     return SIMPLE[annotation]

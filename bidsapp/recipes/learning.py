@@ -1,11 +1,13 @@
 """The sections of a recipe about learning: the network, its training, and the splits."""
 
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from bidsapp.contracts.network import network_offers
 from bidsapp.recipes.section import Fraction, Name, Probability, Section, Seed, Text, Whole
+from bidsapp.recipes.start import Start, StartKind, start_kind
 
 Rate = Annotated[float, Field(gt=0, le=1)]
 
@@ -23,10 +25,13 @@ class Origin(Section):
 class Network(Section):
     """The architecture and what its weights start from."""
 
+    earlier: ClassVar = {"weights": "start"}
+
     name: Name = Field(default="resnet", description="Family of the network.")
     depth: int = Field(
         default=18,
-        description="Layers: resnet 10, 18, 34 or 50; resnext 50; densenet 121; seresnext 50.",
+        description="Layers: resnet 10, 18, 34 or 50; resnext 50; densenet 121; seresnext 50. "
+        "Of efficientnetv2 the number behind the B: 0, 1 or 2; of efficientnet_lite 0.",
     )
     dims: Annotated[Literal[2, 3], Whole] = Field(
         default=3,
@@ -49,21 +54,40 @@ class Network(Section):
     shortcut: Literal["auto", "A", "B"] = Field(
         default="auto",
         description="ResNet: residual shortcut without (A) or with (B) a convolution; auto takes "
-        "MedicalNet's: A for 18 and 34, B for 10 and 50.",
+        "MedicalNet's: A for 18 and 34, B for 10 and 50; B with start imagenet.",
     )
     shortcut_bias: bool = Field(
         default=False,
         description="ResNet: a bias in the shortcut's convolution, before a batch normalisation "
         "that makes it void; MONAI has one.",
     )
+    head: Literal["linear", "dense"] = Field(
+        default="linear",
+        description="EfficientNet: one linear layer after the global mean, or wang2023's: 1024 "
+        "units, rectified, dropout, batch normalisation, then the linear layer.",
+    )
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.5, description="EfficientNet with head dense: share of units dropped in training."
+    )
+    drop_path: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.0,
+        description="EfficientNet: probability of passing by the last residual block in training "
+        "(stochastic depth), less before it in proportion; Keras has 0.2.",
+    )
+    colours: Literal["imagenet", "repeat"] = Field(
+        default="imagenet",
+        description="EfficientNet: how one channel becomes three colours: each brought to "
+        "ImageNet's mean and SD (of values from 0 to 1), or repeated as it is.",
+    )
     frozen: Annotated[int, Field(ge=0, le=100)] = Field(
         default=0,
         description="Stages, counted from the input, whose weights stay as they began.",
     )
-    weights: Literal["medicalnet", "file", "random"] = Field(
-        description="What the weights start from: MedicalNet's, those of any file that fits "
-        "(--weights), or random ones; there is no default, so that nobody trains from random "
-        "weights without having said so."
+    start: Start = Field(
+        description="What the weights start from: random ones; medicalnet or imagenet, published "
+        "ones from a file (--weights); file, any that fits (--weights), or its path; or {variant: "
+        "NAME}, that variant's network of the same fold. There is no default, so that nobody "
+        "trains from random weights without having said so. Earlier name: weights."
     )
     origin: Origin | None = Field(
         default=None,
@@ -72,8 +96,21 @@ class Network(Section):
     )
 
     @property
+    def start_kind(self) -> StartKind:
+        """Of which kind the start is; a path is a ``file``."""
+        return start_kind(self.start)
+
+    @property
+    def start_path(self) -> Path | None:
+        """The file that the recipe itself names; None where it names none."""
+        plain = self.start_kind == "file" and self.start != "file"
+        return Path(str(self.start)) if plain else None
+
+    @property
     def resolved_shortcut(self) -> Literal["A", "B"]:
-        """The shortcut with ``auto`` replaced by that of MedicalNet for this depth."""
+        """The shortcut with ``auto`` replaced: MedicalNet's for this depth, B as ImageNet's."""
+        if self.shortcut == "auto" and self.start == "imagenet":
+            return "B"
         if self.shortcut == "auto":
             return network_offers()["resnet"].medicalnet_shortcut.get(self.depth, "B")
         return self.shortcut

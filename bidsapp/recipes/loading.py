@@ -9,12 +9,14 @@ from pydantic import ValidationError
 
 from bidsapp.errors import NoInput, UsageError
 from bidsapp.intake.regular import open_regular
+from bidsapp.intake.yamltext import read_yaml, write_yaml
 from bidsapp.recipes.catalog import packaged
 from bidsapp.recipes.folders import without_folders
 from bidsapp.recipes.messages import problems_of, usage_error
+from bidsapp.recipes.preparation import current_key
 from bidsapp.recipes.schema import Recipe
 from bidsapp.recipes.section import Impossible
-from bidsapp.recipes.yamltext import read_yaml, write_yaml
+from bidsapp.recipes.values import EARLIER
 
 LARGEST_BYTES = 1_000_000
 
@@ -54,7 +56,7 @@ def load_recipe(name_or_file: str | Path, overrides: Sequence[str] = ()) -> Reci
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
         raise usage_error(source, problems_of(error, Recipe)) from None
-    texts = {_parse(override)[0]: override for override in overrides}
+    texts = {_today(_parse(override)[0]): override for override in overrides}
     return _applied(recipe, values_of(overrides), source, texts)
 
 
@@ -63,6 +65,7 @@ def values_of(overrides: Sequence[str]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     for override in overrides:
         key, value = _parse(override)
+        key = _today(key)
         changes.pop(key, None)
         changes[key] = value
     return changes
@@ -152,9 +155,19 @@ def _read(path: Path) -> str:
         ) from None
 
 
+def _today(key: str) -> str:
+    """Name of today of a dotted key, also of one under ``variants.<name>``."""
+    if key in EARLIER:
+        return EARLIER[key]
+    if key.startswith("variants.") and key.count(".") > 1:
+        head, name, rest = key.split(".", 2)
+        return f"{head}.{name}.{EARLIER.get(rest, rest)}"
+    return key
+
+
 def _parse(override: str) -> tuple[str, Any]:
     key, equals, text = override.partition("=")
-    key = key.strip()
+    key = current_key(key.strip())
     if not equals or not all(key.split(".")):
         raise UsageError(
             f"override {override!r}: expected KEY=VALUE with a dotted key, "

@@ -3,24 +3,34 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from bidsapp.errors import UsageError
 from bidsapp.recipes.analysis import Ensemble, Evaluation, Saliency
 from bidsapp.recipes.combinations import impossible
-from bidsapp.recipes.images import Inputs, Normalization, Outcome, Representation, Tables
+from bidsapp.recipes.images import Inputs, Outcome, Representation, Tables
 from bidsapp.recipes.learning import Network, Protocol, Training
 from bidsapp.recipes.messages import one_of, problems_of
 from bidsapp.recipes.names import ensemble_problems, name_problems, names_variant
+from bidsapp.recipes.preparation import EARLIER, Preparation, current_keys, of_its_modality
+from bidsapp.recipes.scope import network_leaks
 from bidsapp.recipes.section import Impossible, Name, Problem, Section, Text, Texts
 from bidsapp.recipes.simulation import Simulation
+from bidsapp.recipes.start import FromVariant, named_variant, stages_of, start_problems
 from bidsapp.recipes.values import flat, merged
 
 EXPERIMENT = (
     "mode",
     "inputs",
     "outcome",
-    "normalization",
+    "preparation",
     "representation",
     "network",
     "training",
@@ -61,8 +71,9 @@ class Recipe(Section):
     inputs: Inputs = Field(default=Inputs(), description="Images that are read.")
     outcome: Outcome = Field(default=Outcome(), description="What is predicted.")
     tables: Tables = Field(default=Tables(), description="How the dataset's tables are read.")
-    normalization: Normalization = Field(
-        default=Normalization(), description="From a native image to a standard space."
+    preparation: Annotated[Preparation, BeforeValidator(of_its_modality)] = Field(
+        default_factory=lambda: of_its_modality({}),
+        description="From the files of a scan to what networks are given.",
     )
     representation: Representation = Field(
         default=Representation(), description="From a normalised image to the network's input."
@@ -100,6 +111,23 @@ class Recipe(Section):
         "says which scope (mean where not given; pooled, best_fold, ...).",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _rename(cls, data: Any) -> Any:
+        """Read the keys of earlier versions."""
+        if not isinstance(data, dict):
+            return data
+        if EARLIER in data and "preparation" in data:
+            raise ValueError(f"{EARLIER} is the earlier name of preparation: give one of them")
+        found = current_keys(data)
+        variants = found.get("variants")
+        if isinstance(variants, dict):
+            found["variants"] = {
+                name: current_keys(values) if isinstance(values, dict) else values
+                for name, values in variants.items()
+            }
+        return found
+
     @field_validator("variants", mode="after")
     @classmethod
     def _flatten(cls, variants: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -112,7 +140,7 @@ class Recipe(Section):
             resolved = {self.base: self}
             for name in self.variants:
                 try:
-                    resolved[name] = self._resolved(name)
+                    resolved[name] = self._alone(name)
                 except ValidationError as error:
                     problems += [
                         (f"variants.{name}.{key}", text) for key, text in problems_of(error, Recipe)
@@ -121,6 +149,9 @@ class Recipe(Section):
                     problems += error.problems
             if not problems:
                 problems += ensemble_problems(self, resolved)
+            if not problems and not self._is_of_another:
+                problems += start_problems(resolved)
+                problems += [] if problems else self._inherited_leaks(resolved)
         if problems:
             raise Impossible(problems)
         return self
@@ -197,6 +228,10 @@ class Recipe(Section):
         members = {member for name in ensembles for member in self.ensembles[name].of}
         return tuple(name for name in self.variant_names if name in wanted | members), ensembles
 
+    def stages(self, variants: Sequence[str]) -> tuple[str, ...]:
+        """Variants that some begin with and that are not among them, the first first."""
+        return stages_of(self, tuple(variants))
+
     def with_values(self, values: Mapping[str, Any]) -> "Recipe":
         """Return the recipe with some dotted keys changed, checked as a whole.
 
@@ -205,9 +240,39 @@ class Recipe(Section):
         pydantic.ValidationError
             The result is not a recipe; `bidsapp.recipes.apply_values` says it readably.
         """
-        return Recipe.model_validate(merged(self.plain(), values, Recipe))
+        return Recipe.model_validate(merged(self.plain(), current_keys(values), Recipe))
 
     def _resolved(self, name: str) -> "Recipe":
+        """Make the recipe of a variant, which knows what the one that it begins with has seen."""
+        alone = self._alone(name)
+        first = named_variant(alone)
+        if first is None or first not in self.variant_names:
+            return alone
+        start = {"variant": first, "leaks": network_leaks(self._resolved(first))}
+        values = alone.plain()
+        values["network"]["start"] = start
+        return Recipe.model_validate(values)
+
+    @property
+    def _is_of_another(self) -> bool:
+        """Whether the variant that this one begins with is in the recipe that it was taken from."""
+        start = self.network.start
+        return isinstance(start, FromVariant) and start.leaks is not None
+
+    def _inherited_leaks(self, resolved: Mapping[str, "Recipe"]) -> list[Problem]:
+        """List strict variants that begin with one whose networks saw held-out people."""
+        found: list[Problem] = []
+        for name, one in resolved.items():
+            if named_variant(one) is None:
+                continue
+            try:
+                self._resolved(name)
+            except ValidationError as error:
+                prefix = "" if name == self.base else f"variants.{name}."
+                found += [(f"{prefix}{key}", text) for key, text in problems_of(error, Recipe)]
+        return found
+
+    def _alone(self, name: str) -> "Recipe":
         values = self.variants.get(name, {})
         refused: list[Problem] = [
             (f"variants.{name}.{key}", f"a variant may change {', '.join(EXPERIMENT)} only")
@@ -220,4 +285,8 @@ class Recipe(Section):
         alone["reported"] = {
             key: numbers for key, numbers in self.reported.items() if names_variant(key, name, self)
         }
-        return Recipe.model_validate(merged(alone, values, Recipe))
+        one = merged(alone, values, Recipe)
+        start = one["network"].get("start")
+        if isinstance(start, dict):  # the variant that it names is not in a recipe of one alone
+            one["network"] = {**one["network"], "start": {"leaks": {}, **start}}
+        return Recipe.model_validate(one)

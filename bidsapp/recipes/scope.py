@@ -7,6 +7,7 @@ from bidsapp.recipes.section import Problem
 
 if TYPE_CHECKING:
     from bidsapp.recipes.schema import Recipe
+    from bidsapp.recipes.start import FromVariant
 
 LEAKS = {
     ("representation", "zscore", "dataset"): "mean and SD are taken over the held-out images too",
@@ -22,6 +23,8 @@ LEAKS = {
 }
 POSSIBLE = ("network.origin.participants: unknown",)
 """Steps that may have seen held-out people: they are not refused, and stamped LEAK?."""
+
+_OF_NETWORKS = ("representation.", "training.", "network.")
 
 
 def stamp_text(steps: Iterable[str]) -> str:
@@ -45,6 +48,14 @@ def leaks(recipe: "Recipe") -> dict[str, str]:
     return {f"{key}: {value}": reason for key, value, reason in _found(recipe)}
 
 
+def network_leaks(recipe: "Recipe") -> dict[str, str]:
+    """List the steps by which held-out people reached a recipe's networks; see `leaks`.
+
+    Those of thresholds and of chosen folds are not among them, as they change no network.
+    """
+    return {step: why for step, why in leaks(recipe).items() if step.startswith(_OF_NETWORKS)}
+
+
 def refused(recipe: "Recipe") -> Iterator[Problem]:
     """List the leaks of a recipe that says it is strict."""
     if recipe.mode == "strict":
@@ -54,12 +65,26 @@ def refused(recipe: "Recipe") -> Iterator[Problem]:
 
 
 def _found(recipe: "Recipe") -> Iterator[tuple[str, str, str]]:
+    kind = recipe.network.start_kind
     for (section, key, value), reason in LEAKS.items():
-        if section == "network.origin" and recipe.network.weights == "random":
-            continue  # a variant of random weights inherits what the base says of its file
+        if section == "network.origin" and kind in ("random", "variant"):
+            continue  # such a variant inherits what the base says of its file
         if getattr(_part(recipe, section), key, None) == value:
             text = str(value).lower() if isinstance(value, bool) else str(value)
             yield f"{section}.{key}", text, reason
+    if kind == "variant":
+        yield from _inherited(recipe)
+
+
+def _inherited(recipe: "Recipe") -> Iterator[tuple[str, str, str]]:
+    """List what the variant that a network begins with has seen of held-out people."""
+    start: FromVariant = recipe.network.start  # type: ignore[assignment]
+    for step, reason in (start.leaks or {}).items():
+        if step in POSSIBLE:
+            key, _, value = step.partition(": ")
+            yield key, value, f"{reason}; {start.variant} began with them"
+        else:
+            yield "network.start", f"{start.variant} ({step})", f"of {start.variant}: {reason}"
 
 
 def _part(recipe: "Recipe", section: str) -> object:

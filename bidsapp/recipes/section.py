@@ -40,6 +40,26 @@ class Section(BaseModel):
     only: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     preset: ClassVar[Mapping[str, Any]] = {}
     optional: ClassVar[tuple[str, ...]] = ()
+    another_kind: ClassVar[str] = ""
+    """Key whose change makes it another section, so that nothing of the one before is kept."""
+
+    earlier: ClassVar[Mapping[str, str]] = {}
+    """Earlier names of keys, which stay readable, to those of today."""
+    in_words: ClassVar[str] = "section"
+    """What the reference of keys says that it is."""
+
+    @classmethod
+    def shapes(cls) -> tuple[type["Section"], ...]:
+        """List the sections that can stand in its place, for messages and documentation."""
+        return (cls,)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_earlier_names(cls, data: Any) -> Any:
+        """Give keys that are written by an earlier name that of today."""
+        if not isinstance(data, dict) or not cls.earlier.keys() & data.keys():
+            return data
+        return renamed(data, cls.earlier)
 
     @model_validator(mode="before")
     @classmethod
@@ -73,6 +93,20 @@ class Section(BaseModel):
                 yield key, f"goes with {self.choice} {offered} only; {self.choice} is {chosen}"
             elif not given and chosen in where and key not in self.optional:
                 yield key, f"required with {self.choice} {chosen}"
+
+
+def renamed(values: Mapping[str, Any], earlier: Mapping[str, str]) -> dict[str, Any]:
+    """Give keys of a mapping their names of today.
+
+    Raises
+    ------
+    ValueError
+        A key is given by both of its names.
+    """
+    for old, new in earlier.items():
+        if old in values and new in values:
+            raise ValueError(f"{old} is the earlier name of {new}: give one of them")
+    return {earlier.get(key, key): value for key, value in values.items()}
 
 
 def _plain(value: Any) -> Any:

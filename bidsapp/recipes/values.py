@@ -3,11 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bidsapp.recipes.section import Section
+from bidsapp.recipes.section import Section, renamed
+
+EARLIER: Mapping[str, str] = {"network.weights": "network.start"}
+"""Dotted keys by which earlier recipes and command lines call what has another name today."""
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested values as dotted keys: ``{"a": {"b": 1}}`` becomes ``{"a.b": 1}``.
+
+    Keys of `EARLIER` get their names of today.
 
     Raises
     ------
@@ -20,6 +25,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
             raise ValueError(f"the key {key!r} should be text")
         inner = flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else None
         for dotted, leaf in (inner or {f"{prefix}{key}": value}).items():
+            dotted = EARLIER.get(dotted, dotted)
             if dotted in result:
                 raise ValueError(f"{dotted} is given twice")
             result[dotted] = list(leaf) if isinstance(leaf, tuple) else leaf
@@ -62,10 +68,12 @@ def merged(
     shape
         The class that says which sections there are.
     """
-    layer = nested(values)
+    layer = _with_names_of_today(nested(values))
     kept = dict(base)
     for name, field in shape.model_fields.items():
         section, change = field.annotation, layer.get(name)
+        if _is_another(section, change, kept.get(name)):
+            del kept[name]
         if not (isinstance(section, type) and issubclass(section, Section) and section.choice):
             continue
         if isinstance(change, dict) and isinstance(kept.get(name), Mapping):
@@ -82,6 +90,21 @@ def merged(
             for name, change in layer["variants"].items()
         }
     return _laid_over(kept, layer)
+
+
+def _is_another(section: Any, change: Any, before: Any) -> bool:
+    """Whether a change makes another section of what was there: a preparation, another modality."""
+    key = getattr(section, "another_kind", "")
+    both = isinstance(change, Mapping) and isinstance(before, Mapping)
+    return bool(key) and both and key in change and change[key] != before.get(key)
+
+
+def _with_names_of_today(tree: dict[str, Any]) -> dict[str, Any]:
+    for old, new in EARLIER.items():
+        section, _, key = old.rpartition(".")
+        if isinstance(tree.get(section), Mapping):
+            tree[section] = renamed(tree[section], {key: new.rpartition(".")[2]})
+    return tree
 
 
 def _laid_over(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What follows a run over participants: overview, methods text, each report's place among all."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +9,16 @@ from bidsapp.derivatives import OutputNames
 from bidsapp.derivatives.finished import finished_images
 from bidsapp.drawing.pages import fill, render
 from bidsapp.execution.last_job import done_for_all
-from bidsapp.reports.cohort_quality import MEASURES, UNUSUAL, Line, compared
+from bidsapp.reports.cohort_quality import UNUSUAL, Line, compared
 from bidsapp.reports.dot_strip import strip
 from bidsapp.reports.methods_text import write_participant_words
-from bidsapp.reports.overview import PAGE, write_overview
+from bidsapp.reports.overview import PAGE, Outlines, write_overview
 from bidsapp.reports.prediction import show_predictions
 
 
 def after_run(
     output_dir: Path,
-    templates: Mapping[tuple[str, int], Path],
+    outlines: Outlines,
     images: Sequence[OutputNames],
     command: str = "",
 ) -> None:
@@ -30,8 +30,8 @@ def after_run(
     ----------
     output_dir
         The derivatives dataset.
-    templates
-        Space and resolution to the template's brain on that grid.
+    outlines
+        Labels of the file names to an image on that grid, whose outline thumbnails get.
     images
         The images of this run; those that are not finished are passed over.
     command
@@ -45,7 +45,7 @@ def after_run(
     tell_reports(lines, {names.report for names in images})
 
     def write() -> None:
-        write_overview(output_dir, templates)
+        write_overview(output_dir, outlines)
         write_participant_words(output_dir)
 
     done_for_all(output_dir / "logs" / "overview.lock", write)
@@ -67,7 +67,7 @@ def _section(line: Line, alike: Collection[Line]) -> str:
     if len(alike) < 2:
         return ""
     strips = []
-    for measure in MEASURES:
+    for measure in line.measures:
         own = line.values.get(measure.key)
         values = [other.values[measure.key] for other in alike if measure.key in other.values]
         if own is not None and len(values) > 1:

@@ -1,113 +1,19 @@
 """How each normalisation compares with the others of its output folder."""
 
-import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median
 from typing import Any
 
-from bidsapp.derivatives.finished import FinishedImage
-from bidsapp.modalities.t1w.quality import FAIL, WARN
+from bidsapp.contracts.measure import FAIL, WARN, Measure, compared_measures
+from bidsapp.contracts.modality import modality_named
+from bidsapp.contracts.prepared import Prepared
 
 FEWEST = 8  # images below which nobody is called unusual
 UNUSUAL = 3.5  # of the modified z score, the cut-off of Iglewicz and Hoaglin
 _MAD_TO_SD = 1.4826
 _MEAN_TO_SD = 1.2533
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A number of each image.
-
-    Attributes
-    ----------
-    key
-        Its column.
-    name, short
-        As a page names it.
-    shown
-        Writes a value.
-    worse
-        Where trouble lies: ``low``, ``high`` or ``both``.
-    of
-        Takes it out of a quality block; None where it was not measured.
-    """
-
-    key: str
-    name: str
-    short: str
-    shown: Callable[[float], str]
-    worse: str
-    of: Callable[[Mapping[str, Any]], float | None]
-
-
-def _plain(key: str) -> Callable[[Mapping[str, Any]], float | None]:
-    def value(quality: Mapping[str, Any]) -> float | None:
-        found = quality.get(key)
-        return float(found) if isinstance(found, int | float) and math.isfinite(found) else None
-
-    return value
-
-
-def _size(quality: Mapping[str, Any]) -> float | None:
-    """Geometric mean of the affine's three scales."""
-    scales = quality.get("affine_scales") or ()
-    if not scales or min(scales) <= 0:
-        return None
-    return math.exp(fmean(math.log(scale) for scale in scales))
-
-
-MEASURES = (
-    Measure(
-        "local_ncc",
-        "Local likeness to the template (local NCC)",
-        "Local likeness",
-        lambda value: f"{value:.3f}",
-        "low",
-        _plain("local_ncc"),
-    ),
-    Measure(
-        "ncc",
-        "Likeness to the template (NCC)",
-        "Likeness",
-        lambda value: f"{value:.3f}",
-        "low",
-        _plain("ncc"),
-    ),
-    Measure(
-        "brain_volume_ml",
-        "Brain volume",
-        "Brain volume",
-        lambda value: f"{value:.0f} ml",
-        "both",
-        _plain("brain_volume_ml"),
-    ),
-    Measure(
-        "size",
-        "Size against the template (mean of three directions)",
-        "Size",
-        lambda value: f"{value:.3f}",
-        "both",
-        _size,
-    ),
-    Measure(
-        "folded_fraction",
-        "Folded tissue",
-        "Folded",
-        lambda value: f"{value:.2%}",
-        "high",
-        _plain("folded_fraction"),
-    ),
-    Measure(
-        "mask_dice",
-        "Overlap of the brain masks (Dice)",
-        "Mask overlap",
-        lambda value: f"{value:.3f}",
-        "low",
-        _plain("mask_dice"),
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -124,18 +30,23 @@ class Line:
         Measure to modified z score against the images made alike; empty where they are too few.
     """
 
-    image: FinishedImage
+    image: Prepared
     values: Mapping[str, float]
     z: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """What is compared between images of its kind, in the order of pages."""
+        return compared_of(self.image)
 
     @property
     def trouble(self) -> Mapping[str, float]:
         """Measure to how far it lies from the others on the side where trouble lies, 0 and up."""
         found = {}
-        for measure in MEASURES:
+        for measure in self.measures:
             if measure.key in self.z:
                 z = self.z[measure.key]
-                side = {"low": -z, "high": z, "both": abs(z)}[measure.worse]
+                side = {"low": -z, "high": z, "both": abs(z)}[measure.bad]
                 found[measure.key] = max(0.0, side)
         return found
 
@@ -148,7 +59,11 @@ class Line:
     def kind(self) -> tuple[Any, ...]:
         """What images have in common that are made alike."""
         names = self.image.names
-        return names.space, names.resolution, self.image.settings.get("speed")
+        return (
+            self.image.modality,
+            tuple(sorted(names.labels.items())),
+            self.image.settings.get("speed"),
+        )
 
     @property
     def verdict(self) -> str:
@@ -156,7 +71,12 @@ class Line:
         return str(self.image.quality["verdict"])
 
 
-def compared(images: Sequence[FinishedImage]) -> list[Line]:
+def compared_of(image: Prepared) -> tuple[Measure, ...]:
+    """List the numbers of a unit that are compared with those of others."""
+    return compared_measures(modality_named(image.modality).measures_for(image.settings))
+
+
+def compared(images: Sequence[Prepared]) -> list[Line]:
     """Compare every image with those made alike: outliers first.
 
     Images are alike that share space, resolution and speed. The order is by verdict, the worst
@@ -169,7 +89,7 @@ def compared(images: Sequence[FinishedImage]) -> list[Line]:
     groups: dict[tuple[Any, ...], list[Line]] = defaultdict(list)
     for image in images:
         quality = image.quality
-        values = {measure.key: measure.of(quality) for measure in MEASURES}
+        values = {measure.key: measure.number(quality) for measure in compared_of(image)}
         known = {key: value for key, value in values.items() if value is not None}
         line = Line(image, known)
         groups[line.kind].append(line)
@@ -182,7 +102,7 @@ def _scored(lines: Sequence[Line]) -> list[Line]:
     if len(lines) < FEWEST:
         return list(lines)
     z: list[dict[str, float]] = [{} for _ in lines]
-    for measure in MEASURES:
+    for measure in lines[0].measures:
         known = [line.values[measure.key] for line in lines if measure.key in line.values]
         if not known:
             continue

@@ -4,21 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bidsapp.modalities.t1w.quality import (
-    FOLDED_WARN,
-    LOCAL_NCC_FAIL,
-    LOCAL_NCC_WARN,
-    NCC_FAIL,
-    VOLUME_ML,
-)
-from bidsapp.reports.cohort_quality import Measure
+from bidsapp.contracts.measure import Measure
 
-_LIMITS = {
-    "local_ncc": (LOCAL_NCC_FAIL, LOCAL_NCC_WARN),
-    "ncc": (NCC_FAIL,),
-    "brain_volume_ml": VOLUME_ML,
-    "folded_fraction": (FOLDED_WARN,),
-}
 _PERCENTILES = (5, 50, 95)
 
 
@@ -76,7 +63,7 @@ def strip(measure: Measure, values: Sequence[float], own: float | None = None) -
         measure,
         # Heights that repeat every few dots keep neighbours from hiding one another.
         [(place(value), (index * 3 % 7) / 6) for index, value in enumerate(ordered)],
-        [place(limit) for limit in _LIMITS.get(measure.key, ()) if low <= limit <= high],
+        [place(limit) for limit in measure.limits if low <= limit <= high],
         measure.shown(low + room),
         measure.shown(high - room),
         (

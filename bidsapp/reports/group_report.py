@@ -177,7 +177,7 @@ def _study(run: RunFiles) -> dict[str, str]:
         "About": recipe.summary,
         "Reference": recipe.reference,
         "Mode": recipe.mode,
-        "Template": f"{recipe.normalization.template}, {recipe.normalization.resolution} mm",
+        "Template": recipe.preparation.place(),
         "Bootstrap replicates": recipe.evaluation.bootstrap,
         "Permutations": recipe.evaluation.permutations,
         "Seeds": {

@@ -4,8 +4,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from bidsapp.contracts.prepared import Prepared
+from bidsapp.dataset.codes import entry
 from bidsapp.dataset.counts import Counts, cohort_counts
-from bidsapp.derivatives.finished import FinishedImage, finished_images
+from bidsapp.dataset.expression import parse_expression
+from bidsapp.derivatives.finished import finished_images
 from bidsapp.drawing.boilerplate import Section
 from bidsapp.drawing.wording import counted, joined, many
 from bidsapp.evaluation.baseline_models import BASELINES
@@ -15,9 +18,9 @@ from bidsapp.evaluation.permutation import LIBERAL, null_words
 from bidsapp.evaluation.permutation import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.state import splits_of
 from bidsapp.evaluation.verdicts import ALPHA
-from bidsapp.modalities.t1w.words import image_sections
 from bidsapp.recipes import Recipe
 from bidsapp.recipes.scope import POSSIBLE
+from bidsapp.reports.preparation_words import preparation_sections
 from bidsapp.reports.run.files import GroupRun
 from bidsapp.training.splits_words import splits_words
 
@@ -61,13 +64,30 @@ def _analysed(counts: Counts) -> str:
 def outcome_words(recipe: Recipe) -> str:
     """Say the outcome as the recipe defines it."""
     outcome = recipe.outcome
-    missing = _either(outcome.missing)
+    missing = _either(_missing(recipe))
     unknown = f", with {missing} taken as missing" if missing else ""
     if outcome.expression:
         return f"defined as {' '.join(outcome.expression.split())}{unknown}"
     negative = _either(outcome.negative)
     text = f"the variable {outcome.column}, positive where it is {_either(outcome.positive)}"
     return f"{text}{f' and negative where it is {negative}' if negative else ''}{unknown}"
+
+
+def _missing(recipe: Recipe) -> list[str]:
+    """Values that stand for a missing one in the outcome's columns, whichever key names them."""
+    outcome = recipe.outcome
+    names = {outcome.column or ""}
+    if outcome.expression:
+        names = {*parse_expression(outcome.expression).columns}
+    own = {_own_name(name) for name in names}
+    of_tables = [entry(text) for text in recipe.tables.missing]
+    values = [value for name, value in of_tables if value and _own_name(name) in own]
+    return [*dict.fromkeys([*map(str, outcome.missing or ()), *values])]
+
+
+def _own_name(column: str) -> str:
+    """Name of a column without its table and its session."""
+    return column.partition("@")[0].rpartition(".")[2]
 
 
 def _either(values: Sequence[object] | None) -> str:
@@ -80,7 +100,7 @@ def processing_sections(run: GroupRun) -> list[Section]:
     own = set(images)
     output_dir = run.folder.parent.parent
     mine = [image for image in finished_images(output_dir) if _path(image) in own]
-    sections = image_sections(mine) if mine else []
+    sections = preparation_sections(mine)
     brought: dict[str, int] = {}
     for image in images:
         if image.startswith("bids:") and not image.startswith("bids::"):
@@ -91,16 +111,16 @@ def processing_sections(run: GroupRun) -> list[Section]:
         cited = " [@esteban2019]" if any("fmriprep" in name.casefold() for name in brought) else ""
         text = (
             f"Images normalised by other software were taken from derivative datasets: {named}"
-            f"{cited}. They were brought onto the grid of "
-            f"{run.recipe.normalization.resolution} mm in {run.recipe.normalization.template}."
+            f"{cited}. They were brought onto the grid of the recipe "
+            f"({run.recipe.preparation.place()})."
         )
         sections.append(Section("Images normalised elsewhere", [text]))
     return sections
 
 
-def _path(image: FinishedImage) -> str:
+def _path(image: Prepared) -> str:
     names = image.names
-    return (names.folder / names.preproc).relative_to(names.output_dir).as_posix()
+    return names.path(names.main.key).relative_to(names.output_dir).as_posix()
 
 
 def splits_paragraph(run: GroupRun) -> str:

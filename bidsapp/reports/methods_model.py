@@ -32,7 +32,7 @@ def model_paragraph(run: GroupRun) -> str:
     recipes = {name: run.recipe.with_variant(name) for name in run.variants}
     networks: dict[str, list[str]] = {}
     for name, one in recipes.items():
-        started = run.initial_weights(name) or {"kind": one.network.weights}
+        started = run.initial_weights(name) or {"kind": one.network.start_kind}
         networks.setdefault(_network(one.network, started), []).append(name)
     text = f"{_inputs(recipes)} {_sentence('They were', networks)}"
     for name in run.ensembles:

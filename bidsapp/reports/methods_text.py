@@ -6,6 +6,7 @@ from bidsapp.derivatives.finished import finished_images
 from bidsapp.drawing.boilerplate import Boilerplate, Draft, Section, finished, write_boilerplate
 from bidsapp.drawing.references import Reference, study_reference
 from bidsapp.errors import NoInput
+from bidsapp.reports.preparation_words import preparation_sections
 
 _NOTE = (
     "Written by NociCast from the files of this run, for you to use and change as you like. "
@@ -26,12 +27,10 @@ def participant_boilerplate(out: Path) -> Boilerplate:
     NoInput
         Nothing has been normalised there.
     """
-    from bidsapp.modalities.t1w.words import image_sections
-
     images = finished_images(out)
     if not images:
         raise NoInput(f"{out} holds no normalised image; run the participant level first.")
-    return finished(Draft(_NOTE, image_sections(images)))
+    return finished(Draft(_NOTE, preparation_sections(images)))
 
 
 def group_boilerplate(folder: Path) -> Boilerplate:

@@ -1,22 +1,24 @@
 """The overview over all participants: a page and a table, outliers first."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bidsapp.contracts.measure import FAIL, PASS, WARN, Measure
 from bidsapp.derivatives import write_text
 from bidsapp.derivatives.dictionaries import describe_table
 from bidsapp.derivatives.finished import finished_images
 from bidsapp.drawing.pages import render, script, script_hash
 from bidsapp.drawing.thumbnails import PATH_UNITS, outlines, thumbnail
-from bidsapp.modalities.t1w.quality import FAIL, PASS, WARN
-from bidsapp.reports.cohort_quality import FEWEST, MEASURES, UNUSUAL, Line, compared
+from bidsapp.reports.cohort_quality import FEWEST, UNUSUAL, Line, compared
 from bidsapp.reports.dot_strip import Strip, strip
 
 PAGE = "quality.html"
 TABLE = "quality.tsv"
-_SHORT = {measure.key: measure.short for measure in MEASURES}
+
+Outlines = Mapping[frozenset[tuple[str, str]], Path | None]
+"""Labels of file names to an image on their grid, above 0 inside what is outlined."""
 
 
 @dataclass(frozen=True)
@@ -36,26 +38,27 @@ class Row:
     cells: Sequence[tuple[str, float | None, bool]]
 
 
-def write_overview(output_dir: Path, templates: Mapping[tuple[str, int], Path]) -> None:
+def write_overview(output_dir: Path, shapes: Outlines) -> None:
     """Write ``quality.html``, ``group/quality.tsv`` and its ``.json``.
 
     Parameters
     ----------
     output_dir
         The derivatives dataset.
-    templates
-        Space and resolution to the template's brain on that grid, for the outline on thumbnails.
+    shapes
+        Labels of the file names to the image on that grid that thumbnails are outlined with.
     """
     lines = compared(finished_images(output_dir))
-    _write_table(output_dir / "group", lines)
-    shapes = {f"{space}-{res}": outlines(path) for (space, res), path in templates.items()}
+    measures = _measures(lines)
+    _write_table(output_dir / "group", lines, measures)
+    drawn = {_of_labels(labels): outlines(path) for labels, path in shapes.items() if path}
     table_script = script("tables.js")
     verdicts = {word: sum(line.verdict == word for line in lines) for word in (FAIL, WARN, PASS)}
     page = render(
         "overview.html.j2",
-        rows=[_row(line, shapes) for line in lines],
-        measures=MEASURES,
-        strips=_strips(lines),
+        rows=[_row(line, drawn, measures) for line in lines],
+        measures=measures,
+        strips=_strips(lines, measures),
         verdicts=verdicts,
         unusual=sum(line.unusual >= UNUSUAL for line in lines)
         if any(line.z for line in lines)
@@ -63,7 +66,7 @@ def write_overview(output_dir: Path, templates: Mapping[tuple[str, int], Path]) 
         limit=UNUSUAL,
         fewest=FEWEST,
         several_sessions=any(line.image.session for line in lines),
-        shapes=shapes,
+        shapes=drawn,
         units=PATH_UNITS,
         script=table_script,
         script_hash=script_hash(table_script),
@@ -71,12 +74,25 @@ def write_overview(output_dir: Path, templates: Mapping[tuple[str, int], Path]) 
     write_text(output_dir / PAGE, page)
 
 
-def _row(line: Line, shapes: Mapping[str, Any]) -> Row:
+def _of_labels(labels: Iterable[tuple[str, str]]) -> str:
+    return "-".join(value for _, value in sorted(labels, reverse=True))
+
+
+def _measures(lines: Sequence[Line]) -> list[Measure]:
+    """List what is compared between any of the images, each once."""
+    found: dict[str, Measure] = {}
+    for line in lines:
+        found |= {measure.key: measure for measure in line.measures if measure.key not in found}
+    return list(found.values())
+
+
+def _row(line: Line, shapes: Mapping[str, Any], measures: Sequence[Measure]) -> Row:
     image, quality = line.image, line.image.quality
     names = image.names
     trouble = line.trouble
     far = sorted((key for key in trouble if trouble[key] >= UNUSUAL), key=lambda k: -trouble[k])
-    shape = f"{names.space}-{names.resolution}"
+    shape = _of_labels(names.labels.items())
+    heads = {measure.key: measure.head.lower() for measure in measures}
     return Row(
         image=f"{names.space}, {names.resolution} mm",
         participant=image.participant,
@@ -87,29 +103,29 @@ def _row(line: Line, shapes: Mapping[str, Any]) -> Row:
         verdict=line.verdict,
         reasons=" ".join(map(str, quality.get("reasons") or ())),
         unusual=line.unusual if line.z else None,
-        why=", ".join(_SHORT[key].lower() for key in far),
+        why=", ".join(heads[key] for key in far),
         cells=[
             (
                 measure.shown(line.values[measure.key]) if measure.key in line.values else "–",
                 line.values.get(measure.key),
                 measure.key in far,
             )
-            for measure in MEASURES
+            for measure in measures
         ],
     )
 
 
-def _strips(lines: Sequence[Line]) -> list[Strip]:
+def _strips(lines: Sequence[Line], measures: Sequence[Measure]) -> list[Strip]:
     found = []
-    for measure in MEASURES:
+    for measure in measures:
         values = [line.values[measure.key] for line in lines if measure.key in line.values]
         if values:
             found.append(strip(measure, values))
     return found
 
 
-def _write_table(folder: Path, lines: Sequence[Line]) -> None:
-    keys = [measure.key for measure in MEASURES]
+def _write_table(folder: Path, lines: Sequence[Line], measures: Sequence[Measure]) -> None:
+    keys = [measure.key for measure in measures]
     head = ["participant_id", "session_id", "source", "space", "resolution", "verdict", *keys]
     head += [f"z_{key}" for key in keys] + ["unusual", "cut_faces", "rescued", "report", "reasons"]
     rows = ["\t".join(head)]

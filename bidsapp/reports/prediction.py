@@ -1,6 +1,5 @@
 """A model's answers in the report of the participant whom they are about, with their saliency."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from bidsapp.contracts.product import sidecar_name
 from bidsapp.derivatives import OutputNames
-from bidsapp.derivatives.names import sidecar_name
 from bidsapp.drawing.mosaic import Layer, Tile, mosaic
 from bidsapp.drawing.pages import fill, render
 from bidsapp.drawing.pictures import OVERLAY_STOPS
 from bidsapp.drawing.volumes import box_around, choose_cuts, read_volume
 from bidsapp.errors import BadData
 from bidsapp.intake.images import open_image
+from bidsapp.intake.json_text import parse_json, read_own_json
 from bidsapp.reports.saliency.colour_meaning import Sides, sides_of
 from bidsapp.saliency.verdict import FAIL, NOT_RUN, UNDECIDED, mark_of, verdict_of
 
@@ -95,7 +95,7 @@ def prediction_files(names: OutputNames) -> list[Path]:
 def read_answer(path: Path) -> dict[str, Any]:
     """Read a predictions file, or raise BadData that names it."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_own_json(path)
         if not (isinstance(content["model"], dict) and content["model"]["sha256"]):
             raise KeyError("model")
         float(content["probability"]), list(content["per_model"]), content["quality"]["verdict"]
@@ -166,12 +166,11 @@ def saliency_views(
         What the prediction says of its model; maps by another are left out.
     """
     label = prediction.name.removesuffix(_SUFFIX).rpartition("_desc-")[2]
-    space = f"_space-{names.space}_res-{names.resolution}"
-    maps = names.folder.glob(f"{names.stem}{space}_desc-{label}*_statmap.nii.gz")
+    maps = names.folder.glob(names.in_space(f"{label}*", "statmap"))
     return [
         _view(names, path)
         for path in sorted(maps)
-        if path.name != names.log_jacobian and same_model(model_of_map(path) or model, model)
+        if path.name not in names.data_files and same_model(model_of_map(path) or model, model)
     ]
 
 
@@ -182,9 +181,9 @@ def model_of_map(path: Path) -> dict[str, Any]:
 
 
 def _view(names: OutputNames, path: Path) -> SaliencyView:
-    saliency, brain = read_map(path), read_volume(names.folder / names.preproc)
+    saliency, brain = read_map(path), read_volume(names.path(names.main.key))
     if saliency.data.shape != brain.data.shape:
-        raise BadData(f"{path} does not lie on the grid of {names.preproc}; remove it.")
+        raise BadData(f"{path} does not lie on the grid of {names[names.main.key]}; remove it.")
     values = np.nan_to_num(np.asarray(saliency.data, dtype=np.float32))
     explained = values != 0
     limit = float(np.percentile(np.abs(values[explained]), _TOP)) if explained.any() else 1.0
@@ -238,7 +237,7 @@ def read_map(path: Path) -> Any:
 def read_sidecar(path: Path) -> dict[str, Any]:
     """Read the sidecar of a map; empty where there is none."""
     try:
-        content = json.loads((path.parent / sidecar_name(path.name)).read_text(encoding="utf-8"))
+        content = parse_json((path.parent / sidecar_name(path.name)).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -111,8 +111,7 @@ def predict_people(
         some = fit[start : start + _AT_ONCE]
         samples = []
         for person, _ in some:
-            folder, names = person.names.folder, person.names
-            images = {"t1w": folder / names.preproc, "log_jacobian": folder / names.log_jacobian}
+            images = person.names.channel_files()
             session = f"ses-{person.session}" if person.session else ""
             row = CohortRow(f"sub-{person.participant}", session, images)
             sample, window = read_sample(row, bundle.recipe.representation, mask)
@@ -143,7 +142,7 @@ def _known(bundle: "Bundle", person: Person) -> "TrainingImage | None":
 
     if not bundle.images:
         return None
-    voxels = voxel_hash(person.names.folder / person.names.preproc)
+    voxels = voxel_hash(person.names.path(person.names.main.key))
     return find_image(bundle.images, voxels, read_source_sha256(person.names))
 
 
@@ -200,7 +199,7 @@ def _content(
         "models_used": [bundle.models[k].weights.stem for k in used],
         "model": bundle.identity | {"held_out": held_out, "leaks": list(bundle.leaks)},
         "quality": person.quality,
-        "Sources": [person.names.uri + person.names.preproc],
+        "Sources": [person.names.uri + person.names[person.names.main.key]],
     }
 
 

@@ -7,18 +7,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
-from typing import Any
 
+from bidsapp.contracts.modality import Shared, modality_named
+from bidsapp.contracts.prepared import Prepared
 from bidsapp.derivatives import atomic_path
-from bidsapp.derivatives.finished import FinishedImage, finished_images
+from bidsapp.derivatives.finished import finished_images
 from bidsapp.derivatives.shown import BIDS_DIR, OUTPUT_DIR
-from bidsapp.derivatives.sidecars import Provenance, registration_key, report_mark
+from bidsapp.derivatives.sidecars import page_key, report_mark, shared_key
 from bidsapp.errors import NociCastError, NoInput, joint_code
 from bidsapp.execution.work import make_own_folder
-from bidsapp.modalities.t1w.page import ParticipantReport, write_participant_report
 from bidsapp.options import RunOptions
 
-_COHORT = re.compile(r"tpl-([A-Za-z0-9]+)_cohort-0*(\d+)")
 _COMMAND = re.compile(r'<pre class="command"><code>(.*?)</code></pre>', re.S)
 
 
@@ -26,7 +25,7 @@ _COMMAND = re.compile(r'<pre class="command"><code>(.*?)</code></pre>', re.S)
 class Remade:
     """What became of one report; `error` is None where it was written."""
 
-    image: FinishedImage
+    image: Prepared
     error: NociCastError | None = None
 
 
@@ -40,16 +39,16 @@ def make_again(options: RunOptions) -> int:
         if made.error:
             codes.add(made.error.exit_code)
             print(f"{made.image.label}: {made.error}", file=sys.stderr)
-    kinds = {(image.names.space, image.names.resolution): image for image in images}
-    brains = {kind: template_brain(image, options.work_dir) for kind, image in kinds.items()}
-    after_run(options.output_dir, brains, [image.names for image in images])
+    kinds = {frozenset(image.names.labels.items()): image for image in images}
+    outlines = {kind: shared_of(image, options.work_dir).outline for kind, image in kinds.items()}
+    after_run(options.output_dir, outlines, [image.names for image in images])
     print(f"Reports of {len(images)} images: {options.output_dir}/sub-*.html and quality.html")
     return joint_code(codes)
 
 
 def images_of_reports(
     output_dir: Path, participants: Sequence[str] = (), sessions: Sequence[str] = ()
-) -> list[FinishedImage]:
+) -> list[Prepared]:
     """Pick the image that each report is about.
 
     Where a participant and session was normalised in several ways, that is the one whose
@@ -67,7 +66,7 @@ def images_of_reports(
     NoInput
         There is none.
     """
-    chosen: dict[Path, FinishedImage] = {}
+    chosen: dict[Path, Prepared] = {}
     for image in sorted(finished_images(output_dir), key=_made_last):
         entities = image.names.entities
         if participants and entities["subject"] not in participants:
@@ -83,27 +82,18 @@ def images_of_reports(
     return [chosen[page] for page in sorted(chosen)]
 
 
-def _made_last(image: FinishedImage) -> tuple[bool, float]:
+def _made_last(image: Prepared) -> tuple[bool, float]:
     names = image.names
-    own = provenance_of(image).registration_key == registration_key(names)
-    return own, (names.folder / names.preproc).stat().st_mtime
+    own = page_key(names, image.provenance) == shared_key(names)
+    return own, names.path(names.main.key).stat().st_mtime
 
 
-def provenance_of(image: FinishedImage) -> Provenance:
-    """Give what the sidecar holds of where an image came from."""
-    sidecar = image.sidecar
-    return Provenance(
-        source=image.source,
-        source_sha256=str(sidecar.get("SourceSHA256", "")),
-        selection=str(sidecar.get("Selection", "")),
-        space=image.names.space,
-        spatial_reference=str(sidecar.get("SpatialReference", "")),
-        resolution=image.names.resolution,
-        settings=image.settings,
-    )
+def shared_of(image: Prepared, work_dir: Path) -> Shared:
+    """Find or make again what an image was prepared with."""
+    return modality_named(image.modality).shared_of(image, make_own_folder(work_dir))
 
 
-def remake(images: Sequence[FinishedImage], bids_dir: Path, work_dir: Path) -> Iterator[Remade]:
+def remake(images: Sequence[Prepared], bids_dir: Path, work_dir: Path) -> Iterator[Remade]:
     """Write the reports of images anew, and tell of each.
 
     Parameters
@@ -117,72 +107,27 @@ def remake(images: Sequence[FinishedImage], bids_dir: Path, work_dir: Path) -> I
     """
     for image in images:
         try:
-            _remake(image, bids_dir, template_brain(image, work_dir))
+            _remake(image, bids_dir, shared_of(image, work_dir))
         except NociCastError as error:
             yield Remade(image, error)
         else:
             yield Remade(image)
 
 
-def template_brain(image: FinishedImage, work_dir: Path) -> Path:
-    """Give the template's brain on the grid of a normalised image."""
-    from bidsapp.modalities.t1w.template_images import prepare_template
-    from bidsapp.recipes.images import Normalization
-    from bidsapp.templates import resolve_template
-
-    settings = image.settings
-    cohort = _COHORT.search(str(settings.get("template_file", "")))
-    name = image.names.space
-    if cohort:
-        name = f"{cohort.group(1)}:cohort-{cohort.group(2)}"
-    own = make_own_folder(work_dir)
-    template = resolve_template(name, home=own / "templateflow")
-    wanted = Normalization.model_validate(
-        {
-            "template": cohort.group(1) if cohort else name,
-            "resolution": image.names.resolution,
-            "box": settings.get("box", "spm12"),
-            "speed": settings.get("speed", "default"),
-        }
-    )
-    return prepare_template(template, wanted, own / "template").output
-
-
-def _remake(image: FinishedImage, bids_dir: Path, template: Path) -> None:
-    names, sidecar = image.names, image.sidecar
-    source = bids_dir / image.source
-    files = [source, *(names.folder / name for name in names.data_files)]
+def _remake(image: Prepared, bids_dir: Path, shared: Shared) -> None:
+    names = image.names
+    files = [bids_dir / image.source, *(names.folder / name for name in names.data_files)]
     missing = [str(path) for path in files if not path.is_file()]
     if missing:
         raise NoInput(f"{', '.join(missing)} is missing; the report is left as it is.")
-    seconds = dict(sidecar.get("CPUSeconds") or {})
-    seconds.pop("total", None)
-    report = ParticipantReport(
-        title=image.label,
-        source=image.source,
-        chosen_because=str(sidecar.get("Selection", "")),
-        template=names.space,
-        resolution=names.resolution,
-        quality=image.quality,
-        notes=[str(note) for note in sidecar.get("Notes") or ()],
-        seconds=seconds,
-        settings=image.settings,
-        versions=dict(sidecar.get("GeneratedWith") or {}),
-        command=_command(image),
-        head=source,
-        head_mask=names.folder / names.native_mask,
-        t1w=names.folder / names.preproc,
-        mask=names.folder / names.brain_mask,
-        template_brain=template,
-        log_jacobian=names.folder / names.log_jacobian,
-    )
+    modality = modality_named(image.modality)
     with atomic_path(names.report) as page:
-        write_participant_report(report, page)
+        modality.write_page(image, shared, bids_dir, _command(image), page)
         with page.open("a", encoding="utf-8") as stream:
-            stream.write(report_mark(provenance_of(image)))
+            stream.write(report_mark(names, image.provenance))
 
 
-def _command(image: FinishedImage) -> str:
+def _command(image: Prepared) -> str:
     """Keep the command that the old page tells, or say one that does the same."""
     try:
         found = _COMMAND.search(image.names.report.read_text(encoding="utf-8"))
@@ -190,10 +135,10 @@ def _command(image: FinishedImage) -> str:
         found = None
     if found:
         return unescape(found.group(1))
-    settings: dict[str, Any] = image.settings
     words = ["nocicast", BIDS_DIR, OUTPUT_DIR, "participant", "--participant-label"]
-    words += [image.names.entities["subject"], "--template", image.names.space]
-    words += ["--resolution", str(image.names.resolution)]
-    words += ["--speed", str(settings.get("speed", "default"))]
-    words += ["--random-seed", str(settings.get("seed", 0))]
+    words += [
+        image.names.entities["subject"],
+    ]
+    settings = modality_named(image.modality).settings_of(image)
+    words += [f"--set=preparation.{key}={value}" for key, value in settings.plain().items()]
     return shlex.join(words)

@@ -3,22 +3,26 @@
 import errno
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bidsapp.derivatives import atomic_path, write_json
+from bidsapp.derivatives import atomic_path
+from bidsapp.derivatives.sealed import read_record, write_record
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.recipes.images import Representation
 from bidsapp.representation.sample import CohortRow, image_of, read_mask, read_sample, same_grid
 from bidsapp.representation.spec import CHANNELS
-from bidsapp.representation.window import Window
+from bidsapp.spaces.volume import Volume
 
+LOGGER = logging.getLogger("nocicast")
 FORMAT = 1
 SHAPED_BY = ("kind", "plane", "slices", "pad", "scaling")
 
@@ -45,7 +49,7 @@ class CohortArray:
     participants: tuple[str, ...]
     sessions: tuple[str, ...]
     channels: tuple[str, ...]
-    window: Window
+    window: Volume
     key: str
 
     @property
@@ -85,30 +89,35 @@ class CohortArray:
         NoInput
             If the array or its description is not there.
         BadData
-            If the two do not belong together, or the array is cut short.
+            If the two do not belong together, or either was changed since.
         """
         sidecar = path.with_suffix(".json")
+        for file in (path, sidecar):
+            if not file.is_file():
+                raise NoInput(f"the cohort's array cannot be opened: {file} is not there")
+        about = _sealed(sidecar, _state(sidecar), _state(path))
+        if not about:
+            raise BadData(f"{path} or {sidecar.name} is damaged; run again, and both are made anew")
         try:
-            about = json.loads(sidecar.read_text(encoding="utf-8"))
             data = np.load(path, mmap_mode="r", allow_pickle=False)
             found = cls(
                 path,
                 tuple(about["participants"]),
                 tuple(about["sessions"]),
                 tuple(channel["name"] for channel in about["channels"]),
-                Window.from_dict(about["window"]),
+                Volume.from_dict(about["window"]),
                 about["key"],
             )
         except OSError as error:
             raise NoInput(f"the cohort's array cannot be opened: {error}") from error
         except (ValueError, KeyError, TypeError) as error:
             raise BadData(
-                f"{path} or {sidecar.name} is damaged ({error}); delete both, they are rebuilt"
+                f"{path} or {sidecar.name} is damaged ({error}); run again, and both are made anew"
             ) from error
         if data.dtype != np.float16 or data.shape != found.shape:
             raise BadData(
                 f"{path} holds {data.dtype} of shape {data.shape}, its description says float16 "
-                f"of shape {found.shape}; delete both, they are rebuilt"
+                f"of shape {found.shape}; run again, and both are made anew"
             )
         return found
 
@@ -129,7 +138,7 @@ def build_cohort_array(
     rows
         The scans, in the order of the array's rows.
     spec
-        Window and channels; the z-score is applied later, as it depends on the fold.
+        Volume and channels; the z-score is applied later, as it depends on the fold.
     folder
         Where arrays are kept; made if need be.
     template_mask
@@ -179,7 +188,11 @@ def build_cohort_array(
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
     path = folder / f"cohort-{key[:16]}.npy"
     if path.is_file() and path.with_suffix(".json").is_file():
-        return CohortArray.load(path)
+        try:
+            return CohortArray.load(path)
+        except BadData as error:
+            LOGGER.warning("%s", str(error).replace("run again, and both are", "both are"))
+            path.with_suffix(".json").unlink(missing_ok=True)
     mask = read_mask(template_mask) if masked and template_mask else None
     window = read_sample(rows[0], spec, mask)[1]
     shape = (len(rows), len(spec.channels), *window.shape)
@@ -190,8 +203,21 @@ def build_cohort_array(
         array.flush()
         del array
     # The description comes last: where it is, the array beside it is whole.
-    write_json(path.with_suffix(".json"), about | {"key": key, "window": window.to_dict()})
+    about |= {"key": key, "window": window.to_dict()}
+    write_record(path.with_suffix(".json"), about, [path])
     return CohortArray.load(path)
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    """Give size, time and place of a file, which change with its contents."""
+    about = path.stat()
+    return about.st_size, about.st_mtime_ns, about.st_ino
+
+
+@lru_cache(maxsize=64)
+def _sealed(sidecar: Path, *_states: tuple[int, int, int]) -> dict[str, Any]:
+    """Read an array's description and compare the array's hash, once in a process."""
+    return read_record(sidecar)
 
 
 def _reserve(path: Path) -> None:

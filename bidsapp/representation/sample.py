@@ -11,7 +11,7 @@ from bidsapp.errors import BadData, NoInput
 from bidsapp.intake.images import read_numbers
 from bidsapp.recipes.images import Representation
 from bidsapp.representation.spec import CHANNELS, window_of
-from bidsapp.representation.window import Window
+from bidsapp.spaces.volume import Volume
 
 if TYPE_CHECKING:
     from bidsapp.dataset.cohort import Cohort
@@ -50,7 +50,7 @@ def cohort_rows(cohort: "Cohort") -> list[CohortRow]:
 
 def read_sample(
     row: CohortRow, spec: Representation, template_mask: np.ndarray | None = None
-) -> tuple[np.ndarray, Window]:
+) -> tuple[np.ndarray, Volume]:
     """Read one scan as a network sees it before the z-score.
 
     Returns
@@ -101,7 +101,7 @@ def read_mask(path: Path) -> np.ndarray:
     return read_numbers(path)[0] > 0.5
 
 
-def same_grid(a: Window, b: Window) -> bool:
+def same_grid(a: Volume, b: Volume) -> bool:
     """Tell whether two windows belong to one template grid (affines within 0.001 mm)."""
     return a.grid_shape == b.grid_shape and np.allclose(a.grid_affine, b.grid_affine, atol=1e-3)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from bidsapp.recipes.images import Representation
 from bidsapp.representation.scope import FittedStep
-from bidsapp.representation.window import Triple, Window, slab, volume
+from bidsapp.spaces.volume import Triple, Volume, slab, volume
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ CHANNELS: Mapping[str, Channel] = MappingProxyType(
     }
 )
 
-WINDOWS: Mapping[str, Callable[[Representation, Triple, np.ndarray], Window]] = MappingProxyType(
+WINDOWS: Mapping[str, Callable[[Representation, Triple, np.ndarray], Volume]] = MappingProxyType(
     {
         "slab": lambda spec, shape, affine: slab(
             shape, affine, spec.plane or "axial", spec.slices or 30
@@ -64,7 +64,7 @@ WINDOWS: Mapping[str, Callable[[Representation, Triple, np.ndarray], Window]] = 
 )
 
 
-def window_of(spec: Representation, grid_shape: Triple, affine: np.ndarray) -> Window:
+def window_of(spec: Representation, grid_shape: Triple, affine: np.ndarray) -> Volume:
     """Find the box of the template grid that a recipe keeps.
 
     Raises

@@ -1,20 +1,21 @@
 """Atlases in the template's space: those that come with the app, files, and TemplateFlow's."""
 
-import json
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from bidsapp.dataset.tables import read_frame
+from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.intake.images import read_numbers
+from bidsapp.intake.json_text import read_json
 from bidsapp.intake.pointers import require_content
-from bidsapp.intake.regular import open_regular, read_text
-from bidsapp.representation.window import Window
+from bidsapp.spaces.volume import Volume
 from bidsapp.templates.catalogue import templateflow_home
 from bidsapp.templates.embedded import DEFAULT
 
@@ -47,12 +48,15 @@ class Atlas:
         `index` (of the label), `name`, `also` (other words for it).
     note
         What a reader of the table should know, resampling for instance; empty if nothing.
+    files
+        Names of the files that it was read from, and their SHA-256; empty for the app's own.
     """
 
     name: str
     labels: np.ndarray
     regions: pd.DataFrame
     note: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, words: str) -> list[str]:
         """Names of the regions that go by these words, whole or in part, in any case."""
@@ -80,7 +84,7 @@ def find_regions(table: pd.DataFrame, words: str) -> list[str]:
     return found
 
 
-def embedded_atlases(window: Window, space: str) -> tuple[list[Atlas], list[str]]:
+def embedded_atlases(window: Volume, space: str) -> tuple[list[Atlas], list[str]]:
     """Give the atlases that come with the app and hold in a space, and a note on the others."""
     fitting = [name for name, (_, spaces) in EMBEDDED.items() if re.fullmatch(spaces, space)]
     other = [name for name in EMBEDDED if name not in fitting]
@@ -94,7 +98,7 @@ def embedded_atlases(window: Window, space: str) -> tuple[list[Atlas], list[str]
 
 
 def resolve_atlas(
-    name: str, window: Window, space: str, homes: Sequence[Path] | None = None
+    name: str, window: Volume, space: str, homes: Sequence[Path] | None = None
 ) -> Atlas:
     """Find an atlas and bring it to the grid of the maps by nearest neighbour.
 
@@ -135,11 +139,11 @@ def resolve_atlas(
 
 def _short(path: Path) -> str:
     match = re.search(r"_(?:atlas|seg)-([A-Za-z0-9]+)", path.name)
-    return match[1] if match else re.sub(r"\.nii(\.gz)?$", "", path.name)
+    return match[1] if match else _stem(path)
 
 
 def _from_templateflow(
-    name: str, window: Window, space: str, homes: Sequence[Path] | None
+    name: str, window: Volume, space: str, homes: Sequence[Path] | None
 ) -> Atlas:
     base, _, variant = name.partition(":")
     if not re.fullmatch(r"[A-Za-z0-9]+", base):
@@ -173,7 +177,7 @@ def _from_templateflow(
     return _from_file(name, files[0], window, space)
 
 
-def _from_file(name: str, path: Path, window: Window, space: str) -> Atlas:
+def _from_file(name: str, path: Path, window: Volume, space: str) -> Atlas:
     require_content(path)
     if not path.is_file():
         raise NoInput(f"atlas {path}: not found; give it with --atlas FILE")
@@ -201,18 +205,23 @@ def _from_file(name: str, path: Path, window: Window, space: str) -> Atlas:
     labels, resampled = _to_grid(whole.astype(np.int32), affine, window)
     if not labels.any():
         raise BadData(f"atlas {path}: none of its labels lies on the grid of the maps ({space})")
-    regions, unnamed = _regions(path, np.unique(whole[whole > 0]).astype(int))
+    table = _table_of(path)
+    regions, unnamed = _regions(path, table, np.unique(whole[whole > 0]).astype(int))
     notes = ["brought to the grid of the maps by nearest neighbour"] if resampled else []
     notes += ["its file names no space, so it is taken to be in that of the maps"] * (told is None)
     notes += [unnamed] if unnamed else []
-    return Atlas(name, labels, regions, "; ".join(notes))
+    files: dict[str, str] = {}
+    if path.parent != FOLDER:  # which file it was is told by its contents, as its folder is not
+        files = {file.name: file_sha256(file) for file in (path, table) if file is not None}
+        notes.append(f"{path.name}, sha256 {files[path.name]}")
+    return Atlas(name, labels, regions, "; ".join(notes), files)
 
 
 def _space_of(path: Path) -> str | None:
     """Space that the sidecar or the file's name tells, or None."""
-    sidecar = path.with_name(re.sub(r"\.nii(\.gz)?$", ".json", path.name))
+    sidecar = path.with_name(f"{_stem(path)}.json")
     try:
-        content = json.loads(read_text(sidecar))
+        content = read_json(sidecar)
     except (OSError, ValueError):
         content = {}
     for key in _SIDECAR_SPACE:
@@ -222,7 +231,7 @@ def _space_of(path: Path) -> str | None:
     return match["space"] if match else None
 
 
-def _to_grid(labels: np.ndarray, affine: np.ndarray, window: Window) -> tuple[np.ndarray, bool]:
+def _to_grid(labels: np.ndarray, affine: np.ndarray, window: Volume) -> tuple[np.ndarray, bool]:
     target = np.array(window.grid_affine)
     if labels.shape == window.grid_shape and np.allclose(affine, target, atol=1e-3):
         return labels, False
@@ -235,19 +244,24 @@ def _to_grid(labels: np.ndarray, affine: np.ndarray, window: Window) -> tuple[np
     return moved.astype(np.int32), True
 
 
-def _regions(path: Path, present: np.ndarray) -> tuple[pd.DataFrame, str]:
-    """Names from the table beside an image, with or without its ``res-``."""
-    stem = re.sub(r"\.nii(\.gz)?$", "", path.name)
-    tables = [
-        path.with_name(f"{name}.tsv") for name in (stem, re.sub(r"_res-[A-Za-z0-9]+", "", stem))
-    ]
-    table = next((file for file in tables if os.path.lexists(file)), None)
+def _table_of(path: Path) -> Path | None:
+    """Find the table beside an image, with or without its ``res-``."""
+    stem = _stem(path)
+    names = (f"{stem}.tsv", f"{re.sub(r'_res-[A-Za-z0-9]+', '', stem)}.tsv")
+    return next((path.with_name(n) for n in names if os.path.lexists(path.with_name(n))), None)
+
+
+def _stem(path: Path) -> str:
+    return re.sub(r"\.nii(\.gz)?$", "", path.name)
+
+
+def _regions(path: Path, table: Path | None, present: np.ndarray) -> tuple[pd.DataFrame, str]:
+    """Names from the table beside an image."""
     if table is None:
         names = pd.DataFrame({"index": present, "name": [f"label-{i}" for i in present]})
-        return names.assign(also=""), f"there is no {tables[0].name}, so its regions are numbers"
+        return names.assign(also=""), f"there is no {_stem(path)}.tsv, so its regions are numbers"
     try:
-        with open_regular(table) as stream:
-            frame = pd.read_csv(stream, sep="\t", dtype=str, keep_default_na=False)
+        frame = read_frame(table, quotes=True)
     except UnicodeDecodeError as error:
         raise BadData(f"{table}: not UTF-8 ({error}); save it as UTF-8 text") from None
     except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
@@ -271,9 +285,9 @@ def _regions(path: Path, present: np.ndarray) -> tuple[pd.DataFrame, str]:
     return frame[["index", "name", "also"]].reset_index(drop=True), note
 
 
-def _spheres(name: str, path: Path, window: Window) -> Atlas:
+def _spheres(name: str, path: Path, window: Volume) -> Atlas:
     """Spheres about coordinates; where two overlap, the nearer centre has the voxel."""
-    table = pd.read_csv(path, sep="\t", keep_default_na=False)
+    table = read_frame(path, None)
     affine = np.array(window.grid_affine)
     grid = np.indices(window.grid_shape).reshape(3, -1).T @ affine[:3, :3].T + affine[:3, 3]
     nearest = np.full(len(grid), np.inf)

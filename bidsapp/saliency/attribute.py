@@ -15,9 +15,9 @@ from bidsapp.networks.predict import place, predict_logits
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.representation.device import precision_dtype, resolve_device
 from bidsapp.representation.device_cohort import DeviceCohort, normalise
-from bidsapp.representation.window import Window
 from bidsapp.representation.zscore import ZScore
 from bidsapp.saliency.methods import METHODS, Answer, Question
+from bidsapp.spaces.volume import Volume
 from bidsapp.training.task import FoldTask
 
 
@@ -49,7 +49,7 @@ class Lens:
     seed: int = 0
 
 
-def voxel_mm(window: Window) -> tuple[float, float, float]:
+def voxel_mm(window: Volume) -> tuple[float, float, float]:
     """Edge lengths of a window's voxels."""
     affine = np.array(window.grid_affine)
     return float(affine[0, 0]), float(affine[1, 1]), float(affine[2, 2])

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bidsapp.contracts.product import sidecar_name
 from bidsapp.derivatives import OutputNames
-from bidsapp.derivatives.names import sidecar_name
 from bidsapp.derivatives.sidecars import read_source_sha256
 from bidsapp.evaluation.stamp import leak_facts, network_leaks
 from bidsapp.saliency.map_files import description_of, space_facts
@@ -152,7 +152,7 @@ class BundleMaps:
             path = names.folder / names.in_space(self.desc, "statmap")
             write_map(path, volume, affine, content)
             if self.native:
-                space = NativeSpace(names.folder / names.preproc, names.space)
+                space = NativeSpace(names.path(names.main.key), names.space)
                 told = native_content(content, space, names.output_dir)
                 path = names.folder / names.native(self.desc, "statmap")
                 write_map(path, space.of(volume, affine), space.affine, told, space.codes)
@@ -176,6 +176,6 @@ class BundleMaps:
             "Resolution": f"{names.resolution} mm isotropic, the grid of the recipe",
             "Sanity": self.checks,
             **leak_facts(network_leaks(bundle.recipe)),
-            "Sources": [names.uri + names.preproc],
+            "Sources": [names.uri + names[names.main.key]],
             "SourceSHA256": read_source_sha256(names),
         }

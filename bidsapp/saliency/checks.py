@@ -14,9 +14,9 @@ from bidsapp.saliency.attribute import Lens, attribute, logits_of, map_names
 from bidsapp.saliency.methods import METHODS
 from bidsapp.saliency.perturbation import SHARES, effects, perturbation_curves
 from bidsapp.saliency.randomised import cascade
-from bidsapp.saliency.smoothing import MaskedSmoother
 from bidsapp.saliency.stack import MapStack
 from bidsapp.saliency.surrogates import Surrogates
+from bidsapp.spaces.grid import MaskedSmoother
 from bidsapp.training.task import FoldTask
 
 CHECKED = 4

@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from bidsapp.derivatives import atomic_path, write_json
+from bidsapp.dataset.tables import read_frame
+from bidsapp.derivatives import atomic_path
+from bidsapp.derivatives.sealed import read_record, write_record
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.execution.compute import threads
 from bidsapp.networks.predict import probability
@@ -24,7 +26,7 @@ from bidsapp.saliency.attribute import (
     units_of,
 )
 from bidsapp.saliency.checks import FoldChecks, check_fold
-from bidsapp.saliency.stack import COLUMNS, MapStack
+from bidsapp.saliency.stack import COLUMNS, MapStack, stack_files
 from bidsapp.training.fold import load_fold
 from bidsapp.training.task import FoldTask
 
@@ -100,11 +102,8 @@ def _shaping(task: FoldTask) -> dict[str, Any]:
 
 def is_explained(job: FoldMapsTask) -> bool:
     """Tell whether the folder holds the maps of this very fold with these settings."""
-    try:
-        record = json.loads(job.record_file.read_text(encoding="utf-8"))
-        return bool(record["fingerprint"] == job.fingerprint)
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    found = read_record(job.record_file)
+    return bool(found) and found.get("fingerprint") == job.fingerprint
 
 
 def explain_fold(job: FoldMapsTask) -> Path:
@@ -144,7 +143,8 @@ def explain_fold(job: FoldMapsTask) -> Path:
         if job.checks:
             checks = check_fold(job.task, network, lens, stack, rows, job.mask)
             _write_checks(job.checks_file, checks)
-    write_json(job.record_file, {"fingerprint": job.fingerprint})
+    files = [*stack_files(job.folder), *([job.checks_file] if job.checks else [])]
+    write_record(job.record_file, {"fingerprint": job.fingerprint}, files)
     return job.record_file
 
 
@@ -175,7 +175,7 @@ def _rows(
     task = job.task
     people = task.table.iloc[job.rows]
     if job.role == "test":
-        scores = pd.read_csv(task.scores_file, sep="\t", keep_default_na=False)
+        scores = read_frame(task.scores_file, None)
         answers = scores["probability"].to_numpy()
     else:
         answers = probability(logits_of(network, images, task, lens))

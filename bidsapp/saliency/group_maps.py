@@ -9,6 +9,7 @@ import pandas as pd
 
 from bidsapp.derivatives import write_json
 from bidsapp.evaluation.best_fold import best_fold
+from bidsapp.evaluation.held_out import trained_elsewhere
 from bidsapp.evaluation.stamp import leak_facts, leak_notes, leak_stamp
 from bidsapp.intake.images import read_numbers
 from bidsapp.recipes.analysis import Saliency
@@ -58,6 +59,7 @@ def write_group(
     coverage: np.ndarray | None = None,
     leaks: Mapping[str, str] | None = None,
     null: VoxelNull | None = None,
+    splits: pd.DataFrame | None = None,
 ) -> None:
     """Write group maps, statistics and tables of one variant, and `summary.json` last.
 
@@ -94,6 +96,10 @@ def write_group(
         sidecar and table is stamped.
     null
         Of the voxelwise comparison, from permuted pipelines; see `compare_groups`.
+    splits
+        Rows of splits.tsv by which these people were held out. Where nobody who was tested was
+        trained on elsewhere, the comparison has a p with the networks fixed; without them it has
+        none.
 
     Raises
     ------
@@ -145,7 +151,7 @@ def write_group(
             people,
             covariates,
             settings.covariates,
-            independent=_independent(stack) and not steps,
+            independent=splits is not None and not trained_elsewhere(splits) and not steps,
             null=None if steps else null,
             permutations=settings.permutations,
             tfce=settings.tfce,
@@ -194,17 +200,13 @@ def write_group(
         "overlap_of_folds": overlap_facts(overlap),
         "test": tested,
         "atlases": [atlas.name for atlas in atlases],
+        "atlas_files": {atlas.name: dict(atlas.files) for atlas in atlases if atlas.files},
         "sanity": verdict,
         "notes": [*people.notes, *notes],
     }
     if "joined" in stack.about:
         summary["joined"] = stack.about["joined"]
     write_json(folder / "summary.json", summary)
-
-
-def _independent(stack: MapStack) -> bool:
-    """Tell whether nobody who is explained can have trained a network: one split, one hold-out."""
-    return len(stack.rows[["repeat", "fold"]].drop_duplicates()) == 1
 
 
 def _inside(path: Path, stack: MapStack, coverage: np.ndarray | None) -> np.ndarray:

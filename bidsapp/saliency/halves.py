@@ -1,18 +1,16 @@
 """Networks trained on disjoint halves of a fold's people, on true and on shuffled outcomes."""
 
-from csv import QUOTE_NONE
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from bidsapp.dataset.tables import write_table
+from bidsapp.dataset.tables import read_frame, write_table
+from bidsapp.training.columns import LEARNING
 from bidsapp.training.permute_outcomes import shuffled_outcomes
 from bidsapp.training.splits import into_folds, units_of
+from bidsapp.training.stages import with_people
 from bidsapp.training.task import FoldTask
 
-LEARNING = ("train", "validation")
 FEWEST = 2  # of each class in a half
 
 
@@ -37,9 +35,7 @@ def half_task(task: FoldTask, folder: Path, half: int, shuffle: int) -> FoldTask
         Participants with as many scans exchange their outcomes whole, across groups, so that
         nothing is left to learn but a person's scans stay together.
     """
-    cohort = pd.read_csv(
-        task.cohort, sep="\t", dtype=str, keep_default_na=False, quoting=QUOTE_NONE
-    )
+    cohort = read_frame(task.cohort)
     mine = members(task)[half]
     if shuffle:
         rng = np.random.default_rng([task.recipe.training.seed, *task.seeds[1:], half, shuffle])
@@ -51,12 +47,14 @@ def half_task(task: FoldTask, folder: Path, half: int, shuffle: int) -> FoldTask
     splits = people.loc[kept, ["participant_id", "role"]].assign(repeat=task.repeat, fold=place)
     write_table(folder / "cohort.tsv", cohort)
     write_table(folder / "splits.tsv", splits)
-    return replace(
+    return with_people(
         task,
+        repeat=task.repeat,
         fold=place,
         folder=folder,
         cohort=folder / "cohort.tsv",
         splits=folder / "splits.tsv",
+        first_folder=lambda first: folder / f"start-{first.variant}",
     )
 
 
@@ -65,9 +63,7 @@ def members(task: FoldTask) -> tuple[list[str], list[str]]:
     table = task.table[task.table["role"].isin(LEARNING)]
     grouped = task.recipe.protocol.groups is not None
     if grouped:
-        cohort = pd.read_csv(
-            task.cohort, sep="\t", dtype=str, keep_default_na=False, quoting=QUOTE_NONE
-        )
+        cohort = read_frame(task.cohort)
         group = cohort.drop_duplicates("participant_id").set_index("participant_id")["group"]
         table = table.assign(group=table["participant_id"].map(group))
     units = units_of(table, grouped)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from bidsapp.derivatives import atomic_path, write_json
-from bidsapp.representation.window import Window
 from bidsapp.saliency.verdict import mark_of
+from bidsapp.spaces.volume import Volume
 from bidsapp.templates.template import BIDS_STANDARD
 
 MNI = 4  # NIfTI's code of a standard space
@@ -49,7 +49,7 @@ class GroupFolder:
 
     folder: Path
     desc: str
-    window: Window
+    window: Volume
     common: Mapping[str, Any]
     stamp: str = ""
     written: set[str] = field(default_factory=set)

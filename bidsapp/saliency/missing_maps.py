@@ -7,6 +7,7 @@ from typing import Any
 
 from bidsapp.derivatives import write_text
 from bidsapp.errors import UsageError
+from bidsapp.intake.json_text import read_own_json
 from bidsapp.recipes import Recipe
 from bidsapp.saliency.fold_maps import SHAPING
 
@@ -59,9 +60,9 @@ def require_same_maps(folder: Path, recipe: Recipe, variants: Sequence[str]) -> 
 def _settings_of(place: Path) -> dict[str, Any]:
     """Read what the maps in a folder were made with; empty where there are none."""
     try:
-        name = json.loads((place / "summary.json").read_text(encoding="utf-8"))["default"]
+        name = read_own_json(place / "summary.json")["default"]
         sidecar = place / f"{str(name).split('.')[0]}.json"
-        return dict(json.loads(sidecar.read_text(encoding="utf-8"))["Settings"])
+        return dict(read_own_json(sidecar)["Settings"])
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 

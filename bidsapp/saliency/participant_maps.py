@@ -44,7 +44,7 @@ class MapPlace:
     folder: Path
     output_dir: Path
     template_label: str
-    resolution: int
+    resolution: str
     images: Mapping[tuple[str, str], str]
     native: bool = False
 

@@ -8,9 +8,9 @@ import pandas as pd
 
 from bidsapp.errors import BadData
 from bidsapp.evaluation.sample import PERSON, pool
-from bidsapp.representation.window import Window
-from bidsapp.saliency.smoothing import MaskedSmoother
 from bidsapp.saliency.stack import MapStack
+from bidsapp.spaces.grid import MaskedSmoother
+from bidsapp.spaces.volume import Volume
 
 Fold = tuple[int, int]
 
@@ -63,7 +63,7 @@ class PeopleMaps:
     folds: Mapping[Fold, np.ndarray]
     fold_people: Mapping[Fold, np.ndarray]
     inside: np.ndarray
-    window: Window
+    window: Volume
     zooms: tuple[float, float, float]
     repeats: int
     notes: tuple[str, ...]
@@ -126,7 +126,7 @@ def confusion_cells(outcome: np.ndarray, probability: np.ndarray, threshold: flo
     return names[truth.astype(int), called.astype(int)]
 
 
-def window_mask(mask: np.ndarray, affine: np.ndarray, window: Window, source: str) -> np.ndarray:
+def window_mask(mask: np.ndarray, affine: np.ndarray, window: Volume, source: str) -> np.ndarray:
     """Cut a mask on the template grid to the window, (x, y, z) bool.
 
     Raises
@@ -298,6 +298,6 @@ def _keys(rows: pd.DataFrame) -> Sequence[tuple[str, str]]:
     return list(zip(rows["participant_id"].astype(str), session.astype(str), strict=True))
 
 
-def _zooms(window: Window) -> tuple[float, float, float]:
+def _zooms(window: Volume) -> tuple[float, float, float]:
     x, y, z = np.linalg.norm(np.array(window.grid_affine)[:3, :3], axis=0)
     return float(x), float(y), float(z)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bidsapp.derivatives import write_json
+from bidsapp.derivatives.sealed import read_record, write_record
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.saliency.group_test import VoxelNull
 from bidsapp.training.permuted import Beside, PermutedRun
@@ -46,7 +46,7 @@ def maps_key(run: PermutedRun, mask: Path) -> str:
 
 def write_largest(folder: Path, key: str, largest: Mapping[str, tuple[float, float]]) -> None:
     """Write the largest |t| and enhancement over voxels of each variant of one permutation."""
-    write_json(folder / FILE, {"key": key, "largest": {k: list(v) for k, v in largest.items()}})
+    write_record(folder / FILE, {"key": key, "largest": {k: list(v) for k, v in largest.items()}})
 
 
 def read_nulls(runs: Sequence[PermutedRun], mask: Path) -> dict[str, VoxelNull]:
@@ -66,8 +66,5 @@ def read_nulls(runs: Sequence[PermutedRun], mask: Path) -> dict[str, VoxelNull]:
 
 def _read(run: PermutedRun, mask: Path) -> dict[str, Any]:
     """Read what a permutation's maps gave; empty where that is not there, or of other settings."""
-    try:
-        content = json.loads((run.folder / FILE).read_text(encoding="utf-8"))
-        return dict(content["largest"]) if content["key"] == maps_key(run, mask) else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
+    content = read_record(run.folder / FILE)
+    return dict(content["largest"]) if content.get("key") == maps_key(run, mask) else {}

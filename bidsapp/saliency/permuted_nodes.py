@@ -25,10 +25,13 @@ class MapPermuted(TrainPermuted):
     input_spec = _MappedInput
 
     def _used(self, task: "FoldTask") -> bool:
+        from bidsapp.derivatives.sealed import read_record
+
         try:
-            return _mark(task).read_text(encoding="utf-8") == self._key(task)
-        except OSError:
+            made = _mark(task).read_text(encoding="utf-8") == self._key(task)
+        except (OSError, UnicodeDecodeError):
             return False
+        return made and bool(read_record(_maps(task) / "done.json"))
 
     def _use(self, task: "FoldTask") -> None:
         from bidsapp.derivatives import write_text

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bidsapp.derivatives.sealed import read_record
 from bidsapp.recipes.schema import Recipe
 from bidsapp.saliency.fold_maps import FoldMapsTask, is_explained
 from bidsapp.saliency.halves import can_be_halved
@@ -62,7 +63,7 @@ class ExplainStep:
         """Whether the results are there and are of this very task."""
         if self.kind == "half":
             # its tables are made by the node; its record says whose fold they were dealt from
-            return (self.folder / "done.json").is_file()
+            return bool(read_record(self.folder / "done.json"))
         job = FoldMapsTask(self.task, self.folder, self.mask, self.kind, self.kind == "test")
         return is_explained(job)
 

@@ -12,9 +12,9 @@ from bidsapp.evaluation.ensembles import RULES
 from bidsapp.evaluation.sample import DEFAULT_THRESHOLD
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.representation.sample import same_grid
-from bidsapp.representation.window import Window, volume
 from bidsapp.saliency.group_maps import write_group
 from bidsapp.saliency.stack import COLUMNS, MapStack
+from bidsapp.spaces.volume import Volume, volume
 
 _KIND = ("method", "target", "absolute", "scale")
 _WHOSE = ["participant_id", "session_id", "repeat", "fold"]
@@ -144,7 +144,7 @@ def combine_planes(
     return MapStack(rows, total, channels, window, about), count > 0
 
 
-def covered_by(window: Window) -> np.ndarray:
+def covered_by(window: Volume) -> np.ndarray:
     """Tell which voxels of the full grid a window covers, (X, Y, Z) bool."""
     return window.put_back(np.ones(window.shape, bool), fill=False)
 

@@ -6,9 +6,9 @@ import pandas as pd
 
 from bidsapp.errors import UsageError
 from bidsapp.recipes.analysis import Saliency
-from bidsapp.representation.window import Window, volume
 from bidsapp.saliency.atlas import EMBEDDED, Atlas, embedded_atlases, resolve_atlas
 from bidsapp.saliency.covariates import check_covariates
+from bidsapp.spaces.volume import Volume, volume
 from bidsapp.templates.space import Grid
 
 
@@ -49,7 +49,7 @@ def check_maps(
 
 
 def choose_atlases(
-    names: Sequence[str], window: Window, space: str
+    names: Sequence[str], window: Volume, space: str
 ) -> tuple[list[Atlas], list[str]]:
     """Give every atlas of a run, on the full grid of a window, with notes.
 

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.modality import modality_named
 from bidsapp.errors import NociCastError, NoInput, joint_code
 from bidsapp.evaluation.chance import Forecast, read_forecast
 from bidsapp.evaluation.stamp import leak_stamp, leaks_into_scores, network_leaks
+from bidsapp.evaluation.state import splits_of
+from bidsapp.evaluation.tsv import read_table
 from bidsapp.execution.failures import Failure, find_failure, forget_failures
 from bidsapp.execution.run import Running, run_workflow
 from bidsapp.execution.work import own_folder
@@ -64,7 +67,7 @@ class Explaining:
     output_dir: Path
     folder: Path
     template_label: str
-    resolution: int
+    resolution: str
     native: bool = False
     nulls: Mapping[str, VoxelNull] = field(default_factory=dict)
 
@@ -108,13 +111,11 @@ def explain(
         Exit code: 0, or that of what failed; 66 where a map on a scan's own voxels was asked for
         and could not be made.
     """
-    from bidsapp.templates import resolve_template
-
-    wanted = tasks[0].recipe.normalization
-    template = resolve_template(wanted.template, home=own_folder(options.work_dir) / "templateflow")
+    wanted = tasks[0].recipe.preparation
+    labels = modality_named(wanted.modality).labels(wanted, own_folder(options.work_dir))
     folder = study.recipe_file.parent
     about = Explaining(
-        cohort, mask, options.output_dir, folder, template.label, wanted.resolution,
+        cohort, mask, options.output_dir, folder, labels.get("space", ""), labels.get("res", ""),
         options.native_maps, nulls or {},
     )  # fmt: skip
     steps = plan_steps(study, tasks, mask)
@@ -198,7 +199,8 @@ def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> Findings:
         place, about.output_dir, about.template_label, about.resolution, images, about.native
     )
     write_people(stack, where, findings.plain(), settings, list(leaks))
-    shared = _shared(task, about) | {"sanity": findings.plain(), "images": task.images}
+    shared = _shared(task, about, [task.variant])
+    shared |= {"sanity": findings.plain(), "images": task.images}
     shared["leaks"] = leaks
     _forget_training(place)
     null = about.nulls.get(task.variant)
@@ -240,9 +242,11 @@ def _stack_folder(step: ExplainStep) -> Path:
     return step.folder.parent / step.task.recipe.saliency.method
 
 
-def _shared(task: "FoldTask", about: Explaining) -> dict[str, Any]:
+def _shared(task: "FoldTask", about: Explaining, variants: Sequence[str]) -> dict[str, Any]:
     """Give what the group's maps of variants and ensembles need alike."""
+    splits = read_table(about.folder / "splits.tsv", ("participant_id", "role"))
     return {
+        "splits": pd.concat([splits_of(splits, name) for name in variants]),
         "template_label": about.template_label,
         "mask": about.mask,
         "covariates": about.cohort,
@@ -275,7 +279,8 @@ def _write_ensembles(
             for variant, section in sections.items()
         }
         verdict = together([done[variant] for variant in ensemble.of], ensemble.of)
-        settings, shared = one.recipe.saliency, _shared(one, about) | {"sanity": verdict}
+        settings, shared = one.recipe.saliency, _shared(one, about, ensemble.of)
+        shared["sanity"] = verdict
         shared["leaks"] = {
             step: why
             for variant in ensemble.of

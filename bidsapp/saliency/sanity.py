@@ -11,8 +11,8 @@ from bidsapp.evaluation.chance import BETTER, CHANCE, UNKNOWN, Forecast
 from bidsapp.representation.cohort_array import CohortArray
 from bidsapp.saliency.checks import FoldChecks
 from bidsapp.saliency.similarity import edges, rank_correlation, structural_similarity, top_overlap
-from bidsapp.saliency.smoothing import MaskedSmoother
 from bidsapp.saliency.verdict import FAIL, PASS, Findings
+from bidsapp.spaces.grid import MaskedSmoother
 
 # Adebayo et al. 2018 name no limit; this is ours, and is printed with every verdict.
 MOST_ALIKE = 0.5

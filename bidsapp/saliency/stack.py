@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bidsapp.dataset.tables import write_table
+from bidsapp.dataset.tables import read_frame, write_table
 from bidsapp.derivatives import atomic_path, write_json
 from bidsapp.errors import BadData, NoInput
-from bidsapp.representation.window import Window
+from bidsapp.intake.json_text import read_own_json
+from bidsapp.spaces.volume import Volume
 
 COLUMNS = (
     "participant_id",
@@ -46,7 +47,7 @@ class MapStack:
     rows: pd.DataFrame
     values: np.ndarray
     channels: tuple[str, ...]
-    window: Window
+    window: Volume
     about: dict[str, Any]
 
     def combined(self) -> np.ndarray:
@@ -63,6 +64,11 @@ class MapStack:
         write_json(folder / "maps.json", about)
 
 
+def stack_files(folder: Path) -> list[Path]:
+    """Files of a stack."""
+    return [folder / name for name in ("maps.npy", "maps.tsv", "maps.json")]
+
+
 def read_stack(folder: Path) -> MapStack:
     """Read a stack; the values are memory-mapped.
 
@@ -74,13 +80,13 @@ def read_stack(folder: Path) -> MapStack:
         If the files do not belong together.
     """
     try:
-        about = json.loads((folder / "maps.json").read_text(encoding="utf-8"))
-        rows = pd.read_csv(folder / "maps.tsv", sep="\t", dtype={"session_id": str})
+        about = read_own_json(folder / "maps.json")
+        rows = read_frame(folder / "maps.tsv", {"session_id": str}, ["n/a", ""])
         values = np.load(folder / "maps.npy", mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
         raise NoInput(f"{folder}: no stack of maps: {error}") from error
     channels: Sequence[str] = about.pop("channels")
-    window = Window.from_dict(about.pop("window"))
+    window = Volume.from_dict(about.pop("window"))
     if values.shape != (len(rows), len(channels), *window.shape):
         raise BadData(f"{folder}: maps.npy has shape {values.shape}, which maps.tsv does not fit")
     return MapStack(rows, values, tuple(channels), window, about)

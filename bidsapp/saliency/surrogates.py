@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bidsapp.saliency.smoothing import bounding_box
+from bidsapp.spaces.grid import bounding_box
 
 
 class Surrogates:

@@ -9,8 +9,8 @@ import numpy as np
 from bidsapp.derivatives import atomic_path
 from bidsapp.representation.cohort_array import CohortArray
 from bidsapp.saliency.attribute import voxel_mm
-from bidsapp.saliency.smoothing import MaskedSmoother
 from bidsapp.saliency.stack import MapStack
+from bidsapp.spaces.grid import MaskedSmoother
 
 # A share of the map's values that may lie beyond the ends of the colours.
 _BEYOND = 0.5

@@ -5,7 +5,6 @@ from there, and homes are listed by name, because importing the package fills an
 index of a full one takes seconds.
 """
 
-import json
 import math
 import os
 import re
@@ -17,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from bidsapp.intake.json_text import BadJson, parse_json
 from bidsapp.intake.pointers import pointer_at
 
 _T1W = re.compile(
@@ -156,8 +156,8 @@ def description(name: str, homes: Iterable[Path]) -> tuple[dict[str, Any], str]:
     """Give ``template_description.json`` (empty if there is none) and the licence's text."""
     described = _text(f"tpl-{name}/template_description.json", homes)
     try:
-        details = json.loads(described) if described else {}
-    except json.JSONDecodeError:
+        details = parse_json(described) if described else {}
+    except BadJson:
         details = {}
     licence = _text(f"tpl-{name}/LICENSE", homes).strip() or str(details.get("License", ""))
     return details, licence

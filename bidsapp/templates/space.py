@@ -1,6 +1,7 @@
 """The template's brain as an image, and the grids that derivatives are written on."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -35,6 +36,13 @@ class Grid(NamedTuple):
     def matrix(self) -> np.ndarray:
         """`affine` as an array (4, 4) of float64."""
         return np.array(self.affine, dtype=float)
+
+
+def grid_of(path: Path) -> Grid:
+    """Read the grid of an image from its header."""
+    image: Any = open_image(path)
+    x, y, z = image.shape[:3]
+    return Grid((int(x), int(y), int(z)), tuple(tuple(map(float, row)) for row in image.affine))
 
 
 def _ras_grid(shape: tuple[int, int, int], origin: tuple[float, float, float], size: float) -> Grid:

@@ -2,6 +2,8 @@
 
 SPLITS = ("repeat", "fold", "participant_id", "role")
 ROLES = ("train", "validation", "test")
+LEARNING = ("train", "validation")
+"""Roles of the people whom the network of a fold has seen."""
 SCORES = (
     "participant_id",
     "session_id",

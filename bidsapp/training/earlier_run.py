@@ -1,18 +1,18 @@
 """An earlier run under the same label: what differs from it, and where it is kept."""
 
-import json
 import os
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from csv import QUOTE_NONE
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from bidsapp.dataset.tables import read_frame
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, CannotCreateOutput, NociCastError, NoInput, UsageError
+from bidsapp.intake.json_text import read_own_json
 from bidsapp.recipes import Recipe, load_recipe
 from bidsapp.recipes.analysis import Ensemble
 from bidsapp.recipes.folders import without_folders
@@ -131,7 +131,7 @@ def forget_results(
 def _joined_so(place: Path, ensemble: Ensemble) -> bool:
     """Whether the maps in a folder are of these variants, joined by this rule."""
     try:
-        joined = json.loads((place / "summary.json").read_text(encoding="utf-8"))["joined"]
+        joined = read_own_json(place / "summary.json")["joined"]
         return bool(joined == {"variants": list(ensemble.of), "rule": ensemble.rule})
     except (OSError, ValueError, KeyError, TypeError):
         return False
@@ -207,10 +207,11 @@ def _recipe_changes(before: Recipe, recipe: Recipe) -> list[str]:
     old, new = before.selected()[0], recipe.selected()[0]
     lost = [name for name in old if name not in new]
     found = {f"variants: without {', '.join(lost)}": None} if lost else {}
-    for name in old:
-        if name in new:
+    for name in (*old, *before.stages(old)):
+        if name in (*new, *recipe.stages(new)):
             one, other = (
-                _flat(r.with_variant(name).model_dump(mode="json")) for r in (before, recipe)
+                _flat(without_folders(r.with_variant(name).model_dump(mode="json")))
+                for r in (before, recipe)
             )
             for key in sorted(one.keys() | other.keys()):
                 unlike = one.get(key) != other.get(key)
@@ -225,14 +226,14 @@ def _weights_changes(folder: Path, recipe: Recipe, weights: Path | None) -> list
     from bidsapp.networks.weights import weights_file
 
     found = []
-    for name in recipe.selected()[0]:
+    for name in recipe.selected()[0]:  # of stages no bundle tells
         network = recipe.with_variant(name).network
-        file = None if network.weights == "random" else weights_file(network, weights)
+        file = weights_file(network, weights)
         if file is None:
             continue
         try:
             path = folder / "model" / name / "configs" / "metadata.json"
-            before = json.loads(path.read_text(encoding="utf-8"))["initial_weights"]["sha256"]
+            before = read_own_json(path)["initial_weights"]["sha256"]
         except (OSError, ValueError, KeyError, TypeError):
             continue
         if before and before != file_sha256(file):
@@ -285,7 +286,7 @@ def _scores_of(table: pd.DataFrame, variant: str) -> list[tuple[str, ...]]:
 def read_text_table(path: Path) -> pd.DataFrame:
     """Read a table of the app's as text; one that is not there is empty."""
     try:
-        return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=QUOTE_NONE)
+        return read_frame(path)
     except (OSError, ValueError):
         return pd.DataFrame()
 

@@ -2,7 +2,6 @@
 
 import ctypes
 import gc
-import json
 import logging
 import time
 from collections.abc import Iterator
@@ -16,7 +15,8 @@ import pandas as pd
 import safetensors.torch
 import torch
 
-from bidsapp.derivatives import atomic_path, write_json
+from bidsapp.derivatives import atomic_path
+from bidsapp.derivatives.sealed import read_record, write_record
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, UsageError
 from bidsapp.networks.origin import cohort_metadata
@@ -27,7 +27,7 @@ from bidsapp.representation.device import precision_dtype, resolve_device, stead
 from bidsapp.representation.device_cohort import DeviceCohort
 from bidsapp.representation.zscore import ZScore
 from bidsapp.training.checkpoint import Progress
-from bidsapp.training.columns import SCORES
+from bidsapp.training.columns import LEARNING, SCORES
 from bidsapp.training.loop import FoldData, LoopSettings, fit
 from bidsapp.training.task import FoldTask
 
@@ -38,6 +38,8 @@ Trained = tuple[torch.nn.Module, Progress, ZScore, dict[str, Any], bool]
 
 def train_fold(task: FoldTask) -> Path:
     """Train one fold; if it is trained already, do nothing.
+
+    Where its network begins with another variant's of the same fold, that is trained first.
 
     Writes into the task's folder ``model.safetensors``, ``history.tsv`` (loss curve) and, last,
     ``fold.json`` (fitted numbers, seeds, environment, hashes).
@@ -54,6 +56,9 @@ def train_fold(task: FoldTask) -> Path:
     BadData, NoInput
         If an input file cannot be used.
     """
+    if task.first is not None and not is_trained(task):
+        train_fold(task.first)
+        check_first(task, task.first)
     if is_trained(task):
         return task.record_file
     task.folder.mkdir(parents=True, exist_ok=True)
@@ -63,9 +68,9 @@ def train_fold(task: FoldTask) -> Path:
     with steady(device, task.threads), kept_memory():
         network, progress, zscore, weights, streamed = _attempts(task, device)
     state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
-    stated = task.recipe.network.origin
+    stated = task.recipe.network.origin if task.first is None else None
     word = f", stated to be trained on {stated.dataset}" if stated else ""
-    told = cohort_metadata(task.image_hashes, task.weights, word)
+    told = cohort_metadata(task.image_hashes, task.initial_file, word)
     with atomic_path(task.model_file) as temporary:
         safetensors.torch.save_file(state, temporary, metadata=told or None)
     history = pd.DataFrame(progress.history)
@@ -88,7 +93,7 @@ def train_fold(task: FoldTask) -> Path:
         "seconds": round(time.time() - started, 3),
         "model_sha256": file_sha256(task.model_file),
     }
-    write_json(task.record_file, record)
+    write_record(task.record_file, record, _files_of(task))
     # A kill in the middle of writing leaves a part behind, which nobody else will take away.
     for leftover in (_checkpoint(task), *task.folder.glob(f".*-{_checkpoint(task).name}")):
         leftover.unlink(missing_ok=True)
@@ -134,6 +139,7 @@ def score_fold(task: FoldTask) -> pd.DataFrame:
     )[list(SCORES)].reset_index(drop=True)
     with atomic_path(task.scores_file) as temporary:
         scores.to_csv(temporary, sep="\t", index=False)
+    write_record(task.record_file, record, [*_files_of(task), task.scores_file])
     return scores
 
 
@@ -149,7 +155,7 @@ def load_fold(task: FoldTask) -> tuple[torch.nn.Module, dict[str, Any]]:
         raise BadData(
             f"{task.label} is not trained: {task.record_file} is missing or belongs to other data"
         )
-    record = json.loads(task.record_file.read_text(encoding="utf-8"))
+    record = _record(task)
     network = build_network(
         task.recipe.network, len(task.images.channels), shape=task.images.window.shape
     )
@@ -190,7 +196,7 @@ def _attempt(task: FoldTask, device: torch.device, resident_bytes: float | None)
     channels = len(task.images.channels)
     shape = task.images.window.shape
     network = build_network(recipe.network, channels, _weights_seed(task), shape)
-    weights = load_weights(network, recipe.network, channels, task.weights)
+    weights = load_weights(network, recipe.network, channels, task.initial_file)
     zscore = ZScore(recipe.representation.zscore).fit(task.images.open(), task.rows("train"))
     budget = task.resident_bytes if resident_bytes is None else resident_bytes
     data, streamed = _fold_data(task, device, zscore, budget, None)
@@ -229,15 +235,38 @@ def _fold_data(
 
 
 def is_trained(task: FoldTask) -> bool:
-    """Tell whether the fold's folder holds a whole model of this very data and these settings."""
-    try:
-        record = json.loads(task.record_file.read_text(encoding="utf-8"))
-        return bool(
-            record["fingerprint"] == task.fingerprint
-            and record["model_sha256"] == file_sha256(task.model_file)
+    """Tell whether the fold's folder holds a whole model of this very data and these settings.
+
+    What was damaged since is none, and is trained anew.
+    """
+    return bool(_record(task)) and task.trained_as is not None
+
+
+def _record(task: FoldTask) -> dict[str, Any]:
+    return read_record(task.record_file, [file.name for file in _files_of(task)])
+
+
+def _files_of(task: FoldTask) -> list[Path]:
+    return [task.model_file, task.folder / "history.tsv"]
+
+
+def check_first(task: FoldTask, first: FoldTask) -> None:
+    """Refuse to begin with a network that learned from people whom a fold holds out.
+
+    Raises
+    ------
+    BadData
+        The two variants do not hold out the same people in this fold; the message names some.
+    """
+    learned = set(first.table.loc[first.table["role"].isin(LEARNING), "participant_id"])
+    held_out = task.table.loc[task.table["role"] == "test", "participant_id"]
+    seen = sorted(learned & set(held_out))
+    if seen:
+        more = f" and {len(seen) - 3} more" if len(seen) > 3 else ""
+        raise BadData(
+            f"{task.label} begins with {first.label}, which learned from people whom it holds out "
+            f"({', '.join(seen[:3])}{more}). Give both variants the same splits."
         )
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
 
 
 def _check_roles(task: FoldTask) -> None:

@@ -25,6 +25,8 @@ class FoldInput(BaseInterfaceInputSpec):
     splits = File(exists=True, mandatory=True, desc="splits.tsv")
     folder = traits.Str(mandatory=True, desc="where this fold's files are written")
     weights = File(exists=True, desc="file of pretrained weights")
+    first = traits.Dict(desc="what fold_inputs gives of the fold whose network is begun with")
+    after = File(exists=True, desc="record of that fold: to be waited for")
     device = traits.Str("auto", usedefault=True)
     threads = traits.Int(1, usedefault=True, desc="threads of a CPU; part of what gives the bits")
 
@@ -36,10 +38,14 @@ class _FoldOutput(TraitedSpec):
     scores = File(exists=True, desc="held-out scores")
 
 
+class _TrainInput(FoldInput):
+    score = traits.Bool(True, usedefault=True, desc="whether held-out people are scored")
+
+
 class TrainFold(Step):
     """Train and score one fold of one variant; a killed node continues from its last epoch."""
 
-    input_spec = FoldInput
+    input_spec = _TrainInput
     output_spec = _FoldOutput
     one_per_gpu = True
 
@@ -50,13 +56,14 @@ class TrainFold(Step):
         inputs = self.inputs.get_traitsfree()
         task = task_of(inputs, load_recipe(inputs["recipe"]), self._device)
         record = train_fold(task)
-        score_fold(task)
         self._results.update(
             model=str(task.model_file),
             record=str(record),
             history=str(task.folder / "history.tsv"),
-            scores=str(task.scores_file),
         )
+        if inputs["score"]:
+            score_fold(task)
+            self._results["scores"] = str(task.scores_file)
 
 
 def fold_inputs(recipe_file: Path, task: "FoldTask") -> dict[str, Any]:
@@ -69,8 +76,10 @@ def fold_inputs(recipe_file: Path, task: "FoldTask") -> dict[str, Any]:
     task
         The fold.
     """
-    weights = {"weights": str(task.weights)} if task.weights else {}
-    return weights | {
+    some: dict[str, Any] = {"weights": str(task.weights)} if task.weights else {}
+    if task.first is not None:
+        some["first"] = fold_inputs(recipe_file, task.first)
+    return some | {
         "recipe": str(recipe_file),
         "variant": task.variant,
         "repeat": task.repeat,
@@ -108,6 +117,7 @@ def task_of(inputs: Mapping[str, Any], recipe: "Recipe", device: str) -> "FoldTa
         splits=Path(inputs["splits"]),
         folder=Path(inputs["folder"]),
         weights=Path(inputs["weights"]) if "weights" in inputs else None,
+        first=task_of(inputs["first"], recipe, device) if inputs.get("first") else None,
         device=device,
         threads=inputs["threads"],
     )

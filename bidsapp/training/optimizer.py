@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from bidsapp.networks.registry import head_name
+from bidsapp.networks.registry import head_prefix
 from bidsapp.recipes.learning import Training
 
 WARM_UP = 0.3
@@ -106,7 +106,7 @@ def build_optimizer(network: torch.nn.Module, section: Training) -> torch.optim.
 
     Weights that ask for no gradient are left out.
     """
-    head = head_name(network) + "."
+    head = head_prefix(network)
     parts: dict[str, list[torch.nn.Parameter]] = {"backbone": [], "head": []}
     for name, parameter in network.named_parameters():
         if not parameter.requires_grad:

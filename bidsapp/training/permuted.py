@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +11,18 @@ import numpy as np
 import pandas as pd
 from nipype.interfaces.base import BaseInterfaceInputSpec, File, TraitedSpec, traits
 
-from bidsapp.dataset.tables import write_table
+from bidsapp.dataset.tables import read_frame, write_table
 from bidsapp.derivatives.atomic import make_folder
+from bidsapp.derivatives.sealed import read_record
 from bidsapp.errors import UsageError
 from bidsapp.execution.failures import Step
 from bidsapp.execution.run import Running, configure, run_workflow
+from bidsapp.intake.json_text import read_own_json
 from bidsapp.options import RunOptions
+from bidsapp.training.fold_memory import fold_memory
 from bidsapp.training.permute_outcomes import labels_of, shuffled_outcomes
-from bidsapp.training.study import Study, fold_memory, study_splits
+from bidsapp.training.stages import with_people
+from bidsapp.training.study import Study, study_splits
 from bidsapp.training.task import FoldTask
 
 if TYPE_CHECKING:
@@ -58,11 +62,7 @@ class PermutedRun:
     @property
     def scored(self) -> bool:
         """Whether every fold is trained and scored."""
-        try:
-            found = json.loads(self.record_file.read_text(encoding="utf-8"))["key"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
-        return bool(found == self.key) and all(task.scores_file.is_file() for task in self.tasks)
+        return read_record(self.record_file).get("key") == self.key
 
 
 @dataclass(frozen=True)
@@ -131,15 +131,7 @@ def permuted_runs(
         for name, kind in kinds.items():
             mine = splits[splits["variant"] == name] if "variant" in splits else splits
             for repeat, fold in mine[["repeat", "fold"]].drop_duplicates().itertuples(index=False):
-                task = replace(
-                    kind,
-                    repeat=int(repeat),
-                    fold=int(fold),
-                    cohort=files["cohort"],
-                    splits=files["splits"],
-                    folder=folder / "folds" / name / f"repeat-{repeat}_fold-{fold}",
-                )
-                own.append(task)
+                own.append(_task(kind, folder, files, int(repeat), int(fold)))
         runs.append(PermutedRun(number, folder, key, tuple(own)))
     if not changed:
         what = f"groups ({groups})" if groups else "people"
@@ -150,6 +142,25 @@ def permuted_runs(
             "make-up and different outcomes can change place."
         )
     return runs
+
+
+def _task(
+    kind: FoldTask, folder: Path, files: Mapping[str, Path], repeat: int, fold: int
+) -> FoldTask:
+    """Make a fold of a variant on permuted outcomes; also what it begins with."""
+
+    def place(variant: str) -> Path:
+        return folder / "folds" / variant / f"repeat-{repeat}_fold-{fold}"
+
+    return with_people(
+        kind,
+        repeat=repeat,
+        fold=fold,
+        folder=place(kind.variant),
+        cohort=files["cohort"],
+        splits=files["splits"],
+        first_folder=lambda first: place(first.variant),
+    )
 
 
 def _draw(
@@ -191,11 +202,8 @@ def _roles(splits: pd.DataFrame) -> dict[str, str]:
 
 def is_scored(task: FoldTask) -> bool:
     """Tell whether a fold's scores are there and of this very task; its model need not be."""
-    try:
-        record = json.loads(task.record_file.read_text(encoding="utf-8"))
-        return bool(record["fingerprint"] == task.fingerprint and task.scores_file.is_file())
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    record = read_record(task.record_file, [task.scores_file.name])
+    return bool(record) and task.trained_as is not None
 
 
 def permutation_workflow(
@@ -268,7 +276,7 @@ def permute_pipeline(
     if len(whole) < len(runs):
         print(f"{len(runs) - len(whole)} permutations are not whole; run again to resume.")
     tables = [
-        pd.read_csv(task.scores_file, sep="\t", keep_default_na=False).assign(number=run.number)
+        read_frame(task.scores_file, None).assign(number=run.number)
         for run in whole
         for task in run.tasks
     ]
@@ -305,7 +313,7 @@ def _train(
 def _expected(tasks: Sequence[FoldTask], trainings: int, nprocs: int) -> str:
     """How long they will take, by what the run's own folds took."""
     try:
-        records = [json.loads(task.record_file.read_text(encoding="utf-8")) for task in tasks]
+        records = [read_own_json(task.record_file) for task in tasks]
         mean = float(np.mean([record["seconds"] for record in records]))
     except (OSError, ValueError, KeyError):
         return ""
@@ -335,23 +343,27 @@ class TrainPermuted(Step):
     one_per_gpu = True
 
     def _work(self, folder: Path) -> None:
-        from bidsapp.derivatives import write_json
+        from bidsapp.derivatives.sealed import write_record
         from bidsapp.recipes import load_recipe
         from bidsapp.training.fold import score_fold, train_fold
         from bidsapp.training.fold_node import task_of
 
         recipe = load_recipe(self.inputs.recipe)
         tasks = [task_of(inputs, recipe, self._device) for inputs in self.inputs.folds]
-        for task in tasks:
+        for place, task in enumerate(tasks):
             if not (is_scored(task) and self._used(task)):
                 # scores of other outcomes must not be taken for those of the model to come
                 task.scores_file.unlink(missing_ok=True)
                 train_fold(task)
                 score_fold(task)
                 self._use(task)
-            task.model_file.unlink(missing_ok=True)
+            needed = {one.model_file for later in tasks[place + 1 :] for one in later.chain()}
+            for one in task.chain():
+                if one.model_file not in needed:
+                    one.model_file.unlink(missing_ok=True)
         self._finish(tasks)
-        write_json(Path(self.inputs.record), {"key": self.inputs.key})
+        files = [task.scores_file for task in tasks]
+        write_record(Path(self.inputs.record), {"key": self.inputs.key}, files)
         self._results.update(scores=[str(task.scores_file) for task in tasks])
 
     def _used(self, task: "FoldTask") -> bool:

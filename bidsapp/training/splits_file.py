@@ -1,13 +1,12 @@
 """Splits as a file: written for people to read, read from people and checked for leaks."""
 
 from collections.abc import Sequence
-from csv import QUOTE_NONE
 from pathlib import Path
 
 import pandas as pd
 
+from bidsapp.dataset.tables import read_frame
 from bidsapp.errors import BadData, NoInput
-from bidsapp.intake.regular import open_regular
 from bidsapp.training.columns import ROLES
 from bidsapp.training.splits import COLUMNS, units_of
 
@@ -45,10 +44,7 @@ def read_splits(
         With every problem found and its line (the header is line 1).
     """
     try:
-        with open_regular(path) as file:
-            table = pd.read_csv(
-                file, sep="\t", dtype=str, keep_default_na=False, quoting=QUOTE_NONE
-            )
+        table = read_frame(path)
     except OSError as error:
         raise NoInput(f"--splits {path} cannot be read: {error.strerror or error}") from error
     except (ValueError, pd.errors.ParserError) as error:

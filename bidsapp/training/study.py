@@ -1,15 +1,15 @@
 """All folds of all variants of a run: their splits, their arrays, their tasks, their scores."""
 
-import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from bidsapp.dataset.cohort import Cohort
+from bidsapp.dataset.tables import read_frame
 from bidsapp.errors import UsageError
 from bidsapp.networks.bundle_images import TrainingImage
 from bidsapp.recipes import Recipe
@@ -17,17 +17,11 @@ from bidsapp.representation.cohort_array import build_cohort_array
 from bidsapp.representation.sample import CohortRow
 from bidsapp.training.splits import make_splits
 from bidsapp.training.splits_file import read_splits
+from bidsapp.training.stages import Outcomes, dependent_of, linked, stage_files
 from bidsapp.training.task import FoldTask
 
-if TYPE_CHECKING:
-    import torch
-
-LOGGER = logging.getLogger("nocicast")
-
-# Memory of a process that has its libraries loaded.
-_LIBRARIES_GB = 1.0
 # What may not differ between the variants of one run, as they share one cohort table.
-_SHARED = ("inputs", "outcome", "normalization", "protocol.groups")
+_SHARED = ("inputs", "outcome", "preparation", "protocol.groups")
 
 
 @dataclass(frozen=True)
@@ -44,6 +38,11 @@ class Study:
         The state files.
     folder
         Where folds keep what they need to be resumed.
+    stages
+        Names of the variants that are trained because others begin with them, and not scored; the
+        first first.
+    stage_outcomes
+        What stages predict that is not the run's outcome.
     """
 
     recipe: Recipe
@@ -52,10 +51,26 @@ class Study:
     cohort_file: Path
     splits_file: Path
     folder: Path
+    stages: tuple[str, ...] = ()
+    stage_outcomes: Mapping[str, Outcomes] = field(default_factory=dict)
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """Names of all that is trained: the stages first."""
+        return (*self.stages, *self.variants)
 
 
-def check_variants(recipe: Recipe, variants: Sequence[str]) -> None:
+def check_variants(recipe: Recipe, variants: Sequence[str], stages: Sequence[str] = ()) -> None:
     """Refuse variants that need images, outcomes or groups of their own.
+
+    Parameters
+    ----------
+    recipe
+        Of the run.
+    variants
+        Those that are scored.
+    stages
+        Those that are only trained, for others to begin with; they may have another outcome.
 
     Raises
     ------
@@ -63,9 +78,11 @@ def check_variants(recipe: Recipe, variants: Sequence[str]) -> None:
         A variant's images, outcome or groups differ from those of the others.
     """
     first = recipe.with_variant(variants[0])
-    for name in variants[1:]:
+    for name in (*variants[1:], *stages):
         other = recipe.with_variant(name)
         for key in _differing(first, other):
+            if key == "outcome" and name in stages:
+                continue
             raise UsageError(
                 f"variants {variants[0]} and {name} differ in {key}, so that they cannot "
                 f"share one cohort; run {name} by itself: --variants {name} --run-label {name}."
@@ -98,7 +115,7 @@ def sharing_variants(
         if not differ:
             together.append(name)
             continue
-        images = _images_for(own, first) if "normalization" in differ else ""
+        images = _images_for(own, first) if "preparation" in differ else ""
         reason = f"{' and '.join(differ)} other than that of {variants[0]}: {images}run group"
         others.setdefault(reason, []).append(name)
     apart = [
@@ -113,9 +130,9 @@ def sharing_variants(
 def _images_for(own: Recipe, first: Recipe) -> str:
     """How the participant level makes the images of a variant."""
     changed = [
-        f"--set normalization.{name}={value}"
-        for name, value in own.normalization.plain().items()
-        if value != getattr(first.normalization, name)
+        f"--set preparation.{name}={value}"
+        for name, value in own.preparation.plain().items()
+        if value != getattr(first.preparation, name)
     ]
     return f"run participant {' '.join(changed)} for its images, then "
 
@@ -170,14 +187,24 @@ def fold_tasks(
         The template's brain mask on the images' grid.
     device, threads, weights
         For every task.
+
+    Returns
+    -------
+    list of FoldTask
+        Those of the stages first.
     """
+    from bidsapp.networks.weights import weights_file
+
     tasks = []
-    for name in study.variants:
+    for name in study.trained:
         recipe = study.recipe.with_variant(name)
         array = build_cohort_array(
             rows, recipe.representation, study.folder / "arrays", template_mask
         )
-        own = splits[splits["variant"] == name] if "variant" in splits else splits
+        files, own = (study.cohort_file, study.splits_file), _splits_of(study, splits, name)
+        if name in study.stages:
+            place, outcomes = study.folder / "stages" / name, study.stage_outcomes.get(name)
+            files = stage_files(place, study.cohort_file, own, outcomes)
         for repeat, fold in own[["repeat", "fold"]].drop_duplicates().itertuples(index=False):
             tasks.append(
                 FoldTask(
@@ -186,84 +213,38 @@ def fold_tasks(
                     repeat=int(repeat),
                     fold=int(fold),
                     array=array.path,
-                    cohort=study.cohort_file,
-                    splits=study.splits_file,
+                    cohort=files[0],
+                    splits=files[1],
                     folder=study.folder / "folds" / name / f"repeat-{repeat}_fold-{fold}",
-                    weights=_weights(recipe, weights),
+                    weights=weights_file(recipe.network, weights),
                     device=device,
                     threads=threads,
                 )
             )
-    return tasks
+    return linked(tasks)
 
 
-def _weights(recipe: Recipe, given: Path | None) -> Path | None:
-    from bidsapp.networks.weights import weights_file
-
-    return None if recipe.network.weights == "random" else weights_file(recipe.network, given)
+def _splits_of(study: Study, splits: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Rows of a variant's splits; a stage has those of the variants that begin with it."""
+    if "variant" not in splits:
+        return splits
+    whose = dependent_of(study.recipe, name, study.variants) if name in study.stages else name
+    return splits[splits["variant"] == whose]
 
 
 def training_workflow(study: Study, tasks: Sequence[FoldTask], name: str, memory_gb: float) -> Any:
-    """Make every fold a node."""
+    """Make every fold a node; those that begin with another variant's wait for it."""
     from bidsapp.execution.jobs import side_by_side
     from bidsapp.training.fold_node import TrainFold, fold_inputs
 
-    steps = {node_name(task): TrainFold(**fold_inputs(study.recipe_file, task)) for task in tasks}
-    return side_by_side(name, study.folder, steps, memory_gb)
-
-
-def fold_memory(tasks: Sequence[FoldTask], mem_gb: float) -> float:
-    """Memory in GB to plan for one fold.
-
-    A fold that needs more than there is runs alone. On a GPU it is the GPU's memory that counts.
-    """
-    planned = 0.0
-    for task in _one_of_each(tasks):
-        device, needed = _memory_needed(task)
-        planned = max(planned, needed if device.type == "cpu" else 4 * _LIBRARIES_GB)
-    return min(planned, mem_gb)
-
-
-def warn_of_memory(tasks: Sequence[FoldTask], mem_gb: float) -> None:
-    """Warn of variants of which a fold is expected to take more memory than there is, in GB."""
-    from bidsapp.representation.device import memory_bytes
-
-    for task in _one_of_each(tasks):
-        device, needed = _memory_needed(task)
-        gpu = device.type != "cpu"
-        there = memory_bytes(device) / 1e9 if gpu else mem_gb
-        if needed > there:
-            LOGGER.warning(
-                "variant %s: a fold is expected to take %s GB of memory and %s has %s GB: it "
-                "may fail. A smaller training.batch_size takes less.",
-                task.variant,
-                _digits(needed),
-                device if gpu else "this machine (--mem)",
-                _digits(there),
-            )
-
-
-def _digits(gigabytes: float) -> str:
-    """Write so many GB as a person would: 128, 1.4, 0.2."""
-    return f"{gigabytes:.0f}" if gigabytes >= 10 else f"{gigabytes:.2g}"
-
-
-def _one_of_each(tasks: Sequence[FoldTask]) -> list[FoldTask]:
-    """One fold of each variant: the others need the same."""
-    return list({task.variant: task for task in tasks}.values())
-
-
-def _memory_needed(task: FoldTask) -> tuple["torch.device", float]:
-    """Where a fold is trained, and the memory in GB that it is expected to take there."""
-    from bidsapp.networks.memory import training_bytes
-    from bidsapp.representation.device import precision_dtype, resolve_device
-
-    device, training, images = resolve_device(task.device), task.recipe.training, task.images
-    width = precision_dtype(training.precision, device).itemsize
-    shape, channels = images.window.shape, len(images.channels)
-    batch = training.at_once or training.batch_size
-    step = training_bytes(task.recipe.network, channels, shape, batch, width)
-    return device, _LIBRARIES_GB + (step + images.nbytes) / 1e9
+    steps = {
+        node_name(task): TrainFold(
+            score=task.variant in study.variants, **fold_inputs(study.recipe_file, task)
+        )
+        for task in tasks
+    }
+    after = {node_name(task): node_name(task.first) for task in tasks if task.first is not None}
+    return side_by_side(name, study.folder, steps, memory_gb, after)
 
 
 def forget_other_folds(tasks: Sequence[FoldTask]) -> None:
@@ -307,7 +288,7 @@ def node_name(task: FoldTask) -> str:
 
 def gather_scores(tasks: Sequence[FoldTask]) -> pd.DataFrame:
     """Put the held-out scores of all folds together, in the order of the tasks."""
-    tables = [pd.read_csv(task.scores_file, sep="\t", keep_default_na=False) for task in tasks]
+    tables = [read_frame(task.scores_file, None) for task in tasks]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -315,7 +296,7 @@ def gather_history(tasks: Sequence[FoldTask]) -> pd.DataFrame:
     """Put the loss curves of all folds together."""
     tables = []
     for task in tasks:
-        table = pd.read_csv(task.folder / "history.tsv", sep="\t")
+        table = read_frame(task.folder / "history.tsv", None, ["n/a"])
         table = table.assign(variant=task.variant, repeat=task.repeat, fold=task.fold)
         tables.append(table.set_index(["variant", "repeat", "fold"]).reset_index())
     return pd.concat(tables, ignore_index=True)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from csv import QUOTE_NONE
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bidsapp.dataset.tables import read_frame
+from bidsapp.derivatives.sealed import read_record
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput
 from bidsapp.recipes.schema import Recipe
@@ -36,6 +38,8 @@ class FoldTask:
         Of this fold's results.
     weights
         File of pretrained weights, where the recipe asks for them.
+    first
+        The same fold of the variant whose network this one begins with, where it does.
     device
         ``auto``, ``cpu``, ``cuda`` or ``cuda:<index>``.
     threads
@@ -58,6 +62,7 @@ class FoldTask:
     splits: Path
     folder: Path
     weights: Path | None = None
+    first: "FoldTask | None" = None
     device: str = "auto"
     threads: int | None = None
     resident_bytes: float | None = None
@@ -98,14 +103,14 @@ class FoldTask:
     def table(self) -> pd.DataFrame:
         """One row per image of the array, in its order: participant_id, session_id, outcome, role.
 
-        The role is empty for those who have none in this fold.
+        The role is empty for those who have none in this fold; only they may have no outcome (-1).
 
         Raises
         ------
         BadData
             If array, cohort table and splits do not agree.
         """
-        cohort = _read(self.cohort)
+        cohort = read_rows(self.cohort)
         order = pd.DataFrame(
             {
                 "participant_id": self.images.participants,
@@ -120,27 +125,63 @@ class FoldTask:
                 f"{self.cohort} and {self.array.name} hold different scans "
                 f"({len(cohort)} and {len(order)}); delete the array, it is rebuilt"
             )
-        wrong = joined.loc[~joined["outcome"].isin(["0", "1"]), "participant_id"]
+        joined["role"] = joined["participant_id"].map(self._roles()).fillna("")
+        known = joined["outcome"].isin(["0", "1"])
+        wrong = joined.loc[~known & (joined["role"] != ""), "participant_id"]
         if len(wrong):
             raise BadData(f"{self.cohort}: the outcome of {wrong.iloc[0]} is not 0 or 1")
-        joined["outcome"] = joined["outcome"].astype(int)
-        joined["role"] = joined["participant_id"].map(self._roles()).fillna("")
+        joined["outcome"] = joined["outcome"].where(known, "-1").astype(int)
         return joined[["participant_id", "session_id", "outcome", "role"]]
 
     @property
     def image_hashes(self) -> list[str]:
         """Hashes of the voxels of every image of the cohort; empty where its table has none."""
-        cohort = _read(self.cohort)
+        cohort = read_rows(self.cohort)
         return [text for text in cohort.get("sha256", ()) if text not in ("", "n/a")]
 
     def rows(self, role: str) -> np.ndarray:
         """Row numbers of the array that have this role."""
         return np.flatnonzero(self.table["role"] == role)
 
-    @cached_property
+    def chain(self) -> Iterator["FoldTask"]:
+        """Give the task, the one that it begins with, and so on."""
+        yield self
+        if self.first is not None:
+            yield from self.first.chain()
+
+    @property
+    def initial_file(self) -> Path | None:
+        """The file of the weights that the network begins with; None for random ones."""
+        return self.weights if self.first is None else self.first.model_file
+
+    @property
     def fingerprint(self) -> str:
-        """Hash of all that the weights depend on, except hardware and library versions."""
+        """Hash of all that the weights depend on, except hardware and library versions.
+
+        Where the network begins with that of another variant, it is another one as soon as that
+        network is: none at all before it is trained.
+        """
+        if self.first is None:
+            return self._own_fingerprint
+        parts = (self._own_fingerprint, self.first.fingerprint, self.first.trained_as)
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    @property
+    def trained_as(self) -> str | None:
+        """Hash of the model that was trained for this very task; None where none was.
+
+        The model itself may be gone, as those of permuted outcomes are.
+        """
+        record = read_record(self.record_file, [])
+        mine = record.get("fingerprint") == self.fingerprint
+        return str(record["model_sha256"]) if mine else None
+
+    @cached_property
+    def _own_fingerprint(self) -> str:
         recipe = self.recipe
+        network = recipe.network
+        # under its earlier name, so that what was trained before stays trained
+        start = {"weights": network.start_kind}
         parts = {
             "format": FORMAT,
             "variant": self.variant,
@@ -149,14 +190,14 @@ class FoldTask:
             "outcome": self.table["outcome"].tolist(),
             "role": self.table["role"].tolist(),
             "representation": recipe.representation.model_dump(mode="json"),
-            "network": recipe.network.model_dump(mode="json", exclude={"origin"}),
+            "network": network.model_dump(mode="json", exclude={"origin", "start"}) | start,
             "training": recipe.training.model_dump(mode="json"),
             "weights": file_sha256(self.weights) if self.weights else None,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def _roles(self) -> dict[str, str]:
-        splits = _read(self.splits)
+        splits = read_rows(self.splits)
         here = splits[(splits["repeat"] == str(self.repeat)) & (splits["fold"] == str(self.fold))]
         if "variant" in splits:
             own = here[here["variant"] == self.variant]
@@ -169,9 +210,16 @@ class FoldTask:
         return dict(zip(here["participant_id"], here["role"], strict=True))
 
 
-def _read(path: Path) -> pd.DataFrame:
+def read_rows(path: Path) -> pd.DataFrame:
+    """Read a table of the app's as text.
+
+    Raises
+    ------
+    NoInput
+        It cannot be read.
+    """
     try:
-        return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=QUOTE_NONE)
+        return read_frame(path)
     except OSError as error:
         raise NoInput(f"{path} cannot be read: {error.strerror or error}") from error
 

@@ -17,13 +17,13 @@ from bidsapp.evaluation.chance import Forecast, leading_forecast
 from bidsapp.evaluation.held_out import HeldOut
 from bidsapp.evaluation.metric_table import leading_rows
 from bidsapp.representation.cohort_array import CohortArray
-from bidsapp.representation.window import volume
 from bidsapp.saliency.checks import CHECKED, PERTURBED, RANDOM_ORDERS, FoldChecks, orders
 from bidsapp.saliency.perturbation import effects, perturbation_curves
 from bidsapp.saliency.sanity import Evidence, judge
-from bidsapp.saliency.smoothing import MaskedSmoother
 from bidsapp.saliency.surrogates import Surrogates
 from bidsapp.saliency.verdict import Findings
+from bidsapp.spaces.grid import MaskedSmoother
+from bidsapp.spaces.volume import volume
 from bidsapp.training.splits import into_folds
 
 SHAPE, MM, FWHM = (10, 12, 10), (1.0, 1.0, 1.0), 2.0

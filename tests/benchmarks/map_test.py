@@ -14,7 +14,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from bidsapp.saliency.max_t import ClusterEnhancement, corrected_p, max_t, voxel_t
-from bidsapp.saliency.smoothing import FWHM_PER_SIGMA
+from bidsapp.spaces.grid import FWHM_PER_SIGMA
 from tests.benchmarks.map_claims import FOLDS, FWHM, INSIDE, SHAPE, cohort_of, folds_of, weights_of
 
 METHODS = ("gradient", "gradient_x_input")

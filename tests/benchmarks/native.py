@@ -17,7 +17,7 @@ import SimpleITK as sitk
 from bidsapp.drawing.geometry import reference_image
 from bidsapp.execution.compute import threads
 from bidsapp.saliency.native import NativeSpace, carry
-from bidsapp.saliency.smoothing import MaskedSmoother
+from bidsapp.spaces.grid import MaskedSmoother
 
 
 def off(one: np.ndarray, other: np.ndarray) -> float:

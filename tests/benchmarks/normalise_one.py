@@ -10,7 +10,7 @@ import resource
 import shutil
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -65,19 +65,19 @@ def main() -> None:
     (folder / "unit.json").write_text(json.dumps(found, indent=1))
 
 
+def settings_of(unit: Unit, speed: str) -> Any:
+    """Keys of the recipe's preparation at a speed."""
+    from bidsapp.recipes import load_recipe
+
+    values = [f"preparation.speed={speed}", f"preparation.resolution={unit.resolution}"]
+    return load_recipe("attias2025", values).preparation
+
+
 def template_images(unit: Unit, speed: str) -> Any:
     """Template's brain on the grids of a speed."""
-    from bidsapp.modalities.t1w.template_images import prepare_template
-    from bidsapp.recipes import load_recipe
-    from bidsapp.templates import resolve_template
+    from bidsapp.modalities.t1w.modality import MODALITY
 
-    wanted = load_recipe(
-        "attias2025",
-        [f"normalization.speed={speed}", f"normalization.resolution={unit.resolution}"],
-    ).normalization
-    work = Path(unit.work)
-    template = resolve_template(wanted.template, home=work / "templateflow")
-    return prepare_template(template, wanted, work / "template"), wanted
+    return MODALITY.shared(settings_of(unit, speed), Path(unit.work)).files
 
 
 def _ours(unit: Unit) -> dict[str, Any]:
@@ -102,53 +102,32 @@ def _ours(unit: Unit) -> dict[str, Any]:
 
 
 def _workflow(unit: Unit, speed: str, folder: Path) -> tuple[dict[str, Any], Path]:
-    from bidsapp.derivatives import OutputNames, prepare_output
-    from bidsapp.derivatives.names import sidecar_name
-    from bidsapp.derivatives.sidecars import Provenance
+    from bidsapp.contracts.modality import Job, Scan, SourceFile
+    from bidsapp.contracts.prepared import Provenance
+    from bidsapp.contracts.product import OutputNames, sidecar_name
+    from bidsapp.derivatives import prepare_output
     from bidsapp.execution.run import Running, configure, run_workflow
-    from bidsapp.modalities.t1w.workflow import normalization_workflow
-    from bidsapp.modalities.t1w.write import WriteDerivatives
+    from bidsapp.modalities.t1w.modality import MODALITY
     from bidsapp.options import RunOptions
 
     shutil.rmtree(folder, ignore_errors=True)
     source = Path(unit.image)
-    images, wanted = template_images(unit, speed)
+    wanted = settings_of(unit, speed)
+    shared = MODALITY.shared(wanted, Path(unit.work))
     options = RunOptions(source.parents[2], folder / "out", "participant", folder / "work")
     prepare_output(options.output_dir, options.bids_dir)
     label = source.name.split("_")[0].removeprefix("sub-")
-    names = OutputNames(
-        options.output_dir, {"subject": label}, images.template.label, unit.resolution
-    )
-    provenance = Provenance(
-        source=source.name,
-        source_sha256="",
-        selection="benchmark",
-        space=images.template.label,
-        spatial_reference=images.template.reference,
-        resolution=unit.resolution,
-        settings={"intensity": wanted.intensity, "speed": speed, "seed": wanted.seed},
-    )
-    write = WriteDerivatives(
-        t1w=str(source),
-        template_image=str(images.output),
-        names=asdict(names) | {"output_dir": str(names.output_dir)},
-        provenance=asdict(provenance),
-    )
-    workflow = normalization_workflow(
-        "one",
-        source,
-        fixed=images.registration,
-        judged=images.judged,
-        speed=speed,
-        seed=wanted.seed,
-        options=options,
-        write=write,
-    )
+    entities = {"subject": label}
+    names = OutputNames(options.output_dir, entities, shared.labels, MODALITY.products)
+    scan = Scan(label, None, {"t1w": (SourceFile(source, source.name, entities),)})
+    provenance = Provenance({source.name: ""}, "benchmark", shared.settings, shared.reference)
+    job = Job(MODALITY.name, scan, "", names, provenance)
+    workflow = MODALITY.workflow("one", job, shared, wanted, options)
     workflow.base_dir = str(options.work_dir)
     running = Running(1, 8.0, folder / "crash", plugin="Linear")
     configure(running)
     run_workflow(workflow, running)
-    sidecar = names.folder / sidecar_name(names.preproc)
+    sidecar = names.folder / sidecar_name(names["preproc"])
     if not sidecar.exists():
         raise SystemExit(f"{unit.image}: the workflow did not finish; see {folder}")
     return json.loads(sidecar.read_text()), options.work_dir / "one"
@@ -168,8 +147,8 @@ def _carry(unit: Unit, transform_file: Path) -> dict[str, Any]:
     """Bring the labels to the template with the transform as written; share that folds."""
     import SimpleITK as sitk
 
-    images, _ = template_images(unit, unit.method)
-    template = sitk.ReadImage(str(images.judged))
+    images = template_images(unit, unit.method)
+    template = sitk.ReadImage(str(images["judged"]))
     transform = sitk.ReadTransform(str(transform_file))
     if unit.labels:
         labels = sitk.Resample(
@@ -201,8 +180,8 @@ def _peer(unit: Unit) -> dict[str, Any]:
     import ants
     import SimpleITK as sitk
 
-    images, _ = template_images(unit, "default")
-    fixed, moving = ants.image_read(str(images.judged)), ants.image_read(unit.image)
+    images = template_images(unit, "default")
+    fixed, moving = ants.image_read(str(images["judged"])), ants.image_read(unit.image)
     start = time.process_time()
     found = ants.registration(
         fixed, moving, outprefix=f"{unit.folder}/", random_seed=1, **PEERS[unit.method]
@@ -213,7 +192,7 @@ def _peer(unit: Unit) -> dict[str, Any]:
         fixed, ants.image_read(unit.labels), forward, interpolator="nearestNeighbor"
     )
     _save_labels(unit, labels.numpy())
-    field, template = sitk.ReadImage(forward[0]), sitk.ReadImage(str(images.judged))
+    field, template = sitk.ReadImage(forward[0]), sitk.ReadImage(str(images["judged"]))
     folded = _folded(field, template)
     for path in {*forward, *found["invtransforms"]}:
         Path(path).unlink(missing_ok=True)

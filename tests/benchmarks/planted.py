@@ -28,7 +28,7 @@ from bidsapp.representation.device_cohort import normalise
 from bidsapp.representation.sample import CohortRow
 from bidsapp.saliency.attribute import attribute, lens_of
 from bidsapp.saliency.methods import METHODS
-from bidsapp.saliency.smoothing import MaskedSmoother
+from bidsapp.spaces.grid import MaskedSmoother
 from bidsapp.training.fold import load_fold, score_fold, train_fold
 from bidsapp.training.task import FoldTask
 

@@ -19,7 +19,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
 from bidsapp.representation.sample import robust_scaling
-from bidsapp.representation.window import PLANES, slab
+from bidsapp.spaces.volume import PLANES, slab
 
 SLICES = 30
 FOLDS = 8

@@ -80,6 +80,26 @@ def tree(folder: Path) -> dict[str, str]:
     return found
 
 
+LISTS = Path(__file__).parents[1] / "data"
+WRITE = "NOCICAST_WRITE_EXPECTED"
+"""Set in the environment, it makes the lists anew instead of comparing with them."""
+
+
+def as_expected(name: str, *folders: Path) -> None:
+    """Compare the files below folders with a list that people read: tests/data/expected_*.txt."""
+    found = sorted(
+        str(path.relative_to(folder.parent))
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.is_file()
+    )
+    listed = LISTS / f"expected_{name}.txt"
+    if WRITE in os.environ:
+        listed.parent.mkdir(exist_ok=True)
+        listed.write_text("\n".join(found) + "\n", encoding="utf-8")
+    assert found == listed.read_text(encoding="utf-8").splitlines()
+
+
 def image_hashes(output_dir: Path, *labels: str) -> dict[str, str]:
     """SHA-256 of the images and transforms of some participants, or of all."""
     return {

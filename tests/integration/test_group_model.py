@@ -14,11 +14,11 @@ import pytest
 import torch
 
 from bidsapp.cli import main
-from bidsapp.dataset import select_images
+from bidsapp.contracts.modality import modality_named
+from bidsapp.dataset.sources import select_scans
 from bidsapp.derivatives.sidecars import report_mark
 from bidsapp.execution.work import make_own_folder
-from bidsapp.image_task import image_task
-from bidsapp.modalities.t1w.template_images import prepare_template
+from bidsapp.image_task import tasks_of
 from bidsapp.networks.bundle import MANIFEST, Bundle, load_bundle
 from bidsapp.networks.bundle_images import TrainingImage
 from bidsapp.networks.bundle_write import ModelFacts, add_saliency_checks, write_bundle
@@ -26,7 +26,6 @@ from bidsapp.options import RunOptions
 from bidsapp.recipes import apply_values
 from bidsapp.representation.sample import CohortRow, read_sample
 from bidsapp.saliency.missing_maps import note_unfinished
-from bidsapp.templates import resolve_template
 from tests.integration.group_studies import (
     affine_of,
     brain,
@@ -37,7 +36,7 @@ from tests.integration.group_studies import (
     write_dataset,
     write_normalised,
 )
-from tests.integration.running import Ended, described
+from tests.integration.running import Ended, as_expected, described
 
 PAGE = "<html><body><h1>sub</h1><!-- prediction:begin --><!-- prediction:end --></body></html>"
 
@@ -62,14 +61,13 @@ class New:
     ) -> None:
         """Leave what the participant level leaves when it normalises as a bundle says."""
         recipe = load_bundle(model).recipe
-        wanted = recipe.normalization
+        wanted = recipe.preparation
         options = RunOptions(self.bids, self.out, "participant", self.out / "work")
-        own = make_own_folder(options.work_dir)
-        template = resolve_template(wanted.template, home=own / "templateflow")
-        images = prepare_template(template, wanted, own / "template")
-        choices = select_images(options, recipe.inputs).choices
-        choice = next(c for c in choices if c.participant == who.removeprefix("sub-"))
-        task = image_task(choice, options, recipe, images)
+        modality = modality_named(wanted.modality)
+        shared = modality.shared(wanted, make_own_folder(options.work_dir))
+        scans = select_scans(options, modality.sources).scans
+        scan = next(s for s in scans if s.participant == who.removeprefix("sub-"))
+        (task,) = tasks_of(scan, modality, wanted, shared, options.output_dir)
         voxels = brain(seed or int(who[4:]), positive, wanted.resolution)
         content = {"verdict": "pass", "reasons": [], "local_ncc": 0.8} | quality
         write_normalised(self.out, who, voxels, **content)
@@ -79,12 +77,12 @@ class New:
                 (names.folder / name).write_text("data")
             sidecar = names.folder / (name.removesuffix(".nii.gz").removesuffix(".h5") + ".json")
             if not sidecar.exists():
-                key = task.provenance.registration_key
+                key = task.provenance.key_without(("resolution", "intensity"))
                 sidecar.write_text(json.dumps({"RegistrationKey": key}))
-        marker = names.folder / names.preproc.replace(".nii.gz", ".json")
+        marker = names.folder / names["preproc"].replace(".nii.gz", ".json")
         about = json.loads(marker.read_text()) | {"RunKey": task.provenance.key}
         marker.write_text(json.dumps(about))
-        names.report.write_text(PAGE + report_mark(task.provenance))
+        names.report.write_text(PAGE + report_mark(names, task.provenance))
 
     def apply(self, model: Path, *arguments: object) -> int:
         """Run the participant level with a model."""
@@ -173,6 +171,7 @@ def test_everybody_who_can_be_judged_gets_a_prediction(
         *("probability", "probability_sd", "verdict", "in_training", "leak"),
     ]
     described(new.out / "group" / "predictions.tsv")
+    as_expected("model", new.out / "sub-51", new.out / "group")
     assert set(table["outcome"]) == {"chronic"}
     assert set(table["positive"]) == {"yes"}
     assert set(table["in_training"]) == {"false"}
@@ -279,7 +278,7 @@ def test_a_bundle_of_one_millimetre_is_given_images_of_one_millimetre(
     bundle: Path, new: New, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = load_bundle(bundle)
-    recipe = apply_values(model.recipe, {"normalization.resolution": 1})
+    recipe = apply_values(model.recipe, {"preparation.resolution": 1})
     voxels = brain(51, True, 1)
     save(new.out / "one.nii.gz", voxels, affine_of(1))
     row = CohortRow("sub-51", "", {"t1w": new.out / "one.nii.gz"})
@@ -443,8 +442,8 @@ def test_a_damaged_bundle_is_refused_before_any_work(
     ("arguments", "says"),
     [
         (("--set", "training.epochs=3"), "training.epochs=3"),
-        (("--resolution", "1"), "normalization.resolution=1"),
-        (("--random-seed", "3"), "normalization.seed=3"),
+        (("--resolution", "1"), "preparation.resolution=1"),
+        (("--random-seed", "3"), "preparation.seed=3"),
         (("--recipe", "t1w"), "leave out --recipe t1w"),
     ],
 )

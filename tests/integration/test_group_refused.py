@@ -153,7 +153,7 @@ REFUSED: dict[str, tuple[Edit | None, tuple[str, ...], int, tuple[str, ...]]] = 
     ),
     "no weights": (
         *(None, ("--variants", "pretrained"), 66),
-        ("--weights FILE", "https://github.com/Tencent/MedicalNet", "network.weights=random"),
+        ("--weights FILE", "https://github.com/Tencent/MedicalNet", "network.start=random"),
     ),
     "weights that are not there": (
         *(None, ("--variants", "pretrained", "--weights", "{study}/none.pth"), 66),
@@ -167,7 +167,7 @@ REFUSED: dict[str, tuple[Edit | None, tuple[str, ...], int, tuple[str, ...]]] = 
     ),
     "weights that nothing needs": (
         *(None, ("--weights", "{study}/small.yaml"), 64),
-        ("network.weights: random",),
+        ("network.start: random",),
     ),
     "no participant level yet": (
         *(without_images, (), 66),

@@ -29,7 +29,7 @@ from tests.integration.group_studies import (
     table_of,
     write_normalised,
 )
-from tests.integration.running import Ended, command, environment, tree
+from tests.integration.running import Ended, as_expected, command, environment, tree
 
 VARIANTS = ["base", "sagittal"]
 SCORES = ["participant_id", "session_id", "variant", "repeat", "fold", "outcome", "probability"]
@@ -89,6 +89,10 @@ def test_the_state_is_files_with_the_columns_that_others_rely_on(run: Path) -> N
     ]
     history = table_of(run / "history.tsv")
     assert history.groupby(["variant", "repeat", "fold"]).size().tolist() == [2, 2, 2, 2]
+
+
+def test_the_files_of_a_run_are_those_that_are_listed(run: Path) -> None:
+    as_expected("group", run)
 
 
 def test_everybody_is_scored_once_and_by_models_that_did_not_see_them(

@@ -17,6 +17,7 @@ from tests.integration.heads import MARKER_MM, add, brain_centre, dlmuse, t1w
 from tests.integration.running import (
     TIMEOUT,
     Ended,
+    as_expected,
     carried,
     centre_mm,
     command,
@@ -44,6 +45,14 @@ def test_every_participant_is_done_and_passes(heads: Ended) -> None:
         assert (quality["verdict"], quality["reasons"]) == ("pass", []), label
         assert (heads.output_dir / f"sub-{label}.html").stat().st_size > 10_000
     assert "7 of 7 normalised: 7 pass, 0 warn, 0 fail" in heads.stdout
+
+
+def test_the_files_of_a_participant_are_those_that_are_listed(heads: Ended) -> None:
+    first = min(heads.output_dir.glob("sub-*/"))
+    as_expected("participant", first)
+    own = [*heads.output_dir.iterdir()]
+    beside = sorted(path.name for path in own if path.is_file())
+    assert beside == [".bidsignore", "dataset_description.json", "quality.html"]
 
 
 def test_the_output_is_valid_bids(heads: Ended) -> None:

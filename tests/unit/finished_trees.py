@@ -4,6 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from bidsapp.contracts.product import OutputNames
+from bidsapp.modalities.t1w.modality import MODALITY
+
 SETTINGS = {
     "template": "MNI152NLin2009aSym",
     "template_file": "tpl-MNI152NLin2009aSym_res-1_desc-brain_T1w.nii.gz",
@@ -35,6 +38,12 @@ QUALITY = {
     "verdict": "pass",
     "reasons": [],
 }
+
+
+def names_of(out: Path, space: str = "MNI152NLin2009aSym", **entities: str) -> OutputNames:
+    """Names of the files of a T1w image at 2 mm."""
+    labels = {"space": space, "res": "2"}
+    return OutputNames(out, {"subject": "01"} | entities, labels, MODALITY.products)
 
 
 def leave_sidecar(out: Path, who: str, *, quality: Any = None, **changes: Any) -> Path:

@@ -7,8 +7,8 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
-from bidsapp.representation.window import Window, slab
 from bidsapp.saliency.stack import MapStack
+from bidsapp.spaces.volume import Volume, slab
 
 SHAPE = (24, 28, 24)
 AFFINE = np.array([[2, 0, 0, -24], [0, 2, 0, -28], [0, 0, 2, -24], [0, 0, 0, 1.0]])
@@ -16,7 +16,7 @@ AFFINE = np.array([[2, 0, 0, -24], [0, 2, 0, -28], [0, 0, 2, -24], [0, 0, 0, 1.0
 PLANTED = (slice(5, 9), slice(14, 18), slice(9, 13))
 
 
-def axial(slices: int = 12) -> Window:
+def axial(slices: int = 12) -> Volume:
     """An axial slab of the small grid."""
     return slab(SHAPE, AFFINE, "axial", slices)
 
@@ -69,7 +69,7 @@ def rows_of(
 
 def make_stack(
     rows: pd.DataFrame | None = None,
-    window: Window | None = None,
+    window: Volume | None = None,
     effect: float = 1.0,
     channels: tuple[str, ...] = ("t1w",),
     seed: int = 1,

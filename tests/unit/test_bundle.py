@@ -16,8 +16,8 @@ from bidsapp.networks.bundle_images import TrainingImage
 from bidsapp.networks.bundle_write import ModelFacts, add_saliency_checks, write_bundle
 from bidsapp.networks.origin import cohort_metadata, origin_of
 from bidsapp.networks.predict import predict
-from bidsapp.representation.window import slab
 from bidsapp.representation.zscore import ZScore
+from bidsapp.spaces.volume import slab
 from bidsapp.training.fold import score_fold, train_fold
 from tests.unit.synthetic_cohort import prepare_tasks, small_recipe
 

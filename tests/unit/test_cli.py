@@ -252,19 +252,19 @@ def test_paths_become_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 
 def test_an_option_of_its_own_wins_over_set() -> None:
-    options = parsed("--speed", "precise", "--set", "normalization.speed=fast", "a.b=1")
+    options = parsed("--speed", "precise", "--set", "preparation.speed=fast", "a.b=1")
     from bidsapp.recipes import load_recipe
 
-    assert options.overrides.index("normalization.speed=precise") == 2
+    assert options.overrides.index("preparation.speed=precise") == 2
     recipe = load_recipe(options.recipe, [o for o in options.overrides if not o.startswith("a.b")])
-    assert recipe.normalization.speed == "precise"
+    assert recipe.preparation.speed == "precise"
 
 
 def test_one_seed_goes_to_all_that_is_random() -> None:
     from bidsapp.recipes import load_recipe
 
     recipe = load_recipe("attias2025", parsed("--random-seed", "7").overrides)
-    assert recipe.normalization.seed == recipe.training.seed == recipe.protocol.seed == 7
+    assert recipe.preparation.seed == recipe.training.seed == recipe.protocol.seed == 7
 
 
 def test_the_machine_is_the_default_for_cpus_and_memory() -> None:

@@ -10,8 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bidsapp.dataset.classes import classify, matches
+from bidsapp.dataset.expression import parse_expression
+from bidsapp.dataset.expression_values import check_values
 from bidsapp.dataset.logic import FALSE, TRUE, UNKNOWN
 from bidsapp.dataset.missing import looks_missing
+from bidsapp.dataset.tables import Table
+from bidsapp.dataset.user_columns import Columns
 from bidsapp.errors import UsageError
 from tests.unit.cohort_trees import build, normalise, reasons, rule, study
 
@@ -72,7 +76,6 @@ def test_texts_beside_a_text_are_not_its_contrary(tmp_path: Path) -> None:
         ("1 0 0.0 00", {"positive": [1]}, {"1": 1, "0": 0, "0.0": 0, "00": 0}),  # one value
         ("yes no No", {"positive": ["yes"]}, {"yes": 1, "no": 0, "No": 0}),
         ("1 2 3", {"positive": [3], "negative": [1]}, {"1": 0, "2": -1, "3": 1}),
-        ("1 2 3", {"positive": [3], "missing": [2]}, {"1": 0, "3": 1}),
         ("T F", {"positive": ["T"], "negative": ["F"]}, {"T": 1, "F": 0}),
         ("true false", {"positive": [True], "negative": [False]}, {"true": 1, "false": 0}),
         ("1 0 -1", {"positive": [1], "negative": ["-1", "0"]}, {"1": 1, "0": 0, "-1": 0}),
@@ -115,14 +118,12 @@ cells = st.sampled_from(["1", "0", "0.0", "2", "-1", "99", "yes", "no", "No", "l
 named = st.lists(st.sampled_from(["1", "0", "2", "yes", "no", "lost"]), max_size=3, unique=True)
 
 
-@given(st.lists(cells, min_size=1, max_size=12), named, named, named)
+@given(st.lists(cells, min_size=1, max_size=12), named, named)
 def test_nobody_is_negative_who_was_not_named_or_the_only_other_one(
-    values: list[str], positive: list[str], negative: list[str], missing: list[str]
+    values: list[str], positive: list[str], negative: list[str]
 ) -> None:
     try:
-        found = classes(
-            values, positive=positive, negative=negative or None, missing=missing or None
-        )
+        found = classes(values, positive=positive, negative=negative or None)
     except UsageError:
         return
     assert {text for text, value in found.items() if value == TRUE} == {
@@ -134,8 +135,7 @@ def test_nobody_is_negative_who_was_not_named_or_the_only_other_one(
     else:
         assert len({text.lower().replace("0.0", "0") for text in below}) <= 1
         assert not any(map(looks_missing, below))
-    unnamed = set(values) - found.keys()
-    assert all(matches(text, missing) for text in unnamed)
+    assert found.keys() == set(values)
     assert set(found.values()) <= {TRUE, FALSE, UNKNOWN}
 
 
@@ -157,7 +157,9 @@ def test_texts_in_numbers_are_missing_in_every_comparison(
     found = dict(zip(cohort.table["participant_id"], cohort.table["outcome"], strict=True))
     assert [found.get(f"sub-{n}") for n in range(6)] == outcome
     assert "pain is 'withdrawn', not a number (1)" in "\n".join(cohort.notes)
-    assert "Outcome pain: read as missing: #REF! (1)." in cohort.notes
+    (told,) = [note for note in cohort.notes if "read as missing" in note]
+    named = {"-9 (1)", "99 (1)"} if missing else set()
+    assert set(told.split(": ")[-1].rstrip(".").split(", ")) == {"#REF! (1)", *named}
 
 
 def test_a_text_in_a_column_of_numbers_is_not_just_another_text(tmp_path: Path) -> None:
@@ -173,10 +175,60 @@ def test_codes_for_missing_in_an_expression_are_asked_about(tmp_path: Path) -> N
     with pytest.raises(UsageError) as caught:
         build(tmp_path, rule(expression="pain >= 30"))
     assert "pain: -9 (1), 999 (1) look like missing values" in str(caught.value)
-    assert "--set 'outcome.missing=[-9, 999]'" in str(caught.value)
+    assert "are missing: --set 'tables.missing=[pain=-9, pain=999]'." in str(caught.value)
+    assert "are not: --set 'tables.missing=[pain=]'." in str(caught.value)
     people(tmp_path, ["chronic", "recovered", "unknown", "improved"])
-    with pytest.raises(UsageError, match=r"outcome\.missing=\[unknown\]"):
+    with pytest.raises(UsageError, match=r"tables\.missing=\[pain=unknown\]"):
         build(tmp_path, rule(expression='pain == "chronic"'))
     cohort = build(tmp_path, rule(expression='pain == "chronic"', missing=["unknown"]))
     assert cohort.table["outcome"].tolist() == [1, 0, 0]
     assert "Outcome pain: other than chronic: recovered (1), improved (1)." in cohort.notes
+
+
+@pytest.mark.parametrize(
+    ("of_outcome", "of_tables", "expected"),
+    [
+        ([-9, 999], [], [1, 0, None, None]),
+        (None, ["pain=-9", "pain=999"], [1, 0, None, None]),
+        ([999], ["pain=-9"], [1, 0, None, None]),
+        ([], [], [1, 0, 0, 1]),
+        (None, ["pain="], [1, 0, 0, 1]),
+    ],
+)
+def test_what_is_missing_is_said_once_for_outcome_and_covariates(
+    tmp_path: Path, of_outcome: Any, of_tables: list[str], expected: list[int | None]
+) -> None:
+    people(tmp_path, ["40", "20", "-9", "999"])
+    asked = rule(expression="pain >= 30", missing=of_outcome)
+    cohort = build(tmp_path, asked, missing_values=of_tables)
+    found = dict(zip(cohort.table["participant_id"], cohort.table["outcome"], strict=True))
+    assert [found.get(f"sub-{n}") for n in range(4)] == expected
+
+
+def test_what_is_missing_in_the_outcome_is_missing_at_its_other_sessions(tmp_path: Path) -> None:
+    bids = study(tmp_path / "bids", "participant_id\nsub-0\nsub-1\nsub-2\n")
+    for who, (first, last) in enumerate([("10", "50"), ("-9", "20"), ("12", "-9")]):
+        folder = bids / f"sub-{who}"
+        folder.mkdir(exist_ok=True)
+        rows = f"session_id\tpain\nses-1\t{first}\nses-2\t{last}\n"
+        (folder / f"sub-{who}_sessions.tsv").write_text(rows)
+        normalise(tmp_path / "out", f"sub-{who}_ses-1", who)
+    asked = rule(expression="`pain@2` >= 30", missing=[-9])
+    cohort = build(tmp_path, asked, asked=["pain@1"])
+    assert cohort.table["outcome"].tolist() == [1, 0]
+    assert cohort.table["pain@1"].tolist() == ["10", None]
+
+
+@given(st.lists(st.sampled_from([0, 1, 2, 5, 9, 40, 77, 99, 999, -1, -9, -99]), min_size=1))
+def test_an_expression_asks_about_what_a_covariate_warns_of(numbers: list[int]) -> None:
+    cells = {(f"sub-{place}", ""): str(number) for place, number in enumerate(numbers)}
+    path = Path("participants.tsv")
+    table = Table("participants", path, False, {"pain": cells}, frozenset(cells))
+    columns = Columns([table])
+    warned = bool(columns.suspicions(["pain"]))
+    try:
+        check_values(parse_expression("pain >= 30"), columns)
+    except UsageError:
+        assert warned
+    else:
+        assert not warned

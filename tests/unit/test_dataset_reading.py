@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidsapp.dataset.codes import suspected_codes
 from bidsapp.dataset.expression import parse_expression
+from bidsapp.dataset.missing import suspected_codes
 from bidsapp.dataset.numbers import number_of, possible_numbers
 from bidsapp.dataset.options_text import set_option
 from bidsapp.dataset.reading import read_column
@@ -250,6 +250,11 @@ def test_a_limit_is_not_computed_with_and_equals_its_own_text() -> None:
         ([*range(0, 2000, 7), 999], []),
         ([999, 999], []),
         ([8888, 1.5, 2], [8888]),
+        ([0, 1, 0, -1, 99, 8888], [-1, 99, 8888]),
+        ([34, 51, 999, -9, 62], [-9, 999]),
+        ([40, 99, 99], [99]),
+        ([0, 9], [9]),
+        ([1, 2], []),
     ],
 )
 def test_codes_are_suspected_where_they_lie_apart(values: list[float], codes: list[float]) -> None:
@@ -282,9 +287,9 @@ def test_a_suspected_code_is_asked_about_and_both_answers_are_taken(tmp_path: Pa
     assert settled.suspicions(["age"]) == []
     assert settled.all_values("age") == AGES
     assert settled.told(["age"]) == [
-        "Column age: '999' (1) is missing, as tables.missing says.",
-        "Column age: '999.0' (1) is missing, as tables.missing says.",
-        "Column age: '-9' (1) is missing, as tables.missing says.",
+        "Column age: '999' (1) is missing, as the recipe says.",
+        "Column age: '999.0' (1) is missing, as the recipe says.",
+        "Column age: '-9' (1) is missing, as the recipe says.",
     ]
     kept = Columns.read(bids, ["age="])
     assert kept.suspicions(["age"]) == []
@@ -327,7 +332,7 @@ def test_a_column_named_wrongly_under_missing_is_refused(tmp_path: Path) -> None
     with pytest.raises(UsageError, match=r"tables\.missing: no column 'agee' .* Did you mean age"):
         Columns.read(bids, ["agee=999"])
     assert Columns.read(bids, ["age=999"]).told(["age"]) == [
-        "Column age: '999' is missing, as tables.missing says, and stands nowhere."
+        "Column age: '999' is missing, as the recipe says, and stands nowhere."
     ]
 
 

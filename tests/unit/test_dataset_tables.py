@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidsapp.dataset.missing import is_missing, looks_missing, missing_codes
+from bidsapp.dataset.missing import is_missing, looks_missing
 from bidsapp.dataset.tables import read_table, write_table
 from bidsapp.dataset.user_columns import Columns, describe_values, number_of
 from bidsapp.errors import BadData, CannotCreateOutput, NoInput, UsageError
@@ -225,14 +225,6 @@ def test_words_and_codes_that_may_stand_for_missing_are_doubted() -> None:
         assert looks_missing(text), text
     for text in ("recovered", "0", "1", "9", "100", "989", "-10", "no"):
         assert not looks_missing(text), text
-
-
-def test_codes_are_numbers_apart_from_the_rest() -> None:
-    assert missing_codes([0, 1, 0, -1, 99, 8888]) == [-1, 99, 8888]
-    assert missing_codes([34, 51, 999, -9, 62]) == [-9, 999]
-    assert missing_codes([0, 40, 77, 88, 99, 100]) == []  # a scale of 0 to 100
-    assert missing_codes([-2.5, -1, 0.3, 2]) == []  # a standardised score
-    assert missing_codes([99, 99]) == missing_codes([]) == []
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bidsapp.cli import main
 from bidsapp.dataset import validation
 from bidsapp.dataset.normalized import find_derivatives, find_own
 from bidsapp.dataset.scans import imaged_scans
@@ -139,6 +140,51 @@ def test_an_image_that_is_no_file_is_refused_before_it_is_waited_for(
     assert len(selection.choices) == 3
     [refusal] = selection.refusals
     assert refusal.reason == f"sub-02/anat/{NAMES[1]}: it is {says}, not a file"
+
+
+@pytest.mark.parametrize("spoil", UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.parametrize("part", ["sub-3", "sub-3/anat"])
+@pytest.mark.parametrize("normalised", [False, True])
+def test_a_raw_folder_that_cannot_be_read_does_not_end_a_group_run(
+    spoil: Callable[[Path], None], part: str, normalised: bool, place: Path
+) -> None:
+    rows = "".join(f"{number} {number % 2}\n" for number in range(1, 5))
+    root = study(place / "bids", f"participant_id chronic\n{rows}")
+    make(root, *[f"sub-{number}_T1w.nii.gz" for number in range(1, 5)])
+    for number in range(1, 5):
+        if number != 3 or normalised:
+            normalise(place / "out", f"sub-{number}", number)
+    spoil(root / part)
+    with as_anybody():
+        cohort = build(place)
+    notes = "\n".join(cohort.notes)
+    assert len(cohort.table) == 3 + normalised
+    assert "cannot be read" in notes
+    if normalised:
+        assert "WARNING: scanner and site of 1 scans are not known: the folder" in notes
+    else:
+        assert "no normalised image: 1 (sub-3); sub-3: the folder" in notes
+        assert "WARNING: 1 of 4 people" in notes
+
+
+@pytest.mark.parametrize("spoil", UNREADABLE.values(), ids=UNREADABLE)
+@pytest.mark.parametrize("part", ["sub-3", "sub-3/anat"])
+def test_a_plan_tells_who_cannot_be_read_from_who_has_no_image(
+    spoil: Callable[[Path], None], part: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "".join(f"{number} {number % 2}\n" for number in range(1, 7))
+    root = study(place / "bids", f"participant_id chronic\n{rows}")
+    make(root, *[f"sub-{number}_T1w.nii.gz" for number in range(1, 6)])
+    words = ("--recipe", "t1w", "--outcome", "chronic", "--positive", "1", "--plan")
+    assert main([str(root), str(place / "out"), "group", *words]) == 0
+    assert "3 positive and 2 negative people" in capsys.readouterr().out
+    spoil(root / part)
+    with as_anybody():
+        assert main([str(root), str(place / "out"), "group", *words]) == 0
+    said = capsys.readouterr()
+    assert "2 positive and 2 negative people" in said.out
+    assert "folder not readable: 1 (sub-3); sub-3: the folder" in said.err
+    assert "no image: 1 (sub-6)" in said.err
 
 
 @pytest.mark.skipif(validation.find_validator() is None, reason="no validator")

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from bidsapp.derivatives import OutputNames, prepare_output
-from bidsapp.derivatives.names import sidecar_name
+from bidsapp.contracts.prepared import Made, Provenance
+from bidsapp.contracts.product import OutputNames, sidecar_name
+from bidsapp.derivatives import prepare_output
 from bidsapp.derivatives.sidecars import (
-    Provenance,
     file_sha256,
     finished_key,
     is_finished,
@@ -19,7 +19,9 @@ from bidsapp.derivatives.sidecars import (
 )
 from bidsapp.errors import CannotCreateOutput, UsageError
 from tests.integration.running import validation_errors
+from tests.unit.finished_trees import names_of
 
+SOURCE = "bids:raw:sub-01/anat/sub-01_T1w.nii.gz"
 FACTS = {
     "notes": [],
     "seconds": {"total": 1.0},
@@ -32,18 +34,15 @@ FACTS = {
 
 
 def names(root: Path = Path("/out"), **entities: str) -> OutputNames:
-    return OutputNames(root, {"subject": "01"} | entities, "MNI152NLin2009aSym", 2)
+    return names_of(root, **entities)
 
 
 def provenance(**changes: Any) -> Provenance:
     given: dict[str, Any] = {
-        "source": "sub-01/anat/sub-01_T1w.nii.gz",
-        "source_sha256": "ab",
+        "sources": {SOURCE: "ab"},
         "selection": "the only T1w",
-        "space": "MNI152NLin2009aSym",
-        "spatial_reference": "https://example.org",
-        "resolution": 2,
-        "settings": {"seed": 0, "intensity": "minmax"},
+        "settings": {"seed": 0, "intensity": "minmax", "resolution": 2},
+        "reference": "https://example.org",
     }
     return Provenance(**(given | changes))
 
@@ -74,9 +73,11 @@ def test_entities_stand_in_the_order_of_bids_whatever_order_they_came_in() -> No
     assert found.stem == "sub-01_ses-b_acq-mprage_rec-norm_run-2_echo-1"
     assert found.folder == Path("/out/sub-01/ses-b/anat")
     assert found.report == Path("/out/sub-01_ses-b.html")
-    assert found.preproc == f"{found.stem}_space-MNI152NLin2009aSym_res-2_desc-preproc_T1w.nii.gz"
-    assert found.native_mask == f"{found.stem}_desc-brain_mask.nii.gz"
-    assert found.to_template == f"{found.stem}_from-T1w_to-MNI152NLin2009aSym_mode-image_xfm.h5"
+    assert (
+        found["preproc"] == f"{found.stem}_space-MNI152NLin2009aSym_res-2_desc-preproc_T1w.nii.gz"
+    )
+    assert found["native_mask"] == f"{found.stem}_desc-brain_mask.nii.gz"
+    assert found["to_template"] == f"{found.stem}_from-T1w_to-MNI152NLin2009aSym_mode-image_xfm.h5"
     assert found.uri == "bids::sub-01/ses-b/anat/"
 
 
@@ -93,8 +94,8 @@ def finished(root: Path) -> OutputNames:
     made.folder.mkdir(parents=True)
     for name in made.data_files:
         (made.folder / name).write_text("data")
-    made.report.write_text(f"<html></html>\n{report_mark(provenance())}")
-    write_sidecars(made.folder, made, provenance(), {"verdict": "pass"}, FACTS)
+    made.report.write_text(f"<html></html>\n{report_mark(made, provenance())}")
+    write_sidecars(made.folder, Made(made, provenance(), FACTS), {"verdict": "pass"})
     return made
 
 
@@ -103,8 +104,8 @@ def test_a_result_is_known_by_its_source_and_settings(tmp_path: Path) -> None:
     assert finished_key(made) == provenance().key
     assert read_quality(made) == {"verdict": "pass"}
     for changes in (
-        {"source_sha256": "cd"},
-        {"settings": {"seed": 1, "intensity": "minmax"}},
+        {"sources": {SOURCE: "cd"}},
+        {"settings": {"seed": 1, "intensity": "minmax", "resolution": 2}},
     ):
         assert finished_key(made) != provenance(**changes).key
     # why it was chosen, or where it lay, does not shape the voxels
@@ -114,24 +115,24 @@ def test_a_result_is_known_by_its_source_and_settings(tmp_path: Path) -> None:
 def test_files_that_another_run_replaced_are_made_again(tmp_path: Path) -> None:
     made = finished(tmp_path)
     assert is_finished(made, provenance())
-    faster = provenance(settings={"seed": 1, "intensity": "minmax"})
-    for name in (made.to_template, made.from_template):
+    faster = provenance(settings={"seed": 1, "intensity": "minmax", "resolution": 2})
+    for name in (made["to_template"], made["from_template"]):
         (tmp_path / name).touch()
-    write_sidecars(tmp_path, made, faster, {"verdict": "pass"}, FACTS)
-    for name in (made.to_template, made.from_template, made.native_mask):
+    write_sidecars(tmp_path, Made(made, faster, FACTS), {"verdict": "pass"})
+    for name in (made["to_template"], made["from_template"], made["native_mask"]):
         own = (made.folder / sidecar_name(name)).read_text()
         (made.folder / sidecar_name(name)).write_text((tmp_path / sidecar_name(name)).read_text())
         assert not is_finished(made, provenance()), name
         (made.folder / sidecar_name(name)).write_text(own)
-    made.report.write_text(f"<html></html>\n{report_mark(faster)}")
+    made.report.write_text(f"<html></html>\n{report_mark(made, faster)}")
     assert not is_finished(made, provenance())
-    made.report.write_text(f"<html></html>\n{report_mark(provenance())}")
+    made.report.write_text(f"<html></html>\n{report_mark(made, provenance())}")
     assert is_finished(made, provenance())
 
 
 def test_a_result_with_an_empty_file_is_not_finished(tmp_path: Path) -> None:
     made = finished(tmp_path)
-    (made.folder / made.preproc).write_bytes(b"")
+    (made.folder / made["preproc"]).write_bytes(b"")
     assert finished_key(made) is None
 
 
@@ -147,7 +148,7 @@ def test_a_result_that_lacks_a_file_is_not_finished(number: int, tmp_path: Path)
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"RunKey": 3}', "\xff"])
 def test_a_marker_that_is_damaged_is_no_marker(text: str, tmp_path: Path) -> None:
     made = finished(tmp_path)
-    (made.folder / sidecar_name(made.preproc)).write_text(text, encoding="latin-1")
+    (made.folder / sidecar_name(made["preproc"])).write_text(text, encoding="latin-1")
     assert finished_key(made) is None
     assert read_quality(made) == {}
 
@@ -157,8 +158,8 @@ def test_sidecars_name_their_sources_as_bids_uris(tmp_path: Path) -> None:
     found = {
         name: json.loads((made.folder / sidecar_name(name)).read_text()) for name in made.data_files
     }
-    assert found[made.preproc]["SkullStripped"] is True
-    assert found[made.native_mask]["Type"] == "Brain"
+    assert found[made["preproc"]]["SkullStripped"] is True
+    assert found[made["native_mask"]]["Type"] == "Brain"
     for content in found.values():
         for uri in content["Sources"]:
             kind, dataset, path = uri.split(":", 2)

@@ -13,9 +13,9 @@ import yaml
 from bidsapp import __version__, errors
 from bidsapp.arguments import build_parser
 from bidsapp.cli import main
-from bidsapp.derivatives import OutputNames
-from bidsapp.derivatives.names import sidecar_name
+from bidsapp.contracts.product import sidecar_name
 from bidsapp.descriptor import descriptor
+from tests.unit.finished_trees import names_of
 
 FOLDER = Path(__file__).resolve().parents[2] / "descriptors"
 FILE = FOLDER / "nocicast.json"
@@ -111,8 +111,7 @@ def test_nipoppy_finds_what_the_participant_level_writes(
     tmp_path: Path, session: str, tracker: str
 ) -> None:
     paths = json.loads((FOLDER / "nipoppy" / f"{tracker}.json").read_text())["PATHS"]
-    entities = {"subject": "01"} | ({"session": "1"} if session else {})
-    names = OutputNames(tmp_path, entities, "MNI152NLin2009aSym", 2)
+    names = names_of(tmp_path, **({"session": "1"} if session else {}))
     names.folder.mkdir(parents=True)
     for name in names.data_files:
         (names.folder / name).touch()

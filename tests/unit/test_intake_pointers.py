@@ -21,8 +21,8 @@ from bidsapp.networks.bundle import FORMAT, MANIFEST, METADATA, MODELS, RECIPE, 
 from bidsapp.networks.weights import require_weights
 from bidsapp.recipes import load_recipe
 from bidsapp.recipes.learning import Network
-from bidsapp.representation.window import volume
 from bidsapp.saliency.atlas import resolve_atlas
+from bidsapp.spaces.volume import volume
 from bidsapp.templates.catalogue import candidates
 from tests.unit.cohort_trees import build, normalise, reasons, save, study
 from tests.unit.dataset_trees import chosen, make, select

@@ -53,7 +53,7 @@ def _participants(folder: Path, spoil: Callable[[Path], Path]) -> None:
 def _atlas_table(folder: Path, spoil: Callable[[Path], Path]) -> None:
     import numpy as np
 
-    from bidsapp.representation.window import volume
+    from bidsapp.spaces.volume import volume
 
     image = save(folder / "atlas.nii.gz", 3, np.int16)
     spoil(folder / "atlas.tsv")

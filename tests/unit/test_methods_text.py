@@ -16,6 +16,7 @@ from bidsapp.evaluation.evaluate import evaluate
 from bidsapp.evaluation.permutation import METHOD as WHOLE_PIPELINE
 from bidsapp.modalities.t1w.steps import FORMS_DISAGREE
 from bidsapp.recipes import dump_recipe, load_recipe
+from bidsapp.reports.methods_group import outcome_words
 from bidsapp.reports.methods_text import (
     group_boilerplate,
     participant_boilerplate,
@@ -302,7 +303,7 @@ def test_references_are_whole() -> None:
 
 def test_every_citation_in_the_code_has_a_reference() -> None:
     cited: set[str] = set()
-    for path in (Path(__file__).parents[2] / "bidsapp" / "reports").glob("*.py"):
+    for path in (Path(__file__).parents[2] / "bidsapp").rglob("*.py"):
         for group in re.findall(r"\[@([a-z0-9; @]+)\]", path.read_text(encoding="utf-8")):
             cited |= {key.removeprefix("@") for key in group.split("; ")}
     cited -= {"key", "one", "two"}  # of docstrings
@@ -315,3 +316,26 @@ def test_what_looks_like_a_citation_and_is_none_stays(tmp_path: Path) -> None:
     found = finished(draft)
     assert "Known (Fisch et al., 2024), unknown \\[@nobody1900\\]." in found.markdown
     assert "@nobody1900" not in found.bibtex
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["outcome={column: pain, positive: [1], missing: [-9]}"], "with -9 taken as missing"),
+        (
+            ["outcome={column: pain, positive: [1]}", "tables.missing=[pain=-9]"],
+            "with -9 taken as missing",
+        ),
+        (
+            [
+                "outcome={expression: '`follow_up.pain@2` >= 30'}",
+                "tables.missing=[follow_up.pain=-9, follow_up.pain=x, age=999]",
+            ],
+            "with -9 or x taken as missing",
+        ),
+    ],
+)
+def test_values_that_stand_for_a_missing_outcome_are_told_whichever_key_names_them(
+    overrides: list[str], words: str
+) -> None:
+    assert outcome_words(load_recipe("t1w", overrides)).endswith(words)

@@ -22,9 +22,9 @@ from bidsapp.representation.device_cohort import DeviceCohort
 CPU = torch.device("cpu")
 
 
-def network(name="resnet", depth=10, seed=0, channels=1, **options):
+def network(name="resnet", depth=10, seed=0, channels=1, shape=None, **options):
     return build_network(
-        Network(name=name, depth=depth, weights="random", **options), channels, seed
+        Network(name=name, depth=depth, weights="random", **options), channels, seed, shape
     )
 
 
@@ -121,13 +121,16 @@ def test_the_shortcut_keeps_every_second_voxel_and_adds_empty_channels():
 
 @pytest.mark.parametrize("name", sorted(network_offers()))
 def test_seed_and_nothing_else_decides_the_first_weights(name):
-    depth = network_offers()[name].depths[0]
+    offer = network_offers()[name]
+    depth, dims = offer.depths[0], offer.dims[-1]
+    shape = (8, 8, 1) if dims == 2 else None
     torch.manual_seed(7)
     before = torch.random.get_rng_state()
-    first = network(name, depth, seed=3, channels=2)
+    first = network(name, depth, 3, 2, shape, dims=dims)
     assert torch.equal(torch.random.get_rng_state(), before)
     torch.manual_seed(8)
-    same, other = network(name, depth, seed=3, channels=2), network(name, depth, 4, channels=2)
+    same = network(name, depth, 3, 2, shape, dims=dims)
+    other = network(name, depth, 4, 2, shape, dims=dims)
     pairs = zip(first.state_dict().values(), same.state_dict().values(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)
     weights = [next(m.parameters()) for m in (first, other)]
@@ -136,7 +139,7 @@ def test_seed_and_nothing_else_decides_the_first_weights(name):
 
 
 def test_unknown_names_and_depths_are_refused():
-    with pytest.raises(UsageError, match=r"network.name: 'vgg' is not one of densenet, resnet"):
+    with pytest.raises(UsageError, match=r"network.name: 'vgg' is not one of densenet, .*resnet"):
         build_network(Network.model_construct(name="vgg"), 1)
     for name, depth in (("resnet", 12), ("densenet", 169), ("seresnext", 101)):
         with pytest.raises(UsageError, match=rf"network.depth: {name} offers .*, got {depth}"):

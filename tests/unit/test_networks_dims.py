@@ -115,8 +115,8 @@ def test_stages_are_layers_in_order_and_freezing_keeps_the_first(name):
                   for p in built.get_submodule(n).parameters()]  # fmt: skip
         assert frozen
         assert all(p.grad is None for p in frozen)
-        last = built.get_submodule(offer.stages[-1])
-        assert all(p.grad is not None for p in last.parameters())
+        last = [built.get_submodule(n) for n in offer.stages[-1].split()]
+        assert all(p.grad is not None for layer in last for p in layer.parameters())
 
 
 @pytest.mark.parametrize("method", ["gradient", "grad_cam"])

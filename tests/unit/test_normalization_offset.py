@@ -23,8 +23,8 @@ from tests.integration.heads import t1w
 def target(tmp_path_factory: pytest.TempPathFactory) -> steps.Target:
     folder = tmp_path_factory.mktemp("template")
     template = resolve_template("MNI152NLin2009aSym", home=folder)
-    images = prepare_template(template, load_recipe("t1w").normalization, folder)
-    brain = sitk.ReadImage(str(images.judged))
+    images = prepare_template(template, load_recipe("t1w").preparation, folder)
+    brain = sitk.ReadImage(str(images["judged"]))
     return steps.Target(brain, brain)
 
 

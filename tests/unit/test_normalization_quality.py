@@ -9,11 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.ndimage import gaussian_filter
 
-from bidsapp.modalities.t1w import quality as limits
+from bidsapp.contracts.measure import FAIL, PASS, WARN
+from bidsapp.modalities.t1w import measures as limits
 from bidsapp.modalities.t1w.quality import (
-    FAIL,
-    PASS,
-    WARN,
     Quality,
     correlation,
     cut_faces,
@@ -127,10 +125,10 @@ def test_local_correlation_warns_before_it_fails() -> None:
     for weight in np.linspace(0, 1, 31):
         image = shaded((1 - weight) * texture(0) + weight * texture(7))
         quality = judged(image=image, template=shaded(texture(0)))
-        assert quality.ncc >= limits.NCC_FAIL  # so that what follows is the local one's doing
-        if quality.local_ncc < limits.LOCAL_NCC_FAIL:
+        assert quality.ncc >= limits.NCC.low  # so that what follows is the local one's doing
+        if quality.local_ncc < limits.LOCAL_NCC_FAILS.low:
             verdict, says = FAIL, "(below 0.55)"
-        elif quality.local_ncc < limits.LOCAL_NCC_WARN:
+        elif quality.local_ncc < limits.LOCAL_NCC_WARNS.low:
             verdict, says = WARN, "(below 0.7)"
         else:
             verdict, says = PASS, ""
@@ -252,7 +250,7 @@ def test_bright_vessels_do_not_fail_a_brain_in_its_place(times: float) -> None:
     assert (plain.bright_share, plain.verdict) == (0, PASS)
     assert quality.bright_share == pytest.approx(0.03, abs=0.002)
     assert quality.verdict != FAIL
-    assert quality.ncc > limits.NCC_FAIL
+    assert quality.ncc > limits.NCC.low
     assert quality.ncc > correlation(bright(template, times), template, ball()) + 0.05
 
 
@@ -262,4 +260,4 @@ def test_bright_vessels_do_not_pass_a_brain_out_of_its_place(times: float) -> No
     for image in (contrasted(7), np.roll(template, 4, axis=0), template[:, ::-1]):
         quality = judged(image=bright(image, times), template=template)
         assert quality.verdict == FAIL
-        assert quality.ncc < limits.NCC_FAIL
+        assert quality.ncc < limits.NCC.low

@@ -208,7 +208,7 @@ def test_two_orientations_that_contradict_each_other_are_a_doubt(
 
 
 def test_a_doubt_about_orientation_is_a_warning_in_the_verdict() -> None:
-    from bidsapp.modalities.t1w.quality import WARN
+    from bidsapp.contracts.measure import WARN
     from tests.unit.test_normalization_quality import judged
 
     assert judged(doubts=("The header does not say what is left and right.",)).verdict == WARN

@@ -27,10 +27,10 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> sitk.Image:
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     images = prepare_template(
         resolve_template("MNI152NLin2009aSym", home=folder),
-        load_recipe("attias2025").normalization,
+        load_recipe("attias2025").preparation,
         folder,
     )
-    return sitk.ReadImage(str(images.judged))
+    return sitk.ReadImage(str(images["judged"]))
 
 
 @pytest.fixture(scope="module")

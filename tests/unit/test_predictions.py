@@ -12,19 +12,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bidsapp.derivatives import OutputNames
 from bidsapp.drawing import pages
 from bidsapp.errors import BadData
 from bidsapp.networks.bundle_images import TrainingImage
 from bidsapp.reports.earlier_predictions import label_of
 from bidsapp.reports.prediction import show_predictions
 from bidsapp.reports.predictions import _in_training, usable, write_table
+from tests.unit.finished_trees import names_of
 from tests.unit.report_pages import Page, ball, centred, save
 
 PLACE = (
     "<p>before</p><!-- prediction:begin --><!-- prediction:end -->"
     "<!-- command:begin --><p>old command</p><!-- command:end --><p>after</p>"
 )
+
 MODEL = {"name": "age-compact", "version": "1.0.0", "sha256": "ab" * 32}
 
 
@@ -122,10 +123,6 @@ def test_nobody_is_called_new_to_a_model_whose_images_cannot_be_recognised() -> 
 
 def test_the_name_of_a_bundle_becomes_a_label_of_bids() -> None:
     assert label_of(SimpleNamespace(name="age-compact_coronal.2")) == "agecompactcoronal2"  # type: ignore[arg-type]
-
-
-def names_of(out: Path) -> OutputNames:
-    return OutputNames(out, {"subject": "01"}, "MNI152NLin2009aSym", 2)
 
 
 def shown(out: Path, **changes: Any) -> str:
@@ -230,7 +227,7 @@ def test_saliency_lies_over_the_brain_where_it_belongs(tmp_path: Path, order: st
     shape = (40, 44, 36)
     affine = centred(shape, (4.0, 4.0, 4.0))
     brain = ball(shape, np.full(3, 4.0), 60).astype(np.float32)
-    save(names.folder / names.preproc, brain * 0.4, affine)
+    save(names.folder / names["preproc"], brain * 0.4, affine)
     values = np.zeros((*shape, 2), np.float32)  # two channels, which add up
     values[27:32, 29:34, 15:21, 0] = 2.0
     values[27:32, 29:34, 15:21, 1] = 1.0
@@ -246,7 +243,7 @@ def test_saliency_lies_over_the_brain_where_it_belongs(tmp_path: Path, order: st
     settings = {"method": "gradient", "absolute": False}
     about = {"Units": "1/<b>", "Method": "gradient", "Settings": settings}
     sidecar.write_text(json.dumps(about))
-    save(names.folder / names.log_jacobian, brain, affine)  # is no saliency map
+    save(names.folder / names["log_jacobian"], brain, affine)  # is no saliency map
 
     page = Page(shown(tmp_path))
     assert "1/<b>" in page.text
@@ -277,7 +274,7 @@ def test_a_map_by_another_model_of_the_same_name_is_not_shown(tmp_path: Path) ->
     shape = (20, 22, 18)
     affine = centred(shape, (8.0, 8.0, 8.0))
     brain = ball(shape, np.full(3, 8.0), 60).astype(np.float32)
-    save(names.folder / names.preproc, brain, affine)
+    save(names.folder / names["preproc"], brain, affine)
     path = names.folder / names.in_space("agecompactGradientSuspect", "statmap")
     save(path, brain, affine)
 
@@ -302,7 +299,7 @@ def test_a_map_by_another_model_of_the_same_name_is_not_shown(tmp_path: Path) ->
 def test_a_map_on_another_grid_is_named(tmp_path: Path) -> None:
     names = names_of(tmp_path)
     names.folder.mkdir(parents=True)
-    save(names.folder / names.preproc, np.ones((9, 9, 9), np.float32), np.eye(4))
+    save(names.folder / names["preproc"], np.ones((9, 9, 9), np.float32), np.eye(4))
     stem = "sub-01_space-MNI152NLin2009aSym_res-2"
     path = names.folder / f"{stem}_desc-agecompactGradient_statmap.nii.gz"
     save(path, np.ones((8, 9, 9), np.float32), np.eye(4))

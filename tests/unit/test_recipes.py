@@ -73,7 +73,7 @@ def test_every_key_is_described_and_has_a_type():
         "name",
         "summary",
         "network",
-        "network.weights",
+        "network.start",
         "network.origin.dataset",
         "network.origin.participants",
     ]
@@ -84,8 +84,8 @@ def test_a_minimal_recipe_has_the_house_defaults(write):
     recipe = load_recipe(write(MINIMAL))
     assert recipe.mode == "strict"
     assert recipe.outcome.column is None
-    assert recipe.normalization.template == "MNI152NLin2009aSym"
-    assert (recipe.normalization.resolution, recipe.normalization.box) == (2, "spm12")
+    assert recipe.preparation.template == "MNI152NLin2009aSym"
+    assert (recipe.preparation.resolution, recipe.preparation.box) == (2, "spm12")
     assert (recipe.representation.plane, recipe.representation.slices) == ("axial", 30)
     assert recipe.representation.zscore == "train_fold"
     assert (recipe.protocol.folds, recipe.protocol.stratified) == (8, True)
@@ -101,7 +101,7 @@ def test_a_minimal_recipe_has_the_house_defaults(write):
         (["outcome.positive=[yes, no, 012, true]"], "outcome.positive", ("yes", "no", "012", True)),
         (["protocol={kind: holdout, test_size: .2}"], "protocol.folds", None),
         (["saliency.method=grad_cam"], "saliency.stage", 4),
-        (["normalization={template: OASIS30ANTs, box: template}"], "normalization.box", "template"),
+        (["preparation={template: OASIS30ANTs, box: template}"], "preparation.box", "template"),
     ],
 )
 def test_a_good_override_is_taken_as_yaml(overrides, key, value):
@@ -131,7 +131,7 @@ def test_changing_the_kind_takes_along_what_only_the_old_kind_uses():
 def test_the_most_slices_depend_on_plane_and_resolution():
     for resolution, plane, most in [(2, "coronal", 95), (2, "sagittal", 79), (1, "axial", 156)]:
         values = {
-            "normalization.resolution": resolution,
+            "preparation.resolution": resolution,
             "representation.plane": plane,
             "representation.slices": most,
         }

@@ -55,7 +55,7 @@ def test_printed_numbers_follow_the_variant_they_are_about(study):
 
 def test_the_base_is_the_printed_network_and_protocol(study):
     assert (study.base, study.mode) == ("axial", "strict")
-    assert (study.network.name, study.network.depth, study.network.weights) == (
+    assert (study.network.name, study.network.depth, study.network.start) == (
         "resnet",
         18,
         "medicalnet",
@@ -82,7 +82,7 @@ def test_the_shortcut_is_that_of_the_checkpoint(study, variant, shortcut):
 def test_a_slab_at_1_mm_is_as_thick_as_at_2_mm(study):
     thickness = {
         name: study.with_variant(name).representation.slices
-        * study.with_variant(name).normalization.resolution
+        * study.with_variant(name).preparation.resolution
         for name in study.variant_names
     }
     assert set(thickness.values()) == {60}

@@ -6,29 +6,29 @@ import numpy as np
 import pytest
 
 from bidsapp.drawing.pages import flags_marked, plain_text
-from bidsapp.modalities.t1w import quality as limits
-from bidsapp.modalities.t1w.measures import advice, quality_rows
+from bidsapp.drawing.quality_table import advice, quality_rows
+from bidsapp.modalities.t1w.measures import MEASURES, OTHERWISE
 from bidsapp.modalities.t1w.quality import judge
 from tests.unit.report_pages import PASSED
 
 
 def statuses(**changes: Any) -> dict[str, str]:
-    return {row.key: row.status for row in quality_rows(PASSED | changes)}
+    return {row.key: row.status for row in quality_rows(MEASURES, PASSED | changes)}
 
 
 @pytest.mark.parametrize(
     ("key", "value", "status"),
     [
-        ("ncc", limits.NCC_FAIL - 0.001, "fail"),
-        ("ncc", limits.NCC_FAIL, "pass"),
-        ("local_ncc", limits.LOCAL_NCC_FAIL - 0.001, "fail"),
-        ("local_ncc", limits.LOCAL_NCC_FAIL, "warn"),
-        ("local_ncc", limits.LOCAL_NCC_WARN, "pass"),
-        ("brain_volume_ml", limits.VOLUME_ML[0] - 1, "fail"),
-        ("brain_volume_ml", limits.VOLUME_ML[1] + 1, "fail"),
-        ("affine_scales", [1.0, 1.0, limits.AFFINE_SCALE[0] - 0.01], "fail"),
-        ("affine_scales", [limits.AFFINE_SCALE[1] + 0.01, 1.0, 1.0], "fail"),
-        ("folded_fraction", limits.FOLDED_WARN + 0.001, "warn"),
+        ("ncc", 0.65 - 0.001, "fail"),
+        ("ncc", 0.65, "pass"),
+        ("local_ncc", 0.55 - 0.001, "fail"),
+        ("local_ncc", 0.55, "warn"),
+        ("local_ncc", 0.70, "pass"),
+        ("brain_volume_ml", 900 - 1, "fail"),
+        ("brain_volume_ml", 2100 + 1, "fail"),
+        ("affine_scales", [1.0, 1.0, 0.7 - 0.01], "fail"),
+        ("affine_scales", [1.3 + 0.01, 1.0, 1.0], "fail"),
+        ("folded_fraction", 0.005 + 0.001, "warn"),
         ("cut_faces", ["superior"], "warn"),
         ("rescued", True, "warn"),
         ("mask_dice", 0.1, "info"),
@@ -43,7 +43,7 @@ def test_a_row_turns_at_its_limit(key: str, value: Any, status: str) -> None:
 
 def test_marks_stand_in_the_zone_of_their_status() -> None:
     for changes in ({}, {"local_ncc": 0.6, "ncc": 0.4}, {"brain_volume_ml": 9000.0}):
-        for row in quality_rows(PASSED | changes):
+        for row in quality_rows(MEASURES, PASSED | changes):
             if len(row.marks) == 1:
                 (mark,) = row.marks
                 around = [zone.status for zone in row.zones if zone.start <= mark <= zone.end]
@@ -71,10 +71,10 @@ def test_rows_agree_with_the_judge() -> None:
                 affine=np.eye(4),
                 determinant=np.repeat([-1.0, 1.0], [folded, 1000 - folded]),
             )
-            rows = quality_rows(judged.plain())
+            rows = quality_rows(MEASURES, judged.plain())
             worst = max((row.status for row in rows if row.status in order), key=order.index)
             assert worst == judged.verdict
-            steps = advice(judged.plain(), rows)
+            steps = advice(MEASURES, judged.plain(), OTHERWISE)
             assert bool(steps) == (judged.verdict != "pass")
             seen.add(judged.verdict)
     assert seen == set(order)
@@ -85,7 +85,7 @@ def test_a_doubt_without_a_number_still_gets_advice() -> None:
         "verdict": "warn",
         "reasons": ("The header does not say what is left and right.",),
     }
-    steps = advice(content, quality_rows(content))
+    steps = advice(MEASURES, content, OTHERWISE)
     assert any("left and right" in step for step in steps)
     assert any("the group level keeps" in step for step in steps)
 

@@ -18,8 +18,8 @@ from bidsapp.representation.cohort_array import CohortArray, build_cohort_array
 from bidsapp.representation.device import steady
 from bidsapp.representation.device_cohort import DeviceCohort, normalise
 from bidsapp.representation.scope import FittedStep, check_scopes
-from bidsapp.representation.window import PLANES, Window, slab, volume
 from bidsapp.representation.zscore import ZScore
+from bidsapp.spaces.volume import PLANES, Volume, slab, volume
 from bidsapp.training.scopes import fitted_steps, steps_of
 from tests.unit.synthetic_cohort import AFFINE, write_cohort
 
@@ -63,7 +63,7 @@ def test_a_window_knows_its_place(grid, plane, extra, data):
         place = window.affine @ [*inside, 1]
         index = np.linalg.solve(affine, place)[:3].round().astype(int)
         assert full[(0, *index)] == block[(0, *inside)]
-        assert Window.from_dict(json.loads(json.dumps(window.to_dict()))) == window
+        assert Volume.from_dict(json.loads(json.dumps(window.to_dict()))) == window
     whole = volume(grid, affine, padded)
     np.testing.assert_array_equal(whole.put_back(whole.cut(full)), full)
 
@@ -173,8 +173,9 @@ def test_missing_cut_and_damaged_files_are_named(tmp_path):
     path.write_bytes(content)
     array = build_cohort_array(rows, section(), tmp_path / "arrays")
     array.path.write_bytes(array.path.read_bytes()[:-100])
-    with pytest.raises(BadData, match="delete both"):
+    with pytest.raises(BadData, match="run again, and both are made anew"):
         CohortArray.load(array.path)
+    assert build_cohort_array(rows, section(), tmp_path / "arrays").open().shape == array.shape
     with pytest.raises(NoInput):
         CohortArray.load(tmp_path / "nowhere.npy")
 

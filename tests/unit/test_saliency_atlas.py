@@ -1,5 +1,6 @@
 """Atlases: what comes with the app, what a file must be, and what is refused."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -8,9 +9,9 @@ import numpy as np
 import pytest
 
 from bidsapp.errors import BadData, NoInput, UsageError
-from bidsapp.representation.window import slab, volume
 from bidsapp.saliency.atlas import EMBEDDED, embedded_atlases, resolve_atlas
 from bidsapp.saliency.requirements import choose_atlases
+from bidsapp.spaces.volume import slab, volume
 from bidsapp.templates.embedded import DEFAULT, packaged
 
 from .saliency_stacks import AFFINE, SHAPE, axial
@@ -122,8 +123,24 @@ def test_a_file_on_the_same_grid_is_taken_as_it_is(tmp_path: Path) -> None:
     atlas = resolve_atlas(str(path), axial(), "X")
     np.testing.assert_array_equal(atlas.labels, halves())
     assert atlas.name == "Halves"
-    assert atlas.note == ""
+    assert atlas.note == f"{path.name}, sha256 {atlas.files[path.name]}"
     assert list(atlas.regions["name"]) == ["front", "back"]
+
+
+def test_two_files_of_one_name_are_told_apart_by_their_contents(tmp_path: Path) -> None:
+    """Results name a file without its folder."""
+    found = []
+    for folder, labels in (("one", halves()), ("two", halves()[:, ::-1])):
+        (tmp_path / folder).mkdir()
+        file = write_atlas(tmp_path / folder / "halves.nii.gz", labels)
+        atlas = resolve_atlas(str(file), axial(), DEFAULT)
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        assert set(atlas.files) == {"halves.nii.gz", "halves.tsv"}
+        assert atlas.files["halves.nii.gz"] == digest
+        assert atlas.note.endswith(f"halves.nii.gz, sha256 {digest}")
+        found.append(digest)
+    assert found[0] != found[1]
+    assert not any(atlas.files for atlas in embedded_atlases(WHOLE, DEFAULT)[0])
 
 
 def test_a_finer_grid_is_brought_over_by_nearest_neighbour(tmp_path: Path) -> None:

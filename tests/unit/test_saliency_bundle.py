@@ -9,15 +9,15 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from bidsapp.derivatives import OutputNames
 from bidsapp.networks.bundle import Bundle, FoldModel
 from bidsapp.networks.registry import build_network
 from bidsapp.reports.earlier_predictions import forget_maps
-from bidsapp.representation.window import slab
 from bidsapp.representation.zscore import ZScore
 from bidsapp.saliency.attribute import Lens, attribute
 from bidsapp.saliency.bundle_maps import BundleMaps
 from bidsapp.saliency.missing_maps import note_unfinished
+from bidsapp.spaces.volume import slab
+from tests.unit.finished_trees import names_of
 from tests.unit.synthetic_cohort import AFFINE, small_recipe
 
 WINDOW = slab((20, 24, 20), AFFINE, "axial", 12)
@@ -65,7 +65,7 @@ def test_the_networks_that_answer_are_averaged_each_with_its_own_z_score(maps):
 
 
 def test_a_map_lies_beside_the_image_and_says_whose_it_is(maps, tmp_path: Path):
-    names = OutputNames(tmp_path, {"subject": "07"}, "MNI152NLin2009aSym", 2)
+    names = names_of(tmp_path, subject="07")
     images = samples(1)
     maps.write(images, [names], [None])
     path = names.folder / (
@@ -100,7 +100,7 @@ def test_a_method_that_failed_its_checks_in_the_run_is_suspect_in_new_people(map
         found = {"method": method, "verdict": verdict, "sentences": ["Fail: edges."], **more}
         return replace(maps, bundle=replace(maps.bundle, metadata={"saliency_checks": found}))
 
-    names = OutputNames(tmp_path, {"subject": "07"}, "MNI152NLin2009aSym", 2)
+    names = names_of(tmp_path, subject="07")
     maps.write(samples(1), [names], [None])
     checked("gradient_x_input", "fail").write(samples(1), [names], [None])
     # the map without a verdict is gone
@@ -139,9 +139,9 @@ def test_maps_without_a_verdict_are_said_to_be_unchecked(maps, tmp_path: Path):
 
 
 def test_maps_of_an_earlier_model_or_scan_go_from_beside_a_new_prediction(maps, tmp_path: Path):
-    names = OutputNames(tmp_path, {"subject": "07"}, "MNI152NLin2009aSym", 2)
+    names = names_of(tmp_path, subject="07")
     other = replace(maps.bundle, name="run-base-2")  # whose label begins with this one's
-    marker = names.folder / names.preproc.replace(".nii.gz", ".json")
+    marker = names.folder / names["preproc"].replace(".nii.gz", ".json")
 
     def left(bundle: Bundle, **how: bool) -> list[str]:
         for one in (maps.bundle, other):
@@ -168,7 +168,7 @@ def test_maps_of_an_earlier_model_or_scan_go_from_beside_a_new_prediction(maps, 
 def test_maps_by_a_model_whose_run_leaked_say_so(maps, tmp_path: Path):
     recipe = maps.bundle.recipe
     paper = recipe.with_values({"mode": "paper", "representation": {"zscore": "dataset"}})
-    names = OutputNames(tmp_path, {"subject": "07"}, "MNI152NLin2009aSym", 2)
+    names = names_of(tmp_path, subject="07")
     for one, told in ((paper, "LEAK: representation.zscore: dataset"), (recipe, None)):
         bundle = replace(maps.bundle, recipe=one)
         replace(maps, bundle=bundle).write(samples(1), [names], [None])

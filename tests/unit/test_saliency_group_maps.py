@@ -14,8 +14,8 @@ from bidsapp.recipes.analysis import Saliency
 from bidsapp.saliency.aggregate import fold_overlap, spread, top_voxels
 from bidsapp.saliency.group_maps import write_group
 from bidsapp.saliency.people import people_maps
-from bidsapp.saliency.smoothing import MaskedSmoother
 from bidsapp.saliency.stack import MapStack
+from bidsapp.spaces.grid import MaskedSmoother
 
 from .saliency_stacks import AFFINE, SHAPE, axial, brain, make_stack, planted, rows_of, write_mask
 

@@ -28,9 +28,9 @@ from bidsapp.saliency.participant_maps import MapPlace, write_people
 from bidsapp.saliency.randomised import cascade, levels_of
 from bidsapp.saliency.run import join
 from bidsapp.saliency.sanity import Evidence, judge
-from bidsapp.saliency.smoothing import MaskedSmoother
 from bidsapp.saliency.stack import read_stack
 from bidsapp.saliency.train_test_figure import draw, panel_of
+from bidsapp.spaces.grid import MaskedSmoother
 from bidsapp.training.fold import load_fold
 from tests.unit.synthetic_cohort import AFFINE, prepare_tasks, small_recipe, train_and_score
 

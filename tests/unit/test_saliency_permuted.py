@@ -12,7 +12,7 @@ from bidsapp.representation.sample import read_mask
 from bidsapp.saliency.fold_maps import FoldMapsTask, explain_fold
 from bidsapp.saliency.group_test import compare_groups
 from bidsapp.saliency.people import people_maps
-from bidsapp.saliency.permuted_maps import FILE, maps_key, read_nulls
+from bidsapp.saliency.permuted_maps import maps_key, read_nulls, write_largest
 from bidsapp.saliency.permuted_nodes import MapPermuted
 from bidsapp.saliency.stack import join, read_stack
 from bidsapp.training.fold_node import fold_inputs
@@ -87,9 +87,7 @@ def test_a_permuted_pipeline_leaves_the_largest_of_its_own_maps(run, tmp_path: P
 
 def test_what_other_settings_gave_is_no_null(run, tmp_path: Path) -> None:
     one, mask, _ = run
-    (tmp_path / FILE).write_text(
-        f'{{"key": "{maps_key(one, mask)}", "largest": {{"base": [3.5, 70]}}}}', encoding="utf-8"
-    )
+    write_largest(tmp_path, maps_key(one, mask), {"base": (3.5, 70)})
     assert read_nulls([one], mask)["base"].t.tolist() == [3.5]
     recipe = apply_values(RECIPE, {"saliency.smoothing_fwhm_mm": 8.0})
     other = replace(one, tasks=tuple(replace(task, recipe=recipe) for task in one.tasks))

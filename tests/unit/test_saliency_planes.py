@@ -9,17 +9,17 @@ import pytest
 
 from bidsapp.errors import BadData
 from bidsapp.recipes.analysis import Saliency
-from bidsapp.representation.window import Window, slab
 from bidsapp.saliency.localisation import top_share_inside
 from bidsapp.saliency.planes import combine_planes, unlike, write_planes
 from bidsapp.saliency.stack import MapStack
+from bidsapp.spaces.volume import Volume, slab
 
 from .saliency_stacks import AFFINE, SHAPE, brain, make_stack, planted, rows_of, write_mask
 
 PLANES = ("axial", "coronal", "sagittal")
 
 
-def window(name: str) -> Window:
+def window(name: str) -> Volume:
     return slab(SHAPE, AFFINE, name, 12)
 
 

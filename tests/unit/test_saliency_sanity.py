@@ -11,14 +11,14 @@ import pytest
 from bidsapp.evaluation.chance import NO_FORECAST, Forecast
 from bidsapp.recipes import load_recipe
 from bidsapp.representation.cohort_array import CohortArray
-from bidsapp.representation.window import volume
 from bidsapp.saliency.checks import RANDOM_ORDERS, FoldChecks, checked_rows, orders
 from bidsapp.saliency.perturbation import SHARES, effects, perturbation_curves
 from bidsapp.saliency.sanity import Evidence, judge
 from bidsapp.saliency.similarity import edges, rank_correlation, structural_similarity, top_overlap
-from bidsapp.saliency.smoothing import MaskedSmoother
 from bidsapp.saliency.surrogates import Surrogates
 from bidsapp.saliency.verdict import NEEDED, mark_of, together, verdict_of
+from bidsapp.spaces.grid import MaskedSmoother
+from bidsapp.spaces.volume import volume
 from bidsapp.training.task import FoldTask
 
 SHAPE = (18, 20, 16)

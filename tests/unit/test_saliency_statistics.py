@@ -1,6 +1,7 @@
 """The test of positives against negatives as a run writes it, and its peaks."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import nibabel as nib
@@ -265,8 +266,41 @@ def test_a_comparison_of_cross_validated_maps_has_no_p_anywhere(tmp_path: Path) 
     assert any("descriptive" in note and "--permutations" in note for note in summary["notes"])
 
 
+def splits_for(rows: pd.DataFrame, trained_on: Sequence[str] | None = None) -> pd.DataFrame:
+    """Splits that test each fold's people on networks of others, or of those of other folds."""
+    table = []
+    for (repeat, fold), tested in rows.groupby(["repeat", "fold"]):
+        people = list(tested["participant_id"])
+        others = trained_on or [f"sub-other{fold}{n}" for n in range(5)]
+        table += [(who, repeat, fold, "test") for who in people]
+        table += [(who, repeat, fold, "train") for who in others if who not in people]
+    return pd.DataFrame(table, columns=["participant_id", "repeat", "fold", "role"])
+
+
+@pytest.mark.parametrize("folds", [1, 2])
+def test_people_whom_no_network_was_trained_on_are_tested_with_networks_fixed(
+    tmp_path: Path, folds: int
+) -> None:
+    rows = balanced(folds=folds)
+    summary = written(tmp_path, rows, splits=splits_for(rows))
+    assert summary["test"]["p_from"] == HOLD_OUT
+
+
+@pytest.mark.parametrize("folds", [1, 2])
+def test_who_was_trained_on_elsewhere_is_read_from_the_splits(tmp_path: Path, folds: int) -> None:
+    """As where maps of one fold alone are there, or hold-outs were repeated."""
+    rows = balanced(folds=folds)
+    everybody = [*rows["participant_id"]]
+    one = splits_for(rows)
+    again = splits_for(rows.assign(repeat=1).iloc[:6], everybody)
+    summary = written(tmp_path, rows, splits=pd.concat([one, again]))
+    assert summary["test"]["p_from"] == ""
+    assert "log10p_fwe" not in summary["maps"]
+
+
 def test_a_hold_out_is_tested_with_its_network_fixed(tmp_path: Path) -> None:
-    summary = written(tmp_path, balanced(folds=1))
+    rows = balanced(folds=1)
+    summary = written(tmp_path, rows, splits=splits_for(rows))
     p = nib.load(tmp_path / "axial" / summary["maps"]["log10p_fwe"]).get_fdata()
     assert p[planted()].max() == pytest.approx(np.log10(101), rel=1e-4)
     assert summary["test"]["p_from"] == HOLD_OUT
@@ -300,8 +334,9 @@ def test_few_pipelines_and_networks_that_saw_everybody_give_no_p(
 ) -> None:
     count = 39 if leak else 18
     null = VoxelNull(np.linspace(2, 5, count), np.linspace(10, 500, count))
-    folds = 1 if leak else 4
-    summary = written(tmp_path, balanced(folds=folds), null=null, leaks=leak)
+    rows = balanced(folds=1 if leak else 4)
+    splits = splits_for(rows, None if leak else [*rows["participant_id"]])
+    summary = written(tmp_path, rows, splits=splits, null=null, leaks=leak)
     assert summary["test"]["p_from"] == ""
     assert "log10p_fwe" not in summary["maps"]
 

@@ -15,9 +15,9 @@ from bidsapp.networks.registry import build_network
 from bidsapp.recipes.learning import Augmentation, Training
 from bidsapp.training.augment import add_noise, move
 from bidsapp.training.fold import _weights_seed, load_fold, score_fold, train_fold
+from bidsapp.training.fold_memory import fold_memory, warn_of_memory
 from bidsapp.training.loop import in_parts
 from bidsapp.training.optimizer import SCHEDULES, build_optimizer, set_rates
-from bidsapp.training.study import fold_memory, warn_of_memory
 from tests.unit.synthetic_cohort import prepare_tasks, small_recipe
 
 QUICK = {"epochs": 8, "schedule": "one_cycle", "lr": {"head": 1e-3, "backbone": 1e-3}}

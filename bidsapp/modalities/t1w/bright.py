@@ -2,12 +2,11 @@
 
 import numpy as np
 
+from bidsapp.modalities.t1w.measures import BRIGHT
+
 # Of the interquartile range above the third quartile of a brain: where Tukey's outliers begin, and
 # where white matter ends.
 _OUTLIER, _TISSUE = 1.5, 0.5
-# From this share of the brain on they are no chance: of 54 heads without contrast agent none had
-# more than .0015.
-BRIGHT = 0.005
 
 
 def bright_share(brain: np.ndarray) -> float:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bidsapp.derivatives import atomic_path
+from bidsapp.derivatives.sealed import is_whole, seal
 from bidsapp.drawing.geometry import from_itk, to_itk
 from bidsapp.errors import BadData
 from bidsapp.intake.images import read_numbers
@@ -63,7 +64,7 @@ def conform_image(image: Path, mask: Path | None, grid: Path, intensity: str, fo
     import SimpleITK as sitk
 
     target = _target(image, folder, [path for path in (image, mask, grid) if path], intensity)
-    if target.exists():
+    if is_whole(target):
         return target
     reference = sitk.ReadImage(str(grid))
     data, affine = _read(image, finite=False)
@@ -103,7 +104,7 @@ def conform_map(path: Path, grid: Path, folder: Path) -> Path:
     import SimpleITK as sitk
 
     target = _target(path, folder, [path, grid], "map")
-    if not target.exists():
+    if not is_whole(target):
         reference = sitk.ReadImage(str(grid))
         moved = sitk.Resample(
             to_itk(*_read(path)), reference, sitk.Transform(), sitk.sitkLinear, 0.0
@@ -124,6 +125,7 @@ def _write(target: Path, data: np.ndarray, reference: "sitk.Image") -> None:
 
     with atomic_path(target) as temporary:
         nib.Nifti1Image(data, from_itk(reference)[1]).to_filename(temporary)
+    seal(target)
 
 
 def _read(path: Path, finite: bool = True) -> tuple[np.ndarray, np.ndarray]:

@@ -1,6 +1,5 @@
 """The data files of one participant, under their final names, in a folder of their own."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,13 +69,13 @@ def write_data_files(
     image, inside = resample_brain(
         files.read_image(finished.corrected), files.read_image(finished.mask), spatial, reference
     )
-    _write(folder / names.preproc, scale_intensity(image, intensity, unit), affine)
-    _write(folder / names.brain_mask, inside.astype(np.uint8), affine)
-    _write(folder / names.log_jacobian, spatial.log_jacobian(reference), affine)
-    _write_native_mask(folder / names.native_mask, source, finished)
+    _write(folder / names["preproc"], scale_intensity(image, intensity, unit), affine)
+    _write(folder / names["brain_mask"], inside.astype(np.uint8), affine)
+    _write(folder / names["log_jacobian"], spatial.log_jacobian(reference), affine)
+    _write_native_mask(folder / names["native_mask"], source, finished)
     inverse = spatial.inverse_field()
-    spatial.write_forward(folder / names.to_template)
-    spatial.write_inverse(folder / names.from_template, inverse)
+    spatial.write_forward(folder / names["to_template"])
+    spatial.write_inverse(folder / names["from_template"], inverse)
     return {"intensity_maximum": float(image.max()) / unit}
 
 
@@ -118,12 +117,3 @@ def _save(image: Any, path: Path) -> None:
 
     with path.open("wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
         packed.write(image.to_bytes())
-
-
-def merged_seconds(records: list[Mapping[str, Any]]) -> dict[str, float]:
-    """CPU seconds of all steps in one table, with their total."""
-    seconds: dict[str, float] = {}
-    for record in records:
-        for step, value in record.get("seconds", {}).items():
-            seconds[step] = round(seconds.get(step, 0.0) + value, 3)
-    return seconds | {"total": round(sum(seconds.values()), 3)}

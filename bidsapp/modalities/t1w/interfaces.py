@@ -182,9 +182,9 @@ class Assess(Step):
     output_spec = _AssessOutputs
 
     def _work(self, folder: Path) -> None:
+        from bidsapp.contracts.measure import FAIL
         from bidsapp.execution.compute import resolve_device
         from bidsapp.modalities.t1w import files, steps
-        from bidsapp.modalities.t1w.quality import FAIL
         from bidsapp.modalities.t1w.speeds import speed_named
         from bidsapp.modalities.t1w.transform import SpatialMap
 

@@ -7,15 +7,18 @@ from typing import Any
 
 import numpy as np
 
+from bidsapp.contracts.measure import FAIL, PASS, WARN
+from bidsapp.contracts.prepared import RAW, Provenance
+from bidsapp.contracts.product import OutputNames
 from bidsapp.drawing.contours import tissue_levels
 from bidsapp.drawing.histogram import HEIGHT, WIDTH, Histogram, histogram
 from bidsapp.drawing.mosaic import Layer, Outline, Tile, mosaic
 from bidsapp.drawing.pages import plain_text, render
 from bidsapp.drawing.pictures import diverging_colours
+from bidsapp.drawing.quality_table import advice, quality_rows
 from bidsapp.drawing.volumes import Volume, box_around, choose_cuts, read_head, read_volume
 from bidsapp.modalities.t1w.intensity import level
-from bidsapp.modalities.t1w.measures import advice, quality_rows
-from bidsapp.modalities.t1w.quality import FAIL, PASS, WARN
+from bidsapp.modalities.t1w.measures import MEASURES, OTHERWISE
 
 LOG_RATIO = 1.0  # ends of the colour bar; the same for everybody, so that reports compare
 _HEAD_MARGIN_MM = 18.0  # shows scalp and skull around the brain
@@ -83,6 +86,60 @@ class ParticipantReport:
     unit: float = 1.0
 
 
+def report_of(
+    names: OutputNames,
+    provenance: Provenance,
+    quality: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    *,
+    staging: Path,
+    command: str,
+    head: tuple[Path, Path],
+    template_brain: Path,
+    unit: float = 1.0,
+) -> ParticipantReport:
+    """Gather what the report of a normalised image says.
+
+    Parameters
+    ----------
+    names, provenance, quality
+        What the image is called, what it was made of, and how it was judged.
+    facts
+        ``notes``, ``seconds`` and ``software`` of its sidecar.
+    staging
+        Folder in which its products lie.
+    command
+        Command line that makes it again.
+    head
+        The image as it was acquired, or read, and its brain mask.
+    template_brain
+        On the grid of the normalised image.
+    unit
+        How many units of the head make one of the scanner's.
+    """
+    session = names.entities.get("session")
+    return ParticipantReport(
+        title=f"sub-{names.entities['subject']}" + (f" ses-{session}" if session else ""),
+        source=next(iter(provenance.sources)).removeprefix(RAW),
+        chosen_because=provenance.selection,
+        template=names.space,
+        resolution=int(names.resolution),
+        quality=dict(quality),
+        notes=[str(note) for note in facts["notes"]],
+        seconds={k: v for k, v in facts["seconds"].items() if k != "total"},
+        settings=dict(provenance.settings),
+        versions=dict(facts["software"]),
+        command=command,
+        head=head[0],
+        head_mask=head[1],
+        t1w=staging / names["preproc"],
+        mask=staging / names["brain_mask"],
+        template_brain=template_brain,
+        log_jacobian=staging / names["log_jacobian"],
+        unit=unit,
+    )
+
+
 @dataclass(frozen=True)
 class _Native:
     """Head, from its own zero up, its brain mask, and how many units make one of the scanner's."""
@@ -119,7 +176,7 @@ def write_participant_report(report: ParticipantReport, path: Path) -> None:
     verdict = report.quality.get("verdict")
     if verdict not in _VERDICTS:
         raise ValueError(f"The verdict of {report.title} is {verdict!r}, not pass, warn or fail.")
-    rows = quality_rows(report.quality)
+    rows = quality_rows(MEASURES, report.quality)
     native = _native(report)
     word, sentence = _VERDICTS[verdict]
     seconds = {name: float(value) for name, value in report.seconds.items()}
@@ -128,7 +185,7 @@ def write_participant_report(report: ParticipantReport, path: Path) -> None:
         report=report,
         verdict={"status": verdict, "word": word, "sentence": sentence},
         rows=rows,
-        advice=advice(report.quality, rows),
+        advice=advice(MEASURES, report.quality, OTHERWISE),
         mosaics=_mosaics(report, native),
         colour_bar=_colour_bar(),
         seconds=seconds,

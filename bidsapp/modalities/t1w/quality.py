@@ -5,20 +5,15 @@ from typing import Any
 
 import numpy as np
 
+from bidsapp.contracts.measure import judged
 from bidsapp.modalities.t1w.bright import bright_share, tissue_top
+from bidsapp.modalities.t1w.measures import BY_KEY, EDGE_MM2, LOCAL_RADIUS
 
-PASS, WARN, FAIL = "pass", "warn", "fail"
-
-# Limits. Over the 48 heads of IXI and the 6 of ds000011 local NCC is .75 to .81 and NCC .74 to
-# .82; every failure that was provoked falls below.
-NCC_FAIL = 0.65
-LOCAL_NCC_FAIL = 0.55
-LOCAL_NCC_WARN = 0.70
-VOLUME_ML = (900.0, 2100.0)
-AFFINE_SCALE = (0.7, 1.3)
-EDGE_MM2 = 200.0
-FOLDED_WARN = 0.005
-LOCAL_RADIUS = 2  # voxels of 2 mm: windows of 10 mm
+# Order in which the reasons of a verdict are given.
+_JUDGED = (
+    *("ncc", "local_ncc", "brain_volume_ml", "affine_scales"),
+    *("cut_faces", "folded_fraction", "rescued"),
+)
 
 
 @dataclass(frozen=True)
@@ -178,44 +173,17 @@ def judge(
     sizes = int(np.count_nonzero(moved_mask)) + int(np.count_nonzero(inside))
     overlap = 2 * int(np.count_nonzero(moved_mask & inside)) / max(sizes, 1)
 
-    failures, warnings = [], list(doubts)
-    if ncc < NCC_FAIL:
-        failures.append(f"NCC with the template is {ncc:.2f} (below {NCC_FAIL}).")
-    if local < LOCAL_NCC_FAIL:
-        failures.append(f"Local NCC with the template is {local:.2f} (below {LOCAL_NCC_FAIL}).")
-    elif local < LOCAL_NCC_WARN:
-        warnings.append(f"Local NCC with the template is {local:.2f} (below {LOCAL_NCC_WARN}).")
-    if not VOLUME_ML[0] <= volume <= VOLUME_ML[1]:
-        failures.append(
-            f"The brain mask holds {volume:.0f} ml "
-            f"(expected {VOLUME_ML[0]:.0f} to {VOLUME_ML[1]:.0f} ml)."
-        )
-    if not (AFFINE_SCALE[0] <= scales.min() and scales.max() <= AFFINE_SCALE[1]):
-        failures.append(
-            f"The affine scales by {scales.min():.2f} to {scales.max():.2f} "
-            f"(expected {AFFINE_SCALE[0]} to {AFFINE_SCALE[1]})."
-        )
-    if np.linalg.det(affine[:3, :3]) < 0:
-        failures.append("The affine mirrors the brain.")
-    if faces:
-        warnings.append(f"The brain touches the edge of the field of view ({', '.join(faces)}).")
-    if folded > FOLDED_WARN:
-        warnings.append(f"The deformation folds in {folded:.1%} of the brain.")
-    if rescued:
-        warnings.append(
-            "The orientation in the header was wrong and another was found from the image; "
-            "left and right cannot be verified."
-        )
-    return Quality(
-        ncc=ncc,
-        local_ncc=local,
-        brain_volume_ml=volume,
-        affine_scales=(float(scales[0]), float(scales[1]), float(scales[2])),
-        mask_dice=overlap,
-        folded_fraction=folded,
-        bright_share=bright_share(values),
-        cut_faces=faces,
-        rescued=rescued,
-        verdict=FAIL if failures else WARN if warnings else PASS,
-        reasons=tuple(failures + warnings),
-    )
+    measured: dict[str, Any] = {
+        "ncc": ncc,
+        "local_ncc": local,
+        "brain_volume_ml": volume,
+        "affine_scales": (float(scales[0]), float(scales[1]), float(scales[2])),
+        "mask_dice": overlap,
+        "folded_fraction": folded,
+        "bright_share": bright_share(values),
+        "cut_faces": faces,
+        "rescued": rescued,
+    }
+    mirrored = ["The affine mirrors the brain."] * bool(np.linalg.det(affine[:3, :3]) < 0)
+    verdict, reasons = judged([BY_KEY[key] for key in _JUDGED], measured, doubts, mirrored)
+    return Quality(**measured, verdict=verdict, reasons=reasons)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bidsapp.contracts.measure import FAIL
 from bidsapp.drawing.geometry import bounding_box, cropped_affine, from_itk, to_itk
 from bidsapp.errors import BadData
 from bidsapp.intake.header import turn_degrees
@@ -12,8 +13,9 @@ from bidsapp.modalities.t1w.bias import correct_bias
 from bidsapp.modalities.t1w.brainmask import extract_brain
 from bidsapp.modalities.t1w.bright import bright_share, tissue_top
 from bidsapp.modalities.t1w.intensity import require_measured
+from bidsapp.modalities.t1w.measures import EDGE_MM2
 from bidsapp.modalities.t1w.orientation import tilts, upright
-from bidsapp.modalities.t1w.quality import EDGE_MM2, FAIL, Quality, judge
+from bidsapp.modalities.t1w.quality import Quality, judge
 from bidsapp.modalities.t1w.reading import Head, canonical
 from bidsapp.modalities.t1w.registration import register
 from bidsapp.modalities.t1w.resampling import resample_brain

@@ -3,20 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bidsapp.derivatives.finished import FinishedImage
-from bidsapp.drawing.boilerplate import Section
+from bidsapp.contracts.measure import FAIL, WARN
+from bidsapp.contracts.prepared import Prepared
 from bidsapp.drawing.wording import counted, joined, many, ranged
 from bidsapp.modalities.t1w.bias import ITERATIONS, TOLERANCE
-from bidsapp.modalities.t1w.quality import (
+from bidsapp.modalities.t1w.measures import (
     AFFINE_SCALE,
     EDGE_MM2,
-    FAIL,
-    FOLDED_WARN,
-    LOCAL_NCC_FAIL,
-    LOCAL_NCC_WARN,
-    NCC_FAIL,
+    FOLDED,
+    LOCAL_NCC_FAILS,
+    LOCAL_NCC_WARNS,
+    NCC,
     VOLUME_ML,
-    WARN,
 )
 from bidsapp.modalities.t1w.speeds import SPEEDS
 from bidsapp.modalities.t1w.steps import FORMS_DISAGREE
@@ -25,21 +23,26 @@ _FONOV = "MNI152NLin2009"
 _STRIPPED = "skull-stripped already"
 
 
-def image_sections(images: Sequence[FinishedImage]) -> list[Section]:
+def image_words(images: Sequence[Prepared]) -> dict[str, list[str]]:
     """Say how images were normalised and how that was judged.
 
     Parameters
     ----------
     images
         At least one.
+
+    Returns
+    -------
+    dict
+        Heading to paragraphs.
     """
-    return [
-        Section("Image processing", [_normalisation(images), _derivatives(images)]),
-        Section("Quality control", [_quality(images)]),
-    ]
+    return {
+        "Image processing": [_normalisation(images), _derivatives(images)],
+        "Quality control": [_quality(images)],
+    }
 
 
-def data_sentence(images: Sequence[FinishedImage]) -> str:
+def data_sentence(images: Sequence[Prepared]) -> str:
     """Say how many images of how many people, and what they were normalised with."""
     people = len({image.participant for image in images})
     sessions = {(image.participant, image.session) for image in images if image.session}
@@ -53,7 +56,7 @@ def data_sentence(images: Sequence[FinishedImage]) -> str:
     )
 
 
-def _normalisation(images: Sequence[FinishedImage]) -> str:
+def _normalisation(images: Sequence[Prepared]) -> str:
     stripped = sum(any(_STRIPPED in str(note) for note in _notes(image)) for image in images)
     own = (
         f" {many(stripped, 'image was', 'images were')} skull-stripped beforehand, and the "
@@ -81,7 +84,7 @@ def _normalisation(images: Sequence[FinishedImage]) -> str:
     )
 
 
-def _derivatives(images: Sequence[FinishedImage]) -> str:
+def _derivatives(images: Sequence[Prepared]) -> str:
     intensity = {
         "minmax": "the brain's intensities were scaled to 0 to 1 within each image",
         "none": "intensities were not scaled",
@@ -97,21 +100,20 @@ def _derivatives(images: Sequence[FinishedImage]) -> str:
     )
 
 
-def _quality(images: Sequence[FinishedImage]) -> str:
+def _quality(images: Sequence[Prepared]) -> str:
     found = [image.quality for image in images]
     failed, warned = ([q for q in found if q["verdict"] == word] for word in (FAIL, WARN))
     rescued = sum(bool(quality.get("rescued")) for quality in found)
-    low, high = VOLUME_ML
-    least, most = AFFINE_SCALE
     text = (
         "Each normalisation was judged against limits that were fixed beforehand. It failed "
         "where the mean local normalised cross-correlation with the template was below "
-        f"{LOCAL_NCC_FAIL:.2f} or the global one below {NCC_FAIL:.2f}, where the brain mask held "
-        f"less than {low:.0f} or more than {high:.0f} ml, or where the affine scaled by less than "
-        f"{least:g} or more than {most:g}; a warning was given where local correlation was below "
-        f"{LOCAL_NCC_WARN:.2f}, where more than {100 * FOLDED_WARN:g}% of the brain folded, where "
-        f"more than {EDGE_MM2 / 100:g} cm² of brain lay on a side of the field of view, or where "
-        "the orientation in the header could not be relied on. "
+        f"{LOCAL_NCC_FAILS.low:.2f} or the global one below {NCC.low:.2f}, where the brain mask "
+        f"held less than {VOLUME_ML.low:.0f} or more than {VOLUME_ML.high:.0f} ml, or where the "
+        f"affine scaled by less than {AFFINE_SCALE.low:g} or more than {AFFINE_SCALE.high:g}; a "
+        f"warning was given where local correlation was below {LOCAL_NCC_WARNS.low:.2f}, where "
+        f"more than {100 * (FOLDED.high or 0):g}% of the brain folded, where more than "
+        f"{EDGE_MM2 / 100:g} cm² of brain lay on a side of the field of view, or where the "
+        "orientation in the header could not be relied on. "
         + _verdicts(len(found), len(warned), len(failed))
     )
     if rescued:
@@ -153,14 +155,14 @@ def _measured(found: Sequence[Mapping[str, Any]]) -> str:
     return f"{medians}: {joined(parts)}." if parts else ""
 
 
-def _template(images: Sequence[FinishedImage]) -> str:
+def _template(images: Sequence[Prepared]) -> str:
     names = [image.names.space for image in images]
     fonov = all(name.startswith(_FONOV) for name in names)
     cited = "[@fonov2009; @fonov2011; @ciric2022]" if fonov else "[@ciric2022]"
     return f"the brain of the template {counted(names)} {cited}"
 
 
-def _box(images: Sequence[FinishedImage]) -> str:
+def _box(images: Sequence[Prepared]) -> str:
     boxes = {"spm12": "SPM12's bounding box", "template": "the template's own field of view"}
     found = [boxes.get(str(box), str(box)) for box in _settings(images, "box")]
     return f" in {counted(found)}"
@@ -172,13 +174,13 @@ def _of_speed(speeds: Sequence[Any], field: str) -> str:
     return counted([f"{value:g}" if isinstance(value, float) else value for value in values])
 
 
-def _settings(images: Sequence[FinishedImage], key: str) -> list[Any]:
+def _settings(images: Sequence[Prepared], key: str) -> list[Any]:
     return [image.settings.get(key, "unknown") for image in images]
 
 
-def _version(images: Sequence[FinishedImage], name: str) -> str:
+def _version(images: Sequence[Prepared], name: str) -> str:
     return counted([str(image.sidecar.get("GeneratedWith", {}).get(name)) for image in images])
 
 
-def _notes(image: FinishedImage) -> Sequence[Any]:
+def _notes(image: Prepared) -> Sequence[Any]:
     return image.sidecar.get("Notes") or ()

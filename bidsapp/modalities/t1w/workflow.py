@@ -1,8 +1,10 @@
 """The nipype workflow of one T1w image."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bidsapp.contracts.modality import Job
 from bidsapp.options import RunOptions
 
 # Peak memory in GB of each step on a 1 mm head (256 × 256 × 256), rounded up.
@@ -10,15 +12,7 @@ _MEMORY = {"extract": 2.0, "bias": 1.0, "register": 1.0, "assess": 2.0, "write":
 
 
 def normalization_workflow(
-    name: str,
-    t1w: Path,
-    *,
-    fixed: Path,
-    judged: Path,
-    speed: str,
-    seed: int,
-    options: RunOptions,
-    write: Any,
+    name: str, job: Job, files: Mapping[str, Path], options: RunOptions
 ) -> Any:
     """Connect the steps from a T1w image to its derivatives.
 
@@ -26,16 +20,12 @@ def normalization_workflow(
     ----------
     name
         Of the workflow; its folder in the work directory.
-    t1w
-        The image.
-    fixed, judged
-        The template's brain on the grid of the registration, and at 2 mm.
-    speed, seed
-        From the recipe.
+    job
+        The image, and where its derivatives go.
+    files
+        The template's brain: ``registration``, ``judged`` and ``output`` grid.
     options
-        Device and threads.
-    write
-        Interface that takes the results (see `bidsapp.modalities.t1w.write.WriteDerivatives`).
+        Device, threads, and the command line for the page.
 
     Returns
     -------
@@ -44,7 +34,9 @@ def normalization_workflow(
     from nipype.pipeline.engine import Node, Workflow
 
     from bidsapp.modalities.t1w.interfaces import Assess, CorrectBias, ExtractBrain, Register
+    from bidsapp.modalities.t1w.write import WriteDerivatives
 
+    speed, seed = (job.provenance.settings[key] for key in ("speed", "seed"))
     nthreads = options.omp_nthreads
 
     def node(interface: Any, label: str, **more: Any) -> Any:
@@ -53,15 +45,23 @@ def normalization_workflow(
 
     common = {"nthreads": nthreads}
     extract = node(
-        ExtractBrain(t1w=str(t1w), device=options.device, speed=speed, **common), "extract"
+        ExtractBrain(t1w=str(job.scan.main.path), device=options.device, speed=speed, **common),
+        "extract",
     )
     bias = node(CorrectBias(speed=speed, **common), "bias")
-    registration = {"speed": speed, "seed": seed, "fixed": str(fixed)}
+    registration = {"speed": speed, "seed": seed, "fixed": str(files["registration"])}
     register = node(Register(**registration, **common), "register")
     assess = node(
-        Assess(judged=str(judged), device=options.device, **registration, **common), "assess"
+        Assess(judged=str(files["judged"]), device=options.device, **registration, **common),
+        "assess",
     )
     # always run: it is only here when its files are not in the output folder
+    write = WriteDerivatives(
+        template_image=str(files["output"]),
+        job=job.plain(),
+        command=options.command,
+        nthreads=nthreads,
+    )
     final = node(write, "write", overwrite=True)
 
     workflow = Workflow(name=name)

@@ -17,6 +17,12 @@ OFFER = NetworkOffer(
         "features.denseblock3",
         "features.denseblock4",
     ),
+    starts={"imagenet": (121,)},
+    imagenet_names=(
+        (r"(denselayer\d+\.)(norm|conv)\.?(\d)", r"\1layers.\2\3"),
+        (r"^classifier\.", "class_layers.out."),
+    ),
+    imagenet_files={121: ("densenet121-a639ec97.pth",)},
 )
 
 

@@ -20,6 +20,12 @@ OFFER = NetworkOffer(
     stages=("conv1 bn1", "layer1", "layer2", "layer3", "layer4"),
     medicalnet_shortcut={10: "B", 18: "A", 34: "A", 50: "B"},
     options=("dilation", "shortcut", "shortcut_bias", "stem_stride", "stem_pool"),
+    starts={"medicalnet": (10, 18, 34, 50), "imagenet": (18, 34, 50)},
+    imagenet_files={
+        18: ("resnet18-f37072fd.pth",),
+        34: ("resnet34-b627a593.pth",),
+        50: ("resnet50-0676ba61.pth", "resnet50-11ad3fa6.pth"),
+    },
 )
 STAGES: Mapping[int, tuple[Any, tuple[int, ...]]] = MappingProxyType(
     {

@@ -17,6 +17,8 @@ OFFER = NetworkOffer(
     dims=(2, 3),
     stages=("conv1 bn1", "layer1", "layer2", "layer3", "layer4"),
     options=("shortcut", "shortcut_bias", "stem_stride", "stem_pool"),
+    starts={"imagenet": (50,)},
+    imagenet_files={50: ("resnext50_32x4d-7cdf4587.pth", "resnext50_32x4d-1a0047aa.pth")},
 )
 GROUPS = 32
 

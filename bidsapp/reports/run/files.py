@@ -1,8 +1,6 @@
 """The files of a run, each of which may be absent: read once, with the reason of what is not."""
 
-import json
 from collections.abc import Sequence
-from csv import QUOTE_NONE
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bidsapp.dataset.covariates import users_columns
+from bidsapp.dataset.tables import read_frame
 from bidsapp.errors import InputOutputError, NociCastError, NoInput
 from bidsapp.evaluation.permutation import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.sample import Sample, from_scores
 from bidsapp.evaluation.settings import EvaluationSettings, settings_from_recipe
 from bidsapp.evaluation.stamp import leaks_into_scores
 from bidsapp.evaluation.tsv import is_missing, read_table
+from bidsapp.intake.json_text import read_own_json
 from bidsapp.recipes import Recipe, leaks, load_recipe
 from bidsapp.recipes.scope import stamp_text
 from bidsapp.training.earlier_run import other_runs
@@ -229,7 +229,7 @@ class RunFiles:
         for name in members:
             try:
                 path = self.folder / "model" / name / "configs" / "metadata.json"
-                content = json.loads(path.read_text(encoding="utf-8"))
+                content = read_own_json(path)
                 found.append(dict(content["initial_weights"]))
             except (OSError, ValueError, KeyError, TypeError):
                 continue
@@ -241,7 +241,7 @@ class RunFiles:
         files = sorted(self.folder.glob("model/*/configs/metadata.json"))
         chosen = [path for path in files if path.parts[-3] == self.lead] or files
         try:
-            return dict(json.loads(chosen[0].read_text(encoding="utf-8"))) if chosen else {}
+            return dict(read_own_json(chosen[0])) if chosen else {}
         except (OSError, ValueError):
             return {}
 
@@ -330,7 +330,7 @@ class GroupRun:
         found = {}
         for path in sorted(self.folder.glob("model/*/configs/metadata.json")):
             try:
-                content = json.loads(path.read_text(encoding="utf-8"))
+                content = read_own_json(path)
             except (OSError, ValueError) as error:
                 raise InputOutputError(f"{path} cannot be read: {error}.") from error
             found[path.parents[1].name] = content
@@ -346,7 +346,7 @@ class GroupRun:
         found = {}
         for path in sorted(self.folder.glob("saliency/*/summary.json")):
             try:
-                found[path.parent.name] = json.loads(path.read_text(encoding="utf-8"))
+                found[path.parent.name] = read_own_json(path)
             except (OSError, ValueError) as error:
                 raise InputOutputError(f"{path} cannot be read: {error}.") from error
         return found
@@ -363,7 +363,7 @@ class GroupRun:
         if not path.is_file():
             return pd.DataFrame()
         try:
-            return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, quoting=QUOTE_NONE)
+            return read_frame(path)
         except pd.errors.EmptyDataError:
             return pd.DataFrame()
         except (OSError, ValueError) as error:

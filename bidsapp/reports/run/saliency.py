@@ -10,6 +10,7 @@ import numpy as np
 
 from bidsapp.errors import NociCastError
 from bidsapp.evaluation.stamp import leak_stamp
+from bidsapp.intake.json_text import read_own_json
 from bidsapp.reports.run.figures import Figure, keep
 from bidsapp.reports.run.files import RunFiles
 from bidsapp.reports.run.saliency_tables import (
@@ -103,7 +104,7 @@ def saliency_section(run: RunFiles) -> SaliencySection:
     problem, left, parts = "", MOST_BYTES, []
     for path in found:
         try:
-            summary = json.loads(path.read_text(encoding="utf-8"))
+            summary = read_own_json(path)
             first = path.parent / str(summary["default"])
             if stage is None and not problem:
                 stage, problem = _stage(run, first)
@@ -113,7 +114,7 @@ def saliency_section(run: RunFiles) -> SaliencySection:
         part, used = _part(run, path.parent, summary, stage, problem, left)
         left -= used
         parts.append(part)
-    template = run.recipe.normalization.template if run.recipe else ""
+    template = run.recipe.preparation.standard_space if run.recipe else ""
     return SaliencySection(parts, stage_payload(stage) if stage else "", template)
 
 
@@ -122,7 +123,7 @@ def _stage(run: RunFiles, first: Path) -> tuple[Stage | None, str]:
     if run.recipe is None:
         return None, "the run has no recipe, so the template is unknown"
     try:
-        return stage_of(run.recipe.normalization.template, read_map(first)), ""
+        return stage_of(run.recipe.preparation.standard_space, read_map(first)), ""
     except (NociCastError, OSError, ValueError) as error:
         return None, str(error)
 

@@ -1,6 +1,5 @@
 """Tables and facts of a variant's saliency, from its summary and the files that it names."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ import pandas as pd
 
 from bidsapp.derivatives.column_meanings import TABLES
 from bidsapp.drawing.svg import number
+from bidsapp.intake.json_text import read_own_json
 from bidsapp.reports.run.files import RunFiles, known
 from bidsapp.reports.run.grids import Cell, Grid, as_float
 from bidsapp.saliency.group_test import HOLD_OUT, WHOLE_PIPELINE
@@ -133,7 +133,7 @@ def leading_region(run: RunFiles, variant: str) -> str:
     """
     folder = run.folder / "saliency" / variant
     try:
-        summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        summary = read_own_json(folder / "summary.json")
         verdict = verdict_of(summary.get("sanity"))
         file = str((summary.get("tables") or {})["regions"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bidsapp.drawing.pictures import windowed
+from bidsapp.intake.json_text import read_own_json
 from bidsapp.reports.saliency.grid import Stage, read_map
 from bidsapp.reports.saliency.overlays import map_colours
 
@@ -60,7 +61,7 @@ def map_payload(name: str, path: Path, stage: Stage, units: str) -> dict[str, An
 def _sidecar(path: Path) -> dict[str, Any]:
     try:
         side = path.with_name(path.name.removesuffix(".gz").removesuffix(".nii") + ".json")
-        found = json.loads(side.read_text(encoding="utf-8"))
+        found = read_own_json(side)
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

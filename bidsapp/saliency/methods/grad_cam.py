@@ -7,6 +7,7 @@ import torch
 
 from bidsapp.contracts.network import network_offers
 from bidsapp.errors import UsageError
+from bidsapp.networks.mobile_blocks import SameConv2d
 from bidsapp.networks.registry import slice_axis
 from bidsapp.saliency.methods.question import Question
 
@@ -97,12 +98,13 @@ def centres(
         before, after = tuple(given[0].shape[2:]), tuple(output.shape[2:])
         if after in known or before not in known:
             return
-        keys, axes = ("kernel_size", "stride", "padding"), len(after)
+        keys, axes = ("kernel_size", "stride", "padding", "dilation"), len(after)
         parts = [_each(getattr(layer, key, 1), axes) for key in keys]
-        dilation = _each(getattr(layer, "dilation", 1), axes)
+        if isinstance(layer, SameConv2d):  # how much is padded hangs on the image's size
+            parts[2] = tuple(first for first, _ in layer.pads(before))
         known[after] = [
             (start + jump * (d * (k - 1) / 2 - p), jump * s)
-            for (start, jump), k, s, p, d in zip(known[before], *parts, dilation, strict=True)
+            for (start, jump), k, s, p, d in zip(known[before], *parts, strict=True)
         ]
 
     hooks = [m.register_forward_hook(note) for m in network.modules() if isinstance(m, _KINDS)]

@@ -1,4 +1,4 @@
-"""YAML as recipes use it: safe, no surprises in what is a number or a truth value."""
+"""YAML read in one way: safe, no surprises in what is a number or a truth value."""
 
 import re
 from typing import Any
@@ -13,6 +13,7 @@ INT = "tag:yaml.org,2002:int"
 NULL = "tag:yaml.org,2002:null"
 TEXT = "tag:yaml.org,2002:str"
 MAPPING = "tag:yaml.org,2002:map"
+SEQUENCE = "tag:yaml.org,2002:seq"
 
 # YAML 1.1, which PyYAML speaks, reads 1e-3 as text, no as false, 012 as ten and 12:30 as 750.
 # These are the readings of YAML 1.2, without its octal and hexadecimal numbers.
@@ -25,6 +26,9 @@ PLAIN = {
         r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
     ),
 }
+
+
+_FITTING = {MAPPING: yaml.MappingNode, SEQUENCE: yaml.SequenceNode}
 
 
 class Problem(yaml.MarkedYAMLError):
@@ -46,8 +50,23 @@ class Loader(yaml.SafeLoader):
         """Build a node; an alias could make a small file endless."""
         if self.check_event(yaml.AliasEvent):
             mark = self.peek_event().start_mark
-            raise Problem(None, None, "aliases (*) are not allowed in a recipe", mark)
+            raise Problem(None, None, "aliases (*) are not allowed", mark)
         return super().compose_node(parent, index)
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        """Make the value of a node; a tag (``!!int``) is taken only where its value fits it."""
+        kind = _FITTING.get(node.tag, yaml.ScalarNode)
+        name = node.tag.replace("tag:yaml.org,2002:", "!!")
+        if node.tag not in (*PLAIN, TEXT, *_FITTING):
+            raise Problem(None, None, f"the tag {name} is not allowed", node.start_mark)
+        given = repr(node.value[:40]) if isinstance(node.value, str) else f"a {node.id}"
+        misfit = Problem(None, None, f"{given} does not fit its tag {name}", node.start_mark)
+        if not isinstance(node, kind):
+            raise misfit
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, KeyError, IndexError):  # what PyYAML makes of '!!int ten'
+            raise misfit from None
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         """Make a dict, refusing what a dict would silently lose or change."""

@@ -1,19 +1,23 @@
-"""A window: a box of the template grid, cut out for the network and put back for saliency."""
+"""Volumes: a box of a template's grid, cut out for the network and put back for saliency."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
+from bidsapp.contracts.space import Space
 from bidsapp.errors import BadData, UsageError
+from bidsapp.spaces.grid import RegularGrid
+from bidsapp.spaces.nifti import EXTENSION, write_map
 
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
 Triple = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Window:
+class Volume(RegularGrid):
     """A box of a template grid; it may stick out, and what sticks out is padding.
 
     Attributes
@@ -26,12 +30,23 @@ class Window:
         Index in the full grid of the window's first voxel; negative where it is padded.
     shape
         Voxels of the window along x, y, z.
+    label
+        Value of BIDS' ``space``; empty where the one who writes knows it.
     """
+
+    kind: ClassVar[str] = "volume"
+    extension: ClassVar[str] = EXTENSION
 
     grid_shape: Triple
     grid_affine: tuple[tuple[float, ...], ...]
     start: Triple
     shape: Triple
+    label: str = ""
+
+    @property
+    def whole_shape(self) -> Triple:
+        """The full grid."""
+        return self.grid_shape
 
     @property
     def affine(self) -> np.ndarray:
@@ -70,9 +85,26 @@ class Window:
         volume[outer] = block[inner]
         return volume
 
+    def same_whole(self, other: Space) -> bool:
+        """Tell whether two windows belong to one grid (affines within 0.001 mm)."""
+        return (
+            isinstance(other, Volume)
+            and self.grid_shape == other.grid_shape
+            and np.allclose(self.grid_affine, other.grid_affine, atol=1e-3)
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Say where the window lies in the full grid."""
+        return {"Start": list(self.start), "Shape": list(self.shape)}
+
+    def write(self, path: Path, block: np.ndarray, sidecar: Mapping[str, Any]) -> None:
+        """Write a map on the full grid, 0 outside of the window, with its sidecar."""
+        write_map(path, self.put_back(block), np.array(self.grid_affine), sidecar)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, for JSON."""
-        return {
+        told = {"label": self.label} if self.label else {}
+        return told | {
             "grid_shape": list(self.grid_shape),
             "grid_affine": [list(row) for row in self.grid_affine],
             "start": list(self.start),
@@ -80,7 +112,7 @@ class Window:
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "Window":
+    def from_dict(cls, values: Mapping[str, Any]) -> "Volume":
         """Read what `to_dict` wrote.
 
         Raises
@@ -94,6 +126,7 @@ class Window:
                 tuple(tuple(float(x) for x in row) for row in values["grid_affine"]),
                 _triple(values["start"]),
                 _triple(values["shape"]),
+                str(values.get("label", "")),
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise BadData(f"the description of the window cannot be used: {error!r}") from error
@@ -112,7 +145,7 @@ class Window:
         return tuple(inner), tuple(outer)
 
 
-def slab(grid_shape: Triple, affine: np.ndarray, plane: str, slices: int) -> Window:
+def slab(grid_shape: Triple, affine: np.ndarray, plane: str, slices: int) -> Volume:
     """Keep the middle slices of a plane; of an odd rest the smaller part comes first.
 
     Raises
@@ -131,10 +164,10 @@ def slab(grid_shape: Triple, affine: np.ndarray, plane: str, slices: int) -> Win
     start, shape = [0, 0, 0], list(grid_shape)
     start[axis] = (grid_shape[axis] - slices) // 2
     shape[axis] = slices
-    return Window(_triple(grid_shape), _rows(affine), _triple(start), _triple(shape))
+    return Volume(_triple(grid_shape), _rows(affine), _triple(start), _triple(shape))
 
 
-def volume(grid_shape: Triple, affine: np.ndarray, pad: Triple | None = None) -> Window:
+def volume(grid_shape: Triple, affine: np.ndarray, pad: Triple | None = None) -> Volume:
     """Keep the whole grid, padded evenly to `pad` voxels where given; an odd rest goes to the end.
 
     Raises
@@ -146,7 +179,7 @@ def volume(grid_shape: Triple, affine: np.ndarray, pad: Triple | None = None) ->
     if any(new < old for new, old in zip(shape, grid_shape, strict=True)):
         raise UsageError(f"representation.pad: {shape} is smaller than the grid {grid_shape}")
     start = [-((new - old) // 2) for new, old in zip(shape, grid_shape, strict=True)]
-    return Window(_triple(grid_shape), _rows(affine), _triple(start), shape)
+    return Volume(_triple(grid_shape), _rows(affine), _triple(start), shape)
 
 
 def _triple(values: Any) -> Triple:

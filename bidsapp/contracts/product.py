@@ -1,0 +1,252 @@
+"""The files that a preparation writes: names, what shapes them, sidecars, use as channels."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bidsapp.contracts.measure import applies
+
+if TYPE_CHECKING:
+    from bidsapp.contracts.prepared import Made
+
+_EXTENSIONS = (".nii.gz", ".nii", ".surf.gii", ".shape.gii", ".func.gii", ".gii", ".h5", ".tsv")
+_LABEL = re.compile(r"\{(\w+)\}")
+
+# Raw-data entities that an image may carry, in the order of the specification.
+ENTITIES: Mapping[str, str] = {
+    "subject": "sub",
+    "session": "ses",
+    "sample": "sample",
+    "task": "task",
+    "acquisition": "acq",
+    "ceagent": "ce",
+    "tracer": "trc",
+    "reconstruction": "rec",
+    "direction": "dir",
+    "run": "run",
+    "modality": "mod",
+    "echo": "echo",
+    "flip": "flip",
+    "inv": "inv",
+    "mt": "mt",
+    "part": "part",
+    "chunk": "chunk",
+}
+"""Entities under pybids' names, to their short forms in file names."""
+LONG_NAMES: Mapping[str, str] = {short: long for long, short in ENTITIES.items()}
+"""Entities as they stand in file names, to their names in pybids."""
+
+
+@dataclass(frozen=True)
+class Channel:
+    """What a network, a page and a methods text have to know of a map that becomes a channel.
+
+    Attributes
+    ----------
+    name
+        As the recipe's ``representation.channels`` has it.
+    words
+        In a sentence: ``the normalised T1w image``.
+    unit
+        What one unit of the stored values is.
+    value_range
+        The range a model can expect, for its metadata.
+    masked
+        Whether values outside the mask of the space are set to 0.
+    arbitrary
+        Whether the unit differs from image to image and means nothing, as that of T1w; only such
+        values are scaled by ``representation.scaling``.
+    larger
+        What a larger value is, in a sentence about maps: ``brighter``, ``larger``.
+    scale
+        The factor between the image file and the stored values.
+    """
+
+    name: str
+    words: str
+    unit: str
+    value_range: tuple[float, float]
+    masked: bool = False
+    arbitrary: bool = False
+    larger: str = "larger"
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Product:
+    """One file that is written for every unit; a modality's table has a line for each.
+
+    One product is the main one: it is put in place last, and its sidecar carries verdict, settings
+    and origin, so that a unit is finished exactly where that sidecar is whole.
+
+    Attributes
+    ----------
+    key
+        How code and recipes refer to it.
+    name
+        What follows the entities of the source in the file's name, with the labels of the
+        preparation in braces: ``space-{space}_res-{res}_desc-preproc_T1w.nii.gz``.
+    sidecar
+        What its JSON file says, besides what is said of every main product.
+    ignores
+        Settings that do not shape this file. It is shared by runs that differ in these only, has
+        them nowhere in its name, and its sidecar carries the key of the others.
+    main
+        Whether it is the main product; under any settings exactly one is.
+    channel
+        What a network has to know of it; None where no network can be given it.
+    only
+        Settings under which it is made, key to values; always where empty.
+    """
+
+    key: str
+    name: str
+    sidecar: Callable[["Made"], Mapping[str, Any]]
+    ignores: tuple[str, ...] = ()
+    main: bool = False
+    channel: Channel | None = None
+    only: Mapping[str, tuple[Any, ...]] | None = None
+
+    def applies(self, settings: Mapping[str, Any]) -> bool:
+        """Whether it is made under these settings; those that are not named decide nothing."""
+        return applies(self.only, settings)
+
+    def tail(self, labels: Mapping[str, str]) -> str:
+        """Fill the labels in."""
+        return self.name.format_map(labels)
+
+    def pattern(self) -> re.Pattern[str]:
+        """Give the pattern of its file names: group ``stem``, and one for each label."""
+        parts = _LABEL.split(self.name)
+        seen: set[str] = set()
+        text = ""
+        for place, part in enumerate(parts):
+            if place % 2 == 0:
+                text += re.escape(part)
+            elif part in seen:
+                text += rf"(?P={part})"
+            else:
+                seen.add(part)
+                text += rf"(?P<{part}>[A-Za-z0-9+]+)"
+        return re.compile(rf"(?P<stem>sub-[^_]+(?:_[^_]+)*?)_{text}")
+
+
+@dataclass(frozen=True)
+class OutputNames:
+    """Where the files of one unit go.
+
+    Attributes
+    ----------
+    output_dir
+        The derivatives dataset.
+    entities
+        Entities of the main source under pybids' names (``subject``, ``session``, …).
+    labels
+        What fills the braces of the products' names: ``{"space": "MNI152NLin6Asym", "res": "2"}``.
+    products
+        The modality's table, the main product first.
+    datatype
+        Folder of the participant (and session) in which all of them lie: that of the main source.
+    """
+
+    output_dir: Path
+    entities: Mapping[str, str]
+    labels: Mapping[str, str]
+    products: tuple[Product, ...] = field(repr=False)
+    datatype: str = "anat"
+
+    @property
+    def stem(self) -> str:
+        """``sub-01_ses-1_acq-mprage``: the source's entities."""
+        pairs = [(short, self.entities.get(long)) for long, short in ENTITIES.items()]
+        return "_".join(f"{short}-{value}" for short, value in pairs if value is not None)
+
+    @property
+    def folder(self) -> Path:
+        """Where they lie: ``<output_dir>/sub-01/[ses-1/]anat``."""
+        folder = self.output_dir / f"sub-{self.entities['subject']}"
+        if self.entities.get("session") is not None:
+            folder = folder / f"ses-{self.entities['session']}"
+        return folder / self.datatype
+
+    @property
+    def main(self) -> Product:
+        """The product whose sidecar carries the verdict."""
+        return self.products[0]
+
+    def __getitem__(self, key: str) -> str:
+        """File name of a product, without its folder."""
+        return f"{self.stem}_{self.product(key).tail(self.labels)}"
+
+    def product(self, key: str) -> Product:
+        """Line of the table by its key."""
+        return next(product for product in self.products if product.key == key)
+
+    def path(self, key: str) -> Path:
+        """Where a product lies."""
+        return self.folder / self[key]
+
+    def channel_files(self) -> dict[str, Path]:
+        """Name of each channel to its file."""
+        found = channels_of(self.products)
+        return {name: self.path(product.key) for name, (product, _) in found.items()}
+
+    @property
+    def data_files(self) -> tuple[str, ...]:
+        """Names of all files that hold data; each has a sidecar of the same name in ``.json``."""
+        return tuple(self[product.key] for product in self.products)
+
+    @property
+    def shared_ignores(self) -> tuple[str, ...]:
+        """Settings that shape neither the page nor the files that several runs share."""
+        all_of = [set(product.ignores) for product in self.products if product.ignores]
+        return tuple(sorted(set.intersection(*all_of))) if all_of else ()
+
+    @property
+    def space(self) -> str:
+        """Label of the space; empty where the names tell of none."""
+        return self.labels.get("space", "")
+
+    @property
+    def resolution(self) -> str:
+        """Label of the resolution; empty where the names tell of none."""
+        return self.labels.get("res", "")
+
+    def in_space(self, desc: str, suffix: str, extension: str = ".nii.gz") -> str:
+        """Name of a file on the grid of the main product, that is none of the table."""
+        before, found, _ = self[self.main.key].rpartition("_desc-")
+        if not found:
+            before = self[self.main.key].rpartition("_")[0]
+        return f"{before}_desc-{desc}_{suffix}{extension}"
+
+    def native(self, desc: str, suffix: str, extension: str = ".nii.gz") -> str:
+        """Name of a file on the source's own grid, that is none of the table."""
+        return f"{self.stem}_desc-{desc}_{suffix}{extension}"
+
+    @property
+    def report(self) -> Path:
+        """The page of the participant (and session), at the top of the output folder."""
+        session = self.entities.get("session")
+        name = f"sub-{self.entities['subject']}" + (f"_ses-{session}" if session else "")
+        return self.output_dir / f"{name}.html"
+
+    @property
+    def uri(self) -> str:
+        """BIDS URI of the folder, with a trailing slash."""
+        return f"bids::{self.folder.relative_to(self.output_dir).as_posix()}/"
+
+
+def sidecar_name(name: str) -> str:
+    """Name of the JSON file that belongs to a data file."""
+    for extension in _EXTENSIONS:
+        if name.endswith(extension):
+            return name.removesuffix(extension) + ".json"
+    raise ValueError(f"no sidecar is known for {name}")
+
+
+def channels_of(products: Iterable[Product]) -> dict[str, tuple[Product, Channel]]:
+    """Name of each channel to its product and what is known of it."""
+    found = ((product, product.channel) for product in products)
+    return {channel.name: (product, channel) for product, channel in found if channel}

@@ -1,0 +1,72 @@
+"""The keys of ``preparation`` for T1w heads."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from bidsapp.recipes.known_names import SPM12_BOX
+from bidsapp.recipes.preparation import Preparation
+from bidsapp.recipes.section import Problem, Seed, Whole
+
+
+def _name_alone(value: Any) -> Any:
+    """Refuse fMRIPrep's spelling of a template with its resolution; they are two keys here."""
+    if isinstance(value, str) and ":res-" in value:
+        name, _, resolution = value.partition(":res-")
+        raise ValueError(f"should be {name} alone, with preparation.resolution: {resolution}")
+    return value
+
+
+class T1wPreparation(Preparation):
+    """How a native T1w image is brought into a standard space."""
+
+    modality: Literal["t1w"] = Field(default="t1w", description="T1w heads.")
+    template: Annotated[str, BeforeValidator(_name_alone), Field(pattern=r"^[A-Za-z0-9]+$")] = (
+        Field(default="MNI152NLin2009aSym", description="TemplateFlow name of the standard space.")
+    )
+    resolution: Annotated[Literal[1, 2], Whole] = Field(
+        default=2, description="Voxel size of the output grid in mm."
+    )
+    box: Literal["spm12", "template"] = Field(
+        default="spm12",
+        description="Extent of the output grid: SPM12's bounding box (MNI templates only) or the "
+        "template's own.",
+    )
+    intensity: Literal["minmax", "none"] = Field(
+        default="minmax", description="Scaling of each brain image: to 0..1, or left as it is."
+    )
+    speed: Literal["fast", "default", "precise"] = Field(
+        default="default", description="How long the registration may take, and how good it gets."
+    )
+    seed: Seed = Field(default=0, description="Seed of the registration.")
+
+    def misplaced(self) -> Iterator[Problem]:
+        """Refuse SPM12's box outside MNI space."""
+        yield from super().misplaced()
+        if self.box == "spm12" and not self.template.startswith("MNI"):
+            yield (
+                "box",
+                f"spm12 is a box in MNI space; {self.template}, if there is such a template, "
+                "needs --set preparation.box=template",
+            )
+
+    def place(self, joint: str = ", ") -> str:
+        """Say the template and the voxel size."""
+        return f"{self.template}{joint}{self.resolution} mm"
+
+    @property
+    def standard_space(self) -> str:
+        """The template."""
+        return self.template
+
+    def space_facts(self) -> dict[str, Any]:
+        """Say template and voxel size."""
+        return {"template": self.template, "resolution_mm": self.resolution}
+
+    def grid(self) -> tuple[tuple[int, int, int], str] | None:
+        """Give SPM12's grid; a template's own is known only where the template is."""
+        if self.box != "spm12":
+            return None
+        x, y, z = SPM12_BOX[self.resolution]
+        return (x, y, z), f"the {self.resolution} mm grid of SPM12's box, {x}x{y}x{z}"

@@ -1,0 +1,73 @@
+"""The ground of a recipe's ``preparation`` section; each modality adds its own keys."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from bidsapp.contracts.modality import DEFAULT, modality_named, modality_packages
+from bidsapp.errors import UsageError
+from bidsapp.recipes.section import Name, Section
+
+EARLIER = "normalization"
+"""The section's name in recipes of earlier versions, which is still read."""
+
+
+class Preparation(Section):
+    """How scans are brought into the form that networks are given (participant level).
+
+    The settings of a modality are a subclass of this.
+    """
+
+    another_kind: ClassVar[str] = "modality"
+
+    modality: Name = Field(default=DEFAULT, description="Kind of scan that is prepared.")
+
+    @classmethod
+    def shapes(cls) -> tuple[type[Section], ...]:
+        """List the settings of every modality, that of old recipes first."""
+        names = sorted(modality_packages(), key=lambda name: name != DEFAULT)
+        return tuple(modality_named(name).settings for name in names)
+
+    def place(self, joint: str = ", ") -> str:
+        """Say where prepared values lie: ``MNI152NLin2009aSym, 2 mm``; the modality's name here."""
+        return self.modality
+
+    @property
+    def standard_space(self) -> str:
+        """TemplateFlow name of the standard space of prepared values; empty where in none."""
+        return ""
+
+    def space_facts(self) -> dict[str, Any]:
+        """Say in plain values where prepared values lie, for a model's metadata."""
+        return {"preparation": self.modality}
+
+    def grid(self) -> tuple[tuple[int, int, int], str] | None:
+        """Give the voxels of the output grid, and what it is in words; None where not known."""
+        return None
+
+
+def of_its_modality(values: Any) -> Any:
+    """Check a section by the settings of the modality that it names."""
+    if not isinstance(values, Mapping):
+        return values  # an instance, or what pydantic refuses
+    name = values.get("modality", DEFAULT)
+    try:
+        modality = modality_named(name if isinstance(name, str) else str(name))
+    except UsageError as error:
+        raise ValueError(str(error).removeprefix("preparation.modality: ")) from None
+    return modality.settings.model_validate(dict(values))
+
+
+def current_keys(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Give dotted keys of earlier versions their present names; the rest stays as it is."""
+    return {current_key(key) if isinstance(key, str) else key: v for key, v in values.items()}
+
+
+def current_key(key: str) -> str:
+    """Give the present name of a dotted key: ``preparation.speed`` for ``normalization.speed``."""
+    parts = key.split(".")
+    place = 2 if parts[0] == "variants" and len(parts) > 2 else 0
+    if parts[place] == EARLIER:
+        parts[place] = "preparation"
+    return ".".join(parts)

@@ -1,0 +1,141 @@
+"""What a network's weights start from: random, published ones, a file, or another variant's."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, PlainValidator, ValidationError
+
+from bidsapp.recipes.messages import one_of
+from bidsapp.recipes.section import Name, Problem, Section
+
+if TYPE_CHECKING:
+    from bidsapp.recipes.schema import Recipe
+
+StartKind = Literal["random", "medicalnet", "imagenet", "file", "variant"]
+WORDS = ("random", "medicalnet", "imagenet", "file")
+_EXPECTED = (
+    "should be random, medicalnet, imagenet, file (which --weights names), the path of a file "
+    "with its ending, or {variant: NAME}"
+)
+
+
+class FromVariant(Section):
+    """Weights of another variant's network of the same fold: training in two stages."""
+
+    in_words: ClassVar[str] = "{variant: NAME}"
+
+    variant: Name = Field(description="Variant whose network of the same fold is begun with.")
+    leaks: dict[str, str] | None = Field(
+        default=None,
+        description="Steps by which that variant's networks saw held-out people; the app fills "
+        "it in.",
+    )
+
+
+def _start(value: Any) -> str | FromVariant:
+    """Take a word, the path of a file, or a variant's name."""
+    if isinstance(value, FromVariant):
+        return value
+    if isinstance(value, Mapping):
+        try:
+            return FromVariant.model_validate(dict(value))
+        except ValidationError:
+            raise ValueError(_EXPECTED) from None
+    if not isinstance(value, str) or not (value in WORDS or PurePath(value).suffix):
+        near = difflib.get_close_matches(str(value), WORDS, n=1)
+        raise ValueError(_EXPECTED + (f"; did you mean {near[0]}?" if near else ""))
+    return value
+
+
+Start = Annotated[str | FromVariant, PlainValidator(_start)]
+
+
+def start_kind(start: str | FromVariant) -> StartKind:
+    """Say of which kind a start is; a path is a ``file``."""
+    if isinstance(start, FromVariant):
+        return "variant"
+    return start if start in WORDS else "file"  # type: ignore[return-value]
+
+
+def named_variant(recipe: "Recipe") -> str | None:
+    """Name the variant whose weights a recipe's network begins with; None where it is another."""
+    start = recipe.network.start
+    return start.variant if isinstance(start, FromVariant) else None
+
+
+def start_problems(resolved: Mapping[str, "Recipe"]) -> Iterator[Problem]:
+    """List starts from variants that are not there, go round in circles, or do not fit.
+
+    Parameters
+    ----------
+    resolved
+        Name of every variant to its recipe, the base first.
+    """
+    base = next(iter(resolved))
+    for name, recipe in resolved.items():
+        first = named_variant(recipe)
+        if first is None:
+            continue
+        key = "network.start" if name == base else f"variants.{name}.network.start"
+        if first not in resolved:
+            yield key, f"variant {one_of(first, resolved)}"
+        elif first == name:
+            yield key, f"{name} would begin with itself: give it a network.start of its own"
+        elif circle := _circle(name, resolved):
+            if circle[-1] == name:
+                yield key, f"the variants begin with one another: {' with '.join(circle)}"
+        else:
+            for what, one, other in _unlike(recipe, resolved[first]):
+                yield (
+                    key,
+                    f"{name} cannot begin with {first}: {what} is {one} here and {other} there",
+                )
+
+
+def _circle(name: str, resolved: Mapping[str, "Recipe"]) -> list[str]:
+    """Names in the order in which they begin with one another; empty where there is no circle."""
+    trail = [name]
+    while (first := named_variant(resolved[trail[-1]])) in resolved:
+        trail.append(str(first))
+        if trail.count(str(first)) > 1:
+            return trail
+    return []
+
+
+def _unlike(one: "Recipe", other: "Recipe") -> Iterator[tuple[str, Any, Any]]:
+    """In what two variants differ that one's weights would not serve the other, or would leak."""
+    networks = (one.network, other.network)
+    for key in ("name", "depth", "dims", "resolved_shortcut", "shortcut_bias"):
+        if getattr(networks[0], key) != getattr(networks[1], key):
+            label = f"network.{key.removeprefix('resolved_')}"
+            yield label, getattr(networks[0], key), getattr(networks[1], key)
+            return
+    inputs = [recipe.representation for recipe in (one, other)]
+    keys = ("channels", "kind", "plane", "slices") if one.network.dims == 2 else ("channels",)
+    for key in keys:
+        values = [getattr(section, key) for section in inputs]
+        if key == "channels":
+            values = [len(value) for value in values]
+        if values[0] != values[1]:
+            what = "the number of channels" if key == "channels" else f"representation.{key}"
+            yield what, *values
+    # the folds must be the same: else a network may begin with one that saw whom it is tested on
+    for key in type(one.protocol).model_fields:
+        values = [getattr(recipe.protocol, key) for recipe in (one, other)]
+        if values[0] != values[1]:
+            yield f"protocol.{key}", *values
+
+
+def stages_of(recipe: "Recipe", variants: "tuple[str, ...] | list[str]") -> tuple[str, ...]:
+    """Name the variants that some begin with and that are not among them, the first first."""
+    found: list[str] = []
+    for name in variants:
+        trail = []
+        first = named_variant(recipe.with_variant(name))
+        while first is not None:
+            trail.append(first)
+            first = named_variant(recipe.with_variant(first))
+        found += reversed(trail)
+    return tuple(name for name in dict.fromkeys(found) if name not in variants)

@@ -1,0 +1,1 @@
+"""Components of BOLD series: group ICA in a fold, dual regression, selection, matching."""

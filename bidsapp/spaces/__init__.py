@@ -1,0 +1,33 @@
+"""Where values lie: a volume of a template, a slice of a person's image, a map on a sphere."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bidsapp.contracts.space import Space
+from bidsapp.errors import BadData
+from bidsapp.spaces.slice import Slice
+from bidsapp.spaces.volume import Volume
+
+__all__ = ["Slice", "Volume", "read_space"]
+
+KINDS: Mapping[str, Callable[[Mapping[str, Any]], Space]] = {
+    Volume.kind: Volume.from_dict,
+    Slice.kind: Slice.from_dict,
+}
+
+
+def read_space(values: Mapping[str, Any]) -> Space:
+    """Read what the `to_dict` of any space wrote; one that names no kind is a volume.
+
+    Raises
+    ------
+    BadData
+        If the kind is not known, or the description cannot be used.
+    """
+    kind = values.get("kind", Volume.kind) if isinstance(values, Mapping) else None
+    if kind not in KINDS:
+        raise BadData(
+            f"the description of a space cannot be used: kind {kind!r} is not one of "
+            f"{', '.join(KINDS)}"
+        )
+    return KINDS[str(kind)](values)

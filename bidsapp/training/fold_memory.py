@@ -1,0 +1,69 @@
+"""Memory that a fold is expected to take, to plan with and to warn of."""
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bidsapp.training.task import FoldTask
+
+if TYPE_CHECKING:
+    import torch
+
+LOGGER = logging.getLogger("nocicast")
+
+# Memory of a process that has its libraries loaded.
+_LIBRARIES_GB = 1.0
+
+
+def fold_memory(tasks: Sequence[FoldTask], mem_gb: float) -> float:
+    """Memory in GB to plan for one fold.
+
+    A fold that needs more than there is runs alone. On a GPU it is the GPU's memory that counts.
+    """
+    planned = 0.0
+    for task in _one_of_each(tasks):
+        device, needed = _memory_needed(task)
+        planned = max(planned, needed if device.type == "cpu" else 4 * _LIBRARIES_GB)
+    return min(planned, mem_gb)
+
+
+def warn_of_memory(tasks: Sequence[FoldTask], mem_gb: float) -> None:
+    """Warn of variants of which a fold is expected to take more memory than there is, in GB."""
+    from bidsapp.representation.device import memory_bytes
+
+    for task in _one_of_each(tasks):
+        device, needed = _memory_needed(task)
+        gpu = device.type != "cpu"
+        there = memory_bytes(device) / 1e9 if gpu else mem_gb
+        if needed > there:
+            LOGGER.warning(
+                "variant %s: a fold is expected to take %s GB of memory and %s has %s GB: it "
+                "may fail. A smaller training.batch_size takes less.",
+                task.variant,
+                _digits(needed),
+                device if gpu else "this machine (--mem)",
+                _digits(there),
+            )
+
+
+def _digits(gigabytes: float) -> str:
+    """Write so many GB as a person would: 128, 1.4, 0.2."""
+    return f"{gigabytes:.0f}" if gigabytes >= 10 else f"{gigabytes:.2g}"
+
+
+def _one_of_each(tasks: Sequence[FoldTask]) -> list[FoldTask]:
+    """One fold of each variant: the others need the same."""
+    return list({task.variant: task for task in tasks}.values())
+
+
+def _memory_needed(task: FoldTask) -> tuple["torch.device", float]:
+    """Where a fold is trained, and the memory in GB that it is expected to take there."""
+    from bidsapp.networks.memory import training_bytes
+    from bidsapp.representation.device import precision_dtype, resolve_device
+
+    device, training, images = resolve_device(task.device), task.recipe.training, task.images
+    width = precision_dtype(training.precision, device).itemsize
+    shape, channels = images.window.shape, len(images.channels)
+    batch = training.at_once or training.batch_size
+    step = training_bytes(task.recipe.network, channels, shape, batch, width)
+    return device, _LIBRARIES_GB + (step + images.nbytes) / 1e9

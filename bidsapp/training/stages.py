@@ -1,0 +1,145 @@
+"""Training in stages: a variant's folds that begin with the same folds of another variant."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from bidsapp.dataset.tables import write_table
+from bidsapp.errors import UsageError
+from bidsapp.recipes import Recipe
+from bidsapp.recipes.start import named_variant
+from bidsapp.training.columns import LEARNING, ROLES, SPLITS
+from bidsapp.training.task import FoldTask, read_rows
+
+Outcomes = Mapping[tuple[str, str], int | None]
+"""Participant and session (empty where there is none) to 0, 1 or None where it is not known."""
+
+
+def linked(tasks: Sequence[FoldTask]) -> list[FoldTask]:
+    """Let every fold know the fold that its network begins with, at any remove.
+
+    Parameters
+    ----------
+    tasks
+        All folds of all variants and stages, in any order.
+    """
+    by_place = {(task.variant, task.repeat, task.fold): task for task in tasks}
+
+    def link(task: FoldTask) -> FoldTask:
+        name = named_variant(task.recipe)
+        if name is None:
+            return task
+        return replace(task, first=link(by_place[name, task.repeat, task.fold]))
+
+    return [link(task) for task in tasks]
+
+
+def dependent_of(recipe: Recipe, stage: str, variants: Sequence[str]) -> str:
+    """Name one of the variants that begin with a stage, whose splits are the stage's too."""
+    return next(name for name in variants if stage in recipe.stages([name]))
+
+
+def stage_files(
+    folder: Path, cohort: Path, splits: pd.DataFrame, outcomes: Outcomes | None
+) -> tuple[Path, Path]:
+    """Write the tables of a stage: its outcomes, and the splits of the variant that needs it.
+
+    Parameters
+    ----------
+    folder
+        Of the stage.
+    cohort
+        The file ``cohort.tsv``.
+    splits
+        Columns repeat, fold, participant_id, role.
+    outcomes
+        What the stage itself predicts; None where that is the run's outcome.
+
+    Returns
+    -------
+    cohort, splits
+        The files; who has no outcome there has no part in the splits.
+
+    Raises
+    ------
+    UsageError
+        A fold would learn from people of one class only.
+    """
+    files = (cohort, folder / "splits.tsv")
+    if outcomes is not None:
+        table = read_rows(cohort)[["participant_id", "session_id", "outcome"]]
+        keys = zip(table["participant_id"], table["session_id"].replace("n/a", ""), strict=True)
+        table["outcome"] = pd.array([outcomes.get(key) for key in keys], dtype="Int64")
+        splits = _known(splits, table)
+        _require_both(splits, table, folder.name)
+        files = (folder / "cohort.tsv", files[1])
+        write_table(files[0], table)
+    write_table(files[1], splits[list(SPLITS)])
+    return files
+
+
+def _known(splits: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Leave people out of splits of whom some scan has no outcome."""
+    lacking = set(table.loc[table["outcome"].isna(), "participant_id"])
+    return splits[~splits["participant_id"].isin(lacking)]
+
+
+def _require_both(splits: pd.DataFrame, table: pd.DataFrame, stage: str) -> None:
+    positive = table.groupby("participant_id")["outcome"].max()
+    learned = splits[splits["role"].isin(LEARNING)]
+    for (repeat, fold), rows in learned.groupby(["repeat", "fold"]):
+        if positive.reindex(rows["participant_id"]).nunique() < 2:
+            raise UsageError(
+                f"variant {stage}: repeat {repeat}, fold {fold} would learn from people of one "
+                "class only. Check its outcome."
+            )
+
+
+def with_people(
+    task: FoldTask,
+    *,
+    repeat: int,
+    fold: int,
+    folder: Path,
+    cohort: Path,
+    splits: Path,
+    first_folder: Callable[[FoldTask], Path],
+) -> FoldTask:
+    """Give a task, and those that it begins with, another cohort table and other splits.
+
+    Parameters
+    ----------
+    task
+        The fold as it was planned.
+    repeat, fold, folder, cohort, splits
+        Of the new task.
+    first_folder
+        Gives the folder of a task that it begins with. Its people are those of the new task; an
+        outcome of its own stays as it is.
+    """
+    moved = replace(
+        task, repeat=repeat, fold=fold, folder=folder, cohort=cohort, splits=splits, first=None
+    )
+    if task.first is None:
+        return moved
+    place = first_folder(task.first)
+    own = cohort if task.first.cohort == task.cohort else task.first.cohort
+    roles = moved.table.loc[moved.table["role"].isin(ROLES)].drop_duplicates("participant_id")
+    people = roles[["participant_id", "role"]].assign(repeat=repeat, fold=fold)
+    if own != cohort:
+        outcomes = read_rows(own)
+        known = outcomes["outcome"].isin(["0", "1"])
+        people = _known(people, outcomes.assign(outcome=outcomes["outcome"].where(known)))
+    write_table(place / "splits.tsv", people[list(SPLITS)])
+    first = with_people(
+        task.first,
+        repeat=repeat,
+        fold=fold,
+        folder=place,
+        cohort=own,
+        splits=place / "splits.tsv",
+        first_folder=first_folder,
+    )
+    return replace(moved, first=first)

@@ -1,0 +1,157 @@
+"""The files of a scan: which of several kinds belong to it, and what is said where one does not."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bidsapp.contracts.modality import Source
+from bidsapp.dataset.sources import ScanSelection, select_scans
+from bidsapp.errors import NothingSelected, UsageError
+from bidsapp.options import RunOptions
+from tests.unit.dataset_trees import DESCRIPTION, make
+
+BOLD = Source("bold", "func", "bold", entities={"task": "rest"})
+HEAD = Source("t1w", "anat", "T1w", any_session=True)
+TIMES = Source(
+    "events", "func", "events", extensions=(".tsv",), required=False, same=("task", "run")
+)
+CONFOUNDS = Source(
+    "confounds", "func", "timeseries", {"desc": "confounds"}, (".tsv",),
+    same=("task", "run"), derivatives=True,
+)  # fmt: skip
+ECHOES = Source("echoes", "func", "bold", many=True)
+
+
+def pick(root: Path, *sources: Source, filters: Any = None, **changes: Any) -> ScanSelection:
+    given = {"bids_dir": root, "output_dir": root.parent / "out", "work_dir": root.parent / "work"}
+    options = RunOptions(analysis_level="participant", **(given | changes))
+    return select_scans(options, sources, filters)
+
+
+def func(root: Path, *names: str) -> Path:
+    """Files in the func folder of their participant and session."""
+    for name in names:
+        person, *rest = name.split("_")
+        session = [part for part in rest if part.startswith("ses-")]
+        folder = root.joinpath(person, *session, "func")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return root
+
+
+def study(root: Path) -> Path:
+    make(root, "sub-01_T1w.nii.gz", "sub-02_T1w.nii.gz")
+    return func(root, *(f"sub-0{i}_task-rest_bold.nii.gz" for i in (1, 2)))
+
+
+def names(selection: ScanSelection, source: str) -> list[list[str]]:
+    return [[file.path.name for file in scan.files[source]] for scan in selection.scans]
+
+
+def test_a_scan_has_the_files_of_every_source(tmp_path: Path) -> None:
+    root = func(study(tmp_path / "s"), "sub-01_task-rest_events.tsv", "sub-01_task-nback_bold.nii")
+    found = pick(root, BOLD, HEAD, TIMES)
+    assert not found.refusals
+    assert names(found, "t1w") == [["sub-01_T1w.nii.gz"], ["sub-02_T1w.nii.gz"]]
+    assert names(found, "events") == [["sub-01_task-rest_events.tsv"], []]  # is optional
+    assert found.scans[0].path("events") is not None
+    assert found.scans[1].path("events") is None
+    assert found.scans[0].main.entities["task"] == "rest"
+
+
+def test_what_lacks_a_required_file_is_refused_and_says_which(tmp_path: Path) -> None:
+    root = study(tmp_path / "s")
+    (root / "sub-02" / "anat" / "sub-02_T1w.nii.gz").unlink()
+    found = pick(root, BOLD, HEAD)
+    assert [scan.participant for scan in found.scans] == ["01"]
+    (refusal,) = found.refusals
+    assert (refusal.participant, refusal.exit_code) == ("02", NothingSelected.exit_code)
+    assert refusal.reason.startswith("no T1w (t1w) (.nii.gz or .nii) in sub-02/anat")
+    (root / "sub-01" / "anat" / "sub-01_T1w.nii.gz").unlink()
+    with pytest.raises(NothingSelected, match=r"No bold image is left(.|\n)*no T1w"):
+        pick(root, BOLD, HEAD)
+
+
+def test_several_files_of_a_source_are_refused_with_the_filter_that_chooses(tmp_path: Path) -> None:
+    root = study(tmp_path / "s")
+    make(root, "sub-01_acq-fast_T1w.nii.gz")
+    found = pick(root, BOLD, HEAD)
+    (refusal,) = found.refusals
+    assert refusal.exit_code == UsageError.exit_code
+    assert "2 T1w (t1w) files where one is needed" in refusal.reason
+    assert '{"t1w": {"acquisition": null}}' in refusal.reason
+    chosen = pick(root, BOLD, HEAD, bids_filters={"t1w": {"acquisition": None}})
+    assert names(chosen, "t1w")[0] == ["sub-01_T1w.nii.gz"]
+    recipe = pick(root, BOLD, HEAD, filters={"t1w": {"acquisition": "fast"}})
+    assert names(recipe, "t1w") == [["sub-01_acq-fast_T1w.nii.gz"]]
+    both = {"filters": {"t1w": {"acquisition": "fast"}}}
+    person = pick(root, BOLD, HEAD, **both, bids_filters={"t1w": {"acquisition": None}})
+    assert not person.refusals  # a person's filters win over the recipe's
+
+
+def test_a_file_belongs_to_the_run_that_it_is_of(tmp_path: Path) -> None:
+    root = make(tmp_path / "s")
+    run = "sub-01_task-rest_run-0"
+    func(root, f"{run}1_bold.nii.gz", f"{run}2_bold.nii.gz", f"{run}1_events.tsv")
+    func(root, "sub-01_task-rest_run-2_events.tsv")
+    found = pick(root, BOLD, TIMES, bids_filters={"bold": {"run": 2}})
+    assert names(found, "events") == [["sub-01_task-rest_run-2_events.tsv"]]  # 2 is 02
+
+
+def test_a_head_of_another_session_serves_where_there_is_none_of_its_own(tmp_path: Path) -> None:
+    root = make(tmp_path / "s", "sub-01_ses-a_T1w.nii.gz")
+    func(root, *(f"sub-01_ses-{one}_task-rest_bold.nii.gz" for one in "ab"))
+    assert names(pick(root, BOLD, HEAD), "t1w") == [["sub-01_ses-a_T1w.nii.gz"]] * 2
+    strict = Source("t1w", "anat", "T1w")
+    found = pick(root, BOLD, strict)
+    assert [(r.participant, r.session) for r in found.refusals] == [("01", "b")]
+
+
+def test_all_echoes_are_one_scan_in_the_order_of_their_names(tmp_path: Path) -> None:
+    root = make(tmp_path / "s")
+    files = [f"sub-01_task-rest_echo-{n}_bold.nii.gz" for n in (2, 1, 3)]
+    func(root, *files)
+    found = pick(root, ECHOES)
+    assert names(found, "echoes") == [sorted(files)]
+    assert found.scans[0].main.reason == "all 3 bold images"
+
+
+def test_derivatives_are_found_in_the_dataset_or_where_they_are_named(tmp_path: Path) -> None:
+    root = study(tmp_path / "s")
+    with pytest.raises(NothingSelected, match="no derivative dataset is there; give -d NAME=PATH"):
+        pick(root, BOLD, CONFOUNDS)
+    for name in ("fmriprep", "other"):
+        place = make(root / "derivatives" / name, description=DESCRIPTION)
+        tables = (f"sub-0{i}_task-rest_desc-confounds_timeseries.tsv" for i in (1, 2))
+        func(place, *tables)
+        found = pick(root, BOLD, CONFOUNDS) if name == "fmriprep" else None
+        if found:
+            assert {scan.files["confounds"][0].dataset for scan in found.scans} == {"fmriprep"}
+    with pytest.raises(UsageError, match=r"-d fmriprep=PATH"):
+        pick(root, BOLD, CONFOUNDS)
+    one = pick(root, BOLD, CONFOUNDS, derivatives={"mine": root / "derivatives" / "other"})
+    assert one.scans[0].files["confounds"][0].dataset == "mine"
+    with pytest.raises(UsageError, match=r"-d mine: scans are prepared from .* alone"):
+        pick(root, BOLD, HEAD, derivatives={"mine": root})
+
+
+def test_what_bidsignore_lists_or_is_a_pointer_is_no_source(tmp_path: Path) -> None:
+    root = study(tmp_path / "s")
+    make(root, "sub-01_acq-old_T1w.nii.gz")
+    (root / ".bidsignore").write_text("*_acq-old_*\n")
+    head = root / "sub-02" / "anat" / "sub-02_T1w.nii.gz"
+    head.unlink()
+    head.symlink_to("../../.git/annex/objects/XX/MD5E-s1--a.nii.gz/MD5E-s1--a.nii.gz")
+    found = pick(root, BOLD, HEAD)
+    assert names(found, "t1w") == [["sub-01_T1w.nii.gz"]]
+    (refusal,) = found.refusals
+    assert "datalad get" in refusal.reason
+
+
+def test_phase_images_are_taken_only_where_they_are_asked_for(tmp_path: Path) -> None:
+    root = study(tmp_path / "s")
+    make(root, "sub-01_part-phase_T1w.nii.gz", "sub-02_part-phase_T1w.nii.gz")
+    assert names(pick(root, BOLD, HEAD), "t1w")[0] == ["sub-01_T1w.nii.gz"]
+    asked = pick(root, BOLD, HEAD, bids_filters={"t1w": {"part": "phase"}})
+    assert names(asked, "t1w")[0] == ["sub-01_part-phase_T1w.nii.gz"]
