@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from bidsapp.contracts.space import Space
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NociCastError, NoInput
 from bidsapp.intake.json_text import read_own_json
@@ -16,9 +17,8 @@ from bidsapp.intake.pointers import pointer_at, require_content
 from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_from_json
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes.schema import Recipe
-from bidsapp.representation.sample import same_grid
 from bidsapp.representation.zscore import ZScore
-from bidsapp.spaces.volume import Volume
+from bidsapp.spaces import read_space
 
 FORMAT = 1
 _LONGEST_NAME = 200  # of a file; 255 bytes make one
@@ -65,7 +65,7 @@ class Bundle:
     recipe
         How images are normalised and represented for it, and its network.
     window
-        The box of the template grid that it reads.
+        The space that it reads, a box of the template grid for instance.
     channels
         Maps that it reads, in order.
     models
@@ -82,7 +82,7 @@ class Bundle:
     sha256: str
     weights_sha256: str
     recipe: Recipe
-    window: Volume
+    window: Space
     channels: tuple[str, ...]
     models: tuple[FoldModel, ...]
     metadata: dict[str, Any]
@@ -115,7 +115,7 @@ class Bundle:
         network.load_state_dict(safetensors.torch.load_file(model.weights))
         return network.eval()
 
-    def require(self, window: Volume) -> None:
+    def require(self, window: Space) -> None:
         """Refuse images that were cut from another grid or another place than the bundle reads.
 
         Raises
@@ -124,13 +124,17 @@ class Bundle:
             If the window is not the bundle's.
         """
         mine = self.window
-        if (window.start, window.shape) == (mine.start, mine.shape) and same_grid(window, mine):
+        if window.facts() == mine.facts() and window.same_whole(mine):
             return
         raise BadData(
-            f"model {self.name} reads {mine.shape} voxels from {mine.start} of a grid of "
-            f"{mine.grid_shape}, the image gives {window.shape} from {window.start} of "
-            f"{window.grid_shape}; normalise with the bundle's recipe"
+            f"model {self.name} reads {_box(mine)}, the image gives {_box(window)}; prepare it "
+            "with the bundle's recipe"
         )
+
+
+def _box(space: Space) -> str:
+    part = ", ".join(f"{key.lower()} {value}" for key, value in space.facts().items())
+    return f"{part} of a grid of {space.whole_shape}"
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -173,7 +177,7 @@ def load_bundle(folder: Path) -> Bundle:
             file_sha256(folder / MANIFEST),
             _joint_sha256(manifest["files"][entry["file"]] for entry in about["models"]),
             recipe,
-            Volume.from_dict(about["window"]),
+            read_space(about["window"]),
             tuple(str(name) for name in about["channels"]),
             models,
             metadata,

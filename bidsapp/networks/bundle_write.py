@@ -14,6 +14,7 @@ import torch
 
 import bidsapp
 from bidsapp.contracts.modality import modality_named
+from bidsapp.contracts.space import Space
 from bidsapp.derivatives.atomic import explained, make_folder
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.derivatives.temporary import temporary_folder
@@ -24,7 +25,7 @@ from bidsapp.networks.model_card import LIMITS, model_card, outcome_text
 from bidsapp.networks.origin import add_images, without_images
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.spec import unit_and_range
-from bidsapp.spaces.volume import Volume
+from bidsapp.spaces.grid import RegularGrid
 
 INTENDED_USE = (
     "Research on the course of pain. Not a medical device; not for decisions about single people."
@@ -89,7 +90,7 @@ class ModelFacts:
 def write_bundle(
     folder: Path,
     recipe: Recipe,
-    window: Volume,
+    window: Space,
     models: Sequence[FoldModel],
     facts: ModelFacts,
     images: Sequence[TrainingImage] = (),
@@ -218,7 +219,7 @@ def _seal(new: Path, folder: Path) -> None:
     os.replace(new, folder)
 
 
-def _metadata(recipe: Recipe, window: Volume, facts: ModelFacts) -> dict[str, Any]:
+def _metadata(recipe: Recipe, window: Space, facts: ModelFacts) -> dict[str, Any]:
     import monai
 
     channels = recipe.representation.channels
@@ -261,7 +262,7 @@ def _metadata(recipe: Recipe, window: Volume, facts: ModelFacts) -> dict[str, An
         "trained_with": [dict(environment) for environment in facts.environments],
         "space": {
             **recipe.preparation.space_facts(),
-            "affine": window.affine.tolist(),
+            **_placed(window),
         },
         "network_data_format": {
             "inputs": {
@@ -295,6 +296,11 @@ def _metadata(recipe: Recipe, window: Volume, facts: ModelFacts) -> dict[str, An
             },
         },
     }
+
+
+def _placed(space: Space) -> dict[str, Any]:
+    """Say where the first voxel of what networks read lies, or which part of what it is."""
+    return {"affine": space.affine.tolist()} if isinstance(space, RegularGrid) else space.facts()
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

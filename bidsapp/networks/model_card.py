@@ -7,11 +7,13 @@ hold follows TRIPOD+AI (BMJ 2024;385:e078378) and CLAIM (Radiol Artif Intell 202
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bidsapp.contracts.modality import modality_named
+from bidsapp.contracts.space import Space
 from bidsapp.networks.origin import weights_words
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.spec import unit_and_range
-from bidsapp.spaces.volume import Volume
 
 if TYPE_CHECKING:
     from bidsapp.networks.bundle_write import ModelFacts
@@ -141,7 +143,7 @@ def outcome_text(recipe: Recipe) -> str:
 
 
 def model_card(
-    recipe: Recipe, window: Volume, models: int, facts: "ModelFacts", *, anonymous: bool = False
+    recipe: Recipe, window: Space, models: int, facts: "ModelFacts", *, anonymous: bool = False
 ) -> str:
     """Write a model card in Markdown.
 
@@ -150,7 +152,7 @@ def model_card(
     recipe
         The resolved recipe of the variant.
     window
-        The box of the template grid that the networks read.
+        The space that the networks read.
     models
         How many there are.
     facts
@@ -161,7 +163,9 @@ def model_card(
     import bidsapp
 
     network, training = recipe.network, recipe.training
-    origin = ", ".join(f"{value:g}" for value in window.affine[:3, 3])
+    first = np.zeros(window.shape, bool)
+    first.flat[0] = True
+    origin = ", ".join(f"{value:g}" for value in window.points(first)[0])
     return CARD.format(
         name=facts.name,
         version=facts.version,

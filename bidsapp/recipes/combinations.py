@@ -13,6 +13,9 @@ from bidsapp.recipes.section import Problem, Section
 if TYPE_CHECKING:
     from bidsapp.recipes.schema import Recipe
 
+FLAT = ("slice", "sphere")
+"""Kinds of representation that give a network pictures."""
+
 
 def impossible(recipe: "Recipe") -> Iterator[Problem]:
     """Dotted keys that contradict others, each with the reason."""
@@ -104,6 +107,12 @@ def _network(recipe: "Recipe") -> Iterator[Problem]:
             choices = ", ".join(map(str, there))
             yield f"network.{key}", f"{network.name} offers {choices}, got {given}"
             return
+    if recipe.representation.kind in FLAT and network.dims != 2:
+        yield (
+            "network.dims",
+            f"representation.kind {recipe.representation.kind} is a picture; use 2",
+        )
+        return
     yield from _options(recipe, offer, offers)
     yield from _published(recipe, offer)
 

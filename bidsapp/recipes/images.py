@@ -83,8 +83,10 @@ class Representation(Section):
     preset: ClassVar = {"plane": "axial", "slices": 30}
     optional: ClassVar = ("pad",)
 
-    kind: Literal["slab", "volume"] = Field(
-        default="slab", description="The middle slices along one axis, or the whole grid."
+    kind: Literal["slab", "volume", "slice", "sphere"] = Field(
+        default="slab",
+        description="The middle slices along one axis, or the whole grid; slice and sphere take "
+        "what a preparation lays on one slice, or on a sphere.",
     )
     plane: Literal["axial", "coronal", "sagittal"] | None = Field(
         default=None, description="Plane of a slab's slices; axial where nothing is said."

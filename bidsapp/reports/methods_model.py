@@ -14,6 +14,11 @@ _CHANNELS = {
     "t1w": "the normalised T1w image",
     "log_jacobian": "the map of the log-Jacobian",
 }
+_WHOLE = {
+    "volume": "the whole volume of",
+    "slice": "one slice each of",
+    "sphere": "maps over a sphere of",
+}
 _ZSCORES = {
     "none": "",
     "image": ", standardised (z-score) within each image",
@@ -93,7 +98,7 @@ def _input(recipe: Recipe) -> str:
     if section.kind == "slab":
         what = f"the {section.slices} middle {{plane}}slices of {channels}{as_channels}"
     else:
-        what = f"the whole volume of {channels}{as_channels}"
+        what = f"{_WHOLE[section.kind]} {channels}{as_channels}"
     if section.scaling == "robust" and "t1w" in section.channels:
         what += (
             ", the T1w intensities of each brain scaled by its own median and interquartile range"

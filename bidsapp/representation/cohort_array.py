@@ -13,14 +13,15 @@ from typing import Any
 
 import numpy as np
 
+from bidsapp.contracts.space import Space
 from bidsapp.derivatives import atomic_path
 from bidsapp.derivatives.sealed import read_record, write_record
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.recipes.images import Representation
-from bidsapp.representation.sample import CohortRow, image_of, read_mask, read_sample, same_grid
+from bidsapp.representation.sample import CohortRow, image_of, read_mask, read_sample
 from bidsapp.representation.spec import CHANNELS
-from bidsapp.spaces.volume import Volume
+from bidsapp.spaces import read_space
 
 LOGGER = logging.getLogger("nocicast")
 FORMAT = 1
@@ -29,7 +30,7 @@ SHAPED_BY = ("kind", "plane", "slices", "pad", "scaling")
 
 @dataclass(frozen=True)
 class CohortArray:
-    """A cohort's images as one float16 array of shape (N, C, X, Y, Z) in a file.
+    """A cohort's images as one float16 array of shape (N, C, X, Y[, Z]) in a file.
 
     Attributes
     ----------
@@ -40,7 +41,7 @@ class CohortArray:
     channels
         Names of the C channels.
     window
-        Where the array's voxels lie in the template grid.
+        The space in which the array's voxels lie.
     key
         Hash of the images and of everything that shaped the array.
     """
@@ -49,12 +50,12 @@ class CohortArray:
     participants: tuple[str, ...]
     sessions: tuple[str, ...]
     channels: tuple[str, ...]
-    window: Volume
+    window: Space
     key: str
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(N, C, X, Y, Z)."""
+        """(N, C, X, Y, Z), or (N, C, X, Y) of pictures."""
         return (len(self.participants), len(self.channels), *self.window.shape)
 
     @property
@@ -105,7 +106,7 @@ class CohortArray:
                 tuple(about["participants"]),
                 tuple(about["sessions"]),
                 tuple(channel["name"] for channel in about["channels"]),
-                Volume.from_dict(about["window"]),
+                read_space(about["window"]),
                 about["key"],
             )
         except OSError as error:
@@ -242,10 +243,10 @@ def _fill(
         sample, window = read_sample(row, spec, mask)
         if i == 0:
             first = window
-        elif not same_grid(window, first):
+        elif not window.same_whole(first):
             raise BadData(
-                f"{image_of(row, spec.channels[0])} lies on a grid of {window.grid_shape}, the "
-                f"first image on {first.grid_shape} (or at another place); "
+                f"{image_of(row, spec.channels[0])} lies on a grid of {window.whole_shape}, the "
+                f"first image on {first.whole_shape} (or at another place); "
                 "normalise the cohort with one recipe"
             )
         array[i] = sample

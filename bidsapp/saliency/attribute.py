@@ -17,7 +17,6 @@ from bidsapp.representation.device import precision_dtype, resolve_device
 from bidsapp.representation.device_cohort import DeviceCohort, normalise
 from bidsapp.representation.zscore import ZScore
 from bidsapp.saliency.methods import METHODS, Answer, Question
-from bidsapp.spaces.volume import Volume
 from bidsapp.training.task import FoldTask
 
 
@@ -43,16 +42,10 @@ class Lens:
 
     settings: Saliency
     zscore: ZScore
-    voxel_mm: tuple[float, float, float]
+    voxel_mm: tuple[float, ...]
     device: torch.device
     at_once: int
     seed: int = 0
-
-
-def voxel_mm(window: Volume) -> tuple[float, float, float]:
-    """Edge lengths of a window's voxels."""
-    affine = np.array(window.grid_affine)
-    return float(affine[0, 0]), float(affine[1, 1]), float(affine[2, 2])
 
 
 def lens_of(task: FoldTask, record: dict[str, Any]) -> Lens:
@@ -60,7 +53,7 @@ def lens_of(task: FoldTask, record: dict[str, Any]) -> Lens:
     return Lens(
         settings=task.recipe.saliency,
         zscore=ZScore.from_dict(record["zscore"]),
-        voxel_mm=voxel_mm(task.images.window),
+        voxel_mm=task.images.window.spacing,
         device=resolve_device(task.device),
         at_once=task.recipe.training.batch_size,
         seed=task.recipe.training.seed,
@@ -91,7 +84,7 @@ def attribute(
     network
         With its weights; it is moved to the device, and left in evaluation mode.
     images
-        Stored images, float16, (N, C, X, Y, Z), before the z-score.
+        Stored images, float16, (N, C, X, Y[, Z]), before the z-score.
     names
         One for each image; with the seed it decides what is drawn for that image.
     lens
@@ -100,12 +93,13 @@ def attribute(
     Returns
     -------
     numpy.ndarray
-        float32, (N, C or 1, X, Y, Z); signed unless ``settings.absolute``.
+        float32, (N, C or 1, X, Y[, Z]); signed unless ``settings.absolute``.
     """
     settings, method = lens.settings, METHODS[lens.settings.method]
     answer = Answer(network.to(lens.device), settings.target)
     mean, sd = lens.zscore.numbers(images)
     seeds = [zlib.crc32(f"{lens.seed} {name}".encode()) for name in names]
+    points = (1,) * (images.ndim - 2)
     found: list[np.ndarray] = []
     start, at_once = 0, lens.at_once
     with exact(lens.device):
@@ -115,7 +109,7 @@ def attribute(
             question = Question(
                 answer,
                 settings,
-                normalise(torch.zeros(*m.shape, 1, 1, 1, device=lens.device), m, s),
+                normalise(torch.zeros(*m.shape, *points, device=lens.device), m, s),
                 lens.voxel_mm,
                 seeds[part],
                 at_once,
@@ -171,8 +165,9 @@ def _in_form(maps: torch.Tensor, settings: Saliency) -> torch.Tensor:
     if settings.absolute:
         maps = maps.abs().amax(dim=1, keepdim=True)
     if settings.scale == "minmax":
-        low = maps.amin(dim=(1, 2, 3, 4), keepdim=True)
-        width = maps.amax(dim=(1, 2, 3, 4), keepdim=True) - low
+        all_but_images = tuple(range(1, maps.ndim))
+        low = maps.amin(dim=all_but_images, keepdim=True)
+        width = maps.amax(dim=all_but_images, keepdim=True) - low
         maps = (maps - low) / torch.where(width > 0, width, torch.ones_like(width))
     return maps.float()
 

@@ -43,7 +43,8 @@ def weighted_averages(
     """Average images over regions, weighted by a signed map.
 
     ``sum(w·image) / sum(|w|)`` over the region's voxels: in the image's unit, above 0 where what
-    speaks for a positive is bright; NaN for a region without voxels or without weight.
+    speaks for a positive is bright; NaN for a region without voxels or without weight. Where
+    voxels are of several sizes, the weights are the map times these.
 
     Parameters
     ----------
@@ -61,10 +62,8 @@ def weighted_averages(
     numpy.ndarray
         (n, regions) float64.
     """
-    sums = np.concatenate(
-        [region_sums(labels, numbers, (image * weights)[None]) for image in images]
-    )
-    size = region_sums(labels, numbers, np.abs(weights)[None])[0]
+    sums = np.concatenate([region_sums(labels, numbers, image[None], weights) for image in images])
+    size = region_sums(labels, numbers, np.ones((1, len(weights))), np.abs(weights))[0]
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(size > 0, sums / size, np.nan)
 
@@ -103,15 +102,17 @@ def biomarker_tables(
     ):
         held.setdefault((int(repeat), int(fold)), set()).add((str(person), session))
     folds = list(people.fold_people)
+    sizes = people.weights()
+    weights = [people.fold_people[fold] * sizes for fold in folds]
     values = np.full((len(folds), len(images.participants), len(columns)), np.nan)
     for scan in range(len(images.participants)):
         for channel in range(len(images.channels)):
             image = np.asarray(data[scan, channel][people.inside], np.float64)[None]
-            for place, fold in enumerate(folds):
+            for place, weight in enumerate(weights):
                 for labels, numbers, start in plan:
                     first = start + channel * len(numbers)
                     values[place, scan, first : first + len(numbers)] = weighted_averages(
-                        image, people.fold_people[fold], labels, numbers
+                        image, weight, labels, numbers
                     )[0]
     scans = pd.DataFrame(
         {"participant_id": images.participants, "session_id": images.sessions}, dtype=str

@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bidsapp.derivatives import write_json
+from bidsapp.contracts.space import Space
 from bidsapp.errors import NoInput
 from bidsapp.evaluation.stamp import leak_facts, leak_stamp
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.recipes.folders import without_folders
-from bidsapp.saliency.map_files import MNI, description_of, space_facts, write_image
+from bidsapp.saliency.map_files import description_of, space_facts
 from bidsapp.saliency.native import NativeSpace
 from bidsapp.saliency.stack import MapStack
+from bidsapp.spaces.nifti import write_map
 
 _OF_TEMPLATE = ("Space", "SpatialReference", "Resolution", "Window")
 
@@ -87,7 +88,7 @@ def write_people(
     for key, own in rows.groupby(["participant_id", "session_id"], sort=False):
         participant, session = (str(part) for part in key)
         values = stack.values[own.index.to_numpy()].sum(axis=1, dtype=np.float64).mean(axis=0)
-        volume = stack.window.put_back(values.astype(np.float32))
+        block = values.astype(np.float32)
         stem = "_".join(part for part in (participant, session) if part)
         folder = Path(*(part for part in (place.folder, participant, session, "anat") if part))
         source = place.images[participant, session or "n/a"]
@@ -97,33 +98,15 @@ def write_people(
             "Settings": without_folders(settings.plain()),
         }
         path = folder / (
-            f"{stem}_space-{place.template_label}_res-{place.resolution}_desc-{desc}_statmap.nii.gz"
+            f"{stem}_space-{place.template_label}_res-{place.resolution}_desc-{desc}_statmap"
+            f"{stack.space.extension}"
         )
-        affine = np.array(stack.window.grid_affine)
-        write_map(path, volume, affine, content)
+        stack.space.write(path, block, content)
         written.append(path)
         if place.native:
-            _write_native(
-                folder / f"{stem}_desc-{desc}_statmap.nii.gz",
-                volume,
-                affine,
-                place,
-                content,
-                source,
-            )
+            own_path = folder / f"{stem}_desc-{desc}_statmap.nii.gz"
+            _write_native(own_path, block, stack.space, place, content, source)
     return written
-
-
-def write_map(
-    path: Path,
-    volume: np.ndarray,
-    affine: np.ndarray,
-    content: Mapping[str, Any],
-    codes: tuple[int, int] = (MNI, MNI),
-) -> None:
-    """Write a map and its sidecar; `codes` as `write_image` takes them."""
-    write_json(path.with_name(path.name.removesuffix(".nii.gz") + ".json"), content)
-    write_image(path, volume, affine, codes)
 
 
 def native_content(content: Mapping[str, Any], native: NativeSpace, place: Path) -> dict[str, Any]:
@@ -150,8 +133,8 @@ def native_content(content: Mapping[str, Any], native: NativeSpace, place: Path)
 
 def _write_native(
     path: Path,
-    volume: np.ndarray,
-    affine: np.ndarray,
+    block: np.ndarray,
+    space: Space,
     place: MapPlace,
     content: Mapping[str, Any],
     source: str,
@@ -166,7 +149,8 @@ def _write_native(
         print(f"{path.name}: left out: {error}", file=sys.stderr)
         return
     told = native_content(content, native, place.output_dir)
-    write_map(path, native.of(volume, affine), native.affine, told, native.codes)
+    affine = np.array(space.to_dict()["grid_affine"])
+    write_map(path, native.of(space.put_back(block), affine), native.affine, told, native.codes)
 
 
 def _sidecar(
@@ -189,7 +173,7 @@ def _sidecar(
         "Outcome": int(own["outcome"].iloc[0]),
         "Channels": f"sum over {', '.join(stack.channels)}",
         "Smoothing": "none",
-        "Window": {"Start": list(stack.window.start), "Shape": list(stack.window.shape)},
+        "Window": stack.space.facts(),
         **space_facts(place.template_label),
         "Resolution": f"{place.resolution} mm isotropic, the grid of the recipe",
         "Sanity": dict(sanity),

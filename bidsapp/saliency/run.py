@@ -21,11 +21,10 @@ from bidsapp.execution.run import Running, run_workflow
 from bidsapp.execution.work import own_folder
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe, leaks
-from bidsapp.representation.sample import read_mask
-from bidsapp.saliency.attribute import voxel_mm
 from bidsapp.saliency.checks import FoldChecks
 from bidsapp.saliency.group_maps import BEST_FOLD, write_group
 from bidsapp.saliency.group_test import VoxelNull
+from bidsapp.saliency.masks import mask_of
 from bidsapp.saliency.native import without_native
 from bidsapp.saliency.participant_maps import MapPlace, write_people
 from bidsapp.saliency.plan import ExplainStep, plan_steps, workflow_of
@@ -226,7 +225,7 @@ def _draw_best_fold(step: ExplainStep, stack: MapStack, path: Path, about: Expla
     held_out = replace(
         stack, rows=best.iloc[chosen].reset_index(drop=True), values=stack.values[chosen]
     )
-    inside = stack.window.cut(read_mask(about.mask))
+    inside = mask_of(stack.space, about.mask)
     fwhm = task.recipe.saliency.smoothing_fwhm_mm
     panels = [
         panel_of(title, one, task.images, inside, fwhm)
@@ -303,9 +302,9 @@ def _judged(steps: Sequence[ExplainStep], stack: MapStack, about: Explaining) ->
         forecast=forecast_of(about.folder, task.variant, task.recipe),
         images=task.images,
         outcome=task.table["outcome"].to_numpy(),
-        inside=stack.window.cut(read_mask(about.mask)),
+        inside=mask_of(stack.space, about.mask),
         fwhm_mm=task.recipe.saliency.smoothing_fwhm_mm,
-        zooms=voxel_mm(stack.window),
+        space=stack.space,
     )
     return judge(evidence)
 

@@ -8,9 +8,7 @@ import numpy as np
 
 from bidsapp.derivatives import atomic_path
 from bidsapp.representation.cohort_array import CohortArray
-from bidsapp.saliency.attribute import voxel_mm
 from bidsapp.saliency.stack import MapStack
-from bidsapp.spaces.grid import MaskedSmoother
 
 # A share of the map's values that may lie beyond the ends of the colours.
 _BEYOND = 0.5
@@ -27,7 +25,7 @@ class Panel:
     people
         How many true positives are in it.
     image, saliency
-        (x, y, z) on the window: their mean image and mean map; None for nobody.
+        (x, y, z): their mean image and mean map; None for nobody. Of a picture z has one cell.
     """
 
     title: str
@@ -48,9 +46,9 @@ def panel_of(
     stack
         Maps of some scans.
     images
-        The cohort, on the stack's window.
+        The cohort, in the stack's space.
     inside
-        (x, y, z) bool: the template's brain in the window.
+        Bool of the space's shape: the mask of the values.
     fwhm_mm
         Smoothing of the mean map.
     """
@@ -65,21 +63,21 @@ def panel_of(
     image = np.mean([np.asarray(images.open()[place, 0], np.float32) for place in places], axis=0)
     mean = stack.values[chosen].sum(axis=1).mean(axis=0)
     saliency = np.zeros(inside.shape, np.float32)
-    smoother = MaskedSmoother(inside, voxel_mm(stack.window), fwhm_mm)
+    smoother = stack.space.smoother(inside, fwhm_mm)
     saliency[inside] = smoother(mean[inside])
-    return Panel(title, len(chosen), image, saliency)
+    return Panel(title, len(chosen), np.atleast_3d(image), np.atleast_3d(saliency))
 
 
 def draw(panels: Sequence[Panel], path: Path, note: str) -> None:
     """Draw the slice in which the maps are strongest, one panel beside the other, as PNG.
 
-    The slice is taken across the window's shortest axis; both panels share the slice and the
+    The slice is taken across the maps' shortest axis; both panels share the slice and the
     colours. A panel of nobody says so.
 
     Parameters
     ----------
     panels
-        From `panel_of`, on one window.
+        From `panel_of`, in one space.
     path
         The file.
     note
