@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bidsapp.dataset.json_files import read_object
 from bidsapp.errors import BadData
 from bidsapp.intake.images import read_numbers
+from bidsapp.intake.json_text import read_object
 
 _LONGEST_S = 0.5
 _SAME_PLACE_MM = 0.01
