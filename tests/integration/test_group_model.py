@@ -263,7 +263,7 @@ def test_whom_every_model_was_trained_on_gets_no_prediction(
     images = (TrainingImage("0" * 64, source, ()),)
     everybody = tmp_path / "everybody"
     facts = ModelFacts("all", 16, 16, 8, {})
-    write_bundle(everybody, model.recipe, model.window, model.models, facts, images)
+    write_bundle(everybody, model.recipe, model.space, model.models, facts, images)
     new.normalise(everybody, "sub-51", True)
     # normalised on another machine: other voxels, of the same T1w file
     sidecar = next((new.out / "sub-51").rglob("*_desc-preproc_T1w.json"))
@@ -336,7 +336,7 @@ def of_other_weights(bundle: Path, target: Path) -> Path:
     safetensors.torch.save_file({name: value * 2 for name, value in tensors.items()}, changed)
     models = (model.models[0], replace(model.models[1], weights=changed))
     return write_bundle(
-        target, model.recipe, model.window, models, ModelFacts("small-base", 16, 16, 8, {})
+        target, model.recipe, model.space, models, ModelFacts("small-base", 16, 16, 8, {})
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bidsapp.contracts.fitted import stamp_text
+from bidsapp.contracts.unit import one_each
 from bidsapp.dataset.counts import cohort_counts
 from bidsapp.drawing.svg import number
 from bidsapp.evaluation.chance import CHANCE, LEADING, WITHIN, against_chance, chance_words
@@ -288,7 +289,7 @@ def _leading_card(run: RunFiles) -> list[tuple[str, str, str]]:
 
 def _share(run: RunFiles) -> float:
     """Share of positives among what was scored."""
-    rows = run.scores_of(run.lead).drop_duplicates(["participant_id", "session_id"])
+    rows = one_each(run.scores_of(run.lead))
     return float(rows["outcome"].mean())
 
 
@@ -305,7 +306,7 @@ def _is_liberal(run: RunFiles) -> bool:
 
 def _people(run: RunFiles) -> str:
     rows = run.scores_of(run.lead)
-    counts = cohort_counts(rows.drop_duplicates(["participant_id", "session_id"]))
+    counts = cohort_counts(one_each(rows))
     if counts.people == counts.scans:
         return f"{counts.people} people, {counts.positive} positive"
     if counts.by_scan:
