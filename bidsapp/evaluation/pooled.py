@@ -63,8 +63,8 @@ def pooled_results(folder: Path, variant: str, level: float = LEVEL) -> dict[str
     led = [pooled[pooled["metric"] == metric] for metric in LEADING]
     leads = next((rows.iloc[0] for rows in led if len(rows)), None)
     if leads is not None:
-        limits = pd.to_numeric(leads[["ci_low", "ci_high"]], errors="coerce")
-        found["against chance"] = chance_words(*limits, str(leads["note"]))
+        low, high = pd.to_numeric(leads[["ci_low", "ci_high"]], errors="coerce")
+        found["against chance"] = chance_words(low, high, str(leads["note"]))
     return found
 
 
