@@ -43,13 +43,15 @@ class Task:
 
     @property
     def label(self) -> str:
-        """``sub-01 ses-2``."""
-        return f"sub-{self.participant}" + (f" ses-{self.session}" if self.session else "")
+        """``sub-01 ses-2``, and the part where a scan has several."""
+        session = f" ses-{self.session}" if self.session else ""
+        return f"sub-{self.participant}{session}" + (f" {self.job.part}" if self.job.part else "")
 
     @property
     def workflow_name(self) -> str:
         """Name that nipype accepts, and that no other unit of the dataset has."""
-        return "".join(c if c.isalnum() else "_" for c in self.names.stem)
+        stem = "_".join(filter(None, (self.names.stem, self.names.part)))
+        return "".join(c if c.isalnum() else "_" for c in stem)
 
 
 def tasks_of(
@@ -66,7 +68,10 @@ def tasks_of(
     products = modality.products_for(shared.settings)
     datatype = modality.sources[0].datatype
     for part in modality.parts(scan, settings):
-        names = OutputNames(output_dir, main.entities, shared.labels, products, datatype)
+        labels = dict(shared.labels)
+        if part:  # a dash would end a label of BIDS
+            labels["part"] = "".join(filter(str.isalnum, part))
+        names = OutputNames(output_dir, main.entities, labels, products, datatype)
         yield Task(Job(modality.name, scan, part, names, provenance), shared)
 
 

@@ -47,6 +47,8 @@ class Channel:
     ----------
     name
         As the recipe's ``representation.channels`` has it.
+    title
+        As reasons and notes name it: ``log-Jacobian``.
     words
         In a sentence: ``the normalised T1w image``.
     unit
@@ -58,19 +60,25 @@ class Channel:
     arbitrary
         Whether the unit differs from image to image and means nothing, as that of T1w; only such
         values are scaled by ``representation.scaling``.
-    larger
-        What a larger value is, in a sentence about maps: ``brighter``, ``larger``.
+    log_volume
+        Whether it holds the natural logarithm of native volume over the template's, of which
+        regional volumes are made.
+    larger, smaller
+        What a larger, and a smaller, value is in a sentence about maps: ``brighter``, ``darker``.
     scale
         The factor between the image file and the stored values.
     """
 
     name: str
+    title: str
     words: str
     unit: str
     value_range: tuple[float, float]
     masked: bool = False
     arbitrary: bool = False
+    log_volume: bool = False
     larger: str = "larger"
+    smaller: str = "smaller"
     scale: float = 1.0
 
 
@@ -112,6 +120,11 @@ class Product:
     def applies(self, settings: Mapping[str, Any]) -> bool:
         """Whether it is made under these settings; those that are not named decide nothing."""
         return applies(self.only, settings)
+
+    @property
+    def suffix(self) -> str:
+        """Suffix of its file names: ``T1w``."""
+        return self.name.rpartition("_")[2].partition(".")[0]
 
     def tail(self, labels: Mapping[str, str]) -> str:
         """Fill the labels in."""
@@ -214,22 +227,28 @@ class OutputNames:
         """Label of the resolution; empty where the names tell of none."""
         return self.labels.get("res", "")
 
+    @property
+    def part(self) -> str:
+        """Label of the part that it is (an injection, a knee); empty where a scan is one unit."""
+        return self.labels.get("part", "")
+
     def in_space(self, desc: str, suffix: str, extension: str = ".nii.gz") -> str:
         """Name of a file on the grid of the main product, that is none of the table."""
         before, found, _ = self[self.main.key].rpartition("_desc-")
         if not found:
             before = self[self.main.key].rpartition("_")[0]
-        return f"{before}_desc-{desc}_{suffix}{extension}"
+        return f"{before}_desc-{self.part}{desc}_{suffix}{extension}"
 
     def native(self, desc: str, suffix: str, extension: str = ".nii.gz") -> str:
         """Name of a file on the source's own grid, that is none of the table."""
-        return f"{self.stem}_desc-{desc}_{suffix}{extension}"
+        return f"{self.stem}_desc-{self.part}{desc}_{suffix}{extension}"
 
     @property
     def report(self) -> Path:
-        """The page of the participant (and session), at the top of the output folder."""
+        """The page of the participant (session, part), at the top of the output folder."""
         session = self.entities.get("session")
         name = f"sub-{self.entities['subject']}" + (f"_ses-{session}" if session else "")
+        name += f"_{self.part}" if self.part else ""
         return self.output_dir / f"{name}.html"
 
     @property

@@ -66,7 +66,7 @@ To apply it to a BIDS dataset (`PATH/TO/BUNDLE` is the folder that holds `docs` 
 {origin} mm.
 
 {channels}
-- Z-score: {zscore}.
+{fitted}
 
 NociCast makes all of this from a BIDS dataset.
 
@@ -95,7 +95,7 @@ were trained on; share them as the consent to the data allows.
 """
 
 _LISTED = """\
-`configs/training_images.json` and the files of the weights list a hash of each T1w file and of
+`configs/training_images.json` and the files of the weights list a hash of each source file and of
 each normalised image of the cohort, so that people are noticed who are given to the model, or to a
 training that begins with it, again. A hash shows no image and no name. But whoever has such a file
 of a person can tell from it that this person was in the cohort, and with it that what all of the
@@ -120,12 +120,6 @@ _METRICS = {
     "negative_predictive_value": "Negative predictive value",
     "calibration_intercept": "Calibration intercept (0 is ideal)",
 }
-_ZSCORES = {
-    "none": "none",
-    "image": "mean and SD of each image",
-    "train_fold": "mean and SD of the training fold, kept with each model",
-    "dataset": "mean and SD of all images, held-out ones included (LEAK)",
-}
 
 
 def outcome_text(recipe: Recipe) -> str:
@@ -143,7 +137,7 @@ def outcome_text(recipe: Recipe) -> str:
 
 
 def model_card(
-    recipe: Recipe, window: Space, models: int, facts: "ModelFacts", *, anonymous: bool = False
+    recipe: Recipe, space: Space, models: int, facts: "ModelFacts", *, anonymous: bool = False
 ) -> str:
     """Write a model card in Markdown.
 
@@ -151,7 +145,7 @@ def model_card(
     ----------
     recipe
         The resolved recipe of the variant.
-    window
+    space
         The space that the networks read.
     models
         How many there are.
@@ -163,9 +157,9 @@ def model_card(
     import bidsapp
 
     network, training = recipe.network, recipe.training
-    first = np.zeros(window.shape, bool)
+    first = np.zeros(space.shape, bool)
     first.flat[0] = True
-    origin = ", ".join(f"{value:g}" for value in window.points(first)[0])
+    origin = ", ".join(f"{value:g}" for value in space.points(first)[0])
     return CARD.format(
         name=facts.name,
         version=facts.version,
@@ -185,13 +179,14 @@ def model_card(
         image=modality_named(recipe.preparation.modality).image,
         place=recipe.preparation.place(),
         kind=recipe.representation.kind,
-        shape="×".join(map(str, window.shape)),
+        shape="×".join(map(str, space.shape)),
         origin=f"({origin})",
         channels="\n".join(
             f"- Channel {name}: {unit_and_range(name, recipe.representation.scaling)[0]}"
             for name in recipe.representation.channels
         ),
-        zscore=_ZSCORES.get(recipe.representation.zscore, recipe.representation.zscore),
+        fitted="\n".join(f"- {step.on_card}." for step in recipe.representation.asked())
+        or "- Nothing is fitted to images.",
         protocol=facts.protocol or "how they were held out is not recorded",
         scored=facts.scored or "Who was scored is not recorded",
         tried=f" {facts.tried}" if facts.tried else "",

@@ -12,6 +12,8 @@ from pydantic import (
     model_validator,
 )
 
+from bidsapp.contracts.fitted import FittedStep, leaking
+from bidsapp.contracts.modality import DEFAULT, modality_named, modality_packages
 from bidsapp.errors import UsageError
 from bidsapp.recipes.analysis import Ensemble, Evaluation, Saliency
 from bidsapp.recipes.combinations import impossible
@@ -20,7 +22,6 @@ from bidsapp.recipes.learning import Network, Protocol, Training
 from bidsapp.recipes.messages import one_of, problems_of
 from bidsapp.recipes.names import ensemble_problems, name_problems, names_variant
 from bidsapp.recipes.preparation import EARLIER, Preparation, current_keys, of_its_modality
-from bidsapp.recipes.scope import network_leaks
 from bidsapp.recipes.section import Impossible, Name, Problem, Section, Text, Texts
 from bidsapp.recipes.simulation import Simulation
 from bidsapp.recipes.start import FromVariant, named_variant, stages_of, start_problems
@@ -45,6 +46,15 @@ def _single_line(text: str) -> str:
     if len(text.splitlines()) != 1:
         raise ValueError("should be a single line")
     return text
+
+
+def _name_channels(values: dict[str, Any]) -> None:
+    """Give networks the main channel of the modality, where a recipe names none."""
+    given, shape = values.get("preparation"), values.get("representation", {})
+    name = given.get("modality", DEFAULT) if isinstance(given, dict) else DEFAULT
+    known = isinstance(name, str) and name in modality_packages()
+    if known and name != DEFAULT and isinstance(shape, dict) and "channels" not in shape:
+        values["representation"] = {**shape, "channels": [modality_named(name).main_channel]}
 
 
 class Recipe(Section):
@@ -120,6 +130,7 @@ class Recipe(Section):
         if EARLIER in data and "preparation" in data:
             raise ValueError(f"{EARLIER} is the earlier name of preparation: give one of them")
         found = current_keys(data)
+        _name_channels(found)
         variants = found.get("variants")
         if isinstance(variants, dict):
             found["variants"] = {
@@ -155,6 +166,17 @@ class Recipe(Section):
         if problems:
             raise Impossible(problems)
         return self
+
+    def declares(self) -> tuple[FittedStep, ...]:
+        """Say what of this recipe, without its variants, is fitted or chosen, and on whose data."""
+        sections = (getattr(self, name) for name in type(self).model_fields)
+        return tuple(
+            step for one in sections if isinstance(one, Section) for step in one.declares()
+        )
+
+    def leaks(self, reached: str = "") -> tuple[FittedStep, ...]:
+        """List the steps that see held-out people, or may; see `contracts.fitted.leaking`."""
+        return leaking(self.declares(), reached)
 
     @property
     def variant_names(self) -> tuple[str, ...]:
@@ -248,7 +270,7 @@ class Recipe(Section):
         first = named_variant(alone)
         if first is None or first not in self.variant_names:
             return alone
-        start = {"variant": first, "leaks": network_leaks(self._resolved(first))}
+        start = FromVariant.after(first, self._resolved(first))
         values = alone.plain()
         values["network"]["start"] = start
         return Recipe.model_validate(values)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bidsapp.contracts.measure import FAIL, PASS, WARN, Measure
+from bidsapp.contracts.modality import modality_named
 from bidsapp.derivatives import write_text
 from bidsapp.derivatives.dictionaries import describe_table
 from bidsapp.derivatives.finished import finished_images
@@ -95,7 +96,7 @@ def _row(line: Line, shapes: Mapping[str, Any], measures: Sequence[Measure]) -> 
     heads = {measure.key: measure.head.lower() for measure in measures}
     return Row(
         image=f"{names.space}, {names.resolution} mm",
-        participant=image.participant,
+        participant=" ".join(filter(None, (image.participant, names.part))),
         session=image.session,
         report=names.report.name,
         thumbnail=thumbnail(names, str(image.sidecar.get("RunKey", ""))),
@@ -126,20 +127,47 @@ def _strips(lines: Sequence[Line], measures: Sequence[Measure]) -> list[Strip]:
 
 def _write_table(folder: Path, lines: Sequence[Line], measures: Sequence[Measure]) -> None:
     keys = [measure.key for measure in measures]
-    head = ["participant_id", "session_id", "source", "space", "resolution", "verdict", *keys]
-    head += [f"z_{key}" for key in keys] + ["unusual", "cut_faces", "rescued", "report", "reasons"]
+    parts = any(line.image.names.part for line in lines)
+    head = [
+        "participant_id",
+        "session_id",
+        *["part_id"] * parts,
+        "source",
+        "space",
+        "resolution",
+        "verdict",
+        *keys,
+    ]
+    remarks = _remarks(lines)
+    head += [f"z_{key}" for key in keys] + ["unusual", *remarks, "report", "reasons"]
     rows = ["\t".join(head)]
     for line in lines:
         image, quality = line.image, line.image.quality
-        cells: list[Any] = [image.participant, image.session or None, image.source]
+        cells: list[Any] = [image.participant, image.session or None]
+        cells += [image.names.part] * parts + [image.source]
         cells += [image.names.space, image.names.resolution, line.verdict]
         cells += [line.values.get(key) for key in keys] + [line.z.get(key) for key in keys]
-        cells += [line.unusual if line.z else None, " ".join(quality.get("cut_faces") or ())]
-        cells += [bool(quality.get("rescued")), image.names.report.name]
+        cells.append(line.unusual if line.z else None)
+        cells += [_remark(remark, quality.get(key)) for key, remark in remarks.items()]
+        cells.append(image.names.report.name)
         cells.append(" ".join(map(str, quality.get("reasons") or ())))
         rows.append("\t".join(map(_cell, cells)))
     write_text(folder / TABLE, "\n".join(rows) + "\n")
     describe_table(folder / TABLE, "quality")
+
+
+def _remarks(lines: Sequence[Line]) -> dict[str, Measure]:
+    """List what is no number and has a column of its own: flags, and lists of names."""
+    found: dict[str, Measure] = {}
+    for line in lines:
+        for measure in modality_named(line.image.modality).measures_for(line.image.settings):
+            if measure.kind in ("flag", "names") and measure.column:
+                found.setdefault(measure.key, measure)
+    return found
+
+
+def _remark(measure: Measure, value: Any) -> Any:
+    return bool(value) if measure.kind == "flag" else " ".join(map(str, value or ()))
 
 
 def _cell(value: Any) -> str:

@@ -1,10 +1,8 @@
 """The whole cohort as one array on disk: built once, keyed by what is in it, memory-mapped."""
 
-import errno
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,14 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from bidsapp.contracts.modality import channel_named
 from bidsapp.contracts.space import Space
+from bidsapp.contracts.unit import PART, PARTICIPANT, SESSION, Unit
 from bidsapp.derivatives import atomic_path
 from bidsapp.derivatives.sealed import read_record, write_record
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.recipes.images import Representation
+from bidsapp.representation.image_rows import reserve
 from bidsapp.representation.sample import CohortRow, image_of, read_mask, read_sample
-from bidsapp.representation.spec import CHANNELS
 from bidsapp.spaces import read_space
 
 LOGGER = logging.getLogger("nocicast")
@@ -38,9 +38,11 @@ class CohortArray:
         The ``.npy`` file; its description is the ``.json`` beside it.
     participants, sessions
         Row by row, N texts each.
+    parts
+        Likewise, N texts; none where scans have no parts.
     channels
         Names of the C channels.
-    window
+    space
         The space in which the array's voxels lie.
     key
         Hash of the images and of everything that shaped the array.
@@ -50,13 +52,21 @@ class CohortArray:
     participants: tuple[str, ...]
     sessions: tuple[str, ...]
     channels: tuple[str, ...]
-    window: Space
+    space: Space
     key: str
+    parts: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
         """(N, C, X, Y, Z), or (N, C, X, Y) of pictures."""
-        return (len(self.participants), len(self.channels), *self.window.shape)
+        return (len(self.participants), len(self.channels), *self.space.shape)
+
+    @property
+    def units(self) -> list[Unit]:
+        """Whose image each row is."""
+        parts = self.parts or ("",) * len(self.participants)
+        rows = zip(self.participants, self.sessions, parts, strict=True)
+        return [Unit.of(dict(zip((PARTICIPANT, SESSION, PART), row, strict=True))) for row in rows]
 
     @property
     def nbytes(self) -> int:
@@ -108,6 +118,7 @@ class CohortArray:
                 tuple(channel["name"] for channel in about["channels"]),
                 read_space(about["window"]),
                 about["key"],
+                tuple(about.get("parts", ())),
             )
         except OSError as error:
             raise NoInput(f"the cohort's array cannot be opened: {error}") from error
@@ -162,9 +173,9 @@ def build_cohort_array(
     """
     if not rows:
         raise BadData("the cohort is empty: there is no image to make an array of")
-    masked = any(CHANNELS[name].masked for name in spec.channels)
+    masked = any(channel_named(name).masked for name in spec.channels)
     if masked and template_mask is None:
-        names = [name for name in spec.channels if CHANNELS[name].masked]
+        names = [name for name in spec.channels if channel_named(name).masked]
         raise UsageError(
             f"representation.channels: {', '.join(names)} needs the template's brain mask"
         )
@@ -173,6 +184,7 @@ def build_cohort_array(
         "format": FORMAT,
         "participants": [row.participant_id for row in rows],
         "sessions": [row.session_id for row in rows],
+        **({"parts": [row.part_id for row in rows]} if any(row.part_id for row in rows) else {}),
         "sha256": hashes,
         "mask_sha256": file_sha256(template_mask) if masked and template_mask else None,
         "representation": {key: getattr(spec, key) for key in SHAPED_BY},
@@ -183,7 +195,7 @@ def build_cohort_array(
                 "scale": channel.scale,
                 "masked": channel.masked,
             }
-            for channel in (CHANNELS[name] for name in spec.channels)
+            for channel in (channel_named(name) for name in spec.channels)
         ],
     }
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
@@ -199,7 +211,7 @@ def build_cohort_array(
     shape = (len(rows), len(spec.channels), *window.shape)
     with atomic_path(path) as temporary:
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
-        _reserve(temporary)
+        reserve(temporary)
         _fill(array, rows, spec, mask)
         array.flush()
         del array
@@ -219,21 +231,6 @@ def _state(path: Path) -> tuple[int, int, int]:
 def _sealed(sidecar: Path, *_states: tuple[int, int, int]) -> dict[str, Any]:
     """Read an array's description and compare the array's hash, once in a process."""
     return read_record(sidecar)
-
-
-def _reserve(path: Path) -> None:
-    """Refuse now what will not fit: writing into a mapped file ends the process on a full disk.
-
-    File systems that cannot reserve room are left to themselves.
-    """
-    if not hasattr(os, "posix_fallocate"):
-        return
-    with path.open("r+b") as stream:
-        try:
-            os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
-        except OSError as error:
-            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
-                raise
 
 
 def _fill(

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bidsapp.contracts.modality import channel_named
 from bidsapp.contracts.space import Space
 from bidsapp.errors import BadData, NoInput
 from bidsapp.recipes.images import Representation
-from bidsapp.representation.spec import CHANNELS, space_of
+from bidsapp.representation.spec import space_of
 from bidsapp.spaces.files import read_whole
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ class CohortRow:
     ----------
     participant_id, session_id
         With their prefixes (``sub-01``, ``ses-1``); `session_id` is empty where there is none.
+    part_id
+        Which part of the scan; empty where a scan is one unit.
     images
         Channel name to image file, all on the same template grid.
     """
@@ -35,17 +38,12 @@ class CohortRow:
     participant_id: str
     session_id: str
     images: Mapping[str, Path]
+    part_id: str = ""
 
 
 def cohort_rows(cohort: "Cohort") -> list[CohortRow]:
-    """Say where the images of every scan lie: ``t1w``, and ``log_jacobian`` where there is one."""
-    rows = []
-    for scan in cohort.files:
-        images = {"t1w": scan.image}
-        if scan.log_jacobian is not None:
-            images["log_jacobian"] = scan.log_jacobian
-        rows.append(CohortRow(scan.participant_id, scan.session_id, images))
-    return rows
+    """Say where the channels of every scan lie."""
+    return [CohortRow(scan.participant_id, scan.session_id, scan.channels) for scan in cohort.files]
 
 
 def read_sample(
@@ -71,7 +69,7 @@ def read_sample(
     """
     blocks, window = [], None
     for name in spec.channels:
-        path, channel = image_of(row, name), CHANNELS[name]
+        path, channel = image_of(row, name), channel_named(name)
         whole = read_whole(path)
         try:
             here = space_of(spec, whole)

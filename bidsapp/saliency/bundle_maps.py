@@ -9,7 +9,7 @@ import numpy as np
 from bidsapp.contracts.product import sidecar_name
 from bidsapp.derivatives import OutputNames
 from bidsapp.derivatives.sidecars import read_source_sha256
-from bidsapp.evaluation.stamp import leak_facts, network_leaks
+from bidsapp.evaluation.stamp import leak_facts
 from bidsapp.saliency.map_files import description_of, space_facts
 from bidsapp.saliency.missing_maps import maps_unfinished
 from bidsapp.saliency.native import NativeSpace
@@ -114,10 +114,11 @@ class BundleMaps:
             (N, *shape of the space) float32: sum over channels, mean over models.
         """
         from bidsapp.representation.device import resolve_device
+        from bidsapp.representation.image_rows import ImageRows
         from bidsapp.saliency.attribute import Lens, attribute
 
         bundle = self.bundle
-        total = np.zeros((len(samples), *bundle.window.shape), np.float64)
+        total = np.zeros((len(samples), *bundle.space.shape), np.float64)
         counts = np.zeros(len(samples))
         for k, model in enumerate(bundle.models):
             rows = [i for i, used in enumerate(unseen_by) if used is None or k in used]
@@ -125,13 +126,14 @@ class BundleMaps:
                 continue
             lens = Lens(
                 bundle.recipe.saliency,
-                model.zscore,
-                bundle.window.spacing,
+                model.fitted,
+                bundle.space.spacing,
                 resolve_device(self.device),
                 bundle.recipe.training.batch_size,
                 bundle.recipe.training.seed,
             )
-            stored = np.asarray(samples[rows], np.float16)
+            given = ImageRows(np.asarray(samples[rows], np.float16))
+            stored = model.fitted.stored(given).whole()
             maps = attribute(bundle.network(model), stored, [people[i] for i in rows], lens)
             total[rows] += maps.sum(axis=1)
             counts[rows] += 1
@@ -149,34 +151,36 @@ class BundleMaps:
             self.forget(names)
             content = self._sidecar(names, used)
             path = names.folder / names.in_space(self.desc, "statmap")
-            self.bundle.window.write(path, values, content)
+            self.bundle.space.write(path, values, content)
             if self.native:
                 space = NativeSpace(names.path(names.main.key), names.space)
                 told = native_content(content, space, names.output_dir)
                 path = names.folder / names.native(self.desc, "statmap")
-                volume = self.bundle.window.put_back(values)
-                affine = np.array(self.bundle.window.to_dict()["grid_affine"])
+                volume = self.bundle.space.put_back(values)
+                affine = np.array(self.bundle.space.to_dict()["grid_affine"])
                 write_map(path, space.of(volume, affine), space.affine, told, space.codes)
 
     def _sidecar(self, names: OutputNames, used: tuple[int, ...] | None) -> dict[str, Any]:
         from bidsapp.saliency.attribute import units_of
 
         bundle, settings = self.bundle, self.bundle.recipe.saliency
+        size = names.resolution
+        grid = {"Resolution": f"{size} mm isotropic, the grid of the recipe"} if size else {}
         return {
             "Description": f"Saliency ({settings.method}) of the model's answer for this person; "
             f"mean over {len(bundle.models if used is None else used)} networks.",
-            "Units": units_of(settings, bundle.recipe.representation.zscore),
+            "Units": units_of(settings, bundle.recipe.representation.input_unit),
             "Target": f"{settings.target} of the positive class",
             "Method": settings.method,
             "Settings": settings.plain(),
             "Model": bundle.identity,
             "Channels": f"sum over {', '.join(bundle.channels)}",
             "Smoothing": "none",
-            "Window": bundle.window.facts(),
+            "Window": bundle.space.facts(),
             **space_facts(names.space),
-            "Resolution": f"{names.resolution} mm isotropic, the grid of the recipe",
+            **grid,
             "Sanity": self.checks,
-            **leak_facts(network_leaks(bundle.recipe)),
+            **leak_facts(bundle.recipe.leaks("network")),
             "Sources": [names.uri + names[names.main.key]],
             "SourceSHA256": read_source_sha256(names),
         }

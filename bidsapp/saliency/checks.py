@@ -10,7 +10,8 @@ import torch
 from bidsapp.contracts.space import Smoother, relative_sizes
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.recipes.known_names import SLOPES
-from bidsapp.saliency.attribute import Lens, attribute, logits_of, map_names
+from bidsapp.representation.image_rows import ImageRows
+from bidsapp.saliency.attribute import Lens, attribute, images_of, logits_of, map_names
 from bidsapp.saliency.masks import mask_of
 from bidsapp.saliency.methods import METHODS
 from bidsapp.saliency.perturbation import SHARES, effects, perturbation_curves
@@ -115,15 +116,16 @@ def check_fold(
         The template's brain mask.
     """
     chosen = np.flatnonzero(np.isin(rows, checked_rows(task)))
-    images = np.asarray(task.images.open()[rows[chosen]])
+    images = images_of(task, rows[chosen], lens).whole()
     names = map_names(stack.rows.iloc[chosen])
     inside = mask_of(stack.space, mask)
     levels, maps = [], []
     if len(chosen):
-        section, channels = task.recipe.network, len(task.images.channels)
+        section = task.recipe.network
+        channels = len(lens.fitted.channels(task.images.channels))
         whole = not METHODS[lens.settings.method].cheap
         seed = int(np.random.SeedSequence([*task.seeds, 1]).generate_state(1)[0])
-        shape = task.images.window.shape
+        shape = task.images.space.shape
         for level, drawn in cascade(network, section, channels, seed, whole, shape):
             levels.append(level)
             maps.append(attribute(drawn, images, names, lens).sum(axis=(0, 1)))
@@ -172,7 +174,7 @@ def _curves(
     """Curves of each person, and the answers to the image and to the fill."""
     if not inside.any() or not len(chosen):
         return []
-    fill = _mean_image(task)
+    fill = _mean_image(images_of(task, task.rows("train"), lens))
     sizes = relative_sizes(stack.space, inside)
     smoother = stack.space.smoother(inside, lens.settings.smoothing_fwhm_mm)
     # one seed for all folds: a pattern that has nothing to do with the networks may by chance suit
@@ -210,10 +212,9 @@ def orders(
     yield from map(form, surrogates.of(own))
 
 
-def _mean_image(task: FoldTask) -> np.ndarray:
-    """Mean of the training people's stored images, float16."""
-    array, rows = task.images.open(), task.rows("train")
-    total = np.zeros(array.shape[1:], np.float64)
-    for row in rows:
-        total += array[row]
-    return (total / len(rows)).astype(np.float16)
+def _mean_image(images: ImageRows) -> np.ndarray:
+    """Mean of stored images, float16."""
+    total = np.zeros(images.shape[1:], np.float64)
+    for row in range(len(images)):
+        total += images[row]
+    return (total / len(images)).astype(np.float16)

@@ -1,16 +1,17 @@
 """Group maps of one variant: what the network looks at over held-out people, and its files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.fitted import FittedStep, leaking, stamp_text
 from bidsapp.derivatives import write_json
 from bidsapp.evaluation.best_fold import best_fold
 from bidsapp.evaluation.held_out import trained_elsewhere
-from bidsapp.evaluation.stamp import leak_facts, leak_notes, leak_stamp
+from bidsapp.evaluation.stamp import leak_facts, leak_notes
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.recipes.folders import without_folders
 from bidsapp.saliency.group_tables import (
@@ -36,8 +37,6 @@ from bidsapp.saliency.stack import MapStack
 if TYPE_CHECKING:
     from bidsapp.representation.cohort_array import CohortArray
 
-BEST_FOLD = "saliency.folds: best"
-
 
 def write_group(
     stack: MapStack,
@@ -51,7 +50,7 @@ def write_group(
     seed: int = 0,
     images: "CohortArray | None" = None,
     coverage: np.ndarray | None = None,
-    leaks: Mapping[str, str] | None = None,
+    leaks: Sequence[FittedStep] = (),
     null: VoxelNull | None = None,
     splits: pd.DataFrame | None = None,
 ) -> None:
@@ -86,8 +85,8 @@ def write_group(
     coverage
         Bool of the space's shape: voxels that there are maps of, where not all have one.
     leaks
-        Steps by which the networks saw the people whom they held out, each with the reason; every
-        sidecar and table is stamped.
+        Steps by which the networks saw the people whom they held out; every sidecar and table is
+        stamped.
     null
         Of the voxelwise comparison, from permuted pipelines; see `compare_groups`.
     splits
@@ -107,10 +106,10 @@ def write_group(
     """
     (folder / "summary.json").unlink(missing_ok=True)
     threshold = float(stack.about.get("threshold", 0.5))
-    seen = dict(leaks or {})
-    notes = leak_notes(seen)
+    notes = leak_notes(leaks)
     only_fold = _only_fold(stack, notes) if settings.folds == "best" else None
-    steps = [*seen, *([BEST_FOLD] if only_fold else [])]
+    steps = leaking([*leaks, *(settings.declares() if only_fold else ())])
+    unseen = not leaking(steps, "network")
     people = people_maps(
         stack,
         group_mask(stack.space, mask, coverage),
@@ -131,9 +130,9 @@ def write_group(
         stack.space,
         _common(stack, people, settings, template_label, verdict, threshold)
         | _aggregation(people, settings, only_fold, held_out)
-        | {"HeldOut": held_out and not seen}
+        | {"HeldOut": held_out and unseen}
         | leak_facts(steps),
-        leak_stamp(steps),
+        stamp_text(steps),
     )
     units, cell = str(stack.about.get("units", "arbitrary")), people.cell
     maps = cell_maps(people, files, units)
@@ -183,8 +182,8 @@ def write_group(
         "threshold": threshold,
         "of": cell,
         "n": {name: people.count(name) for name in CELLS},
-        "held_out": held_out and not seen,
-        "leaks": steps,
+        "held_out": held_out and unseen,
+        "leaks": [step.name for step in steps],
         "repeats": people.repeats,
         "channels": list(stack.channels),
         "default": maps[cell],

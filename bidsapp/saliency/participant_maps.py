@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.fitted import FittedStep, stamp_text
 from bidsapp.contracts.space import Space
+from bidsapp.contracts.unit import Unit, units_in
 from bidsapp.errors import NoInput
-from bidsapp.evaluation.stamp import leak_facts, leak_stamp
+from bidsapp.evaluation.stamp import leak_facts
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.recipes.folders import without_folders
-from bidsapp.saliency.map_files import description_of, space_facts
+from bidsapp.saliency.map_files import description_of, label_of, space_facts
 from bidsapp.saliency.native import NativeSpace
 from bidsapp.saliency.stack import MapStack
 from bidsapp.spaces.nifti import write_map
@@ -34,10 +36,9 @@ class MapPlace:
     output_dir
         The derivatives dataset, by which BIDS URIs are meant.
     template_label, resolution
-        Values of BIDS' ``space`` and ``res``.
+        Values of BIDS' ``space`` and ``res``; empty where the prepared files have none.
     images
-        Participant and session (``n/a`` where there is none) to the scan's image, a path inside
-        `output_dir` or a BIDS URI.
+        Unit to its image, a path inside `output_dir` or a BIDS URI.
     native
         Whether to write each map on the scan's own voxels too.
     """
@@ -46,8 +47,21 @@ class MapPlace:
     output_dir: Path
     template_label: str
     resolution: str
-    images: Mapping[tuple[str, str], str]
+    images: Mapping[Unit, str]
     native: bool = False
+
+    @property
+    def labels(self) -> str:
+        """Write the labels as file names have them: ``space-MNI152NLin6Asym_res-2``."""
+        pairs = (("space", self.template_label), ("res", self.resolution))
+        return "_".join(f"{key}-{value}" for key, value in pairs if value)
+
+    @property
+    def grid_facts(self) -> dict[str, str]:
+        """Say the resolution for a sidecar, where there is one."""
+        if not self.resolution:
+            return {}
+        return {"Resolution": f"{self.resolution} mm isotropic, the grid of the recipe"}
 
 
 def write_people(
@@ -55,7 +69,7 @@ def write_people(
     place: MapPlace,
     sanity: Mapping[str, Any],
     settings: Saliency,
-    leaks: Sequence[str] = (),
+    leaks: Sequence[FittedStep] = (),
 ) -> list[Path]:
     """Write the map of every scan; what an earlier run left there is taken away.
 
@@ -84,27 +98,25 @@ def write_people(
         shutil.rmtree(folder)
     desc = description_of(str(stack.about["method"]), str(sanity.get("verdict", "")))
     written = []
-    rows = stack.rows.assign(session_id=stack.rows["session_id"].fillna("").replace("n/a", ""))
-    for key, own in rows.groupby(["participant_id", "session_id"], sort=False):
-        participant, session = (str(part) for part in key)
+    units = pd.Series(units_in(stack.rows), index=stack.rows.index)
+    for unit in dict.fromkeys(units):
+        own = stack.rows[units == unit]
         values = stack.values[own.index.to_numpy()].sum(axis=1, dtype=np.float64).mean(axis=0)
         block = values.astype(np.float32)
-        stem = "_".join(part for part in (participant, session) if part)
-        folder = Path(*(part for part in (place.folder, participant, session, "anat") if part))
-        source = place.images[participant, session or "n/a"]
+        stem = "_".join(text for text in (unit.participant, unit.session) if text)
+        folder = Path(*filter(None, (place.folder, unit.participant, unit.session, "anat")))
+        part = f"_label-{label_of(unit.part)}" if unit.part else ""
+        source = place.images[unit]
         content = {
             **_sidecar(stack, own, place, sanity, source),
             **_whether_held_out(stack, own, leaks),
             "Settings": without_folders(settings.plain()),
         }
-        path = folder / (
-            f"{stem}_space-{place.template_label}_res-{place.resolution}_desc-{desc}_statmap"
-            f"{stack.space.extension}"
-        )
+        path = folder / (f"{stem}_{place.labels}{part}_desc-{desc}_statmap{stack.space.extension}")
         stack.space.write(path, block, content)
         written.append(path)
         if place.native:
-            own_path = folder / f"{stem}_desc-{desc}_statmap.nii.gz"
+            own_path = folder / f"{stem}{part}_desc-{desc}_statmap.nii.gz"
             _write_native(own_path, block, stack.space, place, content, source)
     return written
 
@@ -175,21 +187,22 @@ def _sidecar(
         "Smoothing": "none",
         "Window": stack.space.facts(),
         **space_facts(place.template_label),
-        "Resolution": f"{place.resolution} mm isotropic, the grid of the recipe",
+        **place.grid_facts,
         "Sanity": dict(sanity),
         "Sources": [source if source.startswith("bids:") else f"bids::{source}"],
     }
 
 
-def _whether_held_out(stack: MapStack, own: pd.DataFrame, leaks: Sequence[str]) -> dict[str, Any]:
+def _whether_held_out(
+    stack: MapStack, own: pd.DataFrame, leaks: Sequence[FittedStep]
+) -> dict[str, Any]:
     """Say whether the networks knew nothing of this participant, and what they saw where not."""
     who = "a network that was trained without this participant"
     if leaks:
-        stamp = leak_stamp(leaks)
-        saw = "saw" if stamp.startswith("LEAK: ") else "may have seen"
+        saw = "saw" if any(step.certain for step in leaks) else "may have seen"
         who = (
             f"a network whose weights were trained without this participant, whom it {saw} all the "
-            f"same ({stamp})"
+            f"same ({stamp_text(leaks)})"
         )
     repeats = f"; mean over {len(own)} repeats" if len(own) > 1 else ""
     return {

@@ -1,14 +1,15 @@
 """From a stack to people: masked, smoothed maps, averaged over repeats, in the confusion matrix."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from bidsapp.contracts.space import Space, relative_sizes
+from bidsapp.contracts.unit import unit_columns, units_in
 from bidsapp.errors import BadData
-from bidsapp.evaluation.sample import PERSON, pool
+from bidsapp.evaluation.sample import pool
 from bidsapp.saliency.stack import MapStack
 
 Fold = tuple[int, int]
@@ -33,7 +34,7 @@ class PeopleMaps:
     Attributes
     ----------
     scans
-        participant_id, session_id, outcome, probability (mean over repeats), fold (of the first
+        Columns of the unit, outcome, probability (mean over repeats), fold (of the first
         repeat), cell (one of the four of the confusion matrix).
     values
         (scans, voxels) float32: smoothed maps, averaged over the repeats.
@@ -181,8 +182,8 @@ def people_maps(
         instead = next(name for name in _INSTEAD if in_cell(scans, name).any())
         notes.append(f"nobody is in {cell} ({CELLS[cell]}); the map of {instead} leads instead")
         cell = instead
-    keys = {key: number for number, key in enumerate(_keys(scans))}
-    scan_of = np.array([keys[key] for key in _keys(rows)])
+    keys = {key: number for number, key in enumerate(units_in(scans))}
+    scan_of = np.array([keys[key] for key in units_in(rows)])
     counts = np.bincount(scan_of)
     smooth = stack.space.smoother(inside, fwhm_mm)
     values = np.zeros((len(scans), int(inside.sum())), np.float32)
@@ -210,13 +211,13 @@ def people_maps(
 def channel_means(people: PeopleMaps, stack: MapStack, cell: str, fwhm_mm: float) -> np.ndarray:
     """Mean map of each channel over the people of a cell, (channels, voxels) float32, smoothed."""
     rows = stack.rows.reset_index(drop=True)
-    weight = dict(zip(_keys(people.scans), _person_weights(people.scans, cell), strict=True))
-    known = [key in weight for key in _keys(rows)]
+    weight = dict(zip(units_in(people.scans), _person_weights(people.scans, cell), strict=True))
+    known = [key in weight for key in units_in(rows)]
     kept = rows[known]
-    per_scan = kept.groupby(PERSON, dropna=False)["fold"].transform("size").to_numpy()
+    per_scan = kept.groupby(unit_columns(kept), dropna=False)["fold"].transform("size").to_numpy()
     smooth = people.space.smoother(people.inside, fwhm_mm)
     total = np.zeros((len(stack.channels), int(people.inside.sum())))
-    for place, key, repeats in zip(kept.index, _keys(kept), per_scan, strict=True):
+    for place, key, repeats in zip(kept.index, units_in(kept), per_scan, strict=True):
         if weight[key] and np.isfinite(stack.values[place][:, people.inside]).all():
             total += weight[key] / repeats * stack.values[place][:, people.inside]
     return np.stack([smooth(channel) for channel in total])
@@ -266,8 +267,3 @@ def _usable(
     names = ", ".join(dict.fromkeys(rows["participant_id"].iloc[broken[:5]]))
     more = " and others" if len(broken) > 5 else ""
     return use, [f"{len(broken)} maps hold NaN or infinite values and are left out: {names}{more}"]
-
-
-def _keys(rows: pd.DataFrame) -> Sequence[tuple[str, str]]:
-    session = rows["session_id"].fillna("")
-    return list(zip(rows["participant_id"].astype(str), session.astype(str), strict=True))

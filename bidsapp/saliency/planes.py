@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.contracts.space import Space, relative_sizes
+from bidsapp.contracts.unit import unit_columns, with_part
 from bidsapp.errors import BadData
 from bidsapp.evaluation.ensembles import RULES
 from bidsapp.evaluation.sample import DEFAULT_THRESHOLD
@@ -17,7 +18,6 @@ from bidsapp.saliency.stack import COLUMNS, MapStack
 from bidsapp.spaces.volume import Volume, volume
 
 _KIND = ("method", "target", "absolute", "scale")
-_WHOSE = ["participant_id", "session_id", "repeat", "fold"]
 
 
 def unlike(sections: Mapping[str, Saliency]) -> str:
@@ -175,8 +175,10 @@ def _common_rows(
     tables = {}
     for variant, stack in stacks.items():
         table = stack.rows.reset_index(drop=True)
-        table["session_id"] = table["session_id"].fillna("")
-        tables[variant] = table.assign(place=np.arange(len(table))).set_index(_WHOSE)
+        unit = unit_columns(table)
+        table[unit] = table[unit].fillna("")
+        table["place"] = np.arange(len(table))
+        tables[variant] = table.set_index([*unit, "repeat", "fold"])
     common = next(iter(tables.values())).index
     for table in tables.values():
         common = common[common.isin(table.index)]
@@ -194,6 +196,6 @@ def _common_rows(
     rows["probability"] = RULES[rule](pd.DataFrame(probabilities.T), threshold).to_numpy()
     models = [table["model_sha256"].astype(str) for table in own.values()]
     rows["model_sha256"] = [" ".join(each) for each in zip(*models, strict=True)]
-    return rows[list(COLUMNS)], {
+    return rows[with_part(COLUMNS, rows)], {
         variant: table["place"].to_numpy() for variant, table in own.items()
     }

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.contracts.space import Space
+from bidsapp.contracts.unit import PART, SESSION, with_part
 from bidsapp.dataset.tables import read_frame, write_table
 from bidsapp.derivatives import atomic_path, write_json
 from bidsapp.errors import BadData, NoInput
@@ -60,7 +61,7 @@ class MapStack:
         folder.mkdir(parents=True, exist_ok=True)
         with atomic_path(folder / "maps.npy") as path:
             np.save(path, np.asarray(self.values, np.float32))
-        write_table(folder / "maps.tsv", self.rows[list(COLUMNS)])
+        write_table(folder / "maps.tsv", self.rows[with_part(COLUMNS, self.rows)])
         about = self.about | {"channels": list(self.channels), "window": self.space.to_dict()}
         write_json(folder / "maps.json", about)
 
@@ -82,7 +83,7 @@ def read_stack(folder: Path) -> MapStack:
     """
     try:
         about = read_own_json(folder / "maps.json")
-        rows = read_frame(folder / "maps.tsv", {"session_id": str}, ["n/a", ""])
+        rows = read_frame(folder / "maps.tsv", {SESSION: str, PART: str}, ["n/a", ""])
         values = np.load(folder / "maps.npy", mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
         raise NoInput(f"{folder}: no stack of maps: {error}") from error

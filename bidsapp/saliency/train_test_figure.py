@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bidsapp.contracts.unit import units_in
 from bidsapp.derivatives import atomic_path
 from bidsapp.representation.cohort_array import CohortArray
 from bidsapp.saliency.stack import MapStack
@@ -57,9 +58,8 @@ def panel_of(
     chosen = np.flatnonzero(right)
     if not len(chosen) or not inside.any():
         return Panel(title, 0, None, None)
-    keys = list(zip(images.participants, map(_session, images.sessions), strict=True))
-    sessions = rows["session_id"].fillna("").map(_session)
-    places = [keys.index((rows["participant_id"][i], sessions[i])) for i in chosen]
+    keys, own = images.units, units_in(rows)
+    places = [keys.index(own[i]) for i in chosen]
     image = np.mean([np.asarray(images.open()[place, 0], np.float32) for place in places], axis=0)
     mean = stack.values[chosen].sum(axis=1).mean(axis=0)
     saliency = np.zeros(inside.shape, np.float32)
@@ -116,7 +116,3 @@ def draw(panels: Sequence[Panel], path: Path, note: str) -> None:
         figure.colorbar(shown, ax=list(axes), shrink=0.6, location="bottom", label=note)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
-
-
-def _session(text: str) -> str:
-    return "" if text == "n/a" else str(text)

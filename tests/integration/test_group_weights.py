@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bidsapp.evaluation.stamp import leak_stamp, network_leaks
+from bidsapp.contracts.fitted import stamp_text
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes import load_recipe
 from bidsapp.recipes.images import Representation
@@ -23,6 +23,7 @@ from tests.integration.group_studies import (
     write_normalised,
 )
 from tests.integration.running import Ended
+from tests.unit.cohort_trees import heads
 
 PEOPLE = 12
 RECIPE = """\
@@ -104,7 +105,7 @@ def test_a_coin_told_by_weights_of_unknown_origin_is_stamped_everywhere(coin: Pa
     assert "Better than chance." not in page
     assert "LEAK?: this run may have seen people it was scored on" in page
     recipe = load_recipe(run / "recipe.yaml")
-    assert leak_stamp(network_leaks(recipe)) == stamp  # what maps and their tables carry
+    assert stamp_text(recipe.leaks("network")) == stamp  # what maps and their tables carry
     assert forecast_of(run, "base", recipe).leak.startswith(stamp)
 
 
@@ -143,7 +144,6 @@ def test_in_mode_paper_an_overlap_is_a_leak_by_the_recipe_that_is_written(first:
     from bidsapp.dataset.cohort import build_cohort
     from bidsapp.group_weights import refuse_seen
     from bidsapp.options import RunOptions
-    from bidsapp.recipes import leaks
     from bidsapp.recipes.images import Outcome
 
     root = first.output_dir.parent
@@ -153,8 +153,7 @@ def test_in_mode_paper_an_overlap_is_a_leak_by_the_recipe_that_is_written(first:
         root / "bids",
         root / "out",
         Outcome(column="chronic", positive=("yes",)),
-        template="MNI152NLin2009aSym",
-        resolution=2,
+        wanted=heads("MNI152NLin2009aSym"),
     )
     options = RunOptions(
         bids_dir=root / "bids",
@@ -165,4 +164,5 @@ def test_in_mode_paper_an_overlap_is_a_leak_by_the_recipe_that_is_written(first:
     )
     noted = refuse_seen(recipe, ["base", "sagittal"], cohort, options)
     for name in ("base", "sagittal"):
-        assert "network.origin.participants: overlap" in leaks(noted.with_variant(name))
+        told = [step.name for step in noted.with_variant(name).leaks()]
+        assert "network.origin.participants: overlap" in told

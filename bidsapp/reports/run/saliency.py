@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from bidsapp.contracts.fitted import stamp_text
+from bidsapp.contracts.modality import modality_named
 from bidsapp.errors import NociCastError
-from bidsapp.evaluation.stamp import leak_stamp
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.reports.run.figures import Figure, keep
 from bidsapp.reports.run.files import RunFiles
@@ -153,13 +154,17 @@ def _part(
             tiles = overlay_tiles(stage, values, limit, top)
             bar = colour_bar(limit, top, str(summary.get("units", "")))
             shown = number_with_digits(limit)
-            stamp = leak_stamp(map(str, summary.get("leaks", ())))
+            told = summary.get("leaks", ())
+            steps = run.settings.of(variant).leaks
+            stamp = stamp_text(step for step in steps if step.name in told)
             drawing = glass_brain(stage, values, limit, top, variant, stamp)
             glass = keep(run, drawing, relative(run, folder, str(summary["default"])))
             payload, outside = _viewer(folder, summary, stage, left)
             used = len(payload)
         except (NociCastError, OSError, ValueError, KeyError) as error:
             problem = str(error)
+    modality = modality_named(run.recipe.preparation.modality) if run.recipe else None
+    channels = modality.channels().values() if modality else ()
     part = SaliencyPart(
         variant=variant,
         method=str(summary.get("method", "")).replace("_", " "),
@@ -168,7 +173,7 @@ def _part(
         verdict=_WORDS.get(verdict, verdict),
         sentences=sentences,
         notes=[str(text) for text in summary.get("notes", ())],
-        sides=sides_of(str(summary.get("method", "")), bool(summary.get("absolute"))),
+        sides=sides_of(str(summary.get("method", "")), bool(summary.get("absolute")), channels),
         tiles=tiles,
         bar=bar,
         shown=shown,
