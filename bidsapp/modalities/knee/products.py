@@ -102,7 +102,7 @@ def _of_bone(bone: str) -> list[Product]:
     for name, (words, unit, usual, larger, smaller) in MAPS.items():
         channel = Channel(
             f"{bone}_{name}",
-            title=f"{bone} {name}",
+            title=f"{bone} {words}",
             words=f"the map of {words} of the {bone}",
             unit=unit,
             value_range=usual,
