@@ -23,6 +23,7 @@ from bidsapp.dataset.scans import unreadable_scans, voxel_hash
 from bidsapp.dataset.tables import Key
 from bidsapp.dataset.user_columns import Columns
 from bidsapp.errors import BadData, NociCastError, NoInput
+from bidsapp.intake.gifti import ENDING, read_gifti
 from bidsapp.intake.images import open_image
 
 COLUMNS = OWN
@@ -261,7 +262,7 @@ def _hashed(
         others = (scan.mask, *(path for path in used if path != scan.image))
         try:
             for path in filter(None, others):
-                open_image(path)
+                (read_gifti if path.suffix == ENDING else open_image)(path)
             return voxel_hash(scan.image)
         except (BadData, NoInput) as error:
             return error
