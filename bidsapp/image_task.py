@@ -43,13 +43,15 @@ class Task:
 
     @property
     def label(self) -> str:
-        """``sub-01 ses-2``."""
-        return f"sub-{self.participant}" + (f" ses-{self.session}" if self.session else "")
+        """``sub-01 ses-2``, and the part where there is one."""
+        session = f"ses-{self.session}" if self.session else ""
+        return " ".join(filter(None, (f"sub-{self.participant}", session, self.job.part)))
 
     @property
     def workflow_name(self) -> str:
         """Name that nipype accepts, and that no other unit of the dataset has."""
-        return "".join(c if c.isalnum() else "_" for c in self.names.stem)
+        name = "_".join(filter(None, (self.names.stem, self.names.part)))
+        return "".join(c if c.isalnum() else "_" for c in name)
 
 
 def tasks_of(
@@ -66,8 +68,16 @@ def tasks_of(
     products = modality.products_for(shared.settings)
     datatype = modality.sources[0].datatype
     for part in modality.parts(scan, settings):
-        names = OutputNames(output_dir, main.entities, shared.labels, products, datatype)
+        labels = dict(shared.labels)
+        if part or any("{part}" in product.name for product in products):
+            labels["part"] = label_of(part)
+        names = OutputNames(output_dir, main.entities, labels, products, datatype)
         yield Task(Job(modality.name, scan, part, names, provenance), shared)
+
+
+def label_of(part: str) -> str:
+    """Write the name of a part as a BIDS label: letters and digits alone."""
+    return "".join(c for c in part if c.isalnum())
 
 
 def _hash(path: Path) -> str:

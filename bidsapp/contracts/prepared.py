@@ -114,8 +114,8 @@ class Prepared:
 
     @property
     def label(self) -> str:
-        """``sub-01 ses-1``."""
-        return f"{self.participant} {self.session}".strip()
+        """``sub-01 ses-1``, and the part where there is one."""
+        return " ".join(filter(None, (self.participant, self.session, self.names.part)))
 
     @property
     def quality(self) -> dict[str, Any]:

@@ -142,7 +142,8 @@ class Product:
                 text += rf"(?P={part})"
             else:
                 seen.add(part)
-                text += rf"(?P<{part}>[A-Za-z0-9+]+)"
+                often = "*" if part == "part" else "+"
+                text += rf"(?P<{part}>[A-Za-z0-9+]{often})"
         return re.compile(rf"(?P<stem>sub-[^_]+(?:_[^_]+)*?)_{text}")
 
 
@@ -157,7 +158,8 @@ class OutputNames:
     entities
         Entities of the main source under pybids' names (``subject``, ``session``, …).
     labels
-        What fills the braces of the products' names: ``{"space": "MNI152NLin6Asym", "res": "2"}``.
+        What fills the braces of the products' names: ``{"space": "MNI152NLin6Asym", "res": "2"}``;
+        ``part`` is the label of the part of a scan, where it has parts.
     products
         The modality's table, the main product first.
     datatype
@@ -223,6 +225,11 @@ class OutputNames:
         return self.labels.get("space", "")
 
     @property
+    def part(self) -> str:
+        """Label of the part of a scan; empty where a scan is one unit."""
+        return self.labels.get("part", "")
+
+    @property
     def resolution(self) -> str:
         """Label of the resolution; empty where the names tell of none."""
         return self.labels.get("res", "")
@@ -240,10 +247,10 @@ class OutputNames:
 
     @property
     def report(self) -> Path:
-        """The page of the participant (and session), at the top of the output folder."""
+        """The page of the participant (session and part), at the top of the output folder."""
         session = self.entities.get("session")
         name = f"sub-{self.entities['subject']}" + (f"_ses-{session}" if session else "")
-        return self.output_dir / f"{name}.html"
+        return self.output_dir / f"{name}{f'_{self.part}' if self.part else ''}.html"
 
     @property
     def uri(self) -> str:

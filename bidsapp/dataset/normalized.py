@@ -154,13 +154,24 @@ def find_own(output_dir: Path, wanted: Wanted) -> NormalizedSearch:
     spaces = set()
     for key, names in by_scan(output_dir, wanted.datatype, found.unusable):
         spaces.update(spaces_of(names, wanted.kind))
-        ending = f"_{stem_of(wanted.main.tail(wanted.labels))}"
-        mine = [name for name in names if stem_of(name.path.name).endswith(ending)]
+        mine = [name for name in names if _is_wanted(name, wanted)]
         if len(mine) > 1:
             found.unusable[key] = several(mine)
         elif mine:
             _take_own(found, output_dir, key, mine[0], names, wanted)
     return NormalizedSearch(found.images, found.unusable, frozenset(spaces))
+
+
+def _is_wanted(name: Name, wanted: Wanted) -> bool:
+    labels = labels_in(name, wanted.main)
+    return labels is not None and wanted.labels.items() <= labels.items()
+
+
+def labels_in(name: Name, product: Product) -> dict[str, str] | None:
+    """Read the labels, and the ``stem`` before them, of a product's file; None for another's."""
+    extension = product.name.removeprefix(stem_of(product.name))
+    match = product.pattern().fullmatch(stem_of(name.path.name) + extension)
+    return match.groupdict() if match else None
 
 
 def _take_own(
@@ -188,16 +199,12 @@ def _take_own(
 
 def channels_beside(name: Name, names: Sequence[Name], wanted: Wanted) -> dict[str, Path]:
     """Find the file of each channel of the same unit, that of the main product among them."""
-    own = stem_of(name.path.name)
-    stem = own.removesuffix(stem_of(wanted.main.tail(wanted.labels)))
+    labels = {**wanted.labels, **(labels_in(name, wanted.main) or {})}
     there = {stem_of(other.path.name): other.path for other in names}
     found = {}
     for channel, (product, _) in channels_of(wanted.products).items():
-        path = (
-            name.path
-            if product.main
-            else there.get(f"{stem}{stem_of(product.tail(wanted.labels))}")
-        )
+        file = f"{labels.get('stem', '')}_{stem_of(product.tail(labels))}"
+        path = name.path if product.main else there.get(file)
         if path is not None:
             found[channel] = path
     return found
