@@ -183,9 +183,7 @@ def _check_before_work(
     recipe: Recipe, variants: Sequence[str], stages: Sequence[str], options: RunOptions
 ) -> None:
     """Refuse at once what can be known to be wrong."""
-    from bidsapp.representation.scope import check_scopes
-    from bidsapp.representation.spec import fitted_steps as representation_steps
-    from bidsapp.training.scopes import fitted_steps as training_steps
+    from bidsapp.representation.chain import Chain
     from bidsapp.training.study import check_variants
 
     check_dataset(options.bids_dir)
@@ -199,9 +197,7 @@ def _check_before_work(
         )
     check_variants(recipe, variants, stages)
     for name in (*stages, *variants):
-        one = recipe.with_variant(name)
-        steps = (*representation_steps(one.representation), *training_steps(one.training))
-        check_scopes(steps, one.mode)
+        Chain.of(recipe.with_variant(name).representation)
     check_weights(recipe, (*stages, *variants), options)
     check_device(options.device)
 
@@ -236,6 +232,7 @@ def _tasks(
         device=options.device,
         threads=options.omp_nthreads,
         weights=options.weights,
+        mem_gb=options.mem_gb,
     )
 
 

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bidsapp.contracts.fitted import stamp_text
 from bidsapp.derivatives import write_text
 from bidsapp.derivatives.atomic import make_folder
 from bidsapp.derivatives.shown import Hidden
 from bidsapp.execution.work import work_place
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.options import RunOptions
-from bidsapp.recipes import Recipe, dump_recipe, leaks
+from bidsapp.recipes import Recipe, dump_recipe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,18 +77,14 @@ def state_files(
 def write_scores(study: "Study", tasks: Sequence["FoldTask"], folder: Path) -> None:
     """Write the held-out scores, and the loss curves; stamped where a variant leaks."""
     from bidsapp.dataset.tables import write_table
-    from bidsapp.evaluation.stamp import leaks_into_scores
-    from bidsapp.recipes.scope import stamp_text
     from bidsapp.training.earlier_run import forget_results, read_text_table, same_scores
     from bidsapp.training.study import gather_history, gather_scores
 
     scores, history = gather_scores(tasks), gather_history(tasks)
-    found = {
-        name: leaks_into_scores(list(leaks(study.recipe.with_variant(name))))
-        for name in study.variants
+    stamps = {
+        name: stamp_text(study.recipe.with_variant(name).leaks("scores")) for name in study.variants
     }
-    if any(found.values()):
-        stamps = {name: stamp_text(steps) for name, steps in found.items()}
+    if any(stamps.values()):
         for table in (scores, history):
             table["leak"] = table["variant"].map(stamps).fillna("")
     if study.recipe.simulation.stamp:
@@ -112,13 +109,11 @@ def write_models(
     from bidsapp.dataset.counts import cohort_counts
     from bidsapp.evaluation.other_runs import tried_words
     from bidsapp.evaluation.pooled import doubts, pooled_results, subgroup_results
-    from bidsapp.evaluation.stamp import leaks_into_scores
     from bidsapp.evaluation.state import splits_of
     from bidsapp.networks.bundle import FoldModel
     from bidsapp.networks.bundle_write import ModelFacts, write_bundle
-    from bidsapp.recipes.scope import stamp_text
-    from bidsapp.representation.zscore import ZScore
     from bidsapp.training.earlier_run import read_text_table
+    from bidsapp.training.fold import fitted_of
     from bidsapp.training.splits_words import held_out_words, splits_words
     from bidsapp.training.study import seen_images
 
@@ -129,12 +124,11 @@ def write_models(
         models, environments = [], []
         for task in own:
             record = read_own_json(task.record_file)
-            zscore = ZScore.from_dict(record["zscore"])
-            models.append(FoldModel(task.repeat, task.fold, task.model_file, zscore))
+            models.append(FoldModel(task.repeat, task.fold, task.model_file, fitted_of(task)))
             environments += record["environments"]
         recipe = study.recipe.with_variant(name)
         splits = splits_of(every_split, name)
-        found = leaks_into_scores(list(leaks(recipe)))
+        leaks = recipe.leaks("scores")
         facts = ModelFacts(
             name=f"{folder.name}-{name}",
             participants=counts.people,
@@ -145,7 +139,7 @@ def write_models(
             scored=held_out_words(splits, counts.people),
             held_out=pooled_results(folder, name, recipe.evaluation.confidence),
             stamps=tuple(
-                filter(None, (recipe.simulation.stamp, *(stamp_text([s]) for s in found)))
+                filter(None, (recipe.simulation.stamp, *(stamp_text([step]) for step in leaks)))
             ),
             data_source="the cohort listed in cohort.tsv of the run",
             environments=environments,
@@ -156,7 +150,7 @@ def write_models(
             tried=tried_words(read_text_table(folder / "tables" / "other_runs.tsv")),
         )
         seen = seen_images(own, cohort)
-        place, window = folder / "model" / name, own[0].images.window
+        place, window = folder / "model" / name, own[0].images.space
         write_bundle(place, recipe, window, models, facts, seen, anonymous=anonymous)
 
 

@@ -26,6 +26,7 @@ def check_weights(recipe: Recipe, variants: Sequence[str], options: RunOptions) 
     from bidsapp.networks.origin import require_origin
     from bidsapp.networks.weights import check_weights as check
     from bidsapp.networks.weights import require_weights, weights_file
+    from bidsapp.representation.chain import network_channels
 
     chosen = [recipe.with_variant(name) for name in variants]
     needing = [one for one in chosen if one.network.start_kind not in ("random", "variant")]
@@ -39,7 +40,8 @@ def check_weights(recipe: Recipe, variants: Sequence[str], options: RunOptions) 
     for one in kinds.values():
         try:
             file = weights_file(one.network, options.weights)
-            check(one.network, len(one.representation.channels), file, _shape_of(one))
+            channels = len(network_channels(one.representation))
+            check(one.network, channels, file, _shape_of(one))
             if file is not None:
                 require_origin(one.network, file)
         except (BadData, NoInput, UsageError) as error:

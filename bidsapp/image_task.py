@@ -43,15 +43,15 @@ class Task:
 
     @property
     def label(self) -> str:
-        """``sub-01 ses-2``, and the part where there is one."""
-        session = f"ses-{self.session}" if self.session else ""
-        return " ".join(filter(None, (f"sub-{self.participant}", session, self.job.part)))
+        """``sub-01 ses-2``, and the part where a scan has several."""
+        session = f" ses-{self.session}" if self.session else ""
+        return f"sub-{self.participant}{session}" + (f" {self.job.part}" if self.job.part else "")
 
     @property
     def workflow_name(self) -> str:
         """Name that nipype accepts, and that no other unit of the dataset has."""
-        name = "_".join(filter(None, (self.names.stem, self.names.part)))
-        return "".join(c if c.isalnum() else "_" for c in name)
+        stem = "_".join(filter(None, (self.names.stem, self.names.part)))
+        return "".join(c if c.isalnum() else "_" for c in stem)
 
 
 def tasks_of(
@@ -70,14 +70,9 @@ def tasks_of(
     for part in modality.parts(scan, settings):
         labels = dict(shared.labels)
         if part or any("{part}" in product.name for product in products):
-            labels["part"] = label_of(part)
+            labels["part"] = "".join(filter(str.isalnum, part))  # a dash would end a label
         names = OutputNames(output_dir, main.entities, labels, products, datatype)
         yield Task(Job(modality.name, scan, part, names, provenance), shared)
-
-
-def label_of(part: str) -> str:
-    """Write the name of a part as a BIDS label: letters and digits alone."""
-    return "".join(c for c in part if c.isalnum())
 
 
 def _hash(path: Path) -> str:

@@ -106,6 +106,9 @@ def _whole_run(
         progress.note(
             Outcome.refused(refusal.participant, refusal.session, refusal.reason, refusal.exit_code)
         )
+    to_do = modality.ask([task.job for task in tasks], recipe.preparation, options.output_dir)
+    if to_do:
+        print(to_do, file=sys.stderr)
     waiting = _leave_out_finished(tasks, progress)
     if bundle:
         print(_announced(bundle, tasks, waiting), flush=True)

@@ -350,6 +350,16 @@ class Modality(ABC, Generic[S]):
         """List the parts of a scan that are one unit each; one empty name where it is one unit."""
         return ("",)
 
+    def ask(self, jobs: Sequence[Job], settings: S, output_dir: Path) -> str:
+        """Write, before the first unit is prepared, what a person has to do by hand for some.
+
+        Returns
+        -------
+        str
+            A line for the terminal that says what and where; empty where there is nothing to do.
+        """
+        return ""
+
     @abstractmethod
     def workflow(
         self, name: str, job: Job, shared: Shared, settings: S, options: RunOptions

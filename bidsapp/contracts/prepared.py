@@ -114,7 +114,7 @@ class Prepared:
 
     @property
     def label(self) -> str:
-        """``sub-01 ses-1``, and the part where there is one."""
+        """``sub-01 ses-1``, and the part where a scan has several."""
         return " ".join(filter(None, (self.participant, self.session, self.names.part)))
 
     @property

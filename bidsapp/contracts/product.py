@@ -225,32 +225,33 @@ class OutputNames:
         return self.labels.get("space", "")
 
     @property
-    def part(self) -> str:
-        """Label of the part of a scan; empty where a scan is one unit."""
-        return self.labels.get("part", "")
-
-    @property
     def resolution(self) -> str:
         """Label of the resolution; empty where the names tell of none."""
         return self.labels.get("res", "")
+
+    @property
+    def part(self) -> str:
+        """Label of the part that it is (an injection, a knee); empty where a scan is one unit."""
+        return self.labels.get("part", "")
 
     def in_space(self, desc: str, suffix: str, extension: str = ".nii.gz") -> str:
         """Name of a file on the grid of the main product, that is none of the table."""
         before, found, _ = self[self.main.key].rpartition("_desc-")
         if not found:
             before = self[self.main.key].rpartition("_")[0]
-        return f"{before}_desc-{desc}_{suffix}{extension}"
+        return f"{before}_desc-{self.part}{desc}_{suffix}{extension}"
 
     def native(self, desc: str, suffix: str, extension: str = ".nii.gz") -> str:
         """Name of a file on the source's own grid, that is none of the table."""
-        return f"{self.stem}_desc-{desc}_{suffix}{extension}"
+        return f"{self.stem}_desc-{self.part}{desc}_{suffix}{extension}"
 
     @property
     def report(self) -> Path:
-        """The page of the participant (session and part), at the top of the output folder."""
+        """The page of the participant (session, part), at the top of the output folder."""
         session = self.entities.get("session")
         name = f"sub-{self.entities['subject']}" + (f"_ses-{session}" if session else "")
-        return self.output_dir / f"{name}{f'_{self.part}' if self.part else ''}.html"
+        name += f"_{self.part}" if self.part else ""
+        return self.output_dir / f"{name}.html"
 
     @property
     def uri(self) -> str:

@@ -53,6 +53,7 @@ METRICS = {
 SHARED = {
     "participant_id": Column("Participant, with sub-."),
     "session_id": Column("Session, with ses-; n/a where the image has none."),
+    "part_id": Column("Part that the row is about: an injection, C6L; a knee, R."),
     "variant": Column("Variant, ensemble or baseline, by its name in recipe.yaml."),
     "repeat": Column("Repeat of the cross-validation, from 0."),
     "fold": Column("Fold within the repeat, from 0."),
@@ -80,7 +81,7 @@ SHARED = {
     "simulated": Column("SIMULATED and what was planted into the images: not a real result."),
 }
 
-_SCAN = {name: SHARED[name] for name in ("participant_id", "session_id", "simulated")}
+_SCAN = {name: SHARED[name] for name in ("participant_id", "session_id", "part_id", "simulated")}
 _OF_FOLD = {name: SHARED[name] for name in ("repeat", "fold")}
 _SPLITS = {
     "role": Column(

@@ -11,6 +11,7 @@ from bidsapp.drawing.contours import UNITS, contour_path
 from bidsapp.drawing.volumes import AXES, PLANES, Volume, read_volume
 
 _PIXEL_MM = 2.2
+_FEWEST = 64  # pixels along the longest side, of what is smaller than a head
 _QUALITY = 68
 _BRIGHT = 99.5  # percentile of the brain that becomes white
 
@@ -56,10 +57,9 @@ def _made(volume: Volume, key: str) -> bytes:
     bright = float(np.percentile(inside, _BRIGHT)) if inside.size else 1.0
     size, places = layout(volume)
     whole = Image.new("L", size)
-    for plane in PLANES:
+    for plane, (left, top, width, height) in places.items():
         cut = _middle(data, plane)
         grey = np.rint(np.clip(cut / bright, 0, 1) * 255).astype(np.uint8)
-        left, top, width, height = places[plane]
         picture = Image.fromarray(np.ascontiguousarray(grey))
         whole.paste(picture.resize((width, height), Image.Resampling.BICUBIC), (left, top))
     buffer = io.BytesIO()
@@ -68,11 +68,18 @@ def _made(volume: Volume, key: str) -> bytes:
 
 
 def layout(volume: Volume) -> tuple[tuple[int, int], dict[str, tuple[int, int, int, int]]]:
-    """Size of the picture, and left, top, width and height of each plane in it, in pixels."""
+    """Size of the picture, and left, top, width and height of each plane in it, in pixels.
+
+    An image of one slice is shown in the plane of that slice alone.
+    """
     sizes = {}
+    whole = np.array(volume.data.shape) * volume.voxel_sizes
+    pixel = min(_PIXEL_MM, float(whole.max()) / _FEWEST)
     for plane in PLANES:
-        extent = np.delete(np.array(volume.data.shape) * volume.voxel_sizes, AXES[plane])
-        width, height = np.maximum(np.rint(extent / _PIXEL_MM).astype(int), 2).tolist()
+        if min(np.delete(volume.data.shape, AXES[plane])) == 1:
+            continue
+        extent = np.delete(whole, AXES[plane])
+        width, height = np.maximum(np.rint(extent / pixel).astype(int), 2).tolist()
         sizes[plane] = (width, height)
     tallest = max(height for _, height in sizes.values())
     places, left = {}, 0

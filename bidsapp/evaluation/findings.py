@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.fitted import leaking, stamp_text
 from bidsapp.dataset.counts import cohort_counts
 from bidsapp.evaluation.baselines import COLUMN
 from bidsapp.evaluation.chance import CHANCE_WORDS, RETRAINED, WITHIN, against_chance
@@ -16,9 +17,7 @@ from bidsapp.evaluation.permutation import LIBERAL
 from bidsapp.evaluation.sample import pool
 from bidsapp.evaluation.separation import separation_sentences
 from bidsapp.evaluation.settings import EvaluationSettings
-from bidsapp.evaluation.stamp import leaks_into_scores
 from bidsapp.evaluation.verdicts import after_correction
-from bidsapp.recipes.scope import POSSIBLE, stamp_text
 
 KINDS = (
     *("simulated", "leak", "separation", "confound", "result", "baseline"),
@@ -87,7 +86,7 @@ def findings(
         text = _result(
             rows, *permuted, how=layouts[str(name)], level=plan.level, first=place == 0, n=n
         )
-        if steps := leaks_into_scores(plan.of(str(name)).leaks):
+        if steps := leaking(plan.of(str(name)).leaks, "scores"):
             text += f" {stamp_text(steps)}."
         lines.append(("result", text))
     for _, row in baselines.iterrows():
@@ -117,16 +116,15 @@ def findings(
 
 def _leaks(name: str, plan: EvaluationSettings) -> list[str]:
     """Say what a variant saw of held-out people, and what it may have seen."""
-    steps = leaks_into_scores(plan.of(name).leaks)
-    sure = ", ".join(step for step in steps if step not in POSSIBLE)
+    steps = leaking(plan.of(name).leaks, "scores")
+    sure = ", ".join(step.name for step in steps if step.certain)
     texts = [f"LEAK: {name}: {sure}; held-out people were seen, results are too good."] * bool(sure)
-    if set(steps) & set(POSSIBLE):
-        texts.append(
-            f"LEAK?: {name}: whether its initial weights had seen people of this cohort, or their "
-            "outcomes, is not known (network.origin.participants: unknown). If they had, its "
-            "results are too good, up to an AUC of 1 for an outcome that is a coin's."
-        )
-    return texts
+    return texts + [
+        f"LEAK?: {name}: {step.why} ({step.name}). If they are, its results are too good, up "
+        "to an AUC of 1 for an outcome that is a coin's."
+        for step in steps
+        if not step.certain
+    ]
 
 
 def _tried(beside: Tried, own: int, positives: int, negatives: int) -> str:

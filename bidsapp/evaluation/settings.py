@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bidsapp.contracts.fitted import FittedStep, leaking
 from bidsapp.evaluation.intervals import LEVEL
 from bidsapp.evaluation.sample import DEFAULT_THRESHOLD
 
@@ -22,7 +23,7 @@ class VariantSettings:
     threshold: float = DEFAULT_THRESHOLD
     fitted_threshold: str = "train_fold"
     best_fold: bool = False
-    leaks: tuple[str, ...] = ()
+    leaks: tuple[FittedStep, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class EvaluationSettings:
     best_fold: bool = False
     ensembles: Mapping[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
     reported: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    leaks: tuple[str, ...] = ()
+    leaks: tuple[FittedStep, ...] = ()
     variants: Mapping[str, VariantSettings] = field(default_factory=dict)
     base: str = "base"
     simulated: str = ""
@@ -102,18 +103,15 @@ class EvaluationSettings:
         if own is not None:
             return replace(self, **vars(own))
         if name in self.ensembles:
-            found = [leak for member in self.ensembles[name][0] for leak in self.of(member).leaks]
-            return replace(self, leaks=tuple(dict.fromkeys(found)))
+            found = [step for member in self.ensembles[name][0] for step in self.of(member).leaks]
+            return replace(self, leaks=leaking(found))
         if name.rpartition("/")[2] in self.baselines:
-            leaks = tuple(leak for leak in self.leaks if leak.startswith("evaluation."))
-            return replace(self, leaks=leaks, best_fold=False)
+            return replace(self, leaks=leaking(self.leaks, "baselines"), best_fold=False)
         return self
 
 
 def settings_from_recipe(recipe: "Recipe") -> EvaluationSettings:
     """Take from a recipe what evaluation needs."""
-    from bidsapp.recipes.scope import leaks
-
     plan = recipe.evaluation
     return EvaluationSettings(
         tests=tuple(plan.tests),
@@ -132,7 +130,7 @@ def settings_from_recipe(recipe: "Recipe") -> EvaluationSettings:
         best_fold=plan.best_fold,
         ensembles={name: (tuple(e.of), e.rule) for name, e in recipe.ensembles.items()},
         reported=recipe.reported,
-        leaks=tuple(leaks(recipe)),
+        leaks=recipe.leaks(),
         variants={name: _variant(recipe.with_variant(name)) for name in recipe.variant_names},
         base=recipe.base,
         simulated=recipe.simulation.stamp,
@@ -141,12 +139,8 @@ def settings_from_recipe(recipe: "Recipe") -> EvaluationSettings:
 
 
 def _variant(recipe: "Recipe") -> VariantSettings:
-    from bidsapp.recipes.scope import leaks
-
     plan = recipe.evaluation
-    return VariantSettings(
-        plan.threshold, plan.fitted_threshold, plan.best_fold, tuple(leaks(recipe))
-    )
+    return VariantSettings(plan.threshold, plan.fitted_threshold, plan.best_fold, recipe.leaks())
 
 
 def asked_columns(recipe: "Recipe", variants: Sequence[str]) -> list[str]:

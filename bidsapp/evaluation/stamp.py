@@ -1,21 +1,14 @@
 """The stamps LEAK, LEAK? (held-out people were, or may have been, seen) and SIMULATED on rows."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
+from bidsapp.contracts.fitted import FittedStep, leaking, stamp_text
 from bidsapp.evaluation.settings import EvaluationSettings
-from bidsapp.recipes.scope import network_leaks as network_leaks
-from bidsapp.recipes.scope import stamp_text
 
 _NAMES = ("variant", "first", "second")
-_NOT_IN_SCORES = ("saliency.", "evaluation.best_fold")
-
-
-def leaks_into_scores(leaks: Sequence[str]) -> list[str]:
-    """Leaks that reach numbers made from scores: not those of saliency or of a chosen fold."""
-    return [step for step in leaks if not step.startswith(_NOT_IN_SCORES)]
 
 
 def stamp(table: pd.DataFrame, plan: EvaluationSettings) -> pd.DataFrame:
@@ -45,27 +38,20 @@ def _leaking(table: pd.DataFrame, plan: EvaluationSettings) -> pd.DataFrame:
     text = []
     for note, best, row in zip(notes, chosen, table[about].to_numpy(), strict=True):
         found = [step for name in row for step in leaks[str(name)]]
-        steps = leaks_into_scores(found)
-        steps += [step for step in found if best and step.startswith("evaluation.best_fold")]
-        mark = stamp_text(dict.fromkeys(steps))
-        text.append("; ".join(filter(None, [mark, note])))
+        steps = leaking(found, "scores") + (leaking(found, "best_fold") if best else ())
+        text.append("; ".join(filter(None, [stamp_text(steps), note])))
     return table.assign(note=text) if any(text) else table
 
 
-def leak_stamp(steps: Iterable[str]) -> str:
-    """``LEAK: <steps>``, ``LEAK?: <steps>`` where they may have seen people; empty for none."""
-    return stamp_text(steps)
-
-
-def leak_facts(steps: Iterable[str]) -> dict[str, Any]:
+def leak_facts(steps: Iterable[FittedStep]) -> dict[str, Any]:
     """Give what a sidecar says of leaks; nothing where there is none."""
-    stamp = leak_stamp(steps)
-    return {"Leak": stamp} if stamp else {}
+    text = stamp_text(steps)
+    return {"Leak": text} if text else {}
 
 
-def leak_notes(found: Mapping[str, str]) -> list[str]:
+def leak_notes(steps: Iterable[FittedStep]) -> list[str]:
     """Say of each step why it leaks."""
-    return [f"{stamp_text([step])}: {why}" for step, why in found.items()]
+    return [f"{stamp_text([step])}: {step.why}" for step in steps]
 
 
 def stamped(table: pd.DataFrame, stamp: str) -> pd.DataFrame:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from bidsapp.contracts.space import Space
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NociCastError, NoInput
 from bidsapp.intake.json_text import read_own_json
@@ -16,11 +18,12 @@ from bidsapp.intake.pointers import pointer_at, require_content
 from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_from_json
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes.schema import Recipe
-from bidsapp.representation.sample import same_grid
-from bidsapp.representation.zscore import ZScore
-from bidsapp.spaces.volume import Volume
+from bidsapp.representation.chain import Chain
+from bidsapp.spaces import read_space
 
-FORMAT = 1
+FORMAT = 2
+"""What is written. Format 1 had the numbers of the z-score in models.json; it is read, too."""
+_READ = (1, FORMAT)
 _LONGEST_NAME = 200  # of a file; 255 bytes make one
 MANIFEST = Path("configs") / "manifest.json"
 METADATA = Path("configs") / "metadata.json"
@@ -39,14 +42,14 @@ class FoldModel:
         Which fold it was trained in.
     weights
         Its safetensors file.
-    zscore
-        The fitted numbers of its z-score.
+    fitted
+        The steps of the representation as they were fitted in its fold.
     """
 
     repeat: int
     fold: int
     weights: Path
-    zscore: ZScore
+    fitted: Chain
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,8 @@ class Bundle:
         Which model it is: hash over those of the weights of its models, in their order.
     recipe
         How images are normalised and represented for it, and its network.
-    window
-        The box of the template grid that it reads.
+    space
+        The space that it reads, a box of the template grid for instance.
     channels
         Maps that it reads, in order.
     models
@@ -82,7 +85,7 @@ class Bundle:
     sha256: str
     weights_sha256: str
     recipe: Recipe
-    window: Volume
+    space: Space
     channels: tuple[str, ...]
     models: tuple[FoldModel, ...]
     metadata: dict[str, Any]
@@ -111,26 +114,31 @@ class Bundle:
         """Build the network of a fold with its weights, in evaluation mode on the CPU."""
         import safetensors.torch
 
-        network = build_network(self.recipe.network, len(self.channels), shape=self.window.shape)
+        channels = model.fitted.channels(self.channels)
+        network = build_network(self.recipe.network, len(channels), shape=self.space.shape)
         network.load_state_dict(safetensors.torch.load_file(model.weights))
         return network.eval()
 
-    def require(self, window: Volume) -> None:
+    def require(self, space: Space) -> None:
         """Refuse images that were cut from another grid or another place than the bundle reads.
 
         Raises
         ------
         BadData
-            If the window is not the bundle's.
+            If the space is not the bundle's.
         """
-        mine = self.window
-        if (window.start, window.shape) == (mine.start, mine.shape) and same_grid(window, mine):
+        mine = self.space
+        if space.facts() == mine.facts() and space.same_whole(mine):
             return
         raise BadData(
-            f"model {self.name} reads {mine.shape} voxels from {mine.start} of a grid of "
-            f"{mine.grid_shape}, the image gives {window.shape} from {window.start} of "
-            f"{window.grid_shape}; normalise with the bundle's recipe"
+            f"model {self.name} reads {_box(mine)}, the image gives {_box(space)}; "
+            "normalise with the bundle's recipe"
         )
+
+
+def _box(space: Space) -> str:
+    part = ", ".join(f"{key.lower()} {value}" for key, value in space.facts().items())
+    return f"{part} of a grid of {space.whole_shape}"
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -162,9 +170,9 @@ def load_bundle(folder: Path) -> Bundle:
                 int(entry["repeat"]),
                 int(entry["fold"]),
                 folder / _listed(entry["file"], manifest["files"]),
-                ZScore.from_dict(entry["zscore"]),
+                _fitted(folder, place, entry, manifest, recipe),
             )
-            for entry in about["models"]
+            for place, entry in enumerate(about["models"])
         )
         bundle = Bundle(
             folder,
@@ -173,7 +181,7 @@ def load_bundle(folder: Path) -> Bundle:
             file_sha256(folder / MANIFEST),
             _joint_sha256(manifest["files"][entry["file"]] for entry in about["models"]),
             recipe,
-            Volume.from_dict(about["window"]),
+            read_space(about["window"]),
             tuple(str(name) for name in about["channels"]),
             models,
             metadata,
@@ -192,7 +200,6 @@ def load_bundle(folder: Path) -> Bundle:
             f"bundle {folder}: {METADATA}: name {bundle.name!r} has no letter or digit, which the "
             "names of its predictions are made of"
         )
-    _check_zscores(bundle)
     _check_weights(bundle)
     return bundle
 
@@ -217,10 +224,11 @@ def _manifest(folder: Path) -> dict[str, Any]:
             f"{_near(folder, folder / 'model')}"
         )
     manifest = _json(folder, MANIFEST)
-    if manifest.get("format") != FORMAT:
+    if manifest.get("format") not in _READ:
         raise BadData(
-            f"bundle {folder}: format {manifest.get('format')!r} is not the {FORMAT} that this "
-            "version reads; use the version of NociCast that wrote it"
+            f"bundle {folder}: format {manifest.get('format')!r} is not among those that this "
+            f"version reads ({' and '.join(map(str, _READ))}); use the version of NociCast that "
+            "wrote it"
         )
     files = manifest.get("files")
     if not isinstance(files, dict) or not {str(RECIPE), str(METADATA), str(MODELS)} <= set(files):
@@ -246,27 +254,43 @@ def _check_files(folder: Path, files: dict[str, str]) -> None:
         raise BadData(f"bundle {folder} is damaged: {'; '.join(problems)}; copy it again")
 
 
-def _check_zscores(bundle: Bundle) -> None:
-    """Refuse numbers of a z-score that are not those of the recipe's scope."""
-    scope = bundle.recipe.representation.zscore
-    length = len(bundle.channels) if scope in ("train_fold", "dataset") else 0
-    for place, model in enumerate(bundle.models):
-        where = f"bundle {bundle.folder}: {MODELS}: models[{place}].zscore"
-        if model.zscore.scope != scope:
-            raise BadData(f"{where}.scope is {model.zscore.scope!r}, {RECIPE} says {scope!r}")
-        if len(model.zscore.mean_) != length:
-            raise BadData(f"{where}.mean has {len(model.zscore.mean_)} numbers, not {length}")
+def _fitted(
+    folder: Path, place: int, entry: dict[str, Any], manifest: dict[str, Any], recipe: Recipe
+) -> Chain:
+    """Open the fitted steps of a model, and refuse those that do not fit the recipe."""
+    chain = Chain.of(recipe.representation)
+    try:
+        if manifest["format"] == 1:
+            chain = chain.with_state(_state_of_format_1(entry["zscore"], recipe))
+        else:
+            chain = chain.load(folder / _listed(entry["fitted"], manifest["files"]))
+        chain.check(len(recipe.representation.channels))
+    except BadData as error:
+        raise BadData(f"{MODELS}: models[{place}]: {error}") from error
+    return chain
+
+
+def _state_of_format_1(numbers: dict[str, Any], recipe: Recipe) -> dict[str, np.ndarray]:
+    """Read the one step that bundles of format 1 have, from JSON."""
+    scope = recipe.representation.zscore
+    if numbers["scope"] != scope:
+        raise BadData(f"zscore.scope is {numbers['scope']!r}, {RECIPE} says {scope!r}")
+    if scope == "none":
+        return {}
+    return {f"0.{name}": np.array(numbers[name], float) for name in ("mean", "sd")}
 
 
 def _check_weights(bundle: Bundle) -> None:
     from safetensors import SafetensorError, safe_open
 
-    with torch.device("meta"):
-        network = build_network(
-            bundle.recipe.network, len(bundle.channels), shape=bundle.window.shape
-        )
-    wanted = {name: list(value.shape) for name, value in network.state_dict().items()}
     for model in bundle.models:
+        with torch.device("meta"):
+            network = build_network(
+                bundle.recipe.network,
+                len(model.fitted.channels(bundle.channels)),
+                shape=bundle.space.shape,
+            )
+        wanted = {name: list(value.shape) for name, value in network.state_dict().items()}
         try:
             with safe_open(model.weights, framework="pt") as file:
                 found = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118

@@ -7,11 +7,13 @@ hold follows TRIPOD+AI (BMJ 2024;385:e078378) and CLAIM (Radiol Artif Intell 202
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bidsapp.contracts.modality import modality_named
+from bidsapp.contracts.space import Space
 from bidsapp.networks.origin import weights_words
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.spec import unit_and_range
-from bidsapp.spaces.volume import Volume
 
 if TYPE_CHECKING:
     from bidsapp.networks.bundle_write import ModelFacts
@@ -64,7 +66,7 @@ To apply it to a BIDS dataset (`PATH/TO/BUNDLE` is the folder that holds `docs` 
 {origin} mm.
 
 {channels}
-- Z-score: {zscore}.
+{fitted}
 
 NociCast makes all of this from a BIDS dataset.
 
@@ -118,12 +120,6 @@ _METRICS = {
     "negative_predictive_value": "Negative predictive value",
     "calibration_intercept": "Calibration intercept (0 is ideal)",
 }
-_ZSCORES = {
-    "none": "none",
-    "image": "mean and SD of each image",
-    "train_fold": "mean and SD of the training fold, kept with each model",
-    "dataset": "mean and SD of all images, held-out ones included (LEAK)",
-}
 
 
 def outcome_text(recipe: Recipe) -> str:
@@ -141,7 +137,7 @@ def outcome_text(recipe: Recipe) -> str:
 
 
 def model_card(
-    recipe: Recipe, window: Volume, models: int, facts: "ModelFacts", *, anonymous: bool = False
+    recipe: Recipe, space: Space, models: int, facts: "ModelFacts", *, anonymous: bool = False
 ) -> str:
     """Write a model card in Markdown.
 
@@ -149,8 +145,8 @@ def model_card(
     ----------
     recipe
         The resolved recipe of the variant.
-    window
-        The box of the template grid that the networks read.
+    space
+        The space that the networks read.
     models
         How many there are.
     facts
@@ -161,7 +157,9 @@ def model_card(
     import bidsapp
 
     network, training = recipe.network, recipe.training
-    origin = ", ".join(f"{value:g}" for value in window.affine[:3, 3])
+    first = np.zeros(space.shape, bool)
+    first.flat[0] = True
+    origin = ", ".join(f"{value:g}" for value in space.points(first)[0])
     return CARD.format(
         name=facts.name,
         version=facts.version,
@@ -181,13 +179,14 @@ def model_card(
         image=modality_named(recipe.preparation.modality).image,
         place=recipe.preparation.place(),
         kind=recipe.representation.kind,
-        shape="×".join(map(str, window.shape)),
+        shape="×".join(map(str, space.shape)),
         origin=f"({origin})",
         channels="\n".join(
             f"- Channel {name}: {unit_and_range(name, recipe.representation.scaling)[0]}"
             for name in recipe.representation.channels
         ),
-        zscore=_ZSCORES.get(recipe.representation.zscore, recipe.representation.zscore),
+        fitted="\n".join(f"- {step.on_card}." for step in recipe.representation.asked())
+        or "- Nothing is fitted to images.",
         protocol=facts.protocol or "how they were held out is not recorded",
         scored=facts.scored or "Who was scored is not recorded",
         tried=f" {facts.tried}" if facts.tried else "",

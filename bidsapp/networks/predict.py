@@ -8,7 +8,8 @@ import torch
 from bidsapp.errors import BadData
 from bidsapp.networks.bundle import Bundle
 from bidsapp.representation.device import autocast, precision_dtype, resolve_device, steady
-from bidsapp.representation.device_cohort import DeviceCohort, normalise
+from bidsapp.representation.device_cohort import DeviceCohort, PerBatch
+from bidsapp.representation.image_rows import ImageRows
 
 
 def place(network: torch.nn.Module, device: torch.device) -> torch.nn.Module:
@@ -16,6 +17,12 @@ def place(network: torch.nn.Module, device: torch.device) -> torch.nn.Module:
     volumes = any(weight.dim() == 5 for weight in network.parameters())
     order = torch.channels_last_3d if volumes else torch.channels_last
     return network.to(device, memory_format=order)  # type: ignore[call-overload]
+
+
+def channels_last(images: torch.Tensor) -> torch.Tensor:
+    """Lay volumes (B, C, X, Y, Z), or pictures (B, C, X, Y), out with their channels last."""
+    order = torch.channels_last_3d if images.ndim == 5 else torch.channels_last
+    return images.contiguous(memory_format=order)
 
 
 def logit_of(outputs: torch.Tensor) -> torch.Tensor:
@@ -48,8 +55,7 @@ def predict_logits(
     network: torch.nn.Module,
     cohort: DeviceCohort,
     rows: np.ndarray,
-    mean: torch.Tensor,
-    sd: torch.Tensor,
+    prepare: PerBatch,
     dtype: torch.dtype = torch.float32,
     batch_size: int = 6,
 ) -> np.ndarray:
@@ -59,8 +65,8 @@ def predict_logits(
     ----------
     rows
         Row numbers of the cohort.
-    mean, sd
-        Numbers of the z-score for every row of the cohort, shape (N, C), on the device.
+    prepare
+        What is done to a batch before the network gets it, for every row of the cohort.
     dtype
         bfloat16 for autocast, float32 for none.
 
@@ -75,8 +81,7 @@ def predict_logits(
     logits = []
     with torch.inference_mode():
         for index, images in zip(batches, cohort.batches(batches), strict=True):
-            x = normalise(images, mean[index], sd[index])
-            x = x.contiguous(memory_format=torch.channels_last_3d)
+            x = channels_last(prepare(images, index))
             with autocast(cohort.device, dtype):
                 logits.append(logit_of(network(x)).float())
     network.train(was_training)
@@ -118,7 +123,7 @@ def predict(
         From `load_bundle`.
     arrays
         Images as `bidsapp.representation.sample.read_sample` makes them with the bundle's recipe:
-        shape (N, C, X, Y, Z), before the z-score.
+        shape (N, C, X, Y, Z), before anything that is fitted.
     device
         ``auto``, ``cpu``, ``cuda`` or ``cuda:<index>``.
     batch_size
@@ -129,10 +134,10 @@ def predict(
     BadData
         If the images have another shape than the bundle reads, or are not finite.
     """
-    expected = (len(bundle.channels), *bundle.window.shape)
-    if arrays.ndim != 5 or arrays.shape[1:] != expected:
+    expected = (len(bundle.channels), *bundle.space.shape)
+    if arrays.shape[1:] != expected:
         raise BadData(
-            f"model {bundle.name} reads images of shape {expected} (channels, x, y, z), "
+            f"model {bundle.name} reads images of shape {expected} (channels first), "
             f"got {arrays.shape[1:]}; normalise with the bundle's recipe"
         )
     # Training saw float16 images: new people must pass the same rounding.
@@ -141,14 +146,18 @@ def predict(
         raise BadData(f"model {bundle.name}: the images hold NaN, infinite or too large values")
     where = resolve_device(device)
     dtype = precision_dtype(bundle.recipe.training.precision, where)
-    cohort = DeviceCohort(stored, where)
+    given = ImageRows(stored)
     rows, size = np.arange(len(stored)), batch_size or bundle.recipe.training.batch_size
     columns = []
+    cohort: DeviceCohort | None = None
     with steady(where):
         for model in bundle.models:
-            mean, spread = (torch.from_numpy(x).to(where) for x in model.zscore.numbers(stored))
+            images = model.fitted.stored(given)
+            if cohort is None or images is not cohort.images:
+                cohort = DeviceCohort(images, where)
+            prepare = PerBatch.on(where, model.fitted.numbers(images, rows))
             network = place(bundle.network(model), where)
-            logits = predict_logits(network, cohort, rows, mean, spread, dtype, size)
+            logits = predict_logits(network, cohort, rows, prepare, dtype, size)
             columns.append(probability(logits))
     per_model = np.stack(columns, axis=1)
     several = per_model.shape[1] > 1

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from bidsapp.recipes.names import split_reported
     from bidsapp.recipes.overrides import reach_variants
     from bidsapp.recipes.schema import Recipe
-    from bidsapp.recipes.scope import leaks
 
 __all__ = [
     "Key",
@@ -23,7 +22,6 @@ __all__ = [
     "apply_values",
     "dump_recipe",
     "keys_of",
-    "leaks",
     "list_recipes",
     "load_recipe",
     "reach_variants",
@@ -36,7 +34,6 @@ _HOME = {
     "apply_values": "loading",
     "dump_recipe": "loading",
     "keys_of": "keys",
-    "leaks": "scope",
     "load_recipe": "loading",
     "reach_variants": "overrides",
     "split_reported": "names",

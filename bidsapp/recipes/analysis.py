@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from bidsapp.contracts.fitted import FittedStep
 from bidsapp.recipes.known_names import Baseline, SaliencyMethod, TestName
 from bidsapp.recipes.section import Fraction, Probability, Section, Seed, Text, Texts, Unique
 
@@ -63,6 +64,33 @@ class Evaluation(Section):
         description="Print the best fold too, beside what chance would give (mode paper only).",
     )
     seed: Seed = Field(default=0, description="Seed of permutations and bootstrap.")
+
+    def declares(self) -> tuple[FittedStep, ...]:
+        """Say what is chosen by the scores, and by whose."""
+        seen = self.fitted_threshold == "test_fold"
+        steps = [
+            FittedStep(
+                name=f"evaluation.fitted_threshold: {self.fitted_threshold}",
+                scope="test_fold" if seen else "train_fold",
+                uses_outcome=True,
+                reason="the threshold is chosen on what it is applied to" if seen else "",
+                reaches="scores",
+            )
+        ]
+        if self.best_fold:
+            steps.append(
+                FittedStep(
+                    name="evaluation.best_fold: true",
+                    scope="test_fold",
+                    uses_outcome=True,
+                    reason=CHOSEN,
+                    reaches="best_fold",
+                )
+            )
+        return tuple(steps)
+
+
+CHOSEN = "the fold is chosen by its held-out result"
 
 
 class Saliency(Section):
@@ -137,12 +165,20 @@ class Saliency(Section):
     noise: Annotated[float, Field(gt=0, le=10)] | None = Field(
         default=None, description="SD of smoothgrad's noise, in SDs of the input; .1 by default."
     )
-    stage: Annotated[int, Field(ge=1, le=4)] | None = Field(
+    stage: Annotated[int, Field(ge=1, le=100)] | None = Field(
         default=None, description="Stage whose activation Grad-CAM weighs; 4, the last, by default."
     )
     patch_mm: Annotated[float, Field(gt=0, le=200)] | None = Field(
         default=None, description="Edge in mm of the cube that occlusion hides; 16 by default."
     )
+
+    def declares(self) -> tuple[FittedStep, ...]:
+        """Say by whom the folds of the group's map are chosen."""
+        if self.folds != "best":
+            return ()
+        return (
+            FittedStep("saliency.folds: best", "test_fold", True, reason=CHOSEN, reaches="maps"),
+        )
 
 
 class Ensemble(Section):

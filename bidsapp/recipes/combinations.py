@@ -3,15 +3,19 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from bidsapp.contracts.fitted import refusals
+from bidsapp.contracts.fitted_offers import fitted_offers
 from bidsapp.contracts.modality import modality_named
 from bidsapp.contracts.network import NetworkOffer, network_offers
 from bidsapp.recipes.known_names import BASELINES_ON_PREDICTORS, PLANE_AXIS
 from bidsapp.recipes.messages import one_of
-from bidsapp.recipes.scope import refused
 from bidsapp.recipes.section import Problem, Section
 
 if TYPE_CHECKING:
     from bidsapp.recipes.schema import Recipe
+
+FLAT = ("slice", "sphere")
+"""Kinds of representation that give a network pictures."""
 
 
 def impossible(recipe: "Recipe") -> Iterator[Problem]:
@@ -25,11 +29,13 @@ def impossible(recipe: "Recipe") -> Iterator[Problem]:
     yield from _outcome(recipe)
     yield from _tables(recipe)
     yield from _grid(recipe)
+    yield from _fitted(recipe)
     yield from _network(recipe)
     yield from _protocol(recipe)
     yield from _evaluation(recipe)
     yield from _saliency(recipe)
-    yield from refused(recipe)
+    if recipe.mode == "strict":
+        yield from refusals(recipe.declares())
 
 
 def _inputs(recipe: "Recipe") -> Iterator[Problem]:
@@ -64,6 +70,9 @@ def _outcome(recipe: "Recipe") -> Iterator[Problem]:
         yield "outcome.column", "required with positive: the column that holds these values"
     elif outcome.column is None and outcome.negative is not None:
         yield "outcome.column", "required with negative: the column that holds these values"
+    for key in ("rows", "order"):
+        if getattr(outcome, key) is not None and outcome.expression is None:
+            yield f"outcome.{key}", "goes with outcome.expression only"
     named: dict[str, str] = {}
     for key in ("positive", "negative", "missing"):
         for value in getattr(outcome, key) or ():
@@ -93,6 +102,22 @@ def _grid(recipe: "Recipe") -> Iterator[Problem]:
         yield "representation.pad", f"{list(pad)} is smaller than {grid}"
 
 
+def _fitted(recipe: "Recipe") -> Iterator[Problem]:
+    section, offers = recipe.representation, fitted_offers()
+    for name, values in section.fitted.items():
+        if name not in offers:
+            yield "representation.fitted", f"step {one_of(name, offers)}"
+            continue
+        for key, text in offers[name].problems(values or {}):
+            yield f"representation.fitted.{name}.{key}", text
+    if section.zscore != "none" and section.fitted.get("zscore") is not None:
+        yield (
+            "representation.fitted.zscore",
+            f"the z-score is asked for twice; leave it out here, or set representation.zscore: "
+            f"none (it is {section.zscore})",
+        )
+
+
 def _network(recipe: "Recipe") -> Iterator[Problem]:
     network = recipe.network
     offers = network_offers()
@@ -108,6 +133,12 @@ def _network(recipe: "Recipe") -> Iterator[Problem]:
             choices = ", ".join(map(str, there))
             yield f"network.{key}", f"{network.name} offers {choices}, got {given}"
             return
+    if recipe.representation.kind in FLAT and network.dims != 2:
+        yield (
+            "network.dims",
+            f"representation.kind {recipe.representation.kind} is a picture; use 2",
+        )
+        return
     yield from _options(recipe, offer, offers)
     yield from _published(recipe, offer)
 
@@ -156,6 +187,10 @@ def _options(
     if network.frozen > len(offer.stages):
         most = len(offer.stages)
         yield "network.frozen", f"{network.name} has {most} stages, got {network.frozen}"
+    stage = recipe.saliency.stage if recipe.saliency else None
+    if stage is not None and stage >= len(offer.stages):
+        most = len(offer.stages) - 1
+        yield "saliency.stage", f"{network.name} has {most} stages after its stem, got {stage}"
     if (network.outputs == 2) != (training.loss == "cross_entropy"):
         needed = "cross_entropy" if network.outputs == 2 else "bce"
         yield "training.loss", f"network.outputs: {network.outputs} goes with {needed}"

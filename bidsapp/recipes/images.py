@@ -2,10 +2,25 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
+from bidsapp.contracts.fitted import FittedStep
+from bidsapp.contracts.fitted_offers import AskedStep, fitted_offers
 from bidsapp.contracts.modality import DEFAULT, modality_named
 from bidsapp.recipes.section import Name, Scalar, Section, Text, Texts, Unique
+
+
+def _steps(value: Any) -> Any:
+    """Read steps that are given as a list of names, or of names with settings."""
+    if not isinstance(value, list | tuple):
+        return value
+    found: dict[str, Any] = {}
+    for item in value:
+        own = item if isinstance(item, dict) else {item: {}}
+        if not all(isinstance(name, str) for name in own) or found.keys() & own.keys():
+            raise ValueError("should be names of steps, each once")
+        found |= own
+    return found
 
 
 class Inputs(Section):
@@ -36,6 +51,11 @@ class Outcome(Section):
     Empty in a recipe that is made for one's own study: the command line then names the column.
     """
 
+    instead: ClassVar = {
+        "expression": ("column", "positive", "negative"),
+        "column": ("expression", "rows", "order"),
+    }
+
     column: Text | None = Field(
         default=None, description="Column of participants.tsv, sessions.tsv or a phenotype table."
     )
@@ -56,7 +76,19 @@ class Outcome(Section):
     expression: Text | None = Field(
         default=None,
         description="Instead of a column: a comparison over columns that is true for positives, "
-        "as in head_pain_12mo >= 30 or neck_pain_12mo >= 30.",
+        "as in head_pain_12mo >= 30 or neck_pain_12mo >= 30. Of a table with several rows a "
+        "participant it takes count, share, mean, min, max, first and last: count(pain > 3) >= 2.",
+    )
+    rows: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+        default=None,
+        description="Rows that a participant needs in such a table, as 3 attacks of a diary: who "
+        "has fewer is left out; of more, the first are taken. All rows, however few, where not "
+        "given.",
+    )
+    order: Text | None = Field(
+        default=None,
+        description="Column of numbers or dates by which such rows are in order; the order of the "
+        "file where not given. Who has two rows of one place is left out.",
     )
 
 
@@ -83,8 +115,10 @@ class Representation(Section):
     preset: ClassVar = {"plane": "axial", "slices": 30}
     optional: ClassVar = ("pad",)
 
-    kind: Literal["slab", "volume"] = Field(
-        default="slab", description="The middle slices along one axis, or the whole grid."
+    kind: Literal["slab", "volume", "slice", "sphere"] = Field(
+        default="slab",
+        description="The middle slices along one axis, or the whole grid; slice and sphere take "
+        "what a preparation lays on one slice, or on a sphere.",
     )
     plane: Literal["axial", "coronal", "sagittal"] | None = Field(
         default=None, description="Plane of a slab's slices; axial where nothing is said."
@@ -111,3 +145,43 @@ class Representation(Section):
         description="Over which voxels mean and SD of each channel are taken. dataset sees the "
         "held-out images: mode paper only.",
     )
+    fitted: Annotated[
+        dict[Name, dict[str, Any] | None], BeforeValidator(_steps), Field(strict=False)
+    ] = Field(
+        default={},
+        description="Further steps that are fitted, in their order, before the z-score: a name "
+        "with its settings, of which fit says on whom (train_fold; dataset sees the held-out "
+        "images: mode paper only). A list of names does, too.",
+    )
+
+    def asked(self) -> tuple[AskedStep, ...]:
+        """List the steps that are fitted, in the order in which they are applied."""
+        offers = fitted_offers()
+        wanted = {
+            name: ("representation.fitted." + name + ".fit", dict(values))
+            for name, values in self.fitted.items()
+            if values is not None
+        }
+        if self.zscore != "none":
+            wanted["zscore"] = ("representation.zscore", {"fit": self.zscore})
+        return tuple(
+            AskedStep(
+                key,
+                name,
+                offers[name].scope_of(values),
+                offers[name].settled(values),
+            )
+            for name, (key, values) in wanted.items()
+            if name in offers
+        )
+
+    @property
+    def input_unit(self) -> str:
+        """What one unit of the network's input is, after all that is fitted."""
+        units = [step.offer.unit for step in self.asked() if step.offer.unit]
+        return units[-1] if units else "unit of the image"
+
+    def declares(self) -> tuple[FittedStep, ...]:
+        """Say what is fitted to images, and on whose."""
+        scaling = FittedStep(f"representation.scaling: {self.scaling}", "image")
+        return (scaling, *(step.declares() for step in self.asked()))

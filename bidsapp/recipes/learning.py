@@ -5,9 +5,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from bidsapp.contracts.fitted import FittedStep
 from bidsapp.contracts.network import network_offers
 from bidsapp.recipes.section import Fraction, Name, Probability, Section, Seed, Text, Whole
-from bidsapp.recipes.start import Start, StartKind, start_kind
+from bidsapp.recipes.start import FromVariant, Start, StartKind, start_kind
 
 Rate = Annotated[float, Field(gt=0, le=1)]
 
@@ -20,6 +21,20 @@ class Origin(Section):
         description="Whether people of the cohort were among them: disjoint says that you know "
         "that none was, unknown stamps LEAK?, overlap is a leak (mode paper only)."
     )
+
+    def declares(self) -> tuple[FittedStep, ...]:
+        """Say whether the weights have seen people of the cohort."""
+        known = self.participants != "unknown"
+        text = "people of this cohort are among those whom the initial weights were trained on"
+        return (
+            FittedStep(
+                name=f"network.origin.participants: {self.participants}",
+                scope="train_fold" if self.participants == "disjoint" else "dataset",
+                uses_outcome=True,
+                reason=text if known else f"whether {text} is not known",
+                certain=known,
+            ),
+        )
 
 
 class Network(Section):
@@ -94,6 +109,15 @@ class Network(Section):
         description="Where the file of weights comes from; required unless it is known by its "
         "hash (MedicalNet's) or was made by NociCast from random weights.",
     )
+
+    def declares(self) -> tuple[FittedStep, ...]:
+        """Say whom the initial weights have seen."""
+        if isinstance(self.start, FromVariant):
+            return self.start.declares()
+        # a variant of random weights inherits what the base says of its file
+        if self.start_kind == "random" or self.origin is None:
+            return ()
+        return self.origin.declares()
 
     @property
     def start_kind(self) -> StartKind:
@@ -204,6 +228,22 @@ class Training(Section):
         description="Arithmetic; auto takes bfloat16 autocast where the hardware has it.",
     )
     seed: Seed = Field(default=0, description="Seed of initial weights, order and augmentation.")
+
+    def declares(self) -> tuple[FittedStep, ...]:
+        """Say on whom weights are fitted, and by whom the epoch is chosen."""
+        chosen = self.checkpoint == "test_fold"
+        steps = [
+            FittedStep("training", "train_fold", uses_outcome=True),
+            FittedStep(
+                name=f"training.checkpoint: {self.checkpoint}",
+                scope="test_fold" if chosen else "train_fold",
+                uses_outcome=True,
+                reason="the epoch is chosen on the fold that is scored" if chosen else "",
+            ),
+        ]
+        if self.early_stopping is not None:
+            steps.append(FittedStep("training.early_stopping", "train_fold", uses_outcome=True))
+        return tuple(steps)
 
 
 class Inner(Section):

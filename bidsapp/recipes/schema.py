@@ -12,6 +12,7 @@ from pydantic import (
     model_validator,
 )
 
+from bidsapp.contracts.fitted import FittedStep, leaking
 from bidsapp.contracts.modality import DEFAULT, modality_named, modality_packages
 from bidsapp.errors import UsageError
 from bidsapp.recipes.analysis import Ensemble, Evaluation, Saliency
@@ -21,7 +22,6 @@ from bidsapp.recipes.learning import Network, Protocol, Training
 from bidsapp.recipes.messages import one_of, problems_of
 from bidsapp.recipes.names import ensemble_problems, name_problems, names_variant
 from bidsapp.recipes.preparation import EARLIER, Preparation, current_keys, of_its_modality
-from bidsapp.recipes.scope import network_leaks
 from bidsapp.recipes.section import Impossible, Name, Problem, Section, Text, Texts
 from bidsapp.recipes.simulation import Simulation
 from bidsapp.recipes.start import FromVariant, named_variant, stages_of, start_problems
@@ -167,6 +167,17 @@ class Recipe(Section):
             raise Impossible(problems)
         return self
 
+    def declares(self) -> tuple[FittedStep, ...]:
+        """Say what of this recipe, without its variants, is fitted or chosen, and on whose data."""
+        sections = (getattr(self, name) for name in type(self).model_fields)
+        return tuple(
+            step for one in sections if isinstance(one, Section) for step in one.declares()
+        )
+
+    def leaks(self, reached: str = "") -> tuple[FittedStep, ...]:
+        """List the steps that see held-out people, or may; see `contracts.fitted.leaking`."""
+        return leaking(self.declares(), reached)
+
     @property
     def variant_names(self) -> tuple[str, ...]:
         """The base first, then the variants in the order of the recipe."""
@@ -259,7 +270,7 @@ class Recipe(Section):
         first = named_variant(alone)
         if first is None or first not in self.variant_names:
             return alone
-        start = {"variant": first, "leaks": network_leaks(self._resolved(first))}
+        start = FromVariant.after(first, self._resolved(first))
         values = alone.plain()
         values["network"]["start"] = start
         return Recipe.model_validate(values)

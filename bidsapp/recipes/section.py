@@ -13,6 +13,8 @@ from pydantic import (
     model_validator,
 )
 
+from bidsapp.contracts.fitted import FittedStep
+
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 
 Problem = tuple[str, str]
@@ -40,9 +42,10 @@ class Section(BaseModel):
     only: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     preset: ClassVar[Mapping[str, Any]] = {}
     optional: ClassVar[tuple[str, ...]] = ()
+    instead: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """Keys that take the place of others, which then do not hold."""
     another_kind: ClassVar[str] = ""
     """Key whose change makes it another section, so that nothing of the one before is kept."""
-
     earlier: ClassVar[Mapping[str, str]] = {}
     """Earlier names of keys, which stay readable, to those of today."""
     in_words: ClassVar[str] = "section"
@@ -82,6 +85,10 @@ class Section(BaseModel):
             for name in type(self).model_fields
             if (value := getattr(self, name)) is not None
         }
+
+    def declares(self) -> tuple[FittedStep, ...]:
+        """Say what of this section is fitted or chosen, and on whose data."""
+        return ()
 
     def misplaced(self) -> Iterator[Problem]:
         """Keys that the choice does not know, and keys that it needs and lacks."""

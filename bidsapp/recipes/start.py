@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, PlainValidator, ValidationError
+from pydantic import Field, PlainSerializer, PlainValidator, ValidationError
 
+from bidsapp.contracts.fitted import FittedStep
 from bidsapp.recipes.messages import one_of
 from bidsapp.recipes.section import Name, Problem, Section
 
@@ -32,6 +33,41 @@ class FromVariant(Section):
         description="Steps by which that variant's networks saw held-out people; the app fills "
         "it in.",
     )
+    possible_leaks: dict[str, str] = Field(
+        default={},
+        description="Steps by which they may have seen them; the app fills it in.",
+    )
+
+    @classmethod
+    def after(cls, variant: str, recipe: "Recipe") -> dict[str, Any]:
+        """Give the values of a start from a variant, with what its networks have seen."""
+        seen = recipe.leaks("network")
+        return {
+            "variant": variant,
+            "leaks": {step.name: step.why for step in seen if step.certain},
+            "possible_leaks": {step.name: step.why for step in seen if not step.certain},
+        }
+
+    def declares(self) -> tuple[FittedStep, ...]:
+        """Say what the variant that a network begins with has seen of held-out people."""
+        sure = (
+            FittedStep(
+                name=f"network.start: {self.variant} ({step})",
+                scope="dataset",
+                reason=f"of {self.variant}: {reason}",
+            )
+            for step, reason in (self.leaks or {}).items()
+        )
+        perhaps = (
+            FittedStep(
+                name=step,
+                scope="dataset",
+                reason=f"{reason}; {self.variant} began with them",
+                certain=False,
+            )
+            for step, reason in self.possible_leaks.items()
+        )
+        return (*sure, *perhaps)
 
 
 def _start(value: Any) -> str | FromVariant:
@@ -49,7 +85,13 @@ def _start(value: Any) -> str | FromVariant:
     return value
 
 
-Start = Annotated[str | FromVariant, PlainValidator(_start)]
+def _plain(value: str | FromVariant) -> Any:
+    return value if isinstance(value, str) else value.plain()
+
+
+Start = Annotated[
+    str | FromVariant, PlainValidator(_start), PlainSerializer(_plain, return_type=Any)
+]
 
 
 def start_kind(start: str | FromVariant) -> StartKind:

@@ -57,7 +57,8 @@ def merged(
     """Lay dotted values over the plain values of a recipe.
 
     Mappings are merged, everything else is replaced. When a choice changes (``protocol.kind``),
-    the values in `base` that the new choice does not know go with it.
+    the values in `base` that the new choice does not know go with it; so do keys in whose place
+    others are given (``outcome.expression`` for a column).
 
     Parameters
     ----------
@@ -74,9 +75,14 @@ def merged(
         section, change = field.annotation, layer.get(name)
         if _is_another(section, change, kept.get(name)):
             del kept[name]
-        if not (isinstance(section, type) and issubclass(section, Section) and section.choice):
+        if not (isinstance(section, type) and issubclass(section, Section)):
             continue
-        if isinstance(change, dict) and isinstance(kept.get(name), Mapping):
+        if not (isinstance(change, dict) and isinstance(kept.get(name), Mapping)):
+            continue
+        for first, others in section.instead.items():
+            if change.get(first) is not None:
+                kept[name] = {k: v for k, v in kept[name].items() if k not in others}
+        if section.choice:
             chosen = change.get(section.choice, kept[name].get(section.choice))
             kept[name] = {
                 key: value

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bidsapp import __version__
+from bidsapp.contracts.unit import PART
 from bidsapp.derivatives import write_text
 from bidsapp.derivatives.shown import BIDS_DIR, OUTPUT_DIR
 from bidsapp.drawing.pages import plain_text, render, script, script_hash
@@ -128,6 +129,7 @@ def _exclusions(run: RunFiles) -> Grid | None:
     columns = [
         ("Participant", plain("participant_id")),
         ("Session", plain("session_id")),
+        *[("Part", plain(PART))] * (PART in run.exclusions),
         ("Reason", plain("reason")),
         ("Detail", plain("detail")),
     ]
@@ -141,9 +143,6 @@ def _leaks(run: RunFiles, *, possible: bool) -> list[tuple[str, str, str]]:
     """Each leak, or possible leak, of each variant that ran: variant, step, reason."""
     if run.recipe is None:
         return []
-    from bidsapp.recipes import leaks
-    from bidsapp.recipes.scope import POSSIBLE
-
     found = []
     for name in run.variants:
         recipe = run.recipe
@@ -152,8 +151,8 @@ def _leaks(run: RunFiles, *, possible: bool) -> list[tuple[str, str, str]]:
         elif name in recipe.ensembles:
             found += [(name, step, "by a member") for step in run.leaks_of(name)]
             continue
-        found += [(name, step, reason) for step, reason in leaks(recipe).items()]
-    return [one for one in found if (one[1] in POSSIBLE) == possible]
+        found += [(name, step, step.why) for step in recipe.leaks()]
+    return [(name, step.name, why) for name, step, why in found if step.certain != possible]
 
 
 def _command(run: RunFiles) -> str:

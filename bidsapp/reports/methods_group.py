@@ -19,7 +19,6 @@ from bidsapp.evaluation.permutation import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.state import splits_of
 from bidsapp.evaluation.verdicts import ALPHA
 from bidsapp.recipes import Recipe
-from bidsapp.recipes.scope import POSSIBLE
 from bidsapp.reports.preparation_words import preparation_sections
 from bidsapp.reports.run.files import GroupRun
 from bidsapp.training.splits_words import splits_words
@@ -171,8 +170,8 @@ def _copies(run: GroupRun) -> str:
 
 def _seen(run: GroupRun) -> str:
     """Say what saw held-out participants, or what the software kept from them."""
-    sure = joined(f"{step} ({why})" for step, why in run.leaks.items() if step not in POSSIBLE)
-    perhaps = joined(f"{step} ({why})" for step, why in run.leaks.items() if step in POSSIBLE)
+    sure = joined(f"{step.name} ({step.why})" for step in run.leaks if step.certain)
+    perhaps = joined(f"{step.name} ({step.why})" for step in run.leaks if not step.certain)
     if sure:
         text = (
             "LEAK: the run was made in paper mode, and held-out participants were seen "

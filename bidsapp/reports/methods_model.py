@@ -11,11 +11,10 @@ from bidsapp.recipes import Recipe
 from bidsapp.recipes.learning import Network, Training
 from bidsapp.reports.run.files import GroupRun
 
-_ZSCORES = {
-    "none": "",
-    "image": ", standardised (z-score) within each image",
-    "train_fold": ", standardised (z-score) with mean and SD of the training fold",
-    "dataset": ", standardised (z-score) with mean and SD of all images, held-out ones included",
+_WHOLE = {
+    "volume": "the whole volume of",
+    "slice": "one slice each of",
+    "sphere": "maps over a sphere of",
 }
 _SCHEDULES = {
     "constant": "kept constant",
@@ -90,14 +89,14 @@ def _input(recipe: Recipe) -> str:
     if section.kind == "slab":
         what = f"the {section.slices} middle {{plane}}slices of {channels}{as_channels}"
     else:
-        what = f"the whole volume of {channels}{as_channels}"
+        what = f"{_WHOLE[section.kind]} {channels}{as_channels}"
     grey = [one.title for one in map(channel_named, section.channels) if one.arbitrary]
     if section.scaling == "robust" and grey:
         what += (
             f", the {joined(grey)} intensities of each brain scaled by its own median and "
             "interquartile range"
         )
-    return what + _ZSCORES.get(section.zscore, f", z-score {section.zscore}")
+    return ", ".join([what, *(step.words for step in section.asked())])
 
 
 def _network(section: Network, began_with: Mapping[str, Any]) -> str:

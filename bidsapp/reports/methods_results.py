@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from bidsapp.contracts.fitted import stamp_text
 from bidsapp.dataset.counts import cohort_counts
 from bidsapp.drawing.boilerplate import Section
 from bidsapp.drawing.wording import interval, joined, many, p_value
@@ -13,7 +14,6 @@ from bidsapp.evaluation.permutation import LIBERAL
 from bidsapp.evaluation.permutation import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.prevalence import scope_of
 from bidsapp.evaluation.verdicts import after_correction
-from bidsapp.recipes.scope import stamp_text
 from bidsapp.reports.run.files import GroupRun
 from bidsapp.saliency import group_test
 from bidsapp.saliency.verdict import FAIL, NOT_RUN, PASS, UNDECIDED, verdict_of

@@ -96,7 +96,7 @@ def _row(line: Line, shapes: Mapping[str, Any], measures: Sequence[Measure]) -> 
     heads = {measure.key: measure.head.lower() for measure in measures}
     return Row(
         image=f"{names.space}, {names.resolution} mm",
-        participant=image.participant,
+        participant=" ".join(filter(None, (image.participant, names.part))),
         session=image.session,
         report=names.report.name,
         thumbnail=thumbnail(names, str(image.sidecar.get("RunKey", ""))),
@@ -127,13 +127,24 @@ def _strips(lines: Sequence[Line], measures: Sequence[Measure]) -> list[Strip]:
 
 def _write_table(folder: Path, lines: Sequence[Line], measures: Sequence[Measure]) -> None:
     keys = [measure.key for measure in measures]
-    head = ["participant_id", "session_id", "source", "space", "resolution", "verdict", *keys]
+    parts = any(line.image.names.part for line in lines)
+    head = [
+        "participant_id",
+        "session_id",
+        *["part_id"] * parts,
+        "source",
+        "space",
+        "resolution",
+        "verdict",
+        *keys,
+    ]
     remarks = _remarks(lines)
     head += [f"z_{key}" for key in keys] + ["unusual", *remarks, "report", "reasons"]
     rows = ["\t".join(head)]
     for line in lines:
         image, quality = line.image, line.image.quality
-        cells: list[Any] = [image.participant, image.session or None, image.source]
+        cells: list[Any] = [image.participant, image.session or None]
+        cells += [image.names.part] * parts + [image.source]
         cells += [image.names.space, image.names.resolution, line.verdict]
         cells += [line.values.get(key) for key in keys] + [line.z.get(key) for key in keys]
         cells.append(line.unusual if line.z else None)

@@ -3,10 +3,15 @@
 import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import psutil
 import torch
+
+from bidsapp.representation.chain import Numbers
+from bidsapp.representation.image_rows import ImageRows
 
 LOGGER = logging.getLogger("nocicast")
 
@@ -20,8 +25,8 @@ class DeviceCohort:
 
     Parameters
     ----------
-    array
-        The cohort, float16, shape (N, C, X, Y, Z), usually memory-mapped.
+    images
+        Of the cohort, usually memory-mapped.
     device
         Where batches are wanted.
     budget_bytes
@@ -34,16 +39,16 @@ class DeviceCohort:
     """
 
     def __init__(
-        self, array: np.ndarray, device: torch.device, budget_bytes: float | None = None
+        self, images: ImageRows, device: torch.device, budget_bytes: float | None = None
     ) -> None:
-        self.array = array
+        self.images = images
         self.device = device
         self.resident: torch.Tensor | None = None
         budget = _free_bytes(device) * RESIDENT_SHARE if budget_bytes is None else budget_bytes
-        reason = f"{array.nbytes / 1e9:.3g} GB, planned for are {budget / 1e9:.3g} GB"
-        if array.nbytes <= budget:
+        reason = f"{images.nbytes / 1e9:.3g} GB, planned for are {budget / 1e9:.3g} GB"
+        if images.nbytes <= budget:
             try:
-                self.resident = torch.from_numpy(np.array(array)).to(device)
+                self.resident = torch.from_numpy(images.whole()).to(device)
             except (MemoryError, torch.OutOfMemoryError) as error:
                 reason = str(error).split(".")[0]
         if self.resident is None:
@@ -72,7 +77,7 @@ class DeviceCohort:
                 yield from block.split([len(rows) for rows in chunk])
 
     def _chunks(self, order: Sequence[np.ndarray]) -> Iterator[list[np.ndarray]]:
-        most = max(1, STREAM_BYTES // max(1, self.array[:1].nbytes))
+        most = max(1, STREAM_BYTES // max(1, self.images.nbytes // max(1, len(self.images))))
         chunk: list[np.ndarray] = []
         for rows in order:
             if chunk and sum(map(len, chunk)) + len(rows) > most:
@@ -83,13 +88,43 @@ class DeviceCohort:
             yield chunk
 
     def _read(self, chunk: list[np.ndarray]) -> torch.Tensor:
-        block = torch.from_numpy(self.array[np.concatenate(chunk)])
+        block = torch.from_numpy(self.images.read(np.concatenate(chunk)))
         return block.pin_memory() if self.device.type == "cuda" else block
+
+
+@dataclass(frozen=True)
+class PerBatch:
+    """What the fitted steps do that are applied to batches: subtract and divide, one by one.
+
+    Attributes
+    ----------
+    pairs
+        What is subtracted and what is divided by, for every row of a cohort and each channel:
+        float32, (N, C) each, on the device.
+    """
+
+    pairs: tuple[tuple[torch.Tensor, torch.Tensor], ...] = ()
+
+    @classmethod
+    def on(cls, device: torch.device, numbers: Sequence[Numbers]) -> Self:
+        """Take what `Chain.numbers` gives to a device."""
+        return cls(
+            tuple(
+                (torch.from_numpy(a).to(device), torch.from_numpy(b).to(device)) for a, b in numbers
+            )
+        )
+
+    def __call__(self, images: torch.Tensor, rows: np.ndarray | slice) -> torch.Tensor:
+        """Apply the steps to the images of these rows, (B, C, X, Y, Z); float32."""
+        x = images.float()
+        for mean, sd in self.pairs:
+            x = normalise(x, mean[rows], sd[rows])
+        return x
 
 
 def normalise(images: torch.Tensor, mean: torch.Tensor, sd: torch.Tensor) -> torch.Tensor:
     """Float32 images minus `mean` over `sd`, both of shape (B, C)."""
-    shape = (*mean.shape, 1, 1, 1)
+    shape = (*mean.shape, *(1,) * (images.ndim - mean.ndim))
     return (images.float() - mean.view(shape)) / sd.view(shape)
 
 

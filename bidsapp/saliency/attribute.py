@@ -1,23 +1,24 @@
-"""Maps of some images by one network: z-score, batches, the form that the recipe asks for."""
+"""Maps of some images by one network: what was fitted, batches, the form the recipe asks for."""
 
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
+from bidsapp.contracts.unit import unit_columns
 from bidsapp.errors import UsageError
 from bidsapp.networks.predict import place, predict_logits
 from bidsapp.recipes.analysis import Saliency
+from bidsapp.representation.chain import Chain
 from bidsapp.representation.device import precision_dtype, resolve_device
-from bidsapp.representation.device_cohort import DeviceCohort, normalise
-from bidsapp.representation.zscore import ZScore
+from bidsapp.representation.device_cohort import DeviceCohort, PerBatch
+from bidsapp.representation.image_rows import ImageRows
 from bidsapp.saliency.methods import METHODS, Answer, Question
-from bidsapp.spaces.volume import Volume
+from bidsapp.training.fold import fitted_of
 from bidsapp.training.task import FoldTask
 
 
@@ -29,8 +30,8 @@ class Lens:
     ----------
     settings
         The recipe's saliency section.
-    zscore
-        Of the fold that the network was trained in.
+    fitted
+        The steps of the representation, of the fold that the network was trained in.
     voxel_mm
         Edge lengths of a voxel.
     device
@@ -42,40 +43,40 @@ class Lens:
     """
 
     settings: Saliency
-    zscore: ZScore
-    voxel_mm: tuple[float, float, float]
+    fitted: Chain
+    voxel_mm: tuple[float, ...]
     device: torch.device
     at_once: int
     seed: int = 0
 
 
-def voxel_mm(window: Volume) -> tuple[float, float, float]:
-    """Edge lengths of a window's voxels."""
-    affine = np.array(window.grid_affine)
-    return float(affine[0, 0]), float(affine[1, 1]), float(affine[2, 2])
-
-
-def lens_of(task: FoldTask, record: dict[str, Any]) -> Lens:
+def lens_of(task: FoldTask) -> Lens:
     """How a trained fold's images are looked at."""
     return Lens(
         settings=task.recipe.saliency,
-        zscore=ZScore.from_dict(record["zscore"]),
-        voxel_mm=voxel_mm(task.images.window),
+        fitted=fitted_of(task),
+        voxel_mm=task.images.space.spacing,
         device=resolve_device(task.device),
         at_once=task.recipe.training.batch_size,
         seed=task.recipe.training.seed,
     )
 
 
+def images_of(task: FoldTask, rows: np.ndarray, lens: Lens) -> ImageRows:
+    """Images of a fold's people as its steps store them, by rows of the cohort's array."""
+    return lens.fitted.stored(task.image_rows.picked(rows), task.folder)
+
+
 def logits_of(
     network: torch.nn.Module, images: np.ndarray, task: FoldTask, lens: Lens
 ) -> np.ndarray:
     """Logits of stored images, in the precision in which the fold was scored."""
-    mean, sd = (torch.from_numpy(v).to(lens.device) for v in lens.zscore.numbers(images))
+    stored, rows = ImageRows(images), np.arange(len(images))
+    scale = PerBatch.on(lens.device, lens.fitted.numbers(stored, rows))
     dtype = precision_dtype(task.recipe.training.precision, lens.device)
-    cohort = DeviceCohort(images, lens.device)
+    cohort = DeviceCohort(stored, lens.device)
     place(network, lens.device)
-    return predict_logits(network, cohort, np.arange(len(images)), mean, sd, dtype, lens.at_once)
+    return predict_logits(network, cohort, rows, scale, dtype, lens.at_once)
 
 
 def attribute(
@@ -91,7 +92,7 @@ def attribute(
     network
         With its weights; it is moved to the device, and left in evaluation mode.
     images
-        Stored images, float16, (N, C, X, Y, Z), before the z-score.
+        Stored images (`images_of`), float16, (N, C, X, Y[, Z]).
     names
         One for each image; with the seed it decides what is drawn for that image.
     lens
@@ -100,28 +101,30 @@ def attribute(
     Returns
     -------
     numpy.ndarray
-        float32, (N, C or 1, X, Y, Z); signed unless ``settings.absolute``.
+        float32, (N, C or 1, X, Y[, Z]); signed unless ``settings.absolute``.
     """
     settings, method = lens.settings, METHODS[lens.settings.method]
     answer = Answer(network.to(lens.device), settings.target)
-    mean, sd = lens.zscore.numbers(images)
+    numbers = lens.fitted.numbers(ImageRows(images), np.arange(len(images)))
+    scale = PerBatch.on(lens.device, numbers)
     seeds = [zlib.crc32(f"{lens.seed} {name}".encode()) for name in names]
+    points = (1,) * (images.ndim - 2)
     found: list[np.ndarray] = []
     start, at_once = 0, lens.at_once
     with exact(lens.device):
         while start < len(images):
             part = slice(start, start + at_once)
-            m, s = (torch.from_numpy(v[part]).to(lens.device) for v in (mean, sd))
+            given = torch.from_numpy(np.array(images[part])).to(lens.device)
             question = Question(
                 answer,
                 settings,
-                normalise(torch.zeros(*m.shape, 1, 1, 1, device=lens.device), m, s),
+                scale(torch.zeros(*given.shape[:2], *points, device=lens.device), part),
                 lens.voxel_mm,
                 seeds[part],
                 at_once,
             )
             try:
-                x = normalise(torch.from_numpy(np.array(images[part])).to(lens.device), m, s)
+                x = scale(given, part)
                 found.append(_in_form(method.explain(x, question), settings).cpu().numpy())
             except torch.OutOfMemoryError as error:
                 if at_once == 1:
@@ -139,8 +142,8 @@ def attribute(
 
 
 def map_names(rows: pd.DataFrame) -> list[str]:
-    """Names of scans (participant_id, session_id), by which methods that draw know them."""
-    return list(rows["participant_id"].astype(str) + " " + rows["session_id"].astype(str))
+    """Names of units (participant, session, part), by which methods that draw know them."""
+    return [" ".join(map(str, row)) for row in rows[unit_columns(rows)].itertuples(index=False)]
 
 
 def map_channels(settings: Saliency, channels: Sequence[str]) -> tuple[str, ...]:
@@ -149,19 +152,18 @@ def map_channels(settings: Saliency, channels: Sequence[str]) -> tuple[str, ...]
     return tuple(channels) if per_channel else ("all",)
 
 
-def units_of(settings: Saliency, zscore: str) -> str:
+def units_of(settings: Saliency, given: str) -> str:
     """Say what one unit of a map is.
 
     Parameters
     ----------
     settings
         The recipe's saliency section.
-    zscore
-        Scope of the z-score, ``none`` where there is none.
+    given
+        What a unit of the network's input is (`Representation.input_unit`).
     """
     if settings.scale == "minmax":
         return "1 (each map scaled to 0..1 by itself)"
-    given = "unit of the image" if zscore == "none" else "standard deviation of the image"
     text = METHODS[settings.method].unit.format(target=settings.target, input=given)
     return f"absolute {text}" if settings.absolute else text
 
@@ -171,8 +173,9 @@ def _in_form(maps: torch.Tensor, settings: Saliency) -> torch.Tensor:
     if settings.absolute:
         maps = maps.abs().amax(dim=1, keepdim=True)
     if settings.scale == "minmax":
-        low = maps.amin(dim=(1, 2, 3, 4), keepdim=True)
-        width = maps.amax(dim=(1, 2, 3, 4), keepdim=True) - low
+        all_but_images = tuple(range(1, maps.ndim))
+        low = maps.amin(dim=all_but_images, keepdim=True)
+        width = maps.amax(dim=all_but_images, keepdim=True) - low
         maps = (maps - low) / torch.where(width > 0, width, torch.ones_like(width))
     return maps.float()
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from bidsapp.contracts.unit import with_part
 from bidsapp.dataset.tables import read_frame
 from bidsapp.derivatives import atomic_path
 from bidsapp.derivatives.sealed import read_record, write_record
@@ -19,6 +20,7 @@ from bidsapp.networks.predict import probability
 from bidsapp.saliency.attribute import (
     Lens,
     attribute,
+    images_of,
     lens_of,
     logits_of,
     map_channels,
@@ -127,21 +129,20 @@ def explain_fold(job: FoldMapsTask) -> Path:
     job.folder.mkdir(parents=True, exist_ok=True)
     with threads(job.task.threads or torch.get_num_threads()):
         network, record = load_fold(job.task)
-        lens = lens_of(job.task, record)
-        rows = job.rows
-        images = job.task.images.open()[rows]
+        lens = lens_of(job.task)
+        images = images_of(job.task, job.rows, lens).whole()
         table = _rows(job, network, lens, record, images)
         values = attribute(network, images, map_names(table), lens)
         stack = MapStack(
             table,
             values,
-            map_channels(lens.settings, job.task.images.channels),
-            job.task.images.window,
+            map_channels(lens.settings, lens.fitted.channels(job.task.images.channels)),
+            job.task.images.space,
             about_of(job.task, job.role),
         )
         stack.write(job.folder)
         if job.checks:
-            checks = check_fold(job.task, network, lens, stack, rows, job.mask)
+            checks = check_fold(job.task, network, lens, stack, job.rows, job.mask)
             _write_checks(job.checks_file, checks)
     files = [*stack_files(job.folder), *([job.checks_file] if job.checks else [])]
     write_record(job.record_file, {"fingerprint": job.fingerprint}, files)
@@ -158,7 +159,7 @@ def about_of(task: FoldTask, role: str) -> dict[str, Any]:
         "variant": task.variant,
         "method": recipe.saliency.method,
         "target": recipe.saliency.target,
-        "units": units_of(recipe.saliency, recipe.representation.zscore),
+        "units": units_of(recipe.saliency, recipe.representation.input_unit),
         "threshold": recipe.evaluation.threshold,
         "role": role,
     }
@@ -184,7 +185,7 @@ def _rows(
         fold=task.fold,
         probability=answers,
         model_sha256=record["model_sha256"],
-    )[list(COLUMNS)].reset_index(drop=True)
+    )[with_part(COLUMNS, people)].reset_index(drop=True)
 
 
 def _write_checks(path: Path, checks: FoldChecks) -> None:

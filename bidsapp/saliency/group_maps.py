@@ -1,17 +1,17 @@
 """Group maps of one variant: what the network looks at over held-out people, and its files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.fitted import FittedStep, leaking, stamp_text
 from bidsapp.derivatives import write_json
 from bidsapp.evaluation.best_fold import best_fold
 from bidsapp.evaluation.held_out import trained_elsewhere
-from bidsapp.evaluation.stamp import leak_facts, leak_notes, leak_stamp
-from bidsapp.intake.images import read_numbers
+from bidsapp.evaluation.stamp import leak_facts, leak_notes
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.recipes.folders import without_folders
 from bidsapp.saliency.group_tables import (
@@ -23,6 +23,7 @@ from bidsapp.saliency.group_tables import (
 )
 from bidsapp.saliency.group_test import VoxelNull, compare_groups
 from bidsapp.saliency.map_files import GroupFolder, description_of, space_facts
+from bidsapp.saliency.masks import group_mask
 from bidsapp.saliency.mean_maps import (
     cell_maps,
     channel_maps,
@@ -30,19 +31,11 @@ from bidsapp.saliency.mean_maps import (
     overlap_map,
     spread_maps,
 )
-from bidsapp.saliency.people import (
-    CELLS,
-    Fold,
-    PeopleMaps,
-    people_maps,
-    window_mask,
-)
+from bidsapp.saliency.people import CELLS, Fold, PeopleMaps, people_maps
 from bidsapp.saliency.stack import MapStack
 
 if TYPE_CHECKING:
     from bidsapp.representation.cohort_array import CohortArray
-
-BEST_FOLD = "saliency.folds: best"
 
 
 def write_group(
@@ -57,7 +50,7 @@ def write_group(
     seed: int = 0,
     images: "CohortArray | None" = None,
     coverage: np.ndarray | None = None,
-    leaks: Mapping[str, str] | None = None,
+    leaks: Sequence[FittedStep] = (),
     null: VoxelNull | None = None,
     splits: pd.DataFrame | None = None,
 ) -> None:
@@ -76,7 +69,7 @@ def write_group(
     template_label
         Value of BIDS' ``space`` for the template.
     mask
-        The template's brain mask on the grid of the maps.
+        The mask of the values on the grid of the maps: the template's brain.
     settings
         The recipe's ``saliency`` section.
     covariates
@@ -90,10 +83,10 @@ def write_group(
     images
         The cohort's images on the same window, for the biomarkers; none are written without.
     coverage
-        (x, y, z) bool on the window: voxels that there are maps of, where not all have one.
+        Bool of the space's shape: voxels that there are maps of, where not all have one.
     leaks
-        Steps by which the networks saw the people whom they held out, each with the reason; every
-        sidecar and table is stamped.
+        Steps by which the networks saw the people whom they held out; every sidecar and table is
+        stamped.
     null
         Of the voxelwise comparison, from permuted pipelines; see `compare_groups`.
     splits
@@ -113,13 +106,13 @@ def write_group(
     """
     (folder / "summary.json").unlink(missing_ok=True)
     threshold = float(stack.about.get("threshold", 0.5))
-    seen = dict(leaks or {})
-    notes = leak_notes(seen)
+    notes = leak_notes(leaks)
     only_fold = _only_fold(stack, notes) if settings.folds == "best" else None
-    steps = [*seen, *([BEST_FOLD] if only_fold else [])]
+    steps = leaking([*leaks, *(settings.declares() if only_fold else ())])
+    unseen = not leaking(steps, "network")
     people = people_maps(
         stack,
-        _inside(mask, stack, coverage),
+        group_mask(stack.space, mask, coverage),
         fwhm_mm=settings.smoothing_fwhm_mm,
         threshold=threshold,
         cell=settings.of,
@@ -134,12 +127,12 @@ def write_group(
     files = GroupFolder(
         folder,
         description_of(str(stack.about["method"]), str(verdict.get("verdict", ""))),
-        stack.window,
+        stack.space,
         _common(stack, people, settings, template_label, verdict, threshold)
         | _aggregation(people, settings, only_fold, held_out)
-        | {"HeldOut": held_out and not seen}
+        | {"HeldOut": held_out and unseen}
         | leak_facts(steps),
-        leak_stamp(steps),
+        stamp_text(steps),
     )
     units, cell = str(stack.about.get("units", "arbitrary")), people.cell
     maps = cell_maps(people, files, units)
@@ -189,8 +182,8 @@ def write_group(
         "threshold": threshold,
         "of": cell,
         "n": {name: people.count(name) for name in CELLS},
-        "held_out": held_out and not seen,
-        "leaks": steps,
+        "held_out": held_out and unseen,
+        "leaks": [step.name for step in steps],
         "repeats": people.repeats,
         "channels": list(stack.channels),
         "default": maps[cell],
@@ -207,15 +200,6 @@ def write_group(
     if "joined" in stack.about:
         summary["joined"] = stack.about["joined"]
     write_json(folder / "summary.json", summary)
-
-
-def _inside(path: Path, stack: MapStack, coverage: np.ndarray | None) -> np.ndarray:
-    """Read (x, y, z) bool on the window: brain that there are maps of."""
-    values, affine = read_numbers(path)
-    data = values > 0.5
-    if coverage is not None:
-        data = data & stack.window.put_back(coverage, fill=False)
-    return window_mask(data, affine, stack.window, str(path))
 
 
 def _only_fold(stack: MapStack, notes: list[str]) -> Fold | None:
@@ -271,11 +255,7 @@ def _common(
         "SmoothingFWHM": settings.smoothing_fwhm_mm,
         "SmoothingUnits": "mm",
         "Threshold": threshold,
-        "Window": {
-            "Start": list(people.window.start),
-            "Shape": list(people.window.shape),
-            "Voxels": int(people.inside.sum()),
-        },
+        "Window": people.space.facts() | {"Voxels": int(people.inside.sum())},
         "Sanity": dict(sanity),
         "Settings": without_folders(settings.plain()),
         **({"Joined": stack.about["joined"]} if "joined" in stack.about else {}),

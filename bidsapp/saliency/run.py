@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.fitted import leaking, stamp_text
 from bidsapp.contracts.modality import modality_named
+from bidsapp.contracts.unit import Unit
 from bidsapp.errors import NociCastError, NoInput, joint_code
 from bidsapp.evaluation.chance import Forecast, read_forecast
-from bidsapp.evaluation.stamp import leak_stamp, leaks_into_scores, network_leaks
 from bidsapp.evaluation.state import splits_of
 from bidsapp.evaluation.tsv import read_table
 from bidsapp.execution.failures import Failure, find_failure, forget_failures
 from bidsapp.execution.run import Running, run_workflow
 from bidsapp.execution.work import own_folder
 from bidsapp.options import RunOptions
-from bidsapp.recipes import Recipe, leaks
-from bidsapp.representation.sample import read_mask
-from bidsapp.saliency.attribute import voxel_mm
+from bidsapp.recipes import Recipe
 from bidsapp.saliency.checks import FoldChecks
-from bidsapp.saliency.group_maps import BEST_FOLD, write_group
+from bidsapp.saliency.group_maps import write_group
 from bidsapp.saliency.group_test import VoxelNull
+from bidsapp.saliency.masks import mask_of
 from bidsapp.saliency.native import without_native
 from bidsapp.saliency.participant_maps import MapPlace, write_people
 from bidsapp.saliency.plan import ExplainStep, plan_steps, workflow_of
@@ -189,16 +189,15 @@ def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> Findings:
     stack = join([read_stack(step.folder) for step in steps if step.kind == "test"])
     stack.write(_stack_folder(steps[0]))
     findings = _judged(steps, stack, about)
-    leaks = network_leaks(task.recipe)
-    findings.write(place / "sanity.tsv", leak_stamp(leaks))
+    leaks = task.recipe.leaks("network")
+    findings.write(place / "sanity.tsv", stamp_text(leaks))
     images = {
-        (row["participant_id"], row["session_id"] or "n/a"): row["image"]
-        for row in about.cohort.fillna("").astype(str).to_dict("records")
+        Unit.of(row): row["image"] for row in about.cohort.fillna("").astype(str).to_dict("records")
     }
     where = MapPlace(
         place, about.output_dir, about.template_label, about.resolution, images, about.native
     )
-    write_people(stack, where, findings.plain(), settings, list(leaks))
+    write_people(stack, where, findings.plain(), settings, leaks)
     shared = _shared(task, about, [task.variant])
     shared |= {"sanity": findings.plain(), "images": task.images}
     shared["leaks"] = leaks
@@ -226,13 +225,13 @@ def _draw_best_fold(step: ExplainStep, stack: MapStack, path: Path, about: Expla
     held_out = replace(
         stack, rows=best.iloc[chosen].reset_index(drop=True), values=stack.values[chosen]
     )
-    inside = stack.window.cut(read_mask(about.mask))
+    inside = mask_of(stack.space, about.mask)
     fwhm = task.recipe.saliency.smoothing_fwhm_mm
     panels = [
         panel_of(title, one, task.images, inside, fwhm)
         for title, one in (("training", read_stack(step.folder)), ("held out", held_out))
     ]
-    stamp = leak_stamp([*network_leaks(task.recipe), BEST_FOLD])
+    stamp = stamp_text(task.recipe.leaks("maps"))
     note = f"{stack.about['units']}; fold {task.fold}, the best on its held-out people. {stamp}"
     draw(panels, path, note)
 
@@ -281,11 +280,9 @@ def _write_ensembles(
         verdict = together([done[variant] for variant in ensemble.of], ensemble.of)
         settings, shared = one.recipe.saliency, _shared(one, about, ensemble.of)
         shared["sanity"] = verdict
-        shared["leaks"] = {
-            step: why
-            for variant in ensemble.of
-            for step, why in network_leaks(first[variant].recipe).items()
-        }
+        shared["leaks"] = leaking(
+            step for variant in ensemble.of for step in first[variant].recipe.leaks("network")
+        )
         try:
             write_planes(name, stacks, place, settings=settings, rule=ensemble.rule, **shared)
         except NociCastError as error:
@@ -303,9 +300,9 @@ def _judged(steps: Sequence[ExplainStep], stack: MapStack, about: Explaining) ->
         forecast=forecast_of(about.folder, task.variant, task.recipe),
         images=task.images,
         outcome=task.table["outcome"].to_numpy(),
-        inside=stack.window.cut(read_mask(about.mask)),
+        inside=mask_of(stack.space, about.mask),
         fwhm_mm=task.recipe.saliency.smoothing_fwhm_mm,
-        zooms=voxel_mm(stack.window),
+        space=stack.space,
     )
     return judge(evidence)
 
@@ -325,7 +322,8 @@ def _halves_of(steps: Sequence[ExplainStep]) -> np.ndarray | None:
 
 def forecast_of(folder: Path, variant: str, recipe: Recipe) -> Forecast:
     """Read by what a variant's forecast is judged, and whether held-out people were seen."""
-    stamp = leak_stamp(leaks_into_scores(list(leaks(recipe))))
-    are = "are not" if stamp.startswith("LEAK: ") else "may not be"
+    leaks = recipe.leaks("scores")
+    stamp = stamp_text(leaks)
+    are = "are not" if any(step.certain for step in leaks) else "may not be"
     seen = f"{stamp}: the scores {are} those of people unseen" if stamp else ""
     return replace(read_forecast(folder, variant), leak=seen)

@@ -15,6 +15,7 @@ import pandas as pd
 import safetensors.torch
 import torch
 
+from bidsapp.contracts.unit import with_part
 from bidsapp.derivatives import atomic_path
 from bidsapp.derivatives.sealed import read_record, write_record
 from bidsapp.derivatives.sidecars import file_sha256
@@ -23,17 +24,18 @@ from bidsapp.networks.origin import cohort_metadata
 from bidsapp.networks.predict import place, predict_logits, probability
 from bidsapp.networks.registry import build_network, count_parameters, slice_axis
 from bidsapp.networks.weights import load_weights
+from bidsapp.representation.chain import Chain
 from bidsapp.representation.device import precision_dtype, resolve_device, steady
-from bidsapp.representation.device_cohort import DeviceCohort
-from bidsapp.representation.zscore import ZScore
+from bidsapp.representation.device_cohort import DeviceCohort, PerBatch
+from bidsapp.representation.image_rows import ImageRows
 from bidsapp.training.checkpoint import Progress
 from bidsapp.training.columns import LEARNING, SCORES
 from bidsapp.training.loop import FoldData, LoopSettings, fit
 from bidsapp.training.task import FoldTask
 
 LOGGER = logging.getLogger("nocicast")
-# Network, progress, fitted z-score, what it began with, whether the cohort was streamed.
-Trained = tuple[torch.nn.Module, Progress, ZScore, dict[str, Any], bool]
+# Network, progress, fitted steps, what it began with, whether the cohort was streamed.
+Trained = tuple[torch.nn.Module, Progress, Chain, dict[str, Any], bool]
 
 
 def train_fold(task: FoldTask) -> Path:
@@ -41,8 +43,9 @@ def train_fold(task: FoldTask) -> Path:
 
     Where its network begins with another variant's of the same fold, that is trained first.
 
-    Writes into the task's folder ``model.safetensors``, ``history.tsv`` (loss curve) and, last,
-    ``fold.json`` (fitted numbers, seeds, environment, hashes).
+    Writes into the task's folder ``model.safetensors``, ``fitted.safetensors`` (what the steps of
+    the representation found), ``history.tsv`` (loss curve) and, last, ``fold.json`` (seeds,
+    environment, hashes).
 
     Returns
     -------
@@ -66,13 +69,14 @@ def train_fold(task: FoldTask) -> Path:
     started = time.time()
     _check_roles(task)
     with steady(device, task.threads), kept_memory():
-        network, progress, zscore, weights, streamed = _attempts(task, device)
+        network, progress, fitted, weights, streamed = _attempts(task, device)
     state = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
     stated = task.recipe.network.origin if task.first is None else None
     word = f", stated to be trained on {stated.dataset}" if stated else ""
     told = cohort_metadata(task.image_hashes, task.initial_file, word)
     with atomic_path(task.model_file) as temporary:
         safetensors.torch.save_file(state, temporary, metadata=told or None)
+    fitted.save(task.fitted_file)
     history = pd.DataFrame(progress.history)
     with atomic_path(task.folder / "history.tsv") as temporary:
         history.to_csv(temporary, sep="\t", index=False, na_rep="n/a")
@@ -83,7 +87,8 @@ def train_fold(task: FoldTask) -> Path:
         "fold": task.fold,
         "seed": task.recipe.training.seed,
         "participants": task.table["role"].value_counts().drop("", errors="ignore").to_dict(),
-        "zscore": zscore.to_dict(),
+        "fitted": [step.name for step in fitted.declares()],
+        "fitted_sha256": file_sha256(task.fitted_file),
         "weights": weights,
         "parameters": count_parameters(network),
         "epochs": progress.epoch,
@@ -117,26 +122,22 @@ def score_fold(task: FoldTask) -> pd.DataFrame:
     device = resolve_device(task.device)
     with steady(device, task.threads):
         network, record = load_fold(task)
-        zscore = ZScore.from_dict(record["zscore"])
         dtype = precision_dtype(task.recipe.training.precision, device)
-        data, _ = _fold_data(task, device, zscore, task.resident_bytes, task.rows("test"))
+        fitted = fitted_of(task)
+        images = fitted.stored(task.image_rows.picked(task.rows("test")), task.folder)
+        rows = np.arange(len(images))
+        cohort = DeviceCohort(images, device, task.resident_bytes)
+        scale = PerBatch.on(device, fitted.numbers(images, rows))
         place(network, device)
-        logits = predict_logits(
-            network,
-            data.cohort,
-            np.arange(len(data.labels)),
-            data.mean,
-            data.sd,
-            dtype,
-            task.recipe.training.batch_size,
-        )
+        size = task.recipe.training.batch_size
+        logits = predict_logits(network, cohort, rows, scale, dtype, size)
     held_out = task.table[task.table["role"] == "test"]
     scores = held_out.assign(
         variant=task.variant,
         repeat=task.repeat,
         fold=task.fold,
         probability=probability(logits),
-    )[list(SCORES)].reset_index(drop=True)
+    )[with_part(SCORES, held_out)].reset_index(drop=True)
     with atomic_path(task.scores_file) as temporary:
         scores.to_csv(temporary, sep="\t", index=False)
     write_record(task.record_file, record, [*_files_of(task), task.scores_file])
@@ -156,11 +157,15 @@ def load_fold(task: FoldTask) -> tuple[torch.nn.Module, dict[str, Any]]:
             f"{task.label} is not trained: {task.record_file} is missing or belongs to other data"
         )
     record = _record(task)
-    network = build_network(
-        task.recipe.network, len(task.images.channels), shape=task.images.window.shape
-    )
+    channels = fitted_of(task).channels(task.images.channels)
+    network = build_network(task.recipe.network, len(channels), shape=task.images.space.shape)
     network.load_state_dict(safetensors.torch.load_file(task.model_file))
     return network.eval(), record
+
+
+def fitted_of(task: FoldTask) -> Chain:
+    """Open what the steps of the representation found in a trained fold."""
+    return Chain.of(task.recipe.representation).load(task.fitted_file)
 
 
 def _attempts(task: FoldTask, device: torch.device) -> Trained:
@@ -193,14 +198,18 @@ def _attempts(task: FoldTask, device: torch.device) -> Trained:
 def _attempt(task: FoldTask, device: torch.device, resident_bytes: float | None) -> Trained:
     recipe = task.recipe
     dtype = precision_dtype(recipe.training.precision, device)
-    channels = len(task.images.channels)
-    shape = task.images.window.shape
+    roles = {role: task.rows(role) for role in ("train", "validation", "test")}
+    fitted, images = Chain.of(recipe.representation).fit(
+        task.image_rows, roles, task.table["outcome"].to_numpy(), task.folder
+    )
+    channels = len(fitted.channels(task.images.channels))
+    shape = task.images.space.shape
     network = build_network(recipe.network, channels, _weights_seed(task), shape)
     weights = load_weights(network, recipe.network, channels, task.initial_file)
-    zscore = ZScore(recipe.representation.zscore).fit(task.images.open(), task.rows("train"))
     budget = task.resident_bytes if resident_bytes is None else resident_bytes
-    data, streamed = _fold_data(task, device, zscore, budget, None)
+    data = _fold_data(task, device, fitted, images, budget)
     data = replace(data, flat=slice_axis(network))
+    streamed = data.cohort.resident is None
     settings = LoopSettings(
         recipe.training,
         recipe.network,
@@ -212,26 +221,21 @@ def _attempt(task: FoldTask, device: torch.device, resident_bytes: float | None)
         task.compile,
         task.label,
     )
-    return network, fit(network, data, settings), zscore, asdict(weights), streamed
+    return network, fit(network, data, settings), fitted, asdict(weights), streamed
 
 
 def _fold_data(
     task: FoldTask,
     device: torch.device,
-    zscore: ZScore,
+    fitted: Chain,
+    images: ImageRows,
     resident_bytes: float | None,
-    only: np.ndarray | None,
-) -> tuple[FoldData, bool]:
-    array = task.images.open()
-    outcome = task.table["outcome"].to_numpy(np.float32)
-    if only is not None:
-        array, outcome = array[only], outcome[only]
-    mean, sd = (torch.from_numpy(values).to(device) for values in zscore.numbers(array))
-    cohort = DeviceCohort(array, device, resident_bytes)
-    labels = torch.from_numpy(outcome).to(device)
+) -> FoldData:
+    labels = torch.from_numpy(task.table["outcome"].to_numpy(np.float32)).to(device)
+    scale = PerBatch.on(device, fitted.numbers(images, np.arange(len(images))))
+    cohort = DeviceCohort(images, device, resident_bytes)
     train, validation, test = (task.rows(role) for role in ("train", "validation", "test"))
-    data = FoldData(cohort, labels, mean, sd, train, validation, test)
-    return data, cohort.resident is None
+    return FoldData(cohort, labels, scale, train, validation, test)
 
 
 def is_trained(task: FoldTask) -> bool:
@@ -247,7 +251,7 @@ def _record(task: FoldTask) -> dict[str, Any]:
 
 
 def _files_of(task: FoldTask) -> list[Path]:
-    return [task.model_file, task.folder / "history.tsv"]
+    return [task.model_file, task.fitted_file, task.folder / "history.tsv"]
 
 
 def check_first(task: FoldTask, first: FoldTask) -> None:

@@ -22,8 +22,8 @@ def fold_memory(tasks: Sequence[FoldTask], mem_gb: float) -> float:
     """
     planned = 0.0
     for task in _one_of_each(tasks):
-        device, needed = _memory_needed(task)
-        planned = max(planned, needed if device.type == "cpu" else 4 * _LIBRARIES_GB)
+        device, step, images = _memory_needed(task)
+        planned = max(planned, step + images if device.type == "cpu" else 4 * _LIBRARIES_GB)
     return min(planned, mem_gb)
 
 
@@ -32,7 +32,7 @@ def warn_of_memory(tasks: Sequence[FoldTask], mem_gb: float) -> None:
     from bidsapp.representation.device import memory_bytes
 
     for task in _one_of_each(tasks):
-        device, needed = _memory_needed(task)
+        device, needed, _ = _memory_needed(task)  # images that find no room are streamed
         gpu = device.type != "cpu"
         there = memory_bytes(device) / 1e9 if gpu else mem_gb
         if needed > there:
@@ -46,6 +46,17 @@ def warn_of_memory(tasks: Sequence[FoldTask], mem_gb: float) -> None:
             )
 
 
+def resident_bytes(task: FoldTask, mem_gb: float) -> float | None:
+    """Room for the cohort's images in a fold on a CPU; None where all that it takes is there.
+
+    A cohort that is larger is streamed from its file, with the same results.
+    """
+    device, step, images = _memory_needed(task)
+    if device.type != "cpu" or step + images <= mem_gb:
+        return None
+    return max(0.0, mem_gb - step) * 1e9
+
+
 def _digits(gigabytes: float) -> str:
     """Write so many GB as a person would: 128, 1.4, 0.2."""
     return f"{gigabytes:.0f}" if gigabytes >= 10 else f"{gigabytes:.2g}"
@@ -56,14 +67,17 @@ def _one_of_each(tasks: Sequence[FoldTask]) -> list[FoldTask]:
     return list({task.variant: task for task in tasks}.values())
 
 
-def _memory_needed(task: FoldTask) -> tuple["torch.device", float]:
-    """Where a fold is trained, and the memory in GB that it is expected to take there."""
+def _memory_needed(task: FoldTask) -> tuple["torch.device", float, float]:
+    """Where a fold is trained, and the memory in GB that it takes there: work, and images."""
     from bidsapp.networks.memory import training_bytes
+    from bidsapp.representation.chain import network_channels
     from bidsapp.representation.device import precision_dtype, resolve_device
 
     device, training, images = resolve_device(task.device), task.recipe.training, task.images
     width = precision_dtype(training.precision, device).itemsize
-    shape, channels = images.window.shape, len(images.channels)
+    shape = images.space.shape
+    channels = len(network_channels(task.recipe.representation))
     batch = training.at_once or training.batch_size
     step = training_bytes(task.recipe.network, channels, shape, batch, width)
-    return device, _LIBRARIES_GB + (step + images.nbytes) / 1e9
+    stored = images.nbytes * channels / len(images.channels)
+    return device, _LIBRARIES_GB + step / 1e9, stored / 1e9

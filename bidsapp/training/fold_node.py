@@ -27,6 +27,7 @@ class FoldInput(BaseInterfaceInputSpec):
     weights = File(exists=True, desc="file of pretrained weights")
     first = traits.Dict(desc="what fold_inputs gives of the fold whose network is begun with")
     after = File(exists=True, desc="record of that fold: to be waited for")
+    resident_bytes = traits.Float(desc="room for the cohort's images; they are streamed else")
     device = traits.Str("auto", usedefault=True)
     threads = traits.Int(1, usedefault=True, desc="threads of a CPU; part of what gives the bits")
 
@@ -77,6 +78,8 @@ def fold_inputs(recipe_file: Path, task: "FoldTask") -> dict[str, Any]:
         The fold.
     """
     some: dict[str, Any] = {"weights": str(task.weights)} if task.weights else {}
+    if task.resident_bytes is not None:
+        some["resident_bytes"] = task.resident_bytes
     if task.first is not None:
         some["first"] = fold_inputs(recipe_file, task.first)
     return some | {
@@ -120,4 +123,5 @@ def task_of(inputs: Mapping[str, Any], recipe: "Recipe", device: str) -> "FoldTa
         first=task_of(inputs["first"], recipe, device) if inputs.get("first") else None,
         device=device,
         threads=inputs["threads"],
+        resident_bytes=inputs.get("resident_bytes"),
     )

@@ -13,11 +13,11 @@ import torch
 from tqdm import tqdm
 
 from bidsapp.errors import NociCastError
-from bidsapp.networks.predict import in_batches, logit_of, place, predict_logits
+from bidsapp.networks.predict import channels_last, in_batches, logit_of, place, predict_logits
 from bidsapp.networks.registry import freeze
 from bidsapp.recipes.learning import Network, Training
 from bidsapp.representation.device import autocast, environment
-from bidsapp.representation.device_cohort import DeviceCohort, normalise
+from bidsapp.representation.device_cohort import DeviceCohort, PerBatch
 from bidsapp.training.augment import add_noise, move
 from bidsapp.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from bidsapp.training.optimizer import build_optimizer, set_rates
@@ -35,8 +35,8 @@ class FoldData:
         All images.
     labels
         0 or 1 for every row of the cohort, float32, shape (N,), on the device.
-    mean, sd
-        Numbers of the z-score for every row, shape (N, C), on the device.
+    scale
+        What the fitted steps do to a batch after augmentation.
     train, validation, test
         Row numbers.
     flat
@@ -45,8 +45,7 @@ class FoldData:
 
     cohort: DeviceCohort
     labels: torch.Tensor
-    mean: torch.Tensor
-    sd: torch.Tensor
+    scale: PerBatch
     train: np.ndarray
     validation: np.ndarray
     test: np.ndarray
@@ -214,17 +213,17 @@ def prepare(
     section: Training,
     generator: torch.Generator,
 ) -> torch.Tensor:
-    """Turn stored images into the network's input: augment, z-score, add noise.
+    """Turn stored images into the network's input: augment, apply what was fitted, add noise.
 
     Returns
     -------
     torch.Tensor
-        float32, channels last, shape (B, C, X, Y, Z).
+        float32, channels last, shape (B, C, X, Y[, Z]).
     """
     moved = move(images.float(), section.augmentation, generator, flat=data.flat)
-    x = normalise(moved, data.mean[rows], data.sd[rows])
+    x = data.scale(moved, rows)
     x = add_noise(x, section.augmentation.noise, generator)
-    return x.contiguous(memory_format=torch.channels_last_3d)
+    return channels_last(x)
 
 
 def _watched(network: torch.nn.Module, data: FoldData, settings: LoopSettings) -> dict[str, float]:
@@ -236,7 +235,7 @@ def _watched(network: torch.nn.Module, data: FoldData, settings: LoopSettings) -
     for role, rows in watched.items():
         if len(rows):
             logits = predict_logits(
-                network, data.cohort, rows, data.mean, data.sd, settings.dtype, section.batch_size
+                network, data.cohort, rows, data.scale, settings.dtype, section.batch_size
             )
             labels = data.labels[rows].double().cpu()
             outputs = torch.from_numpy(logits).unsqueeze(1)

@@ -1,7 +1,7 @@
 """All folds of all variants of a run: their splits, their arrays, their tasks, their scores."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -172,6 +172,7 @@ def fold_tasks(
     device: str,
     threads: int,
     weights: Path | None,
+    mem_gb: float,
 ) -> list[FoldTask]:
     """Build each array once, and list every fold of every variant.
 
@@ -187,6 +188,8 @@ def fold_tasks(
         The template's brain mask on the images' grid.
     device, threads, weights
         For every task.
+    mem_gb
+        Memory of a fold; images that find no room in it are streamed.
 
     Returns
     -------
@@ -194,8 +197,9 @@ def fold_tasks(
         Those of the stages first.
     """
     from bidsapp.networks.weights import weights_file
+    from bidsapp.training.fold_memory import resident_bytes
 
-    tasks = []
+    tasks: list[FoldTask] = []
     for name in study.trained:
         recipe = study.recipe.with_variant(name)
         array = build_cohort_array(
@@ -205,8 +209,9 @@ def fold_tasks(
         if name in study.stages:
             place, outcomes = study.folder / "stages" / name, study.stage_outcomes.get(name)
             files = stage_files(place, study.cohort_file, own, outcomes)
+        mine: list[FoldTask] = []
         for repeat, fold in own[["repeat", "fold"]].drop_duplicates().itertuples(index=False):
-            tasks.append(
+            mine.append(
                 FoldTask(
                     recipe=recipe,
                     variant=name,
@@ -221,6 +226,8 @@ def fold_tasks(
                     threads=threads,
                 )
             )
+        room = resident_bytes(mine[0], mem_gb) if mine else None
+        tasks += [replace(task, resident_bytes=room) for task in mine]
     return linked(tasks)
 
 

@@ -10,14 +10,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.unit import PART, unit_columns
 from bidsapp.dataset.tables import read_frame
 from bidsapp.derivatives.sealed import read_record
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.cohort_array import CohortArray
+from bidsapp.representation.image_rows import ImageRows
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,11 @@ class FoldTask:
         return self.folder / "model.safetensors"
 
     @property
+    def fitted_file(self) -> Path:
+        """What the steps of the representation found (safetensors)."""
+        return self.folder / "fitted.safetensors"
+
+    @property
     def record_file(self) -> Path:
         """What was done, JSON; written last, so that where it is the fold is trained."""
         return self.folder / "fold.json"
@@ -99,9 +106,17 @@ class FoldTask:
         """The cohort's array."""
         return CohortArray.load(self.array)
 
+    @property
+    def image_rows(self) -> ImageRows:
+        """The cohort's images with the columns of its table, but for the outcome."""
+        own = self._joined.drop(columns=["outcome", "role"])
+        columns = {str(name): own[name].tolist() for name in own}
+        store = self.array.with_name(f"kept-{self.images.key[:16]}")
+        return ImageRows(self.images.open(), columns=columns, store=store)
+
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row per image of the array, in its order: participant_id, session_id, outcome, role.
+        """One row per image of the array, in its order: its unit, outcome, role.
 
         The role is empty for those who have none in this fold; only they may have no outcome (-1).
 
@@ -110,15 +125,23 @@ class FoldTask:
         BadData
             If array, cohort table and splits do not agree.
         """
+        return self._joined[[*unit_columns(self._joined), "outcome", "role"]]
+
+    @cached_property
+    def _joined(self) -> pd.DataFrame:
+        """The cohort's table in the order of the array, and the role of each row."""
         cohort = read_rows(self.cohort)
         order = pd.DataFrame(
             {
                 "participant_id": self.images.participants,
                 "session": [_session(s) for s in self.images.sessions],
+                "part": list(self.images.parts) or "",
             }
         )
         cohort["session"] = cohort["session_id"].map(_session)
-        joined = order.merge(cohort, on=["participant_id", "session"], how="left", validate="1:1")
+        cohort["part"] = cohort[PART].map(_session) if PART in cohort else ""
+        key = ["participant_id", "session", "part"]
+        joined = order.merge(cohort, on=key, how="left", validate="1:1")
         absent = joined.loc[joined["outcome"].isna(), "participant_id"]
         if len(absent) or len(cohort) != len(order):
             raise BadData(
@@ -131,7 +154,7 @@ class FoldTask:
         if len(wrong):
             raise BadData(f"{self.cohort}: the outcome of {wrong.iloc[0]} is not 0 or 1")
         joined["outcome"] = joined["outcome"].where(known, "-1").astype(int)
-        return joined[["participant_id", "session_id", "outcome", "role"]]
+        return joined.drop(columns=["session", "part"])
 
     @property
     def image_hashes(self) -> list[str]:

@@ -40,7 +40,7 @@ def person(number: int, maps: np.ndarray, volumes: int) -> np.ndarray:
 def reduced(
     scratch: Path, people: int, maps: np.ndarray, volumes: int, keep: int
 ) -> tuple[np.ndarray, float]:
-    """All people's reductions, float16 (people, keep, voxels) on disk, and seconds for them."""
+    """All people's reductions on disk, float16 (people, keep, voxels), and seconds spent."""
     path = scratch / "reductions.npy"
     shape = (people, keep, maps.shape[1])
     store = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=shape)

@@ -24,7 +24,8 @@ from bidsapp.phantom.region import RIGHT_INSULA, plant_cuboid
 from bidsapp.recipes import load_recipe
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.representation.cohort_array import CohortArray, build_cohort_array
-from bidsapp.representation.device_cohort import normalise
+from bidsapp.representation.device_cohort import PerBatch
+from bidsapp.representation.image_rows import ImageRows
 from bidsapp.representation.sample import CohortRow
 from bidsapp.saliency.attribute import attribute, lens_of
 from bidsapp.saliency.methods import METHODS
@@ -105,7 +106,7 @@ def fold_sums(task: FoldTask, title: str, samples: int) -> Mapping[str, np.ndarr
     path = task.folder / "benchmark" / f"{title.replace(', ', '_')}.npz"
     if path.is_file():
         return dict(np.load(path))
-    network, record = load_fold(task)
+    network, _ = load_fold(task)
     rows = task.rows("test")
     chosen = task.table["outcome"].to_numpy()[rows] == 1
     if title in UNTRAINED:
@@ -118,7 +119,7 @@ def fold_sums(task: FoldTask, title: str, samples: int) -> Mapping[str, np.ndarr
     settings: dict[str, Any] = {"method": method}
     if method in ("smoothgrad", "integrated_gradients"):
         settings["samples"] = samples
-    lens = replace(lens_of(task, record), settings=Saliency.model_validate(settings))
+    lens = replace(lens_of(task), settings=Saliency.model_validate(settings))
     maps = attribute(network, images, [str(i) for i in range(len(images))], lens).sum(axis=1)
     found = {"n": np.array(len(images)), SIDES[0]: np.abs(maps).sum(0), SIDES[1]: maps.sum(0)}
     path.parent.mkdir(exist_ok=True)
@@ -133,17 +134,17 @@ def incomplete(task: FoldTask) -> float:
     """
     path = task.folder / "benchmark" / "incomplete.txt"
     if not path.is_file():
-        network, record = load_fold(task)
+        network, _ = load_fold(task)
         rows = task.rows("test")
         first = rows[task.table["outcome"].to_numpy()[rows] == 1][:1]
         image = np.asarray(task.images.open()[first])
         settings = Saliency.model_validate({"method": "integrated_gradients"})
-        lens = replace(lens_of(task, record), settings=settings)
+        lens = replace(lens_of(task), settings=settings)
         total = float(attribute(network, image, ["0"], lens).sum(dtype=np.float64))
-        m, sd = (torch.from_numpy(v) for v in lens.zscore.numbers(image))
+        scale = PerBatch.on(lens.device, lens.fitted.numbers(ImageRows(image), np.arange(1)))
         with torch.no_grad():  # float32, as maps are: bfloat16 is off by as much as is asked for
             seen = (torch.from_numpy(image), torch.zeros(image.shape))
-            whole, nothing = (float(network(normalise(x, m, sd))) for x in seen)
+            whole, nothing = (float(network(scale(x, slice(None)))) for x in seen)
         path.write_text(str(abs(total / (whole - nothing) - 1)))
     return float(path.read_text())
 
@@ -157,7 +158,7 @@ def share_inside(values: np.ndarray, region: np.ndarray) -> float:
 def places(images: CohortArray, size: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     """Brain and cuboid in the slab, bool: brain is where most people's images are not 0."""
     inside = (np.asarray(images.open()[:, 0], np.float32) != 0).mean(axis=0) > 0.5
-    window = images.window
+    window = images.space
     nothing = np.zeros(window.grid_shape, np.float32)
     centre = RIGHT_INSULA.centre_mm
     cuboid = plant_cuboid(nothing, np.array(window.grid_affine), centre, size, 1.0, relative=False)

@@ -16,8 +16,8 @@ from bidsapp.networks.predict import place
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes import load_recipe
 from bidsapp.recipes.analysis import Saliency
+from bidsapp.representation.chain import Chain
 from bidsapp.representation.device import autocast, precision_dtype
-from bidsapp.representation.zscore import ZScore
 from bidsapp.saliency.attribute import Lens, attribute
 from bidsapp.saliency.methods import METHODS
 from bidsapp.training.loop import loss_of
@@ -52,9 +52,9 @@ def cubes(edge_mm: float) -> int:
     return count
 
 
-def lens_of(method: str, zscore: ZScore) -> Lens:
+def lens_of(method: str, fitted: Chain) -> Lens:
     """How images are looked at."""
-    return Lens(settings_of(method)[0], zscore, (2.0, 2.0, 2.0), CPU, BATCH)
+    return Lens(settings_of(method)[0], fitted, (2.0, 2.0, 2.0), CPU, BATCH)
 
 
 def seconds_of(work: Callable[[], object], times: int) -> float:
@@ -90,7 +90,7 @@ def cost(methods: Sequence[str], times: int) -> None:
     print(f"training step: {trained:.2f} s ({dtype}), {exact:.2f} s (float32)")
     names = [str(i) for i in range(BATCH)]
     for method in methods:
-        lens = lens_of(method, ZScore("none"))
+        lens = lens_of(method, Chain())
         few = 1 if method == "occlusion" else BATCH
         own = images[:few]
         spent = seconds_of(lambda a=own, b=lens, n=few: attribute(network, a, names[:n], b), times)

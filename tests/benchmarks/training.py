@@ -21,7 +21,8 @@ from bidsapp.networks.predict import in_batches, place
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes.learning import Network, Training
 from bidsapp.representation.device import autocast, precision_dtype, resolve_device
-from bidsapp.representation.device_cohort import DeviceCohort
+from bidsapp.representation.device_cohort import DeviceCohort, PerBatch
+from bidsapp.representation.image_rows import ImageRows
 from bidsapp.training.loop import FoldData, loss_of, prepare
 from bidsapp.training.optimizer import build_optimizer
 
@@ -82,9 +83,11 @@ def cohort_on(device: torch.device, n: int) -> FoldData:
     """Noise for `n` participants on the device, as training holds it."""
     images = np.random.default_rng(0).random((n, 1, *SLAB), np.float32).astype(np.float16)
     labels = torch.from_numpy((np.arange(n) % 2).astype(np.float32)).to(device)
-    mean, sd = torch.full((n, 1), 0.5, device=device), torch.full((n, 1), 0.29, device=device)
+    numbers = [np.full((n, 1), value, np.float32) for value in (0.5, 0.29)]
+    scale = PerBatch.on(device, [(numbers[0], numbers[1])])
+    cohort = DeviceCohort(ImageRows(images), device)
     rows = np.arange(n)
-    return FoldData(DeviceCohort(images, device), labels, mean, sd, rows, rows[:0], rows[:0])
+    return FoldData(cohort, labels, scale, rows, rows[:0], rows[:0])
 
 
 def our_steps(device: torch.device, n: int, batch: int, compiled: bool) -> list[tuple[float, ...]]:

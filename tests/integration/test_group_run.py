@@ -361,6 +361,8 @@ def test_paper_mode_runs_beside_strict_mode_and_is_stamped(again: Path) -> None:
     assert f"**{stamp}**" in (leaky.folder / "docs" / "README.md").read_text()
     assert clean.metadata["leaks"] == []
     # what leaks: both folds of the paper's procedure were scaled by the very same images
-    means = {b.name: [float(m.zscore.mean_[0]) for m in b.models] for b in (leaky, clean)}
+    means = {
+        b.name: [float(m.fitted.state()["0.mean"][0]) for m in b.models] for b in (leaky, clean)
+    }
     assert means["small-paper"][0] == means["small-paper"][1]
     assert means["small-base"][0] != means["small-base"][1]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bidsapp.evaluation.stamp import leak_stamp, network_leaks
+from bidsapp.contracts.fitted import stamp_text
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes import load_recipe
 from bidsapp.recipes.images import Representation
@@ -105,7 +105,7 @@ def test_a_coin_told_by_weights_of_unknown_origin_is_stamped_everywhere(coin: Pa
     assert "Better than chance." not in page
     assert "LEAK?: this run may have seen people it was scored on" in page
     recipe = load_recipe(run / "recipe.yaml")
-    assert leak_stamp(network_leaks(recipe)) == stamp  # what maps and their tables carry
+    assert stamp_text(recipe.leaks("network")) == stamp  # what maps and their tables carry
     assert forecast_of(run, "base", recipe).leak.startswith(stamp)
 
 
@@ -144,7 +144,6 @@ def test_in_mode_paper_an_overlap_is_a_leak_by_the_recipe_that_is_written(first:
     from bidsapp.dataset.cohort import build_cohort
     from bidsapp.group_weights import refuse_seen
     from bidsapp.options import RunOptions
-    from bidsapp.recipes import leaks
     from bidsapp.recipes.images import Outcome
 
     root = first.output_dir.parent
@@ -165,4 +164,5 @@ def test_in_mode_paper_an_overlap_is_a_leak_by_the_recipe_that_is_written(first:
     )
     noted = refuse_seen(recipe, ["base", "sagittal"], cohort, options)
     for name in ("base", "sagittal"):
-        assert "network.origin.participants: overlap" in leaks(noted.with_variant(name))
+        told = [step.name for step in noted.with_variant(name).leaks()]
+        assert "network.origin.participants: overlap" in told

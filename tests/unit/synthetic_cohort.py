@@ -28,7 +28,7 @@ def small_recipe(**sections: Any) -> Recipe:
             "depth": 10,
             "stem_stride": 2,
             "stem_pool": True,
-            "weights": "random",
+            "start": "random",
         },
         "training": {"epochs": 2, "batch_size": 6},
         "protocol": {"kind": "kfold", "folds": 4},

@@ -4,11 +4,13 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bidsapp.errors import UsageError
+from tests.unit.fitted_steps import CHECKS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
@@ -83,13 +85,13 @@ def test_a_network_is_added_as_the_page_says(
     from bidsapp.recipes.learning import Network
     from tests.unit.synthetic_cohort import small_recipe
 
-    (code,) = [b for b in _blocks(ROOT / "docs/extending.md", "python") if "OFFER" in b]
+    (code,) = [b for b in _blocks(ROOT / "docs/extending.md", "python") if "NetworkOffer" in b]
     (tmp_path / "plain.py").write_text(code)
     monkeypatch.setattr(contract, "ARCHITECTURES", tmp_path)
     monkeypatch.setattr(architectures, "__path__", [str(tmp_path)])
     contract.network_offers.cache_clear()
     try:
-        section = {"name": "plain", "depth": 2, "weights": "random"}
+        section = {"name": "plain", "depth": 2, "start": "random"}
         recipe = small_recipe(network=section | {"stem_stride": 1, "stem_pool": False})
         network = build_network(recipe.network, 2)
         assert network(torch.zeros(2, 2, 30, 30, 30)).shape == (2, 1)
@@ -98,6 +100,22 @@ def test_a_network_is_added_as_the_page_says(
     finally:
         contract.network_offers.cache_clear()
         sys.modules.pop("bidsapp.networks.architectures.plain", None)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_a_fitted_step_is_added_as_the_page_says(
+    check: Callable[[str, str, Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (code,) = [b for b in _blocks(ROOT / "docs/extending.md", "python") if "FittedOffer" in b]
+    steps, folder = tmp_path / "steps", tmp_path / "work"
+    for place in (steps, folder):
+        place.mkdir()
+    (steps / "mean_image.py").write_text(code)
+    monkeypatch.setenv("NOCICAST_FITTED", str(steps))
+    for scope in ("train_fold", "dataset"):
+        check("mean_image", scope, folder)
+        for path in folder.iterdir():
+            path.unlink()
 
 
 @pytest.mark.slow

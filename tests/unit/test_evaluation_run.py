@@ -18,6 +18,7 @@ from bidsapp.evaluation.pooled import doubts, subgroup_results
 from bidsapp.evaluation.settings import EvaluationSettings, VariantSettings, settings_of_run
 from bidsapp.evaluation.state import read_state
 from tests.unit.evaluation_runs import become_positive_later, write_run
+from tests.unit.fitted_steps import leaks
 
 PLANES = ("axial", "coronal", "sagittal")
 QUICK = EvaluationSettings(
@@ -153,7 +154,9 @@ def test_print_stands_beside_ours(run):
 
 
 def test_a_leak_is_stamped_on_every_row_that_depends_on_it(run):
-    steps = ("representation.zscore: dataset", "evaluation.best_fold: true", "saliency.folds: best")
+    steps = leaks(
+        "representation.zscore: dataset", "evaluation.best_fold: true", "saliency.folds: best"
+    )
     leaky = VariantSettings(best_fold=True, leaks=steps)
     evaluate(run, replace(QUICK, variants={"coronal": leaky}))
     paths = [run / "metrics.tsv", *run.glob("tables/*.tsv"), *run.glob("figures/*.tsv")]
@@ -183,12 +186,12 @@ def test_a_leak_is_stamped_on_every_row_that_depends_on_it(run):
 
 
 def test_a_leak_of_the_whole_run_spares_baselines_that_see_no_image(run):
-    plan = replace(QUICK, leaks=("representation.zscore: dataset",))
+    plan = replace(QUICK, leaks=leaks("representation.zscore: dataset"))
     metrics = evaluate(run, plan).metrics
     stamped = metrics.groupby("variant")["note"].agg(lambda n: n.str.startswith("LEAK").all())
     assert stamped.loc[[*PLANES, "majority_vote"]].all()
     assert not stamped.loc[["logistic", "majority"]].any()
-    plan = replace(QUICK, leaks=("evaluation.fitted_threshold: test_fold",))
+    plan = replace(QUICK, leaks=leaks("evaluation.fitted_threshold: test_fold"))
     assert evaluate(run, plan).metrics["note"].str.startswith("LEAK: evaluation").all()
 
 
@@ -315,7 +318,7 @@ def test_settings_come_from_the_recipe_of_the_run(run):
     assert settings.reported == recipe.reported
     assert settings.base == recipe.base
     assert settings.of("axial").leaks == ()
-    assert "representation.zscore: dataset" in settings.of("paper").leaks
+    assert settings.of("paper").leaks[0].name == "representation.zscore: dataset"
     assert settings.of("paper").best_fold
     assert settings_of_run(run / "nowhere") == EvaluationSettings()
 

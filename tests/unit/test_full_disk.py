@@ -12,8 +12,8 @@ from bidsapp.errors import InputOutputError, disk_trouble
 from bidsapp.execution.failures import find_failure
 from bidsapp.networks.bundle import FoldModel
 from bidsapp.networks.bundle_write import ModelFacts, write_bundle
+from bidsapp.representation.chain import Chain
 from bidsapp.representation.cohort_array import build_cohort_array
-from bidsapp.representation.zscore import ZScore
 from bidsapp.training.checkpoint import Progress, save_checkpoint
 from bidsapp.training.fold import train_fold
 from tests.unit.full_disk import no_file_beyond
@@ -75,12 +75,12 @@ def test_a_bundle_for_which_there_is_no_room_says_so_and_the_old_one_stays(tmp_p
     weights = tmp_path / "model.safetensors"
     weights.write_bytes(bytes(1_000_000))
     task = prepare_tasks(tmp_path / "cohort", small_recipe())[0]
-    models = [FoldModel(0, 0, weights, ZScore("none"))]
+    models = [FoldModel(0, 0, weights, Chain())]
     facts = ModelFacts("small", 24, 24, 12, {})
     folder = tmp_path / "model" / "base"
 
     def write() -> None:
-        write_bundle(folder, task.recipe, task.images.window, models, facts)
+        write_bundle(folder, task.recipe, task.images.space, models, facts)
 
     write()
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -17,7 +17,8 @@ from bidsapp.networks.memory import training_bytes
 from bidsapp.networks.predict import in_batches, predict_logits, probability
 from bidsapp.networks.registry import build_network, count_parameters, head_name
 from bidsapp.recipes.learning import Network
-from bidsapp.representation.device_cohort import DeviceCohort
+from bidsapp.representation.device_cohort import DeviceCohort, PerBatch
+from bidsapp.representation.image_rows import ImageRows
 
 CPU = torch.device("cpu")
 
@@ -363,14 +364,14 @@ def test_logits_keep_float32_under_autocast():
 def test_logits_do_not_depend_on_the_batch_and_the_mode_is_kept():
     model = network(stem_stride=2, stem_pool=True).train()
     array = np.random.default_rng(0).random((7, 1, 16, 16, 16)).astype(np.float16)
-    mean, sd = torch.zeros(7, 1), torch.ones(7, 1)
-    cohort = DeviceCohort(array, CPU)
+    as_it_is = PerBatch()
+    cohort = DeviceCohort(ImageRows(array), CPU)
     rows = np.array([5, 0, 3, 6, 1])
-    together = predict_logits(model, cohort, rows, mean, sd, batch_size=5)
-    alone = predict_logits(model, cohort, rows, mean, sd, batch_size=1)
+    together = predict_logits(model, cohort, rows, as_it_is, batch_size=5)
+    alone = predict_logits(model, cohort, rows, as_it_is, batch_size=1)
     np.testing.assert_allclose(together, alone, rtol=1e-4)
     assert model.training
-    assert len(predict_logits(model, cohort, rows[:0], mean, sd)) == 0
+    assert len(predict_logits(model, cohort, rows[:0], as_it_is)) == 0
 
 
 def test_probabilities_do_not_overflow():

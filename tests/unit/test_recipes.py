@@ -13,7 +13,6 @@ from bidsapp.recipes import (
     apply_values,
     dump_recipe,
     keys_of,
-    leaks,
     list_recipes,
     load_recipe,
     reach_variants,
@@ -210,8 +209,8 @@ def test_an_ensemble_brings_its_members_along():
 
 def test_strict_recipes_have_no_leak_and_paper_mode_names_each():
     recipe = load_recipe("attias2025")
-    assert leaks(recipe) == {}
-    assert set(leaks(recipe.with_variant("paper"))) == {
+    assert recipe.leaks() == ()
+    assert {step.name for step in recipe.with_variant("paper").leaks()} == {
         "representation.zscore: dataset",
         "evaluation.best_fold: true",
         "saliency.folds: best",

@@ -10,17 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bidsapp.errors import BadData, NoInput, UsageError
-from bidsapp.recipes import load_recipe
 from bidsapp.recipes.images import Representation
-from bidsapp.recipes.learning import Training
-from bidsapp.representation import spec as representation_spec
 from bidsapp.representation.cohort_array import CohortArray, build_cohort_array
 from bidsapp.representation.device import steady
-from bidsapp.representation.device_cohort import DeviceCohort, normalise
-from bidsapp.representation.scope import FittedStep, check_scopes
-from bidsapp.representation.zscore import ZScore
+from bidsapp.representation.device_cohort import DeviceCohort
+from bidsapp.representation.image_rows import ImageRows
 from bidsapp.spaces.volume import PLANES, Volume, slab, volume
-from bidsapp.training.scopes import fitted_steps, steps_of
 from tests.unit.synthetic_cohort import AFFINE, write_cohort
 
 SPM12 = np.array([[2, 0, 0, -78], [0, 2, 0, -112], [0, 0, 2, -70], [0, 0, 0, 1.0]])
@@ -180,71 +175,13 @@ def test_missing_cut_and_damaged_files_are_named(tmp_path):
         CohortArray.load(tmp_path / "nowhere.npy")
 
 
-def test_zscore_of_each_scope():
-    rng = np.random.default_rng(1)
-    array = (rng.random((8, 2, 5, 6, 7)) + np.arange(8)[:, None, None, None, None]).astype("f2")
-    train = np.array([5, 1, 2])
-    wide = array.astype(float)
-    step = ZScore("train_fold").fit(array, train)
-    np.testing.assert_allclose(step.mean_, wide[train].mean((0, 2, 3, 4)))
-    np.testing.assert_allclose(step.sd_, wide[train].std((0, 2, 3, 4)))
-    again = ZScore("train_fold").fit(array, train[::-1])
-    assert (again.mean_ == step.mean_).all()
-    changed = array.copy()
-    changed[[0, 3, 4, 6, 7]] += 9
-    np.testing.assert_array_equal(ZScore("train_fold").fit(changed, train).sd_, step.sd_)
-    everyone = ZScore("dataset").fit(array, train)
-    np.testing.assert_allclose(everyone.mean_, wide.mean((0, 2, 3, 4)))
-    mean, sd = ZScore("image").fit(array, train).numbers(array)
-    np.testing.assert_allclose(mean, wide.mean((2, 3, 4)), rtol=1e-6)
-    np.testing.assert_allclose(sd, wide.std((2, 3, 4)), rtol=1e-5)
-    mean, sd = ZScore("none").numbers(array)
-    assert (mean == 0).all()
-    assert (sd == 1).all()
-    back = ZScore.from_dict(json.loads(json.dumps(step.to_dict())))
-    assert (back.sd_ == step.sd_).all()
-    mean, sd = map(torch.from_numpy, step.numbers(array[train]))
-    x = normalise(torch.from_numpy(array[train]), mean, sd)
-    assert abs(float(x.mean())) < 1e-5
-    assert float(x.std()) == pytest.approx(1, abs=1e-3)
-
-
-def test_zscore_refuses_what_has_no_spread():
-    with pytest.raises(BadData, match="constant"):
-        ZScore("train_fold").fit(np.ones((4, 1, 3, 3, 3), np.float16), np.arange(4))
-    for bad in ({"scope": "image"}, {"scope": "dataset", "mean": [0.1], "sd": [0.0]}):
-        with pytest.raises(BadData, match="cannot be used"):
-            ZScore.from_dict(bad)
-
-
-def test_what_sees_the_test_fold_is_refused_and_in_paper_mode_stamped():
-    strict = representation_spec.fitted_steps(section(zscore="train_fold"))
-    strict += fitted_steps(Training(checkpoint="inner"))
-    assert check_scopes(strict) == ()
-    dataset = representation_spec.fitted_steps(section(zscore="dataset"))
-    with pytest.raises(UsageError, match=r"zscore=dataset is fitted on the whole"):
-        check_scopes(dataset, "strict")
-    for recipe in (load_recipe("attias2025"), load_recipe("t1w")):
-        for name in recipe.variant_names:
-            variant = recipe.with_variant(name)
-            assert bool(check_scopes(steps_of(variant), "paper")) == (variant.mode == "paper")
-    (stamp,) = check_scopes(dataset, "paper")
-    assert stamp.startswith("LEAK: representation.zscore=dataset")
-    with pytest.raises(UsageError, match=r"checkpoint=test_fold .* uses the outcome"):
-        check_scopes(fitted_steps(Training(checkpoint="test_fold")))
-    with pytest.raises(UsageError, match="harmless uses the outcome outside the training fold"):
-        check_scopes([FittedStep("harmless", "image", uses_outcome=True)])
-    with pytest.raises(UsageError, match="must say its scope"):
-        check_scopes([FittedStep("mystery", "somewhere")], "paper")
-
-
 def test_streamed_batches_equal_resident_ones(caplog, monkeypatch):
     array = np.random.default_rng(2).random((20, 1, 6, 7, 8)).astype(np.float16)
     order = np.array_split(np.random.default_rng(3).permutation(20), 7)
-    resident = DeviceCohort(array, CPU)
+    resident = DeviceCohort(ImageRows(array), CPU)
     assert resident.resident is not None
     with caplog.at_level(logging.WARNING):
-        streamed = DeviceCohort(array, CPU, budget_bytes=1000)
+        streamed = DeviceCohort(ImageRows(array), CPU, budget_bytes=1000)
     assert streamed.resident is None
     assert "streaming it in chunks" in caplog.text
     for chunk in (1, 3 * array[0].nbytes, 2**20):
@@ -259,7 +196,7 @@ def test_a_cohort_larger_than_memory_is_streamed(tmp_path):
     # A file with a hole: it says 900 GB and takes none.
     array = np.memmap(tmp_path / "hole", np.float16, "w+", shape=shape)
     array[1_999_999] = 1
-    cohort = DeviceCohort(array, CPU)
+    cohort = DeviceCohort(ImageRows(array), CPU)
     assert cohort.resident is None
     (batch,) = cohort.batches([np.array([0, 1_999_999])])
     assert batch[:, 0, 0, 0, 0].tolist() == [0, 1]

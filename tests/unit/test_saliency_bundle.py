@@ -12,16 +12,16 @@ import pytest
 from bidsapp.networks.bundle import Bundle, FoldModel
 from bidsapp.networks.registry import build_network
 from bidsapp.reports.earlier_predictions import forget_maps
-from bidsapp.representation.zscore import ZScore
 from bidsapp.saliency.attribute import Lens, attribute
 from bidsapp.saliency.bundle_maps import BundleMaps
 from bidsapp.saliency.missing_maps import note_unfinished
 from bidsapp.spaces.volume import slab
 from tests.unit.finished_trees import names_of
+from tests.unit.fitted_steps import z_score
 from tests.unit.synthetic_cohort import AFFINE, small_recipe
 
 WINDOW = slab((20, 24, 20), AFFINE, "axial", 12)
-ZSCORES = (ZScore("train_fold", mean_=np.array([0.3]), sd_=np.array([0.2])), ZScore("none"))
+FITTED = (z_score([0.3], [0.2]), z_score([0.0], [1.0]))
 
 
 @pytest.fixture(scope="module")
@@ -31,11 +31,11 @@ def maps(tmp_path_factory: pytest.TempPathFactory) -> BundleMaps:
 
     folder, models = tmp_path_factory.mktemp("bundle"), []
     recipe = small_recipe(saliency={"method": "gradient_x_input"})
-    for fold, zscore in enumerate(ZSCORES):
+    for fold, fitted in enumerate(FITTED):
         path = folder / f"repeat-0_fold-{fold}.safetensors"
         network = build_network(recipe.network, 1, seed=fold)
         safetensors.torch.save_file(dict(network.state_dict()), path)
-        models.append(FoldModel(0, fold, path, zscore))
+        models.append(FoldModel(0, fold, path, fitted))
     known: dict[str, Any] = {"metadata": {}}
     bundle = Bundle(
         folder, "run-base", "1.0.0", "ab", "cd", recipe, WINDOW, ("t1w",), tuple(models), **known
@@ -51,7 +51,7 @@ def of_model(maps: BundleMaps, number: int, images: np.ndarray) -> np.ndarray:
     model, recipe = maps.bundle.models[number], maps.bundle.recipe
     import torch
 
-    lens = Lens(recipe.saliency, model.zscore, (2.0, 2.0, 2.0), torch.device("cpu"), 6)
+    lens = Lens(recipe.saliency, model.fitted, (2.0, 2.0, 2.0), torch.device("cpu"), 6)
     names = [str(i) for i in range(len(images))]
     return attribute(maps.bundle.network(model), images.astype(np.float16), names, lens)[:, 0]
 

@@ -17,6 +17,7 @@ from bidsapp.saliency.people import people_maps
 from bidsapp.saliency.stack import MapStack
 from bidsapp.spaces.grid import MaskedSmoother
 
+from .fitted_steps import leaks
 from .saliency_stacks import AFFINE, SHAPE, axial, brain, make_stack, planted, rows_of, write_mask
 
 FEW = Saliency(permutations=20)
@@ -24,7 +25,7 @@ FEW = Saliency(permutations=20)
 
 def write(tmp_path: Path, stack: MapStack, **settings: object) -> tuple[Path, dict]:
     folder = tmp_path / "saliency" / "axial"
-    options = {name: settings.pop(name, None) for name in ("sanity", "leaks")}
+    options = {name: settings.pop(name, usual) for name, usual in (("sanity", None), ("leaks", ()))}
     section = Saliency.model_validate({"method": "gradient", "permutations": 20, **settings})
     mask = write_mask(tmp_path / "mask.nii.gz")
     write_group(
@@ -313,8 +314,9 @@ def test_two_channels_have_a_map_each_and_their_sum_leads(tmp_path: Path) -> Non
 
 
 def test_a_leak_is_stamped_on_every_map_and_table(tmp_path: Path) -> None:
-    step, why = "representation.zscore: dataset", "mean and SD are of the held-out images too"
-    folder, summary = write(tmp_path, make_stack(), leaks={step: why})
+    (told,) = leaks("representation.zscore: dataset")
+    step, why = told.name, told.why
+    folder, summary = write(tmp_path, make_stack(), leaks=[told])
     sidecars = [json.loads(path.read_text()) for path in folder.glob("*_statmap.json")]
     assert {one["Leak"] for one in sidecars} == {f"LEAK: {step}"}
     assert {one["HeldOut"] for one in sidecars} == {False}

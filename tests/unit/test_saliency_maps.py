@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from bidsapp.contracts.unit import Unit
 from bidsapp.errors import UsageError
 from bidsapp.evaluation.chance import Forecast, leading_forecast
 from bidsapp.evaluation.metric_table import metric_table
@@ -18,8 +19,9 @@ from bidsapp.evaluation.settings import EvaluationSettings
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes import apply_values
 from bidsapp.recipes.analysis import Saliency
+from bidsapp.recipes.images import Representation
+from bidsapp.representation.chain import Chain
 from bidsapp.representation.sample import read_mask
-from bidsapp.representation.zscore import ZScore
 from bidsapp.saliency.attribute import Lens, attribute, lens_of, logits_of, map_channels, units_of
 from bidsapp.saliency.checks import FoldChecks
 from bidsapp.saliency.fold_maps import FoldMapsTask, explain_fold, is_explained
@@ -31,7 +33,8 @@ from bidsapp.saliency.sanity import Evidence, judge
 from bidsapp.saliency.stack import read_stack
 from bidsapp.saliency.train_test_figure import draw, panel_of
 from bidsapp.spaces.grid import MaskedSmoother
-from bidsapp.training.fold import load_fold
+from bidsapp.training.fold import fitted_of, load_fold
+from tests.unit.fitted_steps import leaks
 from tests.unit.synthetic_cohort import AFFINE, prepare_tasks, small_recipe, train_and_score
 
 CHANNELS = ("t1w", "log_jacobian")
@@ -103,22 +106,22 @@ def evidence_of(jobs: list[FoldMapsTask], halves: np.ndarray | None = None) -> E
         leading_forecast(metrics, "base"),
         task.images,
         task.table["outcome"].to_numpy(),
-        stack.window.cut(read_mask(jobs[0].mask)),
+        stack.space.cut(read_mask(jobs[0].mask)),
         4.0,
-        (2.0, 2.0, 2.0),
+        stack.space,
     )
 
 
 def share_inside(jobs: list[FoldMapsTask]) -> float:
     """Share of the top 1 % of the positives' smoothed mean map that lies in the cuboid."""
     stack = join([read_stack(job.folder) for job in jobs])
-    inside = stack.window.cut(read_mask(jobs[0].mask))
+    inside = stack.space.cut(read_mask(jobs[0].mask))
     planted = np.zeros((20, 24, 20), bool)
     planted[6:12, 8:14, 8:14] = True
     mean = stack.combined()[stack.rows["outcome"] == 1].mean(axis=0)[inside]
     values = MaskedSmoother(inside, (2.0, 2.0, 2.0), 4.0)(mean)
     top = np.argsort(-values)[: round(0.01 * values.size)]
-    return float(stack.window.cut(planted)[inside][top].mean())
+    return float(stack.space.cut(planted)[inside][top].mean())
 
 
 def test_what_was_planted_is_found_and_the_verdict_is_right(jobs, tmp_path):
@@ -153,11 +156,11 @@ def test_each_held_out_scan_has_its_map_from_the_fold_that_did_not_see_it(jobs):
 
 def test_a_map_is_what_the_held_out_network_gives_with_its_own_z_score(jobs):
     job = jobs[1]
-    network, record = load_fold(job.task)
+    network, _ = load_fold(job.task)
     stack = read_stack(job.folder)
-    zscore = ZScore.from_dict(record["zscore"])
+    numbers = fitted_of(job.task).state()
     images = np.asarray(job.task.images.open()[job.task.rows("test")], np.float32)
-    m, s = (v.reshape(1, 2, 1, 1, 1) for v in (zscore.mean_, zscore.sd_))
+    m, s = (v.reshape(1, 2, 1, 1, 1) for v in (numbers["0.mean"], numbers["0.sd"]))
     x = torch.from_numpy(((images - m) / s).astype(np.float32)).requires_grad_()
     (slope,) = torch.autograd.grad(network(x).sum(), x)
     # the image less a black one is the stored image in units of the z-score's SD
@@ -199,19 +202,20 @@ def test_training_people_can_be_explained_too(jobs, tmp_path):
 
 def test_the_papers_form_is_absolute_and_scaled_for_each_image(jobs):
     job = jobs[0]
-    network, record = load_fold(job.task)
+    network, _ = load_fold(job.task)
     images = job.task.images.open()[:3]
-    lens = lens_of(job.task, record)
+    lens = lens_of(job.task)
     paper = Saliency(target="probability", absolute=True, scale="minmax")
     maps = attribute(network, images, "abc", replace(lens, settings=paper))
     assert maps.shape == (3, 1, 20, 24, 12)
     assert np.allclose(maps.min(axis=(1, 2, 3, 4)), 0)
     assert np.allclose(maps.max(axis=(1, 2, 3, 4)), 1)
     plain = attribute(network, images, "abc", replace(lens, settings=Saliency()))
+    mean, sd = (lens.fitted.state()[name] for name in ("0.mean", "0.sd"))
     logits = network.eval()(
         torch.from_numpy(
-            (np.asarray(images, np.float32) - lens.zscore.mean_.reshape(1, 2, 1, 1, 1))
-            / lens.zscore.sd_.reshape(1, 2, 1, 1, 1)
+            (np.asarray(images, np.float32) - mean.reshape(1, 2, 1, 1, 1))
+            / sd.reshape(1, 2, 1, 1, 1)
         ).float()
     )
     p = torch.sigmoid(logits).detach().numpy().reshape(3, 1, 1, 1)
@@ -223,12 +227,12 @@ def test_the_papers_form_is_absolute_and_scaled_for_each_image(jobs):
 
 def test_integrated_gradients_of_a_trained_network_are_complete_within_a_percent(jobs):
     job = jobs[0]
-    network, record = load_fold(job.task)
+    network, _ = load_fold(job.task)
     with torch.no_grad():  # answers of whole logits: below one, .01 of a logit is allowed
         network.fc.weight.mul_(100)
     images = np.asarray(job.task.images.open()[job.task.rows("test")[:4]])
     settings = Saliency(method="integrated_gradients", samples=8)
-    lens = replace(lens_of(job.task, record), settings=settings)
+    lens = replace(lens_of(job.task), settings=settings)
     found = attribute(network, images, "abcd", lens).sum(axis=(1, 2, 3, 4))
     changed = apply_values(job.task.recipe, {"training.precision": "float32"})
     exact = replace(job.task, recipe=changed)  # as maps are made
@@ -250,14 +254,15 @@ def test_integrated_gradients_of_a_trained_network_are_complete_within_a_percent
     ],
 )
 def test_the_units_are_said(settings, zscore, expected):
-    assert units_of(Saliency.model_validate(settings), zscore).startswith(expected)
+    given = Representation(zscore=zscore).input_unit
+    assert units_of(Saliency.model_validate(settings), given).startswith(expected)
 
 
 def test_what_is_drawn_for_a_person_does_not_depend_on_the_others():
     network = build_network(small_recipe().network, 1)
     images = np.random.default_rng(0).random((5, 1, 20, 24, 12)).astype(np.float16)
     settings = Saliency(method="smoothgrad", samples=2, noise=0.1)
-    lens = Lens(settings, ZScore("none"), (2.0, 2.0, 2.0), CPU, 2)
+    lens = Lens(settings, Chain(), (2.0, 2.0, 2.0), CPU, 2)
     names = ["a", "b", "c", "d", "e"]
     together = attribute(network, images, names, lens)
     backwards = attribute(network, images[::-1], names[::-1], replace(lens, at_once=5))
@@ -280,7 +285,7 @@ class Greedy(torch.nn.Module):
 
 def test_with_little_memory_fewer_images_are_explained_at_once():
     images = np.random.default_rng(0).random((5, 1, 20, 24, 12)).astype(np.float16)
-    lens = Lens(Saliency(), ZScore("none"), (2.0, 2.0, 2.0), CPU, 4)
+    lens = Lens(Saliency(), Chain(), (2.0, 2.0, 2.0), CPU, 4)
     roomy = attribute(Greedy(9), images, "abcde", lens)
     tight = attribute(Greedy(1), images, "abcde", lens)
     assert np.allclose(roomy, tight, rtol=1e-4, atol=1e-8)
@@ -349,7 +354,7 @@ def test_halves_keep_groups_together_and_need_both_classes(tmp_path):
 
 def place_of(folder: Path, **changes) -> MapPlace:
     images = {
-        (f"sub-{i:02d}", "n/a"): f"sub-{i:02d}/anat/sub-{i:02d}_space-T_desc-preproc_T1w.nii.gz"
+        Unit(f"sub-{i:02d}"): f"sub-{i:02d}/anat/sub-{i:02d}_space-T_desc-preproc_T1w.nii.gz"
         for i in range(16)
     }
     return replace(MapPlace(folder / "maps", folder, "T", 2, images), **changes)
@@ -402,8 +407,8 @@ def test_maps_that_failed_are_written_under_another_name(jobs, tmp_path):
 def test_a_map_by_networks_that_saw_the_participant_is_not_called_held_out(jobs, tmp_path):
     stack = read_stack(jobs[0].folder)
     step = "representation.zscore: dataset"
-    for leaks, held_out, told in (((step,), False, f"LEAK: {step}"), ((), True, None)):
-        path = write_people(stack, place_of(tmp_path), {"verdict": "pass"}, GIVEN, leaks)[0]
+    for seen, held_out, told in ((leaks(step), False, f"LEAK: {step}"), ((), True, None)):
+        path = write_people(stack, place_of(tmp_path), {"verdict": "pass"}, GIVEN, seen)[0]
         said = json.loads(path.with_name(path.name.replace(".nii.gz", ".json")).read_text())
         assert said["HeldOut"] is held_out
         assert said.get("Leak") == told
@@ -415,7 +420,7 @@ def test_several_repeats_are_averaged_in_one_image(jobs, tmp_path):
     second = replace(first, rows=first.rows.assign(repeat=1), values=3 * first.values)
     path = write_people(join([first, second]), place_of(tmp_path), {"verdict": "not run"}, GIVEN)[0]
     image = np.asarray(nib.load(path).dataobj)
-    expected = first.window.put_back(2 * first.values[0].sum(axis=0))
+    expected = first.space.put_back(2 * first.values[0].sum(axis=0))
     assert np.allclose(image, expected, rtol=1e-5)
     said = json.loads(path.with_name(path.name.replace(".nii.gz", ".json")).read_text())
     assert said["Repeat"] == [0, 1]
@@ -432,7 +437,7 @@ def test_native_maps_of_images_without_transforms_are_left_out_with_a_word(jobs,
 
 def test_training_and_held_out_people_are_drawn_side_by_side(jobs, tmp_path):
     held_out = read_stack(jobs[0].folder)
-    inside = held_out.window.cut(read_mask(jobs[0].mask))
+    inside = held_out.space.cut(read_mask(jobs[0].mask))
     images = jobs[0].task.images
     panel = panel_of("held out", held_out, images, inside, 0.0)
     rows = held_out.rows

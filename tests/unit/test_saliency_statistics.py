@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from bidsapp.contracts.fitted import FittedStep
 from bidsapp.errors import UsageError
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.saliency.atlas import Atlas
@@ -26,6 +27,7 @@ from bidsapp.saliency.peaks import find_peaks, peak_table
 from bidsapp.saliency.people import PeopleMaps, people_maps
 from bidsapp.saliency.stack import MapStack
 
+from .fitted_steps import leaks
 from .saliency_stacks import SHAPE, axial, brain, make_stack, planted, rows_of, write_mask
 
 
@@ -328,9 +330,9 @@ def test_permuted_pipelines_give_a_p(tmp_path: Path) -> None:
     assert "log10p_tfce" in summary["maps"]
 
 
-@pytest.mark.parametrize("leak", [{}, {"representation.zscore: dataset": "they were seen"}])
+@pytest.mark.parametrize("leak", [(), leaks("representation.zscore: dataset")])
 def test_few_pipelines_and_networks_that_saw_everybody_give_no_p(
-    tmp_path: Path, leak: dict[str, str]
+    tmp_path: Path, leak: tuple[FittedStep, ...]
 ) -> None:
     count = 39 if leak else 18
     null = VoxelNull(np.linspace(2, 5, count), np.linspace(10, 500, count))

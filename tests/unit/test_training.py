@@ -15,9 +15,10 @@ from bidsapp.networks.registry import build_network
 from bidsapp.recipes.learning import Augmentation, Training
 from bidsapp.training.augment import add_noise, move
 from bidsapp.training.fold import _weights_seed, load_fold, score_fold, train_fold
-from bidsapp.training.fold_memory import fold_memory, warn_of_memory
+from bidsapp.training.fold_memory import fold_memory, resident_bytes, warn_of_memory
 from bidsapp.training.loop import in_parts
 from bidsapp.training.optimizer import SCHEDULES, build_optimizer, set_rates
+from tests.unit.fitted_steps import FURTHER
 from tests.unit.synthetic_cohort import prepare_tasks, small_recipe
 
 QUICK = {"epochs": 8, "schedule": "one_cycle", "lr": {"head": 1e-3, "backbone": 1e-3}}
@@ -86,6 +87,7 @@ def test_scores_and_records_say_what_was_done(tmp_path):
     assert list(history["epoch"]) == [1, 2, 3]
     assert history[["train_loss", "validation_loss"]].notna().all(axis=None)
     assert sorted(p.name for p in task.folder.iterdir()) == [
+        "fitted.safetensors",
         "fold.json",
         "history.tsv",
         "model.safetensors",
@@ -419,6 +421,33 @@ def test_rotation_turns_about_the_centre_in_voxels_not_in_window_units():
     # Turning keeps the distance from the centre (anisotropic units would stretch it).
     assert centre.norm().item() == pytest.approx(math.hypot(8, 2), abs=0.35)
     assert (centre - torch.tensor([8.0, 2, 0])).norm() > 0.5
+
+
+def test_steps_whose_images_are_stored_give_the_same_bits_resident_or_streamed(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("NOCICAST_FITTED", str(FURTHER))
+    monkeypatch.setattr("bidsapp.representation.device_cohort.STREAM_BYTES", 50_000)
+    recipe = small_recipe(representation={"fitted": ["everybody", "minmax"]}, training=AUGMENTED)
+    model, scores, task = result(tmp_path / "a", recipe)
+    streamed = result(tmp_path / "b", recipe, resident_bytes=0.0)
+    assert streamed[:2] == (model, scores)
+    assert json.loads(streamed[2].record_file.read_text())["cohort_streamed"] is True
+    weights = load_fold(task)[0].state_dict()
+    assert weights["conv1.weight"].shape[1] == 2  # above and below the mean image
+    assert {path.name for path in task.folder.iterdir()} == {
+        *("fitted.safetensors", "fold.json", "history.tsv", "model.safetensors", "scores.tsv")
+    }
+
+
+def test_little_memory_streams_the_cohort_and_leaves_the_step_its_room(tmp_path):
+    (task, *_) = prepare_tasks(tmp_path, small_recipe())
+    assert resident_bytes(task, mem_gb=8) is None
+    least = fold_memory([task], mem_gb=8)
+    images = task.images.nbytes / 1e9
+    room = resident_bytes(task, mem_gb=least - images / 4)
+    assert room == pytest.approx(0.75 * task.images.nbytes, rel=1e-3)
+    assert resident_bytes(task, mem_gb=0.1) == 0
 
 
 def test_a_fold_is_planned_with_the_memory_that_its_network_takes(tmp_path, caplog):

@@ -125,7 +125,8 @@ def test_a_nipype_node_trains_and_scores_from_files(tmp_path):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(dump_recipe(task.recipe), encoding="utf-8")
     told = replace(task, recipe=task.recipe.with_variant("base"), checkpoint_every_s=None)
-    for one in (told, replace(told, weights=tmp_path / "weights.pth", threads=3)):
+    others = {"weights": tmp_path / "weights.pth", "threads": 3, "resident_bytes": 0.0}
+    for one in (told, replace(told, **others)):
         assert task_of(fold_inputs(recipe, one), task.recipe, task.device) == one
     node = TrainFold(**fold_inputs(recipe, replace(task, folder=tmp_path / "node")))
     outputs = node.run(cwd=str(tmp_path)).outputs

@@ -67,7 +67,7 @@ def read_roi_mask(path: Path, stack: Stack, told: Sequence[Injection] = ()) -> l
         As `read_mask_on`; also where a label is not told to be an injection, or two are the same.
     """
     labels = read_mask_on(path, stack)
-    names = _names(path)
+    names = mask_names(path)
     rois: list[Roi] = []
     for value in (int(value) for value in np.unique(labels) if value != 0):
         injection = _injection(
@@ -115,8 +115,14 @@ def _injection(
     )
 
 
-def _names(path: Path) -> dict[int, str]:
-    """Labels to the names of injections, from the sidecar or the look-up table; may be empty."""
+def mask_names(path: Path) -> dict[int, str]:
+    """Read which label is which injection, from the sidecar or the look-up table; may be empty.
+
+    Raises
+    ------
+    BadData
+        They are there and cannot be read.
+    """
     stem = path.name.removesuffix(".gz").removesuffix(".nii")
     sidecar, table = (path.with_name(stem + ending) for ending in (".json", ".tsv"))
     try:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from bidsapp.contracts.fitted import FittedStep, leaking, stamp_text
+from bidsapp.contracts.unit import one_each
 from bidsapp.dataset.covariates import users_columns
 from bidsapp.dataset.tables import read_frame
 from bidsapp.errors import InputOutputError, NociCastError, NoInput
 from bidsapp.evaluation.permutation import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.sample import Sample, from_scores
 from bidsapp.evaluation.settings import EvaluationSettings, settings_from_recipe
-from bidsapp.evaluation.stamp import leaks_into_scores
 from bidsapp.evaluation.tsv import is_missing, read_table
 from bidsapp.intake.json_text import read_own_json
-from bidsapp.recipes import Recipe, leaks, load_recipe
-from bidsapp.recipes.scope import stamp_text
+from bidsapp.recipes import Recipe, load_recipe
 from bidsapp.training.earlier_run import other_runs
 
 if TYPE_CHECKING:
@@ -169,16 +169,15 @@ class RunFiles:
         """Held-out scores of one variant or baseline."""
         return self.scores[self.scores["variant"] == variant]
 
-    def leaks_of(self, variant: str) -> list[str]:
-        """Name the steps of a variant that saw the people it is scored on."""
-        return leaks_into_scores(self.settings.of(variant).leaks)
+    def leaks_of(self, variant: str) -> tuple[FittedStep, ...]:
+        """List the steps of a variant that saw the people it is scored on."""
+        return leaking(self.settings.of(variant).leaks, "scores")
 
     def stamp_of(self, variant: str) -> str:
         """Words that every figure about a variant has to bear; empty where there is nothing."""
-        leaks = self.leaks_of(variant)
         parts = [
             "SIMULATED" if self.settings.simulated else "",
-            stamp_text(leaks),
+            stamp_text(self.leaks_of(variant)),
         ]
         return "; ".join(filter(None, parts))
 
@@ -282,18 +281,17 @@ class GroupRun:
         return tuple(name for name in self.recipe.ensembles if name in known)
 
     @cached_property
-    def leaks(self) -> dict[str, str]:
-        """Steps that saw held-out people, with the reason; of the variants that were run."""
-        found: dict[str, str] = {}
-        for name in self.variants or (self.recipe.base,):
-            found |= leaks(self.recipe.with_variant(name))
-        return found
+    def leaks(self) -> tuple[FittedStep, ...]:
+        """Steps of the variants that were run that saw held-out people."""
+        names = self.variants or (self.recipe.base,)
+        return leaking(step for name in names for step in self.recipe.with_variant(name).leaks())
 
-    def leaks_of(self, name: str) -> list[str]:
+    def leaks_of(self, name: str) -> tuple[FittedStep, ...]:
         """List the steps that let held-out people into the scores of a variant or an ensemble."""
         members = self.recipe.ensembles[name].of if name in self.recipe.ensembles else (name,)
-        found = [step for one in members for step in leaks(self.recipe.with_variant(one))]
-        return leaks_into_scores(list(dict.fromkeys(found)))
+        return leaking(
+            step for one in members for step in self.recipe.with_variant(one).leaks("scores")
+        )
 
     @cached_property
     def cohort(self) -> pd.DataFrame:
@@ -355,7 +353,7 @@ class GroupRun:
         """Held-out scans of a variant or an ensemble, one row each however often scored."""
         members = self.recipe.ensembles[name].of if name in self.recipe.ensembles else (name,)
         rows = self.scores[self.scores["variant"] == members[0]]
-        return rows.drop_duplicates(["participant_id", "session_id"])
+        return one_each(rows)
 
     def table(self, name: str) -> pd.DataFrame:
         """Read a table as text; ``n/a`` stays as it is. Empty where there is none."""

@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.fitted import stamp_text
 from bidsapp.dataset.counts import cohort_counts
 from bidsapp.drawing.forest import Line
 from bidsapp.evaluation.chance import WITHIN
 from bidsapp.evaluation.prevalence import scope_of
-from bidsapp.recipes.scope import stamp_text
 from bidsapp.reports.run.answer import leading_row
 from bidsapp.reports.run.files import RunFiles
 from bidsapp.reports.run.grids import Cell, Grid, as_float, decimal, grid, interval, p_value, plain

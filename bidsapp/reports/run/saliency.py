@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from bidsapp.contracts.fitted import stamp_text
 from bidsapp.contracts.modality import modality_named
 from bidsapp.errors import NociCastError
-from bidsapp.evaluation.stamp import leak_stamp
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.reports.run.figures import Figure, keep
 from bidsapp.reports.run.files import RunFiles
@@ -154,7 +154,9 @@ def _part(
             tiles = overlay_tiles(stage, values, limit, top)
             bar = colour_bar(limit, top, str(summary.get("units", "")))
             shown = number_with_digits(limit)
-            stamp = leak_stamp(map(str, summary.get("leaks", ())))
+            told = summary.get("leaks", ())
+            steps = run.settings.of(variant).leaks
+            stamp = stamp_text(step for step in steps if step.name in told)
             drawing = glass_brain(stage, values, limit, top, variant, stamp)
             glass = keep(run, drawing, relative(run, folder, str(summary["default"])))
             payload, outside = _viewer(folder, summary, stage, left)

@@ -1,0 +1,179 @@
+"""Denoise a series: confounds, frequencies and outliers in one call, as they have to be."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bidsapp.errors import BadData
+from bidsapp.modalities.bold.confounds import MOTION
+from bidsapp.modalities.bold.strategies import Strategy
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# With fewer degrees of freedom a series says nothing any more.
+LEAST_FREEDOM = 5
+# Voxels that are filtered at once, so that memory stays small.
+_CHUNK = 32768
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """A denoised series.
+
+    Attributes
+    ----------
+    series
+        float32, shape (T', V), mean 0 over time; T' volumes are left.
+    kept
+        Numbers of these volumes, shape (T',).
+    freedom
+        Degrees of freedom that are left to a voxel.
+    """
+
+    series: np.ndarray
+    kept: np.ndarray
+    freedom: int
+
+
+def chosen_columns(table: "pd.DataFrame", strategy: Strategy, name: str = "") -> list[str]:
+    """List the columns of a confounds table that a strategy regresses out.
+
+    Parameters
+    ----------
+    table
+        With fMRIPrep's column names.
+    strategy
+        What is wanted.
+    name
+        The table, for messages.
+
+    Raises
+    ------
+    BadData
+        Columns are missing; they are named.
+    """
+    wanted = list(MOTION)
+    means = ["white_matter", "csf"] * strategy.tissues
+    means += ["global_signal"] * strategy.global_signal
+    wanted += [f"{one}_derivative1" for one in MOTION] * strategy.derivatives
+    wanted += [f"{one}_power2" for one in wanted] * strategy.squares
+    wanted += means
+    for prefix in ("w_comp_cor_", "c_comp_cor_"):
+        wanted += [f"{prefix}{number:02d}" for number in range(strategy.compcor)]
+    missing = [column for column in wanted if column not in table.columns]
+    if missing:
+        raise BadData(
+            f"{name or 'the confounds'}: column(s) {', '.join(missing[:6])} are missing; choose "
+            "another preparation.confounds, or make the derivatives again"
+        )
+    return wanted
+
+
+def censored(table: "pd.DataFrame", strategy: Strategy) -> np.ndarray:
+    """Say which volumes a strategy leaves out, booleans (T,); those not in steady state always."""
+    out = np.zeros(len(table), bool)
+    for column in table.columns:
+        if column.startswith("non_steady_state_outlier"):
+            out |= table[column].to_numpy() > 0
+    limits = {"framewise_displacement": strategy.fd_mm, "std_dvars": strategy.std_dvars}
+    for column, limit in limits.items():
+        if limit is not None:
+            # The first volume has no volume before it; NaN is no outlier.
+            out |= table[column].to_numpy(float) > limit
+    return out
+
+
+def clean(
+    series: np.ndarray,
+    table: "pd.DataFrame",
+    strategy: Strategy,
+    tr: float,
+    band_pass_hz: tuple[float | None, float | None] = (None, None),
+    name: str = "",
+) -> Cleaned:
+    """Denoise a series by one call of nilearn.
+
+    Confounds and signals are filtered alike, and volumes left out are bridged before the filter
+    and taken away after it: done one after the other these steps bring back what the one before
+    took out (Lindquist et al. 2019, doi:10.1002/hbm.24528).
+
+    Parameters
+    ----------
+    series
+        Values over the brain, shape (T, V).
+    table
+        Confounds, T rows.
+    strategy
+        What is taken out.
+    tr
+        Seconds between volumes.
+    band_pass_hz
+        Lowest and highest frequency that are kept; None for no limit.
+    name
+        The series, for messages.
+
+    Raises
+    ------
+    BadData
+        Columns are missing or hold no numbers, too few volumes are left, or nothing would be left
+        of the series' freedom.
+    """
+    from nilearn.signal import clean as clean_signals
+
+    if len(table) != len(series):
+        raise BadData(
+            f"{name or 'the series'}: {len(series)} volumes, and its confounds have "
+            f"{len(table)} rows"
+        )
+    values = _numbers(table[chosen_columns(table, strategy, name)], name)
+    out = censored(table, strategy)
+    kept = np.flatnonzero(~out)
+    freedom = _freedom(len(kept), values.shape[1], tr, band_pass_hz)
+    if freedom < LEAST_FREEDOM:
+        raise BadData(
+            f"{name or 'the series'}: {len(kept)} of {len(series)} volumes are left after "
+            f"scrubbing, and {values.shape[1]} confounds and the band-pass leave "
+            f"{max(freedom, 0)} degrees of freedom; at least {LEAST_FREEDOM} are needed. Leave "
+            "the person out, or choose another preparation.confounds or preparation.band_pass_hz"
+        )
+    low, high = band_pass_hz
+    cleaned = np.empty((len(kept), series.shape[1]), np.float32)
+    for first in range(0, series.shape[1], _CHUNK):
+        part = slice(first, first + _CHUNK)
+        cleaned[:, part] = clean_signals(
+            series[:, part].astype(np.float64),
+            detrend=True,
+            standardize=None,
+            sample_mask=kept if out.any() else None,
+            confounds=values,
+            filter="butterworth" if low is not None or high is not None else False,
+            high_pass=low,
+            low_pass=high,
+            t_r=tr,
+        )
+    return Cleaned(cleaned, kept, freedom)
+
+
+def _freedom(
+    volumes: int, confounds: int, tr: float, band_pass_hz: tuple[float | None, float | None]
+) -> int:
+    low, high = band_pass_hz
+    nyquist = 0.5 / tr
+    share = (min(high or nyquist, nyquist) - (low or 0.0)) / nyquist
+    return int(np.floor(volumes * max(share, 0.0))) - confounds - 2
+
+
+def _numbers(chosen: "pd.DataFrame", name: str) -> np.ndarray:
+    """Give confounds as numbers; a first row without a difference takes the second's."""
+    values = chosen.to_numpy(float, copy=True)
+    first = ~np.isfinite(values[0])
+    values[0, first] = values[1, first]
+    rows, columns = np.nonzero(~np.isfinite(values))
+    if len(rows):
+        raise BadData(
+            f"{name or 'the confounds'}: column {chosen.columns[columns[0]]} has no number in row "
+            f"{rows[0] + 1} of the volumes; only the first may lack one. Make it again"
+        )
+    return values

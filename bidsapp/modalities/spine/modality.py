@@ -1,0 +1,131 @@
+"""Necks, as other rooms meet them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bidsapp.contracts.modality import Job, Modality, Scan, Shared, Source
+from bidsapp.contracts.prepared import Prepared
+from bidsapp.modalities.spine.measures import MEASURES
+from bidsapp.modalities.spine.products import PRODUCTS
+from bidsapp.modalities.spine.settings import SpinePreparation
+from bidsapp.options import RunOptions
+
+_SAME = ("acquisition", "run", "reconstruction")
+MASK = "mask"
+"""Name of the mask of all pictures among the shared files."""
+
+
+class Spine(Modality[SpinePreparation]):
+    """Axial T2w of the neck: the region of each injection."""
+
+    name = "spine"
+    title = "axial T2w MRI of the neck"
+    image = "region of an injection"
+    sources = (
+        Source("t2w", "anat", "T2w"),
+        Source(
+            "roi",
+            "anat",
+            "roi",
+            {"desc": "foramen"},
+            extensions=(".tsv",),
+            required=False,
+            same=_SAME,
+            derivatives=True,
+        ),
+        Source(
+            "foramen",
+            "anat",
+            "mask",
+            {"label": "foramen"},
+            required=False,
+            same=_SAME,
+            derivatives=True,
+        ),
+        Source(
+            "cord", "anat", "mask", {"label": "cord"}, required=False, same=_SAME, derivatives=True
+        ),
+    )
+    measures = MEASURES
+    products = PRODUCTS
+    settings = SpinePreparation
+
+    def labels(self, settings: SpinePreparation, work: Path) -> Mapping[str, str]:
+        """Give the frame of the pictures; the part is a unit's own."""
+        return {"space": "foramen"}
+
+    def shared(self, settings: SpinePreparation, work: Path) -> Shared:
+        """Write the mask of the pictures' common frame."""
+        from bidsapp import __version__
+        from bidsapp.modalities.spine.files import write_frame
+
+        values = settings.model_dump(mode="json", exclude={"modality", "boxes_page"})
+        mask = write_frame(work / "spine" / f"mask_{settings.size}.nii.gz", settings.size)
+        return Shared(
+            labels=self.labels(settings, work),
+            settings={**values, "version": __version__},
+            files={MASK: mask},
+        )
+
+    def mask(self, shared: Shared) -> Path:
+        """Give the mask: all of a picture."""
+        return shared.files[MASK]
+
+    def parts(self, scan: Scan, settings: SpinePreparation) -> Sequence[str]:
+        """List the injections that have a box, or are told of; one empty part where none is."""
+        from bidsapp.modalities.spine.steps import parts_of
+
+        return parts_of(scan, settings.rater or "")
+
+    def ask(self, jobs: Sequence[Job], settings: SpinePreparation, output_dir: Path) -> str:
+        """Write the page on which boxes are placed that are still missing."""
+        from bidsapp.modalities.spine.steps import ask_for_boxes
+
+        return ask_for_boxes(jobs, settings, output_dir / "roi.html")
+
+    def workflow(
+        self, name: str, job: Job, shared: Shared, settings: SpinePreparation, options: RunOptions
+    ) -> Any:
+        """Make one node of all steps: together they take about a second."""
+        from nipype.pipeline.engine import Node, Workflow
+
+        from bidsapp.modalities.spine.write import WriteRegion
+
+        write = WriteRegion(job=job.plain(), command=options.command, nthreads=options.omp_nthreads)
+        workflow = Workflow(name=name)
+        node = Node(write, name="write", n_procs=options.omp_nthreads, mem_gb=1.0, overwrite=True)
+        workflow.add_nodes([node])
+        return workflow
+
+    def write_page(
+        self, prepared: Prepared, shared: Shared, bids_dir: Path, command: str, page: Path
+    ) -> None:
+        """Write the page of a region anew from its products."""
+        from bidsapp.modalities.spine.page import RegionReport, write_region_report
+
+        sidecar = prepared.sidecar
+        report = RegionReport(
+            names=prepared.names,
+            provenance=prepared.provenance,
+            quality=prepared.quality,
+            facts={
+                "injection": {key: sidecar.get(key) for key in ("Level", "Side", "Midline")},
+                "space": sidecar["Space"],
+                "notes": sidecar.get("Notes") or (),
+                "seconds": dict(sidecar.get("CPUSeconds") or {}),
+                "software": dict(sidecar.get("GeneratedWith") or {}),
+            },
+            folder=prepared.names.folder,
+            command=command,
+        )
+        write_region_report(report, page)
+
+    def words(self, prepared: Sequence[Prepared]) -> Mapping[str, Sequence[str]]:
+        """Say how regions were cut out and judged."""
+        from bidsapp.modalities.spine.words import region_words
+
+        return region_words(prepared)
+
+
+MODALITY = Spine()

@@ -1,0 +1,252 @@
+"""The fitted steps of a representation in a row: fitted on the rows they may see, applied, kept."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from bidsapp.contracts.fitted import Fitted, FittedStep, Images, PerChannel, leaking
+from bidsapp.contracts.fitted_offers import module_of
+from bidsapp.derivatives import atomic_path
+from bidsapp.errors import BadData, UsageError
+from bidsapp.recipes.images import Representation
+from bidsapp.representation.image_rows import Applied, ImageRows, Restricted, materialised
+
+Numbers = tuple[np.ndarray, np.ndarray]
+_ROLES = {"train": "train_fold", "test": "test_fold"}
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Steps that are fitted one after the other, each on what the one before leaves.
+
+    The last steps, as far as they only subtract and divide, are applied to batches on the device,
+    after augmentation (`numbers`). All that come before are applied once and their images stored
+    (`stored`).
+
+    Attributes
+    ----------
+    steps
+        In the order in which they are applied.
+    """
+
+    steps: tuple[Fitted, ...] = ()
+
+    @classmethod
+    def of(cls, section: Representation) -> Self:
+        """Build the steps that a recipe asks for, unfitted.
+
+        Raises
+        ------
+        UsageError
+            A setting does not fit, or a step declares a leak that its offer does not.
+        """
+        steps = []
+        for asked in section.asked():
+            step: Fitted = module_of(asked.offer).build(asked)
+            for told in leaking(step.declares()):
+                if told != asked.declares():
+                    raise UsageError(
+                        f"{asked.key}: declares {told.name} ({told.scope}), which its offer does "
+                        "not say, so that it would not be refused"
+                    )
+            steps.append(step)
+        return cls(tuple(steps))
+
+    @property
+    def at_once(self) -> tuple[Fitted, ...]:
+        """The steps whose images are stored, and those before them."""
+        last = [k for k, step in enumerate(self.steps) if not isinstance(step, PerChannel)]
+        return self.steps[: last[-1] + 1] if last else ()
+
+    @property
+    def per_batch(self) -> tuple[PerChannel, ...]:
+        """The steps that are applied to batches on the device."""
+        rest = self.steps[len(self.at_once) :]
+        return tuple(step for step in rest if isinstance(step, PerChannel))
+
+    def declares(self) -> tuple[FittedStep, ...]:
+        """Say of every step what is fitted, and on whom."""
+        return tuple(told for step in self.steps for told in step.declares())
+
+    def channels(self, given: Sequence[str]) -> tuple[str, ...]:
+        """Name the channels that a network is given; before `fit` as many as there can be."""
+        names = tuple(given)
+        for step in self.steps:
+            names = step.channels(names)
+        return names
+
+    def fit(
+        self,
+        images: ImageRows,
+        roles: Mapping[str, np.ndarray],
+        outcome: np.ndarray,
+        folder: Path | None = None,
+    ) -> tuple[Self, ImageRows]:
+        """Fit every step on the rows that it may see, and no others.
+
+        Parameters
+        ----------
+        images
+            Of the whole cohort, N rows.
+        roles
+            ``train``, ``validation`` and ``test`` to their row numbers.
+        outcome
+            0 or 1 for each row of the cohort.
+        folder
+            Where images may be stored that do not fit into memory; they go with the process.
+
+        Returns
+        -------
+        chain, images
+            The steps fitted, and the images of everybody with a role as `stored` gives them,
+            under the row numbers of the cohort.
+        """
+        everybody = np.arange(len(images))
+        whole = any(told.scope == "dataset" for told in self.declares())
+        wanted = everybody if whole else np.unique(np.concatenate([*roles.values()]))
+        fitted: list[Fitted] = []
+        stored, current = images, _plain(images)
+        for step in self.steps:
+            told = step.declares()
+            rows = _visible(told, roles, everybody)
+            seen = Restricted(current, rows, told[0])
+            uses_outcome = any(one.uses_outcome for one in told)
+            done = step.fit(seen, rows, outcome[rows] if uses_outcome else None)
+            fitted.append(done)
+            if isinstance(done, PerChannel):
+                current = Applied(current, done)
+            else:
+                current = stored = materialised(done, current, wanted, folder)
+        return replace(self, steps=tuple(fitted)), stored
+
+    def stored(self, images: ImageRows, folder: Path | None = None) -> ImageRows:
+        """Give images as the steps leave them that are not applied to batches.
+
+        Parameters
+        ----------
+        images
+            Of anybody, as the cohort's array holds them.
+        folder
+            Where they may be stored if they do not fit into memory; they go with the process.
+
+        Returns
+        -------
+        ImageRows
+            Row by row the same people.
+        """
+        stored, current = images, _plain(images)
+        for step in self.at_once:
+            if isinstance(step, PerChannel):
+                current = Applied(current, step)
+            else:
+                current = stored = materialised(step, current, np.arange(len(images)), folder)
+        return stored
+
+    def numbers(self, images: Images, rows: np.ndarray) -> list[Numbers]:
+        """Give what each step `per_batch` subtracts from and divides these images by.
+
+        Parameters
+        ----------
+        images
+            As `stored` gives them.
+        rows
+            Row numbers in them.
+
+        Returns
+        -------
+        list
+            A pair of float32 arrays of shape (rows, C) for each step.
+        """
+        found = []
+        for step in self.per_batch:
+            found.append(step.numbers(images, rows))
+            images = Applied(images, step)
+        return found
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Give what every step found, under its place: ``0.mean``."""
+        return {
+            f"{place}.{name}": np.ascontiguousarray(array)
+            for place, step in enumerate(self.steps)
+            for name, array in step.state().items()
+        }
+
+    def with_state(self, state: Mapping[str, np.ndarray]) -> Self:
+        """Give the chain as it was when `state` was given.
+
+        Raises
+        ------
+        BadData
+            The arrays are not those of these steps.
+        """
+        own: list[dict[str, np.ndarray]] = [{} for _ in self.steps]
+        for key, array in state.items():
+            place, _, name = key.partition(".")
+            if not place.isdecimal() or int(place) >= len(own):
+                raise BadData(f"{key} belongs to no step that the recipe fits")
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise BadData(f"{key} holds NaN or infinite numbers")
+            own[int(place)][name] = array
+        steps = (step.with_state(mine) for step, mine in zip(self.steps, own, strict=True))
+        return replace(self, steps=tuple(steps))
+
+    def check(self, channels: int) -> None:
+        """Refuse numbers of steps `per_batch` that are not those of so many channels.
+
+        Raises
+        ------
+        BadData
+            Their number is another one.
+        """
+        given = len(Chain(self.at_once).channels(("?",) * channels))
+        for step in self.per_batch:
+            for name, array in step.state().items():
+                if array.size not in (0, given):
+                    told = step.declares()[0].name
+                    raise BadData(f"{told}: {name} has {array.size} numbers, not {given}")
+
+    def save(self, path: Path) -> None:
+        """Write what was fitted (safetensors), whole or not at all."""
+        from safetensors.numpy import save_file
+
+        with atomic_path(path) as temporary:
+            save_file(self.state(), temporary)
+
+    def load(self, path: Path) -> Self:
+        """Give the chain as it was when `save` wrote it.
+
+        Raises
+        ------
+        BadData
+            The file cannot be read, or is of other steps.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        try:
+            return self.with_state(load_file(path))
+        except (OSError, SafetensorError, BadData) as error:
+            raise BadData(f"{path.name}: {error}") from error
+
+
+def network_channels(section: Representation) -> tuple[str, ...]:
+    """Name the channels that a network is given, as far as is known before anything is fitted."""
+    return Chain.of(section).channels(section.channels)
+
+
+def _plain(images: ImageRows) -> Images:
+    return images
+
+
+def _visible(
+    told: Sequence[FittedStep], roles: Mapping[str, np.ndarray], everybody: np.ndarray
+) -> np.ndarray:
+    """Give the rows that a step may be fitted on, by what it declares."""
+    scopes = {one.scope for one in told}
+    if "dataset" in scopes:
+        return everybody
+    seen = [roles[role] for role, scope in _ROLES.items() if scope in scopes]
+    return np.unique(np.concatenate([np.empty(0, int), *seen]))

@@ -1,0 +1,163 @@
+"""The participant level on necks: regions of injections, missing boxes, what is refused."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from bidsapp.dataset.validation import find_validator
+from bidsapp.derivatives.finished import finished_images
+from bidsapp.modalities.spine.region import common_frame
+from bidsapp.modalities.spine.stack import Stack, read_stack
+from bidsapp.spaces import Slice, read_space
+from tests.integration.running import Ended, run_app, tree
+from tests.unit.spine_necks import box_about, foramen_mm, grid, sampled, save
+
+RECIPE = """
+name: necks
+summary: regions of injections
+preparation: {modality: spine}
+representation: {kind: volume}
+network: {name: efficientnetv2, depth: 0, dims: 2, start: random}
+"""
+STORED = {
+    "las": {"flips": (-1, 1, 1)},
+    "psr": {"order": (1, 2, 0), "flips": (-1, 1, 1)},
+    "two": {},
+    "wrong": {},
+    "none": {},
+    "told": {},
+}
+SIDE = {"psr": "R"}
+
+
+def person(bids: Path, label: str) -> Stack:
+    side = SIDE.get(label, "L")
+    shape, affine = grid(**STORED[label])
+    path = bids / f"sub-{label}/anat/sub-{label}_acq-axial_T2w.nii.gz"
+    save(path, sampled(shape, affine, side), affine)
+    path.with_name(f"sub-{label}_acq-axial_T2w.json").write_text(json.dumps({"BodyPart": "CSPINE"}))
+    return read_stack(path)
+
+
+def boxes(bids: Path, label: str, *rows: str) -> None:
+    path = bids / f"derivatives/rois/sub-{label}/anat/sub-{label}_acq-axial_desc-foramen_roi.tsv"
+    path.parent.mkdir(parents=True)
+    head = "level side slice i0 i1 j0 j1 rater"
+    path.write_text("\n".join([head, *rows, ""]).replace(" ", "\t"))
+
+
+def row(stack: Stack, side: str, level: str = "C6", where: str = "") -> str:
+    index, box = box_about(stack, foramen_mm(where or side))
+    return f"{level} {side} {index} {' '.join(map(str, box))} AB"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Ended:
+    root = tmp_path_factory.mktemp("necks")
+    bids = root / "bids"
+    stacks = {label: person(bids, label) for label in STORED}
+    description = {"Name": "necks", "BIDSVersion": "1.10.0"}
+    (bids / "dataset_description.json").write_text(json.dumps(description))
+    lines = [f"sub-{label}\t{'C7' if label == 'told' else 'n/a'}\t"
+             f"{'left' if label == 'told' else 'n/a'}" for label in STORED]  # fmt: skip
+    head = "participant_id\tinjection_level\tinjection_side"
+    (bids / "participants.tsv").write_text("\n".join([head, *lines, ""]))
+    boxes(bids, "las", row(stacks["las"], "L"))
+    boxes(bids, "psr", row(stacks["psr"], "R", "C7"))
+    boxes(bids, "two", row(stacks["two"], "L"), row(stacks["two"], "R", "C5"))
+    boxes(bids, "wrong", row(stacks["wrong"], "L", where="R"))
+    made = description | {"DatasetType": "derivative", "GeneratedBy": [{"Name": "a reader"}]}
+    (bids / "derivatives/rois/dataset_description.json").write_text(json.dumps(made))
+    recipe = root / "necks.yaml"
+    recipe.write_text(RECIPE)
+    before = tree(bids)
+    ended = run_app(bids, root / "out", "--recipe", recipe, "-w", root / "work")
+    assert tree(bids) == before
+    return ended
+
+
+def test_who_has_a_box_is_prepared_and_all_others_are_told_why(run: Ended) -> None:
+    assert run.code == 65
+    found = {(one.participant, one.names.part): one for one in finished_images(run.output_dir)}
+    assert set(found) == {("sub-las", "C6L"), ("sub-psr", "C7R"), ("sub-two", "C6L"),
+                          ("sub-two", "C5R")}  # fmt: skip
+    verdicts = {one.label: one.quality["verdict"] for one in found.values()}
+    # the foramen on the right of this neck is as dark as what is around it
+    assert verdicts.pop("sub-two C5R") == "warn"
+    assert set(verdicts.values()) == {"pass"}
+    assert "the box of C6-L lies on the patient's right (by the affine" in run.said
+    assert "sub-none_acq-axial_T2w.nii.gz: no box is placed yet" in run.said
+    assert "sub-told_acq-axial_T2w.nii.gz: no box for C7-L is placed yet" in run.said
+    assert "roi.html shows 2 images for placing boxes" in run.said
+    page = (run.output_dir / "roi.html").read_text()
+    assert "sub-none" in page
+    assert "sub-las" not in page
+
+
+def test_pictures_are_alike_lie_in_one_frame_and_lead_home(run: Ended) -> None:
+    pictures = {}
+    for one in finished_images(run.output_dir):
+        image = nib.load(one.names.path("picture"))
+        assert image.shape == (100, 100, 1)
+        np.testing.assert_allclose(image.affine, common_frame(100).affine, atol=1e-4)
+        values = np.asarray(image.dataobj)
+        assert values.min() == 0
+        assert values.max() == pytest.approx(1, abs=1e-6)
+        pictures[one.label] = values[..., 0]
+        space = read_space(one.sidecar["Space"])
+        assert isinstance(space, Slice)
+        assert space.mirrored == (one.sidecar["Side"] == "L")
+        home = space.put_back(values[..., 0])
+        slice_image = nib.load(one.names.path("slice"))
+        assert home.shape == slice_image.shape
+        np.testing.assert_allclose(slice_image.affine, np.array(space.grid_affine), atol=1e-4)
+        region = nib.load(one.names.path("region"))
+        bright = np.argwhere(home[..., 0] > 0.97).mean(axis=0)
+        side = one.sidecar["Side"]
+        if one.label not in ("sub-two C5R",):  # on that side the foramen is dark
+            place = slice_image.affine @ [*bright, 0, 1]
+            assert np.linalg.norm((place[:3] - foramen_mm(side))[:2]) < 1.5
+        corner = region.affine @ [0, 0, 0, 1]
+        first = slice_image.affine @ [*space.start, 0, 1]
+        np.testing.assert_allclose(corner, first, atol=1e-3)
+    one, other = pictures["sub-las C6L"].ravel(), pictures["sub-psr C7R"].ravel()
+    assert np.corrcoef(one, other)[0, 1] > 0.95
+
+
+def test_pages_and_words_tell_of_regions(run: Ended) -> None:
+    page = (run.output_dir / "sub-two_C5R.html").read_text()
+    assert "sub-two C5 right" in page
+    assert "the slice's own symmetry" in page.replace("&#39;", "'")
+    words = (run.output_dir / "logs" / "CITATION.md").read_text()
+    assert "regions of 4 injections of 3 people" in words
+    assert "cut at the midline (by the symmetry of the slice)" in words
+    overview = (run.output_dir / "quality.html").read_text()
+    assert "sub-two C5R" in overview
+    figures = list(run.output_dir.glob("sub-two/figures/*thumbnail.jpg"))
+    assert len(figures) == 2
+
+
+def test_what_is_written_validates(run: Ended) -> None:
+    validator = find_validator()
+    if validator is None:
+        pytest.skip("no bids-validator-deno")
+    done = subprocess.run(
+        [validator, str(run.output_dir), "--format", "json"], capture_output=True, text=True,
+        check=False, timeout=300,
+    )  # fmt: skip
+    issues = json.loads(done.stdout)["issues"]["issues"]
+    assert [i for i in issues if i.get("severity") == "error"] == []
+
+
+def test_a_second_run_makes_nothing_again(run: Ended) -> None:
+    before = tree(run.output_dir)
+    recipe, work = run.bids_dir.parent / "necks.yaml", run.bids_dir.parent / "work"
+    again = run_app(run.bids_dir, run.output_dir, "--recipe", recipe, "-w", work)
+    assert again.code == 65
+    after = tree(run.output_dir)
+    changed = {name for name in before if before[name] != after.get(name)}
+    assert {name for name in changed if "/anat" in name} == set()
