@@ -310,11 +310,10 @@ class Model:
         """Find the template's brain mask, which some channels need."""
         from tempfile import TemporaryDirectory
 
-        from bidsapp.contracts.modality import modality_named
+        from bidsapp.contracts.modality import channel_named, modality_named
         from bidsapp.representation.sample import read_mask
-        from bidsapp.representation.spec import CHANNELS
 
-        if not any(CHANNELS[name].masked for name in self.channels):
+        if not any(channel_named(name).masked for name in self.channels):
             return None
         section = self.recipe.preparation
         with TemporaryDirectory(prefix="nocicast-") as folder:

@@ -18,6 +18,7 @@ def cohort_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> "
     """Find who is in, with which images; nothing is written."""
     from bidsapp.dataset.carried import for_terminal
     from bidsapp.dataset.cohort import build_cohort
+    from bidsapp.dataset.normalized import Wanted
     from bidsapp.evaluation.settings import asked_columns
 
     first = recipe.with_variant(variants[0])
@@ -31,9 +32,7 @@ def cohort_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> "
         options.bids_dir,
         options.output_dir,
         first.outcome,
-        template=labels.get("space", ""),
-        resolution=int(labels.get("res", 0)),
-        suffix=modality.sources[0].suffix,
+        wanted=Wanted(modality, labels, wanted.plain()),
         channels=tuple(dict.fromkeys(channels)),
         group_column=recipe.group_column(variants),
         lone_groups=recipe.lone_groups(variants),

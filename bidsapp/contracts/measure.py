@@ -109,6 +109,9 @@ class Measure:
         anyhow, as the size of a brain.
     column
         Its line in data dictionaries; the title where empty.
+    excludes
+        Reason and detail for leaving a unit out of every cohort and prediction where it is raised
+        or fails, whatever the verdict; nothing where empty.
     only
         Settings under which it is measured, key to values; always where empty.
     """
@@ -135,6 +138,7 @@ class Measure:
     scale: tuple[float, float] | None = None
     confound: bool = False
     column: str = ""
+    excludes: tuple[str, str] | None = None
     only: Mapping[str, tuple[Any, ...]] | None = None
 
     @property
@@ -299,6 +303,18 @@ def judged(
     found[FAIL] += faults
     verdict = FAIL if found[FAIL] else WARN if found[WARN] else PASS
     return verdict, (*found[FAIL], *found[WARN])
+
+
+def excluded_by(measures: Iterable[Measure], block: Block) -> tuple[str, str] | None:
+    """Give reason and detail for which a unit may not be used at all; None where it may."""
+    return next(
+        (
+            measure.excludes
+            for measure in measures
+            if measure.excludes and measure.status(block.get(measure.key)) in (WARN, FAIL)
+        ),
+        None,
+    )
 
 
 def compared_measures(measures: Iterable[Measure]) -> tuple[Measure, ...]:

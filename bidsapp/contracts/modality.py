@@ -259,9 +259,18 @@ class Modality(ABC, Generic[S]):
         """List the numbers that are measured under these settings."""
         return tuple(measure for measure in self.measures if measure.applies(settings))
 
+    @property
+    def main_channel(self) -> str:
+        """Name of the channel that a network is given where a recipe says nothing."""
+        return next(iter(self.channels()))
+
     def channels(self) -> Mapping[str, Channel]:
         """Say what a network can be given, by name."""
         return {name: channel for name, (_, channel) in channels_of(self.products).items()}
+
+    def label_words(self, labels: Mapping[str, str]) -> str:
+        """Write labels as file names have them: ``space-MNI152NLin6Asym_res-2``."""
+        return "_".join(f"{key}-{value}" for key, value in labels.items())
 
     def in_short(self, quality: Mapping[str, Any]) -> str:
         """Say the quality of a unit in a few words, for a line of the terminal."""
@@ -288,6 +297,30 @@ class Modality(ABC, Generic[S]):
     @abstractmethod
     def mask(self, shared: Shared) -> Path:
         """Write an image that is 1 where the values of prepared units lie, 0 outside."""
+
+    def found_elsewhere(self, dataset: str, root: Path, wanted: Any) -> Any:
+        """Find units that other software prepared, in a derivative dataset.
+
+        Parameters
+        ----------
+        dataset, root
+            Its name and folder.
+        wanted
+            A `bidsapp.dataset.normalized.Wanted`.
+
+        Returns
+        -------
+        bidsapp.dataset.normalized.NormalizedSearch
+
+        Raises
+        ------
+        UsageError
+            Units of this modality are prepared by this app alone.
+        """
+        raise UsageError(
+            f"-d {dataset}={root}: {self.title} is read from this app's own output alone; leave "
+            "out -d and run the participant level."
+        )
 
     def conformed(self, cohort: Any, shared: Shared, settings: S, folder: Path) -> Any:
         """Bring units that other software prepared onto the grid of one's own.
@@ -394,3 +427,43 @@ def modality_named(name: str) -> Modality[Any]:
 def _imported(package: str) -> Modality[Any]:
     found: Modality[Any] = import_module(f"{package}.modality").MODALITY
     return found
+
+
+@cache
+def _channels(packages: tuple[str, ...]) -> Mapping[str, Channel]:
+    return {
+        name: channel
+        for package in packages
+        for name, channel in _imported(package).channels().items()
+    }
+
+
+def channel_named(name: str) -> Channel:
+    """Say what is known of a channel; names are one modality's alone.
+
+    Raises
+    ------
+    UsageError
+        No modality has such a channel.
+    """
+    known = _channels(tuple(modality_packages().values()))
+    if name not in known:
+        raise UsageError(f"representation.channels: {name!r} is not one of {', '.join(known)}")
+    return known[name]
+
+
+def quality_columns() -> frozenset[str]:
+    """Name every column of a group run that says how a unit was prepared: verdict and numbers."""
+    return _quality_columns(tuple(modality_packages().values()))
+
+
+@cache
+def _quality_columns(packages: tuple[str, ...]) -> frozenset[str]:
+    measures = (measure for package in packages for measure in _imported(package).measures)
+    return frozenset({"quality", *(f"quality_{one.key}" for one in measures if one.confound)})
+
+
+def source_names() -> frozenset[str]:
+    """Name the sources of every modality: keys of ``--bids-filter-file``."""
+    packages = modality_packages().values()
+    return frozenset(one.name for package in packages for one in _imported(package).sources)

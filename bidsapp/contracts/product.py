@@ -47,6 +47,8 @@ class Channel:
     ----------
     name
         As the recipe's ``representation.channels`` has it.
+    title
+        As reasons and notes name it: ``log-Jacobian``.
     words
         In a sentence: ``the normalised T1w image``.
     unit
@@ -58,19 +60,25 @@ class Channel:
     arbitrary
         Whether the unit differs from image to image and means nothing, as that of T1w; only such
         values are scaled by ``representation.scaling``.
-    larger
-        What a larger value is, in a sentence about maps: ``brighter``, ``larger``.
+    log_volume
+        Whether it holds the natural logarithm of native volume over the template's, of which
+        regional volumes are made.
+    larger, smaller
+        What a larger, and a smaller, value is in a sentence about maps: ``brighter``, ``darker``.
     scale
         The factor between the image file and the stored values.
     """
 
     name: str
+    title: str
     words: str
     unit: str
     value_range: tuple[float, float]
     masked: bool = False
     arbitrary: bool = False
+    log_volume: bool = False
     larger: str = "larger"
+    smaller: str = "smaller"
     scale: float = 1.0
 
 
@@ -112,6 +120,11 @@ class Product:
     def applies(self, settings: Mapping[str, Any]) -> bool:
         """Whether it is made under these settings; those that are not named decide nothing."""
         return applies(self.only, settings)
+
+    @property
+    def suffix(self) -> str:
+        """Suffix of its file names: ``T1w``."""
+        return self.name.rpartition("_")[2].partition(".")[0]
 
     def tail(self, labels: Mapping[str, str]) -> str:
         """Fill the labels in."""

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from bidsapp.contracts.modality import channel_named
 from bidsapp.dataset.carried import carried_columns, carry, column_notes
 from bidsapp.dataset.classes import OutcomeRule
 from bidsapp.dataset.covariates import OWN
 from bidsapp.dataset.description import shortened
 from bidsapp.dataset.groups import groups_of
 from bidsapp.dataset.losses import loss_notes
-from bidsapp.dataset.normalized import NormalizedImage, find_derivatives, find_own
+from bidsapp.dataset.normalized import NormalizedImage, Wanted, find_own
 from bidsapp.dataset.outcome import find_outcomes, outcome_missing, outcome_notes
 from bidsapp.dataset.people import has_scan, labels_of, people_of
 from bidsapp.dataset.scanners import sidecar_columns
@@ -61,10 +62,8 @@ def build_cohort(
     output_dir: Path,
     outcome: OutcomeRule,
     *,
-    template: str,
-    resolution: int,
-    suffix: str = "T1w",
-    channels: Sequence[str] = ("t1w",),
+    wanted: Wanted,
+    channels: Sequence[str] = (),
     group_column: str | None = None,
     lone_groups: bool = True,
     covariates: Sequence[str] | None = None,
@@ -86,10 +85,10 @@ def build_cohort(
         This app's output, for the normalised images.
     outcome
         Column with positive values, or expression.
-    template, resolution, suffix
-        Which normalised images: standard space, voxel size in mm, suffix.
+    wanted
+        Which prepared units: modality and labels of their names.
     channels
-        What the network is given; ``log_jacobian`` needs that map of everybody.
+        What the network is given: whoever lacks one is left out.
     group_column
         Family or site column whose values stay together in splits; the participant by default.
     lone_groups
@@ -121,12 +120,15 @@ def build_cohort(
         Nobody is left, one class only, the same image under two names, or a label of a table
         could be that of several people.
     """
+    raw = wanted.modality.sources[0]
     columns = Columns.read(bids_dir, missing_values, outcome_missing(outcome))
     # Every name is looked up before any image is.
-    made_of = find_outcomes(outcome, columns, []).columns
+    made = find_outcomes(outcome, columns, [])
+    made_of = made.columns
+    columns.use(made.row_columns)
     groups_of(columns, group_column, [])
     names = carried_columns(columns, covariates, asked, [*made_of, *same_as_outcome])
-    images, unusable, notes = _images(output_dir, derivatives or {}, template, resolution, suffix)
+    images, unusable, notes = _images(output_dir, derivatives or {}, wanted)
     columns, matched = columns.matched(*labels_of(bids_dir, [*images, *unusable]))
     # a table whose labels stay unclear is told of, and its columns are not carried
     names = [name for name in names if columns.has(name) or name in (covariates or ())]
@@ -134,22 +136,22 @@ def build_cohort(
     people = people_of(bids_dir, columns, [*images, *unusable], participant_label)
     sessions = {f"ses-{label}" for label in session_label}
 
-    def wanted(key: Key) -> bool:
+    def in_run(key: Key) -> bool:
         return key[0] in people and (not sessions or key[1] in sessions)
 
-    excluded = {key: why for key, why in unusable.items() if wanted(key) and key not in images}
-    missing = people - {key[0] for key in (*images, *excluded) if wanted(key)}
-    where = f"none with space-{template}_res-{resolution} in {output_dir}"
-    lost = {person: why for (person, _), why in unreadable_scans(bids_dir, missing, "anat").items()}
-    unscanned = {
-        person for person in missing - lost.keys() if not has_scan(bids_dir, person, "anat", suffix)
-    }
+    excluded = {key: why for key, why in unusable.items() if in_run(key) and key not in images}
+    missing = people - {key[0] for key in (*images, *excluded) if in_run(key)}
+    where = f"none with {wanted.place} in {output_dir}"
+    closed = unreadable_scans(bids_dir, missing, raw.datatype)
+    lost = {person: why for (person, _), why in closed.items()}
+    kind = (raw.datatype, raw.suffix)
+    unscanned = {p for p in missing - lost.keys() if not has_scan(bids_dir, p, *kind)}
     for person in missing:
-        none = f"the dataset holds no {suffix} of this participant"
+        none = f"the dataset holds no {raw.suffix} of this participant"
         why = [lost.get(person, none if person in unscanned else ""), where]
         excluded[(person, "")] = ("no normalised image", "; ".join(filter(None, why)))
 
-    scans = [images[key] for key in sorted(images) if wanted(key)]
+    scans = [images[key] for key in sorted(images) if in_run(key)]
     keys = [scan.key for scan in scans]
     found = find_outcomes(outcome, columns, keys)
     groups, about_groups = groups_of(columns, group_column, keys, lone=lone_groups)
@@ -164,24 +166,25 @@ def build_cohort(
         else:
             excluded[scan.key] = reason
     _check_made_alike([scan for scan, _, _ in kept])
-    rows, files = _hashed(kept, excluded, "log_jacobian" in channels, threads)
+    rows, files = _hashed(kept, excluded, channels, threads)
 
     listed = [(key[0], key[1] or None, *why) for key, why in sorted(excluded.items())]
     exclusions = pd.DataFrame(listed, columns=pd.Index(EXCLUSION_COLUMNS), dtype=object)
     table = pd.DataFrame(rows, columns=pd.Index(COLUMNS), dtype=object)
-    _check(table, exclusions, files)
+    _check(table, exclusions, files, wanted)
     table["outcome"] = table["outcome"].astype(int)
     keys_of_files = [file.key for file in files]
     carried = carry(columns, names, keys_of_files)
     scanners = sidecar_columns(
-        bids_dir, keys_of_files, "anat", suffix, [file.source for file in files], notes
+        bids_dir, keys_of_files, raw.datatype, raw.suffix, [file.source for file in files], notes
     )
     inside = {file.key for file in files}
     places = [place for place, key in enumerate(keys) if key in inside]
     with_outcome = {person for name in made_of for person in columns.people_with(name)}
+    with_outcome |= found.people
     counting = (people - unscanned) | (people & with_outcome)
     notes += [*outcome_notes(found, places), *about_groups]
-    notes += [f"This table is left out: {reason}" for reason in columns.unread]
+    notes += [f"This table is left out: {why}" for why in columns.left_out()]
     notes += column_notes(columns, names)
     notes += loss_notes(excluded, {person for person, _ in inside}, counting)
     whole = pd.concat([table, carried, scanners], axis=1)
@@ -189,13 +192,12 @@ def build_cohort(
 
 
 def _images(
-    output_dir: Path, derivatives: Mapping[str, Path], template: str, resolution: int, suffix: str
+    output_dir: Path, derivatives: Mapping[str, Path], wanted: Wanted
 ) -> tuple[dict[Key, NormalizedImage], dict[Key, tuple[str, str]], list[str]]:
     searches = [
-        find_derivatives(name, root, template, resolution, suffix)
-        for name, root in derivatives.items()
+        wanted.modality.found_elsewhere(name, root, wanted) for name, root in derivatives.items()
     ]
-    searches.append(find_own(output_dir, template, resolution, suffix))
+    searches.append(find_own(output_dir, wanted))
     images: dict[Key, NormalizedImage] = {}
     unusable: dict[Key, tuple[str, str]] = {}
     for search in searches:
@@ -206,7 +208,7 @@ def _images(
     if not images and not unusable:
         spaces = ", ".join(sorted(searches[-1].spaces))
         raise NoInput(
-            f"{output_dir} holds no normalised {suffix} with space-{template}_res-{resolution}"
+            f"{output_dir} holds no normalised {wanted.kind} with {wanted.place}"
             f"{f' (it has {spaces})' if spaces else ''}; run the participant level first, or name "
             "a derivative dataset with -d NAME=PATH."
         )
@@ -216,8 +218,10 @@ def _images(
         counts = ", ".join(f"{n} from {s or output_dir}" for s, n in sorted(sources.items()))
         notes.append(f"Images of different pipelines are mixed: {counts}.")
     for name in derivatives:
-        if not any(i.log_jacobian for i in images.values() if i.dataset == name):
-            notes.append(f"{name} has no log-Jacobian maps: the channel log_jacobian needs them.")
+        there = {c for i in images.values() if i.dataset == name for c in i.channels}
+        for channel, told in wanted.modality.channels().items():
+            if channel not in there:
+                notes.append(f"{name} has no {told.title} maps: the channel {channel} needs them.")
     return images, unusable, notes
 
 
@@ -227,8 +231,9 @@ def _unfit(image: NormalizedImage, channels: Sequence[str]) -> tuple[str, str] |
     if image.quality not in _USABLE:
         detail = f"{image.image}: verdict {image.quality!r} in its sidecar, not pass, warn or fail"
         return "no quality verdict", f"{detail}; run the participant level again"
-    if "log_jacobian" in channels and image.log_jacobian is None:
-        return "no log-Jacobian", f"none beside {image.image}"
+    lacking = next((name for name in channels if name not in image.channels), None)
+    if lacking is not None:
+        return f"no {channel_named(lacking).title}", f"none beside {image.image}"
     return None
 
 
@@ -243,16 +248,17 @@ def _without_rows(columns: Columns, person: str) -> tuple[str, str] | None:
 def _hashed(
     kept: Sequence[tuple[NormalizedImage, str | None, int | None]],
     excluded: dict[Key, tuple[str, str]],
-    jacobian: bool,
+    channels: Sequence[str],
     threads: int,
 ) -> tuple[list[tuple[object, ...]], list[NormalizedImage]]:
     """Rows of the cohort with the images' hashes; what cannot be read joins `excluded`.
 
-    So does whose mask or log-Jacobian is damaged, where it will be used.
+    So does whose mask or further channel is damaged, where it will be used.
     """
 
     def hash_of(scan: NormalizedImage) -> str | NociCastError:
-        others = (scan.mask if scan.dataset else None, scan.log_jacobian if jacobian else None)
+        used = [scan.channels[name] for name in channels if name in scan.channels]
+        others = (scan.mask, *(path for path in used if path != scan.image))
         try:
             for path in filter(None, others):
                 open_image(path)
@@ -286,7 +292,12 @@ def _check_made_alike(scans: Sequence[NormalizedImage]) -> None:
         )
 
 
-def _check(table: pd.DataFrame, exclusions: pd.DataFrame, files: Sequence[NormalizedImage]) -> None:
+def _check(
+    table: pd.DataFrame,
+    exclusions: pd.DataFrame,
+    files: Sequence[NormalizedImage],
+    wanted: Wanted,
+) -> None:
     """Refuse a cohort of nobody, of one class, or with one image under two names."""
     reasons = Counter(exclusions["reason"])
     why = "; ".join(f"{reason}: {n}" for reason, n in reasons.most_common())
@@ -304,9 +315,9 @@ def _check(table: pd.DataFrame, exclusions: pd.DataFrame, files: Sequence[Normal
     for source, same in table.groupby(sources):
         if source and len(same) > 1:
             raise BadData(
-                f"cohort: the same T1w file under {len(same)} names (SourceSHA256 in the sidecars "
-                f"is one): {shortened(list(same['image']))}. Remove all but one: a copy in "
-                "another fold would leak."
+                f"cohort: the same {wanted.kind} file under {len(same)} names (SourceSHA256 in the "
+                f"sidecars is one): {shortened(list(same['image']))}. Remove all but one: a copy "
+                "in another fold would leak."
             )
     if table["outcome"].nunique() == 1:
         positive = len(table) if table["outcome"].iloc[0] == 1 else 0

@@ -2,23 +2,20 @@
 
 from collections.abc import Iterable
 
-from bidsapp.dataset.normalized import QUALITY_NUMBERS
+from bidsapp.contracts.modality import quality_columns
 
-OWN = ("participant_id", "session_id", "group", "outcome", "image", "sha256", "quality")
+OWN = ("participant_id", "session_id", "part_id", "group", "outcome", "image", "sha256", "quality")
 """Columns of cohort.tsv that the app writes itself, first and in this order."""
-QUALITY = ("quality", *(f"quality_{name}" for name in QUALITY_NUMBERS))
-"""What the app says of the quality of an image: the verdict, and numbers in measures.tsv."""
 DATASET = "dataset."
 """Stands before a user's column that has the name of one of the app's."""
 SIDECAR = "sidecar."
 """Stands before what the JSON sidecar of the scan's own image says."""
 _STAMP = "simulated"
-_TAKEN = frozenset({*OWN, *QUALITY, _STAMP})
 
 
 def is_own(column: str) -> bool:
     """Tell whether the app writes a column of that name itself, as it is or in measures.tsv."""
-    return column in _TAKEN
+    return column in OWN or column == _STAMP or column in quality_columns()
 
 
 def stored_name(name: str) -> str:
@@ -27,7 +24,7 @@ def stored_name(name: str) -> str:
     It is the same name, save where the app uses that one itself: then ``dataset.`` stands before
     it, so that no two names share a column and `user_name` takes every one of them back.
     """
-    return f"{DATASET}{name}" if name in _TAKEN or name.startswith((DATASET, SIDECAR)) else name
+    return f"{DATASET}{name}" if is_own(name) or name.startswith((DATASET, SIDECAR)) else name
 
 
 def user_name(column: str) -> str:

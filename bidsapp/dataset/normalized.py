@@ -1,24 +1,69 @@
-"""Normalised images that exist: this app's own output, and derivatives of other pipelines."""
+"""Prepared units that exist: this app's own output, and what its names and sidecars tell."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from bidsapp.contracts.measure import excluded_by
+from bidsapp.contracts.modality import Modality
+from bidsapp.contracts.product import Product, channels_of
 from bidsapp.dataset.description import list_participants
 from bidsapp.dataset.scans import names_in, session_folders
 from bidsapp.dataset.tables import Key
-from bidsapp.errors import NoInput, UsageError
+from bidsapp.errors import NoInput
 from bidsapp.intake.json_text import read_json
 from bidsapp.intake.pointers import pointer_at
 
-EXTENSIONS = (".nii.gz", ".nii")
+EXTENSIONS = (".nii.gz", ".nii", ".func.gii", ".shape.gii")
+_PART = "{part}"
 _RAW = "bids:raw:"
-# Settings of the participant level that must be one for a whole cohort.
-_SHAPING = ("speed", "box", "intensity", "seed", "template_file")
-# Of the quality, what says how the image came out and not how large the brain is.
-QUALITY_NUMBERS = ("ncc", "local_ncc", "mask_dice", "folded_fraction", "bright_share")
+# Settings in a sidecar that may differ within a cohort.
+_UNSHAPING = ("version",)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which prepared units are looked for.
+
+    Attributes
+    ----------
+    modality
+        Theirs.
+    labels
+        Of their file names: ``{"space": "MNI152NLin6Asym", "res": "2"}``.
+    settings
+        Of the preparation, plain values: which products there are.
+    """
+
+    modality: Modality[Any]
+    labels: Mapping[str, str]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def products(self) -> tuple[Product, ...]:
+        """The files of a unit, the main one first."""
+        return self.modality.products_for(self.settings)
+
+    @property
+    def main(self) -> Product:
+        """The product that is looked for."""
+        return self.products[0]
+
+    @property
+    def datatype(self) -> str:
+        """Folder of a participant (and session)."""
+        return self.modality.sources[0].datatype
+
+    @property
+    def place(self) -> str:
+        """``space-MNI152NLin6Asym_res-2``."""
+        return self.modality.label_words(self.labels)
+
+    @property
+    def kind(self) -> str:
+        """Suffix of the main product."""
+        return self.main.suffix
 
 
 @dataclass(frozen=True)
@@ -29,9 +74,11 @@ class NormalizedImage:
     ----------
     participant_id, session_id
         With their prefixes; session_id is empty where the files have none.
-    image, mask, log_jacobian
-        Files; None where there is none. They may lie on another grid than the recipe's if
-        `dataset` is not empty.
+    image, mask
+        The main product, and a mask of it where it came from elsewhere. They may lie on another
+        grid than the recipe's if `dataset` is not empty.
+    channels
+        Name of each channel that is there to its file; that of `image` among them.
     dataset
         Name of the derivative dataset, empty for this app's own output.
     uri
@@ -43,7 +90,7 @@ class NormalizedImage:
     made_with
         The settings that shaped it, as one text; empty where they are not known.
     source_sha256
-        Of the T1w file that it was made from; empty where it is not known.
+        Of the main file that it was made from; empty where it is not known.
     source
         Path of that file inside the raw dataset; empty where it is not known.
     quality_numbers
@@ -54,7 +101,7 @@ class NormalizedImage:
     session_id: str
     image: Path
     mask: Path | None
-    log_jacobian: Path | None
+    channels: Mapping[str, Path]
     dataset: str
     uri: str
     quality: str = ""
@@ -80,7 +127,7 @@ class NormalizedSearch:
 
 
 @dataclass(frozen=True)
-class _Name:
+class Name:
     """A BIDS file name taken apart."""
 
     path: Path
@@ -88,64 +135,87 @@ class _Name:
     suffix: str
 
     def same_but(self, *ignored: str) -> tuple[tuple[str, str], ...]:
+        """Give the entities but some, to be compared with another name's."""
         return tuple(sorted((k, v) for k, v in self.entities.items() if k not in ignored))
 
 
-def find_own(
-    output_dir: Path, template: str, resolution: int, suffix: str = "T1w"
-) -> NormalizedSearch:
+def find_own(output_dir: Path, wanted: Wanted) -> NormalizedSearch:
     """Find what the participant level wrote, with the verdict of its sidecar.
 
     Parameters
     ----------
     output_dir
         The app's output folder.
-    template, resolution
-        Standard space and voxel size (mm) that the recipe asks for.
-    suffix
-        Suffix of the images.
+    wanted
+        Modality and labels that the recipe asks for.
     """
     found = NormalizedSearch({}, {}, frozenset())
     if not output_dir.is_dir():
         return found
     spaces = set()
-    for key, names in _by_scan(output_dir, found.unusable):
-        spaces.update(_spaces(names, suffix))
-        mine = [
-            name
-            for name in names
-            if name.suffix == suffix
-            and name.entities.get("desc") == "preproc"
-            and name.entities.get("space") == template
-            and name.entities.get("res") == str(resolution)
-        ]
+    for key, names in by_scan(output_dir, wanted.datatype, found.unusable):
+        spaces.update(spaces_of(names, wanted.kind))
+        mine = [(name, one) for name in names if (one := _as_wanted(name, wanted)) is not None]
         if len(mine) > 1:
-            found.unusable[key] = _several(mine)
+            found.unusable[key] = several([name for name, _ in mine])
         elif mine:
-            _take_own(found, output_dir, key, mine[0], names)
+            _take_own(found, output_dir, key, mine[0][0], names, mine[0][1])
     return NormalizedSearch(found.images, found.unusable, frozenset(spaces))
 
 
+def _as_wanted(name: Name, wanted: Wanted) -> Wanted | None:
+    """Give what is wanted, with the label of its part, where a file is a main product of it."""
+    own = stem_of(name.path.name)
+    if _PART not in wanted.main.name:
+        return wanted if own.endswith(f"_{stem_of(wanted.main.tail(wanted.labels))}") else None
+    extension = wanted.main.name.removeprefix(stem_of(wanted.main.name))
+    match = wanted.main.pattern().fullmatch(own + extension)
+    if match is None or not wanted.labels.items() <= match.groupdict().items():
+        return None
+    return replace(wanted, labels={**wanted.labels, "part": match["part"]})
+
+
 def _take_own(
-    found: NormalizedSearch, root: Path, key: Key, name: _Name, names: Sequence[_Name]
+    found: NormalizedSearch,
+    root: Path,
+    key: Key,
+    name: Name,
+    names: Sequence[Name],
+    wanted: Wanted,
 ) -> None:
     path = name.path
-    mask = _companion(name, names, "brain", "mask")
-    jacobian = _companion(name, names, "logjacobian", "statmap")
-    if _not_fetched(found, key, path, _sidecar(path), mask, jacobian):
+    channels = channels_beside(name, names, wanted)
+    if not_fetched(found, key, path, sidecar_of(path), *channels.values()):
         return
-    told = _read_sidecar(path)
+    told = read_sidecar(path, wanted)
     if told is None:
-        detail = f"{_sidecar(path)} has no Quality.verdict; run the participant level again"
+        detail = f"{sidecar_of(path)} has no Quality.verdict; run the participant level again"
         found.unusable[key] = ("no quality verdict", detail)
-    elif told.rescued:
-        found.unusable[key] = _mirrored(path)
+    elif told.excluded is not None:
+        found.unusable[key] = told.excluded
     else:
         uri = path.relative_to(root).as_posix()
-        found.images[key] = NormalizedImage(*key, path, mask, jacobian, "", uri, **told.facts)
+        found.images[key] = NormalizedImage(*key, path, None, channels, "", uri, **told.facts)
 
 
-def _not_fetched(found: NormalizedSearch, key: Key, *paths: Path | None) -> bool:
+def channels_beside(name: Name, names: Sequence[Name], wanted: Wanted) -> dict[str, Path]:
+    """Find the file of each channel of the same unit, that of the main product among them."""
+    own = stem_of(name.path.name)
+    stem = own.removesuffix(stem_of(wanted.main.tail(wanted.labels)))
+    there = {stem_of(other.path.name): other.path for other in names}
+    found = {}
+    for channel, (product, _) in channels_of(wanted.products).items():
+        path = (
+            name.path
+            if product.main
+            else there.get(f"{stem}{stem_of(product.tail(wanted.labels))}")
+        )
+        if path is not None:
+            found[channel] = path
+    return found
+
+
+def not_fetched(found: NormalizedSearch, key: Key, *paths: Path | None) -> bool:
     """Leave a scan out where the content of one of its files is not here."""
     for path in paths:
         pointer = None if path is None else pointer_at(path)
@@ -156,36 +226,43 @@ def _not_fetched(found: NormalizedSearch, key: Key, *paths: Path | None) -> bool
 
 
 @dataclass(frozen=True)
-class _Told:
+class Told:
     """What a sidecar of this app says of an image."""
 
-    rescued: bool
+    excluded: tuple[str, str] | None  # reason and detail for which it may not be used at all
     facts: dict[str, Any]  # fields of a NormalizedImage
 
 
-def _sidecar(image: Path) -> Path:
-    return image.with_name(_stem(image) + ".json")
+def sidecar_of(image: Path) -> Path:
+    """Give the place of the sidecar of an image."""
+    return image.with_name(stem_of(image.name) + ".json")
 
 
-def _read_sidecar(image: Path) -> _Told | None:
+def read_sidecar(image: Path, wanted: Wanted) -> Told | None:
     """Quality and settings in the sidecar of an image; None where it holds no verdict."""
     try:
-        content = read_json(_sidecar(image))
+        content = read_json(sidecar_of(image))
         quality = content["Quality"]
         settings = content.get("Settings", {})
-        made_with = ", ".join(f"{key} {settings[key]}" for key in _SHAPING if key in settings)
+        shaping = (f"{key} {value}" for key, value in settings.items() if key not in _UNSHAPING)
+        measures = wanted.modality.measures_for(settings)
+        excluded = excluded_by(measures, quality)
         facts = {
             "quality": str(quality["verdict"]) or "empty",
             "quality_reasons": tuple(map(str, quality.get("reasons", ()))),
-            "made_with": made_with,
+            "made_with": ", ".join(shaping),
             "source_sha256": str(content.get("SourceSHA256", "")),
             "source": _raw_source(content.get("Sources")),
             "quality_numbers": tuple(
-                (name, float(quality[name])) for name in QUALITY_NUMBERS if name in quality
+                (measure.key, float(quality[measure.key]))
+                for measure in measures
+                if measure.confound and quality.get(measure.key) is not None
             ),
         }
-        return _Told(bool(quality.get("rescued")), facts)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        if excluded is not None:
+            excluded = (excluded[0], f"{sidecar_of(image)}: {excluded[1]}")
+        return Told(excluded, facts)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
@@ -197,92 +274,10 @@ def _raw_source(sources: object) -> str:
     return "" if path.is_absolute() or ".." in path.parts or not path.parts else str(path)
 
 
-def _mirrored(image: Path) -> tuple[str, str]:
-    detail = (
-        f"{_sidecar(image)}: the header's orientation was wrong, so that the image may be "
-        "mirrored; repair the header and run the participant level again"
-    )
-    return "left and right not verified", detail
-
-
-def find_derivatives(
-    dataset: str, root: Path, template: str, resolution: int, suffix: str = "T1w"
-) -> NormalizedSearch:
-    """Find T1w and brain mask in a template's space in the derivatives of any pipeline.
-
-    Images with ``desc-preproc`` or without ``desc-`` are taken; of several voxel sizes the
-    recipe's, else the one without ``res-`` (the template's own), else the first ``res-``. The
-    mask must carry the same entities. The grid is not looked at. Where the images are another
-    output of this app, the verdicts of their sidecars hold.
-
-    Raises
-    ------
-    NoInput
-        The folder is not there, or holds no ``sub-`` folder.
-    UsageError
-        It holds no image in that space; the spaces that it has are named.
-    """
-    if not root.is_dir():
-        raise NoInput(f"-d {dataset}={root}: the folder does not exist.")
-    if not list_participants(root):
-        raise NoInput(f"-d {dataset}={root}: no sub-<label> folder; is it a derivative dataset?")
-    found = NormalizedSearch({}, {}, frozenset())
-    spaces = set()
-    for key, names in _by_scan(root, found.unusable):
-        spaces.update(_spaces(names, suffix))
-        ranked: dict[tuple[int, int, str], list[_Name]] = defaultdict(list)
-        for name in names:
-            desc, res = name.entities.get("desc"), name.entities.get("res", "")
-            in_space = name.entities.get("space") == template
-            if name.suffix == suffix and in_space and desc in (None, "preproc"):
-                size = 0 if res == str(resolution) else 2 if res else 1
-                ranked[(desc is None, size, res)].append(name)
-        if not ranked:
-            continue
-        best = ranked[min(ranked)]
-        mask = _companion(best[0], names, "brain", "mask")
-        if len(best) > 1:
-            found.unusable[key] = _several(best)
-        elif _not_fetched(found, key, best[0].path, _sidecar(best[0].path), mask):
-            continue
-        elif mask is None:
-            found.unusable[key] = ("no brain mask", f"no desc-brain_mask beside {best[0].path}")
-        else:
-            _take_other(found, dataset, root, key, best[0], mask, names)
-    if not found.images and not found.unusable:
-        there = ", ".join(sorted(spaces)) or "none"
-        raise UsageError(
-            f"-d {dataset}={root}: no {suffix} in space {template}; spaces there: {there}. Choose "
-            "one with --template, or leave out -d and run the participant level."
-        )
-    return NormalizedSearch(found.images, found.unusable, frozenset(spaces))
-
-
-def _take_other(
-    found: NormalizedSearch,
-    dataset: str,
-    root: Path,
-    key: Key,
-    name: _Name,
-    mask: Path,
-    names: Sequence[_Name],
-) -> None:
-    """Take an image of another dataset; what this app said of it there holds here too."""
-    path = name.path
-    jacobian = _companion(name, names, "logjacobian", "statmap")
-    if _not_fetched(found, key, jacobian):
-        return
-    told = _read_sidecar(path)
-    if told is not None and told.rescued:
-        found.unusable[key] = _mirrored(path)
-        return
-    uri = f"bids:{dataset}:{path.relative_to(root).as_posix()}"
-    facts = told.facts if told else {}
-    found.images[key] = NormalizedImage(*key, path, mask, jacobian, dataset, uri, **facts)
-
-
-def _by_scan(root: Path, unusable: dict[Key, tuple[str, str]]) -> Iterator[tuple[Key, list[_Name]]]:
-    """Each participant and session with the NIfTI files of its anat folder.
+def by_scan(
+    root: Path, datatype: str, unusable: dict[Key, tuple[str, str]]
+) -> Iterator[tuple[Key, list[Name]]]:
+    """Each participant and session with the files of its folder of a datatype.
 
     Who has a folder that cannot be read joins `unusable`.
     """
@@ -296,7 +291,7 @@ def _by_scan(root: Path, unusable: dict[Key, tuple[str, str]]) -> Iterator[tuple
         for folder in folders:
             session = folder.name if folder != person else ""
             try:
-                names = list(_names(folder / "anat"))
+                names = list(_names(folder / datatype))
             except NoInput as error:
                 unusable[(person.name, session)] = ("folder not readable", str(error))
                 continue
@@ -304,19 +299,24 @@ def _by_scan(root: Path, unusable: dict[Key, tuple[str, str]]) -> Iterator[tuple
                 yield (person.name, session), names
 
 
-def _names(folder: Path) -> Iterator[_Name]:
+def _names(folder: Path) -> Iterator[Name]:
     for entry in names_in(folder):
         if entry.endswith(EXTENSIONS) and not entry.startswith("."):
-            *pairs, suffix = _stem(Path(entry)).split("_")
+            *pairs, suffix = stem_of(entry).split("_")
             entities = dict(pair.split("-", 1) for pair in pairs if "-" in pair)
-            yield _Name(folder / entry, entities, suffix)
+            yield Name(folder / entry, entities, suffix)
 
 
-def _stem(path: Path) -> str:
-    return path.name.removesuffix(".gz").removesuffix(".nii")
+def stem_of(name: str) -> str:
+    """Take the extension from a file name."""
+    for extension in EXTENSIONS:
+        if name.endswith(extension):
+            return name.removesuffix(extension)
+    return name
 
 
-def _spaces(names: Sequence[_Name], suffix: str) -> set[str]:
+def spaces_of(names: Sequence[Name], suffix: str) -> set[str]:
+    """Name the spaces in which there are images of a suffix."""
     return {
         name.entities["space"]
         for name in names
@@ -324,7 +324,7 @@ def _spaces(names: Sequence[_Name], suffix: str) -> set[str]:
     }
 
 
-def _companion(name: _Name, names: Sequence[_Name], desc: str, suffix: str) -> Path | None:
+def companion(name: Name, names: Sequence[Name], desc: str, suffix: str) -> Path | None:
     """Find the file of the same scan and grid with another description."""
     for other in names:
         same = other.same_but("desc") == name.same_but("desc")
@@ -333,6 +333,7 @@ def _companion(name: _Name, names: Sequence[_Name], desc: str, suffix: str) -> P
     return None
 
 
-def _several(names: Sequence[_Name]) -> tuple[str, str]:
+def several(names: Sequence[Name]) -> tuple[str, str]:
+    """Give reason and detail for leaving out a scan that has several images."""
     some = ", ".join(name.path.name for name in names)
     return "several images", f"one is needed for each participant and session: {some}"

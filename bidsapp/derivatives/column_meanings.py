@@ -19,7 +19,7 @@ class Column:
     levels: dict[str, str] = field(default_factory=dict)
 
 
-_TRUE = {"true": "yes", "false": "no"}
+TRUE = {"true": "yes", "false": "no"}
 _DECISIONS = {
     "accuracy": "share of right decisions",
     "balanced_accuracy": "mean of sensitivity and specificity",
@@ -81,7 +81,7 @@ SHARED = {
     "simulated": Column("SIMULATED and what was planted into the images: not a real result."),
 }
 
-_SCAN = {name: SHARED[name] for name in ("participant_id", "session_id", "simulated")}
+_SCAN = {name: SHARED[name] for name in ("participant_id", "session_id", "part_id", "simulated")}
 _OF_FOLD = {name: SHARED[name] for name in ("repeat", "fold")}
 _SPLITS = {
     "role": Column(
@@ -110,7 +110,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "image": Column("Normalised image: path in the output folder, or a BIDS URI."),
         "sha256": Column("SHA-256 of the image's voxels; of the changed copy in a simulation."),
         "quality": Column(
-            "Verdict on the normalisation; n/a where it was not judged.",
+            "Verdict on the preparation; n/a where it was not judged.",
             levels={"pass": "sound", "warn": "to be looked at"},
         ),
         "sidecar.*": Column(
@@ -139,11 +139,11 @@ TABLES: dict[str, dict[str, Column]] = {
             "changes, less the cohort's mean.",
             "1",
         ),
-        "mirrored": Column("Whether one of them is mirrored.", levels=_TRUE),
+        "mirrored": Column("Whether one of them is mirrored.", levels=TRUE),
         "near_duplicate": Column(
             "Whether they are taken for one scan; where nobody is, the most alike pair stands "
             "here.",
-            levels=_TRUE,
+            levels=TRUE,
         ),
         "limit": Column("From this correlation on they are.", "1"),
         "cohort_median": Column("Median of the correlations of all pairs.", "1"),
@@ -164,23 +164,14 @@ TABLES: dict[str, dict[str, Column]] = {
         ),
     },
     "measures": {
-        "quality_ncc": Column("Correlation of the normalised image with the template.", "1"),
-        "quality_local_ncc": Column("The same in small cubes, averaged.", "1"),
-        "quality_mask_dice": Column("Dice of the brain mask and the template's.", "1"),
-        "quality_folded_fraction": Column("Share of voxels where the transform folds.", "1"),
-        "quality_bright_share": Column(
-            "Share of the brain that is brighter than any tissue, as vessels with contrast agent "
-            "are; 0 where it is below .005.",
-            "1",
-        ),
-        "quality_*": Column("Quality number of the normalisation."),
+        "quality_*": Column("Quality number of the preparation."),
         "region_intensity_*": Column(
             "Mean of the image over a cube of 24 mm, over that of the brain; the name ends with "
             "the cube's centre, x_y_z in mm.",
             "1",
         ),
         "region_volume_*": Column(
-            "The participant's own volume of that cube, by the log-Jacobian.", "ml"
+            "The participant's own volume of that cube, by the map of log-volumes.", "ml"
         ),
     },
     "history": {
@@ -295,19 +286,13 @@ TABLES: dict[str, dict[str, Column]] = {
         "*": _WEIGHTED,
     },
     "quality": {
-        "source": Column("The T1w image, relative to the dataset."),
+        "source": Column("The main source, relative to its dataset."),
         "space": Column("Standard space."),
         "resolution": Column("Voxel size of the output.", "mm"),
         "verdict": Column(
-            "Verdict on the normalisation.",
+            "Verdict on the preparation.",
             levels={"pass": "sound", "warn": "to be looked at", "fail": "not to be used"},
         ),
-        "local_ncc": Column("Correlation with the template in small cubes, averaged.", "1"),
-        "ncc": Column("Correlation with the template.", "1"),
-        "brain_volume_ml": Column("Brain volume.", "ml"),
-        "size": Column("Size against the template, mean of three directions.", "1"),
-        "folded_fraction": Column("Share of voxels where the transform folds.", "1"),
-        "mask_dice": Column("Dice of the brain mask and the template's.", "1"),
         "z_*": Column(
             "Modified z score of the number of that name among the images made alike; n/a with "
             "fewer than 8 of them."
@@ -315,11 +300,6 @@ TABLES: dict[str, dict[str, Column]] = {
         "unusual": Column(
             "Largest distance from the others on the side where trouble lies, in modified z "
             "scores; from 3.5 on an image is called unusual."
-        ),
-        "cut_faces": Column("Faces of the field of view that cut the brain."),
-        "rescued": Column(
-            "Whether the header's orientation was set aside; left and right are then not verified.",
-            levels=_TRUE,
         ),
         "report": Column("Page of this image in the output folder."),
         "reasons": Column("Why the verdict is not pass."),
@@ -332,15 +312,15 @@ TABLES: dict[str, dict[str, Column]] = {
         "probability": Column("Probability of a positive outcome, mean of the fold models.", "1"),
         "probability_sd": Column("Standard deviation between the fold models.", "1"),
         "verdict": Column(
-            "Verdict on the image's normalisation.",
+            "Verdict on the image's preparation.",
             levels={"pass": "sound", "warn": "to be looked at"},
         ),
         "in_training": Column(
             "Whether this very image is in the cohort that the model was trained on; only models "
             "kept from the person then predict. It goes by hashes: a changed copy of an image, or "
             "another scan of the person, is not recognised. n/a where it cannot be known: images "
-            "that were normalised by other software have no hash of their T1w file.",
-            levels=_TRUE,
+            "that were normalised by other software have no hash of their source file.",
+            levels=TRUE,
         ),
         "leak": Column(
             "LEAK and the step that saw held-out people in the run that made the model, LEAK? and "

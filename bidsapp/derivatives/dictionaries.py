@@ -8,9 +8,11 @@ from bidsapp.derivatives import column_meanings
 from bidsapp.derivatives.atomic import write_json
 from bidsapp.derivatives.column_meanings import SHARED, Column
 from bidsapp.derivatives.evaluated_meanings import EVALUATED
+from bidsapp.derivatives.measured_meanings import measured_columns
 from bidsapp.derivatives.regression_meanings import REGRESSION
 
 TABLES = column_meanings.TABLES | EVALUATED | REGRESSION
+TABLES |= {name: more | TABLES[name] for name, more in measured_columns().items()}
 _FOLDERS = ("tables", "figures", "saliency")
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bidsapp.dataset.covariates import QUALITY, user_name, users_column, users_columns
+from bidsapp.contracts.modality import quality_columns
+from bidsapp.dataset.covariates import user_name, users_column, users_columns
 from bidsapp.evaluation.tsv import is_missing, numeric
 
 _SEED = 0
@@ -98,7 +99,7 @@ _REGION = re.compile(r"region_((intensity|volume)_.+|\d+)")
 
 
 def _quality(columns: Sequence[str], _predictors: Sequence[str], _site: str | None) -> list[str]:
-    return [name for name in columns if name in QUALITY or _MOTION.fullmatch(name)]
+    return [name for name in columns if name in quality_columns() or _MOTION.fullmatch(name)]
 
 
 def _regions(columns: Sequence[str], _predictors: Sequence[str], _site: str | None) -> list[str]:

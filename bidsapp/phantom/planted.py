@@ -85,7 +85,10 @@ def plant(
     for place, scan in enumerate(cohort.files):
         if outcome[place]:
             copy = _planted_copy(scan.image, region, contrast_sd * sd, folder)
-            scan = replace(scan, image=copy)
+            channels = {
+                name: copy if path == scan.image else path for name, path in scan.channels.items()
+            }
+            scan = replace(scan, image=copy, channels=channels)
             hashes[place] = voxel_hash(copy)
         files.append(scan)
     return replace(cohort, table=table.assign(sha256=hashes), files=tuple(files))

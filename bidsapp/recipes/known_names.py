@@ -5,7 +5,6 @@ A new one is a line here and a file in the room that does the work.
 
 from typing import Literal
 
-Channel = Literal["t1w", "log_jacobian"]
 TestName = Literal["permutation", "delong", "mcnemar"]
 Baseline = Literal[
     "majority", "age_sex", "logistic", "random_forest", "xgboost", "regions", "quality", "site"
@@ -28,8 +27,8 @@ voxel moves it, not which way this person's voxel did.
 
 BASELINES_ON_PREDICTORS = ("logistic", "random_forest", "xgboost")
 
-SPM12_BOX = {2: (79, 95, 79), 1: (157, 189, 156)}
-"""Voxels (x, y, z) of SPM12's bounding box at 2 and 1 mm."""
+SPM12_BOX = {2: (79, 95, 79), 1: (157, 189, 156), 3: (53, 63, 53), 4: (40, 48, 40)}
+"""Voxels (x, y, z) of SPM12's bounding box at 1 to 4 mm."""
 
 PLANE_AXIS = {"sagittal": 0, "coronal": 1, "axial": 2}
 """The axis of the grid along which the slices of a plane are counted."""

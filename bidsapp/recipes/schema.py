@@ -13,6 +13,7 @@ from pydantic import (
 )
 
 from bidsapp.contracts.fitted import FittedStep, leaking
+from bidsapp.contracts.modality import DEFAULT, modality_named, modality_packages
 from bidsapp.errors import UsageError
 from bidsapp.recipes.analysis import Ensemble, Evaluation, Saliency
 from bidsapp.recipes.combinations import impossible
@@ -45,6 +46,15 @@ def _single_line(text: str) -> str:
     if len(text.splitlines()) != 1:
         raise ValueError("should be a single line")
     return text
+
+
+def _name_channels(values: dict[str, Any]) -> None:
+    """Give networks the main channel of the modality, where a recipe names none."""
+    given, shape = values.get("preparation"), values.get("representation", {})
+    name = given.get("modality", DEFAULT) if isinstance(given, dict) else DEFAULT
+    known = isinstance(name, str) and name in modality_packages()
+    if known and name != DEFAULT and isinstance(shape, dict) and "channels" not in shape:
+        values["representation"] = {**shape, "channels": [modality_named(name).main_channel]}
 
 
 class Recipe(Section):
@@ -120,6 +130,7 @@ class Recipe(Section):
         if EARLIER in data and "preparation" in data:
             raise ValueError(f"{EARLIER} is the earlier name of preparation: give one of them")
         found = current_keys(data)
+        _name_channels(found)
         variants = found.get("variants")
         if isinstance(variants, dict):
             found["variants"] = {

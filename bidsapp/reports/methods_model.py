@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from bidsapp.contracts.modality import channel_named
 from bidsapp.contracts.network import network_offers
 from bidsapp.drawing.wording import counted, joined, many
 from bidsapp.networks.origin import weights_words
@@ -10,9 +11,10 @@ from bidsapp.recipes import Recipe
 from bidsapp.recipes.learning import Network, Training
 from bidsapp.reports.run.files import GroupRun
 
-_CHANNELS = {
-    "t1w": "the normalised T1w image",
-    "log_jacobian": "the map of the log-Jacobian",
+_WHOLE = {
+    "volume": "the whole volume of",
+    "slice": "one slice each of",
+    "sphere": "maps over a sphere of",
 }
 _SCHEDULES = {
     "constant": "kept constant",
@@ -82,15 +84,17 @@ def _sentence(beginning: str, texts: dict[str, list[str]]) -> str:
 def _input(recipe: Recipe) -> str:
     """Say what a network is given; ``{plane}`` where the plane of its slices goes."""
     section = recipe.representation
-    channels = joined(_CHANNELS.get(name, name) for name in section.channels)
+    channels = joined(channel_named(name).words for name in section.channels)
     as_channels = " as channels" if len(section.channels) > 1 else ""
     if section.kind == "slab":
         what = f"the {section.slices} middle {{plane}}slices of {channels}{as_channels}"
     else:
-        what = f"the whole volume of {channels}{as_channels}"
-    if section.scaling == "robust" and "t1w" in section.channels:
+        what = f"{_WHOLE[section.kind]} {channels}{as_channels}"
+    grey = [one.title for one in map(channel_named, section.channels) if one.arbitrary]
+    if section.scaling == "robust" and grey:
         what += (
-            ", the T1w intensities of each brain scaled by its own median and interquartile range"
+            f", the {joined(grey)} intensities of each brain scaled by its own median and "
+            "interquartile range"
         )
     return ", ".join([what, *(step.words for step in section.asked())])
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bidsapp.contracts.measure import FAIL, PASS, WARN, Measure
+from bidsapp.contracts.modality import modality_named
 from bidsapp.derivatives import write_text
 from bidsapp.derivatives.dictionaries import describe_table
 from bidsapp.derivatives.finished import finished_images
@@ -137,7 +138,8 @@ def _write_table(folder: Path, lines: Sequence[Line], measures: Sequence[Measure
         "verdict",
         *keys,
     ]
-    head += [f"z_{key}" for key in keys] + ["unusual", "cut_faces", "rescued", "report", "reasons"]
+    remarks = _remarks(lines)
+    head += [f"z_{key}" for key in keys] + ["unusual", *remarks, "report", "reasons"]
     rows = ["\t".join(head)]
     for line in lines:
         image, quality = line.image, line.image.quality
@@ -145,12 +147,27 @@ def _write_table(folder: Path, lines: Sequence[Line], measures: Sequence[Measure
         cells += [image.names.part] * parts + [image.source]
         cells += [image.names.space, image.names.resolution, line.verdict]
         cells += [line.values.get(key) for key in keys] + [line.z.get(key) for key in keys]
-        cells += [line.unusual if line.z else None, " ".join(quality.get("cut_faces") or ())]
-        cells += [bool(quality.get("rescued")), image.names.report.name]
+        cells.append(line.unusual if line.z else None)
+        cells += [_remark(remark, quality.get(key)) for key, remark in remarks.items()]
+        cells.append(image.names.report.name)
         cells.append(" ".join(map(str, quality.get("reasons") or ())))
         rows.append("\t".join(map(_cell, cells)))
     write_text(folder / TABLE, "\n".join(rows) + "\n")
     describe_table(folder / TABLE, "quality")
+
+
+def _remarks(lines: Sequence[Line]) -> dict[str, Measure]:
+    """List what is no number and has a column of its own: flags, and lists of names."""
+    found: dict[str, Measure] = {}
+    for line in lines:
+        for measure in modality_named(line.image.modality).measures_for(line.image.settings):
+            if measure.kind in ("flag", "names") and measure.column:
+                found.setdefault(measure.key, measure)
+    return found
+
+
+def _remark(measure: Measure, value: Any) -> Any:
+    return bool(value) if measure.kind == "flag" else " ".join(map(str, value or ()))
 
 
 def _cell(value: Any) -> str:

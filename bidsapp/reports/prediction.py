@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bidsapp.contracts.product import sidecar_name
+from bidsapp.contracts.product import channels_of, sidecar_name
 from bidsapp.derivatives import OutputNames
 from bidsapp.drawing.mosaic import Layer, Tile, mosaic
 from bidsapp.drawing.pages import fill, render
@@ -202,6 +202,7 @@ def _view(names: OutputNames, path: Path) -> SaliencyView:
     )
     tiles = mosaic(grid, choose_cuts(grid.like(explained[box])), [layer])
     about = read_sidecar(path)
+    channels = [channel for _, channel in channels_of(names.products).values()]
     settings = dict(about.get("Settings") or {})
     return SaliencyView(
         path.name,
@@ -209,7 +210,7 @@ def _view(names: OutputNames, path: Path) -> SaliencyView:
         f"{limit:.2g}",
         str(about.get("Units") or about.get("units") or ""),
         _warning(path.name, about.get("Sanity")),
-        sides_of(str(about.get("Method", "")), bool(settings.get("absolute"))),
+        sides_of(str(about.get("Method", "")), bool(settings.get("absolute")), channels),
     )
 
 

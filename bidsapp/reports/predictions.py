@@ -1,11 +1,13 @@
 """A trained model applied to normalised people: a file each, and a table."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bidsapp.contracts.measure import PASS, WARN, Measure, excluded_by
+from bidsapp.contracts.modality import modality_named
 from bidsapp.derivatives import OutputNames, write_json, write_text
 from bidsapp.derivatives.dictionaries import describe_table
 from bidsapp.derivatives.sidecars import read_source_sha256
@@ -46,9 +48,9 @@ class Person:
         return f"sub-{self.participant}" + (f" ses-{self.session}" if self.session else "")
 
 
-def usable(quality: dict[str, Any]) -> bool:
-    """Whether a normalisation may be given to a model: it did not fail, and is not mirrored."""
-    return quality.get("verdict") in ("pass", "warn") and not quality.get("rescued")
+def usable(quality: dict[str, Any], measures: Iterable[Measure]) -> bool:
+    """Whether a unit may be given to a model: it did not fail, and nothing forbids its use."""
+    return quality.get("verdict") in (PASS, WARN) and excluded_by(measures, quality) is None
 
 
 def predict_people(
@@ -98,10 +100,11 @@ def predict_people(
     require_own_name(bundle, output_dir)
     mask = read_mask(template_mask)
     held_out = _held_out(bundle)
+    measures = modality_named(bundle.recipe.preparation.modality).measures
     fit: list[tuple[Person, tuple[int, ...] | None]] = []
     for person in people:
-        image = _known(bundle, person) if usable(person.quality) else None
-        why = _why_not(person, image)
+        image = _known(bundle, person) if usable(person.quality, measures) else None
+        why = _why_not(person, image, measures)
         if why:
             _leave_out(person, _file(bundle, person), why)
             forget_maps(person.names, bundle)
@@ -146,11 +149,12 @@ def _known(bundle: "Bundle", person: Person) -> "TrainingImage | None":
     return find_image(bundle.images, voxels, read_source_sha256(person.names))
 
 
-def _why_not(person: Person, image: "TrainingImage | None") -> str:
+def _why_not(person: Person, image: "TrainingImage | None", measures: Sequence[Measure]) -> str:
     """Say why there can be no prediction of a person; empty where there can."""
-    if person.quality.get("rescued"):
-        return "quality: left and right are not verified"
-    if not usable(person.quality):
+    excluded = excluded_by(measures, person.quality)
+    if excluded is not None:
+        return f"quality: {excluded[0]}"
+    if not usable(person.quality, measures):
         return f"quality: {person.quality.get('verdict', 'not judged')}"
     if image is not None and not image.unseen_by:
         return "every model of the bundle was trained on this image"
@@ -214,7 +218,7 @@ def _in_training(bundle: "Bundle", known: bool) -> dict[str, Any]:
         return {"in_training": False}
     why = (
         f"{nameless} of the {len(bundle.images)} scans that the bundle was trained on were "
-        "normalised by other software and have no hash of their T1w file, so that this image "
+        "normalised by other software and have no hash of their source file, so that this image "
         "cannot be told from them"
     )
     return {"in_training": None, "in_training_unknown": why}

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.modality import channel_named
+from bidsapp.contracts.unit import PART, PARTICIPANT, SESSION
 from bidsapp.dataset.tables import write_table
 from bidsapp.errors import BadData
 from bidsapp.intake.images import read_numbers
@@ -33,7 +35,7 @@ def regional_values(
     Parameters
     ----------
     rows
-        Scans with the images ``t1w`` and, where they have one, ``log_jacobian``.
+        Scans with a channel of intensities and, where they have one, one of log-volumes.
     mask
         The template's brain mask on the images' grid, bool, shape (X, Y, Z).
     affine
@@ -58,16 +60,21 @@ def regional_values(
     label = cell[inside]
     size = np.bincount(label, minlength=len(names))
     voxel_ml = float(abs(np.linalg.det(affine[:3, :3]))) / 1000
-    volumes = all("log_jacobian" in row.images for row in rows)
-    columns = [f"region_intensity_{name}" for name in names]
+    about = {name: channel_named(name) for row in rows for name in row.images}
+    grey = next((name for name, channel in about.items() if channel.arbitrary), None)
+    ratios = next((name for name, channel in about.items() if channel.log_volume), None)
+    volumes = ratios is not None and all(ratios in row.images for row in rows)
+    columns = [f"region_intensity_{name}" for name in names] if grey else []
     columns += [f"region_volume_{name}" for name in names] if volumes else []
     values = np.empty((len(rows), len(columns)))
     for i, row in enumerate(rows):
-        image = _read(row, "t1w", mask.shape)[inside]
-        mean = np.bincount(label, image, len(names)) / size
-        parts: list[np.ndarray] = [mean / max(float(image.mean()), 1e-9)]
-        if volumes:
-            ratio = np.exp(_read(row, "log_jacobian", mask.shape)[inside])
+        parts: list[np.ndarray] = [np.empty(0)]
+        if grey:
+            image = _read(row, grey, mask.shape)[inside]
+            mean = np.bincount(label, image, len(names)) / size
+            parts.append(mean / max(float(image.mean()), 1e-9))
+        if volumes and ratios:
+            ratio = np.exp(_read(row, ratios, mask.shape)[inside])
             parts.append(np.asarray(np.bincount(label, ratio, len(names)) * voxel_ml))
         values[i] = np.concatenate(parts)
     return pd.DataFrame(values.round(_DIGITS), columns=columns)
@@ -105,7 +112,7 @@ def _read(row: CohortRow, channel: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 FILE = "measures.tsv"
-_FIRST = ("participant_id", "session_id", "simulated")
+_FIRST = (PARTICIPANT, SESSION, PART, "simulated")
 
 
 def cohort_measures(cohort: "Cohort", template_mask: Path, regions: bool) -> pd.DataFrame:
@@ -123,7 +130,7 @@ def cohort_measures(cohort: "Cohort", template_mask: Path, regions: bool) -> pd.
     Returns
     -------
     pandas.DataFrame
-        `participant_id`, `session_id`, ``quality_*``, ``region_*``; a row per scan, in the order
+        The columns of the unit, ``quality_*``, ``region_*``; a row per scan, in the order
         of the cohort. A number that a scan lacks is NaN.
     """
     first = [name for name in _FIRST if name in cohort.table]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # SPM12's bounding box, in mm, and its number of voxels at each voxel size.
 _SPM12_ORIGIN = (-78.0, -112.0, -70.0)
-_SPM12_SHAPE = {1: (157, 189, 156), 2: (79, 95, 79)}
+_SPM12_SHAPE = {1: (157, 189, 156), 2: (79, 95, 79), 3: (53, 63, 53), 4: (40, 48, 40)}
 BOXES = ("spm12", "template")
 
 
@@ -63,7 +63,7 @@ def output_grid(box: str, resolution: float, template: Template) -> Grid:
         (−78, −112, −70). ``template``: the template's own field of view, starting at the centre
         of its first voxel.
     resolution
-        Voxel size in mm, 1 or 2.
+        Voxel size in mm, 1 to 4.
     template
         Read (its header alone) only for the box ``template``.
 
@@ -78,7 +78,7 @@ def output_grid(box: str, resolution: float, template: Template) -> Grid:
         The box or the resolution is not one of those.
     """
     if resolution not in _SPM12_SHAPE:
-        raise UsageError(f"resolution {resolution} mm is not offered; choose 1 or 2.")
+        raise UsageError(f"resolution {resolution} mm is not offered; choose 1, 2, 3 or 4.")
     if box == "spm12":
         return _ras_grid(_SPM12_SHAPE[int(resolution)], _SPM12_ORIGIN, resolution)
     if box == "template":

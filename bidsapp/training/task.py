@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.unit import PART, unit_columns
 from bidsapp.dataset.tables import read_frame
 from bidsapp.derivatives.sealed import read_record
 from bidsapp.derivatives.sidecars import file_sha256
@@ -110,11 +111,12 @@ class FoldTask:
         """The cohort's images with the columns of its table, but for the outcome."""
         own = self._joined.drop(columns=["outcome", "role"])
         columns = {str(name): own[name].tolist() for name in own}
-        return ImageRows(self.images.open(), columns=columns)
+        store = self.array.with_name(f"kept-{self.images.key[:16]}")
+        return ImageRows(self.images.open(), columns=columns, store=store)
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row per image of the array, in its order: participant_id, session_id, outcome, role.
+        """One row per image of the array, in its order: its unit, outcome, role.
 
         The role is empty for those who have none in this fold; only they may have no outcome (-1).
 
@@ -123,7 +125,7 @@ class FoldTask:
         BadData
             If array, cohort table and splits do not agree.
         """
-        return self._joined[["participant_id", "session_id", "outcome", "role"]]
+        return self._joined[[*unit_columns(self._joined), "outcome", "role"]]
 
     @cached_property
     def _joined(self) -> pd.DataFrame:
@@ -133,10 +135,13 @@ class FoldTask:
             {
                 "participant_id": self.images.participants,
                 "session": [_session(s) for s in self.images.sessions],
+                "part": list(self.images.parts) or "",
             }
         )
         cohort["session"] = cohort["session_id"].map(_session)
-        joined = order.merge(cohort, on=["participant_id", "session"], how="left", validate="1:1")
+        cohort["part"] = cohort[PART].map(_session) if PART in cohort else ""
+        key = ["participant_id", "session", "part"]
+        joined = order.merge(cohort, on=key, how="left", validate="1:1")
         absent = joined.loc[joined["outcome"].isna(), "participant_id"]
         if len(absent) or len(cohort) != len(order):
             raise BadData(
@@ -149,7 +154,7 @@ class FoldTask:
         if len(wrong):
             raise BadData(f"{self.cohort}: the outcome of {wrong.iloc[0]} is not 0 or 1")
         joined["outcome"] = joined["outcome"].where(known, "-1").astype(int)
-        return joined.drop(columns="session")
+        return joined.drop(columns=["session", "part"])
 
     @property
     def image_hashes(self) -> list[str]:

@@ -24,6 +24,7 @@ from tests.integration.group_studies import (
     write_normalised,
 )
 from tests.integration.running import tree
+from tests.unit.cohort_trees import heads
 
 Edit = Callable[[Path], object]
 
@@ -297,7 +298,7 @@ def test_a_dataset_that_is_not_there(study: Path, capsys: pytest.CaptureFixture[
 def cohort_of(study: Path, column: str = "chronic", positive: str = "yes") -> Cohort:
     """The cohort of a study, for an outcome."""
     rule = Outcome(column=column, positive=(positive,))
-    return build_cohort(study / "bids", study / "out", rule, template=SPACE, resolution=2)
+    return build_cohort(study / "bids", study / "out", rule, wanted=heads(SPACE))
 
 
 def excluded(cohort: Cohort) -> dict[str, tuple[str, str]]:

@@ -23,6 +23,7 @@ from tests.integration.group_studies import (
     write_normalised,
 )
 from tests.integration.running import Ended
+from tests.unit.cohort_trees import heads
 
 PEOPLE = 12
 RECIPE = """\
@@ -152,8 +153,7 @@ def test_in_mode_paper_an_overlap_is_a_leak_by_the_recipe_that_is_written(first:
         root / "bids",
         root / "out",
         Outcome(column="chronic", positive=("yes",)),
-        template="MNI152NLin2009aSym",
-        resolution=2,
+        wanted=heads("MNI152NLin2009aSym"),
     )
     options = RunOptions(
         bids_dir=root / "bids",

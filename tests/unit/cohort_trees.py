@@ -10,8 +10,15 @@ import nibabel as nib
 import numpy as np
 
 from bidsapp.dataset.cohort import Cohort, build_cohort
+from bidsapp.dataset.normalized import Wanted
+from bidsapp.modalities.t1w.modality import MODALITY
 
 SPACE = "MNI152NLin2009aSym"
+
+
+def heads(space: str = SPACE, res: str = "2") -> Wanted:
+    """T1w images of a space and voxel size."""
+    return Wanted(MODALITY, {"space": space, "res": res})
 
 
 def rule(
@@ -23,7 +30,8 @@ def rule(
     missing: Any = None,
 ) -> Any:
     values = {"positive": positive, "negative": negative, "missing": missing}
-    return SimpleNamespace(column=column, expression=expression, **values)
+    known = {"rows": None, "order": None} | values
+    return SimpleNamespace(column=column, expression=expression, **known)
 
 
 CHRONIC = rule("chronic", [1, "chronic"])
@@ -66,9 +74,7 @@ def study(root: Path, table: str, folders: tuple[str, ...] = ()) -> Path:
 
 
 def build(tmp_path: Path, outcome: Any = CHRONIC, **options: Any) -> Cohort:
-    return build_cohort(
-        tmp_path / "bids", tmp_path / "out", outcome, template=SPACE, resolution=2, **options
-    )
+    return build_cohort(tmp_path / "bids", tmp_path / "out", outcome, wanted=heads(), **options)
 
 
 def reasons(cohort: Cohort) -> Mapping[str, str]:

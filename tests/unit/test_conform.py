@@ -175,8 +175,9 @@ def test_a_cohort_keeps_its_own_images_and_has_the_others_conformed(
     image = save(tmp_path / "T1w.nii", blob(shape, affine), affine)
     mask = save(tmp_path / "mask.nii", ball(shape, affine), affine)
     jacobian = save(tmp_path / "j.nii", blob(shape, affine) / 1000, affine)
-    own = NormalizedImage("sub-1", "", image, mask, jacobian, "", "sub-1", "pass")
-    bare = replace(own, participant_id="sub-2", dataset="prep", log_jacobian=None, quality="")
+    channels = {"t1w": image, "log_jacobian": jacobian}
+    own = NormalizedImage("sub-1", "", image, mask, channels, "", "sub-1", "pass")
+    bare = replace(own, participant_id="sub-2", dataset="prep", channels={"t1w": image}, quality="")
     other = replace(own, participant_id="sub-3", dataset="prep", quality="")
     table = pd.DataFrame({"participant_id": ["sub-1", "sub-2", "sub-3"]})
     before = Cohort(table, pd.DataFrame(), (own, bare, other), ("a note",))
@@ -185,8 +186,12 @@ def test_a_cohort_keeps_its_own_images_and_has_the_others_conformed(
     assert after.notes == ("a note",)
     assert after.files[0] == own
     assert [file.participant_id for file in after.files] == ["sub-1", "sub-2", "sub-3"]
-    assert after.files[1].log_jacobian is None
-    for file in (after.files[1].image, after.files[2].image, after.files[2].log_jacobian):
+    assert set(after.files[1].channels) == {"t1w"}
+    for file in (
+        after.files[1].image,
+        after.files[2].image,
+        after.files[2].channels["log_jacobian"],
+    ):
         assert file is not None
         assert file.parent == tmp_path / "conformed"
         assert nib.load(file).shape == SHAPE

@@ -13,7 +13,7 @@ from bidsapp.dataset.cohort import COLUMNS, build_cohort
 from bidsapp.dataset.scans import voxel_hash
 from bidsapp.dataset.tables import write_table
 from bidsapp.errors import BadData, NociCastError, NoInput, NothingSelected, UsageError
-from tests.unit.cohort_trees import SPACE, build, normalise, reasons, rule, save, study
+from tests.unit.cohort_trees import SPACE, build, heads, normalise, reasons, rule, save, study
 
 
 def test_the_cohort_and_everybody_who_is_not_in_it(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_the_cohort_and_everybody_who_is_not_in_it(tmp_path: Path) -> None:
         == f"sub-01/anat/sub-01_space-{SPACE}_res-2_desc-preproc_T1w.nii.gz"
     )
     assert cohort.table["sha256"][0] == voxel_hash(cohort.files[0].image)
-    assert cohort.files[0].log_jacobian is not None
+    assert set(cohort.files[0].channels) == {"t1w", "log_jacobian"}
     assert [file.participant_id for file in cohort.files] == ["sub-01", "sub-02"]
     assert reasons(cohort) == {
         "sub-03": "no outcome",
@@ -365,7 +365,7 @@ def test_real_tables(tmp_path: Path, real_data: Path) -> None:
     source = real_data / "labels" / "ds000208"
     for number in range(1, 77):
         normalise(tmp_path / "out", f"sub-{number:02d}", number)
-    options = {"template": SPACE, "resolution": 2}
+    options = {"wanted": heads()}
     trial = build_cohort(source, tmp_path / "out", rule("Response", [1]), **options)
     table = pd.read_csv(source / "participants.tsv", sep="\t", dtype=str).dropna(how="all")
     answered = table[table["Response"].notna()]

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bidsapp.contracts.modality import quality_columns
 from bidsapp.dataset.covariates import (
     OWN,
-    QUALITY,
     stored_name,
     user_name,
     users_column,
@@ -30,7 +30,7 @@ from tests.unit.cohort_trees import build, normalise, rule
 from tests.unit.evaluation_runs import write_run
 
 IDS = ("participant_id", "session_id")
-TAKEN = [name for name in (*OWN, *QUALITY[1:], "simulated") if name not in IDS]
+TAKEN = [name for name in (*OWN, *sorted(quality_columns())[1:], "simulated") if name not in IDS]
 PREFIXED = ["dataset.group", "sidecar.Manufacturer", "dataset.dataset.group", "participants.group"]
 NAMES = st.one_of(
     st.sampled_from([*TAKEN, *PREFIXED]),

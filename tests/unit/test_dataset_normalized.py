@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bidsapp.dataset.normalized import find_derivatives, find_own
+from bidsapp.dataset.normalized import find_own
 from bidsapp.dataset.scans import voxel_hash
 from bidsapp.errors import BadData, NoInput, UsageError
-from tests.unit.cohort_trees import SPACE, build, normalise, reasons, save, study
+from bidsapp.modalities.t1w.elsewhere import find_derivatives
+from tests.unit.cohort_trees import SPACE, build, heads, normalise, reasons, save, study
 
 
 def test_the_hash_is_of_the_voxels(tmp_path: Path) -> None:
@@ -90,13 +91,13 @@ def test_outputs_that_were_made_in_different_ways_are_not_mixed(tmp_path: Path) 
 
 def test_derivatives_that_do_not_serve(tmp_path: Path) -> None:
     with pytest.raises(NoInput, match="-d prep="):
-        find_derivatives("prep", tmp_path / "nowhere", SPACE, 2)
+        find_derivatives("prep", tmp_path / "nowhere", heads(SPACE))
     fmriprep(tmp_path / "prep", "sub-1", 1, space="MNI152NLin6Asym")
     with pytest.raises(UsageError, match="spaces there: MNI152NLin6Asym"):
-        find_derivatives("prep", tmp_path / "prep", SPACE, 2)
-    search = find_derivatives("prep", tmp_path / "prep", "MNI152NLin6Asym", 2)
+        find_derivatives("prep", tmp_path / "prep", heads(SPACE))
+    search = find_derivatives("prep", tmp_path / "prep", heads("MNI152NLin6Asym"))
     assert list(search.images) == [("sub-1", "")]
     (tmp_path / "empty").mkdir()
     with pytest.raises(NoInput, match="no sub-<label> folder"):
-        find_derivatives("prep", tmp_path / "empty", SPACE, 2)
-    assert not find_own(tmp_path / "nowhere", SPACE, 2).images
+        find_derivatives("prep", tmp_path / "empty", heads(SPACE))
+    assert not find_own(tmp_path / "nowhere", heads(SPACE)).images

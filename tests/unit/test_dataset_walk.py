@@ -9,10 +9,11 @@ import pytest
 
 from bidsapp.cli import main
 from bidsapp.dataset import validation
-from bidsapp.dataset.normalized import find_derivatives, find_own
+from bidsapp.dataset.normalized import find_own
 from bidsapp.dataset.scans import imaged_scans
 from bidsapp.errors import NoInput
-from tests.unit.cohort_trees import SPACE, build, normalise, reasons, study
+from bidsapp.modalities.t1w.elsewhere import find_derivatives
+from tests.unit.cohort_trees import SPACE, build, heads, normalise, reasons, study
 from tests.unit.dataset_trees import chosen, make, select
 from tests.unit.unprivileged import as_anybody, open_folder
 
@@ -220,7 +221,7 @@ def test_a_folder_of_results_that_cannot_be_read_leaves_out_one_person(place: Pa
     assert "sub-3/anat cannot be read (Permission denied)" in detail["sub-3"]
     with as_anybody():
         for found in (
-            find_own(place / "out", SPACE, 2),
-            find_derivatives("x", place / "out", SPACE, 2),
+            find_own(place / "out", heads(SPACE)),
+            find_derivatives("x", place / "out", heads(SPACE)),
         ):
             assert set(found.unusable) == {("sub-3", ""), ("sub-4", "")}

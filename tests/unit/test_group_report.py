@@ -158,11 +158,17 @@ def test_a_run_that_stopped_before_its_maps_says_so(run: Path, tmp_path: Path) -
     assert "this run wrote none" in text
 
 
-def test_a_p_of_fixed_scores_bears_its_caveat(run: Path) -> None:
-    found = RunFiles(run)
-    remark = next(text for name, _, text in answer(found).cards if name == "Permutation p")
+def test_a_p_that_decides_nothing_bears_its_caveat_and_does_not_stand_first(
+    run: Path, tmp_path: Path
+) -> None:
+    assert "Permutation p" not in [name for name, _, _ in answer(RunFiles(run)).cards]
     caveat = "with cross-validated scores a nominal .05 means about .10"
-    assert remark == f"outcomes permuted, scores fixed; {caveat}"
+    folder = Path(shutil.copytree(run, tmp_path / "group" / "attias2025"))
+    table = folder / "tables" / "permutations.tsv"
+    assert caveat in table.read_text()
+    table.write_text(table.read_text().replace(caveat, ""))  # as of a hold-out
+    remark = next(t for name, _, t in answer(RunFiles(folder)).cards if name == "Permutation p")
+    assert remark == "outcomes permuted, scores fixed"
     results = " ".join(results_section(GroupRun(run)).paragraphs)
     assert f"(scores fixed: {caveat})" in results
 
@@ -170,10 +176,10 @@ def test_a_p_of_fixed_scores_bears_its_caveat(run: Path) -> None:
 @pytest.mark.parametrize(
     ("verdict", "says"),
     [
-        ("pass", "passed their sanity checks. They tell what the network used, not a cause."),
-        ("fail", "but the maps failed their sanity checks, so nothing follows from that."),
-        ("not decisive", "but their sanity checks are not decisive, so nothing firm follows"),
-        ("not run", "no sanity check tells whether"),
+        ("pass", "Its maps passed their sanity checks and tell what the network used, not a cause"),
+        ("fail", "Its maps failed their sanity checks: where they are strongest says nothing."),
+        ("not decisive", "The sanity checks of its maps are not decisive, so nothing firm follows"),
+        ("not run", "No sanity check tells whether its maps show more"),
     ],
 )
 def test_the_answer_names_where_the_network_looks(
@@ -195,10 +201,20 @@ def test_the_answer_names_where_the_network_looks(
     ]
     (place / "regions.tsv").write_text("\n".join(rows) + "\n")
     said = answer(RunFiles(folder)).where
-    assert "strongest in insula_R (desikan killiany; 2.3 times its share by volume)" in said
-    assert says in said
+    assert said.startswith(says)  # whoever reads the region has read how far it can be trusted
+    named = "strongest in insula_R (desikan killiany; 2.3 times its share by volume)"
+    assert (named in said) is (verdict != "fail")
     (place / "regions.tsv").write_text("\n".join(rows[:2]) + "\n")
-    assert answer(RunFiles(folder)).where == ""
+    assert (answer(RunFiles(folder)).where == "") is (verdict != "fail")
+
+
+def test_the_first_number_is_the_one_of_the_first_sentence(run: Path) -> None:
+    """Two intervals of one AUC on one screen: the narrower one would be quoted."""
+    found = answer(RunFiles(run))
+    name, value, remark = found.cards[0]
+    assert name == "AUC"
+    assert f"an AUC of {value} (95\u00a0% interval {remark.partition(';')[0]}" in found.sentence
+    assert sum(card.startswith("AUC") for card, _, _ in found.cards) == 1
 
 
 def test_text_from_data_shows_as_text(run: Path, page: GroupPage) -> None:

@@ -17,7 +17,7 @@ from bidsapp.errors import NociCastError
 from bidsapp.recipes import load_recipe
 from bidsapp.saliency.atlas import resolve_atlas
 from bidsapp.training.splits_file import read_splits
-from tests.unit.cohort_trees import SPACE, build, normalise, reasons, save, study
+from tests.unit.cohort_trees import SPACE, build, heads, normalise, reasons, save, study
 from tests.unit.dataset_trees import make
 
 
@@ -128,7 +128,7 @@ def test_results_that_are_no_files_cost_one_person(tmp_path: Path) -> None:
     mask.write_bytes(mask.read_bytes()[:-1])
     others = reasons(build(tmp_path, derivatives={"prep": tmp_path / "out"}))
     assert others["sub-5"] == "image not readable"
-    assert find_own(tmp_path / "out", SPACE, 2).images
+    assert find_own(tmp_path / "out", heads(SPACE)).images
 
 
 def test_a_file_in_which_a_file_is_looked_for_is_a_file(tmp_path: Path) -> None:

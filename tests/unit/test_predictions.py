@@ -14,6 +14,7 @@ from PIL import Image
 
 from bidsapp.drawing import pages
 from bidsapp.errors import BadData
+from bidsapp.modalities.t1w.measures import MEASURES
 from bidsapp.networks.bundle_images import TrainingImage
 from bidsapp.reports.earlier_predictions import label_of
 from bidsapp.reports.prediction import show_predictions
@@ -105,7 +106,7 @@ def test_a_file_that_is_something_else_is_named(text: str, tmp_path: Path) -> No
     ],
 )
 def test_who_may_be_given_to_a_model(quality: dict[str, Any], may: bool) -> None:
-    assert usable(quality) is may
+    assert usable(quality, MEASURES) is may
 
 
 def test_nobody_is_called_new_to_a_model_whose_images_cannot_be_recognised() -> None:

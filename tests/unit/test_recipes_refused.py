@@ -28,7 +28,11 @@ BAD_VALUES = [
     (["training.early_stopping={patience: 3}"], "training.early_stopping: needs"),
     (["training.checkpoint=test_fold"], "training.checkpoint: test_fold is refused in strict mode"),
     (["mode=loose"], "mode: should be 'strict' or 'paper'"),
-    (["outcome.expression=pain > 3"], "outcome.column: give either"),
+    (
+        ["outcome={column: pain, positive: [1], expression: pain > 3}"],
+        "outcome.column: give either",
+    ),
+    (["outcome.rows=3"], "outcome.rows: goes with outcome.expression only"),
     (["outcome.column="], "outcome.column: required with positive"),
     (["outcome.positive="], "outcome.positive: required"),
     (["outcome.positive=[]"], "outcome.positive: should have at least 1 items"),
@@ -46,7 +50,10 @@ BAD_VALUES = [
     (["representation.slices=0"], "representation.slices"),
     (["representation.channels=[]"], "representation.channels"),
     (["representation.channels=[t1w, t1w]"], "representation.channels: names the same thing"),
-    (["representation.channels=[t2w]"], "representation.channels.0: should be 't1w'"),
+    (
+        ["representation.channels=[t2w]"],
+        "representation.channels: 't2w' is unknown; did you",
+    ),
     (["representation.pad=[80, 96, 80]"], "representation.pad: goes with kind volume only"),
     (
         ["representation={kind: volume, plane: axial}"],

@@ -13,6 +13,7 @@ from bidsapp.errors import BadData
 from bidsapp.representation.regions import cells, cohort_measures, regional_values
 from bidsapp.representation.sample import CohortRow
 from tests.integration.group_studies import affine_of, brain, write_normalised
+from tests.unit.cohort_trees import heads
 
 SHAPE = (40, 48, 40)
 AFFINE = np.array([[2, 0, 0, -40], [0, 2, 0, -48], [0, 0, 2, -40], [0, 0, 0, 1.0]])
@@ -80,7 +81,7 @@ def test_the_measures_of_a_cohort_are_its_quality_numbers_and_regions(tmp_path):
     content = json.loads(sidecar.read_text())
     del content["Quality"]["local_ncc"]
     sidecar.write_text(json.dumps(content))
-    files = tuple(find_own(tmp_path, "MNI152NLin2009aSym", 2).images.values())
+    files = tuple(find_own(tmp_path, heads("MNI152NLin2009aSym")).images.values())
     rows = pd.DataFrame([file.key for file in files], columns=["participant_id", "session_id"])
     inside = np.zeros((79, 95, 79), np.uint8)
     inside[10:70, 10:85, 10:70] = 1

@@ -51,7 +51,9 @@ def cohort(tmp_path):
         path.parent.mkdir(exist_ok=True)
         voxels = 0.5 + 0.1 * rng.standard_normal(SHAPE, dtype=np.float32)
         nib.save(nib.Nifti1Image(voxels, AFFINE), path)
-        files.append(NormalizedImage(f"sub-{i}", "", path, None, None, "", path.name, "pass"))
+        files.append(
+            NormalizedImage(f"sub-{i}", "", path, None, {"t1w": path}, "", path.name, "pass")
+        )
         rows.append((f"sub-{i}", None, f"sub-{i}", i % 2, path.name, voxel_hash(path), "pass"))
     names = ["participant_id", "session_id", "group", "outcome", "image", "sha256", "quality"]
     return Cohort(pd.DataFrame(rows, columns=names), pd.DataFrame(), tuple(files), ())

@@ -385,8 +385,17 @@ def test_template_box_covers_the_template(which, request):
 def test_an_unknown_grid_is_refused(embedded):
     with pytest.raises(UsageError, match="spm12, template"):
         output_grid("fsl", 2, embedded)
-    with pytest.raises(UsageError, match="1 or 2"):
-        output_grid("spm12", 3, embedded)
+    with pytest.raises(UsageError, match="1, 2, 3 or 4"):
+        output_grid("spm12", 5, embedded)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_spm12s_box_holds_the_same_brain_at_every_voxel_size(embedded, size):
+    grid = output_grid("spm12", size, embedded)
+    first, last = np.array([-78, -112, -70]), np.array([78, 76, 85])
+    assert grid.matrix[:3, 3].tolist() == first.tolist()
+    end = grid.matrix[:3, 3] + size * (np.array(grid.shape) - 1)
+    assert (np.abs(end - last) < size).all()
 
 
 def test_an_image_carries_the_default_and_says_what_it_does_not(

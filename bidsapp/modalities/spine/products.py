@@ -47,10 +47,12 @@ PRODUCTS = (
         main=True,
         channel=Channel(
             "t2w",
+            title="T2w",
             words="the region of the T2w slice",
             unit="relative intensity, 0 to 1 between two percentiles of the region",
             value_range=(0, 1),
             larger="brighter",
+            smaller="darker",
         ),
     ),
     Product("slice", "desc-{part}slice_T2w.nii.gz", _slice),

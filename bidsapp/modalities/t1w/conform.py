@@ -45,10 +45,12 @@ def conform_cohort(cohort: "Cohort", grid: Path, intensity: str, folder: Path) -
     for scan in cohort.files:
         if scan.dataset:
             image = conform_image(scan.image, scan.mask, grid, intensity, folder)
-            jacobian = scan.log_jacobian
-            if jacobian is not None:  # another output folder of this app
-                jacobian = conform_map(jacobian, grid, folder)
-            scan = replace(scan, image=image, log_jacobian=jacobian)
+            channels = {
+                # maps are there in another output folder of this app
+                name: image if path == scan.image else conform_map(path, grid, folder)
+                for name, path in scan.channels.items()
+            }
+            scan = replace(scan, image=image, channels=channels)
         files.append(scan)
     return replace(cohort, files=tuple(files))
 

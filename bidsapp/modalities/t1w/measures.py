@@ -154,6 +154,8 @@ MEASURES = (
         expected="none, without contrast agent",
         place=6,
         confound=True,
+        column="Share of the brain that is brighter than any tissue, as vessels with contrast "
+        f"agent are; 0 where it is below {BRIGHT:g}.",
     ),
     Measure(
         "cut_faces",
@@ -181,6 +183,11 @@ MEASURES = (
         advice="Settle left and right before anything that depends on the side: compare with the "
         "DICOM files or a marker, repair the header, and run again.",
         place=8,
+        excludes=(
+            "left and right not verified",
+            "the header's orientation was wrong, so that the image may be mirrored; repair the "
+            "header and run the participant level again",
+        ),
         column="Whether the header's orientation was set aside; left and right are then not "
         "verified.",
     ),

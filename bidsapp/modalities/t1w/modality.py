@@ -49,6 +49,12 @@ class T1w(Modality[T1wPreparation]):
 
         resolve_template(settings.template, home=work / "templateflow")
 
+    def found_elsewhere(self, dataset: str, root: Path, wanted: Any) -> Any:
+        """Find T1w images and brain masks in the derivatives of any pipeline."""
+        from bidsapp.modalities.t1w.elsewhere import find_derivatives
+
+        return find_derivatives(dataset, root, wanted)
+
     def conformed(self, cohort: Any, shared: Shared, settings: T1wPreparation, folder: Path) -> Any:
         """Mask, resample and scale what other pipelines normalised."""
         from bidsapp.modalities.t1w.conform import conform_cohort

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bidsapp.contracts.unit import one_each
 from bidsapp.dataset.counts import cohort_counts
 from bidsapp.drawing.svg import number
 from bidsapp.evaluation.chance import CHANCE, CHANCE_WORDS, LEADING, WITHIN, against_chance
@@ -20,6 +21,10 @@ from bidsapp.reports.run.saliency_tables import leading_region
 _UNFINISHED = (
     "The saliency maps are not made yet: the run is at work still, or was stopped; the same "
     "command then makes them and keeps what is done."
+)
+_TOO_FEW = (
+    "That does not show that there is nothing: of studies of this size, more than one in five miss "
+    "an effect, however strong."
 )
 _WEAKENING = ("leak", "separation", "confound", "baseline", "tried", "small")
 
@@ -36,6 +41,8 @@ class Answer:
         Two or three words.
     sentence
         The answer: value, interval, chance, baseline.
+    could_show
+        What a cohort of this size could have shown, where nothing was; empty else.
     doubts
         What weakens it, a sentence each.
     where
@@ -56,6 +63,7 @@ class Answer:
     others: str = ""
     skipped: list[str] = field(default_factory=list)
     cards: list[tuple[str, str, str]] = field(default_factory=list)
+    could_show: str = ""
 
 
 def answer(run: RunFiles) -> Answer:
@@ -82,7 +90,7 @@ def answer(run: RunFiles) -> Answer:
         f"{CHANCE_WORDS[shown]}, {_against_baseline(run)}."
     )
     leaks = run.leaks_of(run.lead)
-    status, word = "pass", "Better than chance."
+    status, word, could_show = "pass", "Better than chance.", ""
     if any(step.certain for step in leaks):
         status, word = "fail", "LEAK: not a held-out result."
     elif leaks:
@@ -91,6 +99,11 @@ def answer(run: RunFiles) -> Answer:
         status, word = "warn", "Simulated: says nothing of the real outcome."
     elif shown != "better":
         status, word = "warn", "Not shown to beat chance."
+        could_show = _could_show(run, row) if shown != "worse" else ""
+        if could_show == _TOO_FEW:
+            word = "Too few people to tell."
+    elif any(kind in ("separation", "confound") for kind, text in found if text in doubts):
+        status, word = "warn", "Better than chance, but it may not be the brain."
     elif doubts:
         status, word = "warn", "Better than chance, with doubts."
     where = leading_region(run, run.lead)
@@ -98,7 +111,31 @@ def answer(run: RunFiles) -> Answer:
         where = f"{where} {_UNFINISHED}".strip()
         if status == "pass":
             status, word = "warn", "Better than chance; the maps are still to be made."
-    return Answer(status, word, sentence, doubts, where, _others(run), skipped, cards(run))
+    others = _others(run)
+    return Answer(status, word, sentence, doubts, where, others, skipped, cards(run), could_show)
+
+
+def _could_show(run: RunFiles, row: dict[str, Any]) -> str:
+    """Say what effect a study of this size finds, as nothing found is else read as nothing there.
+
+    Parameters
+    ----------
+    row
+        The AUC that leads.
+    """
+    widened = "widened" in str(row["ci_method"])
+    table = run.table("tables/planning.tsv", ("quantity",), ("value",))
+    name = "smallest_detectable_auc" + ("@retrained" if widened else "")
+    rows = table[table["quantity"] == name]
+    if rows.empty:
+        return ""
+    least = float(rows.iloc[0]["value"])
+    if np.isnan(least):
+        return _TOO_FEW
+    return (
+        f"That does not show that there is nothing: of studies of this size, more than one in five "
+        f"miss an effect whose true AUC is below {number(least)}."
+    )
 
 
 def _concerns(run: RunFiles, kind: str, text: str) -> bool:
@@ -190,8 +227,6 @@ def cards(run: RunFiles) -> list[tuple[str, str, str]]:
     pooled = "pooled"
     elsewhere = pooled if prevalence is None else scope_of(prevalence)
     wanted = (
-        (WITHIN, "AUC within folds", pooled),
-        ("auc", "AUC, scores as given", pooled),
         ("average_precision", "Average precision", elsewhere),
         ("sensitivity", "Sensitivity", pooled),
         ("specificity", "Specificity", pooled),
@@ -204,7 +239,7 @@ def cards(run: RunFiles) -> list[tuple[str, str, str]]:
         ("brier_skill", "Brier skill score", elsewhere),
         ("calibration_slope", "Calibration slope", elsewhere),
     )
-    found = []
+    found = _leading_card(run)
     threshold = run.settings.of(run.lead).threshold
     share = _share(run)
     for metric, name, scope in wanted:
@@ -223,29 +258,45 @@ def cards(run: RunFiles) -> list[tuple[str, str, str]]:
                 remark += f"; for {share:.0%} positive"
             found.append((name, number(row["value"]), remark))
     permuted = run.permutation(run.lead)
-    if permuted is not None:
+    if permuted is not None and (permuted[2] or not _is_liberal(run)):
         _, p, anew = permuted
-        how = "networks trained anew" if anew else f"scores fixed{_caveat(run)}"
+        how = "networks trained anew" if anew else "scores fixed"
         found.append(("Permutation p", f"{p:.2g}", f"outcomes permuted, {how}"))
     return found
 
 
+def _leading_card(run: RunFiles) -> list[tuple[str, str, str]]:
+    """Give the AUC and the interval of the answer's sentence, so that one number is read once."""
+    row = leading_row(run)
+    if row is None:
+        return []
+    remark = "no interval"
+    if np.isfinite([row["ci_low"], row["ci_high"]]).all():
+        remark = f"{number(row['ci_low'])} to {number(row['ci_high'])}"
+    name = "AUC within folds" if row["metric"] == WITHIN else "AUC"
+    return [(name, number(row["value"]), f"{remark}; a coin has 0.5, a perfect forecast 1")]
+
+
 def _share(run: RunFiles) -> float:
     """Share of positives among what was scored."""
-    rows = run.scores_of(run.lead).drop_duplicates(["participant_id", "session_id"])
+    rows = one_each(run.scores_of(run.lead))
     return float(rows["outcome"].mean())
 
 
-def _caveat(run: RunFiles) -> str:
-    """Say how large a p on fixed scores really is; empty where they are those of given models."""
+def _is_liberal(run: RunFiles) -> bool:
+    """Tell whether p is smaller than it should be, as on fixed scores of a cross-validation.
+
+    It then decides nothing, and does not stand among the first numbers, where it would be taken
+    for the proof.
+    """
     table = run.table("tables/permutations.tsv", ("variant", "method", "note"))
     notes = table.loc[table["variant"] == run.lead, "note"].astype(str)
-    return f"; {LIBERAL}" if notes.str.contains(LIBERAL, regex=False).any() else ""
+    return bool(notes.str.contains(LIBERAL, regex=False).any())
 
 
 def _people(run: RunFiles) -> str:
     rows = run.scores_of(run.lead)
-    counts = cohort_counts(rows.drop_duplicates(["participant_id", "session_id"]))
+    counts = cohort_counts(one_each(rows))
     if counts.people == counts.scans:
         return f"{counts.people} people, {counts.positive} positive"
     if counts.by_scan:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bidsapp.contracts.fitted import stamp_text
+from bidsapp.contracts.modality import modality_named
 from bidsapp.errors import NociCastError
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.reports.run.figures import Figure, keep
@@ -162,6 +163,8 @@ def _part(
             used = len(payload)
         except (NociCastError, OSError, ValueError, KeyError) as error:
             problem = str(error)
+    modality = modality_named(run.recipe.preparation.modality) if run.recipe else None
+    channels = modality.channels().values() if modality else ()
     part = SaliencyPart(
         variant=variant,
         method=str(summary.get("method", "")).replace("_", " "),
@@ -170,7 +173,7 @@ def _part(
         verdict=_WORDS.get(verdict, verdict),
         sentences=sentences,
         notes=[str(text) for text in summary.get("notes", ())],
-        sides=sides_of(str(summary.get("method", "")), bool(summary.get("absolute"))),
+        sides=sides_of(str(summary.get("method", "")), bool(summary.get("absolute")), channels),
         tiles=tiles,
         bar=bar,
         shown=shown,

@@ -19,11 +19,16 @@ from bidsapp.saliency.verdict import FAIL, NOT_RUN, PASS, UNDECIDED, verdict_of
 MOST_ROWS = 200
 MOST_COLUMNS = 24  # wider ones, a column for every region, are for programs
 _EXPLAINED = ("covered", "mean", "share", "enrichment", "rank")
+# What limits a region's name stands before it: who reads no further has read the limit.
+_FAILED = "Its maps failed their sanity checks: where they are strongest says nothing."
+_STRONGEST = "of the regions that it sees at least half of, they are on average strongest in"
 _TRUST = {
-    PASS: "the maps passed their sanity checks. They tell what the network used, not a cause.",
-    FAIL: "but the maps failed their sanity checks, so nothing follows from that.",
-    UNDECIDED: "but their sanity checks are not decisive, so nothing firm follows from that.",
-    NOT_RUN: "no sanity check tells whether they show more than the network's architecture.",
+    PASS: f"Its maps passed their sanity checks and tell what the network used, not a cause: "
+    f"{_STRONGEST}",
+    UNDECIDED: "The sanity checks of its maps are not decisive, so nothing firm follows from them: "
+    f"{_STRONGEST}",
+    NOT_RUN: "No sanity check tells whether its maps show more than the network's architecture: "
+    f"{_STRONGEST}",
 }
 _P_FROM = {
     HOLD_OUT: "network fixed, as it has seen nobody of them",
@@ -138,6 +143,8 @@ def leading_region(run: RunFiles, variant: str) -> str:
         file = str((summary.get("tables") or {})["regions"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return ""
+    if verdict == FAIL:
+        return _FAILED
     table = run.table(relative(run, folder, file), numeric=("rank", "enrichment"))
     leaders = table[table["rank"] == 1]
     if leaders.empty or "region" not in table:
@@ -147,10 +154,7 @@ def leading_region(run: RunFiles, variant: str) -> str:
     size = f"{first['enrichment']:.1f} times its share by volume"
     facts = [atlas, size if math.isfinite(first["enrichment"]) else ""]
     about = f" ({'; '.join(filter(None, facts))})" if any(facts) else ""
-    return (
-        f"Of the regions that it sees at least half of, its maps are on average strongest in "
-        f"{first['region']}{about}; {_TRUST.get(verdict, _TRUST['not run'])}"
-    )
+    return f"{_TRUST.get(verdict, _TRUST[NOT_RUN])} {first['region']}{about}."
 
 
 def _as_it_is(key: str, caption: str, table: pd.DataFrame) -> Grid:

@@ -1,7 +1,9 @@
 """What the two sides of a saliency map's colours mean, which hangs on the method."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bidsapp.contracts.product import Channel
 from bidsapp.recipes.known_names import SLOPES
 
 
@@ -22,7 +24,7 @@ class Sides:
     sentence: str
 
 
-def sides_of(method: str, absolute: bool) -> Sides:
+def sides_of(method: str, absolute: bool, channels: Iterable[Channel] = ()) -> Sides:
     """Say what warm and cold mean.
 
     Parameters
@@ -31,6 +33,8 @@ def sides_of(method: str, absolute: bool) -> Sides:
         As the recipe names it.
     absolute
         Whether the map holds absolute values.
+    channels
+        What a higher value can be.
     """
     if absolute:
         return Sides(
@@ -40,12 +44,14 @@ def sides_of(method: str, absolute: bool) -> Sides:
             "tell no direction.",
         )
     if method in SLOPES:
+        known = list(channels)
+        higher = f" ({', or '.join(one.larger for one in known)})" if known else ""
+        lower = " or ".join(dict.fromkeys(one.smaller for one in known)) or "smaller"
         return Sides(
             "a higher value lowers the forecast",
             "a higher value raises it",
-            "Warm colours: a higher value there (brighter, or larger in a log-Jacobian) raises the "
-            "forecast of the positive outcome; cold colours: it lowers it, so that a darker or "
-            "smaller place speaks for the outcome.",
+            f"Warm colours: a higher value there{higher} raises the forecast of the positive "
+            f"outcome; cold colours: it lowers it, so that a {lower} place speaks for the outcome.",
         )
     return Sides(
         "against the outcome",

@@ -1,0 +1,118 @@
+"""The files that are written for every BOLD series, and what their sidecars say."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bidsapp.contracts.prepared import Made
+from bidsapp.contracts.product import Channel, Product
+
+_SPACE = "space-{space}_res-{res}"
+_DENOISING = ("confounds", "band_pass_hz", "smoothing_fwhm_mm")
+"""Settings that shape nothing but the denoised series."""
+_OUTPUT = (*_DENOISING, "resolution", "box", "keep_preproc")
+"""Settings of the output grid, too."""
+
+
+def _in_space(made: Made) -> dict[str, Any]:
+    return {
+        "SpatialReference": made.provenance.reference,
+        "Resolution": f"{made.settings['resolution']} mm isotropic, the grid of the recipe",
+    }
+
+
+def _series(made: Made) -> dict[str, Any]:
+    timing = made.facts["timing"]
+    return {
+        "TaskName": made.names.entities.get("task", "rest"),
+        "RepetitionTime": timing["tr"],
+        "StartTime": timing["start"],
+        "SliceTimingCorrected": timing["corrected"],
+        "SkullStripped": True,
+        **_in_space(made),
+    }
+
+
+def _denoised(made: Made) -> Mapping[str, Any]:
+    low, high = made.settings["band_pass_hz"]
+    return {
+        "Description": "BOLD series in standard space inside the template's brain, denoised and "
+        "smoothed; mean 0 over time.",
+        "Sources": list(made.sources),
+        **_series(made),
+        "Confounds": made.facts["confounds"],
+        "HighpassCutoff": low,
+        "LowpassCutoff": high,
+        "SmoothingFWHM": made.settings["smoothing_fwhm_mm"],
+        "VolumesKept": made.facts["kept"],
+    }
+
+
+def _preproc(made: Made) -> Mapping[str, Any]:
+    return {
+        "Description": "BOLD series in standard space inside the template's brain, corrected for "
+        "the times of slices and for motion, resampled once; not denoised.",
+        "Sources": list(made.sources),
+        **_series(made),
+    }
+
+
+def _brain_mask(made: Made) -> Mapping[str, Any]:
+    return {
+        "Description": "The template's brain where the field of view of the series reaches it.",
+        "Type": "Brain",
+        "Sources": list(made.sources),
+        **_in_space(made),
+    }
+
+
+def _reference(made: Made) -> Mapping[str, Any]:
+    return {
+        "Description": "Mean of the series before denoising, in standard space.",
+        "Sources": list(made.sources),
+        "SkullStripped": True,
+        **_in_space(made),
+    }
+
+
+def _confounds(made: Made) -> Mapping[str, Any]:
+    return dict(made.facts["about_confounds"])
+
+
+def _to_t1w(made: Made) -> Mapping[str, Any]:
+    return {
+        "Description": "ITK transform that resamples the mean of the series into the T1w image's "
+        "space (it maps points of the T1w image to points of the series); rigid.",
+        "Sources": list(made.sources),
+        "Software": "picsl-greedy",
+    }
+
+
+PRODUCTS = (
+    Product(
+        "denoised",
+        f"{_SPACE}_desc-denoised_bold.nii.gz",
+        _denoised,
+        main=True,
+        channel=Channel(
+            "bold",
+            title="BOLD",
+            words="the denoised BOLD series",
+            unit="change of the BOLD signal, the scanner's units",
+            value_range=(-50, 50),
+            masked=True,
+            arbitrary=True,
+            larger="more signal",
+        ),
+    ),
+    Product(
+        "preproc",
+        f"{_SPACE}_desc-preproc_bold.nii.gz",
+        _preproc,
+        _DENOISING,
+        only={"keep_preproc": (True,)},
+    ),
+    Product("brain_mask", f"{_SPACE}_desc-brain_mask.nii.gz", _brain_mask, _DENOISING),
+    Product("boldref", f"{_SPACE}_boldref.nii.gz", _reference, _DENOISING),
+    Product("confounds", "desc-confounds_timeseries.tsv", _confounds, _OUTPUT),
+    Product("to_t1w", "from-boldref_to-T1w_mode-image_xfm.h5", _to_t1w, _OUTPUT),
+)

@@ -1,0 +1,110 @@
+"""Measure a prepared BOLD series: motion, noise, what is left, and how it fits."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.ndimage import binary_dilation
+
+from bidsapp.contracts.measure import judged
+from bidsapp.modalities.bold.cleaning import Cleaned
+from bidsapp.modalities.bold.measures import FD_OVER_MM, MEASURES
+from bidsapp.modalities.bold.reading import Run
+from bidsapp.modalities.bold.steps import Aligned, Standard
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_BINS = 32
+
+
+def measure(
+    run: Run,
+    aligned: Aligned,
+    standard: Standard,
+    table: "pd.DataFrame",
+    cleaned: Cleaned,
+    t1w: np.ndarray,
+) -> dict[str, Any]:
+    """Give the quality block of a series: every measure, verdict and reasons.
+
+    Parameters
+    ----------
+    run, aligned, standard
+        The series as acquired, aligned, and in standard space.
+    table
+        Its confounds.
+    cleaned
+        After denoising.
+    t1w
+        The normalised T1w brain inside the template's mask, shape (V,).
+    """
+    fd = table["framewise_displacement"].to_numpy(float)[1:]
+    moves = table[["trans_x", "trans_y", "trans_z"]].to_numpy(float)
+    inside = standard.covered & standard.brain
+    mean = standard.series.mean(axis=0)
+    block: dict[str, Any] = {
+        "fd_mean": float(fd.mean()),
+        "displacement_max": float(np.linalg.norm(moves - moves.mean(axis=0), axis=1).max()),
+        "fd_over": float((fd > FD_OVER_MM).mean()),
+        "minutes_left": len(cleaned.kept) * run.timing.tr / 60,
+        "freedom": cleaned.freedom,
+        "std_dvars": float(table["std_dvars"].mean()),
+        "tsnr": float(np.median(tsnr(standard.series[:, inside]))),
+        "brain_dice": brain_dice(mean, standard),
+        "mutual_information": mutual_information(mean[inside], t1w[inside]),
+        "coverage": float(standard.covered.mean()),
+        "ghosting": ghosting(aligned.motion.reference, aligned.mask, run.phase),
+    }
+    verdict, reasons = judged(MEASURES, block)
+    return block | {"verdict": verdict, "reasons": list(reasons)}
+
+
+def tsnr(series: np.ndarray) -> np.ndarray:
+    """Mean over standard deviation of every voxel, after a line is taken out; (T, V) to (V,).
+
+    Source: nipype's `TSNR` with a polynomial of degree 1.
+    """
+    time = np.linspace(-1, 1, len(series))
+    mean = series.mean(axis=0, dtype=np.float64)
+    slope = time @ (series - mean) / (time @ time)
+    sd = (series - mean - np.outer(time, slope)).std(axis=0)
+    return np.divide(mean, sd, out=np.zeros_like(mean), where=sd > 0)
+
+
+def brain_dice(mean: np.ndarray, standard: Standard) -> float:
+    """Overlap of what is bright in the mean volume with the person's brain, within the view."""
+    brain = standard.brain & standard.covered
+    limit = 0.3 * np.median(mean[brain]) if brain.any() else 0.0
+    bright = (mean > limit) & standard.covered
+    both = bright.sum() + brain.sum()
+    return float(2 * (bright & brain).sum() / both) if both else 0.0
+
+
+def mutual_information(one: np.ndarray, two: np.ndarray) -> float:
+    """Entropies of two images over their joint entropy, from 32 × 32 bins of equal shares.
+
+    Source: Studholme et al. (1999), doi:10.1016/S0031-3203(98)00091-0.
+    """
+    ranks = [np.argsort(np.argsort(values)) * _BINS // max(len(values), 1) for values in (one, two)]
+    joint = np.histogram2d(ranks[0], ranks[1], bins=_BINS)[0] / max(len(one), 1)
+
+    def entropy(shares: np.ndarray) -> float:
+        some = shares[shares > 0]
+        return float(-(some * np.log(some)).sum())
+
+    return (entropy(joint.sum(axis=0)) + entropy(joint.sum(axis=1))) / max(entropy(joint), 1e-9)
+
+
+def ghosting(volume: np.ndarray, mask: np.ndarray, phase: tuple[int, int] | None) -> float | None:
+    """Give the ghost-to-signal ratio along the phase; None where there is no air or no phase.
+
+    Source: Giannelli et al. (2010), doi:10.1120/jacmp.v11i4.3237.
+    """
+    if phase is None:
+        return None
+    near = binary_dilation(mask, iterations=2)
+    ghost = np.roll(mask, mask.shape[phase[0]] // 2, axis=phase[0]) & ~near
+    air = ~near & ~ghost
+    if min(ghost.sum(), air.sum()) < 20:
+        return None
+    return float((volume[ghost].mean() - volume[air].mean()) / np.median(volume[mask]))

@@ -1,0 +1,86 @@
+"""The keys of ``preparation`` for BOLD at rest."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from bidsapp.modalities.bold.strategies import STRATEGIES
+from bidsapp.recipes.known_names import SPM12_BOX
+from bidsapp.recipes.preparation import Preparation
+from bidsapp.recipes.section import Problem, Seed, Whole
+
+
+class BoldPreparation(Preparation):
+    """How a BOLD series at rest is brought into a standard space and denoised."""
+
+    modality: Literal["bold"] = Field(default="bold", description="BOLD series at rest.")
+    template: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")] = Field(
+        default="MNI152NLin2009aSym", description="TemplateFlow name of the standard space."
+    )
+    resolution: Annotated[Literal[2, 3, 4], Whole] = Field(
+        default=2, description="Voxel size of the output grid in mm."
+    )
+    box: Literal["spm12", "template"] = Field(
+        default="spm12",
+        description="Extent of the output grid: SPM12's bounding box (MNI templates only) or the "
+        "template's own.",
+    )
+    slice_timing: Literal["auto", "none"] = Field(
+        default="auto",
+        description="auto: slices are brought to one moment where their times are known.",
+    )
+    confounds: str = Field(
+        default="conn",
+        pattern=f"^({'|'.join(STRATEGIES)})$",
+        description=f"Denoising strategy: {', '.join(STRATEGIES)}.",
+    )
+    band_pass_hz: Annotated[tuple[float | None, float | None], Field(strict=False)] = Field(
+        default=(0.008, 0.09),
+        description="Lowest and highest frequency that are kept; null for no limit.",
+    )
+    smoothing_fwhm_mm: Annotated[float, Field(ge=0, le=20)] = Field(
+        default=5.0, description="Width of the Gaussian by which volumes are smoothed; 0 for none."
+    )
+    keep_preproc: bool = Field(
+        default=True,
+        description="Whether the series before denoising is written, too; the group level needs "
+        "the denoised one alone.",
+    )
+    speed: Literal["fast", "default", "precise"] = Field(
+        default="default", description="Of the T1w image's registration, where it is still to do."
+    )
+    seed: Seed = Field(default=0, description="Seed of the registrations.")
+
+    def misplaced(self) -> Iterator[Problem]:
+        """Refuse SPM12's box outside MNI space, and frequencies that exclude one another."""
+        yield from super().misplaced()
+        if self.box == "spm12" and not self.template.startswith("MNI"):
+            yield (
+                "box",
+                f"spm12 is a box in MNI space; {self.template}, if there is such a template, "
+                "needs --set preparation.box=template",
+            )
+        low, high = self.band_pass_hz
+        if min(low or 0, high or 0) < 0 or (low is not None and high is not None and low >= high):
+            yield "band_pass_hz", f"{low} to {high} Hz is no band; two frequencies, the lower first"
+
+    def place(self, joint: str = ", ") -> str:
+        """Say the template and the voxel size."""
+        return f"{self.template}{joint}{self.resolution} mm"
+
+    @property
+    def standard_space(self) -> str:
+        """The template."""
+        return self.template
+
+    def space_facts(self) -> dict[str, Any]:
+        """Say template and voxel size."""
+        return {"template": self.template, "resolution_mm": self.resolution}
+
+    def grid(self) -> tuple[tuple[int, int, int], str] | None:
+        """Give SPM12's grid; a template's own is known only where the template is."""
+        if self.box != "spm12":
+            return None
+        x, y, z = SPM12_BOX[self.resolution]
+        return (x, y, z), f"the {self.resolution} mm grid of SPM12's box, {x}x{y}x{z}"

@@ -1,0 +1,237 @@
+"""The steps of a preparation on values in memory; the nodes call them on files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bidsapp.errors import BadData
+from bidsapp.intake.images import read_numbers
+from bidsapp.modalities.bold.cleaning import Cleaned, clean
+from bidsapp.modalities.bold.confounds import Confounds, confounds_of, steady_start
+from bidsapp.modalities.bold.coregister import coregister
+from bidsapp.modalities.bold.motion import Motion, estimate_motion
+from bidsapp.modalities.bold.reading import Run
+from bidsapp.modalities.bold.resampling import points_in_t1w, resample
+from bidsapp.modalities.bold.slice_times import correct_slice_times
+from bidsapp.modalities.bold.strategies import STRATEGIES
+from bidsapp.modalities.bold.tissues import tissue_masks
+from bidsapp.spaces.grid import MaskedSmoother
+
+if TYPE_CHECKING:
+    import torch
+
+# Of the template's brain, what has to lie in the field of view for there to be a series at all.
+_LEAST_COVERED = 0.4
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """What the normalisation of the person's T1w image left.
+
+    Attributes
+    ----------
+    image, mask
+        The T1w image as acquired, and its brain mask on the same voxels.
+    normalised, brain
+        The brain in standard space, and its mask there.
+    transform
+        ITK's transform that brings the T1w image there.
+    """
+
+    image: Path
+    mask: Path
+    normalised: Path
+    brain: Path
+    transform: Path
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """A series whose motion and place are known.
+
+    Attributes
+    ----------
+    motion
+        Of the head during the series.
+    mask
+        Its brain on its own voxels.
+    to_series
+        4 × 4, RAS mm of the T1w image to RAS mm of the reference.
+    steady
+        Number of the first volume in steady state.
+    """
+
+    motion: Motion
+    mask: np.ndarray
+    to_series: np.ndarray
+    steady: int
+
+
+@dataclass(frozen=True)
+class Standard:
+    """A series in standard space, inside the template's brain.
+
+    Attributes
+    ----------
+    mask
+        The template's brain on the output grid, V voxels.
+    affine
+        Of the grid.
+    series
+        Before denoising, float32, shape (T, V).
+    covered
+        Voxels inside the field of view, booleans (V,).
+    brain
+        Voxels of the person's own brain, booleans (V,).
+    white, fluid
+        Tissues, booleans (V,).
+    """
+
+    mask: np.ndarray
+    affine: np.ndarray
+    series: np.ndarray
+    covered: np.ndarray
+    brain: np.ndarray
+    white: np.ndarray
+    fluid: np.ndarray
+
+
+def align(
+    run: Run, anatomy: Anatomy, *, seed: int, device: "torch.device", nthreads: int
+) -> Aligned:
+    """Find the head's motion during a series, and where it lies in the T1w image."""
+    steady = steady_start(run.data)
+    if run.data.shape[-1] - steady < run.data.shape[-1] / 2:
+        steady = 0  # that is no beginning, but a drift or a fault; the measures tell of it
+    rough = brain_mask(run.data[..., steady:].mean(axis=-1), run.affine)
+    motion = estimate_motion(run.data, run.affine, rough, device)
+    mask = brain_mask(motion.reference, run.affine)
+    image, affine = read_numbers(anatomy.image)
+    inside, _ = read_numbers(anatomy.mask)
+    brain = np.where(inside > 0.5, image.reshape(inside.shape), 0)
+    placed = coregister(
+        motion.reference, run.affine, mask, brain, affine, seed=seed, nthreads=nthreads
+    )
+    return Aligned(motion, mask, placed, steady)
+
+
+def brain_mask(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Find the brain in a mean volume, booleans (X, Y, Z), by nilearn's mask of EPI.
+
+    Raises
+    ------
+    BadData
+        There is nothing in it.
+    """
+    import nibabel as nib
+    from nilearn.masking import compute_epi_mask
+
+    try:
+        found = compute_epi_mask(nib.Nifti1Image(volume, affine), opening=1, exclude_zeros=True)
+    except Exception as error:  # nilearn has exceptions of its own for masks
+        raise BadData(f"No brain was found in the mean volume: {error}") from error
+    mask = np.asarray(found.dataobj) > 0
+    if not mask.any():
+        raise BadData("No brain was found in the mean volume.")
+    return mask
+
+
+def to_standard(
+    run: Run, aligned: Aligned, anatomy: Anatomy, template_mask: Path, device: "torch.device"
+) -> Standard:
+    """Bring every volume to the output grid in one interpolation.
+
+    Raises
+    ------
+    BadData
+        Less than 40 % of the template's brain lie in the field of view.
+    """
+    values, affine = read_numbers(template_mask)
+    mask = values > 0.5
+    points = points_in_t1w(anatomy.transform, mask.shape, affine, mask)
+    there = points @ aligned.to_series[:3, :3].T + aligned.to_series[:3, 3]
+    data = correct_slice_times(run.data, run.timing)
+    found = resample(data, run.affine, aligned.motion.matrices, there, device)
+    share = float(found.covered.mean())
+    if share < _LEAST_COVERED:
+        raise BadData(
+            f"{share:.0%} of the template's brain lie in the field of view of the series; at "
+            f"least {_LEAST_COVERED:.0%} are needed. Look at the registration, or leave it out."
+        )
+    brain = read_numbers(anatomy.brain)[0] > 0.5
+    t1w = read_numbers(anatomy.normalised)[0]
+    size = float(np.abs(affine[0, 0]))
+    white, fluid = tissue_masks(t1w, brain, size)
+    return Standard(
+        mask,
+        affine,
+        found.series,
+        found.covered,
+        brain[mask],
+        white[mask] & found.covered,
+        fluid[mask] & found.covered,
+    )
+
+
+def confounds_in(standard: Standard, aligned: Aligned, tr: float) -> Confounds:
+    """Compute the confounds of a series from its own brain."""
+    inside = standard.covered & standard.brain
+    return confounds_of(
+        aligned.motion.parameters,
+        standard.series[:, inside],
+        standard.white[inside],
+        standard.fluid[inside],
+        tr,
+        aligned.steady,
+    )
+
+
+def denoise(
+    series: np.ndarray,
+    covered: np.ndarray,
+    mask: np.ndarray,
+    affine: np.ndarray,
+    table: Any,
+    tr: float,
+    settings: Mapping[str, Any],
+    name: str = "",
+) -> Cleaned:
+    """Denoise a series in standard space and smooth it, both inside the brain.
+
+    Parameters
+    ----------
+    series, covered
+        Values (T, V) inside `mask`, and which of its voxels hold any.
+    mask, affine
+        Of the output grid.
+    table
+        Confounds.
+    tr
+        Seconds between volumes.
+    settings
+        ``confounds``, ``band_pass_hz``, ``smoothing_fwhm_mm``.
+    name
+        For messages.
+    """
+    cleaned = clean(
+        series[:, covered],
+        table,
+        STRATEGIES[settings["confounds"]],
+        tr,
+        tuple(settings["band_pass_hz"]),
+        name,
+    )
+    whole = np.zeros((len(cleaned.kept), len(covered)), np.float32)
+    whole[:, covered] = cleaned.series
+    fwhm = float(settings["smoothing_fwhm_mm"])
+    if fwhm > 0:
+        inside = np.zeros_like(mask)
+        inside[mask] = covered
+        sizes = tuple(float(size) for size in np.sqrt((affine[:3, :3] ** 2).sum(axis=0)))
+        smooth = MaskedSmoother(inside, sizes, fwhm)
+        for volume in whole:
+            volume[covered] = smooth(volume[covered])
+    return Cleaned(whole, cleaned.kept, cleaned.freedom)
