@@ -21,8 +21,9 @@ from bidsapp.derivatives.temporary import temporary_folder
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.networks.bundle import CARD, FORMAT, MANIFEST, METADATA, MODELS, RECIPE, FoldModel
 from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_to_json
+from bidsapp.networks.carried_hashes import add_images, without_images
 from bidsapp.networks.model_card import LIMITS, model_card, outcome_text
-from bidsapp.networks.origin import add_images, without_images
+from bidsapp.networks.origin import resting_on_word, weights_words
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.spec import unit_and_range
 from bidsapp.spaces.grid import RegularGrid
@@ -134,12 +135,13 @@ def write_bundle(
             (new / part).mkdir(parents=True)
         entries = []
         hashes = [one for image in images for one in (image.voxels, image.source)]
+        foreign = weights_words(facts.weights) if resting_on_word(facts.weights) else ""
         for model in models:
             file = f"models/repeat-{model.repeat}_fold-{model.fold}.safetensors"
             if anonymous:
                 without_images(model.weights, new / file)
             else:
-                add_images(model.weights, new / file, hashes, facts.weights)
+                add_images(model.weights, new / file, hashes, foreign)
             fitted = f"models/repeat-{model.repeat}_fold-{model.fold}_fitted.safetensors"
             model.fitted.save(new / fitted)
             entries.append(
