@@ -25,7 +25,8 @@ from bidsapp.dataset.user_columns import Columns
 from bidsapp.errors import BadData, NociCastError, NoInput
 from bidsapp.intake.images import open_image
 
-COLUMNS = OWN
+COLUMNS = tuple(name for name in OWN if name != PART)
+"""What is always there, in this order; parts stand behind sessions where scans have them."""
 _USABLE = ("pass", "warn", "")  # empty: derivatives of others, which are not judged
 EXCLUSION_COLUMNS = ("participant_id", "session_id", "reason", "detail")
 
@@ -171,7 +172,7 @@ def build_cohort(
 
     listed = [(key[0], key[1] or None, *why) for key, why in sorted(excluded.items())]
     exclusions = pd.DataFrame(listed, columns=pd.Index(EXCLUSION_COLUMNS), dtype=object)
-    table = pd.DataFrame(rows, columns=pd.Index(COLUMNS), dtype=object)
+    table = pd.DataFrame(rows, columns=pd.Index(OWN), dtype=object)
     if not any(file.part for file in files):
         table = table.drop(columns=PART)
     _check(table, exclusions, files, wanted)
