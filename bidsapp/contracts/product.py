@@ -107,6 +107,8 @@ class Product:
         What a network has to know of it; None where no network can be given it.
     only
         Settings under which it is made, key to values; always where empty.
+    shown
+        Whether overviews show it in place of the main product: one volume where that is a series.
     """
 
     key: str
@@ -116,6 +118,7 @@ class Product:
     main: bool = False
     channel: Channel | None = None
     only: Mapping[str, tuple[Any, ...]] | None = None
+    shown: bool = False
 
     def applies(self, settings: Mapping[str, Any]) -> bool:
         """Whether it is made under these settings; those that are not named decide nothing."""
@@ -191,6 +194,11 @@ class OutputNames:
         """The product whose sidecar carries the verdict."""
         return self.products[0]
 
+    @property
+    def shown(self) -> Product:
+        """The product that overviews show."""
+        return next((product for product in self.products if product.shown), self.main)
+
     def __getitem__(self, key: str) -> str:
         """File name of a product, without its folder."""
         return f"{self.stem}_{self.product(key).tail(self.labels)}"
@@ -247,10 +255,12 @@ class OutputNames:
 
     @property
     def report(self) -> Path:
-        """The page of the participant (session, part), at the top of the output folder."""
+        """The page of the participant (session, part, datatype), at the top of the folder."""
         session = self.entities.get("session")
         name = f"sub-{self.entities['subject']}" + (f"_ses-{session}" if session else "")
         name += f"_{self.part}" if self.part else ""
+        # a person's head and series can both lie in one folder, and each has a page
+        name += f"_{self.datatype}" if self.datatype != "anat" else ""
         return self.output_dir / f"{name}.html"
 
     @property
