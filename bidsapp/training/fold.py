@@ -236,6 +236,7 @@ def _attempt(task: FoldTask, device: torch.device, resident_bytes: float | None)
         task.checkpoint_every_s,
         task.compile,
         task.label,
+        task.progress_file,
     )
     return network, fit(network, data, settings), fitted, asdict(weights), streamed
 
