@@ -150,7 +150,7 @@ def write_models(
             tried=tried_words(read_text_table(folder / "tables" / "other_runs.tsv")),
         )
         seen = seen_images(own, cohort)
-        place, window = folder / "model" / name, own[0].images.window
+        place, window = folder / "model" / name, own[0].images.space
         write_bundle(place, recipe, window, models, facts, seen, anonymous=anonymous)
 
 

@@ -105,8 +105,9 @@ def _before_images(
     of_outcome = outcome_missing(first.outcome)
     columns = Columns.read(options.bids_dir, recipe.tables.missing, of_outcome)
     # every name is looked up before any folder is
-    made_of = find_outcomes(first.outcome, columns, []).columns
-    says_it = [*made_of, *recipe.tables.same_as_outcome]
+    made = find_outcomes(first.outcome, columns, [])
+    columns.use(made.row_columns)
+    says_it = [*made.columns, *recipe.tables.same_as_outcome]
     names = carried_columns(columns, None, asked_columns(recipe, variants), says_it)
     columns, notes = columns.matched(*labels_of(options.bids_dir, []))
     names = [name for name in names if columns.has(name)]
@@ -144,6 +145,7 @@ def _before_images(
             places.append(place)
     known = {scans[place][0] for place in places}
     with_outcome = {person for name in found.columns for person in columns.people_with(name)}
+    with_outcome |= found.people
     counting = people & ({person for person, _ in (*there, *lost)} | with_outcome)
     notes += [*outcome_notes(found, places), *about_groups, *column_notes(columns, names)]
     notes += loss_notes(excluded, known, counting)

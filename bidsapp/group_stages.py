@@ -41,7 +41,7 @@ def stage_outcomes(
         A column is not there, it is not clear what its values count as, or nobody of a class is
         left.
     """
-    from bidsapp.dataset.outcome import find_outcomes, outcome_notes
+    from bidsapp.dataset.outcome import find_outcomes, outcome_missing, outcome_notes
     from bidsapp.dataset.people import labels_of
     from bidsapp.dataset.user_columns import Columns
 
@@ -53,7 +53,7 @@ def stage_outcomes(
         if rule == main:
             print(f"{name} is trained for others to begin with, and not scored.", file=sys.stderr)
             continue
-        columns = Columns.read(options.bids_dir, recipe.tables.missing)
+        columns = Columns.read(options.bids_dir, recipe.tables.missing, outcome_missing(rule))
         columns, _ = columns.matched(*labels_of(options.bids_dir, scans))
         outcomes = find_outcomes(rule, columns, scans)
         known = [place for place, value in enumerate(outcomes.values) if value is not None]

@@ -70,8 +70,8 @@ def tasks_of(
     datatype = modality.sources[0].datatype
     for part in modality.parts(scan, settings):
         labels = dict(shared.labels)
-        if part:  # a dash would end a label of BIDS
-            labels["part"] = "".join(filter(str.isalnum, part))
+        if part or any("{part}" in product.name for product in products):
+            labels["part"] = "".join(filter(str.isalnum, part))  # a dash would end a label
         names = OutputNames(output_dir, main.entities, labels, products, datatype)
         yield Task(Job(modality.name, scan, part, names, provenance), shared, settings)
 

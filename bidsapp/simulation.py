@@ -97,14 +97,15 @@ def _say_what_is_seen(
 ) -> None:
     """Tell what share of the cuboid lies in the window of each variant."""
     from bidsapp.phantom.planted import cuboid, grid_of
-    from bidsapp.representation.spec import window_of
+    from bidsapp.representation.spec import space_of
+    from bidsapp.spaces.files import Whole
 
     shape, affine = grid_of(cohort.files[0].image)
     whole = cuboid(shape, affine, region)
+    image = Whole(whole, affine, {})
     seen = {
         name: float(
-            window_of(recipe.with_variant(name).representation, shape, affine).cut(whole).sum()
-            / whole.sum()
+            space_of(recipe.with_variant(name).representation, image).cut(whole).sum() / whole.sum()
         )
         for name in variants
     }

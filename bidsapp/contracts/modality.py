@@ -484,3 +484,9 @@ def quality_columns() -> frozenset[str]:
 def _quality_columns(packages: tuple[str, ...]) -> frozenset[str]:
     measures = (measure for package in packages for measure in _imported(package).measures)
     return frozenset({"quality", *(f"quality_{one.key}" for one in measures if one.confound)})
+
+
+def source_names() -> frozenset[str]:
+    """Name the sources of every modality: keys of ``--bids-filter-file``."""
+    packages = modality_packages().values()
+    return frozenset(one.name for package in packages for one in _imported(package).sources)

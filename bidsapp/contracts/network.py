@@ -39,8 +39,10 @@ class NetworkOffer:
         Regular expressions of names in torchvision's and timm's files, each to the name of the
         same weight here, applied one after the other.
     imagenet_files
-        Depth to torchvision's files, by the names that end in the first eight digits of their
+        Depth to the published files, by the names that end in the first eight digits of their
         SHA-256.
+    imagenet_home
+        Address under which these files lie.
     medicalnet_shortcut
         Depth to the residual shortcut of its MedicalNet checkpoint; empty where there is none.
         Source: MedicalNet's released models (A without, B with a convolution).
@@ -56,6 +58,7 @@ class NetworkOffer:
     starts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     imagenet_names: tuple[tuple[str, str], ...] = ()
     imagenet_files: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    imagenet_home: str = "https://download.pytorch.org/models/"
     medicalnet_shortcut: Mapping[int, Literal["A", "B"]] = field(default_factory=dict)
     options: tuple[str, ...] = ()
 

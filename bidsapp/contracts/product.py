@@ -145,7 +145,8 @@ class Product:
                 text += rf"(?P={part})"
             else:
                 seen.add(part)
-                text += rf"(?P<{part}>[A-Za-z0-9+]+)"
+                often = "*" if part == "part" else "+"
+                text += rf"(?P<{part}>[A-Za-z0-9+]{often})"
         return re.compile(rf"(?P<stem>sub-[^_]+(?:_[^_]+)*?)_{text}")
 
 
@@ -160,7 +161,8 @@ class OutputNames:
     entities
         Entities of the main source under pybids' names (``subject``, ``session``, …).
     labels
-        What fills the braces of the products' names: ``{"space": "MNI152NLin6Asym", "res": "2"}``.
+        What fills the braces of the products' names: ``{"space": "MNI152NLin6Asym", "res": "2"}``;
+        ``part`` is the label of the part of a scan, where it has parts.
     products
         The modality's table, the main product first.
     datatype

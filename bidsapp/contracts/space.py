@@ -130,6 +130,13 @@ class Space(Protocol):
         """Magnitude of a block's gradient after smoothing by this width, shape of the block."""
         ...
 
+    def holds(self, shape: tuple[int, ...], affine: np.ndarray | None) -> bool:
+        """Tell whether a whole of this shape, and with this affine if it has one, is of its kind.
+
+        That is: whether its cells lie where those of the space's own whole do, to 0.001 mm.
+        """
+        ...
+
     def same_whole(self, other: "Space") -> bool:
         """Tell whether two spaces were cut out of wholes whose cells lie at the same places."""
         ...

@@ -39,6 +39,14 @@ class OutcomeRule(Protocol):
     def expression(self) -> str | None:
         """Comparison over columns that is true for positives."""
 
+    @property
+    def rows(self) -> int | None:
+        """Rows that a participant needs in a table with several each; of more, the first."""
+
+    @property
+    def order(self) -> str | None:
+        """Column by which such rows are in order."""
+
 
 @dataclass(frozen=True)
 class Classes:

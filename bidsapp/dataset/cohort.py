@@ -23,6 +23,7 @@ from bidsapp.dataset.scans import unreadable_scans, voxel_hash
 from bidsapp.dataset.tables import Key
 from bidsapp.dataset.user_columns import Columns
 from bidsapp.errors import BadData, NociCastError, NoInput
+from bidsapp.intake.gifti import ENDING, read_gifti
 from bidsapp.intake.images import open_image
 
 COLUMNS = OWN
@@ -123,7 +124,9 @@ def build_cohort(
     raw = wanted.modality.sources[0]
     columns = Columns.read(bids_dir, missing_values, outcome_missing(outcome))
     # Every name is looked up before any image is.
-    made_of = find_outcomes(outcome, columns, []).columns
+    made = find_outcomes(outcome, columns, [])
+    made_of = made.columns
+    columns.use(made.row_columns)
     groups_of(columns, group_column, [])
     names = carried_columns(columns, covariates, asked, [*made_of, *same_as_outcome])
     images, unusable, notes = _images(output_dir, derivatives or {}, wanted)
@@ -179,9 +182,10 @@ def build_cohort(
     inside = {file.key for file in files}
     places = [place for place, key in enumerate(keys) if key in inside]
     with_outcome = {person for name in made_of for person in columns.people_with(name)}
+    with_outcome |= found.people
     counting = (people - unscanned) | (people & with_outcome)
     notes += [*outcome_notes(found, places), *about_groups]
-    notes += [f"This table is left out: {reason}" for reason in columns.unread]
+    notes += [f"This table is left out: {why}" for why in columns.left_out()]
     notes += column_notes(columns, names)
     notes += loss_notes(excluded, {person for person, _ in inside}, counting)
     whole = pd.concat([table, carried, scanners], axis=1)
@@ -258,7 +262,7 @@ def _hashed(
         others = (scan.mask, *(path for path in used if path != scan.image))
         try:
             for path in filter(None, others):
-                open_image(path)
+                (read_gifti if path.suffix == ENDING else open_image)(path)
             return voxel_hash(scan.image)
         except (BadData, NoInput) as error:
             return error

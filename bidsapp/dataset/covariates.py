@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from bidsapp.contracts.modality import quality_columns
 
-OWN = ("participant_id", "session_id", "group", "outcome", "image", "sha256", "quality")
+OWN = ("participant_id", "session_id", "part_id", "group", "outcome", "image", "sha256", "quality")
 """Columns of cohort.tsv that the app writes itself, first and in this order."""
 DATASET = "dataset."
 """Stands before a user's column that has the name of one of the app's."""

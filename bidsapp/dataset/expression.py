@@ -1,7 +1,8 @@
 """An outcome as an expression over columns: ``head_pain_12mo >= 30 or neck_pain_12mo >= 30``.
 
 The text is parsed by `ast`, and only comparisons, ``and or not``, ``+ - * /``, ``in [...]``,
-numbers, texts and column names are taken from the tree. Nothing is evaluated by Python itself.
+numbers, texts, column names and aggregates over rows (``count(pain > 3) >= 2``) are taken from the
+tree. Nothing is evaluated by Python itself.
 """
 
 import ast
@@ -12,6 +13,8 @@ from functools import cached_property
 
 import numpy as np
 
+from bidsapp.dataset.aggregates import Aggregate, aggregate_of, is_known
+from bidsapp.dataset.grammar import ALLOWED, ARITHMETIC, COMPARISONS, Grammar
 from bidsapp.dataset.logic import (
     UNKNOWN,
     Operand,
@@ -30,16 +33,7 @@ from bidsapp.dataset.reading import Reading
 from bidsapp.errors import UsageError
 
 MAX_LENGTH = 2000
-MAX_DEPTH = 40
-COMPARISONS = {
-    ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
-}  # fmt: skip
-ARITHMETIC = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 TOKENS = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`([^`]*)`""")
-ALLOWED = (
-    "Columns, numbers and quoted texts; < <= > >= == != in [..]; and, or, not; + - * / and "
-    "parentheses. A column whose name is more than letters, digits and _ stands in `backquotes`."
-)
 
 
 @dataclass(frozen=True)
@@ -67,13 +61,19 @@ class Expression:
     text
         As it was written.
     columns
-        Names of the columns it uses, each once, in order.
+        Names of the columns that it uses outside aggregates, each once, in order.
+    aggregates
+        Those that it uses, each once, in order.
+    row_columns
+        Names of the columns within them.
     """
 
     text: str
     columns: tuple[str, ...]
     tree: ast.expr = field(repr=False)
     names: Mapping[str, str] = field(repr=False)
+    aggregates: tuple[Aggregate, ...] = ()
+    row_columns: tuple[str, ...] = ()
 
     @cached_property
     def compared_texts(self) -> Mapping[str, frozenset[str]]:
@@ -115,8 +115,9 @@ class Expression:
         self,
         columns: Mapping[str, Sequence[str | None]],
         readings: Mapping[str, Reading] | None = None,
+        aggregated: Mapping[str, Operand] | None = None,
     ) -> Result:
-        """Evaluate row by row.
+        """Evaluate scan by scan.
 
         Parameters
         ----------
@@ -124,10 +125,14 @@ class Expression:
             Column name to n texts, None where missing.
         readings
             Column name to how the whole column is read; of others, what is plainly a number is one.
+        aggregated
+            Text of each aggregate to its values, n of them.
         """
-        count = len(next(iter(columns.values()))) if columns else 0
+        lengths = [len(texts) for texts in columns.values()]
+        lengths += [len(one.numbers) for one in (aggregated or {}).values()]
         problems: Problems = {}
-        rows = _Rows(self, columns, readings or {}, count, problems)
+        count = lengths[0] if lengths else 0
+        rows = _Rows(self, columns, readings or {}, count, problems, aggregated or {})
         values = rows.truth(self.tree).values
         unknown = {row: text for row, text in problems.items() if values[row] == UNKNOWN}
         return Result(values, unknown)
@@ -166,83 +171,33 @@ def parse_expression(text: str) -> Expression:
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else "cannot be read"
         raise UsageError(f"outcome expression {text!r}: {reason}. {ALLOWED}") from None
-    _Check(text).truth(tree, 1)
+    Grammar(text).truth(tree, 1)
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
             # Python keeps names in a compatibility form of Unicode; tables may have the other.
             names.setdefault(node.id, ast.get_source_segment(source, node) or node.id)
-    used = {names[node.id]: None for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    if not used:
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and not is_known(node)]
+    inside = {id(node) for call in calls for node in ast.walk(call)}
+    functions = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    used: tuple[dict[str, None], dict[str, None]] = ({}, {})
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and id(node) not in functions:
+            used[id(node) in inside][names[node.id]] = None
+    if not any(used):
         raise UsageError(f"outcome expression {text!r} uses no column.")
-    return Expression(text, tuple(used), tree, names)
+    found = {one.text: one for one in map(aggregate_of, calls) if isinstance(one, Aggregate)}
+    return Expression(text, tuple(used[0]), tree, names, tuple(found.values()), tuple(used[1]))
 
 
-class _Check:
-    """Walks the tree once and refuses everything that is not on the list."""
-
-    def __init__(self, text: str):
-        self.text = text
-
-    def refuse(self, node: ast.AST, reason: str) -> UsageError:
-        return UsageError(f"outcome expression {self.text!r}: {reason}. {ALLOWED}")
-
-    def truth(self, node: ast.expr, depth: int) -> None:
-        self._deep(node, depth)
-        match node:
-            case ast.BoolOp(values=values):
-                for value in values:
-                    self.truth(value, depth + 1)
-            case ast.UnaryOp(op=ast.Not(), operand=inner):
-                self.truth(inner, depth + 1)
-            case ast.Compare(left=left, ops=ops, comparators=comparators):
-                self.value(left, depth + 1)
-                for op, right in zip(ops, comparators, strict=True):
-                    self._comparison(op, right, depth + 1)
-            case ast.Name() | ast.Constant() | ast.BinOp() | ast.UnaryOp():
-                self.value(node, depth)
-                raise self.refuse(node, "a value stands where a comparison is needed, as in x == 1")
-            case _:
-                self.value(node, depth)
-
-    def _comparison(self, op: ast.cmpop, right: ast.expr, depth: int) -> None:
-        if isinstance(op, ast.In | ast.NotIn):
-            if not isinstance(right, ast.List | ast.Tuple | ast.Set) or not right.elts:
-                raise self.refuse(right, "after in there must be a list, as in x in [1, 2]")
-            for element in right.elts:
-                self.value(element, depth + 1)
-        elif type(op) in COMPARISONS:
-            self.value(right, depth)
-        else:
-            raise self.refuse(op, "`is` is not allowed; write ==")
-
-    def value(self, node: ast.expr, depth: int) -> None:
-        self._deep(node, depth)
-        match node:
-            case ast.Name():
-                return
-            case ast.Constant(value=bool() | None as value):
-                reason = f"{value} is not allowed; compare with the values that the column has"
-                raise self.refuse(node, reason)
-            case ast.Constant(value=int() | float() as number):
-                if not abs(number) <= 1e300:
-                    raise self.refuse(node, "a number is too large")
-            case ast.Constant(value=str()):
-                return
-            case ast.UnaryOp(op=ast.UAdd() | ast.USub(), operand=inner):
-                self.value(inner, depth + 1)
-            case ast.BinOp(left=left, op=op, right=right) if type(op) in ARITHMETIC:
-                self.value(left, depth + 1)
-                self.value(right, depth + 1)
-            case ast.BoolOp() | ast.Compare() | ast.UnaryOp(op=ast.Not()):
-                raise self.refuse(node, "a comparison stands where a value is needed")
-            case _:
-                what = {"BinOp": "this operator", "JoinedStr": "an f-string"}
-                name = what.get(type(node).__name__, type(node).__name__)
-                raise self.refuse(node, f"{name} is not allowed")
-
-    def _deep(self, node: ast.AST, depth: int) -> None:
-        if depth > MAX_DEPTH:
-            raise self.refuse(node, f"nested more than {MAX_DEPTH} deep")
+def rows_of(
+    expression: Expression,
+    columns: Mapping[str, Sequence[str | None]],
+    readings: Mapping[str, Reading],
+    count: int,
+    problems: Problems,
+) -> "_Rows":
+    """Evaluate parts of an expression over the rows of a table; see `_Rows`."""
+    return _Rows(expression, columns, readings, count, problems, {})
 
 
 class _Rows:
@@ -255,8 +210,10 @@ class _Rows:
         readings: Mapping[str, Reading],
         count: int,
         problems: Problems,
+        aggregated: Mapping[str, Operand],
     ):
         self.names = expression.names
+        self.aggregated = aggregated
         self.columns = columns
         self.readings = readings
         self.count = count
@@ -280,6 +237,9 @@ class _Rows:
                         parts.append(compare(COMPARISONS[type(op)], here, there, self.problems))
                         here = there
                 return all_of(parts)
+            case ast.Call(args=[ast.Name(id=label)]):  # known(column)
+                texts = self.columns[self.names[label]]
+                return Truth(np.array([text is not None for text in texts], np.int8))
         raise AssertionError(ast.dump(node))
 
     def _among(self, op: ast.cmpop, here: Operand, elements: Sequence[ast.expr]) -> Truth:
@@ -292,6 +252,8 @@ class _Rows:
             case ast.Name(id=label):
                 column = self.names[label]
                 return operand(column, self.columns[column], self.readings.get(column))
+            case ast.Call():
+                return self.aggregated[name]
             case ast.Constant(value=str() | int() | float() as value):
                 literal = value if isinstance(value, str) else float(value)
                 return constant(name, literal, self.count)

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from bidsapp.contracts.modality import source_names
 from bidsapp.errors import NoInput, UsageError
 from bidsapp.intake.json_text import BadJson, parse_json
 from bidsapp.intake.regular import read_text
@@ -67,13 +68,11 @@ def read_bids_filters(path: Path) -> dict[str, dict[str, Any]]:
         filters = parse_json(text)
     except BadJson as error:
         raise UsageError(f"{source} is not valid JSON: {error}.") from None
-    check_bids_filters(filters, source)
+    check_bids_filters(filters, source, source_names())
     return filters
 
 
-def check_bids_filters(
-    filters: Any, source: str = OPTION, also: Collection[str] = ("t1w",)
-) -> None:
+def check_bids_filters(filters: Any, source: str = OPTION, also: Collection[str] = ()) -> None:
     """Raise `UsageError` for a query, entity or value that cannot mean anything.
 
     Parameters

@@ -1,7 +1,7 @@
 """Prepared units that exist: this app's own output, and what its names and sidecars tell."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,6 +16,7 @@ from bidsapp.intake.json_text import read_json
 from bidsapp.intake.pointers import pointer_at
 
 EXTENSIONS = (".nii.gz", ".nii", ".func.gii", ".shape.gii")
+_PART = "{part}"
 _RAW = "bids:raw:"
 # Settings in a sidecar that may differ within a cohort.
 _UNSHAPING = ("version",)
@@ -154,13 +155,24 @@ def find_own(output_dir: Path, wanted: Wanted) -> NormalizedSearch:
     spaces = set()
     for key, names in by_scan(output_dir, wanted.datatype, found.unusable):
         spaces.update(spaces_of(names, wanted.kind))
-        ending = f"_{stem_of(wanted.main.tail(wanted.labels))}"
-        mine = [name for name in names if stem_of(name.path.name).endswith(ending)]
+        mine = [(name, one) for name in names if (one := _as_wanted(name, wanted)) is not None]
         if len(mine) > 1:
-            found.unusable[key] = several(mine)
+            found.unusable[key] = several([name for name, _ in mine])
         elif mine:
-            _take_own(found, output_dir, key, mine[0], names, wanted)
+            _take_own(found, output_dir, key, mine[0][0], names, mine[0][1])
     return NormalizedSearch(found.images, found.unusable, frozenset(spaces))
+
+
+def _as_wanted(name: Name, wanted: Wanted) -> Wanted | None:
+    """Give what is wanted, with the label of its part, where a file is a main product of it."""
+    own = stem_of(name.path.name)
+    if _PART not in wanted.main.name:
+        return wanted if own.endswith(f"_{stem_of(wanted.main.tail(wanted.labels))}") else None
+    extension = wanted.main.name.removeprefix(stem_of(wanted.main.name))
+    match = wanted.main.pattern().fullmatch(own + extension)
+    if match is None or not wanted.labels.items() <= match.groupdict().items():
+        return None
+    return replace(wanted, labels={**wanted.labels, "part": match["part"]})
 
 
 def _take_own(
@@ -244,7 +256,7 @@ def read_sidecar(image: Path, wanted: Wanted) -> Told | None:
             "quality_numbers": tuple(
                 (measure.key, float(quality[measure.key]))
                 for measure in measures
-                if measure.confound and measure.key in quality
+                if measure.confound and quality.get(measure.key) is not None
             ),
         }
         if excluded is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bidsapp.dataset.classes import OutcomeRule, classify, listed
+from bidsapp.dataset.diary import aggregate
 from bidsapp.dataset.expression import Expression, parse_expression
 from bidsapp.dataset.expression_values import check_values
 from bidsapp.dataset.logic import UNKNOWN, Problems, Truth
@@ -33,6 +34,10 @@ class Outcomes:
         The values of the column that count as negative; empty where the outcome is an expression.
     notes
         What a person should know about the columns, a sentence each.
+    row_columns
+        Those of tables with several rows a participant, ``<table>.<column>``.
+    people
+        Participants who have rows in these.
     """
 
     values: list[int | None]
@@ -41,6 +46,8 @@ class Outcomes:
     texts: tuple[str | None, ...] = ()
     negative: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    row_columns: tuple[str, ...] = ()
+    people: frozenset[str] = frozenset()
 
 
 def outcome_missing(rule: OutcomeRule) -> dict[str, list[str]]:
@@ -54,7 +61,10 @@ def outcome_missing(rule: OutcomeRule) -> dict[str, list[str]]:
     for value in rule.missing:
         text = str(value)
         texts += [text, text.lower(), text.upper()] if isinstance(value, bool) else [text]
-    names = parse_expression(rule.expression).columns if rule.expression else (rule.column,)
+    names: tuple[str | None, ...] = (rule.column,)
+    if rule.expression:
+        expression = parse_expression(rule.expression)
+        names = (*expression.columns, *expression.row_columns)
     return {name: texts for name in names if name}
 
 
@@ -142,7 +152,8 @@ def outcome_notes(found: Outcomes, places: Sequence[int]) -> list[str]:
     else:
         missing = Counter(detail for _, detail in found.reasons.values())
     if missing:
-        notes.append(f"Outcome {', '.join(found.columns)}: missing: {listed(missing)}.")
+        named = ", ".join((*found.columns, *found.row_columns))
+        notes.append(f"Outcome {named}: missing: {listed(missing)}.")
     return [*notes, *found.notes]
 
 
@@ -160,9 +171,17 @@ def _by_expression(
         every.append(looked_up)
     notes = check_values(expression, columns)
     readings = {name: columns.reading(name) for name in expression.columns}
-    result = expression.evaluate(values, readings)
+    rows = aggregate(expression, columns, scans, rule.rows, rule.order)
+    result = expression.evaluate(values, readings, rows.operands)
     found = _outcomes(Truth(result.values), result.problems, every, expression.columns)
-    return replace(found, notes=(*notes, *_read_as_missing(columns, expression.columns)))
+    for place in found.reasons.keys() & rows.reasons.keys():
+        found.reasons[place] = rows.reasons[place]
+    return replace(
+        found,
+        notes=(*notes, *_read_as_missing(columns, expression.columns), *rows.notes),
+        row_columns=rows.columns,
+        people=rows.people,
+    )
 
 
 def _unquoted(expression: Expression, columns: Columns, name: str) -> str:

@@ -4,7 +4,7 @@ import csv
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,10 @@ class Table:
     missing
         Column name to the texts that were read as missing and are neither ``n/a`` nor empty
         (``#DIV/0!``, ``NaN``, ``.``): they are told.
+    repeated
+        Which lines are of one participant, where several are: such a table serves aggregates over
+        rows alone. Its keys have the line of the file in the place of a session (``line 000012``),
+        and a ``session_id`` is a column like others.
     """
 
     name: str
@@ -51,9 +55,14 @@ class Table:
     columns: Mapping[str, Mapping[Key, str]]
     rows: frozenset[Key]
     missing: Mapping[str, Mapping[Key, str]] = field(default_factory=dict)
+    repeated: str = ""
 
 
-def read_table(path: Path, name: str = "", participant: str = "") -> Table:
+class RepeatedRows(BadData):
+    """A table has several rows of a participant."""
+
+
+def read_table(path: Path, name: str = "", participant: str = "", several: bool = False) -> Table:
     """Read one table of people.
 
     Labels stay text (``007``), with or without their prefix. What `is_missing` knows is missing;
@@ -67,11 +76,15 @@ def read_table(path: Path, name: str = "", participant: str = "") -> Table:
         What the table is called; the file's name by default.
     participant
         Label of the person whose ``sub-<label>_sessions.tsv`` this is.
+    several
+        Whether a participant may have several rows; see `Table.repeated`.
 
     Raises
     ------
     NoInput
         The file cannot be read.
+    RepeatedRows
+        A participant, or session, has several rows and should have one.
     BadData
         It is not such a table; the message names the line and the column.
     """
@@ -80,8 +93,9 @@ def read_table(path: Path, name: str = "", participant: str = "") -> Table:
         raise BadData(f"{path} is empty; expected a header with participant_id.")
     header = _header(path, lines[0][1], "session_id" if participant else "participant_id")
     places = {column: place for place, column in enumerate(header) if column}
-    by_session = "session_id" in places
-    columns: dict[str, dict[Key, str]] = {c: {} for c in places if c not in IDS}
+    by_session = "session_id" in places and not several
+    own = IDS[:1] if several else IDS
+    columns: dict[str, dict[Key, str]] = {c: {} for c in places if c not in own}
     missing: dict[str, dict[Key, str]] = {}
     seen: dict[Key, int] = {}
     again: list[str] = []
@@ -93,7 +107,8 @@ def read_table(path: Path, name: str = "", participant: str = "") -> Table:
             raise BadData(
                 f"{path}: line {number} has no {IDS[bool(participant)]}; complete or remove it."
             )
-        key = (_prefixed("sub-", person), _prefixed("ses-", session) if session else "")
+        when = _prefixed("ses-", session) if session else ""
+        key = (_prefixed("sub-", person), f"line {number:06d}" if several else when)
         if key in seen:
             again.append(f"line {number} repeats line {seen[key]} ({' '.join(key).strip()})")
         seen[key] = number
@@ -105,8 +120,10 @@ def read_table(path: Path, name: str = "", participant: str = "") -> Table:
                 missing.setdefault(column, {})[key] = text
     if again:
         more = f" and {len(again) - 3} more" if len(again) > 3 else ""
-        raise BadData(f"{path}: {'; '.join(again[:3])}{more}. {_one_row_each(path, places)}")
-    return Table(name or path.stem, path, by_session, columns, frozenset(seen), missing)
+        text = f"{path}: {'; '.join(again[:3])}{more}. {_one_row_each(path, places)}"
+        raise RepeatedRows(text)
+    found = Table(name or path.stem, path, by_session, columns, frozenset(seen), missing)
+    return replace(found, by_session=True) if several else found
 
 
 def read_rows(path: Path, required: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
@@ -164,7 +181,8 @@ def read_dataset_tables(bids_dir: Path) -> tuple[list[Table], list[str]]:
     Returns
     -------
     tables
-        participants, sessions (all of them as one), then phenotype tables by name.
+        participants, sessions (all of them as one), then phenotype tables by name, also those
+        with several rows a participant.
     unread
         Why a phenotype table could not be read; it may not be needed, so it is no error here.
 
@@ -185,6 +203,8 @@ def read_dataset_tables(bids_dir: Path) -> tuple[list[Table], list[str]]:
     for path in sorted((bids_dir / "phenotype").glob("*.tsv")):
         try:
             tables.append(read_table(path))
+        except RepeatedRows as error:
+            tables.append(replace(read_table(path, several=True), repeated=str(error)))
         except (BadData, NoInput) as error:
             unread.append(str(error))
     return tables, unread

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -75,14 +75,17 @@ class Columns:
         missing: Sequence[str] = (),
         of_outcome: Mapping[str, Sequence[str]] | None = None,
     ):
-        self.tables = tuple(tables)
+        self.tables = tuple(table for table in tables if not table.repeated)
+        self.diaries = tuple(table for table in tables if table.repeated)
         self.unread = tuple(unread)
         self.where = where
         self.missing = tuple(missing)
-        self._participants = {person for table in tables for person, _ in table.rows}
+        self._participants = {person for table in self.tables for person, _ in table.rows}
+        self._used: frozenset[str] = frozenset()
         self._readings: dict[str, Reading] = {}
         named = self._named_codes(of_outcome or {})
-        self.tables, self._coded = take_codes(self.tables, named)
+        both, self._coded = take_codes((*self.tables, *self.diaries), named)
+        self.tables, self.diaries = both[: len(self.tables)], both[len(self.tables) :]
         self._settled = frozenset(named)
 
     @classmethod
@@ -102,23 +105,88 @@ class Columns:
         for text in self.missing:
             name, value = entry(text)
             try:
-                codes = named.setdefault(self.full_name(name), [])
+                full = self._in_diaries(name) or self.full_name(name)
+                codes = named.setdefault(full, [])
             except UsageError as error:
                 raise UsageError(f"tables.missing: {error}") from None
             codes += [value] if value else []
-        for name in filter(self.has, of_outcome):
-            named.setdefault(self.full_name(name), []).extend(of_outcome[name])
+        for name, values in of_outcome.items():
+            full = self._in_diaries(name) or (self.full_name(name) if self.has(name) else "")
+            if full:
+                named.setdefault(full, []).extend(values)
         return named
+
+    def _in_diaries(self, name: str) -> str:
+        """Full name of a column that only a table with several rows a participant has, if one."""
+        having = [table for table in self.diaries if _column_in(table, name)]
+        if len(having) != 1 or self.has(name):
+            return ""
+        return f"{having[0].name}.{_column_in(having[0], name)}"
+
+    def diary_of(self, names: Sequence[str], text: str) -> Table:
+        """Find the one table with several rows a participant whose columns an aggregate uses.
+
+        Tables of sessions count where no other has any of the columns.
+
+        Parameters
+        ----------
+        names
+            Columns, with or without their table's name before.
+        text
+            The aggregate, for messages.
+
+        Raises
+        ------
+        UsageError
+            There is none, or there are several.
+        """
+        visits = [table for table in self.tables if table.by_session]
+        for tables in (self.diaries, visits):
+            having = [t for t in tables if any(_column_in(t, name) for name in names)]
+            if len(having) == 1:
+                return having[0]
+            if having:
+                raise UsageError(
+                    f"outcome expression: {text} uses columns of "
+                    f"{' and '.join(table.name for table in having)}; write TABLE.COLUMN, all of "
+                    "one table."
+                )
+        for name in names:
+            self.find(name)  # says so where it is nowhere
+        raise UsageError(
+            f"outcome expression: {text}: no table with several rows a participant has "
+            f"{' or '.join(names)}."
+        )
+
+    def with_rows(self, diary: Table) -> "Columns":
+        """Let a table with several rows a participant stand before all others.
+
+        Its columns are then found by their names; those that others share with it are not.
+        """
+        others = [
+            replace(
+                table, columns={c: v for c, v in table.columns.items() if c not in diary.columns}
+            )
+            for table in self.tables
+            if table.name != diary.name
+        ]
+        found = copy(self)
+        found.tables = (replace(diary, repeated=""), *others)
+        found.diaries = ()
+        found._readings = {}
+        return found
 
     def matched(
         self, people: Collection[str], sessions: Collection[str]
     ) -> tuple["Columns", list[str]]:
         """Give rows the labels of folders and images; see `match_tables`."""
-        tables, notes, unread = match_tables(self.tables, people, sessions)
+        tables, notes, unread = match_tables((*self.tables, *self.diaries), people, sessions)
         found = copy(self)
-        found.tables = tuple(tables)
+        found.tables = tuple(table for table in tables if not table.repeated)
+        found.diaries = tuple(table for table in tables if table.repeated)
         found.unread = (*self.unread, *unread)
-        found._participants = {person for table in tables for person, _ in table.rows}
+        used = (*found.tables, *(table for table in found.diaries if table.name in self._used))
+        found._participants = {person for table in used for person, _ in table.rows}
         found._readings = {}
         return found, notes
 
@@ -217,7 +285,13 @@ class Columns:
             return (
                 f"column {name!r}: {self.where or 'the dataset'} has no participants.tsv, "
                 f"sessions.tsv or phenotype/*.tsv.{hint if others else ''}"
-                + "".join(f"\n{text}" for text in self.unread)
+                + "".join(f"\n{text}" for text in self.left_out())
+            )
+        having = [table for table in self.diaries if _column_in(table, name)]
+        if having:
+            return (
+                f"column {name!r}: {having[0].name} has several rows a participant; an outcome's "
+                f"expression can count them, or take their mean: count({name} > 0) >= 2."
             )
         names = self.names()
         folded = {n.lower(): n for n in names}
@@ -226,7 +300,17 @@ class Columns:
         if close:
             text += f" Did you mean {' or '.join(close)}?"
         text += "\nColumns and their values:\n" + self.describe()
-        return text + "".join(f"\nNot read: {reason}" for reason in self.unread)
+        return text + "".join(f"\nNot read: {reason}" for reason in self.left_out())
+
+    def use(self, names: Iterable[str]) -> None:
+        """Count people of tables with several rows each, whose columns (full names) are used."""
+        tables = [table for table in self.diaries if any(_column_in(table, n) for n in names)]
+        self._used |= {table.name for table in tables}
+        self._participants |= {person for table in tables for person, _ in table.rows}
+
+    def left_out(self) -> list[str]:
+        """Say why tables cannot be used, or are not, as they have several rows a participant."""
+        return [*self.unread, *(t.repeated for t in self.diaries if t.name not in self._used)]
 
     def describe(self, names: Iterable[str] | None = None) -> str:
         """List columns with their values, one line each."""
@@ -325,6 +409,12 @@ class Columns:
                     )
             texts.append(text)
         return Values(texts, ambiguous, elsewhere)
+
+
+def _column_in(table: Table, name: str) -> str:
+    """Column of a table that a name means, with or without the table's name; empty for none."""
+    bare = name.removeprefix(f"{table.name}.")
+    return bare if bare in table.columns else ""
 
 
 def describe_values(values: Sequence[str]) -> str:

@@ -81,7 +81,7 @@ SHARED = {
     "simulated": Column("SIMULATED and what was planted into the images: not a real result."),
 }
 
-_SCAN = {name: SHARED[name] for name in ("participant_id", "session_id", "simulated")}
+_SCAN = {name: SHARED[name] for name in ("participant_id", "session_id", "part_id", "simulated")}
 _OF_FOLD = {name: SHARED[name] for name in ("repeat", "fold")}
 _SPLITS = {
     "role": Column(
@@ -164,15 +164,6 @@ TABLES: dict[str, dict[str, Column]] = {
         ),
     },
     "measures": {
-        "quality_ncc": Column("Correlation of the normalised image with the template.", "1"),
-        "quality_local_ncc": Column("The same in small cubes, averaged.", "1"),
-        "quality_mask_dice": Column("Dice of the brain mask and the template's.", "1"),
-        "quality_folded_fraction": Column("Share of voxels where the transform folds.", "1"),
-        "quality_bright_share": Column(
-            "Share of the brain that is brighter than any tissue, as vessels with contrast agent "
-            "are; 0 where it is below .005.",
-            "1",
-        ),
         "quality_*": Column("Quality number of the preparation."),
         "region_intensity_*": Column(
             "Mean of the image over a cube of 24 mm, over that of the brain; the name ends with "

@@ -1,6 +1,5 @@
 """Data dictionaries: a JSON file beside a table that says what each of its columns holds."""
 
-from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -9,9 +8,11 @@ from bidsapp.derivatives import column_meanings
 from bidsapp.derivatives.atomic import write_json
 from bidsapp.derivatives.column_meanings import SHARED, Column
 from bidsapp.derivatives.evaluated_meanings import EVALUATED
+from bidsapp.derivatives.measured_meanings import measured_columns
 from bidsapp.derivatives.regression_meanings import REGRESSION
 
 TABLES = column_meanings.TABLES | EVALUATED | REGRESSION
+TABLES |= {name: more | TABLES[name] for name, more in measured_columns().items()}
 _FOLDERS = ("tables", "figures", "saliency")
 
 
@@ -29,7 +30,7 @@ def describe_run(folder: Path) -> None:
         describe_table(path, place + path.stem)
 
 
-def describe_table(path: Path, name: str, more: Mapping[str, Column] | None = None) -> None:
+def describe_table(path: Path, name: str) -> None:
     """Write the data dictionary of one table beside it; none where its kind is not known.
 
     Parameters
@@ -38,14 +39,12 @@ def describe_table(path: Path, name: str, more: Mapping[str, Column] | None = No
         The table.
     name
         Its key in `TABLES`.
-    more
-        Columns that its makers name themselves.
     """
     if name not in TABLES:
         return
     with path.open(encoding="utf-8") as table:
         header = table.readline().rstrip("\r\n").split("\t")
-    found = {column: (more or {}).get(column) or column_of(name, column) for column in header}
+    found = {column: column_of(name, column) for column in header}
     told = {column: _plain(one) for column, one in found.items() if one is not None}
     write_json(path.with_suffix(".json"), told)
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.unit import unit_columns, with_part
 from bidsapp.dataset.covariates import is_own, user_name, users_column
 from bidsapp.evaluation.baseline_models import BASELINES, Baseline, design_table, in_fold_model
 from bidsapp.evaluation.state import choices, splits_of
@@ -65,8 +66,9 @@ def baseline_scores(
                 skipped[prefix + name] = reason
             else:
                 parts.append(scored.assign(variant=prefix + name))
-    empty = pd.DataFrame(columns=pd.Index(SCORES))
-    scores = pd.concat(parts, ignore_index=True)[list(SCORES)] if parts else empty
+    columns = with_part(SCORES, cohort)
+    empty = pd.DataFrame(columns=pd.Index(columns))
+    scores = pd.concat(parts, ignore_index=True)[columns] if parts else empty
     return scores, skipped
 
 
@@ -95,8 +97,9 @@ def column_scores(
             scored, reason = _on_folds(cohort, own, BASELINES["site"].estimator, [str(place)])
             if not reason:
                 parts.append(scored.assign(variant=f"{prefix}{COLUMN}{name}"))
-    empty = pd.DataFrame(columns=pd.Index(SCORES))
-    return pd.concat(parts, ignore_index=True)[list(SCORES)] if parts else empty
+    columns = with_part(SCORES, cohort)
+    empty = pd.DataFrame(columns=pd.Index(columns))
+    return pd.concat(parts, ignore_index=True)[columns] if parts else empty
 
 
 def lacking_for(
@@ -167,6 +170,6 @@ def _on_folds(
         model = in_fold_model(estimator(), numbers, categories)
         model.fit(table[train], outcome[train])
         probability = np.asarray(model.predict_proba(table[test])[:, 1], dtype=float)
-        who = cohort.loc[test, ["participant_id", "session_id", "outcome"]]
+        who = cohort.loc[test, [*unit_columns(cohort), "outcome"]]
         parts.append(who.assign(repeat=repeat, fold=fold, probability=probability))
     return pd.concat(parts), ""

@@ -7,11 +7,12 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.unit import unit_columns
 from bidsapp.evaluation.chance import CHANCE
 from bidsapp.evaluation.estimates import difference_of, estimate_aucs
 from bidsapp.evaluation.held_out import HeldOut, fold_codes
 from bidsapp.evaluation.intervals import LEVEL
-from bidsapp.evaluation.sample import DEFAULT_THRESHOLD, PERSON, pool
+from bidsapp.evaluation.sample import DEFAULT_THRESHOLD, pool
 
 COLUMNS = (
     "first",
@@ -127,7 +128,7 @@ def compare_variants(
     known = layouts or {}
     rows = dict(list(scores.groupby("variant", sort=False)))
     pooled = {
-        name: pool(rows[name]).set_index(PERSON)
+        name: pool(rows[name]).set_index(unit_columns(scores))
         for name in dict.fromkeys(name for pair in chosen for name in pair)
     }
     tables = []
@@ -165,7 +166,7 @@ def _matched(
         )
     inflation = max(one.inflation for one in how)
     if test == "delong" and any(one.within for one in how):
-        key = [*PERSON, "repeat", "fold"]
+        key = [*unit_columns(rows[0]), "repeat", "fold"]
         keyed = [one.set_index(key) for one in rows]
         same = keyed[0].index.intersection(keyed[1].index)
         if len(same) >= _SAME_FOLDS * max(map(len, keyed)):
@@ -181,12 +182,17 @@ def _compared(
 ) -> tuple[object, ...]:
     nan = float("nan")
     outcome = pair.outcome
-    n = len(pair.first.groupby(level=PERSON, sort=False)) if len(pair.first) else 0
+    n = len(_units(pair.first)) if len(pair.first) else 0
     if n == 0 or outcome.all() or not outcome.any():
         notes = [*notes, "only one class among the outcomes"]
         return nan, nan, nan, "", nan, nan, n, "; ".join(notes)
     values = _TESTS[test](pair, threshold, level)
     return *values[:-1], n, "; ".join(filter(None, [*notes, str(values[-1])]))
+
+
+def _units(rows: pd.DataFrame) -> pd.DataFrame:
+    """Whose rows they are, each unit once."""
+    return rows.index.to_frame()[unit_columns(rows.index.names)].drop_duplicates()
 
 
 def _delong(pair: _Pair, _threshold: float, level: float) -> tuple[object, ...]:

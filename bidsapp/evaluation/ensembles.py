@@ -4,10 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 
+from bidsapp.contracts.unit import unit_columns
 from bidsapp.errors import BadData, UsageError
 from bidsapp.evaluation.sample import DEFAULT_THRESHOLD
-
-_KEY = ["participant_id", "session_id", "repeat"]
 
 
 def mean_probability(probabilities: pd.DataFrame, _threshold: float) -> pd.Series:
@@ -40,9 +39,9 @@ def ensemble_scores(
 ) -> pd.DataFrame:
     """Scores of one ensemble, in the columns of `scores.tsv`.
 
-    Members are joined by participant, session and repeat. Where all members have the same folds the
-    ensemble keeps them; else it is refused, for a mean over models that held different people out
-    has no fold of its own.
+    Members are joined by unit (participant, session, part) and repeat. Where all of them have the
+    same folds the ensemble keeps them; else it is refused, for a mean over models that held
+    different people out has no fold of its own.
 
     Raises
     ------
@@ -57,7 +56,8 @@ def ensemble_scores(
     absent = [member for member in members if member not in there]
     if absent or not members:
         raise UsageError(f"ensembles.{name}.of: {absent} has no scores; scored are {there}")
-    tables = {member: scores[scores["variant"] == member].set_index(_KEY) for member in members}
+    key = [*unit_columns(scores), "repeat"]
+    tables = {member: scores[scores["variant"] == member].set_index(key) for member in members}
     first = tables[members[0]]
     for member, table in tables.items():
         aligned = table["fold"].reindex(first.index)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from bidsapp.contracts.unit import unit_columns
 from bidsapp.evaluation.baseline_models import BASELINES
 from bidsapp.evaluation.baselines import baseline_scores, column_scores
 from bidsapp.evaluation.best_fold import best_fold_table
@@ -25,7 +26,6 @@ from bidsapp.evaluation.planning import planning_table
 from bidsapp.evaluation.prevalence import sample_at
 from bidsapp.evaluation.printed import compare_with_print
 from bidsapp.evaluation.sample import (
-    PERSON,
     Sample,
     absent_columns,
     from_scores,
@@ -267,8 +267,9 @@ def _permutations(
     records, nulls = [], []
     labels = labels_of(cohort, plan.permute_within)
     if labels is not None:
-        keyed = labels.set_axis(pd.MultiIndex.from_frame(cohort[PERSON]))
-        labels = keyed.reindex(pd.MultiIndex.from_frame(scores[PERSON])).set_axis(scores.index)
+        unit = unit_columns(cohort)
+        keyed = labels.set_axis(pd.MultiIndex.from_frame(cohort[unit]))
+        labels = keyed.reindex(pd.MultiIndex.from_frame(scores[unit])).set_axis(scores.index)
     named = ", ".join(plan.permute_within)
     if "permutation" in plan.tests:
         for variant, rows in scores.groupby("variant", sort=False):

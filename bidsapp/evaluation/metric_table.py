@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.unit import one_each
 from bidsapp.evaluation.chance import RETRAINED, WITHIN
 from bidsapp.evaluation.describe import ROW, describe
 from bidsapp.evaluation.estimates import AucEstimate
@@ -20,7 +21,7 @@ from bidsapp.evaluation.held_out import (
 from bidsapp.evaluation.intervals import LEVEL, Interval, nadeau_bengio
 from bidsapp.evaluation.metrics import METRICS
 from bidsapp.evaluation.prevalence import prevalence_table, scope_of
-from bidsapp.evaluation.sample import PERSON, fold_names
+from bidsapp.evaluation.sample import fold_names
 from bidsapp.evaluation.settings import EvaluationSettings
 from bidsapp.evaluation.thresholds import FITTED, fitted_threshold
 
@@ -124,7 +125,7 @@ def _auc_row(
     within = ", within folds" if name == WITHIN else ""
     method = f"{interval.method}{within}{widened}" if interval.known else ""
     note = "; ".join(filter(None, [interval.note, how.why if name == WITHIN else ""]))
-    n = len(rows.drop_duplicates(PERSON))
+    n = len(one_each(rows))
     record = (name, found.value, interval.low, interval.high, method, n, note)
     return pd.DataFrame([record], columns=pd.Index(ROW))
 
@@ -171,7 +172,7 @@ def _mean_interval(name: str, values: np.ndarray, how: HeldOut, level: float) ->
 
 def flag_small(table: pd.DataFrame, rows: pd.DataFrame, least: int = 10) -> pd.DataFrame:
     """Put a warning before every note where a class has fewer than `least` people."""
-    people = rows.drop_duplicates(["participant_id", "session_id"])
+    people = one_each(rows)
     positives = int(people["outcome"].sum())
     negatives = len(people) - positives
     if min(positives, negatives) >= least:

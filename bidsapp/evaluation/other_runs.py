@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.unit import unit_columns
 from bidsapp.errors import NociCastError
 from bidsapp.evaluation.tsv import read_table
 
@@ -156,10 +157,11 @@ def _compared(folder: Path, cohort: pd.DataFrame) -> tuple[Any, ...] | None:
 def _scans(table: pd.DataFrame) -> list[tuple[tuple[str, ...], Any]]:
     """Every scan by the hash of its image, if it has one, and by its name; with its outcome."""
     hashes = table["sha256"] if "sha256" in table else [""] * len(table)
-    rows = zip(hashes, table["participant_id"], table["session_id"], table["outcome"], strict=True)
+    names = (" ".join(map(str, row)) for row in table[unit_columns(table)].itertuples(index=False))
+    rows = zip(hashes, names, table["outcome"], strict=True)
     return [
-        (tuple(key for key in (str(sha256), f"{person} {session}") if key not in ("", "n/a")), y)
-        for sha256, person, session, y in rows
+        (tuple(key for key in (str(sha256), name) if key not in ("", "n/a")), y)
+        for sha256, name, y in rows
     ]
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.unit import unit_columns
 from bidsapp.evaluation.ensembles import with_ensembles
 from bidsapp.evaluation.held_out import HeldOut, leading_estimate
-from bidsapp.evaluation.sample import PERSON, pool
+from bidsapp.evaluation.sample import pool
 from bidsapp.evaluation.settings import EvaluationSettings
 from bidsapp.evaluation.state import RunState, read_permuted_scores
 
@@ -106,8 +107,9 @@ def permute_outcomes(
     known = how or HeldOut()
     labels = pd.Series("", index=rows.index) if within is None else within.loc[rows.index]
     table = pool(rows)
-    keys = pd.MultiIndex.from_frame(table[PERSON])
-    of_person = rows.assign(label=labels.astype(str)).drop_duplicates(PERSON).set_index(PERSON)
+    unit = unit_columns(rows)
+    keys = pd.MultiIndex.from_frame(table[unit])
+    of_person = rows.assign(label=labels.astype(str)).drop_duplicates(unit).set_index(unit)
     table = table.assign(label=of_person["label"].reindex(keys).to_numpy())
     outcome = table["outcome"].to_numpy(dtype=float)
     nothing = np.full(0, np.nan)
@@ -151,7 +153,7 @@ def _within_area(rows: pd.DataFrame, keys: pd.MultiIndex) -> Callable[[np.ndarra
     rank = fold["probability"].rank().to_numpy()
     code = fold.ngroup().to_numpy()
     member = (code[:, None] == np.arange(code.max() + 1)).astype(float)
-    place = keys.get_indexer(pd.MultiIndex.from_frame(rows[PERSON]))
+    place = keys.get_indexer(pd.MultiIndex.from_frame(rows[unit_columns(rows)]))
 
     def area(outcome: np.ndarray) -> np.ndarray:
         drawn = outcome[:, place]
@@ -240,7 +242,7 @@ def null_aucs(
     scores = with_ensembles(scores, plan.ensembles, plan.threshold)
     scores = scores.assign(permutation=scores["repeat"] // wide)
     one = ["variant", "permutation"]
-    people = scores.groupby([*one, *PERSON], sort=False, dropna=False)
+    people = scores.groupby([*one, *unit_columns(scores)], sort=False, dropna=False)
     pooled = people.agg(outcome=("outcome", "first"), probability=("probability", "mean"))
     rank = pooled.groupby(level=one, sort=False)["probability"].rank()
     positive = pooled["outcome"] == 1

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.unit import unit_columns
 from bidsapp.dataset.covariates import users_column
 from bidsapp.errors import UsageError
 from bidsapp.evaluation.state import choices
 from bidsapp.evaluation.tsv import MISSING, is_missing, numeric
 
-PERSON = ["participant_id", "session_id"]
 DEFAULT_THRESHOLD = 0.5
 
 
@@ -56,7 +56,7 @@ class Sample:
 
     @property
     def clustered(self) -> bool:
-        """Whether a participant appears more than once (several sessions)."""
+        """Whether a participant appears more than once (several sessions or parts)."""
         return len(np.unique(self.participant)) < self.n
 
 
@@ -88,7 +88,7 @@ def make_sample(
 
 
 def pool(rows: pd.DataFrame, threshold: pd.Series | float = DEFAULT_THRESHOLD) -> pd.DataFrame:
-    """Pool the scores of one variant: one row per participant and session.
+    """Pool the scores of one variant: one row per unit (participant, session, part).
 
     A participant who was held out in several repeats has as many scores, from as many models. They
     are averaged (and so are their thresholds), because n people stay n people however often the
@@ -100,10 +100,10 @@ def pool(rows: pd.DataFrame, threshold: pd.Series | float = DEFAULT_THRESHOLD) -
     Returns
     -------
     pandas.DataFrame
-        `participant_id`, `session_id`, `outcome`, `probability`, `threshold`, `fold` (of the
-        first repeat), sorted by participant and session.
+        The columns of the unit, `outcome`, `probability`, `threshold`, `fold` (of the first
+        repeat), sorted by unit.
     """
-    grouped = rows.assign(threshold=threshold).groupby(PERSON, sort=True, dropna=False)
+    grouped = rows.assign(threshold=threshold).groupby(unit_columns(rows), sort=True, dropna=False)
     return grouped.agg(
         outcome=("outcome", "first"),
         probability=("probability", "mean"),
@@ -159,7 +159,7 @@ def subgroup_masks(
     UsageError
         The user has no such column.
     """
-    key = ["participant_id", "session_id"]
+    key = unit_columns(cohort)
     people = pd.MultiIndex.from_frame(scores[key])
     masks = {}
     for column in columns:

@@ -7,13 +7,13 @@ from pathlib import Path
 import pandas as pd
 
 from bidsapp.contracts.modality import quality_columns
+from bidsapp.contracts.unit import PART, unit_columns, with_part
 from bidsapp.dataset.covariates import user_name, users_columns
 from bidsapp.errors import BadData
 from bidsapp.evaluation.tsv import is_missing, read_table
 from bidsapp.training.columns import ROLES, SCORES, SPLITS
 
 STAMPS = ("leak", "simulated")
-PERSON = ["participant_id", "session_id"]
 
 
 def choices(columns: Iterable[str]) -> str:
@@ -31,7 +31,8 @@ class RunState:
     folder
         ``<output_dir>/group/<run label>``.
     cohort
-        One row per participant and session: text, `outcome` as int 0/1, covariates as text.
+        One row per unit (participant, session and, where scans have parts, part): text, `outcome`
+        as int 0/1, covariates as text.
     exclusions
         Who is not in the cohort and why; empty where the file is absent.
     splits
@@ -100,7 +101,7 @@ def read_state(folder: Path) -> RunState:
     exclusions = (
         read_table(excluded, ["participant_id"])
         if excluded.is_file()
-        else pd.DataFrame(columns=pd.Index(["participant_id", "session_id", "reason"]))
+        else pd.DataFrame(columns=pd.Index([*unit_columns(cohort), "reason"]))
     )
     measures = _read_measures(folder / "measures.tsv", cohort)
     return RunState(folder, cohort, exclusions, splits, scores, measures)
@@ -108,7 +109,7 @@ def read_state(folder: Path) -> RunState:
 
 def _read_cohort(path: Path) -> pd.DataFrame:
     cohort = read_table(path, ("participant_id", "session_id", "outcome"))
-    _refuse_duplicates(path, cohort, PERSON)
+    _refuse_duplicates(path, cohort, unit_columns(cohort))
     return cohort.assign(outcome=_integers(path, cohort, "outcome", (0, 1)))
 
 
@@ -127,21 +128,23 @@ def _read_splits(path: Path, cohort: pd.DataFrame) -> pd.DataFrame:
 def _read_measures(path: Path, cohort: pd.DataFrame) -> pd.DataFrame | None:
     if not path.is_file():
         return None
-    table = read_table(path, PERSON)
-    _refuse_strangers(path, table, cohort, PERSON)
-    _refuse_duplicates(path, table, PERSON)
-    rows = table.set_index(PERSON).reindex(pd.MultiIndex.from_frame(cohort[PERSON]))
+    key = unit_columns(cohort)
+    table = read_table(path, key)
+    _refuse_strangers(path, table, cohort, key)
+    _refuse_duplicates(path, table, key)
+    rows = table.set_index(key).reindex(pd.MultiIndex.from_frame(cohort[key]))
     absent = rows.isna().all(axis=1).to_numpy()
     if len(rows.columns) and absent.any():
-        who = " ".join(cohort[PERSON].loc[cohort.index[absent][0]])
+        who = " ".join(cohort[key].loc[cohort.index[absent][0]])
         raise BadData(f"{path}: {who!r} of cohort.tsv has no row; rerun the group level")
     return rows.set_axis(cohort.index)
 
 
 def _read_scores(path: Path, cohort: pd.DataFrame) -> pd.DataFrame:
     scores = _typed_scores(path, cohort, ())
-    known = cohort.set_index(PERSON)["outcome"]
-    truth = known.reindex(pd.MultiIndex.from_frame(scores[PERSON])).to_numpy()
+    key = unit_columns(cohort)
+    known = cohort.set_index(key)["outcome"]
+    truth = known.reindex(pd.MultiIndex.from_frame(scores[key])).to_numpy()
     _refuse_where(
         path, scores, scores["outcome"] != truth, "outcome", "cohort.tsv has the other outcome"
     )
@@ -167,7 +170,9 @@ def read_permuted_scores(path: Path, cohort: pd.DataFrame) -> pd.DataFrame:
 
 def _typed_scores(path: Path, cohort: pd.DataFrame, extra: tuple[str, ...]) -> pd.DataFrame:
     # the stamps are for people who open the file: they are worked out from the recipe anew
-    scores = read_table(path, (*extra, *SCORES), optional=STAMPS).drop(
+    key = unit_columns(cohort)
+    needed = with_part(SCORES, key)
+    scores = read_table(path, (*extra, *needed), optional=STAMPS).drop(
         columns=list(STAMPS), errors="ignore"
     )
     if scores.empty:
@@ -179,8 +184,8 @@ def _typed_scores(path: Path, cohort: pd.DataFrame, extra: tuple[str, ...]) -> p
         outcome=_integers(path, scores, "outcome", (0, 1)),
         probability=_probabilities(path, scores),
     )
-    _refuse_strangers(path, scores, cohort, PERSON)
-    _refuse_duplicates(path, scores, [*extra, *PERSON, "variant", "repeat"])
+    _refuse_strangers(path, scores, cohort, key)
+    _refuse_duplicates(path, scores, [*extra, *key, "variant", "repeat"])
     return scores
 
 
@@ -267,13 +272,15 @@ def _check_complete(
     for variant, rows in scores.groupby("variant", sort=False):
         mine = splits_of(splits, str(variant))
         tested = mine.loc[mine["role"] == "test", ["repeat", "participant_id"]].drop_duplicates()
-        expected = tested.reset_index().merge(cohort[PERSON], on="participant_id")
-        key = ["repeat", *PERSON]
+        unit = unit_columns(cohort)
+        expected = tested.reset_index().merge(cohort[unit], on="participant_id")
+        key = ["repeat", *unit]
         there = pd.MultiIndex.from_frame(rows[key])
         absent = ~pd.MultiIndex.from_frame(expected[key]).isin(there)
         if absent.any():
             first = expected[absent].iloc[0]
-            who = f"{first['participant_id']}, session {first['session_id']}"
+            part = f", part {first[PART]}" if PART in first else ""
+            who = f"{first['participant_id']}, session {first['session_id']}{part}"
             raise BadData(
                 f"{folder / 'scores.tsv'}: line {rows.index[-1]} ends variant {variant!r} without "
                 f"{who}, which splits.tsv line {first['line']} tests in repeat {first['repeat']} "

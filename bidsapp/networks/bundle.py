@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bidsapp.contracts.space import Space
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NociCastError, NoInput
 from bidsapp.intake.json_text import read_own_json
@@ -18,8 +19,7 @@ from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_from_js
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.chain import Chain
-from bidsapp.representation.sample import same_grid
-from bidsapp.spaces.volume import Volume
+from bidsapp.spaces import read_space
 
 FORMAT = 2
 """What is written. Format 1 had the numbers of the z-score in models.json; it is read, too."""
@@ -67,8 +67,8 @@ class Bundle:
         Which model it is: hash over those of the weights of its models, in their order.
     recipe
         How images are normalised and represented for it, and its network.
-    window
-        The box of the template grid that it reads.
+    space
+        The space that it reads, a box of the template grid for instance.
     channels
         Maps that it reads, in order.
     models
@@ -85,7 +85,7 @@ class Bundle:
     sha256: str
     weights_sha256: str
     recipe: Recipe
-    window: Volume
+    space: Space
     channels: tuple[str, ...]
     models: tuple[FoldModel, ...]
     metadata: dict[str, Any]
@@ -115,26 +115,30 @@ class Bundle:
         import safetensors.torch
 
         channels = model.fitted.channels(self.channels)
-        network = build_network(self.recipe.network, len(channels), shape=self.window.shape)
+        network = build_network(self.recipe.network, len(channels), shape=self.space.shape)
         network.load_state_dict(safetensors.torch.load_file(model.weights))
         return network.eval()
 
-    def require(self, window: Volume) -> None:
+    def require(self, space: Space) -> None:
         """Refuse images that were cut from another grid or another place than the bundle reads.
 
         Raises
         ------
         BadData
-            If the window is not the bundle's.
+            If the space is not the bundle's.
         """
-        mine = self.window
-        if (window.start, window.shape) == (mine.start, mine.shape) and same_grid(window, mine):
+        mine = self.space
+        if space.facts() == mine.facts() and space.same_whole(mine):
             return
         raise BadData(
-            f"model {self.name} reads {mine.shape} voxels from {mine.start} of a grid of "
-            f"{mine.grid_shape}, the image gives {window.shape} from {window.start} of "
-            f"{window.grid_shape}; normalise with the bundle's recipe"
+            f"model {self.name} reads {_box(mine)}, the image gives {_box(space)}; "
+            "normalise with the bundle's recipe"
         )
+
+
+def _box(space: Space) -> str:
+    part = ", ".join(f"{key.lower()} {value}" for key, value in space.facts().items())
+    return f"{part} of a grid of {space.whole_shape}"
 
 
 def load_bundle(folder: Path) -> Bundle:
@@ -177,7 +181,7 @@ def load_bundle(folder: Path) -> Bundle:
             file_sha256(folder / MANIFEST),
             _joint_sha256(manifest["files"][entry["file"]] for entry in about["models"]),
             recipe,
-            Volume.from_dict(about["window"]),
+            read_space(about["window"]),
             tuple(str(name) for name in about["channels"]),
             models,
             metadata,
@@ -284,7 +288,7 @@ def _check_weights(bundle: Bundle) -> None:
             network = build_network(
                 bundle.recipe.network,
                 len(model.fitted.channels(bundle.channels)),
-                shape=bundle.window.shape,
+                shape=bundle.space.shape,
             )
         wanted = {name: list(value.shape) for name, value in network.state_dict().items()}
         try:

@@ -9,8 +9,8 @@ from bidsapp.errors import BadData
 
 IMAGES = Path("configs") / "training_images.json"
 _ABOUT = (
-    "SHA-256 of every scan of the training cohort: of the voxels of the normalised T1w, and of "
-    "the T1w file. unseen_by: models, by their place in models.json, that this person was kept "
+    "SHA-256 of every scan of the training cohort: of the voxels of the prepared image, and of "
+    "its source file. unseen_by: models, by their place in models.json, that this person was kept "
     "from. Whoever has an image can tell whether it is here; nobody can tell from here who it is."
 )
 
@@ -22,9 +22,9 @@ class TrainingImage:
     Attributes
     ----------
     voxels
-        Hash of the normalised T1w, as `bidsapp.dataset.scans.voxel_hash` gives it.
+        Hash of the prepared image, as `bidsapp.dataset.scans.voxel_hash` gives it.
     source
-        SHA-256 of the T1w file itself; empty where it is not known. It finds a person again who
+        SHA-256 of the source file itself; empty where it is not known. It finds a person again who
         was normalised on another machine, whose voxels differ in their last bits.
     unseen_by
         Places of the models that neither trained nor were selected on this person.

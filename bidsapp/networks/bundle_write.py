@@ -14,17 +14,19 @@ import torch
 
 import bidsapp
 from bidsapp.contracts.modality import modality_named
+from bidsapp.contracts.space import Space
 from bidsapp.derivatives.atomic import explained, make_folder
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.derivatives.temporary import temporary_folder
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.networks.bundle import CARD, FORMAT, MANIFEST, METADATA, MODELS, RECIPE, FoldModel
 from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_to_json
+from bidsapp.networks.carried_hashes import add_images, without_images
 from bidsapp.networks.model_card import LIMITS, model_card, outcome_text
-from bidsapp.networks.origin import add_images, without_images
+from bidsapp.networks.origin import resting_on_word, weights_words
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.spec import unit_and_range
-from bidsapp.spaces.volume import Volume
+from bidsapp.spaces.grid import RegularGrid
 
 INTENDED_USE = (
     "Research on the course of pain. Not a medical device; not for decisions about single people."
@@ -89,7 +91,7 @@ class ModelFacts:
 def write_bundle(
     folder: Path,
     recipe: Recipe,
-    window: Volume,
+    space: Space,
     models: Sequence[FoldModel],
     facts: ModelFacts,
     images: Sequence[TrainingImage] = (),
@@ -104,7 +106,7 @@ def write_bundle(
         The bundle's own folder.
     recipe
         The resolved recipe of the variant.
-    window
+    space
         The box of the template grid that the networks read.
     models
         The trained folds; their weights are copied.
@@ -133,12 +135,13 @@ def write_bundle(
             (new / part).mkdir(parents=True)
         entries = []
         hashes = [one for image in images for one in (image.voxels, image.source)]
+        foreign = weights_words(facts.weights) if resting_on_word(facts.weights) else ""
         for model in models:
             file = f"models/repeat-{model.repeat}_fold-{model.fold}.safetensors"
             if anonymous:
                 without_images(model.weights, new / file)
             else:
-                add_images(model.weights, new / file, hashes, facts.weights)
+                add_images(model.weights, new / file, hashes, foreign)
             fitted = f"models/repeat-{model.repeat}_fold-{model.fold}_fitted.safetensors"
             model.fitted.save(new / fitted)
             entries.append(
@@ -151,12 +154,12 @@ def write_bundle(
                 }
             )
         channels = list(recipe.representation.channels)
-        _write_json(new / METADATA, _metadata(recipe, window, facts))
+        _write_json(new / METADATA, _metadata(recipe, space, facts))
         _write_json(
             new / MODELS,
             {
                 "stamps": list(facts.stamps),
-                "window": window.to_dict(),
+                "window": space.to_dict(),
                 "channels": channels,
                 "models": entries,
             },
@@ -165,7 +168,7 @@ def write_bundle(
             _write_json(new / IMAGES, images_to_json(images))
         stamps = "".join(f"# {' '.join(stamp.split())}\n" for stamp in facts.stamps)
         (new / RECIPE).write_text(stamps + dump_recipe(recipe), encoding="utf-8")
-        card = model_card(recipe, window, len(models), facts, anonymous=anonymous)
+        card = model_card(recipe, space, len(models), facts, anonymous=anonymous)
         (new / CARD).write_text(card, encoding="utf-8")
         _seal(new, folder)
     return folder
@@ -221,7 +224,7 @@ def _seal(new: Path, folder: Path) -> None:
     os.replace(new, folder)
 
 
-def _metadata(recipe: Recipe, window: Volume, facts: ModelFacts) -> dict[str, Any]:
+def _metadata(recipe: Recipe, space: Space, facts: ModelFacts) -> dict[str, Any]:
     import monai
 
     channels = recipe.representation.channels
@@ -264,7 +267,7 @@ def _metadata(recipe: Recipe, window: Volume, facts: ModelFacts) -> dict[str, An
         "trained_with": [dict(environment) for environment in facts.environments],
         "space": {
             **recipe.preparation.space_facts(),
-            "affine": window.affine.tolist(),
+            **_placed(space),
         },
         "network_data_format": {
             "inputs": {
@@ -273,7 +276,7 @@ def _metadata(recipe: Recipe, window: Volume, facts: ModelFacts) -> dict[str, An
                     "format": "magnitude",
                     "modality": "MR",
                     "num_channels": len(channels),
-                    "spatial_shape": list(window.shape),
+                    "spatial_shape": list(space.shape),
                     "dtype": "float32",
                     "value_range": [
                         min(low for low, _ in ranges),
@@ -298,6 +301,11 @@ def _metadata(recipe: Recipe, window: Volume, facts: ModelFacts) -> dict[str, An
             },
         },
     }
+
+
+def _placed(space: Space) -> dict[str, Any]:
+    """Say where the first voxel of what networks read lies, or which part of what it is."""
+    return {"affine": space.affine.tolist()} if isinstance(space, RegularGrid) else space.facts()
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

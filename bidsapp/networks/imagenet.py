@@ -10,23 +10,23 @@ from bidsapp.contracts.network import network_offers
 from bidsapp.recipes.learning import Network
 
 DATASET = "ImageNet (photographs of everyday things, 1,000 classes)"
-_SERVER = "https://download.pytorch.org/models/"
 _DIGITS = 8
 _COUNTER = "num_batches_tracked"  # which files of torch before 0.4.1 lack
 
 
 def file_names(section: Network) -> tuple[str, ...]:
-    """Names of torchvision's files for one network."""
+    """Names of the published files for one network."""
     return network_offers()[section.name].imagenet_files.get(section.depth, ())
 
 
 def where_to_get(section: Network) -> str:
     """Say where the weights of a network are to be had; nothing is ever downloaded."""
     names = file_names(section)
+    home = network_offers()[section.name].imagenet_home
     several = f"one of {', '.join(names)}" if len(names) > 1 else "".join(names)
     return (
-        f"ImageNet weights are {several} of torchvision, at {_SERVER}{names[0]}, or the weights of "
-        "the same network of timm. Download the file and name it with --weights FILE, or begin "
+        f"ImageNet weights are {several}, at {home}{names[0]}, or the weights of the same network "
+        "of timm. Download the file and name it with --weights FILE, or begin "
         "with random weights: --set network.start=random."
     )
 

@@ -18,7 +18,7 @@ _INPUT_COPIES = 4
 
 
 def training_bytes(
-    section: Network, channels: int, shape: tuple[int, int, int], batch_size: int, width: int
+    section: Network, channels: int, shape: tuple[int, ...], batch_size: int, width: int
 ) -> float:
     """Estimate the peak memory of a training step, libraries and data set aside.
 

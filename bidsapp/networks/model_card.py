@@ -7,11 +7,13 @@ hold follows TRIPOD+AI (BMJ 2024;385:e078378) and CLAIM (Radiol Artif Intell 202
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bidsapp.contracts.modality import modality_named
+from bidsapp.contracts.space import Space
 from bidsapp.networks.origin import weights_words
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.spec import unit_and_range
-from bidsapp.spaces.volume import Volume
 
 if TYPE_CHECKING:
     from bidsapp.networks.bundle_write import ModelFacts
@@ -93,7 +95,7 @@ were trained on; share them as the consent to the data allows.
 """
 
 _LISTED = """\
-`configs/training_images.json` and the files of the weights list a hash of each T1w file and of
+`configs/training_images.json` and the files of the weights list a hash of each source file and of
 each normalised image of the cohort, so that people are noticed who are given to the model, or to a
 training that begins with it, again. A hash shows no image and no name. But whoever has such a file
 of a person can tell from it that this person was in the cohort, and with it that what all of the
@@ -135,7 +137,7 @@ def outcome_text(recipe: Recipe) -> str:
 
 
 def model_card(
-    recipe: Recipe, window: Volume, models: int, facts: "ModelFacts", *, anonymous: bool = False
+    recipe: Recipe, space: Space, models: int, facts: "ModelFacts", *, anonymous: bool = False
 ) -> str:
     """Write a model card in Markdown.
 
@@ -143,8 +145,8 @@ def model_card(
     ----------
     recipe
         The resolved recipe of the variant.
-    window
-        The box of the template grid that the networks read.
+    space
+        The space that the networks read.
     models
         How many there are.
     facts
@@ -155,7 +157,9 @@ def model_card(
     import bidsapp
 
     network, training = recipe.network, recipe.training
-    origin = ", ".join(f"{value:g}" for value in window.affine[:3, 3])
+    first = np.zeros(space.shape, bool)
+    first.flat[0] = True
+    origin = ", ".join(f"{value:g}" for value in space.points(first)[0])
     return CARD.format(
         name=facts.name,
         version=facts.version,
@@ -175,7 +179,7 @@ def model_card(
         image=modality_named(recipe.preparation.modality).image,
         place=recipe.preparation.place(),
         kind=recipe.representation.kind,
-        shape="×".join(map(str, window.shape)),
+        shape="×".join(map(str, space.shape)),
         origin=f"({origin})",
         channels="\n".join(
             f"- Channel {name}: {unit_and_range(name, recipe.representation.scaling)[0]}"

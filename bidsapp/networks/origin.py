@@ -6,7 +6,6 @@ carry the hashes of the images of their cohort. Of every other one a person has 
 """
 
 import json
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import bidsapp
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, UsageError
-from bidsapp.intake.json_text import parse_json, read_own_json
+from bidsapp.intake.json_text import read_own_json
 from bidsapp.networks import imagenet
+from bidsapp.networks.carried_hashes import CARRIED, carried
 
 if TYPE_CHECKING:
     from bidsapp.recipes.learning import Network
@@ -43,10 +43,6 @@ https://huggingface.co/TencentMedicalNet (MedicalNet-Resnet10, -18, -34, -50) pr
 10 and 50 stand at https://huggingface.co/MONAI/checkpoints too."""
 MEDICALNET = "MedicalNet (23 datasets of segmented organs)"
 KNOWN_BY = ("hash", "images", "user")
-
-_KEY = "nocicast_cohort"
-_WHERE = 8  # bytes in which safetensors says how long its header is
-_LONGEST = 100_000_000  # bytes of a header, as safetensors allows
 
 
 @dataclass(frozen=True)
@@ -125,7 +121,7 @@ def origin_of(path: Path) -> FileOrigin:
     sha256 = file_sha256(path)
     if published := _published(sha256):
         return FileOrigin(path, sha256, published=published)
-    told = _told(path) or _of_bundle(path)
+    told = carried(path) or _of_bundle(path)
     return (
         FileOrigin(path, sha256, images=told[0], foreign=told[1])
         if told
@@ -308,82 +304,7 @@ def cohort_metadata(hashes: Iterable[str], began_with: Path | None, stated: str)
         if not before.tells:
             foreign = before.foreign or f"{began_with.name}, sha256 {before.sha256}{stated}"
     told = {"version": bidsapp.__version__, "images": sorted(images), "foreign": foreign}
-    return {_KEY: json.dumps(told)}
-
-
-def add_images(
-    source: Path, target: Path, hashes: Iterable[str], began_with: Mapping[str, Any]
-) -> None:
-    """Copy a trained network's file, with the hashes of the images that it was made with.
-
-    Those that it carries stay, the tensors stay byte for byte; without hashes it is a plain copy.
-
-    Parameters
-    ----------
-    source, target
-        Safetensors files.
-    hashes
-        To add.
-    began_with
-        As `InitialWeights.plain` gives it; used where an earlier version wrote the file.
-    """
-    new = {one for one in hashes if one}
-    with source.open("rb") as stream, target.open("wb") as copy:
-        length = int.from_bytes(stream.read(_WHERE), "little")
-        text = stream.read(length)
-        header = _header(length.to_bytes(_WHERE, "little") + text)
-        if new and header:
-            metadata = dict(header.get("__metadata__", {}))
-            foreign = weights_words(began_with) if resting_on_word(began_with) else ""
-            told = _parsed(metadata) or {"images": [], "foreign": foreign}
-            told["images"] = sorted({*told["images"], *new})
-            header["__metadata__"] = metadata | {_KEY: json.dumps(told)}
-            text = json.dumps(header, separators=(",", ":")).encode()
-            text += b" " * (-len(text) % 8)
-        copy.write(len(text).to_bytes(_WHERE, "little") + text)
-        shutil.copyfileobj(stream, copy)
-
-
-def without_images(source: Path, target: Path) -> None:
-    """Copy a trained network's file without the hashes of the images that it was made with.
-
-    Nobody can then tell from it whom it has seen; as initial weights it is of unknown origin. The
-    tensors stay byte for byte.
-    """
-    content = source.read_bytes()
-    header = _header(content)
-    metadata = {k: v for k, v in header.pop("__metadata__", {}).items() if k != _KEY}
-    text = json.dumps({"__metadata__": metadata, **header}, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    start = _WHERE + int.from_bytes(content[:_WHERE], "little")
-    target.write_bytes(len(text).to_bytes(_WHERE, "little") + text + content[start:])
-
-
-def _told(path: Path) -> tuple[frozenset[str], str] | None:
-    """Images and foreign weights in the header of a file of this app."""
-    with path.open("rb") as stream:
-        length = int.from_bytes(stream.read(_WHERE), "little")
-        content = stream.read(length) if 0 < length <= _LONGEST else b""
-    header = _header(length.to_bytes(_WHERE, "little") + content)
-    told = _parsed(header.get("__metadata__", {}))
-    return (frozenset(map(str, told["images"])), str(told["foreign"])) if told else None
-
-
-def _header(content: bytes) -> dict[str, Any]:
-    length = int.from_bytes(content[:_WHERE], "little")
-    try:
-        header = parse_json(content[_WHERE : _WHERE + length])
-    except (ValueError, RecursionError):
-        return {}
-    return header if isinstance(header, dict) else {}
-
-
-def _parsed(metadata: Any) -> dict[str, Any] | None:
-    try:
-        told = parse_json(metadata[_KEY])
-        return {"foreign": "", **told, "images": list(told["images"])}
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
+    return {CARRIED: json.dumps(told)}
 
 
 def _of_bundle(path: Path) -> tuple[frozenset[str], str] | None:

@@ -19,6 +19,12 @@ def place(network: torch.nn.Module, device: torch.device) -> torch.nn.Module:
     return network.to(device, memory_format=order)  # type: ignore[call-overload]
 
 
+def channels_last(images: torch.Tensor) -> torch.Tensor:
+    """Lay volumes (B, C, X, Y, Z), or pictures (B, C, X, Y), out with their channels last."""
+    order = torch.channels_last_3d if images.ndim == 5 else torch.channels_last
+    return images.contiguous(memory_format=order)
+
+
 def logit_of(outputs: torch.Tensor) -> torch.Tensor:
     """Give the log odds of a positive outcome, (B,) float32 at least.
 
@@ -75,8 +81,7 @@ def predict_logits(
     logits = []
     with torch.inference_mode():
         for index, images in zip(batches, cohort.batches(batches), strict=True):
-            x = prepare(images, index)
-            x = x.contiguous(memory_format=torch.channels_last_3d)
+            x = channels_last(prepare(images, index))
             with autocast(cohort.device, dtype):
                 logits.append(logit_of(network(x)).float())
     network.train(was_training)
@@ -129,10 +134,10 @@ def predict(
     BadData
         If the images have another shape than the bundle reads, or are not finite.
     """
-    expected = (len(bundle.channels), *bundle.window.shape)
-    if arrays.ndim != 5 or arrays.shape[1:] != expected:
+    expected = (len(bundle.channels), *bundle.space.shape)
+    if arrays.shape[1:] != expected:
         raise BadData(
-            f"model {bundle.name} reads images of shape {expected} (channels, x, y, z), "
+            f"model {bundle.name} reads images of shape {expected} (channels first), "
             f"got {arrays.shape[1:]}; normalise with the bundle's recipe"
         )
     # Training saw float16 images: new people must pass the same rounding.

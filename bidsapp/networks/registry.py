@@ -1,5 +1,6 @@
 """Networks by the name that the recipe uses, built from a seed and nothing else."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -11,11 +12,9 @@ from bidsapp.errors import UsageError
 from bidsapp.networks.blocks import mend
 from bidsapp.recipes.learning import Network
 
-Triple = tuple[int, int, int]
-
 
 def build_network(
-    section: Network, in_channels: int, seed: int = 0, shape: Triple | None = None
+    section: Network, in_channels: int, seed: int = 0, shape: Sequence[int] | None = None
 ) -> torch.nn.Module:
     """Build a network with random weights drawn from `seed`.
 
@@ -30,13 +29,14 @@ def build_network(
     seed
         Seed of the initial weights.
     shape
-        Voxels of the input along x, y, z; needed with ``dims: 2``, where the slices along the
-        shortest axis become channels.
+        Of the input: voxels along x, y, z, or x, y of pictures; needed with ``dims: 2``, where the
+        slices of volumes along their shortest axis become channels.
 
     Returns
     -------
     torch.nn.Module
-        float32, maps (B, C, X, Y, Z) to logits of shape (B, 1), or (B, 2) with ``outputs: 2``.
+        float32, maps (B, C, X, Y, Z), or (B, C, X, Y) of pictures, to logits of shape (B, 1), or
+        (B, 2) with ``outputs: 2``.
 
     Raises
     ------
@@ -57,9 +57,13 @@ def build_network(
             choices = ", ".join(map(str, there))
             raise UsageError(f"network.{key}: {section.name} offers {choices}, got {given}")
     flat = None
-    if section.dims == 2:
-        if shape is None:
-            raise UsageError("network.dims: 2 needs the shape of the images")
+    if section.dims == 2 and shape is None:
+        raise UsageError("network.dims: 2 needs the shape of the images")
+    if section.dims == 3 and shape is not None and len(shape) == 2:
+        raise UsageError(
+            "network.dims: 3 takes volumes, and these images are pictures; say dims: 2"
+        )
+    if section.dims == 2 and shape is not None and len(shape) == 3:
         flat = SlicesAsChannels(min(range(3), key=lambda axis: (shape[axis], -axis)))
         in_channels *= shape[flat.axis]
     with torch.random.fork_rng(devices=[]):

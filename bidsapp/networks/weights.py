@@ -6,7 +6,7 @@ Whom such a file has seen is another question: see `origin`.
 import os
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.intake.archives import check_archive
 from bidsapp.intake.regular import require_regular
 from bidsapp.networks import imagenet
-from bidsapp.networks.registry import Triple, build_network, head_prefix
+from bidsapp.networks.registry import build_network, head_prefix
 from bidsapp.recipes.learning import Network
 
 # Environment variable of the folder with weights that a container image carries.
@@ -132,7 +132,7 @@ def require_weights(section: Network, in_channels: int, weights: Path | None) ->
 
 
 def check_weights(
-    section: Network, in_channels: int, weights: Path | None, shape: Triple | None = None
+    section: Network, in_channels: int, weights: Path | None, shape: Sequence[int] | None = None
 ) -> None:
     """Do as `require_weights`, and read the file into a network that is then forgotten.
 

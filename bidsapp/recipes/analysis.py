@@ -165,7 +165,7 @@ class Saliency(Section):
     noise: Annotated[float, Field(gt=0, le=10)] | None = Field(
         default=None, description="SD of smoothgrad's noise, in SDs of the input; .1 by default."
     )
-    stage: Annotated[int, Field(ge=1, le=4)] | None = Field(
+    stage: Annotated[int, Field(ge=1, le=100)] | None = Field(
         default=None, description="Stage whose activation Grad-CAM weighs; 4, the last, by default."
     )
     patch_mm: Annotated[float, Field(gt=0, le=200)] | None = Field(

@@ -14,6 +14,9 @@ from bidsapp.recipes.section import Problem, Section
 if TYPE_CHECKING:
     from bidsapp.recipes.schema import Recipe
 
+FLAT = ("slice", "sphere")
+"""Kinds of representation that give a network pictures."""
+
 
 def impossible(recipe: "Recipe") -> Iterator[Problem]:
     """Dotted keys that contradict others, each with the reason."""
@@ -67,6 +70,9 @@ def _outcome(recipe: "Recipe") -> Iterator[Problem]:
         yield "outcome.column", "required with positive: the column that holds these values"
     elif outcome.column is None and outcome.negative is not None:
         yield "outcome.column", "required with negative: the column that holds these values"
+    for key in ("rows", "order"):
+        if getattr(outcome, key) is not None and outcome.expression is None:
+            yield f"outcome.{key}", "goes with outcome.expression only"
     named: dict[str, str] = {}
     for key in ("positive", "negative", "missing"):
         for value in getattr(outcome, key) or ():
@@ -127,6 +133,12 @@ def _network(recipe: "Recipe") -> Iterator[Problem]:
             choices = ", ".join(map(str, there))
             yield f"network.{key}", f"{network.name} offers {choices}, got {given}"
             return
+    if recipe.representation.kind in FLAT and network.dims != 2:
+        yield (
+            "network.dims",
+            f"representation.kind {recipe.representation.kind} is a picture; use 2",
+        )
+        return
     yield from _options(recipe, offer, offers)
     yield from _published(recipe, offer)
 
@@ -175,6 +187,10 @@ def _options(
     if network.frozen > len(offer.stages):
         most = len(offer.stages)
         yield "network.frozen", f"{network.name} has {most} stages, got {network.frozen}"
+    stage = recipe.saliency.stage if recipe.saliency else None
+    if stage is not None and stage >= len(offer.stages):
+        most = len(offer.stages) - 1
+        yield "saliency.stage", f"{network.name} has {most} stages after its stem, got {stage}"
     if (network.outputs == 2) != (training.loss == "cross_entropy"):
         needed = "cross_entropy" if network.outputs == 2 else "bce"
         yield "training.loss", f"network.outputs: {network.outputs} goes with {needed}"

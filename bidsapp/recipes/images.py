@@ -53,7 +53,7 @@ class Outcome(Section):
 
     instead: ClassVar = {
         "expression": ("column", "positive", "negative"),
-        "column": ("expression",),
+        "column": ("expression", "rows", "order"),
     }
 
     column: Text | None = Field(
@@ -76,7 +76,19 @@ class Outcome(Section):
     expression: Text | None = Field(
         default=None,
         description="Instead of a column: a comparison over columns that is true for positives, "
-        "as in head_pain_12mo >= 30 or neck_pain_12mo >= 30.",
+        "as in head_pain_12mo >= 30 or neck_pain_12mo >= 30. Of a table with several rows a "
+        "participant it takes count, share, mean, min, max, first and last: count(pain > 3) >= 2.",
+    )
+    rows: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+        default=None,
+        description="Rows that a participant needs in such a table, as 3 attacks of a diary: who "
+        "has fewer is left out; of more, the first are taken. All rows, however few, where not "
+        "given.",
+    )
+    order: Text | None = Field(
+        default=None,
+        description="Column of numbers or dates by which such rows are in order; the order of the "
+        "file where not given. Who has two rows of one place is left out.",
     )
 
 
@@ -103,8 +115,10 @@ class Representation(Section):
     preset: ClassVar = {"plane": "axial", "slices": 30}
     optional: ClassVar = ("pad",)
 
-    kind: Literal["slab", "volume"] = Field(
-        default="slab", description="The middle slices along one axis, or the whole grid."
+    kind: Literal["slab", "volume", "slice", "sphere"] = Field(
+        default="slab",
+        description="The middle slices along one axis, or the whole grid; slice and sphere take "
+        "what a preparation lays on one slice, or on a sphere.",
     )
     plane: Literal["axial", "coronal", "sagittal"] | None = Field(
         default=None, description="Plane of a slab's slices; axial where nothing is said."
@@ -123,8 +137,8 @@ class Representation(Section):
     )
     scaling: Literal["none", "robust"] = Field(
         default="none",
-        description="robust: the brain of each T1w image gets median 0 and interquartile range "
-        "1.349 by itself, its background 0; none leaves it as normalised.",
+        description="robust: the brain of each image in arbitrary units, as T1w, gets median 0 and "
+        "interquartile range 1.349 by itself, its background 0; none leaves it as normalised.",
     )
     zscore: Literal["image", "train_fold", "dataset", "none"] = Field(
         default="train_fold",

@@ -83,7 +83,7 @@ def forget_maps(names: OutputNames, bundle: "Bundle", *, others_only: bool = Fal
     bundle
         Whose name it is.
     others_only
-        Whether to keep what this bundle, its verdict included, made of this very T1w.
+        Whether to keep what this bundle, its verdict included, made of this very image.
     """
     label = label_of(bundle)
     source = read_source_sha256(names)

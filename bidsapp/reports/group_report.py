@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bidsapp import __version__
+from bidsapp.contracts.unit import PART
 from bidsapp.derivatives import write_text
 from bidsapp.derivatives.shown import BIDS_DIR, OUTPUT_DIR
 from bidsapp.drawing.pages import plain_text, render, script, script_hash
@@ -128,6 +129,7 @@ def _exclusions(run: RunFiles) -> Grid | None:
     columns = [
         ("Participant", plain("participant_id")),
         ("Session", plain("session_id")),
+        *[("Part", plain(PART))] * (PART in run.exclusions),
         ("Reason", plain("reason")),
         ("Detail", plain("detail")),
     ]

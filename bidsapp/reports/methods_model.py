@@ -11,6 +11,11 @@ from bidsapp.recipes import Recipe
 from bidsapp.recipes.learning import Network, Training
 from bidsapp.reports.run.files import GroupRun
 
+_WHOLE = {
+    "volume": "the whole volume of",
+    "slice": "one slice each of",
+    "sphere": "maps over a sphere of",
+}
 _SCHEDULES = {
     "constant": "kept constant",
     "one_cycle": "following a one-cycle schedule [@smith2019]",
@@ -84,7 +89,7 @@ def _input(recipe: Recipe) -> str:
     if section.kind == "slab":
         what = f"the {section.slices} middle {{plane}}slices of {channels}{as_channels}"
     else:
-        what = f"the whole volume of {channels}{as_channels}"
+        what = f"{_WHOLE[section.kind]} {channels}{as_channels}"
     grey = [one.title for one in map(channel_named, section.channels) if one.arbitrary]
     if section.scaling == "robust" and grey:
         what += (

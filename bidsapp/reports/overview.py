@@ -8,7 +8,6 @@ from typing import Any
 from bidsapp.contracts.measure import FAIL, PASS, WARN, Measure
 from bidsapp.contracts.modality import modality_named
 from bidsapp.derivatives import write_text
-from bidsapp.derivatives.column_meanings import TRUE, Column
 from bidsapp.derivatives.dictionaries import describe_table
 from bidsapp.derivatives.finished import finished_images
 from bidsapp.drawing.pages import render, script, script_hash
@@ -154,8 +153,7 @@ def _write_table(folder: Path, lines: Sequence[Line], measures: Sequence[Measure
         cells.append(" ".join(map(str, quality.get("reasons") or ())))
         rows.append("\t".join(map(_cell, cells)))
     write_text(folder / TABLE, "\n".join(rows) + "\n")
-    told = {measure.key: _column(measure) for measure in (*measures, *remarks.values())}
-    describe_table(folder / TABLE, "quality", told)
+    describe_table(folder / TABLE, "quality")
 
 
 def _remarks(lines: Sequence[Line]) -> dict[str, Measure]:
@@ -170,15 +168,6 @@ def _remarks(lines: Sequence[Line]) -> dict[str, Measure]:
 
 def _remark(measure: Measure, value: Any) -> Any:
     return bool(value) if measure.kind == "flag" else " ".join(map(str, value or ()))
-
-
-def _column(measure: Measure) -> Column:
-    if measure.kind == "flag":
-        return Column(measure.column, levels=TRUE)
-    if measure.kind == "names":
-        return Column(measure.column)
-    unit = "1" if measure.unit in ("", "%") else measure.unit
-    return Column(measure.column, unit)
 
 
 def _cell(value: Any) -> str:

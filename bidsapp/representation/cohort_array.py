@@ -12,14 +12,16 @@ from typing import Any
 import numpy as np
 
 from bidsapp.contracts.modality import channel_named
+from bidsapp.contracts.space import Space
+from bidsapp.contracts.unit import PART, PARTICIPANT, SESSION, Unit
 from bidsapp.derivatives import atomic_path
 from bidsapp.derivatives.sealed import read_record, write_record
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.recipes.images import Representation
 from bidsapp.representation.image_rows import reserve
-from bidsapp.representation.sample import CohortRow, image_of, read_mask, read_sample, same_grid
-from bidsapp.spaces.volume import Volume
+from bidsapp.representation.sample import CohortRow, image_of, read_mask, read_sample
+from bidsapp.spaces import read_space
 
 LOGGER = logging.getLogger("nocicast")
 FORMAT = 1
@@ -28,7 +30,7 @@ SHAPED_BY = ("kind", "plane", "slices", "pad", "scaling")
 
 @dataclass(frozen=True)
 class CohortArray:
-    """A cohort's images as one float16 array of shape (N, C, X, Y, Z) in a file.
+    """A cohort's images as one float16 array of shape (N, C, X, Y[, Z]) in a file.
 
     Attributes
     ----------
@@ -36,10 +38,12 @@ class CohortArray:
         The ``.npy`` file; its description is the ``.json`` beside it.
     participants, sessions
         Row by row, N texts each.
+    parts
+        Likewise, N texts; none where scans have no parts.
     channels
         Names of the C channels.
-    window
-        Where the array's voxels lie in the template grid.
+    space
+        The space in which the array's voxels lie.
     key
         Hash of the images and of everything that shaped the array.
     """
@@ -48,13 +52,21 @@ class CohortArray:
     participants: tuple[str, ...]
     sessions: tuple[str, ...]
     channels: tuple[str, ...]
-    window: Volume
+    space: Space
     key: str
+    parts: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(N, C, X, Y, Z)."""
-        return (len(self.participants), len(self.channels), *self.window.shape)
+        """(N, C, X, Y, Z), or (N, C, X, Y) of pictures."""
+        return (len(self.participants), len(self.channels), *self.space.shape)
+
+    @property
+    def units(self) -> list[Unit]:
+        """Whose image each row is."""
+        parts = self.parts or ("",) * len(self.participants)
+        rows = zip(self.participants, self.sessions, parts, strict=True)
+        return [Unit.of(dict(zip((PARTICIPANT, SESSION, PART), row, strict=True))) for row in rows]
 
     @property
     def nbytes(self) -> int:
@@ -104,8 +116,9 @@ class CohortArray:
                 tuple(about["participants"]),
                 tuple(about["sessions"]),
                 tuple(channel["name"] for channel in about["channels"]),
-                Volume.from_dict(about["window"]),
+                read_space(about["window"]),
                 about["key"],
+                tuple(about.get("parts", ())),
             )
         except OSError as error:
             raise NoInput(f"the cohort's array cannot be opened: {error}") from error
@@ -171,6 +184,7 @@ def build_cohort_array(
         "format": FORMAT,
         "participants": [row.participant_id for row in rows],
         "sessions": [row.session_id for row in rows],
+        **({"parts": [row.part_id for row in rows]} if any(row.part_id for row in rows) else {}),
         "sha256": hashes,
         "mask_sha256": file_sha256(template_mask) if masked and template_mask else None,
         "representation": {key: getattr(spec, key) for key in SHAPED_BY},
@@ -226,10 +240,10 @@ def _fill(
         sample, window = read_sample(row, spec, mask)
         if i == 0:
             first = window
-        elif not same_grid(window, first):
+        elif not window.same_whole(first):
             raise BadData(
-                f"{image_of(row, spec.channels[0])} lies on a grid of {window.grid_shape}, the "
-                f"first image on {first.grid_shape} (or at another place); "
+                f"{image_of(row, spec.channels[0])} lies on a grid of {window.whole_shape}, the "
+                f"first image on {first.whole_shape} (or at another place); "
                 "normalise the cohort with one recipe"
             )
         array[i] = sample

@@ -124,7 +124,7 @@ class PerBatch:
 
 def normalise(images: torch.Tensor, mean: torch.Tensor, sd: torch.Tensor) -> torch.Tensor:
     """Float32 images minus `mean` over `sd`, both of shape (B, C)."""
-    shape = (*mean.shape, 1, 1, 1)
+    shape = (*mean.shape, *(1,) * (images.ndim - mean.ndim))
     return (images.float() - mean.view(shape)) / sd.view(shape)
 
 

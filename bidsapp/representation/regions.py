@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.contracts.modality import channel_named
+from bidsapp.contracts.unit import PART, PARTICIPANT, SESSION
 from bidsapp.dataset.tables import write_table
 from bidsapp.errors import BadData
 from bidsapp.intake.images import read_numbers
@@ -111,7 +112,7 @@ def _read(row: CohortRow, channel: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 FILE = "measures.tsv"
-_FIRST = ("participant_id", "session_id", "simulated")
+_FIRST = (PARTICIPANT, SESSION, PART, "simulated")
 
 
 def cohort_measures(cohort: "Cohort", template_mask: Path, regions: bool) -> pd.DataFrame:
@@ -129,7 +130,7 @@ def cohort_measures(cohort: "Cohort", template_mask: Path, regions: bool) -> pd.
     Returns
     -------
     pandas.DataFrame
-        `participant_id`, `session_id`, ``quality_*``, ``region_*``; a row per scan, in the order
+        The columns of the unit, ``quality_*``, ``region_*``; a row per scan, in the order
         of the cohort. A number that a scan lacks is NaN.
     """
     first = [name for name in _FIRST if name in cohort.table]

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bidsapp.contracts.modality import channel_named
+from bidsapp.contracts.space import Space
 from bidsapp.errors import BadData, NoInput
-from bidsapp.intake.images import read_numbers
 from bidsapp.recipes.images import Representation
-from bidsapp.representation.spec import window_of
-from bidsapp.spaces.volume import Volume
+from bidsapp.representation.spec import space_of
+from bidsapp.spaces.files import read_whole
 
 if TYPE_CHECKING:
     from bidsapp.dataset.cohort import Cohort
@@ -29,6 +29,8 @@ class CohortRow:
     ----------
     participant_id, session_id
         With their prefixes (``sub-01``, ``ses-1``); `session_id` is empty where there is none.
+    part_id
+        Which part of the scan; empty where a scan is one unit.
     images
         Channel name to image file, all on the same template grid.
     """
@@ -36,6 +38,7 @@ class CohortRow:
     participant_id: str
     session_id: str
     images: Mapping[str, Path]
+    part_id: str = ""
 
 
 def cohort_rows(cohort: "Cohort") -> list[CohortRow]:
@@ -45,32 +48,35 @@ def cohort_rows(cohort: "Cohort") -> list[CohortRow]:
 
 def read_sample(
     row: CohortRow, spec: Representation, template_mask: np.ndarray | None = None
-) -> tuple[np.ndarray, Volume]:
+) -> tuple[np.ndarray, Space]:
     """Read one scan as a network sees it before the z-score.
 
     Returns
     -------
     sample
-        float32, shape (C, X, Y, Z).
-    window
-        Where it lies in the template grid.
+        float32, shape (C, X, Y, Z), or (C, X, Y) of pictures.
+    space
+        Where it lies.
 
     Raises
     ------
     NoInput
         If an image is missing.
     BadData
-        If it cannot be read, is not 3D, holds NaN or infinite values, does not fit float16 or
-        cannot be scaled, or if the channels differ in grid.
+        If it cannot be read, is not what the recipe's kind needs (one 3D volume), holds NaN or
+        infinite values, does not fit float16 or cannot be scaled, or if the channels differ in
+        grid.
     """
     blocks, window = [], None
     for name in spec.channels:
         path, channel = image_of(row, name), channel_named(name)
-        volume, affine = read_numbers(path)
-        if volume.ndim != 3:
-            raise BadData(f"{path}: expected one 3D volume, found shape {volume.shape}")
-        here = window_of(spec, volume.shape, affine)
-        if window is not None and not same_grid(here, window):
+        whole = read_whole(path)
+        try:
+            here = space_of(spec, whole)
+        except BadData as error:
+            raise BadData(f"{path}: {error}") from error
+        volume = whole.values
+        if window is not None and not here.same_whole(window):
             raise BadData(
                 f"{path} lies on another grid than {image_of(row, spec.channels[0]).name}"
             )
@@ -92,13 +98,8 @@ def read_sample(
 
 
 def read_mask(path: Path) -> np.ndarray:
-    """Read a template's brain mask as booleans, shape (X, Y, Z)."""
-    return read_numbers(path)[0] > 0.5
-
-
-def same_grid(a: Volume, b: Volume) -> bool:
-    """Tell whether two windows belong to one template grid (affines within 0.001 mm)."""
-    return a.grid_shape == b.grid_shape and np.allclose(a.grid_affine, b.grid_affine, atol=1e-3)
+    """Read the mask of prepared maps as booleans, of their shape."""
+    return read_whole(path).values > 0.5
 
 
 def _masked(volume: np.ndarray, mask: np.ndarray | None, path: Path) -> np.ndarray:

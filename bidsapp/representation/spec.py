@@ -6,30 +6,43 @@ from types import MappingProxyType
 import numpy as np
 
 from bidsapp.contracts.modality import channel_named
+from bidsapp.contracts.space import Space
+from bidsapp.errors import BadData
 from bidsapp.recipes.images import Representation
-from bidsapp.spaces.volume import Triple, Volume, slab, volume
+from bidsapp.spaces import read_space
+from bidsapp.spaces.files import Whole
+from bidsapp.spaces.slice import whole_slice
+from bidsapp.spaces.volume import slab, volume
 
-WINDOWS: Mapping[str, Callable[[Representation, Triple, np.ndarray], Volume]] = MappingProxyType(
+SPACES: Mapping[str, Callable[[Representation, Whole], Space]] = MappingProxyType(
     {
-        "slab": lambda spec, shape, affine: slab(
-            shape, affine, spec.plane or "axial", spec.slices or 30
-        ),
-        "volume": lambda spec, shape, affine: volume(shape, affine, spec.pad),
+        "slab": lambda spec, whole: slab(*_grid(whole), spec.plane or "axial", spec.slices or 30),
+        "volume": lambda spec, whole: volume(*_grid(whole), spec.pad),
+        "slice": lambda spec, whole: whole_slice(*_grid(whole)),
+        "sphere": lambda spec, whole: read_space(whole.told),
     }
 )
 
 
-def window_of(spec: Representation, grid_shape: Triple, affine: np.ndarray) -> Volume:
-    """Find the box of the template grid that a recipe keeps.
+def space_of(spec: Representation, whole: Whole) -> Space:
+    """Find the part of a prepared map that a recipe keeps.
 
     Raises
     ------
     UsageError
         If the grid has fewer slices than asked for, or more voxels than the padded volume.
     BadData
-        If the grid is not upright (RAS without rotation).
+        If the grid is not upright (RAS without rotation), a slice is asked for and the image has
+        several, or a sphere and the file describes none.
     """
-    return WINDOWS[spec.kind](spec, grid_shape, affine)
+    return SPACES[spec.kind](spec, whole)
+
+
+def _grid(whole: Whole) -> tuple[tuple[int, int, int], np.ndarray]:
+    if whole.values.ndim != 3 or whole.affine is None:
+        raise BadData(f"expected one 3D volume, found shape {whole.values.shape}")
+    x, y, z = whole.values.shape
+    return (x, y, z), whole.affine
 
 
 def unit_and_range(name: str, scaling: str) -> tuple[str, tuple[float, float]]:

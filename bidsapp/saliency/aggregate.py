@@ -54,7 +54,26 @@ def spread(values: np.ndarray) -> Spread:
     return Spread(mean, error, consistency, n)
 
 
-def top_voxels(values: np.ndarray, share: float = TOP_SHARE) -> np.ndarray:
+def count_of(share: float, sizes: np.ndarray) -> int:
+    """Tell how many of the first voxels make a share of all, at least one.
+
+    Parameters
+    ----------
+    share
+        0 to 1.
+    sizes
+        (voxels,) size of each, the first first; of voxels of one size the number is rounded, of
+        others it is the one that comes nearest.
+    """
+    if not len(sizes) or np.all(sizes == sizes[0]):
+        return max(1, round(share * len(sizes)))
+    reached = np.cumsum(sizes)
+    return int(np.argmin(np.abs(reached - share * reached[-1]))) + 1
+
+
+def top_voxels(
+    values: np.ndarray, share: float = TOP_SHARE, sizes: np.ndarray | None = None
+) -> np.ndarray:
     """Find the voxels of largest magnitude, a given share of them and at least one.
 
     Ties at the edge are broken by place, so the number is exact; where every value is 0 there are
@@ -65,7 +84,9 @@ def top_voxels(values: np.ndarray, share: float = TOP_SHARE) -> np.ndarray:
     values
         (voxels,) of a map.
     share
-        0 to 1.
+        0 to 1, of all that the voxels stand for.
+    sizes
+        (voxels,) how much each stands for; all the same by default.
 
     Returns
     -------
@@ -74,8 +95,8 @@ def top_voxels(values: np.ndarray, share: float = TOP_SHARE) -> np.ndarray:
     """
     magnitude = np.abs(np.asarray(values, float))
     chosen = np.zeros(magnitude.shape, bool)
-    count = max(1, round(share * magnitude.size))
-    chosen[np.argsort(-magnitude, kind="stable")[:count]] = True
+    order = np.argsort(-magnitude, kind="stable")
+    chosen[order[: count_of(share, np.ones(len(order)) if sizes is None else sizes[order])]] = True
     return chosen & (magnitude > 0)
 
 
@@ -101,8 +122,10 @@ class Overlap:
     folds: int
 
 
-def fold_overlap(means: Sequence[np.ndarray], share: float = TOP_SHARE) -> Overlap:
-    """Compare the top voxels of the folds' mean maps, each (voxels,).
+def fold_overlap(
+    means: Sequence[np.ndarray], share: float = TOP_SHARE, sizes: np.ndarray | None = None
+) -> Overlap:
+    """Compare the top voxels of the folds' mean maps, each (voxels,); `sizes` as `top_voxels` does.
 
     Raises
     ------
@@ -111,8 +134,8 @@ def fold_overlap(means: Sequence[np.ndarray], share: float = TOP_SHARE) -> Overl
     """
     if not means:
         raise ValueError("no fold to compare")
-    tops = [top_voxels(mean, share) for mean in means]
-    pairs = [dice(a, b) for a, b in combinations(tops, 2)]
+    tops = [top_voxels(mean, share, sizes) for mean in means]
+    pairs = [dice(a, b, sizes) for a, b in combinations(tops, 2)]
     return Overlap(
         np.asarray(np.mean(tops, axis=0), np.float32),
         float(np.mean(pairs)) if pairs else float("nan"),
@@ -121,7 +144,8 @@ def fold_overlap(means: Sequence[np.ndarray], share: float = TOP_SHARE) -> Overl
     )
 
 
-def dice(a: np.ndarray, b: np.ndarray) -> float:
-    """Dice of two sets of voxels (bool arrays); NaN where both are empty."""
-    size = int(a.sum()) + int(b.sum())
-    return 2 * int((a & b).sum()) / size if size else float("nan")
+def dice(a: np.ndarray, b: np.ndarray, sizes: np.ndarray | None = None) -> float:
+    """Dice of two sets of voxels (bool arrays), by their sizes; NaN where both are empty."""
+    weights = np.ones(a.shape) if sizes is None else sizes
+    size = float(weights[a].sum() + weights[b].sum())
+    return 2 * float(weights[a & b].sum()) / size if size else float("nan")

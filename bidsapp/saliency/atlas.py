@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.space import Space
 from bidsapp.dataset.tables import read_frame
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput, UsageError
-from bidsapp.intake.images import read_numbers
 from bidsapp.intake.json_text import read_json
 from bidsapp.intake.pointers import require_content
-from bidsapp.spaces.volume import Volume
+from bidsapp.spaces.files import read_whole
+from bidsapp.spaces.grid import RegularGrid
 from bidsapp.templates.catalogue import templateflow_home
 from bidsapp.templates.embedded import DEFAULT
 
@@ -84,21 +85,21 @@ def find_regions(table: pd.DataFrame, words: str) -> list[str]:
     return found
 
 
-def embedded_atlases(window: Volume, space: str) -> tuple[list[Atlas], list[str]]:
+def embedded_atlases(space: Space, label: str) -> tuple[list[Atlas], list[str]]:
     """Give the atlases that come with the app and hold in a space, and a note on the others."""
-    fitting = [name for name, (_, spaces) in EMBEDDED.items() if re.fullmatch(spaces, space)]
+    fitting = [name for name, (_, spaces) in EMBEDDED.items() if re.fullmatch(spaces, label)]
     other = [name for name in EMBEDDED if name not in fitting]
     notes = []
     if other:
         notes.append(
-            f"the atlases {', '.join(other)} are in {DEFAULT}, not in {space}, and are not used; "
+            f"the atlases {', '.join(other)} are in {DEFAULT}, not in {label}, and are not used; "
             "name one of your own by --atlas"
         )
-    return [resolve_atlas(name, window, space) for name in fitting], notes
+    return [resolve_atlas(name, space, label) for name in fitting], notes
 
 
 def resolve_atlas(
-    name: str, window: Volume, space: str, homes: Sequence[Path] | None = None
+    name: str, space: Space, label: str, homes: Sequence[Path] | None = None
 ) -> Atlas:
     """Find an atlas and bring it to the grid of the maps by nearest neighbour.
 
@@ -108,9 +109,9 @@ def resolve_atlas(
         An embedded atlas (`EMBEDDED`); a NIfTI file of labels with a BIDS table of the same name
         in ``.tsv``; or a name of TemplateFlow (``Schaefer2018`` or, where it has several,
         ``Schaefer2018:100Parcels7Networks``) that lies in a TemplateFlow home.
-    window
-        Whose full grid the labels are brought to.
     space
+        Whose full grid the labels are brought to.
+    label
         Label of the template in which the maps are.
     homes
         TemplateFlow homes; TEMPLATEFLOW_HOME or TemplateFlow's own by default.
@@ -127,14 +128,14 @@ def resolve_atlas(
     """
     if name in EMBEDDED:
         file, spaces = EMBEDDED[name]
-        if not re.fullmatch(spaces, space):
-            raise BadData(f"atlas {name} is not in the space of the maps, {space}")
+        if not re.fullmatch(spaces, label):
+            raise BadData(f"atlas {name} is not in the space of the maps, {label}")
         if file.endswith(".tsv"):
-            return _spheres(name, FOLDER / file, window)
-        return _from_file(name, FOLDER / file, window, space)
+            return _spheres(name, FOLDER / file, space)
+        return _from_file(name, FOLDER / file, space, label)
     if re.search(r"\.nii(\.gz)?$", name) or "/" in name:
-        return _from_file(_short(Path(name)), Path(name), window, space)
-    return _from_templateflow(name, window, space, homes)
+        return _from_file(_short(Path(name)), Path(name), space, label)
+    return _from_templateflow(name, space, label, homes)
 
 
 def _short(path: Path) -> str:
@@ -142,9 +143,7 @@ def _short(path: Path) -> str:
     return match[1] if match else _stem(path)
 
 
-def _from_templateflow(
-    name: str, window: Volume, space: str, homes: Sequence[Path] | None
-) -> Atlas:
+def _from_templateflow(name: str, space: Space, label: str, homes: Sequence[Path] | None) -> Atlas:
     base, _, variant = name.partition(":")
     if not re.fullmatch(r"[A-Za-z0-9]+", base):
         raise UsageError(
@@ -152,7 +151,7 @@ def _from_templateflow(
             "name of TemplateFlow"
         )
     places = list(homes) if homes is not None else [templateflow_home()]
-    template = space.partition("+")[0]
+    template = label.partition("+")[0]
     pattern = f"tpl-{template}_*atlas-{base}_*dseg.nii.gz"
     files = [
         file
@@ -174,22 +173,22 @@ def _from_templateflow(
             f"--atlas {name}: TemplateFlow has several; say which, as {base}:{kinds[0]} "
             f"(there are {', '.join(kinds)})"
         )
-    return _from_file(name, files[0], window, space)
+    return _from_file(name, files[0], space, label)
 
 
-def _from_file(name: str, path: Path, window: Volume, space: str) -> Atlas:
+def _from_file(name: str, path: Path, space: Space, label: str) -> Atlas:
     require_content(path)
     if not path.is_file():
         raise NoInput(f"atlas {path}: not found; give it with --atlas FILE")
     told = _space_of(path)
-    if told is not None and told != space:
+    if told is not None and told != label:
         raise BadData(
-            f"atlas {path} is in {told}, the maps are in {space}; regions would lie in the wrong "
+            f"atlas {path} is in {told}, the maps are in {label}; regions would lie in the wrong "
             "place. Give one in the space of the maps"
         )
-    data, affine = read_numbers(path, "f8")
+    data, affine, _ = read_whole(path, "f8")
     data = data[..., 0] if data.ndim == 4 and data.shape[3] == 1 else data
-    if data.ndim != 3:
+    if affine is not None and data.ndim != 3:
         raise BadData(f"atlas {path}: expected one 3D volume of labels, found {data.shape}")
     whole = np.rint(data)
     if not np.isfinite(data).all() or np.abs(data - whole).max() > 1e-3 or data.min() < 0:
@@ -202,9 +201,9 @@ def _from_file(name: str, path: Path, window: Volume, space: str) -> Atlas:
             f"atlas {path}: label {int(data.max())} is larger than {_LARGEST_LABEL}; number the "
             "regions from 1"
         )
-    labels, resampled = _to_grid(whole.astype(np.int32), affine, window)
+    labels, resampled = _to_grid(path, whole.astype(np.int32), affine, space)
     if not labels.any():
-        raise BadData(f"atlas {path}: none of its labels lies on the grid of the maps ({space})")
+        raise BadData(f"atlas {path}: none of its labels lies on the grid of the maps ({label})")
     table = _table_of(path)
     regions, unnamed = _regions(path, table, np.unique(whole[whole > 0]).astype(int))
     notes = ["brought to the grid of the maps by nearest neighbour"] if resampled else []
@@ -231,15 +230,21 @@ def _space_of(path: Path) -> str | None:
     return match["space"] if match else None
 
 
-def _to_grid(labels: np.ndarray, affine: np.ndarray, window: Volume) -> tuple[np.ndarray, bool]:
-    target = np.array(window.grid_affine)
-    if labels.shape == window.grid_shape and np.allclose(affine, target, atol=1e-3):
+def _to_grid(
+    path: Path, labels: np.ndarray, affine: np.ndarray | None, space: Space
+) -> tuple[np.ndarray, bool]:
+    if space.holds(labels.shape, affine):
         return labels, False
+    if not isinstance(space, RegularGrid) or affine is None:
+        raise BadData(
+            f"atlas {path} has {labels.shape} values, the maps have {space.whole_shape} and cannot "
+            "be reached by resampling; give one on the grid of the maps"
+        )
     from scipy.ndimage import affine_transform
 
-    to_source = np.linalg.inv(affine) @ target
+    to_source = np.linalg.inv(affine) @ np.array(space.grid_affine)
     moved = affine_transform(
-        labels, to_source[:3, :3], to_source[:3, 3], window.grid_shape, order=0, cval=0
+        labels, to_source[:3, :3], to_source[:3, 3], space.whole_shape, order=0, cval=0
     )
     return moved.astype(np.int32), True
 
@@ -285,11 +290,13 @@ def _regions(path: Path, table: Path | None, present: np.ndarray) -> tuple[pd.Da
     return frame[["index", "name", "also"]].reset_index(drop=True), note
 
 
-def _spheres(name: str, path: Path, window: Volume) -> Atlas:
+def _spheres(name: str, path: Path, space: Space) -> Atlas:
     """Spheres about coordinates; where two overlap, the nearer centre has the voxel."""
     table = read_frame(path, None)
-    affine = np.array(window.grid_affine)
-    grid = np.indices(window.grid_shape).reshape(3, -1).T @ affine[:3, :3].T + affine[:3, 3]
+    if not isinstance(space, RegularGrid):
+        raise BadData(f"atlas {name} is one of a volume, the maps lie elsewhere")
+    affine = np.array(space.grid_affine)
+    grid = np.indices(space.whole_shape).reshape(3, -1).T @ affine[:3, :3].T + affine[:3, 3]
     nearest = np.full(len(grid), np.inf)
     labels = np.zeros(len(grid), np.int32)
     columns = ["index", "x", "y", "z", "radius_mm"]
@@ -299,4 +306,4 @@ def _spheres(name: str, path: Path, window: Volume) -> Atlas:
         labels[own], nearest[own] = int(index), away[own]
     regions = table[["index", "name", "also"]].replace({"also": {"n/a": ""}})
     note = "spheres about published coordinates, not anatomical regions"
-    return Atlas(name, labels.reshape(window.grid_shape), regions, note)
+    return Atlas(name, labels.reshape(space.whole_shape), regions, note)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from bidsapp.contracts.unit import unit_columns
 from bidsapp.errors import UsageError
 from bidsapp.networks.predict import place, predict_logits
 from bidsapp.recipes.analysis import Saliency
@@ -17,7 +18,6 @@ from bidsapp.representation.device import precision_dtype, resolve_device
 from bidsapp.representation.device_cohort import DeviceCohort, PerBatch
 from bidsapp.representation.image_rows import ImageRows
 from bidsapp.saliency.methods import METHODS, Answer, Question
-from bidsapp.spaces.volume import Volume
 from bidsapp.training.fold import fitted_of
 from bidsapp.training.task import FoldTask
 
@@ -44,16 +44,10 @@ class Lens:
 
     settings: Saliency
     fitted: Chain
-    voxel_mm: tuple[float, float, float]
+    voxel_mm: tuple[float, ...]
     device: torch.device
     at_once: int
     seed: int = 0
-
-
-def voxel_mm(window: Volume) -> tuple[float, float, float]:
-    """Edge lengths of a window's voxels."""
-    affine = np.array(window.grid_affine)
-    return float(affine[0, 0]), float(affine[1, 1]), float(affine[2, 2])
 
 
 def lens_of(task: FoldTask) -> Lens:
@@ -61,7 +55,7 @@ def lens_of(task: FoldTask) -> Lens:
     return Lens(
         settings=task.recipe.saliency,
         fitted=fitted_of(task),
-        voxel_mm=voxel_mm(task.images.window),
+        voxel_mm=task.images.space.spacing,
         device=resolve_device(task.device),
         at_once=task.recipe.training.batch_size,
         seed=task.recipe.training.seed,
@@ -98,7 +92,7 @@ def attribute(
     network
         With its weights; it is moved to the device, and left in evaluation mode.
     images
-        Stored images (`images_of`), float16, (N, C, X, Y, Z).
+        Stored images (`images_of`), float16, (N, C, X, Y[, Z]).
     names
         One for each image; with the seed it decides what is drawn for that image.
     lens
@@ -107,13 +101,14 @@ def attribute(
     Returns
     -------
     numpy.ndarray
-        float32, (N, C or 1, X, Y, Z); signed unless ``settings.absolute``.
+        float32, (N, C or 1, X, Y[, Z]); signed unless ``settings.absolute``.
     """
     settings, method = lens.settings, METHODS[lens.settings.method]
     answer = Answer(network.to(lens.device), settings.target)
     numbers = lens.fitted.numbers(ImageRows(images), np.arange(len(images)))
     scale = PerBatch.on(lens.device, numbers)
     seeds = [zlib.crc32(f"{lens.seed} {name}".encode()) for name in names]
+    points = (1,) * (images.ndim - 2)
     found: list[np.ndarray] = []
     start, at_once = 0, lens.at_once
     with exact(lens.device):
@@ -123,7 +118,7 @@ def attribute(
             question = Question(
                 answer,
                 settings,
-                scale(torch.zeros(*given.shape[:2], 1, 1, 1, device=lens.device), part),
+                scale(torch.zeros(*given.shape[:2], *points, device=lens.device), part),
                 lens.voxel_mm,
                 seeds[part],
                 at_once,
@@ -147,8 +142,8 @@ def attribute(
 
 
 def map_names(rows: pd.DataFrame) -> list[str]:
-    """Names of scans (participant_id, session_id), by which methods that draw know them."""
-    return list(rows["participant_id"].astype(str) + " " + rows["session_id"].astype(str))
+    """Names of units (participant, session, part), by which methods that draw know them."""
+    return [" ".join(map(str, row)) for row in rows[unit_columns(rows)].itertuples(index=False)]
 
 
 def map_channels(settings: Saliency, channels: Sequence[str]) -> tuple[str, ...]:
@@ -178,8 +173,9 @@ def _in_form(maps: torch.Tensor, settings: Saliency) -> torch.Tensor:
     if settings.absolute:
         maps = maps.abs().amax(dim=1, keepdim=True)
     if settings.scale == "minmax":
-        low = maps.amin(dim=(1, 2, 3, 4), keepdim=True)
-        width = maps.amax(dim=(1, 2, 3, 4), keepdim=True) - low
+        all_but_images = tuple(range(1, maps.ndim))
+        low = maps.amin(dim=all_but_images, keepdim=True)
+        width = maps.amax(dim=all_but_images, keepdim=True) - low
         maps = (maps - low) / torch.where(width > 0, width, torch.ones_like(width))
     return maps.float()
 

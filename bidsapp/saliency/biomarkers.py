@@ -19,6 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.unit import PART, PARTICIPANT, SESSION, Unit, unit_columns, units_in
 from bidsapp.representation.cohort_array import CohortArray
 from bidsapp.saliency.atlas import Atlas
 from bidsapp.saliency.people import Fold, PeopleMaps
@@ -43,7 +44,8 @@ def weighted_averages(
     """Average images over regions, weighted by a signed map.
 
     ``sum(w·image) / sum(|w|)`` over the region's voxels: in the image's unit, above 0 where what
-    speaks for a positive is bright; NaN for a region without voxels or without weight.
+    speaks for a positive is bright; NaN for a region without voxels or without weight. Where
+    voxels are of several sizes, the weights are the map times these.
 
     Parameters
     ----------
@@ -61,10 +63,8 @@ def weighted_averages(
     numpy.ndarray
         (n, regions) float64.
     """
-    sums = np.concatenate(
-        [region_sums(labels, numbers, (image * weights)[None]) for image in images]
-    )
-    size = region_sums(labels, numbers, np.abs(weights)[None])[0]
+    sums = np.concatenate([region_sums(labels, numbers, image[None], weights) for image in images])
+    size = region_sums(labels, numbers, np.ones((1, len(weights))), np.abs(weights))[0]
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(size > 0, sums / size, np.nan)
 
@@ -89,34 +89,33 @@ def biomarker_tables(
     Returns
     -------
     biomarkers
-        participant_id, session_id and a column per region (and channel, where there are several);
+        The columns of the unit and a column per region (and channel, where there are several);
         the mean over the repeats of the fold that held the scan out.
     by_fold
-        repeat, fold, role (``test`` for whom the fold held out), participant_id, session_id and
-        the same columns, for every scan and fold.
+        repeat, fold, role (``test`` for whom the fold held out), the columns of the unit and the
+        same, for every scan and fold.
     """
     columns, plan = _columns(people, atlases, images.channels)
     data = images.open()
-    held: dict[Fold, set[tuple[str, str]]] = {}
-    for person, session, repeat, fold in zip(
-        rows["participant_id"], _text(rows["session_id"]), rows["repeat"], rows["fold"], strict=True
-    ):
-        held.setdefault((int(repeat), int(fold)), set()).add((str(person), session))
+    held: dict[Fold, set[Unit]] = {}
+    for unit, repeat, fold in zip(units_in(rows), rows["repeat"], rows["fold"], strict=True):
+        held.setdefault((int(repeat), int(fold)), set()).add(unit)
     folds = list(people.fold_people)
+    sizes = people.weights()
+    weights = [people.fold_people[fold] * sizes for fold in folds]
     values = np.full((len(folds), len(images.participants), len(columns)), np.nan)
     for scan in range(len(images.participants)):
         for channel in range(len(images.channels)):
             image = np.asarray(data[scan, channel][people.inside], np.float64)[None]
-            for place, fold in enumerate(folds):
+            for place, weight in enumerate(weights):
                 for labels, numbers, start in plan:
                     first = start + channel * len(numbers)
                     values[place, scan, first : first + len(numbers)] = weighted_averages(
-                        image, people.fold_people[fold], labels, numbers
+                        image, weight, labels, numbers
                     )[0]
-    scans = pd.DataFrame(
-        {"participant_id": images.participants, "session_id": images.sessions}, dtype=str
-    )
-    keys = list(zip(scans["participant_id"], scans["session_id"], strict=True))
+    whose = {PARTICIPANT: images.participants, SESSION: images.sessions}
+    scans = pd.DataFrame(whose | ({PART: images.parts} if images.parts else {}), dtype=str)
+    keys, lead = units_in(scans), unit_columns(scans)
     tables = []
     for place, fold in enumerate(folds):
         role = ["test" if key in held[fold] else "train" for key in keys]
@@ -124,10 +123,9 @@ def biomarker_tables(
         numbers_table = pd.DataFrame(values[place], columns=columns)
         tables.append(pd.concat([ids, numbers_table], axis=1))
     by_fold = pd.concat(tables, ignore_index=True)
-    lead = ["repeat", "fold", "role", "participant_id", "session_id"]
-    by_fold = by_fold[[*lead, *columns]]
+    by_fold = by_fold[["repeat", "fold", "role", *lead, *columns]]
     own = by_fold[by_fold["role"] == "test"]
-    mean = own.groupby(["participant_id", "session_id"], sort=True)[columns].mean().reset_index()
+    mean = own.groupby(lead, sort=True)[columns].mean().reset_index()
     return mean, by_fold
 
 
@@ -146,7 +144,3 @@ def _columns(
             tail = f".{channel}" if len(channels) > 1 else ""
             columns += [f"{head}{name}{tail}" for name in present["name"]]
     return columns, plan
-
-
-def _text(sessions: pd.Series) -> list[str]:
-    return list(sessions.fillna("").astype(str))

@@ -13,8 +13,9 @@ from bidsapp.evaluation.stamp import leak_facts
 from bidsapp.saliency.map_files import description_of, space_facts
 from bidsapp.saliency.missing_maps import maps_unfinished
 from bidsapp.saliency.native import NativeSpace
-from bidsapp.saliency.participant_maps import native_content, write_map
+from bidsapp.saliency.participant_maps import native_content
 from bidsapp.saliency.verdict import EARLIER, FAIL, PASS, UNDECIDED, verdict_of
+from bidsapp.spaces.nifti import write_map
 
 if TYPE_CHECKING:
     from bidsapp.networks.bundle import Bundle
@@ -110,14 +111,14 @@ class BundleMaps:
         Returns
         -------
         numpy.ndarray
-            (N, X, Y, Z) float32 on the bundle's window: sum over channels, mean over models.
+            (N, *shape of the space) float32: sum over channels, mean over models.
         """
         from bidsapp.representation.device import resolve_device
         from bidsapp.representation.image_rows import ImageRows
-        from bidsapp.saliency.attribute import Lens, attribute, voxel_mm
+        from bidsapp.saliency.attribute import Lens, attribute
 
         bundle = self.bundle
-        total = np.zeros((len(samples), *bundle.window.shape), np.float64)
+        total = np.zeros((len(samples), *bundle.space.shape), np.float64)
         counts = np.zeros(len(samples))
         for k, model in enumerate(bundle.models):
             rows = [i for i, used in enumerate(unseen_by) if used is None or k in used]
@@ -126,7 +127,7 @@ class BundleMaps:
             lens = Lens(
                 bundle.recipe.saliency,
                 model.fitted,
-                voxel_mm(bundle.window),
+                bundle.space.spacing,
                 resolve_device(self.device),
                 bundle.recipe.training.batch_size,
                 bundle.recipe.training.seed,
@@ -136,7 +137,7 @@ class BundleMaps:
             maps = attribute(bundle.network(model), stored, [people[i] for i in rows], lens)
             total[rows] += maps.sum(axis=1)
             counts[rows] += 1
-        return (total / counts[:, None, None, None]).astype(np.float32)
+        return (total / counts.reshape(-1, *(1,) * (total.ndim - 1))).astype(np.float32)
 
     def write(
         self,
@@ -148,21 +149,23 @@ class BundleMaps:
         maps = self.explain(samples, [names.stem for names in people], unseen_by)
         for names, values, used in zip(people, maps, unseen_by, strict=True):
             self.forget(names)
-            volume = self.bundle.window.put_back(values)
-            affine = np.array(self.bundle.window.grid_affine)
             content = self._sidecar(names, used)
             path = names.folder / names.in_space(self.desc, "statmap")
-            write_map(path, volume, affine, content)
+            self.bundle.space.write(path, values, content)
             if self.native:
                 space = NativeSpace(names.path(names.main.key), names.space)
                 told = native_content(content, space, names.output_dir)
                 path = names.folder / names.native(self.desc, "statmap")
+                volume = self.bundle.space.put_back(values)
+                affine = np.array(self.bundle.space.to_dict()["grid_affine"])
                 write_map(path, space.of(volume, affine), space.affine, told, space.codes)
 
     def _sidecar(self, names: OutputNames, used: tuple[int, ...] | None) -> dict[str, Any]:
         from bidsapp.saliency.attribute import units_of
 
         bundle, settings = self.bundle, self.bundle.recipe.saliency
+        size = names.resolution
+        grid = {"Resolution": f"{size} mm isotropic, the grid of the recipe"} if size else {}
         return {
             "Description": f"Saliency ({settings.method}) of the model's answer for this person; "
             f"mean over {len(bundle.models if used is None else used)} networks.",
@@ -173,9 +176,9 @@ class BundleMaps:
             "Model": bundle.identity,
             "Channels": f"sum over {', '.join(bundle.channels)}",
             "Smoothing": "none",
-            "Window": {"Start": list(bundle.window.start), "Shape": list(bundle.window.shape)},
+            "Window": bundle.space.facts(),
             **space_facts(names.space),
-            "Resolution": f"{names.resolution} mm isotropic, the grid of the recipe",
+            **grid,
             "Sanity": self.checks,
             **leak_facts(bundle.recipe.leaks("network")),
             "Sources": [names.uri + names[names.main.key]],

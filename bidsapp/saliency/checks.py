@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from bidsapp.contracts.space import Smoother, relative_sizes
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.recipes.known_names import SLOPES
 from bidsapp.representation.image_rows import ImageRows
-from bidsapp.representation.sample import read_mask
 from bidsapp.saliency.attribute import Lens, attribute, images_of, logits_of, map_names
+from bidsapp.saliency.masks import mask_of
 from bidsapp.saliency.methods import METHODS
 from bidsapp.saliency.perturbation import SHARES, effects, perturbation_curves
 from bidsapp.saliency.randomised import cascade
 from bidsapp.saliency.stack import MapStack
 from bidsapp.saliency.surrogates import Surrogates
-from bidsapp.spaces.grid import MaskedSmoother
 from bidsapp.training.task import FoldTask
 
 CHECKED = 4
@@ -118,14 +118,14 @@ def check_fold(
     chosen = np.flatnonzero(np.isin(rows, checked_rows(task)))
     images = images_of(task, rows[chosen], lens).whole()
     names = map_names(stack.rows.iloc[chosen])
-    inside = stack.window.cut(read_mask(mask))
+    inside = mask_of(stack.space, mask)
     levels, maps = [], []
     if len(chosen):
         section = task.recipe.network
         channels = len(lens.fitted.channels(task.images.channels))
         whole = not METHODS[lens.settings.method].cheap
         seed = int(np.random.SeedSequence([*task.seeds, 1]).generate_state(1)[0])
-        shape = task.images.window.shape
+        shape = task.images.space.shape
         for level, drawn in cascade(network, section, channels, seed, whole, shape):
             levels.append(level)
             maps.append(attribute(drawn, images, names, lens).sum(axis=(0, 1)))
@@ -135,7 +135,7 @@ def check_fold(
         people=len(chosen),
         trained=np.asarray(stack.values[chosen].sum(axis=(0, 1)), np.float32),
         levels=tuple(levels),
-        randomised=np.array(maps, np.float32).reshape(-1, *stack.window.shape),
+        randomised=np.array(maps, np.float32).reshape(-1, *stack.space.shape),
         effects=np.array([effects(curves, ends, either_way) for curves, ends in found]).reshape(
             -1, 1 + RANDOM_ORDERS, 2
         ),
@@ -175,7 +175,8 @@ def _curves(
     if not inside.any() or not len(chosen):
         return []
     fill = _mean_image(images_of(task, task.rows("train"), lens))
-    smoother = MaskedSmoother(inside, lens.voxel_mm, lens.settings.smoothing_fwhm_mm)
+    sizes = relative_sizes(stack.space, inside)
+    smoother = stack.space.smoother(inside, lens.settings.smoothing_fwhm_mm)
     # one seed for all folds: a pattern that has nothing to do with the networks may by chance suit
     # all of them, as they are alike, and so may each of those that it is compared with
     surrogates = Surrogates(inside, RANDOM_ORDERS, task.recipe.training.seed)
@@ -188,13 +189,14 @@ def _curves(
             fill,
             inside,
             orders(own, smoother, surrogates, tells_no_direction(lens.settings)),
+            sizes,
         )
         found.append((curves, logits_of(network, np.stack([image, fill]), task, lens)))
     return found
 
 
 def orders(
-    own: np.ndarray, smoother: MaskedSmoother, surrogates: Surrogates, either_way: bool
+    own: np.ndarray, smoother: Smoother, surrogates: Surrogates, either_way: bool
 ) -> Iterator[np.ndarray]:
     """Give the order of a map, (voxels,), smoothed, and those of random maps as smooth.
 

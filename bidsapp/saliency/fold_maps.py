@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from bidsapp.contracts.unit import with_part
 from bidsapp.dataset.tables import read_frame
 from bidsapp.derivatives import atomic_path
 from bidsapp.derivatives.sealed import read_record, write_record
@@ -136,7 +137,7 @@ def explain_fold(job: FoldMapsTask) -> Path:
             table,
             values,
             map_channels(lens.settings, lens.fitted.channels(job.task.images.channels)),
-            job.task.images.window,
+            job.task.images.space,
             about_of(job.task, job.role),
         )
         stack.write(job.folder)
@@ -184,7 +185,7 @@ def _rows(
         fold=task.fold,
         probability=answers,
         model_sha256=record["model_sha256"],
-    )[list(COLUMNS)].reset_index(drop=True)
+    )[with_part(COLUMNS, people)].reset_index(drop=True)
 
 
 def _write_checks(path: Path, checks: FoldChecks) -> None:

@@ -12,7 +12,6 @@ from bidsapp.derivatives import write_json
 from bidsapp.evaluation.best_fold import best_fold
 from bidsapp.evaluation.held_out import trained_elsewhere
 from bidsapp.evaluation.stamp import leak_facts, leak_notes
-from bidsapp.intake.images import read_numbers
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.recipes.folders import without_folders
 from bidsapp.saliency.group_tables import (
@@ -24,6 +23,7 @@ from bidsapp.saliency.group_tables import (
 )
 from bidsapp.saliency.group_test import VoxelNull, compare_groups
 from bidsapp.saliency.map_files import GroupFolder, description_of, space_facts
+from bidsapp.saliency.masks import group_mask
 from bidsapp.saliency.mean_maps import (
     cell_maps,
     channel_maps,
@@ -31,13 +31,7 @@ from bidsapp.saliency.mean_maps import (
     overlap_map,
     spread_maps,
 )
-from bidsapp.saliency.people import (
-    CELLS,
-    Fold,
-    PeopleMaps,
-    people_maps,
-    window_mask,
-)
+from bidsapp.saliency.people import CELLS, Fold, PeopleMaps, people_maps
 from bidsapp.saliency.stack import MapStack
 
 if TYPE_CHECKING:
@@ -75,7 +69,7 @@ def write_group(
     template_label
         Value of BIDS' ``space`` for the template.
     mask
-        The template's brain mask on the grid of the maps.
+        The mask of the values on the grid of the maps: the template's brain.
     settings
         The recipe's ``saliency`` section.
     covariates
@@ -89,7 +83,7 @@ def write_group(
     images
         The cohort's images on the same window, for the biomarkers; none are written without.
     coverage
-        (x, y, z) bool on the window: voxels that there are maps of, where not all have one.
+        Bool of the space's shape: voxels that there are maps of, where not all have one.
     leaks
         Steps by which the networks saw the people whom they held out; every sidecar and table is
         stamped.
@@ -118,7 +112,7 @@ def write_group(
     unseen = not leaking(steps, "network")
     people = people_maps(
         stack,
-        _inside(mask, stack, coverage),
+        group_mask(stack.space, mask, coverage),
         fwhm_mm=settings.smoothing_fwhm_mm,
         threshold=threshold,
         cell=settings.of,
@@ -133,7 +127,7 @@ def write_group(
     files = GroupFolder(
         folder,
         description_of(str(stack.about["method"]), str(verdict.get("verdict", ""))),
-        stack.window,
+        stack.space,
         _common(stack, people, settings, template_label, verdict, threshold)
         | _aggregation(people, settings, only_fold, held_out)
         | {"HeldOut": held_out and unseen}
@@ -208,15 +202,6 @@ def write_group(
     write_json(folder / "summary.json", summary)
 
 
-def _inside(path: Path, stack: MapStack, coverage: np.ndarray | None) -> np.ndarray:
-    """Read (x, y, z) bool on the window: brain that there are maps of."""
-    values, affine = read_numbers(path)
-    data = values > 0.5
-    if coverage is not None:
-        data = data & stack.window.put_back(coverage, fill=False)
-    return window_mask(data, affine, stack.window, str(path))
-
-
 def _only_fold(stack: MapStack, notes: list[str]) -> Fold | None:
     """Give the best fold alone, as the mode of a paper asks for; None where none is best."""
     folds = stack.rows[["repeat", "fold"]].drop_duplicates().astype(int)
@@ -270,11 +255,7 @@ def _common(
         "SmoothingFWHM": settings.smoothing_fwhm_mm,
         "SmoothingUnits": "mm",
         "Threshold": threshold,
-        "Window": {
-            "Start": list(people.window.start),
-            "Shape": list(people.window.shape),
-            "Voxels": int(people.inside.sum()),
-        },
+        "Window": people.space.facts() | {"Voxels": int(people.inside.sum())},
         "Sanity": dict(sanity),
         "Settings": without_folders(settings.plain()),
         **({"Joined": stack.about["joined"]} if "joined" in stack.about else {}),

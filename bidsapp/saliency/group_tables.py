@@ -33,7 +33,7 @@ def atlases_for(
     people: PeopleMaps, space: str, names: Sequence[str]
 ) -> tuple[list[Atlas], list[str]]:
     """Give the embedded atlases that hold in the space and those that were named, with notes."""
-    return choose_atlases(names, people.window, space)
+    return choose_atlases(names, people.space, space)
 
 
 def write_regions(
@@ -74,7 +74,7 @@ def write_test(
     maps = {
         name: files.write(
             entities | {"stat": stat},
-            people.volume(values),
+            people.block(values),
             {"Description": words, "Units": units, **about},
         )
         for name, (stat, values, units, words) in layers.items()
@@ -125,7 +125,7 @@ def write_biomarkers(
     chosen: bool = False,
 ) -> tuple[dict[str, str], list[str]]:
     """Write `biomarkers.tsv` and `biomarkers_folds.tsv`; `chosen` where one fold alone is used."""
-    if not any((people.window.cut(atlas.labels) > 0).any() for atlas in atlases):
+    if not any((people.space.cut(atlas.labels) > 0).any() for atlas in atlases):
         return {}, ["no biomarkers: no atlas has a region in the window"]
     table, by_fold = biomarker_tables(people, rows, images, atlases)
     names = {"biomarkers": "biomarkers.tsv", "biomarkers_by_fold": "biomarkers_folds.tsv"}

@@ -160,7 +160,7 @@ def compare_groups(
     design, why = _design(people, covariates, columns)
     if design is None:
         return None, why
-    enhance = ClusterEnhancement(people.inside) if tfce else None
+    enhance = ClusterEnhancement(people.space, people.inside) if tfce else None
     parts = (design.values, design.outcome, design.nuisance)
     fields: dict[str, Any] = {}
     notes = list(design.notes)
@@ -213,8 +213,10 @@ def largest_statistics(
         t, _ = voxel_t(design.values, design.outcome, design.nuisance, design.blocks)
     except BadData:
         return 0.0, 0.0
-    enhanced = np.abs(ClusterEnhancement(people.inside)(t)).max(initial=0) if tfce else 0.0
-    return float(np.abs(t).max(initial=0)), float(enhanced)
+    largest = float(np.abs(t).max(initial=0))
+    if not tfce:
+        return largest, 0.0
+    return largest, float(np.abs(ClusterEnhancement(people.space, people.inside)(t)).max(initial=0))
 
 
 def _design(

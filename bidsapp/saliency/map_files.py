@@ -8,12 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from bidsapp.derivatives import atomic_path, write_json
+from bidsapp.contracts.space import Space
 from bidsapp.saliency.verdict import mark_of
-from bidsapp.spaces.volume import Volume
 from bidsapp.templates.template import BIDS_STANDARD
-
-MNI = 4  # NIfTI's code of a standard space
 
 
 def description_of(method: str, verdict: str = "") -> str:
@@ -37,8 +34,8 @@ class GroupFolder:
         ``<out>/group/<label>/saliency/<variant>``.
     desc
         Value of the entity ``desc`` of every map.
-    window
-        Where the maps lie in the template grid.
+    space
+        Where the maps lie.
     common
         What every sidecar says.
     stamp
@@ -49,30 +46,29 @@ class GroupFolder:
 
     folder: Path
     desc: str
-    window: Volume
+    space: Space
     common: Mapping[str, Any]
     stamp: str = ""
     written: set[str] = field(default_factory=set)
 
     def write(
-        self, entities: Mapping[str, str], volume: np.ndarray, sidecar: Mapping[str, Any]
+        self, entities: Mapping[str, str], block: np.ndarray, sidecar: Mapping[str, Any]
     ) -> str:
-        """Write one map on the full template grid with its sidecar; gives the file's name.
+        """Write one map, put back into the whole, with its sidecar; gives the file's name.
 
         Parameters
         ----------
         entities
             In the order of the name: ``{"of": "truepositives", "stat": "se"}``.
-        volume
-            (X, Y, Z) on the full grid.
+        block
+            Of the space's shape.
         sidecar
             What is special to this map; ``Description`` and ``Units`` at least.
         """
         parts = [f"{key}-{label_of(value)}" for key, value in entities.items()]
         stem = "_".join(["group", *parts, f"desc-{self.desc}", "statmap"])
-        name = f"{stem}.nii.gz"
-        write_json(self.folder / f"{stem}.json", {**sidecar, **self.common})
-        write_image(self.folder / name, volume, np.array(self.window.grid_affine))
+        name = f"{stem}{self.space.extension}"
+        self.space.write(self.folder / name, block, {**sidecar, **self.common})
         self.written |= {name, f"{stem}.json"}
         return name
 
@@ -91,32 +87,6 @@ class GroupFolder:
             path.unlink(missing_ok=True)
             if path.suffix == ".tsv":
                 path.with_suffix(".json").unlink(missing_ok=True)
-
-
-def write_image(
-    path: Path, volume: np.ndarray, affine: np.ndarray, codes: tuple[int, int] = (MNI, MNI)
-) -> None:
-    """Write a float32 NIfTI image, whole or not at all.
-
-    Parameters
-    ----------
-    path
-        Of the image.
-    volume
-        (x, y, z).
-    affine
-        4 × 4, its voxels to RAS millimetres.
-    codes
-        Of sform and qform: in whose millimetres that is, the template's unless said.
-    """
-    import nibabel as nib
-
-    image = nib.Nifti1Image(np.asarray(volume, np.float32), affine)
-    image.header.set_xyzt_units("mm", "sec")
-    for put, code in zip((image.set_sform, image.set_qform), codes, strict=True):
-        put(affine, code=code)
-    with atomic_path(path) as temporary:
-        nib.save(image, temporary)
 
 
 def space_facts(template_label: str) -> dict[str, Any]:

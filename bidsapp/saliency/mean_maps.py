@@ -21,8 +21,8 @@ def cell_maps(people: PeopleMaps, files: GroupFolder, units: str) -> dict[str, s
             "Of": cell,
             "N": people.count(cell),
         }
-        volume = people.volume(people.mean(cell))
-        maps[cell] = files.write({"of": cell}, volume, sidecar)
+        block = people.block(people.mean(cell))
+        maps[cell] = files.write({"of": cell}, block, sidecar)
     return maps
 
 
@@ -33,7 +33,7 @@ def spread_maps(people: PeopleMaps, files: GroupFolder, cell: str, units: str) -
     maps = {
         "sign_consistency": files.write(
             {"of": cell, "stat": "signconsistency"},
-            people.volume(found.sign_consistency),
+            people.block(found.sign_consistency),
             {
                 "Description": "Share of people whose smoothed map has the sign of the mean.",
                 "Units": "1",
@@ -44,7 +44,7 @@ def spread_maps(people: PeopleMaps, files: GroupFolder, cell: str, units: str) -
     if found.n > 1:
         maps["standard_error"] = files.write(
             {"of": cell, "stat": "se"},
-            people.volume(found.standard_error),
+            people.block(found.standard_error),
             {"Description": "Standard error of the mean over people.", "Units": units, **about},
         )
     return maps
@@ -56,10 +56,10 @@ def overlap_map(
     """Write in how many folds a voxel is among the strongest; nothing for a single fold."""
     if len(people.folds) < 2:
         return None, {}
-    overlap = fold_overlap(list(people.folds.values()))
+    overlap = fold_overlap(list(people.folds.values()), sizes=people.weights())
     name = files.write(
         {"of": cell, "stat": "foldoverlap"},
-        people.volume(overlap.share),
+        people.block(overlap.share),
         {
             "Description": f"Share of {overlap.folds} folds that have the voxel among the "
             f"{TOP_SHARE:.0%} of largest magnitude of their mean map.",
@@ -100,7 +100,7 @@ def channel_maps(
     for channel, mean in zip(stack.channels, means, strict=True):
         maps[f"channel_{channel}"] = files.write(
             {"of": cell, "channel": channel},
-            people.volume(mean),
+            people.block(mean),
             {
                 "Description": f"Mean saliency of the channel {channel} over people.",
                 "Units": units,

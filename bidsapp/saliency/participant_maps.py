@@ -11,14 +11,16 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.contracts.fitted import FittedStep, stamp_text
-from bidsapp.derivatives import write_json
+from bidsapp.contracts.space import Space
+from bidsapp.contracts.unit import Unit, units_in
 from bidsapp.errors import NoInput
 from bidsapp.evaluation.stamp import leak_facts
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.recipes.folders import without_folders
-from bidsapp.saliency.map_files import MNI, description_of, space_facts, write_image
+from bidsapp.saliency.map_files import description_of, label_of, space_facts
 from bidsapp.saliency.native import NativeSpace
 from bidsapp.saliency.stack import MapStack
+from bidsapp.spaces.nifti import write_map
 
 _OF_TEMPLATE = ("Space", "SpatialReference", "Resolution", "Window")
 
@@ -34,10 +36,9 @@ class MapPlace:
     output_dir
         The derivatives dataset, by which BIDS URIs are meant.
     template_label, resolution
-        Values of BIDS' ``space`` and ``res``.
+        Values of BIDS' ``space`` and ``res``; empty where the prepared files have none.
     images
-        Participant and session (``n/a`` where there is none) to the scan's image, a path inside
-        `output_dir` or a BIDS URI.
+        Unit to its image, a path inside `output_dir` or a BIDS URI.
     native
         Whether to write each map on the scan's own voxels too.
     """
@@ -46,8 +47,21 @@ class MapPlace:
     output_dir: Path
     template_label: str
     resolution: str
-    images: Mapping[tuple[str, str], str]
+    images: Mapping[Unit, str]
     native: bool = False
+
+    @property
+    def labels(self) -> str:
+        """Write the labels as file names have them: ``space-MNI152NLin6Asym_res-2``."""
+        pairs = (("space", self.template_label), ("res", self.resolution))
+        return "_".join(f"{key}-{value}" for key, value in pairs if value)
+
+    @property
+    def grid_facts(self) -> dict[str, str]:
+        """Say the resolution for a sidecar, where there is one."""
+        if not self.resolution:
+            return {}
+        return {"Resolution": f"{self.resolution} mm isotropic, the grid of the recipe"}
 
 
 def write_people(
@@ -84,47 +98,27 @@ def write_people(
         shutil.rmtree(folder)
     desc = description_of(str(stack.about["method"]), str(sanity.get("verdict", "")))
     written = []
-    rows = stack.rows.assign(session_id=stack.rows["session_id"].fillna("").replace("n/a", ""))
-    for key, own in rows.groupby(["participant_id", "session_id"], sort=False):
-        participant, session = (str(part) for part in key)
+    units = pd.Series(units_in(stack.rows), index=stack.rows.index)
+    for unit in dict.fromkeys(units):
+        own = stack.rows[units == unit]
         values = stack.values[own.index.to_numpy()].sum(axis=1, dtype=np.float64).mean(axis=0)
-        volume = stack.window.put_back(values.astype(np.float32))
-        stem = "_".join(part for part in (participant, session) if part)
-        folder = Path(*(part for part in (place.folder, participant, session, "anat") if part))
-        source = place.images[participant, session or "n/a"]
+        block = values.astype(np.float32)
+        stem = "_".join(text for text in (unit.participant, unit.session) if text)
+        folder = Path(*filter(None, (place.folder, unit.participant, unit.session, "anat")))
+        part = f"_label-{label_of(unit.part)}" if unit.part else ""
+        source = place.images[unit]
         content = {
             **_sidecar(stack, own, place, sanity, source),
             **_whether_held_out(stack, own, leaks),
             "Settings": without_folders(settings.plain()),
         }
-        path = folder / (
-            f"{stem}_space-{place.template_label}_res-{place.resolution}_desc-{desc}_statmap.nii.gz"
-        )
-        affine = np.array(stack.window.grid_affine)
-        write_map(path, volume, affine, content)
+        path = folder / (f"{stem}_{place.labels}{part}_desc-{desc}_statmap{stack.space.extension}")
+        stack.space.write(path, block, content)
         written.append(path)
         if place.native:
-            _write_native(
-                folder / f"{stem}_desc-{desc}_statmap.nii.gz",
-                volume,
-                affine,
-                place,
-                content,
-                source,
-            )
+            own_path = folder / f"{stem}{part}_desc-{desc}_statmap.nii.gz"
+            _write_native(own_path, block, stack.space, place, content, source)
     return written
-
-
-def write_map(
-    path: Path,
-    volume: np.ndarray,
-    affine: np.ndarray,
-    content: Mapping[str, Any],
-    codes: tuple[int, int] = (MNI, MNI),
-) -> None:
-    """Write a map and its sidecar; `codes` as `write_image` takes them."""
-    write_json(path.with_name(path.name.removesuffix(".nii.gz") + ".json"), content)
-    write_image(path, volume, affine, codes)
 
 
 def native_content(content: Mapping[str, Any], native: NativeSpace, place: Path) -> dict[str, Any]:
@@ -151,8 +145,8 @@ def native_content(content: Mapping[str, Any], native: NativeSpace, place: Path)
 
 def _write_native(
     path: Path,
-    volume: np.ndarray,
-    affine: np.ndarray,
+    block: np.ndarray,
+    space: Space,
     place: MapPlace,
     content: Mapping[str, Any],
     source: str,
@@ -167,7 +161,8 @@ def _write_native(
         print(f"{path.name}: left out: {error}", file=sys.stderr)
         return
     told = native_content(content, native, place.output_dir)
-    write_map(path, native.of(volume, affine), native.affine, told, native.codes)
+    affine = np.array(space.to_dict()["grid_affine"])
+    write_map(path, native.of(space.put_back(block), affine), native.affine, told, native.codes)
 
 
 def _sidecar(
@@ -190,9 +185,9 @@ def _sidecar(
         "Outcome": int(own["outcome"].iloc[0]),
         "Channels": f"sum over {', '.join(stack.channels)}",
         "Smoothing": "none",
-        "Window": {"Start": list(stack.window.start), "Shape": list(stack.window.shape)},
+        "Window": stack.space.facts(),
         **space_facts(place.template_label),
-        "Resolution": f"{place.resolution} mm isotropic, the grid of the recipe",
+        **place.grid_facts,
         "Sanity": dict(sanity),
         "Sources": [source if source.startswith("bids:") else f"bids::{source}"],
     }

@@ -21,21 +21,15 @@ def find_peaks(
 ) -> np.ndarray:
     """Find the local extrema of largest magnitude, no two of them closer than `apart_mm`.
 
-    A positive peak is at least as large as its 26 neighbours, a negative one at most as large;
-    voxels outside the mask count as 0.
+    A positive peak is at least as large as all of its neighbours (26 of a voxel, 8 of a pixel), a
+    negative one at most as large; voxels outside the mask count as 0.
 
     Returns
     -------
     numpy.ndarray
         (peaks,) places in `values`, largest magnitude first; at most `count`.
     """
-    from scipy.ndimage import maximum_filter, minimum_filter
-
-    block = np.zeros(people.inside.shape, np.float32)
-    block[people.inside] = values
-    high = (block == maximum_filter(block, 3, mode="constant")) & (block > 0)
-    low = (block == minimum_filter(block, 3, mode="constant")) & (block < 0)
-    candidates = np.flatnonzero((high | low)[people.inside])
+    candidates = np.flatnonzero(people.space.extrema(people.inside, values))
     order = candidates[np.argsort(-np.abs(values[candidates]), kind="stable")]
     points = people.points()
     kept: list[int] = []

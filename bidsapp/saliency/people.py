@@ -1,16 +1,16 @@
 """From a stack to people: masked, smoothed maps, averaged over repeats, in the confusion matrix."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.space import Space, relative_sizes
+from bidsapp.contracts.unit import unit_columns, units_in
 from bidsapp.errors import BadData
-from bidsapp.evaluation.sample import PERSON, pool
+from bidsapp.evaluation.sample import pool
 from bidsapp.saliency.stack import MapStack
-from bidsapp.spaces.grid import MaskedSmoother
-from bidsapp.spaces.volume import Volume
 
 Fold = tuple[int, int]
 
@@ -34,7 +34,7 @@ class PeopleMaps:
     Attributes
     ----------
     scans
-        participant_id, session_id, outcome, probability (mean over repeats), fold (of the first
+        Columns of the unit, outcome, probability (mean over repeats), fold (of the first
         repeat), cell (one of the four of the confusion matrix).
     values
         (scans, voxels) float32: smoothed maps, averaged over the repeats.
@@ -46,11 +46,9 @@ class PeopleMaps:
     fold_people
         Every repeat and fold to its mean over all whom it held out, whatever their outcome.
     inside
-        (x, y, z) bool in the window: where the voxels are.
-    window
-        Where that lies in the template grid.
-    zooms
-        Voxel size in mm.
+        Bool of the space's shape: where the voxels (or other cells) are.
+    space
+        Where they lie.
     repeats
         How many repeats there are.
     notes
@@ -63,8 +61,7 @@ class PeopleMaps:
     folds: Mapping[Fold, np.ndarray]
     fold_people: Mapping[Fold, np.ndarray]
     inside: np.ndarray
-    window: Volume
-    zooms: tuple[float, float, float]
+    space: Space
     repeats: int
     notes: tuple[str, ...]
 
@@ -98,16 +95,19 @@ class PeopleMaps:
                 total += weight * values
         return total
 
-    def volume(self, values: np.ndarray) -> np.ndarray:
-        """Lay (voxels,) values into the full template grid, 0 elsewhere; float32."""
-        block = np.zeros(self.window.shape, np.float32)
+    def block(self, values: np.ndarray) -> np.ndarray:
+        """Lay (voxels,) values into the space, 0 elsewhere; float32 of its shape."""
+        block = np.zeros(self.space.shape, np.float32)
         block[self.inside] = values
-        return self.window.put_back(block)
+        return block
 
     def points(self) -> np.ndarray:
-        """(voxels, 3) centres of the voxels in template millimetres (RAS)."""
-        affine = self.window.affine
-        return np.argwhere(self.inside) @ affine[:3, :3].T + affine[:3, 3]
+        """(voxels, 3) centres of the voxels in millimetres (RAS)."""
+        return self.space.points(self.inside)
+
+    def weights(self) -> np.ndarray:
+        """(voxels,) how much each counts in a mean over voxels; 1 where all are of one size."""
+        return relative_sizes(self.space, self.inside)
 
 
 def in_cell(scans: pd.DataFrame, cell: str) -> np.ndarray:
@@ -124,28 +124,6 @@ def confusion_cells(outcome: np.ndarray, probability: np.ndarray, threshold: flo
     truth, called = np.asarray(outcome) == 1, np.asarray(probability) >= threshold
     names = np.array([["true_negatives", "false_positives"], ["false_negatives", "true_positives"]])
     return names[truth.astype(int), called.astype(int)]
-
-
-def window_mask(mask: np.ndarray, affine: np.ndarray, window: Volume, source: str) -> np.ndarray:
-    """Cut a mask on the template grid to the window, (x, y, z) bool.
-
-    Raises
-    ------
-    BadData
-        If the mask lies on another grid, or has no voxel inside the window.
-    """
-    if mask.shape != window.grid_shape or not np.allclose(affine, window.grid_affine, atol=1e-3):
-        raise BadData(
-            f"{source} lies on a grid of {mask.shape}, the maps on one of {window.grid_shape} (or "
-            "at another place); give the brain mask of the template that the images are in"
-        )
-    inside = window.cut(mask.astype(bool), fill=False)
-    if not inside.any():
-        raise BadData(
-            f"{source} has no voxel inside the window of the maps ({window.shape} voxels from "
-            f"{window.start}); without any there is no group map"
-        )
-    return inside
 
 
 def people_maps(
@@ -168,7 +146,7 @@ def people_maps(
     stack
         Held-out maps, signed.
     inside
-        (x, y, z) bool on the window, as `window_mask` gives it.
+        Bool of the space's shape, as `bidsapp.saliency.masks.group_mask` gives it.
     fwhm_mm
         Smoothing in mm, inside the mask.
     threshold
@@ -204,11 +182,10 @@ def people_maps(
         instead = next(name for name in _INSTEAD if in_cell(scans, name).any())
         notes.append(f"nobody is in {cell} ({CELLS[cell]}); the map of {instead} leads instead")
         cell = instead
-    keys = {key: number for number, key in enumerate(_keys(scans))}
-    scan_of = np.array([keys[key] for key in _keys(rows)])
+    keys = {key: number for number, key in enumerate(units_in(scans))}
+    scan_of = np.array([keys[key] for key in units_in(rows)])
     counts = np.bincount(scan_of)
-    zooms = _zooms(stack.window)
-    smooth = MaskedSmoother(inside, zooms, fwhm_mm)
+    smooth = stack.space.smoother(inside, fwhm_mm)
     values = np.zeros((len(scans), int(inside.sum())), np.float32)
     chosen = _FoldMeans(rows, in_cell(scans, cell)[scan_of])
     everyone = _FoldMeans(rows, np.ones(len(rows), bool))
@@ -225,8 +202,7 @@ def people_maps(
         chosen.means(),
         everyone.means(),
         inside,
-        stack.window,
-        zooms,
+        stack.space,
         int(rows["repeat"].nunique()),
         tuple(notes),
     )
@@ -235,13 +211,13 @@ def people_maps(
 def channel_means(people: PeopleMaps, stack: MapStack, cell: str, fwhm_mm: float) -> np.ndarray:
     """Mean map of each channel over the people of a cell, (channels, voxels) float32, smoothed."""
     rows = stack.rows.reset_index(drop=True)
-    weight = dict(zip(_keys(people.scans), _person_weights(people.scans, cell), strict=True))
-    known = [key in weight for key in _keys(rows)]
+    weight = dict(zip(units_in(people.scans), _person_weights(people.scans, cell), strict=True))
+    known = [key in weight for key in units_in(rows)]
     kept = rows[known]
-    per_scan = kept.groupby(PERSON, dropna=False)["fold"].transform("size").to_numpy()
-    smooth = MaskedSmoother(people.inside, people.zooms, fwhm_mm)
+    per_scan = kept.groupby(unit_columns(kept), dropna=False)["fold"].transform("size").to_numpy()
+    smooth = people.space.smoother(people.inside, fwhm_mm)
     total = np.zeros((len(stack.channels), int(people.inside.sum())))
-    for place, key, repeats in zip(kept.index, _keys(kept), per_scan, strict=True):
+    for place, key, repeats in zip(kept.index, units_in(kept), per_scan, strict=True):
         if weight[key] and np.isfinite(stack.values[place][:, people.inside]).all():
             total += weight[key] / repeats * stack.values[place][:, people.inside]
     return np.stack([smooth(channel) for channel in total])
@@ -291,13 +267,3 @@ def _usable(
     names = ", ".join(dict.fromkeys(rows["participant_id"].iloc[broken[:5]]))
     more = " and others" if len(broken) > 5 else ""
     return use, [f"{len(broken)} maps hold NaN or infinite values and are left out: {names}{more}"]
-
-
-def _keys(rows: pd.DataFrame) -> Sequence[tuple[str, str]]:
-    session = rows["session_id"].fillna("")
-    return list(zip(rows["participant_id"].astype(str), session.astype(str), strict=True))
-
-
-def _zooms(window: Volume) -> tuple[float, float, float]:
-    x, y, z = np.linalg.norm(np.array(window.grid_affine)[:3, :3], axis=0)
-    return float(x), float(y), float(z)

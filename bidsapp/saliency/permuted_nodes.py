@@ -42,8 +42,8 @@ class MapPermuted(TrainPermuted):
         write_text(_mark(task), self._key(task))
 
     def _finish(self, tasks: "Sequence[FoldTask]") -> None:
-        from bidsapp.representation.sample import read_mask
         from bidsapp.saliency.group_test import largest_statistics
+        from bidsapp.saliency.masks import mask_of
         from bidsapp.saliency.people import people_maps
         from bidsapp.saliency.permuted_maps import write_largest
         from bidsapp.saliency.stack import join, read_stack
@@ -55,7 +55,7 @@ class MapPermuted(TrainPermuted):
             own = [task for task in tasks if task.variant == variant]
             stack = join([read_stack(_maps(task)) for task in own])
             settings = own[0].recipe.saliency
-            inside = stack.window.cut(read_mask(Path(self.inputs.mask)))
+            inside = mask_of(stack.space, Path(self.inputs.mask))
             people = people_maps(stack, inside, fwhm_mm=settings.smoothing_fwhm_mm)
             largest[variant] = largest_statistics(
                 people, covariates, settings.covariates, settings.tfce

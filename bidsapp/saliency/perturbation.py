@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from bidsapp.saliency.aggregate import count_of
+
 SHARES = (0.02, 0.1, 0.3)
 """Shares of the mask's voxels that are replaced, the strongest first."""
 
@@ -14,6 +16,7 @@ def perturbation_curves(
     fill: np.ndarray,
     inside: np.ndarray,
     orders: Iterable[np.ndarray],
+    sizes: np.ndarray | None = None,
 ) -> np.ndarray:
     """Follow the answer while voxels of an image give way to another image, and the other way.
 
@@ -25,11 +28,13 @@ def perturbation_curves(
     ask
         Maps images (n, C, X, Y, Z) to n answers.
     image, fill
-        (C, X, Y, Z).
+        (C, X, Y[, Z]).
     inside
-        (X, Y, Z) bool; voxels outside are left alone.
+        (X, Y[, Z]) bool; voxels outside are left alone.
     orders
         Several (voxels of `inside`,) arrays; the largest value goes first.
+    sizes
+        (voxels of `inside`,) how much each stands for in a share; all the same by default.
 
     Returns
     -------
@@ -40,11 +45,13 @@ def perturbation_curves(
     whole, other = image.reshape(len(image), -1), fill.reshape(len(fill), -1)
     curves = []
     for order in orders:
-        ranked = place[np.argsort(-np.asarray(order), kind="stable")]
+        first = np.argsort(-np.asarray(order), kind="stable")
+        ranked = place[first]
+        large = np.ones(len(place)) if sizes is None else sizes[first]
         variants = []
         for start, end in ((whole, other), (other, whole)):
             for share in SHARES:
-                taken = ranked[: max(1, round(share * len(ranked)))]
+                taken = ranked[: count_of(share, large)]
                 changed = start.copy()
                 changed[:, taken] = end[:, taken]
                 variants.append(changed.reshape(image.shape))

@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.space import Space, relative_sizes
+from bidsapp.contracts.unit import unit_columns, with_part
 from bidsapp.errors import BadData
 from bidsapp.evaluation.ensembles import RULES
 from bidsapp.evaluation.sample import DEFAULT_THRESHOLD
 from bidsapp.recipes.analysis import Saliency
-from bidsapp.representation.sample import same_grid
 from bidsapp.saliency.group_maps import write_group
 from bidsapp.saliency.stack import COLUMNS, MapStack
 from bidsapp.spaces.volume import Volume, volume
 
 _KIND = ("method", "target", "absolute", "scale")
-_WHOSE = ["participant_id", "session_id", "repeat", "fold"]
 
 
 def unlike(sections: Mapping[str, Saliency]) -> str:
@@ -99,9 +99,10 @@ def combine_planes(
     Returns
     -------
     stack
-        On the full template grid, 0 where no variant looks.
+        On the full template grid, 0 where no variant looks; of variants with one space that is no
+        volume, in that space.
     coverage
-        (X, Y, Z) bool: where at least one does.
+        Bool of the space's shape: where at least one does.
 
     Raises
     ------
@@ -111,27 +112,20 @@ def combine_planes(
     if not stacks:
         raise BadData(f"ensemble {name}: no variant has maps to combine")
     first = next(iter(stacks.values()))
-    for variant, stack in stacks.items():
-        if not same_grid(stack.window, first.window):
-            raise BadData(
-                f"ensemble {name}: the maps of {variant} lie on a grid of "
-                f"{stack.window.grid_shape}, those of {next(iter(stacks))} on "
-                f"{first.window.grid_shape}; planes are combined on one grid only"
-            )
+    space = _joint_space(name, {variant: stack.space for variant, stack in stacks.items()})
     rows, places = _common_rows(name, stacks, rule)
     channels = first.channels
     if any(stack.channels != channels for stack in stacks.values()):
         channels = ("all",)
-    window = volume(first.window.grid_shape, np.array(first.window.grid_affine))
-    total = np.zeros((len(rows), len(channels), *window.shape), np.float32)
-    count = np.zeros(window.shape, np.uint8)
+    total = np.zeros((len(rows), len(channels), *space.shape), np.float32)
+    count = np.zeros(space.shape, np.uint8)
     for variant, stack in stacks.items():
         scale = _root_mean_square(stack)
         for scan, place in enumerate(places[variant]):
             maps = np.asarray(stack.values[place], np.float32)
             maps = maps if len(channels) == len(maps) else maps.sum(axis=0, keepdims=True)
-            total[scan] += stack.window.put_back(maps) / np.float32(scale)
-        count += covered_by(stack.window)
+            total[scan] += _moved(maps, stack.space, space) / np.float32(scale)
+        count += _moved(np.ones(stack.space.shape, bool), stack.space, space)
     total /= np.maximum(count, 1)
     # A share of votes is positive from one half on, whatever the members' threshold.
     threshold = DEFAULT_THRESHOLD if rule == "vote" else first.about.get("threshold")
@@ -141,16 +135,34 @@ def combine_planes(
         "units": "1 (the maps of each variant divided by their root mean square)",
         "joined": {"variants": list(stacks), "rule": rule},
     }
-    return MapStack(rows, total, channels, window, about), count > 0
+    return MapStack(rows, total, channels, space, about), count > 0
 
 
-def covered_by(window: Volume) -> np.ndarray:
-    """Tell which voxels of the full grid a window covers, (X, Y, Z) bool."""
-    return window.put_back(np.ones(window.shape, bool), fill=False)
+def _joint_space(name: str, spaces: Mapping[str, Space]) -> Space:
+    """Find the space in which the maps of all variants can lie."""
+    (one, first), *others = spaces.items()
+    volumes = all(isinstance(space, Volume) for space in spaces.values())
+    for variant, space in others:
+        if not space.same_whole(first) or not (volumes or space.to_dict() == first.to_dict()):
+            raise BadData(
+                f"ensemble {name}: the maps of {variant} lie on a grid of {space.whole_shape}, "
+                f"those of {one} on {first.whole_shape} (or at another place); maps are combined "
+                "on one grid only"
+            )
+    if isinstance(first, Volume):
+        return volume(first.grid_shape, np.array(first.grid_affine))
+    return first
+
+
+def _moved(block: np.ndarray, space: Space, joint: Space) -> np.ndarray:
+    """Bring the block of a space into the joint one."""
+    same = space.to_dict() == joint.to_dict()
+    return block if same else joint.cut(space.put_back(block, fill=0))
 
 
 def _root_mean_square(stack: MapStack) -> float:
-    sums = [float(np.mean(np.square(one, dtype=np.float64))) for one in stack.values]
+    sizes = relative_sizes(stack.space).reshape(stack.space.shape)
+    sums = [float(np.mean(np.square(one, dtype=np.float64) * sizes)) for one in stack.values]
     finite = [value for value in sums if np.isfinite(value)]
     size = float(np.sqrt(np.mean(finite))) if finite else 0.0
     return size if size > 0 else 1.0
@@ -163,8 +175,10 @@ def _common_rows(
     tables = {}
     for variant, stack in stacks.items():
         table = stack.rows.reset_index(drop=True)
-        table["session_id"] = table["session_id"].fillna("")
-        tables[variant] = table.assign(place=np.arange(len(table))).set_index(_WHOSE)
+        unit = unit_columns(table)
+        table[unit] = table[unit].fillna("")
+        table["place"] = np.arange(len(table))
+        tables[variant] = table.set_index([*unit, "repeat", "fold"])
     common = next(iter(tables.values())).index
     for table in tables.values():
         common = common[common.isin(table.index)]
@@ -182,6 +196,6 @@ def _common_rows(
     rows["probability"] = RULES[rule](pd.DataFrame(probabilities.T), threshold).to_numpy()
     models = [table["model_sha256"].astype(str) for table in own.values()]
     rows["model_sha256"] = [" ".join(each) for each in zip(*models, strict=True)]
-    return rows[list(COLUMNS)], {
+    return rows[with_part(COLUMNS, rows)], {
         variant: table["place"].to_numpy() for variant, table in own.items()
     }

@@ -1,6 +1,6 @@
 """Networks whose weights are drawn anew, level by level from the head (Adebayo et al. 2018)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 
@@ -46,7 +46,7 @@ def cascade(
     channels: int,
     seed: int,
     whole_only: bool = False,
-    shape: tuple[int, int, int] | None = None,
+    shape: Sequence[int] | None = None,
 ) -> Iterator[tuple[str, torch.nn.Module]]:
     """Draw the weights of one level after the other anew, keeping what was drawn before.
 

@@ -62,17 +62,18 @@ def region_table(
     pandas.DataFrame
         A row per region with `COLUMNS`: `voxels` inside mask and window and the share of the
         region that they are (`covered`); `mean` of the map with its interval; `share` of the sum
-        of magnitudes over the whole map, and that share over the region's share of the voxels
-        (`enrichment`); the value of largest magnitude (`peak`) and its place in mm; `rank` by the
-        magnitude of the mean among the atlas's regions of which at least half is covered, 1 first.
+        of magnitudes over the whole map, and that share over the region's share of the whole
+        (`enrichment`), voxels weighted by their size where it varies; the value of largest
+        magnitude (`peak`) and its place in mm; `rank` by the magnitude of the mean among the
+        atlas's regions of which at least half is covered, 1 first.
         Undefined values are NaN; there is no interval below three people.
     """
     values = people.of(cell)[1]
     mean = values.mean(axis=0, dtype=np.float64)
     points = people.points()
-    total = float(np.abs(mean).sum())
+    weights = people.weights()
     tables = [
-        _one(atlas, people, values, mean, points, total, rng, resamples, confidence)
+        _one(atlas, people, values, mean, points, weights, rng, resamples, confidence)
         for atlas in atlases
     ]
     if not tables:
@@ -82,14 +83,22 @@ def region_table(
 
 def labels_inside(atlas: Atlas, people: PeopleMaps) -> np.ndarray:
     """(voxels,) label of each voxel of the maps; 0 where there is none."""
-    return np.asarray(people.window.cut(atlas.labels, fill=0)[people.inside])
+    return np.asarray(people.space.cut(atlas.labels, fill=0)[people.inside])
 
 
-def region_sums(labels: np.ndarray, numbers: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Sum (rows, voxels) values over each region of `numbers`: (rows, regions) float64."""
-    place = _places(labels, numbers)
+def region_sums(
+    labels: np.ndarray, numbers: np.ndarray, values: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """Sum (rows, voxels) values times (voxels,) weights over each region of `numbers`.
+
+    Returns
+    -------
+    numpy.ndarray
+        (rows, regions) float64.
+    """
+    place, size = _places(labels, numbers), len(numbers)
     return np.stack(
-        [np.bincount(place, row, minlength=len(numbers) + 1)[: len(numbers)] for row in values]
+        [np.bincount(place, row * weights, minlength=size + 1)[:size] for row in values]
     )
 
 
@@ -111,7 +120,7 @@ def _one(
     values: np.ndarray,
     mean: np.ndarray,
     points: np.ndarray,
-    total: float,
+    weights: np.ndarray,
     rng: np.random.Generator,
     resamples: int,
     confidence: float,
@@ -120,10 +129,12 @@ def _one(
     numbers = atlas.regions["index"].to_numpy(int)
     sizes, whole = _sizes(labels, numbers), _sizes(atlas.labels.ravel(), numbers)
     with np.errstate(invalid="ignore", divide="ignore"):
-        by_person = region_sums(labels, numbers, values) / sizes
-        means = region_sums(labels, numbers, mean[None])[0] / sizes
-        share = region_sums(labels, numbers, np.abs(mean)[None])[0] / total
-        enrichment = share / (sizes / len(mean))
+        large = region_sums(labels, numbers, np.ones((1, len(mean))), weights)[0]
+        by_person = region_sums(labels, numbers, values, weights) / large
+        means = region_sums(labels, numbers, mean[None], weights)[0] / large
+        total = float((np.abs(mean) * weights).sum())
+        share = region_sums(labels, numbers, np.abs(mean)[None], weights)[0] / total
+        enrichment = share / (large / weights.sum())
         covered = sizes / whole
     share[sizes == 0] = np.nan
     low, high = _interval(by_person, rng, resamples, confidence)

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from bidsapp.contracts.space import Space
 from bidsapp.errors import UsageError
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.saliency.atlas import EMBEDDED, Atlas, embedded_atlases, resolve_atlas
 from bidsapp.saliency.covariates import check_covariates
-from bidsapp.spaces.volume import Volume, volume
+from bidsapp.spaces.volume import volume
 from bidsapp.templates.space import Grid
 
 
@@ -48,18 +49,16 @@ def check_maps(
     return list(dict.fromkeys(notes))
 
 
-def choose_atlases(
-    names: Sequence[str], window: Volume, space: str
-) -> tuple[list[Atlas], list[str]]:
-    """Give every atlas of a run, on the full grid of a window, with notes.
+def choose_atlases(names: Sequence[str], space: Space, label: str) -> tuple[list[Atlas], list[str]]:
+    """Give every atlas of a run, on the full grid of a space, with notes.
 
     Parameters
     ----------
     names
         Of the recipe's ``saliency.atlases``; an embedded one that is named is there once.
-    window
-        Whose full grid the labels are brought to.
     space
+        Whose full grid the labels are brought to.
+    label
         Label of the template in which the maps are.
 
     Raises
@@ -69,10 +68,10 @@ def choose_atlases(
     BadData, NoInput
         As `resolve_atlas` does.
     """
-    atlases, notes = embedded_atlases(window, space)
+    atlases, notes = embedded_atlases(space, label)
     whose = {atlas.name: f"the app's own atlas {atlas.name}" for atlas in atlases}
     for name in names:
-        atlas = resolve_atlas(name, window, space)
+        atlas = resolve_atlas(name, space, label)
         if name in EMBEDDED:
             continue
         if atlas.name in whose:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from bidsapp.contracts.fitted import leaking, stamp_text
 from bidsapp.contracts.modality import modality_named
+from bidsapp.contracts.unit import Unit
 from bidsapp.errors import NociCastError, NoInput, joint_code
 from bidsapp.evaluation.chance import Forecast, read_forecast
 from bidsapp.evaluation.state import splits_of
@@ -21,11 +22,10 @@ from bidsapp.execution.run import Running, run_workflow
 from bidsapp.execution.work import own_folder
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe
-from bidsapp.representation.sample import read_mask
-from bidsapp.saliency.attribute import voxel_mm
 from bidsapp.saliency.checks import FoldChecks
 from bidsapp.saliency.group_maps import write_group
 from bidsapp.saliency.group_test import VoxelNull
+from bidsapp.saliency.masks import mask_of
 from bidsapp.saliency.native import without_native
 from bidsapp.saliency.participant_maps import MapPlace, write_people
 from bidsapp.saliency.plan import ExplainStep, plan_steps, workflow_of
@@ -192,8 +192,7 @@ def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> Findings:
     leaks = task.recipe.leaks("network")
     findings.write(place / "sanity.tsv", stamp_text(leaks))
     images = {
-        (row["participant_id"], row["session_id"] or "n/a"): row["image"]
-        for row in about.cohort.fillna("").astype(str).to_dict("records")
+        Unit.of(row): row["image"] for row in about.cohort.fillna("").astype(str).to_dict("records")
     }
     where = MapPlace(
         place, about.output_dir, about.template_label, about.resolution, images, about.native
@@ -226,7 +225,7 @@ def _draw_best_fold(step: ExplainStep, stack: MapStack, path: Path, about: Expla
     held_out = replace(
         stack, rows=best.iloc[chosen].reset_index(drop=True), values=stack.values[chosen]
     )
-    inside = stack.window.cut(read_mask(about.mask))
+    inside = mask_of(stack.space, about.mask)
     fwhm = task.recipe.saliency.smoothing_fwhm_mm
     panels = [
         panel_of(title, one, task.images, inside, fwhm)
@@ -301,9 +300,9 @@ def _judged(steps: Sequence[ExplainStep], stack: MapStack, about: Explaining) ->
         forecast=forecast_of(about.folder, task.variant, task.recipe),
         images=task.images,
         outcome=task.table["outcome"].to_numpy(),
-        inside=stack.window.cut(read_mask(about.mask)),
+        inside=mask_of(stack.space, about.mask),
         fwhm_mm=task.recipe.saliency.smoothing_fwhm_mm,
-        zooms=voxel_mm(stack.window),
+        space=stack.space,
     )
     return judge(evidence)
 

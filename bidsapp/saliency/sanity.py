@@ -2,22 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
+from bidsapp.contracts.space import Smoother, Space, relative_sizes
 from bidsapp.evaluation.chance import BETTER, CHANCE, UNKNOWN, Forecast
 from bidsapp.representation.cohort_array import CohortArray
 from bidsapp.saliency.checks import FoldChecks
-from bidsapp.saliency.similarity import edges, rank_correlation, structural_similarity, top_overlap
+from bidsapp.saliency.similarity import rank_correlation, structural_similarity, top_overlap
 from bidsapp.saliency.verdict import FAIL, PASS, Findings
-from bidsapp.spaces.grid import MaskedSmoother
 
 # Adebayo et al. 2018 name no limit; this is ours, and is printed with every verdict.
 MOST_ALIKE = 0.5
 ALPHA = 0.05
 _HALVES = "signed overlap of the strongest tenth of two halves"
+EDGES_MM = 4.0  # smoothing of an image before its edges are taken
 LEAST_PAIRS = 9  # of halves: with fewer, the largest of them says too little
 
 
@@ -40,11 +42,11 @@ class Evidence:
     outcome
         0 or 1 for each of its rows.
     inside
-        (X, Y, Z) bool: the template's brain in the window.
+        Bool of the space's shape: the mask of the values, the template's brain.
     fwhm_mm
         Of the smoothing of the group's map.
-    zooms
-        Edge lengths of a voxel in mm.
+    space
+        Where the maps lie.
     """
 
     folds: Sequence[FoldChecks]
@@ -54,7 +56,12 @@ class Evidence:
     outcome: np.ndarray
     inside: np.ndarray
     fwhm_mm: float
-    zooms: tuple[float, float, float]
+    space: Space
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """(voxels,) how much each of the mask counts; 1 where all are of one size."""
+        return relative_sizes(self.space, self.inside)
 
 
 def judge(evidence: Evidence) -> Findings:
@@ -66,7 +73,7 @@ def judge(evidence: Evidence) -> Findings:
         why = "no held-out positive" if not people else "the brain mask has no voxel in the window"
         found.note("maps", "not run", f"The maps could not be checked: {why}.", n=people)
         return found
-    smoother = MaskedSmoother(evidence.inside, evidence.zooms, evidence.fwhm_mm)
+    smoother = evidence.space.smoother(evidence.inside, evidence.fwhm_mm)
 
     def group(maps: Sequence[np.ndarray], n: int) -> np.ndarray:
         return smoother(np.sum(maps, axis=0)[evidence.inside] / n)
@@ -114,8 +121,9 @@ def _weights(evidence: Evidence, own: np.ndarray, group: Any, people: int, found
     inside = evidence.inside
     for number, level in enumerate(folds[0].levels):
         other = group([fold.randomised[number] for fold in folds], people)
-        value = rank_correlation(own, other)
-        similar = structural_similarity(_laid(own, inside), _laid(other, inside), inside)
+        value = rank_correlation(own, other, evidence.sizes)
+        laid = (_laid(own, inside), _laid(other, inside))
+        similar = structural_similarity(*laid, inside, evidence.sizes)
         last = number == len(folds[0].levels) - 1
         good, text = _unlike(value, own, "a network without any trained weight")
         found.note(
@@ -130,7 +138,7 @@ def _weights(evidence: Evidence, own: np.ndarray, group: Any, people: int, found
         found.note("weights", "info", of=f"from the head to {level}: SSIM", value=similar, n=people)
 
 
-def _halves(evidence: Evidence, smoother: MaskedSmoother, found: Findings) -> None:
+def _halves(evidence: Evidence, smoother: Smoother, found: Findings) -> None:
     """Compare networks of disjoint halves with one another, and with shuffled outcomes."""
     if evidence.halves is None or evidence.halves.shape[1] < 2:
         for check, what in (("labels", "Spearman"), ("halves", _HALVES)):
@@ -143,14 +151,16 @@ def _halves(evidence: Evidence, smoother: MaskedSmoother, found: Findings) -> No
     maps = [[smoother(one[evidence.inside]) for one in half] for half in evidence.halves]
     own = (maps[0][0] + maps[1][0]) / 2
     shuffles = range(1, len(maps[0]))
-    alike = [rank_correlation(own, (maps[0][k] + maps[1][k]) / 2) for k in shuffles]
+    sizes = evidence.sizes
+    alike = [rank_correlation(own, (maps[0][k] + maps[1][k]) / 2, sizes) for k in shuffles]
     value = float(np.mean(alike))
     good, text = _unlike(value, own, "networks trained on shuffled outcomes")
     found.note(
         "labels", _word(good), text, of="Spearman, mean of shuffles", value=value,
         low=min(alike), high=max(alike), limit=MOST_ALIKE, n=len(alike),
     )  # fmt: skip
-    _replication(np.array([[top_overlap(a, b) for b in maps[1]] for a in maps[0]]), found)
+    both = [[top_overlap(a, b, sizes=sizes) for b in maps[1]] for a in maps[0]]
+    _replication(np.array(both), found)
 
 
 def _replication(alike: np.ndarray, found: Findings) -> None:
@@ -220,7 +230,7 @@ def _unlike(value: float, own: np.ndarray, network: str) -> tuple[bool, str]:
 def _agreement(evidence: Evidence, group: Any, found: Findings) -> None:
     """Compare the folds with one another; as they share people, noise makes them agree too."""
     means = [group([fold.trained], fold.people) for fold in evidence.folds if fold.people]
-    values = [rank_correlation(a, b) for a, b in combinations(means, 2)]
+    values = [rank_correlation(a, b, evidence.sizes) for a, b in combinations(means, 2)]
     values = [value for value in values if np.isfinite(value)]
     if not values:
         found.note("folds", "not run", of="mean Spearman of pairs of folds", n=len(means))
@@ -236,9 +246,7 @@ def _agreement(evidence: Evidence, group: Any, found: Findings) -> None:
     )
 
 
-def _plain_images(
-    evidence: Evidence, own: np.ndarray, smoother: MaskedSmoother, found: Findings
-) -> None:
+def _plain_images(evidence: Evidence, own: np.ndarray, smoother: Smoother, found: Findings) -> None:
     """Compare with what the images show without any network: edges, and the group difference."""
     means = [_mean(evidence.images, evidence.outcome == value) for value in (0, 1)]
     # edges of anatomy: those that only the positives have may be the very effect
@@ -247,8 +255,8 @@ def _plain_images(
         return
     inside = evidence.inside
     for channel, name in enumerate(evidence.images.channels):
-        border = smoother(edges(whole[channel], evidence.zooms)[inside])
-        value = rank_correlation(np.abs(own), border)
+        border = smoother(evidence.space.edges(whole[channel], EDGES_MM)[inside])
+        value = rank_correlation(np.abs(own), border, evidence.sizes)
         good = not abs(value) > MOST_ALIKE  # where either has one value everywhere, it is NaN
         text = (
             ""
@@ -266,7 +274,7 @@ def _plain_images(
             "difference",
             "info",
             of=f"{name}, positives less negatives: Spearman",
-            value=rank_correlation(own, difference),
+            value=rank_correlation(own, difference, evidence.sizes),
         )
 
 

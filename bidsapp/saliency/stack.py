@@ -1,4 +1,4 @@
-"""A stack of participant maps: one variant, one method, every held-out scan, on one window."""
+"""A stack of participant maps: one variant, one method, every held-out scan, in one space."""
 
 import json
 from collections.abc import Sequence
@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.space import Space
+from bidsapp.contracts.unit import PART, SESSION, with_part
 from bidsapp.dataset.tables import read_frame, write_table
 from bidsapp.derivatives import atomic_path, write_json
 from bidsapp.errors import BadData, NoInput
 from bidsapp.intake.json_text import read_own_json
-from bidsapp.spaces.volume import Volume
+from bidsapp.spaces import read_space
 
 COLUMNS = (
     "participant_id",
@@ -28,18 +30,18 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class MapStack:
-    """Maps of held-out people, signed, on the network's window.
+    """Maps of held-out people, signed, where the network saw them.
 
     Attributes
     ----------
     rows
         One line a map, with `COLUMNS`; outcome is 0 or 1, probability in 0…1 (held out).
     values
-        (maps, channels, x, y, z) float32, in the order of `rows`.
+        (maps, channels, *shape of the space) float32, in the order of `rows`.
     channels
         Names of the channels; one name ``all`` where a method has no map per channel.
-    window
-        Where the values lie in the template grid.
+    space
+        Where the values lie.
     about
         variant, method, target, units, threshold and role, as JSON holds them.
     """
@@ -47,11 +49,11 @@ class MapStack:
     rows: pd.DataFrame
     values: np.ndarray
     channels: tuple[str, ...]
-    window: Volume
+    space: Space
     about: dict[str, Any]
 
     def combined(self) -> np.ndarray:
-        """Sum over channels: (maps, x, y, z) float32."""
+        """Sum over channels: (maps, *shape of the space) float32."""
         return self.values.sum(axis=1)
 
     def write(self, folder: Path) -> None:
@@ -59,8 +61,8 @@ class MapStack:
         folder.mkdir(parents=True, exist_ok=True)
         with atomic_path(folder / "maps.npy") as path:
             np.save(path, np.asarray(self.values, np.float32))
-        write_table(folder / "maps.tsv", self.rows[list(COLUMNS)])
-        about = self.about | {"channels": list(self.channels), "window": self.window.to_dict()}
+        write_table(folder / "maps.tsv", self.rows[with_part(COLUMNS, self.rows)])
+        about = self.about | {"channels": list(self.channels), "window": self.space.to_dict()}
         write_json(folder / "maps.json", about)
 
 
@@ -81,15 +83,15 @@ def read_stack(folder: Path) -> MapStack:
     """
     try:
         about = read_own_json(folder / "maps.json")
-        rows = read_frame(folder / "maps.tsv", {"session_id": str}, ["n/a", ""])
+        rows = read_frame(folder / "maps.tsv", {SESSION: str, PART: str}, ["n/a", ""])
         values = np.load(folder / "maps.npy", mmap_mode="r", allow_pickle=False)
     except FileNotFoundError as error:
         raise NoInput(f"{folder}: no stack of maps: {error}") from error
     channels: Sequence[str] = about.pop("channels")
-    window = Volume.from_dict(about.pop("window"))
-    if values.shape != (len(rows), len(channels), *window.shape):
+    space = read_space(about.pop("window"))
+    if values.shape != (len(rows), len(channels), *space.shape):
         raise BadData(f"{folder}: maps.npy has shape {values.shape}, which maps.tsv does not fit")
-    return MapStack(rows, values, tuple(channels), window, about)
+    return MapStack(rows, values, tuple(channels), space, about)
 
 
 def join(stacks: Sequence[MapStack]) -> MapStack:
@@ -97,4 +99,4 @@ def join(stacks: Sequence[MapStack]) -> MapStack:
     first = stacks[0]
     rows = pd.concat([stack.rows for stack in stacks], ignore_index=True)
     values = np.concatenate([stack.values for stack in stacks])
-    return MapStack(rows, values, first.channels, first.window, json.loads(json.dumps(first.about)))
+    return MapStack(rows, values, first.channels, first.space, json.loads(json.dumps(first.about)))

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from bidsapp.contracts.unit import units_in
 from bidsapp.derivatives import atomic_path
 from bidsapp.representation.cohort_array import CohortArray
-from bidsapp.saliency.attribute import voxel_mm
 from bidsapp.saliency.stack import MapStack
-from bidsapp.spaces.grid import MaskedSmoother
 
 # A share of the map's values that may lie beyond the ends of the colours.
 _BEYOND = 0.5
@@ -27,7 +26,7 @@ class Panel:
     people
         How many true positives are in it.
     image, saliency
-        (x, y, z) on the window: their mean image and mean map; None for nobody.
+        (x, y, z): their mean image and mean map; None for nobody. Of a picture z has one cell.
     """
 
     title: str
@@ -48,9 +47,9 @@ def panel_of(
     stack
         Maps of some scans.
     images
-        The cohort, on the stack's window.
+        The cohort, in the stack's space.
     inside
-        (x, y, z) bool: the template's brain in the window.
+        Bool of the space's shape: the mask of the values.
     fwhm_mm
         Smoothing of the mean map.
     """
@@ -59,27 +58,26 @@ def panel_of(
     chosen = np.flatnonzero(right)
     if not len(chosen) or not inside.any():
         return Panel(title, 0, None, None)
-    keys = list(zip(images.participants, map(_session, images.sessions), strict=True))
-    sessions = rows["session_id"].fillna("").map(_session)
-    places = [keys.index((rows["participant_id"][i], sessions[i])) for i in chosen]
+    keys, own = images.units, units_in(rows)
+    places = [keys.index(own[i]) for i in chosen]
     image = np.mean([np.asarray(images.open()[place, 0], np.float32) for place in places], axis=0)
     mean = stack.values[chosen].sum(axis=1).mean(axis=0)
     saliency = np.zeros(inside.shape, np.float32)
-    smoother = MaskedSmoother(inside, voxel_mm(stack.window), fwhm_mm)
+    smoother = stack.space.smoother(inside, fwhm_mm)
     saliency[inside] = smoother(mean[inside])
-    return Panel(title, len(chosen), image, saliency)
+    return Panel(title, len(chosen), np.atleast_3d(image), np.atleast_3d(saliency))
 
 
 def draw(panels: Sequence[Panel], path: Path, note: str) -> None:
     """Draw the slice in which the maps are strongest, one panel beside the other, as PNG.
 
-    The slice is taken across the window's shortest axis; both panels share the slice and the
+    The slice is taken across the maps' shortest axis; both panels share the slice and the
     colours. A panel of nobody says so.
 
     Parameters
     ----------
     panels
-        From `panel_of`, on one window.
+        From `panel_of`, in one space.
     path
         The file.
     note
@@ -118,7 +116,3 @@ def draw(panels: Sequence[Panel], path: Path, note: str) -> None:
         figure.colorbar(shown, ax=list(axes), shrink=0.6, location="bottom", label=note)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
-
-
-def _session(text: str) -> str:
-    return "" if text == "n/a" else str(text)

@@ -6,13 +6,15 @@ from typing import Any
 from bidsapp.contracts.space import Space
 from bidsapp.errors import BadData
 from bidsapp.spaces.slice import Slice
+from bidsapp.spaces.sphere import Sphere
 from bidsapp.spaces.volume import Volume
 
-__all__ = ["Slice", "Volume", "read_space"]
+__all__ = ["Slice", "Sphere", "Volume", "read_space"]
 
 KINDS: Mapping[str, Callable[[Mapping[str, Any]], Space]] = {
     Volume.kind: Volume.from_dict,
     Slice.kind: Slice.from_dict,
+    Sphere.kind: Sphere.from_dict,
 }
 
 

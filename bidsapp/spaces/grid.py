@@ -6,26 +6,29 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from bidsapp.contracts.space import Clusters, Smoother
+from bidsapp.spaces.graph import FWHM_PER_SIGMA, Graph
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-FWHM_PER_SIGMA = float(np.sqrt(8 * np.log(2)))
 _TRUNCATE = 4.0
 
 
-class RegularGrid:
+class RegularGrid(Graph):
     """What a space whose cells are the boxes of a regular grid can do, in two or three axes.
 
     Attributes
     ----------
     shape
         Cells along each axis.
+    grid_affine
+        Of the whole, which is a grid too: 4×4, voxel index to mm, RAS+.
     affine
         4×4, from an index of the block (third index 0 where there are two axes) to mm, RAS+.
     """
 
     shape: tuple[int, ...]
+    grid_affine: tuple[tuple[float, ...], ...]
 
     @property
     def affine(self) -> np.ndarray:

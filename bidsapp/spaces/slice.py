@@ -1,7 +1,7 @@
 """Slices: a box on one slice of an image, in anatomical order, mirrored or not, resized."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -120,6 +120,12 @@ class Slice(RegularGrid):
         return bool(first), bool(second)
 
     @property
+    def upright_extent(self) -> Pair:
+        """Voxels of the box along the picture's axes: the shape that needs no resizing."""
+        first, second = self.extent
+        return (second, first) if self._turned else (first, second)
+
+    @property
     def affine(self) -> np.ndarray:
         """From a cell of the picture (u, v, 0) to its place in the person, mm (RAS+), 4×4."""
         to_voxel = np.zeros((4, 4))
@@ -171,12 +177,18 @@ class Slice(RegularGrid):
         picture[outer] = box[inner]
         return whole
 
+    def holds(self, shape: tuple[int, ...], affine: np.ndarray | None) -> bool:
+        """Tell whether an image has this grid (affines within 0.001 mm)."""
+        return (
+            affine is not None
+            and tuple(shape) == self.grid_shape
+            and np.allclose(affine, self.grid_affine, atol=1e-3)
+        )
+
     def same_whole(self, other: Space) -> bool:
         """Tell whether two slices lie on one grid (affines within 0.001 mm)."""
-        return (
-            isinstance(other, Slice)
-            and self.grid_shape == other.grid_shape
-            and np.allclose(self.grid_affine, other.grid_affine, atol=1e-3)
+        return isinstance(other, Slice) and self.holds(
+            other.grid_shape, np.array(other.grid_affine)
         )
 
     def facts(self) -> dict[str, Any]:
@@ -267,8 +279,25 @@ def picture(shape: Pair, spacing_mm: tuple[float, float], label: str = "") -> Sl
     """
     affine = np.diag([*spacing_mm, float(np.mean(spacing_mm)), 1.0])
     affine[:2, 3] = [-mm * (n - 1) / 2 for mm, n in zip(spacing_mm, shape, strict=True)]
-    rows = tuple(tuple(float(x) for x in row) for row in affine)
-    return Slice((*shape, 1), rows, 2, 0, (0, 0), shape, shape, label=label)
+    return whole_slice((*shape, 1), affine, label)
+
+
+def whole_slice(grid_shape: Triple, affine: np.ndarray, label: str = "") -> Slice:
+    """Keep all of an image that has one slice, in its own anatomical order.
+
+    Raises
+    ------
+    BadData
+        If the image has several slices along each of its axes.
+    """
+    thin = [axis for axis, n in enumerate(grid_shape) if n == 1]
+    if not thin:
+        raise BadData(f"representation.kind slice takes an image of one slice, not {grid_shape}")
+    axis = thin[-1]
+    first, second = (n for place, n in enumerate(grid_shape) if place != axis)
+    rows = tuple(tuple(float(x) for x in row) for row in np.asarray(affine, float))
+    plain = Slice(grid_shape, rows, axis, 0, (0, 0), (first, second), (first, second), label=label)
+    return replace(plain, shape=plain.upright_extent)
 
 
 def resize(values: np.ndarray, shape: Sequence[int]) -> np.ndarray:

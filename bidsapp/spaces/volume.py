@@ -85,12 +85,18 @@ class Volume(RegularGrid):
         volume[outer] = block[inner]
         return volume
 
+    def holds(self, shape: tuple[int, ...], affine: np.ndarray | None) -> bool:
+        """Tell whether an image has this grid (affines within 0.001 mm)."""
+        return (
+            affine is not None
+            and tuple(shape) == self.grid_shape
+            and np.allclose(affine, self.grid_affine, atol=1e-3)
+        )
+
     def same_whole(self, other: Space) -> bool:
         """Tell whether two windows belong to one grid (affines within 0.001 mm)."""
-        return (
-            isinstance(other, Volume)
-            and self.grid_shape == other.grid_shape
-            and np.allclose(self.grid_affine, other.grid_affine, atol=1e-3)
+        return isinstance(other, Volume) and self.holds(
+            other.grid_shape, np.array(other.grid_affine)
         )
 
     def facts(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ def move(
     Parameters
     ----------
     images
-        float32 before the z-score, shape (B, C, X, Y, Z); x runs from left to right.
+        float32 before the z-score, shape (B, C, X, Y[, Z]); x runs from left to right.
     section
         Probability of a flip, largest rotation in degrees, largest change of size.
     generator
@@ -25,6 +25,8 @@ def move(
         For slices: the axis (0, 1, 2) about which alone they are turned, and along which their
         size stays.
     """
+    if images.ndim == 4:
+        return move(images.unsqueeze(-1), section, generator, flat=2).squeeze(-1)
     size = len(images)
     if section.flip:
         flips = torch.rand(size, generator=generator, device=images.device) < section.flip

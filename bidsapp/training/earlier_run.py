@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from bidsapp.contracts.unit import PART, PARTICIPANT, SESSION
 from bidsapp.dataset.tables import read_frame
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, CannotCreateOutput, NociCastError, NoInput, UsageError
@@ -260,10 +261,10 @@ def _cohort_changes(before: pd.DataFrame, now: pd.DataFrame) -> list[str]:
     return found
 
 
-def _people(table: pd.DataFrame) -> dict[tuple[str, str], tuple[str, ...]]:
-    columns = ("participant_id", "session_id", "outcome", "sha256", "group")
+def _people(table: pd.DataFrame) -> dict[tuple[str, ...], tuple[str, ...]]:
+    columns = (PARTICIPANT, SESSION, PART, "outcome", "sha256", "group")
     rows = zip(*(_texts(table, name) for name in columns), strict=True)
-    return {(who, session): rest for who, session, *rest in rows}  # type: ignore[misc]
+    return {tuple(row[:3]): tuple(row[3:]) for row in rows}
 
 
 def _texts(table: pd.DataFrame, column: str) -> list[str]:
@@ -278,7 +279,7 @@ def _rows(table: pd.DataFrame) -> list[tuple[str, ...]]:
 
 
 def _scores_of(table: pd.DataFrame, variant: str) -> list[tuple[str, ...]]:
-    columns = ("participant_id", "session_id", "repeat", "fold", "outcome", "probability")
+    columns = (PARTICIPANT, SESSION, PART, "repeat", "fold", "outcome", "probability")
     own = table[table["variant"] == variant]
     return sorted(zip(*(_texts(own, name) for name in columns), strict=True))
 

@@ -15,6 +15,7 @@ import pandas as pd
 import safetensors.torch
 import torch
 
+from bidsapp.contracts.unit import with_part
 from bidsapp.derivatives import atomic_path
 from bidsapp.derivatives.sealed import read_record, write_record
 from bidsapp.derivatives.sidecars import file_sha256
@@ -136,7 +137,7 @@ def score_fold(task: FoldTask) -> pd.DataFrame:
         repeat=task.repeat,
         fold=task.fold,
         probability=probability(logits),
-    )[list(SCORES)].reset_index(drop=True)
+    )[with_part(SCORES, held_out)].reset_index(drop=True)
     with atomic_path(task.scores_file) as temporary:
         scores.to_csv(temporary, sep="\t", index=False)
     write_record(task.record_file, record, [*_files_of(task), task.scores_file])
@@ -157,7 +158,7 @@ def load_fold(task: FoldTask) -> tuple[torch.nn.Module, dict[str, Any]]:
         )
     record = _record(task)
     channels = fitted_of(task).channels(task.images.channels)
-    network = build_network(task.recipe.network, len(channels), shape=task.images.window.shape)
+    network = build_network(task.recipe.network, len(channels), shape=task.images.space.shape)
     network.load_state_dict(safetensors.torch.load_file(task.model_file))
     return network.eval(), record
 
@@ -202,7 +203,7 @@ def _attempt(task: FoldTask, device: torch.device, resident_bytes: float | None)
         task.image_rows, roles, task.table["outcome"].to_numpy(), task.folder
     )
     channels = len(fitted.channels(task.images.channels))
-    shape = task.images.window.shape
+    shape = task.images.space.shape
     network = build_network(recipe.network, channels, _weights_seed(task), shape)
     weights = load_weights(network, recipe.network, channels, task.initial_file)
     budget = task.resident_bytes if resident_bytes is None else resident_bytes

@@ -75,7 +75,7 @@ def _memory_needed(task: FoldTask) -> tuple["torch.device", float, float]:
 
     device, training, images = resolve_device(task.device), task.recipe.training, task.images
     width = precision_dtype(training.precision, device).itemsize
-    shape = images.window.shape
+    shape = images.space.shape
     channels = len(network_channels(task.recipe.representation))
     batch = training.at_once or training.batch_size
     step = training_bytes(task.recipe.network, channels, shape, batch, width)

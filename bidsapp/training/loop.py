@@ -13,7 +13,7 @@ import torch
 from tqdm import tqdm
 
 from bidsapp.errors import NociCastError
-from bidsapp.networks.predict import in_batches, logit_of, place, predict_logits
+from bidsapp.networks.predict import channels_last, in_batches, logit_of, place, predict_logits
 from bidsapp.networks.registry import freeze
 from bidsapp.recipes.learning import Network, Training
 from bidsapp.representation.device import autocast, environment
@@ -218,12 +218,12 @@ def prepare(
     Returns
     -------
     torch.Tensor
-        float32, channels last, shape (B, C, X, Y, Z).
+        float32, channels last, shape (B, C, X, Y[, Z]).
     """
     moved = move(images.float(), section.augmentation, generator, flat=data.flat)
     x = data.scale(moved, rows)
     x = add_noise(x, section.augmentation.noise, generator)
-    return x.contiguous(memory_format=torch.channels_last_3d)
+    return channels_last(x)
 
 
 def _watched(network: torch.nn.Module, data: FoldData, settings: LoopSettings) -> dict[str, float]:

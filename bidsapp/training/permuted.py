@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from nipype.interfaces.base import BaseInterfaceInputSpec, File, TraitedSpec, traits
 
+from bidsapp.contracts.unit import unit_columns
 from bidsapp.dataset.tables import read_frame, write_table
 from bidsapp.derivatives.atomic import make_folder
 from bidsapp.derivatives.sealed import read_record
@@ -123,7 +124,7 @@ def permuted_runs(
         folder = study.folder / "permuted" / f"{number:05d}"
         files = {"cohort": folder / "cohort.tsv", "splits": folder / "splits.tsv"}
         make_folder(folder)
-        write_table(files["cohort"], table[["participant_id", "session_id", "outcome"]])
+        write_table(files["cohort"], table[[*unit_columns(table), "outcome"]])
         write_table(files["splits"], splits)
         texts = [path.read_text(encoding="utf-8") for path in files.values()]
         key = hashlib.sha256(json.dumps([settings, texts]).encode()).hexdigest()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from bidsapp.contracts.unit import unit_columns
 from bidsapp.dataset.tables import write_table
 from bidsapp.errors import UsageError
 from bidsapp.recipes import Recipe
@@ -69,7 +70,8 @@ def stage_files(
     """
     files = (cohort, folder / "splits.tsv")
     if outcomes is not None:
-        table = read_rows(cohort)[["participant_id", "session_id", "outcome"]]
+        whole = read_rows(cohort)
+        table = whole[[*unit_columns(whole), "outcome"]].copy()
         keys = zip(table["participant_id"], table["session_id"].replace("n/a", ""), strict=True)
         table["outcome"] = pd.array([outcomes.get(key) for key in keys], dtype="Int64")
         splits = _known(splits, table)

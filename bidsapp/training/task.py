@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.unit import PART, unit_columns
 from bidsapp.dataset.tables import read_frame
 from bidsapp.derivatives.sealed import read_record
 from bidsapp.derivatives.sidecars import file_sha256
@@ -115,7 +116,7 @@ class FoldTask:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One row per image of the array, in its order: participant_id, session_id, outcome, role.
+        """One row per image of the array, in its order: its unit, outcome, role.
 
         The role is empty for those who have none in this fold; only they may have no outcome (-1).
 
@@ -124,7 +125,7 @@ class FoldTask:
         BadData
             If array, cohort table and splits do not agree.
         """
-        return self._joined[["participant_id", "session_id", "outcome", "role"]]
+        return self._joined[[*unit_columns(self._joined), "outcome", "role"]]
 
     @cached_property
     def _joined(self) -> pd.DataFrame:
@@ -134,10 +135,13 @@ class FoldTask:
             {
                 "participant_id": self.images.participants,
                 "session": [_session(s) for s in self.images.sessions],
+                "part": list(self.images.parts) or "",
             }
         )
         cohort["session"] = cohort["session_id"].map(_session)
-        joined = order.merge(cohort, on=["participant_id", "session"], how="left", validate="1:1")
+        cohort["part"] = cohort[PART].map(_session) if PART in cohort else ""
+        key = ["participant_id", "session", "part"]
+        joined = order.merge(cohort, on=key, how="left", validate="1:1")
         absent = joined.loc[joined["outcome"].isna(), "participant_id"]
         if len(absent) or len(cohort) != len(order):
             raise BadData(
@@ -150,7 +154,7 @@ class FoldTask:
         if len(wrong):
             raise BadData(f"{self.cohort}: the outcome of {wrong.iloc[0]} is not 0 or 1")
         joined["outcome"] = joined["outcome"].where(known, "-1").astype(int)
-        return joined.drop(columns="session")
+        return joined.drop(columns=["session", "part"])
 
     @property
     def image_hashes(self) -> list[str]:

@@ -28,6 +28,7 @@ from bidsapp.training.splits import into_folds
 
 SHAPE, MM, FWHM = (10, 12, 10), (1.0, 1.0, 1.0), 2.0
 INSIDE = np.ones(SHAPE, bool)
+SPACE = volume(SHAPE, np.diag([*MM, 1.0]))
 PLACE = (slice(3, 7), slice(4, 8), slice(3, 7))
 FOLDS, SHUFFLES, RIDGE = 8, 2, 0.3
 KINDS = ("noise", "effect", "pattern", "untrained")
@@ -172,7 +173,7 @@ class Study:
             folder / "cohort.npy", names, ("",) * n, ("t1w",), volume(SHAPE, np.eye(4)), "key"
         )
         evidence = Evidence(
-            checks, self.halves(), forecast, array, self.cohort.outcome, INSIDE, FWHM, MM
+            checks, self.halves(), forecast, array, self.cohort.outcome, INSIDE, FWHM, SPACE
         )
         return judge(evidence), forecast
 

@@ -14,12 +14,21 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from bidsapp.saliency.max_t import ClusterEnhancement, corrected_p, max_t, voxel_t
-from bidsapp.spaces.grid import FWHM_PER_SIGMA
-from tests.benchmarks.map_claims import FOLDS, FWHM, INSIDE, SHAPE, cohort_of, folds_of, weights_of
+from bidsapp.spaces.graph import FWHM_PER_SIGMA
+from tests.benchmarks.map_claims import (
+    FOLDS,
+    FWHM,
+    INSIDE,
+    SHAPE,
+    SPACE,
+    cohort_of,
+    folds_of,
+    weights_of,
+)
 
 METHODS = ("gradient", "gradient_x_input")
 HIDDEN, STEPS, RATE = 4, 40, 0.003
-ENHANCE = ClusterEnhancement(INSIDE)
+ENHANCE = ClusterEnhancement(SPACE, INSIDE)
 _SIGMA = (0, *[FWHM / FWHM_PER_SIGMA] * 3)
 _WEIGHT = gaussian_filter(np.ones((1, *SHAPE)), _SIGMA, mode="constant")
 

@@ -158,7 +158,7 @@ def share_inside(values: np.ndarray, region: np.ndarray) -> float:
 def places(images: CohortArray, size: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     """Brain and cuboid in the slab, bool: brain is where most people's images are not 0."""
     inside = (np.asarray(images.open()[:, 0], np.float32) != 0).mean(axis=0) > 0.5
-    window = images.window
+    window = images.space
     nothing = np.zeros(window.grid_shape, np.float32)
     centre = RIGHT_INSULA.centre_mm
     cuboid = plant_cuboid(nothing, np.array(window.grid_affine), centre, size, 1.0, relative=False)

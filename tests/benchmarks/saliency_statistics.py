@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from bidsapp.saliency.max_t import ClusterEnhancement, max_t
+from bidsapp.spaces.volume import volume
 
 PEOPLE, VOXELS, PERMUTATIONS = 128, 235_842, 1000
 # nilearn's cost is a constant and a cost per permutation; both are measured on fewer.
@@ -47,7 +48,7 @@ def main() -> None:
     grid = np.indices((side, side, side)) - (side - 1) / 2
     inside = (grid**2).sum(axis=0) < 38.3**2 / 1.525
     smooth = rng.standard_normal((PEOPLE, int(inside.sum())), np.float32)
-    enhance = ClusterEnhancement(inside)
+    enhance = ClusterEnhancement(volume((side, side, side), np.eye(4)), inside)
     plain = cpu(lambda: max_t(smooth, tested, permutations=20, rng=rng))
     tfce = cpu(lambda: max_t(smooth, tested, permutations=20, rng=rng, enhance=enhance))
     print(f"  TFCE, {inside.sum()} voxels, for 1,000    {(tfce - plain) / 20 * 1000:8.1f}")

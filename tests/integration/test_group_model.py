@@ -36,7 +36,7 @@ from tests.integration.group_studies import (
     write_dataset,
     write_normalised,
 )
-from tests.integration.running import Ended, as_expected, described
+from tests.integration.running import Ended, as_expected, described, telling
 
 PAGE = "<html><body><h1>sub</h1><!-- prediction:begin --><!-- prediction:end --></body></html>"
 
@@ -263,7 +263,7 @@ def test_whom_every_model_was_trained_on_gets_no_prediction(
     images = (TrainingImage("0" * 64, source, ()),)
     everybody = tmp_path / "everybody"
     facts = ModelFacts("all", 16, 16, 8, {})
-    write_bundle(everybody, model.recipe, model.window, model.models, facts, images)
+    write_bundle(everybody, model.recipe, model.space, model.models, facts, images)
     new.normalise(everybody, "sub-51", True)
     # normalised on another machine: other voxels, of the same T1w file
     sidecar = next((new.out / "sub-51").rglob("*_desc-preproc_T1w.json"))
@@ -336,7 +336,7 @@ def of_other_weights(bundle: Path, target: Path) -> Path:
     safetensors.torch.save_file({name: value * 2 for name, value in tensors.items()}, changed)
     models = (model.models[0], replace(model.models[1], weights=changed))
     return write_bundle(
-        target, model.recipe, model.window, models, ModelFacts("small-base", 16, 16, 8, {})
+        target, model.recipe, model.space, models, ModelFacts("small-base", 16, 16, 8, {})
     )
 
 
@@ -470,3 +470,18 @@ def test_a_folder_that_is_no_bundle(
     said = capsys.readouterr().err
     assert "there is no such folder" in said
     assert "it is no NociCast model bundle" in said
+
+
+def test_no_result_of_a_model_or_its_bundle_tells_where_files_lie(
+    bundle: Path, new: New, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(new.bids.parent / "home" / "alicia"))
+    for name in ("LOGNAME", "USER"):
+        monkeypatch.setenv(name, "alicia")
+    new.normalise(bundle, "sub-51", True)
+    assert new.apply(bundle, "--participant-label", "51") == 0
+    assert new.files() == ["sub-51"]
+    assert list(new.out.rglob("*_statmap.json"))
+    where = (str(new.bids.parent), new.bids.parent.name, str(bundle.parents[4]), "alicia")
+    assert telling(new.out, *where) == []
+    assert telling(bundle, *where) == []

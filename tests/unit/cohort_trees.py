@@ -30,7 +30,8 @@ def rule(
     missing: Any = None,
 ) -> Any:
     values = {"positive": positive, "negative": negative, "missing": missing}
-    return SimpleNamespace(column=column, expression=expression, **values)
+    known = {"rows": None, "order": None} | values
+    return SimpleNamespace(column=column, expression=expression, **known)
 
 
 CHRONIC = rule("chronic", [1, "chronic"])

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from bidsapp.contracts.space import Space
 from bidsapp.spaces.slice import Slice
+from bidsapp.spaces.sphere import Sphere
+from bidsapp.spaces.surface import Mesh
 from bidsapp.spaces.volume import Volume
 
 
@@ -59,5 +61,52 @@ def slices(draw: Callable[[Any], Any], resized: bool = True) -> Slice:
     )  # fmt: skip
 
 
-SPACES: Mapping[str, st.SearchStrategy[Space]] = {"volume": volumes(), "slice": slices()}
+def ellipsoid(radii: tuple[float, float, float], finer: int = 2) -> Mesh:
+    """An octahedron each of whose triangles was cut in four `finer` times, blown up."""
+    points = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]], float)
+    faces = np.array(
+        [[4, 0, 2], [4, 2, 1], [4, 1, 3], [4, 3, 0], [5, 2, 0], [5, 1, 2], [5, 3, 1], [5, 0, 3]]
+    )
+    for _ in range(finer):
+        a, b, c = (points[faces[:, k]] for k in range(3))
+        ab, bc, ca = (
+            (x + y) / np.linalg.norm(x + y, axis=1)[:, None] for x, y in ((a, b), (b, c), (c, a))
+        )
+        n, m = len(points), len(faces)
+        points = np.concatenate([points, ab, bc, ca])
+        i, j, k = (np.arange(m) + n + place * m for place in range(3))
+        faces = np.concatenate(
+            [
+                np.stack([faces[:, 0], i, k], 1),
+                np.stack([i, faces[:, 1], j], 1),
+                np.stack([k, j, faces[:, 2]], 1),
+                np.stack([i, j, k], 1),
+            ]
+        )
+    return Mesh((points * radii).astype(np.float32), faces.astype(np.int32))
+
+
+@st.composite
+def spheres(draw: Callable[[Any], Any]) -> Sphere:
+    """Pictures of surfaces, with their own mesh or without, mirrored or not."""
+    shape = (draw(st.integers(3, 8)), draw(st.integers(1, 6)))
+    pole = np.pi / 2
+    latitudes = draw(st.sampled_from([(-pole, pole), (-pole, np.pi / 8), (-0.5, 0.9)]))
+    radius: Any = draw(st.sampled_from([1.0, 40.0]))
+    if draw(st.booleans()):
+        bumps = np.random.default_rng(draw(st.integers(0, 9))).random(shape)
+        radius = (radius * (1 + 0.2 * bumps)).astype(np.float32)
+    mesh = ellipsoid((30.0, 20.0, 25.0), 1) if draw(st.booleans()) else None
+    weights = draw(st.sampled_from(["area", "solid_angle"]))
+    return Sphere(
+        shape, latitudes, radius, (3.0, -4.0, 5.0), draw(st.booleans()), weights,
+        None if mesh is None else Mesh(mesh.vertices + np.float32([3, -4, 5]), mesh.faces), "knee",
+    )  # fmt: skip
+
+
+SPACES: Mapping[str, st.SearchStrategy[Space]] = {
+    "volume": volumes(),
+    "slice": slices(),
+    "sphere": spheres(),
+}
 """Every kind of space; the common checks run over each."""

@@ -98,6 +98,21 @@ def test_one_rule_speaks_in_answer_findings_card_and_methods(tmp_path, distance,
     assert f"Wilson's {100 * level:g}\u00a0% intervals" in curves["calibration"]
 
 
+@pytest.mark.parametrize(
+    ("people", "word", "says"),
+    [
+        (16, "Too few people to tell.", "more than one in five miss an effect, however strong."),
+        (128, "Not shown to beat chance.", "miss an effect whose true AUC is below 0."),
+    ],
+)
+def test_nothing_found_is_not_told_as_nothing_there(tmp_path, people, word, says):
+    design = worlds.hold_outs(half(people), 0.2, 12, np.random.default_rng(1))
+    found = answer(RunFiles(study(tmp_path / "run", design, 0.0, 3)))
+    assert found.word == word
+    assert found.could_show.startswith("That does not show that there is nothing:")
+    assert says in found.could_show
+
+
 def test_repeated_hold_outs_lead_with_what_retraining_leaves_and_repeats_do_not_narrow_it(tmp_path):
     design = worlds.hold_outs(half(60), 0.2, 12, np.random.default_rng(1))
     run = RunFiles(study(tmp_path / "run", design, 1.0, 3))

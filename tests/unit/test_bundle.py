@@ -54,7 +54,7 @@ def trained(tmp_path_factory):
         train_fold(task)
         models.append(FoldModel(task.repeat, task.fold, task.model_file, fitted_of(task)))
         scores.append(score_fold(task))
-    window = tasks[0].images.window
+    window = tasks[0].images.space
     bundle = write_bundle(folder / "model" / "base", tasks[0].recipe, window, models, FACTS)
     return tasks, scores, bundle
 
@@ -79,7 +79,7 @@ def test_a_bundle_gives_the_scores_of_its_folds(trained):
         mine = predict(bundle, array[task.rows("test")], device="cpu").per_model[:, column]
         np.testing.assert_array_equal(mine, held_out["probability"])
     assert bundle.recipe == tasks[0].recipe
-    assert bundle.window == tasks[0].images.window
+    assert bundle.space == tasks[0].images.space
 
 
 def test_python_opens_a_model_and_predicts_people_from_their_images(trained):
@@ -161,7 +161,7 @@ def test_what_weakens_a_model_stands_on_its_card(trained, tmp_path):
         subgroups={"sex=F": "0.60, n = 10"},
         doubts=("base (AUC 0.71) is not shown to do better than age_sex.",),
     )
-    window = tasks[0].images.window
+    window = tasks[0].images.space
     path = write_bundle(tmp_path / "with space", tasks[0].recipe, window, models, facts)
     card = (path / "docs" / "README.md").read_text()
     assert "- base (AUC 0.71) is not shown to do better than age_sex." in card
@@ -177,7 +177,7 @@ def test_positive_scans_are_not_told_as_people(trained, tmp_path):
     tasks, _, bundle = trained
     facts = dataclasses.replace(FACTS, participants=10, scans=20, positive=5, by_scan=True)
     folder = write_bundle(
-        tmp_path / "b", tasks[0].recipe, tasks[0].images.window, load_bundle(bundle).models, facts
+        tmp_path / "b", tasks[0].recipe, tasks[0].images.space, load_bundle(bundle).models, facts
     )
     card = (folder / "docs" / "README.md").read_text()
     assert "20 scans of 10 participants, 5 positive (25%), 15 negative;" in card
@@ -188,7 +188,7 @@ def test_stamps_stand_in_card_and_metadata(trained, tmp_path):
     tasks, _, folder = trained
     models = load_bundle(folder).models
     facts = ModelFacts("leaky", 24, 24, 12, {}, stamps=("LEAK: zscore sees the test fold",))
-    path = write_bundle(tmp_path / "leaky", tasks[0].recipe, tasks[0].images.window, models, facts)
+    path = write_bundle(tmp_path / "leaky", tasks[0].recipe, tasks[0].images.space, models, facts)
     assert "**LEAK: zscore" in (path / "docs" / "README.md").read_text()
     assert load_bundle(path).metadata["leaks"] == ["LEAK: zscore sees the test fold"]
     assert (path / "recipe.yaml").read_text().startswith("# LEAK: zscore sees the test fold\n")
@@ -201,11 +201,11 @@ def test_writing_again_replaces_and_the_hash_follows_the_contents(trained, tmp_p
     first = load_bundle(folder)
     place = tmp_path / "b"
     for models in (first.models, first.models[:1]):
-        write_bundle(place, tasks[0].recipe, first.window, models, FACTS)
+        write_bundle(place, tasks[0].recipe, first.space, models, FACTS)
     again = load_bundle(place)
     assert len(again.models) == 1
     assert again.sha256 != first.sha256
-    write_bundle(place, tasks[0].recipe, first.window, first.models, FACTS)
+    write_bundle(place, tasks[0].recipe, first.space, first.models, FACTS)
     assert load_bundle(place).sha256 == first.sha256
     assert [p.name for p in tmp_path.iterdir()] == ["b"]
     alone = predict(again, tasks[0].images.open()[:2], device="cpu")
@@ -267,7 +267,7 @@ def test_an_anonymous_bundle_holds_no_hash_and_the_card_says_what_they_give_away
     state = safetensors.torch.load_file(tasks[0].model_file)
     safetensors.torch.save_file(state, told, metadata=cohort_metadata(hashes, None, ""))
     model = dataclasses.replace(load_bundle(folder).models[0], weights=told)
-    args = (tasks[0].recipe, tasks[0].images.window, [model], FACTS, [TrainingImage(*hashes, ())])
+    args = (tasks[0].recipe, tasks[0].images.space, [model], FACTS, [TrainingImage(*hashes, ())])
     for anonymous, says in ((False, "can tell from it that this person was"), (True, "n/a; their")):
         made = write_bundle(tmp_path / "made", *args, anonymous=anonymous)
         card = " ".join((made / "docs" / "README.md").read_text().split())
@@ -379,9 +379,9 @@ def test_images_of_another_grid_are_refused(trained):
     bundle = load_bundle(trained[2])
     with pytest.raises(BadData, match=r"reads images of shape \(1, 20, 24, 12\)"):
         predict(bundle, np.zeros((2, 1, 20, 24, 13), np.float32))
-    bundle.require(bundle.window)
+    bundle.require(bundle.space)
     other_grid = slab((20, 24, 20), np.eye(4), "axial", 12)
-    other_place = slab((20, 24, 20), np.array(bundle.window.grid_affine), "coronal", 12)
+    other_place = slab((20, 24, 20), np.array(bundle.space.grid_affine), "coronal", 12)
     for window in (other_grid, other_place):
         with pytest.raises(BadData, match="normalise with the bundle's recipe"):
             bundle.require(window)

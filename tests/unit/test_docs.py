@@ -91,7 +91,7 @@ def test_a_network_is_added_as_the_page_says(
     monkeypatch.setattr(architectures, "__path__", [str(tmp_path)])
     contract.network_offers.cache_clear()
     try:
-        section = {"name": "plain", "depth": 2, "weights": "random"}
+        section = {"name": "plain", "depth": 2, "start": "random"}
         recipe = small_recipe(network=section | {"stem_stride": 1, "stem_pool": False})
         network = build_network(recipe.network, 2)
         assert network(torch.zeros(2, 2, 30, 30, 30)).shape == (2, 1)

@@ -167,7 +167,7 @@ def test_the_answer_begins_with_what_separates_though_nobody_asked(tmp_path: Pat
     (text,) = result.tables["findings"].query("kind == 'separation'")["text"]
     found = answer(RunFiles(run))
     assert found.doubts == [text]  # and not once more, as the confound that it is too
-    assert found.word == "Better than chance, with doubts."
+    assert found.word == "Better than chance, but it may not be the brain."
     assert doubts(run, "axial") == (text,)
     confounds = result.tables["confounds"]
     assert confounds["confound"].tolist() == ["column scanner"]

@@ -80,7 +80,7 @@ def test_a_bundle_for_which_there_is_no_room_says_so_and_the_old_one_stays(tmp_p
     folder = tmp_path / "model" / "base"
 
     def write() -> None:
-        write_bundle(folder, task.recipe, task.images.window, models, facts)
+        write_bundle(folder, task.recipe, task.images.space, models, facts)
 
     write()
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}

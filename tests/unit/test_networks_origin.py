@@ -12,8 +12,8 @@ from safetensors import safe_open
 
 from bidsapp.errors import BadData, UsageError
 from bidsapp.networks import origin
+from bidsapp.networks.carried_hashes import add_images
 from bidsapp.networks.origin import (
-    add_images,
     cohort_metadata,
     initial_weights,
     origin_of,
@@ -126,19 +126,18 @@ def test_a_model_of_the_app_carries_its_cohort_and_that_of_its_own_start(
 
 def test_a_copy_with_more_hashes_has_the_same_tensors(tmp_path: Path) -> None:
     first, second = own(tmp_path, ["a" * 64]), tmp_path / "copy.safetensors"
-    random = {"kind": "random"}
-    add_images(first, second, ["b" * 64, ""], random)
+    add_images(first, second, ["b" * 64, ""], "")
     assert origin_of(second).images == {"a" * 64, "b" * 64}
     before, after = (safetensors.torch.load_file(path) for path in (first, second))
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
     bare = tmp_path / "bare.safetensors"
     safetensors.torch.save_file(before, bare)
-    add_images(bare, second, [], random)
+    add_images(bare, second, [], "")
     assert second.read_bytes() == bare.read_bytes()
     assert origin_of(second).images is None
     # as an earlier version wrote it, from weights that somebody named
-    add_images(bare, second, ["b" * 64], {"kind": "file", "file": "x.pth", "sha256": "f" * 64})
+    add_images(bare, second, ["b" * 64], "weights of unknown origin (x.pth)")
     assert origin_of(second).images == {"b" * 64}
     assert "x.pth" in origin_of(second).foreign
     again = safetensors.torch.load_file(second)

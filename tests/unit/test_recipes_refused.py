@@ -28,7 +28,11 @@ BAD_VALUES = [
     (["training.early_stopping={patience: 3}"], "training.early_stopping: needs"),
     (["training.checkpoint=test_fold"], "training.checkpoint: test_fold is refused in strict mode"),
     (["mode=loose"], "mode: should be 'strict' or 'paper'"),
-    (["outcome.expression=pain > 3"], "outcome.column: give either"),
+    (
+        ["outcome={column: pain, positive: [1], expression: pain > 3}"],
+        "outcome.column: give either",
+    ),
+    (["outcome.rows=3"], "outcome.rows: goes with outcome.expression only"),
     (["outcome.column="], "outcome.column: required with positive"),
     (["outcome.positive="], "outcome.positive: required"),
     (["outcome.positive=[]"], "outcome.positive: should have at least 1 items"),

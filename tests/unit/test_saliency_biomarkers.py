@@ -77,7 +77,7 @@ def test_an_outcome_never_reaches_the_predictors_of_its_own_fold(tmp_path: Path)
     held_out = flipped["fold"] == 2
     flipped.loc[held_out, "outcome"] = 1 - flipped.loc[held_out, "outcome"]
     flipped.loc[held_out, "probability"] = 1 - flipped.loc[held_out, "probability"]
-    other = MapStack(flipped, stack.values, stack.channels, stack.window, stack.about)
+    other = MapStack(flipped, stack.values, stack.channels, stack.space, stack.about)
     cohort = images(tmp_path, stack.rows)
     found = [
         biomarker_tables(

@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from bidsapp.contracts.unit import Unit
 from bidsapp.errors import UsageError
 from bidsapp.evaluation.chance import Forecast, leading_forecast
 from bidsapp.evaluation.metric_table import metric_table
@@ -105,22 +106,22 @@ def evidence_of(jobs: list[FoldMapsTask], halves: np.ndarray | None = None) -> E
         leading_forecast(metrics, "base"),
         task.images,
         task.table["outcome"].to_numpy(),
-        stack.window.cut(read_mask(jobs[0].mask)),
+        stack.space.cut(read_mask(jobs[0].mask)),
         4.0,
-        (2.0, 2.0, 2.0),
+        stack.space,
     )
 
 
 def share_inside(jobs: list[FoldMapsTask]) -> float:
     """Share of the top 1 % of the positives' smoothed mean map that lies in the cuboid."""
     stack = join([read_stack(job.folder) for job in jobs])
-    inside = stack.window.cut(read_mask(jobs[0].mask))
+    inside = stack.space.cut(read_mask(jobs[0].mask))
     planted = np.zeros((20, 24, 20), bool)
     planted[6:12, 8:14, 8:14] = True
     mean = stack.combined()[stack.rows["outcome"] == 1].mean(axis=0)[inside]
     values = MaskedSmoother(inside, (2.0, 2.0, 2.0), 4.0)(mean)
     top = np.argsort(-values)[: round(0.01 * values.size)]
-    return float(stack.window.cut(planted)[inside][top].mean())
+    return float(stack.space.cut(planted)[inside][top].mean())
 
 
 def test_what_was_planted_is_found_and_the_verdict_is_right(jobs, tmp_path):
@@ -353,7 +354,7 @@ def test_halves_keep_groups_together_and_need_both_classes(tmp_path):
 
 def place_of(folder: Path, **changes) -> MapPlace:
     images = {
-        (f"sub-{i:02d}", "n/a"): f"sub-{i:02d}/anat/sub-{i:02d}_space-T_desc-preproc_T1w.nii.gz"
+        Unit(f"sub-{i:02d}"): f"sub-{i:02d}/anat/sub-{i:02d}_space-T_desc-preproc_T1w.nii.gz"
         for i in range(16)
     }
     return replace(MapPlace(folder / "maps", folder, "T", 2, images), **changes)
@@ -419,7 +420,7 @@ def test_several_repeats_are_averaged_in_one_image(jobs, tmp_path):
     second = replace(first, rows=first.rows.assign(repeat=1), values=3 * first.values)
     path = write_people(join([first, second]), place_of(tmp_path), {"verdict": "not run"}, GIVEN)[0]
     image = np.asarray(nib.load(path).dataobj)
-    expected = first.window.put_back(2 * first.values[0].sum(axis=0))
+    expected = first.space.put_back(2 * first.values[0].sum(axis=0))
     assert np.allclose(image, expected, rtol=1e-5)
     said = json.loads(path.with_name(path.name.replace(".nii.gz", ".json")).read_text())
     assert said["Repeat"] == [0, 1]
@@ -436,7 +437,7 @@ def test_native_maps_of_images_without_transforms_are_left_out_with_a_word(jobs,
 
 def test_training_and_held_out_people_are_drawn_side_by_side(jobs, tmp_path):
     held_out = read_stack(jobs[0].folder)
-    inside = held_out.window.cut(read_mask(jobs[0].mask))
+    inside = held_out.space.cut(read_mask(jobs[0].mask))
     images = jobs[0].task.images
     panel = panel_of("held out", held_out, images, inside, 0.0)
     rows = held_out.rows

@@ -7,6 +7,7 @@ from scipy import stats
 
 from bidsapp.errors import BadData
 from bidsapp.saliency.max_t import ClusterEnhancement, corrected_p, max_t
+from bidsapp.spaces.volume import Volume, volume
 
 
 def data(
@@ -125,6 +126,12 @@ def test_what_cannot_be_tested_is_refused() -> None:
         max_t(values, tested, tested[:, None], permutations=1, rng=np.random.default_rng(0))
 
 
+def cubes(shape: tuple[int, ...]) -> Volume:
+    """Voxels of 1 mm."""
+    x, y, z = shape
+    return volume((x, y, z), np.eye(4))
+
+
 def test_enhancement_is_that_of_nilearn() -> None:
     from nilearn.mass_univariate._utils import calculate_tfce
     from scipy.ndimage import gaussian_filter, generate_binary_structure
@@ -133,7 +140,7 @@ def test_enhancement_is_that_of_nilearn() -> None:
     # the largest is a whole number of steps, where the two sets of heights are the same
     t = (noise / np.abs(noise).max() * 4).astype(np.float64)
     inside = np.ones(t.shape, bool)
-    ours = ClusterEnhancement(inside, step=0.2)(t[inside]).reshape(t.shape)
+    ours = ClusterEnhancement(cubes(t.shape), inside, step=0.2)(t[inside]).reshape(t.shape)
     theirs = calculate_tfce(t[..., None], generate_binary_structure(3, 3), dh=0.2)[..., 0] * 0.2
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
@@ -151,7 +158,7 @@ def test_enhancement_finds_a_wide_weak_effect_that_single_voxels_do_not_show() -
         tested,
         permutations=100,
         rng=np.random.default_rng(1),
-        enhance=ClusterEnhancement(inside),
+        enhance=ClusterEnhancement(cubes(inside.shape), inside),
     )
     plain = max_t(values, tested, permutations=100, rng=np.random.default_rng(1))
     np.testing.assert_allclose(ours.null, plain.null, rtol=1e-4)
@@ -165,7 +172,7 @@ def test_the_family_wise_error_of_enhancement_is_what_it_says() -> None:
     rng = np.random.default_rng(2)
     n, studies = 16, 120
     inside = np.ones((6, 6, 6), bool)
-    enhance = ClusterEnhancement(inside, step=0.5)
+    enhance = ClusterEnhancement(cubes(inside.shape), inside, step=0.5)
     tested = (np.arange(n) % 2).astype(float)
     found = 0
     for _ in range(studies):

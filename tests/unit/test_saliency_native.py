@@ -10,6 +10,7 @@ import pytest
 import SimpleITK as sitk
 from scipy.ndimage import gaussian_filter
 
+from bidsapp.contracts.unit import Unit
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.drawing.geometry import reference_image
 from bidsapp.errors import BadData, NoInput
@@ -146,8 +147,8 @@ def test_who_lacks_a_map_on_their_own_voxels_is_known(tmp_path: Path):
     rows = rows_of(n=2, folds=1).assign(session_id=["", "ses-1"])
     stems = ("sub-00/anat/sub-00", "sub-01/ses-1/anat/sub-01_ses-1")
     images = {
-        (who, session): f"{stem}_space-T_res-2_desc-preproc_T1w.nii.gz"
-        for who, session, stem in zip(("sub-00", "sub-01"), ("n/a", "ses-1"), stems, strict=True)
+        Unit(who, session): f"{stem}_space-T_res-2_desc-preproc_T1w.nii.gz"
+        for who, session, stem in zip(("sub-00", "sub-01"), ("", "ses-1"), stems, strict=True)
     }
     for stem in stems:
         (tmp_path / stem).parent.mkdir(parents=True)

@@ -78,7 +78,7 @@ def test_a_permuted_pipeline_leaves_the_largest_of_its_own_maps(run, tmp_path: P
         explain_fold(job)
         stacks.append(read_stack(job.folder))
     stack = join(stacks)
-    people = people_maps(stack, stack.window.cut(read_mask(mask)), fwhm_mm=4.0)
+    people = people_maps(stack, stack.space.cut(read_mask(mask)), fwhm_mm=4.0)
     test, _ = compare_groups(people, independent=True, permutations=1)
     assert test is not None
     assert null.t == pytest.approx([np.abs(test.t).max()], rel=1e-4)

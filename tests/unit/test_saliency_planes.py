@@ -75,11 +75,11 @@ def test_scans_that_a_variant_lacks_are_left_out() -> None:
     stacks = planes()
     short = stacks["coronal"]
     stacks["coronal"] = MapStack(
-        short.rows.iloc[4:], short.values[4:], short.channels, short.window, short.about
+        short.rows.iloc[4:], short.values[4:], short.channels, short.space, short.about
     )
     stack, _ = combine_planes("e", stacks)
     assert list(stack.rows["participant_id"]) == list(short.rows["participant_id"].iloc[4:])
-    alone = stacks["axial"].window.put_back(stacks["axial"].values[4, 0])
+    alone = stacks["axial"].space.put_back(stacks["axial"].values[4, 0])
     only = ~(window("coronal").put_back(np.ones(window("coronal").shape)) > 0)
     only &= ~(window("sagittal").put_back(np.ones(window("sagittal").shape)) > 0)
     ratio = stack.values[0, 0][only & (alone != 0)] / alone[only & (alone != 0)]

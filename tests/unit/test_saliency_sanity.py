@@ -14,7 +14,7 @@ from bidsapp.representation.cohort_array import CohortArray
 from bidsapp.saliency.checks import RANDOM_ORDERS, FoldChecks, checked_rows, orders
 from bidsapp.saliency.perturbation import SHARES, effects, perturbation_curves
 from bidsapp.saliency.sanity import Evidence, judge
-from bidsapp.saliency.similarity import edges, rank_correlation, structural_similarity, top_overlap
+from bidsapp.saliency.similarity import rank_correlation, structural_similarity, top_overlap
 from bidsapp.saliency.surrogates import Surrogates
 from bidsapp.saliency.verdict import NEEDED, mark_of, together, verdict_of
 from bidsapp.spaces.grid import MaskedSmoother
@@ -63,7 +63,7 @@ def evidence(tmp_path: Path) -> Evidence:
     inside = np.zeros(SHAPE, bool)
     inside[2:16, 2:18, 2:14] = True
     good = Forecast(0.9, 0.7, 1.0, 12)
-    return Evidence(folds, halves_of(rng), good, array, outcome, inside, 4.0, (2.0, 2.0, 2.0))
+    return Evidence(folds, halves_of(rng), good, array, outcome, inside, 4.0, window)
 
 
 def result(evidence: Evidence, check: str) -> set[str]:
@@ -163,7 +163,7 @@ def test_a_map_of_edges_fails(evidence):
     image = np.zeros(SHAPE, np.float16)
     image[5:12, 5:12, 5:12] = 1
     np.save(evidence.images.path, np.tile(image, (12, 1, 1, 1, 1)))
-    border = edges(np.asarray(image, np.float32), evidence.zooms)
+    border = evidence.space.edges(np.asarray(image, np.float32), 4.0)
     rng = np.random.default_rng(3)
     folds = [fold_of(rng, border, planted(rng, 0)) for _ in range(4)]
     assert result(replace(evidence, folds=folds), "edges") == {"fail"}
@@ -395,10 +395,11 @@ def test_rank_correlation_is_spearmans():
 def test_structural_similarity_is_one_for_a_scaled_copy_and_falls_with_noise():
     rng = np.random.default_rng(0)
     a, inside = planted(rng), np.ones(SHAPE, bool)
-    assert structural_similarity(a, 3 * a, inside) == pytest.approx(1)
-    less = structural_similarity(a, a + planted(rng, 0), inside)
-    assert structural_similarity(a, planted(rng, 0), inside) < less < 0.99
-    assert np.isnan(structural_similarity(a, np.zeros(SHAPE), inside))
+    even = np.ones(inside.size)
+    assert structural_similarity(a, 3 * a, inside, even) == pytest.approx(1)
+    less = structural_similarity(a, a + planted(rng, 0), inside, even)
+    assert structural_similarity(a, planted(rng, 0), inside, even) < less < 0.99
+    assert np.isnan(structural_similarity(a, np.zeros(SHAPE), inside, even))
 
 
 def test_the_checks_look_at_one_scan_of_a_person(tmp_path):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bidsapp.contracts.space import Space, everywhere, relative_sizes
 from bidsapp.errors import BadData
 from bidsapp.spaces import KINDS, read_space
+from bidsapp.spaces.files import read_whole
 from bidsapp.spaces.slice import picture
 from tests.unit.spaces_table import SPACES
 
@@ -241,9 +242,11 @@ def test_a_map_is_written_whole_with_its_sidecar(kind: str, tmp_path: Path) -> N
         assert path.stat().st_size
         told = json.loads((tmp_path / "group_desc-a_statmap.json").read_text())
         assert told["Units"] == "1"
-        assert {file.name.partition(".")[0] for file in tmp_path.iterdir()} == {
-            "group_desc-a_statmap"
-        }
+        stems = {file.name.partition(".")[0] for file in tmp_path.iterdir()}
+        assert stems - {"sphere-knee_mesh"} == {"group_desc-a_statmap"}
+        whole = read_whole(path)
+        assert space.holds(whole.values.shape, whole.affine)
+        np.testing.assert_array_equal(whole.values, space.put_back(values_on(space, 5)))
 
     check()
 

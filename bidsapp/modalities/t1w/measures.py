@@ -154,6 +154,8 @@ MEASURES = (
         expected="none, without contrast agent",
         place=6,
         confound=True,
+        column="Share of the brain that is brighter than any tissue, as vessels with contrast "
+        f"agent are; 0 where it is below {BRIGHT:g}.",
     ),
     Measure(
         "cut_faces",

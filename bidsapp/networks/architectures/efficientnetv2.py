@@ -24,6 +24,14 @@ OFFER = NetworkOffer(
         "blocks.5",
         "conv_head bn2",
     ),
+    starts={"imagenet": (0, 1, 2)},
+    imagenet_files={
+        0: ("tf_efficientnetv2_b0-c7cc451f.pth",),
+        1: ("tf_efficientnetv2_b1-be6e41b0.pth",),
+        2: ("tf_efficientnetv2_b2-847de54e.pth",),
+    },
+    imagenet_home="https://github.com/rwightman/pytorch-image-models/releases/download/"
+    "v0.1-effv2-weights/",
     options=("head", "dropout", "drop_path", "colours"),
 )
 B0 = (

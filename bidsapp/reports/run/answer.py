@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from bidsapp.contracts.fitted import stamp_text
+from bidsapp.contracts.unit import one_each
 from bidsapp.dataset.counts import cohort_counts
 from bidsapp.drawing.svg import number
-from bidsapp.evaluation.chance import CHANCE, CHANCE_WORDS, LEADING, WITHIN, against_chance
+from bidsapp.evaluation.chance import CHANCE, LEADING, WITHIN, against_chance, chance_words
 from bidsapp.evaluation.permutation import LIBERAL
 from bidsapp.evaluation.prevalence import scope_of
 from bidsapp.evaluation.verdicts import after_correction
@@ -20,6 +22,15 @@ from bidsapp.reports.run.saliency_tables import leading_region
 _UNFINISHED = (
     "The saliency maps are not made yet: the run is at work still, or was stopped; the same "
     "command then makes them and keeps what is done."
+)
+_WHOM = {
+    "": "On people it had not seen",
+    "LEAK": "On people of whom it had seen something (LEAK)",
+    "LEAK?": "On people whom it may have seen (LEAK?)",
+}
+_TOO_FEW = (
+    "That does not show that there is nothing: of studies of this size, more than one in five miss "
+    "an effect, however strong."
 )
 _WEAKENING = ("leak", "separation", "confound", "baseline", "tried", "small")
 
@@ -36,6 +47,8 @@ class Answer:
         Two or three words.
     sentence
         The answer: value, interval, chance, baseline.
+    could_show
+        What a cohort of this size could have shown, where nothing was; empty else.
     doubts
         What weakens it, a sentence each.
     where
@@ -56,6 +69,7 @@ class Answer:
     others: str = ""
     skipped: list[str] = field(default_factory=list)
     cards: list[tuple[str, str, str]] = field(default_factory=list)
+    could_show: str = ""
 
 
 def answer(run: RunFiles) -> Answer:
@@ -76,13 +90,16 @@ def answer(run: RunFiles) -> Answer:
     within = ""
     if row["metric"] == WITHIN:
         within = f" within folds (people held out together), as {known(row['note'])}"
-    sentence = (
-        f"On people it had not seen, {run.lead} forecast {run.outcome_name} with an AUC of "
-        f"{number(row['value'])}{within} ({_limits(run, row)}; {_people(run)}): "
-        f"{CHANCE_WORDS[shown]}, {_against_baseline(run)}."
-    )
     leaks = run.leaks_of(run.lead)
-    status, word = "pass", "Better than chance."
+    stamp = stamp_text(leaks)
+    mark = stamp.partition(":")[0]
+    sentence = (
+        f"{_WHOM[mark]}, {run.lead} forecast {run.outcome_name} with an AUC of "
+        f"{number(row['value'])}{within} ({_limits(run, row)}; {_people(run)}): "
+        f"{chance_words(row['ci_low'], row['ci_high'], stamp)}"
+    )
+    sentence += "." if stamp else f", {_against_baseline(run)}."
+    status, word, could_show = "pass", "Better than chance.", ""
     if any(step.certain for step in leaks):
         status, word = "fail", "LEAK: not a held-out result."
     elif leaks:
@@ -91,6 +108,11 @@ def answer(run: RunFiles) -> Answer:
         status, word = "warn", "Simulated: says nothing of the real outcome."
     elif shown != "better":
         status, word = "warn", "Not shown to beat chance."
+        could_show = _could_show(run, row) if shown != "worse" else ""
+        if could_show == _TOO_FEW:
+            word = "Too few people to tell."
+    elif any(kind in ("separation", "confound") for kind, text in found if text in doubts):
+        status, word = "warn", "Better than chance, but it may not be the brain."
     elif doubts:
         status, word = "warn", "Better than chance, with doubts."
     where = leading_region(run, run.lead)
@@ -98,7 +120,32 @@ def answer(run: RunFiles) -> Answer:
         where = f"{where} {_UNFINISHED}".strip()
         if status == "pass":
             status, word = "warn", "Better than chance; the maps are still to be made."
-    return Answer(status, word, sentence, doubts, where, _others(run), skipped, cards(run))
+    others, marked = _others(run), f" ({mark})" * bool(mark)
+    numbers = [(f"{name}{marked}", value, remark) for name, value, remark in cards(run)]
+    return Answer(status, word, sentence, doubts, where, others, skipped, numbers, could_show)
+
+
+def _could_show(run: RunFiles, row: dict[str, Any]) -> str:
+    """Say what effect a study of this size finds, as nothing found is else read as nothing there.
+
+    Parameters
+    ----------
+    row
+        The AUC that leads.
+    """
+    widened = "widened" in str(row["ci_method"])
+    table = run.table("tables/planning.tsv", ("quantity",), ("value",))
+    name = "smallest_detectable_auc" + ("@retrained" if widened else "")
+    rows = table[table["quantity"] == name]
+    if rows.empty:
+        return ""
+    least = float(rows.iloc[0]["value"])
+    if np.isnan(least):
+        return _TOO_FEW
+    return (
+        f"That does not show that there is nothing: of studies of this size, more than one in five "
+        f"miss an effect whose true AUC is below {number(least)}."
+    )
 
 
 def _concerns(run: RunFiles, kind: str, text: str) -> bool:
@@ -242,7 +289,7 @@ def _leading_card(run: RunFiles) -> list[tuple[str, str, str]]:
 
 def _share(run: RunFiles) -> float:
     """Share of positives among what was scored."""
-    rows = run.scores_of(run.lead).drop_duplicates(["participant_id", "session_id"])
+    rows = one_each(run.scores_of(run.lead))
     return float(rows["outcome"].mean())
 
 
@@ -259,7 +306,7 @@ def _is_liberal(run: RunFiles) -> bool:
 
 def _people(run: RunFiles) -> str:
     rows = run.scores_of(run.lead)
-    counts = cohort_counts(rows.drop_duplicates(["participant_id", "session_id"]))
+    counts = cohort_counts(one_each(rows))
     if counts.people == counts.scans:
         return f"{counts.people} people, {counts.positive} positive"
     if counts.by_scan:

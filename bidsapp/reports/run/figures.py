@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from bidsapp.contracts.unit import one_each
 from bidsapp.dataset.counts import cohort_counts
 from bidsapp.derivatives import write_text
 from bidsapp.drawing.flow import Step, flow
@@ -168,7 +169,7 @@ def _holds(run: RunFiles) -> str:
     """Say for which share of positives a figure holds."""
     if run.settings.prevalence is not None:
         return f"For {run.settings.prevalence:.0%} positive (evaluation.prevalence)."
-    rows = run.scores_of(run.lead).drop_duplicates(["participant_id", "session_id"])
+    rows = one_each(run.scores_of(run.lead))
     share = f"{rows['outcome'].mean():.0%}"
     return (
         f"Holds for people of whom {share} are positive, as in this cohort; for another share set "
@@ -308,7 +309,7 @@ def _division(run: RunFiles) -> list[Step]:
         )
         steps.append(Step("Divided", [many, f"{span} people held out in each"]))
     if run.lead:
-        rows = run.scores_of(run.lead).drop_duplicates(["participant_id", "session_id"])
+        rows = one_each(run.scores_of(run.lead))
         lines = [f"{len(rows)} scans by {run.lead}", cohort_counts(rows).classes]
         steps.append(Step("Scored while held out", lines))
     return steps

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bidsapp.contracts.fitted import FittedStep, leaking, stamp_text
+from bidsapp.contracts.unit import one_each
 from bidsapp.dataset.covariates import users_columns
 from bidsapp.dataset.tables import read_frame
 from bidsapp.errors import InputOutputError, NociCastError, NoInput
@@ -352,7 +353,7 @@ class GroupRun:
         """Held-out scans of a variant or an ensemble, one row each however often scored."""
         members = self.recipe.ensembles[name].of if name in self.recipe.ensembles else (name,)
         rows = self.scores[self.scores["variant"] == members[0]]
-        return rows.drop_duplicates(["participant_id", "session_id"])
+        return one_each(rows)
 
     def table(self, name: str) -> pd.DataFrame:
         """Read a table as text; ``n/a`` stays as it is. Empty where there is none."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from bidsapp.contracts.unit import PART, Unit, units_in
 from bidsapp.dataset.covariates import user_name, users_column
 from bidsapp.drawing.svg import number
 from bidsapp.evaluation.sample import pool
@@ -25,15 +26,18 @@ def people_table(run: RunFiles) -> tuple[Grid | None, list[str]]:
     scores = {name: _pooled(run, name) for name in variants}
     covariates = _covariates(run)
     sessions = not cohort["session_id"].map(is_missing).all()
-    heading = ["Participant", *(["Session"] if sessions else []), "Outcome"]
+    parts = PART in cohort
+    heading = ["Participant", *["Session"] * sessions, *["Part"] * parts, "Outcome"]
     columns = [*heading, *[f"p({name})" for name in variants], "Call", "Fold", "Quality"]
     first = len(heading)
     rows = []
     for row in cohort.to_dict("records"):
-        key = (str(row["participant_id"]), str(row["session_id"]))
+        key = Unit.of(row)
         cells = [_person(run.folder, key)]
         if sessions:
-            cells.append(Cell("–" if is_missing(key[1]) else key[1]))
+            cells.append(Cell(key.session or "–"))
+        if parts:
+            cells.append(Cell(key.part or "–"))
         outcome = as_float(row["outcome"])
         cells.append(Cell("positive" if outcome == 1 else "negative"))
         cells += [_probability(scores[name], key) for name in variants]
@@ -64,19 +68,18 @@ def _covariates(run: RunFiles) -> list[str]:
     return list(dict.fromkeys([*there, *run.covariates]))[:MOST_COVARIATES]
 
 
-def _pooled(run: RunFiles, name: str) -> dict[tuple[str, str], Any]:
+def _pooled(run: RunFiles, name: str) -> dict[Unit, Any]:
     if not name:
         return {}
     table = pool(run.scores_of(name), run.settings.of(name).threshold)
-    keys = zip(table["participant_id"], table["session_id"], strict=True)
-    return dict(zip(keys, table.to_dict("records"), strict=True))
+    return dict(zip(units_in(table), table.to_dict("records"), strict=True))
 
 
-def _person(folder: Path, key: tuple[str, str]) -> Cell:
-    person, session = key
+def _person(folder: Path, unit: Unit) -> Cell:
+    person = unit.participant
     names = [f"{person}.html"]
-    if not is_missing(session):
-        names.insert(0, f"{person}_{session}.html")
+    if unit.session:
+        names.insert(0, f"{person}_{unit.session}.html")
     output = folder.parent.parent
     for name in names:
         # a name is a file name only; anything else in the table must not lead out of the folder
@@ -85,14 +88,14 @@ def _person(folder: Path, key: tuple[str, str]) -> Cell:
     return Cell(person)
 
 
-def _probability(scores: dict, key: tuple[str, str]) -> Cell:
+def _probability(scores: dict, key: Unit) -> Cell:
     row = scores.get(key)
     if row is None:
         return Cell("–", -1.0)
     return Cell(number(row["probability"]), float(row["probability"]))
 
 
-def _call(run: RunFiles, scores: dict, key: tuple[str, str], outcome: float) -> list[Cell]:
+def _call(run: RunFiles, scores: dict, key: Unit, outcome: float) -> list[Cell]:
     row = scores.get(run.lead, {}).get(key)
     if row is None:
         return [Cell("not scored"), Cell("–", -1)]

@@ -54,7 +54,7 @@ def smoothgrad(x: torch.Tensor, question: Question) -> torch.Tensor:
     """
     settings = question.settings
     samples, noise = settings.samples or 1, settings.noise or 0.0
-    spread = noise * x.std(dim=(2, 3, 4), keepdim=True)
+    spread = noise * x.std(dim=tuple(range(2, x.ndim)), keepdim=True)
     generators = [torch.Generator().manual_seed(seed) for seed in question.seeds]
     total = torch.zeros_like(x)
     for _ in range(samples):

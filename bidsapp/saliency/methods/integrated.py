@@ -69,6 +69,6 @@ def _integral(
 
 def _missed(maps: torch.Tensor, difference: torch.Tensor) -> torch.Tensor:
     """Share of the answer's difference, or of a logit if that is more, that maps miss; (B,)."""
-    totals = maps.sum(dim=(1, 2, 3, 4), dtype=torch.float64)
+    totals = maps.sum(dim=tuple(range(1, maps.ndim)), dtype=torch.float64)
     wanted = difference.double()
     return (totals - wanted).abs() / wanted.abs().clamp_min(LEAST_DIFFERENCE)

@@ -57,7 +57,7 @@ class Question:
     answer: Answer
     settings: Saliency
     baseline: torch.Tensor
-    voxel_mm: tuple[float, float, float]
+    voxel_mm: tuple[float, ...]
     seeds: Sequence[int]
     at_once: int
 

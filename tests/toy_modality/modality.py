@@ -1,0 +1,151 @@
+"""The whole of the toy: its tables, and the methods that do the work."""
+
+import html
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from bidsapp.contracts.measure import Limits, Measure
+from bidsapp.contracts.modality import Job, Modality, Shared, Source
+from bidsapp.contracts.prepared import Made, Prepared
+from bidsapp.contracts.product import Channel, Product
+from bidsapp.options import RunOptions
+from bidsapp.recipes.preparation import Preparation
+
+SHAPE = (24, 26, 24)
+MEASURES = (
+    Measure(
+        "spread",
+        "Spread of the values",
+        "Standard deviation of the image: an empty image has none.",
+        short="Spread",
+        digits=3,
+        fails=Limits(low=0.001),
+        advice="Choose another image with --bids-filter-file.",
+        bad="low",
+        scale=(0, 1),
+        confound=True,
+        column="Standard deviation of the image.",
+    ),
+    Measure(
+        "unweighted",
+        "No weight was given",
+        "Whether the table of weights is missing.",
+        kind="flag",
+        column="Whether the table of weights is missing.",
+    ),
+)
+
+
+def _image(made: Made) -> Mapping[str, Any]:
+    return {"Description": "A toy.", "Sources": list(made.sources), "Gain": made.settings["gain"]}
+
+
+def _mask(made: Made) -> Mapping[str, Any]:
+    return {"Description": "Where the toy is above 0.", "Sources": list(made.sources)}
+
+
+PRODUCTS = (
+    Product(
+        "toy",
+        "space-{space}_desc-toy_PDw.nii.gz",
+        _image,
+        main=True,
+        channel=Channel("density", "density", "the weighted PDw image", "arbitrary", (0, 1)),
+    ),
+    Product("where", "desc-toy_mask.nii.gz", _mask, ("gain",)),
+)
+
+
+class ToyPreparation(Preparation):
+    """Keys of the toy."""
+
+    modality: Literal["toy_modality"] = Field(default="toy_modality", description="The toy.")
+    gain: float = Field(default=1.0, description="Factor of all values.")
+
+
+class Toy(Modality[ToyPreparation]):
+    """PDw images and a table of weights."""
+
+    name = "toy_modality"
+    title = "PDw MRI"
+    image = "PDw image"
+    sources = (
+        Source("pdw", "anat", "PDw"),
+        Source("weights", "anat", "weights", extensions=(".tsv",), required=False),
+    )
+    measures = MEASURES
+    products = PRODUCTS
+    settings = ToyPreparation
+
+    def labels(self, settings: ToyPreparation, work: Path) -> Mapping[str, str]:
+        """One space for everybody."""
+        return {"space": "toy"}
+
+    def shared(self, settings: ToyPreparation, work: Path) -> Shared:
+        """Nothing has to be made."""
+        plain = {"gain": settings.gain}
+        return Shared(self.labels(settings, work), plain, files={"work": work / "toy"})
+
+    def mask(self, shared: Shared) -> Path:
+        """All but a rim."""
+        import nibabel as nib
+        import numpy as np
+
+        path = shared.files["work"] / "mask.nii.gz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        inside = np.zeros(SHAPE, np.uint8)
+        inside[2:-2, 2:-2, 2:-2] = 1
+        nib.save(nib.Nifti1Image(inside, affine()), path)
+        return path
+
+    def workflow(
+        self, name: str, job: Job, shared: Shared, settings: ToyPreparation, options: RunOptions
+    ) -> Any:
+        """One node does it all."""
+        from nipype.pipeline.engine import Node, Workflow
+
+        from tests.toy_modality.nodes import WriteToy
+
+        workflow = Workflow(name=name)
+        workflow.add_nodes([Node(WriteToy(job=job.plain()), name="write", overwrite=True)])
+        return workflow
+
+    def write_page(
+        self, prepared: Prepared, shared: Shared, bids_dir: Path, command: str, page: Path
+    ) -> None:
+        """Write the numbers."""
+        write_page(prepared.label, prepared.quality, page)
+
+    def words(self, prepared: Sequence[Prepared]) -> Mapping[str, Sequence[str]]:
+        """Say next to nothing."""
+        return {"Image processing": [f"{len(prepared)} PDw images were weighted."]}
+
+
+def affine() -> Any:
+    """Voxel to millimetre of the toy's grid: 4 mm, around 0."""
+    import numpy as np
+
+    found = np.diag([4.0, 4.0, 4.0, 1.0])
+    found[:3, 3] = -4.0 * (np.array(SHAPE) - 1) / 2
+    return found
+
+
+def write_page(title: str, quality: Mapping[str, Any], page: Path) -> None:
+    """Write a page with the rows of the quality table, and the places that the app fills."""
+    from bidsapp.drawing.quality_table import advice, quality_rows
+
+    rows = [
+        f"<p>{html.escape(f'{r.name}: {r.value}')}</p>" for r in quality_rows(MEASURES, quality)
+    ]
+    steps = [f"<p>{html.escape(step)}</p>" for step in advice(MEASURES, quality)]
+    filled = "".join(
+        f"<!-- {name}:begin --><!-- {name}:end -->" for name in ("prediction", "cohort")
+    )
+    text = f"<h1>{title}</h1>{''.join(rows + steps)}{filled}"
+    page.write_text(f"<!doctype html><title>{title}</title>{text}", encoding="utf-8")
+
+
+MODALITY = Toy()
