@@ -9,24 +9,25 @@ from pathlib import Path
 import pandas as pd
 
 from bidsapp.contracts.modality import channel_named
+from bidsapp.contracts.unit import PART
 from bidsapp.dataset.carried import carried_columns, carry, column_notes
 from bidsapp.dataset.classes import OutcomeRule
 from bidsapp.dataset.covariates import OWN
 from bidsapp.dataset.description import shortened
 from bidsapp.dataset.groups import groups_of
 from bidsapp.dataset.losses import loss_notes
-from bidsapp.dataset.normalized import NormalizedImage, Wanted, find_own
+from bidsapp.dataset.normalized import NormalizedImage, UnitKey, Wanted, find_own
 from bidsapp.dataset.outcome import find_outcomes, outcome_missing, outcome_notes
 from bidsapp.dataset.people import has_scan, labels_of, people_of
 from bidsapp.dataset.scanners import sidecar_columns
 from bidsapp.dataset.scans import unreadable_scans, voxel_hash
-from bidsapp.dataset.tables import Key
 from bidsapp.dataset.user_columns import Columns
 from bidsapp.errors import BadData, NociCastError, NoInput
 from bidsapp.intake.gifti import ENDING, read_gifti
 from bidsapp.intake.images import open_image
 
-COLUMNS = OWN
+COLUMNS = tuple(name for name in OWN if name != PART)
+"""What is always there, in this order; parts stand behind sessions where scans have them."""
 _USABLE = ("pass", "warn", "")  # empty: derivatives of others, which are not judged
 EXCLUSION_COLUMNS = ("participant_id", "session_id", "reason", "detail")
 
@@ -130,14 +131,15 @@ def build_cohort(
     groups_of(columns, group_column, [])
     names = carried_columns(columns, covariates, asked, [*made_of, *same_as_outcome])
     images, unusable, notes = _images(output_dir, derivatives or {}, wanted)
-    columns, matched = columns.matched(*labels_of(bids_dir, [*images, *unusable]))
+    imaged = [(unit[0], unit[1]) for unit in (*images, *unusable)]
+    columns, matched = columns.matched(*labels_of(bids_dir, imaged))
     # a table whose labels stay unclear is told of, and its columns are not carried
     names = [name for name in names if columns.has(name) or name in (covariates or ())]
     notes += matched
-    people = people_of(bids_dir, columns, [*images, *unusable], participant_label)
+    people = people_of(bids_dir, columns, imaged, participant_label)
     sessions = {f"ses-{label}" for label in session_label}
 
-    def in_run(key: Key) -> bool:
+    def in_run(key: UnitKey) -> bool:
         return key[0] in people and (not sessions or key[1] in sessions)
 
     excluded = {key: why for key, why in unusable.items() if in_run(key) and key not in images}
@@ -165,13 +167,15 @@ def build_cohort(
         if reason is None:
             kept.append((scan, groups[place], found.values[place]))
         else:
-            excluded[scan.key] = reason
+            excluded[scan.unit] = reason
     _check_made_alike([scan for scan, _, _ in kept])
     rows, files = _hashed(kept, excluded, channels, threads)
 
     listed = [(key[0], key[1] or None, *why) for key, why in sorted(excluded.items())]
     exclusions = pd.DataFrame(listed, columns=pd.Index(EXCLUSION_COLUMNS), dtype=object)
-    table = pd.DataFrame(rows, columns=pd.Index(COLUMNS), dtype=object)
+    table = pd.DataFrame(rows, columns=pd.Index(OWN), dtype=object)
+    if not any(file.part for file in files):
+        table = table.drop(columns=PART)
     _check(table, exclusions, files, wanted)
     table["outcome"] = table["outcome"].astype(int)
     keys_of_files = [file.key for file in files]
@@ -179,28 +183,28 @@ def build_cohort(
     scanners = sidecar_columns(
         bids_dir, keys_of_files, raw.datatype, raw.suffix, [file.source for file in files], notes
     )
-    inside = {file.key for file in files}
-    places = [place for place, key in enumerate(keys) if key in inside]
+    inside = {file.unit for file in files}
+    places = [place for place, scan in enumerate(scans) if scan.unit in inside]
     with_outcome = {person for name in made_of for person in columns.people_with(name)}
     with_outcome |= found.people
     counting = (people - unscanned) | (people & with_outcome)
     notes += [*outcome_notes(found, places), *about_groups]
     notes += [f"This table is left out: {why}" for why in columns.left_out()]
     notes += column_notes(columns, names)
-    notes += loss_notes(excluded, {person for person, _ in inside}, counting)
+    notes += loss_notes(excluded, {unit[0] for unit in inside}, counting)
     whole = pd.concat([table, carried, scanners], axis=1)
     return Cohort(whole, exclusions, tuple(files), tuple(notes), found.negative)
 
 
 def _images(
     output_dir: Path, derivatives: Mapping[str, Path], wanted: Wanted
-) -> tuple[dict[Key, NormalizedImage], dict[Key, tuple[str, str]], list[str]]:
+) -> tuple[dict[UnitKey, NormalizedImage], dict[UnitKey, tuple[str, str]], list[str]]:
     searches = [
         wanted.modality.found_elsewhere(name, root, wanted) for name, root in derivatives.items()
     ]
     searches.append(find_own(output_dir, wanted))
-    images: dict[Key, NormalizedImage] = {}
-    unusable: dict[Key, tuple[str, str]] = {}
+    images: dict[UnitKey, NormalizedImage] = {}
+    unusable: dict[UnitKey, tuple[str, str]] = {}
     for search in searches:
         for key, image in search.images.items():
             images.setdefault(key, image)
@@ -248,7 +252,7 @@ def _without_rows(columns: Columns, person: str) -> tuple[str, str] | None:
 
 def _hashed(
     kept: Sequence[tuple[NormalizedImage, str | None, int | None]],
-    excluded: dict[Key, tuple[str, str]],
+    excluded: dict[UnitKey, tuple[str, str]],
     channels: Sequence[str],
     threads: int,
 ) -> tuple[list[tuple[object, ...]], list[NormalizedImage]]:
@@ -273,11 +277,11 @@ def _hashed(
     files = []
     for (scan, group, outcome), sha256 in zip(kept, hashes, strict=True):
         if isinstance(sha256, NociCastError):
-            excluded[scan.key] = ("image not readable", str(sha256))
+            excluded[scan.unit] = ("image not readable", str(sha256))
             continue
         person, session = scan.key
-        quality = scan.quality or None
-        rows.append((person, session or None, group, outcome, scan.uri, sha256, quality))
+        who = (person, session or None, scan.part or None)
+        rows.append((*who, group, outcome, scan.uri, sha256, scan.quality or None))
         files.append(scan)
     return rows, files
 

@@ -1,16 +1,18 @@
 """Who was left out of the cohort and why, in lines for the terminal."""
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from bidsapp.dataset.description import shortened
-from bidsapp.dataset.tables import Key
 
 MUCH = 0.1
 """Share of the people above which a loss is warned of."""
 
 
 def loss_notes(
-    excluded: Mapping[Key, tuple[str, str]], inside: Collection[str], counting: Collection[str]
+    excluded: Mapping[Any, tuple[str, str]],
+    inside: Collection[str],
+    counting: Collection[str],
 ) -> list[str]:
     """List reasons of exclusion, and warn where more than a tenth of the people are lost.
 
