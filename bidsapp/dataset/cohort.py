@@ -9,23 +9,23 @@ from pathlib import Path
 import pandas as pd
 
 from bidsapp.contracts.modality import channel_named
+from bidsapp.contracts.unit import PART, with_part
 from bidsapp.dataset.carried import carried_columns, carry, column_notes
 from bidsapp.dataset.classes import OutcomeRule
 from bidsapp.dataset.covariates import OWN
 from bidsapp.dataset.description import shortened
 from bidsapp.dataset.groups import groups_of
 from bidsapp.dataset.losses import loss_notes
-from bidsapp.dataset.normalized import NormalizedImage, Wanted, find_own
+from bidsapp.dataset.normalized import NormalizedImage, Place, Wanted, find_own
 from bidsapp.dataset.outcome import find_outcomes, outcome_missing, outcome_notes
 from bidsapp.dataset.people import has_scan, labels_of, people_of
 from bidsapp.dataset.scanners import sidecar_columns
 from bidsapp.dataset.scans import unreadable_scans, voxel_hash
-from bidsapp.dataset.tables import Key
 from bidsapp.dataset.user_columns import Columns
 from bidsapp.errors import BadData, NociCastError, NoInput
 from bidsapp.intake.images import open_image
 
-COLUMNS = OWN
+COLUMNS = tuple(name for name in OWN if name != PART)
 _USABLE = ("pass", "warn", "")  # empty: derivatives of others, which are not judged
 EXCLUSION_COLUMNS = ("participant_id", "session_id", "reason", "detail")
 
@@ -129,14 +129,15 @@ def build_cohort(
     groups_of(columns, group_column, [])
     names = carried_columns(columns, covariates, asked, [*made_of, *same_as_outcome])
     images, unusable, notes = _images(output_dir, derivatives or {}, wanted)
-    columns, matched = columns.matched(*labels_of(bids_dir, [*images, *unusable]))
+    imaged = [(place[0], place[1]) for place in (*images, *unusable)]
+    columns, matched = columns.matched(*labels_of(bids_dir, imaged))
     # a table whose labels stay unclear is told of, and its columns are not carried
     names = [name for name in names if columns.has(name) or name in (covariates or ())]
     notes += matched
-    people = people_of(bids_dir, columns, [*images, *unusable], participant_label)
+    people = people_of(bids_dir, columns, imaged, participant_label)
     sessions = {f"ses-{label}" for label in session_label}
 
-    def in_run(key: Key) -> bool:
+    def in_run(key: Place) -> bool:
         return key[0] in people and (not sessions or key[1] in sessions)
 
     excluded = {key: why for key, why in unusable.items() if in_run(key) and key not in images}
@@ -164,13 +165,14 @@ def build_cohort(
         if reason is None:
             kept.append((scan, groups[place], found.values[place]))
         else:
-            excluded[scan.key] = reason
+            excluded[scan.place] = reason
     _check_made_alike([scan for scan, _, _ in kept])
     rows, files = _hashed(kept, excluded, channels, threads)
 
-    listed = [(key[0], key[1] or None, *why) for key, why in sorted(excluded.items())]
-    exclusions = pd.DataFrame(listed, columns=pd.Index(EXCLUSION_COLUMNS), dtype=object)
-    table = pd.DataFrame(rows, columns=pd.Index(COLUMNS), dtype=object)
+    parts = any(len(place) > 2 for place in (*images, *excluded))
+    listed = [(*_whose(place), *why) for place, why in sorted(excluded.items())]
+    exclusions = _framed(listed, EXCLUSION_COLUMNS, parts)
+    table = _framed(rows, COLUMNS, parts)
     _check(table, exclusions, files, wanted)
     table["outcome"] = table["outcome"].astype(int)
     keys_of_files = [file.key for file in files]
@@ -178,28 +180,28 @@ def build_cohort(
     scanners = sidecar_columns(
         bids_dir, keys_of_files, raw.datatype, raw.suffix, [file.source for file in files], notes
     )
-    inside = {file.key for file in files}
-    places = [place for place, key in enumerate(keys) if key in inside]
+    inside = {file.place for file in files}
+    places = [number for number, scan in enumerate(scans) if scan.place in inside]
     with_outcome = {person for name in made_of for person in columns.people_with(name)}
     with_outcome |= found.people
     counting = (people - unscanned) | (people & with_outcome)
     notes += [*outcome_notes(found, places), *about_groups]
     notes += [f"This table is left out: {why}" for why in columns.left_out()]
     notes += column_notes(columns, names)
-    notes += loss_notes(excluded, {person for person, _ in inside}, counting)
+    notes += loss_notes(excluded, {place[0] for place in inside}, counting)
     whole = pd.concat([table, carried, scanners], axis=1)
     return Cohort(whole, exclusions, tuple(files), tuple(notes), found.negative)
 
 
 def _images(
     output_dir: Path, derivatives: Mapping[str, Path], wanted: Wanted
-) -> tuple[dict[Key, NormalizedImage], dict[Key, tuple[str, str]], list[str]]:
+) -> tuple[dict[Place, NormalizedImage], dict[Place, tuple[str, str]], list[str]]:
     searches = [
         wanted.modality.found_elsewhere(name, root, wanted) for name, root in derivatives.items()
     ]
     searches.append(find_own(output_dir, wanted))
-    images: dict[Key, NormalizedImage] = {}
-    unusable: dict[Key, tuple[str, str]] = {}
+    images: dict[Place, NormalizedImage] = {}
+    unusable: dict[Place, tuple[str, str]] = {}
     for search in searches:
         for key, image in search.images.items():
             images.setdefault(key, image)
@@ -247,7 +249,7 @@ def _without_rows(columns: Columns, person: str) -> tuple[str, str] | None:
 
 def _hashed(
     kept: Sequence[tuple[NormalizedImage, str | None, int | None]],
-    excluded: dict[Key, tuple[str, str]],
+    excluded: dict[Place, tuple[str, str]],
     channels: Sequence[str],
     threads: int,
 ) -> tuple[list[tuple[object, ...]], list[NormalizedImage]]:
@@ -272,13 +274,27 @@ def _hashed(
     files = []
     for (scan, group, outcome), sha256 in zip(kept, hashes, strict=True):
         if isinstance(sha256, NociCastError):
-            excluded[scan.key] = ("image not readable", str(sha256))
+            excluded[scan.place] = ("image not readable", str(sha256))
             continue
-        person, session = scan.key
         quality = scan.quality or None
-        rows.append((person, session or None, group, outcome, scan.uri, sha256, quality))
+        rows.append((*_whose(scan.place), group, outcome, scan.uri, sha256, quality))
         files.append(scan)
     return rows, files
+
+
+def _whose(place: Place) -> tuple[str | None, ...]:
+    """Participant, session and part of a row; None for what there is not."""
+    person, session, part = (*place, "")[:3]
+    return person, session or None, part or None
+
+
+def _framed(
+    rows: Sequence[tuple[object, ...]], columns: Sequence[str], parts: bool
+) -> pd.DataFrame:
+    """Make a table of rows that begin with `_whose`, without the part where nobody has one."""
+    named = pd.Index(with_part(columns, [PART]))
+    table = pd.DataFrame(rows, columns=named, dtype=object)
+    return table if parts else table.drop(columns=PART)
 
 
 def _check_made_alike(scans: Sequence[NormalizedImage]) -> None:
@@ -313,7 +329,7 @@ def _check(
             )
     sources = [file.source_sha256 for file in files]
     for source, same in table.groupby(sources):
-        if source and len(same) > 1:
+        if source and len(same[["participant_id", "session_id"]].drop_duplicates()) > 1:
             raise BadData(
                 f"cohort: the same {wanted.kind} file under {len(same)} names (SourceSHA256 in the "
                 f"sidecars is one): {shortened(list(same['image']))}. Remove all but one: a copy "

@@ -10,14 +10,16 @@ MUCH = 0.1
 
 
 def loss_notes(
-    excluded: Mapping[Key, tuple[str, str]], inside: Collection[str], counting: Collection[str]
+    excluded: Mapping[Key, tuple[str, str]] | Mapping[tuple[str, ...], tuple[str, str]],
+    inside: Collection[str],
+    counting: Collection[str],
 ) -> list[str]:
     """List reasons of exclusion, and warn where more than a tenth of the people are lost.
 
     Parameters
     ----------
     excluded
-        Participant and session to (reason, detail).
+        Participant, session and, where scans have parts, part to (reason, detail).
     inside
         Participants of the cohort.
     counting

@@ -22,6 +22,10 @@ _RAW = "bids:raw:"
 _UNSHAPING = ("version",)
 
 
+Place = tuple[str, ...]
+"""Participant, session (empty where there is none) and, where a scan has parts, the part."""
+
+
 @dataclass(frozen=True)
 class Wanted:
     """Which prepared units are looked for.
@@ -95,6 +99,8 @@ class NormalizedImage:
         Path of that file inside the raw dataset; empty where it is not known.
     quality_numbers
         Name and value of what the verdict hangs on (``local_ncc``); empty where it was not judged.
+    part_id
+        Label of the part in the file's name; empty where a scan is one unit.
     """
 
     participant_id: str
@@ -110,19 +116,25 @@ class NormalizedImage:
     source_sha256: str = ""
     source: str = ""
     quality_numbers: tuple[tuple[str, float], ...] = ()
+    part_id: str = ""
 
     @property
     def key(self) -> Key:
-        """Participant and session."""
+        """Participant and session, for the tables of the dataset."""
         return self.participant_id, self.session_id
+
+    @property
+    def place(self) -> Place:
+        """Participant, session and, where a scan has parts, the part."""
+        return (*self.key, self.part_id) if self.part_id else self.key
 
 
 @dataclass(frozen=True)
 class NormalizedSearch:
     """Images found, and scans that cannot be used with (reason, detail)."""
 
-    images: dict[Key, NormalizedImage]
-    unusable: dict[Key, tuple[str, str]]
+    images: dict[Place, NormalizedImage]
+    unusable: dict[Place, tuple[str, str]]
     spaces: frozenset[str]
 
 
@@ -155,11 +167,17 @@ def find_own(output_dir: Path, wanted: Wanted) -> NormalizedSearch:
     spaces = set()
     for key, names in by_scan(output_dir, wanted.datatype, found.unusable):
         spaces.update(spaces_of(names, wanted.kind))
-        mine = [(name, one) for name in names if (one := _as_wanted(name, wanted)) is not None]
-        if len(mine) > 1:
-            found.unusable[key] = several([name for name, _ in mine])
-        elif mine:
-            _take_own(found, output_dir, key, mine[0][0], names, mine[0][1])
+        parts: dict[str, list[tuple[Name, Wanted]]] = {}
+        for name in names:
+            one = _as_wanted(name, wanted)
+            if one is not None:
+                parts.setdefault(one.labels.get("part", ""), []).append((name, one))
+        for part, mine in sorted(parts.items()):
+            place = (*key, part) if part else key
+            if len(mine) > 1:
+                found.unusable[place] = several([name for name, _ in mine])
+            else:
+                _take_own(found, output_dir, place, mine[0][0], names, mine[0][1])
     return NormalizedSearch(found.images, found.unusable, frozenset(spaces))
 
 
@@ -178,7 +196,7 @@ def _as_wanted(name: Name, wanted: Wanted) -> Wanted | None:
 def _take_own(
     found: NormalizedSearch,
     root: Path,
-    key: Key,
+    key: Place,
     name: Name,
     names: Sequence[Name],
     wanted: Wanted,
@@ -195,7 +213,9 @@ def _take_own(
         found.unusable[key] = told.excluded
     else:
         uri = path.relative_to(root).as_posix()
-        found.images[key] = NormalizedImage(*key, path, None, channels, "", uri, **told.facts)
+        part = key[2] if len(key) > 2 else ""
+        facts = told.facts | {"part_id": part}
+        found.images[key] = NormalizedImage(key[0], key[1], path, None, channels, "", uri, **facts)
 
 
 def channels_beside(name: Name, names: Sequence[Name], wanted: Wanted) -> dict[str, Path]:
@@ -215,7 +235,7 @@ def channels_beside(name: Name, names: Sequence[Name], wanted: Wanted) -> dict[s
     return found
 
 
-def not_fetched(found: NormalizedSearch, key: Key, *paths: Path | None) -> bool:
+def not_fetched(found: NormalizedSearch, key: Place, *paths: Path | None) -> bool:
     """Leave a scan out where the content of one of its files is not here."""
     for path in paths:
         pointer = None if path is None else pointer_at(path)
@@ -275,7 +295,7 @@ def _raw_source(sources: object) -> str:
 
 
 def by_scan(
-    root: Path, datatype: str, unusable: dict[Key, tuple[str, str]]
+    root: Path, datatype: str, unusable: dict[Place, tuple[str, str]]
 ) -> Iterator[tuple[Key, list[Name]]]:
     """Each participant and session with the files of its folder of a datatype.
 

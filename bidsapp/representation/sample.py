@@ -43,7 +43,10 @@ class CohortRow:
 
 def cohort_rows(cohort: "Cohort") -> list[CohortRow]:
     """Say where the channels of every scan lie."""
-    return [CohortRow(scan.participant_id, scan.session_id, scan.channels) for scan in cohort.files]
+    return [
+        CohortRow(scan.participant_id, scan.session_id, scan.channels, scan.part_id)
+        for scan in cohort.files
+    ]
 
 
 def read_sample(
