@@ -6,7 +6,7 @@ refuses those that see held-out people; paper mode runs them, and whatever they 
 LEAK with their names. Nothing else in the package decides what a leak is.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
@@ -132,6 +132,26 @@ class Images(Protocol):
 
     def column(self, name: str) -> "Sequence[str]":
         """Give a column of the cohort table (a site, say), a text for each row."""
+
+    def kept(
+        self, name: str, rows: tuple[int, ...], make: "Callable[[], np.ndarray]"
+    ) -> "np.ndarray":
+        """Give what `make` computes from these images and nothing else, made once for all folds.
+
+        Parameters
+        ----------
+        name
+            What it is, with every setting that shapes it: letters, digits, dashes.
+        rows
+            The images that it is made of; each has to be one that may be read.
+        make
+            Computes it.
+
+        Returns
+        -------
+        numpy.ndarray
+            Read-only where it comes from a file.
+        """
 
 
 @runtime_checkable

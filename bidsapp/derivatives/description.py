@@ -22,6 +22,7 @@ _IGNORED = (
     "figures",
     "*_xfm.*",
     "*_statmap.*",
+    "*_mesh.*",
     "*_predictions.*",
     "models",
     "group",

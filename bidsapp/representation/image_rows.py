@@ -2,13 +2,14 @@
 
 import errno
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from bidsapp.contracts.fitted import Fitted, FittedStep, Images
+from bidsapp.derivatives.atomic import atomic_path, make_folder
 from bidsapp.derivatives.temporary import temporary_file
 from bidsapp.errors import BadData, NociCastError
 from bidsapp.representation.sample import FLOAT16_MAX
@@ -26,11 +27,15 @@ class ImageRows:
         Row numbers of the array that are taken, in this order; None takes all.
     columns
         Of the cohort table: name to a text for each row.
+    store
+        Folder of what is kept of these images for all folds; its name says which images they
+        are. Without one nothing is kept.
     """
 
     array: np.ndarray
     rows: np.ndarray | None = None
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    store: Path | None = None
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -63,7 +68,25 @@ class ImageRows:
     def picked(self, rows: np.ndarray) -> "ImageRows":
         """Give some of the rows, in this order, numbered from 0."""
         columns = {name: [column[k] for k in rows] for name, column in self.columns.items()}
-        return ImageRows(self.array, rows if self.rows is None else self.rows[rows], columns)
+        taken = rows if self.rows is None else self.rows[rows]
+        return ImageRows(self.array, taken, columns, self.store)
+
+    def kept(self, name: str, rows: tuple[int, ...], make: Callable[[], np.ndarray]) -> np.ndarray:
+        """Read what was made of these images, or make it and keep it."""
+        if self.store is None:
+            return make()
+        places = rows if self.rows is None else [self.rows[row] for row in rows]
+        path = self.store / f"{name}_{'-'.join(str(int(place)) for place in places)}.npy"
+        try:
+            found: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+            return found
+        except (OSError, ValueError, EOFError):
+            pass  # not there, or damaged: it is made anew
+        made = np.ascontiguousarray(make())
+        make_folder(self.store)
+        with atomic_path(path) as temporary, temporary.open("wb") as stream:
+            np.save(stream, made, allow_pickle=False)
+        return made
 
     def column(self, name: str) -> Sequence[str]:
         """Give a column of the cohort table, a text for each row.
@@ -97,6 +120,10 @@ class Applied:
         """Give a column of the cohort table."""
         return self.images.column(name)
 
+    def kept(self, name: str, rows: tuple[int, ...], make: Callable[[], np.ndarray]) -> np.ndarray:
+        """Make it anew: the step before was fitted in this fold, and other folds have another."""
+        return make()
+
 
 class Restricted:
     """Images of the rows that a step may be fitted on; whatever asks for another is stopped."""
@@ -116,12 +143,21 @@ class Restricted:
         NociCastError
             The step may not see it.
         """
+        self._check(row)
+        return self._images[int(row)]
+
+    def kept(self, name: str, rows: tuple[int, ...], make: Callable[[], np.ndarray]) -> np.ndarray:
+        """Give what is made of images that the step may see; raises as for reading one."""
+        for row in rows:
+            self._check(row)
+        return self._images.kept(name, rows, make)
+
+    def _check(self, row: int) -> None:
         if int(row) not in self._rows:
             raise NociCastError(
                 f"{self._step.name}: its fit reads image {row}, which is outside of its scope "
                 f"({self._step.scope}); this is a fault of the step, not of the data"
             )
-        return self._images[int(row)]
 
     def column(self, name: str) -> Sequence[str]:
         """Give a column of the cohort table, empty for rows that may not be seen."""

@@ -111,7 +111,8 @@ class FoldTask:
         """The cohort's images with the columns of its table, but for the outcome."""
         own = self._joined.drop(columns=["outcome", "role"])
         columns = {str(name): own[name].tolist() for name in own}
-        return ImageRows(self.images.open(), columns=columns)
+        store = self.array.with_name(f"kept-{self.images.key[:16]}")
+        return ImageRows(self.images.open(), columns=columns, store=store)
 
     @cached_property
     def table(self) -> pd.DataFrame:

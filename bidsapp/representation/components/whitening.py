@@ -1,18 +1,21 @@
 """The group's principal components in a fold, from products that were taken once per pair."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.linalg import eigh
 
 # Voxels whose products are summed in float32 before they are added up in float64.
 _CHUNK = 16384
-# People whose reductions are multiplied at once: matrices of a few hundred rows are fast.
+# People whose reductions are held in memory on either side while their pairs are gone through.
 _TOGETHER = 4
 # A square matrix of this size is taken apart in a minute and half a gigabyte.
 LARGEST_SQUARE = 8192
 _PASSES, _SETTLED = 40, 1e-5
+
+Kept = Callable[[int, int, Callable[[], np.ndarray]], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -32,37 +35,49 @@ class Whitened:
     eigenvalues: np.ndarray
 
 
-def pair_products(reductions: Sequence[np.ndarray]) -> np.ndarray:
+def pair_products(reductions: Sequence[np.ndarray], kept: Kept | None = None) -> np.ndarray:
     """Take the products of all people's reductions, two people at a time.
 
-    A block holds nothing but two people's data: a fold takes the blocks of its own people, so
-    nobody else reaches it, and the voxels are gone through once for all folds.
+    A block holds nothing but two people's data, and its bits hang on nobody else: it can be kept
+    for all folds that hold both.
 
     Parameters
     ----------
     reductions
         One array a person, shape (K, V), any float type; may be memory-mapped.
+    kept
+        Called with two people's numbers and a function that computes their block; gives the
+        block, from where it is kept.
 
     Returns
     -------
     numpy.ndarray
         float64, shape (N, K, N, K): the mean over voxels of the products.
     """
-    people, (rows, voxels) = len(reductions), reductions[0].shape
+    people, rows = len(reductions), reductions[0].shape[0]
     products = np.empty((people, rows, people, rows))
+    read = lru_cache(2 * _TOGETHER)(lambda person: np.asarray(reductions[person], np.float32))
     starts = range(0, people, _TOGETHER)
-    for one in starts:
-        first = _stacked(reductions[one : one + _TOGETHER])
-        for two in (start for start in starts if start >= one):
-            second = first if two == one else _stacked(reductions[two : two + _TOGETHER])
-            block = np.zeros((len(first), len(second)))
-            for begin in range(0, voxels, _CHUNK):
-                part = slice(begin, begin + _CHUNK)
-                block += first[:, part] @ second[:, part].T
-            block = (block / voxels).reshape(len(first) // rows, rows, len(second) // rows, rows)
-            products[one : one + _TOGETHER, :, two : two + _TOGETHER] = block
-            products[two : two + _TOGETHER, :, one : one + _TOGETHER] = block.transpose(2, 3, 0, 1)
+    for one, two in ((one, two) for one in starts for two in starts if two >= one):
+        for i in range(one, min(one + _TOGETHER, people)):
+            for j in range(max(two, i), min(two + _TOGETHER, people)):
+
+                def make(i: int = i, j: int = j) -> np.ndarray:
+                    return _product(read(i), read(j))
+
+                block = kept(i, j, make) if kept else make()
+                products[i, :, j] = block
+                products[j, :, i] = block.T
     return products
+
+
+def _product(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    voxels = one.shape[1]
+    block = np.zeros((len(one), len(two)))
+    for begin in range(0, voxels, _CHUNK):
+        part = slice(begin, begin + _CHUNK)
+        block += one[:, part] @ two[:, part].T
+    return block / voxels
 
 
 def whiten(

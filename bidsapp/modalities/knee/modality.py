@@ -1,0 +1,121 @@
+"""Knees, as other rooms meet them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bidsapp.contracts.measure import Measure
+from bidsapp.contracts.modality import Job, Modality, Shared, Source
+from bidsapp.contracts.prepared import Prepared
+from bidsapp.contracts.product import Product
+from bidsapp.modalities.knee.anatomy import BONES
+from bidsapp.modalities.knee.measures import MEASURES
+from bidsapp.modalities.knee.products import PRODUCTS
+from bidsapp.modalities.knee.settings import KneePreparation
+from bidsapp.options import RunOptions
+
+
+class Knee(Modality[KneePreparation]):
+    """Knees: three bones' cartilage and shape as maps over spheres, from a label map."""
+
+    name = "knee"
+    title = "knee MRI"
+    image = "knee"
+    sources = (
+        Source("image", "anat", "T2w"),
+        Source("labels", "anat", "dseg", derivatives=True),
+        Source("echoes", "anat", "MESE", many=True),
+    )
+    measures = MEASURES
+    products = PRODUCTS
+    settings = KneePreparation
+
+    def sources_for(self, settings: Mapping[str, Any]) -> tuple[Source, ...]:
+        """Leave the echoes out where no T2 is asked for."""
+        wanted = settings.get("t2", False)
+        return tuple(one for one in self.sources if one.name != "echoes" or wanted)
+
+    def products_for(self, settings: Mapping[str, Any]) -> tuple[Product, ...]:
+        """Keep the files of the bones that are measured."""
+        made = super().products_for(settings)
+        return tuple(product for product in made if _of_bones(product.key, settings))
+
+    def measures_for(self, settings: Mapping[str, Any]) -> tuple[Measure, ...]:
+        """Keep the numbers of the bones that are measured."""
+        found = super().measures_for(settings)
+        return tuple(measure for measure in found if _of_bones(measure.key, settings))
+
+    def in_short(self, quality: Mapping[str, Any]) -> str:
+        """Say the mean thickness of each bone's cartilage."""
+        means = ((bone, quality.get(f"{bone}_thickness_mm")) for bone in BONES)
+        return ", ".join(f"{bone} {value:.2f} mm" for bone, value in means if value is not None)
+
+    def labels(self, settings: KneePreparation, work: Path) -> Mapping[str, str]:
+        """Give nothing: knees have no template."""
+        return {}
+
+    def shared(self, settings: KneePreparation, work: Path) -> Shared:
+        """Say what shapes a knee's maps; nothing is made."""
+        from bidsapp import __version__
+
+        told = {**settings.plain(), "version": __version__}
+        return Shared(labels={}, settings=told, files={"work": work})
+
+    def mask(self, shared: Shared) -> Path:
+        """Write a map of ones: every direction of the sphere counts."""
+        import numpy as np
+
+        from bidsapp.derivatives.atomic import make_folder
+        from bidsapp.modalities.knee.anatomy import ANATOMY
+        from bidsapp.modalities.knee.sphere_map import grid_of
+        from bidsapp.modalities.knee.spheres import common_sphere
+
+        bone, pixels = shared.settings["bones"][0], int(shared.settings["pixels"])
+        sphere = common_sphere(bone, grid_of(ANATOMY[bone], pixels, pixels))
+        folder = shared.files["work"] / "knee"
+        make_folder(folder)
+        path = folder / "mask.shape.gii"
+        sphere.write(path, np.ones(sphere.shape), {})
+        return path
+
+    def workflow(
+        self, name: str, job: Job, shared: Shared, settings: KneePreparation, options: RunOptions
+    ) -> Any:
+        """Measure and write a knee in one node."""
+        from bidsapp.modalities.knee.workflow import knee_workflow
+
+        return knee_workflow(name, job, options)
+
+    def write_page(
+        self, prepared: Prepared, shared: Shared, bids_dir: Path, command: str, page: Path
+    ) -> None:
+        """Write the page of a knee anew."""
+        from bidsapp.modalities.knee.page import write_knee_page
+
+        sidecar = prepared.sidecar
+        facts = {
+            "notes": sidecar.get("Notes") or (),
+            "seconds": dict(sidecar.get("CPUSeconds") or {}),
+            "software": dict(sidecar.get("GeneratedWith") or {}),
+            "side": sidecar.get("KneeSide", ""),
+            "side_by": sidecar.get("KneeSideBy", ""),
+        }
+        write_knee_page(
+            *(prepared.names, prepared.provenance, prepared.quality, facts),
+            *(prepared.names.folder, bids_dir / prepared.source, command, page),
+        )
+
+    def words(self, prepared: Sequence[Prepared]) -> Mapping[str, Sequence[str]]:
+        """Say how knees were measured and judged."""
+        from bidsapp.modalities.knee.words import knee_words
+
+        return knee_words(prepared)
+
+
+def _of_bones(key: str, settings: Mapping[str, Any]) -> bool:
+    """Tell whether a key is of no bone, or of one that is wanted."""
+    bone = key.partition("_")[0]
+    return bone not in BONES or bone in settings.get("bones", BONES)
+
+
+MODALITY = Knee()

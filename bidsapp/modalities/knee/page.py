@@ -1,0 +1,179 @@
+"""The page of one knee: the label map over the image, maps, the bones to turn, and numbers."""
+
+import base64
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bidsapp.contracts.measure import FAIL, PASS, WARN
+from bidsapp.contracts.modality import modality_named
+from bidsapp.contracts.prepared import RAW, Provenance
+from bidsapp.contracts.product import OutputNames
+from bidsapp.derivatives import write_text
+from bidsapp.drawing.mosaic import Layer, Outline, Tile, mosaic
+from bidsapp.drawing.pages import plain_text, render
+from bidsapp.drawing.quality_table import advice, quality_rows
+from bidsapp.drawing.volumes import box_around, choose_cuts, read_volume
+from bidsapp.modalities.knee.anatomy import BONES, STRUCTURES
+from bidsapp.modalities.knee.products import MAPS
+from bidsapp.spaces.files import read_whole
+
+_VERDICTS = {
+    PASS: ("Pass", "The knee's maps can be used."),
+    WARN: ("Warn", "Look at the label map and the maps before you use them."),
+    FAIL: ("Fail", "Do not use the knee's maps."),
+}
+_MARGIN_MM = 6.0
+_WINDOW_PERCENT = 99.0
+
+
+@dataclass(frozen=True)
+class MapPicture:
+    """One map as a picture: longitudes across, the joint's middle at the bottom."""
+
+    title: str
+    unit: str
+    low: float
+    high: float
+    uri: str
+
+
+def write_knee_page(
+    names: OutputNames,
+    provenance: Provenance,
+    quality: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    staging: Path,
+    image: Path,
+    command: str,
+    path: Path,
+) -> None:
+    """Write one self-contained HTML file.
+
+    Parameters
+    ----------
+    names, provenance, quality
+        What the knee is called, what it was made of, and how it was judged.
+    facts
+        ``notes``, ``seconds``, ``software``, ``side`` and ``side_by`` of its sidecar.
+    staging
+        Folder in which its products lie.
+    image
+        The image that was segmented.
+    command
+        Command line that makes it again.
+    path
+        The file; its folder exists.
+    """
+    modality = modality_named("knee")
+    measures = modality.measures_for(provenance.settings)
+    bones = [bone for bone in BONES if bone in provenance.settings["bones"]]
+    session = names.entities.get("session")
+    word, sentence = _VERDICTS[quality["verdict"]]
+    seconds = {k: float(v) for k, v in facts["seconds"].items() if k != "total"}
+    viewer = names.folder.parent / "figures" / names.native("bones", "surface", ".html")
+    write_text(viewer, turning_view(names, staging, bones))
+    page = render(
+        "knee.html.j2",
+        title=f"sub-{names.entities['subject']}" + (f" ses-{session}" if session else ""),
+        verdict={"status": quality["verdict"], "word": word, "sentence": sentence},
+        reasons=list(quality["reasons"]),
+        rows=quality_rows(measures, quality),
+        advice=advice(measures, quality),
+        side={"L": "left", "R": "right"}.get(str(facts.get("side")), "unknown"),
+        side_by=str(facts.get("side_by", "")),
+        notes=[str(note) for note in facts["notes"]],
+        tiles=_labels_over_image(image, staging / names["labels"]),
+        maps={bone: _maps(bone, names, staging) for bone in bones},
+        viewer=viewer.relative_to(names.output_dir).as_posix(),
+        sources=[source.removeprefix(RAW) for source in provenance.sources],
+        seconds=seconds,
+        command=command,
+        settings={str(k): plain_text(v) for k, v in provenance.settings.items()},
+        versions={str(k): plain_text(v) for k, v in facts["software"].items()},
+    )
+    path.write_text(page, encoding="utf-8")
+
+
+def _labels_over_image(image: Path, labels: Path) -> list[Tile]:
+    picture, map_ = read_volume(image), read_volume(labels)
+    data = np.asarray(map_.data)
+    box = box_around(data > 0, map_.voxel_sizes, _MARGIN_MM)
+    grid, inside = map_.cropped(box), data[box]
+    grey = np.asarray(picture.data)[box]
+    high = float(np.percentile(grey[np.isfinite(grey)], _WINDOW_PERCENT)) or 1.0
+    cartilage = [n for n, name in enumerate(STRUCTURES, start=1) if "cartilage" in name]
+    bones = [n for n, name in enumerate(STRUCTURES, start=1) if name in BONES]
+    return mosaic(
+        grid,
+        choose_cuts(grid.like(inside > 0)),
+        [Layer("participant", "Image", grey, (0.0, high))],
+        [
+            Outline("outer", np.isin(inside, bones)),
+            Outline("inner", np.isin(inside, cartilage)),
+        ],
+    )
+
+
+def _maps(bone: str, names: OutputNames, staging: Path) -> list[MapPicture]:
+    keys = {product.key for product in names.products}
+    found = []
+    for name, (words, unit, _, _) in MAPS.items():
+        if f"{bone}_{name}" not in keys:
+            continue
+        values = read_whole(staging / names[f"{bone}_{name}"]).values
+        there = values[values > 0]
+        low = float(np.percentile(there, 1)) if name == "shape" and there.size else 0.0
+        high = float(np.percentile(there, 99)) if there.size else 1.0
+        found.append(MapPicture(words, unit, low, high, _picture(values, low, high)))
+    return found
+
+
+def _picture(values: np.ndarray, low: float, high: float) -> str:
+    """PNG of a (longitudes, latitudes) map, the joint's middle at the bottom."""
+    import matplotlib
+    from PIL import Image
+
+    share = np.clip((values.T[::-1] - low) / max(high - low, 1e-6), 0, 1)
+    colours = matplotlib.colormaps["viridis"](share, bytes=True)[..., :3]
+    colours[values.T[::-1] <= 0] = 0
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(colours)).save(buffer, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def turning_view(names: OutputNames, staging: Path, bones: list[str]) -> str:
+    """Give NiiVue, as nilearn carries it, with all bones and their thickness: one HTML file."""
+    from nibabel.gifti import GiftiImage
+    from nilearn.plotting import view_surf
+
+    points, faces, values, start = [], [], [], 0
+    for bone in bones:
+        surface = GiftiImage.from_filename(str(staging / names[f"{bone}_surface"]))
+        named = {
+            array.meta.get("Name"): np.asarray(array.data)
+            for array in GiftiImage.from_filename(str(staging / names[f"{bone}_values"])).darrays
+        }
+        own = np.asarray(surface.darrays[0].data)
+        points.append(own)
+        faces.append(np.asarray(surface.darrays[1].data) + start)
+        values.append(np.nan_to_num(named["thickness"]))
+        start += len(own)
+    mesh = (np.concatenate(points), np.concatenate(faces))
+    view = view_surf(
+        mesh,
+        np.concatenate(values),
+        cmap="viridis",
+        symmetric_cmap=False,
+        vmin=0.0,
+        vmax=float(np.percentile(np.concatenate(values), 99.5)) or 1.0,
+        engine="niivue",
+        title="Cartilage thickness, mm",
+        title_fontsize=16,
+        colorbar_fontsize=14,
+    )
+    return str(view.html)

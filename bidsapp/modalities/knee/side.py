@@ -1,0 +1,183 @@
+"""Left or right: told by tables and names, seen in the anatomy, and refused where they disagree.
+
+What can be seen, the surest first: on which side of the tibia the fibula lies, or the lateral
+plate of the medial one; else the shape of the bones, whose halves differ. Each bone's distances
+from its centre, seen over the sphere, are split into a part that a mirror leaves and one that it
+turns round, and the latter is compared with that of a known right knee.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bidsapp.errors import BadData
+from bidsapp.modalities.knee.frame import Side
+from bidsapp.modalities.knee.right_knee import RIGHT
+
+_WORDS: Mapping[str, Side] = {
+    **dict.fromkeys(("r", "right", "rt", "rechts", "droit", "droite", "derecha"), "R"),
+    **dict.fromkeys(("l", "left", "lt", "links", "gauche", "izquierda"), "L"),
+}
+_APART_MM = 5.0
+_ALIKE = 0.35
+_BANDS, _WAVES = 8, 4
+ASK = (
+    "Write L or R into a column knee_side of sessions.tsv, scans.tsv or participants.tsv, or name "
+    "it in the file (acq-DESSright), or, where all knees are of one side, "
+    "--set preparation.side=R."
+)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the anatomy says.
+
+    Attributes
+    ----------
+    side
+        The side.
+    sure
+        Whether nothing but a wrong header or label can make it wrong.
+    words
+        What was seen, for messages and sidecars.
+    """
+
+    side: Side
+    sure: bool
+    words: str
+
+
+def read_side(text: str) -> Side | None:
+    """Read ``R``, ``right``, ``Left knee``; None for anything else."""
+    found = {_WORDS[word] for word in text.lower().replace("_", " ").split() if word in _WORDS}
+    return found.pop() if len(found) == 1 else None
+
+
+def side_in_label(label: str) -> Side | None:
+    """Read a side from the end of an entity's label, as in ``acq-DESSright``."""
+    lower = label.lower()
+    return "R" if lower.endswith("right") else "L" if lower.endswith("left") else None
+
+
+def seen_in_labels(places: Mapping[str, np.ndarray]) -> Seen | None:
+    """Tell the side from where structures lie.
+
+    Parameters
+    ----------
+    places
+        Structure to the (3,) middle of its voxels in the scanner's millimetres, RAS+; ``tibia``
+        and whatever there is of fibula, medial and lateral plates and menisci.
+    """
+    pairs = (
+        (
+            "lateral_tibial_cartilage",
+            "medial_tibial_cartilage",
+            "the lateral plate lies {} of the medial",
+        ),
+        ("lateral_meniscus", "medial_meniscus", "the lateral meniscus lies {} of the medial"),
+        ("fibula", "tibia", "the fibula lies {} of the tibia"),
+    )
+    found = []
+    for outer, inner, words in pairs:
+        if outer in places and inner in places:
+            step = float(places[outer][0] - places[inner][0])
+            if abs(step) >= _APART_MM:
+                side: Side = "R" if step > 0 else "L"
+                where = "to the right" if side == "R" else "to the left"
+                found.append(Seen(side, True, words.format(where)))
+    if len({one.side for one in found}) > 1:
+        raise BadData(
+            f"The label map contradicts itself: {'; '.join(one.words for one in found)}. Correct "
+            "the label table, or the header."
+        )
+    return found[0] if found else None
+
+
+def asymmetry(radius: np.ndarray) -> np.ndarray:
+    """(32,) what a mirror turns round in a bone's distances from its centre.
+
+    Parameters
+    ----------
+    radius
+        (rows, columns) mm over the sphere, columns from -pi to pi with 0 in front.
+
+    Returns
+    -------
+    numpy.ndarray
+        Amplitudes of sine waves around the axis, in bands from the joint's pole, over the mean.
+    """
+    columns = radius.shape[1]
+    azimuth = -np.pi + (np.arange(columns) + 0.5) * 2 * np.pi / columns
+    waves = np.sin(np.outer(np.arange(1, _WAVES + 1), azimuth))
+    relative = np.nan_to_num(radius / np.nanmean(radius), nan=1.0)
+    bands = [band.mean(0) for band in np.array_split(relative, _BANDS)]
+    return np.asarray(np.stack(bands) @ waves.T * 2 / columns).ravel()
+
+
+def seen_in_shapes(radii: Mapping[str, np.ndarray]) -> Seen | None:
+    """Tell the side from the bones' shapes; None where they do not look like either.
+
+    Parameters
+    ----------
+    radii
+        Bone to its distances over the sphere, as the map of a right knee would be laid.
+    """
+    alike = {
+        bone: float(np.corrcoef(asymmetry(radius), np.array(RIGHT[bone]))[0, 1])
+        for bone, radius in radii.items()
+        if bone in RIGHT
+    }
+    if not alike:
+        return None
+    mean = float(np.mean(list(alike.values())))
+    if abs(mean) < _ALIKE:
+        return None
+    side: Side = "R" if mean > 0 else "L"
+    each = ", ".join(f"{bone} {value:+.2f}" for bone, value in alike.items())
+    return Seen(
+        side, False, f"the bones' shapes are those of a {side} knee (r with a right one: {each})"
+    )
+
+
+def decide(told: Mapping[str, str], seen: Sequence[Seen]) -> tuple[Side, str]:
+    """Settle the side.
+
+    Parameters
+    ----------
+    told
+        Where it is said to what is said there.
+    seen
+        What the anatomy says, the surest first.
+
+    Returns
+    -------
+    side, words
+        And how it is known.
+
+    Raises
+    ------
+    BadData
+        It is told differently in two places, or against what is sure, or is neither told nor seen.
+    """
+    sides: dict[str, Side] = {}
+    for where, text in told.items():
+        side = read_side(text)
+        if side is None:
+            raise BadData(f"{where}: side {text!r} is neither L nor R. {ASK}")
+        sides[where] = side
+    if len(set(sides.values())) > 1:
+        both = "; ".join(f"{where} says {side}" for where, side in sides.items())
+        raise BadData(f"The side of the knee is told differently: {both}. Correct one.")
+    if not sides and not seen:
+        raise BadData(f"The side of the knee is not known, and its bones do not tell. {ASK}")
+    if not sides:
+        return seen[0].side, f"seen: {seen[0].words}"
+    where, side = next(iter(sides.items()))
+    against = [one for one in seen if one.sure and one.side != side]
+    if against:
+        raise BadData(
+            f"{where} says {side}, and {against[0].words}, as in a {against[0].side} knee. Either "
+            "the table is wrong, or the image's header mirrors it; correct that one."
+        )
+    return side, f"told by {where}"

@@ -1,0 +1,74 @@
+"""Series as images hold them: volumes as channels, padded to the longest by volumes of zeros."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bidsapp.errors import BadData
+from bidsapp.representation.components.reduction import reduce_person
+
+
+@dataclass(frozen=True)
+class Inside:
+    """Voxels of a grid that hold components.
+
+    Attributes
+    ----------
+    mask
+        Booleans, shape of the grid, V of them true.
+    """
+
+    mask: np.ndarray
+
+    def series(self, image: np.ndarray) -> np.ndarray:
+        """Take one person's series out of an image (T, *space), float32, shape (T', V)."""
+        volumes = image.reshape(len(image), -1)
+        values = np.asarray(volumes[:, self.mask.ravel()], np.float32)
+        return values[values.any(axis=1)]
+
+    def lay(self, maps: np.ndarray) -> np.ndarray:
+        """Lay maps (C, V) into the grid, float32, shape (C, *space); 0 outside."""
+        whole = np.zeros((len(maps), *self.mask.shape), np.float32)
+        whole[:, self.mask] = maps
+        return whole
+
+
+def reduced(image: np.ndarray, components: int) -> np.ndarray:
+    """Reduce one person's series where it changes, float16, shape (K, *space), 0 elsewhere.
+
+    Raises
+    ------
+    BadData
+        As `reduce_person`.
+    """
+    here = Inside(np.ptp(image, axis=0) > 0)
+    if not here.mask.any():
+        raise BadData("no voxel of the series changes over time")
+    found = reduce_person(here.series(image), components)
+    return here.lay(found.components).astype(np.float16)
+
+
+def named(images: object, row: int, error: BadData, columns: tuple[str, ...]) -> BadData:
+    """Say of whom an error is, where the cohort's table tells."""
+    told: list[str] = []
+    for column in columns:
+        try:
+            told.append(str(images.column(column)[row]))  # type: ignore[attr-defined]
+        except BadData:
+            continue
+    return BadData(f"{' '.join(filter(None, told)) or f'image {row}'}: {error}")
+
+
+def array_in(state: Mapping[str, np.ndarray], key: str, dimensions: int, step: str) -> np.ndarray:
+    """Take an array out of what a step had kept.
+
+    Raises
+    ------
+    BadData
+        It is not there, or has another number of dimensions.
+    """
+    found = state.get(key)
+    if found is None or found.ndim != dimensions:
+        raise BadData(f"{step}: {key} is missing, or is no array of {dimensions} dimensions")
+    return found

@@ -1,0 +1,78 @@
+"""Real knees: what must hold on manual labels of two visits, and on a known right knee."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bidsapp.modalities.knee.anatomy import ANATOMY, BONES
+from bidsapp.modalities.knee.frame import to_frame
+from bidsapp.modalities.knee.label_map import LabelMap, label_table, read_label_map
+from bidsapp.modalities.knee.meshing import mesh_bone
+from bidsapp.modalities.knee.right_knee import RIGHT
+from bidsapp.modalities.knee.side import asymmetry
+from bidsapp.modalities.knee.sphere_map import grid_of, lay_on_sphere
+from bidsapp.modalities.knee.whole_knee import Knee, measure_knee, side_of
+
+
+def read(dataset: Path, path: Path) -> LabelMap:
+    return read_label_map(path, label_table(path, dataset), BONES)
+
+
+def oai(data: Path, who: str, visit: str) -> LabelMap:
+    dataset = data / "knee_oai_labels"
+    (path,) = (dataset / f"sub-{who}" / f"ses-{visit}").rglob("*_dseg.nii.gz")
+    return read(dataset, path)
+
+
+def right_knee(data: Path) -> LabelMap:
+    dataset = data / "knee_pymskt" / "derivatives" / "labels"
+    return read(dataset, next(dataset.rglob("*_dseg.nii.gz")))
+
+
+@pytest.fixture(scope="module")
+def knee(real_data: Path) -> Knee:
+    return measure_knee(oai(real_data, "k05", "00m"), {})
+
+
+def test_measures_agree_and_maps_keep_them(knee: Knee) -> None:
+    assert knee.side == "R"
+    for maps in knee.bones.values():
+        facts = maps.facts
+        thickness, normal = facts["mean_thickness_mm"], facts["mean_thickness_normal_mm"]
+        assert thickness == pytest.approx(normal, abs=0.2)
+        assert 1.5 < normal < 3
+        assert facts["measures_r"] > 0.9
+        assert facts["seen_share"] > 0.99
+        for channel in ("thickness", "thicknessnormal"):
+            values = maps.values[channel]
+            image = maps.laid.to_map(values)
+            back = maps.laid.to_surface(image)
+            known = np.isfinite(back) & np.isfinite(values)
+            assert np.abs(back - values)[known].mean() <= 0.05
+            assert maps.laid.mean(image) == pytest.approx(maps.surface.mean(values), rel=0.01)
+
+
+def test_the_side_is_seen(real_data: Path) -> None:
+    labels = right_knee(real_data)
+    assert side_of(labels, {}, BONES)[0] == "R"  # the fibula and the plates tell
+    plain = {name: n for name, n in labels.structures.items() if name in BONES}
+    shapes = replace(labels, structures=plain)
+    assert side_of(shapes, {}, BONES)[0] == "R"
+    other = oai(real_data, "k20", "00m")  # the one least like it of six
+    mirror = np.diag([-1.0, 1, 1, 1])
+    for affine, side in ((other.affine, "R"), (mirror @ other.affine, "L")):
+        found, words = side_of(replace(other, affine=affine), {}, BONES)
+        assert found == side
+        assert "shapes" in words
+
+
+def test_the_numbers_of_the_right_knee_are_those_of_its_label_map(real_data: Path) -> None:
+    labels = right_knee(real_data)
+    data, frame = to_frame(labels.data, labels.affine, "R")
+    turned = replace(labels, data=data, affine=frame.to_world)
+    for name in BONES:
+        mesh = mesh_bone(turned.mask(name), np.array(frame.spacing), ANATOMY[name], 2.0)
+        laid = lay_on_sphere(mesh.surface, grid_of(ANATOMY[name], 56, 56))
+        np.testing.assert_allclose(asymmetry(laid.radius.reshape(56, 56)), RIGHT[name], atol=6e-5)

@@ -1,0 +1,201 @@
+"""T2: against scipy's curve_fit, on simulated decays, on echoes as they come from disk."""
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import curve_fit
+
+from bidsapp.errors import BadData, NoInput
+from bidsapp.modalities.knee.echoes import read_echoes, sample_echoes
+from bidsapp.modalities.knee.t2 import BOUNDS_MS, fit_t2
+from bidsapp.modalities.knee.whole_knee import KneeSettings, measure_knee
+from tests.unit.knees import affine_of, label_map, write_echoes
+
+TIMES = np.arange(1, 8) / 100
+
+
+def decays(
+    n: int, snr: float, seed: int = 0, times: np.ndarray = TIMES
+) -> tuple[np.ndarray, np.ndarray]:
+    """Noisy signals, and their T2 in ms."""
+    rng = np.random.default_rng(seed)
+    t2 = rng.uniform(20, 80, n)
+    amplitude, offset = rng.uniform(100, 400, n), rng.uniform(0, 30, n)
+    signal = amplitude[:, None] * np.exp(-1000 * times / t2[:, None]) + offset[:, None]
+    return signal + rng.normal(size=signal.shape) * (amplitude / snr)[:, None], t2
+
+
+def curve(t: np.ndarray, a: float, t2: float, c: float) -> np.ndarray:
+    return a * np.exp(-t / t2) + c
+
+
+def squares(signal: np.ndarray, a: float, t2: float, c: float) -> float:
+    return float(((curve(1000 * TIMES, a, t2, c) - signal) ** 2).sum())
+
+
+def test_like_curve_fit_and_much_faster() -> None:
+    signals, _ = decays(5000, snr=50)
+    fit_t2(signals[:10], TIMES)  # what torch does once
+    start = time.process_time()
+    found = fit_t2(signals, TIMES)
+    ours = time.process_time() - start
+    bounds = ([0, BOUNDS_MS[0], 0], [np.inf, BOUNDS_MS[1], np.inf])
+    start = time.process_time()
+    some = range(0, 5000, 10)
+    for i in some:
+        first = (signals[i, 0], 40.0, 1.0)
+        oracle = curve_fit(curve, 1000 * TIMES, signals[i], p0=first, bounds=bounds)[0]
+        own = squares(signals[i], found.amplitude[i], found.t2[i], found.offset[i])
+        theirs = squares(signals[i], *oracle)
+        assert own <= theirs * (1 + 1e-6)
+        assert found.t2[i] == pytest.approx(oracle[1], rel=2e-3) or own < theirs * (1 - 1e-9)
+    scipys = (time.process_time() - start) * 5000 / len(some)
+    assert scipys > 5 * ours
+
+
+@pytest.mark.parametrize(("snr", "bias", "spread"), [(100, 1.0, 9), (50, 2.0, 17), (20, 6.0, 40)])
+def test_bias_and_spread_on_simulated_decays(snr: float, bias: float, spread: float) -> None:
+    signals, t2 = decays(4000, snr)
+    found = fit_t2(signals, TIMES)
+    error = (found.t2 - t2)[~found.at_bound]
+    assert abs(np.median(error)) < bias
+    assert np.percentile(np.abs(error), 68) < spread
+    # Without an offset in signal and model, two parameters say more.
+    signals = np.exp(-1000 * TIMES / t2[:, None])
+    signals = signals + np.random.default_rng(1).normal(size=signals.shape) / snr
+    two = fit_t2(signals, TIMES, parameters=2)
+    assert np.percentile(np.abs(two.t2 - t2), 68) < spread / 3
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.floats(5, 150),
+    st.floats(1e-3, 1e6),
+    st.floats(0, 0.5),
+    st.integers(4, 12),
+    st.booleans(),
+)
+def test_exact_decays_come_out_exactly(
+    t2: float, amplitude: float, share: float, echoes: int, skip: bool
+) -> None:
+    times = np.linspace(0.008, 0.09, echoes + skip)
+    signal = amplitude * (np.exp(-1000 * times / t2) + share)
+    if skip:
+        signal[0] *= 0.6  # what stimulated echoes do to the first
+    found = fit_t2(signal[None], times, skip_first=skip)
+    assert found.t2[0] == pytest.approx(t2, rel=1e-3)
+    assert found.amplitude[0] == pytest.approx(amplitude, rel=1e-3)
+    assert found.offset[0] == pytest.approx(share * amplitude, abs=2e-3 * amplitude)
+    assert found.goodness[0] > 0.999999
+    assert not found.at_bound[0]
+
+
+def test_what_cannot_be_fitted_is_said() -> None:
+    nothing, flat, growing = np.zeros(7), np.full(7, 5.0), np.linspace(1, 2, 7)
+    gone = np.array([9, 1, 1, np.nan, 1, 1, 1.0])
+    found = fit_t2(np.stack([nothing, gone, flat, growing]), TIMES)
+    assert np.isnan(found.t2[:2]).all()
+    assert found.goodness[3] < 0.5
+    assert (found.amplitude[2:] >= 0).all()
+    longer = fit_t2(np.exp(-1000 * TIMES / 500)[None], TIMES)
+    assert longer.at_bound[0] or longer.goodness[0] > 0.999  # an offset may stand in for it
+    assert fit_t2(np.exp(-1000 * TIMES / 500)[None], TIMES, parameters=2).at_bound[0]
+    with pytest.raises(BadData, match="1 echoes are left"):
+        fit_t2(np.ones((3, 2)), TIMES[:2], skip_first=True)
+    three = fit_t2(np.exp(-1000 * TIMES[:3] / 40)[None], TIMES[:3])
+    assert (three.offset[0], three.t2[0]) == (0, pytest.approx(40, rel=1e-4))
+
+
+def test_echoes_are_ordered_by_their_times(tmp_path: Path) -> None:
+    paths = write_echoes(tmp_path, times=(0.03, 0.01, 0.02))
+    echoes = read_echoes(paths)
+    assert echoes.times.tolist() == [0.01, 0.02, 0.03]
+    assert (np.diff(echoes.signals.mean((0, 1, 2))) < 0).all()
+    assert "the times were used" in echoes.notes[0]
+    assert read_echoes(sorted(paths, key=lambda p: (p != paths[1], p != paths[2]))).notes == ()
+
+
+def test_echoes_are_read_where_they_lie(tmp_path: Path) -> None:
+    shape, affine = (12, 30, 34), affine_of(spacing=(9.0, 4.2, 4.2))
+    places = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), -1)
+    world = places @ affine[:3, :3].T + affine[:3, 3]
+    t2 = 40 + 0.1 * world[..., 0]
+    echoes = read_echoes(write_echoes(tmp_path, t2=t2, affine=affine, shape=shape))
+    points = world[4:8, 10:20, 10:20].reshape(-1, 3) + 1.3
+    found = fit_t2(sample_echoes(echoes, points), echoes.times).t2
+    np.testing.assert_allclose(found, 40 + 0.1 * points[:, 0], atol=0.05)
+    assert np.isnan(sample_echoes(echoes, points + 900)).all()
+
+
+def test_layers_of_cartilage_have_their_own_t2(tmp_path: Path) -> None:
+    shape, affine = (104, 126, 150), affine_of(spacing=(1.0, 0.9, 0.9))
+    places = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), -1)
+    up = (places * [1.0, 0.9, 0.9])[..., 2] - 62  # in the knee's frame: the tibia's joint is up
+    paths = write_echoes(tmp_path, t2=35 + 3 * up.clip(-8, 2), affine=affine, shape=shape)
+    chosen = KneeSettings(bones=("tibia",), rows=96, columns=96)
+    maps = measure_knee(label_map(), {}, chosen, read_echoes(paths)).bones["tibia"]
+    deep, whole, outer = (maps.values[name] for name in ("t2deep", "t2", "t2superficial"))
+    known = np.isfinite(deep) & np.isfinite(outer) & maps.sheet.covered
+    gap = (outer - deep)[known & (maps.surface.normals[:, 2] > 0.95)]
+    assert np.median(gap) == pytest.approx(3 * 2.4 / 2, abs=1.2)  # half of the plate's thickness
+    assert ((whole >= deep - 1) & (whole <= outer + 1))[known].mean() > 0.95
+    assert maps.facts["t2_fitted_share"] > 0.99
+    assert maps.facts["t2_goodness"] > 0.999
+
+
+def bad(folder: Path, what: str) -> list[Path]:
+    paths = write_echoes(folder, times=(0.01, 0.02, 0.03, 0.04))
+    sidecar = paths[1].with_name(paths[1].name.replace(".nii.gz", ".json"))
+    if what == "milliseconds":
+        sidecar.write_text(json.dumps({"EchoTime": 20}))
+    elif what == "no time":
+        sidecar.unlink()
+    elif what == "same time":
+        sidecar.write_text(json.dumps({"EchoTime": 0.01}))
+    elif what == "shape":
+        nib.save(nib.Nifti1Image(np.ones((3, 4, 5), "f4"), affine_of()), paths[1])
+    elif what == "place":
+        image = nib.load(paths[1])
+        nib.save(nib.Nifti1Image(image.get_fdata(), np.eye(4) + image.affine), paths[1])
+    elif what == "axes":
+        nib.save(nib.Nifti1Image(np.ones((3, 4, 5, 2), "f4"), affine_of()), paths[0])
+    elif what == "one":
+        return paths[:1]
+    elif what == "gone":
+        paths[2].unlink()
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("what", "error", "said"),
+    [
+        ("milliseconds", BadData, r"EchoTime is 20; BIDS has it in seconds.*Write 0\.02"),
+        ("no time", BadData, "EchoTime is None"),
+        ("same time", BadData, r"echo-1_MESE.nii.gz and .*echo-2.* have the same EchoTime"),
+        ("shape", BadData, r"has 3 x 4 x 5 voxels and .*echo-1"),
+        ("place", BadData, "lies elsewhere than"),
+        ("axes", BadData, "has 4 axes"),
+        ("one", BadData, "at least two echoes"),
+        ("gone", NoInput, "is not there"),
+    ],
+)
+def test_echoes_that_cannot_be_used(
+    tmp_path: Path, what: str, error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error, match=said):
+        read_echoes(bad(tmp_path, what))
+
+
+def test_echoes_of_another_place_are_refused(tmp_path: Path) -> None:
+    far = affine_of(spacing=(9.0, 2.1, 2.1)).copy()
+    far[0, 3] -= 500
+    echoes = read_echoes(write_echoes(tmp_path, affine=far))
+    with pytest.raises(BadData, match="beside the label map"):
+        measure_knee(label_map(), {}, replace(KneeSettings(), bones=("patella",)), echoes)
