@@ -1,6 +1,6 @@
 """One image of the participant level: its files, what shapes them, and what became of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ class Task:
 
     job: Job
     shared: Shared
+    settings: Any
 
     @property
     def names(self) -> OutputNames:
@@ -69,10 +70,26 @@ def tasks_of(
     datatype = modality.sources[0].datatype
     for part in modality.parts(scan, settings):
         labels = dict(shared.labels)
-        if part:  # a dash would end a label of BIDS
-            labels["part"] = "".join(filter(str.isalnum, part))
+        if part or any("{part}" in product.name for product in products):
+            labels["part"] = "".join(filter(str.isalnum, part))  # a dash would end a label
         names = OutputNames(output_dir, main.entities, labels, products, datatype)
-        yield Task(Job(modality.name, scan, part, names, provenance), shared)
+        yield Task(Job(modality.name, scan, part, names, provenance), shared, settings)
+
+
+def first_tasks(
+    scans: Iterable[Scan], modality: Modality[Any], settings: Any, work: Path, output_dir: Path
+) -> list[Task]:
+    """List what other modalities have to prepare before these scans, each once."""
+    shared: dict[str, tuple[Any, Shared]] = {}
+    found: dict[tuple[str, str], Task] = {}
+    for asked in (one for scan in scans for one in modality.first(scan, settings)):
+        other = modality_named(asked.modality)
+        if asked.modality not in shared or shared[asked.modality][0] != asked.settings:
+            shared[asked.modality] = asked.settings, other.shared(asked.settings, work)
+        common = shared[asked.modality][1]
+        for task in tasks_of(asked.scan, other, asked.settings, common, output_dir):
+            found.setdefault((asked.modality, task.workflow_name), task)
+    return list(found.values())
 
 
 def _hash(path: Path) -> str:

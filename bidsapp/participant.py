@@ -27,7 +27,7 @@ from bidsapp.execution.work import (
     own_folder,
     work_place,
 )
-from bidsapp.image_task import Task, failed, given_up, outcome_of, tasks_of
+from bidsapp.image_task import Task, failed, first_tasks, given_up, outcome_of, tasks_of
 from bidsapp.options import RunOptions
 from bidsapp.progress import Outcome, Progress
 from bidsapp.recipes import Recipe, load_recipe
@@ -101,7 +101,15 @@ def _whole_run(
         for scan in selection.scans
         for task in tasks_of(scan, modality, recipe.preparation, shared, options.output_dir)
     ]
-    progress = Progress(options, total=len(tasks))
+    work = own_folder(options.work_dir)
+    first = [
+        task
+        for task in first_tasks(
+            selection.scans, modality, recipe.preparation, work, options.output_dir
+        )
+        if not is_finished(task.names, task.provenance)
+    ]
+    progress = Progress(options, total=len(tasks) + len(first))
     for refusal in selection.refusals:
         progress.note(
             Outcome.refused(refusal.participant, refusal.session, refusal.reason, refusal.exit_code)
@@ -120,22 +128,30 @@ def _whole_run(
     if waiting:
         plugin = options.nipype_plugin
         where = f"as jobs of {plugin}" if plugin else f"on {many(options.nprocs, 'CPU')}"
-        print(f"{many(len(waiting), 'image')} to normalise {where}", flush=True)
-    size = _BATCH if options.nipype_plugin is None else max(len(waiting), 1)
-    for start in range(0, len(waiting), size):
-        claimed, locks = _claim(waiting[start : start + size], options, progress)
-        if claimed:
-            _run_batch(claimed, options, recipe, running, progress)
-        for lock in locks:
-            lock.close()
-        if options.stop_on_first_crash and progress.first_code:
-            for task in waiting[start + size :]:
-                progress.note(failed(task, given_up(progress.first_code)))
-            break
+        print(f"{many(len(first) + len(waiting), 'image')} to normalise {where}", flush=True)
+    for round_of in (first, waiting):
+        _run_all(round_of, options, running, progress)
     if bundle:
         _predict(bundle, tasks, modality.mask(shared), options)
     code = _complete(tasks, options, shared, bundle)
     return progress.finish() or code
+
+
+def _run_all(
+    tasks: Sequence[Task], options: RunOptions, running: Running, progress: Progress
+) -> None:
+    """Prepare units in batches; none is begun after one has failed where that is to stop all."""
+    size = _BATCH if options.nipype_plugin is None else max(len(tasks), 1)
+    for start in range(0, len(tasks), size):
+        if options.stop_on_first_crash and progress.first_code:
+            for task in tasks[start:]:
+                progress.note(failed(task, given_up(progress.first_code)))
+            return
+        claimed, locks = _claim(tasks[start : start + size], options, progress)
+        if claimed:
+            _run_batch(claimed, options, running, progress)
+        for lock in locks:
+            lock.close()
 
 
 def _complete(
@@ -261,7 +277,6 @@ def _claim(
 def _run_batch(
     tasks: Sequence[Task],
     options: RunOptions,
-    recipe: Recipe,
     running: Running,
     progress: Progress,
 ) -> None:
@@ -277,7 +292,7 @@ def _run_batch(
             forget_failures(base / place / task.workflow_name)
         modality = modality_named(task.job.modality)
         single = modality.workflow(
-            task.workflow_name, task.job, task.shared, recipe.preparation, options
+            task.workflow_name, task.job, task.shared, task.settings, options
         )
         if as_jobs:
             single.base_dir = str(base / "all")

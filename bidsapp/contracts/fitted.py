@@ -179,7 +179,8 @@ class Fitted(Protocol):
             Ascending row numbers that may be read: those of the training fold, or of all images
             where the scope is ``dataset``.
         outcome
-            0 or 1 for each of `rows`; None for a step that does not declare ``uses_outcome``.
+            0 or 1 for each of `rows`, -1 where it is not known; None for a step that does not
+            declare ``uses_outcome``.
         """
 
     def transform(self, images: Images, rows: "np.ndarray") -> "Iterator[np.ndarray]":

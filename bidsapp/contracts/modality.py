@@ -217,6 +217,25 @@ class Job:
         )
 
 
+@dataclass(frozen=True)
+class First:
+    """What another modality has to prepare before a scan can be.
+
+    Attributes
+    ----------
+    modality
+        Its name.
+    scan
+        The files that it reads: those of the scan that waits for it.
+    settings
+        Of its preparation, an instance of its settings class.
+    """
+
+    modality: str
+    scan: Scan
+    settings: Any
+
+
 class Modality(ABC, Generic[S]):
     """One kind of study, as one package of ``bidsapp/modalities``.
 
@@ -289,6 +308,10 @@ class Modality(ABC, Generic[S]):
 
     def check(self, settings: S, work: Path) -> None:
         """Refuse before work what could not be prepared: a template that cannot be had."""
+
+    def first(self, scan: Scan, settings: S) -> Sequence[First]:
+        """List what other modalities have to prepare before this scan."""
+        return ()
 
     @abstractmethod
     def shared(self, settings: S, work: Path) -> Shared:

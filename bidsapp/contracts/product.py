@@ -107,6 +107,8 @@ class Product:
         What a network has to know of it; None where no network can be given it.
     only
         Settings under which it is made, key to values; always where empty.
+    shown
+        Whether overviews show it in place of the main product: one volume where that is a series.
     """
 
     key: str
@@ -116,6 +118,7 @@ class Product:
     main: bool = False
     channel: Channel | None = None
     only: Mapping[str, tuple[Any, ...]] | None = None
+    shown: bool = False
 
     def applies(self, settings: Mapping[str, Any]) -> bool:
         """Whether it is made under these settings; those that are not named decide nothing."""
@@ -142,7 +145,8 @@ class Product:
                 text += rf"(?P={part})"
             else:
                 seen.add(part)
-                text += rf"(?P<{part}>[A-Za-z0-9+]+)"
+                often = "*" if part == "part" else "+"
+                text += rf"(?P<{part}>[A-Za-z0-9+]{often})"
         return re.compile(rf"(?P<stem>sub-[^_]+(?:_[^_]+)*?)_{text}")
 
 
@@ -157,7 +161,8 @@ class OutputNames:
     entities
         Entities of the main source under pybids' names (``subject``, ``session``, …).
     labels
-        What fills the braces of the products' names: ``{"space": "MNI152NLin6Asym", "res": "2"}``.
+        What fills the braces of the products' names: ``{"space": "MNI152NLin6Asym", "res": "2"}``;
+        ``part`` is the label of the part of a scan, where it has parts.
     products
         The modality's table, the main product first.
     datatype
@@ -188,6 +193,11 @@ class OutputNames:
     def main(self) -> Product:
         """The product whose sidecar carries the verdict."""
         return self.products[0]
+
+    @property
+    def shown(self) -> Product:
+        """The product that overviews show."""
+        return next((product for product in self.products if product.shown), self.main)
 
     def __getitem__(self, key: str) -> str:
         """File name of a product, without its folder."""
@@ -245,10 +255,12 @@ class OutputNames:
 
     @property
     def report(self) -> Path:
-        """The page of the participant (session, part), at the top of the output folder."""
+        """The page of the participant (session, part, datatype), at the top of the folder."""
         session = self.entities.get("session")
         name = f"sub-{self.entities['subject']}" + (f"_ses-{session}" if session else "")
         name += f"_{self.part}" if self.part else ""
+        # a person's head and series can both lie in one folder, and each has a page
+        name += f"_{self.datatype}" if self.datatype != "anat" else ""
         return self.output_dir / f"{name}.html"
 
     @property

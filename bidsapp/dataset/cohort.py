@@ -16,16 +16,18 @@ from bidsapp.dataset.covariates import OWN
 from bidsapp.dataset.description import shortened
 from bidsapp.dataset.groups import groups_of
 from bidsapp.dataset.losses import loss_notes
-from bidsapp.dataset.normalized import NormalizedImage, Place, Wanted, find_own
+from bidsapp.dataset.normalized import NormalizedImage, UnitKey, Wanted, find_own
 from bidsapp.dataset.outcome import find_outcomes, outcome_missing, outcome_notes
 from bidsapp.dataset.people import has_scan, labels_of, people_of
 from bidsapp.dataset.scanners import sidecar_columns
 from bidsapp.dataset.scans import unreadable_scans, voxel_hash
 from bidsapp.dataset.user_columns import Columns
 from bidsapp.errors import BadData, NociCastError, NoInput
+from bidsapp.intake.gifti import ENDING, read_gifti
 from bidsapp.intake.images import open_image
 
 COLUMNS = tuple(name for name in OWN if name != PART)
+"""What is always there, in this order; parts stand behind sessions where scans have them."""
 _USABLE = ("pass", "warn", "")  # empty: derivatives of others, which are not judged
 EXCLUSION_COLUMNS = ("participant_id", "session_id", "reason", "detail")
 
@@ -129,7 +131,7 @@ def build_cohort(
     groups_of(columns, group_column, [])
     names = carried_columns(columns, covariates, asked, [*made_of, *same_as_outcome])
     images, unusable, notes = _images(output_dir, derivatives or {}, wanted)
-    imaged = [(place[0], place[1]) for place in (*images, *unusable)]
+    imaged = [(unit[0], unit[1]) for unit in (*images, *unusable)]
     columns, matched = columns.matched(*labels_of(bids_dir, imaged))
     # a table whose labels stay unclear is told of, and its columns are not carried
     names = [name for name in names if columns.has(name) or name in (covariates or ())]
@@ -137,7 +139,7 @@ def build_cohort(
     people = people_of(bids_dir, columns, imaged, participant_label)
     sessions = {f"ses-{label}" for label in session_label}
 
-    def in_run(key: Place) -> bool:
+    def in_run(key: UnitKey) -> bool:
         return key[0] in people and (not sessions or key[1] in sessions)
 
     excluded = {key: why for key, why in unusable.items() if in_run(key) and key not in images}
@@ -165,14 +167,20 @@ def build_cohort(
         if reason is None:
             kept.append((scan, groups[place], found.values[place]))
         else:
-            excluded[scan.place] = reason
+            excluded[scan.unit] = reason
     _check_made_alike([scan for scan, _, _ in kept])
     rows, files = _hashed(kept, excluded, channels, threads)
 
-    parts = any(len(place) > 2 for place in (*images, *excluded))
-    listed = [(*_whose(place), *why) for place, why in sorted(excluded.items())]
-    exclusions = _framed(listed, EXCLUSION_COLUMNS, parts)
-    table = _framed(rows, COLUMNS, parts)
+    parts = any(len(unit) > 2 for unit in (*images, *excluded))
+    listed = [
+        (*(text or None for text in (*unit, "")[: 3 if parts else 2]), *why)
+        for unit, why in sorted(excluded.items())
+    ]
+    named = pd.Index(with_part(EXCLUSION_COLUMNS, [PART] * parts))
+    exclusions = pd.DataFrame(listed, columns=named, dtype=object)
+    table = pd.DataFrame(rows, columns=pd.Index(OWN), dtype=object)
+    if not any(file.part for file in files):
+        table = table.drop(columns=PART)
     _check(table, exclusions, files, wanted)
     table["outcome"] = table["outcome"].astype(int)
     keys_of_files = [file.key for file in files]
@@ -180,28 +188,28 @@ def build_cohort(
     scanners = sidecar_columns(
         bids_dir, keys_of_files, raw.datatype, raw.suffix, [file.source for file in files], notes
     )
-    inside = {file.place for file in files}
-    places = [number for number, scan in enumerate(scans) if scan.place in inside]
+    inside = {file.unit for file in files}
+    places = [place for place, scan in enumerate(scans) if scan.unit in inside]
     with_outcome = {person for name in made_of for person in columns.people_with(name)}
     with_outcome |= found.people
     counting = (people - unscanned) | (people & with_outcome)
     notes += [*outcome_notes(found, places), *about_groups]
     notes += [f"This table is left out: {why}" for why in columns.left_out()]
     notes += column_notes(columns, names)
-    notes += loss_notes(excluded, {place[0] for place in inside}, counting)
+    notes += loss_notes(excluded, {unit[0] for unit in inside}, counting)
     whole = pd.concat([table, carried, scanners], axis=1)
     return Cohort(whole, exclusions, tuple(files), tuple(notes), found.negative)
 
 
 def _images(
     output_dir: Path, derivatives: Mapping[str, Path], wanted: Wanted
-) -> tuple[dict[Place, NormalizedImage], dict[Place, tuple[str, str]], list[str]]:
+) -> tuple[dict[UnitKey, NormalizedImage], dict[UnitKey, tuple[str, str]], list[str]]:
     searches = [
         wanted.modality.found_elsewhere(name, root, wanted) for name, root in derivatives.items()
     ]
     searches.append(find_own(output_dir, wanted))
-    images: dict[Place, NormalizedImage] = {}
-    unusable: dict[Place, tuple[str, str]] = {}
+    images: dict[UnitKey, NormalizedImage] = {}
+    unusable: dict[UnitKey, tuple[str, str]] = {}
     for search in searches:
         for key, image in search.images.items():
             images.setdefault(key, image)
@@ -249,7 +257,7 @@ def _without_rows(columns: Columns, person: str) -> tuple[str, str] | None:
 
 def _hashed(
     kept: Sequence[tuple[NormalizedImage, str | None, int | None]],
-    excluded: dict[Place, tuple[str, str]],
+    excluded: dict[UnitKey, tuple[str, str]],
     channels: Sequence[str],
     threads: int,
 ) -> tuple[list[tuple[object, ...]], list[NormalizedImage]]:
@@ -263,7 +271,7 @@ def _hashed(
         others = (scan.mask, *(path for path in used if path != scan.image))
         try:
             for path in filter(None, others):
-                open_image(path)
+                (read_gifti if path.suffix == ENDING else open_image)(path)
             return voxel_hash(scan.image)
         except (BadData, NoInput) as error:
             return error
@@ -274,27 +282,13 @@ def _hashed(
     files = []
     for (scan, group, outcome), sha256 in zip(kept, hashes, strict=True):
         if isinstance(sha256, NociCastError):
-            excluded[scan.place] = ("image not readable", str(sha256))
+            excluded[scan.unit] = ("image not readable", str(sha256))
             continue
-        quality = scan.quality or None
-        rows.append((*_whose(scan.place), group, outcome, scan.uri, sha256, quality))
+        person, session = scan.key
+        who = (person, session or None, scan.part or None)
+        rows.append((*who, group, outcome, scan.uri, sha256, scan.quality or None))
         files.append(scan)
     return rows, files
-
-
-def _whose(place: Place) -> tuple[str | None, ...]:
-    """Participant, session and part of a row; None for what there is not."""
-    person, session, part = (*place, "")[:3]
-    return person, session or None, part or None
-
-
-def _framed(
-    rows: Sequence[tuple[object, ...]], columns: Sequence[str], parts: bool
-) -> pd.DataFrame:
-    """Make a table of rows that begin with `_whose`, without the part where nobody has one."""
-    named = pd.Index(with_part(columns, [PART]))
-    table = pd.DataFrame(rows, columns=named, dtype=object)
-    return table if parts else table.drop(columns=PART)
 
 
 def _check_made_alike(scans: Sequence[NormalizedImage]) -> None:
@@ -329,6 +323,7 @@ def _check(
             )
     sources = [file.source_sha256 for file in files]
     for source, same in table.groupby(sources):
+        # parts of one scan come from one file; they are never on two sides of a split
         if source and len(same[["participant_id", "session_id"]].drop_duplicates()) > 1:
             raise BadData(
                 f"cohort: the same {wanted.kind} file under {len(same)} names (SourceSHA256 in the "

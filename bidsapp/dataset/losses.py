@@ -1,16 +1,16 @@
 """Who was left out of the cohort and why, in lines for the terminal."""
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from bidsapp.dataset.description import shortened
-from bidsapp.dataset.tables import Key
 
 MUCH = 0.1
 """Share of the people above which a loss is warned of."""
 
 
 def loss_notes(
-    excluded: Mapping[Key, tuple[str, str]] | Mapping[tuple[str, ...], tuple[str, str]],
+    excluded: Mapping[Any, tuple[str, str]],
     inside: Collection[str],
     counting: Collection[str],
 ) -> list[str]:
@@ -19,7 +19,7 @@ def loss_notes(
     Parameters
     ----------
     excluded
-        Participant, session and, where scans have parts, part to (reason, detail).
+        Participant and session to (reason, detail).
     inside
         Participants of the cohort.
     counting

@@ -211,7 +211,9 @@ def _residuals(own: np.ndarray, grid: _Grid, mean: np.ndarray) -> None:
     whole[grid.brain] = mean
     sharper = laplace(whole)
     shapes = (whole, whole**2, whole**3, sharper, laplace(sharper), gaussian_filter(whole, 1))
-    shapes = (*shapes, gaussian_gradient_magnitude(whole, 1.0), *np.gradient(whole))
+    shapes = (*shapes, gaussian_gradient_magnitude(whole, 1.0))
+    # an image of one slice has no change across it
+    shapes += tuple(np.gradient(whole, axis=axis) for axis in range(3) if whole.shape[axis] > 1)
     changes = np.stack([grid.fast(one, grid.brain)[grid.brain] for one in shapes])
     basis = np.linalg.qr(changes.T.astype(np.float64))[0].astype(np.float32)
     empty = own == 0

@@ -1,5 +1,6 @@
 """Prepared units that exist: this app's own output, and what its names and sidecars tell."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -16,14 +17,12 @@ from bidsapp.intake.json_text import read_json
 from bidsapp.intake.pointers import pointer_at
 
 EXTENSIONS = (".nii.gz", ".nii", ".func.gii", ".shape.gii")
+UnitKey = tuple[str, ...]
+"""Participant and session, and the part where a scan has several."""
 _PART = "{part}"
 _RAW = "bids:raw:"
 # Settings in a sidecar that may differ within a cohort.
 _UNSHAPING = ("version",)
-
-
-Place = tuple[str, ...]
-"""Participant, session (empty where there is none) and, where a scan has parts, the part."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +98,8 @@ class NormalizedImage:
         Path of that file inside the raw dataset; empty where it is not known.
     quality_numbers
         Name and value of what the verdict hangs on (``local_ncc``); empty where it was not judged.
-    part_id
-        Label of the part in the file's name; empty where a scan is one unit.
+    part
+        Label of the part of the scan that it is; empty where a scan is one unit.
     """
 
     participant_id: str
@@ -116,25 +115,25 @@ class NormalizedImage:
     source_sha256: str = ""
     source: str = ""
     quality_numbers: tuple[tuple[str, float], ...] = ()
-    part_id: str = ""
+    part: str = ""
 
     @property
     def key(self) -> Key:
-        """Participant and session, for the tables of the dataset."""
+        """Participant and session."""
         return self.participant_id, self.session_id
 
     @property
-    def place(self) -> Place:
-        """Participant, session and, where a scan has parts, the part."""
-        return (*self.key, self.part_id) if self.part_id else self.key
+    def unit(self) -> UnitKey:
+        """Participant and session, and the part where it is one."""
+        return (*self.key, self.part) if self.part else self.key
 
 
 @dataclass(frozen=True)
 class NormalizedSearch:
     """Images found, and scans that cannot be used with (reason, detail)."""
 
-    images: dict[Place, NormalizedImage]
-    unusable: dict[Place, tuple[str, str]]
+    images: dict[UnitKey, NormalizedImage]
+    unusable: dict[UnitKey, tuple[str, str]]
     spaces: frozenset[str]
 
 
@@ -167,17 +166,16 @@ def find_own(output_dir: Path, wanted: Wanted) -> NormalizedSearch:
     spaces = set()
     for key, names in by_scan(output_dir, wanted.datatype, found.unusable):
         spaces.update(spaces_of(names, wanted.kind))
-        parts: dict[str, list[tuple[Name, Wanted]]] = {}
-        for name in names:
-            one = _as_wanted(name, wanted)
-            if one is not None:
-                parts.setdefault(one.labels.get("part", ""), []).append((name, one))
-        for part, mine in sorted(parts.items()):
-            place = (*key, part) if part else key
-            if len(mine) > 1:
-                found.unusable[place] = several([name for name, _ in mine])
+        mine = [(name, one) for name in names if (one := _as_wanted(name, wanted)) is not None]
+        parts = Counter(one.labels.get("part", "") for _, one in mine)
+        for name, one in mine:
+            part = one.labels.get("part", "")
+            if parts[part] > 1:
+                unit = (*key, part) if part else key
+                same = [name for name, other in mine if other.labels.get("part", "") == part]
+                found.unusable[unit] = several(same)
             else:
-                _take_own(found, output_dir, place, mine[0][0], names, mine[0][1])
+                _take_own(found, output_dir, key, name, names, one)
     return NormalizedSearch(found.images, found.unusable, frozenset(spaces))
 
 
@@ -196,26 +194,26 @@ def _as_wanted(name: Name, wanted: Wanted) -> Wanted | None:
 def _take_own(
     found: NormalizedSearch,
     root: Path,
-    key: Place,
+    key: Key,
     name: Name,
     names: Sequence[Name],
     wanted: Wanted,
 ) -> None:
-    path = name.path
+    path, part = name.path, wanted.labels.get("part", "")
+    unit = (*key, part) if part else key
     channels = channels_beside(name, names, wanted)
-    if not_fetched(found, key, path, sidecar_of(path), *channels.values()):
+    if not_fetched(found, unit, path, sidecar_of(path), *channels.values()):
         return
     told = read_sidecar(path, wanted)
     if told is None:
         detail = f"{sidecar_of(path)} has no Quality.verdict; run the participant level again"
-        found.unusable[key] = ("no quality verdict", detail)
+        found.unusable[unit] = ("no quality verdict", detail)
     elif told.excluded is not None:
-        found.unusable[key] = told.excluded
+        found.unusable[unit] = told.excluded
     else:
         uri = path.relative_to(root).as_posix()
-        part = key[2] if len(key) > 2 else ""
-        facts = told.facts | {"part_id": part}
-        found.images[key] = NormalizedImage(key[0], key[1], path, None, channels, "", uri, **facts)
+        facts = {**told.facts, "part": part}
+        found.images[unit] = NormalizedImage(*key, path, None, channels, "", uri, **facts)
 
 
 def channels_beside(name: Name, names: Sequence[Name], wanted: Wanted) -> dict[str, Path]:
@@ -235,7 +233,7 @@ def channels_beside(name: Name, names: Sequence[Name], wanted: Wanted) -> dict[s
     return found
 
 
-def not_fetched(found: NormalizedSearch, key: Place, *paths: Path | None) -> bool:
+def not_fetched(found: NormalizedSearch, key: UnitKey, *paths: Path | None) -> bool:
     """Leave a scan out where the content of one of its files is not here."""
     for path in paths:
         pointer = None if path is None else pointer_at(path)
@@ -295,7 +293,7 @@ def _raw_source(sources: object) -> str:
 
 
 def by_scan(
-    root: Path, datatype: str, unusable: dict[Place, tuple[str, str]]
+    root: Path, datatype: str, unusable: dict[UnitKey, tuple[str, str]]
 ) -> Iterator[tuple[Key, list[Name]]]:
     """Each participant and session with the files of its folder of a datatype.
 

@@ -64,6 +64,11 @@ class _Sidecars:
                 yield frozenset(entities), read_object(folder / name)
 
 
+def metadata_of(bids_dir: Path, image: Path, suffix: str) -> dict[str, Any]:
+    """Read the metadata of an image from all JSON files that hold for it, by inheritance."""
+    return _Sidecars(bids_dir, suffix).of(image)
+
+
 def _parts(name: str) -> tuple[list[str], str]:
     """Entities and suffix of a file name."""
     for ending in (*EXTENSIONS[::-1], ".json"):

@@ -157,7 +157,7 @@ def voxel_hash(path: Path) -> str:
     Parameters
     ----------
     path
-        A NIfTI image.
+        A NIfTI image, or values on a surface (GIFTI).
 
     Returns
     -------
@@ -168,13 +168,16 @@ def voxel_hash(path: Path) -> str:
     Raises
     ------
     NoInput, BadData
-        As `bidsapp.intake.images.read_numbers`.
+        As `bidsapp.intake.images.read_numbers` and `bidsapp.intake.gifti.read_gifti`.
     """
     import numpy as np
 
+    from bidsapp.intake.gifti import ENDING, read_gifti
     from bidsapp.intake.images import read_numbers
 
-    values = np.ascontiguousarray(read_numbers(path, "<f4")[0])
+    on_surface = path.suffix == ENDING
+    found = read_gifti(path)[0].astype("<f4") if on_surface else read_numbers(path, "<f4")[0]
+    values = np.ascontiguousarray(found)
     values = values + np.float32(0)  # minus zero is zero
     digest = hashlib.sha256(repr(values.shape).encode())
     digest.update(values.tobytes())

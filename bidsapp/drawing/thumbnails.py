@@ -35,7 +35,7 @@ def thumbnail(names: OutputNames, key: str) -> str:
     path = thumbnail_path(names)
     content = _kept(path, key)
     if content is None:
-        content = _made(read_volume(names.path(names.main.key)), key)
+        content = _made(read_volume(names.path(names.shown.key)), key)
         with atomic_path(path) as temporary:
             temporary.write_bytes(content)
     return "data:image/jpeg;base64," + base64.b64encode(content).decode("ascii")

@@ -41,6 +41,24 @@ def against_chance(low: float, high: float) -> str:
     return WORSE if high < CHANCE else NOT_SHOWN
 
 
+def chance_words(low: float, high: float, stamp: str = "") -> str:
+    """Say what the interval of an AUC shows against chance.
+
+    Parameters
+    ----------
+    low, high
+        Its limits; NaN where there are none.
+    stamp
+        That of the scores, ``LEAK: step`` or ``LEAK?: step``: where people who are scored were
+        seen, or may have been, the interval shows nothing, wherever it lies.
+    """
+    if stamp.startswith("LEAK: "):
+        return "which shows nothing, as held-out people were seen (LEAK)"
+    if stamp.startswith("LEAK?"):
+        return "which shows nothing unless held-out people were not seen (LEAK?)"
+    return CHANCE_WORDS[against_chance(low, high)]
+
+
 @dataclass(frozen=True)
 class Forecast:
     """How well a variant forecasts people whom it has not seen.

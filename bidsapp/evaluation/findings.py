@@ -9,7 +9,7 @@ import pandas as pd
 from bidsapp.contracts.fitted import leaking, stamp_text
 from bidsapp.dataset.counts import cohort_counts
 from bidsapp.evaluation.baselines import COLUMN
-from bidsapp.evaluation.chance import CHANCE_WORDS, RETRAINED, WITHIN, against_chance
+from bidsapp.evaluation.chance import RETRAINED, WITHIN, chance_words
 from bidsapp.evaluation.confounds import confound_sentences
 from bidsapp.evaluation.held_out import HeldOut
 from bidsapp.evaluation.other_runs import MANY, Tried, best_by_chance
@@ -83,11 +83,10 @@ def findings(
         rows = {row["metric"]: row for row in mine}
         permuted = (p.get(name) for p in tests)
         n = cohort_counts(pool(scores[scores["variant"] == name])).observations
-        text = _result(
-            rows, *permuted, how=layouts[str(name)], level=plan.level, first=place == 0, n=n
-        )
-        if steps := leaking(plan.of(str(name)).leaks, "scores"):
-            text += f" {stamp_text(steps)}."
+        stamp = stamp_text(leaking(plan.of(str(name)).leaks, "scores"))
+        how, first = layouts[str(name)], place == 0
+        text = _result(rows, *permuted, how=how, level=plan.level, first=first, n=n, stamp=stamp)
+        text += f" {stamp}." * bool(stamp)
         lines.append(("result", text))
     for _, row in baselines.iterrows():
         if row["flagged"]:
@@ -148,6 +147,7 @@ def _result(
     level: float,
     first: bool,
     n: str,
+    stamp: str,
 ) -> str:
     """Say the AUC that leads, its interval, what that shows, and p against chance."""
     row = rows.get(WITHIN, rows["auc"])
@@ -168,8 +168,7 @@ def _result(
                 f", or {leads['ci_low']:.2f} to {leads['ci_high']:.2f} if it were trained "
                 "on other people"
             )
-        shown = against_chance(leads["ci_low"], leads["ci_high"])
-        parts.append(f"{text}: {CHANCE_WORDS[shown]}")
+        parts.append(f"{text}: {chance_words(leads['ci_low'], leads['ci_high'], stamp)}")
     caveat = f": {LIBERAL}" if how.retrained else ""
     if whole is not None and pd.notna(whole):
         parts.append(f"p = {whole:.2g} against chance (outcomes permuted, networks trained anew)")

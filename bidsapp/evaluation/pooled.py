@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from bidsapp.evaluation.chance import CHANCE_WORDS, LEADING, RETRAINED, WITHIN, against_chance
+from bidsapp.evaluation.chance import LEADING, RETRAINED, WITHIN, chance_words
 from bidsapp.evaluation.intervals import LEVEL
 from bidsapp.evaluation.prevalence import SCOPE
 from bidsapp.evaluation.tsv import read_table
@@ -50,7 +50,7 @@ def pooled_results(folder: Path, variant: str, level: float = LEVEL) -> dict[str
     NoInput, BadData
         The table is not there, or cannot be used.
     """
-    columns = ("variant", "scope", "metric", "value", "ci_low", "ci_high", "ci_method")
+    columns = ("variant", "scope", "metric", "value", "ci_low", "ci_high", "ci_method", "note")
     table = read_table(folder / "metrics.tsv", columns)
     mine = table[(table["variant"] == variant) & (table["value"] != "n/a")]
     pooled = mine[(mine["scope"] == "pooled") & mine["metric"].isin(_ON_THE_CARD)]
@@ -61,10 +61,10 @@ def pooled_results(folder: Path, variant: str, level: float = LEVEL) -> dict[str
         for row in elsewhere.to_dict("records")
     }
     led = [pooled[pooled["metric"] == metric] for metric in LEADING]
-    limits = next((rows[["ci_low", "ci_high"]].iloc[0] for rows in led if len(rows)), None)
-    if limits is not None:
-        shown = against_chance(*pd.to_numeric(limits, errors="coerce"))
-        found["against chance"] = CHANCE_WORDS[shown]
+    leads = next((rows.iloc[0] for rows in led if len(rows)), None)
+    if leads is not None:
+        low, high = pd.to_numeric(leads[["ci_low", "ci_high"]], errors="coerce")
+        found["against chance"] = chance_words(low, high, str(leads["note"]))
     return found
 
 

@@ -1,12 +1,13 @@
 """From images to probabilities: the forward pass that training, scoring and bundles share."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from bidsapp.errors import BadData
-from bidsapp.networks.bundle import Bundle
+from bidsapp.networks.bundle import Bundle, FoldModel
 from bidsapp.representation.device import autocast, precision_dtype, resolve_device, steady
 from bidsapp.representation.device_cohort import DeviceCohort, PerBatch
 from bidsapp.representation.image_rows import ImageRows
@@ -146,20 +147,35 @@ def predict(
         raise BadData(f"model {bundle.name}: the images hold NaN, infinite or too large values")
     where = resolve_device(device)
     dtype = precision_dtype(bundle.recipe.training.precision, where)
-    given = ImageRows(stored)
-    rows, size = np.arange(len(stored)), batch_size or bundle.recipe.training.batch_size
+    size = batch_size or bundle.recipe.training.batch_size
+    whole = DeviceCohort(ImageRows(stored), where)
     columns = []
-    cohort: DeviceCohort | None = None
     with steady(where):
         for model in bundle.models:
-            images = model.fitted.stored(given)
-            if cohort is None or images is not cohort.images:
-                cohort = DeviceCohort(images, where)
-            prepare = PerBatch.on(where, model.fitted.numbers(images, rows))
             network = place(bundle.network(model), where)
-            logits = predict_logits(network, cohort, rows, prepare, dtype, size)
-            columns.append(probability(logits))
+            logits = [
+                predict_logits(network, cohort, rows, prepare, dtype, size)
+                for cohort, rows, prepare in _as_fitted(model, whole, size)
+            ]
+            columns.append(probability(np.concatenate(logits)))
     per_model = np.stack(columns, axis=1)
     several = per_model.shape[1] > 1
     sd = per_model.std(axis=1, ddof=1) if several else np.full(len(per_model), np.nan)
     return Prediction(per_model, per_model.mean(axis=1), sd)
+
+
+def _as_fitted(
+    model: FoldModel, whole: DeviceCohort, size: int
+) -> Iterator[tuple[DeviceCohort, np.ndarray, PerBatch]]:
+    """Give people's images as a model's steps leave them: all at once, or so many as are stored."""
+    everybody = np.arange(len(whole.images))
+    parts = [everybody]
+    if model.fitted.at_once:  # what these steps give may be larger than the images: a batch each
+        parts = [everybody[k : k + size] for k in range(0, len(everybody), size)] or parts
+    for part in parts:
+        cohort = whole
+        if model.fitted.at_once:
+            cohort = DeviceCohort(model.fitted.stored(whole.images.picked(part)), whole.device)
+        rows = np.arange(len(cohort.images))
+        numbers = model.fitted.numbers(cohort.images, rows)
+        yield cohort, rows, PerBatch.on(whole.device, numbers)

@@ -9,7 +9,7 @@ from bidsapp.contracts.fitted import stamp_text
 from bidsapp.dataset.counts import cohort_counts
 from bidsapp.drawing.boilerplate import Section
 from bidsapp.drawing.wording import interval, joined, many, p_value
-from bidsapp.evaluation.chance import CHANCE_WORDS, LEADING, RETRAINED, WITHIN, against_chance
+from bidsapp.evaluation.chance import LEADING, RETRAINED, WITHIN, chance_words
 from bidsapp.evaluation.permutation import LIBERAL
 from bidsapp.evaluation.permutation import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.prevalence import scope_of
@@ -80,7 +80,8 @@ def _result(run: GroupRun, name: str) -> str:
     if within is not None:
         parts.append(f"AUC within folds, which leads, {_valued(within, level)}")
     led = next((row for key in LEADING if (row := run.metric(name, key)) is not None), auc)
-    parts.append(CHANCE_WORDS[against_chance(led["ci_low"], led["ci_high"])])
+    stamp = stamp_text(run.leaks_of(name))
+    parts.append(chance_words(led["ci_low"], led["ci_high"], stamp))
     for metric, word in _DECISIONS:
         row = run.metric(name, metric)
         if row is not None:
@@ -94,7 +95,6 @@ def _result(run: GroupRun, name: str) -> str:
     p, how = _permutation_p(run, name)
     if p is not None:
         parts.append(f"permutation {p_value(p)} ({how})")
-    stamp = stamp_text(run.leaks_of(name))
     leak = f" {stamp}." if stamp else ""
     return f"{'; '.join(parts)}.{leak}"
 

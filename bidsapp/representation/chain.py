@@ -108,7 +108,8 @@ class Chain:
         whole = any(told.scope == "dataset" for told in self.declares())
         wanted = everybody if whole else np.unique(np.concatenate([*roles.values()]))
         fitted: list[Fitted] = []
-        stored, current = images, _plain(images)
+        stored = images
+        current: Images = images
         for step in self.steps:
             told = step.declares()
             rows = _visible(told, roles, everybody)
@@ -137,7 +138,8 @@ class Chain:
         ImageRows
             Row by row the same people.
         """
-        stored, current = images, _plain(images)
+        stored = images
+        current: Images = images
         for step in self.at_once:
             if isinstance(step, PerChannel):
                 current = Applied(current, step)
@@ -235,10 +237,6 @@ class Chain:
 def network_channels(section: Representation) -> tuple[str, ...]:
     """Name the channels that a network is given, as far as is known before anything is fitted."""
     return Chain.of(section).channels(section.channels)
-
-
-def _plain(images: ImageRows) -> Images:
-    return images
 
 
 def _visible(

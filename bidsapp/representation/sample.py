@@ -44,7 +44,7 @@ class CohortRow:
 def cohort_rows(cohort: "Cohort") -> list[CohortRow]:
     """Say where the channels of every scan lie."""
     return [
-        CohortRow(scan.participant_id, scan.session_id, scan.channels, scan.part_id)
+        CohortRow(scan.participant_id, scan.session_id, scan.channels, scan.part)
         for scan in cohort.files
     ]
 

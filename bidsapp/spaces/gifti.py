@@ -11,7 +11,7 @@ import numpy as np
 
 from bidsapp.derivatives import atomic_path, write_json
 from bidsapp.errors import BadData
-from bidsapp.intake.pointers import require_content
+from bidsapp.intake.gifti import read_gifti
 
 EXTENSION, MESH = ".shape.gii", ".surf.gii"
 _SPACE = "NociCastSpace"
@@ -67,17 +67,12 @@ def read_values(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
     BadData
         If the file is not GIFTI, or does not hold exactly one array of values.
     """
-    from nibabel.gifti import GiftiImage
-
-    require_content(path)
+    values, meta = read_gifti(path)
     try:
-        image = GiftiImage.from_filename(str(path))
-        told = json.loads(image.meta.get(_SPACE, "{}"))
-    except Exception as error:  # its reader raises whatever the XML and its arrays bring up
+        told = json.loads(meta.get(_SPACE, "{}"))
+    except ValueError as error:
         raise BadData(f"{path}: cannot be read as GIFTI: {error}") from error
-    if len(image.darrays) != 1:
-        raise BadData(f"{path}: expected one array of values, found {len(image.darrays)}")
-    return np.asarray(image.darrays[0].data), told if isinstance(told, dict) else {}
+    return values, told if isinstance(told, dict) else {}
 
 
 def packed(values: np.ndarray) -> dict[str, Any]:

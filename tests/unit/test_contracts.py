@@ -22,7 +22,7 @@ from bidsapp.contracts.modality import (
     modality_packages,
 )
 from bidsapp.contracts.prepared import Provenance
-from bidsapp.contracts.product import OutputNames, sidecar_name
+from bidsapp.contracts.product import OutputNames, Product, sidecar_name
 from bidsapp.errors import UsageError
 from bidsapp.recipes.preparation import Preparation
 
@@ -173,3 +173,17 @@ def test_one_source_and_several_have_keys_of_their_own() -> None:
     assert one.key == Provenance({"renamed": "11"}, "chosen", {"resolution": 2, "seed": 0}).key
     assert one.key != Provenance({"a": "11", "b": "22"}, "", dict(one.settings)).key
     assert one.key_without(["resolution"]) == Provenance({"a": "11"}, "", {"seed": 0}).key
+
+
+def test_parts_of_a_scan_have_names_and_pages_of_their_own(tmp_path: Path) -> None:
+    product = Product("cut", "space-{space}_desc-{part}cut_T2w.nii.gz", lambda made: {}, main=True)
+    entities = {"subject": "01"}
+    made = [
+        OutputNames(tmp_path, entities, {"space": "region", "part": part}, (product,))
+        for part in ("C6L", "C7R", "")
+    ]
+    assert len({names["cut"] for names in made}) == len({names.report for names in made}) == 3
+    for names in made:
+        match = product.pattern().fullmatch(names["cut"])
+        assert match is not None
+        assert match["part"] == names.part

@@ -16,6 +16,7 @@ from sklearn.metrics import confusion_matrix, roc_curve
 from bidsapp.arguments import build_parser
 from bidsapp.errors import NoInput
 from bidsapp.evaluation.permutation import METHOD
+from bidsapp.evaluation.pooled import pooled_results
 from bidsapp.evaluation.sample import make_sample
 from bidsapp.recipes import dump_recipe, load_recipe
 from bidsapp.reports.group_report import write_group_report
@@ -298,6 +299,22 @@ def test_flow_counts_add_up(run: Path, page: GroupPage) -> None:
     for words in ("50 considered", "2 left out", "failed quality: 1", "no outcome: 1"):
         assert words in page.text
     assert "24 positive, 24 negative" in page.text
+
+
+def test_a_leak_shows_nothing_of_people_who_were_not_seen(tmp_path: Path) -> None:
+    """Of the headline's warning a reader keeps the sentence and the number below it."""
+    folder = finished_run(tmp_path / "group" / "paper", variants=("paper",))
+    found = answer(RunFiles(folder))
+    assert found.word == "LEAK: not a held-out result."
+    assert found.sentence.startswith("On people of whom it had seen something (LEAK), paper")
+    assert all(name.endswith(" (LEAK)") for name, _, _ in found.cards)
+    results = " ".join(results_section(GroupRun(folder)).paragraphs)
+    told = (folder / "tables" / "findings.tsv").read_text()
+    card = pooled_results(folder, "paper")["against chance"]
+    for text in (found.sentence, results, told, card):
+        assert "which shows nothing, as held-out people were seen (LEAK)" in text
+        assert "than chance (0.50)" not in text
+        assert "from chance (0.50)" not in text
 
 
 def test_paper_mode_bears_its_banner(tmp_path: Path) -> None:

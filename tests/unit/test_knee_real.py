@@ -1,5 +1,6 @@
 """Real knees: what must hold on manual labels of two visits, and on a known right knee."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,13 +8,16 @@ import numpy as np
 import pytest
 
 from bidsapp.modalities.knee.anatomy import ANATOMY, BONES
+from bidsapp.modalities.knee.correspondence import match_elastically
 from bidsapp.modalities.knee.frame import to_frame
 from bidsapp.modalities.knee.label_map import LabelMap, label_table, read_label_map
 from bidsapp.modalities.knee.meshing import mesh_bone
 from bidsapp.modalities.knee.right_knee import RIGHT
 from bidsapp.modalities.knee.side import asymmetry
-from bidsapp.modalities.knee.sphere_map import grid_of, lay_on_sphere
+from bidsapp.modalities.knee.sphere_map import centre_of, grid_of, lay_on_sphere
+from bidsapp.modalities.knee.thickness import thickness_along_normals
 from bidsapp.modalities.knee.whole_knee import Knee, measure_knee, side_of
+from tests.unit.test_knee_correspondence import Known
 
 
 def read(dataset: Path, path: Path) -> LabelMap:
@@ -52,6 +56,25 @@ def test_measures_agree_and_maps_keep_them(knee: Knee) -> None:
             known = np.isfinite(back) & np.isfinite(values)
             assert np.abs(back - values)[known].mean() <= 0.05
             assert maps.laid.mean(image) == pytest.approx(maps.surface.mean(values), rel=0.01)
+
+
+@pytest.mark.parametrize("name", ["femur", "tibia"])
+def test_a_known_deformation_of_a_real_bone_is_found(real_data: Path, name: str) -> None:
+    labels = oai(real_data, "k05", "00m")
+    data, frame = to_frame(labels.data, labels.affine, "R")
+    turned = replace(labels, data=data, affine=frame.to_world)
+    spacing = np.array(frame.spacing)
+    reference, other = (
+        mesh_bone(turned.mask(name), spacing, ANATOMY[name], edge).surface for edge in (1.3, 1.5)
+    )
+    cartilage = turned.mask(*ANATOMY[name].cartilages)
+    plate = thickness_along_normals(cartilage, spacing, reference).covered
+    known = Known(1, 4.0, centre_of(reference))
+    start = time.process_time()
+    found = match_elastically(reference, other.moved(known(other.points)), name)
+    assert time.process_time() - start < 10
+    error = np.linalg.norm(found.points - known(reference.points), axis=1)[plate]
+    assert np.median(error) < 1.5
 
 
 def test_the_side_is_seen(real_data: Path) -> None:

@@ -16,6 +16,10 @@ STAGED = {
 }
 
 
+def leaks(recipe):
+    return {step.name: step.why for step in recipe.leaks()}
+
+
 def staged(**more):
     return small_recipe(**(STAGED | more))
 

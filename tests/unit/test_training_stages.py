@@ -56,7 +56,7 @@ def prepare(folder, recipe, outcomes=None, change=None, **cohort):
         recipe.stages(["base"]),
         {"stage": outcomes} if outcomes else {},
     )
-    tasks = fold_tasks(study, rows, splits, None, device="cpu", threads=1, weights=None)
+    tasks = fold_tasks(study, rows, splits, None, device="cpu", threads=1, weights=None, mem_gb=4.0)
     return study, table, [replace(task, checkpoint_every_s=0) for task in tasks]
 
 

@@ -112,7 +112,7 @@ PRODUCTS = (
         only={"keep_preproc": (True,)},
     ),
     Product("brain_mask", f"{_SPACE}_desc-brain_mask.nii.gz", _brain_mask, _DENOISING),
-    Product("boldref", f"{_SPACE}_boldref.nii.gz", _reference, _DENOISING),
+    Product("boldref", f"{_SPACE}_boldref.nii.gz", _reference, _DENOISING, shown=True),
     Product("confounds", "desc-confounds_timeseries.tsv", _confounds, _OUTPUT),
     Product("to_t1w", "from-boldref_to-T1w_mode-image_xfm.h5", _to_t1w, _OUTPUT),
 )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bidsapp.drawing.geometry import from_itk, reference_image, to_itk
 from bidsapp.errors import BadData
 from bidsapp.intake.images import read_numbers
 from bidsapp.modalities.bold.cleaning import Cleaned, clean
@@ -161,8 +162,8 @@ def to_standard(
             f"{share:.0%} of the template's brain lie in the field of view of the series; at "
             f"least {_LEAST_COVERED:.0%} are needed. Look at the registration, or leave it out."
         )
-    brain = read_numbers(anatomy.brain)[0] > 0.5
-    t1w = read_numbers(anatomy.normalised)[0]
+    brain = on_grid(anatomy.brain, template_mask) > 0.5
+    t1w = on_grid(anatomy.normalised, template_mask)
     size = float(np.abs(affine[0, 0]))
     white, fluid = tissue_masks(t1w, brain, size)
     return Standard(
@@ -174,6 +175,32 @@ def to_standard(
         white[mask] & found.covered,
         fluid[mask] & found.covered,
     )
+
+
+def on_grid(path: Path, grid: Path) -> np.ndarray:
+    """Read an image in standard space on the grid of another, float32, linearly where they differ.
+
+    Parameters
+    ----------
+    path
+        The image.
+    grid
+        Any image on the grid that is wanted, shape (X, Y, Z).
+    """
+    values, affine = read_numbers(path)
+    other, wanted = read_numbers(grid)
+    if values.shape == other.shape and np.allclose(affine, wanted, atol=1e-3):
+        return values
+    import SimpleITK as sitk
+
+    moved = sitk.Resample(
+        to_itk(values, affine),
+        reference_image(other.shape, wanted),
+        sitk.Transform(),
+        sitk.sitkLinear,
+        0.0,
+    )
+    return from_itk(moved)[0]
 
 
 def confounds_in(standard: Standard, aligned: Aligned, tr: float) -> Confounds:

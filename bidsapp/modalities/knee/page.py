@@ -122,7 +122,7 @@ def _labels_over_image(image: Path, labels: Path) -> list[Tile]:
 def _maps(bone: str, names: OutputNames, staging: Path) -> list[MapPicture]:
     keys = {product.key for product in names.products}
     found = []
-    for name, (words, unit, _, _) in MAPS.items():
+    for name, (words, unit, *_) in MAPS.items():
         if f"{bone}_{name}" not in keys:
             continue
         values = read_whole(staging / names[f"{bone}_{name}"]).values

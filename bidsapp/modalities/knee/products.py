@@ -7,15 +7,27 @@ from bidsapp.contracts.prepared import Made
 from bidsapp.contracts.product import Channel, Product
 from bidsapp.modalities.knee.anatomy import BONES
 
-MAPS: Mapping[str, tuple[str, str, tuple[float, float], str]] = {
-    "thickness": ("cartilage thickness on sagittal skeletons", "mm", (0, 6), "thicker"),
-    "thicknessnormal": ("cartilage thickness along the normals", "mm", (0, 6), "thicker"),
-    "shape": ("distance from the bone's centre", "mm", (0, 80), "further from the centre"),
-    "t2": ("T2 of the whole cartilage", "ms", (0, 120), "longer"),
-    "t2deep": ("T2 of the cartilage's half by the bone", "ms", (0, 120), "longer"),
-    "t2superficial": ("T2 of the cartilage's half by the joint", "ms", (0, 120), "longer"),
+MAPS: Mapping[str, tuple[str, str, tuple[float, float], str, str]] = {
+    "thickness": ("cartilage thickness on sagittal skeletons", "mm", (0, 6), "thicker", "thinner"),
+    "thicknessnormal": (
+        "cartilage thickness along the normals",
+        "mm",
+        (0, 6),
+        "thicker",
+        "thinner",
+    ),
+    "shape": ("distance from the bone's centre", "mm", (0, 80), "further", "nearer"),
+    "t2": ("T2 of the whole cartilage", "ms", (0, 120), "longer", "shorter"),
+    "t2deep": ("T2 of the cartilage's half by the bone", "ms", (0, 120), "longer", "shorter"),
+    "t2superficial": (
+        "T2 of the cartilage's half by the joint",
+        "ms",
+        (0, 120),
+        "longer",
+        "shorter",
+    ),
 }
-"""Name of a map to its words, its unit, the usual range of its values, and a larger value."""
+"""Name of a map to its words, unit, usual range, and what a larger and a smaller value is."""
 
 
 def is_t2(name: str) -> bool:
@@ -36,7 +48,7 @@ def _labels(made: Made) -> Mapping[str, Any]:
 
 
 def _map(bone: str, name: str) -> Callable[[Made], Mapping[str, Any]]:
-    words, unit, _, _ = MAPS[name]
+    words, unit, *_ = MAPS[name]
 
     def sidecar(made: Made) -> Mapping[str, Any]:
         grid = made.facts["grids"][bone]
@@ -87,7 +99,7 @@ def _of_bone(bone: str) -> list[Product]:
             _values(bone),
         ),
     ]
-    for name, (words, unit, usual, larger) in MAPS.items():
+    for name, (words, unit, usual, larger, smaller) in MAPS.items():
         channel = Channel(
             f"{bone}_{name}",
             title=f"{bone} {words}",
@@ -95,6 +107,7 @@ def _of_bone(bone: str) -> list[Product]:
             unit=unit,
             value_range=usual,
             larger=larger,
+            smaller=smaller,
         )
         found.append(
             Product(

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from bidsapp.contracts.fitted import stamp_text
 from bidsapp.contracts.unit import one_each
 from bidsapp.dataset.counts import cohort_counts
 from bidsapp.drawing.svg import number
-from bidsapp.evaluation.chance import CHANCE, CHANCE_WORDS, LEADING, WITHIN, against_chance
+from bidsapp.evaluation.chance import CHANCE, LEADING, WITHIN, against_chance, chance_words
 from bidsapp.evaluation.permutation import LIBERAL
 from bidsapp.evaluation.prevalence import scope_of
 from bidsapp.evaluation.verdicts import after_correction
@@ -22,6 +23,11 @@ _UNFINISHED = (
     "The saliency maps are not made yet: the run is at work still, or was stopped; the same "
     "command then makes them and keeps what is done."
 )
+_WHOM = {
+    "": "On people it had not seen",
+    "LEAK": "On people of whom it had seen something (LEAK)",
+    "LEAK?": "On people whom it may have seen (LEAK?)",
+}
 _TOO_FEW = (
     "That does not show that there is nothing: of studies of this size, more than one in five miss "
     "an effect, however strong."
@@ -84,12 +90,15 @@ def answer(run: RunFiles) -> Answer:
     within = ""
     if row["metric"] == WITHIN:
         within = f" within folds (people held out together), as {known(row['note'])}"
-    sentence = (
-        f"On people it had not seen, {run.lead} forecast {run.outcome_name} with an AUC of "
-        f"{number(row['value'])}{within} ({_limits(run, row)}; {_people(run)}): "
-        f"{CHANCE_WORDS[shown]}, {_against_baseline(run)}."
-    )
     leaks = run.leaks_of(run.lead)
+    stamp = stamp_text(leaks)
+    mark = stamp.partition(":")[0]
+    sentence = (
+        f"{_WHOM[mark]}, {run.lead} forecast {run.outcome_name} with an AUC of "
+        f"{number(row['value'])}{within} ({_limits(run, row)}; {_people(run)}): "
+        f"{chance_words(row['ci_low'], row['ci_high'], stamp)}"
+    )
+    sentence += "." if stamp else f", {_against_baseline(run)}."
     status, word, could_show = "pass", "Better than chance.", ""
     if any(step.certain for step in leaks):
         status, word = "fail", "LEAK: not a held-out result."
@@ -111,8 +120,9 @@ def answer(run: RunFiles) -> Answer:
         where = f"{where} {_UNFINISHED}".strip()
         if status == "pass":
             status, word = "warn", "Better than chance; the maps are still to be made."
-    others = _others(run)
-    return Answer(status, word, sentence, doubts, where, others, skipped, cards(run), could_show)
+    others, marked = _others(run), f" ({mark})" * bool(mark)
+    numbers = [(f"{name}{marked}", value, remark) for name, value, remark in cards(run)]
+    return Answer(status, word, sentence, doubts, where, others, skipped, numbers, could_show)
 
 
 def _could_show(run: RunFiles, row: dict[str, Any]) -> str:

@@ -1,0 +1,186 @@
+"""Files of a preparation: the template on the output grid, series small enough to keep, tables."""
+
+import gzip
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bidsapp.contracts.modality import Job, Scan, modality_named
+from bidsapp.contracts.product import OutputNames
+from bidsapp.derivatives import atomic_path
+from bidsapp.derivatives.sealed import is_whole, seal
+from bidsapp.derivatives.sidecars import read_quality
+from bidsapp.drawing.geometry import reference_image, to_itk
+from bidsapp.errors import BadData, NoInput
+from bidsapp.modalities.bold.steps import Anatomy
+from bidsapp.templates import Template, brain_template, output_grid
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Stored values are whole steps, so many to the standard deviation of the median voxel over time:
+# rounding adds a thousandth of its variance, and a series takes half the room.
+_STEPS_PER_SD = 10
+_T1W_MM = "2"
+
+
+def lay_template(template: Template, box: str, millimetres: int, folder: Path) -> tuple[Path, Path]:
+    """Write the template's brain and its mask on the output grid, where that has not been done."""
+    from scipy.ndimage import binary_fill_holes
+
+    name = f"bold_{template.label}_{box}_{millimetres}mm_{template.t1w.stat().st_size}"
+    brain, mask = folder / f"{name}.nii", folder / f"{name}_mask.nii"
+    if not (is_whole(brain) and is_whole(mask)):
+        import SimpleITK as sitk
+
+        whole, _ = brain_template(template)
+        grid = output_grid(box, millimetres, template)
+        image = sitk.Resample(
+            to_itk(np.asarray(whole.dataobj, dtype=np.float32), np.asarray(whole.affine)),
+            reference_image(grid.shape, grid.matrix),
+            sitk.Transform(),
+            sitk.sitkLinear,
+            0.0,
+        )
+        values = sitk.GetArrayFromImage(image).T
+        inside = binary_fill_holes(values > 0).astype(np.uint8)
+        for path, data in ((brain, values), (mask, inside)):
+            with atomic_path(path) as temporary:
+                _save(data, grid.matrix, temporary, packed=False)
+            seal(path)
+    return brain, mask
+
+
+def anatomy_of(job: Job) -> Anatomy:
+    """Find what the normalisation of the person's T1w image left.
+
+    Raises
+    ------
+    NoInput
+        It is not there.
+    BadData
+        It failed.
+    """
+    (t1w,) = job.scan.files["t1w"][:1]
+    modality = modality_named("t1w")
+    labels = {"space": job.names.space, "res": _T1W_MM}
+    names = OutputNames(
+        job.names.output_dir, t1w.entities, labels, modality.products_for({}), "anat"
+    )
+    keys = ("native_mask", "preproc", "brain_mask", "to_template")
+    missing = [names[key] for key in keys if not names.path(key).is_file()]
+    if missing:
+        raise NoInput(
+            f"{t1w.relative_path}: its normalisation is not in the output folder "
+            f"({', '.join(missing[:2])}); it failed, or was removed. See its own report."
+        )
+    quality = read_quality(names)
+    if quality.get("verdict") == "fail":
+        raise BadData(
+            f"{t1w.relative_path}: its normalisation failed ({' '.join(quality['reasons'])}), and "
+            "the series is brought to standard space by it. See its own report."
+        )
+    native, normalised, brain, transform = (names.path(key) for key in keys)
+    return Anatomy(t1w.path, native, normalised, brain, transform)
+
+
+def metadata_of(scan: Scan) -> dict[str, Any]:
+    """Read the metadata of a series, by BIDS's inheritance."""
+    from bidsapp.dataset.scanners import metadata_of as merged
+
+    main = scan.main
+    root = main.path
+    for _ in Path(main.relative_path).parts:
+        root = root.parent
+    return merged(root, main.path, "bold")
+
+
+def write_series(
+    path: Path, series: np.ndarray, mask: np.ndarray, affine: np.ndarray, tr: float
+) -> None:
+    """Write a series inside a mask as int16 with a scale.
+
+    Parameters
+    ----------
+    path
+        ``.nii.gz``.
+    series
+        Shape (T, V).
+    mask, affine
+        Of the grid, V voxels true.
+    tr
+        Seconds between volumes.
+    """
+    noise = series.std(axis=0)
+    largest = float(np.abs(series).max())
+    step = float(np.median(noise[noise > 0])) / _STEPS_PER_SD if (noise > 0).any() else 1.0
+    step = max(step, largest / 32000)
+    whole = np.zeros((*mask.shape, len(series)), np.int16)
+    whole[mask] = np.rint(series / step).T
+    _save(whole, affine, path, packed=True, tr=tr, slope=step)
+
+
+def write_map(path: Path, values: np.ndarray, mask: np.ndarray, affine: np.ndarray) -> None:
+    """Write one value a voxel of a mask, float32, or uint8 where they are booleans."""
+    kind = np.uint8 if values.dtype == bool else np.float32
+    whole = np.zeros(mask.shape, kind)
+    whole[mask] = values
+    _save(whole, affine, path, packed=True)
+
+
+def write_table(path: Path, table: "pd.DataFrame") -> None:
+    """Write confounds as fMRIPrep does: tabs, n/a for what is not defined."""
+    table.to_csv(path, sep="\t", na_rep="n/a", index=False, float_format="%.8g")
+
+
+def write_rigid(path: Path, matrix: np.ndarray) -> None:
+    """Write a 4 × 4 from RAS mm to RAS mm as ITK's transform (LPS)."""
+    import SimpleITK as sitk
+
+    flip = np.diag([-1.0, -1.0, 1.0, 1.0])
+    lps = flip @ matrix @ flip
+    transform = sitk.AffineTransform(3)
+    transform.SetMatrix(lps[:3, :3].ravel().tolist())
+    transform.SetTranslation(lps[:3, 3].tolist())
+    sitk.WriteTransform(transform, str(path))
+
+
+def _save(
+    data: np.ndarray,
+    affine: np.ndarray,
+    path: Path,
+    *,
+    packed: bool,
+    tr: float = 0.0,
+    slope: float | None = None,
+) -> None:
+    import nibabel as nib
+
+    image = nib.Nifti1Image(data, affine)
+    image.header.set_xyzt_units("mm", "sec")
+    image.set_sform(affine, code="mni")
+    image.set_qform(affine, code="mni")
+    if tr:
+        image.header["pixdim"][4] = tr
+    content = _with_slope(image, slope)
+    with path.open("wb") as raw:
+        if not packed:
+            raw.write(content)
+            return
+        # neither name nor time, so that equal voxels give equal files
+        with gzip.GzipFile("", "wb", 5, raw, mtime=0) as stream:
+            stream.write(content)
+
+
+def _with_slope(image: Any, slope: float | None) -> bytes:
+    """Give an image's bytes; its stored integers times `slope` are its values."""
+    if slope is None:
+        found: bytes = image.to_bytes()
+        return found
+    header = image.header.copy()
+    header["scl_slope"], header["scl_inter"] = slope, 0.0
+    header["magic"] = b"n+1"
+    header["vox_offset"] = 352
+    data = np.asarray(image.dataobj)
+    return bytes(header.binaryblock) + b"\0\0\0\0" + data.tobytes(order="F")

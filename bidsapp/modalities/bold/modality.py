@@ -1,0 +1,160 @@
+"""BOLD series at rest, as other rooms meet them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bidsapp.contracts.modality import First, Job, Modality, Scan, Shared, Source, modality_named
+from bidsapp.contracts.prepared import Prepared
+from bidsapp.modalities.bold.measures import MEASURES
+from bidsapp.modalities.bold.products import PRODUCTS
+from bidsapp.modalities.bold.settings import BoldPreparation
+from bidsapp.options import RunOptions
+
+MASK, BRAIN = "mask", "brain"
+"""Names of the template's mask and brain among the shared files."""
+# GB for 200 volumes at 2 mm, rounded up.
+_MEMORY = 3.0
+_T1W_MM = 2
+
+
+class Bold(Modality[BoldPreparation]):
+    """BOLD at rest, in standard space and denoised."""
+
+    name = "bold"
+    title = "BOLD MRI at rest"
+    image = "BOLD series"
+    sources = (
+        Source("bold", "func", "bold"),
+        Source("t1w", "anat", "T1w", any_session=True),
+        Source(
+            "bold_json",
+            "func",
+            "bold",
+            extensions=(".json",),
+            required=False,
+            same=("task", "acquisition", "reconstruction", "direction", "run", "echo"),
+        ),
+    )
+    measures = MEASURES
+    products = PRODUCTS
+    settings = BoldPreparation
+
+    def labels(self, settings: BoldPreparation, work: Path) -> Mapping[str, str]:
+        """Give the template's label and the voxel size."""
+        from bidsapp.templates import template_label
+
+        space = template_label(settings.template, home=work / "templateflow")
+        return {"space": space, "res": str(settings.resolution)}
+
+    def check(self, settings: BoldPreparation, work: Path) -> None:
+        """Find the template, laying or downloading it where it is not there."""
+        from bidsapp.templates import resolve_template
+
+        resolve_template(settings.template, home=work / "templateflow")
+
+    def first(self, scan: Scan, settings: BoldPreparation) -> Sequence[First]:
+        """Ask for the normalisation of the person's T1w image."""
+        return (First("t1w", Scan(scan.participant, scan.session, _t1w(scan)), _asked(settings)),)
+
+    def shared(self, settings: BoldPreparation, work: Path) -> Shared:
+        """Lay the template's brain and its mask on the output grid."""
+        from bidsapp import __version__
+        from bidsapp.modalities.bold.files import lay_template
+        from bidsapp.templates import resolve_template
+
+        template = resolve_template(settings.template, home=work / "templateflow")
+        brain, mask = lay_template(template, settings.box, settings.resolution, work / "template")
+        values = settings.model_dump(mode="json", exclude={"modality"})
+        return Shared(
+            labels={"space": template.label, "res": str(settings.resolution)},
+            settings={**values, "template_file": template.t1w.name, "version": __version__},
+            reference=template.reference,
+            files={MASK: mask, BRAIN: brain},
+            outline=brain,
+        )
+
+    def mask(self, shared: Shared) -> Path:
+        """Give the template's brain mask on the output grid."""
+        return shared.files[MASK]
+
+    def workflow(
+        self, name: str, job: Job, shared: Shared, settings: BoldPreparation, options: RunOptions
+    ) -> Any:
+        """Make one node of all steps: what they hand on is larger than what they take to make."""
+        from nipype.pipeline.engine import Node, Workflow
+
+        from bidsapp.modalities.bold.write import WriteSeries
+
+        write = WriteSeries(
+            job=job.plain(),
+            template_mask=str(shared.files[MASK]),
+            command=options.command,
+            device=options.device,
+            nthreads=options.omp_nthreads,
+        )
+        node = Node(
+            write, name="write", n_procs=options.omp_nthreads, mem_gb=_MEMORY, overwrite=True
+        )
+        workflow = Workflow(name=name)
+        workflow.add_nodes([node])
+        return workflow
+
+    def write_page(
+        self, prepared: Prepared, shared: Shared, bids_dir: Path, command: str, page: Path
+    ) -> None:
+        """Write the page of a series anew from its products."""
+        from bidsapp.modalities.bold.page import SeriesReport, write_series_report
+
+        sidecar = prepared.sidecar
+        report = SeriesReport(
+            names=prepared.names,
+            provenance=prepared.provenance,
+            quality=prepared.quality,
+            facts={
+                "notes": sidecar.get("Notes") or (),
+                "seconds": dict(sidecar.get("CPUSeconds") or {}),
+                "software": dict(sidecar.get("GeneratedWith") or {}),
+                "kept": sidecar.get("VolumesKept") or (),
+                "timing": {"tr": sidecar["RepetitionTime"]},
+            },
+            folder=prepared.names.folder,
+            command=command,
+            t1w=_t1w_beside(prepared),
+            template_mask=shared.files[MASK],
+        )
+        write_series_report(report, page)
+
+    def words(self, prepared: Sequence[Prepared]) -> Mapping[str, Sequence[str]]:
+        """Say how series were prepared, denoised and judged."""
+        from bidsapp.modalities.bold.words import series_words
+
+        return series_words(prepared)
+
+
+def _t1w(scan: Scan) -> Mapping[str, Any]:
+    return {"t1w": scan.files["t1w"]}
+
+
+def _asked(settings: BoldPreparation) -> Any:
+    """Give the settings of the T1w image's normalisation."""
+    return modality_named("t1w").settings(
+        modality="t1w",
+        template=settings.template,
+        resolution=_T1W_MM,
+        box=settings.box,
+        speed=settings.speed,
+        seed=settings.seed,
+    )
+
+
+def _t1w_beside(prepared: Prepared) -> Path | None:
+    """Find the normalised T1w image that lies in the output folder."""
+    names = prepared.names
+    person = names.output_dir / f"sub-{names.entities['subject']}"
+    pattern = f"anat/*_space-{names.space}_res-{_T1W_MM}_desc-preproc_T1w.nii.gz"
+    found = sorted([*person.glob(pattern), *person.glob(f"ses-*/{pattern}")])
+    return found[0] if found else None
+
+
+MODALITY = Bold()

@@ -1,0 +1,230 @@
+"""The page of one BOLD series: did the head lie still, is it in place, seen and in numbers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bidsapp.contracts.measure import FAIL, PASS, WARN
+from bidsapp.contracts.prepared import Provenance
+from bidsapp.contracts.product import OutputNames
+from bidsapp.dataset.tables import read_frame
+from bidsapp.drawing.mosaic import Layer, Outline, Tile, mosaic
+from bidsapp.drawing.pages import plain_text, render
+from bidsapp.drawing.pictures import data_uri, diverging_colours, enlarged, windowed
+from bidsapp.drawing.plot import Axis, Plot
+from bidsapp.drawing.quality_table import advice, quality_rows
+from bidsapp.drawing.svg import chart_style
+from bidsapp.drawing.volumes import Volume, box_around, choose_cuts
+from bidsapp.intake.images import read_numbers
+from bidsapp.modalities.bold.confounds import FD_LIMIT_MM, MOTION
+from bidsapp.modalities.bold.measures import MEASURES
+from bidsapp.modalities.bold.quality import tsnr
+from bidsapp.modalities.bold.steps import on_grid
+
+_CARPET_ROWS, _CARPET_SD = 300, 2.0
+_CARPET_SIZE = (860, 260)
+_MARGIN_MM = 4.0
+_TRACE_SIZE = (860.0, 200.0)
+_VERDICTS = {
+    PASS: ("Pass", "The series can be used."),
+    WARN: ("Warn", "Look at motion and overlays before you use the series."),
+    FAIL: ("Fail", "Do not use the series."),
+}
+# Rows and columns of the picture of correlations: what one would not like to see go together.
+_COMPARED = (*MOTION, "framewise_displacement", "std_dvars", "global_signal", "white_matter", "csf")
+_STYLES = ("main", "baseline", "chance")
+
+
+@dataclass(frozen=True)
+class SeriesReport:
+    """What the page of one series is made of.
+
+    Attributes
+    ----------
+    names, provenance, quality, facts
+        Of the unit.
+    folder
+        Where its products lie.
+    command
+        Command line that makes it again.
+    t1w
+        The normalised T1w image; None where it is not there any more.
+    template_mask
+        The template's brain on the grid of the series.
+    """
+
+    names: OutputNames
+    provenance: Provenance
+    quality: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    folder: Path
+    command: str
+    t1w: Path | None
+    template_mask: Path
+
+
+def write_series_report(report: SeriesReport, path: Path) -> None:
+    """Write one self-contained HTML file; the caller sees to it that no half of it is left."""
+    word, sentence = _VERDICTS[report.quality["verdict"]]
+    seconds = {
+        name: float(value) for name, value in report.facts["seconds"].items() if name != "total"
+    }
+    session = report.names.entities.get("session")
+    person = f"sub-{report.names.entities['subject']}" + (f" ses-{session}" if session else "")
+    table = read_frame(report.folder / report.names["confounds"])
+    numbers = table.replace("n/a", np.nan).astype(float)
+    mask = read_numbers(report.template_mask)[0] > 0.5
+    page = render(
+        "series.html.j2",
+        title=f"{person} {report.names.entities.get('task', '')}".strip(),
+        space=report.names.space,
+        verdict={"status": report.quality["verdict"], "word": word, "sentence": sentence},
+        quality=report.quality,
+        rows=quality_rows(MEASURES, report.quality),
+        advice=advice(MEASURES, report.quality),
+        notes=report.facts.get("notes") or (),
+        registration=_registration(report, mask),
+        compared=("Participant", "Template") if report.t1w else None,
+        chart_style=chart_style(),
+        traces=[plot.inline() for plot in _traces(numbers, float(report.facts["timing"]["tr"]))],
+        carpets=_carpets(report, mask),
+        carpet_size=_CARPET_SIZE,
+        noise=_noise(report, mask),
+        correlations=_correlations(numbers),
+        source=next(iter(report.provenance.sources), "").removeprefix("bids:raw:"),
+        chosen_because=report.provenance.selection,
+        command=report.command,
+        seconds=seconds,
+        settings={str(k): plain_text(v) for k, v in report.provenance.settings.items()},
+        versions={str(k): plain_text(v) for k, v in report.facts["software"].items()},
+    )
+    path.write_text(page, encoding="utf-8")
+
+
+def _registration(report: SeriesReport, mask: np.ndarray) -> list[Tile]:
+    """Mean volume and T1w image to switch between, with the outlines of the T1w image."""
+    mean, affine = read_numbers(report.folder / report.names["boldref"])
+    grid = Volume(mean, affine)
+    box = box_around(mask, grid.voxel_sizes, _MARGIN_MM)
+    inside = mask[box]
+    volume = grid.cropped(box)
+    shown = np.asarray(volume.data)
+    layers = [Layer("participant", "Mean volume of the series", shown, _window(shown))]
+    outlines = [Outline("outer", inside)]
+    if report.t1w is not None and report.t1w.is_file():
+        t1w = on_grid(report.t1w, report.template_mask)[box]
+        layers.append(Layer("template", "T1w image", t1w, _window(t1w)))
+        white = float(np.percentile(t1w[t1w > 0], 60)) if (t1w > 0).any() else 0.5
+        outlines.insert(0, Outline("inner", t1w, white, shortest=9))
+    return mosaic(volume, choose_cuts(volume.like(inside)), layers, outlines)
+
+
+def _noise(report: SeriesReport, mask: np.ndarray) -> list[Tile]:
+    """Temporal signal to noise before denoising; empty where that series was not kept."""
+    path = report.folder / report.names["denoised"].replace("desc-denoised", "desc-preproc")
+    if not path.is_file():
+        return []
+    series, affine = read_numbers(path)
+    values = np.zeros(mask.shape, np.float32)
+    values[mask] = tsnr(series[mask].T)
+    grid = Volume(values, affine)
+    box = box_around(mask, grid.voxel_sizes, _MARGIN_MM)
+    volume = grid.cropped(box)
+    shown = np.asarray(volume.data)
+    layer = Layer("participant", "tSNR", shown, (0.0, float(np.percentile(values[mask], 99))))
+    return mosaic(volume, choose_cuts(volume.like(mask[box])), [layer])
+
+
+def _window(values: np.ndarray) -> tuple[float, float]:
+    bright = values[np.isfinite(values) & (values > 0)]
+    return (0.0, float(np.percentile(bright, 99.5))) if bright.size else (0.0, 1.0)
+
+
+def _traces(table: Any, tr: float) -> list[Plot]:
+    """Plot translations, rotations, framewise displacement and DVARS over time."""
+    seconds = np.arange(len(table)) * tr
+    time = Axis("time (s)", 0.0, float(seconds[-1]) or 1.0)
+    move = table[list(MOTION[:3])].to_numpy()
+    turn = np.degrees(table[list(MOTION[3:])].to_numpy())
+    plots = []
+    for key, title, label, values, names in (
+        ("translation", "Translations", "mm", move, ("left–right", "back–front", "up–down")),
+        ("rotation", "Rotations", "degrees", turn, ("pitch", "roll", "yaw")),
+    ):
+        reach = max(float(np.abs(values).max()) * 1.1, 0.5)
+        plot = Plot(key, title, f"{title} over time.", time, Axis(label, -reach, reach),
+                    *_TRACE_SIZE)  # fmt: skip
+        for column, style in zip(values.T, _STYLES, strict=True):
+            plot.line(seconds.tolist(), column.tolist(), style)
+        plot.legend(list(zip(_STYLES, names, strict=True)))
+        plots.append(plot)
+    for key, title, label, limit in (
+        ("framewise_displacement", "Framewise displacement", "mm", FD_LIMIT_MM),
+        ("std_dvars", "Standardised DVARS", "", None),
+    ):
+        values = table[key].to_numpy()
+        high = max(float(np.nanmax(values)) * 1.1, (limit or 1.0) * 1.2)
+        plot = Plot(key, title, f"{title} over time.", time, Axis(label, 0.0, high), *_TRACE_SIZE)
+        plot.line(seconds.tolist(), values.tolist(), "main")
+        if limit is not None:
+            plot.rule("chance", y=limit)
+            plot.legend([("chance", f"{limit:g} mm")])
+        plots.append(plot)
+    return plots
+
+
+def _carpets(report: SeriesReport, mask: np.ndarray) -> list[dict[str, str]]:
+    """Every voxel a line, every volume a column, before and after denoising (Power 2017)."""
+    found = []
+    for kind, title in (("preproc", "Before denoising"), ("denoised", "After denoising")):
+        path = report.folder / report.names["denoised"].replace("desc-denoised", f"desc-{kind}")
+        if path.is_file():
+            series = read_numbers(path)[0][mask]
+            found.append({"title": title, "uri": data_uri(enlarged(carpet(series), _CARPET_SIZE))})
+    return found
+
+
+def carpet(series: np.ndarray) -> np.ndarray:
+    """Draw a carpet, uint8 (rows, T): from the top of the brain down, 2 SD from black to white.
+
+    Parameters
+    ----------
+    series
+        Shape (V, T).
+    """
+    time = np.linspace(-1, 1, series.shape[1])
+    centred = series - series.mean(axis=1, keepdims=True)
+    centred = centred - np.outer(centred @ time / (time @ time), time)
+    sd = centred.std(axis=1)
+    lines = centred[sd > 0] / sd[sd > 0][:, None]
+    if not len(lines):
+        return np.zeros((_CARPET_ROWS, series.shape[1]), np.uint8)
+    parts = np.array_split(lines[::-1], min(_CARPET_ROWS, len(lines)))
+    # A picture has fewer lines than a brain voxels: each is one voxel, not a mean that hides it.
+    chosen = np.array([part[len(part) // 2] for part in parts])
+    return windowed(chosen, -_CARPET_SD, _CARPET_SD)
+
+
+def _correlations(table: Any) -> dict[str, Any]:
+    """Correlations of the confounds with one another, as a picture and as its largest numbers."""
+    names = [name for name in _COMPARED if name in table.columns]
+    values = table[names].iloc[1:].to_numpy()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r = np.nan_to_num(np.corrcoef(values.T))
+    pairs = sorted(
+        ((float(r[i, j]), names[i], names[j]) for i in range(len(names)) for j in range(i)),
+        key=lambda pair: -abs(pair[0]),
+    )
+    colours = diverging_colours()
+    index = np.rint((np.clip(r, -1, 1) + 1) * 127.5).astype(int)
+    cells: Sequence[Sequence[tuple[str, str]]] = [
+        [
+            ("#{:02x}{:02x}{:02x}".format(*colours[index[i, j]]), f"{r[i, j]:+.2f}")
+            for j in range(len(names))
+        ]
+        for i in range(len(names))
+    ]
+    return {"names": names, "cells": cells, "largest": pairs[:6]}

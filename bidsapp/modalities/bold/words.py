@@ -1,0 +1,100 @@
+"""The words on BOLD series, from the sidecars of what was prepared."""
+
+from collections.abc import Sequence
+
+from bidsapp.contracts.prepared import Prepared
+from bidsapp.drawing.wording import counted, joined, many
+from bidsapp.modalities.bold.confounds import FD_LIMIT_MM
+from bidsapp.modalities.bold.strategies import STRATEGIES
+
+
+def series_words(prepared: Sequence[Prepared]) -> dict[str, list[str]]:
+    """Say how series were prepared, denoised and judged.
+
+    Parameters
+    ----------
+    prepared
+        At least one.
+
+    Returns
+    -------
+    dict
+        Heading to paragraphs.
+    """
+    return {
+        "BOLD processing": [_preparation(prepared), _denoising(prepared)],
+        "Quality control of BOLD": [_quality(prepared)],
+    }
+
+
+def _preparation(prepared: Sequence[Prepared]) -> str:
+    people = len({one.participant for one in prepared})
+    corrected = sum(bool(one.sidecar.get("SliceTimingCorrected")) for one in prepared)
+    timing = (
+        f"In {corrected} of {len(prepared)} series all slices were brought to the middle of the "
+        "volume's acquisition by splines of degree 5 over time. "
+        if corrected
+        else "The times of slices were not corrected. "
+    )
+    trs = sorted({float(one.sidecar["RepetitionTime"]) for one in prepared})
+    return (
+        f"{many(len(prepared), 'BOLD series', 'BOLD series')} of {many(people, 'participant')} "
+        f"(repetition time {joined([f'{tr:g} s' for tr in trs])}) were prepared with NociCast "
+        f"{_version(prepared, 'nocicast')} [@nocicast]. Motion was estimated by registering every "
+        "volume to the mean of the aligned volumes: Gauss–Newton on cubic splines, six parameters "
+        f"and a gain, residuals weighted by Tukey's biweight. {timing}The mean volume was "
+        "registered to the T1w image by normalised mutual information with six parameters "
+        f"(greedy {_version(prepared, 'picsl-greedy')} [@yushkevich2016]), and that image to the "
+        f"template {_spaces(prepared)} as told above. Motion, registration and normalisation were "
+        "applied in one interpolation by cubic splines. No correction for susceptibility was made."
+    )
+
+
+def _denoising(prepared: Sequence[Prepared]) -> str:
+    asked = [str(one.settings.get("confounds", "")) for one in prepared]
+    told = [STRATEGIES[name].words for name in sorted(set(asked)) if name in STRATEGIES]
+    scrubbed = [
+        f"{STRATEGIES[name].fd_mm:g} mm of framewise displacement [@power2012]"
+        for name in sorted(set(asked))
+        if name in STRATEGIES and STRATEGIES[name].fd_mm is not None
+    ]
+    left_out = f" Volumes with more than {joined(scrubbed)} were left out." if scrubbed else ""
+    bands = sorted({_band(one) for one in prepared})
+    widths = sorted({float(one.settings.get("smoothing_fwhm_mm", 0)) for one in prepared})
+    return (
+        f"Denoising, by one call of nilearn {_version(prepared, 'nilearn')} with confounds, "
+        f"detrending and frequencies together, took out {joined(told)}.{left_out} "
+        f"Frequencies kept: {joined(bands)}. Smoothing: "
+        f"{joined([f'{width:g} mm FWHM' for width in widths])} inside the brain."
+    )
+
+
+def _band(one: Prepared) -> str:
+    low, high = (one.settings.get("band_pass_hz") or (None, None))[:2]
+    if low is None and high is None:
+        return "all"
+    if low is None or high is None:
+        return f"below {high:g} Hz" if low is None else f"above {low:g} Hz"
+    return f"{low:g} to {high:g} Hz"
+
+
+def _quality(prepared: Sequence[Prepared]) -> str:
+    verdicts = counted([str(one.quality.get("verdict")) for one in prepared])
+    moved = [float(one.quality["fd_mean"]) for one in prepared if "fd_mean" in one.quality]
+    motion = (
+        f" Mean framewise displacement was {min(moved):.2f} to {max(moved):.2f} mm" if moved else ""
+    )
+    return (
+        f"Each series was judged by motion (volumes beyond {FD_LIMIT_MM:g} mm, minutes left), "
+        "temporal signal to noise, its fit to the T1w image, coverage of the template's brain and "
+        f"ghosts: {verdicts}.{motion}{'.' if motion else ''}"
+    )
+
+
+def _spaces(prepared: Sequence[Prepared]) -> str:
+    return joined(sorted({f"{one.names.space} at {one.names.resolution} mm" for one in prepared}))
+
+
+def _version(prepared: Sequence[Prepared], package: str) -> str:
+    found = {str((one.sidecar.get("GeneratedWith") or {}).get(package, "")) for one in prepared}
+    return joined(sorted(found - {""}))
