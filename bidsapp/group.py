@@ -14,7 +14,7 @@ from bidsapp.errors import UsageError, joint_code
 from bidsapp.execution.compute import check_device
 from bidsapp.execution.failures import find_failure, forget_failures
 from bidsapp.execution.run import Running, check_plugin, configure, run_workflow
-from bidsapp.execution.status import StatusLine
+from bidsapp.execution.status import StatusLine, telling
 from bidsapp.execution.work import (
     alone,
     begin_work,
@@ -248,20 +248,20 @@ def _train(
     running = Running.of(options, folder / "logs")
     configure(running)
     by_name = {node_name(task): task for task in tasks}
-    waits = "" if options.verbose or sys.stdout.isatty() else " (-v tells of each)"
-    print(f"{len(tasks)} networks; those that are trained already are kept{waits}", flush=True)
-    line = StatusLine(len(tasks), "folds", every=options.verbose > 0, draw=False)
-
-    def on_status(node: Any, status: str) -> None:
-        label = by_name[node.name].label
-        if status != "start":
-            word = "done" if status == "end" else "failed"
-            line.finished(label, word, trouble=word == "failed")
-
+    print(f"{len(tasks)} networks; those that are trained already are kept", flush=True)
     warn_of_memory(tasks, options.mem_gb)
     memory = fold_memory(tasks, options.mem_gb)
     workflow = training_workflow(study, tasks, "training", memory)
-    error = run_workflow(workflow, running, on_status)
+    by_label = {task.label: task for task in tasks}
+    verbose = options.verbose > 0
+    with StatusLine(
+        len(tasks), "folds", every=verbose, draw=False, share=lambda label: by_label[label].share
+    ) as line:
+
+        def on_status(node: Any, status: str) -> None:
+            line.noted(by_name[node.name].label, status)
+
+        error = run_workflow(workflow, running, on_status)
     failed: dict[str, tuple[str, int]] = {}
     for task in tasks:
         scored = task.scores_file.is_file() or task.variant in study.stages
@@ -285,7 +285,8 @@ def _evaluate(folder: Path) -> int:
     """Compute everything that follows from the state files."""
     from bidsapp.evaluation.evaluate import evaluate
 
-    evaluate(folder)
+    with telling("evaluation"):
+        evaluate(folder)
     return 0
 
 

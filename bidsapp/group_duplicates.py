@@ -121,7 +121,7 @@ def _table(cohort: "Cohort", found: "Likeness") -> pd.DataFrame:
 
 
 def _named(cohort: "Cohort", pairs: Sequence["Pair"]) -> str:
-    names = [" ".join(scan.key).strip() for scan in cohort.files]
+    names = [" ".join(filter(None, scan.unit)) for scan in cohort.files]
     told = [
         f"{names[pair.first]} and {names[pair.second]} ({pair.correlation:.2f}"
         f"{', mirrored' if pair.mirrored else ''})"

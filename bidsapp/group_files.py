@@ -78,9 +78,9 @@ def write_scores(study: "Study", tasks: Sequence["FoldTask"], folder: Path) -> N
     """Write the held-out scores, and the loss curves; stamped where a variant leaks."""
     from bidsapp.dataset.tables import write_table
     from bidsapp.training.earlier_run import forget_results, read_text_table, same_scores
-    from bidsapp.training.study import gather_history, gather_scores
+    from bidsapp.training.study import gather_history, gather_inner, gather_scores
 
-    scores, history = gather_scores(tasks), gather_history(tasks)
+    scores, history, inner = gather_scores(tasks), gather_history(tasks), gather_inner(tasks)
     stamps = {
         name: stamp_text(study.recipe.with_variant(name).leaks("scores")) for name in study.variants
     }
@@ -93,6 +93,8 @@ def write_scores(study: "Study", tasks: Sequence["FoldTask"], folder: Path) -> N
     before = read_text_table(folder / "scores.tsv")
     write_table(folder / "scores.tsv", scores)
     write_table(folder / "history.tsv", history)
+    if inner is not None:
+        write_table(folder / "inner_scores.tsv", inner)
     joined = {name: one for name, one in study.recipe.ensembles.items() if name in study.recipe.run}
     forget_results(folder, same_scores(before, read_text_table(folder / "scores.tsv")), joined)
 

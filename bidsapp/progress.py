@@ -112,7 +112,7 @@ class Progress:
 
     def finish(self) -> int:
         """Write the table, sum up on the terminal, and give the exit code."""
-        self.status.clear()
+        self.status.close()
         self._write_table()
         done = [o for o in self._outcomes if o.status in ("done", "cached")]
         cached = sum(o.status == "cached" for o in done)

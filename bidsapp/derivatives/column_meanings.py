@@ -93,6 +93,11 @@ _SPLITS = {
         },
     ),
 }
+_PROBABILITY_INNER = Column(
+    "Probability by the network of this fold, of whose training the person had no part; only a "
+    "threshold is taken from it.",
+    "1",
+)
 _PROBABILITY_PERMUTED = Column("Held-out probability of a model trained on these outcomes.", "1")
 _WEIGHTED = Column(
     "Average of the image over this region of an atlas, weighted by the map as saliency.absolute "
@@ -151,6 +156,10 @@ TABLES: dict[str, dict[str, Column]] = {
     },
     "splits": _SPLITS,
     "scores": {},
+    "inner_scores": {
+        "fold": Column("Fold whose network was validated on this person, who is not held out."),
+        "probability": _PROBABILITY_INNER,
+    },
     "permuted_scores": {
         "permutation": Column("Number of the permutation, from 1."),
         "outcome": Column("The permuted outcome.", levels={"0": "negative", "1": "positive"}),

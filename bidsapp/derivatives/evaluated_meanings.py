@@ -37,6 +37,17 @@ _RIVALS = {
     ),
 }
 
+_TWO_GROUPS = {
+    "column": Column("Column of cohort.tsv, by the name that the user has for it."),
+    "value": Column("What first and second are, or the category that they count."),
+    "test": Column("The test that compares the two groups."),
+    "statistic": Column("Its statistic."),
+    "p": Column("Two-sided p, not corrected.", "1"),
+    "p_bonferroni": Column("p after Bonferroni's correction over the columns.", "1"),
+    "p_fdr": Column("p after Benjamini and Hochberg's correction over the columns.", "1"),
+    "standardised_difference": Column("Difference of the groups in units of their SD.", "1"),
+}
+
 EVALUATED: dict[str, dict[str, Column]] = {
     "tables/findings": {
         "kind": Column(
@@ -47,6 +58,7 @@ EVALUATED: dict[str, dict[str, Column]] = {
                 "separation": "a column by itself tells the classes apart",
                 "confound": "something that knows nothing of the illness predicts as well",
                 "result": "the result of a variant",
+                "compared": "whether networks differ from one another",
                 "baseline": "a simpler model predicts as well",
                 "tried": "much was tried on the same people",
                 "small": "the sample is small",
@@ -91,18 +103,18 @@ EVALUATED: dict[str, dict[str, Column]] = {
     "tables/confounds": _RIVALS,
     "tables/baselines": _RIVALS,
     "tables/cohort": {
-        "column": Column("Column of cohort.tsv, by the name that the user has for it."),
-        "value": Column("What first and second are, or the category that they count."),
+        **_TWO_GROUPS,
         "first": Column("Among people, or scans, with a positive outcome."),
         "second": Column("Among people, or scans, with a negative outcome."),
         "missing_first": Column("Positives without a value.", "1"),
         "missing_second": Column("Negatives without a value.", "1"),
-        "test": Column("The test that compares the two groups."),
-        "statistic": Column("Its statistic."),
-        "p": Column("Two-sided p, not corrected.", "1"),
-        "p_bonferroni": Column("p after Bonferroni's correction over the columns.", "1"),
-        "p_fdr": Column("p after Benjamini and Hochberg's correction over the columns.", "1"),
-        "standardised_difference": Column("Difference of the groups in units of their SD.", "1"),
+    },
+    "tables/held_out": {
+        **_TWO_GROUPS,
+        "first": Column("Among people who were trained on, an inner split included."),
+        "second": Column("Among people who were held out."),
+        "missing_first": Column("People trained on without a value.", "1"),
+        "missing_second": Column("People held out without a value.", "1"),
     },
     "tables/columns": {
         "column": Column("Column of the user's tables, or sidecar.<field> of the images."),

@@ -78,6 +78,39 @@ def positives_and_negatives(scans: pd.DataFrame, columns: Sequence[str]) -> pd.D
     return table.assign(column=table["column"].map(user_name))
 
 
+def held_out_people(
+    scans: pd.DataFrame, splits: pd.DataFrame, columns: Sequence[str]
+) -> dict[str, pd.DataFrame]:
+    """Compare those who were trained on with those who were held out, where there is one division.
+
+    Parameters
+    ----------
+    scans
+        A row per scan, as in cohort.tsv, sorted.
+    splits
+        Of the leading variant.
+    columns
+        To compare, beside the outcome, by their names in cohort.tsv.
+
+    Returns
+    -------
+    dict
+        ``held_out`` to the table, as `cohort_table` gives it, people by their first scan; empty
+        where several folds hold people out, as everybody is then on both sides.
+    """
+    if len(splits[["repeat", "fold"]].drop_duplicates()) != 1:
+        return {}
+    role = dict(zip(splits["participant_id"], splits["role"], strict=True))
+    people = scans.drop_duplicates("participant_id")
+    people = people[people["participant_id"].map(role).notna()]
+    people = people.assign(outcome=people["outcome"].astype(str))
+    kept = [
+        name for name in columns if not (_identifies(people[name]) or _same(name, people[name]))
+    ]
+    table = cohort_table(people, people["participant_id"].map(role) != "test", ["outcome", *kept])
+    return {"held_out": table.assign(column=table["column"].map(user_name))}
+
+
 def _same(name: str, values: pd.Series) -> bool:
     """Whether it is a field of the images' sidecars that is the same in all of them."""
     return name.startswith(SIDECAR) and values.nunique(dropna=False) == 1

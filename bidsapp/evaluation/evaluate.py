@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -12,7 +13,7 @@ from bidsapp.evaluation.baseline_models import BASELINES
 from bidsapp.evaluation.baselines import baseline_scores, column_scores
 from bidsapp.evaluation.best_fold import best_fold_table
 from bidsapp.evaluation.calibration import calibration_points
-from bidsapp.evaluation.cohort_table import positives_and_negatives
+from bidsapp.evaluation.cohort_table import held_out_people, positives_and_negatives
 from bidsapp.evaluation.comparisons import compare_variants
 from bidsapp.evaluation.confounds import confound_check
 from bidsapp.evaluation.curves import decision_curve, precision_recall_points, roc_points
@@ -86,7 +87,8 @@ def write_metrics(
         plan = replace(plan, resamples=resamples)
     state = read_state(folder)
     scores = with_ensembles(state.scores, plan.ensembles, plan.threshold)
-    table = stamp(metric_table(scores, state.splits, plan, groups=state.groups), plan)
+    found = metric_table(scores, state.splits, plan, groups=state.groups, inner=state.inner)
+    table = stamp(found, plan)
     write_table(table, folder / "metrics.tsv")
     return table
 
@@ -135,7 +137,10 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
     skipped |= lacking
     baselines = [str(name) for name in fitted["variant"].drop_duplicates()]
     scores = pd.concat([networks, fitted], ignore_index=True) if baselines else networks
-    metrics = metric_table(networks, state.splits, plan, subgroup, state.groups)
+    inner = None
+    if state.inner is not None:
+        inner = with_ensembles(state.inner, _whole(plan.ensembles, state.inner), plan.threshold)
+    metrics = metric_table(networks, state.splits, plan, subgroup, state.groups, inner)
     if baselines:
         own = metric_table(fitted, state.splits, plan, groups=state.groups)
         metrics = pd.concat([metrics, own], ignore_index=True)
@@ -163,7 +168,7 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
     tables: dict[str, pd.DataFrame] = {
         "findings": findings(
             *(metrics, variants, scores, confounds, rivals, (permutations, pipeline), skipped),
-            *(plan, layouts, tried(beside), alone),
+            *(plan, layouts, tried(beside), alone, compared),
         ),
         "comparisons": compared[compared["test"].isin(plan.tests)],
         "permutations": _together(permutations, pipeline),
@@ -171,6 +176,9 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
         "confounds": confounds,
         "baselines": rivals,
         "cohort": positives_and_negatives(state.cohort, state.covariates),
+        **held_out_people(
+            state.cohort, splits_behind(state.splits, variants[0], plan), state.covariates
+        ),
         "planning": planning_table(
             positives, len(people) - positives, plan.level, _inflation(layouts, variants, plan)
         ),
@@ -199,6 +207,12 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
         {n: table if n == "findings" else stamp(table, plan) for n, table in tables.items()},
         {name: stamp(table, plan) for name, table in figures.items()},
     )
+
+
+def _whole(ensembles: Mapping[str, Any], inner: pd.DataFrame) -> dict[str, Any]:
+    """Ensembles of which every member has scores of an inner split."""
+    there = set(inner["variant"])
+    return {name: (of, rule) for name, (of, rule) in ensembles.items() if set(of) <= there}
 
 
 def _with_scanners(

@@ -12,6 +12,7 @@ from bidsapp.evaluation.baselines import COLUMN
 from bidsapp.evaluation.chance import RETRAINED, WITHIN, chance_words
 from bidsapp.evaluation.confounds import confound_sentences
 from bidsapp.evaluation.held_out import HeldOut
+from bidsapp.evaluation.network_pairs import pair_sentences
 from bidsapp.evaluation.other_runs import MANY, Tried, best_by_chance
 from bidsapp.evaluation.permutation import LIBERAL
 from bidsapp.evaluation.sample import pool
@@ -20,7 +21,7 @@ from bidsapp.evaluation.settings import EvaluationSettings
 from bidsapp.evaluation.verdicts import after_correction
 
 KINDS = (
-    *("simulated", "leak", "separation", "confound", "result", "baseline"),
+    *("simulated", "leak", "separation", "confound", "result", "compared", "baseline"),
     *("tried", "small", "skipped"),
 )
 FEWEST = 10
@@ -38,6 +39,7 @@ def findings(
     layouts: Mapping[str, HeldOut],
     beside: Tried | None = None,
     alone: pd.DataFrame | None = None,
+    compared: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Collect the sentences in the order in which a report says them.
 
@@ -61,6 +63,8 @@ def findings(
         What other runs of the output folder tried on the same people.
     alone
         `separation.separation_table`: what each column by itself says of the outcome.
+    compared
+        `comparisons.compare_variants`: networks against one another.
 
     Returns
     -------
@@ -88,6 +92,8 @@ def findings(
         text = _result(rows, *permuted, how=how, level=plan.level, first=first, n=n, stamp=stamp)
         text += f" {stamp}." * bool(stamp)
         lines.append(("result", text))
+    if compared is not None:
+        lines += [("compared", text) for text in pair_sentences(compared, variants, plan.level)]
     for _, row in baselines.iterrows():
         if row["flagged"]:
             text = (

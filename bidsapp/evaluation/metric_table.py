@@ -34,6 +34,7 @@ def metric_table(
     settings: EvaluationSettings | None = None,
     subgroups: dict[str, pd.Series] | None = None,
     groups: Mapping[str, str] | None = None,
+    inner: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Metrics of every variant: scopes ``pooled``, ``mean``, ``fold-<k>``, ``subgroup:...``.
 
@@ -57,6 +58,8 @@ def metric_table(
         ``<column>=<value>`` -> boolean for each row of `scores`.
     groups
         Participant to group, where people of a group are never divided.
+    inner
+        Scores of the people of inner splits, for thresholds from there.
 
     Returns
     -------
@@ -68,7 +71,7 @@ def metric_table(
     for variant, rows in scores.groupby("variant", sort=False):
         own = plan.of(str(variant))
         rng = variant_generator(plan.seed, str(variant))
-        threshold = fitted_threshold(rows, own.fitted_threshold)
+        threshold = fitted_threshold(rows, own.fitted_threshold, inner)
         how = held_out(rows, splits_behind(splits, str(variant), plan), groups)
         pooled = describe(rows, threshold, own, rng)
         parts = {"pooled": pd.concat([pooled, *leading_rows(rows, how, plan.level)])}

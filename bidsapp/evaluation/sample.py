@@ -8,6 +8,7 @@ import pandas as pd
 
 from bidsapp.contracts.unit import unit_columns
 from bidsapp.dataset.covariates import users_column
+from bidsapp.dataset.numbers import number_of
 from bidsapp.errors import UsageError
 from bidsapp.evaluation.state import choices
 from bidsapp.evaluation.tsv import MISSING, is_missing, numeric
@@ -145,8 +146,9 @@ def subgroup_masks(
 ) -> dict[str, pd.Series]:
     """Which rows of the scores lie in each subgroup.
 
-    A name means the user's column, never one that the app writes (``group``, ``quality``). A
-    column of numbers with more than six values is split at its median, ``age=up to 41`` and
+    A name means the user's column, never one that the app writes (``group``, ``quality``); with
+    ``=VALUE`` behind it, that value is set against all others (``nsaid=not ibuprofen``). A column
+    of numbers with more than six values is split at its median, ``age=up to 41`` and
     ``age=above 41``; people without a value form ``age=n/a``.
 
     Returns
@@ -162,16 +164,17 @@ def subgroup_masks(
     key = unit_columns(cohort)
     people = pd.MultiIndex.from_frame(scores[key])
     masks = {}
-    for column in columns:
-        place = _place(cohort.columns, column)
+    for asked in columns:
+        place, value = _asked(cohort.columns, asked)
+        column = asked if value is None else asked.rpartition("=")[0]
         if place is None:
             raise UsageError(
                 f"evaluation.subgroups: no column {column!r} in cohort.tsv; "
                 f"{choices(cohort.columns)}"
             )
-        labels = _labels(cohort[place])
-        value = pd.Series(labels.to_numpy(), index=pd.MultiIndex.from_frame(cohort[key]))
-        of_row = value.reindex(people).to_numpy()
+        labels = _labels(cohort[place]) if value is None else _either(cohort[place], value)
+        by_scan = pd.Series(labels.to_numpy(), index=pd.MultiIndex.from_frame(cohort[key]))
+        of_row = by_scan.reindex(people).to_numpy()
         for label in sorted(set(labels), key=lambda text: (text == MISSING, text)):
             masks[f"{column}={label}"] = pd.Series(of_row == label, index=scores.index)
     return masks
@@ -182,7 +185,7 @@ def absent_columns(there: Sequence[str], columns: Sequence[str]) -> dict[str, st
     return {
         subgroups_by(column): f"no such column in cohort.tsv; {choices(there)}"
         for column in columns
-        if _place(there, column) is None
+        if _asked(there, column)[0] is None
     }
 
 
@@ -194,6 +197,29 @@ def subgroups_by(column: str) -> str:
 def _place(there: Iterable[str], column: str) -> str | None:
     """Column of the cohort table that is meant: the user's, or the session that BIDS names."""
     return users_column(there, column) or (column if column == _SESSION else None)
+
+
+def _asked(there: Iterable[str], asked: str) -> tuple[str | None, str | None]:
+    """Column of the cohort table, and the value set against others; None for ``COLUMN`` alone."""
+    names = list(there)
+    if (place := _place(names, asked)) is not None or "=" not in asked:
+        return place, None
+    column, _, value = asked.rpartition("=")
+    return _place(names, column), value
+
+
+def _either(values: pd.Series, chosen: str) -> pd.Series:
+    """Label each value as the chosen one, as ``not`` it, or as missing."""
+    wanted = number_of(chosen)
+
+    def label(value: object) -> str:
+        if is_missing(value):
+            return MISSING
+        text = str(value).strip()
+        same = text == chosen or (wanted is not None and number_of(text) == wanted)
+        return chosen if same else f"not {chosen}"
+
+    return values.map(label)
 
 
 def _labels(values: pd.Series) -> pd.Series:

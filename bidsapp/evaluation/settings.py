@@ -52,7 +52,8 @@ class EvaluationSettings:
     threshold
         Probability from which an observation is called positive.
     fitted_threshold
-        Where the second threshold comes from: ``none``, ``train_fold`` or ``test_fold``.
+        Where the second threshold comes from: ``none``, ``train_fold``, ``inner`` or
+        ``test_fold``.
     best_fold
         Whether the best fold is printed, beside what chance would give.
     ensembles
@@ -143,6 +144,11 @@ def _variant(recipe: "Recipe") -> VariantSettings:
     return VariantSettings(plan.threshold, plan.fitted_threshold, plan.best_fold, recipe.leaks())
 
 
+def subgroup_column(name: str) -> str:
+    """Column of a subgroup: ``nsaid`` of ``nsaid=ibuprofen``, and of ``nsaid``."""
+    return name.rpartition("=")[0] or name
+
+
 def asked_columns(recipe: "Recipe", variants: Sequence[str]) -> list[str]:
     """Columns that the recipe names for what is made of the scores and the maps, each once."""
     found: dict[str, None] = {}
@@ -152,7 +158,13 @@ def asked_columns(recipe: "Recipe", variants: Sequence[str]) -> list[str]:
         site = [plan.site] if plan.site else []
         adjusted = one.saliency.covariates or ()
         found |= dict.fromkeys(
-            [*plan.subgroups, *plan.predictors, *site, *plan.permute_within, *adjusted]
+            [
+                *map(subgroup_column, plan.subgroups),
+                *plan.predictors,
+                *site,
+                *plan.permute_within,
+                *adjusted,
+            ]
         )
     return list(found)
 

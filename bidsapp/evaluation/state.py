@@ -43,6 +43,8 @@ class RunState:
     measures
         Numbers of every scan of the cohort, in its order: quality, regions; None where the run
         has none.
+    inner
+        Scores of the people of inner splits, as `scores`; None where the run has none.
     """
 
     folder: Path
@@ -51,6 +53,7 @@ class RunState:
     splits: pd.DataFrame
     scores: pd.DataFrame
     measures: pd.DataFrame | None = None
+    inner: pd.DataFrame | None = None
 
     @property
     def measured(self) -> pd.DataFrame:
@@ -104,7 +107,9 @@ def read_state(folder: Path) -> RunState:
         else pd.DataFrame(columns=pd.Index([*unit_columns(cohort), "reason"]))
     )
     measures = _read_measures(folder / "measures.tsv", cohort)
-    return RunState(folder, cohort, exclusions, splits, scores, measures)
+    path = folder / "inner_scores.tsv"
+    inner = _typed_scores(path, cohort, (), ("fold",)) if path.is_file() else None
+    return RunState(folder, cohort, exclusions, splits, scores, measures, inner)
 
 
 def _read_cohort(path: Path) -> pd.DataFrame:
@@ -168,7 +173,9 @@ def read_permuted_scores(path: Path, cohort: pd.DataFrame) -> pd.DataFrame:
     return scores.assign(permutation=_integers(path, scores, "permutation"))
 
 
-def _typed_scores(path: Path, cohort: pd.DataFrame, extra: tuple[str, ...]) -> pd.DataFrame:
+def _typed_scores(
+    path: Path, cohort: pd.DataFrame, extra: tuple[str, ...], within: tuple[str, ...] = ()
+) -> pd.DataFrame:
     # the stamps are for people who open the file: they are worked out from the recipe anew
     key = unit_columns(cohort)
     needed = with_part(SCORES, key)
@@ -185,7 +192,7 @@ def _typed_scores(path: Path, cohort: pd.DataFrame, extra: tuple[str, ...]) -> p
         probability=_probabilities(path, scores),
     )
     _refuse_strangers(path, scores, cohort, key)
-    _refuse_duplicates(path, scores, [*extra, *key, "variant", "repeat"])
+    _refuse_duplicates(path, scores, [*extra, *key, "variant", "repeat", *within])
     return scores
 
 

@@ -1,5 +1,7 @@
 """A second threshold beside the fixed one, and what it has and has not seen."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -8,6 +10,8 @@ UNDEFINED = {
     "none": "no second threshold was asked for",
     "train_fold": "no threshold: it needs other folds of the same repeat, with both classes "
     "and scores that differ",
+    "inner": "no threshold: there are no scores of an inner split with both classes and scores "
+    "that differ",
     "test_fold": "no threshold: a fold has one class or constant scores",
 }
 
@@ -30,7 +34,9 @@ def youden(outcome: np.ndarray, probability: np.ndarray) -> float:
     return float(candidates[best[np.argmin(np.abs(candidates[best] - 0.5))]])
 
 
-def fitted_threshold(rows: pd.DataFrame, source: str = "train_fold") -> pd.Series:
+def fitted_threshold(
+    rows: pd.DataFrame, source: str = "train_fold", inner: pd.DataFrame | None = None
+) -> pd.Series:
     """Youden's threshold for every row of one variant.
 
     ``train_fold``: from the scores of the other folds of the same repeat. A person's own score and
@@ -49,6 +55,8 @@ def fitted_threshold(rows: pd.DataFrame, source: str = "train_fold") -> pd.Serie
         Aligned with `rows`; NaN where undefined, and everywhere for ``none``.
     """
     threshold = pd.Series(np.nan, index=rows.index, dtype=float)
+    if source == "inner":
+        return _from_inner(rows, inner, threshold)
     if source == "none":
         return threshold
     for (repeat, _), held_out in rows.groupby(["repeat", "fold"]):
@@ -57,4 +65,24 @@ def fitted_threshold(rows: pd.DataFrame, source: str = "train_fold") -> pd.Serie
         threshold.loc[held_out.index] = youden(
             seen["outcome"].to_numpy(), seen["probability"].to_numpy(dtype=float)
         )
+    return threshold
+
+
+def _from_inner(rows: pd.DataFrame, inner: pd.DataFrame | None, threshold: pd.Series) -> pd.Series:
+    if inner is None:
+        return threshold
+    mine = inner[inner["variant"] == rows["variant"].iloc[0]] if len(rows) else inner
+    by_fold = dict(list(mine.groupby(["repeat", "fold"])))
+    alike: dict[frozenset[str], list[Any]] = {}
+    folds = dict(list(rows.groupby(["repeat", "fold"])))
+    for place, held_out in folds.items():
+        alike.setdefault(frozenset(held_out["participant_id"]), []).append(place)
+    for places in alike.values():
+        seen = [by_fold[place] for place in places if place in by_fold]
+        if not seen:
+            continue
+        both = pd.concat(seen)
+        cut = youden(both["outcome"].to_numpy(), both["probability"].to_numpy(dtype=float))
+        for place in places:
+            threshold.loc[folds[place].index] = cut
     return threshold

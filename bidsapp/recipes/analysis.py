@@ -17,7 +17,9 @@ class Evaluation(Section):
         description="Tests: permutation of outcomes; paired DeLong and McNemar between variants.",
     )
     subgroups: Texts = Field(
-        default=(), description="Columns by whose values results are also given."
+        default=(),
+        description="Columns by whose values results are also given; COLUMN=VALUE sets that value "
+        "against all others.",
     )
     baselines: Annotated[tuple[Baseline, ...], *Unique] = Field(
         default=("majority",), description="Models without a network, on the same folds."
@@ -54,10 +56,11 @@ class Evaluation(Section):
     threshold: Probability = Field(
         default=0.5, description="Fixed probability from which a participant counts as positive."
     )
-    fitted_threshold: Literal["none", "train_fold", "test_fold"] = Field(
+    fitted_threshold: Literal["none", "train_fold", "inner", "test_fold"] = Field(
         default="train_fold",
-        description="Where the second, fitted threshold comes from. test_fold sees what is "
-        "scored: mode paper only.",
+        description="Where the second, fitted threshold comes from: the held-out scores of the "
+        "other folds (train_fold), or those of the fold's own inner split (inner), of whose people "
+        "no network was told. test_fold sees what is scored: mode paper only.",
     )
     best_fold: bool = Field(
         default=False,

@@ -221,6 +221,8 @@ def _protocol(recipe: "Recipe") -> Iterator[Problem]:
             yield "training.early_stopping", f"needs {needed}"
         if training.checkpoint == "inner":
             yield "training.checkpoint", f"inner needs {needed}"
+        if recipe.evaluation.fitted_threshold == "inner":
+            yield "evaluation.fitted_threshold", f"inner needs {needed}"
 
 
 def _evaluation(recipe: "Recipe") -> Iterator[Problem]:

@@ -92,6 +92,7 @@ def _content(run: RunFiles) -> dict[str, Any]:
         "details": [
             (result_tables.comparisons_table(run), "Paired comparisons of variants and baselines"),
             (result_tables.subgroup_table(run), "Numbers of the subgroups"),
+            (result_tables.held_out_table(run), "The people trained on against those held out"),
             (result_tables.prevalence_table(run), "Where another share of people is positive"),
             (columns_table(run), "What each column by itself says of the outcome"),
             (result_tables.planning_table(run), "What a sample of this size can show"),

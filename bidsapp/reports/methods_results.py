@@ -59,7 +59,11 @@ def results_section(run: GroupRun) -> Section:
     if len(names) > _MOST:
         sentences.append(f"Results of {len(names) - _MOST} further variants are in metrics.tsv.")
     paragraphs = [" ".join(sentences)] if sentences else []
-    return Section("Results", [*paragraphs, *_rivals(run)])
+    findings = run.table("tables/findings.tsv")
+    between: list[str] = []
+    if len(findings):
+        between = findings.loc[findings["kind"] == "compared", "text"].tolist()
+    return Section("Results", [*paragraphs, *between, *_rivals(run)])
 
 
 def _result(run: GroupRun, name: str) -> str:

@@ -19,6 +19,7 @@ from bidsapp.evaluation.state import splits_of
 from bidsapp.evaluation.tsv import read_table
 from bidsapp.execution.failures import Failure, find_failure, forget_failures
 from bidsapp.execution.run import Running, run_workflow
+from bidsapp.execution.status import StatusLine, telling
 from bidsapp.execution.work import own_folder
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe
@@ -132,7 +133,8 @@ def explain(
         if failure is None:
             print(f"{variant}: checks, group maps and their tests ...", flush=True)
             try:
-                done[variant] = _write_variant(own, about)
+                with telling(f"{variant}: checks, group maps and their tests"):
+                    done[variant] = _write_variant(own, about)
                 print(f"{variant}: sanity checks of the maps: {_said(done[variant])}", flush=True)
                 if about.native and without_native(folder / "saliency" / variant):
                     codes.add(NoInput.exit_code)
@@ -162,18 +164,14 @@ def _run(
         if step.kind == "half":
             # whether it is of these data is known only where its cohort was divided
             (step.folder / "done.json").unlink(missing_ok=True)
-    done = 0
     by_name = {step.name: step for step in steps}
-
-    def on_status(node: Any, status: str) -> None:
-        nonlocal done
-        if status in ("end", "exception"):
-            done += 1
-            word = "done" if status == "end" else "failed"
-            print(f"[{done}/{len(steps)}] {by_name[node.name].label}: {word}", flush=True)
-
     workflow = workflow_of(study, steps, "saliency", memory_gb)
-    error = run_workflow(workflow, running, on_status)
+    with StatusLine(len(steps), "steps", draw=False) as line:
+
+        def on_status(node: Any, status: str) -> None:
+            line.noted(by_name[node.name].label, status)
+
+        error = run_workflow(workflow, running, on_status)
     return {
         step.name: find_failure(study.folder / "saliency" / step.name, error)
         for step in steps

@@ -108,6 +108,9 @@ def train_fold(task: FoldTask) -> Path:
 def score_fold(task: FoldTask) -> pd.DataFrame:
     """Score the held-out participants of a trained fold, and write ``scores.tsv`` into its folder.
 
+    Where the recipe takes its threshold from the inner split, those on whom no weights were fitted
+    there are scored too, into ``inner_scores.tsv``.
+
     Returns
     -------
     pandas.DataFrame
@@ -120,28 +123,41 @@ def score_fold(task: FoldTask) -> pd.DataFrame:
         If the fold is not trained, or its model is damaged.
     """
     device = resolve_device(task.device)
+    files = [*_files_of(task), task.scores_file]
     with steady(device, task.threads):
         network, record = load_fold(task)
-        dtype = precision_dtype(task.recipe.training.precision, device)
-        fitted = fitted_of(task)
-        images = fitted.stored(task.image_rows.picked(task.rows("test")), task.folder)
-        rows = np.arange(len(images))
-        cohort = DeviceCohort(images, device, task.resident_bytes)
-        scale = PerBatch.on(device, fitted.numbers(images, rows))
         place(network, device)
-        size = task.recipe.training.batch_size
-        logits = predict_logits(network, cohort, rows, scale, dtype, size)
-    held_out = task.table[task.table["role"] == "test"]
-    scores = held_out.assign(
+        scores = _scored(task, "test", network, device)
+        with atomic_path(task.scores_file) as temporary:
+            scores.to_csv(temporary, sep="\t", index=False)
+        if task.inner_wanted:
+            inner = _scored(task, "validation", network, device)
+            with atomic_path(task.inner_file) as temporary:
+                inner.to_csv(temporary, sep="\t", index=False)
+            files.append(task.inner_file)
+    write_record(task.record_file, record, files)
+    return scores
+
+
+def _scored(
+    task: FoldTask, role: str, network: torch.nn.Module, device: torch.device
+) -> pd.DataFrame:
+    """Score the people of one role by a fold's network, which is in place."""
+    dtype = precision_dtype(task.recipe.training.precision, device)
+    fitted = fitted_of(task)
+    images = fitted.stored(task.image_rows.picked(task.rows(role)), task.folder)
+    rows = np.arange(len(images))
+    cohort = DeviceCohort(images, device, task.resident_bytes)
+    scale = PerBatch.on(device, fitted.numbers(images, rows))
+    size = task.recipe.training.batch_size
+    logits = predict_logits(network, cohort, rows, scale, dtype, size)
+    people = task.table[task.table["role"] == role]
+    return people.assign(
         variant=task.variant,
         repeat=task.repeat,
         fold=task.fold,
         probability=probability(logits),
-    )[with_part(SCORES, held_out)].reset_index(drop=True)
-    with atomic_path(task.scores_file) as temporary:
-        scores.to_csv(temporary, sep="\t", index=False)
-    write_record(task.record_file, record, [*_files_of(task), task.scores_file])
-    return scores
+    )[with_part(SCORES, people)].reset_index(drop=True)
 
 
 def load_fold(task: FoldTask) -> tuple[torch.nn.Module, dict[str, Any]]:
@@ -220,6 +236,7 @@ def _attempt(task: FoldTask, device: torch.device, resident_bytes: float | None)
         task.checkpoint_every_s,
         task.compile,
         task.label,
+        task.progress_file,
     )
     return network, fit(network, data, settings), fitted, asdict(weights), streamed
 

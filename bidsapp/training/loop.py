@@ -21,6 +21,7 @@ from bidsapp.representation.device_cohort import DeviceCohort, PerBatch
 from bidsapp.training.augment import add_noise, move
 from bidsapp.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from bidsapp.training.optimizer import build_optimizer, set_rates
+from bidsapp.training.share_file import ShareFile
 
 CHECKPOINT_SHARE = 0.02
 
@@ -75,6 +76,8 @@ class LoopSettings:
         Whether to compile the network (CUDA only).
     label
         What the progress bar is called.
+    share
+        File that holds how much is done, for whoever tells of it; None writes none.
     """
 
     training: Training
@@ -86,6 +89,7 @@ class LoopSettings:
     checkpoint_every_s: float | None = None
     compile: bool = False
     label: str = ""
+    share: Path | None = None
 
 
 def fit(network: torch.nn.Module, data: FoldData, settings: LoopSettings) -> Progress:
@@ -116,6 +120,7 @@ def fit(network: torch.nn.Module, data: FoldData, settings: LoopSettings) -> Pro
     if settings.compile and device.type == "cuda":
         forward = torch.compile(network)
     written, cost = time.monotonic(), 0.0
+    share = ShareFile(settings.share)
     with tqdm(
         total=section.epochs * steps,
         initial=progress.epoch * steps,
@@ -128,7 +133,7 @@ def fit(network: torch.nn.Module, data: FoldData, settings: LoopSettings) -> Pro
             network.train()
             for layer in kept:
                 layer.eval()
-            loss = _train_epoch(forward, optimizer, data, settings, progress.epoch, bar)
+            loss = _train_epoch(forward, optimizer, data, settings, progress.epoch, bar, share)
             losses = _watched(network, data, settings)
             if not math.isfinite(loss):
                 raise NociCastError(
@@ -145,6 +150,7 @@ def fit(network: torch.nn.Module, data: FoldData, settings: LoopSettings) -> Pro
                 )
                 now = time.monotonic()
                 written, cost = now, now - written - waited
+    share.remove()
     if progress.best_weights is not None:
         network.load_state_dict(progress.best_weights)
     network.eval()
@@ -176,6 +182,7 @@ def _train_epoch(
     settings: LoopSettings,
     epoch: int,
     bar: tqdm,
+    share: ShareFile,
 ) -> float:
     section, device = settings.training, data.cohort.device
     rng = np.random.default_rng([*settings.seeds, epoch])
@@ -203,6 +210,7 @@ def _train_epoch(
                 total += loss.detach() * len(rows)
             optimizer.step()
             bar.update()
+            share.note((epoch * len(batches) + step + 1) / (section.epochs * len(batches)))
     return float(total) / len(data.train)
 
 

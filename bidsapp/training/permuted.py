@@ -18,6 +18,7 @@ from bidsapp.derivatives.sealed import read_record
 from bidsapp.errors import UsageError
 from bidsapp.execution.failures import Step
 from bidsapp.execution.run import Running, configure, run_workflow
+from bidsapp.execution.status import StatusLine
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.options import RunOptions
 from bidsapp.training.fold_memory import fold_memory
@@ -216,7 +217,7 @@ def permutation_workflow(
 
     make = beside.node if beside else TrainPermuted
     steps = {
-        f"permutation_{run.number:05d}": make(
+        _node_name(run): make(
             **(beside.inputs(run) if beside else {}),
             recipe=str(study.recipe_file),
             folds=[fold_inputs(study.recipe_file, task) for task in run.tasks],
@@ -298,17 +299,31 @@ def _train(
 ) -> None:
     running = Running.of(options, folder / "logs")
     configure(running)
-    done = len(runs) - len(waiting)
-
-    def on_status(_node: Any, status: str) -> None:
-        nonlocal done
-        if status in ("end", "exception"):
-            done += 1
-            word = "done" if status == "end" else "failed"
-            print(f"[{done}/{len(runs)}] permutation: {word}", flush=True)
-
+    by_name = {_node_name(run): run for run in waiting}
     memory = fold_memory(runs[0].tasks, options.mem_gb)
-    run_workflow(permutation_workflow(study, waiting, memory, beside), running, on_status)
+    workflow = permutation_workflow(study, waiting, memory, beside)
+
+    def share(label: str) -> float:
+        folds = next(run for run in waiting if _label(run) == label).tasks
+        parts = [1.0 if task.trained_as else task.share or 0.0 for task in folds]
+        return sum(parts) / len(parts)
+
+    with StatusLine(len(runs), "permutations", draw=False, share=share) as line:
+        for _ in range(len(runs) - len(waiting)):
+            line.skipped()
+
+        def on_status(node: Any, status: str) -> None:
+            line.noted(_label(by_name[node.name]), status)
+
+        run_workflow(workflow, running, on_status)
+
+
+def _label(run: PermutedRun) -> str:
+    return f"permutation {run.number}"
+
+
+def _node_name(run: PermutedRun) -> str:
+    return f"permutation_{run.number:05d}"
 
 
 def _expected(tasks: Sequence[FoldTask], trainings: int, nprocs: int) -> str:

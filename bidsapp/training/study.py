@@ -172,7 +172,7 @@ def fold_tasks(
     device: str,
     threads: int,
     weights: Path | None,
-    mem_gb: float,
+    mem_gb: float | None = None,
 ) -> list[FoldTask]:
     """Build each array once, and list every fold of every variant.
 
@@ -189,7 +189,7 @@ def fold_tasks(
     device, threads, weights
         For every task.
     mem_gb
-        Memory of a fold; images that find no room in it are streamed.
+        Memory of a fold; images that find no room in it are streamed. None sets no limit.
 
     Returns
     -------
@@ -226,7 +226,7 @@ def fold_tasks(
                     threads=threads,
                 )
             )
-        room = resident_bytes(mine[0], mem_gb) if mine else None
+        room = resident_bytes(mine[0], mem_gb) if mine and mem_gb is not None else None
         tasks += [replace(task, resident_bytes=room) for task in mine]
     return linked(tasks)
 
@@ -297,6 +297,13 @@ def gather_scores(tasks: Sequence[FoldTask]) -> pd.DataFrame:
     """Put the held-out scores of all folds together, in the order of the tasks."""
     tables = [read_frame(task.scores_file, None) for task in tasks]
     return pd.concat(tables, ignore_index=True)
+
+
+def gather_inner(tasks: Sequence[FoldTask]) -> pd.DataFrame | None:
+    """Put the scores of inner splits together; None where no variant takes a threshold there."""
+    files = [task.inner_file for task in tasks if task.inner_wanted]
+    tables = [pd.read_csv(file, sep="\t", keep_default_na=False) for file in files]
+    return pd.concat(tables, ignore_index=True) if tables else None
 
 
 def gather_history(tasks: Sequence[FoldTask]) -> pd.DataFrame:

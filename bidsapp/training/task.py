@@ -97,6 +97,30 @@ class FoldTask:
         return self.folder / "fold.json"
 
     @property
+    def inner_file(self) -> Path:
+        """Scores of those whom the fold validates on."""
+        return self.folder / "inner_scores.tsv"
+
+    @property
+    def inner_wanted(self) -> bool:
+        """Whether those whom the fold validates on are scored, for a threshold from them."""
+        wanted = self.recipe.evaluation.fitted_threshold == "inner"
+        return wanted and bool(len(self.rows("validation")))
+
+    @property
+    def progress_file(self) -> Path:
+        """Share of the training that is done, while it runs."""
+        return self.folder / "progress.txt"
+
+    @property
+    def share(self) -> float | None:
+        """How much of the training is done, 0 to 1, while it runs; else None."""
+        try:
+            return float(self.progress_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    @property
     def scores_file(self) -> Path:
         """Held-out scores of this fold."""
         return self.folder / "scores.tsv"

@@ -65,6 +65,15 @@ def test_only_the_second_stage_is_scored_and_the_first_is_told(staged: Ended) ->
     assert sorted(path.name for path in (run / "model").iterdir()) == ["base", "plain"]
     assert "ages is trained for others to begin with, and not scored" in staged.stderr
     assert "known of 11 of 12 scans" in staged.stderr
+    said = staged.stdout.splitlines()
+    for name in ("ages", "base", "plain"):
+        for fold in (0, 1):
+            label = f"{name}, repeat 0, fold {fold}: "
+            begun, done = (
+                next(k for k, line in enumerate(said) if label + word in line)
+                for word in ("begun", "done")
+            )
+            assert begun < done
     metadata = json.loads((run / "model" / "base" / "configs" / "metadata.json").read_text())
     assert metadata["initial_weights"]["variant"] == "ages"
     assert metadata["initial_weights"]["before"]["kind"] == "random"

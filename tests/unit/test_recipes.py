@@ -61,7 +61,7 @@ def test_listing_needs_neither_pydantic_nor_yaml():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.split() == ["attias2025", "t1w"]
+    assert done.stdout.split() == ["attias2025", "t1w", "wei2023"]
 
 
 def test_every_key_is_described_and_has_a_type():

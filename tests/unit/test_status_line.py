@@ -1,10 +1,12 @@
 """The line at the foot of a terminal, and the quiet where there is none."""
 
 import io
+import time
+from collections.abc import Callable
 
 import pytest
 
-from bidsapp.execution.status import StatusLine, readable
+from bidsapp.execution.status import StatusLine, readable, telling
 
 
 class Stream(io.StringIO):
@@ -46,16 +48,62 @@ def test_a_terminal_shows_what_is_done_what_runs_and_the_time_left() -> None:
     assert stream.getvalue().endswith("\r\x1b[2K")  # nothing is left of it
 
 
-def test_a_log_holds_what_needs_eyes_and_no_control_characters() -> None:
+def test_a_log_hears_when_each_piece_begins_and_ends_without_control_characters() -> None:
     stream = Stream(terminal=False)
     ten(stream)
-    assert stream.getvalue() == "[4/10] sub-4: warn (about 6 min left)\n"
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "[0/10] sub-1: begun"
+    assert lines[1] == "[1/10] sub-1: pass"
+    assert lines[7] == "[4/10] sub-4: warn (about 6 min left)"
+    assert len(lines) == 10
+    assert stream.getvalue().isprintable() is False  # line ends, and nothing else
+    assert {c for c in stream.getvalue() if not c.isprintable()} == {"\n"}
 
 
-def test_verbose_tells_of_everything() -> None:
+def test_a_log_hears_of_long_work_with_its_share_and_the_time_left() -> None:
+    stream, clock, done = Stream(terminal=False), Clock(), {}
+    line = StatusLine(4, "folds", stream=stream, clock=clock, share=done.get, beat_s=1e9)
+    line.started("base, repeat 0, fold 0")
+    line.started("base, repeat 0, fold 1")
+    for seconds, share in ((30, 0.1), (60, 0.2), (120, 0.4)):
+        clock.now, done["base, repeat 0, fold 0"] = seconds, share
+        line.beat(60)
+    line.close()
+    assert stream.getvalue().splitlines()[2:] == [
+        # 30 s after the last line nothing is due
+        "[5 %] 0 of 4 folds done; running base, repeat 0, fold 0 (20 %), base, repeat 0, fold 1; "
+        "about 19 min left",
+        "[10 %] 0 of 4 folds done; running base, repeat 0, fold 0 (40 %), base, repeat 0, fold 1; "
+        "about 18 min left",
+    ]
+
+
+def test_a_log_is_told_by_itself_until_the_work_is_over() -> None:
     stream = Stream(terminal=False)
-    ten(stream, every=True)
-    assert len(stream.getvalue().splitlines()) == 5
+    with StatusLine(1, "folds", stream=stream, beat_s=0.02) as line:
+        line.started("a")
+        wait_for(lambda: stream.getvalue().count("0 of 1 folds done; running a") >= 2)
+    told = stream.getvalue()
+    time.sleep(0.1)
+    assert stream.getvalue() == told
+    with telling("evaluation", beat_s=0.02, stream=stream):
+        wait_for(lambda: "evaluation: 1 s so far" in stream.getvalue())
+    terminal = Stream(terminal=True)
+    with (
+        StatusLine(1, "folds", stream=terminal, draw=False, beat_s=0.02),
+        telling("evaluation", beat_s=0.02, stream=terminal),
+    ):
+        time.sleep(0.1)
+    assert terminal.getvalue() == ""
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    """Wait until something is so; on a busy machine that takes its time."""
+    for _ in range(2000):
+        if happened():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never happened")
 
 
 def test_beside_bars_of_others_no_line_is_drawn() -> None:

@@ -138,6 +138,14 @@ class RunFiles:
         return whole[whole["probability"].notna() & whole["outcome"].isin((0, 1))]
 
     @cached_property
+    def inner(self) -> pd.DataFrame | None:
+        """Scores of the people of inner splits; None where the run has none."""
+        if not (self.folder / "inner_scores.tsv").is_file():
+            return None
+        needed = ("variant", "repeat", "fold", "outcome", "probability")
+        return self.table("inner_scores.tsv", needed, needed[1:])
+
+    @cached_property
     def variants(self) -> list[str]:
         """Networks and ensembles, in the order of their scores, the leading one first."""
         return self._names("network") + self._names("ensemble")

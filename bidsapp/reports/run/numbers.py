@@ -99,9 +99,11 @@ def confusions(run: RunFiles) -> pd.DataFrame:
         rows, own = run.scores_of(variant), run.settings.of(variant)
         sample = at_threshold(run.sample(variant), own.threshold)
         records.append(_counts(variant, f"at {own.threshold:g}", "fixed", sample))
-        fitted = fitted_threshold(rows, own.fitted_threshold)
+        fitted = fitted_threshold(rows, own.fitted_threshold, run.inner)
         if len(rows) and fitted.notna().all():
-            seen = "this fold: LEAK" if own.fitted_threshold == "test_fold" else "other folds"
+            seen = {"test_fold": "this fold: LEAK", "inner": "inner splits"}.get(
+                own.fitted_threshold, "other folds"
+            )
             records.append(_counts(variant, "fitted", f"on {seen}", from_scores(rows, fitted)))
     names = ["variant", "rule", "words", "tp", "fn", "fp", "tn"]
     return pd.DataFrame(records, columns=pd.Index(names))

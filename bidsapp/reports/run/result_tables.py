@@ -132,29 +132,45 @@ def subgroup_table(run: RunFiles) -> Grid | None:
 
 def cohort_table(run: RunFiles) -> Grid | None:
     """Table 1: positives against negatives."""
-    name = "tables/cohort.tsv"
-    table = run.table(name, ("column", "value", "first", "second"))
     counts = cohort_counts(run.cohort)
     unit = " scans" if counts.by_scan else ""
+    heads = (
+        f"Positive (n = {counts.positive}{unit})",
+        f"Negative (n = {counts.negative}{unit})",
+    )
+    return _two_groups(run, "cohort", heads, "Positives against negatives")
+
+
+def held_out_table(run: RunFiles) -> Grid | None:
+    """Table 1 of a hold-out: the people trained on against those held out."""
+    if not (run.folder / "tables" / "held_out.tsv").is_file():
+        return None
+    heads = ("Trained on", "Held out")
+    return _two_groups(run, "held_out", heads, "People trained on against those held out")
+
+
+def _two_groups(run: RunFiles, name: str, heads: tuple[str, str], caption: str) -> Grid | None:
+    table = run.table(f"tables/{name}.tsv", ("column", "value", "first", "second"))
     columns = [
         ("Column", plain("column")),
         ("Value", plain("value")),
-        (f"Positive (n = {counts.positive}{unit})", plain("first")),
-        (f"Negative (n = {counts.negative}{unit})", plain("second")),
+        (heads[0], plain("first")),
+        (heads[1], plain("second")),
         ("Missing", _missing),
         ("Test", plain("test")),
         ("p", p_value("p")),
+        ("p, Bonferroni", p_value("p_bonferroni")),
         ("p, false discovery rate", p_value("p_fdr")),
         ("Standardised difference", decimal("standardised_difference")),
         ("Note", plain("note")),
     ]
-    there = ["missing_first", "missing_second", "test", "p", "p_fdr", "note"]
+    there = ["missing_first", "missing_second", "test", "p", "p_bonferroni", "p_fdr", "note"]
     table = table.reindex(
         columns=[*dict.fromkeys([*table.columns, *there, "standardised_difference"])]
     )
     table = _folded(table)
-    right = ("p", "p, false discovery rate", "Standardised difference")
-    return grid("cohort-table", "Positives against negatives", table, columns, numeric=right)
+    right = ("p", "p, Bonferroni", "p, false discovery rate", "Standardised difference")
+    return grid(f"{name.replace('_', '-')}-table", caption, table, columns, numeric=right)
 
 
 def _folded(table: pd.DataFrame) -> pd.DataFrame:
