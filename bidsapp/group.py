@@ -205,12 +205,12 @@ def _check_before_work(
 def _check_maps(recipe: Recipe, variants: Sequence[str], people: "Cohort", shared: Shared) -> None:
     """Refuse what the maps could not be made or described with, hours before they are."""
     from bidsapp.saliency.requirements import check_maps
-    from bidsapp.templates.space import grid_of
+    from bidsapp.spaces.files import whole_space
 
     wanted = recipe.with_variant(variants[0]).preparation
-    grid = grid_of(modality_named(wanted.modality).mask(shared))
+    whole = whole_space(modality_named(wanted.modality).mask(shared))
     sections = [recipe.with_variant(name).saliency for name in variants]
-    for sentence in check_maps(sections, people.table, grid, shared.labels.get("space", "")):
+    for sentence in check_maps(sections, people.table, whole, shared.labels.get("space", "")):
         print(sentence, file=sys.stderr)
 
 

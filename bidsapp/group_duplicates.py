@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from bidsapp.errors import BadData
+from bidsapp.intake.gifti import ENDING
 from bidsapp.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -65,6 +66,9 @@ def settle_near_duplicates(
     """
     from bidsapp.dataset.near_duplicates import find_near_duplicates
 
+    if template_mask.suffix == ENDING:
+        print("Near-duplicates are looked for among images, not among maps on surfaces.")
+        return cohort, pd.DataFrame(columns=pd.Index(COLUMNS))
     images = [scan.image for scan in cohort.files]
     people = [str(who) for who in cohort.table["participant_id"]]
     found = find_near_duplicates(images, people, template_mask, threads)
@@ -117,7 +121,7 @@ def _table(cohort: "Cohort", found: "Likeness") -> pd.DataFrame:
 
 
 def _named(cohort: "Cohort", pairs: Sequence["Pair"]) -> str:
-    names = [" ".join(scan.key).strip() for scan in cohort.files]
+    names = [" ".join(filter(None, scan.unit)) for scan in cohort.files]
     told = [
         f"{names[pair.first]} and {names[pair.second]} ({pair.correlation:.2f}"
         f"{', mirrored' if pair.mirrored else ''})"

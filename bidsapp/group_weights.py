@@ -80,7 +80,7 @@ def refuse_seen(
     from bidsapp.networks.origin import seen_people
 
     hashes = {
-        " ".join(scan.key).strip(): (str(voxels), scan.source_sha256)
+        " ".join(filter(None, scan.unit)): (str(voxels), scan.source_sha256)
         for scan, voxels in zip(cohort.files, cohort.table["sha256"], strict=True)
     }
     changed = {}

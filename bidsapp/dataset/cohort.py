@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from bidsapp.contracts.modality import channel_named
-from bidsapp.contracts.unit import PART
+from bidsapp.contracts.unit import PART, with_part
 from bidsapp.dataset.carried import carried_columns, carry, column_notes
 from bidsapp.dataset.classes import OutcomeRule
 from bidsapp.dataset.covariates import OWN
@@ -171,8 +171,13 @@ def build_cohort(
     _check_made_alike([scan for scan, _, _ in kept])
     rows, files = _hashed(kept, excluded, channels, threads)
 
-    listed = [(key[0], key[1] or None, *why) for key, why in sorted(excluded.items())]
-    exclusions = pd.DataFrame(listed, columns=pd.Index(EXCLUSION_COLUMNS), dtype=object)
+    parts = any(len(unit) > 2 for unit in (*images, *excluded))
+    listed = [
+        (*(text or None for text in (*unit, "")[: 3 if parts else 2]), *why)
+        for unit, why in sorted(excluded.items())
+    ]
+    named = pd.Index(with_part(EXCLUSION_COLUMNS, [PART] * parts))
+    exclusions = pd.DataFrame(listed, columns=named, dtype=object)
     table = pd.DataFrame(rows, columns=pd.Index(OWN), dtype=object)
     if not any(file.part for file in files):
         table = table.drop(columns=PART)
@@ -318,7 +323,8 @@ def _check(
             )
     sources = [file.source_sha256 for file in files]
     for source, same in table.groupby(sources):
-        if source and len(same) > 1:
+        # parts of one scan come from one file; they are never on two sides of a split
+        if source and len(same[["participant_id", "session_id"]].drop_duplicates()) > 1:
             raise BadData(
                 f"cohort: the same {wanted.kind} file under {len(same)} names (SourceSHA256 in the "
                 f"sidecars is one): {shortened(list(same['image']))}. Remove all but one: a copy "

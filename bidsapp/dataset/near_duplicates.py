@@ -210,7 +210,14 @@ def _residuals(own: np.ndarray, grid: _Grid, mean: np.ndarray) -> None:
     whole = np.zeros(grid.brain.shape, np.float32)
     whole[grid.brain] = mean
     sharper = laplace(whole)
-    shapes = (whole, whole**2, whole**3, sharper, laplace(sharper), gaussian_filter(whole, 1))
+    shapes: tuple[np.ndarray, ...] = (
+        whole,
+        whole**2,
+        whole**3,
+        sharper,
+        laplace(sharper),
+        gaussian_filter(whole, 1),
+    )
     shapes = (*shapes, gaussian_gradient_magnitude(whole, 1.0))
     # an image of one slice has no change across it
     shapes += tuple(np.gradient(whole, axis=axis) for axis in range(3) if whole.shape[axis] > 1)

@@ -381,7 +381,7 @@ class Columns:
             by_person.setdefault(person, {})[when] = present
         # Of a column that differs for somebody, those for whom it does not would be a selection.
         unchanging = all(len(set(mine.values())) == 1 for mine in by_person.values())
-        scanned = Counter(person for person, _ in scans)
+        scanned = Counter(person for person, _ in set(scans))  # parts of a scan share its value
         texts: list[str | None] = []
         ambiguous: dict[int, str] = {}
         elsewhere: dict[int, str] = {}

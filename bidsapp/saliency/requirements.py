@@ -9,12 +9,10 @@ from bidsapp.errors import UsageError
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.saliency.atlas import EMBEDDED, Atlas, embedded_atlases, resolve_atlas
 from bidsapp.saliency.covariates import check_covariates
-from bidsapp.spaces.volume import volume
-from bidsapp.templates.space import Grid
 
 
 def check_maps(
-    sections: Sequence[Saliency], cohort: pd.DataFrame, grid: Grid, space: str
+    sections: Sequence[Saliency], cohort: pd.DataFrame, whole: Space, space: str
 ) -> list[str]:
     """Refuse covariates and atlases that the group's test and tables could not use.
 
@@ -24,8 +22,8 @@ def check_maps(
         The ``saliency`` section of each variant.
     cohort
         The table of ``cohort.tsv``.
-    grid
-        Of the normalised images.
+    whole
+        Where prepared maps lie.
     space
         Label of their template.
 
@@ -42,7 +40,6 @@ def check_maps(
     for section in sections:
         if section.permutations:
             check_covariates(cohort, section.covariates)
-    whole = volume(grid.shape, grid.matrix)
     notes: list[str] = []
     for names in dict.fromkeys(section.atlases for section in sections):
         notes += choose_atlases(names, whole, space)[1] if names else []

@@ -6,8 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bidsapp.contracts.space import Space
 from bidsapp.intake.images import read_numbers
+from bidsapp.spaces import read_space
 from bidsapp.spaces.gifti import read_values
+from bidsapp.spaces.volume import volume
 
 
 class Whole(NamedTuple):
@@ -42,3 +45,18 @@ def read_whole(path: Path, dtype: str = "f4") -> Whole:
             values = values.reshape(told["shape"])
         return Whole(values.astype(dtype), None, told)
     return Whole(*read_numbers(path, dtype), {})
+
+
+def whole_space(path: Path) -> Space:
+    """Give the space of whole maps that lie as this one does: a volume, or what the file tells.
+
+    Raises
+    ------
+    NoInput, BadData
+        As `read_whole`.
+    """
+    found = read_whole(path)
+    if found.affine is None:
+        return read_space(found.told)
+    x, y, z = found.values.shape[:3]
+    return volume((x, y, z), found.affine)

@@ -172,7 +172,7 @@ def fold_tasks(
     device: str,
     threads: int,
     weights: Path | None,
-    mem_gb: float,
+    mem_gb: float | None = None,
 ) -> list[FoldTask]:
     """Build each array once, and list every fold of every variant.
 
@@ -189,7 +189,7 @@ def fold_tasks(
     device, threads, weights
         For every task.
     mem_gb
-        Memory of a fold; images that find no room in it are streamed.
+        Memory of a fold; images that find no room in it are streamed. None sets no limit.
 
     Returns
     -------
@@ -226,7 +226,7 @@ def fold_tasks(
                     threads=threads,
                 )
             )
-        room = resident_bytes(mine[0], mem_gb) if mine else None
+        room = resident_bytes(mine[0], mem_gb) if mine and mem_gb is not None else None
         tasks += [replace(task, resident_bytes=room) for task in mine]
     return linked(tasks)
 

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bidsapp.dataset.scans import voxel_hash
 from bidsapp.errors import BadData
 from bidsapp.saliency.max_t import ClusterEnhancement
-from bidsapp.spaces.files import read_whole
+from bidsapp.spaces.files import read_whole, whole_space
 from bidsapp.spaces.gifti import packed, unpacked
 from bidsapp.spaces.sphere import Sphere
 from bidsapp.spaces.surface import Mesh, Sampling, grid_faces
@@ -201,3 +202,19 @@ def test_packed_arrays_come_back(kind: str) -> None:
     np.testing.assert_array_equal(again, values)
     with pytest.raises(ValueError, match="decompress"):
         unpacked(packed(values) | {"zlib": "AAAA"})
+
+
+def test_whole_maps_tell_their_space_and_are_hashed(tmp_path: Path) -> None:
+    sphere = Sphere((12, 6), radius=20.0, label="tibia")
+    values = np.arange(72, dtype="f4").reshape(12, 6)
+    path = tmp_path / "one.shape.gii"
+    sphere.write(path, values, {})
+    assert whole_space(path).same_whole(sphere)
+    other = tmp_path / "two.shape.gii"
+    sphere.write(other, values + 1, {})
+    same = tmp_path / "three.shape.gii"
+    sphere.write(same, values, {"Note": "a sidecar does not enter"})
+    assert voxel_hash(path) == voxel_hash(same) != voxel_hash(other)
+    path.write_text("no surface")
+    with pytest.raises(BadData, match="cannot be read as GIFTI"):
+        voxel_hash(path)

@@ -1,5 +1,6 @@
 """Parts of scans (injections, knees): one row each, and one person who is never divided."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,14 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bidsapp.contracts.product import Channel, Product
 from bidsapp.contracts.unit import Unit, unit_columns, units_in, with_part
+from bidsapp.dataset.cohort import build_cohort
+from bidsapp.dataset.normalized import Wanted
 from bidsapp.errors import BadData
 from bidsapp.evaluation.evaluate import evaluate
 from bidsapp.evaluation.sample import from_scores, pool
 from bidsapp.evaluation.state import read_state
+from bidsapp.modalities.t1w.modality import T1w
 from bidsapp.recipes import dump_recipe, load_recipe
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.representation.cohort_array import CohortArray, build_cohort_array
+from bidsapp.representation.sample import cohort_rows
 from bidsapp.saliency.fold_maps import FoldMapsTask, explain_fold
 from bidsapp.saliency.group_maps import write_group
 from bidsapp.saliency.participant_maps import MapPlace, write_people
@@ -25,6 +31,7 @@ from bidsapp.saliency.stack import MapStack, read_stack
 from bidsapp.training.splits import make_splits
 from bidsapp.training.splits_file import splits_problems
 from tests.compare_outputs import differences
+from tests.unit.cohort_trees import CHRONIC, SPACE, heads, normalise, save, study
 from tests.unit.evaluation_runs import write_run
 from tests.unit.group_pages import FAST, reported
 from tests.unit.saliency_stacks import make_stack, rows_of, write_mask
@@ -273,3 +280,58 @@ def test_group_maps_of_parts_are_those_of_as_many_sessions(tmp_path: Path) -> No
             settings=Saliency(permutations=20),
         )
     assert list(differences(tmp_path / "sessions" / "group", tmp_path / "parts" / "group")) == []
+
+
+class Knees(T1w):
+    """Heads that stand for knees: two parts of each scan."""
+
+    products = (
+        Product(
+            "preproc",
+            "space-{space}_res-{res}_label-{part}_desc-preproc_T1w.nii.gz",
+            lambda made: {},
+            main=True,
+            channel=Channel("t1w", "knee", "a knee", "1", (0, 1)),
+        ),
+    )
+
+
+def prepare_knee(out: Path, who: str, part: str, seed: int, verdict: str = "pass") -> None:
+    stem = f"{who}_space-{SPACE}_res-2_label-{part}_desc-preproc_T1w"
+    save(out / who / "anat" / f"{stem}.nii.gz", seed)
+    told = {"Quality": {"verdict": verdict, "reasons": ["blurred"]}, "SourceSHA256": f"of {who}"}
+    (out / who / "anat" / f"{stem}.json").write_text(json.dumps(told))
+
+
+def test_every_prepared_part_is_a_row_of_the_cohort(tmp_path: Path) -> None:
+    """Two knees of one scan have one source, and one of them may be left out."""
+    rows = "\n".join(f"sub-0{i} {i % 2} {50 + i}" for i in range(1, 5))
+    study(tmp_path / "bids", f"participant_id chronic age\n{rows}\n")
+    for i in range(1, 5):
+        for k, part in enumerate("LR"):
+            bad = (i, part) == (2, "R")
+            prepare_knee(tmp_path / "out", f"sub-0{i}", part, 10 * i + k, "fail" if bad else "pass")
+    wanted = Wanted(Knees(), {"space": SPACE, "res": "2"})
+    cohort = build_cohort(
+        tmp_path / "bids", tmp_path / "out", CHRONIC, wanted=wanted, channels=["t1w"]
+    )
+    assert list(cohort.table.columns[:4]) == ["participant_id", "session_id", "part_id", "group"]
+    assert [unit.label for unit in units_in(cohort.table)] == [
+        "sub-01 L", "sub-01 R", "sub-02 L", "sub-03 L", "sub-03 R", "sub-04 L", "sub-04 R",
+    ]  # fmt: skip
+    assert cohort.table["outcome"].tolist() == [1, 1, 0, 1, 1, 0, 0]
+    assert cohort.table["age"].tolist() == ["51", "51", "52", "53", "53", "54", "54"]
+    out = cohort.exclusions.iloc[0]
+    assert Unit.of(out) == Unit("sub-02", "", "R")
+    assert out["reason"] == "failed quality"
+    assert [row.part_id for row in cohort_rows(cohort)] == ["L", "R", "L", "L", "R", "L", "R"]
+    assert cohort.table["image"].nunique() == 7
+
+
+def test_a_cohort_without_parts_has_no_column_of_them(tmp_path: Path) -> None:
+    study(tmp_path / "bids", "participant_id chronic\nsub-01 1\nsub-02 0\n")
+    for i in (1, 2):
+        normalise(tmp_path / "out", f"sub-0{i}", i)
+    cohort = build_cohort(tmp_path / "bids", tmp_path / "out", CHRONIC, wanted=heads())
+    assert "part_id" not in cohort.table
+    assert "part_id" not in cohort.exclusions

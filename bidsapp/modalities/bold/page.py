@@ -11,6 +11,7 @@ from bidsapp.contracts.measure import FAIL, PASS, WARN
 from bidsapp.contracts.prepared import Provenance
 from bidsapp.contracts.product import OutputNames
 from bidsapp.dataset.tables import read_frame
+from bidsapp.drawing.contours import tissue_levels
 from bidsapp.drawing.mosaic import Layer, Outline, Tile, mosaic
 from bidsapp.drawing.pages import plain_text, render
 from bidsapp.drawing.pictures import data_uri, diverging_colours, enlarged, windowed
@@ -89,7 +90,10 @@ def write_series_report(report: SeriesReport, path: Path) -> None:
         registration=_registration(report, mask),
         compared=("Participant", "Template") if report.t1w else None,
         chart_style=chart_style(),
-        traces=[plot.inline() for plot in _traces(numbers, float(report.facts["timing"]["tr"]))],
+        traces=[
+            {"title": plot.title, "svg": plot.inline()}
+            for plot in _traces(numbers, float(report.facts["timing"]["tr"]))
+        ],
         carpets=_carpets(report, mask),
         carpet_size=_CARPET_SIZE,
         noise=_noise(report, mask),
@@ -117,8 +121,7 @@ def _registration(report: SeriesReport, mask: np.ndarray) -> list[Tile]:
     if report.t1w is not None and report.t1w.is_file():
         t1w = on_grid(report.t1w, report.template_mask)[box]
         layers.append(Layer("template", "T1w image", t1w, _window(t1w)))
-        white = float(np.percentile(t1w[t1w > 0], 60)) if (t1w > 0).any() else 0.5
-        outlines.insert(0, Outline("inner", t1w, white, shortest=9))
+        outlines.insert(0, Outline("inner", t1w, tissue_levels(t1w)[1], shortest=12))
     return mosaic(volume, choose_cuts(volume.like(inside)), layers, outlines)
 
 
@@ -179,21 +182,22 @@ def _traces(table: Any, tr: float) -> list[Plot]:
 def _carpets(report: SeriesReport, mask: np.ndarray) -> list[dict[str, str]]:
     """Every voxel a line, every volume a column, before and after denoising (Power 2017)."""
     found = []
+    downwards = np.argsort(-np.argwhere(mask)[:, 2], kind="stable")
     for kind, title in (("preproc", "Before denoising"), ("denoised", "After denoising")):
         path = report.folder / report.names["denoised"].replace("desc-denoised", f"desc-{kind}")
         if path.is_file():
-            series = read_numbers(path)[0][mask]
+            series = read_numbers(path)[0][mask][downwards]
             found.append({"title": title, "uri": data_uri(enlarged(carpet(series), _CARPET_SIZE))})
     return found
 
 
 def carpet(series: np.ndarray) -> np.ndarray:
-    """Draw a carpet, uint8 (rows, T): from the top of the brain down, 2 SD from black to white.
+    """Draw a carpet, uint8 (rows, T): a line for a voxel, 2 SD below its mean black, above white.
 
     Parameters
     ----------
     series
-        Shape (V, T).
+        Shape (V, T), in the order in which the voxels are to be drawn.
     """
     time = np.linspace(-1, 1, series.shape[1])
     centred = series - series.mean(axis=1, keepdims=True)
@@ -202,7 +206,7 @@ def carpet(series: np.ndarray) -> np.ndarray:
     lines = centred[sd > 0] / sd[sd > 0][:, None]
     if not len(lines):
         return np.zeros((_CARPET_ROWS, series.shape[1]), np.uint8)
-    parts = np.array_split(lines[::-1], min(_CARPET_ROWS, len(lines)))
+    parts = np.array_split(lines, min(_CARPET_ROWS, len(lines)))
     # A picture has fewer lines than a brain voxels: each is one voxel, not a mean that hides it.
     chosen = np.array([part[len(part) // 2] for part in parts])
     return windowed(chosen, -_CARPET_SD, _CARPET_SD)
