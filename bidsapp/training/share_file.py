@@ -18,22 +18,22 @@ class ShareFile:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
+        self._new = path.with_name(f".{path.name}") if path is not None else None
         self._written = -_EVERY_S
 
     def note(self, share: float) -> None:
         """Write how much is done, at most once in five seconds; a full disk does no harm."""
         now = time.monotonic()
-        if self._path is None or now - self._written < _EVERY_S:
+        if self._path is None or self._new is None or now - self._written < _EVERY_S:
             return
         self._written = now
         try:
-            new = self._path.with_name(f".{self._path.name}")
-            new.write_text(f"{share:.4f}", encoding="utf-8")
-            os.replace(new, self._path)
+            self._new.write_text(f"{share:.4f}", encoding="utf-8")
+            os.replace(self._new, self._path)
         except OSError:
             return
 
     def remove(self) -> None:
-        """Take the file away."""
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
+        """Take the file away, and what a kill in the middle of writing left of it."""
+        for path in filter(None, (self._path, self._new)):
+            path.unlink(missing_ok=True)

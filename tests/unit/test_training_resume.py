@@ -73,7 +73,9 @@ def test_killed_at_three_random_moments_it_ends_with_the_same_bits(tmp_path, pro
     curves = [pd.read_csv(t.folder / "history.tsv", sep="\t") for t in (task, whole)]
     pd.testing.assert_frame_equal(*(c.drop(columns="seconds") for c in curves), check_exact=True)
     names = sorted(path.name for path in task.folder.iterdir())
-    assert names == ["fold.json", "history.tsv", "model.safetensors", "scores.tsv"]
+    assert names == [
+        "fitted.safetensors", "fold.json", "history.tsv", "model.safetensors", "scores.tsv",
+    ]  # fmt: skip
 
 
 def test_a_checkpoint_of_another_version_is_not_continued(tmp_path, caplog):
