@@ -59,13 +59,13 @@ def numbers_of_run(folder: Path) -> set[str]:
             found |= {shown(row[n]) for n in ("value", "ci_low", "ci_high") if row[n] != "n/a"}
     p = [float(row["p"]) for row in read(folder / "tables" / "permutations.tsv")]
     found |= {f"{value:.3f}" if value >= 0.001 else "0.001" for value in p}
-    compared = read(folder / "tables" / "comparisons.tsv")
-    pairs = [row for row in compared if row["test"] == "delong" and row["p"] != "n/a"]
-    between = [row for row in pairs if {row["first"], row["second"]} <= _scored(folder)]
-    found |= {str(len(pairs)), str(len(between))}
-    for row in between:
-        found |= {shown(str(abs(float(row[n])))) for n in ("difference", "ci_low", "ci_high")}
-        found |= {f"{float(row[name]):.2g}" for name in ("p", "p_holm")}
+    pairs = [r for r in read(folder / "tables" / "comparisons.tsv") if r["test"] == "delong"]
+    found |= {str(sum(row["p"] != "n/a" for row in pairs)), str(len(pairs))}
+    for row in pairs:
+        if row["p"] != "n/a":
+            names = ("difference", "ci_low", "ci_high")
+            found |= {f"{abs(float(row[name])):.2f}" for name in names}
+            found |= {f"{float(row[name]):.2g}" for name in ("p", "p_holm")}
     recipe = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
     for key in ("notes", "reported"):
         recipe.pop(key)
@@ -75,12 +75,6 @@ def numbers_of_run(folder: Path) -> set[str]:
         for environment in json.loads(path.read_text())["trained_with"]:
             found |= {token for text in environment["versions"].values() for token in numbers(text)}
     return found
-
-
-def _scored(folder: Path) -> set[str]:
-    """Names of networks and of their ensembles."""
-    tables = [folder / "scores.tsv", folder / "tables" / "ensemble_scores.tsv"]
-    return {row["variant"] for path in tables for row in read(path)}
 
 
 def numbers_of_images(out: Path) -> set[str]:
