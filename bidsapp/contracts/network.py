@@ -48,6 +48,9 @@ class NetworkOffer:
         Source: MedicalNet's released models (A without, B with a convolution).
     options
         The keys of ``network`` that not every network understands, and this one does.
+    sized
+        Whether its layers hang on the size of the images: ``build`` is then given their shape,
+        too, and the network takes images of no other.
     """
 
     name: str
@@ -61,6 +64,7 @@ class NetworkOffer:
     imagenet_home: str = "https://download.pytorch.org/models/"
     medicalnet_shortcut: Mapping[int, Literal["A", "B"]] = field(default_factory=dict)
     options: tuple[str, ...] = ()
+    sized: bool = False
 
 
 @cache

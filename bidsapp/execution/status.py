@@ -68,6 +68,7 @@ class StatusLine:
         self._began = self._told = clock()
         self._running: dict[str, str] = {}
         self._begun: set[str] = set()
+        self._known: dict[str, float] = {}
         self._lock = threading.RLock()
         self._over = threading.Event()
         if self._logs and total:
@@ -146,8 +147,11 @@ class StatusLine:
 
     def _shares(self) -> dict[str, float]:
         """Give how much is done of what runs, where that is known."""
-        found = {label: self._share(label) for label in self._running}
-        return {label: min(1.0, one) for label, one in found.items() if one is not None}
+        for label in self._running:
+            one = self._share(label)
+            if one is not None:  # what was reached stays: a file of it goes before the piece ends
+                self._known[label] = max(self._known.get(label, 0.0), min(1.0, one))
+        return {label: self._known[label] for label in self._running if label in self._known}
 
     def _parts(self) -> list[str]:
         parts = [f"{self._finished} of {self._total} {self._unit} done"]

@@ -30,7 +30,8 @@ def build_network(
         Seed of the initial weights.
     shape
         Of the input: voxels along x, y, z, or x, y of pictures; needed with ``dims: 2``, where the
-        slices of volumes along their shortest axis become channels.
+        slices of volumes along their shortest axis become channels, and by networks that are made
+        for one size.
 
     Returns
     -------
@@ -66,10 +67,13 @@ def build_network(
     if section.dims == 2 and shape is not None and len(shape) == 3:
         flat = SlicesAsChannels(min(range(3), key=lambda axis: (shape[axis], -axis)))
         in_channels *= shape[flat.axis]
+    if offer.sized and shape is None:
+        raise UsageError(f"network.name: {section.name} needs the shape of the images")
+    sizes = (tuple(shape or ()),) if offer.sized else ()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         builder = import_module(f"bidsapp.networks.architectures.{section.name}")
-        network: torch.nn.Module = builder.build(section, in_channels)
+        network: torch.nn.Module = builder.build(section, in_channels, *sizes)
     if flat is not None:
         network.register_forward_pre_hook(flat)
     return mend(network, head_name(network))

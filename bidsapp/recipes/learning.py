@@ -46,7 +46,7 @@ class Network(Section):
     depth: int = Field(
         default=18,
         description="Layers: resnet 10, 18, 34 or 50; resnext 50; densenet 121; seresnext 50. "
-        "Of efficientnetv2 the number behind the B: 0, 1 or 2; of efficientnet_lite 0.",
+        "voxnet 4. Of efficientnetv2 the number behind the B: 0, 1 or 2; of efficientnet_lite 0.",
     )
     dims: Annotated[Literal[2, 3], Whole] = Field(
         default=3,
@@ -82,7 +82,8 @@ class Network(Section):
         "units, rectified, dropout, batch normalisation, then the linear layer.",
     )
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.5, description="EfficientNet with head dense: share of units dropped in training."
+        default=0.5,
+        description="EfficientNet with head dense, and VoxNet: share of units dropped in training.",
     )
     drop_path: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.0,

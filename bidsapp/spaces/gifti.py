@@ -1,7 +1,6 @@
 """Maps on surfaces as GIFTI files, whole or not at all, and arrays packed into texts."""
 
 import base64
-import json
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from bidsapp.derivatives import atomic_path, write_json
 from bidsapp.errors import BadData
 from bidsapp.intake.gifti import read_gifti
+from bidsapp.intake.json_text import parse_json
 
 EXTENSION, MESH = ".shape.gii", ".surf.gii"
 _SPACE = "NociCastSpace"
@@ -69,7 +69,7 @@ def read_values(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
     """
     values, meta = read_gifti(path)
     try:
-        told = json.loads(meta.get(_SPACE, "{}"))
+        told = parse_json(meta.get(_SPACE, "{}"))
     except ValueError as error:
         raise BadData(f"{path}: cannot be read as GIFTI: {error}") from error
     return values, told if isinstance(told, dict) else {}

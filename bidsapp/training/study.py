@@ -302,7 +302,7 @@ def gather_scores(tasks: Sequence[FoldTask]) -> pd.DataFrame:
 def gather_inner(tasks: Sequence[FoldTask]) -> pd.DataFrame | None:
     """Put the scores of inner splits together; None where no variant takes a threshold there."""
     files = [task.inner_file for task in tasks if task.inner_wanted]
-    tables = [pd.read_csv(file, sep="\t", keep_default_na=False) for file in files]
+    tables = [read_frame(file, None) for file in files]
     return pd.concat(tables, ignore_index=True) if tables else None
 
 

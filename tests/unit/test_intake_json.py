@@ -64,7 +64,11 @@ def test_content_that_was_not_fetched_is_said(tmp_path: Path) -> None:
 
 def test_nobody_parses_json_or_tables_on_their_own() -> None:
     """Elsewhere in the package nothing calls `json.loads` on a text from outside, or `read_csv`."""
-    homes = {"json_text.py": "loads", "tables.py": "read_csv"}
+    homes = {
+        "json_text.py": "loads",
+        "tables.py": "read_csv",
+        "__main__.py": "read_csv",  # any table that statisticians have, commas too
+    }
     found = []
     for path in Path(bidsapp.__file__).parent.rglob("*.py"):
         for call in ast.walk(ast.parse(path.read_text())):

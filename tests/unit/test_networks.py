@@ -37,6 +37,16 @@ def test_parameters_are_those_of_the_specification(depth, parameters):
     assert count_parameters(network(depth=depth)) == parameters
 
 
+def test_voxnet_has_the_parameters_that_teh_2022_states():
+    model = network("voxnet", 4, channels=30, shape=(91, 109, 91), dropout=0.3)
+    assert count_parameters(model) == 1_376_641  # 120,000 + 27,648 + 1,228,832 + 161
+    assert model(torch.zeros(1, 30, 91, 109, 91)).shape == (1, 1)
+    with pytest.raises(UsageError, match="at least 17 voxels"):
+        network("voxnet", 4, shape=(20, 16, 20))
+    with pytest.raises(UsageError, match="needs the shape"):
+        network("voxnet", 4)
+
+
 SMALL = {
     "resnet 10": ("resnet", 10, {}),
     "resnet 10 compact": ("resnet", 10, {"stem_stride": 2, "stem_pool": True}),
@@ -48,6 +58,7 @@ SMALL = {
     "densenet": ("densenet", 121, {}),
     "seresnext": ("seresnext", 50, {}),
     "resnext": ("resnext", 50, {"stem_stride": 2, "stem_pool": True}),
+    "voxnet": ("voxnet", 4, {"shape": (32, 32, 32)}),
 }
 
 
@@ -124,7 +135,7 @@ def test_the_shortcut_keeps_every_second_voxel_and_adds_empty_channels():
 def test_seed_and_nothing_else_decides_the_first_weights(name):
     offer = network_offers()[name]
     depth, dims = offer.depths[0], offer.dims[-1]
-    shape = (8, 8, 1) if dims == 2 else None
+    shape = (8, 8, 1) if dims == 2 else (20, 20, 20) if offer.sized else None
     torch.manual_seed(7)
     before = torch.random.get_rng_state()
     first = network(name, depth, 3, 2, shape, dims=dims)

@@ -54,7 +54,12 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     save(first.folder / f"{stem}Gradient_statmap.nii.gz", brain * 0.1, affine)
     report = small_report(out / "work", title=NASTY, notes=[NASTY])
     write_participant_report(report, first.report)
-    after_run(out, {(first.space, 2): report.template_brain}, [first], f"nocicast --model {NASTY}")
+    after_run(
+        out,
+        {frozenset(first.labels.items()): report.template_brain},
+        [first],
+        f"nocicast --model {NASTY}",
+    )
     for image in images[1:]:
         shutil.copy(first.report, image.names.report)
     copy = tmp_path_factory.mktemp("copied") / "somewhere else"

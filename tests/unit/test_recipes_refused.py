@@ -212,9 +212,9 @@ def test_a_missing_file_and_an_unknown_name_differ(tmp_path):
     with pytest.raises(NoInput, match="this is a folder"):
         load_recipe(str(tmp_path))
     for given in ("T1W", "t2w"):
-        with pytest.raises(UsageError, match=r"did you mean t1w\? Known: attias2025, t1w"):
+        with pytest.raises(UsageError, match=r"did you mean t1w\? Known: attias2025, .*t1w"):
             load_recipe(given)
-    with pytest.raises(UsageError, match=r"unknown recipe 'xyzzy'; known: attias2025, t1w"):
+    with pytest.raises(UsageError, match=r"unknown recipe 'xyzzy'; known: attias2025, .*t1w"):
         load_recipe("xyzzy")
-    with pytest.raises(UsageError, match=r"did you mean attias2025\? Known: attias2025, t1w"):
+    with pytest.raises(UsageError, match=r"did you mean attias2025\? Known: attias2025, .*t1w"):
         load_recipe("attias2052")

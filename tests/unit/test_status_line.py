@@ -68,6 +68,9 @@ def test_a_log_hears_of_long_work_with_its_share_and_the_time_left() -> None:
     for seconds, share in ((30, 0.1), (60, 0.2), (120, 0.4)):
         clock.now, done["base, repeat 0, fold 0"] = seconds, share
         line.beat(60)
+    done.clear()  # the training is over and its scores are made: nothing goes back
+    clock.now = 180
+    line.beat(60)
     line.close()
     assert stream.getvalue().splitlines()[2:] == [
         # 30 s after the last line nothing is due
@@ -75,6 +78,8 @@ def test_a_log_hears_of_long_work_with_its_share_and_the_time_left() -> None:
         "about 19 min left",
         "[10 %] 0 of 4 folds done; running base, repeat 0, fold 0 (40 %), base, repeat 0, fold 1; "
         "about 18 min left",
+        "[10 %] 0 of 4 folds done; running base, repeat 0, fold 0 (40 %), base, repeat 0, fold 1; "
+        "about 27 min left",
     ]
 
 

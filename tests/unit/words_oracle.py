@@ -59,6 +59,13 @@ def numbers_of_run(folder: Path) -> set[str]:
             found |= {shown(row[n]) for n in ("value", "ci_low", "ci_high") if row[n] != "n/a"}
     p = [float(row["p"]) for row in read(folder / "tables" / "permutations.tsv")]
     found |= {f"{value:.3f}" if value >= 0.001 else "0.001" for value in p}
+    pairs = [r for r in read(folder / "tables" / "comparisons.tsv") if r["test"] == "delong"]
+    found |= {str(sum(row["p"] != "n/a" for row in pairs)), str(len(pairs))}
+    for row in pairs:
+        if row["p"] != "n/a":
+            names = ("difference", "ci_low", "ci_high")
+            found |= {f"{abs(float(row[name])):.2f}" for name in names}
+            found |= {f"{float(row[name]):.2g}" for name in ("p", "p_holm")}
     recipe = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
     for key in ("notes", "reported"):
         recipe.pop(key)

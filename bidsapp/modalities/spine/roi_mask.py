@@ -1,6 +1,5 @@
 """Boxes around foramina from a label mask, ``*_label-foramen_mask`` or ``_dseg``: its bounds."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import numpy as np
 from bidsapp.dataset.tables import read_rows
 from bidsapp.errors import BadData
 from bidsapp.intake.images import read_numbers
-from bidsapp.intake.regular import read_text
+from bidsapp.intake.json_text import read_json
 from bidsapp.modalities.spine.injections import Injection, read_label
 from bidsapp.modalities.spine.roi_table import Roi, check_fits
 from bidsapp.modalities.spine.stack import UP, Stack
@@ -130,7 +129,7 @@ def mask_names(path: Path) -> dict[int, str]:
             return {
                 int(row["index"]): row["name"] for _, row in read_rows(table, ("index", "name"))
             }
-        content = json.loads(read_text(sidecar)) if sidecar.exists() else {}
+        content = read_json(sidecar) if sidecar.exists() else {}
         labels = content.get("Labels", {}) if isinstance(content, dict) else {}
         return {int(value): str(name) for value, name in labels.items()}
     except (OSError, ValueError, AttributeError) as error:

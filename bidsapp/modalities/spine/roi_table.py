@@ -6,7 +6,6 @@ sidecar may say otherwise of where counting begins, and what image the boxes wer
 """
 
 import datetime
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 
 from bidsapp.dataset.tables import read_rows
 from bidsapp.errors import BadData, NoInput
-from bidsapp.intake.regular import read_text
+from bidsapp.intake.json_text import read_json
 from bidsapp.modalities.spine.injections import Injection, read_injection
 from bidsapp.modalities.spine.stack import Stack
 
@@ -190,7 +189,7 @@ def _sidecar(path: Path) -> dict[str, Any]:
     if not beside.exists():
         return {}
     try:
-        content = json.loads(read_text(beside))
+        content = read_json(beside)
     except OSError as error:
         raise NoInput(f"{beside} cannot be read: {error.strerror or error}.") from None
     except ValueError as error:

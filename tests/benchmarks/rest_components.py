@@ -1,0 +1,175 @@
+"""Components of real BOLD as predictors: nothing to find, something planted, and what a leak makes.
+
+python -m tests.benchmarks.rest_components DATA null [--seeds 20]
+    sex of 24 people (at chance in these data) from the strength of eight components chosen by the
+    outcome: everything fitted in the fold, the ICA alone on everybody, or ICA and choice on
+    everybody, as printed in Teh et al. (2022)
+python -m tests.benchmarks.rest_components DATA planted [--seeds 5]
+    one network made stronger in half of the people: AUC, and the component whose loss costs most
+
+DATA is the folder of the real data (rest24_mni10mm). The classifier is a logistic regression on
+the components' strengths; a network of convolutions would take hours for the same question.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from bidsapp.representation.components.dual_regression import dual_regression
+from bidsapp.representation.components.group_ica import GroupComponents, group_ica
+from bidsapp.representation.components.matching import correlations
+from bidsapp.representation.components.reduction import reduce_person
+from bidsapp.representation.components.selection import by_outcome, difference, strengths
+from bidsapp.representation.components.whitening import pair_products
+from tests.unit import rest24
+
+COMPONENTS, CHOSEN, FOLDS, STARTS = 20, 8, 6, 3
+Series = tuple[np.ndarray, ...]
+
+
+def in_percent(data: Path) -> Series:
+    """Series of all people in percent of each voxel's mean: scanner units mean nothing."""
+    return tuple(100 * (one / one.mean(axis=0) - 1) for one in rest24.series(data))
+
+
+def fit(reductions: list[np.ndarray], products: np.ndarray, rows: np.ndarray) -> GroupComponents:
+    """Group ICA of some people, from a start of their own."""
+    return group_ica(
+        reductions, rows, COMPONENTS, (0, *rows.tolist()), starts=STARTS, products=products
+    )
+
+
+def strength_of(found: GroupComponents, series: Series) -> np.ndarray:
+    """Strength of every component in every person, (N, C)."""
+    maps = [dual_regression(found.maps, one, "beta").maps for one in series]
+    return np.concatenate([strengths(one[None], found.maps) for one in maps])
+
+
+def held_out(
+    series: Series, outcome: np.ndarray, seed: int, how: str, choose: bool = True
+) -> tuple[float, np.ndarray]:
+    """Pooled AUC of held-out people, and the loss of AUC without each component of its fold.
+
+    `how` is ``strict``, ``ica`` (ICA on everybody) or ``paper`` (ICA and choice on everybody).
+    """
+    reductions = [reduce_person(one).components for one in series]
+    products = pair_products(reductions)
+    everybody = np.arange(len(series))
+    whole = None if how == "strict" else strength_of(fit(reductions, products, everybody), series)
+    scores = np.empty(len(series))
+    hidden = np.zeros((COMPONENTS, len(series)))
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    reference = fit(reductions, products, everybody).maps
+    for train, test in folds.split(everybody, outcome):
+        place = np.arange(COMPONENTS)
+        if whole is None:
+            found = fit(reductions, products, train)
+            values = strength_of(found, series)
+            place = np.abs(correlations(found.maps, reference)).argmax(axis=1)
+        else:
+            values = whole
+        seen = everybody if how == "paper" else train
+        kept = place.argsort(kind="stable")
+        if choose:
+            kept = by_outcome(difference(values[seen], outcome[seen]), CHOSEN)
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1))
+        model.fit(values[train][:, kept], outcome[train])
+        scores[test] = model.decision_function(values[test][:, kept])
+        hidden[:, test] = scores[test]
+        for column, number in enumerate(kept):
+            without = values[test][:, kept].copy()
+            without[:, column] = values[train][:, number].mean()
+            hidden[place[number], test] = model.decision_function(without)
+    auc = float(roc_auc_score(outcome, scores))
+    return auc, auc - np.array([roc_auc_score(outcome, one) for one in hidden])
+
+
+def planted(series: Series, network: np.ndarray, positive: np.ndarray, factor: float) -> Series:
+    """Make one network stronger in some people: its map times their own time course of it."""
+    found = []
+    for person, stronger in zip(series, positive, strict=True):
+        course = dual_regression(network[None], person, "beta")
+        more = (factor - 1) * np.outer(course.courses[:, 0], course.maps[0])
+        found.append(person + more.astype(np.float32) if stronger else person)
+    return tuple(found)
+
+
+def null(data: Path, seeds: int) -> None:
+    """Sex, which these data do not hold, by seeds of the division into folds."""
+    people = pd.read_csv(data / "rest24_mni10mm" / "participants.tsv", sep="\t")
+    outcome = (people["sex"] == "F").to_numpy().astype(int)
+    series = in_percent(data)
+    for how in ("strict", "ica", "paper"):
+        begin = time.process_time()
+        found = [held_out(series, outcome, seed, how)[0] for seed in range(seeds)]
+        print(
+            f"{how:7} mean AUC {np.mean(found):.3f} (SD {np.std(found):.3f}, "
+            f"{min(found):.2f} to {max(found):.2f}) over {seeds} seeds; "
+            f"{(time.process_time() - begin) / seeds:.1f} s a seed",
+            flush=True,
+        )
+
+
+def shuffled(data: Path, seeds: int) -> None:
+    """Outcomes drawn by lot: what is found where there can be nothing."""
+    series = in_percent(data)
+    for how in ("strict", "paper"):
+        found = []
+        for seed in range(seeds):
+            outcome = np.random.default_rng(seed).permutation([0, 1] * 12)
+            found.append(held_out(series, outcome, seed, how)[0])
+        print(
+            f"outcome by lot, {how:7} mean AUC {np.mean(found):.3f} (SD {np.std(found):.3f})",
+            flush=True,
+        )
+
+
+def planted_study(data: Path, seeds: int, factor: float) -> None:
+    """One network stronger in half of the people."""
+    series = in_percent(data)
+    reductions = [reduce_person(one).components for one in series]
+    products = pair_products(reductions)
+    plain = fit(reductions, products, np.arange(len(series)))
+    for seed in range(seeds):
+        rng = np.random.default_rng(seed)
+        outcome = rng.permutation([0, 1] * (len(series) // 2))
+        network = plain.maps[seed % 5]  # the five most stable
+        made = planted(series, network, outcome == 1, factor)
+        auc, loss = held_out(made, outcome, seed, "strict", choose=False)
+        again = [reduce_person(one).components for one in made]
+        reference = fit(again, pair_products(again), np.arange(len(made))).maps
+        target = int(np.abs(correlations(reference, network[None]))[:, 0].argmax())
+        print(
+            f"seed {seed}: AUC {auc:.3f}; first by occlusion: {int(loss.argmax()) == target} "
+            f"(loss {loss[target]:.3f}, largest other "
+            f"{np.delete(loss, target).max():.3f})",
+            flush=True,
+        )
+
+
+def main() -> None:
+    """Run what the arguments ask for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("study", choices=("null", "lot", "planted"))
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--factor", type=float, default=2.0)
+    arguments = parser.parse_args()
+    if arguments.study == "null":
+        null(arguments.data, arguments.seeds)
+    elif arguments.study == "lot":
+        shuffled(arguments.data, arguments.seeds)
+    else:
+        planted_study(arguments.data, arguments.seeds, arguments.factor)
+
+
+if __name__ == "__main__":
+    main()
