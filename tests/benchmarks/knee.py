@@ -120,9 +120,8 @@ def main() -> None:
     print(told(table).round(3).to_string())
     knees = table.drop_duplicates(["person", "visit"])
     seconds = knees[["seconds_read", "seconds_measure"]]
-    print(
-        f"CPU seconds a knee: {seconds.mean().round(2).to_dict()}, most {seconds.sum(axis=1).max():.1f}"
-    )
+    most = seconds.sum(axis=1).max()
+    print(f"CPU seconds a knee: {seconds.mean().round(2).to_dict()}, most {most:.1f}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(
         f"Peak memory: {peak:.2f} GB; sides: {knees['side_words'].str[:5].value_counts().to_dict()}"
