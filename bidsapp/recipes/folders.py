@@ -15,7 +15,5 @@ def without_folders(value: Any, key: str = "") -> Any:
     if isinstance(value, list | tuple):
         return [without_folders(item, key) for item in value]
     if key.rpartition(".")[2] in FILES and isinstance(value, str) and os.path.isabs(value):
-        return [without_folders(item) for item in value]
-    if isinstance(value, str) and os.path.isabs(value):
         return os.path.basename(value.rstrip("/")) or value
     return value

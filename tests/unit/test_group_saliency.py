@@ -243,8 +243,9 @@ def test_a_glass_brain_of_maps_that_leak_is_stamped(bare: Path, tmp_path: Path) 
         ("gradient", True, "absolute values tell no direction", "cold colours"),
     ],
 )
-def test_the_colours_mean_what_the_method_gives(tmp_path, method, absolute, told, never):
+def test_the_colours_mean_what_the_method_gives(bare, tmp_path, method, absolute, told, never):
     """The sign of a slope is no vote: a cold place that is dark speaks for the outcome."""
+    shutil.copy(bare / "recipe.yaml", tmp_path / "recipe.yaml")
     write_saliency(tmp_path, "axial", method=method, absolute=absolute)
     sides = part_of(tmp_path).sides
     words = f"{sides.sentence} {sides.below} {sides.above}"

@@ -1,6 +1,5 @@
 """The verdict on maps: right for maps that were learned, for such that were not, and for none."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bidsapp.derivatives.sealed import write_record
 from bidsapp.evaluation.chance import NO_FORECAST, Forecast
 from bidsapp.recipes import load_recipe
 from bidsapp.representation.cohort_array import CohortArray
@@ -423,7 +423,7 @@ def test_the_checks_look_at_one_scan_of_a_person(tmp_path):
         "window": volume((2, 2, 2), np.eye(4)).to_dict(),
         "key": "key",
     }
-    (tmp_path / "cohort.json").write_text(json.dumps(about))
+    write_record(tmp_path / "cohort.json", about, [tmp_path / "cohort.npy"])
     files = (tmp_path / "cohort.npy", tmp_path / "cohort.tsv", tmp_path / "splits.tsv")
     task = FoldTask(load_recipe("t1w"), "base", 0, 0, *files, tmp_path / "fold")
     assert list(checked_rows(task)) == [2, 5, 6]

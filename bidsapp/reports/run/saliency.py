@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bidsapp.contracts.fitted import stamp_text
+from bidsapp.contracts.fitted import FittedStep, stamp_text
 from bidsapp.contracts.modality import modality_named
 from bidsapp.errors import NociCastError
 from bidsapp.intake.json_text import read_own_json
@@ -154,9 +154,9 @@ def _part(
             tiles = overlay_tiles(stage, values, limit, top)
             bar = colour_bar(limit, top, str(summary.get("units", "")))
             shown = number_with_digits(limit)
-            told = summary.get("leaks", ())
-            steps = run.settings.of(variant).leaks
-            stamp = stamp_text(step for step in steps if step.name in told)
+            known = {step.name: step for step in run.settings.of(variant).leaks}
+            told = (str(name) for name in summary.get("leaks", ()))
+            stamp = stamp_text(known.get(name, FittedStep(name, "dataset")) for name in told)
             drawing = glass_brain(stage, values, limit, top, variant, stamp)
             glass = keep(run, drawing, relative(run, folder, str(summary["default"])))
             payload, outside = _viewer(folder, summary, stage, left)
