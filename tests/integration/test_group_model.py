@@ -141,7 +141,7 @@ def test_everybody_who_can_be_judged_gets_a_prediction(
     said = capsys.readouterr()
     assert "small-base: 2 predicted" in said.out
     assert "sub-53: no prediction: quality: fail" in said.err
-    assert "sub-54: no prediction: quality: left and right are not verified" in said.err
+    assert "sub-54: no prediction: quality: left and right not verified" in said.err
     assert new.files() == ["sub-51", "sub-52"]
 
     model = load_bundle(bundle)

@@ -100,7 +100,7 @@ REFUSED: dict[str, tuple[Edit | None, tuple[str, ...], int, tuple[str, ...]]] = 
         participants(lambda text: re.sub(r"(sub-04\tno)\t\d+", r"\1\t999", text)),
         ("--set", "outcome.expression=age >= 60", "outcome.column=null", "outcome.positive=null"),
         64,
-        ("age: 999 (1) look like missing values", "--set 'outcome.missing=[999]'"),
+        ("age: 999 (1) look like missing values", "--set 'tables.missing=[age=999]'"),
     ),
     "a label that may be two people": (
         participants(lambda text: text.replace("sub-03", "sub-3").replace("sub-05", "sub-003")),

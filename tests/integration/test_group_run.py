@@ -65,7 +65,7 @@ def fresh(tmp_path: Path) -> Iterator[Path]:
 
 
 def models(root: Path) -> dict[str, str]:
-    """Hashes of the models in the bundles of a run."""
+    """Hashes of the models, and of what was fitted before them, in the bundles of a run."""
     found = tree(root / "out" / "group" / "small" / "model")
     return {name: digest for name, digest in found.items() if name.endswith(".safetensors")}
 
@@ -219,7 +219,7 @@ def test_the_kept_recipe_gives_the_same_bits_elsewhere(run: Path, fresh: Path) -
     scores = table_of(run / "scores.tsv")
     expected = scores[scores["variant"] == "sagittal"].reset_index(drop=True)
     pd.testing.assert_frame_equal(table_of(other / "scores.tsv"), expected)
-    assert len(models(fresh)) == 2
+    assert len(models(fresh)) == 4  # two networks, each with its fitted step
     assert models(fresh).items() <= models(run.parents[2]).items()
 
 
