@@ -280,7 +280,7 @@ def test_a_plan_says_it_before_anybody_is_normalised(
     asked += ["tables.missing=[age=999]"]
     assert main([*place, "--outcome", "pain", "--positive", "1", "--set", *asked]) == 0
     said = capsys.readouterr().err
-    assert "Column age: '999' (1) is missing, as tables.missing says." in said
+    assert "Column age: '999' (1) is missing, as the recipe says." in said
     assert "looks like a code" not in said
 
 
