@@ -91,7 +91,9 @@ def test_a_coin_told_by_weights_of_unknown_origin_is_stamped_everywhere(coin: Pa
     assert set(table_of(run / "scores.tsv")["leak"]) == {stamp}
     findings = table_of(run / "tables" / "findings.tsv")
     assert findings["kind"].iloc[0] == "leak"
-    assert findings["text"].iloc[0].startswith("LEAK?: base: whether people of this cohort are among")
+    assert (
+        findings["text"].iloc[0].startswith("LEAK?: base: whether people of this cohort are among")
+    )
     card = (run / "model" / "base" / "docs" / "README.md").read_text()
     assert card.splitlines()[2] == f"**{stamp}**"
     words = (run / "logs" / "CITATION.md").read_text()
