@@ -1,11 +1,7 @@
 """Where a BOLD series lies in the T1w image of the same person: rigid, by mutual information."""
 
 import io
-import os
-import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +9,7 @@ import numpy as np
 from bidsapp.derivatives.temporary import temporary_folder
 from bidsapp.drawing.geometry import centre_of_mass, to_itk
 from bidsapp.errors import BadData
+from bidsapp.execution.silence import silent
 
 _ITERATIONS = "100x50x20"
 # A head does not move so far between two series of one session, once their centres are one.
@@ -71,7 +68,7 @@ def coregister(
     start = np.eye(4)
     start[:3, 3] = centre_of_mass(mask, affine) - centre_of_mass(brain > 0, brain_affine)
     greedy, said = Greedy3D(), io.StringIO()
-    with temporary_folder(Path(tempfile.gettempdir())) as folder, _silent():
+    with temporary_folder(Path(tempfile.gettempdir())) as folder, silent():
         path = folder / "start.mat"
         np.savetxt(path, start, fmt="%.17g")
         try:
@@ -102,18 +99,3 @@ def _rigid(found: np.ndarray, start: np.ndarray, centre: np.ndarray) -> np.ndarr
             "they are not of one person. Convert both again from the DICOM files."
         )
     return rigid
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Send what greedy's optimiser prints past every setting to nowhere."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nowhere)

@@ -14,6 +14,7 @@ import numpy as np
 from bidsapp.derivatives.temporary import temporary_folder
 from bidsapp.drawing.geometry import centre_of_mass, from_itk
 from bidsapp.errors import BadData
+from bidsapp.execution.silence import silent
 from bidsapp.modalities.t1w.speeds import Speed
 from bidsapp.modalities.t1w.transform import SpatialMap
 
@@ -23,23 +24,6 @@ if TYPE_CHECKING:
 # A field is kept on a grid of so many millimetres, whatever it was found on: it is smooth, so that
 # an eighth of the voxels describes it to .1 mm, and what is applied is what is written.
 _FIELD_MM = 2
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Send what compiled code prints to nowhere: greedy's optimiser writes past every setting."""
-    import sys
-
-    sys.stdout.flush()
-    kept = os.dup(1)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def register(
@@ -95,7 +79,7 @@ def register(
     greedy = Greedy3D()
     starts = [_start(rotation, target, source) for rotation in rotations or (np.eye(3),)]
     out = io.StringIO()
-    with temporary_folder(Path(tempfile.gettempdir())) as place, _plain(place) as folder, _silent():
+    with temporary_folder(Path(tempfile.gettempdir())) as place, _plain(place) as folder, silent():
         start, affine = folder / "start.mat", folder / "affine.mat"
 
         def affine_from(matrix: np.ndarray, iterations: str) -> np.ndarray:
