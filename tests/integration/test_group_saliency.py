@@ -169,7 +169,7 @@ def test_permuted_pipelines_are_mapped_and_the_group_maps_written_anew(again: Pa
     assert test["p_from"] == "whole pipeline"
     assert test["permutations"] == 19
     assert 1 / 20 - 1e-6 <= test["smallest_p_fwe"] <= 1
-    work = again / "out" / "work" / "group" / "small" / "permuted"
+    work = again / "out" / "work" / OWN / "group" / "small" / "permuted"
     assert len([*work.glob("*/maps_null.json")]) == 19
     assert not [*work.rglob("maps.npy")]
     before = tree(place)
