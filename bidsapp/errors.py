@@ -9,6 +9,8 @@ import os
 import re
 from collections.abc import Iterable
 
+from bidsapp.visible import visible
+
 EXIT_OK = 0
 
 
@@ -16,6 +18,10 @@ class NociCastError(Exception):
     """Something went wrong that has no more specific code."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        """Give the message; characters that a terminal would obey or hide are spelt out."""
+        return visible(super().__str__())
 
 
 class InvalidDataset(NociCastError):

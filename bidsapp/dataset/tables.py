@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -260,7 +261,7 @@ def _header(path: Path, line: str, required: str) -> list[str]:
         raise BadData(
             f"{path}: no column {required}; found {shown}. {_header_hint(header, required)}"
         )
-    twice = sorted({name for name in header if name and header.count(name) > 1})
+    twice = sorted(name for name, times in Counter(header).items() if name and times > 1)
     if twice:
         raise BadData(f"{path}: column {', '.join(twice)} is there more than once; rename one.")
     return header

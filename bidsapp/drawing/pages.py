@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bidsapp import __version__
 from bidsapp.derivatives import write_text
+from bidsapp.visible import visible
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 
 
 _FLAG = re.compile(r"(--[a-z][a-z-]*)")
+
+
+def _shown(value: Any) -> Any:
+    """Spell out what a reader could not see in text from data; markup is of this app."""
+    return visible(value) if type(value) is str else value
 
 
 @lru_cache(maxsize=1)
@@ -28,6 +34,7 @@ def _environment() -> "Environment":
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_shown,
     )
     environment.filters["flags"] = flags_marked
     return environment

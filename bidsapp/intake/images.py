@@ -118,6 +118,9 @@ def _needed(path: Path, start: bytes) -> int:
         raise _bad_header(path, error) from error
     if min(shape, default=0) < 0 or needed < 0:
         raise _bad_header(path, ValueError(f"its size is {shape}"))
+    first = int(header.get_data_offset())
+    if first < header.single_vox_offset - 4:  # four bytes that say whether extensions follow
+        raise _bad_header(path, ValueError(f"vox_offset {first} lies within the header itself"))
     if voxels > MAX_VOXELS or needed > MAX_BYTES:
         raise BadData(
             f"{path}: the header announces {' × '.join(map(str, shape))} voxels "

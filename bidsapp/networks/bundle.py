@@ -167,8 +167,8 @@ def load_bundle(folder: Path) -> Bundle:
     try:
         models = tuple(
             FoldModel(
-                int(entry["repeat"]),
-                int(entry["fold"]),
+                _count(entry["repeat"]),
+                _count(entry["fold"]),
                 folder / _listed(entry["file"], manifest["files"]),
                 _fitted(folder, place, entry, manifest, recipe),
             )
@@ -318,6 +318,13 @@ def _check_values(bundle: Bundle, model: FoldModel, wanted: dict[str, torch.Tens
             raise BadData(f"{where}: {name} holds NaN or infinite weights")
         if name.endswith("running_var") and (value < 0).any():
             raise BadData(f"{where}: {name} holds variances below 0")
+
+
+def _count(value: Any) -> int:
+    """Take a number of a repetition or a fold, from 0."""
+    if type(value) is not int or value < 0:
+        raise BadData(f"{MODELS}: {value!r} is not the number of a repetition or a fold")
+    return value
 
 
 def _listed(name: str, files: dict[str, str]) -> str:

@@ -14,6 +14,7 @@ from bidsapp.contracts.space import Space
 from bidsapp.networks.origin import weights_words
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.spec import unit_and_range
+from bidsapp.visible import markdown_text
 
 if TYPE_CHECKING:
     from bidsapp.networks.bundle_write import ModelFacts
@@ -38,7 +39,7 @@ CARD = """\
 
 - **Predicts**: the probability of {outcome}.
 - **Models**: {models}, one per fold; the answer is the mean of their probabilities.
-- **Network**: three-dimensional {network}, starting from {weights}; {training}.
+- **Network**: {dims}-dimensional {network}, starting from {weights}; {training}.
 - **Made by**: a run of NociCast {software}; recipe in `recipe.yaml`, hardware and versions in
   `configs/metadata.json`.
 - **Study**: {reference}
@@ -165,17 +166,20 @@ def model_card(
         version=facts.version,
         stamps="".join(f"**{stamp}**\n\n" for stamp in facts.stamps),
         summary=f"Variant {recipe.base} of the recipe {recipe.name}.",
-        outcome=outcome_text(recipe),
+        outcome=markdown_text(outcome_text(recipe)),
         models=models,
+        dims={2: "two", 3: "three"}[network.dims],
         network=f"{network.name} {network.depth}",
         weights=weights_words(facts.weights or {"kind": network.start_kind}),
-        training=f"AdamW on binary cross-entropy, at most {training.epochs} epochs in batches of "
-        f"{training.batch_size}",
+        training=f"{training.optimizer_name} on {training.loss_name}, at most {training.epochs} "
+        f"epochs in batches of {training.batch_size}",
         software=bidsapp.__version__,
-        reference=f"recipe after {recipe.reference}" if recipe.reference else "not published",
+        reference=f"recipe after {markdown_text(recipe.reference)}"
+        if recipe.reference
+        else "not published",
         cohort=_cohort(facts),
         excluded=facts.excluded,
-        source=f"\n  Source: {facts.data_source}." if facts.data_source else "",
+        source=f"\n  Source: {markdown_text(facts.data_source)}." if facts.data_source else "",
         image=modality_named(recipe.preparation.modality).image,
         place=recipe.preparation.place(),
         kind=recipe.representation.kind,
@@ -195,7 +199,7 @@ def model_card(
         subgroups=_table("Subgroup (held-out AUC)", facts.subgroups)
         or "No subgroups were evaluated: nothing is known of differences between groups.",
         images=_ANONYMOUS if anonymous else _LISTED,
-        limits="\n".join(f"- {text}" for text in (*facts.doubts, *LIMITS)),
+        limits="\n".join(f"- {markdown_text(text)}" for text in (*facts.doubts, *LIMITS)),
     )
 
 
@@ -228,4 +232,4 @@ def _table(heading: str, rows: Mapping[str, str]) -> str:
 
 
 def _cell(text: str) -> str:
-    return str(text).replace("|", "\\|")
+    return markdown_text(text)

@@ -160,7 +160,7 @@ class Augmentation(Section):
     """Random changes of the training images, drawn anew each epoch; all off by default."""
 
     flip: Probability = Field(default=0.0, description="Probability of a left-right flip.")
-    noise: Annotated[float, Field(ge=0)] = Field(
+    noise: Annotated[float, Field(ge=0, le=100)] = Field(
         default=0.0, description="SD of added Gaussian noise, in units of the network's input."
     )
     rotation: Annotated[float, Field(ge=0, le=180)] = Field(
@@ -229,6 +229,17 @@ class Training(Section):
         description="Arithmetic; auto takes bfloat16 autocast where the hardware has it.",
     )
     seed: Seed = Field(default=0, description="Seed of initial weights, order and augmentation.")
+
+    @property
+    def optimizer_name(self) -> str:
+        """The optimiser as texts call it."""
+        names = {"adamw": "AdamW", "adam": "Adam", "rmsprop": "RMSprop"}
+        return names.get(self.optimizer, "stochastic gradient descent")
+
+    @property
+    def loss_name(self) -> str:
+        """The loss as texts call it."""
+        return "binary cross-entropy" if self.loss == "bce" else "cross-entropy of two outputs"
 
     def declares(self) -> tuple[FittedStep, ...]:
         """Say on whom weights are fitted, and by whom the epoch is chosen."""

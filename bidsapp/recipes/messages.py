@@ -10,6 +10,8 @@ from bidsapp.errors import UsageError
 from bidsapp.recipes.keys import keys_of
 from bidsapp.recipes.section import Impossible, Problem, Section
 
+MOST_TOLD = 20
+"""Problems that are told of one recipe; more help nobody."""
 WORDS = {
     "bool_type": "should be true or false",
     "dict_type": "should be a section of key: value lines",
@@ -21,7 +23,9 @@ WORDS = {
     "missing": "required",
     "model_type": "should be a section of key: value lines",
     "string_pattern_mismatch": "should be letters and digits, with - or _ where a name allows it",
+    "string_too_long": "should have at most {max_length} characters",
     "string_type": "should be text",
+    "too_long": "should have at most {max_length} items",
     "too_short": "should have at least {min_length} items",
     "tuple_type": "should be a list",
 }
@@ -46,7 +50,8 @@ def problems_of(error: ValidationError, shape: type[Section]) -> list[Problem]:
         Its keys are what an unknown key is compared with.
     """
     problems: list[Problem] = []
-    for detail in error.errors(include_url=False):
+    known = [row.key for row in keys_of(shape)]
+    for place, detail in enumerate(error.errors(include_url=False)):
         cause = detail.get("ctx", {}).get("error")
         key = ".".join(str(part) for part in detail["loc"] if part != "[key]")
         if isinstance(cause, Impossible):
@@ -56,7 +61,7 @@ def problems_of(error: ValidationError, shape: type[Section]) -> list[Problem]:
         text = detail["msg"].removeprefix("Input ").removeprefix("Value error, ")
         text = WORDS[kind].format(**context) if kind in WORDS else text
         if kind == "extra_forbidden":
-            text += _nearest_key(key, shape)
+            text += _nearest_key(key, known) if place < MOST_TOLD else ""
         elif kind != "missing":
             text += f", got {_short(detail['input'])}"
         if kind == "literal_error" and isinstance(detail["input"], str):
@@ -82,7 +87,8 @@ def usage_error(
         Dotted key to the ``KEY=VALUE`` text that set it, which is then named.
     """
     lines = []
-    for key, text in dict.fromkeys(problems):
+    distinct = list(dict.fromkeys(problems))
+    for key, text in distinct[:MOST_TOLD]:
         line = f"{key}: {text}" if key else text
         if overrides:
             near = [text for changed, text in overrides.items() if _related(key, changed)]
@@ -90,15 +96,16 @@ def usage_error(
         lines.append(line)
     if len(lines) == 1:
         return UsageError(f"{source}: {lines[0]}")
-    return UsageError("\n  ".join([f"{source}: {len(lines)} problems", *lines]))
+    rest = len(distinct) - len(lines)
+    more = [f"and {rest} more; mend these first"] if rest else []
+    return UsageError("\n  ".join([f"{source}: {len(distinct)} problems", *lines, *more]))
 
 
 def _related(key: str, changed: str) -> bool:
     return f"{key}.".startswith(f"{changed}.") or f"{changed}.".startswith(f"{key}.")
 
 
-def _nearest_key(key: str, shape: type[Section]) -> str:
-    known = [row.key for row in keys_of(shape)]
+def _nearest_key(key: str, known: Sequence[str]) -> str:
     parent, _, leaf = key.rpartition(".")
     siblings = {k.rpartition(".")[2]: k for k in known if k.rpartition(".")[0] == parent}
     elsewhere = [k for k in known if k.rpartition(".")[2] == leaf]

@@ -105,6 +105,7 @@ class Recipe(Section):
     )
     variants: dict[Name, dict[str, Any]] = Field(
         default={},
+        max_length=500,
         description="Name of a variant to the dotted keys that it changes, with their values.",
     )
     ensembles: dict[Name, Ensemble] = Field(

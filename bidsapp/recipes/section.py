@@ -147,7 +147,8 @@ def _whole(value: Any) -> Any:
 # A list in YAML is a tuple here (frozen); the items stay strict.
 Unique = [Field(strict=False), AfterValidator(_unique)]
 Whole = BeforeValidator(_whole)  # a Literal of numbers takes true for 1
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+# Names become parts of file names, of which 255 bytes may make one.
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=64)]
 Text = Annotated[str, Field(min_length=1)]
 Texts = Annotated[tuple[Text, ...], *Unique]
 Scalar = Annotated[str | int | float | bool, PlainValidator(_scalar)]

@@ -132,7 +132,7 @@ def _training(section: Training) -> str:
     )
     text = (
         f"{_optimizer(section)} ({rates}, {_SCHEDULES[section.schedule]}; weight decay "
-        f"{section.weight_decay:g}) on binary cross-entropy{weight}, in batches of "
+        f"{section.weight_decay:g}) on {section.loss_name}{weight}, in batches of "
         f"{section.batch_size}{_parts(section)}, for "
         f"{'at most ' if section.early_stopping else ''}{many(section.epochs, 'epoch')}"
     )
@@ -150,12 +150,10 @@ def _training(section: Training) -> str:
 
 
 def _optimizer(section: Training) -> str:
-    name = {
-        "adamw": "AdamW [@loshchilov2019]",
-        "adam": "Adam",
-        "rmsprop": f"RMSprop (decay {section.decay:g})",
-        "sgd": "stochastic gradient descent",
-    }[section.optimizer]
+    name = section.optimizer_name
+    name += {"adamw": " [@loshchilov2019]", "rmsprop": f" (decay {section.decay:g})"}.get(
+        section.optimizer, ""
+    )
     if section.momentum:
         name += f" with momentum {section.momentum:g}"
     if section.epsilon is not None:

@@ -136,8 +136,13 @@ class Volume(RegularGrid):
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise BadData(f"the description of the window cannot be used: {error!r}") from error
+        cannot = "the description of the window cannot be used:"
         if np.shape(window.grid_affine) != (4, 4):
-            raise BadData("the description of the window cannot be used: grid_affine is not 4×4")
+            raise BadData(f"{cannot} grid_affine is not 4×4")
+        if min(*window.shape, *window.grid_shape) < 1:
+            raise BadData(f"{cannot} shape {window.shape} of a grid of {window.grid_shape}")
+        if not abs(np.linalg.det(window.grid_affine)) > 0:
+            raise BadData(f"{cannot} grid_affine maps no volume")
         return window
 
     def _overlap(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

@@ -15,8 +15,10 @@ from bidsapp.errors import BadData, NoInput
 from bidsapp.networks.bundle import FoldModel, load_bundle
 from bidsapp.networks.bundle_images import TrainingImage
 from bidsapp.networks.bundle_write import ModelFacts, add_saliency_checks, write_bundle
+from bidsapp.networks.model_card import model_card
 from bidsapp.networks.origin import cohort_metadata, origin_of
 from bidsapp.networks.predict import predict
+from bidsapp.recipes.loading import apply_values
 from bidsapp.spaces.volume import slab
 from bidsapp.training.fold import fitted_of, score_fold, train_fold
 from tests.unit.synthetic_cohort import prepare_tasks, small_recipe
@@ -171,6 +173,42 @@ def test_what_weakens_a_model_stands_on_its_card(trained, tmp_path):
     assert about["limits"][-1] == facts.doubts[0]
     assert about["cohort"]["excluded"] == 3
     assert "LEAK" not in card
+
+
+def test_a_card_shows_names_from_data_as_they_are_and_obeys_none(trained, tmp_path):
+    tasks, _, folder = trained
+    recipe = apply_values(
+        tasks[0].recipe,
+        {"outcome.column": "pain](http://x)<img>", "outcome.positive": ["\u202eon"]},
+    )
+    facts = dataclasses.replace(
+        FACTS, subgroups={"a|b=\u202e*c*": "0.60"}, doubts=("[site](http://x) tells\nas much.",)
+    )
+    window, models = tasks[0].images.space, load_bundle(folder).models
+    path = write_bundle(tmp_path / "card", recipe, window, models, facts)
+    card = (path / "docs" / "README.md").read_text()
+    assert "\u202e" not in card
+    assert r"pain\](http://x)\<img\> = \<U+202E\>on" in card
+    assert r"| a\|b=\<U+202E\>\*c\* | 0.60 |" in card
+    assert r"- \[site\](http://x) tells as much." in card
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({}, "three-dimensional resnet 10, starting from random weights; AdamW on binary cross-"),
+        ({"training.optimizer": "sgd"}, "stochastic gradient descent on binary cross-entropy, at"),
+        (
+            {"training.loss": "cross_entropy", "network.outputs": 2},
+            "AdamW on cross-entropy of two outputs, at most",
+        ),
+        ({"network.dims": 2}, "two-dimensional resnet 10"),
+    ],
+)
+def test_a_card_tells_the_network_and_the_training_of_the_recipe(trained, values, words):
+    tasks, _, _ = trained
+    recipe = apply_values(tasks[0].recipe, values)
+    assert words in " ".join(model_card(recipe, tasks[0].images.space, 2, FACTS).split())
 
 
 def test_positive_scans_are_not_told_as_people(trained, tmp_path):
@@ -407,6 +445,12 @@ def edited(bundle, name, *keys, value):
     [
         (("models", 0, "repeat"), float("inf"), r"models.json: models\[0\].repeat is not a finite"),
         (("window", "shape"), [20, float("inf"), 12], r"models.json: window.shape\[1\] is not a"),
+        (("window", "shape"), [20, -5, 12], r"the window cannot be used: shape \(20, -5, 12\)"),
+        (("window", "grid_shape"), [0, 24, 20], "the window cannot be used: shape"),
+        (("window", "grid_affine"), [[0] * 4] * 4, "grid_affine maps no volume"),
+        (("models", 0, "fold"), -1, "-1 is not the number of a repetition or a fold"),
+        (("models", 0, "repeat"), 0.5, "0.5 is not the number of a repetition or a fold"),
+        (("models", 0, "repeat"), True, "True is not the number of a repetition or a fold"),
     ],
 )
 def test_a_sealed_bundle_with_numbers_that_cannot_serve_is_refused(bundle, keys, value, message):

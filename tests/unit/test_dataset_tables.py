@@ -268,3 +268,10 @@ def test_writing_is_whole_or_not_at_all(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CannotCreateOutput, match="file cannot be made"):
         write_table(tmp_path / "file" / "t.tsv", pd.DataFrame({"a": [1]}))
+
+
+@pytest.mark.timeout(20)  # squares of the columns take minutes
+def test_a_table_of_very_many_columns_is_read(tmp_path):
+    names = "\t".join(f"c{i}" for i in range(100_000))
+    path = write(tmp_path / "wide.tsv", f"participant_id\t{names}\nsub-1" + "\t1" * 100_000 + "\n")
+    assert len(read_table(path).columns) == 100_000

@@ -228,6 +228,19 @@ def test_what_is_no_gzip_is_told_so(content: bytes, tmp_path: Path) -> None:
         open_image(path)
 
 
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+@pytest.mark.parametrize("offset", [0, 1, 300])
+def test_a_header_is_never_read_as_voxels(kind: type, offset: int, tmp_path: Path) -> None:
+    path = tmp_path / "image.nii"
+    kind(VALUES, np.eye(4)).to_filename(path)
+    raw = bytearray(path.read_bytes())
+    at, code = (108, "<f") if kind is nib.Nifti1Image else (168, "<q")
+    raw[at : at + struct.calcsize(code)] = struct.pack(code, offset)
+    path.write_bytes(raw)
+    with pytest.raises(BadData, match=f"vox_offset {offset} lies within the header itself"):
+        open_image(path)
+
+
 def pipe(path: Path) -> None:
     os.mkfifo(path)
 

@@ -124,6 +124,12 @@ BAD_VALUES = [
     (["variants="], "variants: should be a section"),
     (["summary="], "summary: should be text"),
     (["name=a/b"], "name: "),
+    ([f"variants.{'v' * 300}.training.epochs=3"], "should have at most 64 characters"),
+    (["training.augmentation.noise=1e300"], "training.augmentation.noise: should be less than"),
+    (
+        [f"variants={{{', '.join(f'v{i}: {{}}' for i in range(501))}}}"],
+        "variants: should have at most 500 items",
+    ),
 ]
 
 
@@ -141,6 +147,17 @@ def test_a_bad_value_is_refused_by_its_key_and_its_override(overrides, message):
 def test_an_override_that_is_no_assignment_is_refused(override):
     with pytest.raises(UsageError, match="expected KEY=VALUE"):
         load_recipe("t1w", [override])
+
+
+def test_of_very_many_problems_the_first_are_told_at_once(tmp_path):
+    path = tmp_path / "many.yaml"
+    path.write_text("name: many\n" + "".join(f"k{i}: 1\n" for i in range(20_000)))
+    with pytest.raises(UsageError) as refused:
+        load_recipe(path)
+    said = str(refused.value).splitlines()
+    assert "20002 problems" in said[0]  # a recipe needs two keys more
+    assert len(said) == 22
+    assert said[-1].strip() == "and 19982 more; mend these first"
 
 
 def test_several_problems_come_in_one_message():
