@@ -237,7 +237,7 @@ changes = st.fixed_dictionaries(
         ),
         "training.epochs": st.integers(1, 1000),
         "training.lr.head": st.floats(1e-30, 1),
-        "training.augmentation": st.fixed_dictionaries({}, optional={"noise": st.floats(0, 1e9)}),
+        "training.augmentation": st.fixed_dictionaries({}, optional={"noise": st.floats(0, 100)}),
         "representation.slices": st.integers(1, 79),
         "representation.channels": st.permutations(["t1w", "log_jacobian"]),
         "evaluation.subgroups": st.lists(text.filter(bool) | st.sampled_from(HARD), unique=True),
