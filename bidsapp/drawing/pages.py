@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 _FLAG = re.compile(r"(--[a-z][a-z-]*)")
 
 
-def _shown(value: Any) -> Any:
-    """Spell out what a reader could not see in text from data; markup is of this app."""
-    return visible(value) if type(value) is str else value
-
-
 @lru_cache(maxsize=1)
 def _environment() -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -34,14 +29,13 @@ def _environment() -> "Environment":
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=_shown,
     )
     environment.filters["flags"] = flags_marked
     return environment
 
 
 def render(template: str, **values: Any) -> str:
-    """Fill a template of ``bidsapp/drawing/templates``.
+    """Fill a template of ``bidsapp/drawing/templates``; no character of it stays hidden.
 
     Parameters
     ----------
@@ -50,7 +44,8 @@ def render(template: str, **values: Any) -> str:
     values
         What the template names. A missing one is an error, never an empty place.
     """
-    return _environment().get_template(template).render(app_version=__version__, **values)
+    # The whole page, as figures and scripts carry text from data, too.
+    return visible(_environment().get_template(template).render(app_version=__version__, **values))
 
 
 def flags_marked(text: str) -> "Markup":

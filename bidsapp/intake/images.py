@@ -113,12 +113,12 @@ def _needed(path: Path, start: bytes) -> int:
         header = kind(start[: kind.template_dtype.itemsize], check=False)
         shape = [int(size) for size in header.get_data_shape()]
         voxels = math.prod(shape)
-        needed = int(header.get_data_offset()) + voxels * int(header.get_data_dtype().itemsize)
+        first = int(header.get_data_offset())
+        needed = first + voxels * int(header.get_data_dtype().itemsize)
     except Exception as error:  # nibabel raises many types for headers that make no sense
         raise _bad_header(path, error) from error
     if min(shape, default=0) < 0 or needed < 0:
         raise _bad_header(path, ValueError(f"its size is {shape}"))
-    first = int(header.get_data_offset())
     if first < header.single_vox_offset - 4:  # four bytes that say whether extensions follow
         raise _bad_header(path, ValueError(f"vox_offset {first} lies within the header itself"))
     if voxels > MAX_VOXELS or needed > MAX_BYTES:

@@ -233,13 +233,19 @@ class Training(Section):
     @property
     def optimizer_name(self) -> str:
         """The optimiser as texts call it."""
-        names = {"adamw": "AdamW", "adam": "Adam", "rmsprop": "RMSprop"}
-        return names.get(self.optimizer, "stochastic gradient descent")
+        names = {
+            "adamw": "AdamW",
+            "adam": "Adam",
+            "rmsprop": "RMSprop",
+            "sgd": "stochastic gradient descent",
+        }
+        return names[self.optimizer]
 
     @property
     def loss_name(self) -> str:
         """The loss as texts call it."""
-        return "binary cross-entropy" if self.loss == "bce" else "cross-entropy of two outputs"
+        names = {"bce": "binary cross-entropy", "cross_entropy": "cross-entropy of two outputs"}
+        return names[self.loss]
 
     def declares(self) -> tuple[FittedStep, ...]:
         """Say on whom weights are fitted, and by whom the epoch is chosen."""

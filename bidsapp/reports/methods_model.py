@@ -150,10 +150,8 @@ def _training(section: Training) -> str:
 
 
 def _optimizer(section: Training) -> str:
-    name = section.optimizer_name
-    name += {"adamw": " [@loshchilov2019]", "rmsprop": f" (decay {section.decay:g})"}.get(
-        section.optimizer, ""
-    )
+    told = {"adamw": " [@loshchilov2019]", "rmsprop": f" (decay {section.decay:g})"}
+    name = section.optimizer_name + told.get(section.optimizer, "")
     if section.momentum:
         name += f" with momentum {section.momentum:g}"
     if section.epsilon is not None:

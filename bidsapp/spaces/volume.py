@@ -43,6 +43,15 @@ class Volume(RegularGrid):
     shape: Triple
     label: str = ""
 
+    def __post_init__(self) -> None:
+        cannot = "the description of the window cannot be used:"
+        if np.shape(self.grid_affine) != (4, 4):
+            raise BadData(f"{cannot} grid_affine is not 4×4")
+        if min(*self.shape, *self.grid_shape) < 1:
+            raise BadData(f"{cannot} shape {self.shape} of a grid of {self.grid_shape}")
+        if not abs(np.linalg.det(self.grid_affine)) > 0:
+            raise BadData(f"{cannot} grid_affine maps no volume")
+
     @property
     def whole_shape(self) -> Triple:
         """The full grid."""
@@ -136,13 +145,6 @@ class Volume(RegularGrid):
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise BadData(f"the description of the window cannot be used: {error!r}") from error
-        cannot = "the description of the window cannot be used:"
-        if np.shape(window.grid_affine) != (4, 4):
-            raise BadData(f"{cannot} grid_affine is not 4×4")
-        if min(*window.shape, *window.grid_shape) < 1:
-            raise BadData(f"{cannot} shape {window.shape} of a grid of {window.grid_shape}")
-        if not abs(np.linalg.det(window.grid_affine)) > 0:
-            raise BadData(f"{cannot} grid_affine maps no volume")
         return window
 
     def _overlap(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
