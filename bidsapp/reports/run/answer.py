@@ -266,6 +266,11 @@ def cards(run: RunFiles) -> list[tuple[str, str, str]]:
                 remark += f"; if {prevalence:.0%} are positive"
             elif metric in ("average_precision", "brier_skill"):
                 remark += f"; for {share:.0%} positive"
+            # what these are worth cannot be guessed from their names, nor from 0.5 of an AUC
+            if metric == "average_precision":
+                remark += f"; a coin has {number(share if prevalence is None else prevalence)}"
+            elif metric == "brier_skill":
+                remark += "; 0 is no better than that share alone"
             found.append((name, number(row["value"]), remark))
     permuted = run.permutation(run.lead)
     if permuted is not None and (permuted[2] or not _is_liberal(run)):

@@ -19,16 +19,17 @@ from bidsapp.saliency.verdict import FAIL, NOT_RUN, PASS, UNDECIDED, verdict_of
 MOST_ROWS = 200
 MOST_COLUMNS = 24  # wider ones, a column for every region, are for programs
 _EXPLAINED = ("covered", "mean", "share", "enrichment", "rank")
-# What limits a region's name stands before it: who reads no further has read the limit.
-_FAILED = "Its maps failed their sanity checks: where they are strongest says nothing."
-_STRONGEST = "of the regions that it sees at least half of, they are on average strongest in"
-_TRUST = {
-    PASS: f"Its maps passed their sanity checks and tell what the network used, not a cause: "
-    f"{_STRONGEST}",
-    UNDECIDED: "The sanity checks of its maps are not decisive, so nothing firm follows from them: "
-    f"{_STRONGEST}",
+# A region's name outlives every caveat that stands beside it: only maps that passed name one first.
+_PASSED = (
+    "Its maps passed their sanity checks and tell what the network used, not a cause: "
+    "of the regions that it sees at least half of, they are on average strongest in"
+)
+_UNNAMED = {
+    FAIL: "Its maps failed their sanity checks: where they are strongest says nothing.",
+    UNDECIDED: "The sanity checks of its maps are not decisive: where they are strongest may be "
+    "chance, and no region is named here.",
     NOT_RUN: "No sanity check tells whether its maps show more than the network's architecture: "
-    f"{_STRONGEST}",
+    "no region is named here.",
 }
 _P_FROM = {
     HOLD_OUT: "network fixed, as it has seen nobody of them",
@@ -135,6 +136,7 @@ def leading_region(run: RunFiles, variant: str) -> str:
     -------
     str
         Sentences; empty where there are no maps, or no region that the network sees enough of.
+        Only maps that passed their sanity checks name a region.
     """
     folder = run.folder / "saliency" / variant
     try:
@@ -143,8 +145,8 @@ def leading_region(run: RunFiles, variant: str) -> str:
         file = str((summary.get("tables") or {})["regions"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return ""
-    if verdict == FAIL:
-        return _FAILED
+    if verdict != PASS:
+        return _UNNAMED.get(verdict, _UNNAMED[NOT_RUN])
     table = run.table(relative(run, folder, file), numeric=("rank", "enrichment"))
     leaders = table[table["rank"] == 1]
     if leaders.empty or "region" not in table:
@@ -154,7 +156,7 @@ def leading_region(run: RunFiles, variant: str) -> str:
     size = f"{first['enrichment']:.1f} times its share by volume"
     facts = [atlas, size if math.isfinite(first["enrichment"]) else ""]
     about = f" ({'; '.join(filter(None, facts))})" if any(facts) else ""
-    return f"{_TRUST.get(verdict, _TRUST[NOT_RUN])} {first['region']}{about}."
+    return f"{_PASSED} {first['region']}{about}."
 
 
 def _as_it_is(key: str, caption: str, table: pd.DataFrame) -> Grid:
