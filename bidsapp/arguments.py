@@ -143,7 +143,8 @@ def _add_study(group: Any) -> None:
         "--model",
         type=Path,
         metavar="BUNDLE",
-        help="participant level: apply this trained model (a folder under group/*/model)",
+        help="apply this trained model (a folder under group/*/model); group level: judge it on "
+        "these people, whose outcome is known (external validation)",
     )
     group.add_argument(
         "--no-saliency",
@@ -224,6 +225,12 @@ def _add_group_level(group: Any) -> None:
         "--anonymous-bundle",
         action="store_true",
         help="leave out of the model bundles the hashes of the images that they were made with",
+    )
+    group.add_argument(
+        "--recalibrate",
+        choices=("intercept", "slope"),
+        help="with --model: write the model anew, its intercept (or intercept and slope) fitted to "
+        "these people",
     )
     group.add_argument(
         "--evaluate-only", action="store_true", help="recompute what follows from scores.tsv"

@@ -3,7 +3,6 @@
 import argparse
 import os
 import select
-import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -134,19 +133,6 @@ def _options(given: argparse.Namespace) -> RunOptions:
             f"analysis level {given.analysis_level!r} is not known; {meant} The order is bids_dir "
             "output_dir level."
         )
-    if given.model and given.analysis_level != "participant":
-        words = (
-            "nocicast",
-            given.bids_dir,
-            given.output_dir,
-            "participant",
-            "--model",
-            given.model,
-        )
-        command = shlex.join(map(str, words))
-        raise UsageError(
-            f"--model applies a trained model to new people, at the participant level: {command}"
-        )
     if given.model and given.recipe:
         raise UsageError(
             f"--model brings the recipe it was trained with; leave out --recipe {given.recipe}."
@@ -180,6 +166,7 @@ def _options(given: argparse.Namespace) -> RunOptions:
         derivatives=_derivatives(given.derivatives),
         weights=_absolute(given.weights) if given.weights else None,
         model=_absolute(given.model) if given.model else None,
+        recalibrate=given.recalibrate or "",
         saliency=given.saliency,
         native_maps=given.native_maps,
         evaluate_only=given.evaluate_only,
@@ -228,10 +215,23 @@ def _check_used(given: argparse.Namespace) -> None:
         "--anonymous-bundle": given.anonymous_bundle,
     }
     there = [name for name, is_there in training.items() if is_there]
-    if given.model and there:
+    if given.recalibrate and not (given.model and given.analysis_level == "group"):
+        raise UsageError("--recalibrate needs --model BUNDLE at the group level.")
+    judged = ("--outcome", "--negative", "--derivatives")  # what new people need to be judged on
+    validation = given.model and given.analysis_level == "group"
+    training_only = [name for name in there if not (validation and name in judged)]
+    training_only += [
+        name
+        for name, is_there in {
+            "--simulate": given.simulate,
+            "--plan": given.plan is not None,
+        }.items()
+        if validation and is_there
+    ]
+    if given.model and training_only:
         raise UsageError(
-            f"{there[0]} is for training, at the group level; --model was trained already. Leave "
-            f"out {there[0]}."
+            f"{training_only[0]} is for training, at the group level; --model was trained already. "
+            f"Leave out {training_only[0]}."
         )
     kept = ("--variants", "--splits", "--derivatives", "--weights", "--anonymous-bundle")
     ignored = [name for name in there if name in kept]

@@ -67,6 +67,10 @@ def run_group_level(options: RunOptions) -> int:
 
     if options.simulate:
         return _simulated(options)
+    if options.model is not None:
+        from bidsapp.group_validation import validate_model
+
+        return validate_model(options)
     recipe = load_recipe(options.recipe, options.overrides)
     label = recipe.simulation.run_label(options.run_label or recipe.name)
     folder = options.output_dir / "group" / label
@@ -139,7 +143,7 @@ def _whole_run(
 
     cohort, template_mask = on_one_grid(people, recipe, variants, options)
     place = work_place(options, "group") / folder.name
-    cohort, alike = settle_near_duplicates(
+    cohort, alike, prints = settle_near_duplicates(
         cohort, recipe, variants, template_mask, options.splits, place, options.nprocs
     )
     cohort = simulated_cohort(cohort, recipe, variants, place / "planted")
@@ -155,7 +159,7 @@ def _whole_run(
         return _tell_failures(failed)
     write_scores(study, done, folder)
     code = _evaluate(folder)
-    write_models(study, done, cohort, folder, anonymous=options.anonymous_bundle)
+    write_models(study, done, cohort, folder, prints, anonymous=options.anonymous_bundle)
     if options.saliency:
         code = _explain(study, done, cohort, template_mask, options) or code
         note_finished(folder)

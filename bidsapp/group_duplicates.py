@@ -14,6 +14,7 @@ from bidsapp.recipes import Recipe
 
 if TYPE_CHECKING:
     from bidsapp.dataset.cohort import Cohort
+    from bidsapp.dataset.image_prints import Prints
     from bidsapp.dataset.near_duplicates import Likeness, Pair
 
 COLUMNS = (
@@ -32,7 +33,7 @@ def settle_near_duplicates(
     splits: Path | None,
     place: Path,
     threads: int,
-) -> tuple["Cohort", pd.DataFrame]:
+) -> tuple["Cohort", pd.DataFrame, "Prints | None"]:
     """Look for near-duplicates, and do with them what the recipe says.
 
     Parameters
@@ -58,6 +59,8 @@ def settle_near_duplicates(
     table
         `COLUMNS`: the near-duplicates of the whole cohort; where there are none, the most alike
         pair of two participants.
+    prints
+        By which these scans are known again later; None where they are not compared.
 
     Raises
     ------
@@ -68,25 +71,25 @@ def settle_near_duplicates(
 
     if template_mask.suffix == ENDING:
         print("Near-duplicates are looked for among images, not among maps on surfaces.")
-        return cohort, pd.DataFrame(columns=pd.Index(COLUMNS))
+        return cohort, pd.DataFrame(columns=pd.Index(COLUMNS)), None
     images = [scan.image for scan in cohort.files]
     people = [str(who) for who in cohort.table["participant_id"]]
     found = find_near_duplicates(images, people, template_mask, threads)
     if found is None:
-        return cohort, pd.DataFrame(columns=pd.Index(COLUMNS))
+        return cohort, pd.DataFrame(columns=pd.Index(COLUMNS)), None
     table = _table(cohort, found)
     if not found.duplicates:
-        return cohort, table
+        return cohort, table, found.prints
     wish = recipe.with_variant(variants[0]).inputs.near_duplicates
     if wish == "exclude":
-        return _without_copies(cohort, found), table
+        return without_copies(cohort, found), table, found.prints
     if wish == "together" and recipe.group_column(variants) is None:
         cohort = _in_one_group(cohort, found)
     apart = _crossing(cohort, recipe, variants, splits, found)
     told = _named(cohort, apart or found.duplicates)
     if not apart:
         print(f"Near-duplicates, on one side of every split: {told}.", file=sys.stderr)
-        return cohort, table
+        return cohort, table, found.prints
     from bidsapp.dataset.tables import write_table
 
     path = place / TABLE
@@ -142,7 +145,7 @@ def _sets(cohort: "Cohort", found: "Likeness") -> Mapping[str, str]:
     return first
 
 
-def _without_copies(cohort: "Cohort", found: "Likeness") -> "Cohort":
+def without_copies(cohort: "Cohort", found: "Likeness") -> "Cohort":
     """Leave out every participant but the first of those who share a scan."""
     first = _sets(cohort, found)
     people = [str(who) for who in cohort.table["participant_id"]]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bidsapp.dataset.cohort import Cohort
+    from bidsapp.dataset.image_prints import Prints
     from bidsapp.networks.origin import InitialWeights
     from bidsapp.training.study import Study
     from bidsapp.training.task import FoldTask
@@ -104,15 +105,18 @@ def write_models(
     tasks: Sequence["FoldTask"],
     cohort: "Cohort",
     folder: Path,
+    prints: "Prints | None" = None,
     *,
     anonymous: bool = False,
 ) -> None:
-    """Write one bundle per variant; an anonymous one lists no images."""
+    """Write one bundle per variant; an anonymous one lists no images and no prints of them."""
     from bidsapp.dataset.counts import cohort_counts
     from bidsapp.evaluation.other_runs import tried_words
     from bidsapp.evaluation.pooled import doubts, pooled_results, subgroup_results
     from bidsapp.evaluation.state import splits_of
+    from bidsapp.evaluation.training_facts import training_facts
     from bidsapp.networks.bundle import FoldModel
+    from bidsapp.networks.bundle_about import Carried
     from bidsapp.networks.bundle_write import ModelFacts, write_bundle
     from bidsapp.training.earlier_run import read_text_table
     from bidsapp.training.fold import fitted_of
@@ -153,7 +157,8 @@ def write_models(
         )
         seen = seen_images(own, cohort)
         place, window = folder / "model" / name, own[0].images.space
-        write_bundle(place, recipe, window, models, facts, seen, anonymous=anonymous)
+        about = Carried(training_facts(folder, name), prints)
+        write_bundle(place, recipe, window, models, facts, seen, anonymous=anonymous, about=about)
 
 
 def _began_with(task: "FoldTask") -> "InitialWeights":

@@ -45,7 +45,11 @@ class RunOptions:
     weights
         File of pretrained weights, or a folder of such files.
     model
-        Bundle that is applied to the images at the participant level.
+        Bundle that is applied to the images: at the participant level to predict, at the group
+        level to be validated on people whose outcome is known.
+    recalibrate
+        ``intercept`` or ``slope``: what of a validated bundle is fitted to these people, for a
+        new bundle; empty for none.
     saliency
         Whether to explain what the networks answer.
     native_maps
@@ -90,6 +94,7 @@ class RunOptions:
     derivatives: Mapping[str, Path] = field(default_factory=dict)
     weights: Path | None = None
     model: Path | None = None
+    recalibrate: str = ""
     saliency: bool = True
     native_maps: bool = False
     evaluate_only: bool = False

@@ -8,11 +8,13 @@ mirrored, on another grid, or normalised again.
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from bidsapp.dataset.image_prints import Prints, signs_of
+from bidsapp.errors import BadData
 from bidsapp.intake.images import read_numbers
 
 SMALLEST = 0.5
@@ -71,12 +73,15 @@ class Likeness:
         are fewer than a tenth of all pairs.
     limit
         From which correlation on a pair is a near-duplicate.
+    prints
+        By which these scans are known again later, without the images.
     """
 
     pairs: tuple[Pair, ...]
     median: float
     spread: float
     limit: float
+    prints: Prints | None = None
 
     @property
     def duplicates(self) -> tuple[Pair, ...]:
@@ -121,9 +126,57 @@ def find_near_duplicates(
             own[place] = fine
             total += np.where(there, values, 0)
             count += there
-    _residuals(own, grid, (total / np.maximum(count, 1)).astype(np.float32))
+    mean = (total / np.maximum(count, 1)).astype(np.float32)
+    centre = _residuals(own, grid, mean)
     names = {name: number for number, name in enumerate(dict.fromkeys(people))}
-    return _compare(own, np.array([names[name] for name in people]), grid.mirror)
+    found = _compare(own, np.array([names[name] for name in people]), grid.mirror)
+    return replace(found, prints=Prints(mean, centre, signs_of(own), found.limit))
+
+
+def find_again(
+    prints: Prints, images: Sequence[Path], template_mask: Path, threads: int = 1
+) -> list[tuple[float, bool]]:
+    """Look for scans of an earlier cohort among images, by its prints.
+
+    Parameters
+    ----------
+    prints
+        Of the earlier cohort.
+    images, template_mask, threads
+        As in `find_near_duplicates`.
+
+    Returns
+    -------
+    list
+        For each image how alike it is to the most alike scan of that cohort (a correlation, with
+        the error of `Prints`), and whether it is that one's mirror image. From `prints.limit` on
+        it is taken for the same scan.
+
+    Raises
+    ------
+    BadData
+        The prints are of images on another grid.
+    """
+    mask, affine = read_numbers(template_mask)
+    grid = _Grid.of(mask > 0, affine)
+    if len(prints.mean) != grid.voxels:
+        raise BadData(
+            f"the prints of the training scans have {len(prints.mean)} places, the grid of these "
+            f"images {grid.voxels}: they are on another grid"
+        )
+    own = np.empty((len(images), grid.voxels), np.float32)
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        for place, (_, fine, _) in enumerate(pool.map(grid.read, images)):
+            own[place] = fine
+    _residuals(own, grid, prints.mean, prints.centre)
+    found = []
+    for plain, mirrored in zip(
+        prints.most_alike(signs_of(own)),
+        prints.most_alike(signs_of(own[:, grid.mirror])),
+        strict=True,
+    ):
+        found.append((max(plain, mirrored), mirrored > plain))
+    return found
 
 
 @dataclass(frozen=True)
@@ -200,10 +253,13 @@ class _Grid:
         return (values - slow / np.maximum(gaussian_filter(weight, sigma), 1e-3)) * weight
 
 
-def _residuals(own: np.ndarray, grid: _Grid, mean: np.ndarray) -> None:
+def _residuals(
+    own: np.ndarray, grid: _Grid, mean: np.ndarray, centre: np.ndarray | None = None
+) -> np.ndarray:
     """Take off what is the cohort's, in place: its mean, and what moves, blurs or brightens it.
 
-    Two people of another scanner or pipeline than the others' are alike in these alone.
+    Two people of another scanner or pipeline than the others' are alike in these alone. Gives the
+    mean that was taken off first; that of these images, or the one given.
     """
     from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude, laplace
 
@@ -224,13 +280,16 @@ def _residuals(own: np.ndarray, grid: _Grid, mean: np.ndarray) -> None:
     changes = np.stack([grid.fast(one, grid.brain)[grid.brain] for one in shapes])
     basis = np.linalg.qr(changes.T.astype(np.float64))[0].astype(np.float32)
     empty = own == 0
-    own -= own.sum(axis=0) / np.maximum(len(own) - np.count_nonzero(empty, axis=0), 1)
+    if centre is None:
+        centre = own.sum(axis=0) / np.maximum(len(own) - np.count_nonzero(empty, axis=0), 1)
+    own -= centre
     for start in range(0, len(own), _BLOCK):
         block, absent = own[start : start + _BLOCK], empty[start : start + _BLOCK]
         block[absent] = 0
         block -= (block @ basis) @ basis.T
         block[absent] = 0
         block[:] = _unit(block)
+    return np.asarray(centre)
 
 
 def _unit(values: np.ndarray) -> np.ndarray:

@@ -10,8 +10,9 @@ from bidsapp.derivatives.column_meanings import SHARED, Column
 from bidsapp.derivatives.evaluated_meanings import EVALUATED
 from bidsapp.derivatives.measured_meanings import measured_columns
 from bidsapp.derivatives.regression_meanings import REGRESSION
+from bidsapp.derivatives.validation_meanings import VALIDATION
 
-TABLES = column_meanings.TABLES | EVALUATED | REGRESSION
+TABLES = column_meanings.TABLES | EVALUATED | REGRESSION | VALIDATION
 TABLES |= {name: more | TABLES[name] for name, more in measured_columns().items()}
 _FOLDERS = ("tables", "figures", "saliency")
 

@@ -65,7 +65,7 @@ def positives_and_negatives(scans: pd.DataFrame, columns: Sequence[str]) -> pd.D
     """
     people = scans.drop_duplicates("participant_id")
     columns = [
-        name for name in columns if not (_identifies(people[name]) or _same(name, people[name]))
+        name for name in columns if not (identifies(people[name]) or _same(name, people[name]))
     ]
     if cohort_counts(scans).by_scan:
         table = cohort_table(scans, scans["outcome"] == 1, columns)
@@ -104,9 +104,7 @@ def held_out_people(
     people = scans.drop_duplicates("participant_id")
     people = people[people["participant_id"].map(role).notna()]
     people = people.assign(outcome=people["outcome"].astype(str))
-    kept = [
-        name for name in columns if not (_identifies(people[name]) or _same(name, people[name]))
-    ]
+    kept = [name for name in columns if not (identifies(people[name]) or _same(name, people[name]))]
     table = cohort_table(people, people["participant_id"].map(role) != "test", ["outcome", *kept])
     return {"held_out": table.assign(column=table["column"].map(user_name))}
 
@@ -116,7 +114,7 @@ def _same(name: str, values: pd.Series) -> bool:
     return name.startswith(SIDECAR) and values.nunique(dropna=False) == 1
 
 
-def _identifies(values: pd.Series) -> bool:
+def identifies(values: pd.Series) -> bool:
     """Whether a column of texts differs between all people, as an identifier does."""
     there = values[~values.map(is_missing)]
     many = len(there) >= FEWEST_NUMBERS

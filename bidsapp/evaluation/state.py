@@ -112,6 +112,27 @@ def read_state(folder: Path) -> RunState:
     return RunState(folder, cohort, exclusions, splits, scores, measures, inner)
 
 
+def read_applied(folder: Path) -> RunState:
+    """Read the files of a run in which nothing was trained: a model applied to new people.
+
+    There are no splits: nobody of them was seen by the model. Files of a run that trained are read
+    too, without theirs.
+
+    Raises
+    ------
+    NoInput, BadData
+        As `read_state`.
+    """
+    folder = Path(folder)
+    cohort = _read_cohort(folder / "cohort.tsv")
+    scores = _read_scores(folder / "scores.tsv", cohort)
+    nobody = pd.DataFrame(columns=pd.Index(SPLITS))
+    measures = _read_measures(folder / "measures.tsv", cohort)
+    excluded = folder / "exclusions.tsv"
+    exclusions = read_table(excluded, ["participant_id"]) if excluded.is_file() else nobody
+    return RunState(folder, cohort, exclusions, nobody, scores, measures)
+
+
 def _read_cohort(path: Path) -> pd.DataFrame:
     cohort = read_table(path, ("participant_id", "session_id", "outcome"))
     _refuse_duplicates(path, cohort, unit_columns(cohort))

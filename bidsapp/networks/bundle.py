@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NociCastError, NoInput
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.intake.pointers import pointer_at, require_content
+from bidsapp.networks.bundle_about import Carried, read_carried
 from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_from_json
+from bidsapp.networks.bundle_weights import check_weights
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.chain import Chain
@@ -77,6 +79,8 @@ class Bundle:
         The contents of ``configs/metadata.json``.
     images
         The scans of its training cohort, by their hashes; None in a bundle that lists none.
+    about
+        What else it carries: aggregates of its training cohort, prints, a recalibration.
     """
 
     folder: Path
@@ -90,6 +94,23 @@ class Bundle:
     models: tuple[FoldModel, ...]
     metadata: dict[str, Any]
     images: tuple[TrainingImage, ...] | None = None
+    about: Carried = field(default_factory=Carried)
+
+    def answers(self, per_model: np.ndarray) -> np.ndarray:
+        """Give the model's answer from the probabilities of its fold models.
+
+        Parameters
+        ----------
+        per_model
+            (N, M) of those models that may be used, or (M,) of one person.
+
+        Returns
+        -------
+        numpy.ndarray
+            Their mean, (N,) or a number; recalibrated where the bundle was.
+        """
+        mean = np.asarray(per_model, float).mean(axis=-1)
+        return mean if self.about.recalibration is None else self.about.recalibration.apply(mean)
 
     @property
     def leaks(self) -> tuple[str, ...]:
@@ -188,6 +209,7 @@ def load_bundle(folder: Path) -> Bundle:
             images_from_json(_numbers(folder, IMAGES), len(models))
             if str(IMAGES) in manifest["files"]
             else None,
+            read_carried(folder, manifest["files"]),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BadData(f"bundle {folder}: {MODELS} or {METADATA} lacks {error}") from error
@@ -200,7 +222,7 @@ def load_bundle(folder: Path) -> Bundle:
             f"bundle {folder}: {METADATA}: name {bundle.name!r} has no letter or digit, which the "
             "names of its predictions are made of"
         )
-    _check_weights(bundle)
+    check_weights(bundle)
     return bundle
 
 
@@ -278,46 +300,6 @@ def _state_of_format_1(numbers: dict[str, Any], recipe: Recipe) -> dict[str, np.
     if scope == "none":
         return {}
     return {f"0.{name}": np.array(numbers[name], float) for name in ("mean", "sd")}
-
-
-def _check_weights(bundle: Bundle) -> None:
-    from safetensors import SafetensorError, safe_open
-
-    for model in bundle.models:
-        with torch.device("meta"):
-            network = build_network(
-                bundle.recipe.network,
-                len(model.fitted.channels(bundle.channels)),
-                shape=bundle.space.shape,
-            )
-        wanted = {name: list(value.shape) for name, value in network.state_dict().items()}
-        try:
-            with safe_open(model.weights, framework="pt") as file:
-                found = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
-        except SafetensorError as error:
-            raise BadData(f"bundle {bundle.folder}: {model.weights.name}: {error}") from error
-        if found != wanted:
-            different = sorted(k for k in found | wanted if found.get(k) != wanted.get(k))
-            raise BadData(
-                f"bundle {bundle.folder}: {model.weights.name} does not fit the network of "
-                f"{RECIPE}: {', '.join(different[:4])}"
-            )
-        _check_values(bundle, model, dict(network.state_dict()))
-
-
-def _check_values(bundle: Bundle, model: FoldModel, wanted: dict[str, torch.Tensor]) -> None:
-    """Refuse weights of another type than the network's, and what is not finite."""
-    import safetensors.torch
-
-    where = f"bundle {bundle.folder}: {model.weights.name}"
-    for name, value in safetensors.torch.load_file(model.weights).items():
-        if value.dtype != wanted[name].dtype:
-            what = f"{value.dtype} instead of {wanted[name].dtype}".replace("torch.", "")
-            raise BadData(f"{where}: {name} is {what}")
-        if not value.isfinite().all():
-            raise BadData(f"{where}: {name} holds NaN or infinite weights")
-        if name.endswith("running_var") and (value < 0).any():
-            raise BadData(f"{where}: {name} holds variances below 0")
 
 
 def _count(value: Any) -> int:

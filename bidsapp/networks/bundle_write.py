@@ -19,7 +19,16 @@ from bidsapp.derivatives.atomic import explained, make_folder
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.derivatives.temporary import temporary_folder
 from bidsapp.intake.json_text import read_own_json
-from bidsapp.networks.bundle import CARD, FORMAT, MANIFEST, METADATA, MODELS, RECIPE, FoldModel
+from bidsapp.networks.bundle import (
+    CARD,
+    FORMAT,
+    MANIFEST,
+    METADATA,
+    MODELS,
+    RECIPE,
+    FoldModel,
+)
+from bidsapp.networks.bundle_about import ABOUT_COHORT, COHORT, PRINTS, Carried
 from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_to_json
 from bidsapp.networks.carried_hashes import add_images, without_images
 from bidsapp.networks.model_card import LIMITS, model_card, outcome_text
@@ -97,6 +106,7 @@ def write_bundle(
     images: Sequence[TrainingImage] = (),
     *,
     anonymous: bool = False,
+    about: Carried | None = None,
 ) -> Path:
     """Write a bundle, whole or not at all; one that is there is replaced.
 
@@ -115,7 +125,10 @@ def write_bundle(
     images
         The scans of the cohort, by which people are known who are given to the model again.
     anonymous
-        Whether no hash of an image goes into the bundle, nor stays in the files of the weights.
+        Whether no hash and no print of an image goes into the bundle, nor stays in the files of
+        the weights.
+    about
+        Aggregates of the training cohort, and prints of its scans.
 
     Returns
     -------
@@ -130,7 +143,7 @@ def write_bundle(
     from bidsapp.recipes import dump_recipe
 
     make_folder(folder.parent)
-    with _beside(folder) as new:
+    with beside(folder) as new:
         for part in ("configs", "docs", "models"):
             (new / part).mkdir(parents=True)
         entries = []
@@ -154,8 +167,8 @@ def write_bundle(
                 }
             )
         channels = list(recipe.representation.channels)
-        _write_json(new / METADATA, _metadata(recipe, space, facts))
-        _write_json(
+        write_plain(new / METADATA, _metadata(recipe, space, facts))
+        write_plain(
             new / MODELS,
             {
                 "stamps": list(facts.stamps),
@@ -165,12 +178,13 @@ def write_bundle(
             },
         )
         if images and not anonymous:
-            _write_json(new / IMAGES, images_to_json(images))
+            write_plain(new / IMAGES, images_to_json(images))
+        _write_about(new, about or Carried(), anonymous=anonymous)
         stamps = "".join(f"# {' '.join(stamp.split())}\n" for stamp in facts.stamps)
         (new / RECIPE).write_text(stamps + dump_recipe(recipe), encoding="utf-8")
         card = model_card(recipe, space, len(models), facts, anonymous=anonymous)
         (new / CARD).write_text(card, encoding="utf-8")
-        _seal(new, folder)
+        seal(new, folder)
     return folder
 
 
@@ -187,29 +201,40 @@ def add_saliency_checks(folder: Path, checks: Mapping[str, Any]) -> None:
     checks
         ``method``, ``verdict`` (pass, fail, not decisive, not run) and ``sentences``.
     """
-    with _beside(folder) as new:
-        shutil.copytree(folder, new, copy_function=_link)
+    with beside(folder) as new:
+        shutil.copytree(folder, new, copy_function=link_or_copy)
         metadata = read_own_json(new / METADATA)
         (new / METADATA).unlink()
-        _write_json(new / METADATA, metadata | {"saliency_checks": dict(checks)})
-        _seal(new, folder)
+        write_plain(new / METADATA, metadata | {"saliency_checks": dict(checks)})
+        seal(new, folder)
+
+
+def _write_about(new: Path, about: Carried, *, anonymous: bool) -> None:
+    """Write what a bundle carries of its training cohort beside the models."""
+    if about.cohort:
+        write_plain(new / COHORT, {"about": ABOUT_COHORT, **about.cohort})
+    if about.prints is not None and not anonymous:
+        from safetensors.numpy import save_file
+
+        save_file(about.prints.arrays(), new / PRINTS)
 
 
 @contextmanager
-def _beside(folder: Path) -> Iterator[Path]:
+def beside(folder: Path) -> Iterator[Path]:
     """Give the place of a new bundle beside the one to be replaced; a part of it does not stay."""
     with explained(folder), temporary_folder(folder.parent) as beside:
         yield beside / folder.name
 
 
-def _link(source: str, target: str) -> None:
+def link_or_copy(source: str, target: str) -> None:
+    """Link a file where the file system can, else copy it."""
     try:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
 
 
-def _seal(new: Path, folder: Path) -> None:
+def seal(new: Path, folder: Path) -> None:
     """Write the manifest of a new bundle, and put it in the place of the one that is there."""
     (new / MANIFEST).unlink(missing_ok=True)
     files = {
@@ -217,7 +242,7 @@ def _seal(new: Path, folder: Path) -> None:
         for path in sorted(new.rglob("*"))
         if path.is_file()
     }
-    _write_json(new / MANIFEST, {"format": FORMAT, "files": files})
+    write_plain(new / MANIFEST, {"format": FORMAT, "files": files})
     new.chmod(0o755)
     if folder.exists():
         os.replace(folder, new.parent / "old")
@@ -308,5 +333,6 @@ def _placed(space: Space) -> dict[str, Any]:
     return {"affine": space.affine.tolist()} if isinstance(space, RegularGrid) else space.facts()
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+def write_plain(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file of a bundle."""
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -103,7 +103,7 @@ class Prediction:
     per_model
         Probabilities 0 to 1, shape (N, M).
     mean
-        The answer: their mean, shape (N,).
+        The answer: their mean, shape (N,); recalibrated where the bundle was.
     sd
         Their standard deviation (divisor M − 1; NaN for a single model), shape (N,).
     """
@@ -161,7 +161,7 @@ def predict(
     per_model = np.stack(columns, axis=1)
     several = per_model.shape[1] > 1
     sd = per_model.std(axis=1, ddof=1) if several else np.full(len(per_model), np.nan)
-    return Prediction(per_model, per_model.mean(axis=1), sd)
+    return Prediction(per_model, bundle.answers(per_model), sd)
 
 
 def _as_fitted(

@@ -197,7 +197,7 @@ def _content(
     several = len(per_model) > 1
     return {
         **forecast(bundle),
-        "probability": statistics.fmean(per_model),
+        "probability": _answer(bundle, per_model),
         "probability_sd": statistics.stdev(per_model) if several else None,
         "per_model": per_model,
         "models_used": [bundle.models[k].weights.stem for k in used],
@@ -205,6 +205,14 @@ def _content(
         "quality": person.quality,
         "Sources": [person.names.uri + person.names[person.names.main.key]],
     }
+
+
+def _answer(bundle: "Bundle", per_model: list[float]) -> float:
+    import statistics
+
+    mean = statistics.fmean(per_model)
+    recalibration = bundle.about.recalibration
+    return mean if recalibration is None else float(recalibration.apply(mean))
 
 
 def _in_training(bundle: "Bundle", known: bool) -> dict[str, Any]:

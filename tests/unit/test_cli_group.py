@@ -109,10 +109,29 @@ def test_a_run_label_is_kept(label: str) -> None:
     assert parsed("--run-label", label).run_label == label
 
 
-def test_a_model_belongs_to_the_participant_level() -> None:
-    with pytest.raises(UsageError, match="at the participant level: nocicast data out participant"):
-        parsed("--model", "bundle")
-    assert parsed("--model", "bundle", level="participant").model == Path.cwd() / "bundle"
+@pytest.mark.parametrize("level", ["participant", "group"])
+def test_a_model_is_applied_at_the_participant_level_and_judged_at_the_group_level(
+    level: str,
+) -> None:
+    assert parsed("--model", "bundle", level=level).model == Path.cwd() / "bundle"
+
+
+def test_a_model_is_judged_on_an_outcome_and_never_trained_again() -> None:
+    judged = parsed("--model", "bundle", "--outcome", "state", "--positive", "ill")
+    assert judged.outcome == "state"
+    for option in ("--variants", "--splits", "--weights"):
+        with pytest.raises(UsageError, match=f"{option} is for training"):
+            parsed("--model", "bundle", option, "x")
+    with pytest.raises(UsageError, match="--outcome is for training"):
+        parsed("--model", "b", "--outcome", "a", "--positive", "1", level="participant")
+
+
+def test_a_recalibration_needs_a_model_and_people_to_judge_it_on() -> None:
+    assert parsed("--model", "bundle", "--recalibrate", "slope").recalibrate == "slope"
+    with pytest.raises(UsageError, match="--recalibrate needs --model"):
+        parsed("--recalibrate", "slope")
+    with pytest.raises(UsageError, match="--recalibrate needs --model"):
+        parsed("--model", "bundle", "--recalibrate", "slope", level="participant")
 
 
 @pytest.mark.parametrize("mode", ["--evaluate-only", "--reports-only", "--boilerplate-only"])

@@ -11,6 +11,7 @@ from bidsapp.derivatives.dictionaries import TABLES, column_of, describe_run, de
 from bidsapp.evaluation.findings import KINDS
 from bidsapp.evaluation.metrics import METRICS as COMPUTED
 from bidsapp.evaluation.thresholds import FITTED
+from bidsapp.evaluation.validation_words import KINDS as OF_VALIDATIONS
 from bidsapp.saliency import peaks, regions, verdict
 from tests.integration.running import described
 from tests.unit.group_pages import finished_run, reported
@@ -46,7 +47,7 @@ def test_a_covariate_is_not_taken_for_a_column_of_ours(run: Path) -> None:
 def test_every_metric_and_kind_of_finding_has_its_words() -> None:
     fitted = {f"{name}{FITTED}" for name, metric in COMPUTED.items() if metric.decision}
     assert set(METRICS) == {*COMPUTED, *fitted, "auc@retrained", "auc@within"}
-    assert set(TABLES["tables/findings"]["kind"].levels) == set(KINDS)
+    assert set(TABLES["tables/findings"]["kind"].levels) == {*KINDS, *OF_VALIDATIONS}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,74 @@
+"""What the columns of tables mean that an external validation writes."""
+
+from bidsapp.derivatives.column_meanings import Column
+
+VALIDATION: dict[str, dict[str, Column]] = {
+    "tables/case_mix": {
+        "column": Column("Column of cohort.tsv, by the name that the user has for it."),
+        "value": Column("What training and validation are, or the category that they count."),
+        "training": Column(
+            "The cohort that the model was trained on, from the aggregates in its bundle; small "
+            "categories are counted together as other."
+        ),
+        "validation": Column("The new people."),
+        "standardised_difference": Column("New less training, in units of their SD.", "1"),
+        "outside": Column(
+            "New people below the five lowest or above the five highest of training (on average), "
+            "or with a category that training did not list.",
+            "1",
+        ),
+        "note": Column("What the reader has to know."),
+    },
+    "tables/drop": {
+        "step": Column("Which AUC it is."),
+        "auc": Column(
+            "AUC; the expected one is the model-based concordance in the new people.", "1"
+        ),
+        "ci_low": Column("Lower limit.", "1"),
+        "ci_high": Column("Upper limit.", "1"),
+        "difference": Column("AUC less that of the row above.", "1"),
+        "note": Column("What the difference goes with."),
+    },
+    "tables/intended_use": {
+        "aspect": Column("What is compared: scan, space, outcome, a column."),
+        "model": Column("What the model is meant for, or saw in training."),
+        "people": Column("What these people are."),
+        "verdict": Column(
+            "Whether the model is used as it is meant.",
+            levels={
+                "as meant": "nothing speaks against it",
+                "outside": "more than one in twenty are outside of what training saw, or the "
+                "cohorts differ by half an SD or more, or the outcome is another one",
+                "not known": "the bundle or these people do not tell",
+            },
+        ),
+        "note": Column("How far it is outside, or why it is not known."),
+    },
+    "tables/recalibration": {
+        "kind": Column(
+            "What is fitted.",
+            levels={
+                "intercept": "the intercept, with slope 1",
+                "slope": "intercept and slope",
+            },
+        ),
+        "intercept": Column("Fitted on all new people.", "1"),
+        "slope": Column("Fitted on all new people; 1 where only the intercept is.", "1"),
+        "people": Column("How many there were.", "1"),
+        "folds": Column("Folds of the cross-validation that judged it; 0 where there was none."),
+        "variant": Column("Its name in scores.tsv and metrics.tsv, judged by cross-validation."),
+        "note": Column("How it was judged, or why it was not done."),
+    },
+    "tables/membership": {
+        "auc": Column(
+            "How well the columns tell training people from new ones; .5: not at all.", "1"
+        ),
+        "ci_low": Column("Lower limit.", "1"),
+        "ci_high": Column("Upper limit.", "1"),
+        "columns": Column("Those that both cohorts have and a model can take."),
+        "training": Column("People of the training cohort.", "1"),
+        "validation": Column("New people.", "1"),
+        "note": Column("What it says, or why it is not known."),
+    },
+}
+"""By the name of the table, ``tables/`` and the like before it."""

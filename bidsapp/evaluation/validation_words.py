@@ -1,0 +1,226 @@
+"""What an external validation found, in sentences: the same on the terminal, the page, the text."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bidsapp.evaluation.case_mix import Drop
+from bidsapp.evaluation.chance import chance_words
+from bidsapp.evaluation.intended_use import OUTSIDE
+from bidsapp.evaluation.sample import Sample
+from bidsapp.evaluation.settings import EvaluationSettings
+from bidsapp.evaluation.tsv import is_missing
+
+FEW_EVENTS = 100
+"""Positives, and negatives, that an external validation should have, at least (Vergouwe et al.
+2005, doi:10.1016/j.jclinepi.2004.06.017; Collins et al. 2016, doi:10.1002/sim.6787)."""
+KINDS = (
+    *("result", "calibration", "benefit", "case_mix", "recalibration"),
+    *("use", "small", "skipped"),
+)
+"""What sentences can be about, in the order in which they are told."""
+_MOST = 6
+
+
+def findings(
+    facts: Mapping[str, Any],
+    metrics: pd.DataFrame,
+    sample: Sample,
+    drop: Drop,
+    tables: Mapping[str, pd.DataFrame],
+    membership: pd.DataFrame | None,
+    plan: EvaluationSettings,
+) -> pd.DataFrame:
+    """Say what was found: columns `kind`, `text`; the result first, then what weakens it."""
+    model = str(facts["model"]["name"])
+    found = [
+        ("result", _result(model, facts, metrics, sample, plan)),
+        ("calibration", _calibration(model, metrics)),
+        ("benefit", _benefit(model, metrics)),
+        ("case_mix", _case_mix(drop)),
+        ("case_mix", _membership(membership)),
+        ("recalibration", _recalibration(metrics, tables["recalibration"], model)),
+        ("use", _use(tables["intended_use"])),
+        ("small", _small(sample)),
+        ("skipped", _lacking(facts)),
+    ]
+    rows = [(kind, text) for kind, text in found if text]
+    return pd.DataFrame(rows, columns=pd.Index(["kind", "text"]))
+
+
+def row_of(metrics: pd.DataFrame, variant: str, metric: str) -> dict[str, Any] | None:
+    """Give one pooled row of the metrics, numbers as numbers; None where it is undefined."""
+    rows = metrics[
+        (metrics["variant"] == variant)
+        & (metrics["scope"] == "pooled")
+        & (metrics["metric"] == metric)
+    ]
+    if rows.empty or is_missing(rows.iloc[0]["value"]):
+        return None
+    row = dict(rows.iloc[0])
+    numbers = {n: _number(row[n]) for n in ("value", "ci_low", "ci_high")}
+    return row | numbers
+
+
+def _number(value: object) -> float:
+    return float("nan") if is_missing(value) else float(str(value))
+
+
+def shown(row: Mapping[str, Any] | None, digits: int = 2) -> str:
+    """Write a value with its interval: ``0.71 (0.60 to 0.80)``."""
+    if row is None:
+        return "not defined"
+    text = f"{row['value']:.{digits}f}"
+    ends = (row["ci_low"], row["ci_high"])
+    if not np.isfinite(ends).all():
+        return text
+    return f"{text} ({ends[0]:.{digits}f} to {ends[1]:.{digits}f})"
+
+
+def _result(
+    model: str,
+    facts: Mapping[str, Any],
+    metrics: pd.DataFrame,
+    sample: Sample,
+    plan: EvaluationSettings,
+) -> str:
+    row = row_of(metrics, model, "auc")
+    people = len(np.unique(sample.participant))
+    who = f"{people} new people ({sample.positives} positive, {sample.n - sample.positives} not)"
+    if row is None:
+        return f"In {who} {model} has no AUC."
+    before = facts.get("training_cohort", {}).get("held_out", {}).get("auc")
+    told = f"; held out in training it was {before:.2f}" if before is not None else ""
+    level = f"{100 * plan.level:g} %"
+    return (
+        f"In {who}, {model} reached an AUC of {row['value']:.2f} ({level} interval "
+        f"{row['ci_low']:.2f} to {row['ci_high']:.2f}, DeLong: nobody of them was seen by the "
+        f"model): {chance_words(row['ci_low'], row['ci_high'], '')}{told}."
+    )
+
+
+def outside_of(row: Mapping[str, Any] | None, ideal: float) -> bool:
+    """Tell whether an interval leaves out the ideal value."""
+    if row is None or not np.isfinite([row["ci_low"], row["ci_high"]]).all():
+        return False
+    return not row["ci_low"] <= ideal <= row["ci_high"]
+
+
+def _calibration(model: str, metrics: pd.DataFrame) -> str:
+    large = row_of(metrics, model, "calibration_intercept")
+    slope = row_of(metrics, model, "calibration_slope")
+    ratio = row_of(metrics, model, "observed_expected")
+    if large is None:
+        return ""
+    if outside_of(large, 0):
+        word = "too low" if large["value"] > 0 else "too high"
+        verdict = f"its probabilities are {word} on the whole"
+    else:
+        verdict = "not shown to be wrong on the whole"
+    steep = ""
+    if slope is not None:
+        steep = f", slope {shown(slope)}"
+        if outside_of(slope, 1):
+            steep += " (too extreme)" if slope["value"] < 1 else " (too cautious)"
+    observed = f"; observed to expected {shown(ratio)}" if ratio else ""
+    return f"Calibration in the large {shown(large)}: {verdict}{steep}{observed}."
+
+
+def _benefit(model: str, metrics: pd.DataFrame) -> str:
+    gain = row_of(metrics, model, "net_benefit")
+    parts = [
+        f"{word} {shown(row)}"
+        for word, name in (("sensitivity", "sensitivity"), ("specificity", "specificity"))
+        if (row := row_of(metrics, model, name)) is not None
+    ]
+    if gain is None or not parts:
+        return ""
+    return (
+        f"At the model's own threshold: {' and '.join(parts)}; net benefit {shown(gain, 3)}, "
+        f"{gain['note']}."
+    )
+
+
+def _case_mix(drop: Drop) -> str:
+    if drop.table.empty:
+        return f"What of a difference of AUC case mix explains cannot be told: {drop.note}."
+    before, expected, now = drop.table["auc"].astype(float)
+    return (
+        f"Of the difference in AUC between training ({before:.2f}) and these people ({now:.2f}), "
+        f"{drop.case_mix:+.2f} goes with who these people are (from the model's own "
+        f"probabilities, {expected:.2f} was to be expected of them), {drop.model:+.2f} with the "
+        "model or with chance."
+    )
+
+
+def _membership(table: pd.DataFrame | None) -> str:
+    if table is None or table.empty or is_missing(table.iloc[0]["auc"]):
+        return ""
+    row = table.iloc[0]
+    return (
+        f"From {row['columns']}, training people are told from these with an AUC of "
+        f"{_number(row['auc']):.2f} (.5: alike, 1: nothing in common)."
+    )
+
+
+def _recalibration(metrics: pd.DataFrame, table: pd.DataFrame, model: str) -> str:
+    before = row_of(metrics, model, "calibration_intercept")
+    told = []
+    for row in table.to_dict("records"):
+        after = row_of(metrics, str(row["variant"]), "calibration_intercept")
+        if is_missing(row["intercept"]) or after is None:
+            continue
+        what = "intercept" if row["kind"] == "intercept" else "intercept and slope"
+        brier = row_of(metrics, str(row["variant"]), "brier")
+        told.append(
+            f"{what}: calibration in the large {shown(after)}, slope "
+            f"{shown(row_of(metrics, str(row['variant']), 'calibration_slope'))}, Brier "
+            f"{shown(brier, 3)}"
+        )
+    if not told:
+        notes = [str(note) for note in table["note"]]
+        return f"Recalibration was {notes[0]}." if notes else ""
+    wish = "" if not outside_of(before, 0) else " --recalibrate writes one as a bundle of its own."
+    return (
+        f"Recalibrated, and judged on people that the coefficients were not fitted on: "
+        f"{'; '.join(told)}.{wish}"
+    )
+
+
+def _use(table: pd.DataFrame) -> str:
+    outside = table[table["verdict"] == OUTSIDE]
+    if outside.empty:
+        return ""
+    named = [
+        f"{row['aspect']} ({row['note']})" if row["note"] else str(row["aspect"])
+        for row in outside.to_dict("records")
+    ]
+    more = f" and {len(named) - _MOST} more" if len(named) > _MOST else ""
+    return f"Used outside of what the model saw: {'; '.join(named[:_MOST])}{more}."
+
+
+def _small(sample: Sample) -> str:
+    fewer = min(sample.positives, sample.n - sample.positives)
+    if fewer >= FEW_EVENTS:
+        return ""
+    return (
+        f"{fewer} of the rarer outcome are few: an external validation wants {FEW_EVENTS} of each "
+        "before it settles calibration."
+    )
+
+
+def _lacking(facts: Mapping[str, Any]) -> str:
+    known = facts.get("known_by", {})
+    if not facts.get("training_cohort"):
+        return (
+            "The bundle carries no aggregates of its training cohort, as those of this version do; "
+            "case mix, age range and scanners cannot be compared. Its run, made again, writes them."
+        )
+    if not known.get("hashes") and not known.get("prints"):
+        return (
+            "The bundle lists neither hashes nor prints of its training scans: whether people of "
+            "the training cohort are among these cannot be told."
+        )
+    return ""

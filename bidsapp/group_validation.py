@@ -1,0 +1,281 @@
+"""External validation: a trained model applied to new people whose outcome is known, and judged."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bidsapp.contracts.unit import with_part
+from bidsapp.dataset import check_dataset
+from bidsapp.derivatives import check_output, prepare_output, write_json, write_text
+from bidsapp.derivatives.atomic import make_folder
+from bidsapp.derivatives.shown import BIDS_DIR, MODEL, OUTPUT_DIR, Hidden
+from bidsapp.drawing.wording import many
+from bidsapp.errors import BadData, NoInput, UsageError
+from bidsapp.execution.compute import check_device
+from bidsapp.execution.status import telling
+from bidsapp.execution.work import alone, begin_work, check_work, keep_shared_work
+from bidsapp.group_cohort import cohort_of, on_one_grid, recorded
+from bidsapp.group_known import without_doubles, without_known
+from bidsapp.options import RunOptions
+from bidsapp.recipes import Recipe, apply_values, dump_recipe
+from bidsapp.recipes.loading import values_of
+from bidsapp.training.columns import SCORES
+
+if TYPE_CHECKING:
+    from bidsapp.dataset.cohort import Cohort
+    from bidsapp.networks.bundle import Bundle
+
+FACTS = "validation.json"
+_MAY_CHANGE = ("outcome.", "tables.", "evaluation.", "inputs.")
+_AT_ONCE = 32
+
+
+def validate_model(options: RunOptions) -> int:
+    """Apply a bundle to new people whose outcome is known, and judge it.
+
+    Parameters
+    ----------
+    options
+        What was asked for; uses ``model``, and ``recalibrate`` where a new bundle is wanted.
+
+    Returns
+    -------
+    int
+        0.
+
+    Raises
+    ------
+    NociCastError
+        Nothing could be begun; the message says why.
+    """
+    from bidsapp.networks.bundle import load_bundle
+
+    assert options.model is not None
+    bundle = load_bundle(options.model)
+    recipe = _recipe(bundle, options)
+    folder = options.output_dir / "group" / (options.run_label or f"external-{bundle.name}")
+    if options.reports_only or options.evaluate_only or options.boilerplate_only:
+        return _again(folder, options)
+    _check_before_work(folder, recipe, options)
+    cohort = _people(recipe, options)
+    recipe = recorded(recipe, cohort)
+    begin_work(options, ("conformed", "template", "templateflow"))
+    prepare_output(options.output_dir, options.bids_dir, options.work_dir, options.derivatives)
+    with alone(folder), keep_shared_work(options):
+        return _whole_run(bundle, recipe, cohort, folder, options)
+
+
+def _recipe(bundle: "Bundle", options: RunOptions) -> Recipe:
+    """Give the bundle's recipe with the outcome of the new people."""
+    values = values_of(options.overrides)
+    wrong = [key for key in values if not key.startswith(_MAY_CHANGE)]
+    if wrong:
+        raise UsageError(
+            f"--model says itself how images are prepared and what the network is; {wrong[0]} "
+            f"cannot be changed. Keys that can: {', '.join(key + '…' for key in _MAY_CHANGE)}"
+        )
+    recipe = apply_values(bundle.recipe, values) if values else bundle.recipe
+    if recipe.outcome.column is None and recipe.outcome.expression is None:
+        raise UsageError("--model at the group level needs --outcome COLUMN --positive VALUE.")
+    return recipe
+
+
+def _check_before_work(folder: Path, recipe: Recipe, options: RunOptions) -> None:
+    """Refuse at once what can be known to be wrong."""
+    check_dataset(options.bids_dir)
+    check_output(options.output_dir, options.bids_dir)
+    check_work(options)
+    check_device(options.device)
+    if (folder / "splits.tsv").is_file():
+        raise UsageError(
+            f"{folder} holds a run that trained models; give the validation a name of its own: "
+            "--run-label NAME."
+        )
+
+
+def _people(recipe: Recipe, options: RunOptions) -> "Cohort":
+    """Find who is in; who is not prepared is told of with the command that does it."""
+    command = f"nocicast {BIDS_DIR} {OUTPUT_DIR} participant --model {MODEL}"
+    try:
+        cohort = cohort_of(recipe, [recipe.base], options)
+    except NoInput as error:
+        raise NoInput(f"{error} To prepare these people as the model needs it: {command}") from None
+    unready = (cohort.exclusions["reason"] == "no normalised image").sum()
+    if unready:
+        print(
+            f"{many(int(unready), 'participant is', 'participants are')} not prepared, and left "
+            f"out; to prepare them as the model needs it: {command}",
+            file=sys.stderr,
+        )
+    return cohort
+
+
+def _whole_run(
+    bundle: "Bundle", recipe: Recipe, people: "Cohort", folder: Path, options: RunOptions
+) -> int:
+    """Do everything from the people to the report; gives the exit code."""
+    from bidsapp.dataset.tables import write_table
+    from bidsapp.representation.regions import write_measures
+
+    cohort, mask = on_one_grid(people, recipe, [recipe.base], options)
+    cohort = without_known(bundle, cohort, mask, options.nprocs)
+    cohort = without_doubles(cohort, mask, options.nprocs)
+    _require_both(cohort)
+    scores = _scores(bundle, recipe, cohort, mask, options.device)
+    _forget(folder)
+    make_folder(folder)
+    write_text(folder / "recipe.yaml", dump_recipe(recipe))
+    write_table(folder / "cohort.tsv", cohort.table)
+    hidden = Hidden.of(options)
+    shown = cohort.exclusions.assign(detail=cohort.exclusions["detail"].map(hidden.text))
+    write_table(folder / "exclusions.tsv", shown)
+    write_table(folder / "scores.tsv", scores)
+    write_measures(cohort, mask, False, folder)
+    if cohort.notes:
+        write_text(folder / "logs" / "cohort.txt", "\n".join(cohort.notes) + "\n")
+    write_json(folder / FACTS, _facts(bundle, recipe))
+    _beside_the_model(bundle, folder)
+    return _conclude(folder, options, bundle)
+
+
+def _forget(folder: Path) -> None:
+    """Take away an earlier validation of this name; models that it recalibrated stay."""
+    for path in folder.glob("*") if folder.is_dir() else ():
+        if path.is_dir() and path.name != "model":
+            shutil.rmtree(path)
+        elif path.is_file():
+            path.unlink()
+
+
+def _require_both(cohort: "Cohort") -> None:
+    counts = cohort.table["outcome"].value_counts().reindex([0, 1], fill_value=0)
+    if counts.min() == 0:
+        raise BadData(
+            f"cohort: {counts[1]} positive and {counts[0]} negative scans are left after people of "
+            "the training cohort and copies were taken out; a model can only be judged on both."
+        )
+
+
+def _scores(
+    bundle: "Bundle", recipe: Recipe, cohort: "Cohort", mask: Path, device: str
+) -> pd.DataFrame:
+    """Predict everybody with all fold models: a row per scan, as scores.tsv has it."""
+    from bidsapp.networks.predict import predict
+    from bidsapp.representation.sample import cohort_rows, read_mask, read_sample
+
+    template, rows = read_mask(mask), cohort_rows(cohort)
+    parts: list[np.ndarray] = []
+    with telling("prediction"):
+        for start in range(0, len(rows), _AT_ONCE):
+            samples = []
+            for row in rows[start : start + _AT_ONCE]:
+                sample, space = read_sample(row, recipe.representation, template)
+                bundle.require(space)
+                samples.append(sample)
+            parts.append(predict(bundle, np.stack(samples), device).per_model)
+    per_model = np.concatenate(parts)
+    table = cohort.table.assign(
+        variant=bundle.name,
+        repeat=0,
+        fold=0,
+        probability=bundle.answers(per_model),
+    )
+    return table[with_part(SCORES, table)].reset_index(drop=True)
+
+
+def _facts(bundle: "Bundle", recipe: Recipe) -> dict[str, Any]:
+    """Say which model was validated, and what it tells of its own cohort."""
+    trained, new = bundle.recipe.outcome, recipe.outcome
+    recalibration = bundle.about.recalibration
+    return {
+        "model": bundle.identity,
+        "models": len(bundle.models),
+        "recalibration": recalibration.plain() if recalibration else None,
+        "history": [dict(one) for one in bundle.about.history],
+        "trained_on": dict(bundle.metadata.get("cohort", {})),
+        "held_out": dict(bundle.metadata.get("eval_metrics", {})),
+        "leaks": list(bundle.leaks),
+        "training_cohort": dict(bundle.about.cohort),
+        "known_by": {
+            "hashes": bundle.images is not None,
+            "prints": bundle.about.prints is not None,
+        },
+        "outcome": {"training": _outcome(trained), "validation": _outcome(new)},
+        "preparation": recipe.preparation.plain(),
+    }
+
+
+def _outcome(outcome: Any) -> str:
+    if outcome.expression:
+        return " ".join(outcome.expression.split())
+    return f"{outcome.column} = {' or '.join(map(str, outcome.positive or ()))}"
+
+
+def _beside_the_model(bundle: "Bundle", folder: Path) -> None:
+    """Compare with the training cohort's own table, where the bundle lies in its run still."""
+    from bidsapp.evaluation.case_mix import membership
+    from bidsapp.evaluation.tsv import write_table
+    from bidsapp.evaluation.validation import people_of
+
+    run = bundle.folder.parent.parent
+    if bundle.folder.parent.name != "model" or not (run / "cohort.tsv").is_file():
+        return
+    training, new = people_of(run), people_of(folder)
+    shared = [name for name in training.columns if name in new and name != "participant_id"]
+    write_table(membership(training, new, shared), folder / "tables" / "membership.tsv")
+
+
+def _again(folder: Path, options: RunOptions) -> int:
+    """Make anew what follows from the scores of a validation."""
+    if not (folder / FACTS).is_file():
+        raise NoInput(f"{folder} holds no validation of a model (no {FACTS}); run it first.")
+    with alone(folder):
+        return _conclude(folder, options, None)
+
+
+def _conclude(folder: Path, options: RunOptions, bundle: "Bundle | None") -> int:
+    """Compute, write the report, and a recalibrated bundle where that was asked for."""
+    from bidsapp.derivatives.dictionaries import describe_run
+    from bidsapp.evaluation.tsv import read_table
+    from bidsapp.evaluation.validation import evaluate_validation
+    from bidsapp.reports.validation.report import write_validation_report
+
+    with telling("evaluation"):
+        evaluate_validation(folder)
+    report = write_validation_report(folder)
+    describe_run(folder)
+    for text in read_table(folder / "tables" / "findings.tsv", ("kind", "text"))["text"]:
+        print(text)
+    print(f"All numbers: {folder / 'metrics.tsv'}")
+    print(f"Report: {report}")
+    if options.recalibrate and bundle is not None:
+        print(_recalibrate(bundle, options.recalibrate, folder))
+    return 0
+
+
+def _recalibrate(bundle: "Bundle", kind: str, folder: Path) -> str:
+    """Write the recalibrated model as a bundle of its own; says where it is, or why there is none.
+
+    Raises
+    ------
+    BadData
+        These people do not allow it.
+    """
+    import bidsapp
+    from bidsapp.evaluation.validation import recalibration_record
+    from bidsapp.networks.bundle_update import write_recalibrated
+
+    recalibration, record = recalibration_record(folder, kind, before=bundle.about.recalibration)
+    record |= {
+        "from": f"{bundle.name} {bundle.version}",
+        "from_sha256": bundle.sha256,
+        "nocicast_version": bidsapp.__version__,
+    }
+    name = f"{bundle.name}-recalibrated"
+    place = folder / "model" / name
+    write_recalibrated(bundle, place, name, recalibration, record)
+    return f"Recalibrated model: {place}"

@@ -1,0 +1,75 @@
+"""A bundle written anew with another calibration, and how it came about."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bidsapp.contracts.recalibration import Recalibration
+from bidsapp.derivatives.atomic import make_folder
+from bidsapp.intake.json_text import read_own_json
+from bidsapp.networks.bundle import CARD, METADATA, Bundle
+from bidsapp.networks.bundle_about import RECALIBRATION
+from bidsapp.networks.bundle_write import beside, link_or_copy, seal, write_plain
+
+
+def write_recalibrated(
+    source: Bundle, folder: Path, name: str, recalibration: Recalibration, record: Mapping[str, Any]
+) -> Path:
+    """Write a bundle anew with another calibration; the models and all else stay as they are.
+
+    Parameters
+    ----------
+    source
+        The bundle that was validated. What it was recalibrated by before is replaced by the new
+        recalibration, which holds the earlier one; its history stays.
+    folder
+        Of the new bundle; it may not be there yet.
+    name
+        Of the new bundle.
+    recalibration
+        What is done to the mean of the fold models.
+    record
+        On whom, how it was judged, and from which bundle: the newest entry of the history.
+
+    Raises
+    ------
+    CannotCreateOutput, InputOutputError
+        The disk is full or cannot be written to.
+    """
+    make_folder(folder.parent)
+    with beside(folder) as new:
+        shutil.copytree(source.folder, new, copy_function=link_or_copy)
+        metadata = read_own_json(new / METADATA)
+        version = _next(str(metadata["version"]))
+        change = f"recalibrated ({recalibration.kind}) from {source.name} {source.version}"
+        metadata |= {
+            "name": name,
+            "version": version,
+            "changelog": {**metadata.get("changelog", {}), version: change},
+            "recalibrated": dict(record),
+        }
+        history = [*map(dict, source.about.history), dict(record)]
+        for path in (METADATA, RECALIBRATION, CARD):
+            (new / path).unlink(missing_ok=True)
+        write_plain(new / METADATA, metadata)
+        write_plain(new / RECALIBRATION, recalibration.plain() | {"history": history})
+        card = (source.folder / CARD).read_text(encoding="utf-8")
+        (new / CARD).write_text(f"{card}\n{_on_card(recalibration, record)}", encoding="utf-8")
+        seal(new, folder)
+    return folder
+
+
+def _next(version: str) -> str:
+    """Count the minor version up: ``1.0.0`` to ``1.1.0``."""
+    major, minor, *_ = [*version.split("."), "0", "0"]
+    return f"{major}.{int(minor) + 1 if minor.isdecimal() else 1}.0"
+
+
+def _on_card(recalibration: Recalibration, record: Mapping[str, Any]) -> str:
+    coefficients = f"{recalibration.intercept:+.3f} + {recalibration.slope:.3f} × logit"
+    told = "\n".join(f"- {key.replace('_', ' ')}: {value}" for key, value in record.items())
+    return (
+        f"## Recalibrated\n\nThe results above are those of the model before. Its probability is "
+        f"changed: new logit = {coefficients}. The order of people stays as it was.\n\n{told}\n"
+    )
