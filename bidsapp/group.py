@@ -62,6 +62,7 @@ def run_group_level(options: RunOptions) -> int:
     NociCastError
         Nothing could be begun; the message says why.
     """
+    from bidsapp.training.crossfit import crossfit_splits
     from bidsapp.training.permute_outcomes import labels_of
     from bidsapp.training.study import study_splits
 
@@ -102,7 +103,9 @@ def run_group_level(options: RunOptions) -> int:
     own_outcomes = stage_outcomes(recipe, stages, cohort, options)
     tell_columns(recipe, cohort)
     recipe = recorded(recipe, cohort)
-    study_splits(recipe, variants, cohort.table, options.splits)  # refused now, if they are
+    # refused now, if they are
+    splits = study_splits(recipe, variants, cohort.table, options.splits)
+    crossfit_splits(recipe, variants, cohort.table, splits)
     labels_of(cohort.table, recipe.evaluation.permute_within)
     begin_work(options, _SHARED_WORK)
     shared = shared_of(recipe, variants, options)
@@ -140,6 +143,7 @@ def _whole_run(
     from bidsapp.representation.regions import write_measures
     from bidsapp.saliency.missing_maps import note_finished, note_unfinished
     from bidsapp.simulation import simulated_cohort
+    from bidsapp.training.crossfit import crossfit, crossfit_cost
 
     cohort, template_mask = on_one_grid(people, recipe, variants, options)
     place = work_place(options, "group") / folder.name
@@ -153,12 +157,15 @@ def _whole_run(
     (note_unfinished if options.saliency else note_finished)(folder)
     write_measures(cohort, template_mask, "regions" in recipe.evaluation.baselines, folder)
     tasks = _tasks(study, cohort, splits, template_mask, options)
+    if cost := crossfit_cost(recipe, variants, [task.variant for task in tasks]):
+        print(cost, flush=True)
     failed = _train(study, tasks, options, folder)
     done = [t for t in tasks if t.variant in study.variants and t.variant not in failed]
     if not done:
         return _tell_failures(failed)
     write_scores(study, done, folder)
-    code = _evaluate(folder)
+    without = crossfit(study, done, cohort.table, splits, options, folder)
+    code = _evaluate(folder) or _tell_failures(without, "the added value of {} is not measured")
     write_models(study, done, cohort, folder, prints, anonymous=options.anonymous_bundle)
     if options.saliency:
         code = _explain(study, done, cohort, template_mask, options) or code
@@ -278,10 +285,10 @@ def _train(
     return failed
 
 
-def _tell_failures(failed: dict[str, tuple[str, int]]) -> int:
+def _tell_failures(failed: dict[str, tuple[str, int]], what: str = "variant {} is left out") -> int:
     """Say which variants are not whole; gives the exit code."""
     for variant, (reason, _) in failed.items():
-        print(f"variant {variant} is left out: {reason.splitlines()[0]}", file=sys.stderr)
+        print(f"{what.format(variant)}: {reason.splitlines()[0]}", file=sys.stderr)
     return joint_code(code for _, code in failed.values())
 
 

@@ -78,6 +78,7 @@ def state_files(
 def write_scores(study: "Study", tasks: Sequence["FoldTask"], folder: Path) -> None:
     """Write the held-out scores, and the loss curves; stamped where a variant leaks."""
     from bidsapp.dataset.tables import write_table
+    from bidsapp.training.crossfit import SCORES_FILE, SPLITS_FILE
     from bidsapp.training.earlier_run import forget_results, read_text_table, same_scores
     from bidsapp.training.study import gather_history, gather_inner, gather_scores
 
@@ -92,6 +93,8 @@ def write_scores(study: "Study", tasks: Sequence["FoldTask"], folder: Path) -> N
         for table in (scores, history):
             table["simulated"] = study.recipe.simulation.stamp
     before = read_text_table(folder / "scores.tsv")
+    for name in (SCORES_FILE, SPLITS_FILE):  # they belong to the scores that were
+        (folder / name).unlink(missing_ok=True)
     write_table(folder / "scores.tsv", scores)
     write_table(folder / "history.tsv", history)
     if inner is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bidsapp.contracts.modality import modality_named
 from bidsapp.errors import BadData, NoInput
 from bidsapp.evaluation.column_warnings import column_warnings
-from bidsapp.evaluation.planning import inflation_of_protocol, plan_text
+from bidsapp.evaluation.planning import added_value_text, inflation_of_protocol, plan_text
 from bidsapp.evaluation.settings import asked_columns, settings_from_recipe
 from bidsapp.options import RunOptions
 
@@ -51,6 +51,8 @@ def plan_cohort(
     NociCastError
         The cohort cannot be made, or nobody is positive, or nobody negative.
     """
+    from bidsapp.training.crossfit import crossfit_cost, planned_folds
+
     settings = settings_from_recipe(recipe)
     try:
         cohort = build()
@@ -76,6 +78,13 @@ def plan_cohort(
     first = recipe.with_variant(variants[0])
     inflation = inflation_of_protocol(first.protocol, groups)
     print(plan_text(positives, negatives, settings.level, inflation))
+    if settings.clinical or settings.stack:
+        print(added_value_text(positives, negatives, settings.level, inflation))
+        folds = {
+            name: planned_folds(recipe.with_variant(name).protocol, groups) for name in variants
+        }
+        trained = [name for name, count in folds.items() for _ in range(count)]
+        print(crossfit_cost(recipe, variants, trained))
     return 0
 
 

@@ -160,6 +160,23 @@ TABLES: dict[str, dict[str, Column]] = {
         "fold": Column("Fold whose network was validated on this person, who is not held out."),
         "probability": _PROBABILITY_INNER,
     },
+    "crossfit_scores": {
+        "fold": Column("Fold of splits.tsv that trains on this person."),
+        "inner": Column("Inner fold whose network scored the person, and did not see them."),
+        "probability": Column("Probability of a positive outcome by that inner network.", "1"),
+    },
+    "crossfit_splits": {
+        "fold": Column("Fold of splits.tsv whose training people are divided."),
+        "inner": Column("Number of the inner fold, from 0."),
+        "role": Column(
+            "What the person is to the inner network.",
+            levels={
+                "train": "weights are fitted on them",
+                "validation": "the epoch is chosen by them",
+                "test": "scored by it",
+            },
+        ),
+    },
     "permuted_scores": {
         "permutation": Column("Number of the permutation, from 1."),
         "outcome": Column("The permuted outcome.", levels={"0": "negative", "1": "positive"}),

@@ -11,6 +11,7 @@ from bidsapp.evaluation.separation import (
     separation_table,
 )
 from bidsapp.evaluation.settings import EvaluationSettings
+from bidsapp.evaluation.stacking import clinical_lacking
 
 # Of what a run measures itself: one of the quality numbers, one of the regions.
 _MEASURED = ("quality_local_ncc", "region_intensity_0_0_0")
@@ -39,6 +40,8 @@ def lacking_columns(plan: EvaluationSettings, cohort: pd.DataFrame) -> dict[str,
         for name in plan.baselines
         if name in BASELINES
     }
+    if plan.clinical:
+        lacking["added value"] = clinical_lacking(cohort, plan.clinical)
     known = {what: why for what, why in lacking.items() if why}
     return known | absent_columns(list(cohort.columns), plan.subgroups)
 

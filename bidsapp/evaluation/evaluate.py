@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bidsapp.contracts.unit import unit_columns
+from bidsapp.evaluation.added_value_tables import added_sentences, added_values
 from bidsapp.evaluation.baseline_models import BASELINES
 from bidsapp.evaluation.baselines import baseline_scores, column_scores
 from bidsapp.evaluation.best_fold import best_fold_table
@@ -148,6 +149,11 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
         str(name): held_out(rows, splits_behind(state.splits, str(name), plan), state.groups)
         for name, rows in scores.groupby("variant", sort=False)
     }
+    added = added_values(state, plan, layouts)
+    if len(added.scores):
+        own = metric_table(added.scores, state.splits, plan, groups=state.groups)
+        metrics = pd.concat([metrics, own], ignore_index=True)
+    skipped |= added.skipped
     permutations, null = _permutations(networks, state.cohort, plan, layouts)
     pipeline, pipeline_null = pipeline_test(networks, read_permuted(state), plan, layouts)
     pairs = _pairs(variants, baselines)
@@ -168,7 +174,7 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
     tables: dict[str, pd.DataFrame] = {
         "findings": findings(
             *(metrics, variants, scores, confounds, rivals, (permutations, pipeline), skipped),
-            *(plan, layouts, tried(beside), alone, compared),
+            *(plan, layouts, tried(beside), alone, compared, added_sentences(added.table, plan)),
         ),
         "comparisons": compared[compared["test"].isin(plan.tests)],
         "permutations": _together(permutations, pipeline),
@@ -187,6 +193,7 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
         "baseline_scores": fitted,
         "other_runs": beside,
     }
+    tables |= added.tables
     if best is not None:
         tables["best_fold"] = best
     figures = {

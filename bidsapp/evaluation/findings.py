@@ -21,7 +21,7 @@ from bidsapp.evaluation.settings import EvaluationSettings
 from bidsapp.evaluation.verdicts import after_correction
 
 KINDS = (
-    *("simulated", "leak", "separation", "confound", "result", "compared", "baseline"),
+    *("simulated", "leak", "separation", "confound", "added", "result", "compared", "baseline"),
     *("tried", "small", "skipped"),
 )
 FEWEST = 10
@@ -40,6 +40,7 @@ def findings(
     beside: Tried | None = None,
     alone: pd.DataFrame | None = None,
     compared: pd.DataFrame | None = None,
+    added: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Collect the sentences in the order in which a report says them.
 
@@ -65,6 +66,8 @@ def findings(
         `separation.separation_table`: what each column by itself says of the outcome.
     compared
         `comparisons.compare_variants`: networks against one another.
+    added
+        `added_value_tables.added_sentences`: what networks add to what is known without them.
 
     Returns
     -------
@@ -80,6 +83,7 @@ def findings(
         new = [str(name).rpartition("/")[2] not in told for name in confounds["confound"]]
         confounds = confounds[np.array(new, bool)]
     lines += [("confound", text) for text in confound_sentences(confounds)]
+    lines += [("added", text) for text in added]
     tests = [dict(zip(table["variant"], table["p"], strict=True)) for table in permutations]
     pooled = metrics[(metrics["scope"] == "pooled") & metrics["variant"].isin(list(variants))]
     for place, name in enumerate(pooled["variant"].drop_duplicates()):

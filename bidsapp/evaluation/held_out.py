@@ -8,7 +8,7 @@ import pandas as pd
 
 from bidsapp.evaluation.estimates import AucEstimate, estimate_aucs
 from bidsapp.evaluation.sample import pool
-from bidsapp.evaluation.settings import EvaluationSettings
+from bidsapp.evaluation.settings import WITH_IMAGE, EvaluationSettings
 from bidsapp.evaluation.state import splits_of
 
 UNLIKE = 0.05
@@ -111,12 +111,16 @@ def held_out_ratio(splits: pd.DataFrame) -> float:
 
 
 def splits_behind(splits: pd.DataFrame, name: str, plan: EvaluationSettings) -> pd.DataFrame:
-    """Rows of the splits table by which a variant, an ensemble or a baseline was tested."""
+    """Rows of the splits table by which a network, or what stands on networks, was tested."""
     own = splits_of(splits, name)
     if len(own):
         return own
     if name in plan.ensembles:
         return splits_behind(splits, plan.ensembles[name][0][0], plan)
+    if name in plan.stack:
+        return splits_behind(splits, plan.stack[name][0], plan)
+    if name.startswith(WITH_IMAGE):
+        return splits_behind(splits, name.removeprefix(WITH_IMAGE), plan)
     prefix = name.rpartition("/")[0]
     return splits_of(splits, prefix or plan.base)
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 AUCS = (0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 EIGHT_FOLDS = 1 + 8 / 7
+GAINS = (0.02, 0.05, 0.1)
+CLINICAL_AUC = 0.7
+"""AUC of the clinical model that a plan of the added value supposes."""
 SMALLEST = "smallest_detectable_auc"
 COLUMNS = (
     "quantity",
@@ -68,6 +71,62 @@ def auc_power(
     return float(ndtr((auc - least) / error))
 
 
+def added_auc_error(gain: float, clinical: float, positives: int, negatives: int) -> float:
+    """Foretell DeLong's standard error of the gain in AUC of a larger model over a smaller one.
+
+    Both scores are taken as normal in each class (the binormal model), the larger being the sum of
+    the smaller and of something independent of it that tells the classes apart by so much that the
+    AUC rises by `gain`. DeLong's components are then normal distribution functions of the scores,
+    whose variances and covariance are integrated numerically (Gauss-Hermite).
+
+    Parameters
+    ----------
+    gain, clinical
+        True gain, and AUC of the smaller model (below .5 it counts as .5); their sum below 1.
+        Without a gain the two are one, and there is no error.
+    """
+    from scipy.special import ndtr, ndtri
+
+    if min(positives, negatives) < 2:
+        return float("nan")
+    known = max(clinical, 0.5)
+    small, large = (np.sqrt(2) * float(ndtri(auc)) for auc in (known, known + gain))
+    if large <= small:
+        return 0.0
+    correlation = small / large
+    node, weight = np.polynomial.hermite_e.hermegauss(60)
+    weight = weight / weight.sum()
+    first = node[:, None] + 0 * node
+    second = correlation * first + np.sqrt(1 - correlation**2) * node
+    # share of the other class that lies below a score, of each model, standard normal there
+    gained = ndtr(second + large) - ndtr(first + small)
+    mean = weight @ gained @ weight
+    variance = float(weight @ (gained - mean) ** 2 @ weight)
+    return float(np.sqrt(variance * (1 / positives + 1 / negatives)))
+
+
+def added_auc_power(
+    gain: float,
+    clinical: float,
+    positives: int,
+    negatives: int,
+    inflation: float = 1.0,
+    alpha: float = 0.05,
+) -> float:
+    """Chance that a gain in AUC is called added value, its interval lying above 0.
+
+    As in `auc_power`, the gain varies by half-way between DeLong's variance and what the interval
+    allows for.
+    """
+    from scipy.special import ndtr
+
+    error = added_auc_error(gain, clinical, positives, negatives)
+    if not error:  # the two are one
+        return float("nan")
+    least = normal_quantile(1 - alpha) * np.sqrt(inflation) * error
+    return float(ndtr((gain - least) / (np.sqrt((1 + inflation) / 2) * error)))
+
+
 def _least_called_better(positives: int, negatives: int, alpha: float, inflation: float) -> float:
     """Smallest observed AUC whose interval lies above .5; 1 where none does."""
     from scipy.optimize import brentq
@@ -118,6 +177,47 @@ def inflation_of_protocol(protocol: "Protocol", groups: int = 0) -> float:
         return 1.0 if times == 1 else 1 + tested / (1 - share)
     folds = groups if protocol.kind == "leave_one_group_out" else (protocol.folds or 8)
     return 1 + folds / (folds - 1) if folds > 1 else 2.0
+
+
+def added_value_text(
+    positives: int, negatives: int, level: float = LEVEL, inflation: float = EIGHT_FOLDS
+) -> str:
+    """Say in a few lines what added value of a scan a sample of this size can show.
+
+    Parameters
+    ----------
+    level, inflation
+        As in `plan_text`.
+    """
+    from scipy.optimize import brentq
+
+    if min(positives, negatives) < 2:
+        return "Added value: too few of a class for anything."
+    alpha, sizes = 1 - level, (positives, negatives)
+    reach = normal_quantile(level) * np.sqrt(inflation)
+    lines = [
+        f"Added value over a clinical model of AUC {CLINICAL_AUC:.2f}, by this protocol: half the "
+        f"{level:.0%} interval to expect, and power to show that the scan adds to it:"
+    ]
+
+    def power(gain: float) -> float:
+        return added_auc_power(gain, CLINICAL_AUC, *sizes, inflation, alpha)
+
+    for gain in GAINS:
+        half = reach * added_auc_error(gain, CLINICAL_AUC, *sizes)
+        lines.append(
+            f"  true gain {gain:.2f}   \N{PLUS-MINUS SIGN}{half:.2f}, power {power(gain):.2f}"
+        )
+    most = 1 - CLINICAL_AUC - 0.01
+    least = "none"
+    if power(most) > _POWER:
+        least = f"{brentq(lambda gain: power(gain) - _POWER, 0.001, most):.2f}"
+    lines.append(f"  smallest gain shown with power {_POWER:g}: {least}")
+    lines.append(
+        "  The true gain is that of models trained on as many people as a fold has. Where few "
+        "people take part, fewer gains are shown than this promises (docs/statistics.md)."
+    )
+    return "\n".join(lines)
 
 
 def t_test_power(effect: float, first: int, second: int, alpha: float = 0.05) -> float:

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from bidsapp.recipes.schema import Recipe
 
 RESAMPLES = 2000
+CLINICAL = "clinical"
+"""Name of the model of the clinical columns alone."""
+WITH_IMAGE = f"{CLINICAL} + "
+"""Stands before a variant's name in that of the model of the clinical columns and the variant."""
 PERMUTATIONS = 1000
 
 
@@ -43,6 +47,12 @@ class EvaluationSettings:
         Column of the site, for the baseline of that name.
     permute_within
         Columns within whose values outcomes are permuted.
+    clinical, clinical_model
+        Columns of the clinical model, and what it is.
+    stack
+        Name -> variants whose logits are joined into one model.
+    net_benefit_range
+        Thresholds over which the gain in net benefit is averaged.
     prevalence
         Share of positives where the model is to be used; None where it is not said.
     permutations, resamples, seed
@@ -78,6 +88,10 @@ class EvaluationSettings:
     predictors: tuple[str, ...] = ()
     site: str | None = None
     permute_within: tuple[str, ...] = ()
+    clinical: tuple[str, ...] = ()
+    clinical_model: str = "logistic"
+    stack: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    net_benefit_range: tuple[float, float] = (0.1, 0.5)
     prevalence: float | None = None
     permutations: int = PERMUTATIONS
     resamples: int = RESAMPLES
@@ -97,8 +111,8 @@ class EvaluationSettings:
     def of(self, name: str) -> "EvaluationSettings":
         """Return the settings that hold for one variant, ensemble or baseline.
 
-        An ensemble has the leaks of all its members. A baseline sees no image, so only leaks of
-        the evaluation itself are its own.
+        An ensemble, or a stack, has the leaks of all its members. A baseline sees no image, so only
+        leaks of the evaluation itself are its own.
         """
         own = self.variants.get(name)
         if own is not None:
@@ -106,7 +120,11 @@ class EvaluationSettings:
         if name in self.ensembles:
             found = [step for member in self.ensembles[name][0] for step in self.of(member).leaks]
             return replace(self, leaks=leaking(found))
-        if name.rpartition("/")[2] in self.baselines:
+        joined = self.stack.get(name) or [name.partition(WITH_IMAGE)[2]] * (WITH_IMAGE in name)
+        if joined:
+            found = [step for member in joined for step in self.of(member).leaks]
+            return replace(self, leaks=leaking(found), best_fold=False)
+        if name.rpartition("/")[2] in (*self.baselines, CLINICAL):
             return replace(self, leaks=leaking(self.leaks, "baselines"), best_fold=False)
         return self
 
@@ -121,6 +139,10 @@ def settings_from_recipe(recipe: "Recipe") -> EvaluationSettings:
         predictors=tuple(plan.predictors),
         site=plan.site,
         permute_within=tuple(plan.permute_within),
+        clinical=tuple(plan.clinical),
+        clinical_model=plan.clinical_model,
+        stack={name: tuple(variants) for name, variants in plan.stack.items()},
+        net_benefit_range=plan.net_benefit_range,
         prevalence=plan.prevalence,
         permutations=plan.permutations,
         resamples=plan.bootstrap,
@@ -161,6 +183,7 @@ def asked_columns(recipe: "Recipe", variants: Sequence[str]) -> list[str]:
             [
                 *map(subgroup_column, plan.subgroups),
                 *plan.predictors,
+                *plan.clinical,
                 *site,
                 *plan.permute_within,
                 *adjusted,

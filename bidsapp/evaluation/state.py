@@ -11,7 +11,7 @@ from bidsapp.contracts.unit import PART, unit_columns, with_part
 from bidsapp.dataset.covariates import user_name, users_columns
 from bidsapp.errors import BadData
 from bidsapp.evaluation.tsv import is_missing, read_table
-from bidsapp.training.columns import ROLES, SCORES, SPLITS
+from bidsapp.training.columns import LEARNING, ROLES, SCORES, SPLITS
 
 STAMPS = ("leak", "simulated")
 
@@ -45,6 +45,9 @@ class RunState:
         has none.
     inner
         Scores of the people of inner splits, as `scores`; None where the run has none.
+    crossfit
+        Scores of each fold's training people by networks that did not see them, as `scores` with
+        `inner`, the inner fold; None where the run has none.
     """
 
     folder: Path
@@ -54,6 +57,7 @@ class RunState:
     scores: pd.DataFrame
     measures: pd.DataFrame | None = None
     inner: pd.DataFrame | None = None
+    crossfit: pd.DataFrame | None = None
 
     @property
     def measured(self) -> pd.DataFrame:
@@ -109,7 +113,8 @@ def read_state(folder: Path) -> RunState:
     measures = _read_measures(folder / "measures.tsv", cohort)
     path = folder / "inner_scores.tsv"
     inner = _typed_scores(path, cohort, (), ("fold",)) if path.is_file() else None
-    return RunState(folder, cohort, exclusions, splits, scores, measures, inner)
+    crossfit = read_crossfit(folder, cohort, splits)
+    return RunState(folder, cohort, exclusions, splits, scores, measures, inner, crossfit)
 
 
 def read_applied(folder: Path) -> RunState:
@@ -192,6 +197,46 @@ def read_permuted_scores(path: Path, cohort: pd.DataFrame) -> pd.DataFrame:
     """
     scores = _typed_scores(path, cohort, ("permutation",))
     return scores.assign(permutation=_integers(path, scores, "permutation"))
+
+
+def read_crossfit(folder: Path, cohort: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame | None:
+    """Read `crossfit_scores.tsv`, and refuse a score by a network that saw whom it scores.
+
+    Returns
+    -------
+    pandas.DataFrame or None
+        `inner` and the columns of `scores.tsv`; None where the run has no such file.
+
+    Raises
+    ------
+    BadData
+        A value or row is wrong; a person is scored in a fold that does not train on them, or by a
+        network that `crossfit_splits.tsv` has trained on them. The message names file and line.
+    """
+    path, inside = folder / "crossfit_scores.tsv", folder / "crossfit_splits.tsv"
+    if not path.is_file():
+        return None
+    scores = _typed_scores(path, cohort, ("inner",), ("fold",))
+    scores = scores.assign(inner=_integers(path, scores, "inner"))
+    own = read_table(inside, ("variant", "repeat", "fold", "inner", "participant_id", "role"))
+    own = own.assign(**{name: _integers(inside, own, name) for name in ("repeat", "fold", "inner")})
+    tested = own[own["role"] == "test"]
+    key = ["variant", "repeat", "fold", "inner", "participant_id"]
+    apart = pd.MultiIndex.from_frame(scores[key]).isin(pd.MultiIndex.from_frame(tested[key]))
+    for variant, rows in scores.groupby("variant", sort=False):
+        learned = splits_of(splits, str(variant))
+        learned = learned[learned["role"].isin(LEARNING)]
+        there = pd.MultiIndex.from_frame(learned[key[1:3] + key[4:]])
+        inner = pd.MultiIndex.from_frame(rows[key[1:3] + key[4:]]).isin(there)
+        wrong = ~(inner & apart[scores["variant"] == variant])
+        if wrong.any():
+            row = rows[wrong].iloc[0]
+            raise BadData(
+                f"{path}: line {rows.index[wrong][0]}: {row['participant_id']} is scored by inner "
+                f"network {row['inner']} of repeat {row['repeat']}, fold {row['fold']}, which does "
+                "not hold them out; rerun the group level"
+            )
+    return scores
 
 
 def _typed_scores(

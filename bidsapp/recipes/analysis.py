@@ -2,11 +2,17 @@
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from bidsapp.contracts.fitted import FittedStep
-from bidsapp.recipes.known_names import Baseline, SaliencyMethod, TestName
-from bidsapp.recipes.section import Fraction, Probability, Section, Seed, Text, Texts, Unique
+from bidsapp.recipes.known_names import Baseline, ClinicalModel, SaliencyMethod, TestName
+from bidsapp.recipes.section import Fraction, Name, Probability, Section, Seed, Text, Texts, Unique
+
+
+def _ascending(limits: tuple[float, float]) -> tuple[float, float]:
+    if limits[0] >= limits[1]:
+        raise ValueError("should be two numbers, the smaller one first")
+    return limits
 
 
 class Evaluation(Section):
@@ -29,6 +35,33 @@ class Evaluation(Section):
     )
     site: Text | None = Field(
         default=None, description="Column of the site, for the site baseline."
+    )
+    clinical: Texts = Field(
+        default=(),
+        description="Columns of the clinical model (age, sex, baseline pain). What each network "
+        "adds to it is then measured, on the same folds; that trains stacking_folds networks more "
+        "for each fold.",
+    )
+    clinical_model: ClinicalModel = Field(
+        default="logistic",
+        description="Model of the clinical columns; logistic is penalised (ridge, C = 1).",
+    )
+    stack: dict[Name, Annotated[Texts, Field(min_length=2)]] = Field(
+        default={},
+        description="Name of a model to the variants whose logits it joins (T1w and BOLD; three "
+        "bones): what the others add to the first is measured.",
+    )
+    stacking_folds: Annotated[int, Field(ge=2, le=100)] = Field(
+        default=5,
+        description="Inner folds of each training fold, for logits of training people by networks "
+        "that did not see them; with clinical or stack only.",
+    )
+    net_benefit_range: Annotated[
+        tuple[Fraction, Fraction], Field(strict=False), AfterValidator(_ascending)
+    ] = Field(
+        default=(0.1, 0.5),
+        description="Thresholds, from and to, over which net benefit is averaged for the added "
+        "value; also the limits of its table of reclassification.",
     )
     permutations: Annotated[int, Field(ge=0, le=10_000_000)] = Field(
         default=1000, description="Permutations of the outcomes on fixed scores."

@@ -9,6 +9,7 @@ TestName = Literal["permutation", "delong", "mcnemar"]
 Baseline = Literal[
     "majority", "age_sex", "logistic", "random_forest", "xgboost", "regions", "quality", "site"
 ]
+ClinicalModel = Literal["logistic", "random_forest", "xgboost"]
 SaliencyMethod = Literal[
     "gradient",
     "gradient_x_input",

@@ -55,6 +55,13 @@ def name_problems(recipe: "Recipe") -> Iterator[Problem]:
         for member in settings.of:
             if member not in variants:
                 yield f"ensembles.{ensemble}.of", f"variant {one_of(member, variants)}"
+    for name, members in recipe.evaluation.stack.items():
+        key = f"evaluation.stack.{name}"
+        if name in taken:
+            yield key, f"the name {name} is {taken[name]} already"
+        for member in members:
+            if member not in variants:
+                yield key, f"variant {one_of(member, variants)}"
     for name in recipe.run:
         if name not in (*variants, *ensembles):
             yield "run", f"variant {one_of(name, (*variants, *ensembles))}"
@@ -85,16 +92,20 @@ def _reported_problems(recipe: "Recipe") -> Iterator[Problem]:
 
 
 def ensemble_problems(recipe: "Recipe", resolved: Mapping[str, "Recipe"]) -> Iterator[Problem]:
-    """Ensembles whose members cannot be joined."""
+    """Ensembles, and stacks, whose members cannot be joined."""
     for name, ensemble in recipe.ensembles.items():
         if ensemble.rule == "vote" and len(ensemble.of) % 2 == 0:
             yield f"ensembles.{name}.of", "a majority vote needs an odd number of variants"
-        first, *others = (resolved[member] for member in ensemble.of)
+    joined = {f"ensembles.{name}.of": ensemble.of for name, ensemble in recipe.ensembles.items()}
+    joined |= {f"evaluation.stack.{name}": of for name, of in recipe.evaluation.stack.items()}
+    for place, members in joined.items():
+        what = "a stack" if place.startswith("evaluation") else "an ensemble"
+        first, *others = (resolved[member] for member in members)
         for other in others:
             for key in ("outcome", "protocol"):
                 if getattr(other, key) != getattr(first, key):
                     yield (
-                        f"ensembles.{name}.of",
-                        f"{first.base} and {other.base} differ in {key}; an ensemble joins scores "
+                        place,
+                        f"{first.base} and {other.base} differ in {key}; {what} joins scores "
                         "of the same people in the same folds",
                     )

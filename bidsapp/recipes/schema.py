@@ -309,6 +309,7 @@ class Recipe(Section):
             key: numbers for key, numbers in self.reported.items() if names_variant(key, name, self)
         }
         one = merged(alone, values, Recipe)
+        one["evaluation"] = {**one.get("evaluation", {}), "stack": {}}  # of several variants
         start = one["network"].get("start")
         if isinstance(start, dict):  # the variant that it names is not in a recipe of one alone
             one["network"] = {**one["network"], "start": {"leaks": {}, **start}}

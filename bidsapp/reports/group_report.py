@@ -12,6 +12,7 @@ from bidsapp.derivatives.shown import BIDS_DIR, OUTPUT_DIR
 from bidsapp.drawing.pages import plain_text, render, script, script_hash
 from bidsapp.errors import NociCastError, NoInput
 from bidsapp.reports.run import figures, result_tables
+from bidsapp.reports.run.added_value import added_value_table, reclassification_table
 from bidsapp.reports.run.answer import answer
 from bidsapp.reports.run.column_alone import columns_table
 from bidsapp.reports.run.files import RunFiles
@@ -90,6 +91,8 @@ def _content(run: RunFiles) -> dict[str, Any]:
         "subgroup_forest": subgroups,
         "tables": _tables(run),
         "details": [
+            (added_value_table(run), "What the scan adds to what is known without it"),
+            (reclassification_table(run), "Who changes the class of risk"),
             (result_tables.comparisons_table(run), "Paired comparisons of variants and baselines"),
             (result_tables.subgroup_table(run), "Numbers of the subgroups"),
             (result_tables.held_out_table(run), "The people trained on against those held out"),

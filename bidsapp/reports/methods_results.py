@@ -62,6 +62,8 @@ def results_section(run: GroupRun) -> Section:
     findings = run.table("tables/findings.tsv")
     between: list[str] = []
     if len(findings):
+        beyond = findings.loc[findings["kind"] == "added", "text"].tolist()
+        paragraphs = [*([" ".join(beyond)] if beyond else []), *paragraphs]
         between = findings.loc[findings["kind"] == "compared", "text"].tolist()
     return Section("Results", [*paragraphs, *between, *_rivals(run)])
 

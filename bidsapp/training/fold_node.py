@@ -27,6 +27,7 @@ class FoldInput(BaseInterfaceInputSpec):
     weights = File(exists=True, desc="file of pretrained weights")
     first = traits.Dict(desc="what fold_inputs gives of the fold whose network is begun with")
     after = File(exists=True, desc="record of that fold: to be waited for")
+    inner = traits.Int(desc="number of the inner fold, for a network of one")
     resident_bytes = traits.Float(desc="room for the cohort's images; they are streamed else")
     device = traits.Str("auto", usedefault=True)
     threads = traits.Int(1, usedefault=True, desc="threads of a CPU; part of what gives the bits")
@@ -67,6 +68,34 @@ class TrainFold(Step):
             self._results["scores"] = str(task.scores_file)
 
 
+class _CrossFitOutput(TraitedSpec):
+    scores = File(exists=True, desc="scores of the training people whom the inner fold holds out")
+
+
+class CrossFit(Step):
+    """Train an inner network and score whom it holds out; its scores are kept, its weights not."""
+
+    input_spec = FoldInput
+    output_spec = _CrossFitOutput
+    one_per_gpu = True
+
+    def _work(self, folder: Path) -> None:
+        from bidsapp.recipes import load_recipe
+        from bidsapp.training.fold import score_fold, train_fold
+        from bidsapp.training.permuted import is_scored
+
+        inputs = self.inputs.get_traitsfree()
+        task = task_of(inputs, load_recipe(inputs["recipe"]), self._device)
+        if not is_scored(task):
+            task.scores_file.unlink(missing_ok=True)  # of other people or settings
+            train_fold(task)
+            score_fold(task)
+        for one in task.chain():
+            one.model_file.unlink(missing_ok=True)
+            one.fitted_file.unlink(missing_ok=True)
+        self._results["scores"] = str(task.scores_file)
+
+
 def fold_inputs(recipe_file: Path, task: "FoldTask") -> dict[str, Any]:
     """Give the inputs of a node that works on a fold, as plain values.
 
@@ -80,6 +109,8 @@ def fold_inputs(recipe_file: Path, task: "FoldTask") -> dict[str, Any]:
     some: dict[str, Any] = {"weights": str(task.weights)} if task.weights else {}
     if task.resident_bytes is not None:
         some["resident_bytes"] = task.resident_bytes
+    if task.inner is not None:
+        some["inner"] = task.inner
     if task.first is not None:
         some["first"] = fold_inputs(recipe_file, task.first)
     return some | {
@@ -124,4 +155,5 @@ def task_of(inputs: Mapping[str, Any], recipe: "Recipe", device: str) -> "FoldTa
         device=device,
         threads=inputs["threads"],
         resident_bytes=inputs.get("resident_bytes"),
+        inner=inputs.get("inner"),
     )

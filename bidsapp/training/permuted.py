@@ -270,7 +270,7 @@ def permute_pipeline(
         trainings = sum(len(run.tasks) for run in waiting)
         print(
             f"Permutations: {count} of the whole pipeline, {len(waiting)} to do: {trainings} "
-            f"trainings{_expected(tasks, trainings, options.nprocs)}.",
+            f"trainings{expected_time(tasks, trainings, options.nprocs)}.",
             flush=True,
         )
         _train(study, runs, waiting, options, folder, beside)
@@ -326,8 +326,8 @@ def _node_name(run: PermutedRun) -> str:
     return f"permutation_{run.number:05d}"
 
 
-def _expected(tasks: Sequence[FoldTask], trainings: int, nprocs: int) -> str:
-    """How long they will take, by what the run's own folds took."""
+def expected_time(tasks: Sequence[FoldTask], trainings: int, nprocs: int) -> str:
+    """Say how long trainings will take, by what the run's own folds took; empty if not known."""
     try:
         records = [read_own_json(task.record_file) for task in tasks]
         mean = float(np.mean([record["seconds"] for record in records]))

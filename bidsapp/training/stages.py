@@ -108,6 +108,7 @@ def with_people(
     cohort: Path,
     splits: Path,
     first_folder: Callable[[FoldTask], Path],
+    inner: int | None = None,
 ) -> FoldTask:
     """Give a task, and those that it begins with, another cohort table and other splits.
 
@@ -120,9 +121,18 @@ def with_people(
     first_folder
         Gives the folder of a task that it begins with. Its people are those of the new task; an
         outcome of its own stays as it is.
+    inner
+        Number of the inner fold, where the people are part of a fold's training people.
     """
     moved = replace(
-        task, repeat=repeat, fold=fold, folder=folder, cohort=cohort, splits=splits, first=None
+        task,
+        repeat=repeat,
+        fold=fold,
+        folder=folder,
+        cohort=cohort,
+        splits=splits,
+        first=None,
+        inner=inner,
     )
     if task.first is None:
         return moved
@@ -143,5 +153,6 @@ def with_people(
         cohort=own,
         splits=place / "splits.tsv",
         first_folder=first_folder,
+        inner=inner,
     )
     return replace(moved, first=first)

@@ -53,6 +53,8 @@ class FoldTask:
         epoch, unless writing would take more than 2 % of the time.
     compile
         Whether to compile the network (CUDA only).
+    inner
+        Number of the inner fold, for a network that scores training people of a fold.
     """
 
     recipe: Recipe
@@ -70,11 +72,13 @@ class FoldTask:
     resident_bytes: float | None = None
     checkpoint_every_s: float | None = None
     compile: bool = False
+    inner: int | None = None
 
     @property
     def label(self) -> str:
         """What a person calls this task."""
-        return f"{self.variant}, repeat {self.repeat}, fold {self.fold}"
+        inner = "" if self.inner is None else f", inner fold {self.inner}"
+        return f"{self.variant}, repeat {self.repeat}, fold {self.fold}{inner}"
 
     @property
     def seeds(self) -> tuple[int, int, int]:

@@ -11,6 +11,7 @@ from bidsapp.contracts.fitted import stamp_text
 from bidsapp.contracts.unit import one_each
 from bidsapp.dataset.counts import cohort_counts
 from bidsapp.drawing.svg import number
+from bidsapp.evaluation.added_value_tables import SHOWN
 from bidsapp.evaluation.chance import CHANCE, LEADING, WITHIN, against_chance, chance_words
 from bidsapp.evaluation.permutation import LIBERAL
 from bidsapp.evaluation.prevalence import scope_of
@@ -99,6 +100,8 @@ def answer(run: RunFiles) -> Answer:
         f"{chance_words(row['ci_low'], row['ci_high'], stamp)}"
     )
     sentence += "." if stamp else f", {_against_baseline(run)}."
+    beyond = _beyond(run, findings.loc[findings["kind"] == "added", "text"].tolist())
+    sentence = f"{beyond} {sentence}".strip()
     status, word, could_show = "pass", "Better than chance.", ""
     if any(step.certain for step in leaks):
         status, word = "fail", "LEAK: not a held-out result."
@@ -115,6 +118,8 @@ def answer(run: RunFiles) -> Answer:
         status, word = "warn", "Better than chance, but it may not be the brain."
     elif doubts:
         status, word = "warn", "Better than chance, with doubts."
+    if status == "pass" and beyond and not beyond.endswith(f"{SHOWN}."):
+        status, word = "warn", "Better than chance; not shown to add to what is known."
     where = leading_region(run, run.lead)
     if run.maps_unfinished:
         where = f"{where} {_UNFINISHED}".strip()
@@ -123,6 +128,13 @@ def answer(run: RunFiles) -> Answer:
     others, marked = _others(run), f" ({mark})" * bool(mark)
     numbers = [(f"{name}{marked}", value, remark) for name, value, remark in cards(run)]
     return Answer(status, word, sentence, doubts, where, others, skipped, numbers, could_show)
+
+
+def _beyond(run: RunFiles, sentences: list[str]) -> str:
+    """Give the sentence on what the leading variant adds to what is known without it."""
+    named = [text for text in sentences if f"the scan ({run.lead})" in text]
+    alone = [text for text in sentences if "the scan adds" in text]
+    return "".join((named or alone)[:1])
 
 
 def _could_show(run: RunFiles, row: dict[str, Any]) -> str:

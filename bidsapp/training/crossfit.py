@@ -1,0 +1,290 @@
+"""Inner cross-fitting: networks by which a fold's training people are scored without a leak."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bidsapp.contracts.unit import with_part
+from bidsapp.dataset.tables import read_frame, write_table
+from bidsapp.errors import UsageError
+from bidsapp.execution.failures import find_failure, forget_failures
+from bidsapp.execution.run import Running, configure, run_workflow
+from bidsapp.execution.status import StatusLine
+from bidsapp.options import RunOptions
+from bidsapp.recipes import Recipe
+from bidsapp.recipes.learning import Protocol
+from bidsapp.training.columns import LEARNING, SCORES, SPLITS
+from bidsapp.training.fold_memory import fold_memory
+from bidsapp.training.permuted import expected_time, is_scored
+from bidsapp.training.splits import in_two, into_folds, units_of
+from bidsapp.training.stages import with_people
+from bidsapp.training.study import Study
+from bidsapp.training.task import FoldTask
+
+SCORES_FILE, SPLITS_FILE = "crossfit_scores.tsv", "crossfit_splits.tsv"
+_COLUMNS = ("variant", "repeat", "fold", "inner", "participant_id", "role")
+
+
+def crossfitted(recipe: Recipe, variants: Sequence[str]) -> tuple[str, ...]:
+    """Name the variants whose training people need scores of networks that did not see them."""
+    plan = recipe.evaluation
+    joined = {name for members in plan.stack.values() for name in members}
+    return tuple(name for name in variants if plan.clinical or name in joined)
+
+
+def crossfit_splits(
+    recipe: Recipe, variants: Sequence[str], cohort: pd.DataFrame, splits: pd.DataFrame
+) -> pd.DataFrame:
+    """Divide the training people of every fold into inner folds.
+
+    The inner networks of a fold are trained as its own network is: where that has people to
+    validate on, so have they, as large a share, drawn from their own training people. Groups stay
+    together, and nobody whom the fold tests is in any part. The same cohort, splits and seed give
+    the same inner folds.
+
+    Parameters
+    ----------
+    recipe
+        Of the run.
+    variants
+        Those that are scored.
+    cohort
+        The cohort table.
+    splits
+        As `study.study_splits` gives them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns variant, repeat, fold, inner, participant_id, role: ``test`` for whoever is scored
+        by that inner network.
+
+    Raises
+    ------
+    UsageError
+        A training fold has fewer people, or groups, of a class than inner folds; the message names
+        ``evaluation.stacking_folds``.
+    """
+    wanted = crossfitted(recipe, variants)
+    grouped = recipe.binds(variants)
+    rows: list[tuple[Any, ...]] = []
+    for name in wanted:
+        own = splits[splits["variant"] == name] if "variant" in splits else splits
+        protocol = recipe.with_variant(name).protocol
+        for repeat, fold in own[["repeat", "fold"]].drop_duplicates().itertuples(index=False):
+            here = own[(own["repeat"] == repeat) & (own["fold"] == fold)]
+            learned = here[here["role"].isin(LEARNING)]
+            share = float((learned["role"] == "validation").mean())
+            people = cohort[cohort["participant_id"].isin(learned["participant_id"])]
+            seeds = (protocol.seed, int(repeat), int(fold), 2)
+            folds = recipe.evaluation.stacking_folds
+            where = f"repeat {repeat}, fold {fold}"
+            for inner, role, person in _inner(people, grouped, folds, share, seeds, where):
+                rows.append((name, int(repeat), int(fold), inner, person, role))
+    table = pd.DataFrame(rows, columns=pd.Index(_COLUMNS))
+    return table.sort_values(list(_COLUMNS[:5]), ignore_index=True)
+
+
+def _inner(
+    people: pd.DataFrame,
+    grouped: bool,
+    folds: int,
+    share: float,
+    seeds: tuple[int, ...],
+    where: str,
+) -> list[tuple[int, str, str]]:
+    units = units_of(people, grouped)
+    holders = int((units.counts > 0).sum(axis=0).min())
+    if holders <= folds:
+        what = "groups with people" if grouped else "people"
+        raise UsageError(
+            f"evaluation.stacking_folds: {folds} inner folds, but {where} trains on {holders} "
+            f"{what} of one class; every inner fold needs one, and one to train on. "
+            + (
+                f"Use at most {holders - 1} (--set evaluation.stacking_folds={holders - 1})."
+                if holders > 2
+                else "Use fewer folds, or leave evaluation.clinical out."
+            )
+        )
+    rng = np.random.default_rng(seeds)
+    fold_of = into_folds(units.counts, folds, rng, stratified=True)
+    found = []
+    for inner in range(folds):
+        rest = np.flatnonzero(fold_of != inner)
+        parts = {"test": np.flatnonzero(fold_of == inner), "train": rest}
+        if share:
+            aside = in_two(units.counts[rest], share, rng, stratified=True)
+            parts |= {"validation": rest[aside], "train": rest[~aside]}
+        for role, groups in parts.items():
+            found += [(inner, role, person) for person in units.people(groups)]
+    return found
+
+
+def crossfit_tasks(study: Study, tasks: Sequence[FoldTask], inner: pd.DataFrame) -> list[FoldTask]:
+    """List the inner networks of every fold, and write the splits that each of them reads.
+
+    Parameters
+    ----------
+    study, tasks
+        The run and its folds.
+    inner
+        As `crossfit_splits` gives them.
+    """
+    by_place = {(task.variant, task.repeat, task.fold): task for task in tasks}
+    found = []
+    keys = inner[list(_COLUMNS[:4])].drop_duplicates()
+    for name, repeat, fold, number in keys.itertuples(index=False):
+        rows = inner[(inner[list(_COLUMNS[:4])] == (name, repeat, fold, number)).all(axis=1)]
+        task = by_place.get((name, repeat, fold))
+        if task is None:  # its variant is not whole
+            continue
+        place = study.folder / "inner" / f"inner-{number}"
+        own = place / "folds" / name / f"repeat-{repeat}_fold-{fold}"
+        splits = own / "splits.tsv"
+        write_table(splits, rows[list(SPLITS)])
+
+        def first_folder(first: FoldTask, place: Path = place, name: str = name) -> Path:
+            at = f"repeat-{first.repeat}_fold-{first.fold}"
+            return place / "stages" / name / first.variant / at
+
+        found.append(
+            with_people(
+                task,
+                repeat=repeat,
+                fold=fold,
+                inner=number,
+                folder=own,
+                cohort=task.cohort,
+                splits=splits,
+                first_folder=first_folder,
+            )
+        )
+    return found
+
+
+def planned_folds(protocol: Protocol, groups: int = 0) -> int:
+    """Foretell how many networks a protocol trains; 0 where groups decide that are not known."""
+    times = (protocol.repeats or 1) * (protocol.inner.folds or 1)
+    if protocol.kind == "holdout":
+        return times
+    return times * (groups if protocol.kind == "leave_one_group_out" else (protocol.folds or 8))
+
+
+def crossfit_cost(recipe: Recipe, variants: Sequence[str], trained: Sequence[str]) -> str:
+    """Say how many networks the added value takes beside the run's own; empty where none.
+
+    Parameters
+    ----------
+    recipe, variants
+        Of the run.
+    trained
+        The variant of every network that the run trains anyway.
+    """
+    wanted = crossfitted(recipe, variants)
+    if not wanted:
+        return ""
+    inner = recipe.evaluation.stacking_folds
+    own = sum(trained.count(name) for name in wanted)
+    return (
+        f"Added value: {own * inner} networks more, {inner} inner folds for each of the {own} of "
+        f"{', '.join(wanted)}; together about {inner - 1} times as much training as these."
+    )
+
+
+def crossfit(
+    study: Study,
+    tasks: Sequence[FoldTask],
+    cohort: pd.DataFrame,
+    splits: pd.DataFrame,
+    options: RunOptions,
+    folder: Path,
+) -> dict[str, tuple[str, int]]:
+    """Score every fold's training people by networks that did not see them.
+
+    Writes ``crossfit_scores.tsv`` and ``crossfit_splits.tsv`` into the run's folder. What is
+    scored already is kept, so that a killed run goes on where it was; a network is removed when
+    its people are scored.
+
+    Parameters
+    ----------
+    study, tasks
+        The run and its trained folds.
+    cohort, splits
+        The tables of the run.
+    options
+        How to run.
+    folder
+        Of the run.
+
+    Returns
+    -------
+    dict
+        Variants that are not whole -> reason and exit code; they have no rows in the files.
+    """
+    for name in (SCORES_FILE, SPLITS_FILE):
+        (folder / name).unlink(missing_ok=True)
+    inner = crossfit_splits(study.recipe, study.variants, cohort, splits)
+    steps = crossfit_tasks(study, tasks, inner)
+    if not steps:
+        return {}
+    waiting = [task for task in steps if not is_scored(task)]
+    print(
+        f"Added value: {len(steps)} inner networks, {len(waiting)} to train"
+        f"{expected_time(tasks, len(waiting), options.nprocs)}.",
+        flush=True,
+    )
+    error = _train(study, waiting, len(steps), options, folder) if waiting else ""
+    failed: dict[str, tuple[str, int]] = {}
+    for task in steps:
+        if not is_scored(task):
+            failure = find_failure(study.folder / "crossfit" / _node_name(task), error)
+            failed.setdefault(task.variant, (f"{task.label}: {failure.message}", failure.exit_code))
+    whole = [task for task in steps if task.variant not in failed]
+    if whole:
+        tables = [
+            read_frame(task.scores_file, None).assign(inner=task.inner, variant=task.variant)
+            for task in whole
+        ]
+        scores = pd.concat(tables, ignore_index=True)
+        columns = with_part(SCORES, scores)
+        columns.insert(columns.index("fold") + 1, "inner")
+        write_table(folder / SCORES_FILE, scores[columns])
+        there = inner[~inner["variant"].isin(list(failed))]
+        write_table(folder / SPLITS_FILE, there)
+    return failed
+
+
+def _train(
+    study: Study, waiting: Sequence[FoldTask], count: int, options: RunOptions, folder: Path
+) -> str:
+    from bidsapp.execution.jobs import side_by_side
+    from bidsapp.training.fold_node import CrossFit, fold_inputs
+
+    forget_failures(study.folder / "crossfit")
+    running = Running.of(options, folder / "logs")
+    configure(running)
+    by_name = {_node_name(task): task for task in waiting}
+    steps = {
+        name: CrossFit(**fold_inputs(study.recipe_file, task)) for name, task in by_name.items()
+    }
+    memory = fold_memory(waiting, options.mem_gb)
+    workflow = side_by_side("crossfit", study.folder, steps, memory)
+    by_label = {task.label: task for task in waiting}
+    with StatusLine(
+        count, "inner networks", draw=False, share=lambda label: by_label[label].share
+    ) as line:
+        for _ in range(count - len(waiting)):
+            line.skipped()
+
+        def on_status(node: Any, status: str) -> None:
+            line.noted(by_name[node.name].label, status)
+
+        return run_workflow(workflow, running, on_status)
+
+
+def _node_name(task: FoldTask) -> str:
+    variant = "".join(c if c.isalnum() else "_" for c in task.variant)
+    return f"{variant}_r{task.repeat}_f{task.fold}_i{task.inner}"
