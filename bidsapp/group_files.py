@@ -69,7 +69,7 @@ def state_files(
     counts = cohort_counts(cohort.table)
     people = "" if counts.people == counts.scans else f" of {counts.people} participants"
     print(
-        f"Cohort: {counts.scans} scans{people}, {counts.classes}; "
+        f"Cohort: {counts.scans} {counts.what}{people}, {counts.classes}; "
         f"{len(cohort.exclusions)} excluded ({folder / 'exclusions.tsv'})."
     )
     return study, splits

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from bidsapp.contracts.modality import modality_named
+from bidsapp.contracts.unit import PART, PARTICIPANT, SESSION
 from bidsapp.errors import BadData, NoInput
 from bidsapp.evaluation.column_warnings import column_warnings
 from bidsapp.evaluation.planning import added_value_text, inflation_of_protocol, plan_text
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bidsapp.dataset.cohort import Cohort
+    from bidsapp.dataset.user_columns import Columns
     from bidsapp.recipes.schema import Recipe
 
 
@@ -104,6 +106,7 @@ def _before_images(
     from bidsapp.dataset.carried import carried_columns, carry, column_notes, for_terminal
     from bidsapp.dataset.groups import groups_of
     from bidsapp.dataset.losses import loss_notes
+    from bidsapp.dataset.matching import KnownParts
     from bidsapp.dataset.outcome import find_outcomes, outcome_missing, outcome_notes
     from bidsapp.dataset.people import labels_of, people_of
     from bidsapp.dataset.scanners import sidecar_columns
@@ -118,19 +121,22 @@ def _before_images(
     columns.use(made.row_columns)
     says_it = [*made.columns, *recipe.tables.same_as_outcome]
     names = carried_columns(columns, None, asked_columns(recipe, variants), says_it)
-    columns, notes = columns.matched(*labels_of(options.bids_dir, []))
+    modality = modality_named(first.preparation.modality)
+    known_parts = KnownParts((), modality.read_part)
+    columns, notes = columns.matched(*labels_of(options.bids_dir, []), known_parts)
     names = [name for name in names if columns.has(name)]
     people = people_of(options.bids_dir, columns, [], options.participant_label)
-    main = modality_named(first.preparation.modality).sources[0]
+    main = modality.sources[0]
     kind = f"{main.suffix} in {options.bids_dir}"
     there = imaged_scans(options.bids_dir, main.datatype, main.suffix)
     sessions = {f"ses-{label}" for label in options.session_label}
 
-    def of_the_run(key: tuple[str, str]) -> bool:
+    def of_the_run(key: tuple[str, ...]) -> bool:
         return key[0] in people and (not sessions or key[1] in sessions)
 
     lost = unreadable_scans(options.bids_dir, people, main.datatype)
     lost = {key: why for key, why in lost.items() if not key[1] or of_the_run(key)}
+    excluded: dict[tuple[str, ...], tuple[str, str]]
     excluded = {key: ("folder not readable", why) for key, why in lost.items()}
     unknown = {person for person, _ in lost}
     if there:
@@ -141,29 +147,49 @@ def _before_images(
     else:
         scans = [(person, "") for person in sorted(people - unknown)]
         print(f"There is no {kind} either: everybody with an outcome counts.", file=sys.stderr)
-    found = find_outcomes(first.outcome, columns, scans)
+    units = _parts_told(columns, made.columns, scans)
+    found = find_outcomes(first.outcome, columns, units)
     group = recipe.group_column(variants)
-    groups, about_groups = groups_of(columns, group, scans, lone=recipe.lone_groups(variants))
+    groups, about_groups = groups_of(columns, group, units, lone=recipe.lone_groups(variants))
     places = []
     for place, outcome in enumerate(found.values):
         if outcome is None:
-            excluded[scans[place]] = found.reasons[place]
+            excluded[units[place]] = found.reasons[place]
         elif groups[place] is None:
-            excluded[scans[place]] = ("no group", f"no value, or several, in {group}")
+            excluded[units[place]] = ("no group", f"no value, or several, in {group}")
         else:
             places.append(place)
-    known = {scans[place][0] for place in places}
+    known = {units[place][0] for place in places}
     with_outcome = {person for name in found.columns for person in columns.people_with(name)}
     with_outcome |= found.people
     counting = people & ({person for person, _ in (*there, *lost)} | with_outcome)
     notes += [*outcome_notes(found, places), *about_groups, *column_notes(columns, names)]
     notes += loss_notes(excluded, known, counting)
-    keys = [scans[place] for place in places]
-    table = pd.DataFrame(keys, columns=pd.Index(["participant_id", "session_id"]))
+    keys = [units[place] for place in places]
+    rows = [(*key, "")[:3] for key in keys]
+    table = pd.DataFrame(rows, columns=pd.Index([PARTICIPANT, SESSION, PART]))
+    if not table[PART].any():
+        table = table.drop(columns=PART)
     table["outcome"] = pd.Series([found.values[place] for place in places], dtype=int)
     table["group"] = [groups[place] for place in places]
     kind_of_image = (main.datatype, main.suffix)
-    scanners = sidecar_columns(options.bids_dir, keys, *kind_of_image, notes=notes)
+    of_scans = [(key[0], key[1]) for key in keys]
+    scanners = sidecar_columns(options.bids_dir, of_scans, *kind_of_image, notes=notes)
     for note in for_terminal(notes):
         print(note, file=sys.stderr)
     return pd.concat([table, carry(columns, names, keys), scanners], axis=1)
+
+
+def _parts_told(
+    columns: "Columns", names: Sequence[str], scans: Sequence[tuple[str, ...]]
+) -> list[tuple[str, ...]]:
+    """Divide scans into the parts of which the outcome's tables have rows."""
+    parts: dict[str, dict[str, None]] = {}
+    for table in {id(table): table for table in (columns.find(name)[0] for name in names)}.values():
+        for key in sorted(table.rows):
+            parts.setdefault(key[0], {}).update(dict.fromkeys(key[2:]))
+    return [
+        unit
+        for scan in scans
+        for unit in ([(*scan, part) for part in parts.get(scan[0], ())] or [scan])
+    ]

@@ -32,7 +32,7 @@ def stage_outcomes(
     Returns
     -------
     dict
-        Stage to participant and session to 0, 1 or None; stages with the run's outcome are not
+        Stage to unit to 0, 1 or None; stages with the run's outcome are not
         in it. How many take part in each is said on the terminal.
 
     Raises
@@ -41,12 +41,16 @@ def stage_outcomes(
         A column is not there, it is not clear what its values count as, or nobody of a class is
         left.
     """
+    from bidsapp.contracts.modality import modality_named
+    from bidsapp.dataset.matching import KnownParts
     from bidsapp.dataset.outcome import find_outcomes, outcome_missing, outcome_notes
     from bidsapp.dataset.people import labels_of
     from bidsapp.dataset.user_columns import Columns
 
     found: dict[str, Outcomes] = {}
-    scans = [(str(scan.key[0]), str(scan.key[1])) for scan in cohort.files]
+    scans = [scan.unit for scan in cohort.files]
+    labels = {scan.part for scan in cohort.files if scan.part}
+    known_parts = KnownParts(labels, modality_named(recipe.preparation.modality).read_part)
     main = recipe.with_variant(recipe.selected()[0][0]).outcome
     for name in stages:
         rule = recipe.with_variant(name).outcome
@@ -54,7 +58,7 @@ def stage_outcomes(
             print(f"{name} is trained for others to begin with, and not scored.", file=sys.stderr)
             continue
         columns = Columns.read(options.bids_dir, recipe.tables.missing, outcome_missing(rule))
-        columns, _ = columns.matched(*labels_of(options.bids_dir, scans))
+        columns, _ = columns.matched(*labels_of(options.bids_dir, scans), known_parts)
         outcomes = find_outcomes(rule, columns, scans)
         known = [place for place, value in enumerate(outcomes.values) if value is not None]
         if len({outcomes.values[place] for place in known}) < 2:

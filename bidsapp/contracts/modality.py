@@ -373,6 +373,19 @@ class Modality(ABC, Generic[S]):
         """List the parts of a scan that are one unit each; one empty name where it is one unit."""
         return ("",)
 
+    def read_part(self, text: str) -> str:
+        """Give the label of the part that a text of a table means (``C6-L``: ``C6L``).
+
+        Raises
+        ------
+        ValueError
+            It means none; the text says what was expected.
+        """
+        label = "".join(character for character in text if character.isalnum())
+        if not label:
+            raise ValueError("expected letters or digits")
+        return label
+
     def ask(self, jobs: Sequence[Job], settings: S, output_dir: Path) -> str:
         """Write, before the first unit is prepared, what a person has to do by hand for some.
 

@@ -40,6 +40,12 @@ class Unit:
         """``sub-01 ses-1 C6-L``."""
         return " ".join(text for text in (self.participant, self.session, self.part) if text)
 
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Participant and session, and the part where it is one."""
+        both = (self.participant, self.session)
+        return (*both, self.part) if self.part else both
+
     @classmethod
     def of(cls, row: Mapping[Any, Any]) -> "Unit":
         """Read the unit of a table's row; ``n/a`` and what is missing are empty."""

@@ -16,8 +16,10 @@ from bidsapp.dataset.covariates import OWN
 from bidsapp.dataset.description import shortened
 from bidsapp.dataset.groups import groups_of
 from bidsapp.dataset.losses import loss_notes
+from bidsapp.dataset.matching import KnownParts
 from bidsapp.dataset.normalized import NormalizedImage, UnitKey, Wanted, find_own
 from bidsapp.dataset.outcome import find_outcomes, outcome_missing, outcome_notes
+from bidsapp.dataset.part_notes import part_notes
 from bidsapp.dataset.people import has_scan, labels_of, people_of
 from bidsapp.dataset.scanners import sidecar_columns
 from bidsapp.dataset.scans import unreadable_scans, voxel_hash
@@ -132,7 +134,9 @@ def build_cohort(
     names = carried_columns(columns, covariates, asked, [*made_of, *same_as_outcome])
     images, unusable, notes = _images(output_dir, derivatives or {}, wanted)
     imaged = [(unit[0], unit[1]) for unit in (*images, *unusable)]
-    columns, matched = columns.matched(*labels_of(bids_dir, imaged))
+    labels = {unit[2] for unit in (*images, *unusable) if len(unit) > 2}
+    known = KnownParts(labels, wanted.modality.read_part)
+    columns, matched = columns.matched(*labels_of(bids_dir, imaged), known)
     # a table whose labels stay unclear is told of, and its columns are not carried
     names = [name for name in names if columns.has(name) or name in (covariates or ())]
     notes += matched
@@ -155,7 +159,7 @@ def build_cohort(
         excluded[(person, "")] = ("no normalised image", "; ".join(filter(None, why)))
 
     scans = [images[key] for key in sorted(images) if in_run(key)]
-    keys = [scan.key for scan in scans]
+    keys = [scan.unit for scan in scans]
     found = find_outcomes(outcome, columns, keys)
     groups, about_groups = groups_of(columns, group_column, keys, lone=lone_groups)
     kept = []
@@ -184,7 +188,7 @@ def build_cohort(
     _check(table, exclusions, files, wanted)
     table["outcome"] = table["outcome"].astype(int)
     keys_of_files = [file.key for file in files]
-    carried = carry(columns, names, keys_of_files)
+    carried = carry(columns, names, [file.unit for file in files])
     scanners = sidecar_columns(
         bids_dir, keys_of_files, raw.datatype, raw.suffix, [file.source for file in files], notes
     )
@@ -194,6 +198,7 @@ def build_cohort(
     with_outcome |= found.people
     counting = (people - unscanned) | (people & with_outcome)
     notes += [*outcome_notes(found, places), *about_groups]
+    notes += part_notes(columns, [*made_of, *found.row_columns], (*images, *unusable))
     notes += [f"This table is left out: {why}" for why in columns.left_out()]
     notes += column_notes(columns, names)
     notes += loss_notes(excluded, {unit[0] for unit in inside}, counting)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bidsapp.contracts.unit import PART
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -17,12 +19,15 @@ class Counts:
         How many of the `unit` are positive.
     by_scan
         Whether the outcome differs between scans of one person, so that scans are counted.
+    what
+        What a scan is called: ``parts`` where one scan holds several units.
     """
 
     people: int
     scans: int
     positive: int
     by_scan: bool
+    what: str = "scans"
 
     @property
     def total(self) -> int:
@@ -36,8 +41,8 @@ class Counts:
 
     @property
     def unit(self) -> str:
-        """``scans`` or ``participants``: what positives and negatives are."""
-        return "scans" if self.by_scan else "participants"
+        """``scans``, ``parts`` or ``participants``: what positives and negatives are."""
+        return self.what if self.by_scan else "participants"
 
     @property
     def classes(self) -> str:
@@ -52,7 +57,9 @@ class Counts:
         Every scan has a score of its own, whatever the outcome is one of.
         """
         one = self.people == self.scans
-        return f"{self.people} people" if one else f"{self.scans} scans of {self.people} people"
+        return (
+            f"{self.people} people" if one else f"{self.scans} {self.what} of {self.people} people"
+        )
 
 
 def cohort_counts(scans: pd.DataFrame) -> Counts:
@@ -64,10 +71,11 @@ def cohort_counts(scans: pd.DataFrame) -> Counts:
     Parameters
     ----------
     scans
-        A row per scan: ``participant_id``, ``outcome`` (0 or 1, as number or text).
+        A row per scan or part: ``participant_id``, ``outcome`` (0 or 1, as number or text).
     """
     outcome = pd.to_numeric(scans["outcome"], errors="coerce").astype(float)
     by_person = outcome.groupby(scans["participant_id"])
     by_scan = bool((by_person.nunique() > 1).any())
     positive = outcome.sum() if by_scan else by_person.first().sum()
-    return Counts(scans["participant_id"].nunique(), len(scans), int(positive), by_scan)
+    what = "parts" if PART in scans else "scans"
+    return Counts(scans["participant_id"].nunique(), len(scans), int(positive), by_scan, what)

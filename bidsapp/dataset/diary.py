@@ -75,7 +75,7 @@ def aggregate(
     UsageError
         A column is not there, or the columns of an aggregate are not in one such table.
     """
-    people = [person for person, _ in scans]
+    people = [key[0] for key in scans]
     operands, reasons = {}, dict[int, Reason]()
     used: dict[str, None] = {}
     known: set[str] = set()
@@ -85,7 +85,7 @@ def aggregate(
         diary = columns.diary_of(names, one.text)
         table = columns.with_rows(diary)
         rows = sorted(diary.rows)
-        known |= {person for person, _ in rows}
+        known |= {key[0] for key in rows}
         used |= dict.fromkeys(
             f"{diary.name}.{name.removeprefix(f'{diary.name}.')}" for name in names
         )
@@ -170,8 +170,8 @@ def _places(
 ) -> tuple[dict[str, list[int]], dict[str, Reason]]:
     """Row numbers of every participant, in order, and why some have too few or none."""
     by_person: dict[str, list[int]] = {}
-    for place, (person, _) in enumerate(rows):
-        by_person.setdefault(person, []).append(place)
+    for place, key in enumerate(rows):
+        by_person.setdefault(key[0], []).append(place)
     marks = _marks(diary, table, rows, order) if order else None
     found: dict[str, list[int]] = {}
     lacking: dict[str, Reason] = {}
@@ -238,6 +238,6 @@ def _unordered(
 
 
 def _line(row: Key) -> str:
-    """Name a row as a person finds it: its line in the file, or its session."""
+    """Name a row as a person finds it: its line in the file, or its session and part."""
     head, _, number = row[1].partition(" ")
-    return f"line {int(number)}" if head == "line" else row[1]
+    return f"line {int(number)}" if head == "line" else " ".join(filter(None, row[1:]))

@@ -21,7 +21,7 @@ def groups_of(
     name
         Column of the group; None makes every person a group.
     scans
-        Participants and sessions.
+        Participants and sessions, and parts where scans have them.
     lone
         Whether a person without a value is a group of their own. Where groups are left out one
         after the other, they are not: there is nothing to leave out by.
@@ -40,18 +40,18 @@ def groups_of(
         There is no such column.
     """
     if name is None:
-        return [person for person, _ in scans], []
+        return [key[0] for key in scans], []
     groups, notes = _in_one_spelling(name, columns.values(name, scans).texts)
     by_person: dict[str, set[str]] = {}
-    for (person, _), group in zip(scans, groups, strict=True):
+    for key, group in zip(scans, groups, strict=True):
         if group is not None:
-            by_person.setdefault(person, set()).add(group)
+            by_person.setdefault(key[0], set()).add(group)
     alone: dict[str, None] = {}
-    for place, (person, _) in enumerate(scans):
+    for place, (person, *_) in enumerate(scans):
         if groups[place] is not None:
             continue
         others = by_person.get(person, set())
-        if len(others) == 1:  # of another session of the same person
+        if len(others) == 1:  # of another session or part of the same person
             groups[place] = next(iter(others))
         elif lone and not others:
             groups[place] = person

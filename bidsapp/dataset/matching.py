@@ -3,9 +3,10 @@
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from bidsapp.contracts.unit import PART
 from bidsapp.dataset.description import shortened
 from bidsapp.dataset.tables import Key, Table
 from bidsapp.errors import BadData
@@ -25,6 +26,22 @@ class Matched:
 
     renamed: Mapping[str, str]
     unclear: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True)
+class KnownParts:
+    """Parts that images are of.
+
+    Attributes
+    ----------
+    known
+        Their labels, as names of files have them.
+    read
+        Gives the label that a text of a table means; raises ValueError where it means none.
+    """
+
+    known: Collection[str]
+    read: Callable[[str], str]
 
 
 def bare_label(label: str) -> str:
@@ -82,7 +99,10 @@ def match_labels(tabled: Iterable[str], known: Iterable[str]) -> Matched:
 
 
 def match_tables(
-    tables: Sequence[Table], people: Collection[str], sessions: Collection[str]
+    tables: Sequence[Table],
+    people: Collection[str],
+    sessions: Collection[str],
+    parts: KnownParts | None = None,
 ) -> tuple[list[Table], list[str], list[str]]:
     """Give the rows of tables the labels of the folders and images that they must be of.
 
@@ -92,6 +112,8 @@ def match_tables(
         Of a dataset, participants.tsv first where there is one.
     people, sessions
         Labels of folders and images, with their prefixes.
+    parts
+        Labels of parts of images, and how people write them; None leaves those of tables.
 
     Returns
     -------
@@ -102,23 +124,25 @@ def match_tables(
     Raises
     ------
     BadData
-        A label of another table could be that of several people, or several that of one.
+        A label of another table could be that of several people, or several that of one; its
+        label of a part is none; or two rows turn out to be of one part.
     """
     known, found = set(people), list[Table]()
     notes: list[str] = []
     unread: list[str] = []
     for table in tables:
         try:
-            who = _matched(table, {person for person, _ in table.rows}, known, notes)
-            visits = {session for _, session in table.rows if session}
+            who = _matched(table, {key[0] for key in table.rows}, known, notes)
+            visits = {key[1] for key in table.rows if key[1]}
             when = _matched(table, visits, sessions, notes)
+            what = _parts_of(table, parts) if parts is not None and table.by_part else {}
+            changed = _renamed(table, who, when, what) if who or when or what else table
         except BadData as error:
             if table.path.parent.name != "phenotype":
                 raise
             unread.append(str(error))
             continue
-        changed = _renamed(table, who, when) if who or when else table
-        known |= {person for person, _ in changed.rows}  # of a first table, for the others
+        known |= {key[0] for key in changed.rows}  # of a first table, for the others
         found.append(changed)
     return found, notes, unread
 
@@ -147,12 +171,37 @@ def _told(label: str) -> str:
     return re.sub(r"^(sub-|ses-)(?=(sub|ses)[-_\s])", "", label, flags=re.IGNORECASE)
 
 
-def _renamed(table: Table, who: Mapping[str, str], when: Mapping[str, str]) -> Table:
+def _parts_of(table: Table, parts: KnownParts) -> Mapping[str, str]:
+    """Find the part of an image that each label of a table means."""
+    known = {bare_label(label): label for label in parts.known}
+    renamed = {}
+    for label in sorted({key[2] for key in table.rows if len(key) > 2}):
+        try:
+            read = parts.read(label)
+        except ValueError as error:
+            raise BadData(f"{table.path}: {PART} {label!r}: {error}.") from None
+        renamed[label] = read if read in parts.known else known.get(bare_label(read), read)
+    return {label: read for label, read in renamed.items() if label != read}
+
+
+def _renamed(
+    table: Table, who: Mapping[str, str], when: Mapping[str, str], what: Mapping[str, str]
+) -> Table:
     def key(old: Key) -> Key:
-        return who.get(old[0], old[0]), when.get(old[1], old[1])
+        person, session, *part = old
+        named = (what.get(one, one) for one in part)
+        return who.get(person, person), when.get(session, session), *named
 
     def values(columns: Mapping[str, Mapping[Key, str]]) -> dict[str, dict[Key, str]]:
         return {name: {key(old): text for old, text in c.items()} for name, c in columns.items()}
 
     rows = frozenset(key(old) for old in table.rows)
+    if len(rows) < len(table.rows):
+        old = sorted(table.rows)
+        twice = next(one for one in old if any(key(o) == key(one) for o in old if o != one))
+        same = [" ".join(filter(None, o)) for o in old if key(o) == key(twice)]
+        raise BadData(
+            f"{table.path}: {' and '.join(same)} are one part, {' '.join(filter(None, key(twice)))}"
+            ". Keep one row for each part."
+        )
     return replace(table, columns=values(table.columns), rows=rows, missing=values(table.missing))

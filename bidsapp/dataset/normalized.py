@@ -11,7 +11,7 @@ from bidsapp.contracts.modality import Modality
 from bidsapp.contracts.product import Product, channels_of
 from bidsapp.dataset.description import list_participants
 from bidsapp.dataset.scans import names_in, session_folders
-from bidsapp.dataset.tables import Key
+from bidsapp.dataset.tables import ScanKey
 from bidsapp.errors import NoInput
 from bidsapp.intake.json_text import read_json
 from bidsapp.intake.pointers import pointer_at
@@ -118,7 +118,7 @@ class NormalizedImage:
     part: str = ""
 
     @property
-    def key(self) -> Key:
+    def key(self) -> ScanKey:
         """Participant and session."""
         return self.participant_id, self.session_id
 
@@ -194,7 +194,7 @@ def _as_wanted(name: Name, wanted: Wanted) -> Wanted | None:
 def _take_own(
     found: NormalizedSearch,
     root: Path,
-    key: Key,
+    key: ScanKey,
     name: Name,
     names: Sequence[Name],
     wanted: Wanted,
@@ -294,7 +294,7 @@ def _raw_source(sources: object) -> str:
 
 def by_scan(
     root: Path, datatype: str, unusable: dict[UnitKey, tuple[str, str]]
-) -> Iterator[tuple[Key, list[Name]]]:
+) -> Iterator[tuple[ScanKey, list[Name]]]:
     """Each participant and session with the files of its folder of a datatype.
 
     Who has a folder that cannot be read joins `unusable`.

@@ -12,9 +12,9 @@ from bidsapp.dataset.user_columns import Columns
 def labels_of(bids_dir: Path, imaged: Collection[Key]) -> tuple[set[str], set[str]]:
     """Participants and sessions that have a folder or an image, with their prefixes."""
     folders = list_participants(bids_dir)
-    people = {f"sub-{label}" for label in folders} | {person for person, _ in imaged}
+    people = {f"sub-{label}" for label in folders} | {key[0] for key in imaged}
     sessions = {f"ses-{label}" for label in list_sessions(bids_dir, folders)}
-    return people, sessions | {session for _, session in imaged if session}
+    return people, sessions | {key[1] for key in imaged if key[1]}
 
 
 def people_of(
@@ -22,7 +22,7 @@ def people_of(
 ) -> set[str]:
     """Everybody with a folder, a row or an image; of these the labels, if there are any."""
     folders = {f"sub-{label}" for label in list_participants(bids_dir)}
-    everybody = folders | columns.participants() | {person for person, _ in imaged}
+    everybody = folders | columns.participants() | {key[0] for key in imaged}
     if not labels:
         return everybody
     present = sorted(person.removeprefix("sub-") for person in everybody)

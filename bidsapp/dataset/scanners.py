@@ -12,7 +12,7 @@ from bidsapp.dataset.contrast import with_contrast
 from bidsapp.dataset.covariates import SIDECAR
 from bidsapp.dataset.missing import is_missing
 from bidsapp.dataset.scans import EXTENSIONS, image_files, unreadable_scans
-from bidsapp.dataset.tables import Key
+from bidsapp.dataset.tables import ScanKey
 from bidsapp.intake.json_text import read_object
 from bidsapp.intake.pointers import pointer_at
 
@@ -79,7 +79,7 @@ def _parts(name: str) -> tuple[list[str], str]:
 
 def sidecar_columns(
     bids_dir: Path,
-    scans: Sequence[Key],
+    scans: Sequence[ScanKey],
     datatype: str,
     suffix: str,
     sources: Sequence[str] = (),

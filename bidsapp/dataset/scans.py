@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bidsapp.dataset.bidsignore import read_bidsignore
 from bidsapp.dataset.description import list_participants
-from bidsapp.dataset.tables import Key
+from bidsapp.dataset.tables import ScanKey
 from bidsapp.errors import NoInput
 from bidsapp.intake.regular import is_text
 
@@ -132,9 +132,9 @@ def image_files(
                 yield path
 
 
-def imaged_scans(bids_dir: Path, datatype: str, suffix: str) -> list[Key]:
+def imaged_scans(bids_dir: Path, datatype: str, suffix: str) -> list[ScanKey]:
     """Participant and session (empty without one) of everything that has such an image."""
-    found: dict[Key, None] = {}
+    found: dict[ScanKey, None] = {}
     for label in list_participants(bids_dir):
         for path in image_files(bids_dir, label, datatype, (suffix,)):
             above = path.parent.parent.name
@@ -142,7 +142,7 @@ def imaged_scans(bids_dir: Path, datatype: str, suffix: str) -> list[Key]:
     return list(found)
 
 
-def unreadable_scans(bids_dir: Path, people: Iterable[str], datatype: str) -> dict[Key, str]:
+def unreadable_scans(bids_dir: Path, people: Iterable[str], datatype: str) -> dict[ScanKey, str]:
     """Reasons why folders of people (with their prefix) cannot be read, as `unreadable_folders`."""
     labels = [person.removeprefix("sub-") for person in sorted(people)]
     return {

@@ -3,13 +3,15 @@
 import csv
 import os
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bidsapp.contracts.unit import PART
 from bidsapp.dataset.missing import is_missing, is_standard_missing
+from bidsapp.dataset.table_text import IDS as IDS
+from bidsapp.dataset.table_text import PEOPLE, fields_of, header_of, lines_of, present, unquoted
 from bidsapp.derivatives.atomic import atomic_path
 from bidsapp.errors import BadData, NoInput
 from bidsapp.intake.regular import open_regular
@@ -17,12 +19,12 @@ from bidsapp.intake.regular import open_regular
 if TYPE_CHECKING:
     import pandas as pd
 
-Key = tuple[str, str]
+ScanKey = tuple[str, str]
 """A participant_id with ``sub-``, and a session_id with ``ses-`` or empty."""
+Key = tuple[str, ...]
+"""The same, and behind them a part_id where a row is of a part of a scan (an injection)."""
 
-IDS = ("participant_id", "session_id")
 _VISITS = ("session", "sessions", "ses", "visit", "visit_id", "timepoint", "time_point", "wave")
-_PEOPLE = ("participant", "participants", "subject", "subject_id", "subjects", "sub", "sub_id")
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,10 @@ class Table:
     repeated
         Which lines are of one participant, where several are: such a table serves aggregates over
         rows alone. Its keys have the line of the file in the place of a session (``line 000012``),
-        and a ``session_id`` is a column like others.
+        and ``session_id`` and ``part_id`` are columns like others.
+    by_part
+        Whether rows are of a part of a scan: the table has a column ``part_id``. In
+        ``participants.tsv``, where a row is a person, that is a column like others.
     """
 
     name: str
@@ -57,6 +62,7 @@ class Table:
     rows: frozenset[Key]
     missing: Mapping[str, Mapping[Key, str]] = field(default_factory=dict)
     repeated: str = ""
+    by_part: bool = False
 
 
 class RepeatedRows(BadData):
@@ -85,33 +91,43 @@ def read_table(path: Path, name: str = "", participant: str = "", several: bool 
     NoInput
         The file cannot be read.
     RepeatedRows
-        A participant, or session, has several rows and should have one.
+        A participant, session, or part has several rows and should have one.
     BadData
         It is not such a table; the message names the line and the column.
     """
-    lines = _lines(path)
+    lines = lines_of(path)
     if not lines:
         raise BadData(f"{path} is empty; expected a header with participant_id.")
-    header = _header(path, lines[0][1], "session_id" if participant else "participant_id")
+    header = header_of(path, lines[0][1], "session_id" if participant else "participant_id")
     places = {column: place for place, column in enumerate(header) if column}
     by_session = "session_id" in places and not several
-    own = IDS[:1] if several else IDS
+    by_part = PART in places and not several and path.name != PEOPLE
+    own = IDS[:1] if several else (*IDS, PART) if by_part else IDS
     columns: dict[str, dict[Key, str]] = {c: {} for c in places if c not in own}
     missing: dict[str, dict[Key, str]] = {}
     seen: dict[Key, int] = {}
     again: list[str] = []
     for number, text in lines[1:]:
-        fields = _fields(path, number, text, header)
-        person = participant or _present(fields[places["participant_id"]])
-        session = _present(fields[places["session_id"]]) if by_session else ""
+        fields = fields_of(path, number, text, header)
+        person = participant or present(fields[places["participant_id"]])
+        session = present(fields[places["session_id"]]) if by_session else ""
         if not person or (participant and not session):
             raise BadData(
                 f"{path}: line {number} has no {IDS[bool(participant)]}; complete or remove it."
             )
         when = _prefixed("ses-", session) if session else ""
-        key = (_prefixed("sub-", person), f"line {number:06d}" if several else when)
+        key: Key = (_prefixed("sub-", person), f"line {number:06d}" if several else when)
+        if by_part:
+            part = present(fields[places[PART]])
+            if not part:
+                raise BadData(
+                    f"{path}: line {number} has no {PART}; name the part that the row is about "
+                    "(C6-L, R), or move values of the whole person to participants.tsv."
+                )
+            key = (*key, part)
         if key in seen:
-            again.append(f"line {number} repeats line {seen[key]} ({' '.join(key).strip()})")
+            who = " ".join(filter(None, key))
+            again.append(f"line {number} repeats line {seen[key]} ({who})")
         seen[key] = number
         for column, values in columns.items():
             text = fields[places[column]]
@@ -123,7 +139,8 @@ def read_table(path: Path, name: str = "", participant: str = "", several: bool 
         more = f" and {len(again) - 3} more" if len(again) > 3 else ""
         text = f"{path}: {'; '.join(again[:3])}{more}. {_one_row_each(path, places)}"
         raise RepeatedRows(text)
-    found = Table(name or path.stem, path, by_session, columns, frozenset(seen), missing)
+    rows = frozenset(seen)
+    found = Table(name or path.stem, path, by_session, columns, rows, missing, by_part=by_part)
     return replace(found, by_session=True) if several else found
 
 
@@ -149,22 +166,29 @@ def read_rows(path: Path, required: Sequence[str]) -> list[tuple[int, dict[str, 
     BadData
         It is not such a table; the message names the line and the column.
     """
-    lines = _lines(path)
+    lines = lines_of(path)
     if not lines:
         raise BadData(f"{path} is empty; expected a header with {', '.join(required)}.")
-    header = [_unquoted(name) for name in lines[0][1].split("\t")]
+    header = [unquoted(name) for name in lines[0][1].split("\t")]
     for name in required:
-        header = _header(path, "\t".join(header), name)
+        header = header_of(path, "\t".join(header), name)
     rows = []
     for number, text in lines[1:]:
-        fields = _fields(path, number, text, header)
-        named = {name: _present(text) for name, text in zip(header, fields, strict=True) if name}
+        fields = fields_of(path, number, text, header)
+        named = {name: present(text) for name, text in zip(header, fields, strict=True) if name}
         rows.append((number, named))
     return rows
 
 
 def _one_row_each(path: Path, places: Mapping[str, int]) -> str:
     """Say what to do about several rows of a participant, which may be visits."""
+    if PART in places and path.name == PEOPLE:
+        return (
+            f"A row of {PEOPLE} is a person. Move what is said of parts ({PART}) to a table in "
+            f"phenotype/ ({path.parent / 'phenotype' / 'parts.tsv'}), a row for each part."
+        )
+    if PART in places:
+        return "Keep one row for each part."
     visit = next((column for column in places if column.lower() in _VISITS), None)
     if visit is None or "session_id" in places:
         return "Keep one row for each."
@@ -193,8 +217,8 @@ def read_dataset_tables(bids_dir: Path) -> tuple[list[Table], list[str]]:
         ``participants.tsv`` or a ``sessions.tsv`` cannot be read.
     """
     tables, unread = [], []
-    if os.path.lexists(bids_dir / "participants.tsv"):  # a broken link is no absence
-        tables.append(read_table(bids_dir / "participants.tsv"))
+    if os.path.lexists(bids_dir / PEOPLE):  # a broken link is no absence
+        tables.append(read_table(bids_dir / PEOPLE))
     sessions = [
         read_table(path, "sessions", path.parent.name)
         for path in sorted(bids_dir.glob("sub-*/sub-*_sessions.tsv"))
@@ -227,84 +251,8 @@ def _joined(bids_dir: Path, tables: Sequence[Table]) -> Table:
             for column, values in part.items():
                 whole.setdefault(column, {}).update(values)
     rows = frozenset().union(*(table.rows for table in tables))
-    return Table("sessions", bids_dir, True, columns, rows, missing)
-
-
-def _lines(path: Path) -> list[tuple[int, str]]:
-    """Lines with something in them, and their numbers from 1."""
-    try:
-        with open_regular(path) as stream:
-            raw = stream.read()
-    except OSError as error:
-        raise NoInput(f"{path} cannot be read: {error.strerror or error}.") from None
-    utf16 = raw.startswith((b"\xff\xfe", b"\xfe\xff"))
-    try:
-        text = raw.decode("utf-16" if utf16 else "utf-8-sig")
-    except UnicodeDecodeError:
-        raise BadData(f"{path} is not UTF-8 text; save it as UTF-8, tab-separated.") from None
-    if "\0" in text:
-        raise BadData(
-            f"{path} is UTF-16 without a mark, or no text; save it as UTF-8, tab-separated."
-        )
-    numbered = enumerate(re.split(r"\r\n|\n|\r", text), start=1)
-    return [(number, line) for number, line in numbered if line.strip()]
-
-
-def _header(path: Path, line: str, required: str) -> list[str]:
-    header = [_unquoted(name) for name in line.split("\t")]
-    ids = {name.lower(): place for place, name in enumerate(header)}
-    for name in IDS:
-        if name not in header and name in ids:
-            header[ids[name]] = name
-    if required not in header:
-        shown = ", ".join(header[:8])
-        raise BadData(
-            f"{path}: no column {required}; found {shown}. {_header_hint(header, required)}"
-        )
-    twice = sorted(name for name, times in Counter(header).items() if name and times > 1)
-    if twice:
-        raise BadData(f"{path}: column {', '.join(twice)} is there more than once; rename one.")
-    return header
-
-
-def _header_hint(header: Sequence[str], required: str) -> str:
-    if len(header) == 1:
-        found = re.search("[,;|]| {2,}|(?<=_id) ", header[0])
-        kinds = {",": "commas", ";": "semicolons", "|": "bars"}
-        if found:
-            what = kinds.get(found[0], "blanks")
-            return f"It looks separated by {what}: save it as text, columns separated by tabs."
-        return "Tabs must separate the columns."
-    near = [name for name in header if re.sub(r"\W+", "_", name.lower()) in (*_PEOPLE, required)]
-    return f"Rename {near[0]!r} {required}." if near else "Tabs must separate the columns."
-
-
-def _fields(path: Path, number: int, line: str, header: Sequence[str]) -> list[str]:
-    fields = [_unquoted(field) for field in line.split("\t")]
-    while len(fields) > len(header) and not fields[-1]:
-        fields.pop()
-    if len(fields) != len(header):
-        raise BadData(
-            f"{path}: line {number} has {len(fields)} fields where the header has {len(header)}; "
-            "write n/a for a missing value."
-            + (" No quoted field may hold a tab or a line end." if '"' in line else "")
-        )
-    named = [field for field, name in zip(fields, header, strict=True) if not name]
-    if any(_present(field) for field in named):
-        raise BadData(f"{path}: line {number} has a value in a column without a name.")
-    return fields
-
-
-def _unquoted(field: str) -> str:
-    field = field.strip()
-    if len(field) > 1 and field[0] == field[-1] == '"':
-        return field[1:-1].replace('""', '"').strip()
-    return field
-
-
-def _present(field: str) -> str:
-    """Give the text of a field, empty where it is missing."""
-    return "" if is_missing(field) else field
+    by_part = any(table.by_part for table in tables)
+    return Table("sessions", bids_dir, True, columns, rows, missing, by_part=by_part)
 
 
 def _prefixed(prefix: str, label: str) -> str:

@@ -3,12 +3,15 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 
+from bidsapp.contracts.unit import PART
 from bidsapp.dataset.codes import entry, suspected, suspicion_notes, take_codes
-from bidsapp.dataset.matching import bare_label, match_tables
+from bidsapp.dataset.lookup import Values as Values
+from bidsapp.dataset.lookup import look_up
+from bidsapp.dataset.matching import KnownParts, bare_label, match_tables
 from bidsapp.dataset.numbers import number_of as number_of
 from bidsapp.dataset.reading import Reading, read_column
 from bidsapp.dataset.tables import Key, Table, other_tables, read_dataset_tables
@@ -16,26 +19,6 @@ from bidsapp.errors import UsageError
 
 SHOWN_VALUES = 6
 SHOWN_COLUMNS = 40
-
-
-@dataclass(frozen=True)
-class Values:
-    """Values of one column for a list of scans.
-
-    Attributes
-    ----------
-    texts
-        One for each scan; None where missing.
-    ambiguous
-        Place in the list to the reason, where several sessions have values and none is the scan's.
-    elsewhere
-        Place in the list to a hint, where one of a participant's several scans has no value and
-        another session, which no scan is of, has one.
-    """
-
-    texts: list[str | None]
-    ambiguous: dict[int, str]
-    elsewhere: dict[int, str] = field(default_factory=dict)
 
 
 class Columns:
@@ -80,7 +63,7 @@ class Columns:
         self.unread = tuple(unread)
         self.where = where
         self.missing = tuple(missing)
-        self._participants = {person for table in self.tables for person, _ in table.rows}
+        self._participants = {key[0] for table in self.tables for key in table.rows}
         self._used: frozenset[str] = frozenset()
         self._readings: dict[str, Reading] = {}
         named = self._named_codes(of_outcome or {})
@@ -126,7 +109,7 @@ class Columns:
     def diary_of(self, names: Sequence[str], text: str) -> Table:
         """Find the one table with several rows a participant whose columns an aggregate uses.
 
-        Tables of sessions count where no other has any of the columns.
+        Tables of sessions or parts count where no other has any of the columns.
 
         Parameters
         ----------
@@ -140,7 +123,7 @@ class Columns:
         UsageError
             There is none, or there are several.
         """
-        visits = [table for table in self.tables if table.by_session]
+        visits = [table for table in self.tables if table.by_session or table.by_part]
         for tables in (self.diaries, visits):
             having = [t for t in tables if any(_column_in(t, name) for name in names)]
             if len(having) == 1:
@@ -177,16 +160,20 @@ class Columns:
         return found
 
     def matched(
-        self, people: Collection[str], sessions: Collection[str]
+        self,
+        people: Collection[str],
+        sessions: Collection[str],
+        parts: KnownParts | None = None,
     ) -> tuple["Columns", list[str]]:
         """Give rows the labels of folders and images; see `match_tables`."""
-        tables, notes, unread = match_tables((*self.tables, *self.diaries), people, sessions)
+        every = (*self.tables, *self.diaries)
+        tables, notes, unread = match_tables(every, people, sessions, parts)
         found = copy(self)
         found.tables = tuple(table for table in tables if not table.repeated)
         found.diaries = tuple(table for table in tables if table.repeated)
         found.unread = (*self.unread, *unread)
         used = (*found.tables, *(table for table in found.diaries if table.name in self._used))
-        found._participants = {person for table in used for person, _ in table.rows}
+        found._participants = {key[0] for table in used for key in table.rows}
         found._readings = {}
         return found, notes
 
@@ -224,7 +211,7 @@ class Columns:
     def people_with(self, name: str) -> set[str]:
         """Participants who have a value of a column, at whatever session it is named for."""
         table, column, session = self.find(name)
-        return {person for person, s in table.columns[column] if not session or s == session}
+        return {key[0] for key in table.columns[column] if not session or key[1] == session}
 
     def find(self, name: str) -> tuple[Table, str, str]:
         """Find a column.
@@ -246,7 +233,7 @@ class Columns:
         if found is None:
             raise UsageError(self._unknown(name))
         session = "ses-" + session.removeprefix("ses-")
-        sessions = sorted({s for _, s in found[0].rows if s})
+        sessions = sorted({key[1] for key in found[0].rows if key[1]})
         alike = [s for s in sessions if bare_label(s) == bare_label(session)]
         if session not in sessions and len(alike) == 1:
             (session,) = alike
@@ -288,6 +275,8 @@ class Columns:
                 + "".join(f"\n{text}" for text in self.left_out())
             )
         having = [table for table in self.diaries if _column_in(table, name)]
+        if having and PART in having[0].columns:
+            return f"column {name!r}: {having[0].name} cannot be read: {having[0].repeated}"
         if having:
             return (
                 f"column {name!r}: {having[0].name} has several rows a participant; an outcome's "
@@ -306,7 +295,7 @@ class Columns:
         """Count people of tables with several rows each, whose columns (full names) are used."""
         tables = [table for table in self.diaries if any(_column_in(table, n) for n in names)]
         self._used |= {table.name for table in tables}
-        self._participants |= {person for table in tables for person, _ in table.rows}
+        self._participants |= {key[0] for table in tables for key in table.rows}
 
     def left_out(self) -> list[str]:
         """Say why tables cannot be used, or are not, as they have several rows a participant."""
@@ -337,6 +326,10 @@ class Columns:
             sentences += filter(None, [self.reading(name).told(name)])
         return sentences
 
+    def by_part(self, name: str) -> bool:
+        """Tell whether a column's values are of parts of scans."""
+        return self.find(name)[0].by_part
+
     def is_settled(self, name: str) -> bool:
         """Tell whether the recipe says which values of a column are missing, or that none is."""
         return self.full_name(name) in self._settled
@@ -354,61 +347,26 @@ class Columns:
         """All values of a column that are not missing, in the order of the file."""
         table, column, session = self.find(name)
         values = table.columns[column]
-        return [text for (_, s), text in values.items() if not session or s == session]
+        return [text for key, text in values.items() if not session or key[1] == session]
 
     def missing_values(self, name: str) -> list[str]:
         """All texts of a column that were read as missing and are neither n/a nor empty."""
         table, column, session = self.find(name)
         texts = table.missing.get(column, {})
-        return [text for (_, s), text in texts.items() if not session or s == session]
+        return [text for key, text in texts.items() if not session or key[1] == session]
 
     def values(self, name: str, scans: Sequence[Key]) -> Values:
-        """Look up a column for scans.
+        """Look up a column for scans, or parts of scans.
 
-        A column of participants holds for all their scans. One of sessions gives a scan the value
-        of its own session; where a participant has one scan only, and that session has no value,
-        the participant's only value is taken (an outcome of a later visit); with several it is
-        ambiguous, unless the column has one value for each participant at all sessions (sex).
+        A column of participants holds for all their scans, and a row that names no part for all
+        parts. A column of sessions gives a scan the value of its own session; where a participant
+        has one scan only, and that session has no value, the participant's only value is taken
+        (an outcome of a later visit); with several it is ambiguous, unless the column has one
+        value for each participant at all sessions (sex). The same holds of parts, where scans
+        have none.
         """
         table, column, session = self.find(name)
-        found = table.columns[column]
-        if not table.by_session:
-            return Values([found.get((person, "")) for person, _ in scans], {})
-        if session:
-            return Values([found.get((person, session)) for person, _ in scans], {})
-        by_person: dict[str, dict[str, str]] = {}
-        for (person, when), present in found.items():
-            by_person.setdefault(person, {})[when] = present
-        # Of a column that differs for somebody, those for whom it does not would be a selection.
-        unchanging = all(len(set(mine.values())) == 1 for mine in by_person.values())
-        scanned = Counter(person for person, _ in set(scans))  # parts of a scan share its value
-        texts: list[str | None] = []
-        ambiguous: dict[int, str] = {}
-        elsewhere: dict[int, str] = {}
-        seen = set(scans)
-        for place, (person, when) in enumerate(scans):
-            mine = by_person.get(person, {})
-            text: str | None = mine.get(when, mine.get(""))
-            if text is None and scanned[person] == 1 and mine:
-                if len(mine) == 1 or unchanging:
-                    text = next(iter(mine.values()))
-                else:
-                    some = ", ".join(sorted(mine))
-                    label = min(mine).removeprefix("ses-")
-                    ambiguous[place] = (
-                        f"{name} has values for {some} and none for {when or 'a scan without a '}"
-                        f"{'' if when else 'session'}; name one, for example {name}@{label}"
-                    )
-            elif text is None:
-                others = sorted(s for s in mine if (person, s) not in seen)
-                if others:
-                    label = others[0].removeprefix("ses-")
-                    elsewhere[place] = (
-                        f"there is one at {', '.join(others)}, which is no session of a scan: "
-                        f"name it as {name}@{label} if it is meant for all scans"
-                    )
-            texts.append(text)
-        return Values(texts, ambiguous, elsewhere)
+        return look_up(table, column, session, name, scans)
 
 
 def _column_in(table: Table, name: str) -> str:

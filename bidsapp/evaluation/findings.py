@@ -112,7 +112,7 @@ def findings(
         lines.append(("tried", _tried(beside, own, counts.positive, counts.negative)))
     least = min(counts.positive, counts.negative)
     if least < FEWEST:
-        unit = "scans" if counts.by_scan else "people"
+        unit = counts.what if counts.by_scan else "people"
         lines.append(("small", f"Only {least} {unit} of the smaller class: nothing here is firm."))
     lines += [
         ("small", f"{name}: {how.why}.")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bidsapp.contracts.unit import unit_columns
+from bidsapp.contracts.unit import unit_columns, units_in
 from bidsapp.dataset.tables import write_table
 from bidsapp.errors import UsageError
 from bidsapp.recipes import Recipe
@@ -14,8 +14,9 @@ from bidsapp.recipes.start import named_variant
 from bidsapp.training.columns import LEARNING, ROLES, SPLITS
 from bidsapp.training.task import FoldTask, read_rows
 
-Outcomes = Mapping[tuple[str, str], int | None]
-"""Participant and session (empty where there is none) to 0, 1 or None where it is not known."""
+Outcomes = Mapping[tuple[str, ...], int | None]
+"""Participant and session (empty where there is none), and the part where scans have them, to 0,
+1 or None where it is not known."""
 
 
 def linked(tasks: Sequence[FoldTask]) -> list[FoldTask]:
@@ -72,7 +73,7 @@ def stage_files(
     if outcomes is not None:
         whole = read_rows(cohort)
         table = whole[[*unit_columns(whole), "outcome"]].copy()
-        keys = zip(table["participant_id"], table["session_id"].replace("n/a", ""), strict=True)
+        keys = [unit.key for unit in units_in(table)]
         table["outcome"] = pd.array([outcomes.get(key) for key in keys], dtype="Int64")
         splits = _known(splits, table)
         _require_both(splits, table, folder.name)

@@ -93,13 +93,16 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def test_every_number_of_parts_is_that_of_as_many_sessions(both: tuple[Path, Path]) -> None:
     """Metrics, intervals, tests, baselines and comparisons draw people in both."""
-    with_column = ("cohort.tsv", "scores.tsv", "*_scores.tsv")
+    with_column = ("cohort.tsv", "scores.tsv", "*_scores.tsv", "*findings.tsv")
     found = [
         line
         for line in differences(*both, ignore=with_column)
         if not line.startswith("tables/columns") and "_scores" not in line
     ]
     assert found == []
+    said = [(folder / "tables" / "findings.tsv").read_text() for folder in both]
+    assert "n = 48 parts of 24 people" in said[1]
+    assert said[1].replace("n = 48 parts", "n = 48 scans") == said[0]
     for name in ("tables/baseline_scores.tsv",):
         one, other = (read(folder / name) for folder in both)
         assert list(other.columns[1:4]) == ["participant_id", "session_id", "part_id"]

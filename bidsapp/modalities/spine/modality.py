@@ -78,6 +78,12 @@ class Spine(Modality[SpinePreparation]):
 
         return parts_of(scan, settings.rater or "")
 
+    def read_part(self, text: str) -> str:
+        """Give the injection that a text means, as names of files have it."""
+        from bidsapp.modalities.spine.injections import read_label
+
+        return read_label(text).in_names
+
     def ask(self, jobs: Sequence[Job], settings: SpinePreparation, output_dir: Path) -> str:
         """Write the page on which boxes are placed that are still missing."""
         from bidsapp.modalities.spine.steps import ask_for_boxes

@@ -18,7 +18,7 @@ from bidsapp.dataset.normalized import (
     sidecar_of,
     spaces_of,
 )
-from bidsapp.dataset.tables import Key
+from bidsapp.dataset.tables import ScanKey
 from bidsapp.errors import NoInput, UsageError
 
 
@@ -78,7 +78,7 @@ def _take_other(
     found: NormalizedSearch,
     dataset: str,
     root: Path,
-    key: Key,
+    key: ScanKey,
     name: Name,
     mask: Path,
     names: Sequence[Name],

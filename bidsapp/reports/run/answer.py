@@ -327,7 +327,7 @@ def _people(run: RunFiles) -> str:
     if counts.people == counts.scans:
         return f"{counts.people} people, {counts.positive} positive"
     if counts.by_scan:
-        return f"{counts.observations}, {counts.positive} scans positive"
+        return f"{counts.observations}, {counts.positive} {counts.what} positive"
     return f"{counts.observations}, {counts.positive} people positive"
 
 

@@ -274,7 +274,7 @@ def cohort_flow(run: RunFiles) -> Figure | None:
         Step(
             "Cohort",
             [
-                f"{counts.scans} scans" if one else counts.observations,
+                f"{counts.scans} {counts.what}" if one else counts.observations,
                 counts.classes,
                 *_values(run),
             ],
@@ -310,6 +310,7 @@ def _division(run: RunFiles) -> list[Step]:
         steps.append(Step("Divided", [many, f"{span} people held out in each"]))
     if run.lead:
         rows = one_each(run.scores_of(run.lead))
-        lines = [f"{len(rows)} scans by {run.lead}", cohort_counts(rows).classes]
+        scored = cohort_counts(rows)
+        lines = [f"{scored.scans} {scored.what} by {run.lead}", scored.classes]
         steps.append(Step("Scored while held out", lines))
     return steps

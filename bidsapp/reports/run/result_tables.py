@@ -133,7 +133,7 @@ def subgroup_table(run: RunFiles) -> Grid | None:
 def cohort_table(run: RunFiles) -> Grid | None:
     """Table 1: positives against negatives."""
     counts = cohort_counts(run.cohort)
-    unit = " scans" if counts.by_scan else ""
+    unit = f" {counts.what}" if counts.by_scan else ""
     heads = (
         f"Positive (n = {counts.positive}{unit})",
         f"Negative (n = {counts.negative}{unit})",
