@@ -9,7 +9,8 @@ from typing import Protocol
 
 from bidsapp.dataset.logic import FALSE, TRUE, UNKNOWN, Problems, among, constant, operand
 from bidsapp.dataset.missing import looks_missing, suspected_codes
-from bidsapp.dataset.user_columns import SHOWN_VALUES, describe_values, number_of
+from bidsapp.dataset.numbers import number_of
+from bidsapp.dataset.reading import SHOWN_VALUES, describe_values
 from bidsapp.errors import UsageError
 
 Value = str | int | float | bool

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from bidsapp.dataset.description import shortened
+from bidsapp.dataset.numbers import number_of
 from bidsapp.dataset.tables import Key
-from bidsapp.dataset.user_columns import Columns, number_of
+from bidsapp.dataset.user_columns import Columns
 
 Groups = tuple[list[str | None], list[str]]
 

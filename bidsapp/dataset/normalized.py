@@ -10,13 +10,13 @@ from bidsapp.contracts.measure import excluded_by
 from bidsapp.contracts.modality import Modality
 from bidsapp.contracts.product import Product, channels_of
 from bidsapp.dataset.description import list_participants
-from bidsapp.dataset.scans import names_in, session_folders
+from bidsapp.dataset.image_names import Name, names_of, spaces_of, stem_of
+from bidsapp.dataset.scans import session_folders
 from bidsapp.dataset.tables import ScanKey
 from bidsapp.errors import NoInput
 from bidsapp.intake.json_text import read_json
 from bidsapp.intake.pointers import pointer_at
 
-EXTENSIONS = (".nii.gz", ".nii", ".func.gii", ".shape.gii")
 UnitKey = tuple[str, ...]
 """Participant and session, and the part where a scan has several."""
 _PART = "{part}"
@@ -135,19 +135,6 @@ class NormalizedSearch:
     images: dict[UnitKey, NormalizedImage]
     unusable: dict[UnitKey, tuple[str, str]]
     spaces: frozenset[str]
-
-
-@dataclass(frozen=True)
-class Name:
-    """A BIDS file name taken apart."""
-
-    path: Path
-    entities: Mapping[str, str]
-    suffix: str
-
-    def same_but(self, *ignored: str) -> tuple[tuple[str, str], ...]:
-        """Give the entities but some, to be compared with another name's."""
-        return tuple(sorted((k, v) for k, v in self.entities.items() if k not in ignored))
 
 
 def find_own(output_dir: Path, wanted: Wanted) -> NormalizedSearch:
@@ -309,46 +296,12 @@ def by_scan(
         for folder in folders:
             session = folder.name if folder != person else ""
             try:
-                names = list(_names(folder / datatype))
+                names = list(names_of(folder / datatype))
             except NoInput as error:
                 unusable[(person.name, session)] = ("folder not readable", str(error))
                 continue
             if names:
                 yield (person.name, session), names
-
-
-def _names(folder: Path) -> Iterator[Name]:
-    for entry in names_in(folder):
-        if entry.endswith(EXTENSIONS) and not entry.startswith("."):
-            *pairs, suffix = stem_of(entry).split("_")
-            entities = dict(pair.split("-", 1) for pair in pairs if "-" in pair)
-            yield Name(folder / entry, entities, suffix)
-
-
-def stem_of(name: str) -> str:
-    """Take the extension from a file name."""
-    for extension in EXTENSIONS:
-        if name.endswith(extension):
-            return name.removesuffix(extension)
-    return name
-
-
-def spaces_of(names: Sequence[Name], suffix: str) -> set[str]:
-    """Name the spaces in which there are images of a suffix."""
-    return {
-        name.entities["space"]
-        for name in names
-        if name.suffix == suffix and "space" in name.entities
-    }
-
-
-def companion(name: Name, names: Sequence[Name], desc: str, suffix: str) -> Path | None:
-    """Find the file of the same scan and grid with another description."""
-    for other in names:
-        same = other.same_but("desc") == name.same_but("desc")
-        if same and other.suffix == suffix and other.entities.get("desc") == desc:
-            return other.path
-    return None
 
 
 def several(names: Sequence[Name]) -> tuple[str, str]:

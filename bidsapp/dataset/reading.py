@@ -12,6 +12,8 @@ Kind = Literal["numbers", "categories", "unclear", "empty"]
 
 FEWEST_NUMBERS = 6
 """With fewer distinct numbers, a column that holds texts too is one of categories."""
+SHOWN_VALUES = 6
+"""With more distinct values, a column's are not all named in a message."""
 _NEARLY_ALL = 0.9
 _HALF = 0.5
 _ZERO = frozenset({"none", "nil"})  # words for a missing value that may as well mean 0
@@ -192,3 +194,17 @@ def _in_one_unit(numbers: dict[str, Number], counts: Mapping[str, int]) -> dict[
     leading = [unit for unit, count in units.items() if count == most]
     kept = {"", leading[0]} if len(leading) == 1 else {""}
     return {text: number for text, number in numbers.items() if number.unit in kept}
+
+
+def describe_values(values: Sequence[str]) -> str:
+    """Put a column's values into a few words: the values, or their range and number."""
+    distinct = sorted(set(values))
+    if not distinct:
+        return "no values"
+    numbers = [n for n in map(number_of, distinct) if n is not None]
+    if len(distinct) <= SHOWN_VALUES:
+        order = sorted(distinct, key=lambda t: (number_of(t) is None, number_of(t) or 0.0, t))
+        return ", ".join(f"{text} ({values.count(text)})" for text in order)
+    if len(numbers) == len(distinct):
+        return f"numbers from {min(numbers):g} to {max(numbers):g}"
+    return f"{', '.join(distinct[:SHOWN_VALUES])} and {len(distinct) - SHOWN_VALUES} more"

@@ -12,12 +12,10 @@ from bidsapp.dataset.codes import entry, suspected, suspicion_notes, take_codes
 from bidsapp.dataset.lookup import Values as Values
 from bidsapp.dataset.lookup import look_up
 from bidsapp.dataset.matching import KnownParts, bare_label, match_tables
-from bidsapp.dataset.numbers import number_of as number_of
-from bidsapp.dataset.reading import Reading, read_column
+from bidsapp.dataset.reading import Reading, describe_values, read_column
 from bidsapp.dataset.tables import Key, Table, other_tables, read_dataset_tables
 from bidsapp.errors import UsageError
 
-SHOWN_VALUES = 6
 SHOWN_COLUMNS = 40
 
 
@@ -373,17 +371,3 @@ def _column_in(table: Table, name: str) -> str:
     """Column of a table that a name means, with or without the table's name; empty for none."""
     bare = name.removeprefix(f"{table.name}.")
     return bare if bare in table.columns else ""
-
-
-def describe_values(values: Sequence[str]) -> str:
-    """Put a column's values into a few words: the values, or their range and number."""
-    distinct = sorted(set(values))
-    if not distinct:
-        return "no values"
-    numbers = [n for n in map(number_of, distinct) if n is not None]
-    if len(distinct) <= SHOWN_VALUES:
-        order = sorted(distinct, key=lambda t: (number_of(t) is None, number_of(t) or 0.0, t))
-        return ", ".join(f"{text} ({values.count(text)})" for text in order)
-    if len(numbers) == len(distinct):
-        return f"numbers from {min(numbers):g} to {max(numbers):g}"
-    return f"{', '.join(distinct[:SHOWN_VALUES])} and {len(distinct) - SHOWN_VALUES} more"

@@ -4,6 +4,7 @@ import errno
 import json
 import tempfile
 import traceback
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,7 @@ class Failure:
     expected: bool
 
 
-class Step(SimpleInterface):
+class Step(SimpleInterface, ABC):
     """A node that leaves a note of its failure: subclasses define `_work` instead of running.
 
     Where a subclass says `one_per_gpu`, it waits for its turn on a GPU and finds in `_device` which
@@ -63,9 +64,9 @@ class Step(SimpleInterface):
     one_per_gpu = False
     _device = "auto"
 
+    @abstractmethod
     def _work(self, folder: Path) -> None:
         """Do the work of the node; its own folder is `folder`, results go to `_results`."""
-        raise NotImplementedError
 
     def _run_interface(self, runtime: Any) -> Any:
         note = Path(runtime.cwd) / _FILE

@@ -20,7 +20,7 @@ from bidsapp.evaluation.state import splits_of
 from bidsapp.evaluation.verdicts import ALPHA
 from bidsapp.recipes import Recipe
 from bidsapp.reports.preparation_words import preparation_sections
-from bidsapp.reports.run.files import GroupRun
+from bidsapp.reports.run.group_run import GroupRun
 from bidsapp.training.splits_words import splits_words
 
 _BASELINES = {

@@ -9,7 +9,7 @@ from bidsapp.drawing.wording import counted, joined, many
 from bidsapp.networks.origin import weights_words
 from bidsapp.recipes import Recipe
 from bidsapp.recipes.learning import Network, Training
-from bidsapp.reports.run.files import GroupRun
+from bidsapp.reports.run.group_run import GroupRun
 
 _WHOLE = {
     "volume": "the whole volume of",

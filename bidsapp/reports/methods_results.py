@@ -14,7 +14,7 @@ from bidsapp.evaluation.permutation import LIBERAL
 from bidsapp.evaluation.permutation import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.prevalence import scope_of
 from bidsapp.evaluation.verdicts import after_correction
-from bidsapp.reports.run.files import GroupRun
+from bidsapp.reports.run.group_run import GroupRun
 from bidsapp.saliency import group_test
 from bidsapp.saliency.verdict import FAIL, NOT_RUN, PASS, UNDECIDED, verdict_of
 

@@ -49,7 +49,7 @@ def group_boilerplate(folder: Path) -> Boilerplate:
     from bidsapp.reports import methods_group as group
     from bidsapp.reports import methods_model as model
     from bidsapp.reports import methods_results as results
-    from bidsapp.reports.run.files import GroupRun
+    from bidsapp.reports.run.group_run import GroupRun
 
     run = GroupRun(folder)
     if not run.variants or not len(run.cohort) or not len(run.splits):

@@ -1,5 +1,6 @@
 """What steps that subtract and divide per channel share: checks of their numbers, and their use."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
@@ -15,7 +16,7 @@ LEAST = 1e-6
 
 
 @dataclass(frozen=True)
-class ChannelNumbers:
+class ChannelNumbers(ABC):
     """Subtract one number and divide by another, a pair for each channel.
 
     With scope ``image`` each image has a pair of its own, and nothing is fitted.
@@ -36,9 +37,9 @@ class ChannelNumbers:
     low_: np.ndarray = field(default_factory=lambda: np.empty(0))
     spread_: np.ndarray = field(default_factory=lambda: np.empty(0))
 
+    @abstractmethod
     def over(self, images: Images, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Take both numbers of each channel over all voxels of some images: float64, (C,) each."""
-        raise NotImplementedError
 
     def declares(self) -> tuple[FittedStep, ...]:
         """Say on whom it is fitted."""

@@ -11,7 +11,8 @@ import numpy as np
 from bidsapp.derivatives.sealed import read_record, write_record
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.saliency.group_test import VoxelNull
-from bidsapp.training.permuted import Beside, PermutedRun
+from bidsapp.training.permuted import Beside
+from bidsapp.training.permuted_runs import PermutedRun
 from bidsapp.training.study import Study
 
 FILE = "maps_null.json"

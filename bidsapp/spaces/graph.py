@@ -1,5 +1,6 @@
 """Any space by its neighbours, sizes and points alone: smoothing, clusters, extrema, edges."""
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,7 @@ STEPS = 16
 """Of the heat flow: with sixteen implicit ones its kernel is nearly that of Gauss."""
 
 
-class Graph:
+class Graph(ABC):
     """What every space can do that says where its cells lie, how large they are, and which touch.
 
     Attributes
@@ -25,17 +26,17 @@ class Graph:
 
     shape: tuple[int, ...]
 
+    @abstractmethod
     def points(self, inside: np.ndarray | None = None) -> np.ndarray:
         """(cells, 3) centres in mm, RAS+."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sizes(self, inside: np.ndarray | None = None) -> np.ndarray:
         """(cells,) how much each stands for."""
-        raise NotImplementedError
 
+    @abstractmethod
     def neighbours(self, inside: np.ndarray | None = None, corners: bool = True) -> "csr_array":
         """(cells, cells) 1 where two touch."""
-        raise NotImplementedError
 
     def smoother(self, inside: np.ndarray, fwhm_mm: float) -> Smoother:
         """Smooth by heat that flows between neighbours, as `HeatFlow` does."""

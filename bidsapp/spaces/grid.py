@@ -1,11 +1,12 @@
 """Regular grids in two or three axes: smoothing, clusters, extrema and neighbours, done fast."""
 
+from abc import abstractmethod
 from itertools import product
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from bidsapp.contracts.space import Clusters, Smoother
+from bidsapp.contracts.space import Clusters, Smoother, Space
 from bidsapp.spaces.graph import FWHM_PER_SIGMA, Graph
 
 if TYPE_CHECKING:
@@ -21,19 +22,39 @@ class RegularGrid(Graph):
     ----------
     shape
         Cells along each axis.
-    grid_affine
-        Of the whole, which is a grid too: 4×4, voxel index to mm, RAS+.
+    grid_shape, grid_affine
+        Voxels of the whole, which is a grid too, and its affine: 4×4, voxel index to mm, RAS+.
     affine
         4×4, from an index of the block (third index 0 where there are two axes) to mm, RAS+.
     """
 
     shape: tuple[int, ...]
+    grid_shape: tuple[int, int, int]
     grid_affine: tuple[tuple[float, ...], ...]
 
     @property
+    @abstractmethod
     def affine(self) -> np.ndarray:
         """Affine of the block, 4×4 float64."""
-        raise NotImplementedError
+
+    @property
+    def whole_shape(self) -> tuple[int, int, int]:
+        """Voxels of the whole."""
+        return self.grid_shape
+
+    def holds(self, shape: tuple[int, ...], affine: np.ndarray | None) -> bool:
+        """Tell whether an image has this grid (affines within 0.001 mm)."""
+        return (
+            affine is not None
+            and tuple(shape) == self.grid_shape
+            and np.allclose(affine, self.grid_affine, atol=1e-3)
+        )
+
+    def same_whole(self, other: Space) -> bool:
+        """Tell whether two blocks of one kind lie on one grid (affines within 0.001 mm)."""
+        return isinstance(other, type(self)) and self.holds(
+            other.grid_shape, np.array(other.grid_affine)
+        )
 
     @property
     def spacing(self) -> tuple[float, ...]:

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from bidsapp.contracts.space import Space
 from bidsapp.errors import BadData
 from bidsapp.spaces.grid import RegularGrid
 from bidsapp.spaces.nifti import EXTENSION, SCANNER, write_map
@@ -79,11 +78,6 @@ class Slice(RegularGrid):
             raise BadData(f"a slice needs a box of 1 voxel or more, got {self.extent} voxels")
         if self.mirrored and _LEFT_RIGHT not in self._world:
             raise BadData("a sagittal slice has no left and right, so it cannot be mirrored")
-
-    @property
-    def whole_shape(self) -> Triple:
-        """Voxels of the image."""
-        return self.grid_shape
 
     @cached_property
     def _in_plane(self) -> Pair:
@@ -176,20 +170,6 @@ class Slice(RegularGrid):
         picture = np.moveaxis(whole, whole.ndim - 3 + self.axis, -1)[..., self.index]
         picture[outer] = box[inner]
         return whole
-
-    def holds(self, shape: tuple[int, ...], affine: np.ndarray | None) -> bool:
-        """Tell whether an image has this grid (affines within 0.001 mm)."""
-        return (
-            affine is not None
-            and tuple(shape) == self.grid_shape
-            and np.allclose(affine, self.grid_affine, atol=1e-3)
-        )
-
-    def same_whole(self, other: Space) -> bool:
-        """Tell whether two slices lie on one grid (affines within 0.001 mm)."""
-        return isinstance(other, Slice) and self.holds(
-            other.grid_shape, np.array(other.grid_affine)
-        )
 
     def facts(self) -> dict[str, Any]:
         """Say which box of which slice the picture is."""

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from bidsapp.contracts.space import Space
 from bidsapp.errors import BadData, UsageError
 from bidsapp.spaces.grid import RegularGrid
 from bidsapp.spaces.nifti import EXTENSION, write_map
@@ -53,11 +52,6 @@ class Volume(RegularGrid):
             raise BadData(f"{cannot} grid_affine maps no volume")
 
     @property
-    def whole_shape(self) -> Triple:
-        """The full grid."""
-        return self.grid_shape
-
-    @property
     def affine(self) -> np.ndarray:
         """Affine of the window itself, 4×4 float64."""
         affine = np.array(self.grid_affine, float)
@@ -93,20 +87,6 @@ class Volume(RegularGrid):
         volume = np.full((*block.shape[:-3], *self.grid_shape), fill, block.dtype)
         volume[outer] = block[inner]
         return volume
-
-    def holds(self, shape: tuple[int, ...], affine: np.ndarray | None) -> bool:
-        """Tell whether an image has this grid (affines within 0.001 mm)."""
-        return (
-            affine is not None
-            and tuple(shape) == self.grid_shape
-            and np.allclose(affine, self.grid_affine, atol=1e-3)
-        )
-
-    def same_whole(self, other: Space) -> bool:
-        """Tell whether two windows belong to one grid (affines within 0.001 mm)."""
-        return isinstance(other, Volume) and self.holds(
-            other.grid_shape, np.array(other.grid_affine)
-        )
 
     def facts(self) -> dict[str, Any]:
         """Say where the window lies in the full grid."""

@@ -152,22 +152,22 @@ class Browser:
 @contextmanager
 def browser() -> Iterator[Browser]:
     """Start ChromeDriver and a browser, and end both."""
-    driver = subprocess.Popen(
+    with subprocess.Popen(
         ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    try:
-        assert driver.stdout is not None
-        port = 0
-        for line in driver.stdout:
-            if "successfully on port" in line:
-                port = int(line.strip().rstrip(".").rsplit(" ", 1)[1])
-                break
-        assert port, "chromedriver did not start"
-        page = Browser(f"http://127.0.0.1:{port}")
+    ) as driver:
         try:
-            yield page
+            assert driver.stdout is not None
+            port = 0
+            for line in driver.stdout:
+                if "successfully on port" in line:
+                    port = int(line.strip().rstrip(".").rsplit(" ", 1)[1])
+                    break
+            assert port, "chromedriver did not start"
+            page = Browser(f"http://127.0.0.1:{port}")
+            try:
+                yield page
+            finally:
+                page.close()
         finally:
-            page.close()
-    finally:
-        driver.terminate()
-        driver.wait(30)
+            driver.terminate()
+            driver.wait(30)

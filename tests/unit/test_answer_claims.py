@@ -17,7 +17,8 @@ from bidsapp.reports.methods_results import results_section
 from bidsapp.reports.run import result_tables
 from bidsapp.reports.run.answer import answer, cards
 from bidsapp.reports.run.figures import performance
-from bidsapp.reports.run.files import GroupRun, RunFiles
+from bidsapp.reports.run.files import RunFiles
+from bidsapp.reports.run.group_run import GroupRun
 from tests.benchmarks import worlds
 from tests.benchmarks.worlds import Design, learn
 

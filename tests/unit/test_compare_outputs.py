@@ -37,7 +37,7 @@ def test_a_voxel_a_cell_a_value_a_word_and_a_missing_file_count(twins: tuple[Pat
     _, after = twins
     path = after / "sub-01" / "a.nii.gz"
     image = nib.load(path)
-    voxels = np.array(image.dataobj)
+    voxels = np.asarray(image.dataobj).copy()
     voxels[1, 1, 1] += 1e-6 + abs(voxels[1, 1, 1]) * 1e-6
     nib.save(nib.Nifti1Image(voxels, image.affine), path)
     told = json.loads((after / "sub-01" / "a.json").read_text())

@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bidsapp.dataset.missing import is_missing, looks_missing
+from bidsapp.dataset.numbers import number_of
+from bidsapp.dataset.reading import describe_values
 from bidsapp.dataset.tables import read_table, write_table
-from bidsapp.dataset.user_columns import Columns, describe_values, number_of
+from bidsapp.dataset.user_columns import Columns
 from bidsapp.errors import BadData, CannotCreateOutput, NoInput, UsageError
 
 

@@ -20,7 +20,8 @@ from bidsapp.templates import resolve_template
 from bidsapp.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from bidsapp.training.fold import is_trained
 from bidsapp.training.optimizer import build_optimizer
-from bidsapp.training.permuted import PermutedRun, is_scored
+from bidsapp.training.permuted import is_scored
+from bidsapp.training.permuted_runs import PermutedRun
 from tests.unit.synthetic_cohort import (
     AFFINE,
     prepare_tasks,

@@ -83,7 +83,7 @@ def test_the_next_run_sweeps_up_after_a_kill_and_spares_who_is_at_work(tmp_path:
     """However young what is left is, and however old what is at work."""
     killed, working = writer(tmp_path / "one.json"), writer(tmp_path / "two.json")
     killed.send_signal(signal.SIGKILL)
-    killed.wait()
+    killed.communicate()
     assert len(left(tmp_path)) == 2
     for name in left(tmp_path):
         age(tmp_path / name)
@@ -100,7 +100,7 @@ def test_the_output_folder_is_swept_before_a_run(tmp_path: Path) -> None:
     prepare_output(tmp_path / "out", tmp_path / "bids")
     killed = writer(tmp_path / "out" / "one.json")
     killed.kill()
-    killed.wait()
+    killed.communicate()
     assert left(tmp_path / "out")
     again()
     prepare_output(tmp_path / "out", tmp_path / "bids")

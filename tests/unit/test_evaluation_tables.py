@@ -31,7 +31,7 @@ from bidsapp.evaluation.printed import compare_with_print
 from bidsapp.evaluation.sample import make_sample, subgroup_masks
 from bidsapp.evaluation.state import read_state
 from bidsapp.evaluation.tsv import numeric, read_table, write_table
-from bidsapp.reports.run.files import GroupRun
+from bidsapp.reports.run.group_run import GroupRun
 from tests.unit.evaluation_runs import write_run
 
 # wei2023, table 1: of 88 people trained on and 23 tested, the only counts (but for exchanging

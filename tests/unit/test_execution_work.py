@@ -47,7 +47,10 @@ def test_work_is_claimed_by_one_process_at_a_time(tmp_path: Path) -> None:
     other = claim(tmp_path, "sub_02")
     assert other is not None
     first.close()
-    assert claim(tmp_path, "sub_01") is not None
+    again = claim(tmp_path, "sub_01")
+    assert again is not None
+    again.close()
+    other.close()
 
 
 def test_a_group_run_is_written_by_one_process_at_a_time(tmp_path: Path) -> None:
@@ -62,7 +65,9 @@ def test_a_group_run_is_written_by_one_process_at_a_time(tmp_path: Path) -> None
         folder.mkdir(parents=True)
         folder.rename(folder.with_name("t1w_kept"))  # as an earlier run is set aside
         assert claim(tmp_path / "logs", "group-t1w") is None
-    assert claim(tmp_path / "logs", "group-t1w") is not None
+    free = claim(tmp_path / "logs", "group-t1w")
+    assert free is not None
+    free.close()
 
 
 def test_a_lock_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ from bidsapp.recipes import dump_recipe, load_recipe
 from bidsapp.reports.group_report import write_group_report
 from bidsapp.reports.methods_results import results_section
 from bidsapp.reports.run.answer import answer
-from bidsapp.reports.run.files import GroupRun, RunFiles
+from bidsapp.reports.run.files import RunFiles
+from bidsapp.reports.run.group_run import GroupRun
 from bidsapp.reports.run.numbers import confusions, roc_band
 from bidsapp.reports.run.result_tables import rivals_table
 from bidsapp.saliency.missing_maps import note_finished, note_unfinished

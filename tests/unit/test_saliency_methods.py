@@ -13,8 +13,12 @@ from bidsapp.networks.registry import build_network
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.recipes.known_names import SaliencyMethod
 from bidsapp.recipes.learning import Network
-from bidsapp.saliency.methods import METHODS, Answer, Question
+from bidsapp.saliency.methods import METHODS, Answer, Method, Question
 from bidsapp.saliency.methods.grad_cam import centres, stage_of
+from tests.unit.saliency_checks import (
+    CHECKS,
+    is_zero_for_a_network_that_answers_all_images_alike,
+)
 
 NETWORKS = {
     "resnet 10": ("resnet", 10, 10, {}),
@@ -24,7 +28,6 @@ NETWORKS = {
     "densenet 121": ("densenet", 121, 32, {}),
     "se-resnext 50": ("seresnext", 50, 32, {}),
 }
-CHEAP = [name for name, method in METHODS.items() if method.per_channel]
 
 
 def network_of(key: str, channels: int = 2, seed: int = 0) -> nn.Module:
@@ -268,39 +271,20 @@ def test_occlusion_is_how_far_the_answer_falls():
     assert found[0, 0, 1, 2, 3].item() != pytest.approx(question.answer(hidden).item(), rel=0.1)
 
 
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("method", METHODS)
-def test_nothing_of_the_caller_is_changed_and_batches_do_not_matter(method):
-    key = "resnet 10 compact"
-    network, x = network_of(key), images_of(key)
-    x.requires_grad_()
-    x.grad = torch.full_like(x, 7.0)
-    question = ask(network, method=method)
-    torch.manual_seed(0)
-    before = torch.get_rng_state()
-    with torch.inference_mode(False):
-        together = METHODS[method].explain(x, question)
-    assert torch.equal(torch.get_rng_state(), before)
-    assert (x.grad == 7).all()
-    assert all(parameter.grad is None for parameter in network.parameters())
-    assert together.shape[1] == (2 if METHODS[method].per_channel else 1)
-    assert (together < 0).any()
-    assert not together.requires_grad
-    for i in range(2):
-        alone = Question(
-            question.answer, question.settings, question.baseline, (2, 2, 2), (5 + i,), 3
-        )
-        single = METHODS[method].explain(x[i : i + 1].detach(), alone)
-        assert torch.allclose(single[0], together[i], rtol=1e-6, atol=1e-12)
+def test_every_method(check, method):
+    check(method)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_the_map_of_the_opposite_network_is_the_opposite_map(method):
-    key = "resnet 10 compact"
-    network, x = network_of(key), images_of(key)
-    one = METHODS[method].explain(x, ask(network, method=method))
-    network.fc.weight.data.neg_()
-    other = METHODS[method].explain(x, ask(network, method=method))
-    assert torch.allclose(one, -other, rtol=1e-6, atol=1e-12)
+def test_a_method_that_breaks_a_rule_fails_its_check(monkeypatch):
+    """The checks see a method that no test names: they are asked of whatever is registered."""
+    biased = Method(
+        lambda x, question: METHODS["gradient"].explain(x, question) + 1, True, True, ""
+    )
+    monkeypatch.setattr("tests.unit.saliency_checks.METHODS", METHODS | {"gradient": biased})
+    with pytest.raises(AssertionError):
+        is_zero_for_a_network_that_answers_all_images_alike("gradient")
 
 
 def test_a_network_without_stages_is_refused_for_grad_cam_by_name():

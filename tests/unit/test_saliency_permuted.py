@@ -16,7 +16,7 @@ from bidsapp.saliency.permuted_maps import maps_key, read_nulls, write_largest
 from bidsapp.saliency.permuted_nodes import MapPermuted
 from bidsapp.saliency.stack import join, read_stack
 from bidsapp.training.fold_node import fold_inputs
-from bidsapp.training.permuted import PermutedRun
+from bidsapp.training.permuted_runs import PermutedRun
 from tests.unit.synthetic_cohort import AFFINE, prepare_tasks, small_recipe, train_and_score
 
 RECIPE = small_recipe(

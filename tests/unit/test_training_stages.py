@@ -17,7 +17,8 @@ from bidsapp.saliency.halves import half_task, members
 from bidsapp.training import fold
 from bidsapp.training.fold import is_trained, score_fold, train_fold
 from bidsapp.training.fold_node import fold_inputs, task_of
-from bidsapp.training.permuted import TrainPermuted, permuted_runs
+from bidsapp.training.permuted import TrainPermuted
+from bidsapp.training.permuted_runs import permuted_runs
 from bidsapp.training.splits import make_splits
 from bidsapp.training.study import Study, fold_tasks, training_workflow
 from tests.unit.synthetic_cohort import small_recipe, write_cohort

@@ -5,18 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bidsapp.dataset.description import list_participants
+from bidsapp.dataset.image_names import Name, companion, spaces_of
 from bidsapp.dataset.normalized import (
-    Name,
     NormalizedImage,
     NormalizedSearch,
     Wanted,
     by_scan,
-    companion,
     not_fetched,
     read_sidecar,
     several,
     sidecar_of,
-    spaces_of,
 )
 from bidsapp.dataset.tables import ScanKey
 from bidsapp.errors import NoInput, UsageError

@@ -22,8 +22,9 @@ from bidsapp.reports.charts.curves import Curves, Subject
 from bidsapp.reports.run import numbers
 from bidsapp.reports.run.answer import leading_row
 from bidsapp.reports.run.files import RunFiles
+from bidsapp.reports.run.forest_lines import forest_lines
 from bidsapp.reports.run.grids import as_float
-from bidsapp.reports.run.result_tables import forest_lines, subgroup_rows
+from bidsapp.reports.run.result_tables import subgroup_rows
 
 if TYPE_CHECKING:
     from markupsafe import Markup

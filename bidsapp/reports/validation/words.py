@@ -7,7 +7,7 @@ from bidsapp.dataset.counts import cohort_counts
 from bidsapp.drawing.boilerplate import Draft, Section, finished, write_boilerplate
 from bidsapp.drawing.wording import joined, many
 from bidsapp.evaluation.validation import read_facts
-from bidsapp.reports.run.files import GroupRun
+from bidsapp.reports.run.group_run import GroupRun
 
 if TYPE_CHECKING:
     from markupsafe import Markup
