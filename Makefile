@@ -52,13 +52,10 @@ browser: $(VENV)/.installed
 study: $(VENV)/.installed
 	$(BIN)/pytest -q -m slow tests/integration/test_group_cohorts.py
 
-## benchmarks: ratios against named peers; needs the real data and antspyx
+## benchmarks: all figures of docs/measured.md anew, hours; one: python -m tests.benchmarks NAME --write
 benchmarks: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt antspyx
-	$(BIN)/python -m tests.benchmarks.normalization
-	$(BIN)/python -m tests.benchmarks.startup
-	$(BIN)/python -m tests.benchmarks.evaluation
-	$(BIN)/python -m tests.benchmarks.saliency_statistics
+	$(BIN)/python -m tests.benchmarks --write
 
 ## containers: build the image; run it as Docker, Singularity and Boutiques do
 containers: $(VENV)/.installed

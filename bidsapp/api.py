@@ -233,12 +233,12 @@ class Model:
 
     @property
     def recipe(self) -> "Recipe":
-        """How images are normalised and represented for it, and how it was trained."""
+        """How images are prepared and represented for it, and how it was trained."""
         return self.bundle.recipe
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """Normalised images that it reads of each person, in order."""
+        """Prepared images that it reads of each person, in order."""
         return self.bundle.channels
 
     @property
@@ -251,7 +251,7 @@ class Model:
         images: Mapping[str, PathLike | Mapping[str, PathLike] | Sequence[PathLike]],
         device: str = "auto",
     ) -> "pd.DataFrame":
-        """Predict people from their normalised images.
+        """Predict people from their prepared images.
 
         Nobody is looked up: whether someone was trained on, and whether a normalisation can be
         trusted, is for the caller to know. The command line (``--model``) checks both.

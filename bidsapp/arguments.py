@@ -203,7 +203,7 @@ def _add_group_level(group: Any) -> None:
         action="extend",
         default=[],
         metavar="NAME=PATH",
-        help="datasets with normalised images, fMRIPrep's for instance",
+        help="datasets with images that other software prepared, such as fMRIPrep's",
     )
     group.add_argument(
         "--weights",

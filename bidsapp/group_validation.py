@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.modality import modality_named
 from bidsapp.contracts.unit import with_part
 from bidsapp.dataset import check_dataset
 from bidsapp.derivatives import check_output, prepare_output, write_json, write_text
@@ -104,7 +105,8 @@ def _people(recipe: Recipe, options: RunOptions) -> "Cohort":
         cohort = cohort_of(recipe, [recipe.base], options)
     except NoInput as error:
         raise NoInput(f"{error} To prepare these people as the model needs it: {command}") from None
-    unready = (cohort.exclusions["reason"] == "no normalised image").sum()
+    none = f"no {modality_named(recipe.preparation.modality).prepared} image"
+    unready = (cohort.exclusions["reason"] == none).sum()
     if unready:
         print(
             f"{many(int(unready), 'participant is', 'participants are')} not prepared, and left "

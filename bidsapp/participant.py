@@ -43,7 +43,7 @@ _JOB_MEMORY = 4.0
 
 
 def run_participant_level(options: RunOptions) -> int:
-    """Normalise the images that the options select.
+    """Prepare the images that the options select.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def run_participant_level(options: RunOptions) -> int:
 def _whole_run(
     selection: ScanSelection, recipe: Recipe, bundle: "Bundle | None", options: RunOptions
 ) -> int:
-    """Normalise the images selected, apply the model and write the reports; gives the exit code."""
+    """Prepare the images selected, apply the model and write the reports; gives the exit code."""
     modality = modality_named(recipe.preparation.modality)
     shared = modality.shared(recipe.preparation, own_folder(options.work_dir))
     tasks = [
@@ -109,7 +109,7 @@ def _whole_run(
         )
         if not is_finished(task.names, task.provenance)
     ]
-    progress = Progress(options, total=len(tasks) + len(first))
+    progress = Progress(options, total=len(tasks) + len(first), prepared=modality.prepared)
     for refusal in selection.refusals:
         progress.note(
             Outcome.refused(refusal.participant, refusal.session, refusal.reason, refusal.exit_code)
@@ -128,7 +128,8 @@ def _whole_run(
     if waiting:
         plugin = options.nipype_plugin
         where = f"as jobs of {plugin}" if plugin else f"on {many(options.nprocs, 'CPU')}"
-        print(f"{many(len(first) + len(waiting), 'image')} to normalise {where}", flush=True)
+        count = many(len(first) + len(waiting), "image")
+        print(f"{count} to {modality.verb} {where}", flush=True)
     for round_of in (first, waiting):
         _run_all(round_of, options, running, progress)
     if bundle:
@@ -186,12 +187,12 @@ def _words(options: RunOptions) -> int:
 
 
 def _bundle(options: RunOptions) -> "Bundle | None":
-    """Open the model that is to be applied; it then says how images are normalised."""
+    """Open the model that is to be applied; it then says how images are prepared."""
     if options.model is None:
         return None
     if options.overrides:
         raise UsageError(
-            f"--model says itself how images are normalised; leave out {options.overrides[0]} "
+            f"--model says itself how images are prepared; leave out {options.overrides[0]} "
             "(--set, --template, --resolution, --speed, --random-seed)."
         )
     from bidsapp.networks.bundle import load_bundle
@@ -201,16 +202,17 @@ def _bundle(options: RunOptions) -> "Bundle | None":
 
 def _announced(bundle: "Bundle", tasks: Sequence[Task], waiting: Sequence[Task]) -> str:
     """Say, before any image is worked on, what applying a model will take."""
+    verb = modality_named(bundle.recipe.preparation.modality).verb
     return (
         f"{bundle.name}: {len(bundle.models)} models, images in "
-        f"{bundle.recipe.preparation.place(' at ')}; to normalise for it: "
+        f"{bundle.recipe.preparation.place(' at ')}; to {verb} for it: "
         f"{shortened([task.label for task in waiting])}; there already: "
         f"{len(tasks) - len(waiting)} of {len(tasks)}"
     )
 
 
 def _predict(bundle: "Bundle", tasks: Sequence[Task], mask: Path, options: RunOptions) -> None:
-    """Apply the model to everybody whose normalisation can be used."""
+    """Apply the model to everybody whose image can be used."""
     from bidsapp.reports.predictions import Person, predict_people
 
     people = []
@@ -280,7 +282,7 @@ def _run_batch(
     running: Running,
     progress: Progress,
 ) -> None:
-    """Normalise some images, and say of each what became of it."""
+    """Prepare some images, and say of each what became of it."""
     from nipype.pipeline.engine import Workflow
 
     base = work_place(options, "participant")

@@ -21,7 +21,7 @@ class Outcome:
     status
         ``done``, ``cached`` (was there already), ``refused`` (before work began) or ``failed``.
     verdict
-        Quality of the normalisation, ``n/a`` where there is none.
+        Quality of the preparation, ``n/a`` where there is none.
     exit_code
         What the run should end with on account of this image.
     expected
@@ -73,9 +73,12 @@ class Progress:
         Uses ``output_dir``.
     total
         How many images are worked on.
+    prepared
+        What becomes of them, in a sentence: ``normalised``.
     """
 
-    def __init__(self, options: RunOptions, total: int) -> None:
+    def __init__(self, options: RunOptions, total: int, prepared: str) -> None:
+        self._prepared = prepared
         stamp = f"{time.strftime('%Y%m%dT%H%M%S')}-{uuid.uuid4().hex[:6]}"
         self.folder = options.output_dir / "logs"
         make_folder(self.folder)
@@ -118,7 +121,7 @@ class Progress:
         cached = sum(o.status == "cached" for o in done)
         verdicts = {name: sum(o.verdict == name for o in done) for name in ("pass", "warn", "fail")}
         print(
-            f"{len(done)} of {len(self._outcomes)} normalised"
+            f"{len(done)} of {len(self._outcomes)} {self._prepared}"
             + (f" ({cached} were there already)" if cached else "")
             + f": {verdicts['pass']} pass, {verdicts['warn']} warn, {verdicts['fail']} fail."
             + f" It took {readable(time.monotonic() - self._began)}."

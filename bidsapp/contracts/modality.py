@@ -250,6 +250,9 @@ class Modality(ABC, Generic[S]):
     """In a sentence: ``T1w MRI``."""
     image: ClassVar[str]
     """What one prepared unit shows, in a sentence: ``T1w image``."""
+    verb: ClassVar[str] = "prepare"
+    """What is done to an image, ending in e: ``normalise`` where it is brought into a standard
+    space and nothing more."""
     sources: ClassVar[tuple[Source, ...]]
     """What it reads, the main source first."""
     measures: ClassVar[tuple[Measure, ...]]
@@ -258,6 +261,11 @@ class Modality(ABC, Generic[S]):
     """What it writes; one of them is the main product under any settings."""
     settings: type[S]
     """The keys of the recipe's ``preparation`` section: a `bidsapp.recipes.section.Section`."""
+
+    @property
+    def prepared(self) -> str:
+        """What a finished image is, in a sentence: ``normalised``."""
+        return f"{self.verb}d"
 
     # --- tables under settings
 

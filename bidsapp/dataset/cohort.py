@@ -156,7 +156,10 @@ def build_cohort(
     for person in missing:
         none = f"the dataset holds no {raw.suffix} of this participant"
         why = [lost.get(person, none if person in unscanned else ""), where]
-        excluded[(person, "")] = ("no normalised image", "; ".join(filter(None, why)))
+        excluded[(person, "")] = (
+            f"no {wanted.modality.prepared} image",
+            "; ".join(filter(None, why)),
+        )
 
     scans = [images[key] for key in sorted(images) if in_run(key)]
     keys = [scan.unit for scan in scans]
@@ -172,7 +175,7 @@ def build_cohort(
             kept.append((scan, groups[place], found.values[place]))
         else:
             excluded[scan.unit] = reason
-    _check_made_alike([scan for scan, _, _ in kept])
+    _check_made_alike([scan for scan, _, _ in kept], wanted.modality.prepared)
     rows, files = _hashed(kept, excluded, channels, threads)
 
     parts = any(len(unit) > 2 for unit in (*images, *excluded))
@@ -223,7 +226,7 @@ def _images(
     if not images and not unusable:
         spaces = ", ".join(sorted(searches[-1].spaces))
         raise NoInput(
-            f"{output_dir} holds no normalised {wanted.kind} with {wanted.place}"
+            f"{output_dir} holds no {wanted.modality.prepared} {wanted.kind} with {wanted.place}"
             f"{f' (it has {spaces})' if spaces else ''}; run the participant level first, or name "
             "a derivative dataset with -d NAME=PATH."
         )
@@ -296,13 +299,13 @@ def _hashed(
     return rows, files
 
 
-def _check_made_alike(scans: Sequence[NormalizedImage]) -> None:
+def _check_made_alike(scans: Sequence[NormalizedImage], prepared: str) -> None:
     """Refuse images of this app that were made with different settings: the network would see."""
     ways = Counter(scan.made_with for scan in scans if scan.made_with)
     if len(ways) > 1:
         listed = "; ".join(f"{n} with {way}" for way, n in ways.most_common())
         raise BadData(
-            f"cohort: the images were normalised in {len(ways)} ways ({listed}). Run the "
+            f"cohort: the images were {prepared} in {len(ways)} ways ({listed}). Run the "
             "participant level again for all of them with the same options."
         )
 

@@ -59,7 +59,7 @@ def check_dataset(bids_dir: Path) -> dict[str, Any]:
     if description.get("DatasetType") == "derivative":
         raise InvalidDataset(
             f"{bids_dir} is a derivative dataset (DatasetType in {path.name}); bids_dir must be "
-            "the raw dataset. Images that are normalised already are given with -d NAME=PATH."
+            "the raw dataset. Images that other software prepared are given with -d NAME=PATH."
         )
     return description
 

@@ -112,7 +112,7 @@ TABLES: dict[str, dict[str, Column]] = {
         **_SCAN,
         "outcome": SHARED["outcome"],
         "group": Column("Family, site or participant that is never divided between folds."),
-        "image": Column("Normalised image: path in the output folder, or a BIDS URI."),
+        "image": Column("Prepared image: path in the output folder, or a BIDS URI."),
         "sha256": Column("SHA-256 of the image's voxels; of the changed copy in a simulation."),
         "quality": Column(
             "Verdict on the preparation; n/a where it was not judged.",
@@ -140,7 +140,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "other_participant": Column("The other of the two."),
         "other_session": Column("Its session; n/a where the image has none."),
         "correlation": Column(
-            "Correlation of what is each head's own: the normalised image on 4 mm without slow "
+            "Correlation of what is each person's own: the prepared image on 4 mm without slow "
             "changes, less the cohort's mean.",
             "1",
         ),
@@ -345,7 +345,7 @@ TABLES: dict[str, dict[str, Column]] = {
             "Whether this very image is in the cohort that the model was trained on; only models "
             "kept from the person then predict. It goes by hashes: a changed copy of an image, or "
             "another scan of the person, is not recognised. n/a where it cannot be known: images "
-            "that were normalised by other software have no hash of their source file.",
+            "that were prepared by other software have no hash of their source file.",
             levels=TRUE,
         ),
         "leak": Column(

@@ -146,7 +146,7 @@ def _qform(header: Any, raw: Any) -> _Form:
     elif length > 1 + _ROUNDED_SILENTLY:
         notes += (
             "The quaternion of the qform is longer than 1 by rounding (b² + c² + d² = "
-            f"{length:.7g}) and was normalised.",
+            f"{length:.7g}) and was scaled to length 1.",
         )
     if fault:
         return _Form("qform", np.full((4, 4), np.nan), fault)

@@ -68,7 +68,7 @@ class Bundle:
     weights_sha256
         Which model it is: hash over those of the weights of its models, in their order.
     recipe
-        How images are normalised and represented for it, and its network.
+        How images are prepared and represented for it, and its network.
     space
         The space that it reads, a box of the template grid for instance.
     channels
@@ -153,7 +153,7 @@ class Bundle:
             return
         raise BadData(
             f"model {self.name} reads {_box(mine)}, the image gives {_box(space)}; "
-            "normalise with the bundle's recipe"
+            "prepare it with the bundle's recipe"
         )
 
 

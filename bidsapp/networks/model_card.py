@@ -25,7 +25,7 @@ LIMITS = (
     "What was scored are single fold models, each on the people it had not seen. What is applied "
     "to new people is the mean of all of them, which was not scored.",
     "A probability is calibrated, at best, for a cohort with the same share of positives.",
-    "Images must be normalised as said above; an image of failed quality, or whose left and right "
+    "Images must be prepared as said above; an image of failed quality, or whose left and right "
     "are not certain, gets no prediction.",
     "The network reads anatomy, and with it age, sex and scanner; it may predict through them.",
 )
@@ -97,7 +97,7 @@ were trained on; share them as the consent to the data allows.
 
 _LISTED = """\
 `configs/training_images.json` and the files of the weights list a hash of each source file and of
-each normalised image of the cohort, so that people are noticed who are given to the model, or to a
+each prepared image of the cohort, so that people are noticed who are given to the model, or to a
 training that begins with it, again. A hash shows no image and no name. But whoever has such a file
 of a person can tell from it that this person was in the cohort, and with it that what all of the
 cohort have in common is true of that person; not their outcome. Where the consent does not allow

@@ -139,7 +139,7 @@ def predict(
     if arrays.shape[1:] != expected:
         raise BadData(
             f"model {bundle.name} reads images of shape {expected} (channels first), "
-            f"got {arrays.shape[1:]}; normalise with the bundle's recipe"
+            f"got {arrays.shape[1:]}; prepare them with the bundle's recipe"
         )
     # Training saw float16 images: new people must pass the same rounding.
     stored = np.asarray(arrays, np.float16)

@@ -108,7 +108,7 @@ class Tables(Section):
 
 
 class Representation(Section):
-    """What the network is given of a normalised image."""
+    """What the network is given of a prepared image."""
 
     choice: ClassVar = "kind"
     only: ClassVar = {"plane": ("slab",), "slices": ("slab",), "pad": ("volume",)}
@@ -138,7 +138,7 @@ class Representation(Section):
     scaling: Literal["none", "robust"] = Field(
         default="none",
         description="robust: the brain of each image in arbitrary units, as T1w, gets median 0 and "
-        "interquartile range 1.349 by itself, its background 0; none leaves it as normalised.",
+        "interquartile range 1.349 by itself, its background 0; none leaves it as it is.",
     )
     zscore: Literal["image", "train_fold", "dataset", "none"] = Field(
         default="train_fold",

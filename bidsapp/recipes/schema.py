@@ -86,7 +86,7 @@ class Recipe(Section):
         description="From the files of a scan to what networks are given.",
     )
     representation: Representation = Field(
-        default=Representation(), description="From a normalised image to the network's input."
+        default=Representation(), description="From a prepared image to the network's input."
     )
     network: Network = Field(description="Architecture and initial weights.")
     training: Training = Field(default=Training(), description="How weights are fitted.")

@@ -30,7 +30,7 @@ _BASELINES = {
     "random_forest": "a random forest [@breiman2001]",
     "xgboost": "gradient-boosted trees (XGBoost) [@chen2016]",
     "regions": "a logistic regression with a strong L2 penalty on regional measures",
-    "quality": "a logistic regression on how well images were normalised and heads moved",
+    "quality": "a logistic regression on the quality numbers of the images",
     "site": "a logistic regression on the site",
 }
 
@@ -94,7 +94,7 @@ def _either(values: Sequence[object] | None) -> str:
 
 
 def processing_sections(run: GroupRun) -> list[Section]:
-    """How the cohort's images were normalised, as far as this app did it."""
+    """How the cohort's images were prepared, as far as this app did it."""
     images = [str(image) for image in run.cohort["image"]]
     own = set(images)
     output_dir = run.folder.parent.parent
@@ -109,11 +109,11 @@ def processing_sections(run: GroupRun) -> list[Section]:
         named = joined(f"{many(n, 'image')} of {name}" for name, n in brought.items())
         cited = " [@esteban2019]" if any("fmriprep" in name.casefold() for name in brought) else ""
         text = (
-            f"Images normalised by other software were taken from derivative datasets: {named}"
+            f"Images that other software prepared were taken from derivative datasets: {named}"
             f"{cited}. They were brought onto the grid of the recipe "
             f"({run.recipe.preparation.place()})."
         )
-        sections.append(Section("Images normalised elsewhere", [text]))
+        sections.append(Section("Images prepared elsewhere", [text]))
     return sections
 
 
@@ -150,7 +150,7 @@ def _copies(run: GroupRun) -> str:
         return ""
     flagged, limit = table[table["near_duplicate"] == "true"], float(table["limit"].iloc[0])
     text = (
-        " The normalised images of all participants were compared with one another by what is not "
+        " The prepared images of all participants were compared with one another by what is not "
         f"shared by the cohort (residual correlation on a 4 mm grid, median "
         f"{float(table['cohort_median'].iloc[0]):.2f})"
     )

@@ -15,7 +15,7 @@ _NOTE = (
 
 
 def participant_boilerplate(out: Path) -> Boilerplate:
-    """Describe how the images of an output folder were normalised.
+    """Describe how the images of an output folder were prepared.
 
     Parameters
     ----------
@@ -25,11 +25,11 @@ def participant_boilerplate(out: Path) -> Boilerplate:
     Raises
     ------
     NoInput
-        Nothing has been normalised there.
+        Nothing has been prepared there.
     """
     images = finished_images(out)
     if not images:
-        raise NoInput(f"{out} holds no normalised image; run the participant level first.")
+        raise NoInput(f"{out} holds no prepared image; run the participant level first.")
     return finished(Draft(_NOTE, preparation_sections(images)))
 
 
@@ -85,7 +85,7 @@ def group_boilerplate(folder: Path) -> Boilerplate:
 
 def write_participant_words(out: Path) -> Path:
     """Write ``<out>/logs/CITATION.{md,bib,html}``; gives the HTML file."""
-    title = "Methods text: normalisation"
+    title = "Methods text: preparation of the images"
     return write_boilerplate(participant_boilerplate(out), out / "logs", title)
 
 

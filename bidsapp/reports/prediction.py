@@ -194,7 +194,7 @@ def _view(names: OutputNames, path: Path) -> SaliencyView:
     bright = float(np.percentile(inside, 99.7)) if inside.size else 1.0
     layer = Layer(
         "participant",
-        "Saliency over the normalised image",
+        "Saliency over the image",
         image[box],
         (0.0, _DIM * bright),
         overlay=values[box],

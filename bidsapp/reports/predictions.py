@@ -226,7 +226,7 @@ def _in_training(bundle: "Bundle", known: bool) -> dict[str, Any]:
         return {"in_training": False}
     why = (
         f"{nameless} of the {len(bundle.images)} scans that the bundle was trained on were "
-        "normalised by other software and have no hash of their source file, so that this image "
+        "prepared by other software and have no hash of their source file, so that this image "
         "cannot be told from them"
     )
     return {"in_training": None, "in_training_unknown": why}

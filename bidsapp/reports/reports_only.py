@@ -51,7 +51,7 @@ def images_of_reports(
 ) -> list[Prepared]:
     """Pick the image that each report is about.
 
-    Where a participant and session was normalised in several ways, that is the one whose
+    Where a participant and session was prepared in several ways, that is the one whose
     transforms are there, and of those the one that was made last.
 
     Parameters
@@ -76,7 +76,7 @@ def images_of_reports(
         chosen[image.names.report] = image
     if not chosen:
         raise NoInput(
-            f"{output_dir} holds no normalised image that was asked for; run the participant "
+            f"{output_dir} holds no prepared image that was asked for; run the participant "
             "level first."
         )
     return [chosen[page] for page in sorted(chosen)]

@@ -244,6 +244,6 @@ def _fill(
             raise BadData(
                 f"{image_of(row, spec.channels[0])} lies on a grid of {window.whole_shape}, the "
                 f"first image on {first.whole_shape} (or at another place); "
-                "normalise the cohort with one recipe"
+                "prepare the cohort with one recipe"
             )
         array[i] = sample

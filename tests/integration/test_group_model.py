@@ -322,7 +322,7 @@ def test_a_bundle_for_another_window_is_refused(
     assert new.apply(tmp_path / "moved", "--participant-label", "51") == 65
     said = capsys.readouterr().err
     assert "model small-base reads" in said
-    assert "normalise with the bundle's recipe" in said
+    assert "prepare it with the bundle's recipe" in said
     assert new.files() == []
 
 

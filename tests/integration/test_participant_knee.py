@@ -49,7 +49,7 @@ def test_bad_knees_are_told_and_harm_no_others(ran: Ended) -> None:
     assert ran.code == 65
     assert "the patella (label 6 by desc-knee_dseg.tsv) has no voxels" in ran.said
     assert "EchoTime is 20; BIDS has it in seconds" in ran.said
-    assert "2 of 4 normalised" in ran.said
+    assert "2 of 4 prepared" in ran.said
     assert not list(anat(ran, "02").glob("*"))
     for label in ("01", "03"):
         assert len(list(anat(ran, label).glob("*_statmap.shape.gii"))) == 12

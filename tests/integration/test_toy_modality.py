@@ -67,7 +67,7 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ended, Ended]:
 def test_every_scan_is_prepared_with_its_sources(toys: tuple[Path, Ended, Ended]) -> None:
     out, first, _ = toys
     assert "sub-99 is empty" in first.said  # who has no image is told of, and the others go on
-    assert f"{PEOPLE} of {PEOPLE + 1} normalised: {PEOPLE} pass" in first.said
+    assert f"{PEOPLE} of {PEOPLE + 1} prepared: {PEOPLE} pass" in first.said
     sidecar = json.loads((out / "sub-01/anat/sub-01_space-toy_desc-toy_PDw.json").read_text())
     assert sidecar["Quality"]["verdict"] == "pass"
     assert sidecar["Quality"]["unweighted"] is False
@@ -100,5 +100,5 @@ def test_a_group_run_of_it_ends_in_a_report_with_maps(toys: tuple[Path, Ended, E
     assert shape == SHAPE
     report = (run / "report.html").read_text()
     assert "PDw" in report
-    for word in ("T1w", "log-Jacobian"):
+    for word in ("T1w", "log-Jacobian", "ormalised"):
         assert word not in report, f"the report speaks of {word}"

@@ -421,7 +421,7 @@ def test_images_of_another_grid_are_refused(trained):
     other_grid = slab((20, 24, 20), np.eye(4), "axial", 12)
     other_place = slab((20, 24, 20), np.array(bundle.space.grid_affine), "coronal", 12)
     for window in (other_grid, other_place):
-        with pytest.raises(BadData, match="normalise with the bundle's recipe"):
+        with pytest.raises(BadData, match="prepare it with the bundle's recipe"):
             bundle.require(window)
     bad = np.zeros((1, 1, 20, 24, 12), np.float32)
     bad[0, 0, 0, 0, 0] = np.nan

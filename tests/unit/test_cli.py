@@ -59,7 +59,7 @@ def test_only_the_words_are_written_of_what_is_there(
     out = tmp_path / "out"
     asked = (tmp_path / "data", out, "participant", "--boilerplate-only")
     assert ended(*asked) == 66
-    assert "no normalised image" in capsys.readouterr().err
+    assert "no prepared image" in capsys.readouterr().err
     assert not out.exists()
     leave_sidecar(out, "sub-01")
     assert ended(*asked) == 0

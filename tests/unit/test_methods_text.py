@@ -274,7 +274,7 @@ def test_saliency_is_told_with_its_test_and_its_verdict(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(NoInput, match="no normalised image"):
+    with pytest.raises(NoInput, match="no prepared image"):
         participant_boilerplate(tmp_path)
     with pytest.raises(NoInput, match=r"no recipe\.yaml"):
         group_boilerplate(tmp_path)

@@ -21,6 +21,7 @@ class T1w(Modality[T1wPreparation]):
     name = "t1w"
     title = "T1w MRI"
     image = "T1w image"
+    verb = "normalise"
     sources = (Source("t1w", "anat", "T1w"),)
     measures = MEASURES
     products = PRODUCTS

@@ -1,0 +1,271 @@
+"""Every benchmark by name: what it shows, beside which peer, what it takes and what it needs.
+
+`tests.benchmarks` runs them and `docs/measured.md` is written from what they said.
+"""
+
+from dataclasses import dataclass, field
+
+# Files here that are started by themselves and measure nothing, with what they are for.
+NO_BENCHMARK = {
+    "__main__": "runs the benchmarks",
+    "normalise_one": "one normalisation in its own process, started by normalization",
+    "reference_networks": "writes what timm's networks answer, for the tests",
+}
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One entry of the registry.
+
+    Attributes
+    ----------
+    name
+        What it is called on the command line, and its record's name.
+    title
+        Heading on the page.
+    shows
+        One line: the question that its figures answer.
+    peer
+        What its figures stand beside; empty where they stand alone.
+    minutes
+        Rough CPU minutes of all its commands on one core.
+    module
+        Module of tests.benchmarks; empty: as `name`.
+    commands
+        Arguments of each call. ``{data}`` is the folder of the real data, ``{ixi}`` an output
+        folder of the participant level on its 48 IXI heads, ``{work}`` a folder that is kept.
+    packages
+        What must be installed beside the package's own requirements.
+    alone
+        Whether it measures wall time, so that its figures are true on an idle machine only.
+    """
+
+    name: str
+    title: str
+    shows: str
+    minutes: float
+    peer: str = ""
+    module: str = ""
+    commands: tuple[tuple[str, ...], ...] = ((),)
+    packages: tuple[str, ...] = field(default=())
+    alone: bool = False
+
+    @property
+    def file(self) -> str:
+        """Module's name inside tests.benchmarks."""
+        return self.module or self.name
+
+    def needs(self, place: str) -> bool:
+        """Whether a command names a place such as ``{ixi}``."""
+        return any(f"{{{place}}}" in word for words in self.commands for word in words)
+
+
+_PARTICIPANTS = "{data}/ixi2mm_dev48/participants.tsv"
+_MASK = "{ixi}/sub-IXI014/anat/sub-IXI014_space-MNI152NLin2009aSym_res-2_desc-brain_mask.nii.gz"
+
+BENCHMARKS = (
+    Benchmark(
+        "normalization",
+        "Normalisation",
+        "How well the regions of different people overlap after normalisation (mean pairwise Dice "
+        "of automatic labels that no image used here had a part in), with CPU seconds and memory.",
+        30,
+        peer="ANTs (antspyx): SyNQuick, and SyN with cross-correlation",
+        commands=(("--data", "{data}", "--cache", "{work}/normalization"),),
+        packages=("ants",),
+    ),
+    Benchmark(
+        "overhead",
+        "What the workflow costs beyond its steps",
+        "Wall time of 48 heads beside the CPU seconds of their steps, of the same command again, "
+        "and from the start to the first node on 1,000 participants.",
+        8,
+        peer="the ideal: CPU seconds of the steps divided by the number of processes",
+        commands=(("--data", "{data}"),),
+        alone=True,
+    ),
+    Benchmark(
+        "startup",
+        "From a cold start to the list of images",
+        "Seconds and memory on a tree of 1,000 participants, with and without pybids' database.",
+        1,
+    ),
+    Benchmark(
+        "near_duplicates",
+        "Copies of one scan and unrelated people",
+        "How alike images of different people are, and how alike a copy, a copy with noise or "
+        "another cut of the same scan is.",
+        5,
+        commands=(("{ixi}", "--mask", _MASK),),
+    ),
+    Benchmark(
+        "scaling",
+        "The scaling of intensities",
+        "What each way of scaling intensities leaves for a ridge classifier of age group and of "
+        "sex: AUC, mean (least to largest) over five divisions into 8 folds.",
+        4,
+        peer="min–max, as printed in attias2025",
+        commands=(
+            ("{ixi}", _PARTICIPANTS, "age_group", "old"),
+            ("{ixi}", _PARTICIPANTS, "sex", "F"),
+        ),
+    ),
+    Benchmark(
+        "coverage",
+        "How often intervals hold the truth",
+        "Share of drawn studies whose 95 % interval holds the true value, and whose permutation "
+        "test rejects a null that is true.",
+        20,
+        peer="DeLong as usually printed, bootstrap percentiles",
+    ),
+    Benchmark(
+        "claims",
+        "How often each claim of a report is wrong",
+        "Share of drawn studies in which a sentence of the report is said where it is wrong, and "
+        "where it is right.",
+        5,
+        peer="the rules that stood earlier",
+    ),
+    Benchmark(
+        "added_value",
+        "How often an added value of a scan is claimed",
+        "Share of drawn studies in which a scan is said to add something to clinical columns, "
+        "falsely and truly, and whose interval holds the true gain.",
+        15,
+        peer="two wrong ways to get a training person's logit",
+        commands=(("--studies", "400", "--seed", "1"),),
+    ),
+    Benchmark(
+        "evaluation",
+        "What an evaluation costs",
+        "CPU seconds of the bootstrap, and of a whole evaluation of 48 people.",
+        1,
+        peer="scipy.stats.bootstrap around scikit-learn's AUC",
+    ),
+    Benchmark(
+        "map_claims",
+        "How often saliency maps pass their checks",
+        "Share of drawn studies whose maps pass: of noise, of effects, of a pattern that has "
+        "nothing to do with the network.",
+        30,
+    ),
+    Benchmark(
+        "map_test",
+        "Error rate of the voxelwise test of maps",
+        "Share of drawn studies without an effect in which any voxel is called significant.",
+        60,
+        peer="permuting the maps of the cross-validated networks",
+    ),
+    Benchmark(
+        "planted",
+        "How well a map finds what was planted",
+        "Share of the largest 1 % of a map that lies in a cuboid planted into the right insula of "
+        "half of the people, method by method.",
+        150,
+        peer="the same networks untrained",
+        commands=(("--normalised", "{ixi}", "--work", "{work}/planted"),),
+    ),
+    Benchmark(
+        "native",
+        "A map on a person's own voxels",
+        "What a map loses on its way to a person's own voxels and back.",
+        2,
+        peer="two linear interpolations by half a voxel, without any transform",
+        commands=(("--normalised", "{ixi}", "--people", "2"),),
+    ),
+    Benchmark(
+        "saliency",
+        "What a saliency map costs",
+        "CPU seconds of each method, and how many training steps on the same batch that is. "
+        "Occlusion is left out: it takes hours.",
+        5,
+        peer="a training step on the same batch",
+        commands=(
+            (
+                "--methods",
+                "gradient",
+                "gradient_x_input",
+                "smoothgrad",
+                "integrated_gradients",
+                "grad_cam",
+            ),
+        ),
+    ),
+    Benchmark(
+        "saliency_statistics",
+        "What the voxelwise permutation test costs",
+        "CPU seconds of 1,000 permutations over 128 people's maps at 2 mm.",
+        2,
+        peer="nilearn's permuted_ols",
+    ),
+    Benchmark(
+        "training",
+        "How fast a training step is",
+        "Seconds of a step of attias2025's own network, and the share of them that data take.",
+        15,
+        peer="a plain MONAI loop, and the machine's best rate of matrix products",
+    ),
+    Benchmark(
+        "whole_head",
+        "A training step on a whole head",
+        "CPU seconds and memory of a step of each network of wei2023 at 256 × 256 × 170.",
+        8,
+        commands=(("--batch", "2"),),
+    ),
+    Benchmark(
+        "group_ica",
+        "What group ICA costs",
+        "CPU seconds and memory of one ICA over all 43 people, and of the ten of ten folds.",
+        4,
+        peer="one ICA over all people, as the study ran it",
+        commands=(("{work}/group_ica",),),
+    ),
+    Benchmark(
+        "rest_components",
+        "Components of BOLD at rest as predictors",
+        "AUC where there is nothing to find (sex in these 24 people, and outcomes by lot), with "
+        "everything fitted in the fold (strict), the ICA on everybody (ica), and the choice of "
+        "components by the outcome on everybody too (paper).",
+        10,
+        peer="the leaks as printed in Teh et al. (2022)",
+        commands=(
+            ("{data}", "null", "--seeds", "20"),
+            ("{data}", "lot", "--seeds", "20"),
+        ),
+    ),
+    Benchmark(
+        "rest_planted",
+        "A network planted into BOLD at rest",
+        "AUC, and whether the component whose loss costs most is the planted one.",
+        5,
+        module="rest_components",
+        commands=(("{data}", "planted", "--seeds", "5", "--factor", "3"),),
+    ),
+    Benchmark(
+        "knee",
+        "Knees of two visits",
+        "What is measured of 5 knees at two visits, whose cartilage is known to shrink, how far "
+        "sides differ, and what a knee costs.",
+        5,
+        peer="volumes counted from the manual labels",
+        commands=(("--data", "{data}"),),
+    ),
+    Benchmark(
+        "report",
+        "The group report",
+        "CPU seconds to write, megabytes, and how fast Chromium opens it, for 48 and 1,000 people.",
+        1,
+        peer="nilearn's view_img of one of its maps",
+    ),
+)
+
+
+def named(name: str) -> Benchmark:
+    """Benchmark of this name.
+
+    Raises
+    ------
+    KeyError
+        There is none.
+    """
+    return {one.name: one for one in BENCHMARKS}[name]

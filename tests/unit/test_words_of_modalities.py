@@ -1,0 +1,44 @@
+"""No room but its own says of an image what is done to it: the word is the modality's."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import bidsapp
+from bidsapp.contracts.modality import modality_named
+
+PACKAGE = Path(bidsapp.__file__).parent
+ELSEWHERE = [p for p in sorted(PACKAGE.rglob("*.py")) if "modalities" not in p.parts]
+# What is normalised here is a batch, mutual information or a quaternion, or an earlier key.
+OTHER_THINGS = ("batch normalisation", "Batch normalisation", "normalization")
+
+
+def _texts(path: Path) -> Iterator[str]:
+    """Every string of a file that is no docstring."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told:
+            yield node.value
+
+
+def test_no_text_outside_its_room_says_normalised() -> None:
+    said = []
+    for path in ELSEWHERE:
+        for text in _texts(path):
+            left = text
+            for other in OTHER_THINGS:
+                left = left.replace(other, "")
+            if "ormalis" in left or "ormaliz" in left:
+                said.append((path.relative_to(PACKAGE), text))
+    assert said == []
+
+
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [("t1w", "normalised"), ("bold", "prepared"), ("spine", "prepared"), ("knee", "prepared")],
+)
+def test_what_a_finished_image_is_called(name: str, word: str) -> None:
+    assert modality_named(name).prepared == word
