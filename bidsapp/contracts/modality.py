@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from bidsapp.contracts.home import OwnPlaces
 from bidsapp.contracts.measure import Measure
 from bidsapp.contracts.prepared import Prepared, Provenance
 from bidsapp.contracts.product import Channel, OutputNames, Product, channels_of
@@ -236,7 +237,7 @@ class First:
     settings: Any
 
 
-class Modality(ABC, Generic[S]):
+class Modality(OwnPlaces, ABC, Generic[S]):
     """One kind of study, as one package of ``bidsapp/modalities``.
 
     ``modalities/<name>/modality.py`` holds the one instance as ``MODALITY``. That file imports

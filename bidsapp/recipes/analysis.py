@@ -193,6 +193,21 @@ class Saliency(Section):
         "decide. By default 2 for a network with a strided stem and a max-pool, and 0 for a larger "
         "one, whose maps then stay undecided.",
     )
+    guided: bool = Field(
+        default=False,
+        description="Average each channel of held-out images weighted by the person's own map, "
+        "with controls (guided.tsv), and test what that adds (guided_added.tsv).",
+    )
+    on_surface: bool = Field(
+        default=False,
+        description="Carry maps onto the own surface of one person, the nearest to the mean of the "
+        "covariates, and compare people there too (knees).",
+    )
+    fdr: bool = Field(
+        default=False,
+        description="Give false discovery rates (Benjamini and Hochberg) beside p of the voxelwise "
+        "test, where that has a p with the networks fixed.",
+    )
     samples: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
         default=None,
         description="Draws (smoothgrad) or steps (integrated_gradients, which takes more where a "

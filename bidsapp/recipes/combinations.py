@@ -243,3 +243,6 @@ def _saliency(recipe: "Recipe") -> Iterator[Problem]:
             "minmax needs saliency.absolute: true; of a signed map it would lift 0 to somewhere "
             "between 0 and 1",
         )
+    modality = modality_named(recipe.preparation.modality)
+    if recipe.saliency.on_surface and not modality.carries:
+        yield "saliency.on_surface", f"{modality.title} has no surfaces that maps are carried onto"

@@ -85,12 +85,23 @@ def find_regions(table: pd.DataFrame, words: str) -> list[str]:
     return found
 
 
+def parts_as_atlas(regions: Mapping[str, np.ndarray]) -> list[Atlas]:
+    """Make an atlas of the parts that a modality names, bool of the whole each; none of none."""
+    if not regions:
+        return []
+    labels = np.zeros(next(iter(regions.values())).shape, np.int32)
+    for number, cells in enumerate(regions.values(), start=1):
+        labels[cells] = number
+    table = pd.DataFrame({"index": range(1, len(regions) + 1), "name": list(regions), "also": ""})
+    return [Atlas("parts", labels, table)]
+
+
 def embedded_atlases(space: Space, label: str) -> tuple[list[Atlas], list[str]]:
     """Give the atlases that come with the app and hold in a space, and a note on the others."""
     fitting = [name for name, (_, spaces) in EMBEDDED.items() if re.fullmatch(spaces, label)]
     other = [name for name in EMBEDDED if name not in fitting]
     notes = []
-    if other:
+    if other and label:
         notes.append(
             f"the atlases {', '.join(other)} are in {DEFAULT}, not in {label}, and are not used; "
             "name one of your own by --atlas"

@@ -1,7 +1,7 @@
 """The maps of one fold: of whom, by which network, and with which checks; safe to repeat."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from bidsapp.saliency.attribute import (
     units_of,
 )
 from bidsapp.saliency.checks import FoldChecks, check_fold
+from bidsapp.saliency.randomised import cascade
 from bidsapp.saliency.stack import COLUMNS, MapStack, stack_files
 from bidsapp.training.fold import load_fold
 from bidsapp.training.task import FoldTask
@@ -73,6 +74,12 @@ class FoldMapsTask:
         """What the sanity checks need of this fold."""
         return self.folder / "checks.npz"
 
+    @property
+    def untrained_folder(self) -> Path | None:
+        """Of the maps of the same people by a network that was never trained, where wanted."""
+        wanted = self.checks and self.task.recipe.saliency.guided
+        return self.folder / "untrained" if wanted else None
+
     @cached_property
     def rows(self) -> np.ndarray:
         """Rows of the cohort's array that are explained."""
@@ -99,7 +106,8 @@ class FoldMapsTask:
 def _shaping(task: FoldTask) -> dict[str, Any]:
     """Give the settings that shape a fold's maps and checks; those of the group's map do not."""
     section = task.recipe.saliency.plain()
-    return {key: value for key, value in section.items() if key in SHAPING}
+    shaping = {key: value for key, value in section.items() if key in SHAPING}
+    return shaping | ({"untrained": True} if section.get("guided") else {})
 
 
 def is_explained(job: FoldMapsTask) -> bool:
@@ -144,9 +152,25 @@ def explain_fold(job: FoldMapsTask) -> Path:
         if job.checks:
             checks = check_fold(job.task, network, lens, stack, job.rows, job.mask)
             _write_checks(job.checks_file, checks)
+        if job.untrained_folder:
+            drawn = untrained_maps(job.task, network, images, map_names(table), lens)
+            replace(stack, values=drawn).write(job.untrained_folder)
     files = [*stack_files(job.folder), *([job.checks_file] if job.checks else [])]
+    files += stack_files(job.untrained_folder) if job.untrained_folder else []
     write_record(job.record_file, {"fingerprint": job.fingerprint}, files)
     return job.record_file
+
+
+def untrained_maps(
+    task: FoldTask, network: torch.nn.Module, images: np.ndarray, names: list[str], lens: Lens
+) -> np.ndarray:
+    """Explain the same images by a network of the same kind whose weights are drawn anew."""
+    channels = len(lens.fitted.channels(task.images.channels))
+    seed = int(np.random.SeedSequence([*task.seeds, 2]).generate_state(1)[0])
+    shape = task.images.space.shape
+    drawn = cascade(network, task.recipe.network, channels, seed, whole_only=True, shape=shape)
+    (maps,) = [attribute(one, images, names, lens) for _, one in drawn]
+    return maps
 
 
 def about_of(task: FoldTask, role: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Group maps of one variant: what the network looks at over held-out people, and its files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from bidsapp.representation.cohort_array import CohortArray
 
 
+Further = Callable[[GroupFolder], tuple[dict[str, str], list[str]]]
+
+
 def write_group(
     stack: MapStack,
     folder: Path,
@@ -53,6 +56,9 @@ def write_group(
     leaks: Sequence[FittedStep] = (),
     null: VoxelNull | None = None,
     splits: pd.DataFrame | None = None,
+    regions: Mapping[str, np.ndarray] | None = None,
+    further: Further | None = None,
+    said: Sequence[str] = (),
 ) -> None:
     """Write group maps, statistics and tables of one variant, and `summary.json` last.
 
@@ -93,6 +99,12 @@ def write_group(
         Rows of splits.tsv by which these people were held out. Where nobody who was tested was
         trained on elsewhere, the comparison has a p with the networks fixed; without them it has
         none.
+    regions
+        Parts of the whole that the modality names, bool each.
+    further
+        Writes tables of its own into the folder; gives their names and notes.
+    said
+        Notes of the one who calls.
 
     Raises
     ------
@@ -106,7 +118,7 @@ def write_group(
     """
     (folder / "summary.json").unlink(missing_ok=True)
     threshold = float(stack.about.get("threshold", 0.5))
-    notes = leak_notes(leaks)
+    notes = [*said, *leak_notes(leaks)]
     only_fold = _only_fold(stack, notes) if settings.folds == "best" else None
     steps = leaking([*leaks, *(settings.declares() if only_fold else ())])
     unseen = not leaking(steps, "network")
@@ -120,7 +132,7 @@ def write_group(
         source=str(folder),
     )
     # Before anything is written: a wrong atlas is known now.
-    atlases, atlas_notes = atlases_for(people, template_label, settings.atlases)
+    atlases, atlas_notes = atlases_for(people, template_label, settings.atlases, regions or {})
     notes += atlas_notes
     verdict = dict(sanity or {"verdict": "not run", "sentences": []})
     held_out = stack.about.get("role", "test") == "test"
@@ -148,6 +160,7 @@ def write_group(
             null=None if steps else null,
             permutations=settings.permutations,
             tfce=settings.tfce,
+            fdr=settings.fdr,
             seed=seed,
         )
         if held_out
@@ -169,6 +182,10 @@ def write_group(
         )
         tables |= biomarkers
         notes += said
+    if further is not None:
+        others, about_others = further(files)
+        tables |= others
+        notes += about_others
     if (folder / "sanity.tsv").is_file():
         tables["sanity"] = "sanity.tsv"
     files.forget_others(tables.values())

@@ -1,6 +1,6 @@
 """Tables beside the group maps: regions, the voxelwise comparison and peaks, biomarkers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import pandas as pd
 
 from bidsapp.dataset.tables import write_table
 from bidsapp.evaluation.stamp import stamped
-from bidsapp.saliency.atlas import Atlas
+from bidsapp.saliency.atlas import Atlas, parts_as_atlas
 from bidsapp.saliency.biomarkers import CHOSEN_FOLD_NOTE, LEAKAGE_NOTE, biomarker_tables
 from bidsapp.saliency.group_test import HOLD_OUT, WHOLE_PIPELINE, GroupTest
 from bidsapp.saliency.map_files import GroupFolder
@@ -30,10 +30,11 @@ _P_FROM = {
 
 
 def atlases_for(
-    people: PeopleMaps, space: str, names: Sequence[str]
+    people: PeopleMaps, space: str, names: Sequence[str], regions: Mapping[str, np.ndarray]
 ) -> tuple[list[Atlas], list[str]]:
-    """Give the embedded atlases that hold in the space and those that were named, with notes."""
-    return choose_atlases(names, people.space, space)
+    """Give the modality's own regions, the app's atlases and those named, with notes."""
+    atlases, notes = choose_atlases(names, people.space, space)
+    return [*parts_as_atlas(regions), *atlases], notes
 
 
 def write_regions(
@@ -42,7 +43,7 @@ def write_regions(
     """Write `regions.tsv`."""
     rng = np.random.default_rng([seed, 2])
     table = region_table(people, cell, atlases, rng=rng)
-    _write(files, "regions.tsv", table)
+    write_rounded(files, "regions.tsv", table)
     return {"regions": "regions.tsv"}
 
 
@@ -71,6 +72,9 @@ def write_test(
     if test.p_tfce is not None:
         words = f"Two-sided p of threshold-free cluster enhancement, {corrected}."
         layers["log10p_tfce"] = ("logptfce", -np.log10(test.p_tfce), "-log10(p)", words)
+    if test.q is not None:
+        words = "Rate of false discoveries (Benjamini and Hochberg) of t, by its distribution."
+        layers["log10q_fdr"] = ("logqfdr", -np.log10(np.maximum(test.q, 1e-30)), "-log10(q)", words)
     maps = {
         name: files.write(
             entities | {"stat": stat},
@@ -92,6 +96,8 @@ def write_test(
         found["permutations"] = test.permutations
         found["smallest_p_fwe"] = float(test.p_fwe.min())
         found["voxels_below_05_fwe"] = int((test.p_fwe <= _ALPHA).sum())
+    if test.q is not None:
+        found["voxels_below_05_fdr"] = int((test.q <= _ALPHA).sum())
     if test.p_tfce is not None:
         found["smallest_p_tfce"] = float(test.p_tfce.min())
         found["voxels_below_05_tfce"] = int((test.p_tfce <= _ALPHA).sum())
@@ -112,7 +118,7 @@ def write_peaks(
         p = {"p_fwe": test.p_fwe, "p_tfce": test.p_tfce}
         beside = {name: values for name, values in p.items() if values is not None}
         tables.append(peak_table(people, CONTRAST, test.t, atlases, beside=beside))
-    _write(files, "peaks.tsv", pd.concat(tables, ignore_index=True))
+    write_rounded(files, "peaks.tsv", pd.concat(tables, ignore_index=True))
     return {"peaks": "peaks.tsv"}
 
 
@@ -130,11 +136,11 @@ def write_biomarkers(
     table, by_fold = biomarker_tables(people, rows, images, atlases)
     names = {"biomarkers": "biomarkers.tsv", "biomarkers_by_fold": "biomarkers_folds.tsv"}
     for name, frame in zip(names.values(), (table, by_fold), strict=True):
-        _write(files, name, frame)
+        write_rounded(files, name, frame)
     return names, [CHOSEN_FOLD_NOTE if chosen else LEAKAGE_NOTE]
 
 
-def _write(files: GroupFolder, name: str, table: pd.DataFrame) -> None:
+def write_rounded(files: GroupFolder, name: str, table: pd.DataFrame) -> None:
     """Write a table with six digits, n/a where a value is missing, and the stamp of leaks."""
     rounded = table.copy()
     for column in [name for name in rounded if rounded[name].dtype.kind == "f"]:

@@ -69,6 +69,9 @@ class GroupTest:
         (voxels,) two-sided p of t corrected over voxels; None where it is descriptive.
     tfce, p_tfce
         Enhanced t and its corrected p; None where there are none.
+    q
+        (voxels,) false discovery rate of t (`false_discovery_rates`); None where not asked for,
+        or where the comparison is descriptive or rests on permuted pipelines.
     notes
         What was left out and why, and how far the p values can be trusted.
     """
@@ -84,6 +87,7 @@ class GroupTest:
     p_fwe: np.ndarray | None = None
     tfce: np.ndarray | None = None
     p_tfce: np.ndarray | None = None
+    q: np.ndarray | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -108,6 +112,7 @@ def compare_groups(
     null: VoxelNull | None = None,
     permutations: int = PERMUTATIONS,
     tfce: bool = True,
+    fdr: bool = False,
     seed: int = 0,
 ) -> tuple[GroupTest | None, list[str]]:
     """Compare the maps of positives with those of negatives, voxel by voxel.
@@ -140,6 +145,8 @@ def compare_groups(
         Number of permutations of maps; 0 makes no comparison.
     tfce
         Whether to test enhanced maps too.
+    fdr
+        Whether to give false discovery rates too.
     seed
         Of the permutations.
 
@@ -180,6 +187,8 @@ def compare_groups(
             t, df = found.t, found.df
             fields = {"p_from": HOLD_OUT, "permutations": permutations, "p_fwe": found.p_fwe}
             fields |= {"tfce": found.tfce, "p_tfce": found.p_tfce}
+            if fdr:
+                fields["q"] = false_discovery_rates(t, df)
         else:
             t, df = voxel_t(*parts, design.blocks)
             if null is not None:
@@ -193,6 +202,19 @@ def compare_groups(
         notes=tuple(notes), **fields,
     )  # fmt: skip
     return test, []
+
+
+def false_discovery_rates(t: np.ndarray, df: int) -> np.ndarray:
+    """Give the rate of false discoveries at which each voxel is one, (voxels,) float32.
+
+    Benjamini & Hochberg 1995 (doi:10.1111/j.2517-6161.1995.tb02031.x), of the two-sided p of t by
+    its distribution, which holds for normal residuals or many people.
+    """
+    from scipy.stats import false_discovery_control
+    from scipy.stats import t as student
+
+    p = 2 * student.sf(np.abs(np.asarray(t, np.float64)), df)
+    return np.asarray(false_discovery_control(p), np.float32)
 
 
 def largest_statistics(

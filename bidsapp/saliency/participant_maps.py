@@ -103,7 +103,8 @@ def write_people(
         own = stack.rows[units == unit]
         values = stack.values[own.index.to_numpy()].sum(axis=1, dtype=np.float64).mean(axis=0)
         block = values.astype(np.float32)
-        stem = "_".join(text for text in (unit.participant, unit.session) if text)
+        stem = "_".join(filter(None, (unit.participant, unit.session)))
+        shared = "_".join(filter(None, (stem, place.labels)))
         folder = Path(*filter(None, (place.folder, unit.participant, unit.session, "anat")))
         part = f"_label-{label_of(unit.part)}" if unit.part else ""
         source = place.images[unit]
@@ -112,7 +113,7 @@ def write_people(
             **_whether_held_out(stack, own, leaks),
             "Settings": without_folders(settings.plain()),
         }
-        path = folder / (f"{stem}_{place.labels}{part}_desc-{desc}_statmap{stack.space.extension}")
+        path = folder / f"{shared}{part}_desc-{desc}_statmap{stack.space.extension}"
         stack.space.write(path, block, content)
         written.append(path)
         if place.native:

@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,6 @@ from bidsapp.contracts.fitted import leaking, stamp_text
 from bidsapp.contracts.modality import modality_named
 from bidsapp.contracts.unit import Unit
 from bidsapp.errors import NociCastError, NoInput, joint_code
-from bidsapp.evaluation.chance import Forecast, read_forecast
 from bidsapp.evaluation.state import splits_of
 from bidsapp.evaluation.tsv import read_table
 from bidsapp.execution.failures import Failure, find_failure, forget_failures
@@ -22,17 +22,19 @@ from bidsapp.execution.run import Running, run_workflow
 from bidsapp.execution.status import StatusLine, telling
 from bidsapp.execution.work import own_folder
 from bidsapp.options import RunOptions
-from bidsapp.recipes import Recipe
-from bidsapp.saliency.checks import FoldChecks
-from bidsapp.saliency.group_maps import write_group
+from bidsapp.saliency.evidence import gather_evidence
+from bidsapp.saliency.group_maps import Further, write_group
 from bidsapp.saliency.group_test import VoxelNull
+from bidsapp.saliency.guided_files import write_guided
+from bidsapp.saliency.guided_table import Guides
 from bidsapp.saliency.masks import mask_of
 from bidsapp.saliency.native import without_native
 from bidsapp.saliency.participant_maps import MapPlace, write_people
 from bidsapp.saliency.plan import ExplainStep, plan_steps, workflow_of
 from bidsapp.saliency.planes import unlike, write_planes
-from bidsapp.saliency.sanity import Evidence, judge
+from bidsapp.saliency.sanity import judge
 from bidsapp.saliency.stack import MapStack, join, read_stack
+from bidsapp.saliency.surface_files import code_of_surface, try_on_surface
 from bidsapp.saliency.train_test_figure import draw, panel_of
 from bidsapp.saliency.verdict import Findings, together
 
@@ -71,6 +73,12 @@ class Explaining:
     resolution: str
     native: bool = False
     nulls: Mapping[str, VoxelNull] = field(default_factory=dict)
+
+    @cached_property
+    def images(self) -> dict[Unit, str]:
+        """Unit to its image, a path inside `output_dir` or a BIDS URI."""
+        rows = self.cohort.fillna("").astype(str).to_dict("records")
+        return {Unit.of(row): row["image"] for row in rows}
 
 
 def explain(
@@ -138,6 +146,8 @@ def explain(
                 print(f"{variant}: sanity checks of the maps: {_said(done[variant])}", flush=True)
                 if about.native and without_native(folder / "saliency" / variant):
                     codes.add(NoInput.exit_code)
+                if own[0].task.recipe.saliency.on_surface:
+                    codes.add(code_of_surface(folder / "saliency" / variant))
                 continue
             except NociCastError as error:
                 failure = Failure("", str(error), error.exit_code, expected=True)
@@ -186,14 +196,11 @@ def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> Findings:
     place = about.folder / "saliency" / task.variant
     stack = join([read_stack(step.folder) for step in steps if step.kind == "test"])
     stack.write(_stack_folder(steps[0]))
-    findings = _judged(steps, stack, about)
+    findings = judge(gather_evidence(steps, stack, about.folder, about.mask))
     leaks = task.recipe.leaks("network")
     findings.write(place / "sanity.tsv", stamp_text(leaks))
-    images = {
-        Unit.of(row): row["image"] for row in about.cohort.fillna("").astype(str).to_dict("records")
-    }
     where = MapPlace(
-        place, about.output_dir, about.template_label, about.resolution, images, about.native
+        place, about.output_dir, about.template_label, about.resolution, about.images, about.native
     )
     write_people(stack, where, findings.plain(), settings, leaks)
     shared = _shared(task, about, [task.variant])
@@ -201,13 +208,32 @@ def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> Findings:
     shared["leaks"] = leaks
     _forget_training(place)
     null = about.nulls.get(task.variant)
-    write_group(read_stack(_stack_folder(steps[0])), place, settings=settings, null=null, **shared)
+    whole = read_stack(_stack_folder(steps[0]))
+    further = _guided(steps, whole, shared["regions"], about) if settings.guided else None
+    write_group(whole, place, settings=settings, null=null, further=further, **shared)
+    if settings.on_surface:
+        work = _stack_folder(steps[0])
+        try_on_surface(whole, place, task.recipe, where, about.cohort, work, shared)
     for step in steps:
         if step.kind == "train":
             training = read_stack(step.folder)
             write_group(training, place / "training", settings=settings, **shared)
             _draw_best_fold(step, stack, place / "best_fold.png", about)
     return findings
+
+
+def _guided(
+    steps: Sequence[ExplainStep],
+    stack: MapStack,
+    regions: Mapping[str, np.ndarray],
+    about: Explaining,
+) -> Further:
+    """Say how averages weighted by these maps are written."""
+    task = steps[0].task
+    own = [step.folder / "untrained" for step in steps if step.kind == "test"]
+    guides = Guides(stack, join([read_stack(folder) for folder in own]))
+    parts = {name: task.images.space.cut(cells) for name, cells in regions.items()}
+    return lambda files: write_guided(guides, task.images, parts, about.cohort, task.recipe, files)
 
 
 def _forget_training(place: Path) -> None:
@@ -248,6 +274,7 @@ def _shared(task: "FoldTask", about: Explaining, variants: Sequence[str]) -> dic
         "mask": about.mask,
         "covariates": about.cohort,
         "seed": task.recipe.evaluation.seed,
+        "regions": modality_named(task.recipe.preparation.modality).regions(task.images.space),
     }
 
 
@@ -286,42 +313,3 @@ def _write_ensembles(
         except NociCastError as error:
             shutil.rmtree(place, ignore_errors=True)
             print(f"{name}: no joined map: {error}", file=sys.stderr)
-
-
-def _judged(steps: Sequence[ExplainStep], stack: MapStack, about: Explaining) -> Findings:
-    task = steps[0].task
-    evidence = Evidence(
-        folds=[
-            FoldChecks.read(step.folder / "checks.npz") for step in steps if step.kind == "test"
-        ],
-        halves=_halves_of(steps),
-        forecast=forecast_of(about.folder, task.variant, task.recipe),
-        images=task.images,
-        outcome=task.table["outcome"].to_numpy(),
-        inside=mask_of(stack.space, about.mask),
-        fwhm_mm=task.recipe.saliency.smoothing_fwhm_mm,
-        space=stack.space,
-    )
-    return judge(evidence)
-
-
-def _halves_of(steps: Sequence[ExplainStep]) -> np.ndarray | None:
-    """Mean map of the held-out people by each network of a half, (2, 1 + shuffles, X, Y, Z)."""
-    found = {
-        (step.half, step.shuffle): read_stack(step.folder).values.sum(axis=1).mean(axis=0)
-        for step in steps
-        if step.kind == "half"
-    }
-    if not found:
-        return None
-    count = 1 + max(shuffle for _, shuffle in found)
-    return np.array([[found[half, k] for k in range(count)] for half in (0, 1)])
-
-
-def forecast_of(folder: Path, variant: str, recipe: Recipe) -> Forecast:
-    """Read by what a variant's forecast is judged, and whether held-out people were seen."""
-    leaks = recipe.leaks("scores")
-    stamp = stamp_text(leaks)
-    are = "are not" if any(step.certain for step in leaks) else "may not be"
-    seen = f"{stamp}: the scores {are} those of people unseen" if stamp else ""
-    return replace(read_forecast(folder, variant), leak=seen)

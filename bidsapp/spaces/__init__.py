@@ -1,20 +1,22 @@
-"""Where values lie: a volume of a template, a slice of a person's image, a map on a sphere."""
+"""Where values lie: volumes of a template, slices of a person's image, spheres, meshes."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from bidsapp.contracts.space import Space
 from bidsapp.errors import BadData
+from bidsapp.spaces.mesh import MeshSpace
 from bidsapp.spaces.slice import Slice
 from bidsapp.spaces.sphere import Sphere
 from bidsapp.spaces.volume import Volume
 
-__all__ = ["Slice", "Sphere", "Volume", "read_space"]
+__all__ = ["MeshSpace", "Slice", "Sphere", "Volume", "read_space"]
 
 KINDS: Mapping[str, Callable[[Mapping[str, Any]], Space]] = {
     Volume.kind: Volume.from_dict,
     Slice.kind: Slice.from_dict,
     Sphere.kind: Sphere.from_dict,
+    MeshSpace.kind: MeshSpace.from_dict,
 }
 
 

@@ -67,7 +67,7 @@ def stage_files(
     Raises
     ------
     UsageError
-        A fold would learn from people of one class only.
+        A fold would learn from scans of one class only.
     """
     files = (cohort, folder / "splits.tsv")
     if outcomes is not None:
@@ -90,12 +90,13 @@ def _known(splits: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _require_both(splits: pd.DataFrame, table: pd.DataFrame, stage: str) -> None:
-    positive = table.groupby("participant_id")["outcome"].max()
+    # scans, not people: one person's visits may be of both classes, as baseline and follow-up
     learned = splits[splits["role"].isin(LEARNING)]
     for (repeat, fold), rows in learned.groupby(["repeat", "fold"]):
-        if positive.reindex(rows["participant_id"]).nunique() < 2:
+        scans = table[table["participant_id"].isin(rows["participant_id"])]
+        if scans["outcome"].nunique() < 2:
             raise UsageError(
-                f"variant {stage}: repeat {repeat}, fold {fold} would learn from people of one "
+                f"variant {stage}: repeat {repeat}, fold {fold} would learn from scans of one "
                 "class only. Check its outcome."
             )
 

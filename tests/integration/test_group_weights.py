@@ -11,7 +11,7 @@ from bidsapp.networks.registry import build_network
 from bidsapp.recipes import load_recipe
 from bidsapp.recipes.images import Representation
 from bidsapp.representation.sample import CohortRow, read_sample
-from bidsapp.saliency.run import forecast_of
+from bidsapp.saliency.evidence import forecast_of
 from tests.integration.group_studies import (
     brain,
     first_run,

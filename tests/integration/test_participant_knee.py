@@ -16,7 +16,7 @@ from tests.integration.running import Ended, run_app, validation_errors
 RECIPE = """
 name: knees
 summary: Synthetic knees
-outcome: {column: pain, positive: ["1"]}
+outcome: {column: chronic_pain, positive: ["1"]}
 preparation: {modality: knee, t2: true, pixels: 64, bones: [tibia, patella]}
 representation: {kind: sphere}
 network: {name: resnet, depth: 10, start: random, dims: 2}
@@ -115,6 +115,87 @@ def test_maps_tell_their_sphere_and_have_it_in_common(ran: Ended) -> None:
         assert directions[2] @ [0, 0, -1] == pytest.approx(1, abs=1e-4)
         assert np.linalg.det(directions) == pytest.approx(1 if label == "01" else -1)
     assert spaces[0].same_whole(spaces[1])
+
+
+def dseg(ran: Ended, label: str) -> Path:
+    return next(anat(ran, label).glob("*_desc-joint_dseg.nii.gz"))
+
+
+def test_a_map_comes_home_to_the_surface_that_it_was_seen_on(ran: Ended) -> None:
+    from bidsapp.modalities.knee.modality import MODALITY
+
+    for label in ("01", "03"):  # a right knee, and a left one
+        home = MODALITY.home(dseg(ran, label), "patella_thickness")
+        assert home is not None
+        assert home.structure == "patella"
+        values = nib.load(next(anat(ran, label).glob("*_desc-patellavalues_mesh.shape.gii")))
+        (own,) = (one.data for one in values.darrays if one.meta["Name"] == "thickness")
+        picture = read_whole(
+            next(anat(ran, label).glob("*_desc-patellathickness_statmap.shape.gii"))
+        ).values
+        back = home.space.put_back(picture.astype(np.float32), np.nan)
+        covered = (own > 0.5) & np.isfinite(back)
+        assert covered.sum() > 0.9 * (own > 0.5).sum()
+        assert np.abs(back - own)[covered].mean() < 0.2  # 64 pixels round a coarse phantom
+        (points,) = nib.load(home.file).get_arrays_from_intent("NIFTI_INTENT_POINTSET")
+        assert home.space.whole_shape == (len(points.data),)
+
+
+def test_halves_of_a_map_lie_on_their_own_side(ran: Ended) -> None:
+    from bidsapp.modalities.knee.modality import MODALITY
+
+    for label in ("01", "03"):
+        home = MODALITY.home(dseg(ran, label), "tibia_thickness")
+        assert home is not None
+        labels = nib.load(dseg(ran, label))
+        told = json.loads(dseg(ran, label).with_suffix("").with_suffix(".json").read_text())
+        numbers = {name: int(number) for number, name in told["Labels"].items()}
+        points = nib.load(home.file).get_arrays_from_intent("NIFTI_INTENT_POINTSET")[0].data
+        for name, cells in MODALITY.regions(home.space).items():
+            half = home.space.put_back(cells.astype(np.float32)) > 0.5
+            side, _, bone = name.partition(" ")
+            assert bone == "tibia"
+            plate = np.argwhere(np.asarray(labels.dataobj) == numbers[f"{side}_tibial_cartilage"])
+            middle = nib.affines.apply_affine(labels.affine, plate).mean(0)
+            near = np.linalg.norm(points - middle, axis=1) < 12
+            assert half[near].mean() > 0.9
+
+
+def test_maps_of_two_knees_are_matched(ran: Ended) -> None:
+    from bidsapp.modalities.knee.modality import MODALITY
+
+    one, other = (MODALITY.home(dseg(ran, label), "patella_shape") for label in ("01", "03"))
+    assert one is not None
+    assert other is not None
+    theirs = np.asarray(other.space.mesh.vertices, float)  # type: ignore[attr-defined]
+    ours = np.asarray(one.space.mesh.vertices, float)  # type: ignore[attr-defined]
+    carry, same = MODALITY.carried(one, other), MODALITY.carried(one, one)
+    for axis in range(3):  # a right knee and a left one, of different people, lie alike
+        found = carry(theirs[:, axis])
+        known = np.isfinite(found)
+        assert known.mean() > 0.8
+        assert np.corrcoef(found[known], ours[known, axis])[0, 1] > 0.8
+        own = same(ours[:, axis])
+        assert np.nanmax(np.abs(own - ours[:, axis])) < 0.5
+
+
+def test_a_knee_without_its_surface_has_no_home(ran: Ended, tmp_path: Path) -> None:
+    import shutil
+
+    from bidsapp.errors import BadData, NoInput
+    from bidsapp.modalities.knee.modality import MODALITY
+
+    copy = tmp_path / "anat"
+    shutil.copytree(anat(ran, "01"), copy)
+    image = next(copy.glob("*_desc-joint_dseg.nii.gz"))
+    sidecar = next(copy.glob("*_desc-tibiashape_statmap.json"))
+    told = json.loads(sidecar.read_text())
+    sidecar.write_text(json.dumps({k: v for k, v in told.items() if k != "Grid"}))
+    with pytest.raises(BadData, match="its Grid cannot be used"):
+        MODALITY.home(image, "tibia_shape")
+    next(copy.glob("*_desc-tibia_mesh.surf.gii")).unlink()
+    with pytest.raises(NoInput, match="is not there; run the participant level on this knee"):
+        MODALITY.home(image, "tibia_shape")
 
 
 def test_pages_tables_and_words(ran: Ended) -> None:

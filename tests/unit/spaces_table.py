@@ -7,6 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from bidsapp.contracts.space import Space
+from bidsapp.spaces.mesh import MeshSpace
 from bidsapp.spaces.slice import Slice
 from bidsapp.spaces.sphere import Sphere
 from bidsapp.spaces.surface import Mesh
@@ -104,9 +105,18 @@ def spheres(draw: Callable[[Any], Any]) -> Sphere:
     )  # fmt: skip
 
 
+@st.composite
+def meshes(draw: Callable[[Any], Any]) -> MeshSpace:
+    """Surfaces of any shape, at some place."""
+    radii = [draw(st.sampled_from([12.0, 20.0, 31.0])) for _ in range(3)]
+    mesh = ellipsoid((radii[0], radii[1], radii[2]), draw(st.integers(0, 1)))
+    return MeshSpace(Mesh(mesh.vertices + np.float32([3, -4, 5]), mesh.faces), "femur")
+
+
 SPACES: Mapping[str, st.SearchStrategy[Space]] = {
     "volume": volumes(),
     "slice": slices(),
     "sphere": spheres(),
+    "mesh": meshes(),
 }
 """Every kind of space; the common checks run over each."""

@@ -97,6 +97,7 @@ BAD_VALUES = [
         ["saliency={scale: minmax, absolute: false}"],
         "saliency.scale: minmax needs saliency.absolute: true",
     ),
+    (["saliency.on_surface=true"], "saliency.on_surface: T1w MRI has no surfaces"),
     (["variants.x={network.depht: 3}"], "variants.x.network.depht: unknown key"),
     (["variants.x={network.depth: 3}"], "variants.x.network.depth: resnet offers"),
     (["variants.x={representation.zscore: dataset}"], "variants.x.representation.zscore: dataset"),

@@ -21,6 +21,7 @@ from bidsapp.saliency.group_test import (
     WHOLE_PIPELINE,
     VoxelNull,
     compare_groups,
+    false_discovery_rates,
     largest_statistics,
 )
 from bidsapp.saliency.peaks import find_peaks, peak_table
@@ -369,3 +370,25 @@ def test_no_permutations_make_no_test(tmp_path: Path) -> None:
     assert summary["test"] is None
     assert "t" not in summary["maps"]
     assert any("no permutations were asked for" in note for note in summary["notes"])
+
+
+def test_false_discovery_rates_are_those_of_benjamini_and_hochberg() -> None:
+    from statsmodels.stats.multitest import multipletests
+
+    t = np.concatenate([np.random.default_rng(0).standard_t(20, 200), [5, -6, 4.5]])
+    wanted = multipletests(2 * stats.t.sf(np.abs(t), 20), method="fdr_bh")[1]
+    np.testing.assert_allclose(false_discovery_rates(t, 20), wanted, rtol=1e-5)
+
+
+def test_false_discovery_rates_stand_beside_a_valid_p_alone() -> None:
+    stack = make_stack(balanced(), effect=2)
+    held_out, _ = compare_groups(people(stack), independent=True, permutations=19, fdr=True)
+    crossed, _ = compare_groups(people(stack), permutations=19, fdr=True)
+    plain, _ = compare_groups(people(stack), independent=True, permutations=19)
+    assert held_out is not None
+    assert crossed is not None
+    assert plain is not None
+    assert held_out.q is not None
+    assert crossed.q is None
+    assert plain.q is None
+    assert held_out.q.min() < 0.05

@@ -243,7 +243,7 @@ def test_a_map_is_written_whole_with_its_sidecar(kind: str, tmp_path: Path) -> N
         told = json.loads((tmp_path / "group_desc-a_statmap.json").read_text())
         assert told["Units"] == "1"
         stems = {file.name.partition(".")[0] for file in tmp_path.iterdir()}
-        assert stems - {"sphere-knee_mesh"} == {"group_desc-a_statmap"}
+        assert stems - {"sphere-knee_mesh", "surface-femur_mesh"} == {"group_desc-a_statmap"}
         whole = read_whole(path)
         assert space.holds(whole.values.shape, whole.affine)
         np.testing.assert_array_equal(whole.values, space.put_back(values_on(space, 5)))

@@ -187,7 +187,7 @@ def test_a_stage_may_predict_something_else_of_those_of_whom_it_is_known(tmp_pat
 
 def test_a_fold_of_one_class_only_is_refused_before_it_is_trained(tmp_path):
     outcomes = {(f"sub-{i:02d}", ""): int(i == 0) for i in range(16)}
-    with pytest.raises(UsageError, match=r"variant stage: .* from people of one class only"):
+    with pytest.raises(UsageError, match=r"variant stage: .* from scans of one class only"):
         prepare(tmp_path, recipe_of(), outcomes)
 
 

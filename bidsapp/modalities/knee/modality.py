@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from bidsapp.contracts.home import Carry, Home
 from bidsapp.contracts.measure import Measure
 from bidsapp.contracts.modality import Job, Modality, Shared, Source
 from bidsapp.contracts.prepared import Prepared
@@ -13,6 +14,11 @@ from bidsapp.modalities.knee.measures import MEASURES
 from bidsapp.modalities.knee.products import PRODUCTS
 from bidsapp.modalities.knee.settings import KneePreparation
 from bidsapp.options import RunOptions
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bidsapp.contracts.space import Space
 
 
 class Knee(Modality[KneePreparation]):
@@ -29,6 +35,7 @@ class Knee(Modality[KneePreparation]):
     measures = MEASURES
     products = PRODUCTS
     settings = KneePreparation
+    carries = True
 
     def sources_for(self, settings: Mapping[str, Any]) -> tuple[Source, ...]:
         """Leave the echoes out where no T2 is asked for."""
@@ -77,6 +84,27 @@ class Knee(Modality[KneePreparation]):
         path = folder / "mask.shape.gii"
         sphere.write(path, np.ones(sphere.shape), {})
         return path
+
+    def regions(self, space: "Space") -> Mapping[str, "np.ndarray"]:
+        """Name the medial and the lateral half of a bone's map."""
+        from bidsapp.modalities.knee.home import compartments
+        from bidsapp.spaces.sphere import Sphere
+
+        if not isinstance(space, Sphere) or space.label not in BONES:
+            return {}
+        return compartments(space)
+
+    def home(self, image: Path, channel: str) -> Home | None:
+        """Give the surface of the bone that a channel is of."""
+        from bidsapp.modalities.knee.home import home_of
+
+        return home_of(image, channel)
+
+    def carried(self, reference: Home, other: Home) -> Carry:
+        """Match a bone with the reference knee's."""
+        from bidsapp.modalities.knee.home import carried_home
+
+        return carried_home(reference, other)
 
     def workflow(
         self, name: str, job: Job, shared: Shared, settings: KneePreparation, options: RunOptions

@@ -1,7 +1,8 @@
 """``python -m bidsapp.modalities.knee.phantom FOLDER``: synthetic knees with a known answer.
 
 Positives have lost cartilage in the middle of the medial tibial plate. Images, echoes and label
-maps are made from formulas; the truth lies beside them in participants.tsv.
+maps are made from formulas; the truth lies beside them in participants.tsv, with the columns that
+recipe morales2021 asks for.
 """
 
 import argparse
@@ -68,9 +69,24 @@ def make_knee_phantom(
         person = random_person(rng, thinned if positive else 0.0)
         _write_knee(folder, labels, label, knee_labels(person, spacing), side, spacing, rng, echoes)
         age = int(rng.integers(45, 80))
-        rows.append((f"sub-{label}", age, "FM"[int(rng.integers(2))], side, int(positive)))
-    header = "participant_id\tage\tsex\tknee_side\tpain"
-    _write(folder / "participants.tsv", [header, *_rows(rows)])
+        sex = "FM"[int(rng.integers(2))]
+        rows.append((f"sub-{label}", age, sex, side, int(positive), *_clinic(rng, positive)))
+    _write(folder / "participants.tsv", ["\t".join(_COLUMNS), *_rows(rows)])
+
+
+_COLUMNS = (
+    *("participant_id", "age", "sex", "knee_side", "chronic_pain", "bmi", "kl_grade"),
+    *("oarsi_jsn_medial", "oarsi_jsn_lateral", "min_medial_jsw"),
+)
+
+
+def _clinic(rng: np.random.Generator, positive: bool) -> tuple[object, ...]:
+    """Draw what a clinic knows: radiographs go with the lost cartilage, but not closely."""
+    grade = int(np.clip(np.round(1.2 + 0.9 * positive + 1.1 * rng.normal()), 0, 4))
+    medial = int(np.clip(np.round(0.5 + 0.6 * positive + 0.7 * rng.normal()), 0, 3))
+    lateral = int(np.clip(np.round(0.4 + 0.7 * rng.normal()), 0, 3))
+    width = round(float(4.5 - 0.8 * positive + 0.9 * rng.normal()), 2)
+    return round(float(28 + 4 * rng.normal()), 1), grade, medial, lateral, width
 
 
 def _write_knee(

@@ -139,7 +139,7 @@ def _femur(points: np.ndarray) -> np.ndarray:
     bone |= _ellipsoid(points, (0, 6, 34), (30, 20, 22))
     bone |= _ellipsoid(points, (14, 16, 34), (13, 14, 18))
     bone |= _ellipsoid(points, (-13, 14, 33), (12, 12, 15))
-    bone |= (z > 30) & ((x / (17 + 300 / (z + 1))) ** 2 + ((y + 1) / 16) ** 2 < 1)
+    bone |= (z > 30) & ((x / (17 + 300 / np.maximum(z + 1, 1))) ** 2 + ((y + 1) / 16) ** 2 < 1)
     return _rounded(bone)
 
 

@@ -40,6 +40,8 @@ _TABLE_NAMES = {
     "peaks": "Peaks",
     "biomarkers": "Biomarkers",
     "biomarkers_by_fold": "Biomarkers by fold",
+    "guided": "Averages weighted by maps",
+    "guided_added": "What weighted averages add",
     "sanity": "Sanity checks",
 }
 

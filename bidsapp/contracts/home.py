@@ -1,0 +1,72 @@
+"""Where a unit's map lies on the unit itself, and which place of one unit is which of another's."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bidsapp.contracts.space import Space
+
+Carry = Callable[["np.ndarray"], "np.ndarray"]
+"""From values at the points of one unit to values at those of another; NaN where there is none."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """What a unit's map was seen on: its own surface, or its own image.
+
+    Attributes
+    ----------
+    space
+        Its block is the map that a network saw, its whole what that was cut from: a value at each
+        point of the surface, or the image's voxels. `put_back` lays a map there.
+    file
+        The surface (GIFTI) or image (NIfTI) itself, in the scanner's millimetres; its points or
+        voxels in the order of the whole.
+    structure
+        What it is of; only homes of one structure are carried onto one another.
+    """
+
+    space: "Space"
+    file: Path
+    structure: str = ""
+
+
+class OwnPlaces:
+    """What a modality says of the places of its maps; by default, that atlases serve."""
+
+    carries: ClassVar[bool] = False
+    """Whether `home` gives surfaces and `carried` matches them (``saliency.on_surface``)."""
+
+    def regions(self, space: "Space") -> "Mapping[str, np.ndarray]":
+        """Name the parts of a map that its field reports: bool of the space's whole, each.
+
+        None where atlases of a template serve.
+        """
+        return {}
+
+    def home(self, image: Path, channel: str) -> Home | None:
+        """Give what the map of a prepared unit was seen on; None where that is not known.
+
+        Parameters
+        ----------
+        image
+            The main product of the unit.
+        channel
+            Whose map.
+
+        Raises
+        ------
+        NoInput
+            It is not beside the main product.
+        BadData
+            It is not what was written.
+        """
+        return None
+
+    def carried(self, reference: Home, other: Home) -> Carry:
+        """Find out how values at the points of one surface come onto those of the reference."""
+        raise NotImplementedError
