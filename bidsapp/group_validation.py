@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.contracts.modality import modality_named
-from bidsapp.contracts.unit import with_part
+from bidsapp.contracts.unit import unit_columns, with_part
 from bidsapp.dataset import check_dataset
 from bidsapp.derivatives import check_output, prepare_output, write_json, write_text
 from bidsapp.derivatives.atomic import make_folder
@@ -21,6 +21,7 @@ from bidsapp.execution.status import telling
 from bidsapp.execution.work import alone, begin_work, check_work, keep_shared_work
 from bidsapp.group_cohort import cohort_of, on_one_grid, recorded
 from bidsapp.group_known import without_doubles, without_known
+from bidsapp.intake.json_text import read_own_json
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe, apply_values, dump_recipe
 from bidsapp.recipes.loading import values_of
@@ -60,7 +61,7 @@ def validate_model(options: RunOptions) -> int:
     recipe = _recipe(bundle, options)
     folder = options.output_dir / "group" / (options.run_label or f"external-{bundle.name}")
     if options.reports_only or options.evaluate_only or options.boilerplate_only:
-        return _again(folder, options)
+        return _again(folder, options, bundle)
     _check_before_work(folder, recipe, options)
     cohort = _people(recipe, options)
     recipe = recorded(recipe, cohort)
@@ -127,7 +128,7 @@ def _whole_run(
     cohort = without_known(bundle, cohort, mask, options.nprocs)
     cohort = without_doubles(cohort, mask, options.nprocs)
     _require_both(cohort)
-    scores = _scores(bundle, recipe, cohort, mask, options.device)
+    scores, each = _scores(bundle, recipe, cohort, mask, options.device)
     _forget(folder)
     make_folder(folder)
     write_text(folder / "recipe.yaml", dump_recipe(recipe))
@@ -136,6 +137,7 @@ def _whole_run(
     shown = cohort.exclusions.assign(detail=cohort.exclusions["detail"].map(hidden.text))
     write_table(folder / "exclusions.tsv", shown)
     write_table(folder / "scores.tsv", scores)
+    write_table(folder / "fold_models.tsv", each)
     write_measures(cohort, mask, False, folder)
     if cohort.notes:
         write_text(folder / "logs" / "cohort.txt", "\n".join(cohort.notes) + "\n")
@@ -164,8 +166,8 @@ def _require_both(cohort: "Cohort") -> None:
 
 def _scores(
     bundle: "Bundle", recipe: Recipe, cohort: "Cohort", mask: Path, device: str
-) -> pd.DataFrame:
-    """Predict everybody with all fold models: a row per scan, as scores.tsv has it."""
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Predict everybody: a row per scan, as scores.tsv has it, and one per scan and fold model."""
     from bidsapp.networks.predict import predict
     from bidsapp.representation.sample import cohort_rows, read_mask, read_sample
 
@@ -186,7 +188,13 @@ def _scores(
         fold=0,
         probability=bundle.answers(per_model),
     )
-    return table[with_part(SCORES, table)].reset_index(drop=True)
+    each = [
+        cohort.table[unit_columns(cohort.table)].assign(
+            repeat=model.repeat, fold=model.fold, probability=per_model[:, place]
+        )
+        for place, model in enumerate(bundle.models)
+    ]
+    return table[with_part(SCORES, table)].reset_index(drop=True), pd.concat(each)
 
 
 def _facts(bundle: "Bundle", recipe: Recipe) -> dict[str, Any]:
@@ -219,27 +227,34 @@ def _outcome(outcome: Any) -> str:
 
 def _beside_the_model(bundle: "Bundle", folder: Path) -> None:
     """Compare with the training cohort's own table, where the bundle lies in its run still."""
-    from bidsapp.evaluation.case_mix import membership
+    from bidsapp.evaluation.membership import membership
     from bidsapp.evaluation.tsv import write_table
     from bidsapp.evaluation.validation import people_of
 
     run = bundle.folder.parent.parent
-    if bundle.folder.parent.name != "model" or not (run / "cohort.tsv").is_file():
+    trained = (run / "cohort.tsv").is_file() and (run / "splits.tsv").is_file()
+    if bundle.folder.parent.name != "model" or not trained:  # a recalibrated one: a validation's
         return
     training, new = people_of(run), people_of(folder)
     shared = [name for name in training.columns if name in new and name != "participant_id"]
     write_table(membership(training, new, shared), folder / "tables" / "membership.tsv")
 
 
-def _again(folder: Path, options: RunOptions) -> int:
+def _again(folder: Path, options: RunOptions, bundle: "Bundle") -> int:
     """Make anew what follows from the scores of a validation."""
     if not (folder / FACTS).is_file():
         raise NoInput(f"{folder} holds no validation of a model (no {FACTS}); run it first.")
+    validated = read_own_json(folder / FACTS)["model"]
+    if validated["weights_sha256"] != bundle.weights_sha256 or validated["name"] != bundle.name:
+        raise UsageError(
+            f"{folder} holds the validation of {validated['name']} {validated['version']}, not of "
+            f"{bundle.name} {bundle.version}; give its --run-label, or validate this model."
+        )
     with alone(folder):
-        return _conclude(folder, options, None)
+        return _conclude(folder, options, bundle)
 
 
-def _conclude(folder: Path, options: RunOptions, bundle: "Bundle | None") -> int:
+def _conclude(folder: Path, options: RunOptions, bundle: "Bundle") -> int:
     """Compute, write the report, and a recalibrated bundle where that was asked for."""
     from bidsapp.derivatives.dictionaries import describe_run
     from bidsapp.evaluation.tsv import read_table
@@ -254,7 +269,7 @@ def _conclude(folder: Path, options: RunOptions, bundle: "Bundle | None") -> int
         print(text)
     print(f"All numbers: {folder / 'metrics.tsv'}")
     print(f"Report: {report}")
-    if options.recalibrate and bundle is not None:
+    if options.recalibrate:
         print(_recalibrate(bundle, options.recalibrate, folder))
     return 0
 
@@ -268,7 +283,7 @@ def _recalibrate(bundle: "Bundle", kind: str, folder: Path) -> str:
         These people do not allow it.
     """
     import bidsapp
-    from bidsapp.evaluation.validation import recalibration_record
+    from bidsapp.evaluation.recalibration_record import recalibration_record
     from bidsapp.networks.bundle_update import write_recalibrated
 
     recalibration, record = recalibration_record(folder, kind, before=bundle.about.recalibration)

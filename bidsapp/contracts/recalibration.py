@@ -39,14 +39,6 @@ class Recalibration:
         logit = self.intercept + self.slope * (np.log(inside) - np.log1p(-inside))
         return np.asarray(np.exp(-np.logaddexp(0.0, -logit)))
 
-    def undo(self, probability: "np.ndarray | float") -> "np.ndarray":
-        """Give what the model said before, of the same shape; the edge's as near as they are."""
-        import numpy as np
-
-        inside = np.clip(np.asarray(probability, float), EDGE, 1 - EDGE)
-        logit = (np.log(inside) - np.log1p(-inside) - self.intercept) / self.slope
-        return np.asarray(np.exp(-np.logaddexp(0.0, -logit)))
-
     def plain(self) -> dict[str, Any]:
         """As JSON has it."""
         return asdict(self)

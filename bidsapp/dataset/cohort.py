@@ -342,6 +342,7 @@ def _check(
         positive = len(table) if table["outcome"].iloc[0] == 1 else 0
         raise BadData(
             f"cohort: {positive} positive and {len(table) - positive} negative scans; a model can "
-            f"only learn to tell one from the other. Left out: {why or 'nobody'}.{detail} Check "
-            "which values --positive names, and whether people are left out who should be in."
+            "only learn to tell one from the other, and be judged on both. Left out: "
+            f"{why or 'nobody'}.{detail} Check which values --positive names, and whether people "
+            "are left out who should be in."
         )

@@ -3,6 +3,13 @@
 from bidsapp.derivatives.column_meanings import Column
 
 VALIDATION: dict[str, dict[str, Column]] = {
+    "fold_models": {
+        "probability": Column(
+            "Of a positive outcome, by one fold model of the bundle, before any recalibration; the "
+            "model's answer is their mean.",
+            "1",
+        ),
+    },
     "tables/case_mix": {
         "column": Column("Column of cohort.tsv, by the name that the user has for it."),
         "value": Column("What training and validation are, or the category that they count."),

@@ -6,6 +6,7 @@ from typing import Any
 from bidsapp.dataset.covariates import OWN
 from bidsapp.evaluation.aggregates import CELL, cohort_aggregates, held_out_facts
 from bidsapp.evaluation.held_out import held_out, splits_behind
+from bidsapp.evaluation.membership import correlation_of
 from bidsapp.evaluation.sample import from_scores
 from bidsapp.evaluation.settings import settings_of_run
 from bidsapp.evaluation.state import RunState, read_state
@@ -30,9 +31,10 @@ def training_facts(folder: Path, variant: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        Plain values for JSON: `cell`, `people`, `columns` (`aggregates.cohort_aggregates`) and
-        `held_out` (`aggregates.held_out_facts`). People are described by their first scan. Empty
-        where the cohort is too small to be told of.
+        Plain values for JSON: `cell`, `people`, `columns` (`aggregates.cohort_aggregates`),
+        `correlation` of those that are numbers (`membership.correlation_of`), and `held_out`
+        (`aggregates.held_out_facts`). People are described by their first scan. Empty where the
+        cohort is too small to be told of.
     """
     state = read_state(folder)
     people = state.measured.assign(participant_id=state.cohort["participant_id"])
@@ -42,9 +44,12 @@ def training_facts(folder: Path, variant: str) -> dict[str, Any]:
     plan = settings_of_run(folder)
     rows = state.scores[state.scores["variant"] == variant]
     how = held_out(rows, splits_behind(state.splits, variant, plan), state.groups)
+    columns = cohort_aggregates(people, described_columns(state))
+    numbers = [one["column"] for one in columns if one["kind"] == "numbers"]
     return {
         "cell": CELL,
         "people": len(people),
-        "columns": cohort_aggregates(people, described_columns(state)),
+        "columns": columns,
+        "correlation": correlation_of(people, numbers),
         "held_out": held_out_facts(from_scores(rows, plan.of(variant).threshold), how.inflation),
     }

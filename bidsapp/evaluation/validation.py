@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.contracts.recalibration import KINDS, Recalibration
+from bidsapp.contracts.unit import unit_columns
 from bidsapp.dataset.covariates import user_name, users_columns
 from bidsapp.errors import BadData, NoInput
 from bidsapp.evaluation.aggregates import compare_with_aggregates
@@ -19,6 +20,7 @@ from bidsapp.evaluation.curves import decision_curve, precision_recall_points, r
 from bidsapp.evaluation.describe import describe_sample
 from bidsapp.evaluation.intended_use import intended_use
 from bidsapp.evaluation.intervals import normal_quantile
+from bidsapp.evaluation.membership import membership_from_aggregates
 from bidsapp.evaluation.metric_table import COLUMNS, flag_small, variant_generator
 from bidsapp.evaluation.metrics import METRICS
 from bidsapp.evaluation.recalibration import cross_validated, fit_recalibration
@@ -35,7 +37,7 @@ from bidsapp.evaluation.settings import EvaluationSettings, settings_of_run
 from bidsapp.evaluation.state import RunState, read_applied
 from bidsapp.evaluation.thresholds import FITTED
 from bidsapp.evaluation.training_facts import described_columns
-from bidsapp.evaluation.tsv import is_missing, write_table
+from bidsapp.evaluation.tsv import write_table
 from bidsapp.evaluation.validation_words import findings
 from bidsapp.intake.json_text import read_own_json
 
@@ -93,7 +95,7 @@ def evaluate_validation(folder: Path) -> None:
         fitted = float(recalibration.apply(fitted))  # the same people are called positive
     metrics = _metrics(scores, state, plan, fitted)
     sample = from_scores(own, plan.threshold)
-    drop = _drop(held, own, metrics, plan, recalibration)
+    drop = _drop(held, own, fold_models(folder), metrics, plan)
     people = people_of(folder).drop(columns="participant_id")
     case_mix = compare_with_aggregates(facts.get("training_cohort", {}).get("columns", ()), people)
     use = intended_use(facts, case_mix, state)
@@ -104,7 +106,8 @@ def evaluate_validation(folder: Path) -> None:
         "intended_use": use,
         "cohort": positives_and_negatives(state.cohort, state.covariates),
     }
-    tables["findings"] = findings(facts, metrics, sample, drop, tables, _membership(folder), plan)
+    tables["membership"] = _membership(folder, facts, people)
+    tables["findings"] = findings(facts, metrics, sample, drop, tables, plan)
     write_table(metrics, folder / "metrics.tsv")
     for name, one in tables.items():
         write_table(one, folder / "tables" / f"{name}.tsv")
@@ -191,8 +194,6 @@ def _groups(state: RunState, rows: pd.DataFrame, plan: EvaluationSettings) -> di
 
 
 def _keys(table: pd.DataFrame) -> list[tuple[str, ...]]:
-    from bidsapp.contracts.unit import unit_columns
-
     return list(table[unit_columns(table)].astype(str).itertuples(index=False, name=None))
 
 
@@ -242,28 +243,43 @@ def _further(sample: Sample, plan: EvaluationSettings, rng: np.random.Generator)
     return pd.DataFrame(rows, columns=pd.Index(names))
 
 
+def fold_models(folder: Path) -> pd.DataFrame:
+    """Read what each fold model of a validated bundle said, before any recalibration.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row per unit, indexed by its columns (text), a column per fold model.
+    """
+    from bidsapp.evaluation.tsv import read_table
+
+    table = read_table(folder / "fold_models.tsv", ("participant_id", "probability"))
+    table = table.assign(probability=table["probability"].astype(float))
+    return table.pivot(index=unit_columns(table), columns=["repeat", "fold"], values="probability")
+
+
 def _drop(
     held: dict[str, Any],
     own: pd.DataFrame,
+    models: pd.DataFrame,
     metrics: pd.DataFrame,
     plan: EvaluationSettings,
-    recalibration: Recalibration | None,
 ) -> Drop:
     row = metrics[(metrics["scope"] == "pooled") & (metrics["metric"] == "auc")].iloc[0]
     observed = (float(row["value"]), float(row["ci_low"]), float(row["ci_high"]))
-    probability = from_scores(own, plan.threshold).probability
-    if recalibration is not None:  # what is known of training is of the model before
-        probability = recalibration.undo(probability)
-    return explain_drop(held, probability, observed, plan.seed, plan.level)
+    keys = pd.MultiIndex.from_tuples(_keys(own), names=models.index.names)
+    per_model = models.loc[keys].to_numpy(float)
+    return explain_drop(held, per_model, own["outcome"].to_numpy(), observed, plan.seed, plan.level)
 
 
-def _membership(folder: Path) -> pd.DataFrame | None:
+def _membership(folder: Path, facts: dict[str, Any], people: pd.DataFrame) -> pd.DataFrame:
+    """Read how different the cohorts are by their people, or tell it from the aggregates."""
     path = folder / "tables" / "membership.tsv"
-    if not path.is_file():
-        return None
-    from bidsapp.evaluation.tsv import read_table
+    if path.is_file():
+        from bidsapp.evaluation.tsv import read_table
 
-    return read_table(path, ("auc", "note"))
+        return read_table(path, ("auc", "note"))
+    return membership_from_aggregates(facts.get("training_cohort", {}), people)
 
 
 def _figures(scores: pd.DataFrame, plan: EvaluationSettings) -> dict[str, pd.DataFrame]:
@@ -286,64 +302,3 @@ def _figures(scores: pd.DataFrame, plan: EvaluationSettings) -> dict[str, pd.Dat
         for name, points in curves.items():
             made.setdefault(name, []).append(points(sample).assign(variant=variant))
     return {name: pd.concat(parts, ignore_index=True) for name, parts in made.items()}
-
-
-def recalibration_record(
-    folder: Path, kind: str, before: Recalibration | None = None
-) -> tuple[Recalibration, dict[str, Any]]:
-    """Give the recalibration of a validation, fitted on all its people, and how it was judged.
-
-    Parameters
-    ----------
-    folder
-        Of the validation, evaluated.
-    kind
-        ``intercept`` or ``slope``.
-    before
-        The recalibration that the validated bundle had, which the new one is put upon.
-
-    Returns
-    -------
-    recalibration
-        Of the mean of the fold models.
-    record
-        For the bundle's history: people, outcome, how it was judged, calibration before and after.
-
-    Raises
-    ------
-    BadData
-        These people do not allow it: too few, or scores that do not rise with the outcome.
-    """
-    from bidsapp.evaluation.tsv import read_table
-
-    facts = read_facts(folder)
-    table = read_table(folder / "tables" / "recalibration.tsv", RECALIBRATED)
-    row = table[table["kind"] == kind].iloc[0]
-    if is_missing(row["intercept"]):
-        raise BadData(f"--recalibrate {kind}: {row['note']}; no new bundle is written")
-    new = Recalibration(kind, float(row["intercept"]), float(row["slope"]))
-    if before is not None:
-        slope = new.slope * before.slope
-        shift = new.intercept + new.slope * before.intercept
-        joint = "slope" if slope != 1 else kind
-        new = Recalibration(joint, shift, slope)
-    metrics = read_table(folder / "metrics.tsv", ("variant", "scope", "metric", "value"))
-    model = str(facts["model"]["name"])
-    judged: dict[str, Any] = {}
-    for word, variant in (("before", model), ("after", str(row["variant"]))):
-        rows = metrics[(metrics["variant"] == variant) & (metrics["scope"] == "pooled")]
-        judged[word] = {
-            str(one["metric"]): f"{one['value']} ({one['ci_low']} to {one['ci_high']})"
-            for one in rows.to_dict("records")
-            if one["metric"] in ("calibration_intercept", "calibration_slope", "brier")
-        }
-    cohort = read_table(folder / "cohort.tsv", ("participant_id", "outcome"))
-    record = {
-        "kind": kind,
-        "people": int(cohort["participant_id"].nunique()),
-        "positive_scans": int((cohort["outcome"] == "1").sum()),
-        "outcome": facts["outcome"]["validation"],
-        "judged": f"{row['folds']}-fold cross-validation among these people",
-        **judged,
-    }
-    return new, record

@@ -30,7 +30,6 @@ def findings(
     sample: Sample,
     drop: Drop,
     tables: Mapping[str, pd.DataFrame],
-    membership: pd.DataFrame | None,
     plan: EvaluationSettings,
 ) -> pd.DataFrame:
     """Say what was found: columns `kind`, `text`; the result first, then what weakens it."""
@@ -40,7 +39,7 @@ def findings(
         ("calibration", _calibration(model, metrics)),
         ("benefit", _benefit(model, metrics)),
         ("case_mix", _case_mix(drop)),
-        ("case_mix", _membership(membership)),
+        ("case_mix", _membership(tables["membership"])),
         ("recalibration", _recalibration(metrics, tables["recalibration"], model)),
         ("use", _use(tables["intended_use"])),
         ("small", _small(sample)),
@@ -146,17 +145,18 @@ def _benefit(model: str, metrics: pd.DataFrame) -> str:
 def _case_mix(drop: Drop) -> str:
     if drop.table.empty:
         return f"What of a difference of AUC case mix explains cannot be told: {drop.note}."
-    before, expected, now = drop.table["auc"].astype(float)
+    before, expected, single, now = drop.table["auc"].astype(float)
+    weak = ", which may be chance" if drop.chance else ""
     return (
-        f"Of the difference in AUC between training ({before:.2f}) and these people ({now:.2f}), "
-        f"{drop.case_mix:+.2f} goes with who these people are (from the model's own "
-        f"probabilities, {expected:.2f} was to be expected of them), {drop.model:+.2f} with the "
-        "model or with chance."
+        f"Case mix: single fold models had an AUC of {before:.2f} in training (held out); of these "
+        f"people their own probabilities promise {expected:.2f}, so that {drop.case_mix:+.2f} goes "
+        f"with who these people are. They reached {single:.2f} here: {drop.model:+.2f} goes with "
+        f"the model{weak}. Their mean, which is the model's answer, reached {now:.2f}."
     )
 
 
-def _membership(table: pd.DataFrame | None) -> str:
-    if table is None or table.empty or is_missing(table.iloc[0]["auc"]):
+def _membership(table: pd.DataFrame) -> str:
+    if table.empty or is_missing(table.iloc[0]["auc"]):
         return ""
     row = table.iloc[0]
     return (

@@ -19,7 +19,8 @@ RECALIBRATION = Path("configs") / "recalibration.json"
 ABOUT_COHORT = (
     "The training cohort in aggregates, none of fewer than five people: columns (numbers: mean, "
     "SD, the means of the five lowest and five highest values; categories: counts, small ones "
-    "together), and held_out: the distribution and calibration of the held-out scores."
+    "together), correlation (of the numbers), and held_out: the distribution and calibration of "
+    "the held-out scores."
 )
 
 

@@ -20,7 +20,7 @@ from tests.integration.group_studies import (
     write_dataset,
     write_normalised,
 )
-from tests.integration.running import Ended
+from tests.integration.running import Ended, as_expected
 
 TRAINED = 3  # sub-03 of the training cohort: whose image is slipped in
 LABEL = "elsewhere"
@@ -143,6 +143,30 @@ def test_what_follows_from_the_scores_is_made_anew_and_stays_the_same(
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_the_files_of_a_validation_are_those_that_are_listed(validated: Path) -> None:
+    as_expected("validation", validated)
+
+
+def test_only_the_model_that_was_validated_is_evaluated_again(
+    validated: Path, bundle: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    other = bundle.parent / "sagittal"
+    assert validate(validated.parents[2], other, "--evaluate-only") == 64
+    assert (
+        "holds the validation of small-base 1.0.0, not of small-sagittal" in capfd.readouterr().err
+    )
+
+
+def test_people_of_one_class_are_refused_with_a_message(
+    validated: Path, bundle: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = validated.parents[2]
+    ill = ("--participant-label", *(str(100 + i) for i in range(0, 36, 4)))
+    assert validate(root, bundle, *OUTCOME, "--run-label", "one", *ill) == 65
+    assert not (validated.parent / "one").exists()
+    assert "9 positive and 0 negative scans" in capfd.readouterr().err
+
+
 def test_a_bundle_without_aggregates_still_validates_and_says_what_is_missing(
     validated: Path, bundle: Path, tmp_path: Path
 ) -> None:
@@ -179,6 +203,10 @@ def calibrated_elsewhere(folder: Path, target: Path, people: int, seed: int) -> 
     scores = scores.assign(participant_id=names, outcome=outcome, probability=probability)
     cohort.to_csv(target / "cohort.tsv", sep="\t", index=False)
     scores.to_csv(target / "scores.tsv", sep="\t", index=False)
+    models = scores.drop(columns=["variant", "outcome"])
+    pd.concat([models, models.assign(fold=1)]).to_csv(
+        target / "fold_models.tsv", sep="\t", index=False
+    )
     (target / "measures.tsv").unlink()
     return target
 
@@ -205,3 +233,59 @@ def test_probabilities_that_are_too_high_are_found_and_mended_by_an_intercept(
     )
     said = table_of(folder / "tables" / "findings.tsv").set_index("kind")["text"]
     assert "too high on the whole" in said["calibration"]
+
+
+@pytest.fixture(scope="module")
+def recalibrated(validated: Path, bundle: Path) -> Path:
+    """The bundle with intercept and slope of 300 people, from their scores alone."""
+    folder = calibrated_elsewhere(validated, validated.parent / "off", 300, seed=1)
+    root = validated.parents[2]
+    wish = ("--evaluate-only", "--recalibrate", "slope", "--run-label", "off")
+    for _ in range(2):  # the second takes the place of the first
+        assert validate(root, bundle, *wish) == 0
+    return folder / "model" / "small-base-recalibrated"
+
+
+def test_a_recalibrated_bundle_says_on_whom_and_how_well(recalibrated: Path, bundle: Path) -> None:
+    new, old = load_bundle(recalibrated), load_bundle(bundle)
+    assert new.weights_sha256 == old.weights_sha256
+    assert new.sha256 != old.sha256
+    assert (new.name, new.version) == ("small-base-recalibrated", "1.1.0")
+    (record,) = new.about.history
+    assert record["people"] == 300
+    assert record["from_sha256"] == old.sha256
+    assert record["outcome"] == "state = ill"
+    assert record["judged"] == "10-fold cross-validation among these people"
+    assert record["before"]["calibration_intercept"] != record["after"]["calibration_intercept"]
+    told = new.about.recalibration
+    assert told is not None
+    assert told.kind == "slope"
+    assert told.intercept == pytest.approx(-1.5, abs=0.4)  # what the people were made with
+    assert "## Recalibrated" in (recalibrated / "docs" / "README.md").read_text()
+    assert old.about.recalibration is None  # the bundle that was validated stays as it was
+
+
+def test_a_recalibrated_bundle_answers_with_its_recalibration(
+    recalibrated: Path, validated: Path
+) -> None:
+    root = validated.parents[2]
+    assert validate(root, recalibrated, *OUTCOME, "--run-label", "again") == 0
+    folder = validated.parent / "again"
+    keys = ["participant_id", "session_id"]
+    each = table_of(folder / "fold_models.tsv").astype({"probability": float})
+    mean = each.groupby(keys)["probability"].mean()
+    scores = table_of(folder / "scores.tsv").set_index(keys)["probability"].astype(float)
+    told = load_bundle(recalibrated).about.recalibration
+    assert told is not None
+    assert scores.loc[mean.index].to_numpy() == pytest.approx(told.apply(mean.to_numpy()), abs=1e-5)
+    # what is known of training is of the models before: the same is expected of these people
+    before, after = (table_of(one / "tables" / "drop.tsv") for one in (validated, folder))
+    assert after.to_dict() == before.to_dict()
+    # the cohorts are compared by aggregates: the validation whose folder it lies in trained nobody
+    assert "from the bundle's means" in table_of(folder / "tables" / "membership.tsv")["note"][0]
+    metrics = table_of(folder / "metrics.tsv").set_index(["variant", "metric"])
+    name = load_bundle(recalibrated).name
+    cut = metrics.loc[(name, "sensitivity@fitted"), "value"]
+    old = table_of(validated / "metrics.tsv").set_index(["variant", "metric"])
+    fitted = old.loc[("small-base", "sensitivity@fitted"), "value"]
+    assert cut == fitted or cut.iloc[0] == fitted.iloc[0]

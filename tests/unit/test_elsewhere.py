@@ -13,7 +13,12 @@ from bidsapp.evaluation.aggregates import (
     compare_with_aggregates,
     held_out_facts,
 )
-from bidsapp.evaluation.case_mix import explain_drop, membership, model_based_auc
+from bidsapp.evaluation.case_mix import explain_drop, model_based_auc
+from bidsapp.evaluation.membership import (
+    correlation_of,
+    membership,
+    membership_from_aggregates,
+)
 from bidsapp.evaluation.recalibration import cross_validated, fit_recalibration
 from bidsapp.evaluation.sample import make_sample
 
@@ -83,11 +88,13 @@ def test_a_drop_is_laid_on_the_people_or_on_the_model(
     told = held_out_facts(make_sample(outcome, p), 1.0)
     new, truth = drawn(rng, spread, slope)
     value = auc_of(truth, new)
-    drop = explain_drop(told, new, (value, value - 0.01, value + 0.01))
+    drop = explain_drop(told, new[:, None], truth, (value, value - 0.01, value + 0.01))
     assert (drop.case_mix < -0.05) == people_cost
     assert (drop.model < -0.05) == model_costs
     assert abs(drop.case_mix) < 0.02 or people_cost
     assert abs(drop.model) < 0.02 or model_costs
+    assert drop.together == 0  # of one model
+    assert drop.chance != model_costs
     assert drop.table["auc"].iloc[0] + drop.case_mix + drop.model == pytest.approx(value)
 
 
@@ -108,6 +115,37 @@ def test_cohorts_that_are_alike_cannot_be_told_apart_and_others_can() -> None:
     assert "needs 5" in few["note"]
 
 
+def test_averaging_fold_models_is_told_apart_from_case_mix() -> None:
+    """Noisy single models of the same people: nothing goes with the people or with the model."""
+    rng = np.random.default_rng(5)
+    x = rng.normal(0, 1.5, 2000)
+    truth = rng.random(2000) < logistic(x)
+    per_model = logistic(0.6 * (x[:, None] + rng.normal(0, 1.5, (2000, 6))))
+    told = held_out_facts(make_sample(truth, per_model[:, 0]), 1.0)
+    value = auc_of(truth, per_model.mean(axis=1))
+    drop = explain_drop(told, per_model, truth, (value, value - 0.01, value + 0.01))
+    assert abs(drop.case_mix) < 0.02
+    assert drop.chance
+    assert drop.together > 0.05
+
+
+@pytest.mark.parametrize(("age", "share"), [(40, 0.5), (48, 0.5), (65, 0.5)])
+def test_aggregates_alone_tell_cohorts_apart_as_their_people_do(age: float, share: float) -> None:
+    rng = np.random.default_rng(6)
+    first, second = cohort(rng, 40, 0.5, 400), cohort(rng, age, share, 400)
+    for table in (first, second):  # a second number that says the same again
+        table["weight"] = (table["age"].astype(float) * 2 + rng.normal(0, 1, 400)).astype(str)
+    names = ["age", "weight"]
+    told = {
+        "people": 400,
+        "columns": cohort_aggregates(first, names),
+        "correlation": correlation_of(first, names),
+    }
+    alone = float(membership_from_aggregates(told, second)["auc"].iloc[0])
+    row = membership(first, second, names).iloc[0]
+    assert alone == pytest.approx(max(row["auc"], 0.5), abs=0.04)
+
+
 @pytest.mark.parametrize("kind", ["intercept", "slope"])
 def test_a_recalibration_is_the_logistic_regression_that_statsmodels_fits(kind: str) -> None:
     rng = np.random.default_rng(3)
@@ -124,10 +162,8 @@ def test_a_recalibration_is_the_logistic_regression_that_statsmodels_fits(kind: 
     assert (found.intercept, found.slope) == pytest.approx(wanted, abs=1e-6)
 
 
-def test_a_recalibration_can_be_undone_and_refuses_to_turn_people_round() -> None:
+def test_a_recalibration_refuses_to_turn_people_round() -> None:
     p = np.linspace(0.01, 0.99, 21)
-    one = Recalibration("slope", -0.7, 1.8)
-    assert one.undo(one.apply(p)) == pytest.approx(p, abs=1e-9)
     with pytest.raises(BadData):
         Recalibration.of({"kind": "slope", "intercept": 0, "slope": -1})
     outcome = (p < 0.4).astype(int)
