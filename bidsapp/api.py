@@ -250,6 +250,7 @@ class Model:
         self,
         images: Mapping[str, PathLike | Mapping[str, PathLike] | Sequence[PathLike]],
         device: str = "auto",
+        columns: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> "pd.DataFrame":
         """Predict people from their prepared images.
 
@@ -263,6 +264,9 @@ class Model:
             of `channels`, or channel name to file. All on the template grid of the recipe.
         device
             ``auto``, ``cpu``, ``cuda`` or ``cuda:<index>``.
+        columns
+            Person to column to value, where the model reads columns beside the images
+            (``recipe.network.covariates``); None stands for a missing value.
 
         Returns
         -------
@@ -290,9 +294,25 @@ class Model:
             samples.append(sample)
         if not samples:
             raise NoInput("predict: no images were given")
-        answers = predict(self.bundle, np.stack(samples), device)
-        columns = {"probability": answers.mean, "probability_sd": answers.sd}
-        return pd.DataFrame(columns, index=pd.Index(list(images), name="person"))
+        known = self._columns(list(images), columns or {})
+        answers = predict(self.bundle, np.stack(samples), device, columns=known)
+        found = {"probability": answers.mean, "probability_sd": answers.sd}
+        return pd.DataFrame(found, index=pd.Index(list(images), name="person"))
+
+    def _columns(
+        self, people: Sequence[str], columns: Mapping[str, Mapping[str, Any]]
+    ) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name in self.recipe.network.covariates:
+            absent = [person for person in people if name not in columns.get(person, {})]
+            if absent:
+                raise BadData(
+                    f"{absent[0]}: the model reads column {name!r} beside the image; give "
+                    "columns={person: {column: value}}, None where it is missing"
+                )
+            values = [columns[person][name] for person in people]
+            found[name] = ["" if value is None else str(value) for value in values]
+        return found
 
     def _by_channel(self, person: str, given: Any) -> dict[str, Path]:
         if isinstance(given, str | Path):

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bidsapp.contracts.modality import Shared, modality_named
+from bidsapp.errors import UsageError
 from bidsapp.execution.work import own_folder
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from bidsapp.dataset.cohort import Cohort
 
 
@@ -46,7 +49,31 @@ def cohort_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> "
     )
     for note in for_terminal(cohort.notes):
         print(note, file=sys.stderr)
+    for name in variants:
+        _require_covariates(recipe.with_variant(name), cohort.table)
     return cohort
+
+
+def _require_covariates(recipe: Recipe, cohort: "pd.DataFrame") -> None:
+    """Refuse columns that networks are to be given and the cohort does not have."""
+    from bidsapp.dataset.covariates import SIDECAR, user_name, users_column, users_columns
+
+    there = list(map(str, cohort.columns))
+    for name in recipe.network.covariates:
+        column = users_column(there, name)
+        if name.startswith(SIDECAR):
+            raise UsageError(
+                f"network.covariates: {name} says how the scan was made and is not asked of new "
+                "people; name columns of the dataset's tables."
+            )
+        if column is None:
+            theirs = ", ".join(user_name(c) for c in users_columns(there))
+            raise UsageError(
+                f"network.covariates: no column {name!r} in the cohort (the outcome's own columns "
+                f"are none of it); there are {theirs or 'none'}."
+            )
+        if cohort[column].isna().all():
+            raise UsageError(f"network.covariates: column {name!r} has no value for anybody.")
 
 
 def tell_columns(recipe: Recipe, cohort: "Cohort") -> None:

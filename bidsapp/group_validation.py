@@ -172,6 +172,7 @@ def _scores(
     from bidsapp.representation.sample import cohort_rows, read_mask, read_sample
 
     template, rows = read_mask(mask), cohort_rows(cohort)
+    known = cohort.table.fillna("").astype(str)
     parts: list[np.ndarray] = []
     with telling("prediction"):
         for start in range(0, len(rows), _AT_ONCE):
@@ -180,7 +181,10 @@ def _scores(
                 sample, space = read_sample(row, recipe.representation, template)
                 bundle.require(space)
                 samples.append(sample)
-            parts.append(predict(bundle, np.stack(samples), device).per_model)
+            some = known.iloc[start : start + _AT_ONCE]
+            columns = {str(name): some[name].tolist() for name in some}
+            found = predict(bundle, np.stack(samples), device, columns=columns)
+            parts.append(found.per_model)
     per_model = np.concatenate(parts)
     table = cohort.table.assign(
         variant=bundle.name,

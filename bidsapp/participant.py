@@ -33,6 +33,7 @@ from bidsapp.progress import Outcome, Progress
 from bidsapp.recipes import Recipe, load_recipe
 
 if TYPE_CHECKING:
+    from bidsapp.dataset.new_people import NewPeople
     from bidsapp.networks.bundle import Bundle
     from bidsapp.saliency.bundle_maps import BundleMaps
 
@@ -77,6 +78,7 @@ def run_participant_level(options: RunOptions) -> int:
         require_own_name(bundle, options.output_dir)
     check_work(options)
     check_plugin(options.nipype_plugin)
+    tables = _tables(bundle, options)
     selection = _select(options, recipe)
     own = work_place(options, "participant")
     begin_work(options, (own, "template", "templateflow"))
@@ -87,11 +89,15 @@ def run_participant_level(options: RunOptions) -> int:
     prepare_output(options.output_dir, options.bids_dir, options.work_dir)
     with keep_shared_work(options):
         make_folder(own)
-        return _whole_run(selection, recipe, bundle, options)
+        return _whole_run(selection, recipe, bundle, tables, options)
 
 
 def _whole_run(
-    selection: ScanSelection, recipe: Recipe, bundle: "Bundle | None", options: RunOptions
+    selection: ScanSelection,
+    recipe: Recipe,
+    bundle: "Bundle | None",
+    tables: "NewPeople | None",
+    options: RunOptions,
 ) -> int:
     """Prepare the images selected, apply the model and write the reports; gives the exit code."""
     modality = modality_named(recipe.preparation.modality)
@@ -133,7 +139,7 @@ def _whole_run(
     for round_of in (first, waiting):
         _run_all(round_of, options, running, progress)
     if bundle:
-        _predict(bundle, tasks, modality.mask(shared), options)
+        _predict(bundle, tasks, modality.mask(shared), tables, options)
     code = _complete(tasks, options, shared, bundle)
     return progress.finish() or code
 
@@ -211,7 +217,24 @@ def _announced(bundle: "Bundle", tasks: Sequence[Task], waiting: Sequence[Task])
     )
 
 
-def _predict(bundle: "Bundle", tasks: Sequence[Task], mask: Path, options: RunOptions) -> None:
+def _tables(bundle: "Bundle | None", options: RunOptions) -> "NewPeople | None":
+    """Open the tables of the people, and refuse them where they lack what the model reads."""
+    if bundle is None or not bundle.columns:
+        return None
+    from bidsapp.dataset.new_people import NewPeople
+
+    tables = NewPeople(options.bids_dir, bundle.recipe.tables.missing)
+    tables.require(bundle.recipe.network.covariates, bundle.name)
+    return tables
+
+
+def _predict(
+    bundle: "Bundle",
+    tasks: Sequence[Task],
+    mask: Path,
+    tables: "NewPeople | None",
+    options: RunOptions,
+) -> None:
     """Apply the model to everybody whose image can be used."""
     from bidsapp.reports.predictions import Person, predict_people
 
@@ -221,7 +244,9 @@ def _predict(bundle: "Bundle", tasks: Sequence[Task], mask: Path, options: RunOp
         if is_finished(task.names, task.provenance):
             people.append(Person(task.participant, task.session, task.names, quality))
     maps = _maps(bundle, options)
-    count = predict_people(bundle, people, mask, options.device, options.output_dir, maps)
+    columns = tables.texts(bundle.columns, [one.key for one in people]) if tables else {}
+    where = options.output_dir
+    count = predict_people(bundle, people, mask, options.device, where, maps, columns)
     print(f"{bundle.name}: {count} predicted: {options.output_dir / 'group' / 'predictions.tsv'}")
 
 

@@ -164,11 +164,14 @@ def design_table(
     return pd.DataFrame(typed, index=cohort.index), numbers, categories
 
 
-def in_fold_model(model: Any, numbers: Sequence[str], categories: Sequence[str]) -> Any:
+def in_fold_model(
+    model: Any, numbers: Sequence[str], categories: Sequence[str], fewest: int | None = None
+) -> Any:
     """Wrap a classifier so that imputation, encoding and scaling are fitted with it.
 
     Numbers: median, with a column that says where one was missing, then unit variance.
-    Categories: one column each; values unseen in training are all zeros.
+    Categories: one column each; values unseen in training are all zeros. With `fewest`, those of
+    fewer training rows share a column, and unseen ones are counted among them.
     """
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
@@ -179,7 +182,11 @@ def in_fold_model(model: Any, numbers: Sequence[str], categories: Sequence[str])
     steps: Mapping[str, tuple[Any, list[str]]] = {
         "numbers": (make_pipeline(fill, StandardScaler()), list(numbers)),
         "categories": (
-            OneHotEncoder(handle_unknown="ignore", sparse_output=False),
+            OneHotEncoder(
+                handle_unknown="ignore" if fewest is None else "infrequent_if_exist",
+                min_frequency=fewest,
+                sparse_output=False,
+            ),
             list(categories),
         ),
     }

@@ -184,6 +184,7 @@ def asked_columns(recipe: "Recipe", variants: Sequence[str]) -> list[str]:
                 *map(subgroup_column, plan.subgroups),
                 *plan.predictors,
                 *plan.clinical,
+                *one.network.covariates,
                 *site,
                 *plan.permute_within,
                 *adjusted,

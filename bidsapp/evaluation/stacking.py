@@ -13,6 +13,7 @@ from bidsapp.errors import BadData
 from bidsapp.evaluation.baseline_models import BASELINES, design_table, in_fold_model
 from bidsapp.evaluation.baselines import lacking_for
 from bidsapp.evaluation.settings import CLINICAL, WITH_IMAGE
+from bidsapp.representation.table_design import FEWEST
 from bidsapp.training.columns import LEARNING, SCORES
 
 _EDGE = 1e-6
@@ -156,7 +157,7 @@ class _Design:
         return cls(*design_table(cohort, columns))
 
     def fitted(self, model: str, outcome: np.ndarray, rows: np.ndarray) -> Any:
-        made = in_fold_model(BASELINES[model].estimator(), self.numbers, self.categories)
+        made = in_fold_model(BASELINES[model].estimator(), self.numbers, self.categories, FEWEST)
         return made.fit(self.table[rows], outcome[rows])
 
 

@@ -113,6 +113,11 @@ class Bundle:
         return mean if self.about.recalibration is None else self.about.recalibration.apply(mean)
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of a dataset's tables that the bundle can use, those of its networks first."""
+        return self.recipe.network.covariates
+
+    @property
     def leaks(self) -> tuple[str, ...]:
         """Stamp of each step that saw, or may have seen, held-out people in the run that made it.
 
@@ -135,8 +140,12 @@ class Bundle:
         """Build the network of a fold with its weights, in evaluation mode on the CPU."""
         import safetensors.torch
 
-        channels = model.fitted.channels(self.channels)
-        network = build_network(self.recipe.network, len(channels), shape=self.space.shape)
+        network = build_network(
+            self.recipe.network,
+            len(model.fitted.channels(self.channels)),
+            shape=self.space.shape,
+            columns=model.fitted.columns.width,
+        )
         network.load_state_dict(safetensors.torch.load_file(model.weights))
         return network.eval()
 
@@ -280,7 +289,7 @@ def _fitted(
     folder: Path, place: int, entry: dict[str, Any], manifest: dict[str, Any], recipe: Recipe
 ) -> Chain:
     """Open the fitted steps of a model, and refuse those that do not fit the recipe."""
-    chain = Chain.of(recipe.representation)
+    chain = Chain.of(recipe.representation, recipe.network.covariates)
     try:
         if manifest["format"] == 1:
             chain = chain.with_state(_state_of_format_1(entry["zscore"], recipe))

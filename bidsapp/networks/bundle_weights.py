@@ -27,6 +27,7 @@ def check_weights(bundle: "Bundle") -> None:
                 bundle.recipe.network,
                 len(model.fitted.channels(bundle.channels)),
                 shape=bundle.space.shape,
+                columns=model.fitted.columns.width,
             )
         wanted = {name: list(value.shape) for name, value in network.state_dict().items()}
         try:

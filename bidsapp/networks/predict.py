@@ -1,6 +1,6 @@
 """From images to probabilities: the forward pass that training, scoring and bundles share."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,7 +114,11 @@ class Prediction:
 
 
 def predict(
-    bundle: Bundle, arrays: np.ndarray, device: str = "auto", batch_size: int | None = None
+    bundle: Bundle,
+    arrays: np.ndarray,
+    device: str = "auto",
+    batch_size: int | None = None,
+    columns: Mapping[str, Sequence[str]] | None = None,
 ) -> Prediction:
     """Apply every model of a bundle to images.
 
@@ -129,11 +133,15 @@ def predict(
         ``auto``, ``cpu``, ``cuda`` or ``cuda:<index>``.
     batch_size
         Images at once; the recipe's where not given.
+    columns
+        Column to the text of each image's person, where the networks read columns
+        (``network.covariates``).
 
     Raises
     ------
     BadData
-        If the images have another shape than the bundle reads, or are not finite.
+        If the images have another shape than the bundle reads, or are not finite; if a column
+        that the networks read is not given.
     """
     expected = (len(bundle.channels), *bundle.space.shape)
     if arrays.shape[1:] != expected:
@@ -148,8 +156,8 @@ def predict(
     where = resolve_device(device)
     dtype = precision_dtype(bundle.recipe.training.precision, where)
     size = batch_size or bundle.recipe.training.batch_size
-    whole = DeviceCohort(ImageRows(stored), where)
-    columns = []
+    whole = DeviceCohort(ImageRows(stored, columns=columns or {}), where)
+    answers = []
     with steady(where):
         for model in bundle.models:
             network = place(bundle.network(model), where)
@@ -157,8 +165,8 @@ def predict(
                 predict_logits(network, cohort, rows, prepare, dtype, size)
                 for cohort, rows, prepare in _as_fitted(model, whole, size)
             ]
-            columns.append(probability(np.concatenate(logits)))
-    per_model = np.stack(columns, axis=1)
+            answers.append(probability(np.concatenate(logits)))
+    per_model = np.stack(answers, axis=1)
     several = per_model.shape[1] > 1
     sd = per_model.std(axis=1, ddof=1) if several else np.full(len(per_model), np.nan)
     return Prediction(per_model, bundle.answers(per_model), sd)
@@ -177,5 +185,4 @@ def _as_fitted(
         if model.fitted.at_once:
             cohort = DeviceCohort(model.fitted.stored(whole.images.picked(part)), whole.device)
         rows = np.arange(len(cohort.images))
-        numbers = model.fitted.numbers(cohort.images, rows)
-        yield cohort, rows, PerBatch.on(whole.device, numbers)
+        yield cohort, rows, PerBatch.of(whole.device, model.fitted, cohort.images)

@@ -10,11 +10,16 @@ import torch
 from bidsapp.contracts.network import network_offers
 from bidsapp.errors import UsageError
 from bidsapp.networks.blocks import mend
+from bidsapp.networks.columns_head import with_columns
 from bidsapp.recipes.learning import Network
 
 
 def build_network(
-    section: Network, in_channels: int, seed: int = 0, shape: Sequence[int] | None = None
+    section: Network,
+    in_channels: int,
+    seed: int = 0,
+    shape: Sequence[int] | None = None,
+    columns: int = 0,
 ) -> torch.nn.Module:
     """Build a network with random weights drawn from `seed`.
 
@@ -32,6 +37,9 @@ def build_network(
         Of the input: voxels along x, y, z, or x, y of pictures; needed with ``dims: 2``, where the
         slices of volumes along their shortest axis become channels, and by networks that are made
         for one size.
+    columns
+        Numbers of each person that go into the last layer beside the features; see
+        `columns_head.with_columns`.
 
     Returns
     -------
@@ -74,9 +82,11 @@ def build_network(
         torch.manual_seed(seed)
         builder = import_module(f"bidsapp.networks.architectures.{section.name}")
         network: torch.nn.Module = builder.build(section, in_channels, *sizes)
+        head = head_name(network)
+        network = with_columns(mend(network, head), head, columns)
     if flat is not None:
         network.register_forward_pre_hook(flat)
-    return mend(network, head_name(network))
+    return network
 
 
 @dataclass(frozen=True)

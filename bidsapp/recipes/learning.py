@@ -7,7 +7,16 @@ from pydantic import Field
 
 from bidsapp.contracts.fitted import FittedStep
 from bidsapp.contracts.network import network_offers
-from bidsapp.recipes.section import Fraction, Name, Probability, Section, Seed, Text, Whole
+from bidsapp.recipes.section import (
+    Fraction,
+    Name,
+    Probability,
+    Section,
+    Seed,
+    Text,
+    Texts,
+    Whole,
+)
 from bidsapp.recipes.start import FromVariant, Start, StartKind, start_kind
 
 Rate = Annotated[float, Field(gt=0, le=1)]
@@ -95,6 +104,11 @@ class Network(Section):
         description="EfficientNet: how one channel becomes three colours: each brought to "
         "ImageNet's mean and SD (of values from 0 to 1), or repeated as it is.",
     )
+    covariates: Texts = Field(
+        default=(),
+        description="Columns of the dataset's tables (age, sex, baseline pain) that the last layer "
+        "is given beside the network's features; filled, scaled and encoded in the training fold.",
+    )
     frozen: Annotated[int, Field(ge=0, le=100)] = Field(
         default=0,
         description="Stages, counted from the input, whose weights stay as they began.",
@@ -113,12 +127,13 @@ class Network(Section):
 
     def declares(self) -> tuple[FittedStep, ...]:
         """Say whom the initial weights have seen."""
+        beside = (FittedStep("network.covariates", "train_fold"),) if self.covariates else ()
         if isinstance(self.start, FromVariant):
-            return self.start.declares()
+            return (*self.start.declares(), *beside)
         # a variant of random weights inherits what the base says of its file
         if self.start_kind == "random" or self.origin is None:
-            return ()
-        return self.origin.declares()
+            return beside
+        return (*self.origin.declares(), *beside)
 
     @property
     def start_kind(self) -> StartKind:

@@ -1,13 +1,14 @@
 """A trained model applied to normalised people: a file each, and a table."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bidsapp.contracts.measure import PASS, WARN, Measure, excluded_by
 from bidsapp.contracts.modality import modality_named
+from bidsapp.dataset.description import shortened
 from bidsapp.derivatives import OutputNames, write_json, write_text
 from bidsapp.derivatives.dictionaries import describe_table
 from bidsapp.derivatives.sidecars import read_source_sha256
@@ -47,6 +48,11 @@ class Person:
         """``sub-01 ses-2``."""
         return f"sub-{self.participant}" + (f" ses-{self.session}" if self.session else "")
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """participant_id and session_id with their prefixes; no session is empty."""
+        return f"sub-{self.participant}", f"ses-{self.session}" if self.session else ""
+
 
 def usable(quality: dict[str, Any], measures: Iterable[Measure]) -> bool:
     """Whether a unit may be given to a model: it did not fail, and nothing forbids its use."""
@@ -60,6 +66,7 @@ def predict_people(
     device: str,
     output_dir: Path,
     maps: "BundleMaps | None" = None,
+    columns: Mapping[str, Sequence[str]] | None = None,
 ) -> int:
     """Apply a bundle, and write what it says of each person.
 
@@ -78,6 +85,8 @@ def predict_people(
         The derivatives dataset; ``group/predictions.tsv`` is made anew from all files in it.
     maps
         Writes what moves the answers, where that is asked for.
+    columns
+        Column that the model reads to the text of each of `people`, empty where there is no value.
 
     Returns
     -------
@@ -102,7 +111,8 @@ def predict_people(
     held_out = _held_out(bundle)
     measures = modality_named(bundle.recipe.preparation.modality).measures
     fit: list[tuple[Person, tuple[int, ...] | None]] = []
-    for person in people:
+    places = []
+    for place, person in enumerate(people):
         image = _known(bundle, person) if usable(person.quality, measures) else None
         why = _why_not(person, image, measures)
         if why:
@@ -110,6 +120,8 @@ def predict_people(
             forget_maps(person.names, bundle)
             continue
         fit.append((person, image.unseen_by if image else None))
+        places.append(place)
+    known_of = _known_of(bundle, [people[place] for place in places], columns or {}, places)
     for start in range(0, len(fit), _AT_ONCE):
         some = fit[start : start + _AT_ONCE]
         samples = []
@@ -120,14 +132,18 @@ def predict_people(
             sample, window = read_sample(row, bundle.recipe.representation, mask)
             bundle.require(window)
             samples.append(sample)
-        answers = predict(bundle, np.stack(samples), device)
-        for (person, unseen_by), per_model in zip(some, answers.per_model, strict=True):
-            content = _content(bundle, person, per_model.tolist(), unseen_by, held_out)
+        here = {name: texts[start : start + _AT_ONCE] for name, texts in known_of.items()}
+        answers = predict(bundle, np.stack(samples), device, columns=here)
+        for place, (person, unseen_by) in enumerate(some):
+            per_model = answers.per_model[place].tolist()
+            content = _content(bundle, person, per_model, unseen_by, held_out)
+            content |= _columns(here, place)
             content |= _in_training(bundle, unseen_by is not None)
             forget_maps(person.names, bundle, others_only=True)
             write_json(_file(bundle, person), content)
         if maps:
-            maps.write(np.stack(samples), [one.names for one, _ in some], [u for _, u in some])
+            used = [unseen for _, unseen in some]
+            maps.write(np.stack(samples), [one.names for one, _ in some], used, here)
     known = [person.label for person, unseen_by in fit if unseen_by is not None]
     if known:
         _tell_known(bundle, known, len(fit))
@@ -136,6 +152,31 @@ def predict_people(
         print(f"in_training is n/a of {len(fit) - len(known)} of these: {unknown}", file=sys.stderr)
     write_table(output_dir)
     return len(fit)
+
+
+def _known_of(
+    bundle: "Bundle",
+    people: Sequence[Person],
+    columns: Mapping[str, Sequence[str]],
+    places: Sequence[int],
+) -> dict[str, list[str]]:
+    """Pick the columns of some people, and say whose value is missing."""
+    found = {name: [texts[place] for place in places] for name, texts in columns.items()}
+    for name in bundle.recipe.network.covariates:
+        without = [who.label for who, text in zip(people, found[name], strict=True) if not text]
+        if without:
+            print(
+                f"{name}: no value of {shortened(without)}; the networks take what they took of "
+                "training people without one",
+                file=sys.stderr,
+            )
+    return found
+
+
+def _columns(columns: Mapping[str, Sequence[str]], row: int) -> dict[str, Any]:
+    """Say what was known of a person beside the image."""
+    known = {name: texts[row] or None for name, texts in columns.items()}
+    return {"columns": known} if known else {}
 
 
 def _known(bundle: "Bundle", person: Person) -> "TrainingImage | None":
@@ -162,8 +203,6 @@ def _why_not(person: Person, image: "TrainingImage | None", measures: Sequence[M
 
 
 def _tell_known(bundle: "Bundle", labels: list[str], count: int) -> None:
-    from bidsapp.dataset.description import shortened
-
     print(
         f"{len(labels)} of these {count} are in the cohort that {bundle.name} was trained on "
         f"({shortened(labels)}): each is predicted by the models alone that were kept from that "

@@ -1,7 +1,7 @@
 """The fitted steps of a representation in a row: fitted on the rows they may see, applied, kept."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -13,6 +13,7 @@ from bidsapp.derivatives import atomic_path
 from bidsapp.errors import BadData, UsageError
 from bidsapp.recipes.images import Representation
 from bidsapp.representation.image_rows import Applied, ImageRows, Restricted, materialised
+from bidsapp.representation.table_design import TableDesign
 
 Numbers = tuple[np.ndarray, np.ndarray]
 _ROLES = {"train": "train_fold", "test": "test_fold"}
@@ -30,13 +31,23 @@ class Chain:
     ----------
     steps
         In the order in which they are applied.
+    columns
+        Of the cohort table, which the network is given beside the images.
     """
 
     steps: tuple[Fitted, ...] = ()
+    columns: TableDesign = field(default_factory=TableDesign)
 
     @classmethod
-    def of(cls, section: Representation) -> Self:
+    def of(cls, section: Representation, covariates: Sequence[str] = ()) -> Self:
         """Build the steps that a recipe asks for, unfitted.
+
+        Parameters
+        ----------
+        section
+            The recipe's representation.
+        covariates
+            Its ``network.covariates``.
 
         Raises
         ------
@@ -53,7 +64,7 @@ class Chain:
                         "not say, so that it would not be refused"
                     )
             steps.append(step)
-        return cls(tuple(steps))
+        return cls(tuple(steps), TableDesign(tuple(covariates)))
 
     @property
     def at_once(self) -> tuple[Fitted, ...]:
@@ -69,7 +80,8 @@ class Chain:
 
     def declares(self) -> tuple[FittedStep, ...]:
         """Say of every step what is fitted, and on whom."""
-        return tuple(told for step in self.steps for told in step.declares())
+        fitted = tuple(told for step in self.steps for told in step.declares())
+        return fitted + self.columns.declares()
 
     def channels(self, given: Sequence[str]) -> tuple[str, ...]:
         """Name the channels that a network is given; before `fit` as many as there can be."""
@@ -121,7 +133,28 @@ class Chain:
                 current = Applied(current, done)
             else:
                 current = stored = materialised(done, current, wanted, folder)
-        return replace(self, steps=tuple(fitted)), stored
+        stored = replace(stored, columns=images.columns)
+        return replace(self, steps=tuple(fitted), columns=self._columns(images, roles)), stored
+
+    def _columns(self, images: ImageRows, roles: Mapping[str, np.ndarray]) -> TableDesign:
+        """Fit the columns on what may be seen of them."""
+        if not self.columns.names:
+            return self.columns
+        rows = np.sort(roles["train"])
+        seen = Restricted(images, rows, self.columns.declares()[0])
+        return self.columns.fit({name: seen.column(name) for name in images.columns}, rows)
+
+    def beside(self, images: ImageRows) -> np.ndarray | None:
+        """Give the numbers of the columns for every image: float32, (N, K); None without columns.
+
+        Raises
+        ------
+        BadData
+            A column is not known for these people.
+        """
+        if not self.columns.names:
+            return None
+        return self.columns.numbers(images.columns, len(images)).astype(np.float32)
 
     def stored(self, images: ImageRows, folder: Path | None = None) -> ImageRows:
         """Give images as the steps leave them that are not applied to batches.
@@ -145,7 +178,7 @@ class Chain:
                 current = Applied(current, step)
             else:
                 current = stored = materialised(step, current, np.arange(len(images)), folder)
-        return stored
+        return replace(stored, columns=images.columns)
 
     def numbers(self, images: Images, rows: np.ndarray) -> list[Numbers]:
         """Give what each step `per_batch` subtracts from and divides these images by.
@@ -174,7 +207,7 @@ class Chain:
             f"{place}.{name}": np.ascontiguousarray(array)
             for place, step in enumerate(self.steps)
             for name, array in step.state().items()
-        }
+        } | (self.columns.state() if self.columns.names else {})
 
     def with_state(self, state: Mapping[str, np.ndarray]) -> Self:
         """Give the chain as it was when `state` was given.
@@ -185,7 +218,9 @@ class Chain:
             The arrays are not those of these steps.
         """
         own: list[dict[str, np.ndarray]] = [{} for _ in self.steps]
-        for key, array in state.items():
+        columns = self.columns.with_state(state) if self.columns.names else self.columns
+        steps_only = {k: v for k, v in state.items() if not columns.names or k != "columns"}
+        for key, array in steps_only.items():
             place, _, name = key.partition(".")
             if not place.isdecimal() or int(place) >= len(own):
                 raise BadData(f"{key} belongs to no step that the recipe fits")
@@ -193,7 +228,7 @@ class Chain:
                 raise BadData(f"{key} holds NaN or infinite numbers")
             own[int(place)][name] = array
         steps = (step.with_state(mine) for step, mine in zip(self.steps, own, strict=True))
-        return replace(self, steps=tuple(steps))
+        return replace(self, steps=tuple(steps), columns=columns)
 
     def check(self, channels: int) -> None:
         """Refuse numbers of steps `per_batch` that are not those of so many channels.

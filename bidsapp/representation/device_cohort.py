@@ -3,14 +3,14 @@
 import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 import psutil
 import torch
 
-from bidsapp.representation.chain import Numbers
+from bidsapp.representation.chain import Chain, Numbers
 from bidsapp.representation.image_rows import ImageRows
 
 LOGGER = logging.getLogger("nocicast")
@@ -101,9 +101,22 @@ class PerBatch:
     pairs
         What is subtracted and what is divided by, for every row of a cohort and each channel:
         float32, (N, C) each, on the device.
+    beside
+        Numbers of every row from columns of the cohort table, (N, K), which become channels behind
+        those of the image, each the same at all voxels; None where there are none.
     """
 
     pairs: tuple[tuple[torch.Tensor, torch.Tensor], ...] = ()
+    beside: torch.Tensor | None = None
+
+    @classmethod
+    def of(cls, device: torch.device, chain: Chain, images: ImageRows) -> Self:
+        """Take what fitted steps do to batches of these images to a device."""
+        found = cls.on(device, chain.numbers(images, np.arange(len(images))))
+        beside = chain.beside(images)
+        if beside is None:
+            return found
+        return replace(found, beside=torch.from_numpy(beside).to(device))
 
     @classmethod
     def on(cls, device: torch.device, numbers: Sequence[Numbers]) -> Self:
@@ -115,11 +128,23 @@ class PerBatch:
         )
 
     def __call__(self, images: torch.Tensor, rows: np.ndarray | slice) -> torch.Tensor:
-        """Apply the steps to the images of these rows, (B, C, X, Y, Z); float32."""
+        """Apply the steps to the images of these rows, (B, C, X, Y, Z); float32, with columns."""
+        return self.joined(self.scaled(images, rows), rows)
+
+    def scaled(self, images: torch.Tensor, rows: np.ndarray | slice) -> torch.Tensor:
+        """Apply the steps alone."""
         x = images.float()
         for mean, sd in self.pairs:
             x = normalise(x, mean[rows], sd[rows])
         return x
+
+    def joined(self, x: torch.Tensor, rows: np.ndarray | slice) -> torch.Tensor:
+        """Put the columns of these rows behind the channels, where there are columns."""
+        if self.beside is None:
+            return x
+        own = self.beside[rows]
+        planes = own.view(*own.shape, *(1,) * (x.ndim - 2)).expand(-1, -1, *x.shape[2:])
+        return torch.cat([x, planes], dim=1)
 
 
 def normalise(images: torch.Tensor, mean: torch.Tensor, sd: torch.Tensor) -> torch.Tensor:

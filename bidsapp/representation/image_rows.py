@@ -88,6 +88,15 @@ class ImageRows:
             np.save(stream, made, allow_pickle=False)
         return made
 
+    def loaded(self) -> "ImageRows":
+        """Read these images into memory."""
+        return ImageRows(self.whole(), columns=self.columns)
+
+    def shown(self, images: np.ndarray) -> "ImageRows":
+        """Give other images of the one person of whom this is the only row."""
+        columns = {name: [column[0]] * len(images) for name, column in self.columns.items()}
+        return ImageRows(images, columns=columns)
+
     def column(self, name: str) -> Sequence[str]:
         """Give a column of the cohort table, a text for each row.
 

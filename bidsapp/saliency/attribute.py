@@ -68,11 +68,11 @@ def images_of(task: FoldTask, rows: np.ndarray, lens: Lens) -> ImageRows:
 
 
 def logits_of(
-    network: torch.nn.Module, images: np.ndarray, task: FoldTask, lens: Lens
+    network: torch.nn.Module, images: ImageRows | np.ndarray, task: FoldTask, lens: Lens
 ) -> np.ndarray:
     """Logits of stored images, in the precision in which the fold was scored."""
-    stored, rows = ImageRows(images), np.arange(len(images))
-    scale = PerBatch.on(lens.device, lens.fitted.numbers(stored, rows))
+    stored, rows = _in_rows(images), np.arange(len(images))
+    scale = PerBatch.of(lens.device, lens.fitted, stored)
     dtype = precision_dtype(task.recipe.training.precision, lens.device)
     cohort = DeviceCohort(stored, lens.device)
     place(network, lens.device)
@@ -80,7 +80,10 @@ def logits_of(
 
 
 def attribute(
-    network: torch.nn.Module, images: np.ndarray, names: Sequence[str], lens: Lens
+    network: torch.nn.Module,
+    images: ImageRows | np.ndarray,
+    names: Sequence[str],
+    lens: Lens,
 ) -> np.ndarray:
     """Explain a network's answer for each of some images.
 
@@ -92,7 +95,8 @@ def attribute(
     network
         With its weights; it is moved to the device, and left in evaluation mode.
     images
-        Stored images (`images_of`), float16, (N, C, X, Y[, Z]).
+        Stored images (`images_of`), float16, (N, C, X, Y[, Z]); with the columns of their people
+        where the network takes columns. They stay as they are, and no map is of them.
     names
         One for each image; with the seed it decides what is drawn for that image.
     lens
@@ -105,16 +109,18 @@ def attribute(
     """
     settings, method = lens.settings, METHODS[lens.settings.method]
     answer = Answer(network.to(lens.device), settings.target)
-    numbers = lens.fitted.numbers(ImageRows(images), np.arange(len(images)))
-    scale = PerBatch.on(lens.device, numbers)
+    stored = _in_rows(images)
+    scale = PerBatch.of(lens.device, lens.fitted, stored)
+    channels = stored.shape[1]
     seeds = [zlib.crc32(f"{lens.seed} {name}".encode()) for name in names]
-    points = (1,) * (images.ndim - 2)
+    points = (1,) * (len(stored.shape) - 2)
     found: list[np.ndarray] = []
     start, at_once = 0, lens.at_once
     with exact(lens.device):
-        while start < len(images):
+        while start < len(stored):
             part = slice(start, start + at_once)
-            given = torch.from_numpy(np.array(images[part])).to(lens.device)
+            some = np.arange(start, min(start + at_once, len(stored)))
+            given = torch.from_numpy(np.array(stored.read(some))).to(lens.device)
             question = Question(
                 answer,
                 settings,
@@ -125,7 +131,10 @@ def attribute(
             )
             try:
                 x = scale(given, part)
-                found.append(_in_form(method.explain(x, question), settings).cpu().numpy())
+                maps = method.explain(x, question)
+                if maps.shape[1] == x.shape[1]:
+                    maps = maps[:, :channels]
+                found.append(_in_form(maps, settings).cpu().numpy())
             except torch.OutOfMemoryError as error:
                 if at_once == 1:
                     raise UsageError(
@@ -137,8 +146,12 @@ def attribute(
                 torch.cuda.empty_cache()
                 continue
             start += at_once
-    empty = np.empty((0, len(map_channels(settings, images.shape[1] * ["?"])), *images.shape[2:]))
+    empty = np.empty((0, len(map_channels(settings, channels * ["?"])), *stored.shape[2:]))
     return np.concatenate(found) if found else empty.astype(np.float32)
+
+
+def _in_rows(images: ImageRows | np.ndarray) -> ImageRows:
+    return images if isinstance(images, ImageRows) else ImageRows(images)
 
 
 def map_names(rows: pd.DataFrame) -> list[str]:

@@ -1,6 +1,6 @@
 """A bundle's answer for new people explained: the mean over its fold models, a map a person."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +96,7 @@ class BundleMaps:
         samples: np.ndarray,
         people: Sequence[str],
         unseen_by: Sequence[tuple[int, ...] | None],
+        columns: Mapping[str, Sequence[str]] | None = None,
     ) -> np.ndarray:
         """Explain the answer for each of some people.
 
@@ -107,6 +108,8 @@ class BundleMaps:
             A name for each.
         unseen_by
             For each, which of the bundle's models answer: None is all of them.
+        columns
+            Column that the networks read to the text of each; no map is of them.
 
         Returns
         -------
@@ -132,8 +135,9 @@ class BundleMaps:
                 bundle.recipe.training.batch_size,
                 bundle.recipe.training.seed,
             )
-            given = ImageRows(np.asarray(samples[rows], np.float16))
-            stored = model.fitted.stored(given).whole()
+            known = {name: [texts[i] for i in rows] for name, texts in (columns or {}).items()}
+            given = ImageRows(np.asarray(samples[rows], np.float16), columns=known)
+            stored = model.fitted.stored(given).loaded()
             maps = attribute(bundle.network(model), stored, [people[i] for i in rows], lens)
             total[rows] += maps.sum(axis=1)
             counts[rows] += 1
@@ -144,9 +148,10 @@ class BundleMaps:
         samples: np.ndarray,
         people: Sequence[OutputNames],
         unseen_by: Sequence[tuple[int, ...] | None],
+        columns: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """Explain some people and write a map with a sidecar for each, beside their images."""
-        maps = self.explain(samples, [names.stem for names in people], unseen_by)
+        maps = self.explain(samples, [names.stem for names in people], unseen_by, columns)
         for names, values, used in zip(people, maps, unseen_by, strict=True):
             self.forget(names)
             content = self._sidecar(names, used)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -116,7 +117,7 @@ def check_fold(
         The template's brain mask.
     """
     chosen = np.flatnonzero(np.isin(rows, checked_rows(task)))
-    images = images_of(task, rows[chosen], lens).whole()
+    images = images_of(task, rows[chosen], lens).loaded()
     names = map_names(stack.rows.iloc[chosen])
     inside = mask_of(stack.space, mask)
     levels, maps = [], []
@@ -168,7 +169,7 @@ def _curves(
     lens: Lens,
     stack: MapStack,
     chosen: np.ndarray,
-    images: np.ndarray,
+    images: ImageRows,
     inside: np.ndarray,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Curves of each person, and the answers to the image and to the fill."""
@@ -181,18 +182,26 @@ def _curves(
     # all of them, as they are alike, and so may each of those that it is compared with
     surrogates = Surrogates(inside, RANDOM_ORDERS, task.recipe.training.seed)
     found = []
-    for image, row in zip(images, chosen, strict=False):
+    for place, row in enumerate(chosen):
+        image, whose = images[place], images.picked(np.array([place]))
         own = stack.values[row].sum(axis=0)[inside]
         curves = perturbation_curves(
-            lambda changed: logits_of(network, changed, task, lens),
+            partial(_logits_of_one, network, whose, task, lens),
             image,
             fill,
             inside,
             orders(own, smoother, surrogates, tells_no_direction(lens.settings)),
             sizes,
         )
-        found.append((curves, logits_of(network, np.stack([image, fill]), task, lens)))
+        found.append((curves, logits_of(network, whose.shown(np.stack([image, fill])), task, lens)))
     return found
+
+
+def _logits_of_one(
+    network: torch.nn.Module, whose: ImageRows, task: FoldTask, lens: Lens, changed: np.ndarray
+) -> np.ndarray:
+    """Logits of changed images of one person."""
+    return logits_of(network, whose.shown(changed), task, lens)
 
 
 def orders(

@@ -17,6 +17,7 @@ from bidsapp.derivatives.sealed import read_record, write_record
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.execution.compute import threads
 from bidsapp.networks.predict import probability
+from bidsapp.representation.image_rows import ImageRows
 from bidsapp.saliency.attribute import (
     Lens,
     attribute,
@@ -138,7 +139,7 @@ def explain_fold(job: FoldMapsTask) -> Path:
     with threads(job.task.threads or torch.get_num_threads()):
         network, record = load_fold(job.task)
         lens = lens_of(job.task)
-        images = images_of(job.task, job.rows, lens).whole()
+        images = images_of(job.task, job.rows, lens).loaded()
         table = _rows(job, network, lens, record, images)
         values = attribute(network, images, map_names(table), lens)
         stack = MapStack(
@@ -162,7 +163,7 @@ def explain_fold(job: FoldMapsTask) -> Path:
 
 
 def untrained_maps(
-    task: FoldTask, network: torch.nn.Module, images: np.ndarray, names: list[str], lens: Lens
+    task: FoldTask, network: torch.nn.Module, images: ImageRows, names: list[str], lens: Lens
 ) -> np.ndarray:
     """Explain the same images by a network of the same kind whose weights are drawn anew."""
     channels = len(lens.fitted.channels(task.images.channels))
@@ -194,7 +195,7 @@ def _rows(
     network: torch.nn.Module,
     lens: Lens,
     record: dict[str, Any],
-    images: np.ndarray,
+    images: ImageRows,
 ) -> pd.DataFrame:
     """Say of each map whose it is and what the network answered."""
     task = job.task

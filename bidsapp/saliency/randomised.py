@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
+from bidsapp.networks.columns_head import columns_of
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes.learning import Network
 
@@ -70,9 +71,11 @@ def cascade(
     network : torch.nn.Module
         In evaluation mode; the same object each time.
     """
-    fresh = build_network(section, channels, seed, shape).state_dict()
+    columns = columns_of(network)
+    fresh = build_network(section, channels, seed, shape, columns).state_dict()
     state = {name: value.clone() for name, value in network.state_dict().items()}
-    mixed = build_network(section, channels, shape=shape).to(next(network.parameters()).device)
+    mixed = build_network(section, channels, shape=shape, columns=columns)
+    mixed = mixed.to(next(network.parameters()).device)
     levels = levels_of(network)
     for number, names in enumerate(levels, start=1):
         state |= {name: fresh[name] for name in names}

@@ -24,6 +24,7 @@ from bidsapp.networks.origin import cohort_metadata
 from bidsapp.networks.predict import place, predict_logits, probability
 from bidsapp.networks.registry import build_network, count_parameters, slice_axis
 from bidsapp.networks.weights import load_weights
+from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.chain import Chain
 from bidsapp.representation.device import precision_dtype, resolve_device, steady
 from bidsapp.representation.device_cohort import DeviceCohort, PerBatch
@@ -148,7 +149,7 @@ def _scored(
     images = fitted.stored(task.image_rows.picked(task.rows(role)), task.folder)
     rows = np.arange(len(images))
     cohort = DeviceCohort(images, device, task.resident_bytes)
-    scale = PerBatch.on(device, fitted.numbers(images, rows))
+    scale = PerBatch.of(device, fitted, images)
     size = task.recipe.training.batch_size
     logits = predict_logits(network, cohort, rows, scale, dtype, size)
     people = task.table[task.table["role"] == role]
@@ -173,15 +174,24 @@ def load_fold(task: FoldTask) -> tuple[torch.nn.Module, dict[str, Any]]:
             f"{task.label} is not trained: {task.record_file} is missing or belongs to other data"
         )
     record = _record(task)
-    channels = fitted_of(task).channels(task.images.channels)
-    network = build_network(task.recipe.network, len(channels), shape=task.images.space.shape)
+    fitted = fitted_of(task)
+    network = build_network(
+        task.recipe.network,
+        len(fitted.channels(task.images.channels)),
+        shape=task.images.space.shape,
+        columns=fitted.columns.width,
+    )
     network.load_state_dict(safetensors.torch.load_file(task.model_file))
     return network.eval(), record
 
 
 def fitted_of(task: FoldTask) -> Chain:
     """Open what the steps of the representation found in a trained fold."""
-    return Chain.of(task.recipe.representation).load(task.fitted_file)
+    return _chain(task.recipe).load(task.fitted_file)
+
+
+def _chain(recipe: Recipe) -> Chain:
+    return Chain.of(recipe.representation, recipe.network.covariates)
 
 
 def _attempts(task: FoldTask, device: torch.device) -> Trained:
@@ -215,12 +225,13 @@ def _attempt(task: FoldTask, device: torch.device, resident_bytes: float | None)
     recipe = task.recipe
     dtype = precision_dtype(recipe.training.precision, device)
     roles = {role: task.rows(role) for role in ("train", "validation", "test")}
-    fitted, images = Chain.of(recipe.representation).fit(
+    fitted, images = _chain(recipe).fit(
         task.image_rows, roles, task.table["outcome"].to_numpy(), task.folder
     )
     channels = len(fitted.channels(task.images.channels))
     shape = task.images.space.shape
-    network = build_network(recipe.network, channels, _weights_seed(task), shape)
+    width = fitted.columns.width
+    network = build_network(recipe.network, channels, _weights_seed(task), shape, width)
     weights = load_weights(network, recipe.network, channels, task.initial_file)
     budget = task.resident_bytes if resident_bytes is None else resident_bytes
     data = _fold_data(task, device, fitted, images, budget)
@@ -249,7 +260,7 @@ def _fold_data(
     resident_bytes: float | None,
 ) -> FoldData:
     labels = torch.from_numpy(task.table["outcome"].to_numpy(np.float32)).to(device)
-    scale = PerBatch.on(device, fitted.numbers(images, np.arange(len(images))))
+    scale = PerBatch.of(device, fitted, images)
     cohort = DeviceCohort(images, device, resident_bytes)
     train, validation, test = (task.rows(role) for role in ("train", "validation", "test"))
     return FoldData(cohort, labels, scale, train, validation, test)

@@ -229,9 +229,9 @@ def prepare(
         float32, channels last, shape (B, C, X, Y[, Z]).
     """
     moved = move(images.float(), section.augmentation, generator, flat=data.flat)
-    x = data.scale(moved, rows)
+    x = data.scale.scaled(moved, rows)
     x = add_noise(x, section.augmentation.noise, generator)
-    return channels_last(x)
+    return channels_last(data.scale.joined(x, rows))
 
 
 def _watched(network: torch.nn.Module, data: FoldData, settings: LoopSettings) -> dict[str, float]:

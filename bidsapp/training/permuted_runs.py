@@ -17,7 +17,7 @@ from bidsapp.errors import UsageError
 from bidsapp.training.permute_outcomes import labels_of, shuffled_outcomes
 from bidsapp.training.stages import with_people
 from bidsapp.training.study import Study, study_splits
-from bidsapp.training.task import FoldTask
+from bidsapp.training.task import FoldTask, covariate_columns
 
 _DRAWS = 100
 
@@ -85,6 +85,9 @@ def permuted_runs(
     groups = study.recipe.group_column(study.variants)
     grouped = study.recipe.binds(study.variants)
     before = cohort["outcome"].to_numpy(dtype=int)
+    recipes = [one.recipe for task in kinds.values() for one in task.chain()]
+    names = [name for recipe in recipes for name in covariate_columns(recipe, cohort.columns)]
+    read = list(dict.fromkeys(names))
     runs = []
     changed = False
     for number in range(1, count + 1):
@@ -93,7 +96,7 @@ def permuted_runs(
         folder = study.folder / "permuted" / f"{number:05d}"
         files = {"cohort": folder / "cohort.tsv", "splits": folder / "splits.tsv"}
         make_folder(folder)
-        write_table(files["cohort"], table[[*unit_columns(table), "outcome"]])
+        write_table(files["cohort"], table[[*unit_columns(table), "outcome", *read]])
         write_table(files["splits"], splits)
         texts = [path.read_text(encoding="utf-8") for path in files.values()]
         key = hashlib.sha256(json.dumps([settings, texts]).encode()).hexdigest()

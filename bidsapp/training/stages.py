@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bidsapp.contracts.unit import unit_columns, units_in
+from bidsapp.contracts.unit import units_in
 from bidsapp.dataset.tables import write_table
 from bidsapp.errors import UsageError
 from bidsapp.recipes import Recipe
@@ -72,7 +72,7 @@ def stage_files(
     files = (cohort, folder / "splits.tsv")
     if outcomes is not None:
         whole = read_rows(cohort)
-        table = whole[[*unit_columns(whole), "outcome"]].copy()
+        table = whole.copy()
         keys = [unit.key for unit in units_in(table)]
         table["outcome"] = pd.array([outcomes.get(key) for key in keys], dtype="Int64")
         splits = _known(splits, table)

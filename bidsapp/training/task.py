@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.contracts.unit import PART, unit_columns
+from bidsapp.dataset.covariates import users_column
 from bidsapp.dataset.tables import read_frame
 from bidsapp.derivatives.sealed import read_record
 from bidsapp.derivatives.sidecars import file_sha256
@@ -233,6 +234,7 @@ class FoldTask:
         network = recipe.network
         # under its earlier name, so that what was trained before stays trained
         start = {"weights": network.start_kind}
+        left_out = {"origin", "start"} | (set() if network.covariates else {"covariates"})
         parts = {
             "format": FORMAT,
             "variant": self.variant,
@@ -241,10 +243,17 @@ class FoldTask:
             "outcome": self.table["outcome"].tolist(),
             "role": self.table["role"].tolist(),
             "representation": recipe.representation.model_dump(mode="json"),
-            "network": network.model_dump(mode="json", exclude={"origin", "start"}) | start,
+            "network": network.model_dump(mode="json", exclude=left_out) | start,
             "training": recipe.training.model_dump(mode="json"),
             "weights": file_sha256(self.weights) if self.weights else None,
         }
+        if network.covariates:
+            inside = (self.table["role"] != "").tolist()
+            columns = self.image_rows.columns
+            parts["covariates"] = [
+                [text if there else "" for text, there in zip(columns[name], inside, strict=True)]
+                for name in covariate_columns(recipe, columns)
+            ]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def _roles(self) -> dict[str, str]:
@@ -259,6 +268,22 @@ class FoldTask:
             twice = here.loc[here["participant_id"].duplicated(), "participant_id"].iloc[0]
             raise BadData(f"{self.splits}: {twice} stands twice in {self.label}")
         return dict(zip(here["participant_id"], here["role"], strict=True))
+
+
+def covariate_columns(recipe: Recipe, there: Iterable[str]) -> list[str]:
+    """Find the columns of the cohort table that a recipe's network is given.
+
+    Raises
+    ------
+    BadData
+        One is not there.
+    """
+    columns = list(there)
+    found = {name: users_column(columns, name) for name in recipe.network.covariates}
+    for name, column in found.items():
+        if column is None:
+            raise BadData(f"network.covariates: no column {name!r} in cohort.tsv")
+    return [column for column in found.values() if column is not None]
 
 
 def read_rows(path: Path) -> pd.DataFrame:
