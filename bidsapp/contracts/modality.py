@@ -15,6 +15,7 @@ from bidsapp.contracts.home import OwnPlaces
 from bidsapp.contracts.measure import Measure
 from bidsapp.contracts.prepared import Prepared, Provenance
 from bidsapp.contracts.product import Channel, OutputNames, Product, channels_of
+from bidsapp.contracts.unit import Unit
 from bidsapp.errors import UsageError
 from bidsapp.options import RunOptions
 
@@ -219,6 +220,26 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Meeting:
+    """Where people whose values lie in spaces of their own can be compared.
+
+    Attributes
+    ----------
+    label
+        Value of BIDS' ``space`` there.
+    mask
+        An image that is 1 where values count, on the grid of that space.
+    transforms
+        Unit to an ITK transform that resamples an image of its own space into the common one;
+        not every unit has one.
+    """
+
+    label: str
+    mask: Path
+    transforms: Mapping[Unit, Path]
+
+
+@dataclass(frozen=True)
 class First:
     """What another modality has to prepare before a scan can be.
 
@@ -270,6 +291,15 @@ class Modality(OwnPlaces, ABC, Generic[S]):
 
     # --- tables under settings
 
+    @property
+    def every_settings(self) -> tuple[type[S], ...]:
+        """List the classes of settings, where keys of the section say which of them is meant."""
+        return (self.settings,)
+
+    def settings_for(self, values: Mapping[str, Any]) -> type[S]:
+        """Say by which class the values of a ``preparation`` section are checked."""
+        return self.settings
+
     def sources_for(self, settings: Mapping[str, Any]) -> tuple[Source, ...]:
         """List the sources that are read under these settings."""
         return self.sources
@@ -292,9 +322,18 @@ class Modality(OwnPlaces, ABC, Generic[S]):
         """Name of the channel that a network is given where a recipe says nothing."""
         return next(iter(self.channels()))
 
+    def main_channel_for(self, settings: Mapping[str, Any]) -> str:
+        """Name that channel for a preparation with these settings."""
+        return self.main_channel
+
     def channels(self) -> Mapping[str, Channel]:
         """Say what a network can be given, by name."""
         return {name: channel for name, (_, channel) in channels_of(self.products).items()}
+
+    def channels_for(self, settings: Mapping[str, Any]) -> Mapping[str, Channel]:
+        """Say what a network can be given of what is made under these settings, by name."""
+        made = channels_of(self.products_for(settings))
+        return {name: channel for name, (_, channel) in made.items()}
 
     def label_words(self, labels: Mapping[str, str]) -> str:
         """Write labels as file names have them: ``space-MNI152NLin6Asym_res-2``."""
@@ -329,6 +368,23 @@ class Modality(OwnPlaces, ABC, Generic[S]):
     @abstractmethod
     def mask(self, shared: Shared) -> Path:
         """Write an image that is 1 where the values of prepared units lie, 0 outside."""
+
+    def meeting(self, images: Mapping[Unit, Path], work: Path) -> Meeting | None:
+        """Find where units can be compared whose values lie in spaces of their own.
+
+        Parameters
+        ----------
+        images
+            Unit to its main file.
+        work
+            Work folder.
+
+        Returns
+        -------
+        Meeting or None
+            None where no unit has a transform to any common space.
+        """
+        return None
 
     def found_elsewhere(self, dataset: str, root: Path, wanted: Any) -> Any:
         """Find units that other software prepared, in a derivative dataset.
@@ -374,9 +430,10 @@ class Modality(OwnPlaces, ABC, Generic[S]):
 
     def settings_of(self, prepared: Prepared) -> S:
         """Read from a sidecar what a unit was prepared with."""
-        keys = self.settings.model_fields
+        shape = self.settings_for(prepared.settings)
+        keys = shape.model_fields
         told = {key: value for key, value in prepared.settings.items() if key in keys}
-        return self.settings.model_validate(told)
+        return shape.model_validate(told)
 
     def parts(self, scan: Scan, settings: S) -> Sequence[str]:
         """List the parts of a scan that are one unit each; one empty name where it is one unit."""

@@ -109,6 +109,9 @@ class Product:
         Settings under which it is made, key to values; always where empty.
     shown
         Whether overviews show it in place of the main product: one volume where that is a series.
+    own_page
+        Whether the page of a unit is named as its main product is, and other files as far as its
+        ``desc``, because a person can have those of another preparation too.
     """
 
     key: str
@@ -119,6 +122,7 @@ class Product:
     channel: Channel | None = None
     only: Mapping[str, tuple[Any, ...]] | None = None
     shown: bool = False
+    own_page: bool = False
 
     def applies(self, settings: Mapping[str, Any]) -> bool:
         """Whether it is made under these settings; those that are not named decide nothing."""
@@ -244,10 +248,11 @@ class OutputNames:
 
     def in_space(self, desc: str, suffix: str, extension: str = ".nii.gz") -> str:
         """Name of a file on the grid of the main product, that is none of the table."""
-        before, found, _ = self[self.main.key].rpartition("_desc-")
+        before, found, after = self[self.main.key].rpartition("_desc-")
         if not found:
             before = self[self.main.key].rpartition("_")[0]
-        return f"{before}_desc-{self.part}{desc}_{suffix}{extension}"
+        own = after.partition("_")[0] if self.main.own_page else ""
+        return f"{before}_desc-{own}{self.part}{desc}_{suffix}{extension}"
 
     def native(self, desc: str, suffix: str, extension: str = ".nii.gz") -> str:
         """Name of a file on the source's own grid, that is none of the table."""
@@ -256,6 +261,9 @@ class OutputNames:
     @property
     def report(self) -> Path:
         """The page of the participant (session, part, datatype), at the top of the folder."""
+        if self.main.own_page:
+            stem = self[self.main.key].partition(".")[0].rpartition("_")[0]
+            return self.output_dir / f"{stem}.html"
         session = self.entities.get("session")
         name = f"sub-{self.entities['subject']}" + (f"_ses-{session}" if session else "")
         name += f"_{self.part}" if self.part else ""

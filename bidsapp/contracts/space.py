@@ -30,6 +30,9 @@ class Space(Protocol):
     ----------
     kind
         Name of the class in `to_dict`.
+    common
+        Whether a cell is the same place of the body in everybody, so that maps of people can be
+        averaged and compared cell by cell. Where not, a map is one person's: `placed` says whose.
     label
         Value of BIDS' ``space``; empty where the one who writes knows it.
     shape
@@ -44,6 +47,7 @@ class Space(Protocol):
 
     kind: ClassVar[str]
     extension: ClassVar[str]
+    common: ClassVar[bool]
 
     @property
     def label(self) -> str:
@@ -135,6 +139,10 @@ class Space(Protocol):
 
         That is: whether its cells lie where those of the space's own whole do, to 0.001 mm.
         """
+        ...
+
+    def placed(self, affine: np.ndarray) -> "Space":
+        """Give the space over one person's image, which has this affine; itself where common."""
         ...
 
     def same_whole(self, other: "Space") -> bool:

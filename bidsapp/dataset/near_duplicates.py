@@ -187,6 +187,10 @@ class _Grid:
     ----------
     start, step, sigma
         First voxel and step along each axis, and the Gaussian before, in voxels of the fine grid.
+    sides
+        Steps on either side of the middle.
+    across
+        Axis of stored images that runs from left to right, or back; it comes first here.
     brain
         (x, y, z) bool on the coarse grid.
     mirror
@@ -197,24 +201,29 @@ class _Grid:
     step: tuple[int, int, int]
     sigma: tuple[float, float, float]
     sides: int
+    across: int
     brain: np.ndarray
     mirror: np.ndarray
 
     @classmethod
     def of(cls, mask: np.ndarray, affine: np.ndarray) -> "_Grid":
-        """Lay it over a template's brain mask on the fine grid."""
-        size = np.abs(np.diag(affine)[:3])
+        """Lay it over a template's brain mask on the fine grid, in any order of axes."""
+        across = int(np.argmax(np.abs(affine[0, :3])))
+        affine = affine[:, [across, *(axis for axis in range(3) if axis != across), 3]]
+        mask = np.moveaxis(mask, across, 0)
+        size = np.linalg.norm(affine[:3, :3], axis=0)
         step = tuple(int(max(1, round(_MM / one))) for one in size)
         sigma = tuple(float(_MM / 2 / one) for one in size)
         middle = min(max(round(-affine[0, 3] / affine[0, 0]), 0), mask.shape[0] - 1)
         sides = min(middle, mask.shape[0] - 1 - middle) // step[0]
         start = (middle - sides * step[0], 0, 0)
-        bare = cls(start, step, sigma, sides, mask, np.empty(0, int))  # type: ignore[arg-type]
+        bare = cls(start, step, sigma, sides, across, mask, np.empty(0, int))  # type: ignore[arg-type]
         brain = bare.coarse(mask.astype(np.float32)) > _BRAIN
         brain &= brain[::-1]
         places = np.zeros(brain.shape, int)
         places[brain] = np.arange(np.count_nonzero(brain))
-        return cls(start, step, sigma, sides, brain, places[::-1][brain])  # type: ignore[arg-type]
+        mirror = places[::-1][brain]
+        return cls(start, step, sigma, sides, across, brain, mirror)  # type: ignore[arg-type]
 
     @property
     def voxels(self) -> int:
@@ -234,7 +243,7 @@ class _Grid:
 
         Where a field of view or a mask leaves nothing, nothing is compared.
         """
-        volume = np.nan_to_num(read_numbers(path)[0])
+        volume = np.moveaxis(np.nan_to_num(read_numbers(path)[0]), self.across, 0)
         there = (self.coarse((volume != 0).astype(np.float32)) > _PRESENT) & self.brain
         values = self.coarse(volume)
         inside = values[there]

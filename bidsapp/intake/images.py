@@ -86,11 +86,18 @@ def read_numbers(path: Path, dtype: str = "f4") -> tuple[np.ndarray, np.ndarray]
     NoInput, BadData
         As `open_image`; also where the image holds colours or complex numbers.
     """
+    values, affine, _ = read_with_intent(path, dtype)
+    return values, affine
+
+
+def read_with_intent(path: Path, dtype: str = "f4") -> tuple[np.ndarray, np.ndarray, bytes]:
+    """Read values and affine as `read_numbers`, and the header's ``intent_name``."""
     image = open_image(path)
     if image.get_data_dtype().kind not in "iuf":
         raise BadData(f"{path} holds colours or complex numbers; plain numbers are expected.")
     affine = placement(path, image, any_size=True).affine
-    return np.asarray(image.dataobj, dtype=dtype), affine
+    intent = bytes(image.header["intent_name"].tobytes()).rstrip(b"\0")
+    return np.asarray(image.dataobj, dtype=dtype), affine, intent
 
 
 def _kind(path: Path, start: bytes) -> Any:

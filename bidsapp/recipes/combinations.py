@@ -49,7 +49,7 @@ def _inputs(recipe: "Recipe") -> Iterator[Problem]:
         if given is not None and given != own:
             which = f"as preparation.modality {modality.name} reads it"
             yield f"inputs.{key}", f"should be {own!r}, {which}, got {given!r}"
-    channels = modality.channels()
+    channels = modality.channels_for(recipe.preparation.plain())
     for name in recipe.representation.channels:
         if name not in channels:
             yield "representation.channels", one_of(name, channels)

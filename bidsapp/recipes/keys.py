@@ -38,12 +38,20 @@ def keys_of(shape: type[Section], prefix: str = "") -> Iterator[Key]:
         default = _default(field, shape.preset.get(name))
         yield Key(f"{prefix}{name}", _in_words(annotation), default, field.description or "")
         if isinstance(annotation, type) and issubclass(annotation, Section):
-            told: set[str] = set()
+            told: dict[str, Key] = {}
             for one in annotation.shapes():
                 for key in keys_of(one, f"{prefix}{name}."):
-                    if key.key not in told:
-                        told.add(key.key)
-                        yield key
+                    told[key.key] = _both(told[key.key], key) if key.key in told else key
+            yield from told.values()
+
+
+def _both(first: Key, other: Key) -> Key:
+    """Tell of a key that two sections have; the default is the first one's."""
+    types = dict.fromkeys([*first.type.split(" | "), *other.type.split(" | ")])
+    if " | ".join(types) == first.type:
+        return first
+    words = [first.description, *([other.description] * (other.description != first.description))]
+    return Key(first.key, " | ".join(types), first.default, " ".join(words))
 
 
 def _without_none(annotation: Any) -> Any:

@@ -19,7 +19,7 @@ class Preparation(Section):
     The settings of a modality are a subclass of this.
     """
 
-    another_kind: ClassVar[str] = "modality"
+    another_kind: ClassVar[Mapping[str, str]] = {"modality": DEFAULT, "space": "template"}
 
     modality: Name = Field(default=DEFAULT, description="Kind of scan that is prepared.")
 
@@ -27,7 +27,7 @@ class Preparation(Section):
     def shapes(cls) -> tuple[type[Section], ...]:
         """List the settings of every modality, that of old recipes first."""
         names = sorted(modality_packages(), key=lambda name: name != DEFAULT)
-        return tuple(modality_named(name).settings for name in names)
+        return tuple(one for name in names for one in modality_named(name).every_settings)
 
     def place(self, joint: str = ", ") -> str:
         """Say where prepared values lie: ``MNI152NLin2009aSym, 2 mm``; the modality's name here."""
@@ -56,7 +56,7 @@ def of_its_modality(values: Any) -> Any:
         modality = modality_named(name if isinstance(name, str) else str(name))
     except UsageError as error:
         raise ValueError(str(error).removeprefix("preparation.modality: ")) from None
-    return modality.settings.model_validate(dict(values))
+    return modality.settings_for(values).model_validate(dict(values))
 
 
 def current_keys(values: Mapping[str, Any]) -> dict[str, Any]:

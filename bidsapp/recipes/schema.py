@@ -53,8 +53,10 @@ def _name_channels(values: dict[str, Any]) -> None:
     given, shape = values.get("preparation"), values.get("representation", {})
     name = given.get("modality", DEFAULT) if isinstance(given, dict) else DEFAULT
     known = isinstance(name, str) and name in modality_packages()
-    if known and name != DEFAULT and isinstance(shape, dict) and "channels" not in shape:
-        values["representation"] = {**shape, "channels": [modality_named(name).main_channel]}
+    if known and isinstance(shape, dict) and "channels" not in shape:
+        main = modality_named(name).main_channel_for(given if isinstance(given, dict) else {})
+        if main != modality_named(DEFAULT).main_channel:
+            values["representation"] = {**shape, "channels": [main]}
 
 
 class Recipe(Section):

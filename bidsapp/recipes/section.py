@@ -44,8 +44,9 @@ class Section(BaseModel):
     optional: ClassVar[tuple[str, ...]] = ()
     instead: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """Keys that take the place of others, which then do not hold."""
-    another_kind: ClassVar[str] = ""
-    """Key whose change makes it another section, so that nothing of the one before is kept."""
+    another_kind: ClassVar[Mapping[str, str]] = {}
+    """Keys whose change makes it another section, with what each is where nothing is said: of the
+    section before only those of these keys are kept that stand before the changed one."""
     earlier: ClassVar[Mapping[str, str]] = {}
     """Earlier names of keys, which stay readable, to those of today."""
     in_words: ClassVar[str] = "section"

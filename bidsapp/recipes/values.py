@@ -73,8 +73,9 @@ def merged(
     kept = dict(base)
     for name, field in shape.model_fields.items():
         section, change = field.annotation, layer.get(name)
-        if _is_another(section, change, kept.get(name)):
-            del kept[name]
+        kinds = _kept_of_another(section, change, kept.get(name))
+        if kinds is not None:
+            kept[name] = kinds
         if not (isinstance(section, type) and issubclass(section, Section)):
             continue
         if not (isinstance(change, dict) and isinstance(kept.get(name), Mapping)):
@@ -98,11 +99,21 @@ def merged(
     return _laid_over(kept, layer)
 
 
-def _is_another(section: Any, change: Any, before: Any) -> bool:
-    """Whether a change makes another section of what was there: a preparation, another modality."""
-    key = getattr(section, "another_kind", "")
-    both = isinstance(change, Mapping) and isinstance(before, Mapping)
-    return bool(key) and both and key in change and change[key] != before.get(key)
+def _kept_of_another(section: Any, change: Any, before: Any) -> dict[str, Any] | None:
+    """Give what is kept of a section that a change makes another one; None where it stays so.
+
+    Of a preparation whose space changes that is its modality; where that changes, nothing.
+    """
+    kinds: Mapping[str, str] = getattr(section, "another_kind", {})
+    if not (isinstance(change, Mapping) and isinstance(before, Mapping)):
+        return None
+    earlier: dict[str, Any] = {}
+    for key, default in kinds.items():
+        if key in change and change[key] != before.get(key, default):
+            return earlier
+        if key in before:
+            earlier[key] = before[key]
+    return None
 
 
 def _with_names_of_today(tree: dict[str, Any]) -> dict[str, Any]:

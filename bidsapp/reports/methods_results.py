@@ -157,6 +157,12 @@ def _saliency(variant: str, summary: Mapping[str, Any]) -> str:
     smoothing = summary.get("smoothing_fwhm_mm")
     smoothed = f", smoothed with a Gaussian of {smoothing:g} mm FWHM" if smoothing else ""
     scans = "held-out scans" if summary.get("held_out", True) else "scans"
+    if summary.get("native_only"):
+        return (
+            f"For {variant}, {sign} saliency maps of held-out scans were made by {method}, each "
+            "over the participant's own scan; as no space was common to all, they were not "
+            f"averaged. {_checked(summary.get('sanity'))}"
+        )
     return (
         f"For {variant}, {sign} saliency maps of {scans} were made by {method}{joint}averaged"
         f"{people}{smoothed}.{_voxelwise(summary)} {_checked(summary.get('sanity'))}"

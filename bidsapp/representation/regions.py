@@ -13,6 +13,7 @@ from bidsapp.dataset.tables import write_table
 from bidsapp.errors import BadData
 from bidsapp.intake.images import read_numbers
 from bidsapp.representation.sample import CohortRow, cohort_rows, image_of
+from bidsapp.spaces.files import whole_space
 
 if TYPE_CHECKING:
     from bidsapp.dataset.cohort import Cohort
@@ -137,7 +138,8 @@ def cohort_measures(cohort: "Cohort", template_mask: Path, regions: bool) -> pd.
     table = cohort.table[first].reset_index(drop=True)
     quality = pd.DataFrame([dict(scan.quality_numbers) for scan in cohort.files])
     parts = [table, quality.add_prefix("quality_")]
-    if regions:
+    # without a place that people have in common, a cube of the grid is no region
+    if regions and whole_space(template_mask).common:
         mask, affine = read_numbers(template_mask)
         parts.append(regional_values(cohort_rows(cohort), mask > 0.5, affine))
     return pd.concat(parts, axis=1)

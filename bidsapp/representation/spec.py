@@ -10,14 +10,19 @@ from bidsapp.contracts.space import Space
 from bidsapp.errors import BadData
 from bidsapp.recipes.images import Representation
 from bidsapp.spaces import read_space
-from bidsapp.spaces.files import Whole
+from bidsapp.spaces.files import Whole, window_in
 from bidsapp.spaces.slice import whole_slice
 from bidsapp.spaces.volume import slab, volume
 
 SPACES: Mapping[str, Callable[[Representation, Whole], Space]] = MappingProxyType(
     {
-        "slab": lambda spec, whole: slab(*_grid(whole), spec.plane or "axial", spec.slices or 30),
-        "volume": lambda spec, whole: volume(*_grid(whole), spec.pad),
+        "slab": lambda spec, whole: window_in(
+            whole,
+            lambda shape, affine: slab(shape, affine, spec.plane or "axial", spec.slices or 30),
+        ),
+        "volume": lambda spec, whole: window_in(
+            whole, lambda shape, affine: volume(shape, affine, spec.pad)
+        ),
         "slice": lambda spec, whole: whole_slice(*_grid(whole)),
         "sphere": lambda spec, whole: read_space(whole.told),
     }

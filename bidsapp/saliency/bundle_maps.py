@@ -10,6 +10,7 @@ from bidsapp.contracts.product import sidecar_name
 from bidsapp.derivatives import OutputNames
 from bidsapp.derivatives.sidecars import read_source_sha256
 from bidsapp.evaluation.stamp import leak_facts
+from bidsapp.intake.images import read_numbers
 from bidsapp.saliency.map_files import description_of, space_facts
 from bidsapp.saliency.missing_maps import maps_unfinished
 from bidsapp.saliency.native import NativeSpace
@@ -156,8 +157,11 @@ class BundleMaps:
             self.forget(names)
             content = self._sidecar(names, used)
             path = names.folder / names.in_space(self.desc, "statmap")
-            self.bundle.space.write(path, values, content)
-            if self.native:
+            own = self.bundle.space
+            if not own.common:
+                own = own.placed(read_numbers(names.path(names.main.key))[1])
+            own.write(path, values, content)
+            if self.native and own.common:
                 space = NativeSpace(names.path(names.main.key), names.space)
                 told = native_content(content, space, names.output_dir)
                 path = names.folder / names.native(self.desc, "statmap")
@@ -171,6 +175,10 @@ class BundleMaps:
         bundle, settings = self.bundle, self.bundle.recipe.saliency
         size = names.resolution
         grid = {"Resolution": f"{size} mm isotropic, the grid of the recipe"} if size else {}
+        lies = space_facts(names.space)
+        if not bundle.space.common:
+            grid = {}
+            lies = {"Space": names.space, "SpatialReference": names.uri + names[names.main.key]}
         return {
             "Description": f"Saliency ({settings.method}) of the model's answer for this person; "
             f"mean over {len(bundle.models if used is None else used)} networks.",
@@ -182,7 +190,7 @@ class BundleMaps:
             "Channels": f"sum over {', '.join(bundle.channels)}",
             "Smoothing": "none",
             "Window": bundle.space.facts(),
-            **space_facts(names.space),
+            **lies,
             **grid,
             "Sanity": self.checks,
             **leak_facts(bundle.recipe.leaks("network")),

@@ -193,6 +193,7 @@ def write_group(
         "variant": stack.about.get("variant", folder.name),
         "method": stack.about["method"],
         "target": stack.about.get("target", settings.target),
+        "template": template_label,
         "absolute": settings.absolute,
         "scale": settings.scale,
         "units": units,

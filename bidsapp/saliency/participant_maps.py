@@ -15,6 +15,7 @@ from bidsapp.contracts.space import Space
 from bidsapp.contracts.unit import Unit, units_in
 from bidsapp.errors import NoInput
 from bidsapp.evaluation.stamp import leak_facts
+from bidsapp.intake.images import read_numbers
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.recipes.folders import without_folders
 from bidsapp.saliency.map_files import description_of, label_of, space_facts
@@ -59,7 +60,7 @@ class MapPlace:
     @property
     def grid_facts(self) -> dict[str, str]:
         """Say the resolution for a sidecar, where there is one."""
-        if not self.resolution:
+        if not str(self.resolution).isdigit():
             return {}
         return {"Resolution": f"{self.resolution} mm isotropic, the grid of the recipe"}
 
@@ -114,9 +115,12 @@ def write_people(
             "Settings": without_folders(settings.plain()),
         }
         path = folder / f"{shared}{part}_desc-{desc}_statmap{stack.space.extension}"
-        stack.space.write(path, block, content)
+        space = stack.space
+        if not space.common:
+            space = space.placed(read_numbers(place.output_dir / source)[1])
+        space.write(path, block, content)
         written.append(path)
-        if place.native:
+        if place.native and space.common:
             own_path = folder / f"{stem}{part}_desc-{desc}_statmap.nii.gz"
             _write_native(own_path, block, stack.space, place, content, source)
     return written
@@ -174,6 +178,7 @@ def _sidecar(
     source: str,
 ) -> dict[str, Any]:
     about = stack.about
+    uri = source if source.startswith("bids:") else f"bids::{source}"
     return {
         "Units": about["units"],
         "Target": f"{about['target']} of the positive class",
@@ -187,11 +192,16 @@ def _sidecar(
         "Channels": f"sum over {', '.join(stack.channels)}",
         "Smoothing": "none",
         "Window": stack.space.facts(),
-        **space_facts(place.template_label),
+        **(space_facts(place.template_label) if stack.space.common else _own_space(place, uri)),
         **place.grid_facts,
         "Sanity": dict(sanity),
-        "Sources": [source if source.startswith("bids:") else f"bids::{source}"],
+        "Sources": [uri],
     }
+
+
+def _own_space(place: MapPlace, uri: str) -> dict[str, str]:
+    """Say that a map lies over the person's own scan."""
+    return {"Space": place.template_label, "SpatialReference": uri}
 
 
 def _whether_held_out(

@@ -41,6 +41,8 @@ def check_maps(
         if section.permutations:
             check_covariates(cohort, section.covariates)
     notes: list[str] = []
+    if not whole.common:
+        return notes
     for names in dict.fromkeys(section.atlases for section in sections):
         notes += choose_atlases(names, whole, space)[1] if names else []
     return list(dict.fromkeys(notes))

@@ -22,6 +22,7 @@ from bidsapp.execution.run import Running, run_workflow
 from bidsapp.execution.status import StatusLine, telling
 from bidsapp.execution.work import own_folder
 from bidsapp.options import RunOptions
+from bidsapp.saliency.apart import write_apart
 from bidsapp.saliency.evidence import gather_evidence
 from bidsapp.saliency.group_maps import Further, write_group
 from bidsapp.saliency.group_test import VoxelNull
@@ -37,6 +38,7 @@ from bidsapp.saliency.stack import MapStack, join, read_stack
 from bidsapp.saliency.surface_files import code_of_surface, try_on_surface
 from bidsapp.saliency.train_test_figure import draw, panel_of
 from bidsapp.saliency.verdict import Findings, together
+from bidsapp.spaces.files import whole_space
 
 if TYPE_CHECKING:
     from bidsapp.training.study import Study
@@ -59,6 +61,8 @@ class Explaining:
         Of the run, ``<out>/group/<label>``.
     template_label, resolution
         Values of BIDS' ``space`` and ``res``.
+    work
+        Work folder of the app.
     native
         Whether to write each participant's map on the scan's own voxels too.
     nulls
@@ -71,6 +75,7 @@ class Explaining:
     folder: Path
     template_label: str
     resolution: str
+    work: Path
     native: bool = False
     nulls: Mapping[str, VoxelNull] = field(default_factory=dict)
 
@@ -125,7 +130,7 @@ def explain(
     folder = study.recipe_file.parent
     about = Explaining(
         cohort, mask, options.output_dir, folder, labels.get("space", ""), labels.get("res", ""),
-        options.native_maps, nulls or {},
+        own_folder(options.work_dir), options.native_maps, nulls or {},
     )  # fmt: skip
     steps = plan_steps(study, tasks, mask)
     if nulls is None:
@@ -144,7 +149,8 @@ def explain(
                 with telling(f"{variant}: checks, group maps and their tests"):
                     done[variant] = _write_variant(own, about)
                 print(f"{variant}: sanity checks of the maps: {_said(done[variant])}", flush=True)
-                if about.native and without_native(folder / "saliency" / variant):
+                common = whole_space(mask).common
+                if about.native and common and without_native(folder / "saliency" / variant):
                     codes.add(NoInput.exit_code)
                 if own[0].task.recipe.saliency.on_surface:
                     codes.add(code_of_surface(folder / "saliency" / variant))
@@ -207,6 +213,10 @@ def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> Findings:
     shared |= {"sanity": findings.plain(), "images": task.images}
     shared["leaks"] = leaks
     _forget_training(place)
+    if not stack.space.common:
+        images = {unit: about.output_dir / image for unit, image in about.images.items()}
+        write_apart(stack, place, task.recipe, images, about.work, shared)
+        return findings
     null = about.nulls.get(task.variant)
     whole = read_stack(_stack_folder(steps[0]))
     further = _guided(steps, whole, shared["regions"], about) if settings.guided else None
@@ -302,6 +312,10 @@ def _write_ensembles(
             variant: read_stack(study.folder / "maps" / variant / section.method)
             for variant, section in sections.items()
         }
+        if not all(stack.space.common for stack in stacks.values()):
+            shutil.rmtree(place, ignore_errors=True)
+            print(f"{name}: no joined map, as the maps lie in people's own spaces", file=sys.stderr)
+            continue
         verdict = together([done[variant] for variant in ensemble.of], ensemble.of)
         settings, shared = one.recipe.saliency, _shared(one, about, ensemble.of)
         shared["sanity"] = verdict

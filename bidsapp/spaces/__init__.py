@@ -6,14 +6,16 @@ from typing import Any
 from bidsapp.contracts.space import Space
 from bidsapp.errors import BadData
 from bidsapp.spaces.mesh import MeshSpace
+from bidsapp.spaces.own_volume import OwnVolume
 from bidsapp.spaces.slice import Slice
 from bidsapp.spaces.sphere import Sphere
 from bidsapp.spaces.volume import Volume
 
-__all__ = ["MeshSpace", "Slice", "Sphere", "Volume", "read_space"]
+__all__ = ["MeshSpace", "OwnVolume", "Slice", "Sphere", "Volume", "read_space"]
 
 KINDS: Mapping[str, Callable[[Mapping[str, Any]], Space]] = {
     Volume.kind: Volume.from_dict,
+    OwnVolume.kind: OwnVolume.from_dict,
     Slice.kind: Slice.from_dict,
     Sphere.kind: Sphere.from_dict,
     MeshSpace.kind: MeshSpace.from_dict,

@@ -1,7 +1,7 @@
 """Any space by its neighbours, sizes and points alone: smoothing, clusters, extrema, edges."""
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
@@ -24,7 +24,13 @@ class Graph(ABC):
         Of the block.
     """
 
+    common: ClassVar[bool] = True
+
     shape: tuple[int, ...]
+
+    def placed(self, affine: np.ndarray) -> Self:
+        """Give itself: its cells are the same places in everybody."""
+        return self
 
     @abstractmethod
     def points(self, inside: np.ndarray | None = None) -> np.ndarray:

@@ -11,6 +11,9 @@ from bidsapp.derivatives import atomic_path, write_json
 EXTENSION = ".nii.gz"
 SCANNER, STANDARD = 1, 4
 """NIfTI's codes of the scanner's own space and of a standard space."""
+OWN_GRID = b"own grid"
+"""``intent_name`` of images whose grid is one participant's own: all of a preparation are of one
+shape, and a voxel is no place of the body that people have in common."""
 
 
 def write_map(
@@ -19,10 +22,11 @@ def write_map(
     affine: np.ndarray,
     sidecar: Mapping[str, Any],
     codes: tuple[int, int] = (STANDARD, STANDARD),
+    intent: bytes = b"",
 ) -> None:
-    """Write a map and, before it, its sidecar; `codes` as `write_image` takes them."""
+    """Write a map and, before it, its sidecar; the rest as `write_image` takes it."""
     write_json(path.with_name(path.name.removesuffix(EXTENSION) + ".json"), sidecar)
-    write_image(path, volume, affine, codes)
+    write_image(path, volume, affine, codes, intent)
 
 
 def write_image(
@@ -30,6 +34,7 @@ def write_image(
     volume: np.ndarray,
     affine: np.ndarray,
     codes: tuple[int, int] = (STANDARD, STANDARD),
+    intent: bytes = b"",
 ) -> None:
     """Write a float32 NIfTI image, whole or not at all.
 
@@ -43,11 +48,15 @@ def write_image(
         4 × 4, its voxels to RAS millimetres.
     codes
         Of sform and qform: in whose millimetres that is, the template's unless said.
+    intent
+        ``intent_name`` of the header: `OWN_GRID`, or empty.
     """
     import nibabel as nib
 
     image = nib.Nifti1Image(np.asarray(volume, np.float32), affine)
     image.header.set_xyzt_units("mm", "sec")
+    if intent:
+        image.header["intent_name"] = intent
     for put, code in zip((image.set_sform, image.set_qform), codes, strict=True):
         put(affine, code=code)
     with atomic_path(path) as temporary:

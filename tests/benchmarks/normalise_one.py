@@ -118,7 +118,7 @@ def _workflow(unit: Unit, speed: str, folder: Path) -> tuple[dict[str, Any], Pat
     prepare_output(options.output_dir, options.bids_dir)
     label = source.name.split("_")[0].removeprefix("sub-")
     entities = {"subject": label}
-    names = OutputNames(options.output_dir, entities, shared.labels, MODALITY.products)
+    names = OutputNames(options.output_dir, entities, shared.labels, MODALITY.products_for({}))
     scan = Scan(label, None, {"t1w": (SourceFile(source, source.name, entities),)})
     provenance = Provenance({source.name: ""}, "benchmark", shared.settings, shared.reference)
     job = Job(MODALITY.name, scan, "", names, provenance)

@@ -43,7 +43,7 @@ QUALITY = {
 def names_of(out: Path, space: str = "MNI152NLin2009aSym", **entities: str) -> OutputNames:
     """Names of the files of a T1w image at 2 mm."""
     labels = {"space": space, "res": "2"}
-    return OutputNames(out, {"subject": "01"} | entities, labels, MODALITY.products)
+    return OutputNames(out, {"subject": "01"} | entities, labels, MODALITY.products_for({}))
 
 
 def leave_sidecar(out: Path, who: str, *, quality: Any = None, **changes: Any) -> Path:

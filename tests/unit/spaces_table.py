@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bidsapp.contracts.space import Space
 from bidsapp.spaces.mesh import MeshSpace
+from bidsapp.spaces.own_volume import OwnVolume, own
 from bidsapp.spaces.slice import Slice
 from bidsapp.spaces.sphere import Sphere
 from bidsapp.spaces.surface import Mesh
@@ -37,6 +38,15 @@ def volumes(draw: Callable[[Any], Any], small: bool = False) -> Volume:
     start = tuple(draw(st.integers(-2, n - 1)) for n in grid)
     shape = tuple(draw(st.integers(max(1, 1 - s), 5)) for s in start)
     return Volume(grid, _affine(draw, upright=True), start, shape)  # type: ignore[arg-type]
+
+
+@st.composite
+def own_volumes(draw: Callable[[Any], Any]) -> OwnVolume:
+    """Windows of people's own boxes, stored in any order of axes."""
+    plain = draw(volumes())
+    order = draw(st.permutations([0, 1, 2]))
+    axes = "".join(draw(st.sampled_from(("RL", "AP", "SI")[pair])) for pair in order)
+    return own(plain, axes)
 
 
 @st.composite
@@ -115,6 +125,7 @@ def meshes(draw: Callable[[Any], Any]) -> MeshSpace:
 
 SPACES: Mapping[str, st.SearchStrategy[Space]] = {
     "volume": volumes(),
+    "own_volume": own_volumes(),
     "slice": slices(),
     "sphere": spheres(),
     "mesh": meshes(),

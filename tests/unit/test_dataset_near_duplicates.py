@@ -111,6 +111,29 @@ def test_two_people_of_another_scanner_are_no_copies(
     assert not found.duplicates
 
 
+def test_images_stored_in_another_order_of_axes_are_compared_as_well(
+    cohort: tuple[list[Path], Path], tmp_path: Path
+) -> None:
+    """A box of a head that is stored from back, bottom, right has its middle on another axis."""
+    files, mask = cohort
+    order = nib.orientations.axcodes2ornt(tuple("PSR"))
+    change = nib.orientations.ornt_transform(nib.orientations.io_orientation(AFFINE), order)
+
+    def stored(path: Path, values: np.ndarray) -> Path:
+        nib.save(nib.Nifti1Image(values, AFFINE).as_reoriented(change), path)
+        return path
+
+    images = [np.asarray(nib.load(path).dataobj) for path in files[:10]]
+    images.append(images[0][::-1])
+    turned = [stored(tmp_path / f"{k}.nii", image) for k, image in enumerate(images)]
+    own_mask = stored(tmp_path / "mask.nii", np.asarray(nib.load(mask).dataobj))
+    found = find_near_duplicates(turned, people(turned), own_mask)
+    assert found is not None
+    assert [(pair.first, pair.second, pair.mirrored) for pair in found.duplicates] == [
+        (0, 10, True)
+    ]
+
+
 def test_scans_of_one_person_are_not_compared(
     cohort: tuple[list[Path], Path], tmp_path: Path
 ) -> None:

@@ -14,6 +14,8 @@ AFFINE_SCALE = Limits(0.7, 1.3)
 FOLDED = Limits(high=0.005)
 EDGE_MM2 = 200.0
 """More brain than this on a side of the field of view: part of it may not have been scanned."""
+TEMPLATE = {"space": ("template",)}
+"""Settings under which there is a template to compare with."""
 LOCAL_RADIUS = 2
 """Voxels of 2 mm: local correlation is taken in cubes of 10 mm."""
 BRIGHT = 0.005
@@ -49,6 +51,7 @@ MEASURES = (
         scale=(0.3, 1.0),
         confound=True,
         column="Correlation with the template.",
+        only=TEMPLATE,
     ),
     Measure(
         "local_ncc",
@@ -69,6 +72,7 @@ MEASURES = (
         scale=(0.3, 1.0),
         confound=True,
         column="Correlation with the template in small cubes, averaged.",
+        only=TEMPLATE,
     ),
     Measure(
         "brain_volume_ml",
@@ -101,6 +105,7 @@ MEASURES = (
         "without part of the brain makes the affine stretch.",
         place=4,
         scale=(0.4, 1.6),
+        only=TEMPLATE,
     ),
     Measure(
         "size",
@@ -113,6 +118,7 @@ MEASURES = (
         on_page=False,
         place=4,
         column="Size against the template, mean of three directions.",
+        only=TEMPLATE,
     ),
     Measure(
         "mask_dice",
@@ -125,6 +131,7 @@ MEASURES = (
         place=9,
         confound=True,
         column="Dice of the brain mask and the template's.",
+        only=TEMPLATE,
     ),
     Measure(
         "folded_fraction",
@@ -142,6 +149,7 @@ MEASURES = (
         scale=(0.0, 0.01),
         confound=True,
         column="Share of voxels where the transform folds.",
+        only=TEMPLATE,
     ),
     Measure(
         "bright_share",
@@ -190,6 +198,7 @@ MEASURES = (
         ),
         column="Whether the header's orientation was set aside; left and right are then not "
         "verified.",
+        only=TEMPLATE,
     ),
 )
 OTHERWISE = (

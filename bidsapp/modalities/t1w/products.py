@@ -5,6 +5,7 @@ from typing import Any
 
 from bidsapp.contracts.prepared import Made
 from bidsapp.contracts.product import Channel, Product
+from bidsapp.modalities.t1w.measures import TEMPLATE
 
 _OUTPUT = ("resolution", "intensity")
 """Settings of the output grid: what lies in the participant's space does not hang on them."""
@@ -76,6 +77,7 @@ PRODUCTS = (
         "space-{space}_res-{res}_desc-preproc_T1w.nii.gz",
         _preproc,
         main=True,
+        only=TEMPLATE,
         channel=Channel(
             "t1w",
             title="T1w",
@@ -87,11 +89,17 @@ PRODUCTS = (
             smaller="darker",
         ),
     ),
-    Product("brain_mask", "space-{space}_res-{res}_desc-brain_mask.nii.gz", _brain_mask),
+    Product(
+        "brain_mask",
+        "space-{space}_res-{res}_desc-brain_mask.nii.gz",
+        _brain_mask,
+        only=TEMPLATE,
+    ),
     Product(
         "log_jacobian",
         "space-{space}_res-{res}_desc-logjacobian_statmap.nii.gz",
         _log_jacobian,
+        only=TEMPLATE,
         channel=Channel(
             "log_jacobian",
             title="log-Jacobian",
@@ -103,17 +111,19 @@ PRODUCTS = (
             larger="larger in a log-Jacobian",
         ),
     ),
-    Product("native_mask", "desc-brain_mask.nii.gz", _native_mask, _OUTPUT),
+    Product("native_mask", "desc-brain_mask.nii.gz", _native_mask, _OUTPUT, only=TEMPLATE),
     Product(
         "to_template",
         "from-T1w_to-{space}_mode-image_xfm.h5",
         lambda made: _transform("T1w", made.names.labels["space"], made),
         _OUTPUT,
+        only=TEMPLATE,
     ),
     Product(
         "from_template",
         "from-{space}_to-T1w_mode-image_xfm.h5",
         lambda made: _transform(made.names.labels["space"], "T1w", made),
         _OUTPUT,
+        only=TEMPLATE,
     ),
 )

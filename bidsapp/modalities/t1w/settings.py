@@ -22,6 +22,9 @@ class T1wPreparation(Preparation):
     """How a native T1w image is brought into a standard space."""
 
     modality: Literal["t1w"] = Field(default="t1w", description="T1w heads.")
+    space: Literal["template"] = Field(
+        default="template", description="A template's space, or native: each head's own."
+    )
     template: Annotated[str, BeforeValidator(_name_alone), Field(pattern=r"^[A-Za-z0-9]+$")] = (
         Field(default="MNI152NLin2009aSym", description="TemplateFlow name of the standard space.")
     )
@@ -40,6 +43,10 @@ class T1wPreparation(Preparation):
         default="default", description="How long the registration may take, and how good it gets."
     )
     seed: Seed = Field(default=0, description="Seed of the registration.")
+
+    def plain(self) -> dict[str, Any]:
+        """Leave the space out, which recipes and bundles of earlier versions do not name."""
+        return {key: value for key, value in super().plain().items() if key != "space"}
 
     def misplaced(self) -> Iterator[Problem]:
         """Refuse SPM12's box outside MNI space."""

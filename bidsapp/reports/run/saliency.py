@@ -96,6 +96,9 @@ class SaliencySection:
     template: str
 
 
+_NATIVE_ONLY = "the maps lie over people's own scans, which have no voxel in common"
+
+
 def saliency_section(run: RunFiles) -> SaliencySection:
     """Read ``saliency/*/summary.json`` and what it names."""
     found = sorted(run.folder.glob("saliency/*/summary.json"))
@@ -103,28 +106,36 @@ def saliency_section(run: RunFiles) -> SaliencySection:
     found.sort(key=lambda path: (path.parent.name != run.lead, order.get(path.parent.name, 99)))
     stage: Stage | None = None
     problem, left, parts = "", MOST_BYTES, []
+    template = _template(run, {})
     for path in found:
         try:
             summary = read_own_json(path)
-            first = path.parent / str(summary["default"])
-            if stage is None and not problem:
-                stage, problem = _stage(run, first)
+            template = template or _template(run, summary)
+            own = bool(summary.get("native_only"))
+            if stage is None and not problem and not own:
+                stage, problem = _stage(run, path.parent / str(summary["default"]), summary)
         except (OSError, ValueError, KeyError, TypeError, NociCastError) as error:
             run.absent[str(path.relative_to(run.folder))] = f"cannot be read: {error}"
             continue
-        part, used = _part(run, path.parent, summary, stage, problem, left)
+        lacking = _NATIVE_ONLY if own else problem
+        part, used = _part(run, path.parent, summary, None if own else stage, lacking, left)
         left -= used
         parts.append(part)
-    template = run.recipe.preparation.standard_space if run.recipe else ""
     return SaliencySection(parts, stage_payload(stage) if stage else "", template)
 
 
-def _stage(run: RunFiles, first: Path) -> tuple[Stage | None, str]:
+def _template(run: RunFiles, summary: Mapping[str, Any]) -> str:
+    """Name the template of the preparation, or that which maps were carried into."""
+    own = run.recipe.preparation.standard_space if run.recipe else ""
+    return own or str(summary.get("template", ""))
+
+
+def _stage(run: RunFiles, first: Path, summary: Mapping[str, Any]) -> tuple[Stage | None, str]:
     """Lay the template under the maps; the reason where it cannot be had."""
     if run.recipe is None:
         return None, "the run has no recipe, so the template is unknown"
     try:
-        return stage_of(run.recipe.preparation.standard_space, read_map(first)), ""
+        return stage_of(_template(run, summary), read_map(first)), ""
     except (NociCastError, OSError, ValueError) as error:
         return None, str(error)
 
