@@ -5,12 +5,15 @@ DEMO := demo
 # One thread a process: tests run side by side, and greedy and torch each take what they are given.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint full browser study benchmarks containers slurm docs descriptor clean
+.PHONY: install demo test lint full browser study benchmarks containers slurm docs descriptor clean
 
 $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	touch $@
+
+## install: install the app into .venv (2 minutes)
+install: $(VENV)/.installed
 
 # The stamp is written last: heads that are not whole, or of other code, are made anew with all that
 # was made of them; otherwise `make demo` goes on where it stopped.
@@ -69,7 +72,7 @@ slurm: $(VENV)/.installed
 docs: $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt mkdocs-material
 	$(BIN)/python docs/generate.py
-	$(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 ## descriptor: make descriptors/nocicast.json anew from the command line
 descriptor: $(VENV)/.installed

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bidsapp.contracts.modality import modality_named
 from bidsapp.contracts.unit import PART, PARTICIPANT, SESSION
-from bidsapp.errors import BadData, NoInput
+from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.evaluation.column_warnings import column_warnings
 from bidsapp.evaluation.planning import added_value_text, inflation_of_protocol, plan_text
 from bidsapp.evaluation.settings import asked_columns, settings_from_recipe
@@ -76,6 +76,8 @@ def plan_cohort(
         positives, negatives = _people(table)
     for sentence in column_warnings(settings, table):
         print(sentence, file=sys.stderr)
+    if (trouble := _trouble_with_splits(recipe, variants, table, options)) is not None:
+        print(f"WARNING: the run itself would stop: {trouble}", file=sys.stderr)
     groups = table["group"].nunique() if "group" in table else 0
     first = recipe.with_variant(variants[0])
     inflation = inflation_of_protocol(first.protocol, groups)
@@ -88,6 +90,22 @@ def plan_cohort(
         trained = [name for name, count in folds.items() for _ in range(count)]
         print(crossfit_cost(recipe, variants, trained))
     return 0
+
+
+def _trouble_with_splits(
+    recipe: "Recipe", variants: Sequence[str], table: "pd.DataFrame", options: RunOptions
+) -> str | None:
+    """Say why these people cannot be divided as the protocol has it; nothing where they can."""
+    from bidsapp.training.crossfit import crossfit_splits
+    from bidsapp.training.study import study_splits
+
+    if options.splits is not None:
+        return None  # names people, and who will have an image is not known yet
+    try:
+        crossfit_splits(recipe, variants, table, study_splits(recipe, variants, table, None))
+    except (UsageError, BadData) as error:
+        return str(error)
+    return None
 
 
 def _people(table: "pd.DataFrame") -> tuple[int, int]:

@@ -38,13 +38,16 @@ _DECISIONS = {
 }
 METRICS = {
     "auc": "area under the ROC curve; 0.5 is chance, 1 perfect",
-    "auc@retrained": "the same, its interval allowing for training on other people",
-    "auc@within": "the same over pairs of the same fold, where folds cannot be compared; it leads",
+    "auc@retrained": "the value of auc, with the interval that allows for training on other "
+    "people; it leads where people who are tested train other folds",
+    "auc@within": "area under the ROC curve over pairs of the same fold; where folds cannot be "
+    "compared, it leads",
     "average_precision": "average precision; by chance the share of positives",
     "brier": "mean squared difference of probability and outcome; 0 is perfect",
     "brier_skill": "1 less the Brier score over that of the share of positives; 0 is no skill",
     "calibration_slope": "slope of the outcome's log odds on those of the probability; ideal 1",
-    "calibration_intercept": "the same model's intercept with slope 1; ideal 0",
+    "calibration_intercept": "intercept of the outcome's log odds on those of the probability, "
+    "with slope 1; ideal 0",
     "calibration_error": "mean distance of probability and observed share over bins",
     **{name: f"{words}, at the recipe's threshold" for name, words in _DECISIONS.items()},
     **{f"{name}@fitted": f"{words}, at a fitted threshold" for name, words in _DECISIONS.items()},
@@ -62,7 +65,8 @@ SHARED = {
         "Probability of a positive outcome, by a model that was not trained on this person.", "1"
     ),
     "metric": Column(
-        "Which number it is; @fitted marks decisions at a threshold that was fitted.",
+        "Which number it is; @fitted marks decisions at a threshold that was fitted, as "
+        "evaluation.fitted_threshold of recipe.yaml says.",
         levels=METRICS,
     ),
     "value": Column("Its value; n/a where it is not defined, for the reason in note."),

@@ -183,7 +183,7 @@ def _options(
     for key in sorted({key for other in offers.values() for key in other.options}):
         default = type(network).model_fields[key].default
         if key not in offer.options and getattr(network, key) != default:
-            yield f"network.{key}", f"{network.name} has no such option"
+            yield f"network.{key}", f"{network.name} has no such option; leave it out"
     if network.frozen > len(offer.stages):
         most = len(offer.stages)
         yield "network.frozen", f"{network.name} has {most} stages, got {network.frozen}"

@@ -1,7 +1,7 @@
 """The sections of a recipe about learning: the network, its training, and the splits."""
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -50,6 +50,7 @@ class Network(Section):
     """The architecture and what its weights start from."""
 
     earlier: ClassVar = {"weights": "start"}
+    choice: ClassVar = "name"
 
     name: Name = Field(default="resnet", description="Family of the network.")
     depth: int = Field(
@@ -124,6 +125,15 @@ class Network(Section):
         description="Where the file of weights comes from; required unless it is known by its "
         "hash (MedicalNet's) or was made by NociCast from random weights.",
     )
+
+    @classmethod
+    def knows(cls, key: str, chosen: Any) -> bool:
+        """Say whether a network takes an option; what every network has, all take."""
+        offers = network_offers()
+        if not isinstance(chosen, str) or chosen not in offers:
+            return True
+        options = {option for offer in offers.values() for option in offer.options}
+        return key not in options or key in offers[chosen].options
 
     def declares(self) -> tuple[FittedStep, ...]:
         """Say whom the initial weights have seen."""

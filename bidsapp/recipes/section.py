@@ -79,6 +79,11 @@ class Section(BaseModel):
         }
         return {**data, **filled}
 
+    @classmethod
+    def knows(cls, key: str, chosen: Any) -> bool:
+        """Say whether a key has a meaning with a value of the choice."""
+        return chosen in cls.only.get(key, (chosen,))
+
     def plain(self) -> dict[str, Any]:
         """Nested dicts, lists and scalars from which an equal section can be made."""
         return {

@@ -56,9 +56,9 @@ def merged(
 ) -> dict[str, Any]:
     """Lay dotted values over the plain values of a recipe.
 
-    Mappings are merged, everything else is replaced. When a choice changes (``protocol.kind``),
-    the values in `base` that the new choice does not know go with it; so do keys in whose place
-    others are given (``outcome.expression`` for a column).
+    Mappings are merged, everything else is replaced. When a choice changes (``protocol.kind``,
+    ``network.name``), the values in `base` that the new choice does not know go with it; so do
+    keys in whose place others are given (``outcome.expression`` for a column).
 
     Parameters
     ----------
@@ -86,9 +86,7 @@ def merged(
         if section.choice:
             chosen = change.get(section.choice, kept[name].get(section.choice))
             kept[name] = {
-                key: value
-                for key, value in kept[name].items()
-                if chosen in section.only.get(key, (chosen,))
+                key: value for key, value in kept[name].items() if section.knows(key, chosen)
             }
     if isinstance(layer.get("variants"), dict):
         before = kept.get("variants", {})

@@ -42,8 +42,17 @@ def test_every_link_leads_to_a_file_and_a_heading_that_are_there(page: Path) -> 
             assert anchor in map(_anchor, headings), f"{page.name} links {target}"
 
 
-def test_readme_is_short() -> None:
-    assert len((ROOT / "README.md").read_text(encoding="utf-8")) <= 8000
+def test_readme_is_short_and_shows_the_report() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text) <= 8000
+    (picture,) = re.findall(r"!\[[^\]]+\]\((\S+)\)", text)
+    assert 0 < (ROOT / picture).stat().st_size < 200_000
+
+
+def test_every_page_is_in_the_menu_of_the_site() -> None:
+    menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
+    assert pages == set(re.findall(r": (\S+\.md)$", menu, re.M))
 
 
 def test_generated_pages_say_what_the_code_says() -> None:
@@ -152,7 +161,8 @@ def test_the_tutorial_opens_a_run_and_a_model_from_python(tmp_path: Path) -> Non
         f"{' '.join(app)} demo/phantom demo/out group {of_group} {quick}",
     ):
         subprocess.run(command.split(), cwd=tmp_path, env=env, check=True, capture_output=True)
-    code = "\n".join(_blocks(ROOT / "docs/tutorials/python.md", "python"))
+    pages = (ROOT / "docs/tutorials/python.md", ROOT / "docs/how-to/read-metrics.md")
+    code = "\n".join(block for page in pages for block in _blocks(page, "python"))
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True
     )

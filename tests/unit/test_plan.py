@@ -67,6 +67,18 @@ def test_a_plan_keeps_to_the_people_of_the_run(
     assert "{} positive and {} negative people".format(*counts) in capsys.readouterr().out
 
 
+def test_a_plan_says_that_the_run_would_stop_before_images_are_prepared(
+    dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert plan(dataset, "--set", "protocol.folds=4") == 0
+    said = capsys.readouterr().err
+    trouble = "protocol.folds: 4 folds, but only 3 participants are negative"
+    assert f"WARNING: the run itself would stop: {trouble}" in said
+    assert "--set protocol.folds=3" in said
+    assert plan(dataset, "--set", "protocol.folds=3") == 0
+    assert "would stop" not in capsys.readouterr().err
+
+
 def test_a_plan_keeps_to_the_sessions_of_the_run(
     dataset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bidsapp.recipes
+from bidsapp.contracts.network import network_offers
 from bidsapp.errors import UsageError
 from bidsapp.recipes import (
     apply_values,
@@ -19,6 +20,7 @@ from bidsapp.recipes import (
     reach_variants,
 )
 from bidsapp.recipes.schema import Recipe
+from bidsapp.recipes.values import merged
 
 MINIMAL = "name: mine\nsummary: A test\nnetwork: {weights: random}\n"
 
@@ -127,6 +129,23 @@ def test_changing_the_kind_takes_along_what_only_the_old_kind_uses():
     assert volume.channels == recipe.representation.channels
     slab = apply_values(whole.with_variant("whole"), {"representation.kind": "slab"})
     assert (slab.representation.plane, slab.representation.slices) == ("axial", 30)
+
+
+@pytest.mark.parametrize("name", [name for name in network_offers() if name != "resnet"])
+def test_another_network_drops_the_options_that_only_the_one_before_had(name):
+    offer, values = network_offers()[name], load_recipe("t1w").plain()
+    assert values["network"]["stem_pool"] is True
+    laid = merged(values, {"network.name": name, "network.depth": offer.depths[0]}, Recipe)
+    assert ("stem_pool" in laid["network"]) == ("stem_pool" in offer.options)
+    assert laid["network"]["start"] == "random"
+    asked = merged(values, {"network.name": name, "network.stem_pool": True}, Recipe)
+    assert asked["network"]["stem_pool"] is True  # what is asked for stays, to be refused
+
+
+def test_an_option_that_the_named_network_lacks_is_refused():
+    asked = ["network.name=voxnet", "network.depth=4", "network.stem_pool=true"]
+    with pytest.raises(UsageError, match=r"network\.stem_pool: voxnet has no such option; leave"):
+        load_recipe("t1w", asked)
 
 
 def test_the_most_slices_depend_on_plane_and_resolution():
