@@ -1,6 +1,6 @@
 """Where a unit's map lies on the unit itself, and which place of one unit is which of another's."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -35,6 +35,26 @@ class Home:
     structure: str = ""
 
 
+@dataclass(frozen=True)
+class View:
+    """A fixed side from which surfaces of a space are drawn.
+
+    Attributes
+    ----------
+    title
+        ``from the joint``.
+    right, up
+        Unit vectors in the space's frame that lie to the right and up in the picture.
+    ends
+        What is at the left and at the right: ``medial``, ``lateral``.
+    """
+
+    title: str
+    right: tuple[float, float, float]
+    up: tuple[float, float, float]
+    ends: tuple[str, str]
+
+
 class OwnPlaces:
     """What a modality says of the places of its maps; by default, that atlases serve."""
 
@@ -47,6 +67,10 @@ class OwnPlaces:
         None where atlases of a template serve.
         """
         return {}
+
+    def views(self, label: str) -> Sequence[View]:
+        """List the sides from which maps of a space of this label are drawn; none: no picture."""
+        return ()
 
     def home(self, image: Path, channel: str) -> Home | None:
         """Give what the map of a prepared unit was seen on; None where that is not known.

@@ -157,6 +157,14 @@ BENCHMARKS = (
         peer="permuting the maps of the cross-validated networks",
     ),
     Benchmark(
+        "mesh_test",
+        "Error rate of the test of maps on a surface",
+        "Share of drawn studies in which any point of a bone's surface is called significant, "
+        "given three covariates that go with the group.",
+        6,
+        peer="the nominal level",
+    ),
+    Benchmark(
         "planted",
         "How well a map finds what was planted",
         "Share of the largest 1 % of a map that lies in a cuboid planted into the right insula of "

@@ -7,7 +7,10 @@ from scipy import stats
 
 from bidsapp.errors import BadData
 from bidsapp.saliency.max_t import ClusterEnhancement, corrected_p, max_t
+from bidsapp.spaces.mesh import MeshSpace
+from bidsapp.spaces.surface import Mesh
 from bidsapp.spaces.volume import Volume, volume
+from tests.unit.spaces_table import ellipsoid
 
 
 def data(
@@ -183,3 +186,61 @@ def test_the_family_wise_error_of_enhancement_is_what_it_says() -> None:
         found += test.p_tfce.min() <= 0.05
     low, high = stats.binom.ppf([0.001, 0.999], studies, 0.05)
     assert low <= found <= high
+
+
+def written_out(mesh: Mesh, t: np.ndarray, step: float) -> np.ndarray:
+    """TFCE point by point: at each height, walk from the point over edges and add up areas."""
+    near: dict[int, set[int]] = {point: set() for point in range(len(t))}
+    area = np.zeros(len(t))
+    for a, b, c in mesh.faces.tolist():
+        near[a] |= {b, c}
+        near[b] |= {a, c}
+        near[c] |= {a, b}
+        p, q, r = (mesh.vertices[i].astype(float) for i in (a, b, c))
+        area[[a, b, c]] += np.linalg.norm(np.cross(q - p, r - p)) / 6
+    area /= area.mean()
+    found = np.zeros(len(t))
+    for point, value in enumerate(t):
+        height = step
+        while height <= abs(value) + 1e-9:
+            cluster, edge = {point}, [point]
+            while edge:
+                for other in near[edge.pop()] - cluster:
+                    if t[other] * value > 0 and abs(t[other]) >= height - 1e-9:
+                        cluster.add(other)
+                        edge.append(other)
+            found[point] += area[list(cluster)].sum() ** 0.5 * height**2 * step
+            height += step
+    return np.sign(t) * found
+
+
+def test_enhancement_on_a_mesh_is_that_of_a_walk_over_its_edges() -> None:
+    mesh = ellipsoid((10.0, 20.0, 30.0), 2)
+    space = MeshSpace(mesh)
+    everywhere = np.ones(space.shape, bool)
+    for seed, step in ((0, 0.3), (1, 0.5)):
+        noise = np.random.default_rng(seed).standard_normal(space.shape)
+        t = 3 * space.smoother(everywhere, 10.0)(noise)
+        t = t / t.std() * 1.7
+        ours = ClusterEnhancement(space, everywhere, step=step)(t)
+        np.testing.assert_allclose(ours, written_out(mesh, t, step), rtol=1e-4, atol=1e-6)
+        assert (ours != 0).mean() > 0.5
+
+
+@pytest.mark.slow
+def test_the_family_wise_error_on_a_mesh_is_what_it_says() -> None:
+    space = MeshSpace(ellipsoid((10.0, 20.0, 30.0), 1))
+    everywhere = np.ones(space.shape, bool)
+    enhance = ClusterEnhancement(space, everywhere, step=0.5)
+    rng = np.random.default_rng(4)
+    smooth = space.smoother(everywhere, 15.0)
+    studies, n, found = 300, 20, np.zeros(2)
+    for _ in range(studies):
+        age = rng.normal(size=(n, 1))
+        tested = (age[:, 0] + rng.normal(size=n) > 0).astype(float)
+        maps = np.stack([smooth(one) for one in rng.laplace(size=(n, *space.shape))]) + age
+        test = max_t(maps, tested, age, permutations=39, rng=rng, enhance=enhance)
+        found += [test.p_fwe.min() <= 0.05 + 1e-6, np.min(test.p_tfce) <= 0.05 + 1e-6]
+    low, high = stats.binom.ppf([0.001, 0.999], studies, 0.05)
+    assert (low <= found).all()
+    assert (found <= high).all()

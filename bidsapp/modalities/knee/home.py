@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bidsapp.contracts.home import Carry, Home
+from bidsapp.contracts.home import Carry, Home, View
 from bidsapp.derivatives.sidecars import check_recorded
 from bidsapp.errors import BadData, NoInput
 from bidsapp.intake.gifti import read_surface
@@ -16,12 +16,34 @@ from bidsapp.modalities.knee.surface import Surface
 from bidsapp.spaces.sphere import Sphere
 from bidsapp.spaces.surface import Mesh
 
+_ENDS = (("medial", "lateral"), ("back", "front"), ("below", "above"))
+
 
 def compartments(space: Sphere) -> dict[str, np.ndarray]:
     """Part a bone's map into its medial and its lateral half, bool of the picture each."""
     sphere = Sphere(space.shape, space.latitudes)
     side = sphere.directions @ grid_of(ANATOMY[space.label]).axes[:, 0]
     return {f"medial {space.label}": side < 0, f"lateral {space.label}": side >= 0}
+
+
+def bone_views(bone: str) -> list[View]:
+    """Give the sides of a bone, in the frame of its map."""
+    axes, pole = grid_of(ANATOMY[bone]).axes, np.asarray(ANATOMY[bone].pole, float)
+    sides = {
+        "from the joint": pole,
+        "from the front": np.array([0.0, 1, 0]),
+        "from the medial side": np.array([-1.0, 0, 0]),
+        "from the lateral side": np.array([1.0, 0, 0]),
+    }
+    found = []
+    for title, toward in sides.items():
+        upward = np.array([0.0, 0, 1]) if abs(toward[2]) < 0.5 else np.array([0.0, 1, 0])
+        right = np.cross(upward, toward)
+        axis = int(np.abs(right).argmax())
+        ends = _ENDS[axis] if right[axis] > 0 else _ENDS[axis][::-1]
+        across, up = (tuple(float(x) for x in axes @ one) for one in (right, upward))
+        found.append(View(title, across, up, ends))  # type: ignore[arg-type]
+    return found
 
 
 def home_of(image: Path, channel: str) -> Home:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bidsapp.contracts.home import Carry, Home
+from bidsapp.contracts.home import Carry, Home, View
 from bidsapp.contracts.measure import Measure
 from bidsapp.contracts.modality import Job, Modality, Shared, Source
 from bidsapp.contracts.prepared import Prepared
@@ -93,6 +93,12 @@ class Knee(Modality[KneePreparation]):
         if not isinstance(space, Sphere) or space.label not in BONES:
             return {}
         return compartments(space)
+
+    def views(self, label: str) -> Sequence[View]:
+        """Show a bone from its joint, from the front and from both sides."""
+        from bidsapp.modalities.knee.home import bone_views
+
+        return bone_views(label) if label in BONES else ()
 
     def home(self, image: Path, channel: str) -> Home | None:
         """Give the surface of the bone that a channel is of."""

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bidsapp.contracts.fitted import FittedStep, stamp_text
 from bidsapp.contracts.modality import modality_named
 from bidsapp.errors import NociCastError
@@ -21,15 +19,21 @@ from bidsapp.reports.run.saliency_tables import (
     relative,
     tables_of,
 )
+from bidsapp.reports.run.surface_maps import draw_on_surface
 from bidsapp.reports.saliency.colour_meaning import Sides, sides_of
 from bidsapp.reports.saliency.glass import glass_brain
 from bidsapp.reports.saliency.grid import Stage, read_map, stage_of
-from bidsapp.reports.saliency.overlays import colour_bar, overlay_tiles
+from bidsapp.reports.saliency.overlays import colour_bar, colour_limits, overlay_tiles
 from bidsapp.reports.saliency.payload import map_payload, stage_payload
 from bidsapp.saliency.verdict import EARLIER, FAIL, NOT_RUN, PASS, UNDECIDED, verdict_of
 
 MOST_BYTES = 7_000_000  # of maps in the page; what does not fit is linked as a file
-SHOWN_SHARE = 0.1  # of the voxels that hold a value, and of the largest magnitude
+SURFACE = ".gii"
+_GLASS = "The largest value along each line of sight; sagittal seen from the right."
+_SURFACE = (
+    "Coloured is the tenth of the points that is largest in magnitude, but nothing below a tenth "
+    "of the top."
+)
 _STATUS = {PASS: "pass", FAIL: "fail"}
 _WORDS = {
     PASS: "The maps passed their sanity checks.",
@@ -58,7 +62,9 @@ class SaliencyPart:
     tiles, bar, shown
         Mosaic of the default map, its colour bar, and from which size on it is coloured.
     glass
-        Glass brain.
+        Glass brain, or the map on its surface from fixed sides.
+    caption
+        What is seen there.
     payload
         What the interactive viewer shows, as JSON; empty where nothing can be shown.
     tables
@@ -81,6 +87,7 @@ class SaliencyPart:
     bar: Mapping[str, Any]
     shown: str
     glass: Figure | None
+    caption: str
     payload: str
     tables: list[TableOf]
     files: list[tuple[str, str]]
@@ -112,12 +119,13 @@ def saliency_section(run: RunFiles) -> SaliencySection:
             summary = read_own_json(path)
             template = template or _template(run, summary)
             own = bool(summary.get("native_only"))
-            if stage is None and not problem and not own:
+            surface = str(summary["default"]).endswith(SURFACE)
+            if stage is None and not problem and not (own or surface):
                 stage, problem = _stage(run, path.parent / str(summary["default"]), summary)
         except (OSError, ValueError, KeyError, TypeError, NociCastError) as error:
             run.absent[str(path.relative_to(run.folder))] = f"cannot be read: {error}"
             continue
-        lacking = _NATIVE_ONLY if own else problem
+        lacking = _NATIVE_ONLY if own else "" if surface else problem
         part, used = _part(run, path.parent, summary, None if own else stage, lacking, left)
         left -= used
         parts.append(part)
@@ -157,24 +165,30 @@ def _part(
     tiles: list[Any] = []
     bar: dict[str, Any] = {}
     outside: list[tuple[str, str]] = []
-    glass, payload, shown, used = None, "", "", 0
-    if stage is not None:
+    glass, caption, payload, shown, used = None, _GLASS, "", "", 0
+    modality = modality_named(run.recipe.preparation.modality) if run.recipe else None
+    known = {step.name: step for step in run.settings.of(variant).leaks}
+    told = (str(name) for name in summary.get("leaks", ()))
+    stamp = stamp_text(known.get(name, FittedStep(name, "dataset")) for name in told)
+    if modality is not None and str(summary["default"]).endswith(SURFACE):
+        try:
+            drawing, file, bar, shown = draw_on_surface(folder, summary, modality, variant, stamp)
+            glass, caption = keep(run, drawing, relative(run, file.parent, file.name)), _SURFACE
+        except (NociCastError, OSError, ValueError, KeyError) as error:
+            problem = str(error)
+    elif stage is not None:
         try:
             values = stage.fit(read_map(folder / str(summary["default"])))
-            limit, top = _limits(values)
+            limit, top = colour_limits(values)
             tiles = overlay_tiles(stage, values, limit, top)
             bar = colour_bar(limit, top, str(summary.get("units", "")))
             shown = number_with_digits(limit)
-            known = {step.name: step for step in run.settings.of(variant).leaks}
-            told = (str(name) for name in summary.get("leaks", ()))
-            stamp = stamp_text(known.get(name, FittedStep(name, "dataset")) for name in told)
             drawing = glass_brain(stage, values, limit, top, variant, stamp)
             glass = keep(run, drawing, relative(run, folder, str(summary["default"])))
             payload, outside = _viewer(folder, summary, stage, left)
             used = len(payload)
         except (NociCastError, OSError, ValueError, KeyError) as error:
             problem = str(error)
-    modality = modality_named(run.recipe.preparation.modality) if run.recipe else None
     channels = modality.channels().values() if modality else ()
     part = SaliencyPart(
         variant=variant,
@@ -189,25 +203,13 @@ def _part(
         bar=bar,
         shown=shown,
         glass=glass,
+        caption=caption,
         payload=payload,
         tables=tables_of(run, folder, summary),
         files=[(name, relative(run, folder, file)) for name, file in outside],
         problem=problem,
     )
     return part, used
-
-
-def _limits(values: np.ndarray) -> tuple[float, float]:
-    """From which magnitude on a map is coloured, and where its colours end.
-
-    Coloured is the tenth of the voxels that hold a value which is largest in magnitude, and of
-    these what has a tenth of the largest magnitude; the colours end at the largest.
-    """
-    size = np.abs(values[np.isfinite(values) & (values != 0)])
-    if not size.size:
-        return 1.0, 1.0
-    top = float(size.max())
-    return max(float(np.quantile(size, 1 - SHOWN_SHARE)), SHOWN_SHARE * top), top
 
 
 def _viewer(

@@ -16,6 +16,7 @@ from bidsapp.reports.saliency.grid import Stage
 # lighter the larger the magnitude, so that it reads on grey tissue and in black and white.
 _WARM = ((0.0, (176, 52, 8)), (0.5, (250, 130, 20)), (1.0, (255, 238, 130)))
 _COLD = ((0.0, (18, 62, 190)), (0.5, (50, 150, 255)), (1.0, (185, 245, 255)))
+SHOWN_SHARE = 0.1  # of the voxels that hold a value, and of the largest magnitude
 _DIM = 0.8  # the template's brightness below a map
 
 
@@ -124,3 +125,16 @@ def colour_bar(limit: float, top: float, units: str) -> dict[str, Any]:
 
 def _tick(value: float) -> str:
     return f"{value:+.3g}".replace("-", "−")
+
+
+def colour_limits(values: np.ndarray) -> tuple[float, float]:
+    """From which magnitude on a map is coloured, and where its colours end.
+
+    Coloured is the tenth of the voxels that hold a value which is largest in magnitude, and of
+    these what has a tenth of the largest magnitude; the colours end at the largest.
+    """
+    size = np.abs(values[np.isfinite(values) & (values != 0)])
+    if not size.size:
+        return 1.0, 1.0
+    top = float(size.max())
+    return max(float(np.quantile(size, 1 - SHOWN_SHARE)), SHOWN_SHARE * top), top
