@@ -279,10 +279,9 @@ class Model:
         BadData, NoInput
             If an image is missing, cannot be used, or lies on another grid than the model reads.
         """
-        import numpy as np
         import pandas as pd
 
-        from bidsapp.networks.predict import predict
+        from bidsapp.networks.predict import predict, stacked
         from bidsapp.representation.sample import CohortRow, read_sample
 
         mask = self._template_mask()
@@ -295,7 +294,7 @@ class Model:
         if not samples:
             raise NoInput("predict: no images were given")
         known = self._columns(list(images), columns or {})
-        answers = predict(self.bundle, np.stack(samples), device, columns=known)
+        answers = predict(self.bundle, stacked(self.bundle, samples), device, columns=known)
         found = {"probability": answers.mean, "probability_sd": answers.sd}
         return pd.DataFrame(found, index=pd.Index(list(images), name="person"))
 

@@ -194,7 +194,7 @@ def _check_before_work(
     recipe: Recipe, variants: Sequence[str], stages: Sequence[str], options: RunOptions
 ) -> None:
     """Refuse at once what can be known to be wrong."""
-    from bidsapp.representation.chain import Chain
+    from bidsapp.representation.chain import Chain, require_files
     from bidsapp.training.study import check_variants
 
     check_dataset(options.bids_dir)
@@ -209,6 +209,7 @@ def _check_before_work(
     check_variants(recipe, variants, stages)
     for name in (*stages, *variants):
         Chain.of(recipe.with_variant(name).representation)
+        require_files(recipe.with_variant(name).representation)
     check_weights(recipe, (*stages, *variants), options)
     check_device(options.device)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from bidsapp.dataset.left_out import without
 from bidsapp.errors import BadData
 from bidsapp.intake.gifti import ENDING
 from bidsapp.recipes import Recipe
@@ -155,22 +156,13 @@ def without_copies(cohort: "Cohort", found: "Likeness") -> "Cohort":
         for own, its in ((pair.first, pair.second), (pair.second, pair.first)):
             how = f"correlation {pair.correlation:.2f}{', mirrored' if pair.mirrored else ''}"
             best.setdefault(people[own], f"of {people[its]} ({how}); {first[people[own]]} is kept")
-    out = [
-        (str(row["participant_id"]), row["session_id"], "near-duplicate", best[who])
-        for (_, row), who, stays in zip(cohort.table.iterrows(), people, kept, strict=True)
+    reasons = {
+        row: ("near-duplicate", best[who])
+        for row, (who, stays) in enumerate(zip(people, kept, strict=True))
         if not stays
-    ]
-    columns = cohort.exclusions.columns
-    exclusions = pd.concat(
-        [cohort.exclusions, pd.DataFrame(out, columns=columns, dtype=object)], ignore_index=True
-    )
-    print(f"Left out as near-duplicates: {', '.join(sorted({one[0] for one in out}))}.")
-    return replace(
-        cohort,
-        table=cohort.table[kept].reset_index(drop=True),
-        exclusions=exclusions.sort_values(["participant_id"], ignore_index=True, kind="stable"),
-        files=tuple(file for file, stays in zip(cohort.files, kept, strict=True) if stays),
-    )
+    }
+    print(f"Left out as near-duplicates: {', '.join(sorted({people[row] for row in reasons}))}.")
+    return without(cohort, reasons)
 
 
 def _in_one_group(cohort: "Cohort", found: "Likeness") -> "Cohort":

@@ -159,9 +159,14 @@ def write_models(
             tried=tried_words(read_text_table(folder / "tables" / "other_runs.tsv")),
         )
         seen = seen_images(own, cohort)
-        place, window = folder / "model" / name, own[0].images.space
+        place, images = folder / "model" / name, own[0].images
         about = Carried(training_facts(folder, name), prints)
-        write_bundle(place, recipe, window, models, facts, seen, anonymous=anonymous, about=about)
+        write_bundle(
+            *(place, recipe, images.space, models, facts, seen),
+            anonymous=anonymous,
+            about=about,
+            volumes=max(images.volumes, default=0),
+        )
 
 
 def _began_with(task: "FoldTask") -> "InitialWeights":

@@ -168,7 +168,7 @@ def _scores(
     bundle: "Bundle", recipe: Recipe, cohort: "Cohort", mask: Path, device: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Predict everybody: a row per scan, as scores.tsv has it, and one per scan and fold model."""
-    from bidsapp.networks.predict import predict
+    from bidsapp.networks.predict import predict, stacked
     from bidsapp.representation.sample import cohort_rows, read_mask, read_sample
 
     template, rows = read_mask(mask), cohort_rows(cohort)
@@ -183,7 +183,7 @@ def _scores(
                 samples.append(sample)
             some = known.iloc[start : start + _AT_ONCE]
             columns = {str(name): some[name].tolist() for name in some}
-            found = predict(bundle, np.stack(samples), device, columns=columns)
+            found = predict(bundle, stacked(bundle, samples), device, columns=columns)
             parts.append(found.per_model)
     per_model = np.concatenate(parts)
     table = cohort.table.assign(

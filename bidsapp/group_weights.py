@@ -40,7 +40,7 @@ def check_weights(recipe: Recipe, variants: Sequence[str], options: RunOptions) 
     for one in kinds.values():
         try:
             file = weights_file(one.network, options.weights)
-            channels = len(network_channels(one.representation))
+            channels = len(network_channels(one.representation, one.representation.channels))
             check(one.network, channels, file, _shape_of(one))
             if file is not None:
                 require_origin(one.network, file)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 if TYPE_CHECKING:
     import numpy as np
 
+    from bidsapp.contracts.space import Space
+
 SCOPES = {
     "image": "each image",
     "train_fold": "the training fold",
@@ -123,6 +125,10 @@ def stamp_text(steps: Iterable[FittedStep]) -> str:
 
 class Images(Protocol):
     """Images of a cohort in rows, read when they are asked for: one at a time is in memory."""
+
+    @property
+    def space(self) -> "Space | None":
+        """Where their voxels lie; None where that is not known."""
 
     def __len__(self) -> int:
         """Count the rows."""

@@ -45,6 +45,10 @@ class FittedOffer:
     settings
         The keys that the recipe may set beside ``fit``, with their defaults. A tuple lists the
         choices, of which the first is the default.
+    series
+        Whether it takes series of volumes, however long each is.
+    files
+        Settings that name a file, which has to be there before any work.
     """
 
     name: str
@@ -55,6 +59,8 @@ class FittedOffer:
     scopes: tuple[str, ...] = ("train_fold", "dataset")
     uses_outcome: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
+    series: bool = False
+    files: tuple[str, ...] = ()
     file: Path = field(default=FITTED, compare=False)
 
     def scope_of(self, values: Mapping[str, Any]) -> str:
@@ -130,6 +136,11 @@ class AskedStep:
             uses_outcome=offer.uses_outcome,
             reason=f"{seen} enter {offer.found}" if seen else "",
         )
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Files that its settings name, by the setting; the current folder where none is named."""
+        return {name: Path(str(self.settings[name])) for name in self.offer.files}
 
     @property
     def words(self) -> str:

@@ -67,6 +67,9 @@ class Channel:
         What a larger, and a smaller, value is in a sentence about maps: ``brighter``, ``darker``.
     scale
         The factor between the image file and the stored values.
+    series
+        Whether the file holds volumes over time. Each is a channel of its own (`volume_names`),
+        as many as the longest of the cohort has; shorter ones end in volumes of zeros.
     """
 
     name: str
@@ -80,6 +83,7 @@ class Channel:
     larger: str = "larger"
     smaller: str = "smaller"
     scale: float = 1.0
+    series: bool = False
 
 
 @dataclass(frozen=True)
@@ -275,6 +279,11 @@ class OutputNames:
     def uri(self) -> str:
         """BIDS URI of the folder, with a trailing slash."""
         return f"bids::{self.folder.relative_to(self.output_dir).as_posix()}/"
+
+
+def volume_names(channel: str, volumes: int) -> tuple[str, ...]:
+    """Name the volumes of a series as channels: ``bold_001``."""
+    return tuple(f"{channel}_{number + 1:03d}" for number in range(volumes))
 
 
 def sidecar_name(name: str) -> str:

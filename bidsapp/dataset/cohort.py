@@ -15,6 +15,7 @@ from bidsapp.dataset.classes import OutcomeRule
 from bidsapp.dataset.covariates import OWN
 from bidsapp.dataset.description import shortened
 from bidsapp.dataset.groups import groups_of
+from bidsapp.dataset.left_out import check_both_classes
 from bidsapp.dataset.losses import loss_notes
 from bidsapp.dataset.matching import KnownParts
 from bidsapp.dataset.normalized import NormalizedImage, UnitKey, Wanted, find_own
@@ -188,7 +189,9 @@ def build_cohort(
     table = pd.DataFrame(rows, columns=pd.Index(OWN), dtype=object)
     if not any(file.part for file in files):
         table = table.drop(columns=PART)
-    _check(table, exclusions, files, wanted)
+    if files:
+        _refuse_copies(table, files, wanted)
+    check_both_classes(table, exclusions)
     table["outcome"] = table["outcome"].astype(int)
     keys_of_files = [file.key for file in files]
     carried = carry(columns, names, [file.unit for file in files])
@@ -310,18 +313,8 @@ def _check_made_alike(scans: Sequence[NormalizedImage], prepared: str) -> None:
         )
 
 
-def _check(
-    table: pd.DataFrame,
-    exclusions: pd.DataFrame,
-    files: Sequence[NormalizedImage],
-    wanted: Wanted,
-) -> None:
-    """Refuse a cohort of nobody, of one class, or with one image under two names."""
-    reasons = Counter(exclusions["reason"])
-    why = "; ".join(f"{reason}: {n}" for reason, n in reasons.most_common())
-    detail = f" First: {exclusions['detail'].iloc[0]}." if len(exclusions) else ""
-    if table.empty:
-        raise BadData(f"cohort: nobody is left ({why or 'nobody is there'}).{detail}")
+def _refuse_copies(table: pd.DataFrame, files: Sequence[NormalizedImage], wanted: Wanted) -> None:
+    """Refuse one image under two names."""
     for _, same in table.groupby("sha256"):
         if len(same) > 1:
             raise BadData(
@@ -338,11 +331,3 @@ def _check(
                 f"sidecars is one): {shortened(list(same['image']))}. Remove all but one: a copy "
                 "in another fold would leak."
             )
-    if table["outcome"].nunique() == 1:
-        positive = len(table) if table["outcome"].iloc[0] == 1 else 0
-        raise BadData(
-            f"cohort: {positive} positive and {len(table) - positive} negative scans; a model can "
-            "only learn to tell one from the other, and be judged on both. Left out: "
-            f"{why or 'nobody'}.{detail} Check which values --positive names, and whether people "
-            "are left out who should be in."
-        )

@@ -243,7 +243,10 @@ class _Grid:
 
         Where a field of view or a mask leaves nothing, nothing is compared.
         """
-        volume = np.moveaxis(np.nan_to_num(read_numbers(path)[0]), self.across, 0)
+        volume = np.nan_to_num(read_numbers(path)[0])
+        if volume.ndim == 4:  # a series: how much each voxel changes is a person's own as well
+            volume = volume.std(axis=-1)
+        volume = np.moveaxis(volume, self.across, 0)
         there = (self.coarse((volume != 0).astype(np.float32)) > _PRESENT) & self.brain
         values = self.coarse(volume)
         inside = values[there]

@@ -95,11 +95,15 @@ def _age_sex(columns: Sequence[str], _predictors: Sequence[str], _site: str | No
 # A user's own columns of how much a head moved; motion_sickness is none.
 _MOTION = re.compile(r"(framewise_displacement|motion_(fd|mean|max|rms)).*", re.IGNORECASE)
 # Of regions the numbered ones too, which the measures of an atlas brought along are called.
-_REGION = re.compile(r"region_((intensity|volume)_.+|\d+)")
+_REGION = re.compile(r"region_((intensity|volume|connectivity)_.+|\d+)")
 
 
 def _quality(columns: Sequence[str], _predictors: Sequence[str], _site: str | None) -> list[str]:
     return [name for name in columns if name in quality_columns() or _MOTION.fullmatch(name)]
+
+
+def _motion(columns: Sequence[str], _predictors: Sequence[str], _site: str | None) -> list[str]:
+    return [name for name in columns if name == "quality_fd_mean" or _MOTION.fullmatch(name)]
 
 
 def _regions(columns: Sequence[str], _predictors: Sequence[str], _site: str | None) -> list[str]:
@@ -127,6 +131,13 @@ BASELINES = {
         _quality,
         confound=True,
         needs="columns quality, quality_* or motion_mean* in measures.tsv or cohort.tsv",
+    ),
+    "motion": Baseline(
+        _logistic,
+        _motion,
+        confound=True,
+        needs="columns quality_fd_mean, framewise_displacement* or motion_mean* in measures.tsv "
+        "or cohort.tsv",
     ),
     "site": Baseline(
         _logistic,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bidsapp.contracts.product import volume_names
 from bidsapp.contracts.space import Space
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NociCastError, NoInput
@@ -79,6 +80,8 @@ class Bundle:
         The contents of ``configs/metadata.json``.
     images
         The scans of its training cohort, by their hashes; None in a bundle that lists none.
+    volumes
+        Of the longest series that it was trained on; 0 where it reads maps.
     about
         What else it carries: aggregates of its training cohort, prints, a recalibration.
     """
@@ -94,7 +97,18 @@ class Bundle:
     models: tuple[FoldModel, ...]
     metadata: dict[str, Any]
     images: tuple[TrainingImage, ...] | None = None
+    volumes: int = 0
     about: Carried = field(default_factory=Carried)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of what its first step, or its network, is given: maps, or volumes of a series."""
+        return volume_names(self.channels[0], self.volumes) if self.volumes else self.channels
+
+    @property
+    def any_length(self) -> bool:
+        """Whether it reads series of any number of volumes."""
+        return bool(self.volumes) and self.models[0].fitted.any_length
 
     def answers(self, per_model: np.ndarray) -> np.ndarray:
         """Give the model's answer from the probabilities of its fold models.
@@ -142,7 +156,7 @@ class Bundle:
 
         network = build_network(
             self.recipe.network,
-            len(model.fitted.channels(self.channels)),
+            len(model.fitted.channels(self.inputs)),
             shape=self.space.shape,
             columns=model.fitted.columns.width,
         )
@@ -200,7 +214,7 @@ def load_bundle(folder: Path) -> Bundle:
                 _count(entry["repeat"]),
                 _count(entry["fold"]),
                 folder / _listed(entry["file"], manifest["files"]),
-                _fitted(folder, place, entry, manifest, recipe),
+                _fitted(folder, place, entry, manifest, recipe, int(about.get("volumes", 0))),
             )
             for place, entry in enumerate(about["models"])
         )
@@ -218,6 +232,7 @@ def load_bundle(folder: Path) -> Bundle:
             images_from_json(_numbers(folder, IMAGES), len(models))
             if str(IMAGES) in manifest["files"]
             else None,
+            int(about.get("volumes", 0)),
             read_carried(folder, manifest["files"]),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -286,7 +301,12 @@ def _check_files(folder: Path, files: dict[str, str]) -> None:
 
 
 def _fitted(
-    folder: Path, place: int, entry: dict[str, Any], manifest: dict[str, Any], recipe: Recipe
+    folder: Path,
+    place: int,
+    entry: dict[str, Any],
+    manifest: dict[str, Any],
+    recipe: Recipe,
+    volumes: int,
 ) -> Chain:
     """Open the fitted steps of a model, and refuse those that do not fit the recipe."""
     chain = Chain.of(recipe.representation, recipe.network.covariates)
@@ -295,7 +315,7 @@ def _fitted(
             chain = chain.with_state(_state_of_format_1(entry["zscore"], recipe))
         else:
             chain = chain.load(folder / _listed(entry["fitted"], manifest["files"]))
-        chain.check(len(recipe.representation.channels))
+        chain.check(volumes or len(recipe.representation.channels))
     except BadData as error:
         raise BadData(f"{MODELS}: models[{place}]: {error}") from error
     return chain

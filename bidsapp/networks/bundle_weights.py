@@ -25,7 +25,7 @@ def check_weights(bundle: "Bundle") -> None:
         with torch.device("meta"):
             network = build_network(
                 bundle.recipe.network,
-                len(model.fitted.channels(bundle.channels)),
+                len(model.fitted.channels(bundle.inputs)),
                 shape=bundle.space.shape,
                 columns=model.fitted.columns.width,
             )

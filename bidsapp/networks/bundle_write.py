@@ -106,6 +106,7 @@ def write_bundle(
     images: Sequence[TrainingImage] = (),
     *,
     anonymous: bool = False,
+    volumes: int = 0,
     about: Carried | None = None,
 ) -> Path:
     """Write a bundle, whole or not at all; one that is there is replaced.
@@ -129,6 +130,8 @@ def write_bundle(
         the weights.
     about
         Aggregates of the training cohort, and prints of its scans.
+    volumes
+        Of the longest series that the models were trained on; 0 where they read maps.
 
     Returns
     -------
@@ -167,13 +170,14 @@ def write_bundle(
                 }
             )
         channels = list(recipe.representation.channels)
-        write_plain(new / METADATA, _metadata(recipe, space, facts))
+        write_plain(new / METADATA, _metadata(recipe, space, facts, volumes))
         write_plain(
             new / MODELS,
             {
                 "stamps": list(facts.stamps),
                 "window": space.to_dict(),
                 "channels": channels,
+                **({"volumes": volumes} if volumes else {}),
                 "models": entries,
             },
         )
@@ -249,7 +253,7 @@ def seal(new: Path, folder: Path) -> None:
     os.replace(new, folder)
 
 
-def _metadata(recipe: Recipe, space: Space, facts: ModelFacts) -> dict[str, Any]:
+def _metadata(recipe: Recipe, space: Space, facts: ModelFacts, volumes: int) -> dict[str, Any]:
     import monai
 
     channels = recipe.representation.channels
@@ -300,7 +304,7 @@ def _metadata(recipe: Recipe, space: Space, facts: ModelFacts) -> dict[str, Any]
                     "type": "image",
                     "format": "magnitude",
                     "modality": "MR",
-                    "num_channels": len(channels),
+                    "num_channels": volumes or len(channels),
                     "spatial_shape": list(space.shape),
                     "dtype": "float32",
                     "value_range": [

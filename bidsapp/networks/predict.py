@@ -11,6 +11,7 @@ from bidsapp.networks.bundle import Bundle, FoldModel
 from bidsapp.representation.device import autocast, precision_dtype, resolve_device, steady
 from bidsapp.representation.device_cohort import DeviceCohort, PerBatch
 from bidsapp.representation.image_rows import ImageRows
+from bidsapp.representation.sample import lengthened
 
 
 def place(network: torch.nn.Module, device: torch.device) -> torch.nn.Module:
@@ -113,6 +114,31 @@ class Prediction:
     sd: np.ndarray
 
 
+def stacked(bundle: Bundle, samples: Sequence[np.ndarray]) -> np.ndarray:
+    """Put people's images into one array as a bundle reads them, (N, C, X, Y, Z).
+
+    Parameters
+    ----------
+    bundle
+        Of the model.
+    samples
+        One a person, (C, X, Y, Z); series may differ in the number of their volumes.
+
+    Raises
+    ------
+    BadData
+        A series has more volumes than a network that reads volumes was trained on.
+    """
+    if not bundle.volumes:
+        return np.stack(samples)
+    longest = max(map(len, samples))
+    volumes = longest if bundle.any_length else bundle.volumes
+    try:
+        return np.stack([lengthened(sample, volumes) for sample in samples])
+    except BadData as error:
+        raise BadData(f"model {bundle.name}: a series has {error}") from error
+
+
 def predict(
     bundle: Bundle,
     arrays: np.ndarray,
@@ -143,7 +169,9 @@ def predict(
         If the images have another shape than the bundle reads, or are not finite; if a column
         that the networks read is not given.
     """
-    expected = (len(bundle.channels), *bundle.space.shape)
+    expected = (len(bundle.inputs), *bundle.space.shape)
+    if bundle.any_length and arrays.ndim > 1:
+        expected = (arrays.shape[1], *bundle.space.shape)
     if arrays.shape[1:] != expected:
         raise BadData(
             f"model {bundle.name} reads images of shape {expected} (channels first), "

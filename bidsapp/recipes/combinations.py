@@ -53,6 +53,11 @@ def _inputs(recipe: "Recipe") -> Iterator[Problem]:
     for name in recipe.representation.channels:
         if name not in channels:
             yield "representation.channels", one_of(name, channels)
+        elif channels[name].series and len(recipe.representation.channels) > 1:
+            yield (
+                "representation.channels",
+                f"{name} is a series, of which every volume is a channel; name it alone",
+            )
     for name in inputs.filters:
         if name not in sources:
             yield f"inputs.filters.{name}", f"source {one_of(name, sources)}"
@@ -110,12 +115,25 @@ def _fitted(recipe: "Recipe") -> Iterator[Problem]:
             continue
         for key, text in offers[name].problems(values or {}):
             yield f"representation.fitted.{name}.{key}", text
+        if offers[name].series and values is not None and not _series(recipe):
+            yield (
+                f"representation.fitted.{name}",
+                "takes series of volumes, and representation.channels names maps; use it with "
+                "preparation.modality: bold",
+            )
     if section.zscore != "none" and section.fitted.get("zscore") is not None:
         yield (
             "representation.fitted.zscore",
             f"the z-score is asked for twice; leave it out here, or set representation.zscore: "
             f"none (it is {section.zscore})",
         )
+
+
+def _series(recipe: "Recipe") -> bool:
+    """Whether networks are given series; where a channel is not known, that is told elsewhere."""
+    known = modality_named(recipe.preparation.modality).channels()
+    named = [known[name] for name in recipe.representation.channels if name in known]
+    return any(channel.series for channel in named) or not named
 
 
 def _network(recipe: "Recipe") -> Iterator[Problem]:

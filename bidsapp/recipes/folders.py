@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-FILES = frozenset({"atlases", "start"})
+FILES = frozenset({"atlases", "start", "maps"})
 """Keys of a recipe, in whichever section or variant, that name files; texts elsewhere are texts."""
 
 

@@ -7,7 +7,15 @@ from typing import Literal
 
 TestName = Literal["permutation", "delong", "mcnemar"]
 Baseline = Literal[
-    "majority", "age_sex", "logistic", "random_forest", "xgboost", "regions", "quality", "site"
+    "majority",
+    "age_sex",
+    "logistic",
+    "random_forest",
+    "xgboost",
+    "regions",
+    "quality",
+    "motion",
+    "site",
 ]
 ClinicalModel = Literal["logistic", "random_forest", "xgboost"]
 SaliencyMethod = Literal[
@@ -28,8 +36,17 @@ voxel moves it, not which way this person's voxel did.
 
 BASELINES_ON_PREDICTORS = ("logistic", "random_forest", "xgboost")
 
-SPM12_BOX = {2: (79, 95, 79), 1: (157, 189, 156), 3: (53, 63, 53), 4: (40, 48, 40)}
-"""Voxels (x, y, z) of SPM12's bounding box at 1 to 4 mm."""
+SPM12_BOX = {
+    1: (157, 189, 156),
+    2: (79, 95, 79),
+    3: (53, 63, 53),
+    4: (40, 48, 40),
+    5: (32, 38, 32),
+    6: (27, 32, 27),
+    8: (20, 24, 20),
+    10: (16, 19, 16),
+}
+"""Voxels (x, y, z) of SPM12's bounding box at 1 to 10 mm."""
 
 PLANE_AXIS = {"sagittal": 0, "coronal": 1, "axial": 2}
 """The axis of the grid along which the slices of a plane are counted."""

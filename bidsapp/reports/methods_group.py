@@ -31,6 +31,7 @@ _BASELINES = {
     "xgboost": "gradient-boosted trees (XGBoost) [@chen2016]",
     "regions": "a logistic regression with a strong L2 penalty on regional measures",
     "quality": "a logistic regression on the quality numbers of the images",
+    "motion": "a logistic regression on how much the head moved, and on nothing else",
     "site": "a logistic regression on the site",
 }
 

@@ -101,9 +101,7 @@ def predict_people(
     UsageError
         There are predictions by another model of the same name.
     """
-    import numpy as np
-
-    from bidsapp.networks.predict import predict
+    from bidsapp.networks.predict import predict, stacked
     from bidsapp.representation.sample import CohortRow, read_mask, read_sample
 
     require_own_name(bundle, output_dir)
@@ -133,7 +131,8 @@ def predict_people(
             bundle.require(window)
             samples.append(sample)
         here = {name: texts[start : start + _AT_ONCE] for name, texts in known_of.items()}
-        answers = predict(bundle, np.stack(samples), device, columns=here)
+        whole = stacked(bundle, samples)
+        answers = predict(bundle, whole, device, columns=here)
         for place, (person, unseen_by) in enumerate(some):
             per_model = answers.per_model[place].tolist()
             content = _content(bundle, person, per_model, unseen_by, held_out)
@@ -143,7 +142,7 @@ def predict_people(
             write_json(_file(bundle, person), content)
         if maps:
             used = [unseen for _, unseen in some]
-            maps.write(np.stack(samples), [one.names for one, _ in some], used, here)
+            maps.write(whole, [one.names for one, _ in some], used, here)
     known = [person.label for person, unseen_by in fit if unseen_by is not None]
     if known:
         _tell_known(bundle, known, len(fit))

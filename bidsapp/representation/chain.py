@@ -33,10 +33,13 @@ class Chain:
         In the order in which they are applied.
     columns
         Of the cohort table, which the network is given beside the images.
+    any_length
+        Whether as much comes out however many volumes a series has.
     """
 
     steps: tuple[Fitted, ...] = ()
     columns: TableDesign = field(default_factory=TableDesign)
+    any_length: bool = False
 
     @classmethod
     def of(cls, section: Representation, covariates: Sequence[str] = ()) -> Self:
@@ -54,8 +57,8 @@ class Chain:
         UsageError
             A setting does not fit, or a step declares a leak that its offer does not.
         """
-        steps = []
-        for asked in section.asked():
+        steps, wanted = [], section.asked()
+        for asked in wanted:
             step: Fitted = module_of(asked.offer).build(asked)
             for told in leaking(step.declares()):
                 if told != asked.declares():
@@ -64,7 +67,8 @@ class Chain:
                         "not say, so that it would not be refused"
                     )
             steps.append(step)
-        return cls(tuple(steps), TableDesign(tuple(covariates)))
+        series = bool(wanted) and wanted[0].offer.series
+        return cls(tuple(steps), TableDesign(tuple(covariates)), series)
 
     @property
     def at_once(self) -> tuple[Fitted, ...]:
@@ -269,9 +273,40 @@ class Chain:
             raise BadData(f"{path.name}: {error}") from error
 
 
-def network_channels(section: Representation) -> tuple[str, ...]:
-    """Name the channels that a network is given, as far as is known before anything is fitted."""
-    return Chain.of(section).channels(section.channels)
+def require_files(section: Representation) -> None:
+    """Refuse before any work a step whose file is not there or is no image.
+
+    Raises
+    ------
+    UsageError
+        No file is named.
+    NoInput, BadData
+        As `bidsapp.intake.images.open_image`.
+    """
+    from bidsapp.intake.images import open_image
+
+    for asked in section.asked():
+        for setting, path in asked.files.items():
+            key = f"representation.fitted.{asked.name}.{setting}"
+            if not asked.settings[setting]:
+                raise UsageError(
+                    f"{key} names no file: say which, with --set {key}=FILE, or in a recipe of "
+                    "your own"
+                )
+            open_image(path)
+
+
+def network_channels(section: Representation, given: Sequence[str]) -> tuple[str, ...]:
+    """Name the channels that a network is given, as far as is known before anything is fitted.
+
+    Parameters
+    ----------
+    section
+        Of the recipe.
+    given
+        Channels of the cohort's images: its maps, or the volumes of its series.
+    """
+    return Chain.of(section).channels(given)
 
 
 def _visible(

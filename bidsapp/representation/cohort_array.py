@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from bidsapp.contracts.modality import channel_named
+from bidsapp.contracts.product import volume_names
 from bidsapp.contracts.space import Space
 from bidsapp.contracts.unit import PART, PARTICIPANT, SESSION, Unit
 from bidsapp.derivatives import atomic_path
@@ -20,7 +21,7 @@ from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.recipes.images import Representation
 from bidsapp.representation.image_rows import reserve
-from bidsapp.representation.sample import CohortRow, image_of, read_mask, read_sample
+from bidsapp.representation.sample import CohortRow, image_of, read_mask, read_sample, volumes_of
 from bidsapp.spaces import read_space
 
 LOGGER = logging.getLogger("nocicast")
@@ -32,6 +33,8 @@ SHAPED_BY = ("kind", "plane", "slices", "pad", "scaling")
 class CohortArray:
     """A cohort's images as one float16 array of shape (N, C, X, Y[, Z]) in a file.
 
+    Of series the channels are volumes, in time; those that a shorter one lacks are zeros.
+
     Attributes
     ----------
     path
@@ -40,6 +43,8 @@ class CohortArray:
         Row by row, N texts each.
     parts
         Likewise, N texts; none where scans have no parts.
+    volumes
+        Of each row's series; none where the channels are maps.
     channels
         Names of the C channels.
     space
@@ -55,6 +60,7 @@ class CohortArray:
     space: Space
     key: str
     parts: tuple[str, ...] = ()
+    volumes: tuple[int, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -76,6 +82,26 @@ class CohortArray:
     def open(self) -> np.ndarray:
         """Open the array, memory-mapped and read-only, float16, shape (N, C, X, Y, Z)."""
         return np.load(self.path, mmap_mode="r", allow_pickle=False)
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Names of what `show` gives."""
+        if not self.volumes:
+            return self.channels
+        return (f"{self.channels[0].rpartition('_')[0]} (SD over time)",)
+
+    def show(self, row: int) -> np.ndarray:
+        """Give what of a row's image can be looked at: its maps, or how much its series changes.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (C, X, Y, Z), a map for each name of `shown`.
+        """
+        image: np.ndarray = self.open()[row]
+        if not self.volumes:
+            return image
+        return image[: self.volumes[row]].std(axis=0, dtype=np.float64)[None]
 
     def rows_of(self, participants: Sequence[str]) -> np.ndarray:
         """Ascending row numbers of all scans of these participants.
@@ -115,10 +141,11 @@ class CohortArray:
                 path,
                 tuple(about["participants"]),
                 tuple(about["sessions"]),
-                tuple(channel["name"] for channel in about["channels"]),
+                _channel_names(about),
                 read_space(about["window"]),
                 about["key"],
                 tuple(about.get("parts", ())),
+                tuple(about.get("volumes", ())),
             )
         except OSError as error:
             raise NoInput(f"the cohort's array cannot be opened: {error}") from error
@@ -198,6 +225,9 @@ def build_cohort_array(
             for channel in (channel_named(name) for name in spec.channels)
         ],
     }
+    volumes = [volumes_of(row, spec) for row in rows]
+    if any(volumes):
+        about["volumes"] = volumes
     key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
     path = folder / f"cohort-{key[:16]}.npy"
     if path.is_file() and path.with_suffix(".json").is_file():
@@ -208,7 +238,7 @@ def build_cohort_array(
             path.with_suffix(".json").unlink(missing_ok=True)
     mask = read_mask(template_mask) if masked and template_mask else None
     window = read_sample(rows[0], spec, mask)[1]
-    shape = (len(rows), len(spec.channels), *window.shape)
+    shape = (len(rows), len(_channel_names(about)), *window.shape)
     with atomic_path(path) as temporary:
         array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float16, shape=shape)
         reserve(temporary)
@@ -219,6 +249,13 @@ def build_cohort_array(
     about |= {"key": key, "window": window.to_dict()}
     write_record(path.with_suffix(".json"), about, [path])
     return CohortArray.load(path)
+
+
+def _channel_names(about: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name the channels of an array by its description: maps, or the volumes of the longest."""
+    names = tuple(str(channel["name"]) for channel in about["channels"])
+    longest = max(about.get("volumes", ()), default=0)
+    return volume_names(names[0], int(longest)) if longest else names
 
 
 def _state(path: Path) -> tuple[int, int, int]:
@@ -246,4 +283,4 @@ def _fill(
                 f"first image on {first.whole_shape} (or at another place); "
                 "prepare the cohort with one recipe"
             )
-        array[i] = sample
+        array[i, : len(sample)] = sample

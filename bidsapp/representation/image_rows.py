@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bidsapp.contracts.fitted import Fitted, FittedStep, Images
+from bidsapp.contracts.space import Space
 from bidsapp.derivatives.atomic import atomic_path, make_folder
 from bidsapp.derivatives.temporary import temporary_file
 from bidsapp.errors import BadData, NociCastError
@@ -30,12 +31,15 @@ class ImageRows:
     store
         Folder of what is kept of these images for all folds; its name says which images they
         are. Without one nothing is kept.
+    space
+        Where their voxels lie; None where that is not known.
     """
 
     array: np.ndarray
     rows: np.ndarray | None = None
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
     store: Path | None = None
+    space: Space | None = None
 
     def __len__(self) -> int:
         """Count the rows."""
@@ -69,7 +73,7 @@ class ImageRows:
         """Give some of the rows, in this order, numbered from 0."""
         columns = {name: [column[k] for k in rows] for name, column in self.columns.items()}
         taken = rows if self.rows is None else self.rows[rows]
-        return ImageRows(self.array, taken, columns, self.store)
+        return ImageRows(self.array, taken, columns, self.store, self.space)
 
     def kept(self, name: str, rows: tuple[int, ...], make: Callable[[], np.ndarray]) -> np.ndarray:
         """Read what was made of these images, or make it and keep it."""
@@ -117,6 +121,11 @@ class Applied:
     images: Images
     step: Fitted
 
+    @property
+    def space(self) -> Space | None:
+        """Where the voxels lie."""
+        return self.images.space
+
     def __len__(self) -> int:
         """Count the rows."""
         return len(self.images)
@@ -139,6 +148,7 @@ class Restricted:
 
     def __init__(self, images: Images, rows: np.ndarray, step: FittedStep) -> None:
         self._images, self._rows, self._step = images, frozenset(rows.tolist()), step
+        self.space = images.space
 
     def __len__(self) -> int:
         """Count the rows of the cohort."""
@@ -207,7 +217,7 @@ def materialised(
         array[row] = image
     if array is None:
         array = np.empty((0, 0), np.float16)
-    return ImageRows(array)
+    return ImageRows(array, space=images.space)
 
 
 def _room(shape: tuple[int, ...], folder: Path | None) -> np.ndarray:

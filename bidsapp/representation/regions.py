@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 
 CELL_MM = 24.0
+SERIES_CELL_MM = 40.0
+"""Edge of the cubes between which series are compared: pairs of them are many."""
 _LEAST_FILLED = 0.25
 _DIGITS = 5
+_NEARLY_ONE = 0.999999
 
 
 def regional_values(
@@ -49,19 +52,24 @@ def regional_values(
     pandas.DataFrame
         A row per scan: ``region_intensity_<x>_<y>_<z>`` (mean of the cube over that of the brain,
         as the image's own scale hangs on its brightest voxel) and, where everybody has a
-        log-Jacobian, ``region_volume_<x>_<y>_<z>`` (ml), named by the cube's centre in mm.
+        log-Jacobian, ``region_volume_<x>_<y>_<z>`` (ml), named by the cube's centre in mm. Of
+        series ``region_connectivity_<cube>_<cube>``: Fisher's z of the correlation of two cubes'
+        mean courses, in cubes of `SERIES_CELL_MM`.
 
     Raises
     ------
     BadData
         An image cannot be read, or lies on another grid.
     """
+    about = {name: channel_named(name) for row in rows for name in row.images}
+    series = next((name for name, channel in about.items() if channel.series), None)
+    if series:
+        return _connectivity(rows, series, *cells(mask, affine, SERIES_CELL_MM))
     cell, names = cells(mask, affine, cell_mm)
     inside = cell >= 0
     label = cell[inside]
     size = np.bincount(label, minlength=len(names))
     voxel_ml = float(abs(np.linalg.det(affine[:3, :3]))) / 1000
-    about = {name: channel_named(name) for row in rows for name in row.images}
     grey = next((name for name, channel in about.items() if channel.arbitrary), None)
     ratios = next((name for name, channel in about.items() if channel.log_volume), None)
     volumes = ratios is not None and all(ratios in row.images for row in rows)
@@ -78,6 +86,31 @@ def regional_values(
             ratio = np.exp(_read(row, ratios, mask.shape)[inside])
             parts.append(np.asarray(np.bincount(label, ratio, len(names)) * voxel_ml))
         values[i] = np.concatenate(parts)
+    return pd.DataFrame(values.round(_DIGITS), columns=columns)
+
+
+def _connectivity(
+    rows: Sequence[CohortRow], channel: str, cell: np.ndarray, names: Sequence[str]
+) -> pd.DataFrame:
+    """Correlate the mean courses of cubes; a cube that does not change goes with none (0)."""
+    inside = cell >= 0
+    first, second = np.triu_indices(len(names), 1)
+    label = cell[inside]
+    values = np.zeros((len(rows), len(first)))
+    for i, row in enumerate(rows):
+        path = image_of(row, channel)
+        data, _ = read_numbers(path)
+        if data.ndim != 4 or data.shape[:3] != cell.shape:
+            raise BadData(f"{path} has shape {data.shape}, the template's brain mask {cell.shape}.")
+        courses = np.array([np.bincount(label, one, len(names)) for one in data[inside].T])
+        courses -= courses.mean(axis=0)
+        length = np.sqrt((courses**2).sum(axis=0))
+        courses /= np.where(length > 0, length, 1)
+        r = (courses.T @ courses)[first, second]
+        values[i] = np.arctanh(np.clip(r, -_NEARLY_ONE, _NEARLY_ONE))
+    columns = [
+        f"region_connectivity_{names[a]}_{names[b]}" for a, b in zip(first, second, strict=True)
+    ]
     return pd.DataFrame(values.round(_DIGITS), columns=columns)
 
 

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
 from bidsapp.contracts.modality import channel_named
 from bidsapp.contracts.space import Space
 from bidsapp.errors import BadData, NoInput
+from bidsapp.intake.images import open_image
 from bidsapp.recipes.images import Representation
 from bidsapp.representation.spec import space_of
 from bidsapp.spaces.files import read_whole
@@ -57,7 +58,7 @@ def read_sample(
     Returns
     -------
     sample
-        float32, shape (C, X, Y, Z), or (C, X, Y) of pictures.
+        float32, shape (C, X, Y, Z), or (C, X, Y) of pictures; of a series a channel a volume.
     space
         Where it lies.
 
@@ -74,8 +75,11 @@ def read_sample(
     for name in spec.channels:
         path, channel = image_of(row, name), channel_named(name)
         whole = read_whole(path)
+        if channel.series:
+            whole = whole._replace(values=_over_time(whole.values, path))
+        one = whole._replace(values=whole.values[0]) if channel.series else whole
         try:
-            here = space_of(spec, whole)
+            here = space_of(spec, one)
         except BadData as error:
             raise BadData(f"{path}: {error}") from error
         volume = whole.values
@@ -95,9 +99,52 @@ def read_sample(
             except ValueError as error:
                 raise BadData(f"{path} cannot be scaled: {error}") from error
         window = window or here
-        blocks.append(here.cut(volume * np.float32(channel.scale)))
+        block = here.cut(volume * np.float32(channel.scale))
+        blocks.append(block if channel.series else block[None])
     assert window is not None
-    return np.stack(blocks), window
+    return np.concatenate(blocks), window
+
+
+def volumes_of(row: CohortRow, spec: Representation) -> int:
+    """Count the volumes of a scan's series by its header; 0 where no channel is a series.
+
+    Raises
+    ------
+    NoInput, BadData
+        As `read_sample`.
+    """
+    for name in spec.channels:
+        if channel_named(name).series:
+            path = image_of(row, name)
+            shape = open_image(path).shape
+            return int(shape[3]) if len(shape) == 4 else _no_series(path, shape)
+    return 0
+
+
+def lengthened(sample: np.ndarray, volumes: int) -> np.ndarray:
+    """Give a series so many volumes: those that it lacks are zeros.
+
+    Raises
+    ------
+    BadData
+        It has more.
+    """
+    if len(sample) > volumes:
+        raise BadData(f"{len(sample)} volumes, and {volumes} at most are taken")
+    whole = np.zeros((volumes, *sample.shape[1:]), sample.dtype)
+    whole[: len(sample)] = sample
+    return whole
+
+
+def _over_time(values: np.ndarray, path: Path) -> np.ndarray:
+    """Give a series with time first."""
+    if values.ndim != 4:
+        _no_series(path, values.shape)
+    return np.ascontiguousarray(np.moveaxis(values, -1, 0))
+
+
+def _no_series(path: Path, shape: tuple[int, ...]) -> NoReturn:
+    raise BadData(f"{path} has shape {shape}; a series of volumes (4D) is expected")
 
 
 def read_mask(path: Path) -> np.ndarray:
@@ -106,7 +153,7 @@ def read_mask(path: Path) -> np.ndarray:
 
 
 def _masked(volume: np.ndarray, mask: np.ndarray | None, path: Path) -> np.ndarray:
-    if mask is None or mask.shape != volume.shape:
+    if mask is None or mask.shape != volume.shape[-mask.ndim :]:
         found = None if mask is None else mask.shape
         raise BadData(f"{path}: the template's brain mask has shape {found}, not {volume.shape}")
     return np.where(mask, volume, np.float32(0))

@@ -254,7 +254,7 @@ def _plain_images(evidence: Evidence, own: np.ndarray, smoother: Smoother, found
     if whole is None:
         return
     inside = evidence.inside
-    for channel, name in enumerate(evidence.images.channels):
+    for channel, name in enumerate(evidence.images.shown):
         border = smoother(evidence.space.edges(whole[channel], EDGES_MM)[inside])
         value = rank_correlation(np.abs(own), border, evidence.sizes)
         good = not abs(value) > MOST_ALIKE  # where either has one value everywhere, it is NaN
@@ -321,14 +321,13 @@ def _curves(folds: Sequence[FoldChecks], found: Findings) -> None:
 
 
 def _mean(images: CohortArray, chosen: np.ndarray) -> np.ndarray | None:
-    """Mean of some of the cohort's images, (C, X, Y, Z) float64; None where there are none."""
+    """Mean of some of the cohort's `shown` images, (C, X, Y, Z) float64; None of nobody."""
     rows = np.flatnonzero(chosen)
     if not len(rows):
         return None
-    array = images.open()
-    total = np.zeros(array.shape[1:], np.float64)
+    total: np.ndarray = np.zeros(1, np.float64)
     for row in rows:
-        total += array[row]
+        total = total + images.show(int(row))
     return total / len(rows)
 
 

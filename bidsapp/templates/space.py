@@ -7,14 +7,14 @@ import numpy as np
 
 from bidsapp.errors import BadData, UsageError
 from bidsapp.intake.images import open_image
+from bidsapp.recipes.known_names import SPM12_BOX
 from bidsapp.templates.template import Template
 
 if TYPE_CHECKING:
     from nibabel.nifti1 import Nifti1Image
 
-# SPM12's bounding box, in mm, and its number of voxels at each voxel size.
+# Where SPM12's bounding box begins, in mm.
 _SPM12_ORIGIN = (-78.0, -112.0, -70.0)
-_SPM12_SHAPE = {1: (157, 189, 156), 2: (79, 95, 79), 3: (53, 63, 53), 4: (40, 48, 40)}
 BOXES = ("spm12", "template")
 
 
@@ -63,7 +63,7 @@ def output_grid(box: str, resolution: float, template: Template) -> Grid:
         (−78, −112, −70). ``template``: the template's own field of view, starting at the centre
         of its first voxel.
     resolution
-        Voxel size in mm, 1 to 4.
+        Voxel size in mm, one of `SPM12_BOX`.
     template
         Read (its header alone) only for the box ``template``.
 
@@ -77,10 +77,12 @@ def output_grid(box: str, resolution: float, template: Template) -> Grid:
     UsageError
         The box or the resolution is not one of those.
     """
-    if resolution not in _SPM12_SHAPE:
-        raise UsageError(f"resolution {resolution} mm is not offered; choose 1, 2, 3 or 4.")
+    if resolution not in SPM12_BOX:
+        known = ", ".join(map(str, SPM12_BOX))
+        raise UsageError(f"resolution {resolution} mm is not offered; choose one of {known}.")
     if box == "spm12":
-        return _ras_grid(_SPM12_SHAPE[int(resolution)], _SPM12_ORIGIN, resolution)
+        x, y, z = SPM12_BOX[int(resolution)]
+        return _ras_grid((x, y, z), _SPM12_ORIGIN, resolution)
     if box == "template":
         return _field_of_view(_canonical(template), resolution)
     raise UsageError(f"box {box!r} is not known; choose one of {', '.join(BOXES)}.")

@@ -76,7 +76,7 @@ def _memory_needed(task: FoldTask) -> tuple["torch.device", float, float]:
     device, training, images = resolve_device(task.device), task.recipe.training, task.images
     width = precision_dtype(training.precision, device).itemsize
     shape = images.space.shape
-    channels = len(network_channels(task.recipe.representation))
+    channels = len(network_channels(task.recipe.representation, images.channels))
     batch = training.at_once or training.batch_size
     step = training_bytes(task.recipe.network, channels, shape, batch, width)
     stored = images.nbytes * channels / len(images.channels)

@@ -141,7 +141,7 @@ class FoldTask:
         own = self._joined.drop(columns=["outcome", "role"])
         columns = {str(name): own[name].tolist() for name in own}
         store = self.array.with_name(f"kept-{self.images.key[:16]}")
-        return ImageRows(self.images.open(), columns=columns, store=store)
+        return ImageRows(self.images.open(), columns=columns, store=store, space=self.images.space)
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -232,6 +232,11 @@ class FoldTask:
     def _own_fingerprint(self) -> str:
         recipe = self.recipe
         network = recipe.network
+        files = [
+            file_sha256(path)
+            for asked in recipe.representation.asked()
+            for path in asked.files.values()
+        ]
         # under its earlier name, so that what was trained before stays trained
         start = {"weights": network.start_kind}
         left_out = {"origin", "start"} | (set() if network.covariates else {"covariates"})
@@ -246,6 +251,7 @@ class FoldTask:
             "network": network.model_dump(mode="json", exclude=left_out) | start,
             "training": recipe.training.model_dump(mode="json"),
             "weights": file_sha256(self.weights) if self.weights else None,
+            **({"fitted_files": files} if files else {}),
         }
         if network.covariates:
             inside = (self.table["role"] != "").tolist()

@@ -1,8 +1,13 @@
 """Fitted steps for tests: what each has to keep to, one with known numbers, leaks by their name."""
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 
 from bidsapp.contracts.fitted import FittedStep
@@ -10,6 +15,7 @@ from bidsapp.contracts.fitted_offers import AskedStep, fitted_offers, module_of
 from bidsapp.recipes import load_recipe
 from bidsapp.representation.chain import Chain
 from bidsapp.representation.image_rows import ImageRows
+from bidsapp.spaces.volume import volume
 
 TRAIN, TEST = np.array([1, 4, 5, 6, 8, 9]), np.array([0, 2, 3, 7])
 ROLES = {"train": TRAIN, "validation": TRAIN[:0], "test": TEST}
@@ -40,12 +46,31 @@ def z_score(mean: Sequence[float], sd: Sequence[float]) -> Chain:
     return chain.with_state({"0.mean": np.array(mean, float), "0.sd": np.array(sd, float)})
 
 
-SETTINGS: dict[str, dict[str, int]] = {
-    "group_ica": {"components": 3, "reduction": 5, "starts": 3},
-    "outcome_selection": {"count": 1},
-}
-"""What steps are asked for in tests, where their defaults are made for larger images."""
-VOLUMES = {"group_ica": 14}
+SPACE = volume((6, 5, 4), np.diag([3.0, 3, 3, 1]))
+
+
+@cache
+def component_maps() -> Path:
+    """A file of two maps on a grid of its own, which goes with the process."""
+    folder = Path(tempfile.mkdtemp(prefix="nocicast-maps-"))
+    atexit.register(shutil.rmtree, folder, True)
+    maps = np.random.default_rng(3).normal(size=(12, 10, 8, 2)).astype(np.float32)
+    nib.Nifti1Image(maps, np.diag([1.5, 1.5, 1.5, 1])).to_filename(folder / "maps.nii.gz")
+    return folder / "maps.nii.gz"
+
+
+def _settings(name: str) -> dict[str, int | str]:
+    """Give what a step is asked for in tests, where its defaults are made for larger images."""
+    known: dict[str, dict[str, int | str]] = {
+        "group_ica": {"components": 3, "reduction": 5, "starts": 3},
+        "outcome_selection": {"count": 1},
+    }
+    if name == "template_components":
+        return {"maps": str(component_maps())}
+    return known.get(name, {})
+
+
+VOLUMES = {"group_ica": 14, "template_components": 14}
 """Channels of the images of steps that need series."""
 
 
@@ -53,11 +78,11 @@ def images(seed: int = 0, name: str = "") -> ImageRows:
     """Ten images of two channels, or as many as a step needs, and the site of each."""
     size = (10, VOLUMES.get(name, 2), 6, 5, 4)
     array = np.random.default_rng(seed).normal(3, 2, size).astype(np.float16)
-    return ImageRows(array, columns={"site": list("aabbaabbab")})
+    return ImageRows(array, columns={"site": list("aabbaabbab")}, space=SPACE)
 
 
 def asked(name: str, scope: str) -> AskedStep:
-    settings = fitted_offers()[name].settled(SETTINGS.get(name, {}))
+    settings = fitted_offers()[name].settled(_settings(name))
     return AskedStep(f"representation.fitted.{name}.fit", name, scope, settings)
 
 
@@ -112,7 +137,8 @@ def gives_the_same_bits_in_any_order(name: str, scope: str, folder: Path) -> Non
 def gives_the_same_bits_from_a_file_on_the_disk(name: str, scope: str, folder: Path) -> None:
     """A cohort larger than memory: a memory map, and files for what is stored."""
     np.save(folder / "cohort.npy", images(0, name).array)
-    mapped = ImageRows(np.load(folder / "cohort.npy", mmap_mode="r"), columns=images().columns)
+    array = np.load(folder / "cohort.npy", mmap_mode="r")
+    mapped = ImageRows(array, columns=images().columns, space=SPACE)
     first, stored = chain_of(name, scope).fit(images(0, name), ROLES, OUTCOME)
     second, again = chain_of(name, scope).fit(mapped, ROLES, OUTCOME, folder)
     assert same(first, second)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bidsapp.dataset.cohort import Cohort
+from bidsapp.dataset.cohort import EXCLUSION_COLUMNS, Cohort
 from bidsapp.dataset.normalized import NormalizedImage
 from bidsapp.errors import BadData
 from bidsapp.modalities.t1w.conform import conform_cohort, conform_image, conform_map
@@ -195,6 +195,42 @@ def test_a_cohort_keeps_its_own_images_and_has_the_others_conformed(
         assert file is not None
         assert file.parent == tmp_path / "conformed"
         assert nib.load(file).shape == SHAPE
+
+
+def test_who_cannot_be_conformed_is_left_out_by_name_and_the_others_stay(
+    grid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shape, matrix = GRIDS["1 mm"]
+    affine = grid_of(matrix, shape)
+    image = save(tmp_path / "T1w.nii", blob(shape, affine), affine)
+    away = affine.copy()
+    away[:3, 3] += 900
+    far = save(tmp_path / "far.nii", blob(shape, affine), away)
+    gone = tmp_path / "gone.nii"
+    gone.write_bytes(image.read_bytes()[:2000])
+    files = tuple(
+        NormalizedImage(f"sub-{number}", "", path, None, {"t1w": path}, "prep", "")
+        for number, path in enumerate((image, far, image, gone))
+    )
+    outcome = [1, 1, 0, 1]
+    names = [file.participant_id for file in files]
+    table = pd.DataFrame({"participant_id": names, "session_id": None, "outcome": outcome})
+    earlier = [("sub-9", None, "no group", "n/a")]
+    cohort = Cohort(table, pd.DataFrame(earlier, columns=EXCLUSION_COLUMNS), files, ())
+    after = conform_cohort(cohort, grid, "minmax", tmp_path / "conformed")
+    assert list(after.table["participant_id"]) == ["sub-0", "sub-2"]
+    assert [file.participant_id for file in after.files] == ["sub-0", "sub-2"]
+    assert list(after.exclusions["participant_id"]) == ["sub-1", "sub-3", "sub-9"]
+    assert list(after.exclusions["reason"]) == ["image not usable"] * 2 + ["no group"]
+    assert "far.nii shows no brain" in after.exclusions["detail"][0]
+    assert "sub-3 is left out: " in capsys.readouterr().err
+    same = replace(cohort, table=table.assign(outcome=[1, 0, 1, 0]))
+    with pytest.raises(BadData, match=r"2 positive and 0 negative.*image not usable: 2"):
+        conform_cohort(same, grid, "minmax", tmp_path / "conformed")
+    with pytest.raises(BadData, match=r"nobody is left \(image not usable: 1; no group: 1\)"):
+        conform_cohort(
+            replace(cohort, table=table[1:2], files=files[1:2]), grid, "minmax", tmp_path
+        )
 
 
 def tissue(shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:

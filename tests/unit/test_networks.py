@@ -41,8 +41,8 @@ def test_voxnet_has_the_parameters_that_teh_2022_states():
     model = network("voxnet", 4, channels=30, shape=(91, 109, 91), dropout=0.3)
     assert count_parameters(model) == 1_376_641  # 120,000 + 27,648 + 1,228,832 + 161
     assert model(torch.zeros(1, 30, 91, 109, 91)).shape == (1, 1)
-    with pytest.raises(UsageError, match="at least 17 voxels"):
-        network("voxnet", 4, shape=(20, 16, 20))
+    with pytest.raises(UsageError, match="at least 19 voxels"):
+        network("voxnet", 4, shape=(20, 18, 20))
     with pytest.raises(UsageError, match="needs the shape"):
         network("voxnet", 4)
 

@@ -385,8 +385,8 @@ def test_template_box_covers_the_template(which, request):
 def test_an_unknown_grid_is_refused(embedded):
     with pytest.raises(UsageError, match="spm12, template"):
         output_grid("fsl", 2, embedded)
-    with pytest.raises(UsageError, match="1, 2, 3 or 4"):
-        output_grid("spm12", 5, embedded)
+    with pytest.raises(UsageError, match="choose one of 1, 2, 3, 4, 5, 6, 8, 10"):
+        output_grid("spm12", 7, embedded)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4])

@@ -54,6 +54,8 @@ def chosen_columns(table: "pd.DataFrame", strategy: Strategy, name: str = "") ->
     BadData
         Columns are missing; they are named.
     """
+    if not strategy.motion:
+        return []
     wanted = list(MOTION)
     means = ["white_matter", "csf"] * strategy.tissues
     means += ["global_signal"] * strategy.global_signal
@@ -127,17 +129,7 @@ def clean(
             f"{name or 'the series'}: {len(series)} volumes, and its confounds have "
             f"{len(table)} rows"
         )
-    values = _numbers(table[chosen_columns(table, strategy, name)], name)
-    out = censored(table, strategy)
-    kept = np.flatnonzero(~out)
-    freedom = _freedom(len(kept), values.shape[1], tr, band_pass_hz)
-    if freedom < LEAST_FREEDOM:
-        raise BadData(
-            f"{name or 'the series'}: {len(kept)} of {len(series)} volumes are left after "
-            f"scrubbing, and {values.shape[1]} confounds and the band-pass leave "
-            f"{max(freedom, 0)} degrees of freedom; at least {LEAST_FREEDOM} are needed. Leave "
-            "the person out, or choose another preparation.confounds or preparation.band_pass_hz"
-        )
+    values, kept, freedom = _left(table, strategy, tr, band_pass_hz, name)
     low, high = band_pass_hz
     cleaned = np.empty((len(kept), series.shape[1]), np.float32)
     for first in range(0, series.shape[1], _CHUNK):
@@ -146,14 +138,46 @@ def clean(
             series[:, part].astype(np.float64),
             detrend=True,
             standardize=None,
-            sample_mask=kept if out.any() else None,
-            confounds=values,
+            sample_mask=kept if len(kept) < len(series) else None,
+            confounds=values if values.shape[1] else None,
             filter="butterworth" if low is not None or high is not None else False,
             high_pass=low,
             low_pass=high,
             t_r=tr,
         )
     return Cleaned(cleaned, kept, freedom)
+
+
+def check_confounds(
+    table: "pd.DataFrame",
+    strategy: Strategy,
+    tr: float,
+    band_pass_hz: tuple[float | None, float | None],
+    name: str = "",
+) -> None:
+    """Refuse confounds with which `clean` could not denoise a series; the series is not needed."""
+    _left(table, strategy, tr, band_pass_hz, name)
+
+
+def _left(
+    table: "pd.DataFrame",
+    strategy: Strategy,
+    tr: float,
+    band_pass_hz: tuple[float | None, float | None],
+    name: str,
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Give the chosen confounds, the numbers of volumes that are kept, and the freedom left."""
+    values = _numbers(table[chosen_columns(table, strategy, name)], name)
+    kept = np.flatnonzero(~censored(table, strategy))
+    freedom = _freedom(len(kept), values.shape[1], tr, band_pass_hz)
+    if freedom < LEAST_FREEDOM:
+        raise BadData(
+            f"{name or 'the series'}: {len(kept)} of {len(table)} volumes are left after "
+            f"scrubbing, and {values.shape[1]} confounds and the band-pass leave "
+            f"{max(freedom, 0)} degrees of freedom; at least {LEAST_FREEDOM} are needed. Leave "
+            "the person out, or choose another preparation.confounds or preparation.band_pass_hz"
+        )
+    return values, kept, freedom
 
 
 def _freedom(
@@ -167,7 +191,12 @@ def _freedom(
 
 def _numbers(chosen: "pd.DataFrame", name: str) -> np.ndarray:
     """Give confounds as numbers; a first row without a difference takes the second's."""
-    values = chosen.to_numpy(float, copy=True)
+    try:
+        values = chosen.to_numpy(float, copy=True)
+    except ValueError as error:
+        raise BadData(f"{name or 'the confounds'}: a column holds text ({error})") from error
+    if not values.shape[1]:
+        return values
     first = ~np.isfinite(values[0])
     values[0, first] = values[1, first]
     rows, columns = np.nonzero(~np.isfinite(values))

@@ -57,6 +57,21 @@ class Bold(Modality[BoldPreparation]):
         """Ask for the normalisation of the person's T1w image."""
         return (First("t1w", Scan(scan.participant, scan.session, _t1w(scan)), _asked(settings)),)
 
+    def found_elsewhere(self, dataset: str, root: Path, wanted: Any) -> Any:
+        """Find series in standard space in the derivatives of any pipeline."""
+        from bidsapp.modalities.bold.elsewhere import find_derivatives
+
+        return find_derivatives(dataset, root, wanted)
+
+    def conformed(
+        self, cohort: Any, shared: Shared, settings: BoldPreparation, folder: Path
+    ) -> Any:
+        """Resample, denoise and smooth what other pipelines brought to standard space."""
+        from bidsapp.modalities.bold.conform import conform_cohort
+
+        plain = settings.model_dump(mode="json")
+        return conform_cohort(cohort, shared.files[MASK], plain, folder)
+
     def shared(self, settings: BoldPreparation, work: Path) -> Shared:
         """Lay the template's brain and its mask on the output grid."""
         from bidsapp import __version__

@@ -102,6 +102,7 @@ PRODUCTS = (
             masked=True,
             arbitrary=True,
             larger="more signal",
+            series=True,
         ),
     ),
     Product(

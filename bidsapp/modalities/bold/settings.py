@@ -8,7 +8,7 @@ from pydantic import Field
 from bidsapp.modalities.bold.strategies import STRATEGIES
 from bidsapp.recipes.known_names import SPM12_BOX
 from bidsapp.recipes.preparation import Preparation
-from bidsapp.recipes.section import Problem, Seed, Whole
+from bidsapp.recipes.section import Problem, Seed, Texts, Whole
 
 
 class BoldPreparation(Preparation):
@@ -18,8 +18,14 @@ class BoldPreparation(Preparation):
     template: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")] = Field(
         default="MNI152NLin2009aSym", description="TemplateFlow name of the standard space."
     )
-    resolution: Annotated[Literal[2, 3, 4], Whole] = Field(
+    resolution: Annotated[Literal[2, 3, 4, 5, 6, 8, 10], Whole] = Field(
         default=2, description="Voxel size of the output grid in mm."
+    )
+    other_spaces: Texts = Field(
+        default=(),
+        description="Spaces of other software's series (-d) that are taken for the template's: "
+        "MNI152NLin2009cAsym lies within some millimetres of MNI152NLin2009aSym. Only the "
+        "template's own where not given.",
     )
     box: Literal["spm12", "template"] = Field(
         default="spm12",

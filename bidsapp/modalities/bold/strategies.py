@@ -13,6 +13,8 @@ class Strategy:
     ----------
     words
         For a methods text, in a sentence.
+    motion
+        Whether the six motion parameters are taken out.
     derivatives, squares
         Of the six motion parameters: also their differences to the volume before, and the squares
         of what there is.
@@ -27,6 +29,7 @@ class Strategy:
     """
 
     words: str
+    motion: bool = True
     derivatives: bool = False
     squares: bool = False
     compcor: int = 0
@@ -72,6 +75,10 @@ STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
             tissues=True,
             fd_mm=0.5,
             std_dvars=1.5,
+        ),
+        "none": Strategy(
+            "no confounds: a series that other software denoised",
+            motion=False,
         ),
         "simple": Strategy(
             "6 motion parameters and the mean signals of white matter and cerebrospinal fluid",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bidsapp.dataset.left_out import conformed_files
 from bidsapp.derivatives import atomic_path
 from bidsapp.derivatives.sealed import is_whole, seal
 from bidsapp.drawing.geometry import from_itk, to_itk
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
     from bidsapp.dataset.cohort import Cohort
+    from bidsapp.dataset.normalized import NormalizedImage
 
 
 def conform_cohort(cohort: "Cohort", grid: Path, intensity: str, folder: Path) -> "Cohort":
@@ -39,20 +41,19 @@ def conform_cohort(cohort: "Cohort", grid: Path, intensity: str, folder: Path) -
     Returns
     -------
     Cohort
-        The same people, with files that lie on the grid.
+        The same people, with files that lie on the grid; without those who have no such file.
     """
-    files = []
-    for scan in cohort.files:
-        if scan.dataset:
-            image = conform_image(scan.image, scan.mask, grid, intensity, folder)
-            channels = {
-                # maps are there in another output folder of this app
-                name: image if path == scan.image else conform_map(path, grid, folder)
-                for name, path in scan.channels.items()
-            }
-            scan = replace(scan, image=image, channels=channels)
-        files.append(scan)
-    return replace(cohort, files=tuple(files))
+
+    def conformed(scan: "NormalizedImage") -> "NormalizedImage":
+        image = conform_image(scan.image, scan.mask, grid, intensity, folder)
+        channels = {
+            # maps are there in another output folder of this app
+            name: image if path == scan.image else conform_map(path, grid, folder)
+            for name, path in scan.channels.items()
+        }
+        return replace(scan, image=image, channels=channels)
+
+    return conformed_files(cohort, conformed)
 
 
 def conform_image(image: Path, mask: Path | None, grid: Path, intensity: str, folder: Path) -> Path:

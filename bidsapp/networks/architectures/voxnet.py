@@ -42,7 +42,7 @@ class VoxNet(nn.Module):
         cells = [((((size - 5) // 2 + 1) // 2) - 2) // 2 for size in shape]
         if min(cells) < 1:
             raise UsageError(
-                f"network.name: voxnet needs images of at least 17 voxels along each axis, got "
+                f"network.name: voxnet needs images of at least 19 voxels along each axis, got "
                 f"{' × '.join(map(str, shape))}"
             )
         self.dense = nn.Linear(_FILTERS * cells[0] * cells[1] * cells[2], _UNITS)

@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
+from bidsapp.contracts.fitted import Images
 from bidsapp.errors import BadData
+from bidsapp.representation.components.dual_regression import dual_regression
 from bidsapp.representation.components.reduction import reduce_person
 
 
@@ -49,12 +52,46 @@ def reduced(image: np.ndarray, components: int) -> np.ndarray:
     return here.lay(found.components).astype(np.float16)
 
 
-def named(images: object, row: int, error: BadData, columns: tuple[str, ...]) -> BadData:
+def person_maps(
+    images: Images, row: int, maps: np.ndarray, inside: Inside, values: Literal["beta", "z"]
+) -> np.ndarray:
+    """Give one person's maps of a group's components, by dual regression.
+
+    Parameters
+    ----------
+    images, row
+        Of the person.
+    maps
+        The group's, float32, shape (C, V).
+    inside
+        Where they lie.
+    values
+        As for `dual_regression`.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, shape (C, *space).
+
+    Raises
+    ------
+    BadData
+        The series is too short; the person is named.
+    """
+    try:
+        series = inside.series(images[row])
+        return inside.lay(dual_regression(maps, series, values).maps)
+    except BadData as error:
+        raise named(images, row, error) from error
+
+
+def named(images: Images, row: int, error: BadData) -> BadData:
     """Say of whom an error is, where the cohort's table tells."""
     told: list[str] = []
-    for column in columns:
+    for column in ("participant_id", "session_id"):
         try:
-            told.append(str(images.column(column)[row]))  # type: ignore[attr-defined]
+            text = str(images.column(column)[row])
+            told.append("" if text == "n/a" else text)
         except BadData:
             continue
     return BadData(f"{' '.join(filter(None, told)) or f'image {row}'}: {error}")

@@ -10,9 +10,8 @@ import numpy as np
 from bidsapp.contracts.fitted import FittedStep, Images
 from bidsapp.contracts.fitted_offers import AskedStep, FittedOffer
 from bidsapp.errors import BadData
-from bidsapp.representation.components.dual_regression import dual_regression
 from bidsapp.representation.components.group_ica import group_ica
-from bidsapp.representation.components.series import Inside, array_in, named, reduced
+from bidsapp.representation.components.series import Inside, array_in, named, person_maps, reduced
 from bidsapp.representation.components.whitening import LARGEST_SQUARE, pair_products
 
 OFFER = FittedOffer(
@@ -21,6 +20,7 @@ OFFER = FittedOffer(
     verb="turned into maps by dual regression",
     found="the components of a group ICA",
     unit="z of the dual regression",
+    series=True,
     scopes=("train_fold", "dataset"),
     settings={
         "components": 30,
@@ -30,7 +30,6 @@ OFFER = FittedOffer(
         "seed": 0,
     },
 )
-_NAMES = ("participant_id", "session_id")
 
 
 def build(asked: AskedStep) -> "GroupICA":
@@ -127,12 +126,7 @@ class GroupICA:
         assert self.mask_ is not None
         inside, maps = Inside(self.mask_), self.maps_.astype(np.float32)
         for row in rows:
-            try:
-                series = inside.series(images[int(row)])
-                person = dual_regression(maps, series, self._setting("values"))
-            except BadData as error:
-                raise named(images, int(row), error, _NAMES) from error
-            yield inside.lay(person.maps)
+            yield person_maps(images, int(row), maps, inside, self._setting("values"))
 
     def state(self) -> Mapping[str, np.ndarray]:
         """Give maps, mask, stability and variance."""
@@ -179,4 +173,4 @@ def _reduced_row(images: Images, row: int, components: int) -> np.ndarray:
     try:
         return reduced(np.asarray(images[row]), components)
     except BadData as error:
-        raise named(images, row, error, _NAMES) from error
+        raise named(images, row, error) from error
