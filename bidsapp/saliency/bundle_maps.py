@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bidsapp.contracts.home import Home
+from bidsapp.contracts.modality import modality_named
 from bidsapp.contracts.product import sidecar_name
 from bidsapp.derivatives import OutputNames
 from bidsapp.derivatives.sidecars import read_source_sha256
@@ -14,7 +16,7 @@ from bidsapp.intake.images import read_numbers
 from bidsapp.saliency.map_files import description_of, space_facts
 from bidsapp.saliency.missing_maps import maps_unfinished
 from bidsapp.saliency.native import NativeSpace
-from bidsapp.saliency.participant_maps import native_content
+from bidsapp.saliency.participant_maps import native_content, write_at_home
 from bidsapp.saliency.verdict import EARLIER, FAIL, PASS, UNDECIDED, verdict_of
 from bidsapp.spaces.nifti import write_map
 
@@ -161,13 +163,21 @@ class BundleMaps:
             if not own.common:
                 own = own.placed(read_numbers(names.path(names.main.key))[1])
             own.write(path, values, content)
-            if self.native and own.common:
+            home = self._home(names) if self.native and own.common else None
+            if home is not None:
+                stem = names.native(self.desc, "statmap", "")
+                write_at_home(home, names.folder / stem, values, content, names.output_dir)
+            elif self.native and own.common:
                 space = NativeSpace(names.path(names.main.key), names.space)
                 told = native_content(content, space, names.output_dir)
                 path = names.folder / names.native(self.desc, "statmap")
                 volume = self.bundle.space.put_back(values)
                 affine = np.array(self.bundle.space.to_dict()["grid_affine"])
                 write_map(path, space.of(volume, affine), space.affine, told, space.codes)
+
+    def _home(self, names: OutputNames) -> Home | None:
+        modality = modality_named(self.bundle.recipe.preparation.modality)
+        return modality.home(names.path(names.main.key), self.bundle.channels[0])
 
     def _sidecar(self, names: OutputNames, used: tuple[int, ...] | None) -> dict[str, Any]:
         from bidsapp.saliency.attribute import units_of

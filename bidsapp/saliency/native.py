@@ -98,5 +98,5 @@ class NativeSpace:
 def without_native(folder: Path) -> list[Path]:
     """List the participants' maps in a variant's folder that have none on the scan's own voxels."""
     maps = sorted(folder.glob("sub-*/**/*_space-*_desc-*_statmap.nii.gz"))
-    own = {path: re.sub(r"_space-[^_]+_res-[^_]+", "", path.name) for path in maps}
+    own = {path: re.sub(r"_space-[^_]+(_res-[^_]+)?", "", path.name) for path in maps}
     return [path for path, name in own.items() if not path.with_name(name).is_file()]

@@ -1,8 +1,9 @@
 """One map a person: the held-out maps of a stack as images on the full template grid."""
 
+import json
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.contracts.fitted import FittedStep, stamp_text
+from bidsapp.contracts.home import Home
 from bidsapp.contracts.space import Space
 from bidsapp.contracts.unit import Unit, units_in
-from bidsapp.errors import NoInput
+from bidsapp.errors import BadData, NoInput
 from bidsapp.evaluation.stamp import leak_facts
 from bidsapp.intake.images import read_numbers
 from bidsapp.recipes.analysis import Saliency
@@ -21,7 +23,8 @@ from bidsapp.recipes.folders import without_folders
 from bidsapp.saliency.map_files import description_of, label_of, space_facts
 from bidsapp.saliency.native import NativeSpace
 from bidsapp.saliency.stack import MapStack
-from bidsapp.spaces.nifti import write_map
+from bidsapp.spaces.gifti import write_values
+from bidsapp.spaces.nifti import EXTENSION, write_map
 
 _OF_TEMPLATE = ("Space", "SpatialReference", "Resolution", "Window")
 
@@ -42,6 +45,9 @@ class MapPlace:
         Unit to its image, a path inside `output_dir` or a BIDS URI.
     native
         Whether to write each map on the scan's own voxels too.
+    home
+        Finds what a prepared unit's map was seen on, from its image; None where only transforms
+        lead there.
     """
 
     folder: Path
@@ -50,6 +56,7 @@ class MapPlace:
     resolution: str
     images: Mapping[Unit, str]
     native: bool = False
+    home: Callable[[Path], Home | None] | None = None
 
     @property
     def labels(self) -> str:
@@ -121,8 +128,8 @@ def write_people(
         space.write(path, block, content)
         written.append(path)
         if place.native and space.common:
-            own_path = folder / f"{stem}{part}_desc-{desc}_statmap.nii.gz"
-            _write_native(own_path, block, stack.space, place, content, source)
+            own_name = f"{stem}{part}_desc-{desc}_statmap"
+            _write_native(folder / own_name, block, stack.space, place, content, source)
     return written
 
 
@@ -148,6 +155,40 @@ def native_content(content: Mapping[str, Any], native: NativeSpace, place: Path)
     }
 
 
+def write_at_home(
+    home: Home, path: Path, block: np.ndarray, content: Mapping[str, Any], root: Path
+) -> None:
+    """Lay a map back onto what a network's picture was cut from.
+
+    Parameters
+    ----------
+    home
+        The unit's own.
+    path
+        Without extension: that of the home's space is added.
+    block
+        The map as the network saw it.
+    content
+        Sidecar of the map in the space that units have in common.
+    root
+        The derivatives dataset.
+    """
+    own = {key: value for key, value in content.items() if key not in _OF_TEMPLATE}
+    told = own | {
+        "Sources": [*content["Sources"], f"bids::{home.file.relative_to(root).as_posix()}"],
+        "Window": home.space.facts(),
+        "Description": f"{content['Description']} Laid back onto the participant's own "
+        f"{home.file.name}.",
+    }
+    path = path.with_name(path.name + home.space.extension)
+    if home.space.extension == EXTENSION:
+        home.space.write(path, block, told)
+        return
+    # the surface itself is there, in the scanner's millimetres: values alone are added
+    surface = told["Sources"][-1]
+    write_values(path, home.space.put_back(block), json.dumps({}), told | {"Surface": surface})
+
+
 def _write_native(
     path: Path,
     block: np.ndarray,
@@ -156,15 +197,21 @@ def _write_native(
     content: Mapping[str, Any],
     source: str,
 ) -> None:
+    """Write a map on the scan's own voxels, into a file named `path` and the fitting extension."""
     try:
         if source.startswith("bids:"):
             raise NoInput(
                 f"--native-maps: {source} is of another dataset, whose transform is not known"
             )
+        home = place.home(place.output_dir / source) if place.home else None
+        if home is not None:
+            write_at_home(home, path, block, content, place.output_dir)
+            return
         native = NativeSpace(place.output_dir / source, place.template_label)
-    except NoInput as error:
+    except (NoInput, BadData) as error:
         print(f"{path.name}: left out: {error}", file=sys.stderr)
         return
+    path = path.with_name(path.name + ".nii.gz")
     told = native_content(content, native, place.output_dir)
     affine = np.array(space.to_dict()["grid_affine"])
     write_map(path, native.of(space.put_back(block), affine), native.affine, told, native.codes)

@@ -4,7 +4,7 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -205,9 +205,11 @@ def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> Findings:
     findings = judge(gather_evidence(steps, stack, about.folder, about.mask))
     leaks = task.recipe.leaks("network")
     findings.write(place / "sanity.tsv", stamp_text(leaks))
+    modality = modality_named(task.recipe.preparation.modality)
     where = MapPlace(
-        place, about.output_dir, about.template_label, about.resolution, about.images, about.native
-    )
+        place, about.output_dir, about.template_label, about.resolution, about.images,
+        about.native, partial(modality.home, channel=task.recipe.representation.channels[0]),
+    )  # fmt: skip
     write_people(stack, where, findings.plain(), settings, leaks)
     shared = _shared(task, about, [task.variant])
     shared |= {"sanity": findings.plain(), "images": task.images}

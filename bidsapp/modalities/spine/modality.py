@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bidsapp.contracts.home import Home
 from bidsapp.contracts.modality import Job, Modality, Scan, Shared, Source
 from bidsapp.contracts.prepared import Prepared
 from bidsapp.modalities.spine.measures import MEASURES
@@ -71,6 +72,12 @@ class Spine(Modality[SpinePreparation]):
     def mask(self, shared: Shared) -> Path:
         """Give the mask: all of a picture."""
         return shared.files[MASK]
+
+    def home(self, image: Path, channel: str) -> Home | None:
+        """Give the slice that a picture was cut from."""
+        from bidsapp.modalities.spine.home import home_of
+
+        return home_of(image)
 
     def parts(self, scan: Scan, settings: SpinePreparation) -> Sequence[str]:
         """List the injections that have a box, or are told of; one empty part where none is."""

@@ -1,13 +1,16 @@
 """Synthetic necks with a known answer: ``python -m bidsapp.modalities.spine.phantom FOLDER``.
 
 Of those whom the injection does not help, the injected foramen is narrow; nothing else tells the
-two groups apart. Images are stored in several orders of voxels, so that only the affine tells
-left from right.
+two groups apart. Texture and the brightness of each tissue differ from person to person, blur,
+noise and gain from pair to pair, one of each group, by far more than a narrow foramen changes them:
+the quality numbers tell nothing. Images are stored in several orders of voxels, so that only the
+affine tells left from right.
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,21 @@ SHAPE = (120, 110, 8)
 SIZES_MM = (0.7, 0.7, 4.0)
 WIDE_MM, NARROWER_MM, SD_MM = 3.2, 1.8, 0.35
 """Half width of a foramen, by how much a narrow one falls below it, and how much people differ."""
+BLUR_MM, NOISE, GAIN = (0.3, 1.2), (3.0, 12.0), (0.5, 2.0)
+"""Ranges of people's blur (SD of a Gaussian), of noise (fluid is about 200), and of gain."""
+TEXTURE, TEXTURE_MM = 14.0, 2.5
+"""SD and size of what is each person's own in all tissues."""
+TISSUES = {
+    "soft": (90.0, 12.0),
+    "vertebra": (55.0, 10.0),
+    "joint": (35.0, 8.0),
+    "lamina": (40.0, 8.0),
+    "artery": (20.0, 6.0),
+    "foramen": (185.0, 15.0),
+    "fluid": (215.0, 20.0),
+    "cord": (120.0, 12.0),
+}
+"""Mean brightness of each tissue, and by how much people differ (SD)."""
 _ORDERS = (
     ((0, 1, 2), (-1, 1, 1)),
     ((0, 1, 2), (1, 1, 1)),
@@ -49,6 +67,10 @@ class SyntheticNeck:
         Size against the average, and turn in the slice.
     level_mm
         Height of the injected slice.
+    tissues
+        Brightness of each of `TISSUES`.
+    blur_mm, noise, gain
+        SD of the blur and of the noise (before the gain), and what all is multiplied by.
     """
 
     injection: Injection
@@ -58,6 +80,10 @@ class SyntheticNeck:
     scale: float
     degrees: float
     level_mm: float
+    tissues: Mapping[str, float]
+    blur_mm: float = 0.0
+    noise: float = 6.0
+    gain: float = 1.0
 
     def local(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Bring RAS mm (..., 3) to the canal's own: to the right and to the front."""
@@ -71,15 +97,16 @@ class SyntheticNeck:
     def image(self, points: np.ndarray) -> np.ndarray:
         """Intensities at RAS mm (..., 3), without noise."""
         x, y = self.local(points)
-        tissue = np.full(x.shape, 90.0)
-        _paint(tissue, _ellipse(x, y, 0, 17, 15, 11), 55)  # vertebral body
+        bright = self.tissues
+        tissue = np.full(x.shape, bright["soft"])
+        _paint(tissue, _ellipse(x, y, 0, 17, 15, 11), bright["vertebra"])
         for side in (-1, 1):
-            _paint(tissue, _ellipse(x, y, side * 21, -4, 9, 7), 35)  # facet joint
-            _paint(tissue, _ellipse(x, y, side * 9, -11, 8, 3), 40)  # lamina
-            _paint(tissue, self.foramen(x, y, side), 190)
-            _paint(tissue, _ellipse(x, y, side * 27, 13, 2.5, 2.5), 20)  # vertebral artery
-        _paint(tissue, _ellipse(x, y, 0, 0, 12, 8), 230)
-        _paint(tissue, _ellipse(x, y, 0, -0.5, 6.5, 4.5), 120)
+            _paint(tissue, _ellipse(x, y, side * 21, -4, 9, 7), bright["joint"])
+            _paint(tissue, _ellipse(x, y, side * 9, -11, 8, 3), bright["lamina"])
+            _paint(tissue, self.foramen(x, y, side), bright["foramen"])
+            _paint(tissue, _ellipse(x, y, side * 27, 13, 2.5, 2.5), bright["artery"])
+        _paint(tissue, _ellipse(x, y, 0, 0, 12, 8), bright["fluid"])
+        _paint(tissue, _ellipse(x, y, 0, -0.5, 6.5, 4.5), bright["cord"])
         skin = np.clip((1 - np.hypot((x + self.centre[0]) / 46, (y + 6) / 42)) * 20, 0, 1)
         return np.asarray(tissue * skin)
 
@@ -93,8 +120,22 @@ class SyntheticNeck:
         return np.asarray(np.clip((half - distance) / 1.5 + 0.5, 0, 1))
 
 
-def draw_neck(rng: np.random.Generator, helped: bool, effect: float) -> SyntheticNeck:
-    """Draw a person; `effect` is how much of the narrowing those have who are not helped."""
+def draw_neck(
+    rng: np.random.Generator, helped: bool, effect: float, made: tuple[float, float, float]
+) -> SyntheticNeck:
+    """Draw a person.
+
+    Parameters
+    ----------
+    rng
+        Draws.
+    helped
+        The outcome.
+    effect
+        How much of the narrowing those have who are not helped.
+    made
+        Blur in mm, noise and gain of the image.
+    """
     side = "LR"[int(rng.integers(2))]
     widths = WIDE_MM + SD_MM * rng.standard_normal(2)
     if not helped:
@@ -107,6 +148,8 @@ def draw_neck(rng: np.random.Generator, helped: bool, effect: float) -> Syntheti
         float(rng.normal(1, 0.05)),
         float(rng.normal(0, 3)),
         float(rng.normal(0, 3)),
+        {name: float(rng.normal(mean, sd)) for name, (mean, sd) in TISSUES.items()},
+        *made,
     )
 
 
@@ -137,13 +180,23 @@ def write_phantom(
         raise CannotCreateOutput(f"{folder} is there already and is not empty; name another folder")
     rng = np.random.default_rng(seed)
     helped = rng.permutation(np.arange(participants) % 2 == 0)
-    necks = [draw_neck(rng, bool(one), effect) for one in helped]
+    made = {True: _drawn_images(rng, participants)}
+    made[False] = made[True].copy()
+    necks = [draw_neck(rng, bool(one), effect, made[bool(one)].pop()) for one in helped]
     width = len(str(participants))
     labels = [f"{number:0{max(width, 2)}d}" for number in range(1, participants + 1)]
     for label, neck in zip(labels, necks, strict=True):
         _write_person(folder, label, neck, rng)
     _write_tables(folder, labels, necks, rng)
     return necks
+
+
+def _drawn_images(rng: np.random.Generator, count: int) -> list[tuple[float, float, float]]:
+    """Draw how images are made: blur in mm, noise and gain."""
+    blur, noise = rng.uniform(*BLUR_MM, count), rng.uniform(*NOISE, count)
+    low, high = (float(value) for value in np.log(GAIN))
+    gain = np.exp(rng.uniform(low, high, count))
+    return [(float(b), float(n), float(g)) for b, n, g in zip(blur, noise, gain, strict=True)]
 
 
 def _ellipse(x: np.ndarray, y: np.ndarray, at_x: float, at_y: float, a: float, b: float) -> Any:
@@ -158,6 +211,7 @@ def _paint(tissue: np.ndarray, share: np.ndarray, value: float) -> None:
 
 def _write_person(folder: Path, label: str, neck: SyntheticNeck, rng: np.random.Generator) -> None:
     import nibabel as nib
+    from scipy.ndimage import gaussian_filter
 
     order, flips = _ORDERS[int(rng.integers(len(_ORDERS)))]
     shape = tuple(SHAPE[world] for world in order)
@@ -168,8 +222,13 @@ def _write_person(folder: Path, label: str, neck: SyntheticNeck, rng: np.random.
     affine[:3, 3] = (0, 3, neck.level_mm) - affine[:3, :3] @ ((np.array(shape) - 1) / 2)
     places = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
     points = places @ affine[:3, :3].T + affine[:3, 3]
-    clean = neck.image(points) * (1 + 0.002 * points[..., :1].sum(axis=-1) * rng.normal())
-    noisy = np.hypot(clean + rng.normal(0, 6, clean.shape), rng.normal(0, 6, clean.shape))
+    clean = neck.image(points) * (1 + 0.002 * points[..., 0] * rng.normal())
+    own = gaussian_filter(rng.normal(size=clean.shape), [TEXTURE_MM / SIZES_MM[w] for w in order])
+    clean = np.maximum(clean + TEXTURE * (clean > 0) * own / own.std(), 0)
+    in_plane = [0 if world == 2 else neck.blur_mm / SIZES_MM[world] for world in order]
+    clean = gaussian_filter(clean, in_plane)
+    real, imaginary = rng.normal(0, neck.noise, (2, *clean.shape))
+    noisy = neck.gain * np.hypot(clean + real, imaginary)
     stem = f"sub-{label}_acq-axial"
     path = folder / f"sub-{label}/anat/{stem}_T2w.nii.gz"
     path.parent.mkdir(parents=True)
