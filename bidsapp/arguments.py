@@ -191,7 +191,8 @@ def _add_group_level(group: Any) -> None:
         action="extend",
         default=[],
         metavar="NAME",
-        help="variants and ensembles of the recipe, or all; default: recipe's choice",
+        help="variants and ensembles of the recipe, or all; default: recipe's choice. At the "
+        "participant level: prepare what these are given",
     )
     group.add_argument(
         "--splits", type=Path, metavar="FILE", help="splits.tsv to use instead of making one"

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bidsapp.contracts.modality import Shared, modality_named
 from bidsapp.dataset import check_dataset
 from bidsapp.derivatives import check_output, prepare_output
 from bidsapp.errors import UsageError, joint_code
@@ -22,14 +21,14 @@ from bidsapp.execution.work import (
     keep_shared_work,
     work_place,
 )
-from bidsapp.group_cohort import cohort_of, on_one_grid, recorded, shared_of, tell_columns
+from bidsapp.group_cohort import check_images, cohort_of, on_one_grid, recorded, tell_columns
 from bidsapp.group_duplicates import TABLE as NEAR_DUPLICATES
 from bidsapp.group_duplicates import settle_near_duplicates
 from bidsapp.group_files import state_files, write_models, write_saliency_checks, write_scores
 from bidsapp.group_stages import stage_outcomes
 from bidsapp.group_weights import check_weights, refuse_seen
 from bidsapp.options import RunOptions
-from bidsapp.recipes import Recipe, load_recipe, reach_variants
+from bidsapp.recipes import Recipe, by_preparation, load_recipe, reach_variants
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,9 +107,7 @@ def run_group_level(options: RunOptions) -> int:
     crossfit_splits(recipe, variants, cohort.table, splits)
     labels_of(cohort.table, recipe.evaluation.permute_within)
     begin_work(options, _SHARED_WORK)
-    shared = shared_of(recipe, variants, options)
-    if options.saliency:
-        _check_maps(recipe, variants, cohort, shared)
+    check_images(recipe, variants, cohort, options)
     # what is asked for can be done: only now is anything written
     prepare_output(options.output_dir, options.bids_dir, options.work_dir, options.derivatives)
     with alone(folder), keep_shared_work(options):
@@ -145,7 +142,8 @@ def _whole_run(
     from bidsapp.simulation import simulated_cohort
     from bidsapp.training.crossfit import crossfit, crossfit_cost
 
-    cohort, template_mask = on_one_grid(people, recipe, variants, options)
+    cohort, masks = on_one_grid(people, recipe, variants, options)
+    template_mask = masks[variants[0]]
     place = work_place(options, "group") / folder.name
     cohort, alike, prints = settle_near_duplicates(
         cohort, recipe, variants, template_mask, options.splits, place, options.nprocs
@@ -156,7 +154,7 @@ def _whole_run(
     write_table(folder / NEAR_DUPLICATES, alike)
     (note_unfinished if options.saliency else note_finished)(folder)
     write_measures(cohort, template_mask, "regions" in recipe.evaluation.baselines, folder)
-    tasks = _tasks(study, cohort, splits, template_mask, options)
+    tasks = _tasks(study, cohort, splits, masks, options)
     if cost := crossfit_cost(recipe, variants, [task.variant for task in tasks]):
         print(cost, flush=True)
     failed = _train(study, tasks, options, folder)
@@ -168,11 +166,11 @@ def _whole_run(
     code = _evaluate(folder) or _tell_failures(without, "the added value of {} is not measured")
     write_models(study, done, cohort, folder, prints, anonymous=options.anonymous_bundle)
     if options.saliency:
-        code = _explain(study, done, cohort, template_mask, options) or code
+        code = _explain(study, done, cohort, masks, options) or code
         note_finished(folder)
     write_saliency_checks(sorted({task.variant for task in done}), folder)
     if recipe.evaluation.pipeline_permutations:  # last, as they take the longest
-        code = _permute(study, done, cohort, template_mask, options) or code
+        code = _permute(study, done, cohort, masks, options) or code
     _summary(folder)
     _words(folder)
     _report(folder)
@@ -214,25 +212,14 @@ def _check_before_work(
     check_device(options.device)
 
 
-def _check_maps(recipe: Recipe, variants: Sequence[str], people: "Cohort", shared: Shared) -> None:
-    """Refuse what the maps could not be made or described with, hours before they are."""
-    from bidsapp.saliency.requirements import check_maps
-    from bidsapp.spaces.files import whole_space
-
-    wanted = recipe.with_variant(variants[0]).preparation
-    whole = whole_space(modality_named(wanted.modality).mask(shared))
-    sections = [recipe.with_variant(name).saliency for name in variants]
-    for sentence in check_maps(sections, people.table, whole, shared.labels.get("space", "")):
-        print(sentence, file=sys.stderr)
-
-
 def _tasks(
     study: "Study",
     cohort: "Cohort",
     splits: "pd.DataFrame",
-    template_mask: Path,
+    masks: Mapping[str, Path],
     options: RunOptions,
 ) -> list["FoldTask"]:
+    from bidsapp.dataset.beside import seen_by
     from bidsapp.representation.sample import cohort_rows
     from bidsapp.training.study import fold_tasks
 
@@ -240,7 +227,8 @@ def _tasks(
         study,
         cohort_rows(cohort),
         splits,
-        template_mask,
+        masks[study.variants[0]],
+        others={name: (cohort_rows(seen_by(cohort, name)), masks[name]) for name in cohort.beside},
         device=options.device,
         threads=options.omp_nthreads,
         weights=options.weights,
@@ -306,7 +294,7 @@ def _permute(
     study: "Study",
     tasks: Sequence["FoldTask"],
     cohort: "Cohort",
-    template_mask: Path,
+    masks: Mapping[str, Path],
     options: RunOptions,
 ) -> int:
     """Repeat everything on permuted outcomes, and compare scores and maps with what that gives."""
@@ -314,12 +302,16 @@ def _permute(
     from bidsapp.training.permuted import permute_pipeline
 
     folder = study.recipe_file.parent
-    maps = beside(study, template_mask) if options.saliency else None
+    mask, mapped = masks[study.variants[0]], options.saliency and not cohort.beside
+    if options.saliency and not mapped:
+        print("Permuted pipelines: their maps are not compared, as variants are given images of "
+              "several preparations; run those of one for that.", file=sys.stderr)  # fmt: skip
+    maps = beside(study, mask) if mapped else None
     runs = permute_pipeline(study, tasks, cohort.table, options, folder, maps)
     code = _evaluate(folder)
-    if options.saliency:
-        nulls = read_nulls(runs, template_mask)
-        code = _explain(study, tasks, cohort, template_mask, options, nulls) or code
+    if mapped:
+        nulls = read_nulls(runs, mask)
+        code = _explain(study, tasks, cohort, masks, options, nulls) or code
     return code
 
 
@@ -327,17 +319,22 @@ def _explain(
     study: "Study",
     tasks: Sequence["FoldTask"],
     cohort: "Cohort",
-    template_mask: Path,
+    masks: Mapping[str, Path],
     options: RunOptions,
     nulls: "Mapping[str, VoxelNull] | None" = None,
 ) -> int:
     """Map what moves the networks' answers, for the people whom they had not seen."""
+    from bidsapp.dataset.beside import seen_by
     from bidsapp.saliency.run import explain
     from bidsapp.simulation import stamp_maps
     from bidsapp.training.fold_memory import fold_memory
 
     memory = fold_memory(tasks, options.mem_gb)
-    code = explain(study, tasks, cohort.table, template_mask, options, memory, nulls)
+    codes = []
+    for names in by_preparation(study.recipe, list(dict.fromkeys(t.variant for t in tasks))):
+        own, table = [t for t in tasks if t.variant in names], seen_by(cohort, names[0]).table
+        codes.append(explain(study, own, table, masks[names[0]], options, memory, nulls))
+    code = joint_code(codes)
     stamp_maps(study.recipe_file.parent / "saliency", study.recipe.simulation.stamp)
     return code
 

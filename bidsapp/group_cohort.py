@@ -2,14 +2,15 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bidsapp.contracts.modality import Shared, modality_named
-from bidsapp.errors import UsageError
+from bidsapp.contracts.modality import modality_named
+from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.execution.work import own_folder
 from bidsapp.options import RunOptions
-from bidsapp.recipes import Recipe
+from bidsapp.recipes import Recipe, by_preparation
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,23 +19,59 @@ if TYPE_CHECKING:
 
 
 def cohort_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> "Cohort":
-    """Find who is in, with which images; nothing is written."""
+    """Find who is in, with which images; nothing is written.
+
+    Where variants are given images of several preparations, those are in who have all of them.
+    """
+    from bidsapp.dataset.beside import in_both
+
+    first, *others = by_preparation(recipe, [*variants, *recipe.stages(variants)])
+    _require_own_names(recipe, [first, *others], options)
+    cohort = _cohort(recipe, variants, [name for name in first if name in variants], options)
+    for names in others:
+        try:
+            other = _cohort(recipe, variants, names, options)
+        except (BadData, NoInput) as error:
+            raise type(error)(f"images of {', '.join(names)}: {error}") from error
+        cohort = in_both(cohort, other, names)
+    return cohort
+
+
+def _require_own_names(recipe: Recipe, sets: Sequence[Sequence[str]], options: RunOptions) -> None:
+    """Refuse preparations that differ in what names of files do not say: there is one file."""
+    found: dict[tuple[str, ...], str] = {}
+    for name, *_ in sets if len(sets) > 1 else ():
+        wanted = recipe.with_variant(name).preparation
+        labels = modality_named(wanted.modality).labels(wanted, own_folder(options.work_dir))
+        key = (wanted.modality, *(f"{one}-{text}" for one, text in labels.items()))
+        if key in found:
+            raise UsageError(
+                f"variants {found[key]} and {name} differ in preparation, but not in the names of "
+                f"their files ({' '.join(key)}), so that one output folder cannot hold both. Run "
+                f"{name} by itself, into a folder of its own: --variants {name}."
+            )
+        found[key] = name
+
+
+def _cohort(
+    recipe: Recipe, variants: Sequence[str], names: Sequence[str], options: RunOptions
+) -> "Cohort":
+    """Find who is in, of the people of all variants, with the images of some of these."""
     from bidsapp.dataset.carried import for_terminal
     from bidsapp.dataset.cohort import build_cohort
     from bidsapp.dataset.normalized import Wanted
     from bidsapp.evaluation.settings import asked_columns
 
-    first = recipe.with_variant(variants[0])
     channels: list[str] = []
-    for name in variants:
+    for name in names:
         channels += recipe.with_variant(name).representation.channels
-    wanted = first.preparation
+    wanted = recipe.with_variant(names[0]).preparation
     modality = modality_named(wanted.modality)
     labels = modality.labels(wanted, own_folder(options.work_dir))
     cohort = build_cohort(
         options.bids_dir,
         options.output_dir,
-        first.outcome,
+        recipe.with_variant(variants[0]).outcome,
         wanted=Wanted(modality, labels, wanted.plain()),
         channels=tuple(dict.fromkeys(channels)),
         group_column=recipe.group_column(variants),
@@ -94,18 +131,48 @@ def recorded(recipe: Recipe, cohort: "Cohort") -> Recipe:
     return recipe.with_values({"outcome.negative": list(cohort.negative)})
 
 
-def shared_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> Shared:
-    """Find or make what the images were prepared with: the template on their grid."""
-    wanted = recipe.with_variant(variants[0]).preparation
-    return modality_named(wanted.modality).shared(wanted, own_folder(options.work_dir))
-
-
 def on_one_grid(
     people: "Cohort", recipe: Recipe, variants: Sequence[str], options: RunOptions
-) -> tuple["Cohort", Path]:
-    """Bring the people's images onto one grid; with the mask of where their values lie on it."""
-    wanted = recipe.with_variant(variants[0]).preparation
-    modality = modality_named(wanted.modality)
+) -> tuple["Cohort", dict[str, Path]]:
+    """Bring the people's images of each preparation onto one grid.
+
+    Returns
+    -------
+    cohort
+        With files that lie there.
+    masks
+        Variant to the mask of where its images' values lie on their grid.
+    """
     own = own_folder(options.work_dir)
-    shared = modality.shared(wanted, own)
-    return modality.conformed(people, shared, wanted, own / "conformed"), modality.mask(shared)
+    cohort, beside, masks = people, dict(people.beside), dict[str, Path]()
+    for names in by_preparation(recipe, [*variants, *recipe.stages(variants)]):
+        wanted = recipe.with_variant(names[0]).preparation
+        modality = modality_named(wanted.modality)
+        shared = modality.shared(wanted, own)
+        given = people.beside.get(names[0], people)
+        found = modality.conformed(given, shared, wanted, own / "conformed")
+        if names[0] in beside:
+            beside |= dict.fromkeys(names, found)
+        else:
+            cohort = found
+        masks |= dict.fromkeys(names, modality.mask(shared))
+    return replace(cohort, beside=beside), masks
+
+
+def check_images(
+    recipe: Recipe, variants: Sequence[str], people: "Cohort", options: RunOptions
+) -> None:
+    """Find what the images were prepared with, and refuse what maps could not be made with."""
+    from bidsapp.saliency.requirements import check_maps
+    from bidsapp.spaces.files import whole_space
+
+    for names in by_preparation(recipe, variants):
+        wanted = recipe.with_variant(names[0]).preparation
+        modality = modality_named(wanted.modality)
+        shared = modality.shared(wanted, own_folder(options.work_dir))
+        if not options.saliency:
+            continue
+        whole = whole_space(modality.mask(shared))
+        sections = [recipe.with_variant(name).saliency for name in names]
+        for sentence in check_maps(sections, people.table, whole, shared.labels.get("space", "")):
+            print(sentence, file=sys.stderr)

@@ -32,13 +32,15 @@ def state_files(
     options: RunOptions,
 ) -> tuple["Study", "pd.DataFrame"]:
     """Write recipe, cohort, exclusions and splits: all that the run hangs on."""
+    from bidsapp.dataset.beside import TABLE, preparations
     from bidsapp.dataset.counts import cohort_counts
     from bidsapp.dataset.tables import write_table
     from bidsapp.training.earlier_run import changes, set_aside
     from bidsapp.training.study import Study, study_splits
 
     splits = study_splits(recipe, variants, cohort.table, options.splits)
-    different = changes(folder, recipe, cohort.table, splits, options.weights)
+    images = preparations(cohort)
+    different = changes(folder, recipe, cohort.table, splits, options.weights, images)
     if different:
         print(f"{folder} holds a run that differs from this one in", file=sys.stderr)
         print(*(f"  {one}" for one in different), sep="\n", file=sys.stderr)
@@ -60,6 +62,11 @@ def state_files(
     )
     write_text(study.recipe_file, dump_recipe(recipe))
     write_table(study.cohort_file, cohort.table)
+    if len(images):
+        write_table(folder / TABLE, images)
+    else:
+        for left in (TABLE, TABLE.replace(".tsv", ".json")):
+            (folder / left).unlink(missing_ok=True)
     hidden = Hidden.of(options)
     shown = cohort.exclusions.assign(detail=cohort.exclusions["detail"].map(hidden.text))
     write_table(folder / "exclusions.tsv", shown)
@@ -113,6 +120,7 @@ def write_models(
     anonymous: bool = False,
 ) -> None:
     """Write one bundle per variant; an anonymous one lists no images and no prints of them."""
+    from bidsapp.dataset.beside import seen_by
     from bidsapp.dataset.counts import cohort_counts
     from bidsapp.evaluation.other_runs import tried_words
     from bidsapp.evaluation.pooled import doubts, pooled_results, subgroup_results
@@ -158,9 +166,9 @@ def write_models(
             doubts=doubts(folder, name),
             tried=tried_words(read_text_table(folder / "tables" / "other_runs.tsv")),
         )
-        seen = seen_images(own, cohort)
+        seen = seen_images(own, seen_by(cohort, name))
         place, images = folder / "model" / name, own[0].images
-        about = Carried(training_facts(folder, name), prints)
+        about = Carried(training_facts(folder, name), None if name in cohort.beside else prints)
         write_bundle(
             *(place, recipe, images.space, models, facts, seen),
             anonymous=anonymous,

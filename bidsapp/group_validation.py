@@ -124,7 +124,8 @@ def _whole_run(
     from bidsapp.dataset.tables import write_table
     from bidsapp.representation.regions import write_measures
 
-    cohort, mask = on_one_grid(people, recipe, [recipe.base], options)
+    cohort, masks = on_one_grid(people, recipe, [recipe.base], options)
+    mask = masks[recipe.base]
     cohort = without_known(bundle, cohort, mask, options.nprocs)
     cohort = without_doubles(cohort, mask, options.nprocs)
     _require_both(cohort)

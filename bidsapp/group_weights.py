@@ -77,15 +77,16 @@ def refuse_seen(
     UsageError
         In mode strict.
     """
+    from bidsapp.dataset.beside import seen_by
     from bidsapp.networks.origin import seen_people
 
-    hashes = {
-        " ".join(filter(None, scan.unit)): (str(voxels), scan.source_sha256)
-        for scan, voxels in zip(cohort.files, cohort.table["sha256"], strict=True)
-    }
     changed = {}
     for name, file in _files(recipe, variants, options):
-        one = recipe.with_variant(name)
+        one, own = recipe.with_variant(name), seen_by(cohort, name)
+        hashes = {
+            " ".join(filter(None, scan.unit)): (str(voxels), scan.source_sha256)
+            for scan, voxels in zip(own.files, own.table["sha256"], strict=True)
+        }
         seen = seen_people(file, hashes)
         if not seen or (one.network.origin and one.network.origin.participants == "overlap"):
             continue

@@ -3,6 +3,7 @@
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from bidsapp.derivatives import check_output, prepare_output
 from bidsapp.derivatives.atomic import make_folder
 from bidsapp.derivatives.sidecars import is_finished, read_quality
 from bidsapp.drawing.wording import many
-from bidsapp.errors import NociCastError, UsageError
+from bidsapp.errors import NociCastError, UsageError, joint_code
 from bidsapp.execution.compute import check_device
 from bidsapp.execution.failures import Failure, find_failure, forget_failures
 from bidsapp.execution.jobs import as_one_node
@@ -30,7 +31,7 @@ from bidsapp.execution.work import (
 from bidsapp.image_task import Task, failed, first_tasks, given_up, outcome_of, tasks_of
 from bidsapp.options import RunOptions
 from bidsapp.progress import Outcome, Progress
-from bidsapp.recipes import Recipe, load_recipe
+from bidsapp.recipes import Recipe, by_preparation, load_recipe, reach_variants
 
 if TYPE_CHECKING:
     from bidsapp.dataset.new_people import NewPeople
@@ -69,7 +70,7 @@ def run_participant_level(options: RunOptions) -> int:
 
         return make_again(options)
     bundle = _bundle(options)
-    recipe = bundle.recipe if bundle else load_recipe(options.recipe, options.overrides)
+    recipes = [bundle.recipe] if bundle else _recipes(options)
     check_device(options.device)
     check_output(options.output_dir, options.bids_dir)
     if bundle:
@@ -79,17 +80,35 @@ def run_participant_level(options: RunOptions) -> int:
     check_work(options)
     check_plugin(options.nipype_plugin)
     tables = _tables(bundle, options)
-    selection = _select(options, recipe)
+    selections = [_select(options, recipes[0])]
+    unchecked = replace(options, skip_bids_validation=True)  # once is enough
+    selections += [_select(unchecked, recipe) for recipe in recipes[1:]]
     own = work_place(options, "participant")
     begin_work(options, (own, "template", "templateflow"))
-    modality_named(recipe.preparation.modality).check(
-        recipe.preparation, own_folder(options.work_dir)
-    )
+    for recipe in recipes:
+        modality_named(recipe.preparation.modality).check(
+            recipe.preparation, own_folder(options.work_dir)
+        )
     # what is asked for can be done: only now is anything written
     prepare_output(options.output_dir, options.bids_dir, options.work_dir)
     with keep_shared_work(options):
         make_folder(own)
-        return _whole_run(selection, recipe, bundle, tables, options)
+        return joint_code(
+            _whole_run(selection, recipe, bundle, tables, options)
+            for selection, recipe in zip(selections, recipes, strict=True)
+        )
+
+
+def _recipes(options: RunOptions) -> list[Recipe]:
+    """Give the recipe, or one for each preparation of the variants that are asked for."""
+    recipe = load_recipe(options.recipe, options.overrides)
+    if not options.variants:
+        return [recipe]
+    names, _ = recipe.selected(options.variants)
+    recipe, notes = reach_variants(recipe, options.overrides, names)
+    for sentence in notes:
+        print(sentence, file=sys.stderr)
+    return [recipe.with_variant(one[0]) for one in by_preparation(recipe, names)]
 
 
 def _whole_run(

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -53,6 +53,8 @@ class Cohort:
         What a person should know about how the cohort came about.
     negative
         Values of the outcome's column that count as negative; empty where it is an expression.
+    beside
+        Variant to the cohort with its images, where these are of another preparation; see `beside`.
     """
 
     table: pd.DataFrame
@@ -60,6 +62,7 @@ class Cohort:
     files: tuple[NormalizedImage, ...]
     notes: tuple[str, ...]
     negative: tuple[str, ...] = ()
+    beside: Mapping[str, "Cohort"] = field(default_factory=dict)
 
 
 def build_cohort(

@@ -138,6 +138,14 @@ TABLES: dict[str, dict[str, Column]] = {
         "reason": Column("Why the participant or scan is not in the cohort."),
         "detail": Column("More on the reason; <bids_dir> and the like are folders of the run."),
     },
+    "preparations": {
+        "variant": Column(
+            "Variant that is given these images, prepared otherwise than those of cohort.tsv."
+        ),
+        "image": Column("Prepared image: path in the output folder, or a BIDS URI."),
+        "sha256": Column("SHA-256 of the image's voxels."),
+        "quality": Column("Verdict on the preparation; n/a where it was not judged."),
+    },
     "near_duplicates": {
         "participant_id": Column("One of two participants whose scans are alike."),
         "session_id": Column("Its session; n/a where the image has none."),

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from bidsapp.recipes.loading import apply_values, dump_recipe, load_recipe
     from bidsapp.recipes.names import split_reported
     from bidsapp.recipes.overrides import reach_variants
+    from bidsapp.recipes.preparation import by_preparation
     from bidsapp.recipes.schema import Recipe
 
 __all__ = [
     "Key",
     "Recipe",
     "apply_values",
+    "by_preparation",
     "dump_recipe",
     "keys_of",
     "list_recipes",
@@ -32,6 +34,7 @@ _HOME = {
     "Key": "keys",
     "Recipe": "schema",
     "apply_values": "loading",
+    "by_preparation": "preparation",
     "dump_recipe": "loading",
     "keys_of": "keys",
     "load_recipe": "loading",

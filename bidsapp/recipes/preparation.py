@@ -1,13 +1,16 @@
 """The ground of a recipe's ``preparation`` section; each modality adds its own keys."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from bidsapp.contracts.modality import DEFAULT, modality_named, modality_packages
 from bidsapp.errors import UsageError
 from bidsapp.recipes.section import Name, Section
+
+if TYPE_CHECKING:
+    from bidsapp.recipes.schema import Recipe
 
 EARLIER = "normalization"
 """The section's name in recipes of earlier versions, which is still read."""
@@ -45,6 +48,19 @@ class Preparation(Section):
     def grid(self) -> tuple[tuple[int, int, int], str] | None:
         """Give the voxels of the output grid, and what it is in words; None where not known."""
         return None
+
+
+def by_preparation(recipe: "Recipe", names: Sequence[str]) -> list[tuple[str, ...]]:
+    """Gather variants that are given the same prepared images; those of the first come first."""
+    found: list[list[str]] = []
+    for name in names:
+        own = recipe.with_variant(name).preparation
+        same = [one for one in found if recipe.with_variant(one[0]).preparation == own]
+        if same:
+            same[0].append(name)
+        else:
+            found.append([name])
+    return [tuple(one) for one in found]
 
 
 def of_its_modality(values: Any) -> Any:

@@ -180,7 +180,7 @@ def _study(run: RunFiles) -> dict[str, str]:
         "About": recipe.summary,
         "Reference": recipe.reference,
         "Mode": recipe.mode,
-        "Template": recipe.preparation.place(),
+        "Template": "; ".join(_places(run)),
         "Bootstrap replicates": recipe.evaluation.bootstrap,
         "Permutations": recipe.evaluation.permutations,
         "Seeds": {
@@ -190,6 +190,23 @@ def _study(run: RunFiles) -> dict[str, str]:
         },
     }
     return {key: plain_text(value) for key, value in values.items() if value is not None}
+
+
+def _places(run: RunFiles) -> list[str]:
+    """Say where prepared values lie, with the variants where these differ in it."""
+    recipe = run.recipe
+    if recipe is None:
+        return []
+    found: dict[str, list[str]] = {}
+    for name in run.variants or (recipe.base,):
+        try:
+            place = recipe.with_variant(name).preparation.place()
+        except NociCastError:  # a variant of an earlier recipe
+            continue
+        found.setdefault(place, []).append(name)
+    if len(found) < 2:
+        return list(found) or [recipe.preparation.place()]
+    return [f"{place} ({', '.join(names)})" for place, names in found.items()]
 
 
 def _versions(run: RunFiles) -> dict[str, str]:

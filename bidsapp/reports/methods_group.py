@@ -96,7 +96,9 @@ def _either(values: Sequence[object] | None) -> str:
 
 def processing_sections(run: GroupRun) -> list[Section]:
     """How the cohort's images were prepared, as far as this app did it."""
-    images = [str(image) for image in run.cohort["image"]]
+    table = run.table("preparations.tsv")
+    further = table["image"] if len(table) else ()
+    images = [str(image) for image in dict.fromkeys([*run.cohort["image"], *further])]
     own = set(images)
     output_dir = run.folder.parent.parent
     mine = [image for image in finished_images(output_dir) if _path(image) in own]

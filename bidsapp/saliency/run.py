@@ -298,8 +298,18 @@ def _write_ensembles(
 ) -> None:
     """Join the maps of the variants of each ensemble of the run, where all of them are there."""
     first = {task.variant: task for task in reversed(tasks)}
+    wanted = tasks[0].recipe.preparation
+    others = {v for v in study.variants if study.recipe.with_variant(v).preparation != wanted}
     for name, ensemble in study.recipe.ensembles.items():
         place = about.folder / "saliency" / name
+        if set(ensemble.of) <= others:  # joined where these are explained
+            continue
+        if set(ensemble.of) & others and name in study.recipe.run:
+            shutil.rmtree(place, ignore_errors=True)
+            if ensemble.of[0] not in others:
+                print(f"{name}: no joined map, as its variants are given images of several "
+                      "preparations", file=sys.stderr)  # fmt: skip
+            continue
         if name not in study.recipe.run or not set(ensemble.of) <= set(done):
             shutil.rmtree(place, ignore_errors=True)
             continue

@@ -34,6 +34,7 @@ def changes(
     cohort: pd.DataFrame,
     splits: pd.DataFrame,
     weights: Path | None = None,
+    images: pd.DataFrame | None = None,
 ) -> list[str]:
     """Say in what a finished run that lies in a folder differs from the one that is asked for.
 
@@ -48,6 +49,8 @@ def changes(
         What is asked for, the tables as they are about to be written.
     weights
         What ``--weights`` names, a file or a folder.
+    images
+        What is about to be written of the images of further preparations.
 
     Returns
     -------
@@ -62,6 +65,7 @@ def changes(
         found = ["recipe.yaml: this version cannot read it"]
     found += _weights_changes(folder, recipe, weights)
     found += _cohort_changes(read_text_table(folder / "cohort.tsv"), cohort)
+    found += [] if images is None else _image_changes(folder, images)
     if not found and _rows(read_text_table(folder / "splits.tsv")) != _rows(splits):
         found.append("splits: other people are trained on and tested together")
     return found
@@ -259,6 +263,22 @@ def _cohort_changes(before: pd.DataFrame, now: pd.DataFrame) -> list[str]:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             found.append(f"cohort: {what}: {', '.join(names[:3])}{more}")
     return found
+
+
+def _image_changes(folder: Path, now: pd.DataFrame) -> list[str]:
+    """Say whose images of further preparations are others, of the variants of both runs."""
+    before = read_text_table(folder / "preparations.tsv")
+    old, new = (
+        {(name, *key): row[1] for name, key, row in _by_variant(table)} for table in (before, now)
+    )
+    other = sorted({key[0] for key in old.keys() & new.keys() if old[key] != new[key]})
+    return [f"{name}: another image of somebody" for name in other]
+
+
+def _by_variant(table: pd.DataFrame) -> Iterable[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+    for name in dict.fromkeys(_texts(table, "variant")):
+        for key, row in _people(table[table["variant"] == name]).items():
+            yield name, key, row
 
 
 def _people(table: pd.DataFrame) -> dict[tuple[str, ...], tuple[str, ...]]:

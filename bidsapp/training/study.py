@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
@@ -81,12 +82,20 @@ def check_variants(recipe: Recipe, variants: Sequence[str], stages: Sequence[str
     for name in (*variants[1:], *stages):
         other = recipe.with_variant(name)
         for key in _differing(first, other):
-            if key == "outcome" and name in stages:
+            if key == "preparation" or (key == "outcome" and name in stages):
+                continue
+            if key == "inputs" and _other_files(first, other):
                 continue
             raise UsageError(
                 f"variants {variants[0]} and {name} differ in {key}, so that they cannot "
                 f"share one cohort; run {name} by itself: --variants {name} --run-label {name}."
             )
+
+
+def _other_files(one: Recipe, other: Recipe) -> bool:
+    """Tell whether two variants begin with other files, so that their filters differ too."""
+    near = one.inputs.near_duplicates == other.inputs.near_duplicates
+    return near and one.preparation.modality != other.preparation.modality
 
 
 def _differing(one: Recipe, other: Recipe) -> list[str]:
@@ -108,33 +117,31 @@ def sharing_variants(
     """
     first = recipe.with_variant(variants[0])
     together: list[str] = []
-    others: dict[str, list[str]] = {}
+    others: list[tuple[Recipe, list[str], list[str]]] = []
     for name in variants:
         own = recipe.with_variant(name)
         differ = _differing(first, own)
         if not differ:
             together.append(name)
             continue
-        images = _images_for(own, first) if "preparation" in differ else ""
-        reason = f"{' and '.join(differ)} other than that of {variants[0]}: {images}run group"
-        others.setdefault(reason, []).append(name)
-    apart = [
-        f"Not in this run: {', '.join(names)} ({reason} --variants {' '.join(names)} "
-        f"--run-label {recipe.name}-{names[0]})."
-        for reason, names in others.items()
-    ]
+        alike = [
+            names for one, what, names in others if what == differ and not _differing(one, own)
+        ]
+        if alike:
+            alike[0].append(name)
+        else:
+            others.append((own, differ, [name]))
+    apart = []
+    for _, differ, names in others:
+        needs = "preparation" in differ
+        images = f"run participant --variants {names[0]} for its images, then " if needs else ""
+        apart.append(
+            f"Not in this run: {', '.join(names)} ({' and '.join(differ)} other than that of "
+            f"{variants[0]}: {images}run group --variants {' '.join(names)} "
+            f"--run-label {recipe.name}-{names[0]})."
+        )
     whole = tuple(name for name in ensembles if set(recipe.ensembles[name].of) <= set(together))
     return tuple(together), whole, apart
-
-
-def _images_for(own: Recipe, first: Recipe) -> str:
-    """How the participant level makes the images of a variant."""
-    changed = [
-        f"--set preparation.{name}={value}"
-        for name, value in own.preparation.plain().items()
-        if value != getattr(first.preparation, name)
-    ]
-    return f"run participant {' '.join(changed)} for its images, then "
 
 
 def study_splits(
@@ -173,6 +180,7 @@ def fold_tasks(
     threads: int,
     weights: Path | None,
     mem_gb: float | None = None,
+    others: Mapping[str, tuple[Sequence[CohortRow], Path]] = MappingProxyType({}),
 ) -> list[FoldTask]:
     """Build each array once, and list every fold of every variant.
 
@@ -190,6 +198,8 @@ def fold_tasks(
         For every task.
     mem_gb
         Memory of a fold; images that find no room in it are streamed. None sets no limit.
+    others
+        Variant to its own scans and mask, where these are of another preparation.
 
     Returns
     -------
@@ -202,9 +212,8 @@ def fold_tasks(
     tasks: list[FoldTask] = []
     for name in study.trained:
         recipe = study.recipe.with_variant(name)
-        array = build_cohort_array(
-            rows, recipe.representation, study.folder / "arrays", template_mask
-        )
+        own_rows, mask = others.get(name, (rows, template_mask))
+        array = build_cohort_array(own_rows, recipe.representation, study.folder / "arrays", mask)
         files, own = (study.cohort_file, study.splits_file), _splits_of(study, splits, name)
         if name in study.stages:
             place, outcomes = study.folder / "stages" / name, study.stage_outcomes.get(name)

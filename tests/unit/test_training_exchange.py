@@ -131,7 +131,7 @@ def test_all_variants_of_attias2025_run_but_those_of_another_resolution():
     (sentence,) = apart
     for part in (
         "axial_1mm, stratified_1mm",
-        "participant --set preparation.resolution=1",
+        "participant --variants axial_1mm for its images",
         "group --variants axial_1mm stratified_1mm --run-label attias2025-axial_1mm",
     ):
         assert part in sentence

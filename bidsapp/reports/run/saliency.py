@@ -134,7 +134,9 @@ def saliency_section(run: RunFiles) -> SaliencySection:
 
 def _template(run: RunFiles, summary: Mapping[str, Any]) -> str:
     """Name the template of the preparation, or that which maps were carried into."""
-    own = run.recipe.preparation.standard_space if run.recipe else ""
+    name = str(summary.get("variant", ""))
+    recipe = run.recipe.with_variant(name) if run.recipe and name in run.variants else run.recipe
+    own = recipe.preparation.standard_space if recipe else ""
     return own or str(summary.get("template", ""))
 
 
