@@ -5,7 +5,7 @@ DEMO := demo
 # One thread a process: tests run side by side, and greedy and torch each take what they are given.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: install demo test lint full browser study benchmarks containers slurm docs descriptor clean
+.PHONY: install demo test lint full faults browser study benchmarks containers slurm docs descriptor clean
 
 $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -45,6 +45,10 @@ lint: $(VENV)/.installed
 ## full: the tests that take minutes, on whole cohorts at the participant level
 full: $(VENV)/.installed
 	$(BIN)/pytest -n 2 --dist loadfile -q -m slow --deselect tests/integration/test_group_cohorts.py
+
+## faults: damaged files of every kind, 500 each; NOCICAST_FUZZ_CASES=10000 for a night
+faults: $(VENV)/.installed
+	$(BIN)/pytest -n 2 -q tests/faults
 
 ## browser: the reports in a real browser, their validity and accessibility; needs chromium, java, node
 browser: $(VENV)/.installed

@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterable
 
-from bidsapp.visible import visible
+from bidsapp.visible import shortened, visible
 
 EXIT_OK = 0
 
@@ -20,8 +20,8 @@ class NociCastError(Exception):
     exit_code = 1
 
     def __str__(self) -> str:
-        """Give the message; characters that a terminal would obey or hide are spelt out."""
-        return visible(super().__str__())
+        """Give the message as a terminal shows it whole: nothing hidden, no word without end."""
+        return visible(shortened(super().__str__()))
 
 
 class InvalidDataset(NociCastError):

@@ -7,6 +7,8 @@ import re
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
 )
+_LONG = re.compile(r"\S{1000,}")
+_LONGEST = 20_000
 _MARKDOWN = re.compile(r"([\\`*\[\]<>|~&]|(?<!\w)_|_(?!\w)|^#)")
 
 
@@ -19,6 +21,27 @@ def visible(text: str) -> str:
     ('sex<U+202E>', '<U+001B>[31mred')
     """
     return _HIDDEN.sub(lambda found: f"<U+{ord(found[0]):04X}>", text)
+
+
+def shortened(text: str) -> str:
+    r"""Cut what is too long to be read out of a message; its two ends are kept.
+
+    A table's cell of 40,000 characters, quoted to say that it is no number, would hide the sentence
+    that quotes it.
+
+    Examples
+    --------
+    >>> shortened("age is " + "9" * 5000)[:60]
+    'age is 99999999999999999999999999999999999999999999999999999'
+    >>> len(shortened("age is " + "9" * 5000)) < 400
+    True
+    """
+    text = _LONG.sub(lambda found: _ends(found[0], 150), text)
+    return _ends(text, _LONGEST // 2) if len(text) > _LONGEST else text
+
+
+def _ends(text: str, kept: int) -> str:
+    return f"{text[:kept]} [... {len(text) - 2 * kept} more characters ...] {text[-kept:]}"
 
 
 def markdown_text(text: str) -> str:

@@ -290,7 +290,7 @@ def read_frame(
     import pandas as pd
 
     with open_regular(path) as stream:
-        return pd.read_csv(
+        table = pd.read_csv(
             stream,
             sep="\t",
             dtype=dtype,
@@ -298,6 +298,10 @@ def read_frame(
             na_values=list(missing),
             quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE,
         )
+    # pandas takes the first fields for an index then, and every column would hold its neighbour's
+    if not isinstance(table.index, pd.RangeIndex):
+        raise ValueError(f"the rows have more fields than the header, which has {table.shape[1]}")
+    return table
 
 
 def write_table(path: Path, frame: "pd.DataFrame") -> None:

@@ -14,6 +14,9 @@ _LARGEST_BYTES = 10_000_000
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
+_MOST_DIGITS = 300  # more, and arithmetic with other numbers fails far from here: no float holds it
+
+
 class BadJson(ValueError):
     """Text that is no JSON, or JSON that nothing can be done with; the message says where."""
 
@@ -34,11 +37,11 @@ def parse_json(text: str | bytes) -> Any:
     Raises
     ------
     BadJson
-        It is no JSON, is nested too deep, holds a number of thousands of digits, or half of a
-        character (a lone surrogate), which no file can take.
+        It is no JSON, is nested too deep, holds a whole number of more than 300 digits, or half of
+        a character (a lone surrogate), which no file can take.
     """
     try:
-        content = json.loads(text)
+        content = json.loads(text, parse_int=_whole)
         written = text if isinstance(text, str) else text.decode("utf-8", "replace")
         if _SURROGATE.search(written):
             json.dumps(content, ensure_ascii=False).encode("utf-8")
@@ -49,6 +52,12 @@ def parse_json(text: str | bytes) -> Any:
     except ValueError as error:  # what is no JSON, no UTF-8, or a number that is too long
         raise BadJson(str(error)) from None
     return content
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
 
 
 def read_json(path: Path) -> Any:

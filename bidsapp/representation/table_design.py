@@ -13,6 +13,7 @@ from bidsapp.dataset.covariates import users_column
 from bidsapp.dataset.missing import is_missing
 from bidsapp.dataset.numbers import number_of
 from bidsapp.errors import BadData
+from bidsapp.intake.json_text import parse_json
 
 FEWEST = 5
 """Categories of fewer training people are taken together: a model's file names none of them."""
@@ -184,8 +185,8 @@ class TableDesign:
     def with_state(self, state: Mapping[str, np.ndarray]) -> Self:
         """Give the design as it was when `state` was given; raises as `with_plain`."""
         try:
-            return self.with_plain(json.loads(state["columns"].astype(np.uint8).tobytes()))
-        except (KeyError, ValueError, RecursionError) as error:
+            return self.with_plain(parse_json(state["columns"].astype(np.uint8).tobytes()))
+        except (KeyError, ValueError) as error:
             raise BadData(f"{self.key}: what was fitted cannot be read: {error!r}") from error
 
     def _column(self, table: Mapping[str, Sequence[str]], name: str) -> Sequence[str]:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bidsapp.dataset.missing import is_missing, looks_missing
 from bidsapp.dataset.numbers import number_of
 from bidsapp.dataset.reading import describe_values
-from bidsapp.dataset.tables import read_table, write_table
+from bidsapp.dataset.tables import read_frame, read_table, write_table
 from bidsapp.dataset.user_columns import Columns
 from bidsapp.errors import BadData, CannotCreateOutput, NoInput, UsageError
 
@@ -277,3 +277,11 @@ def test_a_table_of_very_many_columns_is_read(tmp_path):
     names = "\t".join(f"c{i}" for i in range(100_000))
     path = write(tmp_path / "wide.tsv", f"participant_id\t{names}\nsub-1" + "\t1" * 100_000 + "\n")
     assert len(read_table(path).columns) == 100_000
+
+
+def test_rows_with_more_fields_than_the_header_are_refused(tmp_path: Path) -> None:
+    """pandas takes the first fields for an index then, and each column holds its neighbour's."""
+    path = tmp_path / "scores.tsv"
+    path.write_text("participant_id\tvalue\nbase\tsub-01\t1\nbase\tsub-02\t2\n")
+    with pytest.raises(ValueError, match="more fields than the header, which has 2"):
+        read_frame(path)

@@ -31,6 +31,7 @@ BROKEN = {
     "cut off": b'{"a": [1, 2',
     "no text": b"\xff\xfe\x00",
     "deep": b"[" * 100_000 + b"]" * 100_000,
+    "400 digits": b'{"EchoTime": ' + b"7" * 400 + b"}",
     "5,000 digits": b'{"EchoTime": ' + b"7" * 5_000 + b"}",
     "half a character": b'{"Name": "\\ud800"}',
     "half a character as a key": b'{"\\uDFFF": 1}',

@@ -136,6 +136,11 @@ def read_any_table(path: Path) -> pd.DataFrame:
         raise BadData(f"{path}: not UTF-8 ({error}); save it as UTF-8 text.") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise BadData(f"{path}: not a comma- or tab-separated table ({error}).") from None
+    if not isinstance(table.index, pd.RangeIndex):  # pandas took the first fields for names
+        raise BadData(
+            f"{path}: the rows have more fields than the header, which has {table.shape[1]}. A "
+            "name is missing in the first line, or a separator stands at the end of the others."
+        )
     table.columns = pd.Index([str(name).strip() for name in table])
     return table.apply(lambda values: values.str.strip()).set_axis(table.index + _TWO)
 

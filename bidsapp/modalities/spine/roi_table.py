@@ -213,7 +213,7 @@ def _index_base(path: Path, sidecar: Mapping[str, Any], stack: Stack) -> int:
             "the image was reoriented since: draw them again."
         )
     shape = sidecar.get("ImageShape")
-    if shape is not None and list(shape) != list(stack.data.shape):
+    if shape is not None and shape != list(stack.data.shape):
         raise BadData(
             f"{beside}: ImageShape is {shape}, and the image has {list(stack.data.shape)} voxels. "
             "The boxes were drawn on another image: draw them again."
