@@ -6,6 +6,7 @@ import pytest
 from bidsapp.errors import BadData
 from bidsapp.evaluation.regression.guided import (
     COLUMNS,
+    NO_TEST,
     at_other_places,
     compare_averages,
     guided_averages,
@@ -103,3 +104,16 @@ def test_what_is_missing_is_named(knees: dict) -> None:
     average = np.where(np.arange(PEOPLE) == 3, np.nan, 1.0)
     with pytest.raises(BadData, match="guided is missing for somebody"):
         compare_averages(knees["outcome"], {}, {"guided": average}, np.arange(PEOPLE))
+
+
+def test_where_classes_are_told_apart_completely_the_auc_still_stands(knees: dict) -> None:
+    outcome = knees["outcome"].astype(float)
+    rng = np.random.default_rng(3)
+    base = {"medial": knees["thickness"].mean(1)}
+    averages = {"guided": outcome + 0.01 * rng.normal(size=PEOPLE), "random": knees["noise"][:, 0]}
+    found = compare_averages(outcome, base, averages, np.arange(PEOPLE)).set_index("added")
+    assert found.loc["guided", "test"] == NO_TEST
+    assert np.isnan(found.loc["guided", ["statistic", "p"]].to_numpy(float)).all()
+    assert found.loc["guided", "auc"] > 0.99
+    assert found.loc["guided", "gain_low"] > 0.3
+    assert found.loc["random", "p"] > 0.01

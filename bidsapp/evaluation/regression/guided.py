@@ -14,10 +14,11 @@ import pandas as pd
 
 from bidsapp.errors import BadData
 from bidsapp.evaluation.regression.added_auc import added_auc
-from bidsapp.evaluation.regression.models import Kind
+from bidsapp.evaluation.regression.models import Kind, ToldApart
 from bidsapp.evaluation.regression.nested import Rows, compare_nested
 
 COLUMNS = ("added", "beside", "test", "statistic", "p", "auc", "auc_gain", "gain_low", "gain_high")
+NO_TEST = "none: these columns tell the classes apart completely"
 
 
 def guided_averages(values: np.ndarray, weights: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -95,7 +96,8 @@ def compare_averages(
     -------
     pandas.DataFrame
         `COLUMNS`: a row an average, beside ``base`` and, with a network, ``base and network``; the
-        test that takes people as what is independent where they have several rows.
+        test that takes people as what is independent where they have several rows, or `NO_TEST`,
+        with statistic and p NaN, where no estimate is finite.
 
     Raises
     ------
@@ -130,11 +132,15 @@ def _added(
 ) -> tuple[object, ...]:
     design = np.column_stack([*columns.values(), values])
     rows = Rows(outcome, design, (*columns, name), len(columns), person, 0)
-    test = compare_nested(rows, kind).tests[-1]
     nan = float("nan")
+    try:
+        test = compare_nested(rows, kind).tests[-1]
+        tested = (test.name, test.statistic, test.p)
+    except ToldApart:  # the held-out AUC still says how well
+        tested = (NO_TEST, nan, nan)
     if kind == "linear" or not folds:
-        return test.name, test.statistic, test.p, nan, nan, nan, nan
+        return *tested, nan, nan, nan, nan
     found = added_auc(rows, folds)
     gain = found.gain
     low, high = gain.interval.low, gain.interval.high
-    return test.name, test.statistic, test.p, found.larger.value, gain.difference, low, high
+    return *tested, found.larger.value, gain.difference, low, high

@@ -177,11 +177,15 @@ def _logistic(y: np.ndarray, X: np.ndarray) -> Any:
         try:
             found = Logit(y, X).fit(disp=0, maxiter=200)
         except np.linalg.LinAlgError:
-            raise BadData(_APART) from None
+            raise ToldApart(_APART) from None
     fine = found.mle_retvals["converged"] and np.isfinite(found.bse).all()
     if not fine or np.abs(X @ found.params).max() > _FARTHEST:
-        raise BadData(_APART)
+        raise ToldApart(_APART)
     return found
+
+
+class ToldApart(BadData):
+    """Columns tell the two classes apart completely: no estimate, and so no test, is finite."""
 
 
 def _linear(y: np.ndarray, X: np.ndarray) -> Any:

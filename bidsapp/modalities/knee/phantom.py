@@ -29,7 +29,7 @@ def make_knee_phantom(
     folder: Path,
     participants: int = 12,
     seed: int = 0,
-    thinned: float = 0.5,
+    thinned: float = 0.7,
     spacing: tuple[float, float, float] = SPACING,
     echoes: bool = True,
 ) -> None:
@@ -163,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--participants", type=int, default=12, metavar="N")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument(
-        "--thinned", type=float, default=0.5, metavar="X", help="share of cartilage that is lost"
+        "--thinned", type=float, default=0.7, metavar="X", help="share of cartilage that is lost"
     )
     asked = parser.parse_args(arguments)
     try:

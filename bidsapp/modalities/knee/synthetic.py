@@ -22,6 +22,7 @@ NAMES = (
 _LOW, _HIGH = np.array([-52.0, -52.0, -62.0]), np.array([52.0, 62.0, 74.0])
 _THICKNESS = {"femur": 2.2, "medial": 2.4, "lateral": 2.6, "patella": 2.9}
 _DEFORMED_MM = 3.0
+_LESION = 0.18  # of the plate's area, about: a mean over the plate tells little of it
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,11 @@ class Person:
 def random_person(rng: np.random.Generator, thinned: float = 0.0) -> Person:
     """Draw a knee: size by 4 %, cartilage by 8 %, smoothly deformed by `_DEFORMED_MM`.
 
-    Each tibial plate differs by another 15 %, so that its mean says less than the place of a loss.
+    Each tibial plate differs by another 10 %, so that its mean says less than the place of a loss.
     """
     scale, thickness = 1 + 0.04 * rng.normal(), np.exp(0.08 * rng.normal())
     deformation = _DEFORMED_MM * rng.normal(size=(3, 4, 4, 4))
-    medial, lateral = np.exp(0.15 * rng.normal(size=2))
+    medial, lateral = np.exp(0.1 * rng.normal(size=2))
     return Person(
         scale=float(scale),
         thickness=float(thickness),
@@ -95,7 +96,7 @@ def knee_labels(
         away = ((x - middle) / 14) ** 2 + ((y + 4) / (19 if name == "medial" else 16)) ** 2
         thick = _THICKNESS[name] * who.thickness * factor * np.sqrt(np.clip(1 - away**2, 0, 1))
         if name == "medial":
-            thick = thick * (1 - who.thinned * np.exp(-away / 0.35))
+            thick = thick * (1 - who.thinned * np.exp(-away / _LESION))
         _lay(labels, number, depth["tibia"], thick, (away < 1) & (z > -12))
     away = ((x - 3) / 18) ** 2 + ((z - 26) / 16) ** 2
     thick = _THICKNESS["patella"] * who.thickness * np.sqrt(np.clip(1 - away**2, 0, 1))
