@@ -272,7 +272,9 @@ class Model:
         -------
         pandas.DataFrame
             Indexed by person: ``probability`` (mean over the models, 0 to 1),
-            ``probability_sd`` (their spread; NaN of a single model).
+            ``probability_sd`` (their spread; NaN of a single model). Where the model knows
+            clinical columns and `columns` has them, also ``probability_clinical`` (from them
+            alone) and ``probability_with_clinic`` (from them and the image).
 
         Raises
         ------
@@ -296,21 +298,26 @@ class Model:
         known = self._columns(list(images), columns or {})
         answers = predict(self.bundle, stacked(self.bundle, samples), device, columns=known)
         found = {"probability": answers.mean, "probability_sd": answers.sd}
+        part = self.bundle.about.clinical
+        if part is not None and set(part.names) <= set(known):
+            alone, both = self.bundle.with_clinic(known, answers.per_model)
+            found |= {"probability_clinical": alone, "probability_with_clinic": both}
         return pd.DataFrame(found, index=pd.Index(list(images), name="person"))
 
     def _columns(
         self, people: Sequence[str], columns: Mapping[str, Mapping[str, Any]]
     ) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
-        for name in self.recipe.network.covariates:
+        for name in self.bundle.columns:
             absent = [person for person in people if name not in columns.get(person, {})]
-            if absent:
+            if not absent:
+                values = [columns[person][name] for person in people]
+                found[name] = ["" if value is None else str(value) for value in values]
+            elif name in self.recipe.network.covariates:
                 raise BadData(
                     f"{absent[0]}: the model reads column {name!r} beside the image; give "
                     "columns={person: {column: value}}, None where it is missing"
                 )
-            values = [columns[person][name] for person in people]
-            found[name] = ["" if value is None else str(value) for value in values]
         return found
 
     def _by_channel(self, person: str, given: Any) -> dict[str, Path]:

@@ -13,7 +13,7 @@ from bidsapp.errors import UsageError, joint_code
 from bidsapp.execution.compute import check_device
 from bidsapp.execution.failures import find_failure, forget_failures
 from bidsapp.execution.run import Running, check_plugin, configure, run_workflow
-from bidsapp.execution.status import StatusLine, telling
+from bidsapp.execution.status import StatusLine
 from bidsapp.execution.work import (
     alone,
     begin_work,
@@ -22,6 +22,7 @@ from bidsapp.execution.work import (
     work_place,
 )
 from bidsapp.group_cohort import check_images, cohort_of, on_one_grid, recorded, tell_columns
+from bidsapp.group_conclude import evaluate_run, tell_summary, write_report, write_words
 from bidsapp.group_duplicates import TABLE as NEAR_DUPLICATES
 from bidsapp.group_duplicates import settle_near_duplicates
 from bidsapp.group_files import state_files, write_models, write_saliency_checks, write_scores
@@ -75,9 +76,9 @@ def run_group_level(options: RunOptions) -> int:
     label = recipe.simulation.run_label(options.run_label or recipe.name)
     folder = options.output_dir / "group" / label
     if options.boilerplate_only:
-        return _words(folder)
+        return write_words(folder)
     if options.reports_only:
-        return _report(folder)
+        return write_report(folder)
     if options.evaluate_only:
         return _evaluate_only(folder, options.overrides)
     variants, ensembles = recipe.selected(options.variants)
@@ -163,7 +164,7 @@ def _whole_run(
         return _tell_failures(failed)
     write_scores(study, done, folder)
     without = crossfit(study, done, cohort.table, splits, options, folder)
-    code = _evaluate(folder) or _tell_failures(without, "the added value of {} is not measured")
+    code = evaluate_run(folder) or _tell_failures(without, "the added value of {} is not measured")
     write_models(study, done, cohort, folder, prints, anonymous=options.anonymous_bundle)
     if options.saliency:
         code = _explain(study, done, cohort, masks, options) or code
@@ -171,9 +172,9 @@ def _whole_run(
     write_saliency_checks(sorted({task.variant for task in done}), folder)
     if recipe.evaluation.pipeline_permutations:  # last, as they take the longest
         code = _permute(study, done, cohort, masks, options) or code
-    _summary(folder)
-    _words(folder)
-    _report(folder)
+    tell_summary(folder)
+    write_words(folder)
+    write_report(folder)
     return _tell_failures(failed) or code
 
 
@@ -183,9 +184,9 @@ def _evaluate_only(folder: Path, overrides: Sequence[str]) -> int:
 
     require_run(folder, overrides)
     with alone(folder):
-        code = _evaluate(folder)
-        _summary(folder)
-        return _words(folder) or _report(folder) or code
+        code = evaluate_run(folder)
+        tell_summary(folder)
+        return write_words(folder) or write_report(folder) or code
 
 
 def _check_before_work(
@@ -281,15 +282,6 @@ def _tell_failures(failed: dict[str, tuple[str, int]], what: str = "variant {} i
     return joint_code(code for _, code in failed.values())
 
 
-def _evaluate(folder: Path) -> int:
-    """Compute everything that follows from the state files."""
-    from bidsapp.evaluation.evaluate import evaluate
-
-    with telling("evaluation"):
-        evaluate(folder)
-    return 0
-
-
 def _permute(
     study: "Study",
     tasks: Sequence["FoldTask"],
@@ -308,7 +300,7 @@ def _permute(
               "several preparations; run those of one for that.", file=sys.stderr)  # fmt: skip
     maps = beside(study, mask) if mapped else None
     runs = permute_pipeline(study, tasks, cohort.table, options, folder, maps)
-    code = _evaluate(folder)
+    code = evaluate_run(folder)
     if mapped:
         nulls = read_nulls(runs, mask)
         code = _explain(study, tasks, cohort, masks, options, nulls) or code
@@ -337,31 +329,3 @@ def _explain(
     code = joint_code(codes)
     stamp_maps(study.recipe_file.parent / "saliency", study.recipe.simulation.stamp)
     return code
-
-
-def _summary(folder: Path) -> None:
-    """Print what the evaluation found, in its own sentences."""
-    from bidsapp.evaluation.tsv import read_table
-
-    for text in read_table(folder / "tables" / "findings.tsv", ("kind", "text"))["text"]:
-        print(text)
-    print(f"All numbers: {folder / 'metrics.tsv'}; models: {folder / 'model'}")
-
-
-def _report(folder: Path) -> int:
-    """Write the report of the run and what its tables mean, and say where it is."""
-    from bidsapp.derivatives.dictionaries import describe_run
-    from bidsapp.reports.group_report import write_group_report
-
-    report = write_group_report(folder)
-    describe_run(folder)
-    print(f"Report: {report}")
-    return 0
-
-
-def _words(folder: Path) -> int:
-    """Write the methods text, and say where it is."""
-    from bidsapp.reports.methods_text import write_group_words
-
-    print(f"Methods text: {write_group_words(folder).with_suffix('.md')}")
-    return 0

@@ -70,6 +70,7 @@ def state_files(
     hidden = Hidden.of(options)
     shown = cohort.exclusions.assign(detail=cohort.exclusions["detail"].map(hidden.text))
     write_table(folder / "exclusions.tsv", shown)
+    write_lost(folder / "missing_outcomes.tsv", cohort.lost)
     write_table(study.splits_file, splits)
     if cohort.notes:
         write_text(folder / "logs" / "cohort.txt", "\n".join(cohort.notes) + "\n")
@@ -80,6 +81,16 @@ def state_files(
         f"{len(cohort.exclusions)} excluded ({folder / 'exclusions.tsv'})."
     )
     return study, splits
+
+
+def write_lost(path: Path, lost: "pd.DataFrame") -> None:
+    """Write who was left out for want of an outcome, with their columns; no file of nobody."""
+    from bidsapp.dataset.tables import write_table
+
+    if len(lost):
+        write_table(path, lost)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_scores(study: "Study", tasks: Sequence["FoldTask"], folder: Path) -> None:
@@ -122,6 +133,7 @@ def write_models(
     """Write one bundle per variant; an anonymous one lists no images and no prints of them."""
     from bidsapp.dataset.beside import seen_by
     from bidsapp.dataset.counts import cohort_counts
+    from bidsapp.evaluation.clinical_part import clinical_part
     from bidsapp.evaluation.other_runs import tried_words
     from bidsapp.evaluation.pooled import doubts, pooled_results, subgroup_results
     from bidsapp.evaluation.state import splits_of
@@ -168,7 +180,11 @@ def write_models(
         )
         seen = seen_images(own, seen_by(cohort, name))
         place, images = folder / "model" / name, own[0].images
-        about = Carried(training_facts(folder, name), None if name in cohort.beside else prints)
+        about = Carried(
+            training_facts(folder, name),
+            None if name in cohort.beside else prints,
+            clinical=clinical_part(folder, name),
+        )
         write_bundle(
             *(place, recipe, images.space, models, facts, seen),
             anonymous=anonymous,

@@ -19,7 +19,7 @@ from bidsapp.dataset.left_out import check_both_classes
 from bidsapp.dataset.losses import loss_notes
 from bidsapp.dataset.matching import KnownParts
 from bidsapp.dataset.normalized import NormalizedImage, UnitKey, Wanted, find_own
-from bidsapp.dataset.outcome import find_outcomes, outcome_missing, outcome_notes
+from bidsapp.dataset.outcome import NO_OUTCOME, find_outcomes, outcome_missing, outcome_notes
 from bidsapp.dataset.part_notes import part_notes
 from bidsapp.dataset.people import has_scan, labels_of, people_of
 from bidsapp.dataset.scanners import sidecar_columns
@@ -55,6 +55,8 @@ class Cohort:
         Values of the outcome's column that count as negative; empty where it is an expression.
     beside
         Variant to the cohort with its images, where these are of another preparation; see `beside`.
+    lost
+        Scans that could be used and whose outcome is missing: unit, ``reason``, covariates.
     """
 
     table: pd.DataFrame
@@ -63,6 +65,7 @@ class Cohort:
     notes: tuple[str, ...]
     negative: tuple[str, ...] = ()
     beside: Mapping[str, "Cohort"] = field(default_factory=dict)
+    lost: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def build_cohort(
@@ -212,7 +215,20 @@ def build_cohort(
     notes += column_notes(columns, names)
     notes += loss_notes(excluded, {unit[0] for unit in inside}, counting)
     whole = pd.concat([table, carried, scanners], axis=1)
-    return Cohort(whole, exclusions, tuple(files), tuple(notes), found.negative)
+    gone = _lost(columns, names, excluded)
+    return Cohort(whole, exclusions, tuple(files), tuple(notes), found.negative, lost=gone)
+
+
+def _lost(
+    columns: Columns, names: Sequence[str], excluded: Mapping[UnitKey, tuple[str, str]]
+) -> pd.DataFrame:
+    """Give the covariates of those who are left out for want of an outcome alone."""
+    units = [unit for unit, (reason, _) in sorted(excluded.items()) if reason == NO_OUTCOME]
+    if not units:
+        return pd.DataFrame()
+    who = [(unit[0], unit[1] or None, NO_OUTCOME) for unit in units]
+    table = pd.DataFrame(who, columns=pd.Index(["participant_id", "session_id", "reason"]))
+    return pd.concat([table, carry(columns, names, units)], axis=1)
 
 
 def _images(

@@ -17,6 +17,9 @@ from bidsapp.dataset.tables import Key
 from bidsapp.dataset.user_columns import Columns, Values
 from bidsapp.errors import UsageError
 
+NO_OUTCOME = "no outcome"
+"""Why somebody is left out whose outcome is missing."""
+
 
 @dataclass(frozen=True)
 class Outcomes:
@@ -220,7 +223,7 @@ def _outcomes(
             reasons[place] = ("outcome not understood", problems[place])
         else:
             reasons[place] = (
-                "no outcome",
+                NO_OUTCOME,
                 f"no value in {', '.join(columns)}{hints.get(place, '')}",
             )
     return Outcomes(values, reasons, columns)

@@ -134,6 +134,10 @@ TABLES: dict[str, dict[str, Column]] = {
             "dataset. before it."
         ),
     },
+    "missing_outcomes": {
+        "reason": Column("Why the scan is not in the cohort: its outcome is missing."),
+        "*": Column("A column of the dataset's tables, as in cohort.tsv."),
+    },
     "exclusions": {
         "reason": Column("Why the participant or scan is not in the cohort."),
         "detail": Column("More on the reason; <bids_dir> and the like are folders of the run."),
@@ -349,6 +353,14 @@ TABLES: dict[str, dict[str, Column]] = {
         "positive": Column("Its values that count as positive."),
         "probability": Column("Probability of a positive outcome, mean of the fold models.", "1"),
         "probability_sd": Column("Standard deviation between the fold models.", "1"),
+        "probability_clinical": Column(
+            "Probability from the clinical columns of the model's bundle alone, mean of the fold "
+            "models; n/a where it has none, or the tables lack one of its columns.",
+            "1",
+        ),
+        "probability_with_clinic": Column(
+            "Probability from clinical columns and scan together, mean of the fold models.", "1"
+        ),
         "verdict": Column(
             "Verdict on the image's preparation.",
             levels={"pass": "sound", "warn": "to be looked at"},

@@ -49,6 +49,22 @@ _TWO_GROUPS = {
 }
 
 EVALUATED: dict[str, dict[str, Column]] = {
+    "tripod_ai": {
+        "item": Column("Number of the item or sub-item of TRIPOD+AI, 1 to 27c."),
+        "section": Column("Part of the paper that it belongs to."),
+        "asks": Column("What it wants to know, in NociCast's words."),
+        "status": Column(
+            "Who answers it.",
+            levels={
+                "run": "the files of the run",
+                "run and author": "the files of the run in part, and the authors",
+                "author": "the authors alone",
+            },
+        ),
+        "answer": Column("What the files of the run say; n/a where they say nothing."),
+        "where": Column("Files of the run to look at, behind a colon the place in them."),
+        "author": Column("What the authors have to say of it; n/a where nothing is left to them."),
+    },
     "tables/findings": {
         "kind": Column(
             "What the sentence is about.",
@@ -64,6 +80,7 @@ EVALUATED: dict[str, dict[str, Column]] = {
                 "tried": "much was tried on the same people",
                 "small": "the sample is small",
                 "skipped": "what was asked for and could not be done",
+                "lost": "people whose outcome is missing",
                 "calibration": "whether probabilities hold in new people",
                 "benefit": "decisions of new people, and their net benefit",
                 "case_mix": "what the difference between new and training people explains",
@@ -165,6 +182,31 @@ EVALUATED: dict[str, dict[str, Column]] = {
         "second": Column("Among people who were held out."),
         "missing_first": Column("People trained on without a value.", "1"),
         "missing_second": Column("People held out without a value.", "1"),
+    },
+    "tables/lost": {
+        **_TWO_GROUPS,
+        "first": Column("Among people with a prepared scan whose outcome is missing."),
+        "second": Column("Among the people who were kept."),
+        "missing_first": Column("Of those lost, without a value.", "1"),
+        "missing_second": Column("Of those kept, without a value.", "1"),
+    },
+    "tables/weighted": {
+        "measure": Column(
+            "What is measured.",
+            levels={
+                "auc": "area under the ROC curve",
+                "brier": "Brier score",
+                "positive": "share of positives",
+            },
+        ),
+        "value": Column("Of the people kept, each counted once.", "1"),
+        "weighted": Column("Weighted to stand for those lost too, by `weighted_by`.", "1"),
+        "ci_low": Column("Lower end of the weighted one's interval, bootstrap of people.", "1"),
+        "ci_high": Column("Upper end of the weighted one's interval.", "1"),
+        "n": Column("People kept.", "1"),
+        "n_effective": Column("As many people, counted once each, are as precise.", "1"),
+        "lost": Column("People whose outcome is missing.", "1"),
+        "weighted_by": Column("Columns by which the probability of being kept is estimated."),
     },
     "tables/columns": {
         "column": Column("Column of the user's tables, or sidecar.<field> of the images."),

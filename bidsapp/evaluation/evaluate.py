@@ -22,6 +22,7 @@ from bidsapp.evaluation.ensembles import with_ensembles
 from bidsapp.evaluation.findings import findings
 from bidsapp.evaluation.held_out import HeldOut, held_out, splits_behind
 from bidsapp.evaluation.metric_table import metric_table, variant_generator
+from bidsapp.evaluation.missing_outcomes import missing_outcomes
 from bidsapp.evaluation.other_runs import other_runs, tried
 from bidsapp.evaluation.permutation import permute_outcomes, pipeline_test, read_permuted
 from bidsapp.evaluation.planning import planning_table
@@ -194,6 +195,11 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
         "other_runs": beside,
     }
     tables |= added.tables
+    lost, told = missing_outcomes(state, networks, plan)
+    tables |= lost
+    if told:
+        more = pd.DataFrame([("lost", told)], columns=pd.Index(["kind", "text"]))
+        tables["findings"] = pd.concat([tables["findings"], more], ignore_index=True)
     if best is not None:
         tables["best_fold"] = best
     figures = {

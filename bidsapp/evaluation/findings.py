@@ -22,7 +22,7 @@ from bidsapp.evaluation.verdicts import after_correction
 
 KINDS = (
     *("simulated", "leak", "separation", "confound", "added", "result", "compared", "baseline"),
-    *("tried", "small", "skipped"),
+    *("tried", "small", "skipped", "lost"),
 )
 FEWEST = 10
 

@@ -1,6 +1,6 @@
 """Stacked models: clinical columns and the logits of networks in one regression, fold by fold."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,13 +99,65 @@ def stacked_scores(
         A training person of some fold has no score of an inner network; a fold trains on one class
         only.
     """
-    places = [users_column(map(str, cohort.columns), name) or name for name in stack.columns]
-    clinical = _Design.of(cohort, places)
+    unit = unit_columns(cohort)
+    outcome = cohort["outcome"].to_numpy(dtype=int)
+    clinical = Design.of(cohort, stack.columns)
+    parts = []
+    for place in stack_folds(cohort, splits, stack.variants, scores, crossfit):
+        probability = _fold(clinical, stack, outcome, place)
+        parts.append(
+            cohort.loc[place.test, [*unit, "outcome"]].assign(
+                variant=stack.name,
+                repeat=place.repeat,
+                fold=place.fold,
+                probability=probability,
+            )
+        )
+    return pd.concat(parts, ignore_index=True)[with_part(SCORES, cohort)]
+
+
+@dataclass(frozen=True)
+class StackFold:
+    """One fold of a run, as stacked models see it.
+
+    Attributes
+    ----------
+    repeat, fold
+        Which.
+    train, test
+        (n,) whether a row of the cohort is one that the fold trains on, or holds out.
+    logits
+        Network to (n,) logits by networks that did not see the person; NaN elsewhere.
+    inside
+        (n,) inner fold of every row, -1 where it has none.
+    """
+
+    repeat: int
+    fold: int
+    train: np.ndarray
+    test: np.ndarray
+    logits: dict[str, np.ndarray]
+    inside: np.ndarray
+
+
+def stack_folds(
+    cohort: pd.DataFrame,
+    splits: pd.DataFrame,
+    variants: Sequence[str],
+    scores: pd.DataFrame,
+    crossfit: pd.DataFrame,
+) -> Iterator[StackFold]:
+    """Give every fold that holds somebody out, with networks' logits of everybody in it.
+
+    Raises
+    ------
+    BadData
+        As for `stacked_scores`.
+    """
     unit = unit_columns(cohort)
     people = pd.MultiIndex.from_frame(cohort[unit].astype(str))
-    held_out, inner = (_by_fold(table, stack.variants, unit) for table in (scores, crossfit))
+    held_out, inner = (_by_fold(table, variants, unit) for table in (scores, crossfit))
     outcome = cohort["outcome"].to_numpy(dtype=int)
-    parts = []
     keys = splits[["repeat", "fold"]].drop_duplicates().itertuples(index=False)
     for repeat, fold in keys:
         roles = splits[(splits["repeat"] == repeat) & (splits["fold"] == fold)]
@@ -118,7 +170,7 @@ def stacked_scores(
         if len(np.unique(outcome[train])) < 2:
             raise BadData(f"{where} trains on one class only")
         logits = {}
-        for name in stack.variants:
+        for name in variants:
             known = np.full(len(cohort), np.nan)
             for table, rows in ((inner, train), (held_out, test)):
                 own = table.get((name, repeat, fold))
@@ -131,61 +183,63 @@ def stacked_scores(
                     f"{name}, {where}: no score of {who} by a network that did not see them; "
                     "rerun the group level"
                 )
-            logits[f"logit {name}"] = logit(known)
-        inside = _inner_folds(inner, stack.variants, repeat, fold, people)
-        probability = _fold(clinical, stack, logits, outcome, (train, test), inside)
-        parts.append(
-            cohort.loc[test, [*unit, "outcome"]].assign(
-                variant=stack.name, repeat=repeat, fold=fold, probability=probability
-            )
-        )
-    return pd.concat(parts, ignore_index=True)[with_part(SCORES, cohort)]
+            logits[name] = logit(known)
+        inside = _inner_folds(inner, variants, repeat, fold, people)
+        yield StackFold(int(repeat), int(fold), train, test, logits, inside)
 
 
 @dataclass(frozen=True)
-class _Design:
-    """Clinical columns, typed."""
+class Design:
+    """Clinical columns of a cohort, typed.
+
+    Attributes
+    ----------
+    table
+        The columns, numbers as numbers.
+    numbers, categories
+        Names of each kind, in their order.
+    """
 
     table: pd.DataFrame
     numbers: list[str]
     categories: list[str]
 
     @classmethod
-    def of(cls, cohort: pd.DataFrame, columns: Sequence[str]) -> "_Design":
+    def of(cls, cohort: pd.DataFrame, columns: Sequence[str]) -> "Design":
+        """Take columns by the names that the user has for them."""
         if not columns:
             return cls(pd.DataFrame(index=cohort.index), [], [])
-        return cls(*design_table(cohort, columns))
+        there = list(map(str, cohort.columns))
+        return cls(*design_table(cohort, [users_column(there, name) or name for name in columns]))
+
+    def with_logits(self, logits: Mapping[str, np.ndarray]) -> "Design":
+        """Put logits of networks behind the columns of numbers."""
+        added = {f"logit {name}": values for name, values in logits.items()}
+        table = pd.concat([self.table, pd.DataFrame(added, index=self.table.index)], axis=1)
+        return Design(table, [*self.numbers, *added], self.categories)
 
     def fitted(self, model: str, outcome: np.ndarray, rows: np.ndarray) -> Any:
+        """Fit imputation, encoding, scaling and a model on some rows."""
         made = in_fold_model(BASELINES[model].estimator(), self.numbers, self.categories, FEWEST)
         return made.fit(self.table[rows], outcome[rows])
 
 
-def _fold(
-    clinical: _Design,
-    stack: Stack,
-    logits: dict[str, np.ndarray],
-    outcome: np.ndarray,
-    rows: tuple[np.ndarray, np.ndarray],
-    inside: np.ndarray,
-) -> np.ndarray:
+def _fold(clinical: Design, stack: Stack, outcome: np.ndarray, place: StackFold) -> np.ndarray:
     """Probability of each held-out row of a fold."""
-    train, test = rows
+    train, test, logits = place.train, place.test, place.logits
     design = clinical
     if stack.columns and logits and stack.model != _STACK:
-        own = _clinical_logit(clinical, stack.model, outcome, train, test, inside)
-        design = _Design(pd.DataFrame({CLINICAL: own}, index=clinical.table.index), [CLINICAL], [])
+        own = _clinical_logit(clinical, stack.model, outcome, train, test, place.inside)
+        design = Design(pd.DataFrame({CLINICAL: own}, index=clinical.table.index), [CLINICAL], [])
     if logits:
-        added = pd.DataFrame(logits, index=design.table.index)
-        table = pd.concat([design.table, added], axis=1)
-        design = _Design(table, [*design.numbers, *logits], design.categories)
+        design = design.with_logits(logits)
     model = _STACK if logits else stack.model
     found = design.fitted(model, outcome, train).predict_proba(design.table[test])
     return np.asarray(found[:, 1], dtype=float)
 
 
 def _clinical_logit(
-    clinical: _Design,
+    clinical: Design,
     model: str,
     outcome: np.ndarray,
     train: np.ndarray,

@@ -1,8 +1,7 @@
 """A model bundle opened: every file checked against its hash, nothing in it executed."""
 
 import hashlib
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,26 +12,25 @@ import torch
 from bidsapp.contracts.product import volume_names
 from bidsapp.contracts.space import Space
 from bidsapp.derivatives.sidecars import file_sha256
-from bidsapp.errors import BadData, NociCastError, NoInput
-from bidsapp.intake.json_text import read_own_json
-from bidsapp.intake.pointers import pointer_at, require_content
+from bidsapp.errors import BadData, NociCastError
 from bidsapp.networks.bundle_about import Carried, read_carried
+from bidsapp.networks.bundle_files import (
+    MANIFEST,
+    METADATA,
+    MODELS,
+    RECIPE,
+    check_files,
+    listed,
+    read_manifest,
+    read_numbers,
+    read_object,
+)
 from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_from_json
 from bidsapp.networks.bundle_weights import check_weights
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.chain import Chain
 from bidsapp.spaces import read_space
-
-FORMAT = 2
-"""What is written. Format 1 had the numbers of the z-score in models.json; it is read, too."""
-_READ = (1, FORMAT)
-_LONGEST_NAME = 200  # of a file; 255 bytes make one
-MANIFEST = Path("configs") / "manifest.json"
-METADATA = Path("configs") / "metadata.json"
-MODELS = Path("configs") / "models.json"
-RECIPE = Path("recipe.yaml")
-CARD = Path("docs") / "README.md"
 
 
 @dataclass(frozen=True)
@@ -129,7 +127,40 @@ class Bundle:
     @property
     def columns(self) -> tuple[str, ...]:
         """Columns of a dataset's tables that the bundle can use, those of its networks first."""
-        return self.recipe.network.covariates
+        beside = self.about.clinical.names if self.about.clinical else ()
+        return tuple(dict.fromkeys((*self.recipe.network.covariates, *beside)))
+
+    def with_clinic(
+        self,
+        columns: Mapping[str, Sequence[str]],
+        per_model: np.ndarray,
+        used: Sequence[int] | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Give the answers of the clinical part: the columns alone, and columns and scan.
+
+        Parameters
+        ----------
+        columns
+            Column to the text of each person, empty where there is no value.
+        per_model
+            (N, M) probabilities of all fold models.
+        used
+            Which of the models may answer; None is all of them.
+
+        Returns
+        -------
+        clinical, both
+            (N,) probabilities; NaN where the bundle has no such part, was recalibrated since, or a
+            column is not there at all.
+        """
+        part = self.about.clinical
+        lacking = part is None or not set(part.names) <= set(columns)
+        if part is None or lacking or self.about.recalibration is not None:
+            none = np.full(len(per_model), np.nan)
+            return none, none
+        chosen = list(range(len(self.models)) if used is None else used)
+        places = [(self.models[k].repeat, self.models[k].fold) for k in chosen]
+        return part.answers(columns, per_model[:, chosen], places)
 
     @property
     def leaks(self) -> tuple[str, ...]:
@@ -201,19 +232,19 @@ def load_bundle(folder: Path) -> Bundle:
     """
     from bidsapp.recipes import load_recipe
 
-    manifest = _manifest(folder)
-    _check_files(folder, manifest["files"])
+    manifest = read_manifest(folder)
+    check_files(folder, manifest["files"])
     try:
         recipe = load_recipe(folder / RECIPE)
     except NociCastError as error:
         raise BadData(f"bundle {folder}: {error}") from error
-    metadata, about = _json(folder, METADATA), _numbers(folder, MODELS)
+    metadata, about = read_object(folder, METADATA), read_numbers(folder, MODELS)
     try:
         models = tuple(
             FoldModel(
                 _count(entry["repeat"]),
                 _count(entry["fold"]),
-                folder / _listed(entry["file"], manifest["files"]),
+                folder / listed(entry["file"], manifest["files"]),
                 _fitted(folder, place, entry, manifest, recipe, int(about.get("volumes", 0))),
             )
             for place, entry in enumerate(about["models"])
@@ -229,7 +260,7 @@ def load_bundle(folder: Path) -> Bundle:
             tuple(str(name) for name in about["channels"]),
             models,
             metadata,
-            images_from_json(_numbers(folder, IMAGES), len(models))
+            images_from_json(read_numbers(folder, IMAGES), len(models))
             if str(IMAGES) in manifest["files"]
             else None,
             int(about.get("volumes", 0)),
@@ -239,6 +270,9 @@ def load_bundle(folder: Path) -> Bundle:
         raise BadData(f"bundle {folder}: {MODELS} or {METADATA} lacks {error}") from error
     except BadData as error:
         raise BadData(f"bundle {folder}: {error}") from error
+    part = bundle.about.clinical
+    if part and not {(one.repeat, one.fold) for one in bundle.models} <= set(part.folds):
+        raise BadData(f"bundle {folder}: the clinical part lacks a fold of {MODELS}")
     if not bundle.models or bundle.channels != recipe.representation.channels:
         raise BadData(f"bundle {folder}: {MODELS} and {RECIPE} do not belong together")
     if not any(c.isalnum() and c.isascii() for c in bundle.name):
@@ -252,52 +286,6 @@ def load_bundle(folder: Path) -> Bundle:
 
 def _joint_sha256(digests: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
-
-
-def _near(*parents: Path) -> str:
-    """Name the bundles in folders where somebody may have meant one, as the end of a sentence."""
-    found = [path.parents[1] for parent in parents for path in parent.glob(f"*/{MANIFEST}")]
-    return f"; these are: {', '.join(map(str, sorted(found)))}" if found else ""
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    if not folder.is_dir():
-        raise NoInput(f"--model {folder}: there is no such folder{_near(folder.parent)}")
-    require_content(folder / MANIFEST)
-    if not (folder / MANIFEST).is_file():
-        raise NoInput(
-            f"--model {folder}: no {MANIFEST} in it, so it is no NociCast model bundle"
-            f"{_near(folder, folder / 'model')}"
-        )
-    manifest = _json(folder, MANIFEST)
-    if manifest.get("format") not in _READ:
-        raise BadData(
-            f"bundle {folder}: format {manifest.get('format')!r} is not among those that this "
-            f"version reads ({' and '.join(map(str, _READ))}); use the version of NociCast that "
-            "wrote it"
-        )
-    files = manifest.get("files")
-    if not isinstance(files, dict) or not {str(RECIPE), str(METADATA), str(MODELS)} <= set(files):
-        raise BadData(f"bundle {folder}: {MANIFEST} does not list the files of a bundle")
-    return manifest
-
-
-def _check_files(folder: Path, files: dict[str, str]) -> None:
-    problems = []
-    for name, digest in sorted(files.items()):
-        path = folder / name
-        if len(name) > _LONGEST_NAME:
-            problems.append(f"{MANIFEST} lists {name[:40]}… of {len(name)} characters")
-        elif Path(name).is_absolute() or ".." in Path(name).parts:
-            problems.append(f"{name} lies outside")
-        elif (pointer := pointer_at(path)) is not None:
-            raise NoInput(f"bundle {folder}: {name} {pointer.advice}.")
-        elif not path.is_file():
-            problems.append(f"{name} is missing")
-        elif file_sha256(path) != digest:
-            problems.append(f"{name} is not what was written (its hash differs)")
-    if problems:
-        raise BadData(f"bundle {folder} is damaged: {'; '.join(problems)}; copy it again")
 
 
 def _fitted(
@@ -314,7 +302,7 @@ def _fitted(
         if manifest["format"] == 1:
             chain = chain.with_state(_state_of_format_1(entry["zscore"], recipe))
         else:
-            chain = chain.load(folder / _listed(entry["fitted"], manifest["files"]))
+            chain = chain.load(folder / listed(entry["fitted"], manifest["files"]))
         chain.check(volumes or len(recipe.representation.channels))
     except BadData as error:
         raise BadData(f"{MODELS}: models[{place}]: {error}") from error
@@ -336,40 +324,3 @@ def _count(value: Any) -> int:
     if type(value) is not int or value < 0:
         raise BadData(f"{MODELS}: {value!r} is not the number of a repetition or a fold")
     return value
-
-
-def _listed(name: str, files: dict[str, str]) -> str:
-    if name not in files:
-        raise BadData(f"{MODELS} names {name}, which {MANIFEST} does not list")
-    return name
-
-
-def _json(folder: Path, name: Path) -> dict[str, Any]:
-    try:
-        content = read_own_json(folder / name)
-    except (OSError, ValueError, RecursionError) as error:
-        raise BadData(f"bundle {folder}: {name} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise BadData(f"bundle {folder}: {name} holds no JSON object")
-    return content
-
-
-def _numbers(folder: Path, name: Path) -> dict[str, Any]:
-    """Read a JSON object whose numbers are all finite, which JSON of Python need not be."""
-    content = _json(folder, name)
-    key = _infinite(content)
-    if key:
-        raise BadData(f"bundle {folder}: {name}: {key[1:]} is not a finite number")
-    return content
-
-
-def _infinite(value: Any) -> str:
-    """Give the key of the first number that is not finite, as in ``.models[0].repeat``."""
-    if isinstance(value, dict):
-        found = ((f".{key}", _infinite(item)) for key, item in value.items())
-    elif isinstance(value, list):
-        found = ((f"[{place}]", _infinite(item)) for place, item in enumerate(value))
-    else:
-        bad = isinstance(value, float) and not math.isfinite(value)
-        return " " if bad else ""
-    return next((key + below.rstrip() for key, below in found if below), "")

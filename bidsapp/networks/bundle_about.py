@@ -12,7 +12,9 @@ from bidsapp.contracts.recalibration import Recalibration
 from bidsapp.dataset.image_prints import Prints
 from bidsapp.errors import BadData
 from bidsapp.intake.json_text import read_own_json
+from bidsapp.networks.clinical_part import ClinicalPart
 
+CLINICAL = Path("configs") / "clinical.json"
 COHORT = Path("configs") / "training_cohort.json"
 PRINTS = Path("configs") / "training_prints.safetensors"
 RECALIBRATION = Path("configs") / "recalibration.json"
@@ -39,12 +41,16 @@ class Carried:
         What is done to the mean of the fold models; None for the model as it was trained.
     history
         How the bundle came about since it was trained, a record for each update.
+    clinical
+        Regressions of clinical columns, alone and with the networks' logits; None where the run
+        did not ask what the scan adds.
     """
 
     cohort: Mapping[str, Any] = field(default_factory=dict)
     prints: Prints | None = None
     recalibration: Recalibration | None = None
     history: tuple[Mapping[str, Any], ...] = ()
+    clinical: ClinicalPart | None = None
 
 
 def read_carried(folder: Path, files: Mapping[str, str]) -> Carried:
@@ -63,6 +69,12 @@ def read_carried(folder: Path, files: Mapping[str, str]) -> Carried:
         A file cannot be read, or holds what cannot be.
     """
     cohort = _object(folder, COHORT) if str(COHORT) in files else {}
+    clinical = None
+    if str(CLINICAL) in files:
+        try:
+            clinical = ClinicalPart.of(_object(folder, CLINICAL))
+        except BadData as error:
+            raise BadData(f"{CLINICAL}: {error}") from error
     prints = None
     if str(PRINTS) in files:
         from safetensors import SafetensorError
@@ -73,13 +85,13 @@ def read_carried(folder: Path, files: Mapping[str, str]) -> Carried:
         except (SafetensorError, OSError, BadData) as error:
             raise BadData(f"{PRINTS}: {error}") from error
     if str(RECALIBRATION) not in files:
-        return Carried(cohort, prints)
+        return Carried(cohort, prints, clinical=clinical)
     told = _object(folder, RECALIBRATION)
     history = told.get("history", [])
     if not isinstance(history, list) or not all(isinstance(one, dict) for one in history):
         raise BadData(f"{RECALIBRATION}: history is no list of records")
     try:
-        return Carried(cohort, prints, Recalibration.of(told), tuple(history))
+        return Carried(cohort, prints, Recalibration.of(told), tuple(history), clinical)
     except BadData as error:
         raise BadData(f"{RECALIBRATION}: {error}") from error
 

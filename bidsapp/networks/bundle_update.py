@@ -8,8 +8,9 @@ from typing import Any
 from bidsapp.contracts.recalibration import Recalibration
 from bidsapp.derivatives.atomic import make_folder
 from bidsapp.intake.json_text import read_own_json
-from bidsapp.networks.bundle import CARD, METADATA, Bundle
+from bidsapp.networks.bundle import Bundle
 from bidsapp.networks.bundle_about import RECALIBRATION
+from bidsapp.networks.bundle_files import CARD, METADATA
 from bidsapp.networks.bundle_write import beside, link_or_copy, seal, write_plain
 
 

@@ -19,16 +19,9 @@ from bidsapp.derivatives.atomic import explained, make_folder
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.derivatives.temporary import temporary_folder
 from bidsapp.intake.json_text import read_own_json
-from bidsapp.networks.bundle import (
-    CARD,
-    FORMAT,
-    MANIFEST,
-    METADATA,
-    MODELS,
-    RECIPE,
-    FoldModel,
-)
-from bidsapp.networks.bundle_about import ABOUT_COHORT, COHORT, PRINTS, Carried
+from bidsapp.networks.bundle import FoldModel
+from bidsapp.networks.bundle_about import ABOUT_COHORT, CLINICAL, COHORT, PRINTS, Carried
+from bidsapp.networks.bundle_files import CARD, FORMAT, MANIFEST, METADATA, MODELS, RECIPE
 from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_to_json
 from bidsapp.networks.carried_hashes import add_images, without_images
 from bidsapp.networks.model_card import LIMITS, model_card, outcome_text
@@ -217,6 +210,8 @@ def _write_about(new: Path, about: Carried, *, anonymous: bool) -> None:
     """Write what a bundle carries of its training cohort beside the models."""
     if about.cohort:
         write_plain(new / COHORT, {"about": ABOUT_COHORT, **about.cohort})
+    if about.clinical is not None:
+        write_plain(new / CLINICAL, about.clinical.plain())
     if about.prints is not None and not anonymous:
         from safetensors.numpy import save_file
 

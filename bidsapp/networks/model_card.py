@@ -186,8 +186,14 @@ def model_card(
         shape="×".join(map(str, space.shape)),
         origin=f"({origin})",
         channels="\n".join(
-            f"- Channel {name}: {unit_and_range(name, recipe.representation.scaling)[0]}"
-            for name in recipe.representation.channels
+            [
+                f"- Channel {name}: {unit_and_range(name, recipe.representation.scaling)[0]}"
+                for name in recipe.representation.channels
+            ]
+            + [
+                f"- Column {markdown_text(name)} of the dataset's tables, beside the image"
+                for name in recipe.network.covariates
+            ]
         ),
         fitted="\n".join(f"- {step.on_card}." for step in recipe.representation.asked())
         or "- Nothing is fitted to images.",

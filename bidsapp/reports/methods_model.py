@@ -115,7 +115,13 @@ def _network(section: Network, began_with: Mapping[str, Any]) -> str:
     kept = ""
     if section.frozen:
         kept = f", the first {many(section.frozen, 'stage')} kept as they began"
-    return f"{kind} {name} networks{built} with {outputs}, starting from {weights}{kept}"
+    beside = ""
+    if section.covariates:
+        told = joined(list(section.covariates))
+        beside = (
+            f", whose last layer was also given {told} (filled and scaled in the training fold)"
+        )
+    return f"{kind} {name} networks{built} with {outputs}{beside}, starting from {weights}{kept}"
 
 
 def _training(section: Training) -> str:

@@ -18,6 +18,7 @@ from bidsapp.reports.earlier_predictions import (
     label_of,
     require_own_name,
 )
+from bidsapp.reports.person_columns import tell_missing, with_columns
 from bidsapp.reports.prediction import read_answer
 
 if TYPE_CHECKING:
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
 
 _TABLE = (
     *("participant_id", "session_id", "model", "sha256", "outcome", "positive"),
-    *("probability", "probability_sd", "verdict", "in_training", "leak"),
+    *("probability", "probability_sd", "probability_clinical", "probability_with_clinic"),
+    *("verdict", "in_training", "leak"),
 )
 # Bundles of earlier versions do not say whom they were made with.
 _IN_TRAINING = {True: "true", False: "false", None: "n/a"}
 _AT_ONCE = 32
+_CLINICAL = ("probability_clinical", "probability_with_clinic")
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,9 @@ def predict_people(
             continue
         fit.append((person, image.unseen_by if image else None))
         places.append(place)
-    known_of = _known_of(bundle, [people[place] for place in places], columns or {}, places)
+    told = columns or {}
+    known_of = {name: [texts[place] for place in places] for name, texts in told.items()}
+    tell_missing(bundle, [person.label for person, _ in fit], known_of)
     for start in range(0, len(fit), _AT_ONCE):
         some = fit[start : start + _AT_ONCE]
         samples = []
@@ -136,7 +141,7 @@ def predict_people(
         for place, (person, unseen_by) in enumerate(some):
             per_model = answers.per_model[place].tolist()
             content = _content(bundle, person, per_model, unseen_by, held_out)
-            content |= _columns(here, place)
+            content |= with_columns(bundle, here, place, per_model, unseen_by)
             content |= _in_training(bundle, unseen_by is not None)
             forget_maps(person.names, bundle, others_only=True)
             write_json(_file(bundle, person), content)
@@ -151,31 +156,6 @@ def predict_people(
         print(f"in_training is n/a of {len(fit) - len(known)} of these: {unknown}", file=sys.stderr)
     write_table(output_dir)
     return len(fit)
-
-
-def _known_of(
-    bundle: "Bundle",
-    people: Sequence[Person],
-    columns: Mapping[str, Sequence[str]],
-    places: Sequence[int],
-) -> dict[str, list[str]]:
-    """Pick the columns of some people, and say whose value is missing."""
-    found = {name: [texts[place] for place in places] for name, texts in columns.items()}
-    for name in bundle.recipe.network.covariates:
-        without = [who.label for who, text in zip(people, found[name], strict=True) if not text]
-        if without:
-            print(
-                f"{name}: no value of {shortened(without)}; the networks take what they took of "
-                "training people without one",
-                file=sys.stderr,
-            )
-    return found
-
-
-def _columns(columns: Mapping[str, Sequence[str]], row: int) -> dict[str, Any]:
-    """Say what was known of a person beside the image."""
-    known = {name: texts[row] or None for name, texts in columns.items()}
-    return {"columns": known} if known else {}
 
 
 def _known(bundle: "Bundle", person: Person) -> "TrainingImage | None":
@@ -302,6 +282,7 @@ def write_table(output_dir: Path) -> Path:
                     _cell(" or ".join(map(str, content["positive"]))),
                     f"{content['probability']:.6g}",
                     "n/a" if spread is None else f"{spread:.6g}",
+                    *(_number(content.get(name)) for name in _CLINICAL),
                     content["quality"]["verdict"],
                     _IN_TRAINING[content.get("in_training")],
                     _cell("; ".join(map(str, content["model"].get("leaks") or ("n/a",)))),
@@ -312,6 +293,10 @@ def write_table(output_dir: Path) -> Path:
     write_text(path, "\n".join(rows) + "\n")
     describe_table(path, "predictions")
     return path
+
+
+def _number(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.6g}"
 
 
 def _cell(text: str) -> str:

@@ -1,11 +1,19 @@
 """What the scan adds, as a user asks for it: inner networks, their files, the first sentence."""
 
+import copy
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import safetensors.torch
 
+from bidsapp.api import open_model
+from bidsapp.errors import BadData
+from bidsapp.networks.bundle import load_bundle
+from bidsapp.networks.clinical_part import ClinicalPart
+from bidsapp.reports.person_columns import tell_missing, with_columns
+from bidsapp.reports.prediction import prediction_section
 from tests.integration.group_studies import (
     brain,
     group_arguments,
@@ -141,3 +149,94 @@ def test_the_plan_says_what_added_value_can_be_shown(
     assert "Added value over a clinical model of AUC 0.70" in told
     assert "smallest gain shown with power 0.8: none" in told
     assert "Added value: 4 networks more" in told
+
+
+def test_the_bundle_gives_the_combined_probability_that_was_evaluated(added: Ended) -> None:
+    run = run_of(added)
+    bundle = load_bundle(run / "model" / "base")
+    part = bundle.about.clinical
+    assert part is not None
+    assert bundle.columns == part.names == ("pain_now", "sex")
+    assert part.found.startswith("Beyond pain now and sex the scan adds ")
+    cohort = table_of(run / "cohort.tsv").set_index("participant_id")
+    network = table_of(run / "scores.tsv")
+    models = table_of(run / "tables" / "added_value_scores.tsv")
+    for place, stack in enumerate(("clinical", "clinical + base")):
+        scored = models[models["variant"] == stack].set_index("participant_id")
+        for fold in ("0", "1"):
+            mine = network[network["fold"] == fold]
+            people = list(mine["participant_id"])
+            columns = {name: list(cohort.loc[people, name]) for name in part.names}
+            images = mine["probability"].to_numpy(float)
+            found = part.folds[0, int(fold)][place].probability(columns, len(people), images)
+            evaluated = scored.loc[people, "probability"].to_numpy(float)
+            np.testing.assert_allclose(found, evaluated, atol=2e-6)
+    columns = {name: list(cohort[name]) for name in part.names}
+    per_model = np.full((PEOPLE, 2), 0.6)
+    alone, both = bundle.with_clinic(columns, per_model)
+    one, _ = bundle.with_clinic(columns, per_model, [1])
+    assert alone.shape == both.shape == (PEOPLE,)
+    assert not np.allclose(alone, one)
+    assert np.isnan(bundle.with_clinic({"sex": columns["sex"]}, per_model)[1]).all()
+    model = open_model(run / "model" / "base")
+    image = next((added.output_dir / "sub-03").rglob("*desc-preproc_T1w.nii.gz"))
+    known = {"sub-03": {"pain_now": 7, "sex": "F"}}
+    answer = model.predict({"sub-03": image}, "cpu", known).loc["sub-03"]
+    assert 0 < answer["probability_with_clinic"] < 1
+    plain = model.predict({"sub-03": image}, "cpu").loc["sub-03"]
+    assert plain["probability"] == answer["probability"]
+    assert "probability_with_clinic" not in plain
+
+
+def test_a_clinical_part_that_cannot_be_is_refused(added: Ended) -> None:
+    told = json.loads((run_of(added) / "model/base/configs/clinical.json").read_text())
+    assert json.loads(json.dumps(ClinicalPart.of(told).plain())) == told
+    for change, why in (
+        (lambda t: t["folds"][0]["both"].update(logit=None), "a logit is missing"),
+        (lambda t: t["folds"][0]["both"]["coefficients"].clear(), "coefficients are of"),
+        (lambda t: t.update(columns=["sex", "pain_now"]), "columns are not sex, pain_now"),
+        (lambda t: t["folds"][0].pop("clinical"), "cannot be read"),
+        (lambda t: t["folds"][1]["clinical"].update(intercept=float("nan")), "not finite"),
+    ):
+        other = copy.deepcopy(told)
+        change(other)
+        with pytest.raises(BadData, match=why):
+            ClinicalPart.of(other)
+
+
+def test_a_person_is_told_what_the_scan_says_with_the_columns(
+    added: Ended, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = load_bundle(run_of(added) / "model" / "base")
+    columns = {"pain_now": ["7", ""], "sex": ["F", "M"]}
+    tell_missing(bundle, ["sub-1", "sub-2"], columns)
+    told = capsys.readouterr().err
+    assert "pain_now: no value of sub-2; the model takes" in told
+    found = with_columns(bundle, columns, 1, [0.2, 0.4], None)
+    assert found["columns"] == {"pain_now": None, "sex": "M"}
+    assert 0 < found["probability_clinical"] < 1
+    assert found["probability_with_clinic"] != found["probability_clinical"]
+    tell_missing(bundle, ["sub-1"], {"sex": ["F"]})
+    assert "pain_now: no such column in the tables" in capsys.readouterr().err
+    assert with_columns(bundle, {"sex": ["F"]}, 0, [0.2, 0.4], None) == {"columns": {"sex": "F"}}
+    answer = {
+        "outcome": "chronic",
+        "positive": ["yes"],
+        "probability": 0.3,
+        "probability_sd": 0.1,
+        "per_model": [0.2, 0.4],
+        "model": bundle.identity,
+    }
+    page = prediction_section(answer | found)
+    assert "With what is known beside the scan (pain_now missing, sex M)" in page
+    assert "With what is known" not in prediction_section(answer)
+
+
+def test_a_run_comes_with_its_reporting_guideline(added: Ended) -> None:
+    run = run_of(added)
+    table = table_of(run / "reporting" / "tripod_ai.tsv")
+    assert len(table) == 52
+    assert (table["status"] != "author").sum() >= 36
+    for place in "; ".join(w for w in table["where"] if w != "n/a").split("; "):
+        assert (run / place.partition(":")[0]).exists(), place
+    assert (run / "reporting" / "tripod_ai.json").is_file()

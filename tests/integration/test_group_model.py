@@ -19,7 +19,8 @@ from bidsapp.dataset.sources import select_scans
 from bidsapp.derivatives.sidecars import report_mark
 from bidsapp.execution.work import make_own_folder
 from bidsapp.image_task import tasks_of
-from bidsapp.networks.bundle import MANIFEST, Bundle, load_bundle
+from bidsapp.networks.bundle import Bundle, load_bundle
+from bidsapp.networks.bundle_files import MANIFEST
 from bidsapp.networks.bundle_images import TrainingImage
 from bidsapp.networks.bundle_write import ModelFacts, add_saliency_checks, write_bundle
 from bidsapp.options import RunOptions

@@ -10,8 +10,9 @@ import pytest
 
 from bidsapp.cli import main
 from bidsapp.evaluation.validation import evaluate_validation
-from bidsapp.networks.bundle import MANIFEST, load_bundle
+from bidsapp.networks.bundle import load_bundle
 from bidsapp.networks.bundle_about import COHORT, PRINTS
+from bidsapp.networks.bundle_files import MANIFEST
 from bidsapp.networks.bundle_write import seal
 from tests.integration.group_studies import (
     brain,

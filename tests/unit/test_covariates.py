@@ -170,6 +170,12 @@ def test_new_people_without_a_column_that_the_model_reads_are_refused_before_wor
     assert tables.texts(["pain", "sex"], [("sub-1", ""), ("sub-2", "")]) == {"pain": ["4.5", ""]}
 
 
+def test_the_card_names_the_columns(trained):
+    card = (trained[2] / "docs" / "README.md").read_text()
+    assert "- Column pain of the dataset's tables, beside the image" in card
+    assert "Column sex" in card
+
+
 def test_a_column_that_the_cohort_lacks_is_refused_by_name():
     recipe = small_recipe(network=NETWORK)
     cohort = pd.DataFrame({"participant_id": ["sub-1"], "outcome": [1], "pain": ["3"]})

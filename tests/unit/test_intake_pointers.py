@@ -17,7 +17,8 @@ from bidsapp.dataset.validation import find_validator, validate_dataset
 from bidsapp.errors import InvalidDataset, NoInput
 from bidsapp.intake.pointers import pointer_at, require_content
 from bidsapp.modalities.t1w.reading import read_head
-from bidsapp.networks.bundle import FORMAT, MANIFEST, METADATA, MODELS, RECIPE, load_bundle
+from bidsapp.networks.bundle import load_bundle
+from bidsapp.networks.bundle_files import FORMAT, MANIFEST, METADATA, MODELS, RECIPE
 from bidsapp.networks.weights import require_weights
 from bidsapp.recipes import load_recipe
 from bidsapp.recipes.learning import Network

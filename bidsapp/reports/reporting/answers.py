@@ -1,0 +1,343 @@
+"""The answers that a group run gives to the items of TRIPOD+AI, each with the files to look at."""
+
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+
+from bidsapp import __version__
+from bidsapp.drawing.wording import joined, many
+from bidsapp.reports.methods_group import outcome_words, splits_paragraph
+from bidsapp.reports.reporting.run_facts import SHOWN, RunFacts
+from bidsapp.training.columns import LEARNING
+
+Answer = tuple[str, tuple[str, ...]]
+"""A text, empty where the run says nothing, and files of the run, behind a colon the place."""
+
+
+def _making(k: RunFacts) -> Answer:
+    what = f"{k.recipe.name}: {k.recipe.summary}"
+    return f"A model is made and tested inside the same cohort ({what}).", ("recipe.yaml",)
+
+
+def _title(k: RunFacts) -> Answer:
+    return (
+        "To name: development and internal validation, the people, the outcome "
+        f"({outcome_words(k.recipe)}).",
+        ("recipe.yaml: outcome",),
+    )
+
+
+def _abstract(k: RunFacts) -> Answer:
+    return f"{k.counts}. {k.findings('added', 'result')}", ("tables/findings.tsv", "metrics.tsv")
+
+
+def _data(k: RunFacts) -> Answer:
+    return f"One cohort in BIDS, divided for making and testing: {k.counts}.", ("cohort.tsv",)
+
+
+def _setting(k: RunFacts) -> Answer:
+    site = k.recipe.evaluation.site
+    text = f"Scanners by the images' sidecars: {k.scanners}." if k.scanners else ""
+    if site and site in k.columns:
+        count = k.run.cohort[site].nunique()
+        text = f"{many(int(count), 'site')} in column {site}. {text}"
+    return text.strip(), ("cohort.tsv",)
+
+
+def _eligible(k: RunFacts) -> Answer:
+    return f"From the people recruited, {k.excluded}.", ("exclusions.tsv", "figures/flow.svg")
+
+
+def _prepared(k: RunFacts) -> Answer:
+    return (
+        f"All images alike, by {k.recipe.preparation.modality} preparation with fixed quality "
+        "limits; the methods text says each step.",
+        ("logs/CITATION.md", "measures.tsv", "near_duplicates.tsv"),
+    )
+
+
+def _outcome(k: RunFacts) -> Answer:
+    return f"The outcome: {outcome_words(k.recipe)}.", ("recipe.yaml: outcome", "cohort.tsv")
+
+
+def _predictors(k: RunFacts) -> Answer:
+    plan = k.recipe.evaluation
+    clinical = plan.clinical or plan.predictors
+    more = f" Clinical columns: {', '.join(clinical)}." if clinical else ""
+    return f"Images: {joined(list(k.recipe.representation.channels))}.{more}", ("recipe.yaml",)
+
+
+def _measured(k: RunFacts) -> Answer:
+    text, where = _predictors(k)
+    return f"{text} Columns of the tables: {', '.join(k.columns[:SHOWN])}.", (
+        *where,
+        "cohort.json",
+        "logs/CITATION.md",
+    )
+
+
+def _size(k: RunFacts) -> Answer:
+    return (
+        f"{k.counts}. What precision and power such a cohort gives stands in the table of the "
+        "plan; --plan says it before a study.",
+        ("tables/planning.tsv",),
+    )
+
+
+def _missing(k: RunFacts) -> Answer:
+    return (
+        f"People without an image or an outcome are left out ({k.excluded}). In clinical models "
+        "numbers are filled by the training fold's median with a column that says so, and a "
+        f"missing category is one of its own; {k.missing}.",
+        ("exclusions.tsv", "tables/cohort.tsv"),
+    )
+
+
+def _divided(k: RunFacts) -> Answer:
+    return splits_paragraph(k.run), ("splits.tsv",)
+
+
+def _scaled(k: RunFacts) -> Answer:
+    section = k.recipe.with_variant(k.variant).representation
+    beside = k.recipe.with_variant(k.variant).network.covariates
+    more = f" Columns given to the network beside: {', '.join(beside)}." if beside else ""
+    return (
+        f"Images: {section.kind}, scaling {section.scaling}, z-score by {section.zscore}.{more}",
+        ("recipe.yaml: representation", "logs/CITATION.md"),
+    )
+
+
+def _model(k: RunFacts) -> Answer:
+    one = k.recipe.with_variant(k.variant)
+    return (
+        f"{many(len(k.run.variants), 'network')} ({', '.join(k.run.variants)}); {k.variant}: "
+        f"{one.network.name} {one.network.depth}, {one.training.epochs} epochs; nothing is chosen "
+        f"on held-out people in mode {k.recipe.mode}.",
+        ("recipe.yaml", "history.tsv", "logs/CITATION.md"),
+    )
+
+
+def _clusters(k: RunFacts) -> Answer:
+    group = k.recipe.group_column(k.run.variants or (k.recipe.base,))
+    site = k.recipe.evaluation.site
+    text = f"Members of one {group} are on one side of every split. " if group else ""
+    text += f"What {site} alone predicts is a baseline." if site else ""
+    return (
+        text.strip() or "All scans of a person are on one side of every split; no site is named.",
+        ("recipe.yaml: protocol", "tables/confounds.tsv"),
+    )
+
+
+def _judged(k: RunFacts) -> Answer:
+    return (
+        "AUC, average precision, Brier score, calibration and net benefit with intervals, "
+        f"{joined(list(k.recipe.evaluation.tests)) or 'no'} tests, baselines without an image; the "
+        "methods text says why.",
+        ("metrics.tsv", "logs/CITATION.md"),
+    )
+
+
+def _not_updated(_k: RunFacts) -> Answer:
+    return "No: the model is that of the run; recalibration is a step of its own.", ("model",)
+
+
+def _formula(k: RunFacts) -> Answer:
+    return (
+        f"The mean of the fold models' probabilities; weights, fitted numbers and code: model "
+        f"bundle and NociCast {__version__} (--model).",
+        (f"model/{k.variant}/configs/manifest.json", f"model/{k.variant}/docs/README.md"),
+    )
+
+
+def _imbalance(k: RunFacts) -> Answer:
+    weight = k.recipe.with_variant(k.variant).training.positive_weight
+    how = "none" if weight == 1 else f"positives weigh {weight:g} in the loss"
+    return (
+        f"Classes were balanced by: {how}. Nobody was drawn twice, left out or made up.",
+        ("recipe.yaml: training", "figures/calibration.svg"),
+    )
+
+
+def _fair(k: RunFacts) -> Answer:
+    if not k.subgroups:
+        return (
+            "No subgroup was asked for (evaluation.subgroups), so fairness was not looked at.",
+            ("recipe.yaml: evaluation",),
+        )
+    return f"Results by subgroup: {', '.join(k.subgroups[:SHOWN])}.", ("metrics.tsv",)
+
+
+def _output(k: RunFacts) -> Answer:
+    return (
+        f"A probability; a class at {k.recipe.evaluation.threshold:g}, and by a threshold fitted "
+        f"by {k.recipe.evaluation.fitted_threshold}.",
+        ("scores.tsv", "metrics.tsv"),
+    )
+
+
+def _differ(_k: RunFacts) -> Answer:
+    return (
+        "One cohort: those tested are drawn from those recruited, with the same criteria, outcome "
+        "and predictors.",
+        ("splits.tsv", "tables/held_out.tsv"),
+    )
+
+
+def _registered(k: RunFacts) -> Answer:
+    return (
+        "The model is frozen: the hashes of its files, by which a registration can name it.",
+        (f"model/{k.variant}/configs/manifest.json",),
+    )
+
+
+def _code(_k: RunFacts) -> Answer:
+    return (
+        f"NociCast {__version__} and the resolved recipe make the run again.",
+        ("recipe.yaml", "report.html"),
+    )
+
+
+def _flow(k: RunFacts) -> Answer:
+    return f"{k.counts}; {k.excluded}.", ("figures/flow.svg", "exclusions.tsv", "cohort.tsv")
+
+
+def _people(k: RunFacts) -> Answer:
+    return (
+        f"Table 1 compares those with and without the outcome; {k.missing}.",
+        ("tables/cohort.tsv", "report.html"),
+    )
+
+
+def _compared(_k: RunFacts) -> Answer:
+    return (
+        "Within one cohort everybody is trained on and tested in turn; of a single division the "
+        "two are compared. New people: external validation (--model with --outcome).",
+        ("tables/held_out.tsv", "splits.tsv"),
+    )
+
+
+def _analyses(k: RunFacts) -> Answer:
+    splits = k.run.splits
+    learned = splits[splits["role"].isin(LEARNING)]
+    keys = [name for name in ("variant", "repeat", "fold") if name in splits]
+    sizes = learned.groupby(keys).size()
+    tested = splits[splits["role"] == "test"].groupby(keys).size()
+    return (
+        f"{k.counts}; {many(len(sizes), 'fold')}: {_range(sizes)} people trained on, "
+        f"{_range(tested)} tested in each.",
+        ("splits.tsv", "cohort.tsv"),
+    )
+
+
+def _range(sizes: "pd.Series[int]") -> str:
+    low, high = int(sizes.min()), int(sizes.max())
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _whole_model(k: RunFacts) -> Answer:
+    return (
+        "The whole model is in the bundle, with its card; --model and Python apply it to new "
+        "people.",
+        (f"model/{k.variant}/docs/README.md", f"model/{k.variant}/configs/models.json"),
+    )
+
+
+def _performance(k: RunFacts) -> Answer:
+    return f"{k.performance}. {k.findings('added')}".strip(), (
+        "metrics.tsv: scope pooled",
+        "figures/roc.svg",
+        "figures/calibration.svg",
+        "figures/decision_curve.svg",
+    )
+
+
+def _by_cluster(k: RunFacts) -> Answer:
+    site = k.recipe.evaluation.site
+    own = [scope for scope in k.subgroups if site and scope.startswith(f"{site}=")]
+    if own:
+        return f"By {site}: {', '.join(own[:SHOWN])}.", ("metrics.tsv",)
+    return "Not looked at: no site is named as a subgroup.", ("recipe.yaml: evaluation",)
+
+
+def _no_update(_k: RunFacts) -> Answer:
+    return "Nothing: the model was not updated in this run.", ("recipe.yaml",)
+
+
+def _meaning(k: RunFacts) -> Answer:
+    return k.findings("added", "result", "compared", "baseline"), ("tables/findings.tsv",)
+
+
+def _limits(k: RunFacts) -> Answer:
+    doubts = k.findings("leak", "separation", "confound", "tried", "small", "skipped")
+    runs = len(k.run.table("tables/other_runs.tsv"))
+    return (
+        f"{doubts} {many(runs, 'other run')} of this output folder used the same people. Tested "
+        "inside one cohort only.".strip(),
+        ("tables/findings.tsv", "tables/other_runs.tsv", f"model/{k.variant}/docs/README.md"),
+    )
+
+
+def _poor_input(_k: RunFacts) -> Answer:
+    return (
+        "--model judges every image by the limits of training and gives no forecast of one that "
+        "fails; missing values of columns are filled as in training, and named.",
+        ("logs/CITATION.md", "measures.json"),
+    )
+
+
+def _users(k: RunFacts) -> Answer:
+    return (
+        "Images in BIDS; the model prepares them itself. The card says what it is not for.",
+        (f"model/{k.variant}/docs/README.md",),
+    )
+
+
+def _next(_k: RunFacts) -> Answer:
+    return (
+        "Not tested elsewhere by this run: external validation is a next step (--model with "
+        "--outcome).",
+        ("report.html",),
+    )
+
+
+ANSWERS: Mapping[str, Callable[[RunFacts], Answer]] = {
+    "1": _title,
+    "2": _abstract,
+    "4": _making,
+    "5a": _data,
+    "6a": _setting,
+    "6b": _eligible,
+    "7": _prepared,
+    "8a": _outcome,
+    "9a": _predictors,
+    "9b": _measured,
+    "10": _size,
+    "11": _missing,
+    "12a": _divided,
+    "12b": _scaled,
+    "12c": _model,
+    "12d": _clusters,
+    "12e": _judged,
+    "12f": _not_updated,
+    "12g": _formula,
+    "13": _imbalance,
+    "14": _fair,
+    "15": _output,
+    "16": _differ,
+    "18d": _registered,
+    "18f": _code,
+    "20a": _flow,
+    "20b": _people,
+    "20c": _compared,
+    "21": _analyses,
+    "22": _whole_model,
+    "23a": _performance,
+    "23b": _by_cluster,
+    "24": _no_update,
+    "25": _meaning,
+    "26": _limits,
+    "27a": _poor_input,
+    "27b": _users,
+    "27c": _next,
+}
+"""Number of an item to what answers it; items that are not here are for the authors alone."""

@@ -1,0 +1,90 @@
+"""The submission pack: the list is whole, and answers name files that are there."""
+
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from bidsapp.evaluation.evaluate import evaluate
+from bidsapp.evaluation.tsv import read_table
+from bidsapp.reports.reporting.answers import ANSWERS
+from bidsapp.reports.reporting.items import COUNT, ITEMS
+from bidsapp.reports.reporting.tripod_ai import BOTH, RUN, write_tripod
+from tests.unit.added_value_runs import write_added_run
+
+# sub-items of the published list by item; where there is one only, it bears no letter
+PUBLISHED = {3: 3, 5: 2, 6: 3, 8: 3, 9: 3, 12: 7, 18: 6, 20: 3, 23: 2, 27: 3}
+RECIPE = """\
+name: small
+summary: Noise {}
+mode: {}
+outcome: {{column: chronic, positive: ["yes"]}}
+representation: {{kind: slab, plane: axial, slices: 3, zscore: {}}}
+network: {{name: resnet, depth: 10, start: random}}
+protocol: {{kind: kfold, folds: 4}}
+evaluation: {{bootstrap: 0, permutations: 50, clinical: [pain, age, sex], subgroups: [sex]}}
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_added_run(tmp_path_factory.mktemp("pack") / "run", n=40)
+    (folder / "recipe.yaml").write_text(RECIPE.format("| and more", "strict", "train_fold"))
+    evaluate(folder)
+    write_tripod(folder)
+    return folder
+
+
+def test_the_list_is_the_published_one() -> None:
+    numbers = [item.number for item in ITEMS]
+    wanted = [
+        f"{item}{letter}"
+        for item in range(1, 28)
+        for letter in ("abcdefg"[: PUBLISHED[item]] if item in PUBLISHED else [""])
+    ]
+    assert numbers == wanted
+    assert len(numbers) == COUNT == 52
+    assert set(ANSWERS) <= set(numbers)
+    for item in ITEMS:
+        assert item.asks.endswith("?")
+        assert item.number in ANSWERS or item.author, item.number
+
+
+def test_at_least_forty_items_are_answered_or_marked_and_files_are_there(run: Path) -> None:
+    table = read_table(run / "reporting" / "tripod_ai.tsv", ("item", "status", "where"))
+    status = Counter(table["status"])
+    assert sum(status.values()) == 52
+    assert status[RUN] + status[BOTH] >= 30
+    for row in table.to_dict("records"):
+        places = [] if row["where"] == "n/a" else row["where"].split("; ")
+        assert bool(row["answer"] != "n/a") == (row["status"] != "author"), row
+        assert row["status"] == RUN or row["author"] != "n/a"
+        for place in places:
+            assert (run / place.partition(":")[0]).exists(), place
+
+
+def test_answers_are_those_of_the_run(run: Path) -> None:
+    table = read_table(run / "reporting" / "tripod_ai.tsv", ("item",)).set_index("item")
+    answer = table["answer"]
+    assert "40 participants" in answer["21"]
+    assert "30 people trained on" in answer["21"]
+    assert "10 tested in each" in answer["21"]
+    assert "pain, age, sex" in answer["9a"]
+    assert "Beyond pain, age and sex the scan adds" in answer["25"]
+    assert "AUC" in answer["23a"]
+    assert "sex=" in answer["14"]
+    assert "4-fold cross-validation" in answer["12a"]
+    text = (run / "reporting" / "tripod_ai.md").read_text()
+    assert "Noise \\| and more" in text
+    assert len([line for line in text.splitlines() if line.startswith("| ")]) == 53
+    assert "LEAK" not in text
+
+
+def test_a_leak_is_stamped_on_the_pack(run: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(run, tmp_path / "leak")
+    (folder / "recipe.yaml").write_text(RECIPE.format("", "paper", "dataset"))
+    text = write_tripod(folder).read_text()
+    assert "**LEAK: representation.zscore: dataset**" in text
+    table = read_table(folder / "reporting" / "tripod_ai.tsv", ("leak",))
+    assert set(table["leak"]) == {"LEAK: representation.zscore: dataset"}
