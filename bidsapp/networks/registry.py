@@ -11,6 +11,7 @@ from bidsapp.contracts.network import network_offers
 from bidsapp.errors import UsageError
 from bidsapp.networks.blocks import mend
 from bidsapp.networks.columns_head import with_columns
+from bidsapp.networks.resized import Resized
 from bidsapp.recipes.learning import Network
 
 
@@ -77,7 +78,8 @@ def build_network(
         in_channels *= shape[flat.axis]
     if offer.sized and shape is None:
         raise UsageError(f"network.name: {section.name} needs the shape of the images")
-    sizes = (tuple(shape or ()),) if offer.sized else ()
+    given_shape = tuple(section.resize or size for size in shape or ())
+    sizes = (given_shape,) if offer.sized else ()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         builder = import_module(f"bidsapp.networks.architectures.{section.name}")
@@ -86,6 +88,8 @@ def build_network(
         network = with_columns(mend(network, head), head, columns)
     if flat is not None:
         network.register_forward_pre_hook(flat)
+    if section.resize is not None:
+        network.register_forward_pre_hook(Resized(section.resize))
     return network
 
 

@@ -63,6 +63,12 @@ class Network(Section):
         description="3 takes volumes; 2 takes the slices along the image's shortest axis as "
         "channels of one picture.",
     )
+    resize: Annotated[int, Field(ge=16, le=512)] | None = Field(
+        default=None,
+        description="Cells along every axis to which images are interpolated on their way into the "
+        "network, the slices of dims 2 excepted; maps lie on the image as it was. As they are "
+        "where not given.",
+    )
     outputs: Annotated[Literal[1, 2], Whole] = Field(
         default=1,
         description="Numbers in the last layer: one (the log odds), or one for each class.",

@@ -293,7 +293,7 @@ def resize(values: np.ndarray, shape: Sequence[int]) -> np.ndarray:
         if size == old:
             continue
         if floating:
-            weights = _triangles(old, size)
+            weights = triangles(old, size)
             moved = np.moveaxis(np.asarray(values, np.float64), axis, -1) @ weights.T
             values = np.moveaxis(moved, -1, axis).astype(values.dtype)
         else:
@@ -302,8 +302,8 @@ def resize(values: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     return values
 
 
-def _triangles(old: int, new: int) -> np.ndarray:
-    """Weights of linear interpolation, (new, old); each row adds up to 1."""
+def triangles(old: int, new: int) -> np.ndarray:
+    """Give weights of linear interpolation, (new, old); each row adds up to 1."""
     step = old / new
     centres = (np.arange(new) + 0.5) * step - 0.5
     centres = np.clip(centres, 0, old - 1)  # beyond the outermost centres, constant

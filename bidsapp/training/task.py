@@ -240,6 +240,7 @@ class FoldTask:
         # under its earlier name, so that what was trained before stays trained
         start = {"weights": network.start_kind}
         left_out = {"origin", "start"} | (set() if network.covariates else {"covariates"})
+        left_out |= set() if network.resize else {"resize"}
         parts = {
             "format": FORMAT,
             "variant": self.variant,

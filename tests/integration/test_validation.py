@@ -15,8 +15,11 @@ from bidsapp.networks.bundle_about import COHORT, PRINTS
 from bidsapp.networks.bundle_files import MANIFEST
 from bidsapp.networks.bundle_write import seal
 from tests.integration.group_studies import (
+    SPACE,
+    affine_of,
     brain,
     first_run,
+    save,
     table_of,
     write_dataset,
     write_normalised,
@@ -290,3 +293,29 @@ def test_a_recalibrated_bundle_answers_with_its_recalibration(
     old = table_of(validated / "metrics.tsv").set_index(["variant", "metric"])
     fitted = old.loc[("small-base", "sensitivity@fitted"), "value"]
     assert cut == fitted or cut.iloc[0] == fitted.iloc[0]
+
+
+@pytest.mark.slow
+def test_a_model_is_judged_on_images_of_other_software(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """New people who were normalised elsewhere need no participant level of this app."""
+    rows = []
+    affine = affine_of(2)
+    mask = np.zeros((79, 95, 79), np.uint8)
+    mask[10:-10, 10:-10, 10:-10] = 1
+    for i in range(12):
+        who, positive = f"sub-{200 + i}", i % 3 == 0
+        stem = tmp_path / "prep" / who / "anat" / f"{who}_space-{SPACE}_desc"
+        save(stem.with_name(f"{stem.name}-preproc_T1w.nii.gz"), brain(2000 + i, positive), affine)
+        save(stem.with_name(f"{stem.name}-brain_mask.nii.gz"), mask, affine)
+        rows.append((who, "ill" if positive else "well", 50 + i, "FM"[i % 2]))
+    description = {"Name": "prep", "BIDSVersion": "1.9.0", "DatasetType": "derivative"}
+    (tmp_path / "prep/dataset_description.json").write_text(json.dumps(description))
+    write_dataset(tmp_path / "bids", rows, ("participant_id", "state", "age", "sex"))
+    asked = ("--outcome", "state", "--positive", "ill", "-d", f"prep={tmp_path / 'prep'}")
+    assert validate(tmp_path, bundle, *asked) == 0, capsys.readouterr().err
+    folder = tmp_path / "out/group" / LABEL
+    assert table_of(folder / "cohort.tsv")["image"].str.startswith("bids:prep:").all()
+    scores = table_of(folder / "scores.tsv")
+    assert scores["participant_id"].nunique() == 12

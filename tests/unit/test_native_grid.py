@@ -115,3 +115,19 @@ def test_axes_that_are_none_are_refused(axes: str) -> None:
 def test_the_grid_of_a_recipe_is_in_the_order_that_networks_see() -> None:
     made = NativePreparation.model_validate({"axes": "PSR", "box": (256, 250, 170)})
     assert (made.grid() or ((), ""))[0] == (170, 256, 250)
+
+
+def test_wei2023_as_printed_keeps_whole_heads_in_the_box_of_the_paper() -> None:
+    from bidsapp.recipes.loading import load_recipe
+
+    recipe = load_recipe("wei2023")
+    names = ["native", *(name for name in recipe.variants if name.startswith("paper"))]
+    assert len(names) == 6
+    for name in names:
+        one = recipe.with_variant(name)
+        made = NativePreparation.model_validate(one.preparation.model_dump())
+        assert made.box == (256, 256, 170)
+        assert made.brain == "whole"
+        assert sorted((made.grid() or ((), ""))[0]) == [170, 256, 256]
+        assert one.representation.channels == ("head",)
+        assert one.representation.kind == "volume"

@@ -47,7 +47,7 @@ def test_the_earlier_name_stays_readable_wherever_keys_are_written(tmp_path):
     old = load_recipe(path, ["variants.one.network.weights=medicalnet"])
     assert old.variants["one"] == {"network.start": "medicalnet"}
     assert old.with_variant("one").network.start == "medicalnet"
-    path.write_text(text.replace("start: random", "weights: random, start: random"))
+    path.write_text(text.replace("  start: random", "  weights: random\n  start: random"))
     with pytest.raises(UsageError, match="weights is the earlier name of start: give one of them"):
         load_recipe(path)
 

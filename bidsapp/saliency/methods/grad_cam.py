@@ -9,6 +9,7 @@ from bidsapp.contracts.network import network_offers
 from bidsapp.errors import UsageError
 from bidsapp.networks.mobile_blocks import SameConv2d
 from bidsapp.networks.registry import slice_axis
+from bidsapp.networks.resized import inner_grid
 from bidsapp.saliency.methods.question import Question
 
 _KINDS = (
@@ -92,7 +93,8 @@ def centres(
     shape, axis = list(image.shape[2:]), slice_axis(network)
     if axis is not None:
         shape.pop(axis)
-    known = {tuple(shape): [(0.0, 1.0)] * len(shape)}
+    own, grid = inner_grid(network, shape)
+    known = {own: grid}
 
     def note(layer: Any, given: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
         before, after = tuple(given[0].shape[2:]), tuple(output.shape[2:])
