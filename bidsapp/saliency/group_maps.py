@@ -31,6 +31,7 @@ from bidsapp.saliency.mean_maps import (
     overlap_map,
     spread_maps,
 )
+from bidsapp.saliency.mean_picture import write_mean_picture
 from bidsapp.saliency.people import CELLS, Fold, PeopleMaps, people_maps
 from bidsapp.saliency.stack import MapStack
 
@@ -174,6 +175,7 @@ def write_group(
             "the people of these maps are explained by networks that were trained on them: their "
             "maps are not compared and give no biomarkers"
         )
+    below = write_mean_picture(people, cell, images, files)
     tables = write_regions(people, cell, atlases, files, seed)
     tables |= write_peaks(people, cell, test, atlases, files)
     if images is not None and held_out:
@@ -215,6 +217,8 @@ def write_group(
         "sanity": verdict,
         "notes": [*people.notes, *notes],
     }
+    if below:
+        summary["below"] = below
     if "joined" in stack.about:
         summary["joined"] = stack.about["joined"]
     write_json(folder / "summary.json", summary)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.unit import PART
 from bidsapp.errors import BadData, UsageError
 from bidsapp.recipes.learning import Protocol
 from bidsapp.training.columns import SPLITS
@@ -23,7 +24,8 @@ class Units:
         Participants of each group, in the order of their names.
     counts
         Shape (G, 2): how many of a group's participants are negative and positive. A participant
-        with several sessions counts as positive if any of them is.
+        with several sessions counts as positive if any of them is; where scans have parts of both
+        outcomes, or nobody would be negative, scans and parts are counted.
     """
 
     groups: tuple[str, ...]
@@ -78,11 +80,16 @@ def units_of(cohort: pd.DataFrame, grouped: bool) -> Units:
     apart = table.groupby("person")["group"].nunique()
     if (apart > 1).any():
         raise BadData(f"{_some(apart.index[apart > 1])} is in more than one group")
-    people = table.groupby("person").agg({"group": "first", "positive": "max"})
+    by_person = table.groupby("person")["positive"]
+    mixed = by_person.nunique() > 1
+    if mixed.any() and (PART in cohort or by_person.max().all()):
+        counted = table
+    else:
+        counted = table.groupby("person", as_index=False).agg({"group": "first", "positive": "max"})
     groups, members, counts = [], [], []
-    for name, rows in people.groupby("group"):
+    for name, rows in counted.groupby("group"):
         groups.append(str(name))
-        members.append(tuple(sorted(rows.index)))
+        members.append(tuple(sorted(set(rows["person"]))))
         positive = int(rows["positive"].sum())
         counts.append((len(rows) - positive, positive))
     return Units(tuple(groups), tuple(members), np.array(counts, int).reshape(-1, 2))

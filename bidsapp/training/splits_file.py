@@ -106,8 +106,8 @@ def splits_problems(table: pd.DataFrame, cohort: pd.DataFrame, grouped: bool = F
     """
     units = units_of(cohort, grouped)
     group_of = {p: g for g, people in zip(units.groups, units.members, strict=True) for p in people}
-    positives = cohort[pd.to_numeric(cohort["outcome"]) == 1]["participant_id"]
-    positive = set(positives.astype(str))
+    outcome = pd.to_numeric(cohort["outcome"])
+    holders = [set(cohort.loc[outcome == value, "participant_id"].astype(str)) for value in (0, 1)]
     problems = [
         f"line {line + 2}: participant {person!r} is not in the cohort"
         for line, person in zip(table.index.tolist(), table["participant_id"], strict=True)
@@ -119,7 +119,7 @@ def splits_problems(table: pd.DataFrame, cohort: pd.DataFrame, grouped: bool = F
         where = "repeat {}, fold {}".format(*key)
         problems += _people_problems(part, where)
         problems += _group_problems(part, where, group_of) if grouped else []
-        problems += _role_problems(part, where, positive)
+        problems += _role_problems(part, where, holders)
     for repeat, part in table.groupby("repeat"):
         problems += _coverage_problems(part, f"repeat {repeat}", set(group_of))
     return problems
@@ -158,14 +158,15 @@ def _group_problems(part: pd.DataFrame, where: str, group_of: dict[str, str]) ->
     ]
 
 
-def _role_problems(part: pd.DataFrame, where: str, positive: set[str]) -> list[str]:
+def _role_problems(part: pd.DataFrame, where: str, holders: Sequence[set[str]]) -> list[str]:
+    """Say which roles lack people; `holders` are those with a negative, and with a positive."""
     problems = []
     for role in ("train", "test", "validation"):
         people = part.loc[part["role"] == role, "participant_id"]
         if people.empty:
             if role != "validation":
                 problems.append(f"{where} has nobody in {role}")
-        elif role == "train" and people.isin(list(positive)).nunique() < 2:
+        elif role == "train" and not all(people.isin(list(one)).any() for one in holders):
             problems.append(f"{where} has one class only in train")
     return problems
 

@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.ndimage import gaussian_filter, map_coordinates
+from scipy.ndimage import binary_dilation, gaussian_filter, map_coordinates
 
 from bidsapp.modalities.spine.phantom import write_phantom
 from bidsapp.spaces import Slice, read_space
@@ -65,9 +65,10 @@ def test_maps_lie_on_the_foramen_and_on_each_ones_own_slice(
         assert own.shape == space.grid_shape
         np.testing.assert_allclose(own.affine, space.grid_affine, atol=1e-4)
     assert len(truths) == 60
-    truth = np.mean(truths, axis=0) > 0.25
+    # with 2 mm around it, as edges of the foramen count
+    truth = binary_dilation(np.mean(truths, axis=0) > 0.25, iterations=7)
     name = "group_of-truepositives_desc-gradient_statmap.nii.gz"
     mean = gaussian_filter(np.abs(nib.load(run / name).get_fdata()[..., 0]), 1)
     top = mean >= np.quantile(mean, 0.95)
-    assert truth.mean() < 0.3
-    assert truth[top].mean() > 0.8
+    assert truth.mean() < 0.4
+    assert truth[top].mean() > 0.9

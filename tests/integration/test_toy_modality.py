@@ -1,4 +1,8 @@
-"""A modality that the app does not know, from a BIDS folder to a report with maps."""
+"""A modality that the app does not know, from a BIDS folder to a report with maps.
+
+Two sources, two parts of each scan, pictures of a slice, and a step that is fitted in the fold and
+of which the app does not know either.
+"""
 
 import json
 from pathlib import Path
@@ -8,43 +12,49 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bidsapp.contracts.fitted_offers import FURTHER as FURTHER_STEPS
 from bidsapp.contracts.modality import FURTHER
+from bidsapp.networks.bundle import load_bundle
 from tests.integration.group_studies import save, start, table_of
 from tests.integration.running import Ended
-from tests.toy_modality.modality import SHAPE, affine
+from tests.toy_modality.modality import HALF, SHAPE, affine, half
 
 RECIPE = """\
 name: toy
-summary: A compact network on whole toy volumes, for tests
+summary: A compact network on halves of a slice, for tests
 preparation: {modality: toy_modality, gain: 0.5}
-outcome: {column: chronic, positive: ["yes"]}
-representation: {kind: volume}
-network: {name: resnet, depth: 10, stem_stride: 2, stem_pool: true, start: random}
-training: {epochs: 3, batch_size: 4, lr: {head: 1e-3, backbone: 1e-3}, precision: float32}
+outcome: {column: bright, positive: ["yes"]}
+representation: {kind: slice, fitted: [everybody]}
+network: {name: resnet, depth: 10, dims: 2, stem_stride: 2, stem_pool: true, start: random}
+training: {epochs: 2, batch_size: 4, lr: {head: 1e-3, backbone: 1e-3}, precision: float32}
 protocol: {kind: kfold, folds: 2, stratified: true}
 evaluation: {baselines: [majority, quality], tests: [], bootstrap: 200}
-saliency: {permutations: 20, of: all}
+saliency: {permutations: 20, of: all, shuffled_folds: 0}
 """
-PEOPLE = 12
+PEOPLE = 8
+UNIT = ["participant_id", "part_id"]
 
 
 def make_dataset(root: Path) -> None:
-    """PDw images of which every second has a bright corner; one person has no such image."""
-    rows = []
+    """PDw images of which one half has a bright corner; one person has no such image."""
+    rows, halves = [], []
     for i in range(PEOPLE):
         who = f"sub-{i:02d}"
         values = np.random.default_rng(i).random(SHAPE, np.float32)
-        if i % 2:
-            values[6:14, 6:14, 6:14] += 2
+        # as many cells from the middle on either side
+        values[slice(5, 9) if i % 2 else slice(15, 19), 6:14, 6:14] += 2
         save(root / who / "anat" / f"{who}_PDw.nii.gz", values, affine())
         if i < 3:
             table = root / who / "anat" / f"{who}_weights.tsv"
             table.write_text("weight\n1.0\n")
-        rows.append(f"{who}\t{'yes' if i % 2 else 'no'}\t{20 + i}\tM")
+        rows.append(f"{who}\t{20 + i}\tM")
+        halves += [f"{who}\tL\t{'yes' if i % 2 else 'no'}", f"{who}\tR\t{'no' if i % 2 else 'yes'}"]
     (root / "sub-99").mkdir()
-    rows.append("sub-99\tno\t20\tM")
-    header = "participant_id\tchronic\tage\tsex"
-    (root / "participants.tsv").write_text("\n".join([header, *rows]) + "\n")
+    rows.append("sub-99\t20\tM")
+    (root / "participants.tsv").write_text("\n".join(["participant_id\tage\tsex", *rows, ""]))
+    (root / "phenotype").mkdir()
+    header = "participant_id\tpart_id\tbright"
+    (root / "phenotype" / "halves.tsv").write_text("\n".join([header, *halves, ""]))
     about = {"Name": "Toys", "BIDSVersion": "1.10.0"}
     (root / "dataset_description.json").write_text(json.dumps(about))
 
@@ -58,47 +68,83 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ended, Ended]:
     fixed = ("--recipe", root / "toy.yaml", "--nprocs", 1, "--device", "cpu")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(FURTHER, "tests.toy_modality")
+        patch.setenv(FURTHER_STEPS, str(Path(__file__).parents[1] / "further_steps"))
         places = (root / "bids", root / "out")
         first = start(*places, "participant", "--skip-bids-validation", *fixed)
-        second = start(*places, "group", *fixed)
+        second = start(*places, "group", "--native-maps", *fixed)
     return root / "out", first, second
 
 
-def test_every_scan_is_prepared_with_its_sources(toys: tuple[Path, Ended, Ended]) -> None:
+def test_every_half_is_prepared_with_its_sources(toys: tuple[Path, Ended, Ended]) -> None:
     out, first, _ = toys
     assert "sub-99 is empty" in first.said  # who has no image is told of, and the others go on
-    assert f"{PEOPLE} of {PEOPLE + 1} prepared: {PEOPLE} pass" in first.said
-    sidecar = json.loads((out / "sub-01/anat/sub-01_space-toy_desc-toy_PDw.json").read_text())
+    assert f"{2 * PEOPLE} of {2 * PEOPLE + 1} prepared: {2 * PEOPLE} pass" in first.said
+    sidecar = json.loads((out / "sub-01/anat/sub-01_space-toy_desc-Ltoy_PDw.json").read_text())
     assert sidecar["Quality"]["verdict"] == "pass"
     assert sidecar["Quality"]["unweighted"] is False
     assert list(sidecar["SourcesSHA256"]) == sidecar["Sources"]
-    alone = json.loads((out / "sub-05/anat/sub-05_space-toy_desc-toy_PDw.json").read_text())
+    alone = json.loads((out / "sub-05/anat/sub-05_space-toy_desc-Rtoy_PDw.json").read_text())
     assert alone["Quality"]["unweighted"] is True
     assert "SourcesSHA256" not in alone
-    values = nib.load(out / "sub-05/anat/sub-05_space-toy_desc-toy_PDw.nii.gz").get_fdata()
+    values = nib.load(out / "sub-05/anat/sub-05_space-toy_desc-Ltoy_PDw.nii.gz").get_fdata()
+    assert values.shape == (*HALF, 1)
     assert 1 < values.max() < 1.6  # halved by the recipe's gain
     table = table_of(out / "group" / "quality.tsv")
     assert set(table["verdict"]) == {"pass"}
     assert {"spread", "z_spread", "unweighted"} <= set(table.columns)
     meanings = json.loads((out / "group" / "quality.json").read_text())
     assert meanings["spread"]["Description"] == "Standard deviation of the image."
-    assert "12 PDw images were weighted." in (out / "logs" / "CITATION.md").read_text()
+    assert (
+        f"{2 * PEOPLE} halves of PDw images were weighted."
+        in (out / "logs" / "CITATION.md").read_text()
+    )
 
 
-def test_a_group_run_of_it_ends_in_a_report_with_maps(toys: tuple[Path, Ended, Ended]) -> None:
+def test_a_group_run_of_it_scores_every_half_and_divides_nobody(
+    toys: tuple[Path, Ended, Ended],
+) -> None:
     out, _, second = toys
     assert second.code == 0, second.said
     run = out / "group" / "toy"
-    assert len(table_of(run / "scores.tsv")) == PEOPLE
+    scores = table_of(run / "scores.tsv")
+    found = {(who, part): int(y) for who, part, y in scores[[*UNIT, "outcome"]].to_numpy()}
+    bright = {(f"sub-{i:02d}", part): int((part == "L") == bool(i % 2))
+              for i in range(PEOPLE) for part in "LR"}  # fmt: skip
+    assert found == bright
+    assert (scores.groupby("participant_id")["fold"].nunique() == 1).all()
     assert "quality_spread" in table_of(run / "measures.tsv")
     metrics = table_of(run / "metrics.tsv")
     auc = metrics[(metrics["metric"] == "auc") & (metrics["scope"] == "pooled")]
     assert pd.to_numeric(auc["value"]).notna().all()
-    maps = list(run.glob("saliency/base/sub-*/anat/sub-*_space-toy_desc-*_statmap.nii.gz"))
-    assert len(maps) == PEOPLE
-    shape = nib.load(maps[0]).shape
-    assert shape == SHAPE
+
+
+def test_what_was_fitted_in_the_fold_goes_with_the_models(
+    toys: tuple[Path, Ended, Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FURTHER, "tests.toy_modality")
+    monkeypatch.setenv(FURTHER_STEPS, str(Path(__file__).parents[1] / "further_steps"))
+    bundle = load_bundle(toys[0] / "group/toy/model/base")
+    names = {model.fitted.channels(bundle.channels) for model in bundle.models}
+    assert names == {("density_above", "density_below")}
+
+
+def test_it_ends_in_a_report_with_maps_on_everyones_own_slice(
+    toys: tuple[Path, Ended, Ended],
+) -> None:
+    run = toys[0] / "group" / "toy"
+    maps = sorted(run.glob("saliency/base/sub-*/anat/sub-*_space-toy_*statmap.nii.gz"))
+    assert len(maps) == 2 * PEOPLE
+    for path in maps:
+        seen = nib.load(path)
+        assert seen.shape == (*HALF, 1)
+        own = nib.load(path.with_name(path.name.replace("_space-toy", "")))
+        assert own.shape == SHAPE
+        values = own.get_fdata()
+        part = "L" if "_label-L_" in path.name else "R"
+        np.testing.assert_array_equal(half(part).cut(values), seen.get_fdata()[..., 0])
+        assert not values[slice(12, None) if part == "L" else slice(12)].any()
     report = (run / "report.html").read_text()
     assert "PDw" in report
-    for word in ("T1w", "log-Jacobian", "ormalised"):
+    assert "Saliency over the mean picture" in report
+    for word in ("T1w", "log-Jacobian", "ormalised", "in the brain", "No pictures"):
         assert word not in report, f"the report speaks of {word}"

@@ -7,14 +7,16 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from bidsapp.contracts.home import Home
 from bidsapp.contracts.measure import Limits, Measure
-from bidsapp.contracts.modality import Job, Modality, Shared, Source
+from bidsapp.contracts.modality import Job, Modality, Scan, Shared, Source
 from bidsapp.contracts.prepared import Made, Prepared
 from bidsapp.contracts.product import Channel, Product
 from bidsapp.options import RunOptions
 from bidsapp.recipes.preparation import Preparation
 
 SHAPE = (24, 26, 24)
+HALF = (12, 26)
 MEASURES = (
     Measure(
         "spread",
@@ -40,7 +42,12 @@ MEASURES = (
 
 
 def _image(made: Made) -> Mapping[str, Any]:
-    return {"Description": "A toy.", "Sources": list(made.sources), "Gain": made.settings["gain"]}
+    return {
+        "Description": "Half of the middle slice of a toy.",
+        "Sources": list(made.sources),
+        "Gain": made.settings["gain"],
+        "Space": made.facts["space"],
+    }
 
 
 def _mask(made: Made) -> Mapping[str, Any]:
@@ -50,12 +57,12 @@ def _mask(made: Made) -> Mapping[str, Any]:
 PRODUCTS = (
     Product(
         "toy",
-        "space-{space}_desc-toy_PDw.nii.gz",
+        "space-{space}_desc-{part}toy_PDw.nii.gz",
         _image,
         main=True,
         channel=Channel("density", "density", "the weighted PDw image", "arbitrary", (0, 1)),
     ),
-    Product("where", "desc-toy_mask.nii.gz", _mask, ("gain",)),
+    Product("where", "desc-{part}toy_mask.nii.gz", _mask, ("gain",)),
 )
 
 
@@ -67,11 +74,11 @@ class ToyPreparation(Preparation):
 
 
 class Toy(Modality[ToyPreparation]):
-    """PDw images and a table of weights."""
+    """Halves of the middle slice of PDw images, and a table of weights."""
 
     name = "toy_modality"
     title = "PDw MRI"
-    image = "PDw image"
+    image = "half of a PDw image"
     sources = (
         Source("pdw", "anat", "PDw"),
         Source("weights", "anat", "weights", extensions=(".tsv",), required=False),
@@ -96,10 +103,24 @@ class Toy(Modality[ToyPreparation]):
 
         path = shared.files["work"] / "mask.nii.gz"
         path.parent.mkdir(parents=True, exist_ok=True)
-        inside = np.zeros(SHAPE, np.uint8)
-        inside[2:-2, 2:-2, 2:-2] = 1
-        nib.save(nib.Nifti1Image(inside, affine()), path)
+        inside = np.zeros((*HALF, 1), np.uint8)
+        inside[1:-1, 1:-1] = 1
+        nib.save(nib.Nifti1Image(inside, frame().affine), path)
         return path
+
+    def parts(self, scan: Scan, settings: ToyPreparation) -> Sequence[str]:
+        """Both halves of everybody."""
+        return ("L", "R")
+
+    def home(self, image: Path, channel: str) -> Home | None:
+        """The slice of the person's own image."""
+        import json
+
+        from bidsapp.spaces import read_space
+
+        side = image.with_name(image.name.replace(".nii.gz", ".json"))
+        own = image.with_name(image.name.replace("_space-toy", "").replace("_PDw", "_mask"))
+        return Home(read_space(json.loads(side.read_text())["Space"]), own)
 
     def workflow(
         self, name: str, job: Job, shared: Shared, settings: ToyPreparation, options: RunOptions
@@ -121,7 +142,7 @@ class Toy(Modality[ToyPreparation]):
 
     def words(self, prepared: Sequence[Prepared]) -> Mapping[str, Sequence[str]]:
         """Say next to nothing."""
-        return {"Image processing": [f"{len(prepared)} PDw images were weighted."]}
+        return {"Image processing": [f"{len(prepared)} halves of PDw images were weighted."]}
 
 
 def affine() -> Any:
@@ -131,6 +152,24 @@ def affine() -> Any:
     found = np.diag([4.0, 4.0, 4.0, 1.0])
     found[:3, 3] = -4.0 * (np.array(SHAPE) - 1) / 2
     return found
+
+
+def half(part: str) -> Any:
+    """Space of one half of the middle slice; the left one is mirrored."""
+    from bidsapp.spaces import Slice
+
+    rows = tuple(tuple(float(x) for x in row) for row in affine())
+    first = 0 if part == "L" else HALF[0]
+    return Slice(
+        SHAPE, rows, 2, SHAPE[2] // 2, (first, 0), HALF, HALF, mirrored=part == "L", label="toy"
+    )
+
+
+def frame() -> Any:
+    """Space that both halves of everybody have in common."""
+    from bidsapp.spaces.slice import picture
+
+    return picture(HALF, (4.0, 4.0), "toy")
 
 
 def write_page(title: str, quality: Mapping[str, Any], page: Path) -> None:

@@ -14,7 +14,7 @@ from bidsapp.contracts.modality import Job
 from bidsapp.derivatives.unit import write_unit
 from bidsapp.execution.failures import Step
 from bidsapp.intake.images import read_numbers
-from tests.toy_modality.modality import MEASURES, affine, write_page
+from tests.toy_modality.modality import MEASURES, affine, frame, half, write_page
 
 
 class _Inputs(BaseInterfaceInputSpec):
@@ -45,12 +45,15 @@ class WriteToy(Step):
         quality |= {"verdict": verdict, "reasons": list(reasons)}
 
         def data(staging: Path) -> dict[str, Any]:
-            for key, array in (("toy", values), ("where", (values > 0).astype(np.uint8))):
-                nib.save(nib.Nifti1Image(array, affine()), staging / job.names[key])
-            return {}
+            space = half(job.part)
+            seen = space.cut(values)[..., None]
+            nib.save(nib.Nifti1Image(seen, frame().affine), staging / job.names["toy"])
+            where = nib.Nifti1Image((values > 0).astype(np.uint8), affine())
+            nib.save(where, staging / job.names["where"])
+            return {"space": space.to_dict()}
 
         def page(staging: Path, facts: Mapping[str, Any], path: Path) -> None:
-            write_page(f"sub-{job.scan.participant}", quality, path)
+            write_page(f"sub-{job.scan.participant} {job.part}", quality, path)
 
         write_unit(job.names, job.provenance, quality, data=data, page=page, software=["nocicast"])
         self._results["verdict"] = verdict

@@ -293,3 +293,28 @@ def test_splits_are_told_as_they_took_place_and_not_as_the_recipe_would_draw_the
     assert held_out_words(once, 40).startswith("8 of the 40 were held out and scored")
     drawn = splits_words(recipe, table, make_splits(table, recipe.protocol))
     assert drawn.startswith("6-fold cross-validation, stratified by outcome (seed 0): in each fold")
+
+
+@pytest.mark.parametrize("column", ["part_id", "session_id"])
+def test_people_with_both_outcomes_are_divided_whole(column):
+    """Of everybody one part helps and one does not: nobody is negative, and both are there."""
+    rows = [(f"sub-{i:02d}", side, side == "L") for i in range(12) for side in "LR"]
+    table = pd.DataFrame(rows, columns=["participant_id", column, "outcome"])
+    splits = make_splits(table.astype({"outcome": int}), Protocol(folds=3))
+    tested = splits[splits["role"] == "test"]
+    assert sorted(tested["participant_id"]) == sorted(set(table["participant_id"]))
+    assert set(tested.groupby("fold").size()) == {4}
+    assert splits_problems(splits, table.astype({"outcome": int})) == []
+
+
+def test_parts_of_both_outcomes_are_spread_evenly():
+    """Among parts the two of people who have both, and those of people with one, are balanced."""
+    rows = [
+        (f"sub-{i:02d}", side, int(side == "L" if i < 8 else i % 2))
+        for i in range(16)
+        for side in "LR"
+    ]
+    table = pd.DataFrame(rows, columns=["participant_id", "part_id", "outcome"])
+    splits = make_splits(table, Protocol(folds=4))
+    tested = splits[splits["role"] == "test"].merge(table, on="participant_id")
+    assert tested.groupby("fold")["outcome"].mean().tolist() == [0.5] * 4

@@ -21,6 +21,7 @@ from bidsapp.reports.run.saliency_tables import (
 )
 from bidsapp.reports.run.surface_maps import draw_on_surface
 from bidsapp.reports.saliency.colour_meaning import Sides, sides_of
+from bidsapp.reports.saliency.flat import flat_tiles
 from bidsapp.reports.saliency.glass import glass_brain
 from bidsapp.reports.saliency.grid import Stage, read_map, stage_of
 from bidsapp.reports.saliency.overlays import colour_bar, colour_limits, overlay_tiles
@@ -119,13 +120,13 @@ def saliency_section(run: RunFiles) -> SaliencySection:
             summary = read_own_json(path)
             template = template or _template(run, summary)
             own = bool(summary.get("native_only"))
-            surface = str(summary["default"]).endswith(SURFACE)
-            if stage is None and not problem and not (own or surface):
+            plain = "below" in summary or str(summary["default"]).endswith(SURFACE)
+            if stage is None and not problem and not (own or plain):
                 stage, problem = _stage(run, path.parent / str(summary["default"]), summary)
         except (OSError, ValueError, KeyError, TypeError, NociCastError) as error:
             run.absent[str(path.relative_to(run.folder))] = f"cannot be read: {error}"
             continue
-        lacking = _NATIVE_ONLY if own else "" if surface else problem
+        lacking = _NATIVE_ONLY if own else "" if plain else problem
         part, used = _part(run, path.parent, summary, None if own else stage, lacking, left)
         left -= used
         parts.append(part)
@@ -134,6 +135,8 @@ def saliency_section(run: RunFiles) -> SaliencySection:
 
 def _template(run: RunFiles, summary: Mapping[str, Any]) -> str:
     """Name the template of the preparation, or that which maps were carried into."""
+    if "below" in summary:
+        return ""
     name = str(summary.get("variant", ""))
     recipe = run.recipe.with_variant(name) if run.recipe and name in run.variants else run.recipe
     own = recipe.preparation.standard_space if recipe else ""
@@ -144,6 +147,8 @@ def _stage(run: RunFiles, first: Path, summary: Mapping[str, Any]) -> tuple[Stag
     """Lay the template under the maps; the reason where it cannot be had."""
     if run.recipe is None:
         return None, "the run has no recipe, so the template is unknown"
+    if not _template(run, summary):
+        return None, "the maps lie in no template's space; their files are under saliency/"
     try:
         return stage_of(_template(run, summary), read_map(first)), ""
     except (NociCastError, OSError, ValueError) as error:
@@ -176,6 +181,15 @@ def _part(
         try:
             drawing, file, bar, shown = draw_on_surface(folder, summary, modality, variant, stamp)
             glass, caption = keep(run, drawing, relative(run, file.parent, file.name)), _SURFACE
+        except (NociCastError, OSError, ValueError, KeyError) as error:
+            problem = str(error)
+    elif "below" in summary:
+        try:
+            over, under = (read_map(folder / str(summary[key])) for key in ("default", "below"))
+            limit, top = colour_limits(over.data)
+            tiles = flat_tiles(under, over, limit, top)
+            bar = colour_bar(limit, top, str(summary.get("units", "")))
+            shown = number_with_digits(limit)
         except (NociCastError, OSError, ValueError, KeyError) as error:
             problem = str(error)
     elif stage is not None:

@@ -82,9 +82,7 @@ def _tile(
     grey = np.asarray(enlarged(windowed(cut.of(stage.brain.data), 0, bright), size))
     plane = np.ascontiguousarray(cut.of(values), dtype=np.float32)
     shown = np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BILINEAR))
-    picture = np.repeat((grey * _DIM).astype(np.uint8)[..., None], 3, axis=2)
-    on = np.abs(shown) >= limit
-    picture[on] = map_colours()[colour_index(shown[on], limit, top)]
+    picture = coloured(grey, shown, limit, top)
     alt = f"Saliency over the template, {cut.plane} slice at {cut.label}"
     outline = contour_path(cut.of(stage.inside), 0.5, size)
     return Tile(
@@ -98,6 +96,14 @@ def _tile(
         paths=(("outer", outline),) if outline else (),
         units=UNITS,
     )
+
+
+def coloured(grey: np.ndarray, shown: np.ndarray, limit: float, top: float) -> np.ndarray:
+    """Lay a map in colours over a grey picture: (rows, columns, 3) uint8."""
+    picture = np.repeat((grey * _DIM).astype(np.uint8)[..., None], 3, axis=2)
+    on = np.abs(shown) >= limit
+    picture[on] = map_colours()[colour_index(shown[on], limit, top)]
+    return picture
 
 
 def colour_index(values: np.ndarray, limit: float, top: float) -> np.ndarray:
