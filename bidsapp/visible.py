@@ -7,9 +7,13 @@ import re
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
 )
+# What CommonMark, GitHub's tables, struck text and formulas take for markup. An underscore inside a
+# word is none, nor is a "less than" before a number.
+_MARKUP = re.compile(r"([\\`*\[\]|~$]|<(?=[A-Za-z/!?])|&(?=#?\w+;)|(?<![^\W_])_|_(?![^\W_]))")
+# What makes a heading, a quotation, a list or a rule of a line that begins with it.
+_BEGINNING = re.compile(r"^( *)([#>+=-])|^( *\d+)([.)])(?= |$)")
 _LONG = re.compile(r"\S{1000,}")
 _LONGEST = 20_000
-_MARKDOWN = re.compile(r"([\\`*\[\]<>|~&]|(?<!\w)_|_(?!\w)|^#)")
 
 
 def visible(text: str) -> str:
@@ -50,6 +54,18 @@ def markdown_text(text: str) -> str:
     Examples
     --------
     >>> print(markdown_text("[x](http://a) <b>"))
-    \[x\](http://a) \<b\>
+    \[x\](http://a) \<b>
     """
-    return _MARKDOWN.sub(r"\\\1", visible(" ".join(str(text).split())))
+    return markdown_part(" ".join(str(text).split()))
+
+
+def markdown_part(text: str) -> str:
+    r"""Write a part of a line as Markdown that shows just it, blanks at its ends included.
+
+    Examples
+    --------
+    >>> print(markdown_part(" p < .05 and _x_"))
+     p < .05 and \_x\_
+    """
+    plain = re.sub(r"\s", " ", visible(text))
+    return _BEGINNING.sub(r"\1\3\\\2\4", _MARKUP.sub(r"\\\1", plain))

@@ -7,10 +7,9 @@ from pathlib import Path
 
 from bidsapp.derivatives import write_text
 from bidsapp.drawing.references import Reference, references
+from bidsapp.visible import markdown_part, visible
 
 _CITED = re.compile(r"\[@([a-z0-9]+(?:; @[a-z0-9]+)*)\]")
-# What Markdown would take for markup; underscores inside a word are none.
-_MARKUP = re.compile(r"([\\`*\[\]]|<(?=[A-Za-z/!?])|(?<!\w)_|_(?!\w))")
 NAME = "CITATION"
 
 
@@ -71,13 +70,13 @@ def finished(draft: Draft) -> Boilerplate:
     markdown = [f"> {draft.note}"]
     html = [f'<p class="convention">{_escaped(draft.note)}</p>']
     for section in draft.sections:
-        markdown.append(f"### {section.heading}")
+        markdown.append(f"### {markdown_part(section.heading)}")
         html.append(f"<h3>{_escaped(section.heading)}</h3>")
         for paragraph in section.paragraphs:
             markdown.append(_markdown(paragraph, known))
             html.append(f"<p>{_html(paragraph, known)}</p>")
     markdown.append("### References")
-    markdown.append("\n".join(f"- {_marked_down(one.full)}" for one in used))
+    markdown.append("\n".join(f"- {markdown_part(one.full)}" for one in used))
     items = "\n".join(f'<li id="ref-{one.key}">{_listed(one)}</li>' for one in used)
     html.append(f'<h3>References</h3>\n<ul class="references">\n{items}\n</ul>')
     bibtex = "\n\n".join(one.bibtex for one in used)
@@ -123,15 +122,11 @@ def _parts(paragraph: str, known: Mapping[str, Reference]) -> Iterator[str | lis
 
 def _markdown(paragraph: str, known: Mapping[str, Reference]) -> str:
     return "".join(
-        _marked_down(part)
+        markdown_part(part)
         if isinstance(part, str)
         else f"({'; '.join(known[key].short for key in part)})"
         for part in _parts(paragraph, known)
     )
-
-
-def _marked_down(text: str) -> str:
-    return _MARKUP.sub(r"\\\1", text)
 
 
 def _html(paragraph: str, known: Mapping[str, Reference]) -> str:
@@ -156,4 +151,4 @@ def _listed(one: Reference) -> str:
 def _escaped(text: str) -> str:
     from markupsafe import escape
 
-    return str(escape(text))
+    return str(escape(visible(text)))

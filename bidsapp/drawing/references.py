@@ -95,22 +95,29 @@ def references() -> dict[str, Reference]:
     return {found.key: found for found in map(_read, _ENTRY.finditer(text))}
 
 
-def study_reference(key: str, address: str) -> Reference:
-    """Make an entry of a study of which only the DOI or address is known.
+def study_reference(name: str, address: str) -> Reference:
+    """Find the entry of the study of a recipe, or make one where only its address is known.
 
     Parameters
     ----------
-    key
-        By which texts cite it: the recipe's name, from which first author and year are taken
-        where it is made of them, as in ``attias2025``.
+    name
+        The recipe's, from which first author and year are taken where it is made of them, as in
+        ``attias2025``.
     address
         As a recipe gives it: ``doi:10…`` or an address.
     """
+    for one in references().values():
+        doi = one.fields.get("doi", "none").casefold()
+        if address == one.fields.get("url") or address.casefold() == f"doi:{doi}":
+            return one
+    key = "".join(c for c in name.lower() if c.isalnum() and c.isascii()) or "study"
     fields = {"author": key, "title": f"Study after which the recipe {key} is made"}
     named = _AUTHOR_YEAR.fullmatch(key)
     if named:
         fields |= {"author": f"{named.group(1).title()} and others", "year": named.group(2)}
     kind, _, value = address.partition(":")
+    if key in references():  # of another study
+        key = f"study{key}"
     fields |= {"doi": value} if kind == "doi" else {"url": address, "note": address}
     lines = ",\n".join(f"  {name} = {{{_plain(text)}}}" for name, text in fields.items())
     return Reference(key, f"@misc{{{key},\n{lines}\n}}", fields)

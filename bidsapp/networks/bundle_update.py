@@ -12,6 +12,7 @@ from bidsapp.networks.bundle import Bundle
 from bidsapp.networks.bundle_about import RECALIBRATION
 from bidsapp.networks.bundle_files import CARD, METADATA
 from bidsapp.networks.bundle_write import beside, link_or_copy, seal, write_plain
+from bidsapp.visible import markdown_text
 
 
 def write_recalibrated(
@@ -69,7 +70,9 @@ def _next(version: str) -> str:
 
 def _on_card(recalibration: Recalibration, record: Mapping[str, Any]) -> str:
     coefficients = f"{recalibration.intercept:+.3f} + {recalibration.slope:.3f} × logit"
-    told = "\n".join(f"- {key.replace('_', ' ')}: {value}" for key, value in record.items())
+    told = "\n".join(
+        f"- {key.replace('_', ' ')}: {markdown_text(str(value))}" for key, value in record.items()
+    )
     return (
         f"## Recalibrated\n\nThe results above are those of the model before. Its probability is "
         f"changed: new logit = {coefficients}. The order of people stays as it was.\n\n{told}\n"

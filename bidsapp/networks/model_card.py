@@ -161,30 +161,33 @@ def model_card(
     first = np.zeros(space.shape, bool)
     first.flat[0] = True
     origin = ", ".join(f"{value:g}" for value in space.points(first)[0])
+    plain = {
+        "name": facts.name,
+        "version": facts.version,
+        "summary": f"Variant {recipe.base} of the recipe {recipe.name}.",
+        "outcome": outcome_text(recipe),
+        "models": models,
+        "dims": {2: "two", 3: "three"}[network.dims],
+        "network": f"{network.name} {network.depth}",
+        "weights": weights_words(facts.weights or {"kind": network.start_kind}),
+        "training": f"{training.optimizer_name} on {training.loss_name}, at most "
+        f"{training.epochs} epochs in batches of {training.batch_size}",
+        "software": bidsapp.__version__,
+        "reference": f"recipe after {recipe.reference}" if recipe.reference else "not published",
+        "cohort": _cohort(facts),
+        "excluded": facts.excluded,
+        "image": modality_named(recipe.preparation.modality).image,
+        "place": recipe.preparation.place(),
+        "kind": recipe.representation.kind,
+        "shape": "×".join(map(str, space.shape)),
+        "origin": f"({origin})",
+        "protocol": facts.protocol or "how they were held out is not recorded",
+        "scored": facts.scored or "Who was scored is not recorded",
+    }
     return CARD.format(
-        name=facts.name,
-        version=facts.version,
-        stamps="".join(f"**{stamp}**\n\n" for stamp in facts.stamps),
-        summary=f"Variant {recipe.base} of the recipe {recipe.name}.",
-        outcome=markdown_text(outcome_text(recipe)),
-        models=models,
-        dims={2: "two", 3: "three"}[network.dims],
-        network=f"{network.name} {network.depth}",
-        weights=weights_words(facts.weights or {"kind": network.start_kind}),
-        training=f"{training.optimizer_name} on {training.loss_name}, at most {training.epochs} "
-        f"epochs in batches of {training.batch_size}",
-        software=bidsapp.__version__,
-        reference=f"recipe after {markdown_text(recipe.reference)}"
-        if recipe.reference
-        else "not published",
-        cohort=_cohort(facts),
-        excluded=facts.excluded,
+        **{key: markdown_text(str(text)) for key, text in plain.items()},
+        stamps="".join(f"**{markdown_text(stamp)}**\n\n" for stamp in facts.stamps),
         source=f"\n  Source: {markdown_text(facts.data_source)}." if facts.data_source else "",
-        image=modality_named(recipe.preparation.modality).image,
-        place=recipe.preparation.place(),
-        kind=recipe.representation.kind,
-        shape="×".join(map(str, space.shape)),
-        origin=f"({origin})",
         channels="\n".join(
             [
                 f"- Channel {name}: {unit_and_range(name, recipe.representation.scaling)[0]}"
@@ -195,11 +198,11 @@ def model_card(
                 for name in recipe.network.covariates
             ]
         ),
-        fitted="\n".join(f"- {step.on_card}." for step in recipe.representation.asked())
+        fitted="\n".join(
+            f"- {markdown_text(step.on_card)}." for step in recipe.representation.asked()
+        )
         or "- Nothing is fitted to images.",
-        protocol=facts.protocol or "how they were held out is not recorded",
-        scored=facts.scored or "Who was scored is not recorded",
-        tried=f" {facts.tried}" if facts.tried else "",
+        tried=f" {markdown_text(facts.tried)}" if facts.tried else "",
         results=_table("Held-out result", {_named(k): text for k, text in facts.held_out.items()})
         or "Not evaluated.",
         subgroups=_table("Subgroup (held-out AUC)", facts.subgroups)

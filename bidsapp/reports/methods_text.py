@@ -58,11 +58,11 @@ def group_boilerplate(folder: Path) -> Boilerplate:
     recipe = run.recipe
     study = f"The analysis is specified in full by the recipe {recipe.name} of NociCast."
     if recipe.reference:
-        key = "".join(c for c in recipe.name.lower() if c.isalnum() and c.isascii()) or "study"
-        own[key] = study_reference(key, recipe.reference)
+        cited = study_reference(recipe.name, recipe.reference)
+        own[cited.key] = cited
         study = (
             f"The analysis is specified in full by the recipe {recipe.name} of NociCast, made "
-            f"after a published study [@{key}]."
+            f"after a published study [@{cited.key}]."
         )
     sections: list[Section | None] = [
         group.participants_section(run),

@@ -152,7 +152,8 @@ def page() -> str:
     parts += ["", "## Not run anew", ""]
     parts += [
         "Figures that were taken before records were kept, with the commit whose code they are of. "
-        "Code has changed since; no command has confirmed them.",
+        "Code has changed since; no command has confirmed them. Figures on other pages (statistics,"
+        " leakage, the how-to pages) are of the commit that wrote their line.",
     ]
     for title, commit, text in earlier.values():
         parts += ["", f"### {title}", "", f"*As of {commit}; not run anew since.*", "", text]

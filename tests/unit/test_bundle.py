@@ -9,6 +9,7 @@ import pytest
 import safetensors.numpy
 import safetensors.torch
 import torch
+from markdown_it import MarkdownIt
 
 from bidsapp.api import open_model
 from bidsapp.errors import BadData, NoInput
@@ -184,13 +185,23 @@ def test_a_card_shows_names_from_data_as_they_are_and_obeys_none(trained, tmp_pa
     facts = dataclasses.replace(
         FACTS, subgroups={"a|b=\u202e*c*": "0.60"}, doubts=("[site](http://x) tells\nas much.",)
     )
+    hostile = "# `x`\n<b>[y](http://z)</b> __w__ 1. ~~v~~"
+    facts = dataclasses.replace(
+        facts, stamps=(hostile,), protocol=hostile, scored=hostile, tried=hostile,
+        data_source=hostile,
+    )  # fmt: skip
     window, models = tasks[0].images.space, load_bundle(folder).models
     path = write_bundle(tmp_path / "card", recipe, window, models, facts)
     card = (path / "docs" / "README.md").read_text()
     assert "\u202e" not in card
-    assert r"pain\](http://x)\<img\> = \<U+202E\>on" in card
-    assert r"| a\|b=\<U+202E\>\*c\* | 0.60 |" in card
+    assert r"pain\](http://x)\<img> = \<U+202E>on" in card
+    assert r"| a\|b=\<U+202E>\*c\* | 0.60 |" in card
     assert r"- \[site\](http://x) tells as much." in card
+    page = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(card)
+    shown = "# `x` &lt;b&gt;[y](http://z)&lt;/b&gt; __w__ 1. ~~v~~"
+    assert page.count(shown) == 5
+    assert f"<strong>{shown}</strong>" in page
+    assert not re.search("<(a|b|img|h1>#|del)[ >]", page)
 
 
 @pytest.mark.parametrize(

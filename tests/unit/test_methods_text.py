@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from markdown_it import MarkdownIt
 
 from bidsapp.drawing.boilerplate import Draft, Section, finished
-from bidsapp.drawing.references import references
+from bidsapp.drawing.references import references, study_reference
 from bidsapp.drawing.wording import p_value
 from bidsapp.errors import NoInput
 from bidsapp.evaluation.evaluate import evaluate
@@ -189,6 +190,9 @@ def test_hostile_names_are_text_in_every_format(tmp_path: Path) -> None:
     assert name in page.text
     assert "\\<script>" in found.markdown
     assert "\\`a\\` \\*b\\* \\_c\\_" in found.markdown
+    rendered = Page(MarkdownIt("commonmark").render(found.markdown))
+    assert name in rendered.text
+    assert {"script", "em", "code", "a"}.isdisjoint(tag for tag, _ in rendered.elements)
 
 
 @pytest.mark.parametrize(
@@ -287,6 +291,16 @@ def test_images_of_other_software_are_said_to_be(tmp_path: Path) -> None:
     text = group_boilerplate(folder).markdown
     assert "48 images of fmriprep (Esteban et al., 2019)" in text
     assert "deepbet" not in text
+
+
+def test_a_recipe_cites_the_whole_entry_of_its_study_and_no_other() -> None:
+    for name in ("wang2023", "wei2023", "morales2021"):
+        address = load_recipe(name).reference
+        assert address
+        assert study_reference("my_study", address) == references()[name]
+    other = study_reference("wang2023", "doi:10.1000/other")
+    assert (other.key, other.short) == ("studywang2023", "Wang et al., 2023")
+    assert study_reference("attias2025", "doi:10.1000/none").short == "Attias et al., 2025"
 
 
 def test_references_are_whole() -> None:
