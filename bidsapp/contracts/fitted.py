@@ -206,6 +206,14 @@ class Fitted(Protocol):
 
 
 @runtime_checkable
+class OfMaps(Fitted, Protocol):
+    """A step each of whose channels is a person's own copy of one map of the whole group."""
+
+    def group_maps(self) -> "np.ndarray":
+        """Give these maps in the order of `channels`, float32, (C, *space); 0 outside of them."""
+
+
+@runtime_checkable
 class PerChannel(Fitted, Protocol):
     """A step that subtracts and divides, one pair of numbers a channel and image.
 

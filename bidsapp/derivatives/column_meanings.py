@@ -260,6 +260,18 @@ TABLES: dict[str, dict[str, Column]] = {
             "covered; 1 leads."
         ),
     },
+    "saliency/components": {
+        "component": Column("Number of the component in the first fold, or in the template."),
+        "auc_loss": Column(
+            "AUC over held-out people less that where everybody has the training people's mean map "
+            "of the component; n/a where no network was given it."
+        ),
+        "ci_low": Column("Lower limit of its 95 % interval, people resampled."),
+        "ci_high": Column("Upper limit of its 95 % interval, people resampled."),
+        "folds": Column("Folds that have the component, above its null, as a network's channel."),
+        "r": Column("Mean over folds of the correlation with the first fold's map, its size."),
+        "null": Column("Mean of the largest such correlation with that map flipped."),
+    },
     "saliency/peaks": {
         "map": Column("Which map: of whom it is the mean, or the comparison of two groups (t)."),
         "peak": Column("Number of the peak, the largest magnitude first."),

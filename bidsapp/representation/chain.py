@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from bidsapp.contracts.fitted import Fitted, FittedStep, Images, PerChannel, leaking
+from bidsapp.contracts.fitted import Fitted, FittedStep, Images, OfMaps, PerChannel, leaking
 from bidsapp.contracts.fitted_offers import module_of
 from bidsapp.derivatives import atomic_path
 from bidsapp.errors import BadData, UsageError
@@ -93,6 +93,19 @@ class Chain:
         for step in self.steps:
             names = step.channels(names)
         return names
+
+    def group_maps(self, given: Sequence[str]) -> dict[str, np.ndarray]:
+        """Give the group's map that each channel is a person's copy of, by its name.
+
+        Those of the last step that makes such channels, all of them, chosen or not by a step
+        after it; nothing where no step does.
+        """
+        names, found = tuple(given), {}
+        for step in self.steps:
+            names = step.channels(names)
+            if isinstance(step, OfMaps):
+                found = dict(zip(names, step.group_maps(), strict=True))
+        return found
 
     def fit(
         self,

@@ -29,6 +29,7 @@ from bidsapp.saliency.attribute import (
     units_of,
 )
 from bidsapp.saliency.checks import FoldChecks, check_fold
+from bidsapp.saliency.component_effects import FILE, component_effects, has_components
 from bidsapp.saliency.randomised import cascade
 from bidsapp.saliency.stack import COLUMNS, MapStack, stack_files
 from bidsapp.training.fold import load_fold
@@ -82,6 +83,12 @@ class FoldMapsTask:
         return self.folder / "untrained" if wanted else None
 
     @cached_property
+    def components_file(self) -> Path | None:
+        """What each component is worth to the network, where its channels are components."""
+        wanted = self.role == "test" and self.checks and has_components(self.task)
+        return self.folder / FILE if wanted else None
+
+    @cached_property
     def rows(self) -> np.ndarray:
         """Rows of the cohort's array that are explained."""
         return self.task.rows(self.role)
@@ -99,6 +106,7 @@ class FoldMapsTask:
                 "mask": file_sha256(self.mask),
                 "role": self.role,
                 "checks": self.checks,
+                **({"components": 1} if self.components_file else {}),
             },
             sort_keys=True,
         )
@@ -153,11 +161,14 @@ def explain_fold(job: FoldMapsTask) -> Path:
         if job.checks:
             checks = check_fold(job.task, network, lens, stack, job.rows, job.mask)
             _write_checks(job.checks_file, checks)
+        if job.components_file:
+            component_effects(job.task, network, lens, job.rows).write(job.components_file)
         if job.untrained_folder:
             drawn = untrained_maps(job.task, network, images, map_names(table), lens)
             replace(stack, values=drawn).write(job.untrained_folder)
     files = [*stack_files(job.folder), *([job.checks_file] if job.checks else [])]
     files += stack_files(job.untrained_folder) if job.untrained_folder else []
+    files += [job.components_file] if job.components_file else []
     write_record(job.record_file, {"fingerprint": job.fingerprint}, files)
     return job.record_file
 

@@ -23,6 +23,8 @@ from bidsapp.execution.status import StatusLine, telling
 from bidsapp.execution.work import own_folder
 from bidsapp.options import RunOptions
 from bidsapp.saliency.apart import write_apart
+from bidsapp.saliency.component_files import PICTURE, all_of, write_components
+from bidsapp.saliency.component_table import read_effects
 from bidsapp.saliency.evidence import gather_evidence
 from bidsapp.saliency.group_maps import Further, write_group
 from bidsapp.saliency.group_test import VoxelNull
@@ -221,7 +223,7 @@ def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> Findings:
         return findings
     null = about.nulls.get(task.variant)
     whole = read_stack(_stack_folder(steps[0]))
-    further = _guided(steps, whole, shared["regions"], about) if settings.guided else None
+    further = _further(steps, whole, shared["regions"], about)
     write_group(whole, place, settings=settings, null=null, further=further, **shared)
     if settings.on_surface:
         work = _stack_folder(steps[0])
@@ -232,6 +234,21 @@ def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> Findings:
             write_group(training, place / "training", settings=settings, **shared)
             _draw_best_fold(step, stack, place / "best_fold.png", about)
     return findings
+
+
+def _further(
+    steps: Sequence[ExplainStep],
+    stack: MapStack,
+    regions: Mapping[str, np.ndarray],
+    about: Explaining,
+) -> Further | None:
+    """Say what else is written of held-out maps: weighted averages, the worth of components."""
+    recipe = steps[0].task.recipe
+    wanted = [_guided(steps, stack, regions, about)] if recipe.saliency.guided else []
+    effects = read_effects(steps)
+    if effects is not None:
+        wanted.append(lambda files: write_components(effects, files, recipe.evaluation.seed))
+    return all_of(wanted) if wanted else None
 
 
 def _guided(
@@ -249,9 +266,10 @@ def _guided(
 
 
 def _forget_training(place: Path) -> None:
-    """Take away what an earlier run showed of its best fold; this one draws its own, if any."""
+    """Take away an earlier run's pictures, and what it showed of its best fold."""
     shutil.rmtree(place / "training", ignore_errors=True)
-    (place / "best_fold.png").unlink(missing_ok=True)
+    for name in ("best_fold.png", PICTURE):
+        (place / name).unlink(missing_ok=True)
 
 
 def _draw_best_fold(step: ExplainStep, stack: MapStack, path: Path, about: Explaining) -> None:

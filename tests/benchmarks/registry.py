@@ -247,7 +247,7 @@ BENCHMARKS = (
         "AUC, and whether the component whose loss costs most is the planted one.",
         5,
         module="rest_components",
-        commands=(("{data}", "planted", "--seeds", "5", "--factor", "3"),),
+        commands=(("{data}", "planted", "--seeds", "5"),),
     ),
     Benchmark(
         "knee",

@@ -10,7 +10,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from bidsapp.contracts.fitted import FittedStep
+from bidsapp.contracts.fitted import FittedStep, OfMaps
 from bidsapp.contracts.fitted_offers import AskedStep, fitted_offers, module_of
 from bidsapp.recipes import load_recipe
 from bidsapp.representation.chain import Chain
@@ -181,6 +181,18 @@ def streams_what_a_network_is_given(name: str, scope: str, folder: Path) -> None
     np.testing.assert_allclose(stored, one_by_one, rtol=2e-3, atol=2e-3)
 
 
+def lays_out_the_map_of_every_channel(name: str, scope: str, folder: Path) -> None:
+    one = fitted(name, scope)
+    maps = one.group_maps(CHANNELS)
+    if isinstance(one.steps[0], OfMaps):
+        assert tuple(maps) == one.channels(CHANNELS)
+        assert all(values.shape == SPACE.shape and values.any() for values in maps.values())
+        again = one.with_state(one.state()).group_maps(CHANNELS)
+        assert all((again[key] == values).all() for key, values in maps.items())
+    else:
+        assert not maps
+
+
 CHECKS: tuple[Callable[[str, str, Path], None], ...] = (
     says_what_it_fits,
     gives_the_same_bits_in_any_order,
@@ -188,5 +200,6 @@ CHECKS: tuple[Callable[[str, str, Path], None], ...] = (
     is_not_reached_by_people_held_out,
     is_the_same_saved_and_loaded,
     streams_what_a_network_is_given,
+    lays_out_the_map_of_every_channel,
 )
 """What every fitted step has to keep to: called with its name, its scope and an empty folder."""

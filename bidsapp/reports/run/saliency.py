@@ -1,5 +1,6 @@
 """The saliency of a run: what each variant's summary says, its tables, and its pictures."""
 
+import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -74,6 +75,9 @@ class SaliencyPart:
         Maps that are not in the page: name and path.
     problem
         Why there are no pictures; empty where there are.
+    components
+        Picture of the components that the network is given, as a data URI; empty where its
+        channels are no components.
     """
 
     variant: str
@@ -93,6 +97,7 @@ class SaliencyPart:
     tables: list[TableOf]
     files: list[tuple[str, str]]
     problem: str = ""
+    components: str = ""
 
 
 @dataclass(frozen=True)
@@ -224,8 +229,16 @@ def _part(
         tables=tables_of(run, folder, summary),
         files=[(name, relative(run, folder, file)) for name, file in outside],
         problem=problem,
+        components=_picture(folder / "components.png"),
     )
     return part, used
+
+
+def _picture(path: Path) -> str:
+    """Give a PNG as a data URI; nothing where there is none."""
+    if not path.is_file():
+        return ""
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
 
 
 def _viewer(

@@ -42,6 +42,7 @@ _TABLE_NAMES = {
     "biomarkers_by_fold": "Biomarkers by fold",
     "guided": "Averages weighted by maps",
     "guided_added": "What weighted averages add",
+    "components": "Components by what the forecast loses without them",
     "sanity": "Sanity checks",
 }
 

@@ -128,6 +128,12 @@ class GroupICA:
         for row in rows:
             yield person_maps(images, int(row), maps, inside, self._setting("values"))
 
+    def group_maps(self) -> np.ndarray:
+        """Give the components laid into the grid, float32, shape (C, *space)."""
+        assert self.maps_ is not None
+        assert self.mask_ is not None
+        return Inside(self.mask_).lay(self.maps_.astype(np.float32))
+
     def state(self) -> Mapping[str, np.ndarray]:
         """Give maps, mask, stability and variance."""
         if self.maps_ is None or self.mask_ is None:

@@ -94,6 +94,12 @@ class TemplateComponents:
         for row in rows:
             yield person_maps(images, int(row), maps, inside, self.asked.settings["values"])
 
+    def group_maps(self) -> np.ndarray:
+        """Give the components laid into the grid, float32, shape (C, *space)."""
+        assert self.maps_ is not None
+        assert self.mask_ is not None
+        return Inside(self.mask_).lay(self.maps_.astype(np.float32))
+
     def state(self) -> Mapping[str, np.ndarray]:
         """Give maps and mask: whoever applies a model needs no file of maps."""
         if self.maps_ is None or self.mask_ is None:

@@ -1,0 +1,251 @@
+"""BOLD of other pipelines: each one's names are found, what cannot be used is named and why."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from bidsapp.contracts.modality import modality_named
+from bidsapp.dataset.normalized import NormalizedSearch, Wanted
+from bidsapp.errors import BadData, NoInput, UsageError
+from bidsapp.modalities.bold.conform import conform_series
+from bidsapp.modalities.bold.confounds import MOTION
+from bidsapp.modalities.bold.elsewhere import find_derivatives
+from bidsapp.modalities.bold.settings import BoldPreparation
+from bidsapp.modalities.bold.strategies import STRATEGIES
+
+AFFINE = np.diag([10.0, 10, 10, 1])
+AFFINE[:3, 3] = -78, -112, -70
+SHAPE, VOLUMES, TR = (16, 19, 16), 120, 2.0
+PLACE = "space-MNI152NLin2009aSym_res-10"
+FMRIPREP = f"sub-01_task-rest_{PLACE}_desc-preproc_bold.nii.gz"
+CONFOUNDS = "sub-01_task-rest_desc-confounds_timeseries.tsv"
+MASK = f"sub-01_task-rest_{PLACE}_desc-brain_mask.nii.gz"
+
+
+def _brain() -> np.ndarray:
+    there = np.moveaxis(np.indices(SHAPE), 0, -1) @ AFFINE[:3, :3] + AFFINE[:3, 3]
+    return ((there / [70, 85, 65]) ** 2).sum(axis=-1) < 1
+
+
+def _series(seed: int = 0, volumes: int = VOLUMES) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return (1000 + rng.normal(0, 10, (*SHAPE, volumes))).astype(np.float32) * _brain()[..., None]
+
+
+def _confounds(volumes: int = VOLUMES) -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    table = pd.DataFrame(rng.normal(0, 0.1, (volumes, 6)), columns=list(MOTION))
+    for column in MOTION:
+        table[f"{column}_derivative1"] = table[column].diff()
+    for prefix in ("w_comp_cor_", "c_comp_cor_"):
+        for number in range(5):
+            table[f"{prefix}{number:02d}"] = rng.normal(size=volumes)
+    for column in ("white_matter", "csf"):
+        table[column] = rng.normal(size=volumes)
+    table["framewise_displacement"] = np.r_[np.nan, rng.uniform(0.05, 0.2, volumes - 1)]
+    table["std_dvars"] = np.r_[np.nan, rng.uniform(0.8, 1.2, volumes - 1)]
+    return table
+
+
+def _save(path: Path, data: np.ndarray, tr: float = TR) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = nib.Nifti1Image(data, AFFINE)
+    image.header.set_xyzt_units("mm", "sec")
+    if data.ndim == 4:
+        image.header.set_zooms((10, 10, 10, tr))
+    image.to_filename(path)
+    return path
+
+
+def _write(path: Path, table: pd.DataFrame) -> None:
+    table.to_csv(path, sep="\t", index=False, na_rep="n/a")
+
+
+def _dataset(root: Path, name: str = FMRIPREP, folder: str = "func") -> Path:
+    """One person as fMRIPrep leaves them, the series under another pipeline's name if wanted."""
+    (root / "dataset_description.json").parent.mkdir(parents=True, exist_ok=True)
+    (root / "dataset_description.json").write_text('{"Name": "x", "BIDSVersion": "1.9.0"}')
+    place = root / "sub-01" / folder
+    _save(place / name, _series())
+    (place / f"{name.removesuffix('.nii.gz')}.json").write_text(json.dumps({"RepetitionTime": TR}))
+    _save(place / MASK, _brain().astype(np.uint8))
+    _write(place / CONFOUNDS, _confounds())
+    return place
+
+
+def _settings(**values: Any) -> dict[str, Any]:
+    given = {"resolution": 10, "confounds": "conn", "smoothing_fwhm_mm": 0} | values
+    return BoldPreparation(**given).model_dump(mode="json")
+
+
+def _found(root: Path, **values: Any) -> NormalizedSearch:
+    labels = {"space": "MNI152NLin2009aSym", "res": "10"}
+    return find_derivatives("x", root, Wanted(modality_named("bold"), labels, _settings(**values)))
+
+
+NAMES = {
+    "fMRIPrep": (FMRIPREP, "func", {}),
+    "fMRIPrep, another space": (
+        FMRIPREP.replace("2009aSym", "2009cAsym"),
+        "func",
+        {"other_spaces": ("MNI152NLin2009cAsym",)},
+    ),
+    "HALFpipe": (
+        "sub-01_task-rest_setting-preproc_bold.nii.gz",
+        "func/task-rest",
+        {"other_spaces": ("MNI152NLin2009cAsym",)},
+    ),
+    "XCP-D": (f"sub-01_task-rest_{PLACE}_desc-denoised_bold.nii.gz", "func", {}),
+}
+
+
+@pytest.mark.parametrize("pipeline", NAMES)
+def test_a_series_is_found_under_the_names_of_its_pipeline(pipeline: str, tmp_path: Path) -> None:
+    name, folder, values = NAMES[pipeline]
+    _dataset(tmp_path, name, folder)
+    found = _found(tmp_path, **values)
+    assert not found.unusable
+    (image,) = found.images.values()
+    assert image.image.name == name
+    assert dict(image.quality_numbers)["fd_mean"] == pytest.approx(0.125, abs=0.03)
+
+
+def test_a_series_that_can_still_be_denoised_comes_before_a_denoised_one(tmp_path: Path) -> None:
+    place = _dataset(tmp_path)
+    _save(place / NAMES["XCP-D"][0], _series(3))
+    (image,) = _found(tmp_path).images.values()
+    assert image.image.name == FMRIPREP
+
+
+def test_what_was_found_is_denoised_as_nilearn_does_on_the_recipes_grid(tmp_path: Path) -> None:
+    from nilearn.signal import clean
+
+    place = _dataset(tmp_path / "d")
+    mask = _save(tmp_path / "mask.nii.gz", _brain().astype(np.uint8))
+    path = conform_series(place / FMRIPREP, tmp_path / "d", mask, _settings(), tmp_path / "out")
+    own = nib.load(path).get_fdata()[_brain()].T
+    table = _confounds()
+    strategy = STRATEGIES["conn"]
+    assert strategy.derivatives
+    assert strategy.compcor == 5
+    chosen = [c for c in table if c.startswith(("trans_", "rot_", "w_comp", "c_comp"))]
+    values = table[chosen].bfill().to_numpy()
+    theirs = clean(
+        _series()[_brain()].T.astype(float),
+        detrend=True, standardize=None, confounds=values, low_pass=0.09, high_pass=0.008, t_r=TR,
+    )  # fmt: skip
+    assert own.shape == theirs.shape
+    assert np.corrcoef(own.ravel(), theirs.ravel())[0, 1] > 0.999
+
+
+Change = Callable[[Path], None]
+
+
+def _table(change: Callable[[pd.DataFrame], pd.DataFrame]) -> Change:
+    return lambda place: _write(place / CONFOUNDS, change(_confounds()))
+
+
+def _json(**values: Any) -> Change:
+    path = FMRIPREP.removesuffix(".nii.gz") + ".json"
+    return lambda place: (place / path).write_text(json.dumps(values)) and None
+
+
+def _half(place: Path) -> None:
+    mask = _brain()
+    mask[:8] = False
+    mask[:, :8] = False
+    _save(place / MASK, mask.astype(np.uint8))
+
+
+BAD: dict[str, tuple[Change, str]] = {
+    "three volumes": (
+        lambda place: _save(place / FMRIPREP, _series(volumes=3)) and None,
+        r"shape \(16, 19, 16, 3\); a series of at least",
+    ),
+    "one volume": (
+        lambda place: _save(place / FMRIPREP, _series()[..., 0]) and None,
+        r"shape \(16, 19, 16\); a series",
+    ),
+    "cut short": (
+        lambda place: (place / FMRIPREP).write_bytes(b"\x1f\x8b no") and None,
+        "damaged or cut short",
+    ),
+    "times that contradict": (_json(RepetitionTime=1.5), "1.5"),
+    "milliseconds for seconds": (_json(RepetitionTime=2000), "2000"),
+    "no confounds": (
+        lambda place: (place / CONFOUNDS).unlink(),
+        "no desc-confounds_timeseries.tsv beside it",
+    ),
+    "rows of another run": (_table(lambda t: t[:-2]), "118 rows.* 120 volumes"),
+    "no number in the middle": (
+        _table(lambda t: t.assign(rot_x=t["rot_x"].where(t.index != 7))),
+        "column rot_x has no number in row 8",
+    ),
+    "columns missing": (_table(lambda t: t.drop(columns="w_comp_cor_03")), "w_comp_cor_03"),
+    "all volumes scrubbed": (
+        _table(lambda t: t.assign(framewise_displacement=3.0)),
+        "0 of 120 volumes are left after scrubbing",
+    ),
+    "half a brain": (_half, r"holds \d+ ml; a brain in MNI space has 1,700"),
+    "mask of another grid": (
+        lambda place: _save(place / MASK, np.ones((4, 4, 4), np.uint8)) and None,
+        r"shape \(4, 4, 4\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", BAD)
+def test_what_cannot_be_used_is_an_exclusion_that_says_why(fault: str, tmp_path: Path) -> None:
+    change, message = BAD[fault]
+    change(_dataset(tmp_path))
+    found = _found(tmp_path)
+    assert not found.images
+    ((reason, detail),) = found.unusable.values()
+    assert reason == "series not usable"
+    assert pd.Series([detail]).str.contains(message).all(), detail
+
+
+def test_two_runs_are_asked_about_and_a_missing_first_row_is_no_fault(tmp_path: Path) -> None:
+    place = _dataset(tmp_path / "one")
+    assert pd.isna(_confounds()["trans_x_derivative1"][0])
+    assert _found(tmp_path / "one").images
+    for run in (1, 2):
+        _save(place / FMRIPREP.replace("_space", f"_run-{run}_space"), _series(run))
+    (place / FMRIPREP).unlink()
+    ((reason, detail),) = _found(tmp_path / "one").unusable.values()
+    assert "run-1" in detail
+    assert "run-2" in detail
+    assert reason
+
+
+def test_another_space_and_an_empty_folder_end_before_any_work(tmp_path: Path) -> None:
+    _dataset(tmp_path / "d", FMRIPREP.replace("2009aSym", "6Asym"))
+    with pytest.raises(UsageError, match=r"spaces there: MNI152NLin6Asym.*other_spaces"):
+        _found(tmp_path / "d")
+    with pytest.raises(NoInput, match="does not exist"):
+        _found(tmp_path / "gone")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NoInput, match="no sub-<label> folder"):
+        _found(tmp_path / "empty")
+
+
+def test_voxels_that_do_not_change_are_no_series_of_a_brain(tmp_path: Path) -> None:
+    place = _dataset(tmp_path / "d")
+    mask = _save(tmp_path / "mask.nii.gz", _brain().astype(np.uint8))
+    data = _series()
+    data[:, :14] = 1000
+    _save(place / FMRIPREP, data)
+    arguments = (place / FMRIPREP, tmp_path / "d", mask, _settings(), tmp_path / "out")
+    with pytest.raises(BadData, match=r"\d+% of the template's brain hold a series that changes"):
+        conform_series(*arguments)
+    data = _series()
+    data[5, 5, 5, 3] = np.nan
+    _save(place / FMRIPREP, data)
+    with pytest.raises(BadData, match="holds NaN or infinite values"):
+        conform_series(*arguments)

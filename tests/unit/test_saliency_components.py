@@ -1,0 +1,120 @@
+"""What a forecast loses without each component: matched over folds, by people, against by hand."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.ndimage import gaussian_filter
+from scipy.special import expit
+from sklearn.metrics import roc_auc_score
+
+from bidsapp.derivatives.column_meanings import TABLES
+from bidsapp.saliency.component_effects import ComponentEffects
+from bidsapp.saliency.component_files import draw_components
+from bidsapp.saliency.component_table import component_table, join_effects
+
+SHAPE, COUNT = (12, 14, 10), 5
+Part = tuple[pd.DataFrame, ComponentEffects]
+
+
+def _maps(rng: np.random.Generator) -> np.ndarray:
+    """Blobs at places of their own, off every plane of symmetry, and noise."""
+    centres = [(3, 4, 2), (8, 3, 6), (2, 10, 7), (9, 9, 3), (5, 6, 8)]
+    maps = np.zeros((COUNT, *SHAPE))
+    for number, centre in enumerate(centres):
+        maps[number][centre] = 300
+        maps[number] = gaussian_filter(maps[number], 1.5)
+    return (maps + 0.1 * rng.standard_normal(maps.shape)).astype(np.float32)
+
+
+def _parts(repeats: int = 1, folds: int = 4, size: int = 6, seed: int = 0) -> list[Part]:
+    """Folds in which component 2 of the first makes the forecast, under another number in each."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for repeat in range(repeats):
+        for fold in range(folds):
+            outcome = np.arange(size) % 2
+            part = rng.standard_normal((COUNT, size)) * 0.2
+            part[2] = 2.0 * (2 * outcome - 1) + rng.standard_normal(size)
+            logits = part.sum(axis=0)
+            order = rng.permutation(COUNT) if fold or repeat else np.arange(COUNT)
+            maps = _maps(rng)[order] * rng.choice([-1, 1], COUNT)[:, None, None, None]
+            names = tuple(f"IC{number + 1:02d}" for number in range(COUNT))
+            effects = ComponentEffects(
+                names, maps, np.ones(COUNT, bool), logits, (logits - part)[order]
+            )
+            people = [f"sub-{fold * size + place:02d}" for place in range(size)]
+            rows = pd.DataFrame({"participant_id": people, "outcome": outcome, "repeat": repeat})
+            found.append((rows, effects))
+    return found
+
+
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_the_component_that_makes_the_forecast_leads_whatever_its_number(repeats: int) -> None:
+    parts = _parts(repeats)
+    joined = join_effects(parts)
+    table = component_table(joined, 0)
+    assert set(table) == set(TABLES["saliency/components"])
+    assert table["component"][0] == "IC03"
+    assert (table["folds"] == 4 * repeats).all()
+    assert (table["r"] > table["null"]).all()
+    assert table["ci_low"][0] > 0.1
+    assert table["ci_low"][0] < table["auc_loss"][0] < table["ci_high"][0]
+    assert (table["ci_low"][1:] < table["auc_loss"][0]).all()
+    # by hand: pairs of the same repeat, weighted alike
+    outcome, repeat = joined.rows["outcome"].to_numpy(), joined.rows["repeat"].to_numpy()
+
+    def auc(scores: np.ndarray) -> float:
+        own = [roc_auc_score(outcome[repeat == k], scores[repeat == k]) for k in range(repeats)]
+        return float(np.mean(own))
+
+    expected = {
+        name: auc(joined.full) - auc(without)
+        for name, without in zip(joined.names, joined.without, strict=True)
+    }
+    for name, loss in zip(table["component"], table["auc_loss"], strict=True):
+        assert loss == pytest.approx(expected[name], abs=1e-12)
+
+
+def test_what_a_fold_does_not_have_is_not_taken_for_another() -> None:
+    parts = _parts()
+    rows, effects = parts[1]
+    rng = np.random.default_rng(5)
+    noise = gaussian_filter(rng.standard_normal(effects.maps.shape), (0, 2, 2, 2))
+    parts[1] = (rows, replace(effects, maps=noise.astype(np.float32)))
+    joined = join_effects(parts)
+    assert joined.found[[0, 2, 3]].all()
+    assert joined.found[1].sum() <= 2
+    lost = ~joined.found[1]
+    here = slice(6, 12)
+    assert (joined.without[lost][:, here] == joined.full[here]).all()
+
+
+def test_a_component_that_no_network_is_given_has_no_loss(tmp_path: Path) -> None:
+    parts = _parts()
+    seen = [replace(effects, seen=np.abs(_own(effects)) != 4) for _, effects in parts]
+    joined = join_effects([(rows, one) for (rows, _), one in zip(parts, seen, strict=True)])
+    table = component_table(joined, 0).set_index("component")
+    assert table.loc["IC05", "folds"] == 0
+    assert table.loc["IC05", ["auc_loss", "ci_low", "ci_high"]].isna().all()
+    assert table.index[-1] == "IC05"
+    draw_components(joined, table.reset_index(), tmp_path / "c.png")
+    assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
+
+
+def _own(effects: ComponentEffects) -> np.ndarray:
+    """Number in the first fold of each component, by where it is strongest."""
+    places = [np.abs(one).argmax() for one in _parts()[0][1].maps]
+    return np.array([places.index(np.abs(one).argmax()) for one in effects.maps])
+
+
+def test_effects_come_back_as_they_were_written(tmp_path: Path) -> None:
+    (_, effects), *_ = _parts()
+    effects.write(tmp_path / "components.npz")
+    back = ComponentEffects.read(tmp_path / "components.npz")
+    assert back.names == effects.names
+    for name in ("maps", "seen", "logits", "without"):
+        assert (getattr(back, name) == getattr(effects, name)).all()
+    assert np.isfinite(expit(back.logits)).all()
