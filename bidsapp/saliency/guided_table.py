@@ -14,7 +14,7 @@ import pandas as pd
 
 from bidsapp.contracts.space import Space
 from bidsapp.contracts.unit import unit_columns, units_in
-from bidsapp.errors import BadData
+from bidsapp.errors import BadData, UsageError
 from bidsapp.evaluation.regression.guided import (
     COLUMNS,
     at_other_places,
@@ -34,6 +34,7 @@ GUIDED = {
 }
 """Ways to weigh, in the order of the columns."""
 _LEAST_LOGIT = 1e-6
+_FOLDS = 10
 
 
 @dataclass(frozen=True)
@@ -182,14 +183,22 @@ def added_by_averages(
                 {name: values[known] for name, values in averages.items()},
                 table["participant_id"].to_numpy()[known],
                 network[known],
+                folds=_folds(table[known]),
             )
-        except BadData as error:
+        except (BadData, UsageError) as error:
             notes.append(f"{channel}: it was not tested what weighted averages add: {error}")
             continue
         found.append(one.assign(channel=channel))
     columns = ["channel", *COLUMNS]
     table = pd.concat(found, ignore_index=True)[columns] if found else pd.DataFrame(columns=columns)
     return table, notes
+
+
+def _folds(table: pd.DataFrame) -> int:
+    """Give how many folds the fewer people of a class can fill, 0 for none."""
+    positive = table.groupby("participant_id")["outcome"].max() > 0
+    most = min(_FOLDS, int(positive.sum()), int((~positive).sum()))
+    return most if most > 1 else 0
 
 
 def _magnitudes(stack: MapStack) -> np.ndarray:

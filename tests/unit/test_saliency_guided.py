@@ -139,6 +139,18 @@ def test_a_channel_that_cannot_be_tested_is_named(tmp_path: Path) -> None:
     assert notes[0].startswith("depth: it was not tested what weighted averages add: Column")
 
 
+def test_few_people_of_a_class_take_fewer_folds(tmp_path: Path) -> None:
+    guides, images, _ = study(tmp_path)
+    table = guided_table(guides, images, ("depth",), PARTS, SPACE.sizes(), seed=0)
+    few = pd.concat([table[table["outcome"] == 1].head(7), table[table["outcome"] == 0]])
+    found, notes = added_by_averages(few.reset_index(drop=True), ("depth",), {}, tuple(PARTS))
+    assert not notes
+    assert found["auc"].notna().all()
+    one = pd.concat([table[table["outcome"] == 1].head(1), table[table["outcome"] == 0]])
+    found, _ = added_by_averages(one.reset_index(drop=True), ("depth",), {}, tuple(PARTS))
+    assert found["auc"].isna().all()
+
+
 def test_pictures_of_a_slice_have_averages_too() -> None:
     space = picture((6, 5), (1.0, 1.0))
     values = np.zeros((1, 30))

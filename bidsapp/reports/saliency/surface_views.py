@@ -124,7 +124,7 @@ def rendered(
     shade = np.clip(smooth @ _LIGHT / np.linalg.norm(_LIGHT), 0, 1) * 0.65 + 0.35
     size = 2 * reach / _PIXELS
     edges = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2)
-    shares = _shares(float(np.quantile(edges.max(axis=1), 0.99)) / size, len(corners))
+    shares = _shares(float(edges.max()) / size, len(corners))
     place = np.einsum("sk,tkd->tsd", shares, corners).reshape(-1, 3)
     light = (shade[shown.triangles] @ shares.T).ravel()
     value = (shown.values[shown.triangles].astype(float) @ shares.T).ravel()
@@ -146,7 +146,7 @@ def rendered(
 def _shares(pixels: float, triangles: int) -> np.ndarray:
     """Strew points over a triangle so many pixels wide: (samples, 3) shares of its corners."""
     most = int(np.sqrt(2 * _MOST_POINTS / triangles))
-    steps = int(np.clip(np.ceil(1.3 * pixels), 2, max(most, 2)))
+    steps = int(np.clip(np.ceil(2 * pixels), 2, max(most, 2)))
     a, b = np.meshgrid(np.arange(steps + 1), np.arange(steps + 1), indexing="ij")
     kept = a + b <= steps
     return np.stack([a[kept], b[kept], steps - a[kept] - b[kept]], axis=1) / steps
