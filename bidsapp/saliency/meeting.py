@@ -64,12 +64,12 @@ def brought_together(
     left = len(set(units)) - len({units[k] for k in kept})
     notes = [
         f"every map was made in the person's own space and carried into {meeting.label} by the "
-        "transform of that person's normalisation, linearly interpolated"
+        "transform of that person's scan, linearly interpolated"
     ]
     if left:
         notes.append(
             f"{left} of {len(set(units))} scans have no transform into {meeting.label}, or it "
-            "comes from a normalisation that failed, or of another file: they are not in the maps; "
+            "comes from a preparation that failed, or of another file: they are not in the maps; "
             "prepare them in the template's space too"
         )
     return MapStack(rows, values, stack.channels, space, stack.about), notes

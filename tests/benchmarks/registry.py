@@ -136,6 +136,14 @@ BENCHMARKS = (
         commands=(("--studies", "400", "--seed", "1"),),
     ),
     Benchmark(
+        "missing_outcomes",
+        "What weighing for missing outcomes gives back",
+        "Error of AUC and share of positives where a third of the people are lost, with and "
+        "without weights, by a column that is known or not.",
+        5,
+        peer="everybody's scores",
+    ),
+    Benchmark(
         "evaluation",
         "What an evaluation costs",
         "CPU seconds of the bootstrap, and of a whole evaluation of 48 people.",

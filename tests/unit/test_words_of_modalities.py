@@ -12,7 +12,7 @@ from bidsapp.contracts.modality import modality_named
 PACKAGE = Path(bidsapp.__file__).parent
 ELSEWHERE = [p for p in sorted(PACKAGE.rglob("*.py")) if "modalities" not in p.parts]
 # What is normalised here is a batch, mutual information or a quaternion, or an earlier key.
-OTHER_THINGS = ("batch normalisation", "Batch normalisation", "normalization")
+OTHER_THINGS = ("batch normalisation", "Batch normalisation", "normalization", "NormalizedImage")
 
 
 def _texts(path: Path) -> Iterator[str]:
