@@ -200,7 +200,7 @@ def test_a_cohort_keeps_its_own_images_and_has_the_others_conformed(
 def test_who_cannot_be_conformed_is_left_out_by_name_and_the_others_stay(
     grid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shape, matrix = GRIDS["1 mm"]
+    shape, matrix = GRIDS["FSL's 2 mm"]
     affine = grid_of(matrix, shape)
     image = save(tmp_path / "T1w.nii", blob(shape, affine), affine)
     away = affine.copy()
