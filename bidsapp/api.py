@@ -336,7 +336,8 @@ class Model:
         """Find the template's brain mask, which some channels need."""
         from tempfile import TemporaryDirectory
 
-        from bidsapp.contracts.modality import channel_named, modality_named
+        from bidsapp.contracts.modality import modality_named
+        from bidsapp.contracts.modality_tables import channel_named
         from bidsapp.representation.sample import read_mask
 
         if not any(channel_named(name).masked for name in self.channels):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bidsapp import __version__
+from bidsapp.argument_values import gigabytes, number, positive_and_negative, whole_from
 from bidsapp.errors import UsageError
 from bidsapp.options import RESOLUTIONS, SPEEDS, RunOptions
 from bidsapp.typed import as_meant, suggestion, take_back_places
@@ -137,7 +138,7 @@ def _add_study(group: Any) -> None:
         "--speed", choices=SPEEDS, help="effort of the registration; default: recipe's"
     )
     group.add_argument(
-        "--random-seed", type=_whole(0), metavar="N", help="seed of whatever is random"
+        "--random-seed", type=whole_from(0), metavar="N", help="seed of whatever is random"
     )
     group.add_argument(
         "--model",
@@ -238,14 +239,14 @@ def _add_group_level(group: Any) -> None:
     )
     group.add_argument(
         "--permutations",
-        type=_whole(0),
+        type=whole_from(0),
         metavar="N",
         help="train the whole pipeline anew on N permutations of the outcomes: an exact p value",
     )
     group.add_argument(
         "--plan",
         nargs="?",
-        type=_counts,
+        type=positive_and_negative,
         const=(),
         metavar="POSITIVE,NEGATIVE",
         help="say what a sample of this size can show, and stop; without numbers, of the cohort",
@@ -257,21 +258,21 @@ def _add_group_level(group: Any) -> None:
     )
     group.add_argument(
         "--simulate-contrast",
-        type=_number,
+        type=number,
         nargs="+",
         metavar="SD",
         help="what is added, in SD between people; several give a sensitivity curve; default: 1",
     )
     group.add_argument(
         "--simulate-size",
-        type=_number,
+        type=number,
         nargs=3,
         metavar="MM",
         help="edges of the cuboid; default: 16 16 16",
     )
     group.add_argument(
         "--simulate-centre",
-        type=_number,
+        type=number,
         nargs=3,
         metavar="MM",
         help="its centre in the standard space; default: 14 -18 8",
@@ -292,13 +293,17 @@ def _add_running(group: Any) -> None:
         help="empty nocicast_work before beginning, but for what other runs are using",
     )
     group.add_argument(
-        "--nprocs", type=_whole(1), metavar="N", help="CPUs to use at once; default: all"
+        "--nprocs", type=whole_from(1), metavar="N", help="CPUs to use at once; default: all"
     )
     group.add_argument(
-        "--omp-nthreads", type=_whole(1), default=1, metavar="N", help="threads a process may use"
+        "--omp-nthreads",
+        type=whole_from(1),
+        default=1,
+        metavar="N",
+        help="threads a process may use",
     )
     group.add_argument(
-        "--mem", type=_positive, metavar="GB", help="memory to plan with; default: nine tenths"
+        "--mem", type=gigabytes, metavar="GB", help="memory to plan with; default: nine tenths"
     )
     group.add_argument(
         "--device",
@@ -323,50 +328,3 @@ def _add_running(group: Any) -> None:
     group.add_argument(
         "--nipype-plugin-args", type=Path, metavar="FILE", help="YAML or JSON with its arguments"
     )
-
-
-def _whole(least: int) -> Any:
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = least - 1
-        if value < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} on")
-        return value
-
-    return parse
-
-
-def _counts(text: str) -> tuple[int, int]:
-    positive, comma, negative = text.partition(",")
-    if not (comma and positive.strip().isdecimal() and negative.strip().isdecimal()):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not POSITIVE,NEGATIVE, two numbers of people such as 55,73; to plan for "
-            "the cohort itself, put --plan last"
-        )
-    for count, name in ((positive, "positive"), (negative, "negative")):
-        if int(count) == 0:
-            raise argparse.ArgumentTypeError(
-                f"{text!r} has no {name} people; there is nothing to tell apart without both"
-            )
-    return int(positive), int(negative)
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a number; folders and level stand before the options"
-        ) from None
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of GB above 0")
-    return value

@@ -7,27 +7,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bidsapp.dataset import check_dataset
-from bidsapp.derivatives import check_output, prepare_output
-from bidsapp.errors import UsageError, joint_code
-from bidsapp.execution.compute import check_device
+from bidsapp.derivatives import prepare_output
+from bidsapp.errors import joint_code
 from bidsapp.execution.failures import find_failure, forget_failures
-from bidsapp.execution.run import Running, check_plugin, configure, run_workflow
+from bidsapp.execution.run import Running, configure, run_workflow
 from bidsapp.execution.status import StatusLine
 from bidsapp.execution.work import (
     alone,
     begin_work,
-    check_work,
     keep_shared_work,
     work_place,
 )
+from bidsapp.group_checks import check_before_work
 from bidsapp.group_cohort import check_images, cohort_of, on_one_grid, recorded, tell_columns
 from bidsapp.group_conclude import evaluate_run, tell_summary, write_report, write_words
 from bidsapp.group_duplicates import TABLE as NEAR_DUPLICATES
 from bidsapp.group_duplicates import settle_near_duplicates
 from bidsapp.group_files import state_files, write_models, write_saliency_checks, write_scores
 from bidsapp.group_stages import stage_outcomes
-from bidsapp.group_weights import check_weights, refuse_seen
+from bidsapp.group_weights import refuse_seen
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe, by_preparation, load_recipe, reach_variants
 
@@ -97,7 +95,7 @@ def run_group_level(options: RunOptions) -> int:
     for sentence in notes:
         print(sentence, file=sys.stderr)
     recipe = recipe.with_values({"run": [*variants, *ensembles]})
-    _check_before_work(recipe, variants, stages, options)
+    check_before_work(recipe, variants, stages, options)
     cohort = cohort_of(recipe, variants, options)
     recipe = refuse_seen(recipe, (*stages, *variants), cohort, options)
     own_outcomes = stage_outcomes(recipe, stages, cohort, options)
@@ -189,30 +187,6 @@ def _evaluate_only(folder: Path, overrides: Sequence[str]) -> int:
         return write_words(folder) or write_report(folder) or code
 
 
-def _check_before_work(
-    recipe: Recipe, variants: Sequence[str], stages: Sequence[str], options: RunOptions
-) -> None:
-    """Refuse at once what can be known to be wrong."""
-    from bidsapp.representation.chain import Chain, require_files
-    from bidsapp.training.study import check_variants
-
-    check_dataset(options.bids_dir)
-    check_output(options.output_dir, options.bids_dir)
-    check_work(options)
-    check_plugin(options.nipype_plugin)
-    if recipe.outcome.column is None and recipe.outcome.expression is None:
-        raise UsageError(
-            f"recipe {recipe.name} leaves the outcome to you: give --outcome COLUMN "
-            "--positive VALUE, or outcome.expression in a recipe of your own."
-        )
-    check_variants(recipe, variants, stages)
-    for name in (*stages, *variants):
-        Chain.of(recipe.with_variant(name).representation)
-        require_files(recipe.with_variant(name).representation)
-    check_weights(recipe, (*stages, *variants), options)
-    check_device(options.device)
-
-
 def _tasks(
     study: "Study",
     cohort: "Cohort",
@@ -242,6 +216,7 @@ def _train(
 ) -> dict[str, tuple[str, int]]:
     """Train and score every fold; gives the variants that are not whole, with reason and code."""
     from bidsapp.training.fold_memory import fold_memory, warn_of_memory
+    from bidsapp.training.fold_node import WORKERS_IMPORT
     from bidsapp.training.study import forget_other_folds, node_name, training_workflow
 
     forget_other_folds(tasks)
@@ -262,7 +237,7 @@ def _train(
         def on_status(node: Any, status: str) -> None:
             line.noted(by_name[node.name].label, status)
 
-        error = run_workflow(workflow, running, on_status)
+        error = run_workflow(workflow, running, on_status, WORKERS_IMPORT)
     failed: dict[str, tuple[str, int]] = {}
     for task in tasks:
         scored = task.scores_file.is_file() or task.variant in study.stages

@@ -136,13 +136,13 @@ def write_models(
     from bidsapp.evaluation.clinical_part import clinical_part
     from bidsapp.evaluation.other_runs import tried_words
     from bidsapp.evaluation.pooled import doubts, pooled_results, subgroup_results
-    from bidsapp.evaluation.state import splits_of
     from bidsapp.evaluation.training_facts import training_facts
     from bidsapp.networks.bundle import FoldModel
     from bidsapp.networks.bundle_about import Carried
     from bidsapp.networks.bundle_write import ModelFacts, write_bundle
     from bidsapp.training.earlier_run import read_text_table
     from bidsapp.training.fold import fitted_of
+    from bidsapp.training.splits_file import splits_of
     from bidsapp.training.splits_words import held_out_words, splits_words
     from bidsapp.training.study import seen_images
 

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bidsapp.contracts.modality import Job, Modality, Scan, Shared, modality_named
+from bidsapp.contracts.job import Job, Shared
+from bidsapp.contracts.modality import Modality, modality_named
 from bidsapp.contracts.prepared import Provenance
 from bidsapp.contracts.product import OutputNames
+from bidsapp.contracts.scan import Scan
 from bidsapp.derivatives.sidecars import file_sha256, read_quality
 from bidsapp.errors import BadData, NociCastError
 from bidsapp.execution.failures import Failure

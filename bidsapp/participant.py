@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from bidsapp.contracts.modality import Shared, modality_named
+from bidsapp.contracts.job import Shared
+from bidsapp.contracts.modality import modality_named
 from bidsapp.dataset import validate_dataset
 from bidsapp.dataset.description import shortened
 from bidsapp.dataset.sources import ScanSelection, select_scans

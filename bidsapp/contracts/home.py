@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from bidsapp.contracts.unit import Unit
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -53,6 +55,26 @@ class View:
     right: tuple[float, float, float]
     up: tuple[float, float, float]
     ends: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """Where people whose values lie in spaces of their own can be compared.
+
+    Attributes
+    ----------
+    label
+        Value of BIDS' ``space`` there.
+    mask
+        An image that is 1 where values count, on the grid of that space.
+    transforms
+        Unit to an ITK transform that resamples an image of its own space into the common one;
+        not every unit has one.
+    """
+
+    label: str
+    mask: Path
+    transforms: Mapping[Unit, Path]
 
 
 class OwnPlaces:

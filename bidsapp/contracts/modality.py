@@ -3,7 +3,6 @@
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -11,10 +10,12 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from bidsapp.contracts.home import OwnPlaces
+from bidsapp.contracts.home import Meeting, OwnPlaces
+from bidsapp.contracts.job import First, Job, Shared
 from bidsapp.contracts.measure import Measure
 from bidsapp.contracts.prepared import Prepared, Provenance
 from bidsapp.contracts.product import Channel, OutputNames, Product, channels_of
+from bidsapp.contracts.scan import Scan, Source, SourceFile
 from bidsapp.contracts.unit import Unit
 from bidsapp.errors import UsageError
 from bidsapp.options import RunOptions
@@ -27,235 +28,6 @@ FURTHER = "NOCICAST_MODALITIES"
 """Environment variable: packages of modalities that lie elsewhere."""
 
 S = TypeVar("S", bound=BaseModel)
-
-
-@dataclass(frozen=True)
-class Source:
-    """A kind of file that a modality reads.
-
-    The first source of a modality is the main one: every participant and session that has it is
-    a scan. Files of the other sources are looked up for each scan, and belong to it by
-    participant, session and the entities of `same`.
-
-    Attributes
-    ----------
-    name
-        Its name in code, and the key of its filters in ``--bids-filter-file``.
-    datatype, suffix
-        BIDS folder and end of the name.
-    entities
-        Filters as a filter file writes them, under pybids' names; a person's filters win.
-    extensions
-        Ends of file names: images, or ``.tsv`` for a table, ``.json``.
-    many
-        Whether all files that are left are taken, in the order of their names (echoes, runs);
-        else more than one is refused with the filter that would choose.
-    required
-        Whether a scan without it is refused.
-    same
-        Entities in which its files agree with the main source's, where those have them.
-    any_session
-        Whether a file of another session, or of none, serves where the scan's own session has
-        none.
-    derivatives
-        Whether it lies in a derivative dataset (``-d NAME=PATH``, or a folder of
-        ``<bids_dir>/derivatives``) and not in the dataset itself.
-    """
-
-    name: str
-    datatype: str
-    suffix: str
-    entities: Mapping[str, Any] = field(default_factory=dict)
-    extensions: tuple[str, ...] = (".nii.gz", ".nii")
-    many: bool = False
-    required: bool = True
-    same: tuple[str, ...] = ()
-    any_session: bool = False
-    derivatives: bool = False
-
-
-@dataclass(frozen=True)
-class SourceFile:
-    """A file of a source.
-
-    Attributes
-    ----------
-    path, relative_path
-        Where it is, and its POSIX path inside its dataset (for BIDS URIs).
-    entities
-        Entities of the file name, zero-padding kept; with datatype, suffix and extension.
-    reason
-        One phrase: how it was chosen.
-    dataset
-        Name of its derivative dataset; empty for the dataset itself.
-    """
-
-    path: Path
-    relative_path: str
-    entities: Mapping[str, str]
-    reason: str = ""
-    dataset: str = ""
-
-
-@dataclass(frozen=True)
-class Scan:
-    """The files of one participant and session that are prepared together.
-
-    Attributes
-    ----------
-    participant, session
-        Labels without their prefix; session is None where the files have none.
-    files
-        Name of a source to its files: one, several where it takes many, none where it is optional
-        and not there. The main source stands first.
-    """
-
-    participant: str
-    session: str | None
-    files: Mapping[str, tuple[SourceFile, ...]]
-
-    @property
-    def main(self) -> SourceFile:
-        """The first file of the main source."""
-        return next(iter(self.files.values()))[0]
-
-    def path(self, source: str) -> Path | None:
-        """Where the first file of a source is; None where it has none."""
-        found = self.files.get(source, ())
-        return found[0].path if found else None
-
-
-@dataclass(frozen=True)
-class Shared:
-    """What all scans of a run have in common: made once, before the first of them.
-
-    Attributes
-    ----------
-    labels
-        Fill the braces of the products' names: ``{"space": "MNI152NLin6Asym", "res": "2"}``.
-    settings
-        All that shapes a result, plain values: hashed with the sources, it says whether files
-        that are there are the ones asked for, and it stands in the main sidecar.
-    reference
-        Address where the standard space is defined; empty where there is none.
-    files
-        What the steps need besides the scan's own files, by the modality's own names.
-    outline
-        An image above 0 inside what thumbnails are outlined with, on the grid of the main
-        product; None for no outline.
-    """
-
-    labels: Mapping[str, str]
-    settings: Mapping[str, Any]
-    reference: str = ""
-    files: Mapping[str, Path] = field(default_factory=dict)
-    outline: Path | None = None
-
-
-@dataclass(frozen=True)
-class Job:
-    """One unit to prepare: a scan, or a part of one.
-
-    Attributes
-    ----------
-    modality
-        Name of the modality.
-    scan
-        Its files.
-    part
-        Which part (``C6-L``, ``R``); empty where a scan is one unit.
-    names
-        Where its results go.
-    provenance
-        Sources with their hashes, and all that shapes the results.
-    """
-
-    modality: str
-    scan: Scan
-    part: str
-    names: OutputNames
-    provenance: Provenance
-
-    def plain(self) -> dict[str, Any]:
-        """Values that a node of nipype takes, from which `from_plain` makes the same job."""
-        names = self.names
-        files = {
-            source: [
-                [str(f.path), f.relative_path, dict(f.entities), f.reason, f.dataset] for f in some
-            ]
-            for source, some in self.scan.files.items()
-        }
-        return {
-            "modality": self.modality,
-            "scan": [self.scan.participant, self.scan.session, files],
-            "part": self.part,
-            "names": [
-                str(names.output_dir),
-                dict(names.entities),
-                dict(names.labels),
-                names.datatype,
-            ],
-            "provenance": asdict(self.provenance),
-        }
-
-    @classmethod
-    def from_plain(cls, values: Mapping[str, Any]) -> "Job":
-        """Make a job of what `plain` gave."""
-        participant, session, listed = values["scan"]
-        files = {
-            source: tuple(SourceFile(Path(path), *others) for path, *others in some)
-            for source, some in listed.items()
-        }
-        provenance = Provenance(**values["provenance"])
-        modality = modality_named(values["modality"])
-        output_dir, entities, labels, datatype = values["names"]
-        products = modality.products_for(provenance.settings)
-        return cls(
-            modality.name,
-            Scan(participant, session, files),
-            values["part"],
-            OutputNames(Path(output_dir), entities, labels, products, datatype),
-            provenance,
-        )
-
-
-@dataclass(frozen=True)
-class Meeting:
-    """Where people whose values lie in spaces of their own can be compared.
-
-    Attributes
-    ----------
-    label
-        Value of BIDS' ``space`` there.
-    mask
-        An image that is 1 where values count, on the grid of that space.
-    transforms
-        Unit to an ITK transform that resamples an image of its own space into the common one;
-        not every unit has one.
-    """
-
-    label: str
-    mask: Path
-    transforms: Mapping[Unit, Path]
-
-
-@dataclass(frozen=True)
-class First:
-    """What another modality has to prepare before a scan can be.
-
-    Attributes
-    ----------
-    modality
-        Its name.
-    scan
-        The files that it reads: those of the scan that waits for it.
-    settings
-        Of its preparation, an instance of its settings class.
-    """
-
-    modality: str
-    scan: Scan
-    settings: Any
 
 
 class Modality(OwnPlaces, ABC, Generic[S]):
@@ -522,50 +294,31 @@ def modality_named(name: str) -> Modality[Any]:
     packages = modality_packages()
     if name not in packages:
         raise UsageError(f"preparation.modality: {name!r} is not one of {', '.join(packages)}")
-    return _imported(packages[name])
+    return import_modality(packages[name])
+
+
+def job_of(values: Mapping[str, Any]) -> Job:
+    """Make a job of what `Job.plain` gave."""
+    participant, session, listed = values["scan"]
+    files = {
+        source: tuple(SourceFile(Path(path), *others) for path, *others in some)
+        for source, some in listed.items()
+    }
+    provenance = Provenance(**values["provenance"])
+    modality = modality_named(values["modality"])
+    output_dir, entities, labels, datatype = values["names"]
+    products = modality.products_for(provenance.settings)
+    return Job(
+        modality.name,
+        Scan(participant, session, files),
+        values["part"],
+        OutputNames(Path(output_dir), entities, labels, products, datatype),
+        provenance,
+    )
 
 
 @cache
-def _imported(package: str) -> Modality[Any]:
+def import_modality(package: str) -> Modality[Any]:
+    """Import the one instance that a package of a modality holds."""
     found: Modality[Any] = import_module(f"{package}.modality").MODALITY
     return found
-
-
-@cache
-def _channels(packages: tuple[str, ...]) -> Mapping[str, Channel]:
-    return {
-        name: channel
-        for package in packages
-        for name, channel in _imported(package).channels().items()
-    }
-
-
-def channel_named(name: str) -> Channel:
-    """Say what is known of a channel; names are one modality's alone.
-
-    Raises
-    ------
-    UsageError
-        No modality has such a channel.
-    """
-    known = _channels(tuple(modality_packages().values()))
-    if name not in known:
-        raise UsageError(f"representation.channels: {name!r} is not one of {', '.join(known)}")
-    return known[name]
-
-
-def quality_columns() -> frozenset[str]:
-    """Name every column of a group run that says how a unit was prepared: verdict and numbers."""
-    return _quality_columns(tuple(modality_packages().values()))
-
-
-@cache
-def _quality_columns(packages: tuple[str, ...]) -> frozenset[str]:
-    measures = (measure for package in packages for measure in _imported(package).measures)
-    return frozenset({"quality", *(f"quality_{one.key}" for one in measures if one.confound)})
-
-
-def source_names() -> frozenset[str]:
-    """Name the sources of every modality: keys of ``--bids-filter-file``."""
-    packages = modality_packages().values()
-    return frozenset(one.name for package in packages for one in _imported(package).sources)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bidsapp.contracts.modality import channel_named
+from bidsapp.contracts.modality_tables import channel_named
 from bidsapp.contracts.unit import PART, with_part
 from bidsapp.dataset.carried import carried_columns, carry, column_notes
 from bidsapp.dataset.classes import OutcomeRule

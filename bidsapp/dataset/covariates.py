@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from bidsapp.contracts.modality import quality_columns
+from bidsapp.contracts.modality_tables import quality_columns
 
 OWN = ("participant_id", "session_id", "part_id", "group", "outcome", "image", "sha256", "quality")
 """Columns of cohort.tsv that the app writes itself, first and in this order."""

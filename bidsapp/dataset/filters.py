@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from bidsapp.contracts.modality import source_names
+from bidsapp.contracts.modality_tables import source_names
 from bidsapp.errors import NoInput, UsageError
 from bidsapp.intake.json_text import BadJson, parse_json
 from bidsapp.intake.regular import read_text

@@ -11,10 +11,11 @@ from bidsapp.dataset.diary import aggregate
 from bidsapp.dataset.expression import Expression, parse_expression
 from bidsapp.dataset.expression_values import check_values
 from bidsapp.dataset.logic import UNKNOWN, Problems, Truth
+from bidsapp.dataset.lookup import Values
 from bidsapp.dataset.numbers import number_of
 from bidsapp.dataset.reading import SHOWN_VALUES, describe_values
 from bidsapp.dataset.tables import Key
-from bidsapp.dataset.user_columns import Columns, Values
+from bidsapp.dataset.user_columns import Columns
 from bidsapp.errors import UsageError
 
 NO_OUTCOME = "no outcome"

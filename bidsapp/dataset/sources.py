@@ -6,8 +6,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from bidsapp.contracts.modality import Scan, Source, SourceFile
 from bidsapp.contracts.product import LONG_NAMES
+from bidsapp.contracts.scan import Scan, Source, SourceFile
 from bidsapp.dataset.ambiguity import advise
 from bidsapp.dataset.bidsignore import NAME as BIDSIGNORE
 from bidsapp.dataset.bidsignore import read_bidsignore

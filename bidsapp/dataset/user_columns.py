@@ -9,8 +9,8 @@ from pathlib import Path
 
 from bidsapp.contracts.unit import PART
 from bidsapp.dataset.codes import entry, suspected, suspicion_notes, take_codes
-from bidsapp.dataset.lookup import Values as Values
-from bidsapp.dataset.lookup import look_up
+from bidsapp.dataset.column_names import column_in, find_column, shortest_names
+from bidsapp.dataset.lookup import Values, look_up
 from bidsapp.dataset.matching import KnownParts, bare_label, match_tables
 from bidsapp.dataset.reading import Reading, describe_values, read_column
 from bidsapp.dataset.tables import Key, Table, other_tables, read_dataset_tables
@@ -99,10 +99,10 @@ class Columns:
 
     def _in_diaries(self, name: str) -> str:
         """Full name of a column that only a table with several rows a participant has, if one."""
-        having = [table for table in self.diaries if _column_in(table, name)]
+        having = [table for table in self.diaries if column_in(table, name)]
         if len(having) != 1 or self.has(name):
             return ""
-        return f"{having[0].name}.{_column_in(having[0], name)}"
+        return f"{having[0].name}.{column_in(having[0], name)}"
 
     def diary_of(self, names: Sequence[str], text: str) -> Table:
         """Find the one table with several rows a participant whose columns an aggregate uses.
@@ -123,7 +123,7 @@ class Columns:
         """
         visits = [table for table in self.tables if table.by_session or table.by_part]
         for tables in (self.diaries, visits):
-            having = [t for t in tables if any(_column_in(t, name) for name in names)]
+            having = [t for t in tables if any(column_in(t, name) for name in names)]
             if len(having) == 1:
                 return having[0]
             if having:
@@ -177,11 +177,7 @@ class Columns:
 
     def names(self) -> list[str]:
         """Shortest name of every column, in the order of the tables."""
-        return [
-            column if self._owner(column) is table else f"{table.name}.{column}"
-            for table in self.tables
-            for column in table.columns
-        ]
+        return shortest_names(self.tables)
 
     def has(self, name: str) -> bool:
         """Tell whether `find` finds the column."""
@@ -224,42 +220,10 @@ class Columns:
         UsageError
             No table has it, or several have; lists the columns that there are.
         """
-        if found := self._find(name):
-            return (*found, "")
-        base, at, session = name.rpartition("@")
-        found = self._find(base) if at else None
+        found = find_column(self.tables, name)
         if found is None:
             raise UsageError(self._unknown(name))
-        session = "ses-" + session.removeprefix("ses-")
-        sessions = sorted({key[1] for key in found[0].rows if key[1]})
-        alike = [s for s in sessions if bare_label(s) == bare_label(session)]
-        if session not in sessions and len(alike) == 1:
-            (session,) = alike
-        if session not in sessions:
-            raise UsageError(
-                f"column {name!r}: {found[0].name} has no rows of {session}; "
-                f"sessions: {', '.join(sessions) or 'none'}."
-            )
-        return (*found, session)
-
-    def _find(self, name: str) -> tuple[Table, str] | None:
-        table = self._owner(name)
-        if table is not None:
-            return table, name
-        for table in self.tables:
-            prefix, column = f"{table.name}.", name.removeprefix(f"{table.name}.")
-            if name.startswith(prefix) and column in table.columns:
-                return table, column
-        having = [f"{table.name}.{name}" for table in self.tables if name in table.columns]
-        if having:
-            raise UsageError(f"column {name!r} is in several tables; write {' or '.join(having)}.")
-        return None
-
-    def _owner(self, name: str) -> Table | None:
-        having = [table for table in self.tables if name in table.columns]
-        if len(having) == 1 or (having and having[0].name == "participants"):
-            return having[0]
-        return None
+        return found
 
     def _unknown(self, name: str) -> str:
         if not self.tables:
@@ -272,7 +236,7 @@ class Columns:
                 f"sessions.tsv or phenotype/*.tsv.{hint if others else ''}"
                 + "".join(f"\n{text}" for text in self.left_out())
             )
-        having = [table for table in self.diaries if _column_in(table, name)]
+        having = [table for table in self.diaries if column_in(table, name)]
         if having and PART in having[0].columns:
             return f"column {name!r}: {having[0].name} cannot be read: {having[0].repeated}"
         if having:
@@ -291,7 +255,7 @@ class Columns:
 
     def use(self, names: Iterable[str]) -> None:
         """Count people of tables with several rows each, whose columns (full names) are used."""
-        tables = [table for table in self.diaries if any(_column_in(table, n) for n in names)]
+        tables = [table for table in self.diaries if any(column_in(table, n) for n in names)]
         self._used |= {table.name for table in tables}
         self._participants |= {key[0] for table in tables for key in table.rows}
 
@@ -365,9 +329,3 @@ class Columns:
         """
         table, column, session = self.find(name)
         return look_up(table, column, session, name, scans)
-
-
-def _column_in(table: Table, name: str) -> str:
-    """Column of a table that a name means, with or without the table's name; empty for none."""
-    bare = name.removeprefix(f"{table.name}.")
-    return bare if bare in table.columns else ""

@@ -15,8 +15,9 @@ from bidsapp.evaluation.comparisons import holm
 from bidsapp.evaluation.held_out import HeldOut
 from bidsapp.evaluation.settings import CLINICAL, WITH_IMAGE, EvaluationSettings
 from bidsapp.evaluation.stacking import Stack, clinical_lacking, stacked_scores, with_image
-from bidsapp.evaluation.state import RunState, splits_of
+from bidsapp.evaluation.state import RunState
 from bidsapp.evaluation.verdicts import ALPHA, verdict
+from bidsapp.training.splits_file import splits_of
 
 NO_INDEX = (
     "No net reclassification index is given: it rises with markers that tell nothing, and its "

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bidsapp.contracts.modality import quality_columns
+from bidsapp.contracts.modality_tables import quality_columns
 from bidsapp.dataset.covariates import user_name, users_column, users_columns
 from bidsapp.evaluation.tsv import is_missing, numeric
 

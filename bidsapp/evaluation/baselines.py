@@ -9,9 +9,10 @@ import pandas as pd
 from bidsapp.contracts.unit import unit_columns, with_part
 from bidsapp.dataset.covariates import is_own, user_name, users_column
 from bidsapp.evaluation.baseline_models import BASELINES, Baseline, design_table, in_fold_model
-from bidsapp.evaluation.state import choices, splits_of
+from bidsapp.evaluation.state import choices
 from bidsapp.evaluation.tsv import is_missing, unusable
 from bidsapp.training.columns import SCORES
+from bidsapp.training.splits_file import splits_of
 
 COLUMN = "column "
 """Stands before a column's name where a column is scored by itself."""

@@ -9,7 +9,7 @@ import pandas as pd
 from bidsapp.evaluation.estimates import AucEstimate, estimate_aucs
 from bidsapp.evaluation.sample import pool
 from bidsapp.evaluation.settings import WITH_IMAGE, EvaluationSettings
-from bidsapp.evaluation.state import splits_of
+from bidsapp.training.splits_file import splits_of
 
 UNLIKE = 0.05
 """Shares of positives of the folds differ where chance gives as much this rarely (chi-square)."""

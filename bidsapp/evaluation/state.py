@@ -6,12 +6,22 @@ from pathlib import Path
 
 import pandas as pd
 
-from bidsapp.contracts.modality import quality_columns
-from bidsapp.contracts.unit import PART, unit_columns, with_part
+from bidsapp.contracts.modality_tables import quality_columns
+from bidsapp.contracts.unit import unit_columns, with_part
 from bidsapp.dataset.covariates import user_name, users_columns
 from bidsapp.errors import BadData
+from bidsapp.evaluation.state_checks import (
+    check_complete,
+    check_folds,
+    integers,
+    probabilities,
+    refuse_duplicates,
+    refuse_strangers,
+    refuse_where,
+)
 from bidsapp.evaluation.tsv import is_missing, read_table
 from bidsapp.training.columns import LEARNING, ROLES, SCORES, SPLITS
+from bidsapp.training.splits_file import splits_of
 
 STAMPS = ("leak", "simulated")
 
@@ -102,8 +112,8 @@ def read_state(folder: Path) -> RunState:
     cohort = _read_cohort(folder / "cohort.tsv")
     splits = _read_splits(folder / "splits.tsv", cohort)
     scores = _read_scores(folder / "scores.tsv", cohort)
-    _check_folds(folder / "scores.tsv", scores, splits)
-    _check_complete(folder, scores, splits, cohort)
+    check_folds(folder / "scores.tsv", scores, splits)
+    check_complete(folder, scores, splits, cohort)
     excluded = folder / "exclusions.tsv"
     exclusions = (
         read_table(excluded, ["participant_id"])
@@ -140,19 +150,19 @@ def read_applied(folder: Path) -> RunState:
 
 def _read_cohort(path: Path) -> pd.DataFrame:
     cohort = read_table(path, ("participant_id", "session_id", "outcome"))
-    _refuse_duplicates(path, cohort, unit_columns(cohort))
-    return cohort.assign(outcome=_integers(path, cohort, "outcome", (0, 1)))
+    refuse_duplicates(path, cohort, unit_columns(cohort))
+    return cohort.assign(outcome=integers(path, cohort, "outcome", (0, 1)))
 
 
 def _read_splits(path: Path, cohort: pd.DataFrame) -> pd.DataFrame:
     splits = read_table(path, SPLITS)
-    _refuse_strangers(path, splits, cohort, ["participant_id"])
-    _refuse_where(path, splits, ~splits["role"].isin(ROLES), "role", f"expected one of {ROLES}")
+    refuse_strangers(path, splits, cohort, ["participant_id"])
+    refuse_where(path, splits, ~splits["role"].isin(ROLES), "role", f"expected one of {ROLES}")
     splits = splits.assign(
-        repeat=_integers(path, splits, "repeat"), fold=_integers(path, splits, "fold")
+        repeat=integers(path, splits, "repeat"), fold=integers(path, splits, "fold")
     )
     variant = ["variant"] if "variant" in splits else []
-    _refuse_duplicates(path, splits, [*variant, "repeat", "fold", "participant_id"])
+    refuse_duplicates(path, splits, [*variant, "repeat", "fold", "participant_id"])
     return splits
 
 
@@ -161,8 +171,8 @@ def _read_measures(path: Path, cohort: pd.DataFrame) -> pd.DataFrame | None:
         return None
     key = unit_columns(cohort)
     table = read_table(path, key)
-    _refuse_strangers(path, table, cohort, key)
-    _refuse_duplicates(path, table, key)
+    refuse_strangers(path, table, cohort, key)
+    refuse_duplicates(path, table, key)
     rows = table.set_index(key).reindex(pd.MultiIndex.from_frame(cohort[key]))
     absent = rows.isna().all(axis=1).to_numpy()
     if len(rows.columns) and absent.any():
@@ -176,7 +186,7 @@ def _read_scores(path: Path, cohort: pd.DataFrame) -> pd.DataFrame:
     key = unit_columns(cohort)
     known = cohort.set_index(key)["outcome"]
     truth = known.reindex(pd.MultiIndex.from_frame(scores[key])).to_numpy()
-    _refuse_where(
+    refuse_where(
         path, scores, scores["outcome"] != truth, "outcome", "cohort.tsv has the other outcome"
     )
     return scores
@@ -196,7 +206,7 @@ def read_permuted_scores(path: Path, cohort: pd.DataFrame) -> pd.DataFrame:
         A value or row is wrong; the message names file and line.
     """
     scores = _typed_scores(path, cohort, ("permutation",))
-    return scores.assign(permutation=_integers(path, scores, "permutation"))
+    return scores.assign(permutation=integers(path, scores, "permutation"))
 
 
 def read_crossfit(folder: Path, cohort: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame | None:
@@ -217,9 +227,9 @@ def read_crossfit(folder: Path, cohort: pd.DataFrame, splits: pd.DataFrame) -> p
     if not path.is_file():
         return None
     scores = _typed_scores(path, cohort, ("inner",), ("fold",))
-    scores = scores.assign(inner=_integers(path, scores, "inner"))
+    scores = scores.assign(inner=integers(path, scores, "inner"))
     own = read_table(inside, ("variant", "repeat", "fold", "inner", "participant_id", "role"))
-    own = own.assign(**{name: _integers(inside, own, name) for name in ("repeat", "fold", "inner")})
+    own = own.assign(**{name: integers(inside, own, name) for name in ("repeat", "fold", "inner")})
     tested = own[own["role"] == "test"]
     key = ["variant", "repeat", "fold", "inner", "participant_id"]
     apart = pd.MultiIndex.from_frame(scores[key]).isin(pd.MultiIndex.from_frame(tested[key]))
@@ -250,112 +260,13 @@ def _typed_scores(
     )
     if scores.empty:
         raise BadData(f"{path}: line 2: no scores; rerun the group level")
-    _refuse_where(path, scores, scores["variant"] == "", "variant", "expected a name")
+    refuse_where(path, scores, scores["variant"] == "", "variant", "expected a name")
     scores = scores.assign(
-        repeat=_integers(path, scores, "repeat"),
-        fold=_integers(path, scores, "fold"),
-        outcome=_integers(path, scores, "outcome", (0, 1)),
-        probability=_probabilities(path, scores),
+        repeat=integers(path, scores, "repeat"),
+        fold=integers(path, scores, "fold"),
+        outcome=integers(path, scores, "outcome", (0, 1)),
+        probability=probabilities(path, scores),
     )
-    _refuse_strangers(path, scores, cohort, key)
-    _refuse_duplicates(path, scores, [*extra, *key, "variant", "repeat", *within])
+    refuse_strangers(path, scores, cohort, key)
+    refuse_duplicates(path, scores, [*extra, *key, "variant", "repeat", *within])
     return scores
-
-
-def _integers(
-    path: Path, table: pd.DataFrame, column: str, allowed: tuple[int, ...] | None = None
-) -> pd.Series:
-    text = table[column].astype(str)
-    wrong = ~text.str.fullmatch(r"\d{1,9}")  # what is longer need not fit an integer
-    expected = f"expected one of {allowed}" if allowed else "expected a whole number from 0"
-    _refuse_where(path, table, wrong, column, expected)
-    numbers = text.astype(int)
-    if allowed is not None:
-        _refuse_where(path, table, ~numbers.isin(allowed), column, expected)
-    return numbers
-
-
-def _probabilities(path: Path, scores: pd.DataFrame) -> pd.Series:
-    numbers = pd.to_numeric(scores["probability"], errors="coerce").astype(float)
-    wrong = ~numbers.between(0, 1)
-    _refuse_where(path, scores, wrong, "probability", "expected a number from 0 to 1")
-    return numbers
-
-
-def _refuse_where(
-    path: Path, table: pd.DataFrame, wrong: pd.Series, column: str, expected: str
-) -> None:
-    if wrong.any():
-        line = table.index[wrong.to_numpy()][0]
-        raise BadData(f"{path}: line {line}: {column} is {table[column].loc[line]!r}; {expected}")
-
-
-def _refuse_strangers(
-    path: Path, table: pd.DataFrame, cohort: pd.DataFrame, key: list[str]
-) -> None:
-    known = pd.MultiIndex.from_frame(cohort[key])
-    wrong = ~pd.MultiIndex.from_frame(table[key]).isin(known)
-    if wrong.any():
-        line = table.index[wrong][0]
-        who = " ".join(table.loc[line, key])
-        raise BadData(f"{path}: line {line}: {who!r} is not in cohort.tsv; correct or remove it")
-
-
-def _refuse_duplicates(path: Path, table: pd.DataFrame, key: list[str]) -> None:
-    again = table.duplicated(key)
-    if again.any():
-        line = table.index[again.to_numpy()][0]
-        same = (table[key] == table.loc[line, key]).all(axis=1)
-        first = table.index[same.to_numpy()][0]
-        raise BadData(f"{path}: line {line} repeats line {first} ({', '.join(key)}); remove one")
-
-
-def splits_of(splits: pd.DataFrame, variant: str) -> pd.DataFrame:
-    """Return the rows of the splits table that hold for a variant.
-
-    A `variant` column is optional; rows without a name there hold for every variant that has no
-    rows of its own.
-    """
-    if "variant" not in splits:
-        return splits
-    own = splits[splits["variant"] == variant]
-    return own if len(own) else splits[splits["variant"].isin(["", "n/a"])]
-
-
-def _check_folds(path: Path, scores: pd.DataFrame, splits: pd.DataFrame) -> None:
-    key = ["repeat", "fold", "participant_id"]
-    for variant, rows in scores.groupby("variant", sort=False):
-        roles = splits_of(splits, str(variant)).set_index(key)["role"]
-        role = roles.reindex(pd.MultiIndex.from_frame(rows[key])).to_numpy()
-        wrong = role != "test"
-        if wrong.any():
-            line, found = rows.index[wrong][0], role[wrong][0]
-            row = rows.loc[line]
-            place = f"repeat {row['repeat']}, fold {row['fold']}"
-            found = "absent" if found != found else f"in role {found!r}"
-            raise BadData(
-                f"{path}: line {line}: {row['participant_id']} is scored in {place}, where "
-                f"splits.tsv has it {found}; only held-out participants may be scored"
-            )
-
-
-def _check_complete(
-    folder: Path, scores: pd.DataFrame, splits: pd.DataFrame, cohort: pd.DataFrame
-) -> None:
-    for variant, rows in scores.groupby("variant", sort=False):
-        mine = splits_of(splits, str(variant))
-        tested = mine.loc[mine["role"] == "test", ["repeat", "participant_id"]].drop_duplicates()
-        unit = unit_columns(cohort)
-        expected = tested.reset_index().merge(cohort[unit], on="participant_id")
-        key = ["repeat", *unit]
-        there = pd.MultiIndex.from_frame(rows[key])
-        absent = ~pd.MultiIndex.from_frame(expected[key]).isin(there)
-        if absent.any():
-            first = expected[absent].iloc[0]
-            part = f", part {first[PART]}" if PART in first else ""
-            who = f"{first['participant_id']}, session {first['session_id']}{part}"
-            raise BadData(
-                f"{folder / 'scores.tsv'}: line {rows.index[-1]} ends variant {variant!r} without "
-                f"{who}, which splits.tsv line {first['line']} tests in repeat {first['repeat']} "
-                f"({int(absent.sum())} such rows are missing); rerun the group level"
-            )

@@ -12,7 +12,8 @@ from typing import Any
 from nipype.pipeline.plugins.multiproc import MultiProcPlugin, run_node
 
 # Imported once in the server from which workers are forked, so that each starts at once and
-# shares these pages; none of them starts threads or opens a device on import.
+# shares these pages; none of them, nor what a caller names, starts threads or opens a device on
+# import.
 _PRELOADED = ["nipype.pipeline.engine", "nibabel", "scipy.ndimage", "SimpleITK", "torch"]
 
 
@@ -55,10 +56,11 @@ class PatientMultiProc(MultiProcPlugin):
     pool: ProcessPoolExecutor
 
     def __init__(self, plugin_args: dict[str, Any] | None = None) -> None:
-        arguments = {"mp_context": "forkserver", "raise_insufficient": False}
+        arguments: dict[str, Any] = {"mp_context": "forkserver", "raise_insufficient": False}
         arguments |= plugin_args or {}
+        preloaded = [*_PRELOADED, *arguments.pop("preload", ())]
         if arguments["mp_context"] == "forkserver":
-            multiprocessing.get_context("forkserver").set_forkserver_preload(_PRELOADED)
+            multiprocessing.get_context("forkserver").set_forkserver_preload(preloaded)
         super().__init__(plugin_args=arguments)
         self.pool.shutdown(wait=False)  # no worker has begun: they begin with the first node
         self.pool = self._new_pool(self.processors)

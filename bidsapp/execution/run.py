@@ -4,7 +4,7 @@ import gc
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,7 +123,10 @@ def check_plugin(name: str | None) -> None:
 
 
 def run_workflow(
-    workflow: Any, running: Running, on_status: Callable[[Any, str], None] | None = None
+    workflow: Any,
+    running: Running,
+    on_status: Callable[[Any, str], None] | None = None,
+    preload: Sequence[str] = (),
 ) -> str:
     """Run a nipype workflow.
 
@@ -135,6 +138,9 @@ def run_workflow(
         How.
     on_status
         Called with a node and ``start``, ``end`` or ``exception``.
+    preload
+        Modules that every worker will need: imported once, before workers are forked, where the
+        first of them has not been yet.
 
     Returns
     -------
@@ -161,7 +167,7 @@ def run_workflow(
         from bidsapp.execution.multiproc import PatientMultiProc
 
         arguments = {"n_procs": running.nprocs, "memory_gb": running.mem_gb} | arguments
-        plugin = PatientMultiProc(plugin_args=arguments)
+        plugin = PatientMultiProc(plugin_args=arguments | {"preload": preload})
     elif plugin == "SLURM":
         from bidsapp.execution.slurm import PatientSlurm
 

@@ -16,14 +16,14 @@ from bidsapp.evaluation.chance import RETRAINED
 from bidsapp.evaluation.other_runs import tried_words
 from bidsapp.evaluation.permutation import LIBERAL, null_words
 from bidsapp.evaluation.permutation import METHOD as WHOLE_PIPELINE
-from bidsapp.evaluation.state import splits_of
 from bidsapp.evaluation.verdicts import ALPHA
 from bidsapp.recipes import Recipe
 from bidsapp.reports.preparation_words import preparation_sections
 from bidsapp.reports.run.group_run import GroupRun
+from bidsapp.training.splits_file import splits_of
 from bidsapp.training.splits_words import splits_words
 
-_BASELINES = {
+BASELINE_WORDS = {
     "majority": "the share of positives alone",
     "age_sex": "a logistic regression on age and sex",
     "logistic": "a logistic regression",
@@ -243,7 +243,7 @@ def evaluation_paragraph(run: GroupRun) -> str:
 
 def _fitted(run: GroupRun, name: str) -> str:
     """Say what a baseline is and by which columns it predicts."""
-    words, baseline = _BASELINES.get(name, name), BASELINES.get(name)
+    words, baseline = BASELINE_WORDS.get(name, name), BASELINES.get(name)
     if baseline is None or name in ("majority", "regions"):
         return words
     section = run.recipe.evaluation

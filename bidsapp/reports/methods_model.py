@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bidsapp.contracts.modality import channel_named
+from bidsapp.contracts.modality_tables import channel_named
 from bidsapp.contracts.network import network_offers
 from bidsapp.drawing.wording import counted, joined, many
 from bidsapp.networks.origin import weights_words

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
 
-from bidsapp.contracts.modality import Shared, modality_named
+from bidsapp.contracts.job import Shared
+from bidsapp.contracts.modality import modality_named
 from bidsapp.contracts.prepared import Prepared
 from bidsapp.derivatives import atomic_path
 from bidsapp.derivatives.finished import finished_images

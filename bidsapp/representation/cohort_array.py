@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bidsapp.contracts.modality import channel_named
+from bidsapp.contracts.modality_tables import channel_named
 from bidsapp.contracts.product import volume_names
 from bidsapp.contracts.space import Space
 from bidsapp.contracts.unit import PART, PARTICIPANT, SESSION, Unit

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bidsapp.contracts.modality import channel_named
+from bidsapp.contracts.modality_tables import channel_named
 from bidsapp.contracts.unit import PART, PARTICIPANT, SESSION
 from bidsapp.dataset.tables import write_table
 from bidsapp.errors import BadData

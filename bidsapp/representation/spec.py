@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from bidsapp.contracts.modality import channel_named
+from bidsapp.contracts.modality_tables import channel_named
 from bidsapp.contracts.space import Space
 from bidsapp.errors import BadData
 from bidsapp.recipes.images import Representation

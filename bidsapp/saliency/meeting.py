@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bidsapp.contracts.modality import Meeting
+from bidsapp.contracts.home import Meeting
 from bidsapp.contracts.unit import Unit, units_in
 from bidsapp.derivatives.sidecars import check_recorded
 from bidsapp.drawing.geometry import reference_image

@@ -15,7 +15,6 @@ from bidsapp.contracts.fitted import leaking, stamp_text
 from bidsapp.contracts.modality import modality_named
 from bidsapp.contracts.unit import Unit
 from bidsapp.errors import NociCastError, NoInput, joint_code
-from bidsapp.evaluation.state import splits_of
 from bidsapp.evaluation.tsv import read_table
 from bidsapp.execution.failures import Failure, find_failure, forget_failures
 from bidsapp.execution.run import Running, run_workflow
@@ -41,6 +40,8 @@ from bidsapp.saliency.surface_files import code_of_surface, try_on_surface
 from bidsapp.saliency.train_test_figure import draw, panel_of
 from bidsapp.saliency.verdict import Findings, together
 from bidsapp.spaces.files import whole_space
+from bidsapp.training.fold_node import WORKERS_IMPORT
+from bidsapp.training.splits_file import splits_of
 
 if TYPE_CHECKING:
     from bidsapp.training.study import Study
@@ -189,7 +190,7 @@ def _run(
         def on_status(node: Any, status: str) -> None:
             line.noted(by_name[node.name].label, status)
 
-        error = run_workflow(workflow, running, on_status)
+        error = run_workflow(workflow, running, on_status, WORKERS_IMPORT)
     return {
         step.name: find_failure(study.folder / "saliency" / step.name, error)
         for step in steps

@@ -18,6 +18,7 @@ from bidsapp.recipes import Recipe
 from bidsapp.recipes.learning import Protocol
 from bidsapp.training.columns import LEARNING, SCORES, SPLITS
 from bidsapp.training.fold_memory import fold_memory
+from bidsapp.training.fold_node import WORKERS_IMPORT
 from bidsapp.training.permuted import expected_time, is_scored
 from bidsapp.training.splits import in_two, into_folds, units_of
 from bidsapp.training.stages import with_people
@@ -282,7 +283,7 @@ def _train(
         def on_status(node: Any, status: str) -> None:
             line.noted(by_name[node.name].label, status)
 
-        return run_workflow(workflow, running, on_status)
+        return run_workflow(workflow, running, on_status, WORKERS_IMPORT)
 
 
 def _node_name(task: FoldTask) -> str:

@@ -17,6 +17,7 @@ from bidsapp.execution.status import StatusLine
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.options import RunOptions
 from bidsapp.training.fold_memory import fold_memory
+from bidsapp.training.fold_node import WORKERS_IMPORT
 from bidsapp.training.permuted_runs import PermutedRun, permuted_runs
 from bidsapp.training.study import Study
 from bidsapp.training.task import FoldTask
@@ -160,7 +161,7 @@ def _train(
         def on_status(node: Any, status: str) -> None:
             line.noted(_label(by_name[node.name]), status)
 
-        run_workflow(workflow, running, on_status)
+        run_workflow(workflow, running, on_status, WORKERS_IMPORT)
 
 
 def _label(run: PermutedRun) -> str:

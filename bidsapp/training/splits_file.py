@@ -187,3 +187,15 @@ def _coverage_problems(part: pd.DataFrame, where: str, people: set[str]) -> list
     if part["fold"].nunique() == 1:
         problems += [f"{person} of the cohort has no role in {where}" for person in unseen]
     return problems
+
+
+def splits_of(splits: pd.DataFrame, variant: str) -> pd.DataFrame:
+    """Return the rows of the splits table that hold for a variant.
+
+    A `variant` column is optional; rows without a name there hold for every variant that has no
+    rows of its own.
+    """
+    if "variant" not in splits:
+        return splits
+    own = splits[splits["variant"] == variant]
+    return own if len(own) else splits[splits["variant"].isin(["", "n/a"])]

@@ -102,9 +102,10 @@ def _ours(unit: Unit) -> dict[str, Any]:
 
 
 def _workflow(unit: Unit, speed: str, folder: Path) -> tuple[dict[str, Any], Path]:
-    from bidsapp.contracts.modality import Job, Scan, SourceFile
+    from bidsapp.contracts.job import Job
     from bidsapp.contracts.prepared import Provenance
     from bidsapp.contracts.product import OutputNames, sidecar_name
+    from bidsapp.contracts.scan import Scan, SourceFile
     from bidsapp.derivatives import prepare_output
     from bidsapp.execution.run import Running, configure, run_workflow
     from bidsapp.modalities.t1w.modality import MODALITY

@@ -195,9 +195,9 @@ REFUSED: dict[str, tuple[Edit | None, tuple[str, ...], int, tuple[str, ...]]] = 
         *(("-d", "prep={study}/empty", "--plan"), 66),
         ("-d prep=", "no sub-<label> folder"),
     ),
-    "a model at the group level": (
+    "a model and a recipe": (
         *(None, ("--model", "{study}/model"), 64),
-        ("--model", "at the participant level"),
+        ("--model", "leave out --recipe"),
     ),
     "a work folder in the dataset": (
         *(None, ("--work-dir", "{study}/bids/work"), 64),

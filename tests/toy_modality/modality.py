@@ -8,10 +8,12 @@ from typing import Any, Literal
 from pydantic import Field
 
 from bidsapp.contracts.home import Home
+from bidsapp.contracts.job import Job, Shared
 from bidsapp.contracts.measure import Limits, Measure
-from bidsapp.contracts.modality import Job, Modality, Scan, Shared, Source
+from bidsapp.contracts.modality import Modality
 from bidsapp.contracts.prepared import Made, Prepared
 from bidsapp.contracts.product import Channel, Product
+from bidsapp.contracts.scan import Scan, Source
 from bidsapp.options import RunOptions
 from bidsapp.recipes.preparation import Preparation
 

@@ -10,7 +10,7 @@ import pandas as pd
 from nipype.interfaces.base import BaseInterfaceInputSpec, TraitedSpec, traits
 
 from bidsapp.contracts.measure import judged
-from bidsapp.contracts.modality import Job
+from bidsapp.contracts.modality import job_of
 from bidsapp.derivatives.unit import write_unit
 from bidsapp.execution.failures import Step
 from bidsapp.intake.images import read_numbers
@@ -32,7 +32,7 @@ class WriteToy(Step):
     output_spec = _Outputs
 
     def _work(self, folder: Path) -> None:
-        job = Job.from_plain(self.inputs.job)
+        job = job_of(self.inputs.job)
         values, _ = read_numbers(job.scan.main.path)
         table = job.scan.path("weights")
         weight = 1.0 if table is None else float(pd.read_csv(table, sep="\t")["weight"].iloc[0])

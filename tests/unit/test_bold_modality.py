@@ -8,9 +8,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from bidsapp.contracts.modality import Job, Scan, SourceFile, modality_named
+from bidsapp.contracts.job import Job
+from bidsapp.contracts.modality import modality_named
 from bidsapp.contracts.prepared import Provenance
 from bidsapp.contracts.product import OutputNames
+from bidsapp.contracts.scan import Scan, SourceFile
 from bidsapp.errors import BadData, NoInput
 from bidsapp.intake.images import read_numbers
 from bidsapp.modalities.bold.files import (

@@ -12,17 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bidsapp.contracts.job import Job
 from bidsapp.contracts.measure import FAIL, INFO, PASS, WARN, Limits, Measure, judged
-from bidsapp.contracts.modality import (
-    Job,
-    Modality,
-    Scan,
-    SourceFile,
-    modality_named,
-    modality_packages,
-)
+from bidsapp.contracts.modality import Modality, job_of, modality_named, modality_packages
 from bidsapp.contracts.prepared import Provenance
 from bidsapp.contracts.product import OutputNames, Product, sidecar_name
+from bidsapp.contracts.scan import Scan, SourceFile
 from bidsapp.errors import UsageError
 from bidsapp.recipes.preparation import Preparation
 
@@ -165,7 +160,7 @@ def test_a_job_goes_through_json_to_a_node_and_back(tmp_path: Path) -> None:
     names = OutputNames(tmp_path, {"subject": "01"}, LABELS, modality.products_for({}))
     provenance = Provenance({"bids:raw:a": "ab"}, "the only T1w", {"seed": 0}, "https://x.org")
     job = Job("t1w", Scan("01", None, {"t1w": (file,), "mask": ()}), "R", names, provenance)
-    assert Job.from_plain(json.loads(json.dumps(job.plain()))) == job
+    assert job_of(json.loads(json.dumps(job.plain()))) == job
 
 
 def test_one_source_and_several_have_keys_of_their_own() -> None:

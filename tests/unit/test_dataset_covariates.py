@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bidsapp.contracts.modality import quality_columns
+from bidsapp.contracts.modality_tables import quality_columns
 from bidsapp.dataset.covariates import (
     OWN,
     stored_name,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bidsapp.contracts.modality import Source
+from bidsapp.contracts.scan import Source
 from bidsapp.dataset.sources import ScanSelection, select_scans
 from bidsapp.errors import NothingSelected, UsageError
 from bidsapp.options import RunOptions

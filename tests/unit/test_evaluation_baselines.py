@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.dummy import DummyClassifier
 from sklearn.metrics import roc_auc_score
 
 from bidsapp.errors import BadData
-from bidsapp.evaluation.baseline_models import BASELINES, design_table, in_fold_model
+from bidsapp.evaluation.baseline_models import BASELINES, Baseline, design_table, in_fold_model
 from bidsapp.evaluation.baselines import baseline_scores
 from bidsapp.evaluation.comparisons import compare_variants
 from bidsapp.evaluation.confounds import confound_check, confound_sentences
@@ -16,6 +17,7 @@ from bidsapp.evaluation.state import read_state
 from bidsapp.evaluation.thresholds import fitted_threshold, youden
 from bidsapp.evaluation.verdicts import verdict
 from bidsapp.training.columns import SCORES
+from tests.unit.baseline_checks import CHECKS
 from tests.unit.evaluation_runs import write_run
 
 N = 60
@@ -91,18 +93,25 @@ def test_imputation_and_scaling_see_the_training_fold_only(tmp_path):
     assert (before["probability"] != after["probability"]).any()
 
 
-def test_held_out_outcomes_do_not_reach_the_model(tmp_path):
-    state = state_with(tmp_path, pain=informative(1))
-    tested = state.splits[(state.splits["fold"] == 2) & (state.splits["role"] == "test")]
-    inside = state.cohort["participant_id"].isin(tested["participant_id"])
-    flipped = state.cohort.assign(
-        outcome=np.where(inside, 1 - state.cohort["outcome"], state.cohort["outcome"])
-    )
-    names = ["logistic", "random_forest", "xgboost", "majority"]
-    before, _ = baseline_scores(state.cohort, state.splits, names, ["pain"])
-    after, _ = baseline_scores(flipped, state.splits, names, ["pain"])
-    fold = before["fold"] == 2
-    assert (before[fold]["probability"] == after[fold]["probability"]).all()
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", BASELINES)
+def test_every_baseline(check, name):
+    check(name)
+
+
+def test_a_baseline_that_breaks_a_rule_fails_its_check(monkeypatch):
+    """The checks see a baseline that no test names: they are asked of whatever is registered."""
+
+    draws = np.random.default_rng(0)
+
+    class Luck(DummyClassifier):
+        def predict_proba(self, table):
+            return draws.random((len(table), 2))
+
+    monkeypatch.setitem(BASELINES, "luck", Baseline(Luck, BASELINES["majority"].columns))
+    for broken in CHECKS[1:5] + CHECKS[6:]:
+        with pytest.raises(AssertionError):
+            broken("luck")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from bidsapp.errors import BadData, NoInput
-from bidsapp.evaluation.state import read_state, splits_of
+from bidsapp.evaluation.state import read_state
+from bidsapp.training.splits_file import splits_of
 from tests.unit.evaluation_runs import write_run
 
 

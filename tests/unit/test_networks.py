@@ -292,7 +292,7 @@ def test_other_paddings_and_float64_are_as_the_library_has_them():
 
 
 # Torch would rather have torch.export, which platforms that serve traced models do not read yet.
-@pytest.mark.filterwarnings("ignore:`torch.jit.trace` is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace(_method)?` is deprecated:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
 def test_a_network_can_be_traced_and_differentiated_by_functions():
     model = network(stem_stride=2, stem_pool=True).eval()

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bidsapp.contracts.modality import Job, Scan, modality_named
+from bidsapp.contracts.job import Job
+from bidsapp.contracts.modality import modality_named
 from bidsapp.contracts.product import OutputNames
+from bidsapp.contracts.scan import Scan
 from bidsapp.derivatives import atomic_path
 from bidsapp.derivatives.sealed import is_whole, seal
 from bidsapp.derivatives.sidecars import read_quality

@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bidsapp.contracts.modality import First, Job, Modality, Scan, Shared, Source, modality_named
+from bidsapp.contracts.job import First, Job, Shared
+from bidsapp.contracts.modality import Modality, modality_named
 from bidsapp.contracts.prepared import Prepared
+from bidsapp.contracts.scan import Scan, Source
 from bidsapp.modalities.bold.measures import MEASURES
 from bidsapp.modalities.bold.products import PRODUCTS
 from bidsapp.modalities.bold.settings import BoldPreparation

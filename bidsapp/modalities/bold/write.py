@@ -16,7 +16,7 @@ _SOFTWARE = (
 
 
 class _WriteInputs(BaseInterfaceInputSpec):
-    job = traits.Dict(mandatory=True, desc="bidsapp.contracts.modality.Job.plain()")
+    job = traits.Dict(mandatory=True, desc="bidsapp.contracts.job.Job.plain()")
     template_mask = File(exists=True, mandatory=True, desc="brain mask on the output grid")
     command = traits.Str("", usedefault=True, desc="the command line, for the page")
     device = traits.Str("cpu", usedefault=True, desc="auto, cpu, cuda or cuda:<index>")
@@ -34,7 +34,7 @@ class WriteSeries(Step):
     output_spec = _WriteOutputs
 
     def _work(self, folder: Path) -> None:
-        from bidsapp.contracts.modality import Job
+        from bidsapp.contracts.modality import job_of
         from bidsapp.derivatives.unit import write_unit
         from bidsapp.execution.compute import resolve_device, threads
         from bidsapp.modalities.bold import files, steps
@@ -43,7 +43,7 @@ class WriteSeries(Step):
         from bidsapp.modalities.bold.reading import read_run
 
         given = self.inputs
-        job = Job.from_plain(given.job)
+        job = job_of(given.job)
         names, provenance = job.names, job.provenance
         settings, mask_file = provenance.settings, Path(given.template_mask)
         seconds: dict[str, float] = {}

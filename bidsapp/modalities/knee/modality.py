@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bidsapp.contracts.home import Carry, Home, View
+from bidsapp.contracts.job import Job, Shared
 from bidsapp.contracts.measure import Measure
-from bidsapp.contracts.modality import Job, Modality, Shared, Source
+from bidsapp.contracts.modality import Modality
 from bidsapp.contracts.prepared import Prepared
 from bidsapp.contracts.product import Product
+from bidsapp.contracts.scan import Source
 from bidsapp.modalities.knee.anatomy import BONES
 from bidsapp.modalities.knee.measures import MEASURES
 from bidsapp.modalities.knee.products import PRODUCTS

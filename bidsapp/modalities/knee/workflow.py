@@ -7,7 +7,8 @@ from typing import Any
 
 from nipype.interfaces.base import BaseInterfaceInputSpec, TraitedSpec, traits
 
-from bidsapp.contracts.modality import Job
+from bidsapp.contracts.job import Job
+from bidsapp.contracts.modality import job_of
 from bidsapp.execution.failures import Step
 from bidsapp.options import RunOptions
 
@@ -48,7 +49,7 @@ def knee_workflow(name: str, job: Job, options: RunOptions) -> Any:
 
 
 class _Inputs(BaseInterfaceInputSpec):
-    job = traits.Dict(mandatory=True, desc="bidsapp.contracts.modality.Job.plain()")
+    job = traits.Dict(mandatory=True, desc="bidsapp.contracts.job.Job.plain()")
     bids_dir = traits.Str(mandatory=True, desc="where tables of the knee's side are")
     device = traits.Str("cpu", usedefault=True, desc="auto, cpu, cuda or cuda:<index>")
     command = traits.Str("", usedefault=True, desc="the command line, for the page")
@@ -74,7 +75,7 @@ class WriteKnee(Step):
         from bidsapp.modalities.knee.quality import quality_of
 
         given = self.inputs
-        job = Job.from_plain(given.job)
+        job = job_of(given.job)
         settings = job.provenance.settings
         with threads(given.nthreads):
             device = str(resolve_device(given.device)) if settings["t2"] else "cpu"

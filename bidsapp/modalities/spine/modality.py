@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from bidsapp.contracts.home import Home
-from bidsapp.contracts.modality import Job, Modality, Scan, Shared, Source
+from bidsapp.contracts.job import Job, Shared
+from bidsapp.contracts.modality import Modality
 from bidsapp.contracts.prepared import Prepared
+from bidsapp.contracts.scan import Scan, Source
 from bidsapp.modalities.spine.measures import MEASURES
 from bidsapp.modalities.spine.products import PRODUCTS
 from bidsapp.modalities.spine.settings import SpinePreparation

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bidsapp.contracts.modality import Job, Scan
+from bidsapp.contracts.job import Job
 from bidsapp.contracts.product import ENTITIES, OutputNames
+from bidsapp.contracts.scan import Scan
 from bidsapp.dataset.tables import read_dataset_tables, read_rows
 from bidsapp.derivatives.atomic import atomic_path
 from bidsapp.drawing.wording import many

@@ -12,7 +12,7 @@ _SOFTWARE = ("nocicast", "numpy", "scipy", "nibabel", "nipype")
 
 
 class _WriteInputs(BaseInterfaceInputSpec):
-    job = traits.Dict(mandatory=True, desc="bidsapp.contracts.modality.Job.plain()")
+    job = traits.Dict(mandatory=True, desc="bidsapp.contracts.job.Job.plain()")
     command = traits.Str("", usedefault=True, desc="the command line, for the page")
     nthreads = traits.Int(1, usedefault=True)
 
@@ -30,7 +30,7 @@ class WriteRegion(Step):
     def _work(self, folder: Path) -> None:
         import time
 
-        from bidsapp.contracts.modality import Job
+        from bidsapp.contracts.modality import job_of
         from bidsapp.derivatives.unit import write_unit
         from bidsapp.execution.compute import threads
         from bidsapp.modalities.spine.files import write_region_files
@@ -38,7 +38,7 @@ class WriteRegion(Step):
         from bidsapp.modalities.spine.settings import SpinePreparation
         from bidsapp.modalities.spine.steps import facts_of, prepare
 
-        job = Job.from_plain(self.inputs.job)
+        job = job_of(self.inputs.job)
         names, provenance = job.names, job.provenance
         keys = SpinePreparation.model_fields
         told = {key: value for key, value in provenance.settings.items() if key in keys}

@@ -5,10 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bidsapp.contracts.home import Meeting
+from bidsapp.contracts.job import Job, Shared
 from bidsapp.contracts.measure import Measure
-from bidsapp.contracts.modality import Job, Meeting, Modality, Shared, Source
+from bidsapp.contracts.modality import Modality
 from bidsapp.contracts.prepared import Prepared
 from bidsapp.contracts.product import Product
+from bidsapp.contracts.scan import Source
 from bidsapp.contracts.unit import Unit
 from bidsapp.errors import UsageError
 from bidsapp.modalities.t1w.measures import MEASURES

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bidsapp.contracts.modality import Job
+from bidsapp.contracts.job import Job
 from bidsapp.options import RunOptions
 
 # Peak memory in GB of each step on a 1 mm head (256 × 256 × 256), rounded up.

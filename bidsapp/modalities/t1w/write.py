@@ -34,7 +34,7 @@ class _WriteInputs(BaseInterfaceInputSpec):
     registration_record = traits.Dict(mandatory=True)
     quality_record = traits.Dict(mandatory=True)
     template_image = File(exists=True, mandatory=True, desc="template's brain on the output grid")
-    job = traits.Dict(mandatory=True, desc="bidsapp.contracts.modality.Job.plain()")
+    job = traits.Dict(mandatory=True, desc="bidsapp.contracts.job.Job.plain()")
     command = traits.Str("", usedefault=True, desc="the command line, for the report")
     nthreads = traits.Int(1, usedefault=True)
 
@@ -50,7 +50,7 @@ class WriteDerivatives(Step):
     output_spec = _WriteOutputs
 
     def _work(self, folder: Path) -> None:
-        from bidsapp.contracts.modality import Job
+        from bidsapp.contracts.modality import job_of
         from bidsapp.derivatives.unit import write_unit
         from bidsapp.drawing.thumbnails import thumbnail
         from bidsapp.execution.compute import threads
@@ -58,7 +58,7 @@ class WriteDerivatives(Step):
         from bidsapp.modalities.t1w.page import report_of, write_participant_report
 
         given = self.inputs
-        job = Job.from_plain(given.job)
+        job = job_of(given.job)
         names, provenance = job.names, job.provenance
         records = [
             given.head_record,

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bidsapp.contracts.home import Meeting
+from bidsapp.contracts.job import Job, Shared
 from bidsapp.contracts.measure import PASS, WARN
-from bidsapp.contracts.modality import Job, Meeting, Shared
 from bidsapp.contracts.prepared import Prepared
 from bidsapp.contracts.product import sidecar_name
 from bidsapp.contracts.unit import Unit

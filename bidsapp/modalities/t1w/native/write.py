@@ -12,7 +12,7 @@ _SOFTWARE = ("nocicast", "numpy", "scipy", "nibabel", "deepbet", "torch", "nipyp
 
 
 class _WriteInputs(BaseInterfaceInputSpec):
-    job = traits.Dict(mandatory=True, desc="bidsapp.contracts.modality.Job.plain()")
+    job = traits.Dict(mandatory=True, desc="bidsapp.contracts.job.Job.plain()")
     command = traits.Str("", usedefault=True, desc="the command line, for the page")
     device = traits.Str("cpu", usedefault=True, desc="auto, cpu, cuda or cuda:<index>")
     nthreads = traits.Int(1, usedefault=True)
@@ -31,7 +31,7 @@ class WriteHead(Step):
     def _work(self, folder: Path) -> None:
         import time
 
-        from bidsapp.contracts.modality import Job
+        from bidsapp.contracts.modality import job_of
         from bidsapp.derivatives.unit import write_unit
         from bidsapp.drawing.thumbnails import thumbnail
         from bidsapp.execution.compute import has_bfloat16, resolve_device, threads
@@ -41,7 +41,7 @@ class WriteHead(Step):
         from bidsapp.modalities.t1w.native.steps import prepare
 
         given = self.inputs
-        job = Job.from_plain(given.job)
+        job = job_of(given.job)
         names, provenance = job.names, job.provenance
         keys = NativePreparation.model_fields
         told = {key: value for key, value in provenance.settings.items() if key in keys}
