@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from bidsapp.dataset.cohort import Cohort
     from bidsapp.dataset.image_prints import Prints
+    from bidsapp.networks.familiarity import Familiar
     from bidsapp.networks.origin import InitialWeights
     from bidsapp.training.study import Study
     from bidsapp.training.task import FoldTask
@@ -180,10 +181,12 @@ def write_models(
         )
         seen = seen_images(own, seen_by(cohort, name))
         place, images = folder / "model" / name, own[0].images
+        beside = name in cohort.beside
         about = Carried(
             training_facts(folder, name),
-            None if name in cohort.beside else prints,
+            None if beside else prints,
             clinical=clinical_part(folder, name),
+            familiar=None if images.volumes else _familiar(own, folder, name, beside=beside),
         )
         write_bundle(
             *(place, recipe, images.space, models, facts, seen),
@@ -191,6 +194,45 @@ def write_models(
             about=about,
             volumes=max(images.volumes, default=0),
         )
+
+
+def _familiar(
+    tasks: Sequence["FoldTask"], folder: Path, name: str, *, beside: bool
+) -> "Familiar | None":
+    """Describe a variant's training people, and fit from when on its model does not answer.
+
+    Of a variant whose images were prepared otherwise than the cohort's (`beside`), quality is not
+    looked at: the numbers of the run are of the others.
+    """
+    from dataclasses import replace
+
+    from bidsapp.contracts.unit import unit_columns
+    from bidsapp.evaluation.abstention import fit_limits
+    from bidsapp.evaluation.state import read_state
+    from bidsapp.evaluation.training_facts import quality_numbers
+    from bidsapp.training.looks import familiar_people
+
+    state = read_state(folder)
+    keys = unit_columns(state.cohort)
+    units = state.cohort[keys].astype(str).itertuples(index=False, name=None)
+    numbers = quality_numbers(state.measured)
+    quality = {} if beside else dict(zip(units, numbers, strict=True))
+    found = familiar_people(tasks, quality)
+    if found is None:
+        return None
+    familiar, distances = found
+    rows = state.scores[state.scores["variant"] == name]
+    signals = list(familiar.looks)
+    each = distances.astype(dict.fromkeys(keys, str)).groupby(keys, sort=True)[signals].mean()
+    scored = rows.astype(dict.fromkeys(keys, str)).groupby(keys, sort=True)
+    pooled = scored[["outcome", "probability"]].mean().loc[each.index]
+    limits = fit_limits(
+        {signal: each[signal].to_numpy(float) for signal in signals},
+        pooled["outcome"].to_numpy(),
+        pooled["probability"].to_numpy(float),
+        tasks[0].recipe.evaluation.threshold,
+    )
+    return replace(familiar, limits=limits)
 
 
 def _began_with(task: "FoldTask") -> "InitialWeights":

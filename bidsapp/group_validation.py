@@ -5,11 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
-
 from bidsapp.contracts.modality import modality_named
-from bidsapp.contracts.unit import unit_columns, with_part
 from bidsapp.dataset import check_dataset
 from bidsapp.derivatives import check_output, prepare_output, write_json, write_text
 from bidsapp.derivatives.atomic import make_folder
@@ -19,13 +15,13 @@ from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.execution.compute import check_device
 from bidsapp.execution.status import telling
 from bidsapp.execution.work import alone, begin_work, check_work, keep_shared_work
+from bidsapp.group_answers import predict_cohort
 from bidsapp.group_cohort import cohort_of, on_one_grid, recorded
 from bidsapp.group_known import without_doubles, without_known
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe, apply_values, dump_recipe
 from bidsapp.recipes.loading import values_of
-from bidsapp.training.columns import SCORES
 
 if TYPE_CHECKING:
     from bidsapp.dataset.cohort import Cohort
@@ -33,7 +29,6 @@ if TYPE_CHECKING:
 
 FACTS = "validation.json"
 _MAY_CHANGE = ("outcome.", "tables.", "evaluation.", "inputs.")
-_AT_ONCE = 32
 
 
 def validate_model(options: RunOptions) -> int:
@@ -129,7 +124,7 @@ def _whole_run(
     cohort = without_known(bundle, cohort, mask, options.nprocs)
     cohort = without_doubles(cohort, mask, options.nprocs)
     _require_both(cohort)
-    scores, each = _scores(bundle, recipe, cohort, mask, options.device)
+    predicted = predict_cohort(bundle, recipe, cohort, mask, options.device)
     _forget(folder)
     make_folder(folder)
     write_text(folder / "recipe.yaml", dump_recipe(recipe))
@@ -137,8 +132,10 @@ def _whole_run(
     hidden = Hidden.of(options)
     shown = cohort.exclusions.assign(detail=cohort.exclusions["detail"].map(hidden.text))
     write_table(folder / "exclusions.tsv", shown)
-    write_table(folder / "scores.tsv", scores)
-    write_table(folder / "fold_models.tsv", each)
+    write_table(folder / "scores.tsv", predicted.scores)
+    write_table(folder / "fold_models.tsv", predicted.fold_models)
+    if predicted.answers is not None:
+        write_table(folder / "answers.tsv", predicted.answers)
     write_measures(cohort, mask, False, folder)
     if cohort.notes:
         write_text(folder / "logs" / "cohort.txt", "\n".join(cohort.notes) + "\n")
@@ -165,47 +162,11 @@ def _require_both(cohort: "Cohort") -> None:
         )
 
 
-def _scores(
-    bundle: "Bundle", recipe: Recipe, cohort: "Cohort", mask: Path, device: str
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Predict everybody: a row per scan, as scores.tsv has it, and one per scan and fold model."""
-    from bidsapp.networks.predict import predict, stacked
-    from bidsapp.representation.sample import cohort_rows, read_mask, read_sample
-
-    template, rows = read_mask(mask), cohort_rows(cohort)
-    known = cohort.table.fillna("").astype(str)
-    parts: list[np.ndarray] = []
-    with telling("prediction"):
-        for start in range(0, len(rows), _AT_ONCE):
-            samples = []
-            for row in rows[start : start + _AT_ONCE]:
-                sample, space = read_sample(row, recipe.representation, template)
-                bundle.require(space)
-                samples.append(sample)
-            some = known.iloc[start : start + _AT_ONCE]
-            columns = {str(name): some[name].tolist() for name in some}
-            found = predict(bundle, stacked(bundle, samples), device, columns=columns)
-            parts.append(found.per_model)
-    per_model = np.concatenate(parts)
-    table = cohort.table.assign(
-        variant=bundle.name,
-        repeat=0,
-        fold=0,
-        probability=bundle.answers(per_model),
-    )
-    each = [
-        cohort.table[unit_columns(cohort.table)].assign(
-            repeat=model.repeat, fold=model.fold, probability=per_model[:, place]
-        )
-        for place, model in enumerate(bundle.models)
-    ]
-    return table[with_part(SCORES, table)].reset_index(drop=True), pd.concat(each)
-
-
 def _facts(bundle: "Bundle", recipe: Recipe) -> dict[str, Any]:
     """Say which model was validated, and what it tells of its own cohort."""
     trained, new = bundle.recipe.outcome, recipe.outcome
-    recalibration = bundle.about.recalibration
+    recalibration, familiar = bundle.about.recalibration, bundle.about.familiar
+    limits = None if familiar is None else familiar.limits
     return {
         "model": bundle.identity,
         "models": len(bundle.models),
@@ -215,6 +176,7 @@ def _facts(bundle: "Bundle", recipe: Recipe) -> dict[str, Any]:
         "held_out": dict(bundle.metadata.get("eval_metrics", {})),
         "leaks": list(bundle.leaks),
         "training_cohort": dict(bundle.about.cohort),
+        "limits": None if limits is None else limits.plain(),
         "known_by": {
             "hashes": bundle.images is not None,
             "prints": bundle.about.prints is not None,

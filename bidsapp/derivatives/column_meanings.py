@@ -388,5 +388,13 @@ TABLES: dict[str, dict[str, Column]] = {
             "LEAK and the step that saw held-out people in the run that made the model, LEAK? and "
             "one that may have; n/a where none did."
         ),
+        "no_answer": Column(
+            "Why the model should not be asked about this person; n/a where nothing speaks against "
+            "it, or the bundle carries no limits.",
+            levels={
+                "unlike": "farther from the training people than the limit of the bundle",
+                "unsure": "nearer to the threshold than the limit of the bundle",
+            },
+        ),
     },
 }

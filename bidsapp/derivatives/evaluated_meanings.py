@@ -85,6 +85,7 @@ EVALUATED: dict[str, dict[str, Column]] = {
                 "benefit": "decisions of new people, and their net benefit",
                 "case_mix": "what the difference between new and training people explains",
                 "recalibration": "what fitting intercept or slope to new people gives",
+                "abstain": "about whom the model gives no answer, and what that keeps",
                 "use": "where new people are outside of what the model saw",
             },
         ),

@@ -10,6 +10,68 @@ VALIDATION: dict[str, dict[str, Column]] = {
             "1",
         ),
     },
+    "answers": {
+        "features": Column(
+            "Distance from the training people of the fold models in what the last layer is given: "
+            "root mean square of z-scores, mean over the models.",
+            "1",
+        ),
+        "intensities": Column("The same in blocks of what the networks are given.", "1"),
+        "quality": Column("The same in the numbers of the preparation's quality.", "1"),
+        "unlikeness": Column(
+            "The largest of the three, its logarithm in spreads above the held-out median.", "1"
+        ),
+        "most_unlike": Column("Which of the three it is."),
+        "disagreement": Column(
+            "Standard deviation of the logits of the fold models. No limit is fitted to it: people "
+            "held out in training were seen by all fold models but one.",
+            "1",
+        ),
+        "no_answer": Column(
+            "Why there is no answer; n/a where there is.",
+            levels={
+                "unlike": "farther from the training people than the limit",
+                "unsure": "nearer to the threshold than the limit",
+            },
+        ),
+    },
+    "tables/answers": {
+        "part": Column(
+            "Which people.",
+            levels={
+                "everybody": "all",
+                "answered": "about whom the model answers",
+                "unlike": "no answer, as they are unlike the training people",
+                "unsure": "no answer, as they lie too near to the threshold",
+            },
+        ),
+        "people": Column("How many.", "1"),
+        "errors": Column("Of whom the model is wrong, at its threshold.", "1"),
+        "error_rate": Column("Errors of people.", "1"),
+        "ci_low": Column("Lower limit (Wilson).", "1"),
+        "ci_high": Column("Upper limit (Wilson).", "1"),
+        "promise": Column(
+            "The error rate that the limits keep to among people like those of training; n/a where "
+            "nothing is promised.",
+            "1",
+        ),
+        "note": Column("Whether the promise is kept."),
+    },
+    "figures/coverage": {
+        "order": Column(
+            "Who is answered first.",
+            levels={
+                "sure": "the farther from the threshold",
+                "agreed": "the more the fold models agree",
+            },
+        ),
+        "coverage": Column("Share of people who are answered.", "1"),
+        "answered": Column("How many.", "1"),
+        "errors": Column("Wrong answers among them.", "1"),
+        "accuracy": Column("Right answers of answers.", "1"),
+        "ci_low": Column("Lower limit (Wilson).", "1"),
+        "ci_high": Column("Upper limit (Wilson).", "1"),
+    },
     "tables/case_mix": {
         "column": Column("Column of cohort.tsv, by the name that the user has for it."),
         "value": Column("What training and validation are, or the category that they count."),

@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from bidsapp.contracts.modality_tables import quality_columns
 from bidsapp.dataset.covariates import OWN
 from bidsapp.evaluation.aggregates import CELL, cohort_aggregates, held_out_facts
 from bidsapp.evaluation.held_out import held_out, splits_behind
@@ -10,6 +13,7 @@ from bidsapp.evaluation.membership import correlation_of
 from bidsapp.evaluation.sample import from_scores
 from bidsapp.evaluation.settings import settings_of_run
 from bidsapp.evaluation.state import RunState, read_state
+from bidsapp.evaluation.tsv import numeric
 
 
 def described_columns(state: RunState) -> list[str]:
@@ -53,3 +57,17 @@ def training_facts(folder: Path, variant: str) -> dict[str, Any]:
         "correlation": correlation_of(people, numbers),
         "held_out": held_out_facts(from_scores(rows, plan.of(variant).threshold), how.inflation),
     }
+
+
+def quality_numbers(measured: pd.DataFrame) -> list[dict[str, float]]:
+    """Give the numbers of the preparation's quality of each row of a cohort, by measure."""
+    found = {name: numeric(measured[name]) for name in quality_columns() if name in measured}
+    table = pd.DataFrame({name: one for name, one in found.items() if one is not None})
+    return [
+        {
+            str(name).removeprefix("quality_"): float(value)
+            for name, value in row.items()
+            if value == value
+        }
+        for row in table.reindex(measured.index).to_dict("records")
+    ]

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.abstention import Limits
 from bidsapp.contracts.recalibration import KINDS, Recalibration
 from bidsapp.contracts.unit import unit_columns
 from bidsapp.dataset.covariates import user_name, users_columns
 from bidsapp.errors import BadData, NoInput
+from bidsapp.evaluation.abstention import COVERAGE, KEPT, coverage_curve, kept_errors
 from bidsapp.evaluation.aggregates import compare_with_aggregates
 from bidsapp.evaluation.calibration import calibration_points
 from bidsapp.evaluation.case_mix import Drop, explain_drop
@@ -37,7 +39,7 @@ from bidsapp.evaluation.settings import EvaluationSettings, settings_of_run
 from bidsapp.evaluation.state import RunState, read_applied
 from bidsapp.evaluation.thresholds import FITTED
 from bidsapp.evaluation.training_facts import described_columns
-from bidsapp.evaluation.tsv import write_table
+from bidsapp.evaluation.tsv import is_missing, write_table
 from bidsapp.evaluation.validation_words import findings
 from bidsapp.intake.json_text import read_own_json
 
@@ -106,12 +108,14 @@ def evaluate_validation(folder: Path) -> None:
         "intended_use": use,
         "cohort": positives_and_negatives(state.cohort, state.covariates),
     }
+    kept, coverage = answered(folder, facts, fold_models(folder), own)
+    tables["answers"] = kept
     tables["membership"] = _membership(folder, facts, people)
     tables["findings"] = findings(facts, metrics, sample, drop, tables, plan)
     write_table(metrics, folder / "metrics.tsv")
     for name, one in tables.items():
         write_table(one, folder / "tables" / f"{name}.tsv")
-    for name, one in _figures(scores, plan).items():
+    for name, one in (_figures(scores, plan) | {"coverage": coverage}).items():
         write_table(one, folder / "figures" / f"{name}.tsv")
 
 
@@ -270,6 +274,39 @@ def _drop(
     keys = pd.MultiIndex.from_tuples(_keys(own), names=models.index.names)
     per_model = models.loc[keys].to_numpy(float)
     return explain_drop(held, per_model, own["outcome"].to_numpy(), observed, plan.seed, plan.level)
+
+
+def answered(
+    folder: Path, facts: dict[str, Any], models: pd.DataFrame, own: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Count errors among those about whom the model answers, and by how many it answers about.
+
+    Returns
+    -------
+    kept
+        Columns `abstention.KEPT`; empty where the bundle carries no limits.
+    coverage
+        Columns `abstention.COVERAGE`, the surest first, and those first about whom the fold models
+        agree the most.
+    """
+    told = facts.get("limits")
+    if not told:
+        return pd.DataFrame(columns=pd.Index(KEPT)), pd.DataFrame(columns=pd.Index(COVERAGE))
+    from bidsapp.evaluation.tsv import read_table
+
+    limits = Limits.of(told)
+    table = read_table(folder / "answers.tsv", ("participant_id", "no_answer", "disagreement"))
+    table = table.set_index(unit_columns(table))
+    keys = pd.MultiIndex.from_tuples(_keys(own), names=models.index.names)
+    rows, mean = table.loc[keys], models.loc[keys].to_numpy(float).mean(axis=1)
+    outcome = own["outcome"].to_numpy()
+    why = ["" if is_missing(one) else str(one) for one in rows["no_answer"]]
+    apart = pd.to_numeric(rows["disagreement"], errors="coerce").to_numpy(float)
+    orders = {"sure": limits.sureness(mean)}
+    if np.isfinite(apart).all():
+        orders["agreed"] = -apart
+    curve = coverage_curve(outcome, mean, limits.threshold, orders)
+    return kept_errors(why, outcome, mean, limits), curve
 
 
 def _membership(folder: Path, facts: dict[str, Any], people: pd.DataFrame) -> pd.DataFrame:

@@ -18,7 +18,7 @@ FEW_EVENTS = 100
 2005, doi:10.1016/j.jclinepi.2004.06.017; Collins et al. 2016, doi:10.1002/sim.6787)."""
 KINDS = (
     *("result", "calibration", "benefit", "case_mix", "recalibration"),
-    *("use", "small", "skipped"),
+    *("abstain", "use", "small", "skipped"),
 )
 """What sentences can be about, in the order in which they are told."""
 _MOST = 6
@@ -41,6 +41,7 @@ def findings(
         ("case_mix", _case_mix(drop)),
         ("case_mix", _membership(tables["membership"])),
         ("recalibration", _recalibration(metrics, tables["recalibration"], model)),
+        ("abstain", _abstain(tables["answers"], facts)),
         ("use", _use(tables["intended_use"])),
         ("small", _small(sample)),
         ("skipped", _lacking(facts)),
@@ -187,6 +188,29 @@ def _recalibration(metrics: pd.DataFrame, table: pd.DataFrame, model: str) -> st
         f"Recalibrated, and judged on people that the coefficients were not fitted on: "
         f"{'; '.join(told)}.{wish}"
     )
+
+
+def _abstain(table: pd.DataFrame, facts: Mapping[str, Any]) -> str:
+    if table.empty:
+        return ""
+    rows = {str(row["part"]): row for row in table.to_dict("records")}
+    count = {name: int(row["people"]) for name, row in rows.items()}
+    told = (
+        f"About {count['unlike'] + count['unsure']} of {count['everybody']} there is no answer: "
+        f"{count['unlike']} are unlike the training people ({rows['unlike']['note']}), "
+        f"{count['unsure']} lie too near to the threshold."
+    )
+    kept = rows["answered"]
+    if count["answered"]:
+        told += (
+            f" Of the {count['answered']} answers {_number(kept['error_rate']):.0%} are wrong "
+            f"({_number(kept['ci_low']):.0%} to {_number(kept['ci_high']):.0%}; of everybody "
+            f"{_number(rows['everybody']['error_rate']):.0%})"
+        )
+        promise = _number(kept["promise"])
+        told += f", {promise:.0%} were promised: {kept['note']}." if promise == promise else "."
+    notes = [str(note) for note in facts["limits"]["notes"]]
+    return f"{told} {' '.join(f'Not promised: {note}.' for note in notes)}".strip()
 
 
 def _use(table: pd.DataFrame) -> str:

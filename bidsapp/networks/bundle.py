@@ -81,7 +81,7 @@ class Bundle:
     volumes
         Of the longest series that it was trained on; 0 where it reads maps.
     about
-        What else it carries: aggregates of its training cohort, prints, a recalibration.
+        What else it carries: aggregates of its training cohort, prints, limits, a recalibration.
     """
 
     folder: Path
@@ -264,7 +264,7 @@ def load_bundle(folder: Path) -> Bundle:
             if str(IMAGES) in manifest["files"]
             else None,
             int(about.get("volumes", 0)),
-            read_carried(folder, manifest["files"]),
+            read_carried(folder, manifest["files"], len(models)),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BadData(f"bundle {folder}: {MODELS} or {METADATA} lacks {error}") from error

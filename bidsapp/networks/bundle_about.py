@@ -1,28 +1,40 @@
-"""What a bundle carries of its training cohort in aggregates, prints of scans, a recalibration.
+"""What a bundle carries beside its models: its cohort in aggregates, prints, limits, updates.
 
 Every file here is one that a bundle may lack: earlier versions wrote none of them.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bidsapp.contracts.abstention import Limits
 from bidsapp.contracts.recalibration import Recalibration
 from bidsapp.dataset.image_prints import Prints
 from bidsapp.errors import BadData
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.networks.clinical_part import ClinicalPart
+from bidsapp.networks.familiarity import Familiar
 
 CLINICAL = Path("configs") / "clinical.json"
 COHORT = Path("configs") / "training_cohort.json"
 PRINTS = Path("configs") / "training_prints.safetensors"
+LOOKS = Path("configs") / "training_looks.safetensors"
+LIMITS = Path("configs") / "limits.json"
 RECALIBRATION = Path("configs") / "recalibration.json"
 ABOUT_COHORT = (
     "The training cohort in aggregates, none of fewer than five people: columns (numbers: mean, "
     "SD, the means of the five lowest and five highest values; categories: counts, small ones "
     "together), correlation (of the numbers), and held_out: the distribution and calibration of "
     "the held-out scores."
+)
+
+ABOUT_LIMITS = (
+    "From when on the model does not answer. Distances (means and SDs of the training people of "
+    "each fold model are in training_looks.safetensors) above unlike, in spreads of the logarithm "
+    "above the held-out median; logits nearer to the threshold than sure. Both hold for people "
+    "like those of training alone."
 )
 
 
@@ -37,6 +49,9 @@ class Carried:
         where there is none.
     prints
         By which scans of the training cohort are known again; None where there are none.
+    familiar
+        What the training people of each fold model look like, and from when on there is no
+        answer; None where that is not told.
     recalibration
         What is done to the mean of the fold models; None for the model as it was trained.
     history
@@ -51,9 +66,10 @@ class Carried:
     recalibration: Recalibration | None = None
     history: tuple[Mapping[str, Any], ...] = ()
     clinical: ClinicalPart | None = None
+    familiar: Familiar | None = None
 
 
-def read_carried(folder: Path, files: Mapping[str, str]) -> Carried:
+def read_carried(folder: Path, files: Mapping[str, str], models: int) -> Carried:
     """Read what a bundle carries of these, whose files were checked against their hashes.
 
     Parameters
@@ -62,6 +78,8 @@ def read_carried(folder: Path, files: Mapping[str, str]) -> Carried:
         The bundle's own folder.
     files
         Those that its manifest lists.
+    models
+        How many fold models it has.
 
     Raises
     ------
@@ -75,25 +93,65 @@ def read_carried(folder: Path, files: Mapping[str, str]) -> Carried:
             clinical = ClinicalPart.of(_object(folder, CLINICAL))
         except BadData as error:
             raise BadData(f"{CLINICAL}: {error}") from error
-    prints = None
-    if str(PRINTS) in files:
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-
+    try:
+        prints = Prints.of_arrays(_arrays(folder, PRINTS)) if str(PRINTS) in files else None
+    except BadData as error:
+        raise BadData(f"{PRINTS}: {error}") from error
+    familiar = None
+    if str(LOOKS) in files and str(LIMITS) in files:
+        told = _object(folder, LIMITS)
         try:
-            prints = Prints.of_arrays(load_file(folder / PRINTS))
-        except (SafetensorError, OSError, BadData) as error:
-            raise BadData(f"{PRINTS}: {error}") from error
+            limits = Limits.of(told["limits"]) if told.get("limits") else None
+            names = [str(name) for name in told.get("quality", ())]
+            familiar = Familiar.of(_arrays(folder, LOOKS), names, limits, models)
+        except BadData as error:
+            raise BadData(f"{LIMITS}, {LOOKS}: {error}") from error
     if str(RECALIBRATION) not in files:
-        return Carried(cohort, prints, clinical=clinical)
+        return Carried(cohort, prints, clinical=clinical, familiar=familiar)
     told = _object(folder, RECALIBRATION)
     history = told.get("history", [])
     if not isinstance(history, list) or not all(isinstance(one, dict) for one in history):
         raise BadData(f"{RECALIBRATION}: history is no list of records")
     try:
-        return Carried(cohort, prints, Recalibration.of(told), tuple(history), clinical)
+        return Carried(cohort, prints, Recalibration.of(told), tuple(history), clinical, familiar)
     except BadData as error:
         raise BadData(f"{RECALIBRATION}: {error}") from error
+
+
+def write_carried(new: Path, about: Carried, *, anonymous: bool) -> None:
+    """Write what a bundle of a run carries beside its models; an anonymous one no prints."""
+    from safetensors.numpy import save_file
+
+    if about.cohort:
+        write_plain(new / COHORT, {"about": ABOUT_COHORT, **about.cohort})
+    if about.clinical is not None:
+        write_plain(new / CLINICAL, about.clinical.plain())
+    if about.prints is not None and not anonymous:
+        save_file(about.prints.arrays(), new / PRINTS)
+    if about.familiar is not None:
+        save_file(about.familiar.arrays(), new / LOOKS)
+        limits = about.familiar.limits
+        told = {
+            "about": ABOUT_LIMITS,
+            "limits": None if limits is None else limits.plain(),
+            "quality": list(about.familiar.names),
+        }
+        write_plain(new / LIMITS, told)
+
+
+def write_plain(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file of a bundle."""
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _arrays(folder: Path, name: Path) -> dict[str, Any]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return dict(load_file(folder / name))
+    except (SafetensorError, OSError) as error:
+        raise BadData(f"{name}: {error}") from error
 
 
 def _object(folder: Path, name: Path) -> dict[str, Any]:

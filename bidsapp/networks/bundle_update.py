@@ -9,9 +9,9 @@ from bidsapp.contracts.recalibration import Recalibration
 from bidsapp.derivatives.atomic import make_folder
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.networks.bundle import Bundle
-from bidsapp.networks.bundle_about import RECALIBRATION
+from bidsapp.networks.bundle_about import RECALIBRATION, write_plain
 from bidsapp.networks.bundle_files import CARD, METADATA
-from bidsapp.networks.bundle_write import beside, link_or_copy, seal, write_plain
+from bidsapp.networks.bundle_write import beside, link_or_copy, seal
 from bidsapp.visible import markdown_text
 
 
@@ -75,5 +75,6 @@ def _on_card(recalibration: Recalibration, record: Mapping[str, Any]) -> str:
     )
     return (
         f"## Recalibrated\n\nThe results above are those of the model before. Its probability is "
-        f"changed: new logit = {coefficients}. The order of people stays as it was.\n\n{told}\n"
+        f"changed: new logit = {coefficients}. The order of people stays as it was; the limits of "
+        f"abstention are those of the model before.\n\n{told}\n"
     )

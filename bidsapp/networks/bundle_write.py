@@ -1,6 +1,5 @@
 """Writing a model bundle: a folder laid out as MONAI lays out its bundles."""
 
-import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.derivatives.temporary import temporary_folder
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.networks.bundle import FoldModel
-from bidsapp.networks.bundle_about import ABOUT_COHORT, CLINICAL, COHORT, PRINTS, Carried
+from bidsapp.networks.bundle_about import Carried, write_carried, write_plain
 from bidsapp.networks.bundle_files import CARD, FORMAT, MANIFEST, METADATA, MODELS, RECIPE
 from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_to_json
 from bidsapp.networks.carried_hashes import add_images, without_images
@@ -122,7 +121,7 @@ def write_bundle(
         Whether no hash and no print of an image goes into the bundle, nor stays in the files of
         the weights.
     about
-        Aggregates of the training cohort, and prints of its scans.
+        Aggregates of the training cohort, prints of its scans, limits of abstention.
     volumes
         Of the longest series that the models were trained on; 0 where they read maps.
 
@@ -176,7 +175,7 @@ def write_bundle(
         )
         if images and not anonymous:
             write_plain(new / IMAGES, images_to_json(images))
-        _write_about(new, about or Carried(), anonymous=anonymous)
+        write_carried(new, about or Carried(), anonymous=anonymous)
         stamps = "".join(f"# {' '.join(stamp.split())}\n" for stamp in facts.stamps)
         (new / RECIPE).write_text(stamps + dump_recipe(recipe), encoding="utf-8")
         card = model_card(recipe, space, len(models), facts, anonymous=anonymous)
@@ -204,18 +203,6 @@ def add_saliency_checks(folder: Path, checks: Mapping[str, Any]) -> None:
         (new / METADATA).unlink()
         write_plain(new / METADATA, metadata | {"saliency_checks": dict(checks)})
         seal(new, folder)
-
-
-def _write_about(new: Path, about: Carried, *, anonymous: bool) -> None:
-    """Write what a bundle carries of its training cohort beside the models."""
-    if about.cohort:
-        write_plain(new / COHORT, {"about": ABOUT_COHORT, **about.cohort})
-    if about.clinical is not None:
-        write_plain(new / CLINICAL, about.clinical.plain())
-    if about.prints is not None and not anonymous:
-        from safetensors.numpy import save_file
-
-        save_file(about.prints.arrays(), new / PRINTS)
 
 
 @contextmanager
@@ -330,8 +317,3 @@ def _metadata(recipe: Recipe, space: Space, facts: ModelFacts, volumes: int) -> 
 def _placed(space: Space) -> dict[str, Any]:
     """Say where the first voxel of what networks read lies, or which part of what it is."""
     return {"affine": space.affine.tolist()} if isinstance(space, RegularGrid) else space.facts()
-
-
-def write_plain(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file of a bundle."""
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

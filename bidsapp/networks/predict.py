@@ -8,6 +8,7 @@ import torch
 
 from bidsapp.errors import BadData
 from bidsapp.networks.bundle import Bundle, FoldModel
+from bidsapp.networks.features import captured
 from bidsapp.representation.device import autocast, precision_dtype, resolve_device, steady
 from bidsapp.representation.device_cohort import DeviceCohort, PerBatch
 from bidsapp.representation.image_rows import ImageRows
@@ -107,11 +108,14 @@ class Prediction:
         The answer: their mean, shape (N,); recalibrated where the bundle was.
     sd
         Their standard deviation (divisor M − 1; NaN for a single model), shape (N,).
+    features
+        For each model what its last layer was given, shape (N, d).
     """
 
     per_model: np.ndarray
     mean: np.ndarray
     sd: np.ndarray
+    features: tuple[np.ndarray, ...] = ()
 
 
 def stacked(bundle: Bundle, samples: Sequence[np.ndarray]) -> np.ndarray:
@@ -185,19 +189,21 @@ def predict(
     dtype = precision_dtype(bundle.recipe.training.precision, where)
     size = batch_size or bundle.recipe.training.batch_size
     whole = DeviceCohort(ImageRows(stored, columns=columns or {}), where)
-    answers = []
+    answers, features = [], []
     with steady(where):
         for model in bundle.models:
             network = place(bundle.network(model), where)
-            logits = [
-                predict_logits(network, cohort, rows, prepare, dtype, size)
-                for cohort, rows, prepare in _as_fitted(model, whole, size)
-            ]
+            with captured(network) as kept:
+                logits = [
+                    predict_logits(network, cohort, rows, prepare, dtype, size)
+                    for cohort, rows, prepare in _as_fitted(model, whole, size)
+                ]
             answers.append(probability(np.concatenate(logits)))
+            features.append(np.concatenate(kept))
     per_model = np.stack(answers, axis=1)
     several = per_model.shape[1] > 1
     sd = per_model.std(axis=1, ddof=1) if several else np.full(len(per_model), np.nan)
-    return Prediction(per_model, bundle.answers(per_model), sd)
+    return Prediction(per_model, bundle.answers(per_model), sd, tuple(features))
 
 
 def _as_fitted(

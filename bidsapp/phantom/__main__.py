@@ -22,6 +22,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--volume-effect", type=float, default=0.0, metavar="X", help="relative volume change"
     )
     parser.add_argument("--resolution", type=float, default=2.0, metavar="MM", help="voxel size")
+    parser.add_argument(
+        "--prevalence",
+        type=float,
+        default=0.5,
+        metavar="X",
+        help="share of people with the outcome",
+    )
+    parser.add_argument(
+        "--gamma",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="power of the tissues' intensities, as of another scanner (below 0: turned round)",
+    )
     asked = parser.parse_args(arguments)
     try:
         make_phantom(
@@ -31,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             effect=asked.effect,
             volume_effect=asked.volume_effect,
             resolution_mm=asked.resolution,
+            prevalence=asked.prevalence,
+            gamma=asked.gamma,
         )
     except NociCastError as error:
         print(f"Error: {error}", file=sys.stderr)

@@ -29,12 +29,15 @@ def make_phantom(
     noise: float = 0.02,
     warp_mm: float = 3.0,
     orientations: Sequence[str] = ORIENTATIONS,
+    prevalence: float = 0.5,
+    gamma: float = 1.0,
 ) -> Path:
     """Write a valid BIDS dataset of T1w heads whose answer is known.
 
     Every head is the embedded template inside a synthetic skull, scalp, face and neck, deformed,
     moved and sized at random, with a bias field and Rician noise. Those with ``chronic_pain`` 1,
-    half of them, carry the planted effect; age and sex are matched pair by pair. The truth lies in
+    half of them, carry the planted effect; age and sex are matched pair by pair (at another
+    prevalence they are drawn alike). The truth lies in
     ``sourcedata/phantom/truth.json``, which neither pybids nor the validator reads.
 
     Parameters
@@ -59,6 +62,11 @@ def make_phantom(
         Root mean square of the random deformation's velocity; about its displacement.
     orientations
         How the images lie on the disk, in turn: three axis letters, or ``oblique``.
+    prevalence
+        Share of people with the outcome, 0 to 1, rounded to whole people.
+    gamma
+        Power of the tissues' intensities, relative to white matter: another scanner's contrast.
+        1 is the template's, −1 turns it round, as in a T2-weighted image.
 
     Returns
     -------
@@ -80,9 +88,13 @@ def make_phantom(
         raise UsageError("effect and volume_effect are relative changes and must be above -1.")
     if not 0.5 <= resolution_mm <= 4:
         raise UsageError(f"resolution_mm is {resolution_mm}; it must lie between 0.5 and 4.")
+    if not 0 <= prevalence <= 1:
+        raise UsageError(f"prevalence is {prevalence}; it must lie between 0 and 1.")
+    if not 0.2 <= abs(gamma) <= 5:
+        raise UsageError(f"gamma is {gamma}; it must lie between 0.2 and 5, or their negatives.")
     _make_empty(folder)
 
-    people = _draw_people(participants, np.random.default_rng(seed))
+    people = _draw_people(participants, np.random.default_rng(seed), prevalence)
     head = template_head()
     # A voxel averages over its extent; without this, 1 mm detail would alias.
     blur = 0.425 * np.sqrt(max(resolution_mm**2 - 1, 0))
@@ -100,6 +112,7 @@ def make_phantom(
         "effect": effect,
         "volume_effect": volume_effect,
         "seed": seed,
+        **({} if gamma == 1 else {"gamma": gamma}),
         "warp_mm": warp_mm,
         "participants": {person["participant_id"]: person["chronic_pain"] for person in people},
     }
@@ -114,6 +127,7 @@ def make_phantom(
             orientations[index % len(orientations)],
             np.random.default_rng([seed, index, 1]),
             noise,
+            gamma,
         )
         _write_image(folder / label / "anat" / f"{label}_T1w.nii.gz", data, affine)
     return folder
@@ -159,8 +173,13 @@ def _make_empty(folder: Path) -> None:
         raise CannotCreateOutput(f"{folder} is not empty; name a new folder for the phantom.")
 
 
-def _draw_people(count: int, rng: np.random.Generator) -> list[dict[str, Any]]:
-    """Pairs of one patient and one control, of one sex and of ages within two years."""
+def _draw_people(
+    count: int, rng: np.random.Generator, prevalence: float = 0.5
+) -> list[dict[str, Any]]:
+    """Pairs of one patient and one control, of one sex and of ages within two years.
+
+    At another prevalence than one half the patients are so many of the people, drawn at random.
+    """
     people = []
     for index in range(count):
         pair = index // 2
@@ -173,6 +192,10 @@ def _draw_people(count: int, rng: np.random.Generator) -> list[dict[str, Any]]:
                 "chronic_pain": index % 2,
             }
         )
+    if prevalence != 0.5:
+        patients = rng.permutation(count)[: round(count * prevalence)]
+        for index, person in enumerate(people):
+            person["chronic_pain"] = int(index in patients)
     order = rng.permutation(count)
     width = max(2, len(str(count)))
     return [

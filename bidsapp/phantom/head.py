@@ -71,6 +71,7 @@ def scan(
     orientation: str,
     rng: np.random.Generator,
     noise: float,
+    gamma: float = 1.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Take the image of one head.
 
@@ -86,6 +87,8 @@ def scan(
         For the bias field, the gain and the noise.
     noise
         Standard deviation of the Rician noise, as a share of white matter's intensity.
+    gamma
+        Power of the intensities, relative to white matter; below 0 they turn round.
 
     Returns
     -------
@@ -111,6 +114,10 @@ def scan(
     at = (anatomy.to_template(points) - head.affine[:3, 3]).T
     tissue = map_coordinates(head.data, at, order=1, mode="constant").reshape(shape)
 
+    if gamma != 1:
+        share = np.clip(tissue / _WHITE, 0, None)
+        dark = np.clip(1.25 - share, 0, None) * (share > 0.03)  # the air stays dark
+        tissue = (share**gamma if gamma > 0 else dark**-gamma) * _WHITE
     # The bias belongs to the coil, so it is laid out in scanner space.
     unit = (points - centre) / (extent / 2)
     slope, curve = rng.uniform(-0.12, 0.12, 3), rng.uniform(-0.12, 0.12, 3)

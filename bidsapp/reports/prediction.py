@@ -131,6 +131,8 @@ def prediction_section(
         held_out=answer["model"].get("held_out") or "",
         leaks=answer["model"].get("leaks") or [],
         in_training=answer.get("in_training"),
+        no_answer=answer.get("no_answer"),
+        most_unlike=(answer.get("unlike") or {}).get("most_unlike"),
         clinical=answer.get("probability_clinical"),
         joined=answer.get("probability_with_clinic"),
         columns=answer.get("columns") or {},

@@ -12,6 +12,7 @@ from bidsapp.dataset.description import shortened
 from bidsapp.derivatives import OutputNames, write_json, write_text
 from bidsapp.derivatives.dictionaries import describe_table
 from bidsapp.derivatives.sidecars import read_source_sha256
+from bidsapp.reports.answered import answered
 from bidsapp.reports.earlier_predictions import (
     forecast,
     forget_maps,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _TABLE = (
     *("participant_id", "session_id", "model", "sha256", "outcome", "positive"),
     *("probability", "probability_sd", "probability_clinical", "probability_with_clinic"),
-    *("verdict", "in_training", "leak"),
+    *("verdict", "in_training", "leak", "no_answer"),
 )
 # Bundles of earlier versions do not say whom they were made with.
 _IN_TRAINING = {True: "true", False: "false", None: "n/a"}
@@ -142,6 +143,9 @@ def predict_people(
             per_model = answers.per_model[place].tolist()
             content = _content(bundle, person, per_model, unseen_by, held_out)
             content |= with_columns(bundle, here, place, per_model, unseen_by)
+            content |= answered(
+                bundle, person.label, person.quality, answers, whole, place, unseen_by
+            )
             content |= _in_training(bundle, unseen_by is not None)
             forget_maps(person.names, bundle, others_only=True)
             write_json(_file(bundle, person), content)
@@ -286,6 +290,7 @@ def write_table(output_dir: Path) -> Path:
                     content["quality"]["verdict"],
                     _IN_TRAINING[content.get("in_training")],
                     _cell("; ".join(map(str, content["model"].get("leaks") or ("n/a",)))),
+                    _cell(content.get("no_answer") or "n/a"),
                 )
             )
         )

@@ -170,7 +170,8 @@ def test_everybody_who_can_be_judged_gets_a_prediction(
     table = table_of(new.out / "group" / "predictions.tsv")
     assert list(table) == [
         *("participant_id", "session_id", "model", "sha256", "outcome", "positive"),
-        *("probability", "probability_sd", "verdict", "in_training", "leak"),
+        *("probability", "probability_sd", "probability_clinical", "probability_with_clinic"),
+        *("verdict", "in_training", "leak", "no_answer"),
     ]
     described(new.out / "group" / "predictions.tsv")
     as_expected("model", new.out / "sub-51", new.out / "group")

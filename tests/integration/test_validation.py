@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,15 @@ import pandas as pd
 import pytest
 
 from bidsapp.cli import main
+from bidsapp.evaluation.abstention import fit_limits
 from bidsapp.evaluation.validation import evaluate_validation
 from bidsapp.networks.bundle import load_bundle
-from bidsapp.networks.bundle_about import COHORT, PRINTS
+from bidsapp.networks.bundle_about import COHORT, PRINTS, Carried, write_carried
 from bidsapp.networks.bundle_files import MANIFEST
 from bidsapp.networks.bundle_write import seal
+from bidsapp.networks.familiarity import Familiar, Look, block_sums
+from bidsapp.networks.predict import predict
+from bidsapp.representation.sample import CohortRow, read_sample
 from tests.integration.group_studies import (
     SPACE,
     affine_of,
@@ -24,7 +29,7 @@ from tests.integration.group_studies import (
     write_dataset,
     write_normalised,
 )
-from tests.integration.running import Ended, as_expected
+from tests.integration.running import Ended, as_expected, described
 
 TRAINED = 3  # sub-03 of the training cohort: whose image is slipped in
 LABEL = "elsewhere"
@@ -293,6 +298,68 @@ def test_a_recalibrated_bundle_answers_with_its_recalibration(
     old = table_of(validated / "metrics.tsv").set_index(["variant", "metric"])
     fitted = old.loc[("small-base", "sensitivity@fitted"), "value"]
     assert cut == fitted or cut.iloc[0] == fitted.iloc[0]
+
+
+def with_limits(bundle: Path, validated: Path, target: Path) -> Path:
+    """The bundle with looks of 16 of the new people, and limits from 20 others of them."""
+    opened, root = load_bundle(bundle), validated.parents[2]
+    scores = table_of(validated / "scores.tsv")
+    space = "space-MNI152NLin2009aSym_res-2"
+    images = []
+    for who in scores["participant_id"]:
+        image = root / "out" / who / "anat" / f"{who}_{space}_desc-preproc_T1w.nii.gz"
+        row = CohortRow(who, "", {"t1w": image})
+        images.append(read_sample(row, opened.recipe.representation, None)[0])
+    found = predict(opened, np.stack(images), "cpu")
+    blocks = np.stack([block_sums(image) for image in images])
+    seen, held = slice(16), slice(16, None)
+    looks = {
+        "features": tuple(Look.of(one[seen]) for one in found.features),
+        "intensities": (Look.of(blocks[seen]),) * len(opened.models),
+    }
+    bare = Familiar(looks, (), None)
+    features = [one[held] for one in found.features]
+    distances = bare.distances(features, np.stack(images[held]), [{}] * len(images[held]))
+    outcome = scores["outcome"].astype(int).to_numpy()
+    limits = fit_limits(distances, outcome[held], found.mean[held], 0.5)
+    new = target / "sealed" / "base"
+    shutil.copytree(bundle, new)
+    (new / MANIFEST).unlink()
+    write_carried(new, Carried(familiar=replace(bare, limits=limits)), anonymous=False)
+    seal(new, target / "base")
+    return target / "base"
+
+
+def test_about_damaged_heads_and_another_contrast_there_is_no_answer(
+    validated: Path, bundle: Path, tmp_path: Path
+) -> None:
+    model = with_limits(bundle, validated, tmp_path / "limits")
+    rows = []
+    for i in range(6):
+        who, positive = f"sub-{200 + i}", i % 2 == 0
+        voxels = brain(2000 + i, positive) * np.float32(1.3)
+        if i == 4:
+            voxels = np.float32(1.5) - voxels  # another contrast
+        if i == 5:
+            voxels[:, :, : voxels.shape[2] // 2] = 0  # half of the head is lost
+        write_normalised(tmp_path / "out", who, voxels)
+        rows.append((who, "ill" if positive else "well"))
+    write_dataset(tmp_path / "bids", rows, ("participant_id", "state"))
+    assert validate(tmp_path, model, *OUTCOME) == 0
+    folder = tmp_path / "out" / "group" / LABEL
+    answers = table_of(folder / "answers.tsv").set_index("participant_id")
+    described(folder / "answers.tsv")
+    unlikeness = answers["unlikeness"].astype(float)
+    assert answers["no_answer"][-2:].eq("unlike").all()
+    assert unlikeness[-2:].min() > 2 * unlikeness[:-2].max()  # whole heads lie near the limit
+    kept = table_of(folder / "tables" / "answers.tsv").set_index("part")
+    away = int(kept.loc["unlike", "people"])
+    assert away == answers["no_answer"].eq("unlike").sum()
+    said = table_of(folder / "tables" / "findings.tsv").set_index("kind")["text"]
+    assert f"{away} are unlike the training people" in said["abstain"]
+    page = (folder / "report.html").read_text()
+    assert "When not to answer" in page
+    assert "Accuracy against coverage" in page
 
 
 @pytest.mark.slow

@@ -127,9 +127,9 @@ def test_a_fitted_step_is_added_as_the_page_says(
             path.unlink()
 
 
-@pytest.mark.slow
-def test_the_tutorial_runs_from_a_bids_folder_to_the_report(tmp_path: Path) -> None:
-    binaries = tmp_path / "bin"
+def _run_page(page: str, place: Path) -> None:
+    """Run every command of a page, in order, as a reader does."""
+    binaries = place / "bin"
     binaries.mkdir()
     (binaries / "nocicast").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m bidsapp "$@"\n')
     (binaries / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
@@ -137,15 +137,43 @@ def test_the_tutorial_runs_from_a_bids_folder_to_the_report(tmp_path: Path) -> N
         program.chmod(0o755)
     path = f"{binaries}:{os.environ['PATH']}"
     env = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT)}
-    for block in _blocks(ROOT / "docs/tutorials/own-data.md", "bash"):
+    for block in _blocks(ROOT / page, "bash"):
         done = subprocess.run(
-            ["bash", "-e", "-c", block], cwd=tmp_path, env=env, capture_output=True, text=True
+            ["bash", "-e", "-c", block], cwd=place, env=env, capture_output=True, text=True
         )
         assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.slow
+def test_the_tutorial_runs_from_a_bids_folder_to_the_report(tmp_path: Path) -> None:
+    _run_page("docs/tutorials/own-data.md", tmp_path)
     run = tmp_path / "results" / "group" / "t1w"
     assert (run / "report.html").is_file()
     assert (run / "metrics.tsv").is_file()
     assert (tmp_path / "results" / "quality.html").is_file()
+
+
+@pytest.mark.slow
+def test_a_model_is_validated_elsewhere_as_the_page_says(tmp_path: Path) -> None:
+    _run_page("docs/how-to/validate-elsewhere.md", tmp_path)
+    folder = tmp_path / "elsewhere_out" / "group" / "external-t1w-axial"
+    out = (folder / "exclusions.tsv").read_text()
+    assert "sub-99" in out
+    assert "in the training cohort" in out
+    rows = [line.split("\t") for line in (folder / "metrics.tsv").read_text().splitlines()]
+    columns = {name: place for place, name in enumerate(rows[0])}
+    intercepts = {
+        row[columns["variant"]]: [float(row[columns[end]]) for end in ("ci_low", "ci_high")]
+        for row in rows
+        if row[columns["metric"]] == "calibration_intercept" and row[columns["scope"]] == "pooled"
+    }
+    low, high = intercepts["t1w-axial"]
+    assert not low <= 0 <= high  # wrong on the whole,
+    low, high = intercepts["t1w-axial-intercept"]
+    assert low <= 0 <= high  # and mended
+    assert (
+        folder / "model" / "t1w-axial-recalibrated" / "configs" / "recalibration.json"
+    ).is_file()
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from bidsapp.reports.run.figures import Figure, keep
 from bidsapp.reports.run.files import RunFiles
 from bidsapp.reports.run.grids import Grid, decimal, grid, interval, plain
 from bidsapp.reports.run.people import people_table
+from bidsapp.reports.validation.coverage import draw_coverage
 from bidsapp.reports.validation.words import write_validation_words
 
 _SCRIPTS = ("tables.js", "variants.js")
@@ -106,6 +107,8 @@ def _content(run: ValidationFiles, facts: dict[str, Any]) -> dict[str, Any]:
         "subgroups": subgroups,
         "subgroup_table": result_tables.subgroup_table(run),
         "recalibration": _recalibration(run),
+        "coverage": draw_coverage(run),
+        "answers": _answers(run),
         "people": people,
         "other_covariates": others,
         "command": (
@@ -244,6 +247,21 @@ def _drop(run: ValidationFiles) -> Grid | None:
         ("What it is", plain("note")),
     ]
     return grid("drop", "What case mix explains of the difference in AUC", table, columns)
+
+
+def _answers(run: ValidationFiles) -> Grid | None:
+    numbers = ("people", "errors", "error_rate", "ci_low", "ci_high", "promise")
+    table = run.table("tables/answers.tsv", ("part", "note"), numbers)
+    columns = [
+        ("People", plain("part")),
+        ("How many", decimal("people", 0)),
+        ("Errors", decimal("errors", 0)),
+        ("Error rate", decimal("error_rate")),
+        ("Interval", interval()),
+        ("Promised", decimal("promise")),
+        ("Note", plain("note")),
+    ]
+    return grid("answers", "Who is answered, and how often that is wrong", table, columns)
 
 
 def _recalibration(run: ValidationFiles) -> Grid | None:

@@ -1,0 +1,175 @@
+"""When a model does not answer: limits, what they promise, and who is turned away."""
+
+import numpy as np
+import pytest
+import torch
+
+from bidsapp.contracts.abstention import UNLIKE, UNSURE, Limits
+from bidsapp.errors import BadData
+from bidsapp.evaluation.abstention import (
+    conformal_limit,
+    coverage_curve,
+    fewest_for,
+    fit_limits,
+    kept_errors,
+    sure_limit,
+)
+from bidsapp.networks.familiarity import Familiar, Look, block_sums, judge
+from bidsapp.networks.features import captured
+
+
+def logistic(x: np.ndarray) -> np.ndarray:
+    return np.asarray(1 / (1 + np.exp(-x)))
+
+
+def test_no_more_than_the_stated_share_of_people_like_training_is_turned_away() -> None:
+    rng = np.random.default_rng(0)
+    away = []
+    for _ in range(400):
+        limit = conformal_limit(rng.normal(size=48), 0.05)
+        assert limit is not None
+        away.append((rng.normal(size=100) > limit).mean())
+    assert np.mean(away) <= 0.05 + 3 * np.std(away) / 20
+    assert np.mean(away) > 0.03  # and not far fewer
+    assert conformal_limit(rng.normal(size=18), 0.05) is None
+
+
+def people(rng: np.random.Generator, count: int, slope: float = 2.0):  # type: ignore[no-untyped-def]
+    x = rng.normal(0, 1.5, count)
+    return logistic(x), rng.random(count) < logistic(slope * x)
+
+
+def test_errors_among_answers_stay_under_the_rate_as_often_as_is_said() -> None:
+    """Of 300 models, at most 5 % (and chance) have limits above whose true error is too large."""
+    rng = np.random.default_rng(1)
+    later, truth = people(rng, 20000)
+    broken, given = 0, 0
+    for _ in range(300):
+        p, outcome = people(rng, 150)
+        distances = {"features": np.exp(rng.normal(size=150))}
+        limits = fit_limits(distances, outcome, p, 0.5)
+        assert limits is not None
+        if limits.sure is None:
+            continue
+        given += 1
+        answered = limits.sureness(later) >= limits.sure
+        broken += bool(((later >= 0.5) != truth)[answered].mean() > limits.error_rate)
+    assert given > 150
+    assert broken / 300 <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 300)
+
+
+def test_too_few_people_promise_nothing_and_that_is_said() -> None:
+    rng = np.random.default_rng(2)
+    p, outcome = people(rng, 24)
+    distances = {"features": np.exp(rng.normal(size=24))}
+    limits = fit_limits(distances, outcome, p, 0.5, error_rate=0.1)
+    assert limits is not None
+    assert limits.sure is None
+    assert "even without an error it needs 29 people" in limits.notes[0]
+    assert fewest_for(0.1) == 29
+    assert fit_limits(distances | {"features": np.ones(24)}, outcome, p, 0.5) is None
+    few = {"features": np.exp(rng.normal(size=12))}
+    assert fit_limits(few, outcome[:12], p[:12], 0.5) is None
+
+
+def test_the_limit_of_sureness_takes_ties_together_and_stops_at_the_first_failure() -> None:
+    sureness = np.r_[np.full(40, 3.0), np.full(20, 2.0), np.full(200, 1.0)]
+    wrong = np.zeros(260, bool)
+    wrong[40:60] = True
+    assert sure_limit(sureness, wrong, 0.1) == 3.0  # though all 260 together err rarely enough
+
+
+def limits_of(signals: tuple[str, ...] = ("features", "quality")) -> Limits:
+    return Limits(
+        dict.fromkeys(signals, 0.0), dict.fromkeys(signals, 1.0), 2.0, 0.05, 1.0, 0.1, 0.5, 48
+    )
+
+
+def test_who_lacks_a_signal_is_judged_by_the_others() -> None:
+    far, nan = np.exp(3.0), np.nan
+    distances = {"features": np.array([1, far, 1.0]), "quality": np.array([nan, nan, far])}
+    limits = limits_of()
+    p = np.array([0.9, 0.9, 0.6])
+    assert limits.reasons(distances, p) == ["", UNLIKE, UNLIKE]
+    assert limits.most_unlike(distances)[1:] == ["features", "quality"]
+    assert limits.reasons({"features": np.ones(3)}, p) == ["", "", UNSURE]
+    assert Limits.of(limits.plain()) == limits
+    with pytest.raises(BadData, match="cannot be used"):
+        Limits.of(limits.plain() | {"spread": {"features": 0.0, "quality": 1.0}})
+
+
+def test_the_curve_counts_right_answers_of_the_surest() -> None:
+    p, outcome = np.array([0.9, 0.2, 0.6, 0.45]), np.array([1, 0, 0, 1])
+    sure = limits_of().sureness(p)
+    curve = coverage_curve(outcome, p, 0.5, {"sure": sure})
+    assert curve["errors"].tolist() == [0, 0, 1, 2]
+    assert curve["accuracy"].tolist() == [1, 1, 2 / 3, 0.5]
+    kept = kept_errors(["", "", UNSURE, UNSURE], outcome, p, limits_of()).set_index("part")
+    assert kept.loc["answered", "errors"] == 0
+    assert kept.loc["unsure", "error_rate"] == 1
+    assert kept.loc["answered", "note"] == "not shown to be broken, nor kept"  # of two people
+
+
+@pytest.fixture(scope="module")
+def heads() -> np.ndarray:
+    """120 smooth images, (n, 1, 24, 24, 24), brighter in the middle."""
+    rng = np.random.default_rng(3)
+    coarse = rng.normal(1, 0.2, (120, 1, 6, 6, 6)).astype(np.float32)
+    return coarse.repeat(4, 2).repeat(4, 3).repeat(4, 4)
+
+
+def familiar_with(images: np.ndarray) -> Familiar:
+    """Trained on the first 60, limits from the next 40."""
+    blocks = np.stack([block_sums(one) for one in images])
+    looks = {name: (Look.of(blocks[:60]),) for name in ("features", "intensities")}
+    bare = Familiar(looks, (), None)
+    held = bare.distances([blocks[60:100]], images[60:100], [{}] * 40)
+    rng = np.random.default_rng(4)
+    p, outcome = people(rng, 40)
+    return Familiar(looks, (), fit_limits(held, outcome, p, 0.5))
+
+
+@pytest.mark.parametrize("change", ["none", "dark half", "other contrast", "noise"])
+def test_damaged_heads_and_another_contrast_are_unlike(heads: np.ndarray, change: str) -> None:
+    familiar, new = familiar_with(heads), heads[100:].copy()
+    if change == "dark half":
+        new[:, :, :12] = 0
+    if change == "other contrast":
+        new = 2 - new + 0.3
+    if change == "noise":
+        new += np.random.default_rng(5).normal(0, 1, new.shape).astype(np.float32) * 3
+    blocks = np.stack([block_sums(one) for one in new])
+    judged = judge(familiar, [blocks], new, [{}] * 20, np.full((20, 1), 0.9))
+    away = np.mean([why == UNLIKE for why in judged.reasons])
+    assert away <= 0.25 if change == "none" else away == 1
+    assert np.isnan(judged.disagreement).all()  # one model
+
+
+def test_looks_come_back_from_their_arrays_and_broken_ones_are_refused(heads: np.ndarray) -> None:
+    familiar = familiar_with(heads)
+    arrays = familiar.arrays()
+    again = Familiar.of(arrays, (), familiar.limits, 1)
+    blocks = np.stack([block_sums(one) for one in heads[:5]])
+    for one in (familiar, again):
+        found = one.distances([blocks], heads[:5], [{}] * 5)
+        assert found["features"].tolist() == pytest.approx(found["intensities"].tolist())
+    for broken in (
+        {name: value for name, value in arrays.items() if "intensities" not in name},
+        arrays | {"features.0.sd": -arrays["features.0.sd"]},
+        arrays | {"features.0.mean": arrays["features.0.mean"] * np.nan},
+    ):
+        with pytest.raises(BadData):
+            Familiar.of(broken, (), familiar.limits, 1)
+    with pytest.raises(BadData):
+        Familiar.of(arrays, (), familiar.limits, 2)
+
+
+def test_features_are_what_the_last_layer_is_given_and_answers_stay_as_they_are() -> None:
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(8, 4), torch.nn.Linear(4, 1))
+    x = torch.randn(3, 2, 4, generator=torch.Generator().manual_seed(0))
+    plain = network(x)
+    with captured(network) as kept:
+        assert torch.equal(network(x), plain)
+    assert torch.allclose(network[2](torch.from_numpy(kept[0])), plain)
+    network(x)
+    assert len(kept) == 1  # nothing is collected afterwards
