@@ -34,6 +34,7 @@ def write_report(folder: Path) -> int:
     if all((folder / name).is_file() for name in _FINISHED):
         from bidsapp.reports.reporting.tripod_ai import write_tripod
 
+        describe_run(folder)  # before the guideline, which points to these files where they are
         print(f"Reporting guideline: {write_tripod(folder)}")
     describe_run(folder)
     print(f"Report: {report}")

@@ -104,7 +104,7 @@ def settle_near_duplicates(
     )
     raise BadData(
         f"cohort: {len(apart)} {'pair' if len(apart) == 1 else 'pairs'} of participants have one "
-        f"scan, or nearly, and are on both sides of a split: {told}. Two heads of this cohort "
+        f"scan, or nearly, and are on both sides of a split: {told}. Two scans of this cohort "
         f"correlate at {found.median:.2f} (spread {found.spread:.2f}) in what is their own; from "
         f"{found.limit:.2f} on a pair is taken for one scan. Leave out one of each, or --set "
         f"inputs.near_duplicates=exclude, which keeps the first by name. {advice} All pairs: {path}"

@@ -71,6 +71,8 @@ class Baseline:
         What it needs, for the message where that is missing.
     by_name
         Whether the recipe names its columns: then none may be one of the app's own.
+    scan
+        Whether its columns are measured in the scan.
     """
 
     estimator: Callable[[], Any]
@@ -78,6 +80,7 @@ class Baseline:
     confound: bool = False
     needs: str = ""
     by_name: bool = False
+    scan: bool = False
 
 
 def _predictors(columns: Sequence[str], predictors: Sequence[str], _site: str | None) -> list[str]:
@@ -125,12 +128,15 @@ BASELINES = {
     "logistic": Baseline(_logistic, _predictors, needs=_ASK, by_name=True),
     "random_forest": Baseline(_random_forest, _predictors, needs=_ASK, by_name=True),
     "xgboost": Baseline(_xgboost, _predictors, needs=_ASK, by_name=True),
-    "regions": Baseline(_ridge, _regions, needs="columns region_* in measures.tsv or cohort.tsv"),
+    "regions": Baseline(
+        _ridge, _regions, needs="columns region_* in measures.tsv or cohort.tsv", scan=True
+    ),
     "quality": Baseline(
         _logistic,
         _quality,
         confound=True,
         needs="columns quality, quality_* or motion_mean* in measures.tsv or cohort.tsv",
+        scan=True,
     ),
     "motion": Baseline(
         _logistic,
@@ -138,6 +144,7 @@ BASELINES = {
         confound=True,
         needs="columns quality_fd_mean, framewise_displacement* or motion_mean* in measures.tsv "
         "or cohort.tsv",
+        scan=True,
     ),
     "site": Baseline(
         _logistic,
@@ -147,6 +154,12 @@ BASELINES = {
         by_name=True,
     ),
 }
+
+
+def does_without(name: str) -> str:
+    """Say what a baseline does without: the scan, or only a network that looks at it."""
+    own = BASELINES.get(name.rpartition("/")[2])
+    return "which needs the scan and no network" if own and own.scan else "which needs no scan"
 
 
 def design_table(

@@ -53,9 +53,9 @@ def chance_words(low: float, high: float, stamp: str = "") -> str:
         seen, or may have been, the interval shows nothing, wherever it lies.
     """
     if stamp.startswith("LEAK: "):
-        return "which shows nothing, as held-out people were seen (LEAK)"
+        return "which shows nothing, as something was fitted or chosen on held-out people (LEAK)"
     if stamp.startswith("LEAK?"):
-        return "which shows nothing unless held-out people were not seen (LEAK?)"
+        return "which shows nothing if something was fitted or chosen on held-out people (LEAK?)"
     return CHANCE_WORDS[against_chance(low, high)]
 
 

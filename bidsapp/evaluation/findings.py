@@ -8,6 +8,7 @@ import pandas as pd
 
 from bidsapp.contracts.fitted import leaking, stamp_text
 from bidsapp.dataset.counts import cohort_counts
+from bidsapp.evaluation.baseline_models import does_without
 from bidsapp.evaluation.baselines import COLUMN
 from bidsapp.evaluation.chance import RETRAINED, WITHIN, chance_words
 from bidsapp.evaluation.confounds import confound_sentences
@@ -102,7 +103,8 @@ def findings(
         if row["flagged"]:
             text = (
                 f"{row['variant']} (AUC {row['auc']:.2f}) is not shown to do better than "
-                f"{row['confound']} (AUC {row['auc_confound']:.2f}), which needs no network"
+                f"{row['confound']} (AUC {row['auc_confound']:.2f}), "
+                f"{does_without(str(row['confound']))}"
                 f"{after_correction(row)}."
             )
             lines.append(("baseline", text))
@@ -127,7 +129,8 @@ def _leaks(name: str, plan: EvaluationSettings) -> list[str]:
     """Say what a variant saw of held-out people, and what it may have seen."""
     steps = leaking(plan.of(name).leaks, "scores")
     sure = ", ".join(step.name for step in steps if step.certain)
-    texts = [f"LEAK: {name}: {sure}; held-out people were seen, results are too good."] * bool(sure)
+    why = "what was fitted or chosen on held-out people makes results too good"
+    texts = [f"LEAK: {name}: {sure}; {why}."] * bool(sure)
     return texts + [
         f"LEAK?: {name}: {step.why} ({step.name}). If they are, its results are too good, up "
         "to an AUC of 1 for an outcome that is a coin's."

@@ -220,8 +220,9 @@ def association_sentences(table: pd.DataFrame) -> list[str]:
 def _advice(rows: pd.DataFrame, left_out: Sequence[str]) -> str:
     names = [*left_out, *map(str, rows["column"].head(_MOST))]
     return (
-        "The network may have learned what goes with it in the images. A column that only says the "
-        f"outcome in other words is left out by {set_option('tables.same_as_outcome', names)}."
+        "The network may have learned what goes with it in the images. If the outcome was made "
+        "from that column, this is no fault: leave it out with "
+        f"{set_option('tables.same_as_outcome', names)}."
     )
 
 

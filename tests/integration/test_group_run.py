@@ -219,7 +219,7 @@ def test_the_kept_recipe_gives_the_same_bits_elsewhere(run: Path, fresh: Path) -
     scores = table_of(run / "scores.tsv")
     expected = scores[scores["variant"] == "sagittal"].reset_index(drop=True)
     pd.testing.assert_frame_equal(table_of(other / "scores.tsv"), expected)
-    assert len(models(fresh)) == 4  # two networks, each with its fitted step
+    assert len(models(fresh)) == 5  # two networks, each with its fitted step; prints of scans
     assert models(fresh).items() <= models(run.parents[2]).items()
 
 
@@ -260,7 +260,7 @@ def test_killed_at_three_random_moments_it_ends_with_the_same_bits(run: Path, fr
             table_of(other / name), undisturbed.reset_index(drop=True), obj=f"{name}, seed {seed}"
         )
     found = models(fresh)
-    assert len(found) == 4  # two networks, each with its fitted step
+    assert len(found) == 5  # two networks, each with its fitted step; prints of scans
     assert found.items() <= models(run.parents[2]).items(), f"seed {seed}"
     assert [path.name for path in other.parent.iterdir()] == ["small"]  # nothing was set aside
 
@@ -280,7 +280,8 @@ def test_a_run_with_other_settings_keeps_the_earlier_one(
     assert [path.name for path in (folder / "model").iterdir()] == ["base"]
     assert rerun(again, "--evaluate-only", "--run-label", kept.name) == 0
     named_for_the_label = {"report.html", "logs/CITATION.html"}
-    beside_it = {"tables/other_runs.tsv", "logs/CITATION.md"}  # now lies another run
+    told = {"logs/CITATION.md", "reporting/tripod_ai.md", "reporting/tripod_ai.tsv"}
+    beside_it = {"tables/other_runs.tsv", *told}  # now lies another run
     after = tree(kept)
     changed = {name for name in before if after.get(name) != before[name]}
     assert beside_it <= changed <= named_for_the_label | beside_it

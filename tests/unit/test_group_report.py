@@ -67,7 +67,9 @@ def metric(run: Path, variant: str, name: str) -> pd.Series:
 
 def test_the_answer_is_the_number_of_the_metrics(run: Path, page: GroupPage) -> None:
     row = metric(run, "axial", "auc@retrained")
-    words = f"axial forecast chronic_pain = 1 or chronic with an AUC of {row['value']:.2f}"
+    words = (
+        f"the model axial forecast chronic_pain = 1 or chronic with an AUC of {row['value']:.2f}"
+    )
     assert words in page.text
     assert f"95 % interval {row['ci_low']:.2f} to {row['ci_high']:.2f}" in page.text
     assert "48 people, 24 positive" in page.text
@@ -308,13 +310,17 @@ def test_a_leak_shows_nothing_of_people_who_were_not_seen(tmp_path: Path) -> Non
     folder = finished_run(tmp_path / "group" / "paper", variants=("paper",))
     found = answer(RunFiles(folder))
     assert found.word == "LEAK: not a held-out result."
-    assert found.sentence.startswith("On people of whom it had seen something (LEAK), paper")
+    began = "With something fitted or chosen on the people who are tested (LEAK), the model paper"
+    assert found.sentence.startswith(began)
     assert all(name.endswith(" (LEAK)") for name, _, _ in found.cards)
     results = " ".join(results_section(GroupRun(folder)).paragraphs)
     told = (folder / "tables" / "findings.tsv").read_text()
     card = pooled_results(folder, "paper")["against chance"]
     for text in (found.sentence, results, told, card):
-        assert "which shows nothing, as held-out people were seen (LEAK)" in text
+        assert (
+            "which shows nothing, as something was fitted or chosen on held-out people (LEAK)"
+            in text
+        )
         assert "than chance (0.50)" not in text
         assert "from chance (0.50)" not in text
 

@@ -26,13 +26,17 @@ _UNFINISHED = (
 )
 _WHOM = {
     "": "On people it had not seen",
-    "LEAK": "On people of whom it had seen something (LEAK)",
-    "LEAK?": "On people whom it may have seen (LEAK?)",
+    "LEAK": "With something fitted or chosen on the people who are tested (LEAK)",
+    "LEAK?": "With what may have been fitted or chosen on the people who are tested (LEAK?)",
 }
 _TOO_FEW = (
     "That does not show that there is nothing: of studies of this size, more than one in five miss "
     "an effect, however strong."
 )
+_ONE_COHORT = (
+    "All of them are of this cohort: whether it holds elsewhere, only people of another place show."
+)
+_BELOW = "An AUC below 0.5 is within chance here: turned round it would be no forecast either."
 _WEAKENING = ("leak", "separation", "confound", "baseline", "tried", "small")
 
 
@@ -49,7 +53,8 @@ class Answer:
     sentence
         The answer: value, interval, chance, baseline.
     could_show
-        What a cohort of this size could have shown, where nothing was; empty else.
+        What a cohort of this size could have shown, where nothing was; whom the answer is about,
+        where something was; empty else.
     doubts
         What weakens it, a sentence each.
     where
@@ -95,7 +100,7 @@ def answer(run: RunFiles) -> Answer:
     stamp = stamp_text(leaks)
     mark = stamp.partition(":")[0]
     sentence = (
-        f"{_WHOM[mark]}, {run.lead} forecast {run.outcome_name} with an AUC of "
+        f"{_WHOM[mark]}, the model {run.lead} forecast {run.outcome_name} with an AUC of "
         f"{number(row['value'])}{within} ({_limits(run, row)}; {_people(run)}): "
         f"{chance_words(row['ci_low'], row['ci_high'], stamp)}"
     )
@@ -125,6 +130,11 @@ def answer(run: RunFiles) -> Answer:
         where = f"{where} {_UNFINISHED}".strip()
         if status == "pass":
             status, word = "warn", "Better than chance; the maps are still to be made."
+    if not stamp and not run.settings.simulated:
+        if shown == "better":
+            could_show = _ONE_COHORT
+        elif shown != "worse" and row["value"] < CHANCE:
+            could_show = f"{_BELOW} {could_show}".strip()
     others, marked = _others(run), f" ({mark})" * bool(mark)
     numbers = [(f"{name}{marked}", value, remark) for name, value, remark in cards(run)]
     return Answer(status, word, sentence, doubts, where, others, skipped, numbers, could_show)

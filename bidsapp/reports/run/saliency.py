@@ -125,7 +125,7 @@ def saliency_section(run: RunFiles) -> SaliencySection:
             summary = read_own_json(path)
             template = template or _template(run, summary)
             own = bool(summary.get("native_only"))
-            plain = "below" in summary or str(summary["default"]).endswith(SURFACE)
+            plain = "below" in summary or str(summary.get("default", "")).endswith(SURFACE)
             if stage is None and not problem and not (own or plain):
                 stage, problem = _stage(run, path.parent / str(summary["default"]), summary)
         except (OSError, ValueError, KeyError, TypeError, NociCastError) as error:
@@ -182,7 +182,7 @@ def _part(
     known = {step.name: step for step in run.settings.of(variant).leaks}
     told = (str(name) for name in summary.get("leaks", ()))
     stamp = stamp_text(known.get(name, FittedStep(name, "dataset")) for name in told)
-    if modality is not None and str(summary["default"]).endswith(SURFACE):
+    if modality is not None and str(summary.get("default", "")).endswith(SURFACE):
         try:
             drawing, file, bar, shown = draw_on_surface(folder, summary, modality, variant, stamp)
             glass, caption = keep(run, drawing, relative(run, file.parent, file.name)), _SURFACE

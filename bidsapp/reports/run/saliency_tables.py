@@ -25,9 +25,10 @@ _PASSED = (
     "of the regions that it sees at least half of, they are on average strongest in"
 )
 _UNNAMED = {
-    FAIL: "Its maps failed their sanity checks: where they are strongest says nothing.",
+    FAIL: "Its maps failed their sanity checks: where they are strongest says nothing. "
+    "That is about the maps, not about the forecast.",
     UNDECIDED: "The sanity checks of its maps are not decisive: where they are strongest may be "
-    "chance, and no region is named here.",
+    "chance, and no region is named here. That is about the maps, not about the forecast.",
     NOT_RUN: "No sanity check tells whether its maps show more than the network's architecture: "
     "no region is named here.",
 }
