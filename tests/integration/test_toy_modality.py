@@ -5,6 +5,7 @@ of which the app does not know either.
 """
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import nibabel as nib
@@ -12,11 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bidsapp.cli import main
 from bidsapp.contracts.fitted_offers import FURTHER as FURTHER_STEPS
 from bidsapp.contracts.modality import FURTHER
 from bidsapp.networks.bundle import load_bundle
 from tests.integration.group_studies import save, start, table_of
-from tests.integration.running import Ended
+from tests.integration.running import Ended, tree
 from tests.toy_modality.modality import HALF, SHAPE, affine, half
 
 RECIPE = """\
@@ -31,6 +33,13 @@ protocol: {kind: kfold, folds: 2, stratified: true}
 evaluation: {baselines: [majority, quality], tests: [], bootstrap: 200}
 saliency: {permutations: 20, of: all, shuffled_folds: 0}
 """
+STAMP = "LEAK: representation.fitted.everybody.fit: dataset"
+LEAKING = (
+    # in this process: helpers that an earlier test began do not know of the further folders
+    *("--nipype-plugin", "Linear", "--nprocs", "1", "--device", "cpu"),
+    *("--set", "name=leaking", "representation.fitted.everybody.fit=dataset", "training.epochs=1"),
+    *("evaluation.bootstrap=20", "saliency.tfce=false"),
+)
 PEOPLE = 8
 UNIT = ["participant_id", "part_id"]
 
@@ -148,3 +157,76 @@ def test_it_ends_in_a_report_with_maps_on_everyones_own_slice(
     assert "Saliency over the mean picture" in report
     for word in ("T1w", "log-Jacobian", "ormalised", "in the brain", "No pictures"):
         assert word not in report, f"the report speaks of {word}"
+
+
+def leak(root: Path, *arguments: str) -> int:
+    """Run the group level with a step that is fitted on all images; give the exit code."""
+    places = (str(root / "bids"), str(root / "out"), "group", "--recipe", str(root / "toy.yaml"))
+    try:
+        return main([*places, *LEAKING, *arguments])
+    except SystemExit as stop:
+        return int(stop.code or 0)
+
+
+@pytest.fixture(scope="module")
+def known(toys: tuple[Path, Ended, Ended]) -> Iterator[Path]:
+    """The toys' folder, in a process that knows of the toy and of the step."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(FURTHER, "tests.toy_modality")
+        patch.setenv(FURTHER_STEPS, str(Path(__file__).parents[1] / "further_steps"))
+        yield toys[0].parent
+
+
+def test_a_step_that_is_fitted_on_all_of_them_is_refused_in_strict_mode(
+    known: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = tree(known)
+    assert leak(known) == 64
+    said = capsys.readouterr().err
+    assert "representation.fitted.everybody.fit: dataset is refused in strict mode" in said
+    assert "the held-out images enter the mean image" in said
+    assert tree(known) == before
+
+
+def test_in_paper_mode_all_that_it_reaches_of_the_toys_is_stamped(known: Path) -> None:
+    assert leak(known, "mode=paper", "--native-maps") == 0
+    run = known / "out" / "group" / "leaking"
+    scores = table_of(run / "scores.tsv")
+    assert len(scores) == 2 * PEOPLE
+    assert set(scores["leak"]) == {STAMP}
+    metrics = table_of(run / "metrics.tsv")
+    depends = metrics["variant"] == "base"
+    assert metrics.loc[depends, "note"].str.startswith(STAMP).all()
+    assert not metrics.loc[~depends, "note"].str.contains("LEAK").any()
+    figures = [path for path in run.glob("figures/*.tsv") if len(table_of(path))]
+    assert len(figures) > 5
+    for path in figures:
+        table = table_of(path)
+        assert table.loc[table["variant"] == "base", "note"].str.startswith(STAMP).all(), path
+        drawn = path.with_suffix(".svg")
+        assert not drawn.is_file() or STAMP in drawn.read_text(), drawn
+
+    saliency = run / "saliency" / "base"
+    maps = sorted(saliency.rglob("*_statmap.json"))
+    own = [path for path in maps if path.name.startswith("sub-")]
+    assert len(own) == 2 * 2 * PEOPLE  # on the half that the network saw, and on the own slice
+    assert len(maps) - len(own) > 8
+    for path in maps:
+        told = json.loads(path.read_text())
+        assert (told["Leak"], told["HeldOut"]) == (STAMP, False), path
+        assert "desc-gradientUndecided" in path.name, path  # no name says that the checks passed
+    regions = table_of(saliency / "regions.tsv")
+    assert set(regions["region"]) == {"back", "front"}
+    for path in saliency.glob("*.tsv"):
+        assert set(table_of(path)["leak"]) == {STAMP}, path
+
+    bundle = run / "model" / "base"
+    assert f"**{STAMP}**" in (bundle / "docs" / "README.md").read_text()
+    assert json.loads((bundle / "configs" / "metadata.json").read_text())["leaks"] == [STAMP]
+    assert (bundle / "recipe.yaml").read_text().startswith(f"# {STAMP}\n")
+    words = (run / "logs" / "CITATION.md").read_text()
+    assert "everybody.fit: dataset (the held-out images enter the mean image)" in words
+    assert "(LEAK); balanced accuracy" in words
+    page = (run / "report.html").read_text()
+    assert "LEAK: not a held-out result." in page
+    assert page.count(STAMP) > 3

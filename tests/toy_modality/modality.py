@@ -3,7 +3,7 @@
 import html
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,11 @@ from bidsapp.contracts.product import Channel, Product
 from bidsapp.contracts.scan import Scan, Source
 from bidsapp.options import RunOptions
 from bidsapp.recipes.preparation import Preparation
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bidsapp.contracts.space import Space
 
 SHAPE = (24, 26, 24)
 HALF = (12, 26)
@@ -113,6 +118,14 @@ class Toy(Modality[ToyPreparation]):
     def parts(self, scan: Scan, settings: ToyPreparation) -> Sequence[str]:
         """Both halves of everybody."""
         return ("L", "R")
+
+    def regions(self, space: "Space") -> Mapping[str, "np.ndarray"]:
+        """The back and the front of a half."""
+        import numpy as np
+
+        rows = np.arange(HALF[1])[:, None] >= HALF[1] // 2
+        front = np.broadcast_to(rows, (*HALF, 1))
+        return {"back": ~front, "front": front}
 
     def home(self, image: Path, channel: str) -> Home | None:
         """The slice of the person's own image."""
