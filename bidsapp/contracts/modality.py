@@ -95,8 +95,18 @@ class Modality(OwnPlaces, ABC, Generic[S]):
         return next(iter(self.channels()))
 
     def main_channel_for(self, settings: Mapping[str, Any]) -> str:
-        """Name that channel for a preparation with these settings."""
-        return self.main_channel
+        """Name that channel for a preparation with these settings.
+
+        Parameters
+        ----------
+        settings
+            As a recipe has them, not checked yet: what they cannot say is said by the check.
+        """
+        try:
+            made = list(self.channels_for(settings))
+        except (AttributeError, KeyError, TypeError, ValueError):
+            made = []
+        return self.main_channel if self.main_channel in made or not made else made[0]
 
     def channels(self) -> Mapping[str, Channel]:
         """Say what a network can be given, by name."""

@@ -70,7 +70,8 @@ def write_guided(
 
 def _with_covariates(table: pd.DataFrame, cohort: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     """Lay the covariates of each unit beside its row, before the averages."""
-    rows = cohort.fillna("").astype(dict.fromkeys(unit_columns(cohort), str))
+    own = unit_columns(cohort)
+    rows = cohort[own].astype(object).fillna("").astype(str)
     at = {unit: place for place, unit in enumerate(units_in(rows))}
     places = [at[unit] for unit in units_in(table)]
     found = table.copy()

@@ -85,7 +85,7 @@ class Explaining:
     @cached_property
     def images(self) -> dict[Unit, str]:
         """Unit to its image, a path inside `output_dir` or a BIDS URI."""
-        rows = self.cohort.fillna("").astype(str).to_dict("records")
+        rows = self.cohort.astype(object).fillna("").astype(str).to_dict("records")
         return {Unit.of(row): row["image"] for row in rows}
 
 
