@@ -38,6 +38,22 @@ class Home:
 
 
 @dataclass(frozen=True)
+class WayBack:
+    """The files that lead from a standard space back to the voxels of a unit's own scan.
+
+    Attributes
+    ----------
+    transform
+        ITK transform that resamples an image of the standard space into the scan's own.
+    grid
+        An image on the scan's own voxels.
+    """
+
+    transform: Path
+    grid: Path
+
+
+@dataclass(frozen=True)
 class View:
     """A fixed side from which surfaces of a space are drawn.
 
@@ -110,6 +126,21 @@ class OwnPlaces:
             It is not beside the main product.
         BadData
             It is not what was written.
+        """
+        return None
+
+    def way_back(self, image: Path) -> WayBack | None:
+        """Name what leads from the standard space of a prepared unit back to its own scan.
+
+        Parameters
+        ----------
+        image
+            The main product of the unit.
+
+        Returns
+        -------
+        WayBack or None
+            The files need not be there; None where none is ever written.
         """
         return None
 

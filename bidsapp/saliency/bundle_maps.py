@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bidsapp.contracts.home import Home
 from bidsapp.contracts.modality import modality_named
 from bidsapp.contracts.product import sidecar_name
 from bidsapp.derivatives import OutputNames
@@ -154,6 +153,7 @@ class BundleMaps:
         columns: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """Explain some people and write a map with a sidecar for each, beside their images."""
+        modality = modality_named(self.bundle.recipe.preparation.modality)
         maps = self.explain(samples, [names.stem for names in people], unseen_by, columns)
         for names, values, used in zip(people, maps, unseen_by, strict=True):
             self.forget(names)
@@ -163,21 +163,19 @@ class BundleMaps:
             if not own.common:
                 own = own.placed(read_numbers(names.path(names.main.key))[1])
             own.write(path, values, content)
-            home = self._home(names) if self.native and own.common else None
+            main = names.path(names.main.key)
+            wanted = self.native and own.common
+            home = modality.home(main, self.bundle.channels[0]) if wanted else None
             if home is not None:
                 stem = names.native(self.desc, "statmap", "")
                 write_at_home(home, names.folder / stem, values, content, names.output_dir)
-            elif self.native and own.common:
-                space = NativeSpace(names.path(names.main.key), names.space)
+            elif wanted:
+                space = NativeSpace(modality.way_back(main))
                 told = native_content(content, space, names.output_dir)
                 path = names.folder / names.native(self.desc, "statmap")
                 volume = self.bundle.space.put_back(values)
                 affine = np.array(self.bundle.space.to_dict()["grid_affine"])
                 write_map(path, space.of(volume, affine), space.affine, told, space.codes)
-
-    def _home(self, names: OutputNames) -> Home | None:
-        modality = modality_named(self.bundle.recipe.preparation.modality)
-        return modality.home(names.path(names.main.key), self.bundle.channels[0])
 
     def _sidecar(self, names: OutputNames, used: tuple[int, ...] | None) -> dict[str, Any]:
         from bidsapp.saliency.attribute import units_of

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bidsapp.contracts.home import WayBack
 from bidsapp.derivatives.sidecars import check_recorded
 from bidsapp.drawing.geometry import reference_image, to_itk
 from bidsapp.errors import NoInput
@@ -56,34 +57,33 @@ class NativeSpace:
 
     Parameters
     ----------
-    normalised
-        The normalised image in the output folder, ``sub-…_space-…_desc-preproc_T1w.nii.gz``.
-    template_label
-        Value of BIDS' ``space``.
+    way
+        The files that lead there, as the modality names them; None where it writes none.
 
     Raises
     ------
     NoInput
-        If the transform or the mask on the image's own voxels is not beside it.
+        If there is no way, or one of its files is not there.
     BadData
         If one of them is not what was written.
     """
 
-    def __init__(self, normalised: Path, template_label: str) -> None:
+    def __init__(self, way: WayBack | None) -> None:
         import SimpleITK as sitk
 
-        self.stem = normalised.name.partition("_space-")[0]
-        self.transform_file = normalised.with_name(
-            f"{self.stem}_from-{template_label}_to-T1w_mode-image_xfm.h5"
-        )
-        self.grid_file = normalised.with_name(f"{self.stem}_desc-brain_mask.nii.gz")
-        for path in (self.transform_file, self.grid_file):
+        if way is None:
+            raise NoInput(
+                "--native-maps: no transform back to the scan is written for this kind of image; "
+                "leave the option out"
+            )
+        self.transform_file = way.transform
+        for path in (way.transform, way.grid):
             if not path.is_file():
                 raise NoInput(
                     f"--native-maps: {path} is not there; run the participant level on this image"
                 )
         check_recorded(self.transform_file)
-        grid = open_image(self.grid_file)
+        grid = open_image(way.grid)
         self.affine = np.asarray(grid.affine)
         self.codes = _codes(grid)
         x, y, z = grid.shape

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.contracts.fitted import FittedStep, stamp_text
-from bidsapp.contracts.home import Home
+from bidsapp.contracts.home import Home, WayBack
 from bidsapp.contracts.space import Space
 from bidsapp.contracts.unit import Unit, units_in
 from bidsapp.errors import BadData, NoInput
@@ -48,6 +48,8 @@ class MapPlace:
     home
         Finds what a prepared unit's map was seen on, from its image; None where only transforms
         lead there.
+    way_back
+        Names these transforms, from the unit's image; None where there are none.
     """
 
     folder: Path
@@ -57,6 +59,7 @@ class MapPlace:
     images: Mapping[Unit, str]
     native: bool = False
     home: Callable[[Path], Home | None] | None = None
+    way_back: Callable[[Path], WayBack | None] | None = None
 
     @property
     def labels(self) -> str:
@@ -203,11 +206,12 @@ def _write_native(
             raise NoInput(
                 f"--native-maps: {source} is of another dataset, whose transform is not known"
             )
-        home = place.home(place.output_dir / source) if place.home else None
+        image = place.output_dir / source
+        home = place.home(image) if place.home else None
         if home is not None:
             write_at_home(home, path, block, content, place.output_dir)
             return
-        native = NativeSpace(place.output_dir / source, place.template_label)
+        native = NativeSpace(place.way_back(image) if place.way_back else None)
     except (NoInput, BadData) as error:
         print(f"{path.name}: left out: {error}", file=sys.stderr)
         return

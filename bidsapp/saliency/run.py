@@ -212,6 +212,7 @@ def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> Findings:
     where = MapPlace(
         place, about.output_dir, about.template_label, about.resolution, about.images,
         about.native, partial(modality.home, channel=task.recipe.representation.channels[0]),
+        modality.way_back,
     )  # fmt: skip
     write_people(stack, where, findings.plain(), settings, leaks)
     shared = _shared(task, about, [task.variant])

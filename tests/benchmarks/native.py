@@ -16,6 +16,7 @@ import SimpleITK as sitk
 
 from bidsapp.drawing.geometry import reference_image
 from bidsapp.execution.compute import threads
+from bidsapp.modalities.t1w.modality import MODALITY
 from bidsapp.saliency.native import NativeSpace, carry
 from bidsapp.spaces.grid import MaskedSmoother
 
@@ -51,7 +52,7 @@ def one_person(file: Path, fwhm: float) -> tuple[float, float]:
     noise = np.random.default_rng(0).standard_normal(int(brain.sum()))
     volume = np.zeros(brain.shape, np.float32)
     volume[brain] = MaskedSmoother(brain, (2.0, 2.0, 2.0), fwhm)(noise)
-    space = NativeSpace(file, template)
+    space = NativeSpace(MODALITY.way_back(file))
     forward = sitk.ReadTransform(
         str(space.transform_file).replace(f"from-{template}_to-T1w", f"from-T1w_to-{template}")
     )

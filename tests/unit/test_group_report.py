@@ -333,7 +333,8 @@ def test_paper_mode_bears_its_banner(tmp_path: Path) -> None:
     page = GroupPage(text)
     assert "LEAK: this run saw people it was scored on" in page.text
     assert "representation.zscore: dataset" in page.text
-    assert "LEAK" in (folder / "figures" / "roc.svg").read_text()
+    for figure in ("roc", "learning_curves"):
+        assert "LEAK" in (folder / "figures" / f"{figure}.svg").read_text()
     assert "best fold under chance" in page.text.lower()
     strict = GroupPage(reported(finished_run(tmp_path / "group" / "strict", variants=("axial",))))
     assert "this run saw people" not in strict.text

@@ -16,6 +16,7 @@ from bidsapp.errors import UsageError
 from bidsapp.evaluation.chance import Forecast, leading_forecast
 from bidsapp.evaluation.metric_table import metric_table
 from bidsapp.evaluation.settings import EvaluationSettings
+from bidsapp.modalities.t1w.modality import MODALITY as T1W
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes import apply_values
 from bidsapp.recipes.analysis import Saliency
@@ -354,7 +355,7 @@ def test_halves_keep_groups_together_and_need_both_classes(tmp_path):
 
 def place_of(folder: Path, **changes) -> MapPlace:
     images = {
-        Unit(f"sub-{i:02d}"): f"sub-{i:02d}/anat/sub-{i:02d}_space-T_desc-preproc_T1w.nii.gz"
+        Unit(f"sub-{i:02d}"): f"sub-{i:02d}/anat/sub-{i:02d}_space-T_res-2_desc-preproc_T1w.nii.gz"
         for i in range(16)
     }
     return replace(MapPlace(folder / "maps", folder, "T", 2, images), **changes)
@@ -389,7 +390,7 @@ def test_a_participants_image_has_the_whole_grid_and_says_what_it_is(jobs, tmp_p
     # the settings of the run, though the fold was explained before they were given
     assert said["Settings"]["atlases"] == ["other"]
     assert said["Sanity"] == {"verdict": "pass", "sentences": ["Good."]}
-    assert said["Sources"] == ["bids::sub-03/anat/sub-03_space-T_desc-preproc_T1w.nii.gz"]
+    assert said["Sources"] == ["bids::sub-03/anat/sub-03_space-T_res-2_desc-preproc_T1w.nii.gz"]
 
 
 def test_maps_that_failed_are_written_under_another_name(jobs, tmp_path):
@@ -428,7 +429,8 @@ def test_several_repeats_are_averaged_in_one_image(jobs, tmp_path):
 
 def test_native_maps_of_images_without_transforms_are_left_out_with_a_word(jobs, tmp_path, capsys):
     stack = read_stack(jobs[0].folder)
-    written = write_people(stack, place_of(tmp_path, native=True), {"verdict": "pass"}, GIVEN)
+    place = place_of(tmp_path, native=True, way_back=T1W.way_back)
+    written = write_people(stack, place, {"verdict": "pass"}, GIVEN)
     assert len(list((tmp_path / "maps").rglob("*statmap.nii.gz"))) == len(written)
     assert "from-T_to-T1w_mode-image_xfm.h5 is not there; run the participant" in (
         capsys.readouterr().err

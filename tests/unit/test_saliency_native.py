@@ -10,10 +10,12 @@ import pytest
 import SimpleITK as sitk
 from scipy.ndimage import gaussian_filter
 
+from bidsapp.contracts.modality import modality_named
 from bidsapp.contracts.unit import Unit
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.drawing.geometry import reference_image
 from bidsapp.errors import BadData, NoInput
+from bidsapp.modalities.t1w.modality import MODALITY as T1W
 from bidsapp.modalities.t1w.transform import SpatialMap
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.saliency.native import NativeSpace, carry, without_native
@@ -41,6 +43,11 @@ def spatial() -> SpatialMap:
     return SpatialMap(oblique_affine(), field_image(waves))
 
 
+def own_space(normalised: Path) -> NativeSpace:
+    """The scan's own space of a normalised image, by the files that the modality names."""
+    return NativeSpace(T1W.way_back(normalised))
+
+
 def off(one: np.ndarray, other: np.ndarray) -> float:
     """Root mean square of the difference, as a share of that of the first."""
     return float(np.sqrt(((one - other) ** 2).mean() / (one**2).mean()))
@@ -57,7 +64,7 @@ def test_a_transform_that_was_damaged_since_is_refused(spatial, tmp_path):
     image = tmp_path / "sub-01_space-T_res-2_desc-preproc_T1w.nii.gz"
     told = {"SHA256": file_sha256(stem.with_suffix(".h5"))}
     stem.with_suffix(".json").write_text(json.dumps(told))
-    NativeSpace(image, "T")
+    own_space(image)
     content = stem.with_suffix(".h5").read_bytes()
     draw = random.Random(0)
     for _ in range(20):
@@ -65,7 +72,7 @@ def test_a_transform_that_was_damaged_since_is_refused(spatial, tmp_path):
         flipped[draw.randrange(len(flipped))] ^= 1 << draw.randrange(8)
         stem.with_suffix(".h5").write_bytes(flipped)
         with pytest.raises(BadData, match=r"xfm\.h5 is not what was written"):
-            NativeSpace(image, "T")
+            own_space(image)
 
 
 def test_there_and_back_costs_no_more_than_interpolation(spatial, tmp_path):
@@ -99,7 +106,7 @@ def test_a_map_lands_where_the_transform_says(spatial, tmp_path):
     )
     mask = nib.Nifti1Image(np.zeros(OWN, np.uint8), NATIVE)
     nib.save(mask, folder / "sub-01_acq-x_desc-brain_mask.nii.gz")
-    space = NativeSpace(path, "T")
+    space = own_space(path)
     found = space.of(volume, TEMPLATE)
     assert found.shape == OWN
     assert np.allclose(space.affine, NATIVE, atol=1e-4)
@@ -113,7 +120,14 @@ def test_a_map_lands_where_the_transform_says(spatial, tmp_path):
 
 def test_what_is_missing_is_named(tmp_path: Path):
     with pytest.raises(NoInput, match=r"sub-01_from-T_to-T1w_mode-image_xfm\.h5 is not there; run"):
-        NativeSpace(tmp_path / "sub-01_space-T_res-2_desc-preproc_T1w.nii.gz", "T")
+        own_space(tmp_path / "sub-01_space-T_res-2_desc-preproc_T1w.nii.gz")
+
+
+def test_where_no_transform_is_ever_written_nobody_is_sent_to_the_participant_level(tmp_path: Path):
+    series = tmp_path / "sub-01_task-rest_space-T_res-3_desc-denoised_bold.nii.gz"
+    with pytest.raises(NoInput, match=r"no transform back to the scan is written .*leave the opt"):
+        NativeSpace(modality_named("bold").way_back(series))
+    assert T1W.way_back(series) is None
 
 
 @pytest.mark.parametrize(
@@ -127,7 +141,7 @@ def test_a_map_on_the_scans_voxels_is_not_called_one_of_the_template(tmp_path, s
     for put, code in zip((mask.set_sform, mask.set_qform), source, strict=True):
         put(mask.affine, code=code)
     nib.save(mask, f"{stem}_desc-brain_mask.nii.gz")
-    space = NativeSpace(tmp_path / "sub-01_space-T_res-2_desc-preproc_T1w.nii.gz", "T")
+    space = own_space(tmp_path / "sub-01_space-T_res-2_desc-preproc_T1w.nii.gz")
     standard = {
         "Space": "T",
         "Window": {"Start": [0, 0, 3]},
@@ -156,7 +170,9 @@ def test_who_lacks_a_map_on_their_own_voxels_is_known(tmp_path: Path):
         nib.save(mask, tmp_path / f"{stem}_desc-brain_mask.nii.gz")
         transform = tmp_path / f"{stem}_from-T_to-T1w_mode-image_xfm.h5"
         sitk.WriteTransform(sitk.AffineTransform(3), str(transform))
-    place = MapPlace(tmp_path / "maps", tmp_path, "T", 2, images, native=True)
+    place = MapPlace(
+        tmp_path / "maps", tmp_path, "T", 2, images, native=True, way_back=T1W.way_back
+    )
     said = ({"verdict": "pass", "sentences": []}, Saliency())
     write_people(make_stack(rows), place, *said)
     assert without_native(tmp_path / "maps") == []

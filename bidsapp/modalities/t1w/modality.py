@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bidsapp.contracts.home import Meeting
+from bidsapp.contracts.home import Meeting, WayBack
 from bidsapp.contracts.job import Job, Shared
 from bidsapp.contracts.measure import Measure
 from bidsapp.contracts.modality import Modality
@@ -96,6 +96,20 @@ class T1w(Modality[Settings]):
     def meeting(self, images: Mapping[Unit, Path], work: Path) -> Meeting | None:
         """Find the template that most people are normalised to as well, beside their own heads."""
         return native.meeting_of(images, work)
+
+    def way_back(self, image: Path) -> WayBack | None:
+        """Name the transform from the template, and the brain mask on the scan's own voxels."""
+        table = {product.key: product for product in PRODUCTS}
+        main = next(product for product in PRODUCTS if product.main)
+        found = main.pattern().fullmatch(image.name)
+        if found is None:
+            return None
+        labels = found.groupdict()
+        transform, grid = (
+            image.with_name(f"{labels['stem']}_{table[key].tail(labels)}")
+            for key in ("from_template", "native_mask")
+        )
+        return WayBack(transform, grid)
 
     def found_elsewhere(self, dataset: str, root: Path, wanted: Any) -> Any:
         """Find T1w images and brain masks in the derivatives of any pipeline."""

@@ -122,6 +122,8 @@ def learning_curves(history: pd.DataFrame, subjects: Sequence[Subject]) -> Plot:
                     css = "thin" if name == "train_loss" else "validation"
                     plot.line(fold["epoch"].tolist(), fold[name].tolist(), css)
             plot.caption(f"{len(folds)} folds" if folds else "no training of its own")
+            if subject.leak:
+                plot.stamp(subject.leak)
     entries = [("thin", "training")]
     if "validation_loss" in losses and history["validation_loss"].notna().any():
         entries.append(("validation", "validation"))
