@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from bidsapp.contracts.unit import Unit
+from bidsapp.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -145,5 +146,13 @@ class OwnPlaces:
         return None
 
     def carried(self, reference: Home, other: Home) -> Carry:
-        """Find out how values at the points of one surface come onto those of the reference."""
-        raise NotImplementedError
+        """Find out how values at the points of one surface come onto those of the reference.
+
+        Raises
+        ------
+        UsageError
+            Surfaces of this modality are not matched (`carries` is false).
+        """
+        raise UsageError(
+            "saliency.on_surface: surfaces of this kind of image are not matched; leave it out."
+        )

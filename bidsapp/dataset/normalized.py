@@ -279,6 +279,20 @@ def _raw_source(sources: object) -> str:
     return "" if path.is_absolute() or ".." in path.parts or not path.parts else str(path)
 
 
+def require_people(dataset: str, root: Path) -> None:
+    """Check that a derivative dataset (``-d``) is there and holds people.
+
+    Raises
+    ------
+    NoInput
+        The folder is not there, or holds no ``sub-`` folder.
+    """
+    if not root.is_dir():
+        raise NoInput(f"-d {dataset}={root}: the folder does not exist.")
+    if not list_participants(root):
+        raise NoInput(f"-d {dataset}={root}: no sub-<label> folder; is it a derivative dataset?")
+
+
 def by_scan(
     root: Path, datatype: str, unusable: dict[UnitKey, tuple[str, str]]
 ) -> Iterator[tuple[ScanKey, list[Name]]]:

@@ -45,8 +45,9 @@ def test_the_effect_is_found_in_people_who_were_held_out(necks: tuple[Path, Path
     metrics = table_of(out / "group/wang2023/metrics.tsv")
     auc = metrics[(metrics["metric"] == "auc") & (metrics["scope"] == "pooled")]
     assert pd.to_numeric(auc["value"]).iloc[0] > 0.9
-    baselines = table_of(out / "group/wang2023/tables/baselines.tsv")
-    assert set(baselines["baseline"]) >= {"logistic", "random_forest", "quality"}
+    tables = out / "group/wang2023/tables"
+    assert set(table_of(tables / "baselines.tsv")["confound"]) >= {"logistic", "random_forest"}
+    assert set(table_of(tables / "confounds.tsv")["confound"]) >= {"quality"}
 
 
 def test_maps_lie_on_the_foramen_and_on_each_ones_own_slice(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bidsapp.dataset.description import list_participants
 from bidsapp.dataset.image_names import Name, companion, spaces_of
 from bidsapp.dataset.normalized import (
     NormalizedImage,
@@ -16,6 +15,7 @@ from bidsapp.dataset.normalized import (
     by_scan,
     not_fetched,
     read_sidecar,
+    require_people,
     several,
     sidecar_of,
 )
@@ -106,10 +106,7 @@ def find_derivatives(dataset: str, root: Path, wanted: Wanted) -> NormalizedSear
     UsageError
         It holds no series in that space; the spaces that it has are named.
     """
-    if not root.is_dir():
-        raise NoInput(f"-d {dataset}={root}: the folder does not exist.")
-    if not list_participants(root):
-        raise NoInput(f"-d {dataset}={root}: no sub-<label> folder; is it a derivative dataset?")
+    require_people(dataset, root)
     accepted = {wanted.labels["space"], *wanted.settings.get("other_spaces", ())}
     found = NormalizedSearch({}, {}, frozenset())
     spaces: set[str] = set()

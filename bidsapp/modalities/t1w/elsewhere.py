@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from bidsapp.dataset.description import list_participants
 from bidsapp.dataset.image_names import Name, companion, spaces_of
 from bidsapp.dataset.normalized import (
     NormalizedImage,
@@ -13,11 +12,12 @@ from bidsapp.dataset.normalized import (
     by_scan,
     not_fetched,
     read_sidecar,
+    require_people,
     several,
     sidecar_of,
 )
 from bidsapp.dataset.tables import ScanKey
-from bidsapp.errors import NoInput, UsageError
+from bidsapp.errors import UsageError
 
 
 def find_derivatives(dataset: str, root: Path, wanted: Wanted) -> NormalizedSearch:
@@ -35,10 +35,7 @@ def find_derivatives(dataset: str, root: Path, wanted: Wanted) -> NormalizedSear
     UsageError
         It holds no image in that space; the spaces that it has are named.
     """
-    if not root.is_dir():
-        raise NoInput(f"-d {dataset}={root}: the folder does not exist.")
-    if not list_participants(root):
-        raise NoInput(f"-d {dataset}={root}: no sub-<label> folder; is it a derivative dataset?")
+    require_people(dataset, root)
     template, resolution, suffix = wanted.labels["space"], wanted.labels["res"], wanted.kind
     found = NormalizedSearch({}, {}, frozenset())
     spaces = set()
