@@ -3,13 +3,13 @@
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
 
 from bidsapp.errors import NoInput, UsageError
 from tests.unit.dataset_trees import chosen, make, select
+from tests.unit.unprivileged import open_folder
 
 
 def test_a_database_is_made_once_for_all_and_then_read(tmp_path: Path) -> None:
@@ -82,23 +82,18 @@ assert select(Path(sys.argv[2])) == expected
 
 
 def test_read_only_dataset_and_database() -> None:
-    with tempfile.TemporaryDirectory() as name:
-        root = make(Path(name) / "study", "sub-01_T1w.nii.gz")
-        base = Path(name) / "base"
+    with open_folder() as place:
+        root = make(place / "study", "sub-01_T1w.nii.gz")
+        base = place / "base"
         select(root, bids_database_dir=base)
-        Path(name).chmod(0o755)
         folders = [root, base, *(path for path in root.rglob("*") if path.is_dir())]
         for folder in folders:
             folder.chmod(0o555)
         (base / "layout_index.sqlite").chmod(0o444)
-        try:
-            done = subprocess.run(
-                [sys.executable, "-c", READ_AS_SOMEBODY, str(root), str(base)],
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-        finally:
-            for folder in folders:
-                folder.chmod(0o755)
+        done = subprocess.run(
+            [sys.executable, "-c", READ_AS_SOMEBODY, str(root), str(base)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert done.returncode == 0, done.stderr

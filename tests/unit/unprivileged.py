@@ -10,10 +10,20 @@ from pathlib import Path
 NOBODY = 65534
 
 
+def folder_of_all() -> Path:
+    """Folder for temporary files that everybody may use: TMPDIR may be its owner's alone."""
+    for name in (tempfile.gettempdir(), "/tmp", "/var/tmp"):
+        folder = Path(name)
+        reached = all(one.stat().st_mode & 0o001 for one in [folder, *folder.parents])
+        if reached and folder.stat().st_mode & 0o002:
+            return folder
+    raise OSError(f"{tempfile.gettempdir()}, /tmp and /var/tmp are closed to other users")
+
+
 @contextmanager
 def open_folder() -> Iterator[Path]:
     """A folder that everybody can get to, as pytest's own cannot be."""
-    folder = Path(tempfile.mkdtemp(prefix="test-"))
+    folder = Path(tempfile.mkdtemp(prefix="test-", dir=folder_of_all()))
     folder.chmod(0o755)
     try:
         yield folder
@@ -30,10 +40,12 @@ def as_anybody() -> Iterator[None]:
 
     What is imported inside may not be readable: import it before.
     """
-    user = os.geteuid()
+    user, own = os.geteuid(), tempfile.tempdir
+    tempfile.tempdir = str(folder_of_all())
     if user == 0:
         os.seteuid(NOBODY)
     try:
         yield
     finally:
         os.seteuid(user)
+        tempfile.tempdir = own
