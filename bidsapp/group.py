@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bidsapp.contracts.modality import modality_named
 from bidsapp.derivatives import prepare_output
 from bidsapp.errors import joint_code
 from bidsapp.execution.failures import find_failure, forget_failures
@@ -136,7 +137,7 @@ def _whole_run(
 ) -> int:
     """Do everything from the people to the report; gives the exit code."""
     from bidsapp.dataset.tables import write_table
-    from bidsapp.representation.regions import write_measures
+    from bidsapp.representation.measures import write_measures
     from bidsapp.saliency.missing_maps import note_finished, note_unfinished
     from bidsapp.simulation import simulated_cohort
     from bidsapp.training.crossfit import crossfit, crossfit_cost
@@ -152,7 +153,8 @@ def _whole_run(
     study = replace(study, stage_outcomes=own_outcomes)
     write_table(folder / NEAR_DUPLICATES, alike)
     (note_unfinished if options.saliency else note_finished)(folder)
-    write_measures(cohort, template_mask, "regions" in recipe.evaluation.baselines, folder)
+    modality = modality_named(recipe.with_variant(variants[0]).preparation.modality)
+    write_measures(cohort, template_mask, folder, recipe.evaluation.baselines, modality)
     tasks = _tasks(study, cohort, splits, masks, options)
     if cost := crossfit_cost(recipe, variants, [task.variant for task in tasks]):
         print(cost, flush=True)

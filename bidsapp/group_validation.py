@@ -117,7 +117,7 @@ def _whole_run(
 ) -> int:
     """Do everything from the people to the report; gives the exit code."""
     from bidsapp.dataset.tables import write_table
-    from bidsapp.representation.regions import write_measures
+    from bidsapp.representation.measures import write_measures
 
     cohort, masks = on_one_grid(people, recipe, [recipe.base], options)
     mask = masks[recipe.base]
@@ -136,7 +136,7 @@ def _whole_run(
     write_table(folder / "fold_models.tsv", predicted.fold_models)
     if predicted.answers is not None:
         write_table(folder / "answers.tsv", predicted.answers)
-    write_measures(cohort, mask, False, folder)
+    write_measures(cohort, mask, folder)
     if cohort.notes:
         write_text(folder / "logs" / "cohort.txt", "\n".join(cohort.notes) + "\n")
     write_json(folder / FACTS, _facts(bundle, recipe))

@@ -53,6 +53,8 @@ class Modality(OwnPlaces, ABC, Generic[S]):
     """What is measured of a preparation, in the order of the sidecar."""
     products: ClassVar[tuple[Product, ...]]
     """What it writes; one of them is the main product under any settings."""
+    handcrafted_words: ClassVar[str] = ""
+    """What `handcrafted` measures, in a sentence; empty where there is nothing."""
     settings: type[S]
     """The keys of the recipe's ``preparation`` section: a `bidsapp.recipes.section.Section`."""
 
@@ -271,6 +273,22 @@ class Modality(OwnPlaces, ABC, Generic[S]):
         page
             The file; its folder exists.
         """
+
+    def handcrafted(self, image: Path) -> Mapping[str, float]:
+        """Measure numbers of one prepared unit for models without a network, in it alone.
+
+        Parameters
+        ----------
+        image
+            Its main file; its sidecar lies beside it.
+
+        Returns
+        -------
+        Mapping
+            Name (lower-case letters, digits, underscores) to a finite number; the same names for
+            every unit.
+        """
+        return {}
 
     @abstractmethod
     def words(self, prepared: Sequence[Prepared]) -> Mapping[str, Sequence[str]]:

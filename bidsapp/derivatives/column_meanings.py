@@ -215,6 +215,10 @@ TABLES: dict[str, dict[str, Column]] = {
         "region_volume_*": Column(
             "The participant's own volume of that cube, by the map of log-volumes.", "ml"
         ),
+        "handcrafted_*": Column(
+            "Handcrafted feature of the prepared image, measured in it alone; widths in mm, areas "
+            "in mm²."
+        ),
     },
     "history": {
         "epoch": Column("Epoch, from 1."),

@@ -11,6 +11,7 @@ import pandas as pd
 from bidsapp.contracts.modality_tables import quality_columns
 from bidsapp.dataset.covariates import user_name, users_column, users_columns
 from bidsapp.evaluation.tsv import is_missing, numeric
+from bidsapp.recipes.known_names import HANDCRAFTED
 
 _SEED = 0
 
@@ -31,6 +32,12 @@ def _ridge() -> Any:
     from sklearn.linear_model import LogisticRegression
 
     return LogisticRegression(C=0.01, max_iter=2000)
+
+
+def _mild_ridge() -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=0.1, max_iter=2000)
 
 
 def _random_forest() -> Any:
@@ -113,6 +120,12 @@ def _regions(columns: Sequence[str], _predictors: Sequence[str], _site: str | No
     return [name for name in columns if _REGION.fullmatch(name)]
 
 
+def _handcrafted(
+    columns: Sequence[str], _predictors: Sequence[str], _site: str | None
+) -> list[str]:
+    return [name for name in columns if name.startswith(HANDCRAFTED)]
+
+
 def _site(columns: Sequence[str], _predictors: Sequence[str], site: str | None) -> list[str]:
     return [users_column(columns, site) or site] if site else []
 
@@ -121,6 +134,7 @@ def _nothing(_columns: Sequence[str], _predictors: Sequence[str], _site: str | N
     return []
 
 
+_FEATURES = f"columns {HANDCRAFTED}* in measures.tsv or cohort.tsv"
 _ASK = "columns named under evaluation.predictors"
 BASELINES = {
     "majority": Baseline(_majority, _nothing),
@@ -131,6 +145,8 @@ BASELINES = {
     "regions": Baseline(
         _ridge, _regions, needs="columns region_* in measures.tsv or cohort.tsv", scan=True
     ),
+    "handcrafted": Baseline(_mild_ridge, _handcrafted, needs=_FEATURES, scan=True),
+    "handcrafted_forest": Baseline(_random_forest, _handcrafted, needs=_FEATURES, scan=True),
     "quality": Baseline(
         _logistic,
         _quality,

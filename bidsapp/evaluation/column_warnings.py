@@ -13,8 +13,8 @@ from bidsapp.evaluation.separation import (
 from bidsapp.evaluation.settings import EvaluationSettings
 from bidsapp.evaluation.stacking import clinical_lacking
 
-# Of what a run measures itself: one of the quality numbers, one of the regions.
-_MEASURED = ("quality_local_ncc", "region_intensity_0_0_0")
+# Of what a run measures itself: a quality number, a region, a handcrafted feature.
+_MEASURED = ("quality_local_ncc", "region_intensity_0_0_0", "handcrafted_mean")
 
 
 def lacking_columns(plan: EvaluationSettings, cohort: pd.DataFrame) -> dict[str, str]:
@@ -30,8 +30,8 @@ def lacking_columns(plan: EvaluationSettings, cohort: pd.DataFrame) -> dict[str,
     Returns
     -------
     dict
-        ``baseline <name>`` or ``subgroups by <column>`` -> why. Quality numbers and regions are
-        measured by the run itself.
+        ``baseline <name>`` or ``subgroups by <column>`` -> why. Quality numbers, regions and
+        handcrafted features are measured by the run itself.
     """
     lacking = {
         f"baseline {name}": lacking_for(

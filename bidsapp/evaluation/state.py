@@ -20,15 +20,17 @@ from bidsapp.evaluation.state_checks import (
     refuse_where,
 )
 from bidsapp.evaluation.tsv import is_missing, read_table
+from bidsapp.recipes.known_names import HANDCRAFTED
 from bidsapp.training.columns import LEARNING, ROLES, SCORES, SPLITS
 from bidsapp.training.splits_file import splits_of
 
 STAMPS = ("leak", "simulated")
+_BY_THE_HUNDRED = ("region_", HANDCRAFTED)
 
 
 def choices(columns: Iterable[str]) -> str:
-    """List the columns that a person may have meant: not who it is, nor regions by the hundred."""
-    there = [user_name(c) for c in users_columns(columns) if not c.startswith("region_")]
+    """List the columns that a person may have meant: not who it is, nor measures by the hundred."""
+    there = [user_name(c) for c in users_columns(columns) if not c.startswith(_BY_THE_HUNDRED)]
     return f"there are {', '.join(there)}" if there else "it has no covariates"
 
 

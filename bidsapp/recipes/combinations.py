@@ -7,7 +7,11 @@ from bidsapp.contracts.fitted import refusals
 from bidsapp.contracts.fitted_offers import fitted_offers
 from bidsapp.contracts.modality import modality_named
 from bidsapp.contracts.network import NetworkOffer, network_offers
-from bidsapp.recipes.known_names import BASELINES_ON_PREDICTORS, PLANE_AXIS
+from bidsapp.recipes.known_names import (
+    BASELINES_ON_FEATURES,
+    BASELINES_ON_PREDICTORS,
+    PLANE_AXIS,
+)
 from bidsapp.recipes.messages import one_of
 from bidsapp.recipes.section import Problem, Section
 
@@ -248,6 +252,13 @@ def _evaluation(recipe: "Recipe") -> Iterator[Problem]:
     on_columns = [name for name in evaluation.baselines if name in BASELINES_ON_PREDICTORS]
     if on_columns and not evaluation.predictors:
         yield "evaluation.predictors", f"required by the baselines {', '.join(on_columns)}"
+    on_features = [name for name in evaluation.baselines if name in BASELINES_ON_FEATURES]
+    modality = modality_named(recipe.preparation.modality)
+    if on_features and not modality.handcrafted_words:
+        yield (
+            "evaluation.baselines",
+            f"{modality.title} has no handcrafted features; leave out {', '.join(on_features)}",
+        )
     if "site" in evaluation.baselines and evaluation.site is None:
         yield "evaluation.site", "required by the baseline site: its column"
     if "permutation" in evaluation.tests and evaluation.permutations == 0:

@@ -13,6 +13,8 @@ Baseline = Literal[
     "random_forest",
     "xgboost",
     "regions",
+    "handcrafted",
+    "handcrafted_forest",
     "quality",
     "motion",
     "site",
@@ -34,6 +36,9 @@ The size of a slope says where the answer is easily moved; its sign only says wh
 voxel moves it, not which way this person's voxel did.
 """
 
+HANDCRAFTED = "handcrafted_"
+"""Stands before the name of a handcrafted feature among the columns."""
+BASELINES_ON_FEATURES = ("handcrafted", "handcrafted_forest")
 BASELINES_ON_PREDICTORS = ("logistic", "random_forest", "xgboost")
 
 SPM12_BOX = {

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from bidsapp.contracts.modality import modality_named
 from bidsapp.contracts.prepared import Prepared
 from bidsapp.dataset.codes import entry
 from bidsapp.dataset.counts import Counts, cohort_counts
@@ -18,6 +19,7 @@ from bidsapp.evaluation.permutation import LIBERAL, null_words
 from bidsapp.evaluation.permutation import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.verdicts import ALPHA
 from bidsapp.recipes import Recipe
+from bidsapp.recipes.known_names import BASELINES_ON_FEATURES
 from bidsapp.reports.preparation_words import preparation_sections
 from bidsapp.reports.run.group_run import GroupRun
 from bidsapp.training.splits_file import splits_of
@@ -30,6 +32,8 @@ BASELINE_WORDS = {
     "random_forest": "a random forest [@breiman2001]",
     "xgboost": "gradient-boosted trees (XGBoost) [@chen2016]",
     "regions": "a logistic regression with a strong L2 penalty on regional measures",
+    "handcrafted": "a logistic regression with an L2 penalty on handcrafted features",
+    "handcrafted_forest": "a random forest [@breiman2001] on handcrafted features",
     "quality": "a logistic regression on the quality numbers of the images",
     "motion": "a logistic regression on how much the head moved, and on nothing else",
     "site": "a logistic regression on the site",
@@ -246,6 +250,9 @@ def _fitted(run: GroupRun, name: str) -> str:
     words, baseline = BASELINE_WORDS.get(name, name), BASELINES.get(name)
     if baseline is None or name in ("majority", "regions"):
         return words
+    if name in BASELINES_ON_FEATURES:
+        features = modality_named(run.recipe.preparation.modality).handcrafted_words
+        return f"{words} ({features})"
     section = run.recipe.evaluation
     there = [*run.cohort.columns, *run.table("measures.tsv").columns]
     columns = baseline.columns(list(dict.fromkeys(there)), section.predictors, section.site)

@@ -1,23 +1,14 @@
 """Coarse regions of the standard space: native volume and mean intensity of each, per scan."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from bidsapp.contracts.modality_tables import channel_named
-from bidsapp.contracts.unit import PART, PARTICIPANT, SESSION
-from bidsapp.dataset.tables import write_table
 from bidsapp.errors import BadData
 from bidsapp.intake.images import read_numbers
-from bidsapp.representation.sample import CohortRow, cohort_rows, image_of
-from bidsapp.spaces.files import whole_space
-
-if TYPE_CHECKING:
-    from bidsapp.dataset.cohort import Cohort
-
+from bidsapp.representation.sample import CohortRow, image_of
 
 CELL_MM = 24.0
 SERIES_CELL_MM = 40.0
@@ -143,41 +134,3 @@ def _read(row: CohortRow, channel: str, shape: tuple[int, ...]) -> np.ndarray:
     if data.shape != shape:
         raise BadData(f"{path} has shape {data.shape}, the template's brain mask {shape}.")
     return data
-
-
-FILE = "measures.tsv"
-_FIRST = (PARTICIPANT, SESSION, PART, "simulated")
-
-
-def cohort_measures(cohort: "Cohort", template_mask: Path, regions: bool) -> pd.DataFrame:
-    """Gather the quality numbers of the normalisation and, if asked, regional values.
-
-    Parameters
-    ----------
-    cohort
-        Its files lie on the grid of the mask.
-    template_mask
-        The template's brain mask.
-    regions
-        Whether to measure volumes and intensities of regions (`regions.regional_values`).
-
-    Returns
-    -------
-    pandas.DataFrame
-        The columns of the unit, ``quality_*``, ``region_*``; a row per scan, in the order
-        of the cohort. A number that a scan lacks is NaN.
-    """
-    first = [name for name in _FIRST if name in cohort.table]
-    table = cohort.table[first].reset_index(drop=True)
-    quality = pd.DataFrame([dict(scan.quality_numbers) for scan in cohort.files])
-    parts = [table, quality.add_prefix("quality_")]
-    # without a place that people have in common, a cube of the grid is no region
-    if regions and whole_space(template_mask).common:
-        mask, affine = read_numbers(template_mask)
-        parts.append(regional_values(cohort_rows(cohort), mask > 0.5, affine))
-    return pd.concat(parts, axis=1)
-
-
-def write_measures(cohort: "Cohort", template_mask: Path, regions: bool, folder: Path) -> None:
-    """Write `measures.tsv` into the folder of a run; see `cohort_measures`."""
-    write_table(folder / FILE, cohort_measures(cohort, template_mask, regions))

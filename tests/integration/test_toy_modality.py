@@ -30,7 +30,7 @@ representation: {kind: slice, fitted: [everybody]}
 network: {name: resnet, depth: 10, dims: 2, stem_stride: 2, stem_pool: true, start: random}
 training: {epochs: 2, batch_size: 4, lr: {head: 1e-3, backbone: 1e-3}, precision: float32}
 protocol: {kind: kfold, folds: 2, stratified: true}
-evaluation: {baselines: [majority, quality], tests: [], bootstrap: 200}
+evaluation: {baselines: [majority, quality, handcrafted], tests: [], bootstrap: 200}
 saliency: {permutations: 20, of: all, shuffled_folds: 0}
 """
 STAMP = "LEAK: representation.fitted.everybody.fit: dataset"
@@ -121,7 +121,12 @@ def test_a_group_run_of_it_scores_every_half_and_divides_nobody(
               for i in range(PEOPLE) for part in "LR"}  # fmt: skip
     assert found == bright
     assert (scores.groupby("participant_id")["fold"].nunique() == 1).all()
-    assert "quality_spread" in table_of(run / "measures.tsv")
+    measures = table_of(run / "measures.tsv")
+    assert {"quality_spread", "handcrafted_mean", "handcrafted_sd"} <= set(measures)
+    assert pd.to_numeric(measures["handcrafted_mean"]).nunique() == len(found)  # one each
+    told = (run / "logs" / "CITATION.md").read_text()
+    assert "on handcrafted features (brightness and spread of a half)" in told
+    assert "handcrafted" in set(table_of(run / "tables" / "baselines.tsv")["confound"])
     metrics = table_of(run / "metrics.tsv")
     auc = metrics[(metrics["metric"] == "auc") & (metrics["scope"] == "pooled")]
     assert pd.to_numeric(auc["value"]).notna().all()

@@ -93,6 +93,7 @@ class Toy(Modality[ToyPreparation]):
     measures = MEASURES
     products = PRODUCTS
     settings = ToyPreparation
+    handcrafted_words = "brightness and spread of a half"
 
     def labels(self, settings: ToyPreparation, work: Path) -> Mapping[str, str]:
         """One space for everybody."""
@@ -114,6 +115,13 @@ class Toy(Modality[ToyPreparation]):
         inside[1:-1, 1:-1] = 1
         nib.save(nib.Nifti1Image(inside, frame().affine), path)
         return path
+
+    def handcrafted(self, image: Path) -> Mapping[str, float]:
+        """Two numbers of a half."""
+        import nibabel as nib
+
+        values = nib.load(image).get_fdata()
+        return {"mean": float(values.mean()), "sd": float(values.std())}
 
     def parts(self, scan: Scan, settings: ToyPreparation) -> Sequence[str]:
         """Both halves of everybody."""

@@ -14,7 +14,14 @@ from bidsapp.reports.methods_group import BASELINE_WORDS
 PEOPLE, FOLDS = 40, 2
 OUTCOME = np.arange(PEOPLE) % 2
 FOLD = np.arange(PEOPLE) // 2 % FOLDS
-NUMBERS = ("age", "pain", "quality_fd_mean", "quality_ncc", "region_volume_insula")
+NUMBERS = (
+    "age",
+    "pain",
+    "quality_fd_mean",
+    "quality_ncc",
+    "region_volume_insula",
+    "handcrafted_sd",
+)
 PREDICTORS, SITE = ("pain", "mood"), "scanner"
 
 

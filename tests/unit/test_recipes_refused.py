@@ -86,6 +86,10 @@ BAD_VALUES = [
     (["protocol.kind=leave_one_group_out"], "protocol.groups: required with kind"),
     (["evaluation.predictors=[]"], "evaluation.predictors: required by the baselines logistic"),
     (["evaluation.baselines=[site]"], "evaluation.site: required by the baseline site"),
+    (
+        ["evaluation.baselines=[handcrafted]"],
+        "evaluation.baselines: T1w MRI has no handcrafted features; leave out handcrafted",
+    ),
     (["evaluation.permutations=0"], "evaluation.permutations: 0, and evaluation.tests asks"),
     (["evaluation.baselines=[svm]"], "evaluation.baselines.0"),
     (["evaluation.fitted_threshold=test_fold"], "evaluation.fitted_threshold: test_fold is"),

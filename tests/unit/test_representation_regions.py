@@ -10,7 +10,8 @@ import pytest
 from bidsapp.dataset.cohort import Cohort
 from bidsapp.dataset.normalized import find_own
 from bidsapp.errors import BadData
-from bidsapp.representation.regions import cells, cohort_measures, regional_values
+from bidsapp.representation.measures import cohort_measures
+from bidsapp.representation.regions import cells, regional_values
 from bidsapp.representation.sample import CohortRow
 from tests.integration.group_studies import affine_of, brain, write_normalised
 from tests.unit.cohort_trees import heads
@@ -87,11 +88,9 @@ def test_the_measures_of_a_cohort_are_its_quality_numbers_and_regions(tmp_path):
     inside[10:70, 10:85, 10:70] = 1
     nib.save(nib.Nifti1Image(inside, affine_of(2)), tmp_path / "mask.nii")
     cohort = Cohort(rows, pd.DataFrame(), files, ())
-    table = cohort_measures(cohort, tmp_path / "mask.nii", regions=True)
+    table = cohort_measures(cohort, tmp_path / "mask.nii", ["regions"])
     assert table["quality_ncc"].tolist() == pytest.approx([0.80, 0.81, 0.82])
     assert table["quality_local_ncc"].isna().tolist() == [False, True, False]
     assert not table.columns.str.contains("brain_volume").any()  # the illness may change it
     assert table.filter(like="region_volume").shape[1] > 50
-    assert (
-        not cohort_measures(cohort, tmp_path / "mask.nii", False).columns.str.contains("reg").any()
-    )
+    assert not cohort_measures(cohort, tmp_path / "mask.nii").columns.str.contains("reg").any()

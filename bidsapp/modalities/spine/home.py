@@ -10,12 +10,22 @@ from bidsapp.spaces import Slice, read_space
 
 
 def home_of(image: Path) -> Home:
+    """Give the way of a map back to the person; see `box_of`."""
+    return Home(*box_of(image))
+
+
+def box_of(image: Path) -> tuple[Slice, Path]:
     """Read where on the person's own slice a picture lies, mirrored or not.
 
     Parameters
     ----------
     image
         The picture, ``sub-…_space-foramen_desc-C6Lpreproc_T2w.nii.gz``.
+
+    Returns
+    -------
+    box, file
+        The box, and the image of the slice that it lies on.
 
     Raises
     ------
@@ -37,4 +47,4 @@ def home_of(image: Path) -> Home:
         raise BadData(
             f"{told}: its Space is not the grid of {file.name}; prepare this injection anew"
         )
-    return Home(space, file)
+    return space, file

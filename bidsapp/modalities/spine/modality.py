@@ -52,6 +52,10 @@ class Spine(Modality[SpinePreparation]):
     )
     measures = MEASURES
     products = PRODUCTS
+    handcrafted_words = (
+        "texture of the region (co-occurrence matrices, local binary patterns, moments of its "
+        "intensities) and widths of what is bright where the nerve leaves the canal"
+    )
     settings = SpinePreparation
 
     def labels(self, settings: SpinePreparation, work: Path) -> Mapping[str, str]:
@@ -80,6 +84,12 @@ class Spine(Modality[SpinePreparation]):
         from bidsapp.modalities.spine.home import home_of
 
         return home_of(image)
+
+    def handcrafted(self, image: Path) -> Mapping[str, float]:
+        """Measure texture and widths of a region."""
+        from bidsapp.modalities.spine.handcrafted import features_of
+
+        return features_of(image)
 
     def parts(self, scan: Scan, settings: SpinePreparation) -> Sequence[str]:
         """List the injections that have a box, or are told of; one empty part where none is."""

@@ -1,10 +1,11 @@
 """Synthetic necks with a known answer: ``python -m bidsapp.modalities.spine.phantom FOLDER``.
 
 Of those whom the injection does not help, the injected foramen is narrow; nothing else tells the
-two groups apart. Texture and the brightness of each tissue differ from person to person, blur,
-noise and gain from pair to pair, one of each group, by far more than a narrow foramen changes them:
-the quality numbers tell nothing. Images are stored in several orders of voxels, so that only the
-affine tells left from right.
+two groups apart. Texture, the brightness of each tissue, blur, noise and gain are drawn anew for
+each person, by far more than a narrow foramen changes them: the quality numbers tell nothing.
+(Balanced by pairs, one of each group, they would tell something: who knows one of a pair knows that
+the other has the other outcome, so that scores without an effect fall below chance.) Images are
+stored in several orders of voxels, so that only the affine tells left from right.
 """
 
 import argparse
@@ -120,9 +121,13 @@ class SyntheticNeck:
         return np.asarray(np.clip((half - distance) / 1.5 + 0.5, 0, 1))
 
 
-def draw_neck(
-    rng: np.random.Generator, helped: bool, effect: float, made: tuple[float, float, float]
-) -> SyntheticNeck:
+def draw_necks(rng: np.random.Generator, participants: int, effect: float) -> list[SyntheticNeck]:
+    """Draw people, half of them helped, in random order."""
+    helped = rng.permutation(np.arange(participants) % 2 == 0)
+    return [draw_neck(rng, bool(one), effect) for one in helped]
+
+
+def draw_neck(rng: np.random.Generator, helped: bool, effect: float) -> SyntheticNeck:
     """Draw a person.
 
     Parameters
@@ -133,8 +138,6 @@ def draw_neck(
         The outcome.
     effect
         How much of the narrowing those have who are not helped.
-    made
-        Blur in mm, noise and gain of the image.
     """
     side = "LR"[int(rng.integers(2))]
     widths = WIDE_MM + SD_MM * rng.standard_normal(2)
@@ -149,7 +152,9 @@ def draw_neck(
         float(rng.normal(0, 3)),
         float(rng.normal(0, 3)),
         {name: float(rng.normal(mean, sd)) for name, (mean, sd) in TISSUES.items()},
-        *made,
+        float(rng.uniform(*BLUR_MM)),
+        float(rng.uniform(*NOISE)),
+        float(np.exp(rng.uniform(*np.log(GAIN)))),
     )
 
 
@@ -179,24 +184,13 @@ def write_phantom(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CannotCreateOutput(f"{folder} is there already and is not empty; name another folder")
     rng = np.random.default_rng(seed)
-    helped = rng.permutation(np.arange(participants) % 2 == 0)
-    made = {True: _drawn_images(rng, participants)}
-    made[False] = made[True].copy()
-    necks = [draw_neck(rng, bool(one), effect, made[bool(one)].pop()) for one in helped]
+    necks = draw_necks(rng, participants, effect)
     width = len(str(participants))
     labels = [f"{number:0{max(width, 2)}d}" for number in range(1, participants + 1)]
     for label, neck in zip(labels, necks, strict=True):
         _write_person(folder, label, neck, rng)
     _write_tables(folder, labels, necks, rng)
     return necks
-
-
-def _drawn_images(rng: np.random.Generator, count: int) -> list[tuple[float, float, float]]:
-    """Draw how images are made: blur in mm, noise and gain."""
-    blur, noise = rng.uniform(*BLUR_MM, count), rng.uniform(*NOISE, count)
-    low, high = (float(value) for value in np.log(GAIN))
-    gain = np.exp(rng.uniform(low, high, count))
-    return [(float(b), float(n), float(g)) for b, n, g in zip(blur, noise, gain, strict=True)]
 
 
 def _ellipse(x: np.ndarray, y: np.ndarray, at_x: float, at_y: float, a: float, b: float) -> Any:
