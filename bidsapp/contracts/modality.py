@@ -214,9 +214,12 @@ class Modality(OwnPlaces, ABC, Generic[S]):
 
     def settings_of(self, prepared: Prepared) -> S:
         """Read from a sidecar what a unit was prepared with."""
-        shape = self.settings_for(prepared.settings)
-        keys = shape.model_fields
-        told = {key: value for key, value in prepared.settings.items() if key in keys}
+        return self.settings_among(prepared.settings)
+
+    def settings_among(self, values: Mapping[str, Any]) -> S:
+        """Take the keys of a ``preparation`` section out of all that shapes a result."""
+        shape = self.settings_for(values)
+        told = {key: value for key, value in values.items() if key in shape.model_fields}
         return shape.model_validate(told)
 
     def parts(self, scan: Scan, settings: S) -> Sequence[str]:
@@ -252,8 +255,8 @@ class Modality(OwnPlaces, ABC, Generic[S]):
     ) -> Any:
         """Connect the steps of one unit to a nipype workflow of that name.
 
-        The last node is called ``write``: it puts every product, sidecar and the page in place,
-        by `bidsapp.derivatives.unit.write_unit`. Nodes take the job as ``job.plain()``.
+        The last node is called ``write``: it puts every product, sidecar and the page in place.
+        Its interface is a subclass of `bidsapp.execution.write_node.WriteUnit`.
         """
 
     @abstractmethod

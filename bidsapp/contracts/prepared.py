@@ -4,7 +4,8 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 from bidsapp.contracts.product import OutputNames
 
@@ -148,3 +149,46 @@ class Prepared:
             settings=self.settings,
             reference=str(sidecar.get("SpatialReference", "")),
         )
+
+
+@dataclass(frozen=True)
+class UnitPage:
+    """What the page of a unit is made of, when it is prepared and when it is made anew.
+
+    Attributes
+    ----------
+    names, provenance, quality
+        What its files are called, what it was made of, and how it was judged.
+    facts
+        ``notes``, ``seconds`` and ``software``, and whatever the modality adds.
+    folder
+        Where its products lie.
+    command
+        Command line that makes it again.
+    """
+
+    names: OutputNames
+    provenance: Provenance
+    quality: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    folder: Path
+    command: str
+
+    @classmethod
+    def anew(cls, prepared: Prepared, command: str, **facts: Any) -> Self:
+        """Gather it from the main sidecar of a unit that is there; `facts` are the modality's."""
+        sidecar = prepared.sidecar
+        told = {
+            "notes": sidecar.get("Notes") or (),
+            "seconds": dict(sidecar.get("CPUSeconds") or {}),
+            "software": dict(sidecar.get("GeneratedWith") or {}),
+        }
+        names = prepared.names
+        about = names, prepared.provenance, prepared.quality
+        return cls(*about, told | facts, names.folder, command)
+
+    @property
+    def title(self) -> str:
+        """Participant and session: ``sub-01 ses-02``."""
+        session = self.names.entities.get("session")
+        return f"sub-{self.names.entities['subject']}" + (f" ses-{session}" if session else "")

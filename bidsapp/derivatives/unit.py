@@ -25,7 +25,7 @@ def write_unit(
     page: Callable[[Path, Mapping[str, Any], Path], None],
     records: Sequence[Mapping[str, Any]] = (),
     software: Iterable[str] = (),
-    **facts: Any,
+    facts: Mapping[str, Any],
 ) -> None:
     """Write what was made of one unit aside, and put it in place together.
 
@@ -44,8 +44,8 @@ def write_unit(
         What earlier steps tell: ``notes`` and ``seconds`` of each.
     software
         Names of installed packages whose versions shape the result, besides Python's own.
-    **facts
-        Further facts for the sidecars: ``threads``, ``device``, ``precision``.
+    facts
+        Further ones for the sidecars: ``threads``, ``device``, ``precision``.
     """
     make_folder(names.output_dir)
     with temporary_folder(names.output_dir) as staging:

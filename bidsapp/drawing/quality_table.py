@@ -1,9 +1,12 @@
 """The quality numbers of one preparation as rows of a page, and what to do about them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bidsapp.contracts.measure import FAIL, WARN, Block, Measure, Zone
+from bidsapp.contracts.prepared import RAW, UnitPage
+from bidsapp.drawing.pages import plain_text
 
 _OTHERWISE = "Read the reasons above, then look at the pictures."
 _AFTER_FAIL = (
@@ -73,3 +76,32 @@ def advice(measures: Sequence[Measure], quality: Block, otherwise: str = _OTHERW
     if len(quality.get("reasons", ())) > len(flagged) or not steps:
         steps.append(otherwise)
     return [*steps, _AFTER_FAIL if verdict == FAIL else _AFTER_WARN]
+
+
+def common_parts(
+    unit: UnitPage, measures: Sequence[Measure], verdicts: Mapping[str, tuple[str, str]]
+) -> dict[str, Any]:
+    """Give what the pages of all units show alike: verdict, numbers, origin, settings, software.
+
+    Parameters
+    ----------
+    unit
+        The unit.
+    measures
+        What was measured of it.
+    verdicts
+        ``pass``, ``warn`` and ``fail`` to a word, and a sentence on what may be done with the unit.
+    """
+    word, sentence = verdicts[unit.quality["verdict"]]
+    return {
+        "verdict": {"status": unit.quality["verdict"], "word": word, "sentence": sentence},
+        "quality": unit.quality,
+        "rows": quality_rows(measures, unit.quality),
+        "advice": advice(measures, unit.quality),
+        "notes": unit.facts.get("notes") or (),
+        "source": next(iter(unit.provenance.sources), "").removeprefix(RAW),
+        "chosen_because": unit.provenance.selection,
+        "command": unit.command,
+        "settings": {str(k): plain_text(v) for k, v in unit.provenance.settings.items()},
+        "versions": {str(k): plain_text(v) for k, v in unit.facts["software"].items()},
+    }

@@ -1,13 +1,14 @@
 """The ground of a recipe's ``preparation`` section; each modality adds its own keys."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from bidsapp.contracts.modality import DEFAULT, modality_named, modality_packages
 from bidsapp.errors import UsageError
-from bidsapp.recipes.section import Name, Section
+from bidsapp.recipes.known_names import SPM12_BOX
+from bidsapp.recipes.section import Name, Problem, Section
 
 if TYPE_CHECKING:
     from bidsapp.recipes.schema import Recipe
@@ -48,6 +49,48 @@ class Preparation(Section):
     def grid(self) -> tuple[tuple[int, int, int], str] | None:
         """Give the voxels of the output grid, and what it is in words; None where not known."""
         return None
+
+
+class InTemplate(Preparation):
+    """How scans are brought to the grid of a template, at some voxel size, in some box.
+
+    Subclasses have these three as keys, in the order in which their recipes are written.
+    """
+
+    if TYPE_CHECKING:
+        template: str
+        resolution: Any
+        box: Any
+
+    def misplaced(self) -> Iterator[Problem]:
+        """Refuse SPM12's box outside MNI space."""
+        yield from super().misplaced()
+        if self.box == "spm12" and not self.template.startswith("MNI"):
+            yield (
+                "box",
+                f"spm12 is a box in MNI space; {self.template}, if there is such a template, "
+                "needs --set preparation.box=template",
+            )
+
+    def place(self, joint: str = ", ") -> str:
+        """Say the template and the voxel size."""
+        return f"{self.template}{joint}{self.resolution} mm"
+
+    @property
+    def standard_space(self) -> str:
+        """The template."""
+        return self.template
+
+    def space_facts(self) -> dict[str, Any]:
+        """Say template and voxel size."""
+        return {"template": self.template, "resolution_mm": self.resolution}
+
+    def grid(self) -> tuple[tuple[int, int, int], str] | None:
+        """Give SPM12's grid; a template's own is known only where the template is."""
+        if self.box != "spm12":
+            return None
+        x, y, z = SPM12_BOX[self.resolution]
+        return (x, y, z), f"the {self.resolution} mm grid of SPM12's box, {x}x{y}x{z}"
 
 
 def by_preparation(recipe: "Recipe", names: Sequence[str]) -> list[tuple[str, ...]]:

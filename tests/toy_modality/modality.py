@@ -149,13 +149,10 @@ class Toy(Modality[ToyPreparation]):
         self, name: str, job: Job, shared: Shared, settings: ToyPreparation, options: RunOptions
     ) -> Any:
         """One node does it all."""
-        from nipype.pipeline.engine import Node, Workflow
-
+        from bidsapp.execution.write_node import one_node
         from tests.toy_modality.nodes import WriteToy
 
-        workflow = Workflow(name=name)
-        workflow.add_nodes([Node(WriteToy(job=job.plain()), name="write", overwrite=True)])
-        return workflow
+        return one_node(name, WriteToy.of(job, options), memory_gb=0.2)
 
     def write_page(
         self, prepared: Prepared, shared: Shared, bids_dir: Path, command: str, page: Path

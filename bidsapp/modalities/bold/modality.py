@@ -6,7 +6,7 @@ from typing import Any
 
 from bidsapp.contracts.job import First, Job, Shared
 from bidsapp.contracts.modality import Modality, modality_named
-from bidsapp.contracts.prepared import Prepared
+from bidsapp.contracts.prepared import Prepared, UnitPage
 from bidsapp.contracts.scan import Scan, Source
 from bidsapp.modalities.bold.measures import MEASURES
 from bidsapp.modalities.bold.products import PRODUCTS
@@ -99,48 +99,26 @@ class Bold(Modality[BoldPreparation]):
         self, name: str, job: Job, shared: Shared, settings: BoldPreparation, options: RunOptions
     ) -> Any:
         """Make one node of all steps: what they hand on is larger than what they take to make."""
-        from nipype.pipeline.engine import Node, Workflow
-
+        from bidsapp.execution.write_node import one_node
         from bidsapp.modalities.bold.write import WriteSeries
 
-        write = WriteSeries(
-            job=job.plain(),
-            template_mask=str(shared.files[MASK]),
-            command=options.command,
-            device=options.device,
-            nthreads=options.omp_nthreads,
-        )
-        node = Node(
-            write, name="write", n_procs=options.omp_nthreads, mem_gb=_MEMORY, overwrite=True
-        )
-        workflow = Workflow(name=name)
-        workflow.add_nodes([node])
-        return workflow
+        mask = str(shared.files[MASK])
+        return one_node(name, WriteSeries.of(job, options, template_mask=mask), _MEMORY)
 
     def write_page(
         self, prepared: Prepared, shared: Shared, bids_dir: Path, command: str, page: Path
     ) -> None:
         """Write the page of a series anew from its products."""
-        from bidsapp.modalities.bold.page import SeriesReport, write_series_report
+        from bidsapp.modalities.bold.page import write_series_page
 
         sidecar = prepared.sidecar
-        report = SeriesReport(
-            names=prepared.names,
-            provenance=prepared.provenance,
-            quality=prepared.quality,
-            facts={
-                "notes": sidecar.get("Notes") or (),
-                "seconds": dict(sidecar.get("CPUSeconds") or {}),
-                "software": dict(sidecar.get("GeneratedWith") or {}),
-                "kept": sidecar.get("VolumesKept") or (),
-                "timing": {"tr": sidecar["RepetitionTime"]},
-            },
-            folder=prepared.names.folder,
-            command=command,
-            t1w=_t1w_beside(prepared),
-            template_mask=shared.files[MASK],
+        unit = UnitPage.anew(
+            prepared,
+            command,
+            kept=sidecar.get("VolumesKept") or (),
+            timing={"tr": sidecar["RepetitionTime"]},
         )
-        write_series_report(report, page)
+        write_series_page(unit, _t1w_beside(prepared), shared.files[MASK], page)
 
     def words(self, prepared: Sequence[Prepared]) -> Mapping[str, Sequence[str]]:
         """Say how series were prepared, denoised and judged."""

@@ -1,22 +1,20 @@
 """The page of one BOLD series: did the head lie still, is it in place, seen and in numbers."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bidsapp.contracts.measure import FAIL, PASS, WARN
-from bidsapp.contracts.prepared import Provenance
-from bidsapp.contracts.product import OutputNames
+from bidsapp.contracts.prepared import UnitPage
 from bidsapp.dataset.tables import read_frame
 from bidsapp.drawing.contours import tissue_levels
 from bidsapp.drawing.mosaic import Layer, Outline, Tile, mosaic
-from bidsapp.drawing.pages import plain_text, render
+from bidsapp.drawing.pages import render
 from bidsapp.drawing.pictures import data_uri, diverging_colours, enlarged, windowed
 from bidsapp.drawing.plot import Axis, Plot
-from bidsapp.drawing.quality_table import advice, quality_rows
+from bidsapp.drawing.quality_table import common_parts
 from bidsapp.drawing.svg import chart_style
 from bidsapp.drawing.volumes import Volume, box_around, choose_cuts
 from bidsapp.intake.images import read_numbers
@@ -39,78 +37,52 @@ _COMPARED = (*MOTION, "framewise_displacement", "std_dvars", "global_signal", "w
 _STYLES = ("main", "baseline", "chance")
 
 
-@dataclass(frozen=True)
-class SeriesReport:
-    """What the page of one series is made of.
+def write_series_page(unit: UnitPage, t1w: Path | None, template_mask: Path, path: Path) -> None:
+    """Write one self-contained HTML file; the caller sees to it that no half of it is left.
 
-    Attributes
+    Parameters
     ----------
-    names, provenance, quality, facts
-        Of the unit.
-    folder
-        Where its products lie.
-    command
-        Command line that makes it again.
+    unit
+        Its facts hold ``timing`` and ``kept``.
     t1w
         The normalised T1w image; None where it is not there any more.
     template_mask
         The template's brain on the grid of the series.
+    path
+        The file; its folder exists.
     """
-
-    names: OutputNames
-    provenance: Provenance
-    quality: Mapping[str, Any]
-    facts: Mapping[str, Any]
-    folder: Path
-    command: str
-    t1w: Path | None
-    template_mask: Path
-
-
-def write_series_report(report: SeriesReport, path: Path) -> None:
-    """Write one self-contained HTML file; the caller sees to it that no half of it is left."""
-    word, sentence = _VERDICTS[report.quality["verdict"]]
     seconds = {
-        name: float(value) for name, value in report.facts["seconds"].items() if name != "total"
+        name: float(value) for name, value in unit.facts["seconds"].items() if name != "total"
     }
-    session = report.names.entities.get("session")
-    person = f"sub-{report.names.entities['subject']}" + (f" ses-{session}" if session else "")
-    table = read_frame(report.folder / report.names["confounds"])
+    table = read_frame(unit.folder / unit.names["confounds"])
     numbers = table.replace("n/a", np.nan).astype(float)
-    mask = read_numbers(report.template_mask)[0] > 0.5
+    mask = read_numbers(template_mask)[0] > 0.5
     page = render(
         "series.html.j2",
-        title=f"{person} {report.names.entities.get('task', '')}".strip(),
-        space=report.names.space,
-        verdict={"status": report.quality["verdict"], "word": word, "sentence": sentence},
-        quality=report.quality,
-        rows=quality_rows(MEASURES, report.quality),
-        advice=advice(MEASURES, report.quality),
-        notes=report.facts.get("notes") or (),
-        registration=_registration(report, mask),
-        compared=("Participant", "Template") if report.t1w else None,
+        **common_parts(unit, MEASURES, _VERDICTS),
+        title=f"{unit.title} {unit.names.entities.get('task', '')}".strip(),
+        space=unit.names.space,
+        registration=_registration(unit, mask, t1w, template_mask),
+        compared=("Participant", "Template") if t1w else None,
         chart_style=chart_style(),
         traces=[
             {"title": plot.title, "svg": plot.inline()}
-            for plot in _traces(numbers, float(report.facts["timing"]["tr"]))
+            for plot in _traces(numbers, float(unit.facts["timing"]["tr"]))
         ],
-        carpets=_carpets(report, mask),
+        carpets=_carpets(unit, mask),
         carpet_size=_CARPET_SIZE,
-        noise=_noise(report, mask),
+        noise=_noise(unit, mask),
         correlations=_correlations(numbers),
-        source=next(iter(report.provenance.sources), "").removeprefix("bids:raw:"),
-        chosen_because=report.provenance.selection,
-        command=report.command,
         seconds=seconds,
-        settings={str(k): plain_text(v) for k, v in report.provenance.settings.items()},
-        versions={str(k): plain_text(v) for k, v in report.facts["software"].items()},
     )
     path.write_text(page, encoding="utf-8")
 
 
-def _registration(report: SeriesReport, mask: np.ndarray) -> list[Tile]:
+def _registration(
+    unit: UnitPage, mask: np.ndarray, t1w: Path | None, template_mask: Path
+) -> list[Tile]:
     """Mean volume and T1w image to switch between, with the outlines of the T1w image."""
-    mean, affine = read_numbers(report.folder / report.names["boldref"])
+    mean, affine = read_numbers(unit.folder / unit.names["boldref"])
     grid = Volume(mean, affine)
     box = box_around(mask, grid.voxel_sizes, _MARGIN_MM)
     inside = mask[box]
@@ -118,16 +90,16 @@ def _registration(report: SeriesReport, mask: np.ndarray) -> list[Tile]:
     shown = np.asarray(volume.data)
     layers = [Layer("participant", "Mean volume of the series", shown, _window(shown))]
     outlines = [Outline("outer", inside)]
-    if report.t1w is not None and report.t1w.is_file():
-        t1w = on_grid(report.t1w, report.template_mask)[box]
-        layers.append(Layer("template", "T1w image", t1w, _window(t1w)))
-        outlines.insert(0, Outline("inner", t1w, tissue_levels(t1w)[1], shortest=12))
+    if t1w is not None and t1w.is_file():
+        head = on_grid(t1w, template_mask)[box]
+        layers.append(Layer("template", "T1w image", head, _window(head)))
+        outlines.insert(0, Outline("inner", head, tissue_levels(head)[1], shortest=12))
     return mosaic(volume, choose_cuts(volume.like(inside)), layers, outlines)
 
 
-def _noise(report: SeriesReport, mask: np.ndarray) -> list[Tile]:
+def _noise(unit: UnitPage, mask: np.ndarray) -> list[Tile]:
     """Temporal signal to noise before denoising; empty where that series was not kept."""
-    path = report.folder / report.names["denoised"].replace("desc-denoised", "desc-preproc")
+    path = unit.folder / unit.names["denoised"].replace("desc-denoised", "desc-preproc")
     if not path.is_file():
         return []
     series, affine = read_numbers(path)
@@ -179,12 +151,12 @@ def _traces(table: Any, tr: float) -> list[Plot]:
     return plots
 
 
-def _carpets(report: SeriesReport, mask: np.ndarray) -> list[dict[str, str]]:
+def _carpets(unit: UnitPage, mask: np.ndarray) -> list[dict[str, str]]:
     """Every voxel a line, every volume a column, before and after denoising (Power 2017)."""
     found = []
     downwards = np.argsort(-np.argwhere(mask)[:, 2], kind="stable")
     for kind, title in (("preproc", "Before denoising"), ("denoised", "After denoising")):
-        path = report.folder / report.names["denoised"].replace("desc-denoised", f"desc-{kind}")
+        path = unit.folder / unit.names["denoised"].replace("desc-denoised", f"desc-{kind}")
         if path.is_file():
             series = read_numbers(path)[0][mask][downwards]
             found.append({"title": title, "uri": data_uri(enlarged(carpet(series), _CARPET_SIZE))})

@@ -1,17 +1,16 @@
 """The keys of ``preparation`` for BOLD at rest."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from bidsapp.modalities.bold.strategies import STRATEGIES
-from bidsapp.recipes.known_names import SPM12_BOX
-from bidsapp.recipes.preparation import Preparation
+from bidsapp.recipes.preparation import InTemplate
 from bidsapp.recipes.section import Problem, Seed, Texts, Whole
 
 
-class BoldPreparation(Preparation):
+class BoldPreparation(InTemplate):
     """How a BOLD series at rest is brought into a standard space and denoised."""
 
     modality: Literal["bold"] = Field(default="bold", description="BOLD series at rest.")
@@ -59,34 +58,8 @@ class BoldPreparation(Preparation):
     seed: Seed = Field(default=0, description="Seed of the registrations.")
 
     def misplaced(self) -> Iterator[Problem]:
-        """Refuse SPM12's box outside MNI space, and frequencies that exclude one another."""
+        """Refuse frequencies that exclude one another, besides what does not fit the template."""
         yield from super().misplaced()
-        if self.box == "spm12" and not self.template.startswith("MNI"):
-            yield (
-                "box",
-                f"spm12 is a box in MNI space; {self.template}, if there is such a template, "
-                "needs --set preparation.box=template",
-            )
         low, high = self.band_pass_hz
         if min(low or 0, high or 0) < 0 or (low is not None and high is not None and low >= high):
             yield "band_pass_hz", f"{low} to {high} Hz is no band; two frequencies, the lower first"
-
-    def place(self, joint: str = ", ") -> str:
-        """Say the template and the voxel size."""
-        return f"{self.template}{joint}{self.resolution} mm"
-
-    @property
-    def standard_space(self) -> str:
-        """The template."""
-        return self.template
-
-    def space_facts(self) -> dict[str, Any]:
-        """Say template and voxel size."""
-        return {"template": self.template, "resolution_mm": self.resolution}
-
-    def grid(self) -> tuple[tuple[int, int, int], str] | None:
-        """Give SPM12's grid; a template's own is known only where the template is."""
-        if self.box != "spm12":
-            return None
-        x, y, z = SPM12_BOX[self.resolution]
-        return (x, y, z), f"the {self.resolution} mm grid of SPM12's box, {x}x{y}x{z}"

@@ -8,7 +8,7 @@ from bidsapp.contracts.home import Carry, Home, View
 from bidsapp.contracts.job import Job, Shared
 from bidsapp.contracts.measure import Measure
 from bidsapp.contracts.modality import Modality
-from bidsapp.contracts.prepared import Prepared
+from bidsapp.contracts.prepared import Prepared, UnitPage
 from bidsapp.contracts.product import Product
 from bidsapp.contracts.scan import Source
 from bidsapp.modalities.knee.anatomy import BONES
@@ -118,9 +118,11 @@ class Knee(Modality[KneePreparation]):
         self, name: str, job: Job, shared: Shared, settings: KneePreparation, options: RunOptions
     ) -> Any:
         """Measure and write a knee in one node."""
-        from bidsapp.modalities.knee.workflow import knee_workflow
+        from bidsapp.execution.write_node import one_node
+        from bidsapp.modalities.knee.write import WriteKnee
 
-        return knee_workflow(name, job, options)
+        step = WriteKnee.of(job, options, bids_dir=str(options.bids_dir))
+        return one_node(name, step, 2.0)
 
     def write_page(
         self, prepared: Prepared, shared: Shared, bids_dir: Path, command: str, page: Path
@@ -129,17 +131,13 @@ class Knee(Modality[KneePreparation]):
         from bidsapp.modalities.knee.page import write_knee_page
 
         sidecar = prepared.sidecar
-        facts = {
-            "notes": sidecar.get("Notes") or (),
-            "seconds": dict(sidecar.get("CPUSeconds") or {}),
-            "software": dict(sidecar.get("GeneratedWith") or {}),
-            "side": sidecar.get("KneeSide", ""),
-            "side_by": sidecar.get("KneeSideBy", ""),
-        }
-        write_knee_page(
-            *(prepared.names, prepared.provenance, prepared.quality, facts),
-            *(prepared.names.folder, bids_dir / prepared.source, command, page),
+        unit = UnitPage.anew(
+            prepared,
+            command,
+            side=sidecar.get("KneeSide", ""),
+            side_by=sidecar.get("KneeSideBy", ""),
         )
+        write_knee_page(unit, bids_dir / prepared.source, page)
 
     def words(self, prepared: Sequence[Prepared]) -> Mapping[str, Sequence[str]]:
         """Say how knees were measured and judged."""

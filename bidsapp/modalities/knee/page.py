@@ -2,21 +2,19 @@
 
 import base64
 import io
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from bidsapp.contracts.measure import FAIL, PASS, WARN
 from bidsapp.contracts.modality import modality_named
-from bidsapp.contracts.prepared import RAW, Provenance
+from bidsapp.contracts.prepared import RAW, UnitPage
 from bidsapp.contracts.product import OutputNames
 from bidsapp.derivatives import write_text
 from bidsapp.drawing.mosaic import Layer, Outline, Tile, mosaic
-from bidsapp.drawing.pages import plain_text, render
-from bidsapp.drawing.quality_table import advice, quality_rows
+from bidsapp.drawing.pages import render
+from bidsapp.drawing.quality_table import common_parts
 from bidsapp.drawing.volumes import box_around, choose_cuts, read_volume
 from bidsapp.modalities.knee.anatomy import BONES, STRUCTURES
 from bidsapp.modalities.knee.products import MAPS
@@ -42,59 +40,35 @@ class MapPicture:
     uri: str
 
 
-def write_knee_page(
-    names: OutputNames,
-    provenance: Provenance,
-    quality: Mapping[str, Any],
-    facts: Mapping[str, Any],
-    staging: Path,
-    image: Path,
-    command: str,
-    path: Path,
-) -> None:
+def write_knee_page(unit: UnitPage, image: Path, path: Path) -> None:
     """Write one self-contained HTML file.
 
     Parameters
     ----------
-    names, provenance, quality
-        What the knee is called, what it was made of, and how it was judged.
-    facts
-        ``notes``, ``seconds``, ``software``, ``side`` and ``side_by`` of its sidecar.
-    staging
-        Folder in which its products lie.
+    unit
+        Its facts hold ``side`` and ``side_by``.
     image
         The image that was segmented.
-    command
-        Command line that makes it again.
     path
         The file; its folder exists.
     """
-    modality = modality_named("knee")
-    measures = modality.measures_for(provenance.settings)
-    bones = [bone for bone in BONES if bone in provenance.settings["bones"]]
-    session = names.entities.get("session")
-    word, sentence = _VERDICTS[quality["verdict"]]
-    seconds = {k: float(v) for k, v in facts["seconds"].items() if k != "total"}
+    names, settings = unit.names, unit.provenance.settings
+    measures = modality_named("knee").measures_for(settings)
+    bones = [bone for bone in BONES if bone in settings["bones"]]
     viewer = names.folder.parent / "figures" / names.native("bones", "surface", ".html")
-    write_text(viewer, turning_view(names, staging, bones))
+    write_text(viewer, turning_view(names, unit.folder, bones))
     page = render(
         "knee.html.j2",
-        title=f"sub-{names.entities['subject']}" + (f" ses-{session}" if session else ""),
-        verdict={"status": quality["verdict"], "word": word, "sentence": sentence},
-        reasons=list(quality["reasons"]),
-        rows=quality_rows(measures, quality),
-        advice=advice(measures, quality),
-        side={"L": "left", "R": "right"}.get(str(facts.get("side")), "unknown"),
-        side_by=str(facts.get("side_by", "")),
-        notes=[str(note) for note in facts["notes"]],
-        tiles=_labels_over_image(image, staging / names["labels"]),
-        maps={bone: _maps(bone, names, staging) for bone in bones},
+        **common_parts(unit, measures, _VERDICTS),
+        title=unit.title,
+        reasons=list(unit.quality["reasons"]),
+        side={"L": "left", "R": "right"}.get(str(unit.facts.get("side")), "unknown"),
+        side_by=str(unit.facts.get("side_by", "")),
+        tiles=_labels_over_image(image, unit.folder / names["labels"]),
+        maps={bone: _maps(bone, names, unit.folder) for bone in bones},
         viewer=viewer.relative_to(names.output_dir).as_posix(),
-        sources=[source.removeprefix(RAW) for source in provenance.sources],
-        seconds=seconds,
-        command=command,
-        settings={str(k): plain_text(v) for k, v in provenance.settings.items()},
-        versions={str(k): plain_text(v) for k, v in facts["software"].items()},
+        sources=[source.removeprefix(RAW) for source in unit.provenance.sources],
+        seconds={k: float(v) for k, v in unit.facts["seconds"].items() if k != "total"},
     )
     path.write_text(page, encoding="utf-8")
 

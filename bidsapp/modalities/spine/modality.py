@@ -7,7 +7,7 @@ from typing import Any
 from bidsapp.contracts.home import Home
 from bidsapp.contracts.job import Job, Shared
 from bidsapp.contracts.modality import Modality
-from bidsapp.contracts.prepared import Prepared
+from bidsapp.contracts.prepared import Prepared, UnitPage
 from bidsapp.contracts.scan import Scan, Source
 from bidsapp.modalities.spine.measures import MEASURES
 from bidsapp.modalities.spine.products import PRODUCTS
@@ -113,38 +113,21 @@ class Spine(Modality[SpinePreparation]):
         self, name: str, job: Job, shared: Shared, settings: SpinePreparation, options: RunOptions
     ) -> Any:
         """Make one node of all steps: together they take about a second."""
-        from nipype.pipeline.engine import Node, Workflow
-
+        from bidsapp.execution.write_node import one_node
         from bidsapp.modalities.spine.write import WriteRegion
 
-        write = WriteRegion(job=job.plain(), command=options.command, nthreads=options.omp_nthreads)
-        workflow = Workflow(name=name)
-        node = Node(write, name="write", n_procs=options.omp_nthreads, mem_gb=1.0, overwrite=True)
-        workflow.add_nodes([node])
-        return workflow
+        return one_node(name, WriteRegion.of(job, options), 1.0)
 
     def write_page(
         self, prepared: Prepared, shared: Shared, bids_dir: Path, command: str, page: Path
     ) -> None:
         """Write the page of a region anew from its products."""
-        from bidsapp.modalities.spine.page import RegionReport, write_region_report
+        from bidsapp.modalities.spine.page import write_region_page
 
         sidecar = prepared.sidecar
-        report = RegionReport(
-            names=prepared.names,
-            provenance=prepared.provenance,
-            quality=prepared.quality,
-            facts={
-                "injection": {key: sidecar.get(key) for key in ("Level", "Side", "Midline")},
-                "space": sidecar["Space"],
-                "notes": sidecar.get("Notes") or (),
-                "seconds": dict(sidecar.get("CPUSeconds") or {}),
-                "software": dict(sidecar.get("GeneratedWith") or {}),
-            },
-            folder=prepared.names.folder,
-            command=command,
-        )
-        write_region_report(report, page)
+        injection = {key: sidecar.get(key) for key in ("Level", "Side", "Midline")}
+        space = sidecar["Space"]
+        write_region_page(UnitPage.anew(prepared, command, injection=injection, space=space), page)
 
     def words(self, prepared: Sequence[Prepared]) -> Mapping[str, Sequence[str]]:
         """Say how regions were cut out and judged."""

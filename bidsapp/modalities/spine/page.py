@@ -1,18 +1,16 @@
 """The page of one injection: is the box on the foramen, seen and in numbers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bidsapp.contracts.measure import FAIL, PASS, WARN
-from bidsapp.contracts.prepared import Provenance
-from bidsapp.contracts.product import OutputNames
+from bidsapp.contracts.prepared import UnitPage
 from bidsapp.drawing.pages import plain_text, render
 from bidsapp.drawing.pictures import data_uri, enlarged, windowed
-from bidsapp.drawing.quality_table import advice, quality_rows
+from bidsapp.drawing.quality_table import common_parts
 from bidsapp.intake.images import read_numbers
 from bidsapp.modalities.spine.measures import MEASURES
 from bidsapp.spaces import Slice
@@ -31,64 +29,37 @@ _HOW = {
 }
 
 
-@dataclass(frozen=True)
-class RegionReport:
-    """What the page of one injection is made of.
+def write_region_page(unit: UnitPage, path: Path) -> None:
+    """Write one self-contained HTML file; the caller sees to it that no half of it is left.
 
-    Attributes
+    Parameters
     ----------
-    names, provenance, quality, facts
-        Of the unit; facts as `bidsapp.modalities.spine.steps.facts_of` and the writer give them.
-    folder
-        Where its products lie.
-    command
-        Command line that makes it again.
+    unit
+        Facts as `bidsapp.modalities.spine.steps.facts_of` and the writer give them.
+    path
+        The file; its folder exists.
     """
-
-    names: OutputNames
-    provenance: Provenance
-    quality: Mapping[str, Any]
-    facts: Mapping[str, Any]
-    folder: Path
-    command: str
-
-
-def write_region_report(report: RegionReport, path: Path) -> None:
-    """Write one self-contained HTML file; the caller sees to it that no half of it is left."""
-    word, sentence = _VERDICTS[report.quality["verdict"]]
-    injection = dict(report.facts["injection"])
+    injection = dict(unit.facts["injection"])
     midline = dict(injection.get("Midline") or {})
-    seconds = {name: float(value) for name, value in report.facts["seconds"].items()}
     side = {"L": "left", "R": "right"}.get(str(injection.get("Side")), "")
-    session = report.names.entities.get("session")
-    person = f"sub-{report.names.entities['subject']}" + (f" ses-{session}" if session else "")
     page = render(
         "region.html.j2",
-        title=f"{person} {injection.get('Level')} {side}",
+        **common_parts(unit, MEASURES, _VERDICTS),
+        title=f"{unit.title} {injection.get('Level')} {side}",
         side=side,
-        verdict={"status": report.quality["verdict"], "word": word, "sentence": sentence},
-        quality=report.quality,
-        rows=quality_rows(MEASURES, report.quality),
-        advice=advice(MEASURES, report.quality),
-        slice=_slice_picture(report, midline),
-        picture=_region_picture(report),
+        slice=_slice_picture(unit, midline),
+        picture=_region_picture(unit),
         midline=_HOW.get(str(midline.get("How")), "not recorded"),
-        notes=report.facts.get("notes") or (),
-        source=next(iter(report.provenance.sources), "").removeprefix("bids:raw:"),
-        chosen_because=report.provenance.selection,
-        command=report.command,
-        seconds=seconds,
-        settings={str(k): plain_text(v) for k, v in report.provenance.settings.items()},
-        versions={str(k): plain_text(v) for k, v in report.facts["software"].items()},
+        seconds={name: float(value) for name, value in unit.facts["seconds"].items()},
         facts={k: plain_text(v) for k, v in injection.items() if k != "Midline"},
     )
     path.write_text(page, encoding="utf-8")
 
 
-def _slice_picture(report: RegionReport, midline: Mapping[str, Any]) -> dict[str, Any]:
+def _slice_picture(unit: UnitPage, midline: Mapping[str, Any]) -> dict[str, Any]:
     """Give the slice around the region as radiologists look at it, with box and midline."""
-    space = Slice.from_dict(report.facts["space"])
-    values, affine = read_numbers(report.folder / report.names["slice"])
+    space = Slice.from_dict(unit.facts["space"])
+    values, affine = read_numbers(unit.folder / unit.names["slice"])
     plane = values[..., 0]
     sizes = np.linalg.norm(affine[:3, :2], axis=0)
     (x, y), (width, depth) = space.start, space.extent
@@ -113,7 +84,7 @@ def _slice_picture(report: RegionReport, midline: Mapping[str, Any]) -> dict[str
     }
 
 
-def _region_picture(report: RegionReport) -> str:
-    values, _ = read_numbers(report.folder / report.names["picture"])
+def _region_picture(unit: UnitPage) -> str:
+    values, _ = read_numbers(unit.folder / unit.names["picture"])
     grey = np.rint(values[..., 0].T[::-1] * 255).astype(np.uint8)
     return data_uri(enlarged(grey, (400, 400)))

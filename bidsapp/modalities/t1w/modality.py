@@ -9,7 +9,7 @@ from bidsapp.contracts.home import Meeting, WayBack
 from bidsapp.contracts.job import Job, Shared
 from bidsapp.contracts.measure import Measure
 from bidsapp.contracts.modality import Modality
-from bidsapp.contracts.prepared import Prepared
+from bidsapp.contracts.prepared import Prepared, UnitPage
 from bidsapp.contracts.product import Product
 from bidsapp.contracts.scan import Source
 from bidsapp.contracts.unit import Unit
@@ -174,21 +174,9 @@ class T1w(Modality[Settings]):
             return
         from bidsapp.modalities.t1w.page import report_of, write_participant_report
 
-        names, sidecar = prepared.names, prepared.sidecar
-        report = report_of(
-            names,
-            prepared.provenance,
-            prepared.quality,
-            {
-                "notes": sidecar.get("Notes") or (),
-                "seconds": dict(sidecar.get("CPUSeconds") or {}),
-                "software": dict(sidecar.get("GeneratedWith") or {}),
-            },
-            staging=names.folder,
-            command=command,
-            head=(bids_dir / prepared.source, names.path("native_mask")),
-            template_brain=shared.files["output"],
-        )
+        head = bids_dir / prepared.source, prepared.names.path("native_mask")
+        unit = UnitPage.anew(prepared, command)
+        report = report_of(unit, head=head, template_brain=shared.files["output"])
         write_participant_report(report, page)
 
     def words(self, prepared: Sequence[Prepared]) -> Mapping[str, Sequence[str]]:

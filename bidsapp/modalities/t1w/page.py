@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from bidsapp.contracts.measure import FAIL, PASS, WARN
-from bidsapp.contracts.prepared import RAW, Provenance
-from bidsapp.contracts.product import OutputNames
+from bidsapp.contracts.prepared import RAW, UnitPage
 from bidsapp.drawing.contours import tissue_levels
 from bidsapp.drawing.histogram import HEIGHT, WIDTH, Histogram, histogram
 from bidsapp.drawing.mosaic import Layer, Outline, Tile, mosaic
@@ -87,56 +86,41 @@ class ParticipantReport:
 
 
 def report_of(
-    names: OutputNames,
-    provenance: Provenance,
-    quality: Mapping[str, Any],
-    facts: Mapping[str, Any],
-    *,
-    staging: Path,
-    command: str,
-    head: tuple[Path, Path],
-    template_brain: Path,
-    unit: float = 1.0,
+    unit: UnitPage, *, head: tuple[Path, Path], template_brain: Path, unit_of_head: float = 1.0
 ) -> ParticipantReport:
     """Gather what the report of a normalised image says.
 
     Parameters
     ----------
-    names, provenance, quality
-        What the image is called, what it was made of, and how it was judged.
-    facts
-        ``notes``, ``seconds`` and ``software`` of its sidecar.
-    staging
-        Folder in which its products lie.
-    command
-        Command line that makes it again.
+    unit
+        The image.
     head
         The image as it was acquired, or read, and its brain mask.
     template_brain
         On the grid of the normalised image.
-    unit
+    unit_of_head
         How many units of the head make one of the scanner's.
     """
-    session = names.entities.get("session")
+    names, provenance, facts = unit.names, unit.provenance, unit.facts
     return ParticipantReport(
-        title=f"sub-{names.entities['subject']}" + (f" ses-{session}" if session else ""),
+        title=unit.title,
         source=next(iter(provenance.sources)).removeprefix(RAW),
         chosen_because=provenance.selection,
         template=names.space,
         resolution=int(names.resolution),
-        quality=dict(quality),
+        quality=dict(unit.quality),
         notes=[str(note) for note in facts["notes"]],
         seconds={k: v for k, v in facts["seconds"].items() if k != "total"},
         settings=dict(provenance.settings),
         versions=dict(facts["software"]),
-        command=command,
+        command=unit.command,
         head=head[0],
         head_mask=head[1],
-        t1w=staging / names["preproc"],
-        mask=staging / names["brain_mask"],
+        t1w=unit.folder / names["preproc"],
+        mask=unit.folder / names["brain_mask"],
         template_brain=template_brain,
-        log_jacobian=staging / names["log_jacobian"],
-        unit=unit,
+        log_jacobian=unit.folder / names["log_jacobian"],
+        unit=unit_of_head,
     )
 
 

@@ -1,13 +1,11 @@
 """The keys of ``preparation`` for T1w heads."""
 
-from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from bidsapp.recipes.known_names import SPM12_BOX
-from bidsapp.recipes.preparation import Preparation
-from bidsapp.recipes.section import Problem, Seed, Whole
+from bidsapp.recipes.preparation import InTemplate
+from bidsapp.recipes.section import Seed, Whole
 
 
 def _name_alone(value: Any) -> Any:
@@ -18,7 +16,7 @@ def _name_alone(value: Any) -> Any:
     return value
 
 
-class T1wPreparation(Preparation):
+class T1wPreparation(InTemplate):
     """How a native T1w image is brought into a standard space."""
 
     modality: Literal["t1w"] = Field(default="t1w", description="T1w heads.")
@@ -47,33 +45,3 @@ class T1wPreparation(Preparation):
     def plain(self) -> dict[str, Any]:
         """Leave the space out, which recipes and bundles of earlier versions do not name."""
         return {key: value for key, value in super().plain().items() if key != "space"}
-
-    def misplaced(self) -> Iterator[Problem]:
-        """Refuse SPM12's box outside MNI space."""
-        yield from super().misplaced()
-        if self.box == "spm12" and not self.template.startswith("MNI"):
-            yield (
-                "box",
-                f"spm12 is a box in MNI space; {self.template}, if there is such a template, "
-                "needs --set preparation.box=template",
-            )
-
-    def place(self, joint: str = ", ") -> str:
-        """Say the template and the voxel size."""
-        return f"{self.template}{joint}{self.resolution} mm"
-
-    @property
-    def standard_space(self) -> str:
-        """The template."""
-        return self.template
-
-    def space_facts(self) -> dict[str, Any]:
-        """Say template and voxel size."""
-        return {"template": self.template, "resolution_mm": self.resolution}
-
-    def grid(self) -> tuple[tuple[int, int, int], str] | None:
-        """Give SPM12's grid; a template's own is known only where the template is."""
-        if self.box != "spm12":
-            return None
-        x, y, z = SPM12_BOX[self.resolution]
-        return (x, y, z), f"the {self.resolution} mm grid of SPM12's box, {x}x{y}x{z}"

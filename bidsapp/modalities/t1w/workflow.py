@@ -33,15 +33,16 @@ def normalization_workflow(
     """
     from nipype.pipeline.engine import Node, Workflow
 
+    from bidsapp.execution.write_node import write_node
     from bidsapp.modalities.t1w.interfaces import Assess, CorrectBias, ExtractBrain, Register
     from bidsapp.modalities.t1w.write import WriteDerivatives
 
     speed, seed = (job.provenance.settings[key] for key in ("speed", "seed"))
     nthreads = options.omp_nthreads
 
-    def node(interface: Any, label: str, **more: Any) -> Any:
+    def node(interface: Any, label: str) -> Any:
         memory = _MEMORY[label] * (2.0 if speed == "precise" and label == "register" else 1.0)
-        return Node(interface, name=label, n_procs=nthreads, mem_gb=memory, **more)
+        return Node(interface, name=label, n_procs=nthreads, mem_gb=memory)
 
     common = {"nthreads": nthreads}
     extract = node(
@@ -55,14 +56,8 @@ def normalization_workflow(
         Assess(judged=str(files["judged"]), device=options.device, **registration, **common),
         "assess",
     )
-    # always run: it is only here when its files are not in the output folder
-    write = WriteDerivatives(
-        template_image=str(files["output"]),
-        job=job.plain(),
-        command=options.command,
-        nthreads=nthreads,
-    )
-    final = node(write, "write", overwrite=True)
+    write = WriteDerivatives.of(job, options, template_image=str(files["output"]))
+    final = write_node(write, _MEMORY["write"])
 
     workflow = Workflow(name=name)
     workflow.connect(

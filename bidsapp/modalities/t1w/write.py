@@ -1,27 +1,16 @@
 """The last node of the participant level: derivatives and report into the output folder."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nipype.interfaces.base import BaseInterfaceInputSpec, File, TraitedSpec, traits
+from nipype.interfaces.base import File, traits
 
-from bidsapp.execution.failures import Step
-
-# Whose versions shape the result.
-_SOFTWARE = (
-    "nocicast",
-    "numpy",
-    "nibabel",
-    "SimpleITK",
-    "deepbet",
-    "picsl-greedy",
-    "torch",
-    "nipype",
-)
+from bidsapp.contracts.job import Job
+from bidsapp.contracts.prepared import UnitPage
+from bidsapp.execution.write_node import Done, WriteInputs, WriteUnit
 
 
-class _WriteInputs(BaseInterfaceInputSpec):
+class _Inputs(WriteInputs):
     head = File(exists=True, mandatory=True)
     head_mask = File(exists=True, mandatory=True)
     corrected = File(exists=True, mandatory=True)
@@ -34,39 +23,23 @@ class _WriteInputs(BaseInterfaceInputSpec):
     registration_record = traits.Dict(mandatory=True)
     quality_record = traits.Dict(mandatory=True)
     template_image = File(exists=True, mandatory=True, desc="template's brain on the output grid")
-    job = traits.Dict(mandatory=True, desc="bidsapp.contracts.job.Job.plain()")
-    command = traits.Str("", usedefault=True, desc="the command line, for the report")
-    nthreads = traits.Int(1, usedefault=True)
 
 
-class _WriteOutputs(TraitedSpec):
-    verdict = traits.Str(desc="pass, warn or fail")
-
-
-class WriteDerivatives(Step):
+class WriteDerivatives(WriteUnit):
     """Resample, write data, sidecars and report aside, and put them in place together."""
 
-    input_spec = _WriteInputs
-    output_spec = _WriteOutputs
+    input_spec = _Inputs
+    software = (
+        *("nocicast", "numpy", "nibabel", "SimpleITK", "deepbet", "picsl-greedy", "torch"),
+        "nipype",
+    )
 
-    def _work(self, folder: Path) -> None:
-        from bidsapp.contracts.modality import job_of
-        from bidsapp.derivatives.unit import write_unit
-        from bidsapp.drawing.thumbnails import thumbnail
-        from bidsapp.execution.compute import threads
+    def _done(self, job: Job) -> Done:
         from bidsapp.modalities.t1w.derive import Finished, write_data_files
         from bidsapp.modalities.t1w.page import report_of, write_participant_report
 
         given = self.inputs
-        job = job_of(given.job)
-        names, provenance = job.names, job.provenance
-        records = [
-            given.head_record,
-            given.bias_record,
-            given.registration_record,
-            given.quality_record,
-        ]
-        unit = given.head_record.get("unit", 1.0)
+        unit_of_head = given.head_record.get("unit", 1.0)
         finished = Finished(
             given.corrected,
             given.mask,
@@ -77,38 +50,30 @@ class WriteDerivatives(Step):
         )
 
         def data(staging: Path) -> dict[str, Any]:
-            intensity = provenance.settings["intensity"]
+            intensity = job.provenance.settings["intensity"]
             return write_data_files(
-                *(staging, names, job.scan.main.path, finished, given.template_image),
-                *(intensity, unit),
+                *(staging, job.names, job.scan.main.path, finished, given.template_image),
+                *(intensity, unit_of_head),
             )
 
-        def page(staging: Path, facts: Mapping[str, Any], path: Path) -> None:
+        def page(unit: UnitPage, path: Path) -> None:
             report = report_of(
-                names,
-                provenance,
-                given.quality,
-                facts,
-                staging=staging,
-                command=given.command,
+                unit,
                 head=(Path(given.head), Path(given.head_mask)),
                 template_brain=Path(given.template_image),
-                unit=unit,
+                unit_of_head=unit_of_head,
             )
             write_participant_report(report, path)
 
-        with threads(given.nthreads):
-            write_unit(
-                names,
-                provenance,
-                given.quality,
-                data=data,
-                page=page,
-                records=records,
-                software=_SOFTWARE,
-                device=given.head_record["device"],
-                precision=given.head_record["precision"],
-                threads=given.nthreads,
-            )
-            thumbnail(names, provenance.key)
-        self._results["verdict"] = given.quality["verdict"]
+        return Done(
+            given.quality,
+            data,
+            page,
+            records=[
+                given.head_record,
+                given.bias_record,
+                given.registration_record,
+                given.quality_record,
+            ],
+            computed={key: given.head_record[key] for key in ("device", "precision")},
+        )

@@ -1,18 +1,16 @@
 """The page of one head in its own space: does the box hold it, seen and in numbers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bidsapp.contracts.measure import FAIL, PASS, WARN
-from bidsapp.contracts.prepared import RAW, Provenance
-from bidsapp.contracts.product import OutputNames
+from bidsapp.contracts.prepared import UnitPage
 from bidsapp.drawing.mosaic import Layer, Outline, Tile, mosaic
-from bidsapp.drawing.pages import plain_text, render
-from bidsapp.drawing.quality_table import advice, quality_rows
+from bidsapp.drawing.pages import render
+from bidsapp.drawing.quality_table import common_parts
 from bidsapp.drawing.volumes import Volume, choose_cuts, read_volume
 from bidsapp.modalities.t1w.measures import MEASURES
 from bidsapp.modalities.t1w.native.measures import NATIVE_MEASURES
@@ -26,67 +24,30 @@ _VERDICTS = {
 }
 
 
-@dataclass(frozen=True)
-class HeadReport:
-    """What the page of one head in its own space is made of.
+def write_head_page(unit: UnitPage, path: Path) -> None:
+    """Write one self-contained HTML file; the caller sees to it that no half of it is left.
 
-    Attributes
+    Parameters
     ----------
-    names, provenance, quality, facts
-        Of the unit; facts hold ``notes``, ``seconds``, ``software``, ``padded`` and ``cropped``.
-    folder
-        Where its products lie.
-    command
-        Command line that makes it again.
+    unit
+        Its facts hold ``padded`` and ``cropped``.
+    path
+        The file; its folder exists.
     """
-
-    names: OutputNames
-    provenance: Provenance
-    quality: Mapping[str, Any]
-    facts: Mapping[str, Any]
-    folder: Path
-    command: str
-
-
-def report_of(
-    names: OutputNames,
-    provenance: Provenance,
-    quality: Mapping[str, Any],
-    facts: Mapping[str, Any],
-    folder: Path,
-    command: str,
-) -> HeadReport:
-    """Gather what the page says; see `HeadReport`."""
-    return HeadReport(names, provenance, dict(quality), dict(facts), folder, command)
-
-
-def write_head_report(report: HeadReport, path: Path) -> None:
-    """Write one self-contained HTML file; the caller sees to it that no half of it is left."""
-    names, settings = report.names, report.provenance.settings
-    word, sentence = _VERDICTS[report.quality["verdict"]]
+    names, settings = unit.names, unit.provenance.settings
     measures = [one for one in (*MEASURES, *NATIVE_MEASURES) if one.applies(settings)]
-    session = names.entities.get("session")
-    box = Volume(*_read(report.folder / names[names.main.key]))
+    box = Volume(*_read(unit.folder / names[names.main.key]))
     page = render(
         "head.html.j2",
-        title=f"sub-{names.entities['subject']}" + (f" ses-{session}" if session else ""),
+        **common_parts(unit, measures, _VERDICTS),
+        title=unit.title,
         whole=settings["brain"] == "whole",
         box=" × ".join(map(str, settings["box"])),
         axes=settings["axes"],
-        verdict={"status": report.quality["verdict"], "word": word, "sentence": sentence},
-        quality=report.quality,
-        rows=quality_rows(measures, report.quality),
-        advice=advice(measures, report.quality),
-        tiles=_tiles(box, report.folder / names["own_mask"]),
+        tiles=_tiles(box, unit.folder / names["own_mask"]),
         tilt=box.tilt if box.tilt > 3.0 else 0.0,
-        fitted=_fitted(report.facts, settings["axes"]),
-        notes=report.facts.get("notes") or (),
-        source=next(iter(report.provenance.sources), "").removeprefix(RAW),
-        chosen_because=report.provenance.selection,
-        command=report.command,
-        seconds={name: float(value) for name, value in report.facts["seconds"].items()},
-        settings={str(k): plain_text(v) for k, v in settings.items()},
-        versions={str(k): plain_text(v) for k, v in report.facts["software"].items()},
+        fitted=_fitted(unit.facts, settings["axes"]),
+        seconds={name: float(value) for name, value in unit.facts["seconds"].items()},
     )
     path.write_text(page, encoding="utf-8")
 

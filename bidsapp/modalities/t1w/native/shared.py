@@ -7,7 +7,7 @@ from typing import Any
 from bidsapp.contracts.home import Meeting
 from bidsapp.contracts.job import Job, Shared
 from bidsapp.contracts.measure import PASS, WARN
-from bidsapp.contracts.prepared import Prepared
+from bidsapp.contracts.prepared import Prepared, UnitPage
 from bidsapp.contracts.product import sidecar_name
 from bidsapp.contracts.unit import Unit
 from bidsapp.intake.json_text import read_object
@@ -35,22 +35,10 @@ def shared_of(settings: NativePreparation, work: Path) -> Shared:
 
 def workflow(name: str, job: Job, options: RunOptions) -> Any:
     """Make one node of all steps: together they take about three seconds."""
-    from nipype.pipeline.engine import Node, Workflow
-
+    from bidsapp.execution.write_node import one_node
     from bidsapp.modalities.t1w.native.write import WriteHead
 
-    write = WriteHead(
-        job=job.plain(),
-        command=options.command,
-        device=options.device,
-        nthreads=options.omp_nthreads,
-    )
-    made = Workflow(name=name)
-    node = Node(
-        write, name="write", n_procs=options.omp_nthreads, mem_gb=_MEMORY_GB, overwrite=True
-    )
-    made.add_nodes([node])
-    return made
+    return one_node(name, WriteHead.of(job, options), _MEMORY_GB)
 
 
 def meeting_of(images: Mapping[Unit, Path], work: Path) -> Meeting | None:
@@ -94,16 +82,13 @@ def _normalised(image: Path, stem: str, label: str) -> bool:
 
 def write_page(prepared: Prepared, command: str, page: Path) -> None:
     """Write the page of a head in its own space anew from its products."""
-    from bidsapp.modalities.t1w.native.page import report_of, write_head_report
+    from bidsapp.modalities.t1w.native.page import write_head_page
 
-    names, sidecar = prepared.names, prepared.sidecar
-    box = sidecar.get("Box") or {}
-    facts = {
-        "notes": sidecar.get("Notes") or (),
-        "seconds": dict(sidecar.get("CPUSeconds") or {}),
-        "software": dict(sidecar.get("GeneratedWith") or {}),
-        "padded": box.get("Padded") or [(0, 0)] * 3,
-        "cropped": box.get("Cropped") or [(0, 0)] * 3,
-    }
-    report = report_of(names, prepared.provenance, prepared.quality, facts, names.folder, command)
-    write_head_report(report, page)
+    box = prepared.sidecar.get("Box") or {}
+    unit = UnitPage.anew(
+        prepared,
+        command,
+        padded=box.get("Padded") or [(0, 0)] * 3,
+        cropped=box.get("Cropped") or [(0, 0)] * 3,
+    )
+    write_head_page(unit, page)
