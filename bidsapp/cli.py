@@ -217,9 +217,11 @@ def _check_used(given: argparse.Namespace) -> None:
     there = [name for name, is_there in training.items() if is_there]
     if given.recalibrate and not (given.model and given.analysis_level == "group"):
         raise UsageError("--recalibrate needs --model BUNDLE at the group level.")
-    judged = ("--outcome", "--negative", "--derivatives")  # what new people need to be judged on
+    judged = ("--outcome", "--negative")  # what new people need to be judged on
     validation = given.model and given.analysis_level == "group"
-    training_only = [name for name in there if not (validation and name in judged)]
+    # where a modality's files, or images that are prepared already, lie is of use to a model too
+    of_use = ("--derivatives", *(judged if validation else ()))
+    training_only = [name for name in there if name not in of_use]
     training_only += [
         name
         for name, is_there in {

@@ -267,19 +267,25 @@ def _permute(
     options: RunOptions,
 ) -> int:
     """Repeat everything on permuted outcomes, and compare scores and maps with what that gives."""
-    from bidsapp.saliency.permuted_maps import beside, read_nulls
+    from bidsapp.dataset.beside import seen_by
+    from bidsapp.saliency.permuted_maps import beside, comparable, read_nulls
     from bidsapp.training.permuted import permute_pipeline
 
     folder = study.recipe_file.parent
-    mask, mapped = masks[study.variants[0]], options.saliency and not cohort.beside
-    if options.saliency and not mapped:
-        print("Permuted pipelines: their maps are not compared, as variants are given images of "
-              "several preparations; run those of one for that.", file=sys.stderr)  # fmt: skip
-    maps = beside(study, mask) if mapped else None
+    own = {task.variant: masks[task.variant] for task in tasks} if options.saliency else {}
+    mapped = comparable(own)
+    if apart := [name for name in own if name not in mapped]:
+        print(
+            f"Permuted pipelines: maps of {', '.join(apart)} are not compared, as they lie over "
+            "people's own scans.",
+            file=sys.stderr,
+        )
+    tables = {name: seen_by(cohort, name).table for name in mapped if name in cohort.beside}
+    maps = beside(study, mapped, tables) if mapped else None
     runs = permute_pipeline(study, tasks, cohort.table, options, folder, maps)
     code = evaluate_run(folder)
     if mapped:
-        nulls = read_nulls(runs, mask)
+        nulls = read_nulls(runs, mapped)
         code = _explain(study, tasks, cohort, masks, options, nulls) or code
     return code
 

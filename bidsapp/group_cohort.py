@@ -115,10 +115,12 @@ def _require_covariates(recipe: Recipe, cohort: "pd.DataFrame") -> None:
 
 def tell_columns(recipe: Recipe, cohort: "Cohort") -> None:
     """Say what the cohort's columns will lack for the evaluation, or give away of the outcome."""
+    from bidsapp.dataset.beside import measured_quality
     from bidsapp.evaluation.column_warnings import column_warnings
     from bidsapp.evaluation.settings import settings_from_recipe
 
-    for sentence in column_warnings(settings_from_recipe(recipe), cohort.table):
+    quality = measured_quality(cohort)
+    for sentence in column_warnings(settings_from_recipe(recipe), cohort.table, quality):
         print(sentence, file=sys.stderr)
 
 

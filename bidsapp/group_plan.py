@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bidsapp.contracts.modality import modality_named
 from bidsapp.contracts.unit import PART, PARTICIPANT, SESSION
+from bidsapp.dataset.beside import measured_quality
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.evaluation.column_warnings import column_warnings
 from bidsapp.evaluation.planning import added_value_text, inflation_of_protocol, plan_text
@@ -71,10 +72,11 @@ def plan_cohort(
                     f"{name}, and there is nothing to tell apart without both. Check which values "
                     "are positive, and whether people are left out who should be in."
                 ) from None
+        quality = None
     else:
-        table = cohort.table
+        table, quality = cohort.table, measured_quality(cohort)
         positives, negatives = _people(table)
-    for sentence in column_warnings(settings, table):
+    for sentence in column_warnings(settings, table, quality):
         print(sentence, file=sys.stderr)
     if (trouble := _trouble_with_splits(recipe, variants, table, options)) is not None:
         print(f"WARNING: the run itself would stop: {trouble}", file=sys.stderr)

@@ -49,6 +49,9 @@ class FittedOffer:
         Whether it takes series of volumes, however long each is.
     files
         Settings that name a file, which has to be there before any work.
+    found_words
+        Setting and value to what texts add to `found`: ``{"voxels": {"nonzero": "over voxels that
+        are not 0"}}``.
     """
 
     name: str
@@ -61,6 +64,7 @@ class FittedOffer:
     settings: Mapping[str, Any] = field(default_factory=dict)
     series: bool = False
     files: tuple[str, ...] = ()
+    found_words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     file: Path = field(default=FITTED, compare=False)
 
     def scope_of(self, values: Mapping[str, Any]) -> str:
@@ -134,7 +138,7 @@ class AskedStep:
             name=f"{self.key}: {self.scope}",
             scope=self.scope,
             uses_outcome=offer.uses_outcome,
-            reason=f"{seen} enter {offer.found}" if seen else "",
+            reason=f"{seen} enter {self.found}" if seen else "",
         )
 
     @property
@@ -143,16 +147,23 @@ class AskedStep:
         return {name: Path(str(self.settings[name])) for name in self.offer.files}
 
     @property
+    def found(self) -> str:
+        """Say what is found with these settings."""
+        words = self.offer.found_words.items()
+        more = [told.get(str(self.settings.get(name)), "") for name, told in words]
+        return " ".join([self.offer.found, *filter(None, more)])
+
+    @property
     def words(self) -> str:
         """Say in a methods text what is done to the images."""
-        return f"{self.offer.verb} with {self.offer.found} of {SCOPES[self.scope]}"
+        return f"{self.offer.verb} with {self.found} of {SCOPES[self.scope]}"
 
     @property
     def on_card(self) -> str:
         """Say in a line of a model card what is done to the images."""
         kept = "" if self.scope == "image" else ", kept with each model"
         kept = " (LEAK)" if self.declares().leaks else kept
-        return f"{self.offer.title}: {self.offer.found} of {SCOPES[self.scope]}{kept}"
+        return f"{self.offer.title}: {self.found} of {SCOPES[self.scope]}{kept}"
 
 
 def fitted_offers() -> Mapping[str, FittedOffer]:

@@ -105,7 +105,8 @@ class Measure:
         Ends of the scale on which it is drawn; no drawing where None.
     confound
         Whether it says how the image came out, so that a forecast made of it alone is a warning:
-        such numbers are the baseline ``quality`` of a group run. Not what differs between people
+        such numbers are the baseline ``quality`` of a group run, and a flag among them is looked
+        at by itself too, as columns of site and scanner are. Not what differs between people
         anyhow, as the size of a brain.
     column
         Its line in data dictionaries; the title where empty.

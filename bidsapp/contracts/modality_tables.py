@@ -42,6 +42,17 @@ def _quality_columns(packages: tuple[str, ...]) -> frozenset[str]:
     return frozenset({"quality", *(f"quality_{one.key}" for one in measures if one.confound)})
 
 
+def confound_flags() -> Mapping[str, str]:
+    """Name the measures that are a yes or no of how an image came to be, with their titles."""
+    return _confound_flags(tuple(modality_packages().values()))
+
+
+@cache
+def _confound_flags(packages: tuple[str, ...]) -> Mapping[str, str]:
+    measures = (measure for package in packages for measure in import_modality(package).measures)
+    return {one.key: one.title for one in measures if one.confound and one.kind == "flag"}
+
+
 def source_names() -> frozenset[str]:
     """Name the sources of every modality: keys of ``--bids-filter-file``."""
     packages = modality_packages().values()

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.modality_tables import confound_flags
 from bidsapp.contracts.unit import unit_columns, with_part
 from bidsapp.dataset.cohort import Cohort
 from bidsapp.errors import BadData, NoInput
@@ -93,6 +94,20 @@ def seen_by(cohort: Cohort, variant: str) -> Cohort:
     images = other.table.iloc[order].reset_index(drop=True)
     table = cohort.table.assign(**{name: images[name] for name in _OF_IMAGES})
     return replace(cohort, table=table, files=tuple(other.files[k] for k in order))
+
+
+def measured_quality(cohort: Cohort) -> pd.DataFrame:
+    """Give the quality numbers of scans, a column ``quality_<measure>`` each, NaN where lacking.
+
+    Those of the run's first preparation; of the others what is a flag, as a removed face, which
+    the networks that are given their images see.
+    """
+    own = pd.DataFrame([dict(scan.quality_numbers) for scan in cohort.files])
+    for name in cohort.beside:
+        other = pd.DataFrame([dict(scan.quality_numbers) for scan in seen_by(cohort, name).files])
+        flags = [key for key in confound_flags() if key in other and key not in own]
+        own = own.assign(**{key: other[key] for key in flags})
+    return own.add_prefix("quality_")
 
 
 def preparations(cohort: Cohort) -> pd.DataFrame:

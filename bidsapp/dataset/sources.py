@@ -85,7 +85,8 @@ def select_scans(
     if options.derivatives and not any(source.derivatives for source in sources):
         raise UsageError(
             f"-d {next(iter(options.derivatives))}: scans are prepared from {options.bids_dir} "
-            "alone; give -d at the group level, or leave it out."
+            "alone, also for --model, which judges how each was prepared; give -d at the group "
+            "level (with --model, on people whose outcome is known), or leave it out."
         )
     main, others = sources[0], sources[1:]
     selection = select_images(options, _inputs(main, given[main.name]), many=main.many)

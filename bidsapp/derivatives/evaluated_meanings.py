@@ -210,9 +210,12 @@ EVALUATED: dict[str, dict[str, Column]] = {
         "weighted_by": Column("Columns by which the probability of being kept is estimated."),
     },
     "tables/columns": {
-        "column": Column("Column of the user's tables, or sidecar.<field> of the images."),
+        "column": Column(
+            "Column of the user's tables, sidecar.<field> of the images, or quality.<measure>, a "
+            "yes or no of how they came to be."
+        ),
         "of_scanner": Column(
-            "Whether it is of site, scanner or sequence: by its name, or as it is from a sidecar.",
+            "Whether it is of site, scanner or sequence: by its name, or as it is of the images.",
             levels={"True": "yes", "False": "no"},
         ),
         "kind": Column(

@@ -14,8 +14,15 @@ def measured_columns() -> dict[str, dict[str, Column]]:
             if one.column:
                 quality.setdefault(one.key, _column(one))
             if one.confound:
-                measures.setdefault(f"quality_{one.key}", _column(one))
+                measures.setdefault(f"quality_{one.key}", _number(one))
     return {"quality": quality, "measures": measures}
+
+
+def _number(measure: Measure) -> Column:
+    """Say what a column of numbers means; a flag is one of them."""
+    if measure.kind == "flag":
+        return Column(f"{measure.column.removesuffix('.')}: 1 is yes, 0 no.", "1")
+    return _column(measure)
 
 
 def _column(measure: Measure) -> Column:

@@ -4,6 +4,7 @@ import pandas as pd
 
 from bidsapp.evaluation.baseline_models import BASELINES
 from bidsapp.evaluation.baselines import lacking_for
+from bidsapp.evaluation.image_flags import flag_sentences, with_flags
 from bidsapp.evaluation.sample import absent_columns
 from bidsapp.evaluation.separation import (
     association_sentences,
@@ -46,7 +47,9 @@ def lacking_columns(plan: EvaluationSettings, cohort: pd.DataFrame) -> dict[str,
     return known | absent_columns(list(cohort.columns), plan.subgroups)
 
 
-def column_warnings(plan: EvaluationSettings, cohort: pd.DataFrame) -> list[str]:
+def column_warnings(
+    plan: EvaluationSettings, cohort: pd.DataFrame, measured: pd.DataFrame | None = None
+) -> list[str]:
     """Say what will be left out for want of a column, and which columns tell the classes apart.
 
     Parameters
@@ -55,9 +58,12 @@ def column_warnings(plan: EvaluationSettings, cohort: pd.DataFrame) -> list[str]
         Of the run.
     cohort
         The cohort table.
+    measured
+        The quality numbers of its scans, ``quality_<measure>``, where these are known.
     """
     lacking = [f"No {what}: {why}." for what, why in lacking_columns(plan, cohort).items()]
+    cohort = with_flags(cohort, cohort if measured is None else measured)
     alone = separation_table(cohort, plan.level)
     sentences = separation_sentences(alone, plan.same_as_outcome)
     sentences += association_sentences(alone)
-    return lacking + [f"WARNING: {sentence}" for sentence in sentences]
+    return lacking + flag_sentences(cohort) + [f"WARNING: {sentence}" for sentence in sentences]

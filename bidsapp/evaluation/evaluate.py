@@ -21,6 +21,7 @@ from bidsapp.evaluation.curves import decision_curve, precision_recall_points, r
 from bidsapp.evaluation.ensembles import with_ensembles
 from bidsapp.evaluation.findings import findings
 from bidsapp.evaluation.held_out import HeldOut, held_out, splits_behind
+from bidsapp.evaluation.image_flags import with_flags
 from bidsapp.evaluation.metric_table import metric_table, variant_generator
 from bidsapp.evaluation.missing_outcomes import missing_outcomes
 from bidsapp.evaluation.other_runs import other_runs, tried
@@ -166,8 +167,9 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
         confound_check(scores, compared, variants, _of_kind(baselines, kind), plan.level, layouts)
         for kind in (True, False)
     )
-    alone = separation_table(state.cohort, plan.level)
-    confounds = _with_scanners(confounds, state, networks, variants, alone, plan, layouts)
+    known = with_flags(state.cohort, state.measured)
+    alone = separation_table(known, plan.level)
+    confounds = _with_scanners(confounds, known, state, networks, variants, alone, plan, layouts)
     best = _best_folds(networks, plan)
     people = state.cohort.groupby("participant_id")["outcome"].max()  # as before training
     positives = int(people.sum())
@@ -230,6 +232,7 @@ def _whole(ensembles: Mapping[str, Any], inner: pd.DataFrame) -> dict[str, Any]:
 
 def _with_scanners(
     confounds: pd.DataFrame,
+    known: pd.DataFrame,
     state: RunState,
     networks: pd.DataFrame,
     variants: Sequence[str],
@@ -237,12 +240,12 @@ def _with_scanners(
     plan: EvaluationSettings,
     layouts: Mapping[str, HeldOut],
 ) -> pd.DataFrame:
-    """Compare networks with each column of scanner or site that goes with the outcome, too.
+    """Compare networks with each column of scanner, site or flag that goes with the outcome, too.
 
     These comparisons are a family of their own: what was asked for is not corrected for them.
     """
     asked = [plan.site] if plan.site and "site" in plan.baselines else []
-    scored = column_scores(state.cohort, state.splits, suspects(alone, asked), plan.base)
+    scored = column_scores(known, state.splits, suspects(alone, asked), plan.base)
     names = [str(name) for name in scored["variant"].drop_duplicates()]
     if not names:
         return confounds

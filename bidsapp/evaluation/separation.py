@@ -12,6 +12,7 @@ from bidsapp.dataset.options_text import set_option
 from bidsapp.dataset.reading import FEWEST_NUMBERS
 from bidsapp.evaluation.comparisons import holm
 from bidsapp.evaluation.estimates import auc_interval
+from bidsapp.evaluation.image_flags import flag_title, is_flag
 from bidsapp.evaluation.intervals import LEVEL
 from bidsapp.evaluation.tsv import is_missing, numeric, unusable
 
@@ -50,7 +51,7 @@ def is_of_scanner(column: str) -> bool:
 
 
 def separation_table(cohort: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame:
-    """Look at every column of the user's and of the images' sidecars, one by one.
+    """Look at every column of the user's, of the images' sidecars and of flags, one by one.
 
     Numbers by their ranks: AUC, whichever way round, and Mann-Whitney's test. Categories by the
     share of positives in each: AUC on the very people, and Fisher's exact test, or chi-square,
@@ -81,14 +82,15 @@ def separation_table(cohort: pd.DataFrame, level: float = LEVEL) -> pd.DataFrame
     for name in users_columns(map(str, cohort.columns)):
         if _REGION.fullmatch(name):
             continue
-        found = _column(rows[name], truth, is_of_scanner(name))
+        of_scanner = is_of_scanner(name) or is_flag(name)
+        found = _column(rows[name], truth, of_scanner)
         if found is None:
             continue
         kind, scores, known, test, p = found
         interval = auc_interval(truth[known], scores[known], person[known], level)
         auc = _auc(truth[known], scores[known])
         records.append(
-            (user_name(name), is_of_scanner(name), kind, int(known.sum()))
+            (user_name(name), of_scanner, kind, int(known.sum()))
             + (("", np.nan) if by_scan else (test, p))
             + (auc, interval.low, interval.high, interval.note)
         )
@@ -183,9 +185,11 @@ def separation_sentences(table: pd.DataFrame, left_out: Sequence[str] = ()) -> l
         Columns that ``tables.same_as_outcome`` names already.
     """
     rows = table[table["separates"].astype(bool)]
+    scanner, flag = rows["of_scanner"].astype(bool), rows["column"].map(is_flag).astype(bool)
+    advice = {_SCANNER: scanner & ~flag, _FLAG: scanner & flag, "": ~scanner}
     sentences = []
-    for of_scanner in (True, False):
-        chosen = rows[rows["of_scanner"].astype(bool) == of_scanner]
+    for words, those in advice.items():
+        chosen = rows[those]
         if chosen.empty:
             continue
         chosen = chosen.sort_values("auc", ascending=False, kind="stable")
@@ -193,7 +197,7 @@ def separation_sentences(table: pd.DataFrame, left_out: Sequence[str] = ()) -> l
         verb = "separates" if len(chosen) == 1 else "each separate"
         sentences.append(
             f"CONFOUND: {_listed(chosen)} {verb} positives from negatives {extent}. "
-            f"{_looked_at(table)} {_SCANNER if of_scanner else _advice(chosen, left_out)}"
+            f"{_looked_at(table)} {words or _advice(chosen, left_out)}"
         )
     return sentences
 
@@ -201,6 +205,11 @@ def separation_sentences(table: pd.DataFrame, left_out: Sequence[str] = ()) -> l
 _SCANNER = (
     "The network may have learned the site, scanner, sequence or contrast agent in place of the "
     "outcome: in these people nothing can tell the two apart."
+)
+
+_FLAG = (
+    "The network may have learned that, which it sees in the images, in place of the outcome: in "
+    "these people nothing can tell the two apart."
 )
 
 
@@ -231,9 +240,9 @@ def _listed(rows: pd.DataFrame) -> str:
     for _, row in rows.head(_MOST).iterrows():
         p = "not tested" if pd.isna(row["p_holm"]) else f"p {_p(float(row['p_holm']))}"
         limits = f"{row['ci_low']:.2f} to {row['ci_high']:.2f}"
-        some.append(
-            f"{row['column']} (AUC by itself {row['auc']:.2f}, {limits}; {p}; n = {row['n']})"
-        )
+        name = str(row["column"])
+        shown = f"{flag_title(name)}: {name}" if is_flag(name) else name
+        some.append(f"{shown} (AUC by itself {row['auc']:.2f}, {limits}; {p}; n = {row['n']})")
     more = len(rows) - len(some)
     return ", ".join(some) + (f" and {more} more (tables/columns.tsv)" if more else "")
 

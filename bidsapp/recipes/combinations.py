@@ -125,6 +125,11 @@ def _fitted(recipe: "Recipe") -> Iterator[Problem]:
                 "takes series of volumes, and representation.channels names maps; use it with "
                 "preparation.modality: bold",
             )
+    if section.zscore == "none" and section.zscore_voxels is not None:
+        yield (
+            "representation.zscore_voxels",
+            f"{section.zscore_voxels} says nothing with representation.zscore: none; leave one out",
+        )
     if section.zscore != "none" and section.fitted.get("zscore") is not None:
         yield (
             "representation.fitted.zscore",

@@ -142,8 +142,14 @@ class Representation(Section):
     )
     zscore: Literal["image", "train_fold", "dataset", "none"] = Field(
         default="train_fold",
-        description="Over which voxels mean and SD of each channel are taken. dataset sees the "
+        description="Of whose images mean and SD of each channel are taken. dataset sees the "
         "held-out images: mode paper only.",
+    )
+    zscore_voxels: Literal["all", "nonzero"] | None = Field(
+        default=None,
+        description="Which voxels of them the z-score is taken over: nonzero leaves out what is 0, "
+        "as the background and what a box was padded with; a network is given them all. All where "
+        "nothing is said.",
     )
     fitted: Annotated[
         dict[Name, dict[str, Any] | None], BeforeValidator(_steps), Field(strict=False)
@@ -163,7 +169,8 @@ class Representation(Section):
             if values is not None
         }
         if self.zscore != "none":
-            wanted["zscore"] = ("representation.zscore", {"fit": self.zscore})
+            voxels = {} if self.zscore_voxels is None else {"voxels": self.zscore_voxels}
+            wanted["zscore"] = ("representation.zscore", {"fit": self.zscore, **voxels})
         return tuple(
             AskedStep(
                 key,

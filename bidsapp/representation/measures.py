@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bidsapp.contracts.unit import PART, PARTICIPANT, SESSION
+from bidsapp.dataset.beside import measured_quality
 from bidsapp.dataset.tables import write_table
 from bidsapp.intake.images import read_numbers
 from bidsapp.recipes.known_names import BASELINES_ON_FEATURES, HANDCRAFTED
@@ -52,8 +53,7 @@ def cohort_measures(
     """
     first = [name for name in _FIRST if name in cohort.table]
     table = cohort.table[first].reset_index(drop=True)
-    quality = pd.DataFrame([dict(scan.quality_numbers) for scan in cohort.files])
-    parts = [table, quality.add_prefix("quality_")]
+    parts = [table, measured_quality(cohort)]
     # without a place that people have in common, a cube of the grid is no region
     if "regions" in baselines and whole_space(template_mask).common:
         mask, affine = read_numbers(template_mask)

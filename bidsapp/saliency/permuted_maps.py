@@ -4,10 +4,14 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
+from bidsapp.dataset.tables import write_table
+from bidsapp.derivatives.atomic import make_folder
 from bidsapp.derivatives.sealed import read_record, write_record
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.saliency.group_test import VoxelNull
@@ -18,30 +22,58 @@ from bidsapp.training.study import Study
 FILE = "maps_null.json"
 
 
-def beside(study: Study, mask: Path) -> Beside:
+def comparable(masks: Mapping[str, Path]) -> dict[str, Path]:
+    """Keep the variants whose maps lie in a space that people have in common.
+
+    Parameters
+    ----------
+    masks
+        Variant to the mask of where its images' values lie on their grid.
+    """
+    from bidsapp.spaces.files import whole_space
+
+    return {name: mask for name, mask in masks.items() if whole_space(mask).common}
+
+
+def beside(
+    study: Study,
+    masks: Mapping[str, Path],
+    tables: Mapping[str, pd.DataFrame] = MappingProxyType({}),
+) -> Beside:
     """Have every permuted pipeline explain its held-out people, before its networks are dropped.
 
     Parameters
     ----------
     study
         The run.
-    mask
-        The template's brain mask on the images' grid.
+    masks
+        Variant to the mask of where its images' values lie on their grid; no others are explained.
+    tables
+        Variant to its own cohort table, where its images are of another preparation.
     """
     from bidsapp.saliency.permuted_nodes import MapPermuted
 
-    shared = {"mask": str(mask), "covariates": str(study.cohort_file)}
+    covariates = dict.fromkeys(masks, study.cohort_file)
+    for name, table in tables.items():
+        covariates[name] = study.folder / "permuted" / f"cohort_{name}.tsv"
+        make_folder(covariates[name].parent)
+        write_table(covariates[name], table)
+    shared = {
+        "masks": {name: str(path) for name, path in masks.items()},
+        "covariates": {name: str(path) for name, path in covariates.items()},
+    }
     return Beside(
         MapPermuted,
-        lambda run: shared | {"maps_key": maps_key(run, mask)},
-        lambda run: bool(_read(run, mask)),
+        lambda run: shared | {"maps_key": maps_key(run, masks)},
+        lambda run: bool(_read(run, masks)),
     )
 
 
-def maps_key(run: PermutedRun, mask: Path) -> str:
+def maps_key(run: PermutedRun, masks: Mapping[str, Path]) -> str:
     """Hash all that a permutation's largest statistics depend on."""
     sections = {task.variant: task.recipe.saliency.plain() for task in run.tasks}
-    text = json.dumps([run.key, sections, file_sha256(mask)], sort_keys=True)
+    prints = {name: file_sha256(mask) for name, mask in masks.items()}
+    text = json.dumps([run.key, sections, prints], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -50,12 +82,12 @@ def write_largest(folder: Path, key: str, largest: Mapping[str, tuple[float, flo
     write_record(folder / FILE, {"key": key, "largest": {k: list(v) for k, v in largest.items()}})
 
 
-def read_nulls(runs: Sequence[PermutedRun], mask: Path) -> dict[str, VoxelNull]:
+def read_nulls(runs: Sequence[PermutedRun], masks: Mapping[str, Path]) -> dict[str, VoxelNull]:
     """Collect the nulls of the variants from permutations that were explained."""
     found: dict[str, list[Sequence[float]]] = {}
     tested: dict[str, bool] = {}
     for run in runs:
-        for variant, largest in _read(run, mask).items():
+        for variant, largest in _read(run, masks).items():
             found.setdefault(variant, []).append(largest)
         tested |= {task.variant: task.recipe.saliency.tfce for task in run.tasks}
     nulls = {}
@@ -65,7 +97,7 @@ def read_nulls(runs: Sequence[PermutedRun], mask: Path) -> dict[str, VoxelNull]:
     return nulls
 
 
-def _read(run: PermutedRun, mask: Path) -> dict[str, Any]:
+def _read(run: PermutedRun, masks: Mapping[str, Path]) -> dict[str, Any]:
     """Read what a permutation's maps gave; empty where that is not there, or of other settings."""
     content = read_record(run.folder / FILE)
-    return dict(content["largest"]) if content.get("key") == maps_key(run, mask) else {}
+    return dict(content["largest"]) if content.get("key") == maps_key(run, masks) else {}

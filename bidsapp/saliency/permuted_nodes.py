@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 
 class _MappedInput(PermutedInput):
-    mask = File(exists=True, mandatory=True, desc="the template's brain mask")
-    covariates = File(exists=True, mandatory=True, desc="the run's cohort.tsv")
+    masks = traits.Dict(traits.Str(), File(exists=True), mandatory=True,
+        desc="variant that is explained to the mask of its images' grid")  # fmt: skip
+    covariates = traits.Dict(traits.Str(), File(exists=True), mandatory=True,
+        desc="variant to a table of its people")  # fmt: skip
     maps_key = traits.Str(mandatory=True, desc="hash of all that the statistics depend on")
 
 
@@ -27,6 +29,8 @@ class MapPermuted(TrainPermuted):
     def _used(self, task: "FoldTask") -> bool:
         from bidsapp.derivatives.sealed import read_record
 
+        if task.variant not in self.inputs.masks:
+            return True
         try:
             made = _mark(task).read_text(encoding="utf-8") == self._key(task)
         except (OSError, UnicodeDecodeError):
@@ -37,7 +41,9 @@ class MapPermuted(TrainPermuted):
         from bidsapp.derivatives import write_text
         from bidsapp.saliency.fold_maps import FoldMapsTask, explain_fold
 
-        mask = Path(self.inputs.mask)
+        if task.variant not in self.inputs.masks:
+            return
+        mask = Path(self.inputs.masks[task.variant])
         explain_fold(FoldMapsTask(task, _maps(task), mask, "test", checks=False))
         write_text(_mark(task), self._key(task))
 
@@ -49,20 +55,23 @@ class MapPermuted(TrainPermuted):
         from bidsapp.saliency.stack import join, read_stack
         from bidsapp.training.earlier_run import read_text_table
 
-        covariates = read_text_table(Path(self.inputs.covariates))
         largest = {}
         for variant in dict.fromkeys(task.variant for task in tasks):
+            if variant not in self.inputs.masks:
+                continue
+            covariates = read_text_table(Path(self.inputs.covariates[variant]))
             own = [task for task in tasks if task.variant == variant]
             stack = join([read_stack(_maps(task)) for task in own])
             settings = own[0].recipe.saliency
-            inside = mask_of(stack.space, Path(self.inputs.mask))
+            inside = mask_of(stack.space, Path(self.inputs.masks[variant]))
             people = people_maps(stack, inside, fwhm_mm=settings.smoothing_fwhm_mm)
             largest[variant] = largest_statistics(
                 people, covariates, settings.covariates, settings.tfce
             )
         write_largest(Path(self.inputs.record).parent, self.inputs.maps_key, largest)
         for task in tasks:
-            shutil.rmtree(_maps(task))
+            if task.variant in self.inputs.masks:
+                shutil.rmtree(_maps(task))
 
     def _key(self, task: "FoldTask") -> str:
         return f"{self.inputs.maps_key} {task.fingerprint}"

@@ -1,6 +1,7 @@
 """A study of knees as a user runs it: two levels, maps on a bone, weighted averages, a page."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -84,3 +85,20 @@ def test_what_the_group_writes_is_valid_bids(ran: Ended) -> None:
     assert validation_errors(ran.output_dir) == (0, [])
     names = [path.name for path in Path(ran.output_dir).rglob("*_statmap.*")]
     assert not [name for name in names if "__" in name]
+
+
+def test_a_model_is_applied_where_label_maps_lie_in_another_folder(
+    ran: Ended, tmp_path: Path
+) -> None:
+    new = tmp_path / "new"
+    shutil.copytree(ran.bids_dir, new, ignore=shutil.ignore_patterns("derivatives", "sub-*"))
+    shutil.copytree(ran.bids_dir / "sub-01", new / "sub-01")
+    (labels,) = (ran.bids_dir / "derivatives").iterdir()
+    model = ran.output_dir / "group" / "knees" / "model" / "base"
+    given = ("--model", model, "--skip-bids-validation")
+    ended = run_app(new, tmp_path / "out", *given, "-d", f"labels={labels}")
+    assert ended.code == 0, ended.said
+    predicted = pd.read_csv(tmp_path / "out" / "group" / "predictions.tsv", sep="\t")
+    assert set(predicted["participant_id"]) == {"sub-01"}
+    # without the folder there is nothing to prepare from, and that is said
+    assert run_app(new, tmp_path / "other", *given).code != 0

@@ -1,5 +1,6 @@
 """The group level from the command line to the bundle, on a study with a planted cuboid."""
 
+import json
 import os
 import random
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -298,6 +300,29 @@ def test_a_run_that_adds_a_variant_keeps_what_is_there(
     assert "differs" not in capsys.readouterr().err
     assert [path.name for path in folder.parent.iterdir()] == ["small"]
     assert models_before.items() <= models(again).items()
+
+
+def fold_records(root: Path, label: str) -> list[dict[str, Any]]:
+    """What was noted of each fold of the base variant of a run."""
+    found = sorted((root / "out").glob(f"work/**/{label}/**/folds/base/*/fold.json"))
+    return [json.loads(path.read_text()) for path in found]
+
+
+def test_a_small_mem_streams_the_cohort_and_gives_the_same_models(
+    again: Path, run: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # 1 GB is what the libraries take: no room is left for images
+    assert rerun(again, "--variants", "base", "--run-label", "streamed", "--mem", 1) == 0
+    streamed = fold_records(again, "streamed")
+    assert [one["cohort_streamed"] for one in streamed] == [True, True]
+    resident = fold_records(again, "small")
+    assert [one["cohort_streamed"] for one in resident] == [False, False]
+    assert [one["model_sha256"] for one in streamed] == [one["model_sha256"] for one in resident]
+    scores = table_of(again / "out" / "group" / "streamed" / "scores.tsv")
+    whole = table_of(run / "scores.tsv")
+    assert scores.equals(whole[whole["variant"] == "base"].reset_index(drop=True))
+    assert "this machine (--mem) has 1 GB" in caplog.text
+    assert "streaming it in chunks, with the same results" in caplog.text
 
 
 def empty_the_axial_slab(root: Path) -> None:

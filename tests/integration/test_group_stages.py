@@ -1,4 +1,4 @@
-"""A run of two stages, as a user starts it: age group first, then the outcome."""
+"""A run of two stages, as a user starts it: age group first, then sex."""
 
 import json
 from pathlib import Path
@@ -22,8 +22,8 @@ from tests.integration.running import Ended
 PEOPLE = 12
 RECIPE = """\
 name: staged
-summary: A network that learns age first, then the outcome
-outcome: {column: chronic, positive: ["yes"]}
+summary: A network that learns the age group first, then sex
+outcome: {column: sex, positive: [F]}
 representation: {kind: slab, plane: axial, slices: 3}
 network:
   {name: resnet, depth: 10, stem_stride: 2, stem_pool: true, frozen: 5, start: {variant: ages}}
@@ -47,8 +47,8 @@ def staged(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     for i in range(PEOPLE):
         write_normalised(root / "out", f"sub-{i:02d}", brain(i, bool(i % 2)))
         age = "n/a" if i == 4 else 20 + 3 * i
-        rows.append((f"sub-{i:02d}", "yes" if i % 2 else "no", age))
-    write_dataset(root / "bids", rows, ("participant_id", "chronic", "age"))
+        rows.append((f"sub-{i:02d}", "F" if i % 2 else "M", age))
+    write_dataset(root / "bids", rows, ("participant_id", "sex", "age"))
     (root / "small.yaml").write_text(RECIPE)
     return start(*group_arguments(root))
 

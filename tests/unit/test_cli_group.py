@@ -126,6 +126,13 @@ def test_a_model_is_judged_on_an_outcome_and_never_trained_again() -> None:
         parsed("--model", "b", "--outcome", "a", "--positive", "1", level="participant")
 
 
+def test_a_model_takes_folders_of_derivatives_at_both_levels(tmp_path: Path) -> None:
+    """There may lie what a modality prepares scans from, or images that are prepared."""
+    given = ("--model", "bundle", "-d", f"prep={tmp_path}")
+    assert parsed(*given, level="participant").derivatives == {"prep": tmp_path}
+    assert parsed(*given, "--outcome", "a", "--positive", "1").derivatives == {"prep": tmp_path}
+
+
 def test_a_recalibration_needs_a_model_and_people_to_judge_it_on() -> None:
     assert parsed("--model", "bundle", "--recalibrate", "slope").recalibrate == "slope"
     with pytest.raises(UsageError, match="--recalibrate needs --model"):

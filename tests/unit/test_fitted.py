@@ -51,6 +51,66 @@ def test_the_z_score_has_mean_0_and_sd_1_over_the_training_fold() -> None:
     np.testing.assert_allclose(sd, images().array.astype(float).std((2, 3, 4)), rtol=1e-5)
 
 
+def heads_in_boxes(outside: float) -> ImageRows:
+    """Heads of several sizes, 0 around them but for what lies outside all of them."""
+    array = np.full((10, 2, 12, 10, 8), outside, np.float16)
+    rng = np.random.default_rng(1)
+    for row, image in enumerate(array):
+        size = 4 + row % 3
+        image[:, 1:-1, 1:-1, 1:-1] = 0
+        image[:, 3 : 3 + size, 3 : 3 + size, 3:6] = rng.normal(5, 2, (2, size, size, 3))
+    return ImageRows(array)
+
+
+def test_a_z_score_over_nonzero_voxels_leaves_the_background_out() -> None:
+    section = Representation(channels=CHANNELS, zscore="image", zscore_voxels="nonzero")
+    rows, boxes = np.arange(10), heads_in_boxes(0)
+    ((mean, sd),) = Chain.of(section).numbers(boxes, rows)
+    for row, image in enumerate(boxes.array.astype(float)):
+        inside = [channel[channel != 0] for channel in image]
+        np.testing.assert_allclose(mean[row], [one.mean() for one in inside], rtol=1e-5)
+        np.testing.assert_allclose(sd[row], [one.std() for one in inside], rtol=1e-5)
+    # a larger box, which is padded with 0, changes nothing; over all voxels it does
+    wide = ImageRows(np.pad(boxes.array, [(0, 0), (0, 0), *[(5, 7)] * 3]))
+    ((padded, _),) = Chain.of(section).numbers(wide, rows)
+    np.testing.assert_allclose(padded, mean, rtol=1e-6)
+    every = Representation(channels=CHANNELS, zscore="image", zscore_voxels="all")
+    here, there = (Chain.of(every).numbers(one, rows)[0][0] for one in (boxes, wide))
+    assert (there < 0.5 * here).all()
+    # in the fold each image counts alike
+    fold = Representation(channels=CHANNELS, zscore="train_fold", zscore_voxels="nonzero")
+    fitted, _ = Chain.of(fold).fit(boxes, ROLES, OUTCOME)
+    np.testing.assert_allclose(fitted.state()["0.mean"], mean[TRAIN].mean(0), rtol=1e-5)
+    assert section.asked()[0].words == (
+        "standardised (z-score) with mean and SD over voxels that are not 0 of each image"
+    )
+
+
+def test_an_image_of_nothing_stays_nothing() -> None:
+    section = Representation(channels=CHANNELS, zscore="image", zscore_voxels="nonzero")
+    ((mean, sd),) = Chain.of(section).numbers(ImageRows(np.zeros((1, 2, 3, 3, 3))), np.arange(1))
+    assert (mean == 0).all()
+    assert (sd == 1).all()
+
+
+def test_recipes_that_say_nothing_of_voxels_keep_their_text_and_their_numbers() -> None:
+    plain = Representation(channels=CHANNELS)
+    assert "zscore_voxels" not in plain.plain()
+    every = Representation(channels=CHANNELS, zscore_voxels="all")
+    boxes = heads_in_boxes(3)
+    states = [Chain.of(one).fit(boxes, ROLES, OUTCOME)[0].state() for one in (plain, every)]
+    assert all(states[0][key].tobytes() == states[1][key].tobytes() for key in states[0])
+    with pytest.raises(ValueError, match=r"zscore_voxels: nonzero says nothing with .*zscore: no"):
+        small_recipe(representation={"zscore": "none", "zscore_voxels": "nonzero"})
+
+
+def test_whole_heads_of_wei2023_are_standardised_over_the_head() -> None:
+    recipe = load_recipe("wei2023")
+    for name in ("resnet18", "native", "paper", "paper_densenet121", "resnet50_2d", "resnet18_224"):
+        (asked,) = recipe.with_variant(name).representation.asked()
+        assert (asked.scope, asked.settings) == ("image", {"voxels": "nonzero"})
+
+
 def test_min_max_is_0_to_1_over_the_training_fold_and_may_leave_it_elsewhere() -> None:
     fitted, _ = chain_of("minmax", "train_fold").fit(images(), ROLES, OUTCOME)
     (step,) = fitted.steps

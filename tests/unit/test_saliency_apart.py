@@ -12,6 +12,8 @@ from bidsapp.modalities.t1w.native.files import write_box
 from bidsapp.modalities.t1w.transform import write_composite
 from bidsapp.recipes import load_recipe
 from bidsapp.recipes.images import Representation
+from bidsapp.reports.run.files import RunFiles
+from bidsapp.reports.run.saliency import saliency_section
 from bidsapp.representation.spec import space_of
 from bidsapp.saliency.apart import write_apart
 from bidsapp.saliency.stack import MapStack
@@ -133,4 +135,7 @@ def test_maps_meet_in_the_template_over_one_place_or_not_at_all(
     assert summary["maps"] == {}
     assert "native only" in capsys.readouterr().err
     assert any("native only" in note for note in summary["notes"])
+    (part,) = saliency_section(RunFiles(tmp_path)).parts
+    assert "native only" in " ".join(part.notes)
+    assert "no voxel in common" in part.problem
     assert [path.name for path in folder.iterdir() if path.name != "summary.json"] == ["sanity.tsv"]

@@ -68,6 +68,7 @@ NATIVE_MEASURES = (
         kind="flag",
         expected="the same for all",
         place=8,
+        confound=True,
         column="Whether the face was removed before the scan came here.",
         only=_WHOLE,
     ),
