@@ -1,6 +1,5 @@
 """nipype's MultiProc, finishing what it began first and surviving a worker that is killed."""
 
-import gc
 import logging
 import multiprocessing
 import os
@@ -93,7 +92,6 @@ class PatientMultiProc(MultiProcPlugin):
         return task
 
     def _new_pool(self, workers: int) -> ProcessPoolExecutor:
-        gc.collect()
         return ProcessPoolExecutor(
             max_workers=workers,
             initializer=_begin_worker,

@@ -1,5 +1,6 @@
 """How much memory training a network takes, counted from its layers before it is trained."""
 
+import math
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ _PER_PARAMETER = 16
 _PEAK = 3.0
 # Copies of a batch that augmentation and the z-score hold, float32.
 _INPUT_COPIES = 4
+_COUNTS: dict[tuple[str, int, tuple[int, ...]], tuple[float, int]] = {}
 
 
 def training_bytes(
@@ -33,6 +35,20 @@ def training_bytes(
     width
         Bytes of a number in autocast: 2 for bfloat16, 4 for float32.
     """
+    numbers, weights = _counted(section, channels, shape)
+    each = numbers * width * _PEAK + channels * math.prod(shape) * 4 * _INPUT_COPIES
+    return each * (batch_size + 1) + weights * _PER_PARAMETER
+
+
+def _counted(section: Network, channels: int, shape: tuple[int, ...]) -> tuple[float, int]:
+    """Count what the layers give for one image, and the weights; each network once a process."""
+    key = section.model_dump_json(), channels, shape
+    if key not in _COUNTS:
+        _COUNTS[key] = _count(section, channels, shape)
+    return _COUNTS[key]
+
+
+def _count(section: Network, channels: int, shape: tuple[int, ...]) -> tuple[float, int]:
     with torch.device("meta"):
         network = build_network(section, channels, shape=shape)
         x = torch.empty((2, channels, *shape))
@@ -49,6 +65,5 @@ def training_bytes(
             layer.register_forward_hook(add)
     with torch.no_grad():
         network(x)
-    each = (count * width * _PEAK + x.numel() * 4 * _INPUT_COPIES) / len(x)
     weights = sum(parameter.numel() for parameter in network.parameters())
-    return each * (batch_size + 1) + weights * _PER_PARAMETER
+    return count / len(x), weights
