@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from bidsapp.dataset.cohort import Cohort
     from bidsapp.saliency.group_test import VoxelNull
+    from bidsapp.training.run import TrainingRun
     from bidsapp.training.stages import Outcomes
-    from bidsapp.training.study import Study
     from bidsapp.training.task import FoldTask
 
 # What runs of all labels share in the work folder.
@@ -63,7 +63,7 @@ def run_group_level(options: RunOptions) -> int:
     """
     from bidsapp.training.crossfit import crossfit_splits
     from bidsapp.training.permute_outcomes import labels_of
-    from bidsapp.training.study import study_splits
+    from bidsapp.training.run import run_splits
 
     if options.simulate:
         return _simulated(options)
@@ -82,7 +82,7 @@ def run_group_level(options: RunOptions) -> int:
         return _evaluate_only(folder, options.overrides)
     variants, ensembles = recipe.selected(options.variants)
     if "all" in options.variants:
-        from bidsapp.training.study import sharing_variants
+        from bidsapp.training.variants import sharing_variants
 
         variants, ensembles, apart = sharing_variants(recipe, variants, ensembles)
         for sentence in apart:
@@ -103,7 +103,7 @@ def run_group_level(options: RunOptions) -> int:
     tell_columns(recipe, cohort)
     recipe = recorded(recipe, cohort)
     # refused now, if they are
-    splits = study_splits(recipe, variants, cohort.table, options.splits)
+    splits = run_splits(recipe, variants, cohort.table, options.splits)
     crossfit_splits(recipe, variants, cohort.table, splits)
     labels_of(cohort.table, recipe.evaluation.permute_within)
     begin_work(options, _SHARED_WORK)
@@ -149,29 +149,29 @@ def _whole_run(
         cohort, recipe, variants, template_mask, options.splits, place, options.nprocs
     )
     cohort = simulated_cohort(cohort, recipe, variants, place / "planted")
-    study, splits = state_files(recipe, variants, cohort, folder, options)
-    study = replace(study, stage_outcomes=own_outcomes)
+    training, splits = state_files(recipe, variants, cohort, folder, options)
+    training = replace(training, stage_outcomes=own_outcomes)
     write_table(folder / NEAR_DUPLICATES, alike)
     (note_unfinished if options.saliency else note_finished)(folder)
     modality = modality_named(recipe.with_variant(variants[0]).preparation.modality)
     write_measures(cohort, template_mask, folder, recipe.evaluation.baselines, modality)
-    tasks = _tasks(study, cohort, splits, masks, options)
+    tasks = _tasks(training, cohort, splits, masks, options)
     if cost := crossfit_cost(recipe, variants, [task.variant for task in tasks]):
         print(cost, flush=True)
-    failed = _train(study, tasks, options, folder)
-    done = [t for t in tasks if t.variant in study.variants and t.variant not in failed]
+    failed = _train(training, tasks, options, folder)
+    done = [t for t in tasks if t.variant in training.variants and t.variant not in failed]
     if not done:
         return _tell_failures(failed)
-    write_scores(study, done, folder)
-    without = crossfit(study, done, cohort.table, splits, options, folder)
+    write_scores(training, done, folder)
+    without = crossfit(training, done, cohort.table, splits, options, folder)
     code = evaluate_run(folder) or _tell_failures(without, "the added value of {} is not measured")
-    write_models(study, done, cohort, folder, prints, anonymous=options.anonymous_bundle)
+    write_models(training, done, cohort, folder, prints, anonymous=options.anonymous_bundle)
     if options.saliency:
-        code = _explain(study, done, cohort, masks, options) or code
+        code = _explain(training, done, cohort, masks, options) or code
         note_finished(folder)
     write_saliency_checks(sorted({task.variant for task in done}), folder)
     if recipe.evaluation.pipeline_permutations:  # last, as they take the longest
-        code = _permute(study, done, cohort, masks, options) or code
+        code = _permute(training, done, cohort, masks, options) or code
     tell_summary(folder)
     write_words(folder)
     write_report(folder)
@@ -190,7 +190,7 @@ def _evaluate_only(folder: Path, overrides: Sequence[str]) -> int:
 
 
 def _tasks(
-    study: "Study",
+    training: "TrainingRun",
     cohort: "Cohort",
     splits: "pd.DataFrame",
     masks: Mapping[str, Path],
@@ -198,13 +198,13 @@ def _tasks(
 ) -> list["FoldTask"]:
     from bidsapp.dataset.beside import seen_by
     from bidsapp.representation.sample import cohort_rows
-    from bidsapp.training.study import fold_tasks
+    from bidsapp.training.run import fold_tasks
 
     return fold_tasks(
-        study,
+        training,
         cohort_rows(cohort),
         splits,
-        masks[study.variants[0]],
+        masks[training.variants[0]],
         others={name: (cohort_rows(seen_by(cohort, name)), masks[name]) for name in cohort.beside},
         device=options.device,
         threads=options.omp_nthreads,
@@ -214,22 +214,22 @@ def _tasks(
 
 
 def _train(
-    study: "Study", tasks: Sequence["FoldTask"], options: RunOptions, folder: Path
+    training: "TrainingRun", tasks: Sequence["FoldTask"], options: RunOptions, folder: Path
 ) -> dict[str, tuple[str, int]]:
     """Train and score every fold; gives the variants that are not whole, with reason and code."""
     from bidsapp.training.fold_memory import fold_memory, warn_of_memory
     from bidsapp.training.fold_node import WORKERS_IMPORT
-    from bidsapp.training.study import forget_other_folds, node_name, training_workflow
+    from bidsapp.training.run import forget_other_folds, node_name, training_workflow
 
     forget_other_folds(tasks)
-    forget_failures(study.folder / "training")
+    forget_failures(training.folder / "training")
     running = Running.of(options, folder / "logs")
     configure(running)
     by_name = {node_name(task): task for task in tasks}
     print(f"{len(tasks)} networks; those that are trained already are kept", flush=True)
     warn_of_memory(tasks, options.mem_gb)
     memory = fold_memory(tasks, options.mem_gb)
-    workflow = training_workflow(study, tasks, "training", memory)
+    workflow = training_workflow(training, tasks, "training", memory)
     by_label = {task.label: task for task in tasks}
     verbose = options.verbose > 0
     with StatusLine(
@@ -242,11 +242,11 @@ def _train(
         error = run_workflow(workflow, running, on_status, WORKERS_IMPORT)
     failed: dict[str, tuple[str, int]] = {}
     for task in tasks:
-        scored = task.scores_file.is_file() or task.variant in study.stages
+        scored = task.scores_file.is_file() or task.variant in training.stages
         if not (scored and task.record_file.is_file()):
             # where what it was to begin with failed, it was never begun itself
             lacking = [one for one in task.chain() if not one.record_file.is_file()] or [task]
-            failure = find_failure(study.folder / "training" / node_name(lacking[-1]), error)
+            failure = find_failure(training.folder / "training" / node_name(lacking[-1]), error)
             reason = f"{lacking[-1].label}: {failure.message}"
             failed.setdefault(task.variant, (reason, failure.exit_code))
     return failed
@@ -260,7 +260,7 @@ def _tell_failures(failed: dict[str, tuple[str, int]], what: str = "variant {} i
 
 
 def _permute(
-    study: "Study",
+    training: "TrainingRun",
     tasks: Sequence["FoldTask"],
     cohort: "Cohort",
     masks: Mapping[str, Path],
@@ -271,7 +271,7 @@ def _permute(
     from bidsapp.saliency.permuted_maps import beside, comparable, read_nulls
     from bidsapp.training.permuted import permute_pipeline
 
-    folder = study.recipe_file.parent
+    folder = training.recipe_file.parent
     own = {task.variant: masks[task.variant] for task in tasks} if options.saliency else {}
     mapped = comparable(own)
     if apart := [name for name in own if name not in mapped]:
@@ -281,17 +281,17 @@ def _permute(
             file=sys.stderr,
         )
     tables = {name: seen_by(cohort, name).table for name in mapped if name in cohort.beside}
-    maps = beside(study, mapped, tables) if mapped else None
-    runs = permute_pipeline(study, tasks, cohort.table, options, folder, maps)
+    maps = beside(training, mapped, tables) if mapped else None
+    runs = permute_pipeline(training, tasks, cohort.table, options, folder, maps)
     code = evaluate_run(folder)
     if mapped:
         nulls = read_nulls(runs, mapped)
-        code = _explain(study, tasks, cohort, masks, options, nulls) or code
+        code = _explain(training, tasks, cohort, masks, options, nulls) or code
     return code
 
 
 def _explain(
-    study: "Study",
+    training: "TrainingRun",
     tasks: Sequence["FoldTask"],
     cohort: "Cohort",
     masks: Mapping[str, Path],
@@ -306,9 +306,9 @@ def _explain(
 
     memory = fold_memory(tasks, options.mem_gb)
     codes = []
-    for names in by_preparation(study.recipe, list(dict.fromkeys(t.variant for t in tasks))):
+    for names in by_preparation(training.recipe, list(dict.fromkeys(t.variant for t in tasks))):
         own, table = [t for t in tasks if t.variant in names], seen_by(cohort, names[0]).table
-        codes.append(explain(study, own, table, masks[names[0]], options, memory, nulls))
+        codes.append(explain(training, own, table, masks[names[0]], options, memory, nulls))
     code = joint_code(codes)
-    stamp_maps(study.recipe_file.parent / "saliency", study.recipe.simulation.stamp)
+    stamp_maps(training.recipe_file.parent / "saliency", training.recipe.simulation.stamp)
     return code

@@ -22,7 +22,7 @@ def check_before_work(
 ) -> None:
     """Refuse at once what can be known to be wrong."""
     from bidsapp.representation.chain import Chain, require_files
-    from bidsapp.training.study import check_variants
+    from bidsapp.training.variants import check_variants
 
     check_dataset(options.bids_dir)
     check_output(options.output_dir, options.bids_dir)

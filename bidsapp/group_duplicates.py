@@ -179,9 +179,9 @@ def _crossing(
     found: "Likeness",
 ) -> list["Pair"]:
     """Near-duplicates of which one is tested where the other is not."""
-    from bidsapp.training.study import study_splits
+    from bidsapp.training.run import run_splits
 
-    table = study_splits(recipe, variants, cohort.table, splits)
+    table = run_splits(recipe, variants, cohort.table, splits)
     fold = [name for name in ("variant", "repeat", "fold") if name in table]
     tested: dict[str, set[tuple[object, ...]]] = {}
     held_out = table[table["role"] == "test"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bidsapp.dataset.image_prints import Prints
     from bidsapp.networks.familiarity import Familiar
     from bidsapp.networks.origin import InitialWeights
-    from bidsapp.training.study import Study
+    from bidsapp.training.run import TrainingRun
     from bidsapp.training.task import FoldTask
 
 
@@ -31,15 +31,15 @@ def state_files(
     cohort: "Cohort",
     folder: Path,
     options: RunOptions,
-) -> tuple["Study", "pd.DataFrame"]:
+) -> tuple["TrainingRun", "pd.DataFrame"]:
     """Write recipe, cohort, exclusions and splits: all that the run hangs on."""
     from bidsapp.dataset.beside import TABLE, preparations
     from bidsapp.dataset.counts import cohort_counts
     from bidsapp.dataset.tables import write_table
     from bidsapp.training.earlier_run import changes, set_aside
-    from bidsapp.training.study import Study, study_splits
+    from bidsapp.training.run import TrainingRun, run_splits
 
-    splits = study_splits(recipe, variants, cohort.table, options.splits)
+    splits = run_splits(recipe, variants, cohort.table, options.splits)
     images = preparations(cohort)
     different = changes(folder, recipe, cohort.table, splits, options.weights, images)
     if different:
@@ -52,7 +52,7 @@ def state_files(
 
         require_same_maps(folder, recipe, variants)
     make_folder(folder)
-    study = Study(
+    training = TrainingRun(
         recipe=recipe,
         variants=tuple(variants),
         stages=recipe.stages(variants),
@@ -61,8 +61,8 @@ def state_files(
         splits_file=folder / "splits.tsv",
         folder=work_place(options, "group") / folder.name,
     )
-    write_text(study.recipe_file, dump_recipe(recipe))
-    write_table(study.cohort_file, cohort.table)
+    write_text(training.recipe_file, dump_recipe(recipe))
+    write_table(training.cohort_file, cohort.table)
     if len(images):
         write_table(folder / TABLE, images)
     else:
@@ -72,7 +72,7 @@ def state_files(
     shown = cohort.exclusions.assign(detail=cohort.exclusions["detail"].map(hidden.text))
     write_table(folder / "exclusions.tsv", shown)
     write_lost(folder / "missing_outcomes.tsv", cohort.lost)
-    write_table(study.splits_file, splits)
+    write_table(training.splits_file, splits)
     if cohort.notes:
         write_text(folder / "logs" / "cohort.txt", "\n".join(cohort.notes) + "\n")
     counts = cohort_counts(cohort.table)
@@ -81,7 +81,7 @@ def state_files(
         f"Cohort: {counts.scans} {counts.what}{people}, {counts.classes}; "
         f"{len(cohort.exclusions)} excluded ({folder / 'exclusions.tsv'})."
     )
-    return study, splits
+    return training, splits
 
 
 def write_lost(path: Path, lost: "pd.DataFrame") -> None:
@@ -94,23 +94,24 @@ def write_lost(path: Path, lost: "pd.DataFrame") -> None:
         path.unlink(missing_ok=True)
 
 
-def write_scores(study: "Study", tasks: Sequence["FoldTask"], folder: Path) -> None:
+def write_scores(training: "TrainingRun", tasks: Sequence["FoldTask"], folder: Path) -> None:
     """Write the held-out scores, and the loss curves; stamped where a variant leaks."""
     from bidsapp.dataset.tables import write_table
     from bidsapp.training.crossfit import SCORES_FILE, SPLITS_FILE
     from bidsapp.training.earlier_run import forget_results, read_text_table, same_scores
-    from bidsapp.training.study import gather_history, gather_inner, gather_scores
+    from bidsapp.training.run import gather_history, gather_inner, gather_scores
 
     scores, history, inner = gather_scores(tasks), gather_history(tasks), gather_inner(tasks)
     stamps = {
-        name: stamp_text(study.recipe.with_variant(name).leaks("scores")) for name in study.variants
+        name: stamp_text(training.recipe.with_variant(name).leaks("scores"))
+        for name in training.variants
     }
     if any(stamps.values()):
         for table in (scores, history):
             table["leak"] = table["variant"].map(stamps).fillna("")
-    if study.recipe.simulation.stamp:
+    if training.recipe.simulation.stamp:
         for table in (scores, history):
-            table["simulated"] = study.recipe.simulation.stamp
+            table["simulated"] = training.recipe.simulation.stamp
     before = read_text_table(folder / "scores.tsv")
     for name in (SCORES_FILE, SPLITS_FILE):  # they belong to the scores that were
         (folder / name).unlink(missing_ok=True)
@@ -118,12 +119,14 @@ def write_scores(study: "Study", tasks: Sequence["FoldTask"], folder: Path) -> N
     write_table(folder / "history.tsv", history)
     if inner is not None:
         write_table(folder / "inner_scores.tsv", inner)
-    joined = {name: one for name, one in study.recipe.ensembles.items() if name in study.recipe.run}
+    joined = {
+        name: one for name, one in training.recipe.ensembles.items() if name in training.recipe.run
+    }
     forget_results(folder, same_scores(before, read_text_table(folder / "scores.tsv")), joined)
 
 
 def write_models(
-    study: "Study",
+    training: "TrainingRun",
     tasks: Sequence["FoldTask"],
     cohort: "Cohort",
     folder: Path,
@@ -143,12 +146,12 @@ def write_models(
     from bidsapp.networks.bundle_write import ModelFacts, write_bundle
     from bidsapp.training.earlier_run import read_text_table
     from bidsapp.training.fold import fitted_of
+    from bidsapp.training.run import seen_images
     from bidsapp.training.splits_file import splits_of
     from bidsapp.training.splits_words import held_out_words, splits_words
-    from bidsapp.training.study import seen_images
 
     counts = cohort_counts(cohort.table)
-    every_split = read_text_table(study.splits_file)
+    every_split = read_text_table(training.splits_file)
     for name in dict.fromkeys(task.variant for task in tasks):
         own = [task for task in tasks if task.variant == name]
         models, environments = [], []
@@ -156,7 +159,7 @@ def write_models(
             record = read_own_json(task.record_file)
             models.append(FoldModel(task.repeat, task.fold, task.model_file, fitted_of(task)))
             environments += record["environments"]
-        recipe = study.recipe.with_variant(name)
+        recipe = training.recipe.with_variant(name)
         splits = splits_of(every_split, name)
         leaks = recipe.leaks("scores")
         facts = ModelFacts(

@@ -99,12 +99,12 @@ def _trouble_with_splits(
 ) -> str | None:
     """Say why these people cannot be divided as the protocol has it; nothing where they can."""
     from bidsapp.training.crossfit import crossfit_splits
-    from bidsapp.training.study import study_splits
+    from bidsapp.training.run import run_splits
 
     if options.splits is not None:
         return None  # names people, and who will have an image is not known yet
     try:
-        crossfit_splits(recipe, variants, table, study_splits(recipe, variants, table, None))
+        crossfit_splits(recipe, variants, table, run_splits(recipe, variants, table, None))
     except (UsageError, BadData) as error:
         return str(error)
     return None

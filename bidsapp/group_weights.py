@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.options import RunOptions
-from bidsapp.recipes import Recipe, apply_values
+from bidsapp.recipes import Recipe, apply_values, load_recipe
+from bidsapp.recipes.catalog import packaged
 
 if TYPE_CHECKING:
     from bidsapp.dataset.cohort import Cohort
 
-_NEEDS_NO_FILE = " For a study of your own, --recipe t1w needs no such file."
 _MOST = 5
 
 
@@ -45,8 +45,18 @@ def check_weights(recipe: Recipe, variants: Sequence[str], options: RunOptions) 
             if file is not None:
                 require_origin(one.network, file)
         except (BadData, NoInput, UsageError) as error:
-            hint = "" if recipe.name == "t1w" else _NEEDS_NO_FILE
-            raise type(error)(f"Recipe {recipe.name}: {error}{hint}") from error
+            raise type(error)(f"Recipe {recipe.name}: {error}{_without_file(recipe)}") from error
+
+
+def _without_file(recipe: Recipe) -> str:
+    """Name the recipe for a study of one's own with such scans that begins at random, if any."""
+    modality = recipe.preparation.modality
+    for name in packaged():
+        one = load_recipe(name)
+        own = not one.reference and one.preparation.modality == modality
+        if own and one.network.start_kind == "random" and name != recipe.name:
+            return f" For a study of your own, --recipe {name} needs no such file."
+    return ""
 
 
 def _shape_of(recipe: Recipe) -> tuple[int, int, int] | None:

@@ -17,7 +17,7 @@ from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.saliency.group_test import VoxelNull
 from bidsapp.training.permuted import Beside
 from bidsapp.training.permuted_runs import PermutedRun
-from bidsapp.training.study import Study
+from bidsapp.training.run import TrainingRun
 
 FILE = "maps_null.json"
 
@@ -36,7 +36,7 @@ def comparable(masks: Mapping[str, Path]) -> dict[str, Path]:
 
 
 def beside(
-    study: Study,
+    training: TrainingRun,
     masks: Mapping[str, Path],
     tables: Mapping[str, pd.DataFrame] = MappingProxyType({}),
 ) -> Beside:
@@ -44,7 +44,7 @@ def beside(
 
     Parameters
     ----------
-    study
+    training
         The run.
     masks
         Variant to the mask of where its images' values lie on their grid; no others are explained.
@@ -53,9 +53,9 @@ def beside(
     """
     from bidsapp.saliency.permuted_nodes import MapPermuted
 
-    covariates = dict.fromkeys(masks, study.cohort_file)
+    covariates = dict.fromkeys(masks, training.cohort_file)
     for name, table in tables.items():
-        covariates[name] = study.folder / "permuted" / f"cohort_{name}.tsv"
+        covariates[name] = training.folder / "permuted" / f"cohort_{name}.tsv"
         make_folder(covariates[name].parent)
         write_table(covariates[name], table)
     shared = {

@@ -9,7 +9,7 @@ from bidsapp.derivatives.sealed import read_record
 from bidsapp.recipes.schema import Recipe
 from bidsapp.saliency.fold_maps import FoldMapsTask, is_explained
 from bidsapp.saliency.halves import can_be_halved
-from bidsapp.training.study import Study, gather_scores, node_name
+from bidsapp.training.run import TrainingRun, gather_scores, node_name
 from bidsapp.training.task import FoldTask
 
 KINDS = ("test", "train", "half")
@@ -68,12 +68,12 @@ class ExplainStep:
         return is_explained(job)
 
 
-def plan_steps(study: Study, tasks: Sequence[FoldTask], mask: Path) -> list[ExplainStep]:
+def plan_steps(training: TrainingRun, tasks: Sequence[FoldTask], mask: Path) -> list[ExplainStep]:
     """List every step of a run, in the order in which they are best begun.
 
     Parameters
     ----------
-    study
+    training
         The run.
     tasks
         The trained folds, scored.
@@ -85,7 +85,7 @@ def plan_steps(study: Study, tasks: Sequence[FoldTask], mask: Path) -> list[Expl
     steps = []
     for variant in dict.fromkeys(task.variant for task in tasks):
         own = [task for task in tasks if task.variant == variant]
-        place = study.folder / "maps" / variant
+        place = training.folder / "maps" / variant
 
         def step(task: FoldTask, kind: str, place: Path = place) -> ExplainStep:
             folder = place / f"repeat-{task.repeat}_fold-{task.fold}_{kind}"
@@ -123,7 +123,9 @@ def shuffles(recipe: Recipe) -> int:
     return (2 if compact else 0) if asked is None else asked
 
 
-def workflow_of(study: Study, steps: Sequence[ExplainStep], name: str, memory_gb: float) -> Any:
+def workflow_of(
+    training: TrainingRun, steps: Sequence[ExplainStep], name: str, memory_gb: float
+) -> Any:
     """Make every step a node."""
     from bidsapp.execution.jobs import side_by_side
     from bidsapp.saliency.saliency_nodes import ExplainFold
@@ -136,8 +138,8 @@ def workflow_of(study: Study, steps: Sequence[ExplainStep], name: str, memory_gb
             role="train" if step.kind == "train" else "test",
             half=step.half + 1 if step.kind == "half" else 0,
             shuffle=step.shuffle,
-            **fold_inputs(study.recipe_file, step.task),
+            **fold_inputs(training.recipe_file, step.task),
         )
         for step in steps
     }
-    return side_by_side(name, study.folder, nodes, memory_gb)
+    return side_by_side(name, training.folder, nodes, memory_gb)

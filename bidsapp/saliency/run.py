@@ -44,7 +44,7 @@ from bidsapp.training.fold_node import WORKERS_IMPORT
 from bidsapp.training.splits_file import splits_of
 
 if TYPE_CHECKING:
-    from bidsapp.training.study import Study
+    from bidsapp.training.run import TrainingRun
     from bidsapp.training.task import FoldTask
 
 
@@ -90,7 +90,7 @@ class Explaining:
 
 
 def explain(
-    study: "Study",
+    training: "TrainingRun",
     tasks: Sequence["FoldTask"],
     cohort: pd.DataFrame,
     mask: Path,
@@ -106,7 +106,7 @@ def explain(
 
     Parameters
     ----------
-    study
+    training
         The run.
     tasks
         The trained and scored folds.
@@ -130,14 +130,14 @@ def explain(
     """
     wanted = tasks[0].recipe.preparation
     labels = modality_named(wanted.modality).labels(wanted, own_folder(options.work_dir))
-    folder = study.recipe_file.parent
+    folder = training.recipe_file.parent
     about = Explaining(
         cohort, mask, options.output_dir, folder, labels.get("space", ""), labels.get("res", ""),
         own_folder(options.work_dir), options.native_maps, nulls or {},
     )  # fmt: skip
-    steps = plan_steps(study, tasks, mask)
+    steps = plan_steps(training, tasks, mask)
     if nulls is None:
-        failed = _run(study, steps, memory_gb, Running.of(options, folder / "logs"))
+        failed = _run(training, steps, memory_gb, Running.of(options, folder / "logs"))
     else:
         unfinished = {step.task.variant for step in steps if not step.finished}
         steps, failed = [step for step in steps if step.task.variant not in unfinished], {}
@@ -163,7 +163,7 @@ def explain(
         shutil.rmtree(folder / "saliency" / variant, ignore_errors=True)
         print(f"variant {variant}: no maps: {failure.message.splitlines()[0]}", file=sys.stderr)
         codes.add(failure.exit_code)
-    _write_ensembles(study, tasks, done, about)
+    _write_ensembles(training, tasks, done, about)
     return joint_code(codes)
 
 
@@ -175,16 +175,16 @@ def _said(findings: Findings) -> str:
 
 
 def _run(
-    study: "Study", steps: Sequence[ExplainStep], memory_gb: float, running: Running
+    training: "TrainingRun", steps: Sequence[ExplainStep], memory_gb: float, running: Running
 ) -> dict[str, Failure]:
     """Run the steps; gives those that failed."""
-    forget_failures(study.folder / "saliency")
+    forget_failures(training.folder / "saliency")
     for step in steps:
         if step.kind == "half":
             # whether it is of these data is known only where its cohort was divided
             (step.folder / "done.json").unlink(missing_ok=True)
     by_name = {step.name: step for step in steps}
-    workflow = workflow_of(study, steps, "saliency", memory_gb)
+    workflow = workflow_of(training, steps, "saliency", memory_gb)
     with StatusLine(len(steps), "steps", draw=False) as line:
 
         def on_status(node: Any, status: str) -> None:
@@ -192,7 +192,7 @@ def _run(
 
         error = run_workflow(workflow, running, on_status, WORKERS_IMPORT)
     return {
-        step.name: find_failure(study.folder / "saliency" / step.name, error)
+        step.name: find_failure(training.folder / "saliency" / step.name, error)
         for step in steps
         if not step.finished
     }
@@ -311,7 +311,7 @@ def _shared(task: "FoldTask", about: Explaining, variants: Sequence[str]) -> dic
 
 
 def _write_ensembles(
-    study: "Study",
+    training: "TrainingRun",
     tasks: Sequence["FoldTask"],
     done: Mapping[str, Findings],
     about: Explaining,
@@ -319,18 +319,18 @@ def _write_ensembles(
     """Join the maps of the variants of each ensemble of the run, where all of them are there."""
     first = {task.variant: task for task in reversed(tasks)}
     wanted = tasks[0].recipe.preparation
-    others = {v for v in study.variants if study.recipe.with_variant(v).preparation != wanted}
-    for name, ensemble in study.recipe.ensembles.items():
+    others = {v for v in training.variants if training.recipe.with_variant(v).preparation != wanted}
+    for name, ensemble in training.recipe.ensembles.items():
         place = about.folder / "saliency" / name
         if set(ensemble.of) <= others:  # joined where these are explained
             continue
-        if set(ensemble.of) & others and name in study.recipe.run:
+        if set(ensemble.of) & others and name in training.recipe.run:
             shutil.rmtree(place, ignore_errors=True)
             if ensemble.of[0] not in others:
                 print(f"{name}: no joined map, as its variants are given images of several "
                       "preparations", file=sys.stderr)  # fmt: skip
             continue
-        if name not in study.recipe.run or not set(ensemble.of) <= set(done):
+        if name not in training.recipe.run or not set(ensemble.of) <= set(done):
             shutil.rmtree(place, ignore_errors=True)
             continue
         one = first[ensemble.of[0]]
@@ -341,7 +341,7 @@ def _write_ensembles(
             print(f"{name}: no joined map, as its variants' maps differ: {why}", file=sys.stderr)
             continue
         stacks = {
-            variant: read_stack(study.folder / "maps" / variant / section.method)
+            variant: read_stack(training.folder / "maps" / variant / section.method)
             for variant, section in sections.items()
         }
         if not all(stack.space.common for stack in stacks.values()):

@@ -20,9 +20,9 @@ from bidsapp.training.columns import LEARNING, SCORES, SPLITS
 from bidsapp.training.fold_memory import fold_memory
 from bidsapp.training.fold_node import WORKERS_IMPORT
 from bidsapp.training.permuted import expected_time, is_scored
+from bidsapp.training.run import TrainingRun
 from bidsapp.training.splits import in_two, into_folds, units_of
 from bidsapp.training.stages import with_people
-from bidsapp.training.study import Study
 from bidsapp.training.task import FoldTask
 
 SCORES_FILE, SPLITS_FILE = "crossfit_scores.tsv", "crossfit_splits.tsv"
@@ -55,7 +55,7 @@ def crossfit_splits(
     cohort
         The cohort table.
     splits
-        As `study.study_splits` gives them.
+        As `training.run_splits` gives them.
 
     Returns
     -------
@@ -124,12 +124,14 @@ def _inner(
     return found
 
 
-def crossfit_tasks(study: Study, tasks: Sequence[FoldTask], inner: pd.DataFrame) -> list[FoldTask]:
+def crossfit_tasks(
+    training: TrainingRun, tasks: Sequence[FoldTask], inner: pd.DataFrame
+) -> list[FoldTask]:
     """List the inner networks of every fold, and write the splits that each of them reads.
 
     Parameters
     ----------
-    study, tasks
+    training, tasks
         The run and its folds.
     inner
         As `crossfit_splits` gives them.
@@ -142,7 +144,7 @@ def crossfit_tasks(study: Study, tasks: Sequence[FoldTask], inner: pd.DataFrame)
         task = by_place.get((name, repeat, fold))
         if task is None:  # its variant is not whole
             continue
-        place = study.folder / "inner" / f"inner-{number}"
+        place = training.folder / "inner" / f"inner-{number}"
         own = place / "folds" / name / f"repeat-{repeat}_fold-{fold}"
         splits = own / "splits.tsv"
         write_table(splits, rows[list(SPLITS)])
@@ -196,7 +198,7 @@ def crossfit_cost(recipe: Recipe, variants: Sequence[str], trained: Sequence[str
 
 
 def crossfit(
-    study: Study,
+    training: TrainingRun,
     tasks: Sequence[FoldTask],
     cohort: pd.DataFrame,
     splits: pd.DataFrame,
@@ -211,7 +213,7 @@ def crossfit(
 
     Parameters
     ----------
-    study, tasks
+    training, tasks
         The run and its trained folds.
     cohort, splits
         The tables of the run.
@@ -227,8 +229,8 @@ def crossfit(
     """
     for name in (SCORES_FILE, SPLITS_FILE):
         (folder / name).unlink(missing_ok=True)
-    inner = crossfit_splits(study.recipe, study.variants, cohort, splits)
-    steps = crossfit_tasks(study, tasks, inner)
+    inner = crossfit_splits(training.recipe, training.variants, cohort, splits)
+    steps = crossfit_tasks(training, tasks, inner)
     if not steps:
         return {}
     waiting = [task for task in steps if not is_scored(task)]
@@ -237,11 +239,11 @@ def crossfit(
         f"{expected_time(tasks, len(waiting), options.nprocs)}.",
         flush=True,
     )
-    error = _train(study, waiting, len(steps), options, folder) if waiting else ""
+    error = _train(training, waiting, len(steps), options, folder) if waiting else ""
     failed: dict[str, tuple[str, int]] = {}
     for task in steps:
         if not is_scored(task):
-            failure = find_failure(study.folder / "crossfit" / _node_name(task), error)
+            failure = find_failure(training.folder / "crossfit" / _node_name(task), error)
             failed.setdefault(task.variant, (f"{task.label}: {failure.message}", failure.exit_code))
     whole = [task for task in steps if task.variant not in failed]
     if whole:
@@ -259,20 +261,24 @@ def crossfit(
 
 
 def _train(
-    study: Study, waiting: Sequence[FoldTask], count: int, options: RunOptions, folder: Path
+    training: TrainingRun,
+    waiting: Sequence[FoldTask],
+    count: int,
+    options: RunOptions,
+    folder: Path,
 ) -> str:
     from bidsapp.execution.jobs import side_by_side
     from bidsapp.training.fold_node import CrossFit, fold_inputs
 
-    forget_failures(study.folder / "crossfit")
+    forget_failures(training.folder / "crossfit")
     running = Running.of(options, folder / "logs")
     configure(running)
     by_name = {_node_name(task): task for task in waiting}
     steps = {
-        name: CrossFit(**fold_inputs(study.recipe_file, task)) for name, task in by_name.items()
+        name: CrossFit(**fold_inputs(training.recipe_file, task)) for name, task in by_name.items()
     }
     memory = fold_memory(waiting, options.mem_gb)
-    workflow = side_by_side("crossfit", study.folder, steps, memory)
+    workflow = side_by_side("crossfit", training.folder, steps, memory)
     by_label = {task.label: task for task in waiting}
     with StatusLine(
         count, "inner networks", draw=False, share=lambda label: by_label[label].share

@@ -19,7 +19,7 @@ from bidsapp.options import RunOptions
 from bidsapp.training.fold_memory import fold_memory
 from bidsapp.training.fold_node import WORKERS_IMPORT
 from bidsapp.training.permuted_runs import PermutedRun, permuted_runs
-from bidsapp.training.study import Study
+from bidsapp.training.run import TrainingRun
 from bidsapp.training.task import FoldTask
 
 if TYPE_CHECKING:
@@ -55,7 +55,10 @@ def is_scored(task: FoldTask) -> bool:
 
 
 def permutation_workflow(
-    study: Study, runs: Sequence[PermutedRun], memory_gb: float, beside: Beside | None = None
+    training: TrainingRun,
+    runs: Sequence[PermutedRun],
+    memory_gb: float,
+    beside: Beside | None = None,
 ) -> "Workflow":
     """Make every permutation a node."""
     from bidsapp.execution.jobs import side_by_side
@@ -65,8 +68,8 @@ def permutation_workflow(
     steps = {
         _node_name(run): make(
             **(beside.inputs(run) if beside else {}),
-            recipe=str(study.recipe_file),
-            folds=[fold_inputs(study.recipe_file, task) for task in run.tasks],
+            recipe=str(training.recipe_file),
+            folds=[fold_inputs(training.recipe_file, task) for task in run.tasks],
             record=str(run.record_file),
             key=run.key,
             device=run.tasks[0].device,
@@ -74,11 +77,11 @@ def permutation_workflow(
         )
         for run in runs
     }
-    return side_by_side("permutations", study.folder, steps, memory_gb)
+    return side_by_side("permutations", training.folder, steps, memory_gb)
 
 
 def permute_pipeline(
-    study: Study,
+    training: TrainingRun,
     tasks: Sequence[FoldTask],
     cohort: pd.DataFrame,
     options: RunOptions,
@@ -93,7 +96,7 @@ def permute_pipeline(
 
     Parameters
     ----------
-    study, tasks
+    training, tasks
         The run and its own folds.
     cohort
         The cohort table.
@@ -109,8 +112,8 @@ def permute_pipeline(
     list of PermutedRun
         Those of which every fold is scored.
     """
-    count = study.recipe.evaluation.pipeline_permutations
-    runs = permuted_runs(study, tasks, cohort, options.splits, count)
+    count = training.recipe.evaluation.pipeline_permutations
+    runs = permuted_runs(training, tasks, cohort, options.splits, count)
     waiting = [run for run in runs if not (run.scored and (beside is None or beside.made(run)))]
     if waiting:
         trainings = sum(len(run.tasks) for run in waiting)
@@ -119,7 +122,7 @@ def permute_pipeline(
             f"trainings{expected_time(tasks, trainings, options.nprocs)}.",
             flush=True,
         )
-        _train(study, runs, waiting, options, folder, beside)
+        _train(training, runs, waiting, options, folder, beside)
     whole = [run for run in runs if run.scored]
     if len(whole) < len(runs):
         print(f"{len(runs) - len(whole)} permutations are not whole; run again to resume.")
@@ -136,7 +139,7 @@ def permute_pipeline(
 
 
 def _train(
-    study: Study,
+    training: TrainingRun,
     runs: Sequence[PermutedRun],
     waiting: Sequence[PermutedRun],
     options: RunOptions,
@@ -147,7 +150,7 @@ def _train(
     configure(running)
     by_name = {_node_name(run): run for run in waiting}
     memory = fold_memory(runs[0].tasks, options.mem_gb)
-    workflow = permutation_workflow(study, waiting, memory, beside)
+    workflow = permutation_workflow(training, waiting, memory, beside)
 
     def share(label: str) -> float:
         folds = next(run for run in waiting if _label(run) == label).tasks

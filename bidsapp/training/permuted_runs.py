@@ -15,8 +15,8 @@ from bidsapp.derivatives.atomic import make_folder
 from bidsapp.derivatives.sealed import read_record
 from bidsapp.errors import UsageError
 from bidsapp.training.permute_outcomes import labels_of, shuffled_outcomes
+from bidsapp.training.run import TrainingRun, run_splits
 from bidsapp.training.stages import with_people
-from bidsapp.training.study import Study, study_splits
 from bidsapp.training.task import FoldTask, covariate_columns
 
 _DRAWS = 100
@@ -55,7 +55,11 @@ class PermutedRun:
 
 
 def permuted_runs(
-    study: Study, tasks: Sequence[FoldTask], cohort: pd.DataFrame, given: Path | None, count: int
+    training: TrainingRun,
+    tasks: Sequence[FoldTask],
+    cohort: pd.DataFrame,
+    given: Path | None,
+    count: int,
 ) -> list[PermutedRun]:
     """Draw outcomes, divide the cohort by them, and list every fold that is to be trained.
 
@@ -66,7 +70,7 @@ def permuted_runs(
 
     Parameters
     ----------
-    study, tasks
+    training, tasks
         The run and its own folds.
     cohort
         The cohort table.
@@ -82,8 +86,8 @@ def permuted_runs(
     """
     kinds = {task.variant: task for task in tasks}
     settings = [task.fingerprint for task in kinds.values()]
-    groups = study.recipe.group_column(study.variants)
-    grouped = study.recipe.binds(study.variants)
+    groups = training.recipe.group_column(training.variants)
+    grouped = training.recipe.binds(training.variants)
     before = cohort["outcome"].to_numpy(dtype=int)
     recipes = [one.recipe for task in kinds.values() for one in task.chain()]
     names = [name for recipe in recipes for name in covariate_columns(recipe, cohort.columns)]
@@ -91,9 +95,9 @@ def permuted_runs(
     runs = []
     changed = False
     for number in range(1, count + 1):
-        table, splits = _draw(study, list(kinds), cohort, grouped, given, number)
+        table, splits = _draw(training, list(kinds), cohort, grouped, given, number)
         changed = changed or bool((table["outcome"].to_numpy() != before).any())
-        folder = study.folder / "permuted" / f"{number:05d}"
+        folder = training.folder / "permuted" / f"{number:05d}"
         files = {"cohort": folder / "cohort.tsv", "splits": folder / "splits.tsv"}
         make_folder(folder)
         write_table(files["cohort"], table[[*unit_columns(table), "outcome", *read]])
@@ -108,7 +112,7 @@ def permuted_runs(
         runs.append(PermutedRun(number, folder, key, tuple(own)))
     if not changed:
         what = f"groups ({groups})" if groups else "people"
-        if within := study.recipe.evaluation.permute_within:
+        if within := training.recipe.evaluation.permute_within:
             what += f" of the same {', '.join(within)}"
         raise UsageError(
             f"--permutations {count}: no permutation changes an outcome: no two {what} of the same "
@@ -137,17 +141,17 @@ def _task(
 
 
 def _draw(
-    study: Study,
+    training: TrainingRun,
     variants: Sequence[str],
     cohort: pd.DataFrame,
     grouped: bool,
     given: Path | None,
     number: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    rng = np.random.default_rng([study.recipe.evaluation.seed, number])
-    fixed = None if given is None else study_splits(study.recipe, variants, cohort, given)
+    rng = np.random.default_rng([training.recipe.evaluation.seed, number])
+    fixed = None if given is None else run_splits(training.recipe, variants, cohort, given)
     stratum = None if fixed is None else cohort["participant_id"].map(_roles(fixed))
-    within = labels_of(cohort, study.recipe.evaluation.permute_within)
+    within = labels_of(cohort, training.recipe.evaluation.permute_within)
     if within is not None:
         stratum = within if stratum is None else stratum.astype(str) + "|" + within
     for _ in range(_DRAWS):
@@ -155,7 +159,7 @@ def _draw(
         if fixed is not None:
             return table, fixed
         try:
-            return table, study_splits(study.recipe, variants, table, None)
+            return table, run_splits(training.recipe, variants, table, None)
         except UsageError as error:
             reason = str(error)
     raise UsageError(

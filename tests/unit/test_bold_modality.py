@@ -1,6 +1,7 @@
 """BOLD as a modality: files, measures, what comes first, what is refused, one raw person whole."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,11 @@ def test_the_rigid_transform_is_itks(tmp_path: Path) -> None:
     point = np.array([10.0, 20, -30])
     moved = sitk.ReadTransform(str(tmp_path / "x.h5")).TransformPoint((-10.0, -20.0, -30.0))
     assert np.array(moved) * [-1, -1, 1] == pytest.approx((matrix @ [*point, 1])[:3])
+    # equal transforms are equal files, whenever and wherever they are written
+    written = (tmp_path / "x.h5").read_bytes()
+    write_rigid(tmp_path / "y.h5", matrix)
+    assert (tmp_path / "y.h5").read_bytes() == written
+    assert os.uname().version.encode() not in written
 
 
 def test_a_volume_is_resampled_where_the_head_was_and_nowhere_else() -> None:

@@ -13,7 +13,7 @@ from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.group_cohort import cohort_of
 from bidsapp.options import RunOptions
 from bidsapp.recipes import by_preparation, load_recipe
-from bidsapp.training.study import check_variants, sharing_variants
+from bidsapp.training.variants import check_variants, sharing_variants
 
 EXCLUDED = ("participant_id", "session_id", "reason", "detail")
 NATIVE = 'variants.whole={"preparation": {"space": "native"}, "representation.channels": ["head"]}'

@@ -1,8 +1,13 @@
 """What ``network.start`` may say, and what a variant that begins with another one must share."""
 
+import re
+from pathlib import Path
+
 import pytest
 
-from bidsapp.errors import UsageError
+from bidsapp.errors import NociCastError, UsageError
+from bidsapp.group_weights import check_weights
+from bidsapp.options import RunOptions
 from bidsapp.recipes import dump_recipe, load_recipe
 from bidsapp.recipes.loading import values_of
 from tests.unit.synthetic_cohort import small_recipe
@@ -132,3 +137,14 @@ def test_a_resolved_variant_is_written_and_read_with_what_it_inherits(tmp_path):
     path.write_text(dump_recipe(recipe))
     assert load_recipe(path) == recipe
     assert load_recipe(path).leaks() == recipe.leaks()
+
+
+@pytest.mark.parametrize(("name", "named"), [("attias2025", ["t1w"]), ("wang2023", [])])
+def test_who_lacks_weights_is_pointed_to_a_recipe_for_the_same_scans(
+    name: str, named: list[str], tmp_path: Path
+) -> None:
+    options = RunOptions(tmp_path, tmp_path / "out", "group", tmp_path / "work")
+    recipe = load_recipe(name)
+    with pytest.raises(NociCastError, match=f"^Recipe {name}: ") as caught:
+        check_weights(recipe, [recipe.base], options)
+    assert re.findall(r"--recipe (\w+) needs no such file", str(caught.value)) == named

@@ -9,7 +9,6 @@ import pytest
 from bidsapp.contracts.unit import units_in
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.modalities.t1w.native.files import write_box
-from bidsapp.modalities.t1w.transform import write_composite
 from bidsapp.recipes import load_recipe
 from bidsapp.recipes.images import Representation
 from bidsapp.reports.run.files import RunFiles
@@ -18,6 +17,7 @@ from bidsapp.representation.spec import space_of
 from bidsapp.saliency.apart import write_apart
 from bidsapp.saliency.stack import MapStack
 from bidsapp.spaces.files import read_whole
+from bidsapp.spaces.itk_transform import write_composite
 from tests.unit.saliency_stacks import rows_of
 
 SPOT = np.array([-22.0, 14.0, 30.0])  # mm of the template

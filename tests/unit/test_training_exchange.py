@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from bidsapp.errors import NociCastError, UsageError
 from bidsapp.recipes import load_recipe
 from bidsapp.training.permute_outcomes import labels_of, shuffled_outcomes
-from bidsapp.training.study import check_variants, sharing_variants, study_splits
+from bidsapp.training.run import run_splits
+from bidsapp.training.variants import check_variants, sharing_variants
 
 
 def cohort_of(sessions, outcomes, groups=None):
@@ -169,5 +170,5 @@ def test_a_splits_file_is_checked_by_the_groups_of_the_variant_that_runs(tmp_pat
     table = pd.DataFrame(rows, columns=["fold", "participant_id", "role"]).assign(repeat=0)
     table.to_csv(tmp_path / "own.tsv", sep="\t", index=False)
     with pytest.raises(NociCastError, match="group"):
-        study_splits(recipe, ("family",), cohort, tmp_path / "own.tsv")
-    assert len(study_splits(recipe, ("axial",), cohort, tmp_path / "own.tsv")) == len(rows)
+        run_splits(recipe, ("family",), cohort, tmp_path / "own.tsv")
+    assert len(run_splits(recipe, ("axial",), cohort, tmp_path / "own.tsv")) == len(rows)

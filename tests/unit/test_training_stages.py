@@ -19,8 +19,8 @@ from bidsapp.training.fold import is_trained, score_fold, train_fold
 from bidsapp.training.fold_node import fold_inputs, task_of
 from bidsapp.training.permuted import TrainPermuted
 from bidsapp.training.permuted_runs import permuted_runs
+from bidsapp.training.run import TrainingRun, fold_tasks, training_workflow
 from bidsapp.training.splits import make_splits
-from bidsapp.training.study import Study, fold_tasks, training_workflow
 from tests.unit.synthetic_cohort import small_recipe, write_cohort
 
 SMALL = {"shape": (12, 12, 12), "n": 16}
@@ -47,7 +47,7 @@ def prepare(folder, recipe, outcomes=None, change=None, **cohort):
     splits = make_splits(table, recipe.protocol)
     splits.to_csv(folder / "splits.tsv", sep="\t", index=False)
     (folder / "recipe.yaml").write_text(dump_recipe(recipe))
-    study = Study(
+    training = TrainingRun(
         recipe,
         ("base",),
         folder / "recipe.yaml",
@@ -57,8 +57,10 @@ def prepare(folder, recipe, outcomes=None, change=None, **cohort):
         recipe.stages(["base"]),
         {"stage": outcomes} if outcomes else {},
     )
-    tasks = fold_tasks(study, rows, splits, None, device="cpu", threads=1, weights=None, mem_gb=4.0)
-    return study, table, [replace(task, checkpoint_every_s=0) for task in tasks]
+    tasks = fold_tasks(
+        training, rows, splits, None, device="cpu", threads=1, weights=None, mem_gb=4.0
+    )
+    return training, table, [replace(task, checkpoint_every_s=0) for task in tasks]
 
 
 def backbone(task):
@@ -169,7 +171,7 @@ def test_another_first_stage_makes_another_second_stage(tmp_path):
 def test_a_stage_may_predict_something_else_of_those_of_whom_it_is_known(tmp_path):
     outcomes = {(f"sub-{i:02d}", ""): (i // 2) % 2 for i in range(16)}
     outcomes["sub-03", ""] = None
-    study, _, tasks = prepare(tmp_path, recipe_of(), outcomes)
+    training, _, tasks = prepare(tmp_path, recipe_of(), outcomes)
     stage, second = tasks[0], tasks[2]
     table = stage.table.set_index("participant_id")
     assert table.loc["sub-03", ["outcome", "role"]].tolist() == [-1, ""]
@@ -180,7 +182,7 @@ def test_a_stage_may_predict_something_else_of_those_of_whom_it_is_known(tmp_pat
     ) - {"sub-03"}
     train_fold(second)
     # as a node has it, from the files of the run
-    again = task_of(fold_inputs(study.recipe_file, second), study.recipe, "cpu")
+    again = task_of(fold_inputs(training.recipe_file, second), training.recipe, "cpu")
     assert again.fingerprint == second.fingerprint
     assert is_trained(again.first)
 
@@ -192,8 +194,8 @@ def test_a_fold_of_one_class_only_is_refused_before_it_is_trained(tmp_path):
 
 
 def test_a_node_waits_for_the_fold_that_it_begins_with(tmp_path):
-    study, _, tasks = prepare(tmp_path, recipe_of())
-    graph = training_workflow(study, tasks, "training", 1.0)._graph
+    training, _, tasks = prepare(tmp_path, recipe_of())
+    graph = training_workflow(training, tasks, "training", 1.0)._graph
     edges = {(a.name, b.name) for a, b in graph.edges}
     assert edges == {(f"stage_r0_f{k}", f"base_r0_f{k}") for k in (0, 1)}
     scored = {node.name: node.interface.inputs.score for node in graph.nodes}
@@ -222,11 +224,11 @@ def test_halves_of_a_fold_begin_with_a_network_of_the_same_half(tmp_path):
 
 
 def test_a_permutation_trains_both_stages_anew_and_keeps_no_model(tmp_path):
-    study, table, tasks = prepare(tmp_path, recipe_of())
-    run = permuted_runs(study, tasks[2:], table, None, 1)[0]
+    training, table, tasks = prepare(tmp_path, recipe_of())
+    run = permuted_runs(training, tasks[2:], table, None, 1)[0]
     inputs = {
-        "recipe": str(study.recipe_file),
-        "folds": [fold_inputs(study.recipe_file, task) for task in run.tasks],
+        "recipe": str(training.recipe_file),
+        "folds": [fold_inputs(training.recipe_file, task) for task in run.tasks],
         "record": str(run.record_file),
         "key": run.key,
         "device": "cpu",

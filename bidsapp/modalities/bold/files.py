@@ -138,14 +138,9 @@ def write_table(path: Path, table: "pd.DataFrame") -> None:
 
 def write_rigid(path: Path, matrix: np.ndarray) -> None:
     """Write a 4 × 4 from RAS mm to RAS mm as ITK's transform (LPS)."""
-    import SimpleITK as sitk
+    from bidsapp.spaces.itk_transform import affine_part, write_composite
 
-    flip = np.diag([-1.0, -1.0, 1.0, 1.0])
-    lps = flip @ matrix @ flip
-    transform = sitk.AffineTransform(3)
-    transform.SetMatrix(lps[:3, :3].ravel().tolist())
-    transform.SetTranslation(lps[:3, 3].tolist())
-    sitk.WriteTransform(transform, str(path))
+    write_composite(path, [affine_part(matrix)])
 
 
 def _save(

@@ -1,6 +1,5 @@
 """A map from the template to a participant: an affine and a displacement field."""
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bidsapp.drawing.geometry import FLIP
+from bidsapp.spaces.itk_transform import Part, affine_part, write_composite
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -62,11 +62,11 @@ class SpatialMap:
 
     def write_forward(self, path: Path) -> None:
         """Write what brings the participant's image to the template (the field acts first)."""
-        write_composite(path, [_affine_part(self.affine), _field_part(self.field)])
+        write_composite(path, [affine_part(self.affine), _field_part(self.field)])
 
     def write_inverse(self, path: Path, inverse_field: "sitk.Image") -> None:
         """Write what brings the template's image to the participant (the affine acts first)."""
-        parts = [_field_part(inverse_field), _affine_part(np.linalg.inv(self.affine))]
+        parts = [_field_part(inverse_field), affine_part(np.linalg.inv(self.affine))]
         write_composite(path, parts)
 
     def determinant(self) -> np.ndarray:
@@ -133,15 +133,6 @@ def _itk_affine(affine: np.ndarray) -> "sitk.AffineTransform":
     return transform
 
 
-Part = tuple[str, np.ndarray, np.ndarray]
-
-
-def _affine_part(affine: np.ndarray) -> Part:
-    lps = FLIP @ affine @ FLIP
-    parameters = np.concatenate([lps[:3, :3].ravel(), lps[:3, 3]])
-    return "AffineTransform_double_3_3", np.zeros(3), parameters
-
-
 def _field_part(field: "sitk.Image") -> Part:
     import SimpleITK as sitk
 
@@ -149,41 +140,3 @@ def _field_part(field: "sitk.Image") -> Part:
     stored = (np.round(values / _QUANTUM) * _QUANTUM).astype(np.float32).ravel()
     fixed = [*field.GetSize(), *field.GetOrigin(), *field.GetSpacing(), *field.GetDirection()]
     return "DisplacementFieldTransform_double_3_3", np.array(fixed, dtype=np.float64), stored
-
-
-def write_composite(path: Path, parts: list[Part]) -> None:
-    """Write an ITK composite transform; the last part acts first on a point.
-
-    The layout is that of ITK's HDF5 transform file, but a field's parameters are float32 and
-    compressed, which ITK reads as they are; its own writer would take five times the space.
-
-    Parameters
-    ----------
-    path
-        File to write, ``.h5``.
-    parts
-        Type name, fixed parameters and parameters of each transform.
-    """
-    import h5py
-    import SimpleITK as sitk
-
-    # made in memory: HDF5 turns a full disk into an error that says nothing
-    content = io.BytesIO()
-    with h5py.File(content, "w", track_order=False) as file:
-        for name, text in (
-            ("ITKVersion", sitk.Version.ITKVersionString()),
-            ("HDFVersion", f"HDF5 library version: {h5py.version.hdf5_version}"),
-            ("OSName", "unknown"),
-            ("OSVersion", "unknown"),
-        ):
-            file.create_dataset(name, data=[text], dtype=h5py.string_dtype("ascii"))
-        group = file.create_group("TransformGroup")
-        kind = h5py.string_dtype("ascii")
-        group.create_dataset("0/TransformType", data=["CompositeTransform_double_3_3"], dtype=kind)
-        for index, (name, fixed, parameters) in enumerate(parts, start=1):
-            group.create_dataset(f"{index}/TransformType", data=[name], dtype=kind)
-            group.create_dataset(f"{index}/TransformFixedParameters", data=fixed)
-            packed = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
-            options = packed if parameters.size > 1000 else {}
-            group.create_dataset(f"{index}/TransformParameters", data=parameters, **options)
-    path.write_bytes(content.getvalue())

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -11,7 +10,6 @@ import pandas as pd
 
 from bidsapp.dataset.cohort import Cohort
 from bidsapp.dataset.tables import read_frame
-from bidsapp.errors import UsageError
 from bidsapp.networks.bundle_images import TrainingImage
 from bidsapp.recipes import Recipe
 from bidsapp.representation.cohort_array import build_cohort_array
@@ -21,12 +19,9 @@ from bidsapp.training.splits_file import read_splits
 from bidsapp.training.stages import Outcomes, dependent_of, linked, stage_files
 from bidsapp.training.task import FoldTask
 
-# What may not differ between the variants of one run, as they share one cohort table.
-_SHARED = ("inputs", "outcome", "preparation", "protocol.groups")
-
 
 @dataclass(frozen=True)
-class Study:
+class TrainingRun:
     """What the folds of a run read.
 
     Attributes
@@ -61,90 +56,7 @@ class Study:
         return (*self.stages, *self.variants)
 
 
-def check_variants(recipe: Recipe, variants: Sequence[str], stages: Sequence[str] = ()) -> None:
-    """Refuse variants that need images, outcomes or groups of their own.
-
-    Parameters
-    ----------
-    recipe
-        Of the run.
-    variants
-        Those that are scored.
-    stages
-        Those that are only trained, for others to begin with; they may have another outcome.
-
-    Raises
-    ------
-    UsageError
-        A variant's images, outcome or groups differ from those of the others.
-    """
-    first = recipe.with_variant(variants[0])
-    for name in (*variants[1:], *stages):
-        other = recipe.with_variant(name)
-        for key in _differing(first, other):
-            if key == "preparation" or (key == "outcome" and name in stages):
-                continue
-            if key == "inputs" and _other_files(first, other):
-                continue
-            raise UsageError(
-                f"variants {variants[0]} and {name} differ in {key}, so that they cannot "
-                f"share one cohort; run {name} by itself: --variants {name} --run-label {name}."
-            )
-
-
-def _other_files(one: Recipe, other: Recipe) -> bool:
-    """Tell whether two variants begin with other files, so that their filters differ too."""
-    near = one.inputs.near_duplicates == other.inputs.near_duplicates
-    return near and one.preparation.modality != other.preparation.modality
-
-
-def _differing(one: Recipe, other: Recipe) -> list[str]:
-    return [key for key in _SHARED if attrgetter(key)(one) != attrgetter(key)(other)]
-
-
-def sharing_variants(
-    recipe: Recipe, variants: Sequence[str], ensembles: Sequence[str]
-) -> tuple[tuple[str, ...], tuple[str, ...], list[str]]:
-    """Those of the variants that can share the first one's cohort, and how to run the others.
-
-    Returns
-    -------
-    variants, ensembles
-        What one run can hold, in the order given.
-    apart
-        A sentence for each set of variants that needs images or outcomes of its own: which they
-        are, and the commands that make their images and run them.
-    """
-    first = recipe.with_variant(variants[0])
-    together: list[str] = []
-    others: list[tuple[Recipe, list[str], list[str]]] = []
-    for name in variants:
-        own = recipe.with_variant(name)
-        differ = _differing(first, own)
-        if not differ:
-            together.append(name)
-            continue
-        alike = [
-            names for one, what, names in others if what == differ and not _differing(one, own)
-        ]
-        if alike:
-            alike[0].append(name)
-        else:
-            others.append((own, differ, [name]))
-    apart = []
-    for _, differ, names in others:
-        needs = "preparation" in differ
-        images = f"run participant --variants {names[0]} for its images, then " if needs else ""
-        apart.append(
-            f"Not in this run: {', '.join(names)} ({' and '.join(differ)} other than that of "
-            f"{variants[0]}: {images}run group --variants {' '.join(names)} "
-            f"--run-label {recipe.name}-{names[0]})."
-        )
-    whole = tuple(name for name in ensembles if set(recipe.ensembles[name].of) <= set(together))
-    return tuple(together), whole, apart
-
-
-def study_splits(
+def run_splits(
     recipe: Recipe, variants: Sequence[str], cohort: pd.DataFrame, given: Path | None
 ) -> pd.DataFrame:
     """Make the splits of all variants, or read and check those of a file.
@@ -171,7 +83,7 @@ def study_splits(
 
 
 def fold_tasks(
-    study: Study,
+    training: TrainingRun,
     rows: Sequence[CohortRow],
     splits: pd.DataFrame,
     template_mask: Path,
@@ -186,12 +98,12 @@ def fold_tasks(
 
     Parameters
     ----------
-    study
+    training
         The run.
     rows
         The cohort's scans.
     splits
-        As `study_splits` gives them.
+        As `run_splits` gives them.
     template_mask
         The template's brain mask on the images' grid.
     device, threads, weights
@@ -210,14 +122,19 @@ def fold_tasks(
     from bidsapp.training.fold_memory import resident_bytes
 
     tasks: list[FoldTask] = []
-    for name in study.trained:
-        recipe = study.recipe.with_variant(name)
+    for name in training.trained:
+        recipe = training.recipe.with_variant(name)
         own_rows, mask = others.get(name, (rows, template_mask))
-        array = build_cohort_array(own_rows, recipe.representation, study.folder / "arrays", mask)
-        files, own = (study.cohort_file, study.splits_file), _splits_of(study, splits, name)
-        if name in study.stages:
-            place, outcomes = study.folder / "stages" / name, study.stage_outcomes.get(name)
-            files = stage_files(place, study.cohort_file, own, outcomes)
+        array = build_cohort_array(
+            own_rows, recipe.representation, training.folder / "arrays", mask
+        )
+        files, own = (
+            (training.cohort_file, training.splits_file),
+            _splits_of(training, splits, name),
+        )
+        if name in training.stages:
+            place, outcomes = training.folder / "stages" / name, training.stage_outcomes.get(name)
+            files = stage_files(place, training.cohort_file, own, outcomes)
         mine: list[FoldTask] = []
         for repeat, fold in own[["repeat", "fold"]].drop_duplicates().itertuples(index=False):
             mine.append(
@@ -229,7 +146,7 @@ def fold_tasks(
                     array=array.path,
                     cohort=files[0],
                     splits=files[1],
-                    folder=study.folder / "folds" / name / f"repeat-{repeat}_fold-{fold}",
+                    folder=training.folder / "folds" / name / f"repeat-{repeat}_fold-{fold}",
                     weights=weights_file(recipe.network, weights),
                     device=device,
                     threads=threads,
@@ -240,27 +157,31 @@ def fold_tasks(
     return linked(tasks)
 
 
-def _splits_of(study: Study, splits: pd.DataFrame, name: str) -> pd.DataFrame:
+def _splits_of(training: TrainingRun, splits: pd.DataFrame, name: str) -> pd.DataFrame:
     """Rows of a variant's splits; a stage has those of the variants that begin with it."""
     if "variant" not in splits:
         return splits
-    whose = dependent_of(study.recipe, name, study.variants) if name in study.stages else name
+    whose = (
+        dependent_of(training.recipe, name, training.variants) if name in training.stages else name
+    )
     return splits[splits["variant"] == whose]
 
 
-def training_workflow(study: Study, tasks: Sequence[FoldTask], name: str, memory_gb: float) -> Any:
+def training_workflow(
+    training: TrainingRun, tasks: Sequence[FoldTask], name: str, memory_gb: float
+) -> Any:
     """Make every fold a node; those that begin with another variant's wait for it."""
     from bidsapp.execution.jobs import side_by_side
     from bidsapp.training.fold_node import TrainFold, fold_inputs
 
     steps = {
         node_name(task): TrainFold(
-            score=task.variant in study.variants, **fold_inputs(study.recipe_file, task)
+            score=task.variant in training.variants, **fold_inputs(training.recipe_file, task)
         )
         for task in tasks
     }
     after = {node_name(task): node_name(task.first) for task in tasks if task.first is not None}
-    return side_by_side(name, study.folder, steps, memory_gb, after)
+    return side_by_side(name, training.folder, steps, memory_gb, after)
 
 
 def forget_other_folds(tasks: Sequence[FoldTask]) -> None:
