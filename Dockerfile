@@ -80,7 +80,9 @@ RUN pip install --no-cache-dir --no-deps --no-index --compile /tmp/wheel/*.whl \
     && rm -rf /tmp/wheel \
     && python -m bidsapp.carry templates "$TEMPLATES" \
     && python -m bidsapp.carry weights "$MEDICALNET" \
-    && chmod -R a+rX /opt/templateflow /opt/weights
+    && chmod -R a+rX /opt/templateflow /opt/weights \
+    && python -m bidsapp.supply licences > /dev/null \
+    && python -m bidsapp.supply sbom > /opt/nocicast/sbom.cdx.json
 
 ARG VERSION=0.1.0
 ARG REVISION=unknown

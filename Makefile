@@ -46,7 +46,8 @@ lint: $(VENV)/.installed
 full: $(VENV)/.installed
 	$(BIN)/pytest -n 2 --dist loadfile -q -m slow --deselect tests/integration/test_group_cohorts.py
 
-## faults: damaged files of every kind, 500 each; NOCICAST_FUZZ_CASES=10000 for a night
+## faults: damaged files of every kind, 500 each; runs killed, disks full; for a night:
+##   NOCICAST_FUZZ_CASES=10000 NOCICAST_KILLS=30 NOCICAST_JOBS_AT_ONCE=20
 faults: $(VENV)/.installed
 	$(BIN)/pytest -n 2 -q tests/faults
 

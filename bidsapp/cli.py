@@ -15,11 +15,13 @@ from bidsapp.arguments import build_parser
 from bidsapp.errors import (
     NociCastError,
     NoInput,
+    TemporaryFailure,
     UnknownAnalysisLevel,
     UsageError,
     disk_trouble,
     memory_trouble,
 )
+from bidsapp.execution.termination import STOPPED, Terminated, ended_in_time
 from bidsapp.intake.regular import is_text
 from bidsapp.options import LEVELS, RunOptions
 from bidsapp.recipe_options import recipe_overrides
@@ -33,18 +35,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the app; gives the exit code."""
     parser, words = build_parser(), sys.argv[1:] if arguments is None else arguments
     given = parser.parse_args(words)
-    before = signal.signal(signal.SIGTERM, _terminated)  # batch systems send it before they kill
     try:
-        if given.list_recipes:
-            return _list_recipes()
-        if given.show_recipe:
-            return _show_recipe(given.show_recipe)
-        if given.plan:
-            return _plan(*given.plan)
-        return _run(replace(_options(given), command=shown_command(parser, words)))
+        with ended_in_time():
+            if given.list_recipes:
+                return _list_recipes()
+            if given.show_recipe:
+                return _show_recipe(given.show_recipe)
+            if given.plan:
+                return _plan(*given.plan)
+            return _run(replace(_options(given), command=shown_command(parser, words)))
     except NociCastError as error:
         print(f"nocicast: {error}", file=sys.stderr)
         return error.exit_code
+    except Terminated:
+        print(STOPPED, file=sys.stderr)
+        return TemporaryFailure.exit_code
     except KeyboardInterrupt:
         print("nocicast: interrupted; run again to resume.", file=sys.stderr)
         return 128 + signal.SIGINT
@@ -56,9 +61,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"nocicast: {trouble}", file=sys.stderr)
         return trouble.exit_code
-    finally:
-        # whoever called this goes on as it was, and so do the processes that it forks
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 def _nobody_reads() -> bool:
@@ -70,10 +72,6 @@ def _nobody_reads() -> bool:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
             return True
     return False
-
-
-def _terminated(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _list_recipes() -> int:

@@ -137,6 +137,7 @@ def _whole_run(
 ) -> int:
     """Do everything from the people to the report; gives the exit code."""
     from bidsapp.dataset.tables import write_table
+    from bidsapp.dataset.unchanged import require_unchanged
     from bidsapp.representation.measures import write_measures
     from bidsapp.saliency.missing_maps import note_finished, note_unfinished
     from bidsapp.simulation import simulated_cohort
@@ -156,6 +157,8 @@ def _whole_run(
     modality = modality_named(recipe.with_variant(variants[0]).preparation.modality)
     write_measures(cohort, template_mask, folder, recipe.evaluation.baselines, modality)
     tasks = _tasks(training, cohort, splits, masks, options)
+    for read in (people, *people.beside.values()):
+        require_unchanged(read.files)
     if cost := crossfit_cost(recipe, variants, [task.variant for task in tasks]):
         print(cost, flush=True)
     failed = _train(training, tasks, options, folder)

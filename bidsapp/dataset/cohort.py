@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -24,6 +24,7 @@ from bidsapp.dataset.part_notes import part_notes
 from bidsapp.dataset.people import has_scan, labels_of, people_of
 from bidsapp.dataset.scanners import sidecar_columns
 from bidsapp.dataset.scans import unreadable_scans, voxel_hash
+from bidsapp.dataset.unchanged import state_of
 from bidsapp.dataset.user_columns import Columns
 from bidsapp.errors import BadData, NociCastError, NoInput
 from bidsapp.intake.gifti import ENDING, read_gifti
@@ -296,21 +297,20 @@ def _hashed(
     So does whose mask or further channel is damaged, where it will be used.
     """
 
-    def hash_of(scan: NormalizedImage) -> str | NociCastError:
-        used = [scan.channels[name] for name in channels if name in scan.channels]
-        others = (scan.mask, *(path for path in used if path != scan.image))
+    def hash_of(seen: NormalizedImage) -> str | NociCastError:
         try:
-            for path in filter(None, others):
+            for path, _ in seen.states[1:]:
                 (read_gifti if path.suffix == ENDING else open_image)(path)
-            return voxel_hash(scan.image)
+            return voxel_hash(seen.image)
         except (BadData, NoInput) as error:
             return error
 
+    scans = [_seen(scan, channels) for scan, _, _ in kept]
     with ThreadPoolExecutor(max(1, threads)) as pool:
-        hashes = list(pool.map(hash_of, [scan for scan, _, _ in kept]))
+        hashes = list(pool.map(hash_of, scans))
     rows: list[tuple[object, ...]] = []
     files = []
-    for (scan, group, outcome), sha256 in zip(kept, hashes, strict=True):
+    for scan, (_, group, outcome), sha256 in zip(scans, kept, hashes, strict=True):
         if isinstance(sha256, NociCastError):
             excluded[scan.unit] = ("image not readable", str(sha256))
             continue
@@ -319,6 +319,13 @@ def _hashed(
         rows.append((*who, group, outcome, scan.uri, sha256, scan.quality or None))
         files.append(scan)
     return rows, files
+
+
+def _seen(scan: NormalizedImage, channels: Sequence[str]) -> NormalizedImage:
+    """Note how the files that will be used are before any is read, the main one first."""
+    used = [scan.channels[name] for name in channels if name in scan.channels]
+    files = dict.fromkeys(filter(None, (scan.image, scan.mask, *used)))
+    return replace(scan, states=tuple((path, state_of(path)) for path in files))
 
 
 def _check_made_alike(scans: Sequence[NormalizedImage], prepared: str) -> None:

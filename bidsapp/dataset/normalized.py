@@ -69,6 +69,9 @@ class Wanted:
         return self.main.suffix
 
 
+FileState = tuple[int, int, int]
+
+
 @dataclass(frozen=True)
 class NormalizedImage:
     """The normalised image of one scan, with what belongs to it.
@@ -100,6 +103,8 @@ class NormalizedImage:
         Name and value of what the verdict hangs on (``local_ncc``); empty where it was not judged.
     part
         Label of the part of the scan that it is; empty where a scan is one unit.
+    states
+        Its files, and size, time and place of each before it was hashed; see `unchanged`.
     """
 
     participant_id: str
@@ -116,6 +121,7 @@ class NormalizedImage:
     source: str = ""
     quality_numbers: tuple[tuple[str, float], ...] = ()
     part: str = ""
+    states: tuple[tuple[Path, FileState | None], ...] = field(default=(), compare=False)
 
     @property
     def key(self) -> ScanKey:

@@ -6,12 +6,14 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bidsapp.derivatives.temporary import temporary_file
 from bidsapp.errors import CannotCreateOutput, NoInput
+from bidsapp.intake.known_files import require_known
 
 if TYPE_CHECKING:
     import nibabel as nib
@@ -33,9 +35,16 @@ LICENCE = (
     "loss, equipment damage, property loss, or injury to subjects or patients resulting from the "
     "use or misuse of this software package."
 )
+# Of the files in nilearn 0.14.1.
+_SHA256 = {
+    "t1": "421a10e872fd6cadae7f61d358dffbcc1795a497d61ee76c5dda2503e1a1e9e6",
+    "gm": "97a5ca69bd24db37a9cb7b32525e1733a209af904129bf1cd36da06d24243bed",
+    "wm": "382d92812de4744f9c86c7a0e4f680dc317a0a50e4da1f0153618a6798c7b7db",
+}
 T1W = f"tpl-{DEFAULT}/tpl-{DEFAULT}_res-1_desc-brain_T1w.nii.gz"
 
 
+@cache
 def packaged(kind: str) -> Path:
     """Path of the file that nilearn carries.
 
@@ -48,6 +57,8 @@ def packaged(kind: str) -> Path:
     ------
     NoInput
         nilearn, or the file in it, is not installed.
+    BadData
+        The file in it is another one than this version is tested with.
     """
     # Found without importing nilearn, which takes seconds.
     spec = find_spec("nilearn")
@@ -56,6 +67,7 @@ def packaged(kind: str) -> Path:
             folder, "datasets", "data", f"mni_icbm152_{kind}_tal_nlin_sym_09a_converted.nii.gz"
         )
         if file.is_file():
+            require_known(file, _SHA256[kind], "nilearn==0.14.1")
             return file
     raise NoInput(
         f"The embedded template {DEFAULT} ({kind}) was not found in the installed nilearn package; "

@@ -91,6 +91,22 @@ BENCHMARKS = (
         1,
     ),
     Benchmark(
+        "scale",
+        "From a thousand people to ten thousand",
+        "CPU seconds and memory of each part of a run against the number of people, with the "
+        "exponent: synthetic tables and tiny images, what an image costs left out.",
+        12,
+        peer="n log n, whose exponent here is 1.1",
+    ),
+    Benchmark(
+        "long_run",
+        "A long run of the participant level",
+        "Memory, files and room over a run of 30 real heads, what is left, and whether the last "
+        "ten are as quick as the first.",
+        7,
+        commands=(("{data}/ixi2mm_dev48", "--participants", "30"),),
+    ),
+    Benchmark(
         "near_duplicates",
         "Copies of one scan and unrelated people",
         "How alike images of different people are, and how alike a copy, a copy with noise or "

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bidsapp import __version__
+from bidsapp.supply import plain_name
 from tests.containers.engine import QUICK_STUDY, TIMEOUT, given_to, owners, podman, run_image
 from tests.integration.group_studies import table_of
 from tests.integration.running import image_hashes, tree, validation_errors
@@ -73,6 +74,29 @@ def test_the_participant_level_on_the_phantom(normalised: Path) -> None:
     description = json.loads((normalised / "dataset_description.json").read_text())
     container = description["GeneratedBy"][0]["Container"]
     assert container == {"Type": "docker", "Tag": f"nocicast:{__version__}"}
+
+
+def test_it_says_what_it_is_made_of_and_holds_no_tools_to_build_with(image: str) -> None:
+    """A compiler, package lists and caches serve those who break in, and nobody else."""
+    program = (
+        "import json, shutil; from importlib.metadata import distributions; "
+        "from pathlib import Path; told = json.load(open('/opt/nocicast/sbom.cdx.json')); "
+        "print(json.dumps([told, [(one.metadata['Name'], one.version) for one in distributions()], "
+        "[name for name in ('gcc', 'cc', 'ld', 'make', 'git', 'curl') if shutil.which(name)], "
+        "[str(path) for place in ('/var/lib/apt/lists', '/root/.cache', '/tmp/wheel') "
+        "if Path(place).is_dir() for path in Path(place).iterdir()]]))"
+    )
+    done = run_image("-c", program, mounts={}, options="--entrypoint=/opt/nocicast/bin/python")
+    assert done.returncode == 0, done.stderr
+    told, installed, tools, left = json.loads(done.stdout)
+    listed = {
+        one["purl"]: (one["name"], one["version"]) for one in told["components"] if "purl" in one
+    }
+    assert {(plain_name(name), version) for name, version in installed} <= set(listed.values())
+    assert any(purl.startswith("pkg:deb/debian/libc6@") for purl in listed)
+    hashes = [one for one in told["components"] if one["type"] == "data"]
+    assert any("MNI152NLin2009aSym" in one["name"] for one in hashes)
+    assert (tools, left) == ([], [])
 
 
 @pytest.mark.parametrize("uid", USERS)

@@ -1,12 +1,15 @@
 """Where the brain is: deepbet's networks, and what they say about orientation."""
 
 from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bidsapp.errors import BadData
 from bidsapp.execution.compute import has_bfloat16
+from bidsapp.intake.known_files import require_known
 from bidsapp.modalities.t1w.reading import Head
 
 if TYPE_CHECKING:
@@ -17,6 +20,23 @@ if TYPE_CHECKING:
 _STRIPPED_DICE = 0.93
 
 
+# deepbet 1.0.2's own files: programs of TorchScript, which are run when they are loaded.
+_FROM = "deepbet==1.0.2"
+WEIGHTS = {
+    "model.pt": "de8ee7c69654d0dd3935dc4a5d84571d8ecf4637a6bfc01df399c4c2bc86e0fd",
+    "bbox_model.pt": "39a7b2b5f799faa1391ea97bfcdc0b9299f20d84f2316a4ff8918dc4685e40aa",
+}
+
+
+def check_weights() -> None:
+    """Raise BadData where deepbet's weights are not those that this version is tested with."""
+    spec = find_spec("deepbet")
+    origin = spec.origin if spec is not None else None
+    folder = Path(origin or "deepbet/__init__.py").parents[1] / "data" / "models"
+    for name, sha256 in WEIGHTS.items():
+        require_known(folder / name, sha256, _FROM)
+
+
 @lru_cache(maxsize=2)
 def _networks(device: str) -> Any:
     """Load deepbet's two networks from the package's own files, once per process and device."""
@@ -24,6 +44,7 @@ def _networks(device: str) -> Any:
 
     import torch
 
+    check_weights()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from deepbet.bet import BrainExtraction

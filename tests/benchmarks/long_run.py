@@ -1,0 +1,113 @@
+"""What a long run of the participant level holds on to: memory, files, room, and its speed.
+
+Run as ``python -m tests.benchmarks.long_run DATASET [--participants N]``: real heads, one process;
+memory of the main process and of the worker looked at every second, files and MB of each person in
+the output, the most there were in the work folder, what ``--clean-workdir`` leaves there, and CPU
+seconds of the first ten people beside the last ten. Ends with 1 where memory grows by more than a
+tenth over the later two thirds, a person has more than 60 files or 100 MB, the last ten are slower
+than the first by more than a tenth, or something is left in the work folder.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+MOST_FILES, MOST_MB, GROWTH = 60, 100.0, 1.1
+
+
+def _memory(process: psutil.Process) -> tuple[float, float]:
+    """MB of the main process and of the largest of those that work for it."""
+    own, others = 0.0, [0.0]
+    try:
+        own = process.memory_info().rss / 1e6
+        others += [child.memory_info().rss / 1e6 for child in process.children(recursive=True)]
+    except psutil.Error:
+        pass
+    return own, max(others)
+
+
+def _size(folder: Path) -> tuple[int, float]:
+    """Files and MB below a folder."""
+    sizes = []
+    for path in folder.rglob("*"):
+        try:
+            if path.is_file():
+                sizes.append(path.stat().st_size)
+        except OSError:  # gone in this moment
+            continue
+    return len(sizes), sum(sizes) / 1e6
+
+
+def _grown(values: list[float]) -> tuple[float, float, float]:
+    """Largest value in the second third and in the last, and their quotient."""
+    third = len(values) // 3
+    before, after = max(values[third : 2 * third]), max(values[2 * third :])
+    return before, after, after / before
+
+
+def main() -> int:
+    """Run, look, and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("dataset", type=Path)
+    parser.add_argument("--participants", type=int, default=200)
+    given = parser.parse_args()
+    there = sorted(path.name for path in given.dataset.glob("sub-*") if path.is_dir())
+    labels = there[: given.participants]
+    with tempfile.TemporaryDirectory() as name:
+        out, work = Path(name) / "out", Path(name) / "work"
+        words = [given.dataset, out, "participant", "--nprocs", 1, "--work-dir", work]
+        words += ["--clean-workdir", "--skip-bids-validation", "--participant-label", *labels]
+        began = time.monotonic()
+        run = psutil.Popen(
+            [sys.executable, "-m", "bidsapp", *map(str, words)], stdout=subprocess.DEVNULL
+        )
+        mains, workers, most = [], [], (0, 0.0)
+        while run.poll() is None:
+            time.sleep(1)
+            own, other = _memory(run)
+            mains, workers = [*mains, own], [*workers, other]
+            most = max(most, _size(work))
+        seconds = time.monotonic() - began
+        if run.returncode:
+            raise SystemExit(f"the run ended with {run.returncode}")
+        # a second run, with nothing to do, cleans what the first has left
+        subprocess.run([sys.executable, "-m", "bidsapp", *map(str, words)], check=True,
+                       stdout=subprocess.DEVNULL)  # fmt: skip
+        left, left_mb = _size(work)
+        marks = [
+            path for path in work.rglob("*") if path.suffix == ".lock" or path.suffix == ".txt"
+        ]
+        each = [_size(out / label) for label in labels]
+        told = sorted(
+            out.glob("sub-*/anat/*_desc-preproc_T1w.json"), key=lambda p: p.stat().st_mtime
+        )
+        spent = [json.loads(path.read_text())["CPUSeconds"]["total"] for path in told]
+    first, last = statistics.median(spent[:10]), statistics.median(spent[-10:])
+    met = last / first <= GROWTH
+    print(f"{len(labels)} heads in {seconds:.0f} s of wall time, one process")
+    for what, values in (("main process", mains), ("worker", workers)):
+        before, after, growth = _grown(values)
+        met = met and growth <= GROWTH
+        print(f"memory of the {what}, second third of the run, last third: "
+              f"{before:.0f} MB, {after:.0f} MB ({growth:.2f} times)")  # fmt: skip
+    files, room = max(n for n, _ in each), max(mb for _, mb in each)
+    met = met and files <= MOST_FILES and room <= MOST_MB
+    print(f"output of a person: at most {files} files, {room:.1f} MB")
+    print(f"work folder: at most {most[0]} files, and {most[1]:.1f} MB then")
+    print(f"left in it after --clean-workdir: {left} files, {left_mb:.2f} MB, "
+          f"{len(marks)} of them locks and the marker")  # fmt: skip
+    met = met and left == len(marks)
+    print(f"CPU s of a head, median of the first ten, the last ten: {first:.2f}, {last:.2f} "
+          f"({last / first:.2f} times)")  # fmt: skip
+    return int(not met)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
