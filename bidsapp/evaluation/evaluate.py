@@ -11,11 +11,12 @@ import pandas as pd
 from bidsapp.contracts.unit import unit_columns
 from bidsapp.evaluation.added_value_tables import added_sentences, added_values
 from bidsapp.evaluation.baseline_models import BASELINES
-from bidsapp.evaluation.baselines import baseline_scores, column_scores
+from bidsapp.evaluation.baselines import baseline_scores
 from bidsapp.evaluation.best_fold import best_fold_table
 from bidsapp.evaluation.calibration import calibration_points
 from bidsapp.evaluation.cohort_table import held_out_people, positives_and_negatives
 from bidsapp.evaluation.comparisons import compare_variants
+from bidsapp.evaluation.confounding_columns import with_columns
 from bidsapp.evaluation.confounds import confound_check
 from bidsapp.evaluation.curves import decision_curve, precision_recall_points, roc_points
 from bidsapp.evaluation.ensembles import with_ensembles
@@ -36,10 +37,11 @@ from bidsapp.evaluation.sample import (
     subgroup_masks,
     subgroups_by,
 )
-from bidsapp.evaluation.separation import separation_table, suspects
+from bidsapp.evaluation.separation import separation_table
 from bidsapp.evaluation.settings import EvaluationSettings, settings_of_run
 from bidsapp.evaluation.stamp import stamp
 from bidsapp.evaluation.state import RunState, read_state
+from bidsapp.evaluation.thresholds import cutoffs
 from bidsapp.evaluation.tsv import write_table
 from bidsapp.training.permute_outcomes import labels_of
 
@@ -169,7 +171,7 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
     )
     known = with_flags(state.cohort, state.measured)
     alone = separation_table(known, plan.level)
-    confounds = _with_scanners(confounds, known, state, networks, variants, alone, plan, layouts)
+    confounds = with_columns(confounds, known, state, networks, variants, alone, plan, layouts)
     best = _best_folds(networks, plan)
     people = state.cohort.groupby("participant_id")["outcome"].max()  # as before training
     positives = int(people.sum())
@@ -191,7 +193,12 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
         "planning": planning_table(
             positives, len(people) - positives, plan.level, _inflation(layouts, variants, plan)
         ),
-        "printed": compare_with_print(plan.reported, metrics, best),
+        "printed": compare_with_print(
+            plan.reported,
+            metrics,
+            best,
+            cutoffs=cutoffs(networks, lambda name: plan.of(name).fitted_threshold, inner),
+        ),
         "ensemble_scores": networks[~networks["variant"].isin(state.scores["variant"])],
         "baseline_scores": fitted,
         "other_runs": beside,
@@ -228,41 +235,6 @@ def _whole(ensembles: Mapping[str, Any], inner: pd.DataFrame) -> dict[str, Any]:
     """Ensembles of which every member has scores of an inner split."""
     there = set(inner["variant"])
     return {name: (of, rule) for name, (of, rule) in ensembles.items() if set(of) <= there}
-
-
-def _with_scanners(
-    confounds: pd.DataFrame,
-    known: pd.DataFrame,
-    state: RunState,
-    networks: pd.DataFrame,
-    variants: Sequence[str],
-    alone: pd.DataFrame,
-    plan: EvaluationSettings,
-    layouts: Mapping[str, HeldOut],
-) -> pd.DataFrame:
-    """Compare networks with each column of scanner, site or flag that goes with the outcome, too.
-
-    These comparisons are a family of their own: what was asked for is not corrected for them.
-    """
-    asked = [plan.site] if plan.site and "site" in plan.baselines else []
-    scored = column_scores(known, state.splits, suspects(alone, asked), plan.base)
-    names = [str(name) for name in scored["variant"].drop_duplicates()]
-    if not names:
-        return confounds
-    scores = pd.concat([networks, scored], ignore_index=True)
-    pairs = [(variant, name) for variant in variants for name in names]
-    layouts = {
-        **layouts,
-        **{
-            str(name): held_out(rows, splits_behind(state.splits, str(name), plan), state.groups)
-            for name, rows in scored.groupby("variant", sort=False)
-        },
-    }
-    compared = compare_variants(
-        scores, ["delong"], plan.threshold, plan.level, pairs, layouts, names
-    )
-    found = confound_check(scores, compared, variants, names, plan.level, layouts)
-    return pd.concat([confounds, found], ignore_index=True) if len(confounds) else found
 
 
 def _inflation(

@@ -1,12 +1,14 @@
 """What a paper printed beside what this run gives."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
 from bidsapp.evaluation.thresholds import FITTED
 
+CUTOFF = "cutoff"
 ALIASES = {"recall": "sensitivity", "macro_recall": "balanced_accuracy"}
 COLUMNS = (
     "variant",
@@ -27,6 +29,7 @@ def compare_with_print(
     metrics: pd.DataFrame,
     best_folds: pd.DataFrame | None = None,
     default_scope: str = "mean",
+    cutoffs: Mapping[str, pd.Series] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Set printed values beside ours.
 
@@ -35,12 +38,14 @@ def compare_with_print(
     reported
         Name, optionally with ``@scope`` -> metric -> printed value. ``recall`` is our
         `sensitivity`, ``macro_recall`` our `balanced_accuracy`; ``_fitted`` behind a name means
-        the fitted threshold.
+        the fitted threshold, and ``cutoff`` is that threshold itself, the mean of all folds.
     metrics
         `metrics.tsv`, baselines and ensembles included.
     best_folds
         `best_fold.best_fold_table` of each variant, with a column `variant`, for
         ``@best_fold``.
+    cutoffs
+        Variant to the fitted threshold of each fold (`thresholds.cutoffs`).
 
     Returns
     -------
@@ -54,7 +59,9 @@ def compare_with_print(
         scope = scope or default_scope
         for metric, printed in values.items():
             name = _own_name(metric)
-            if scope == "best_fold":
+            if metric == CUTOFF:
+                ours, low, high, method, note = _cutoff(cutoffs.get(variant))
+            elif scope == "best_fold":
                 ours, low, high, method, note = _best_fold(best_folds, variant, name)
             else:
                 ours, low, high, method, note = _ours(metrics, variant, scope, name)
@@ -64,6 +71,17 @@ def compare_with_print(
             record = (variant, scope, metric, printed, ours, low, high, method, inside, note)
             records.append(record)
     return pd.DataFrame(records, columns=pd.Index(COLUMNS))
+
+
+def _cutoff(folds: pd.Series | None) -> tuple[float, float, float, str, str]:
+    nan = float("nan")
+    if folds is None:
+        return nan, nan, nan, "", "not run"
+    known = folds.dropna()
+    if len(known) < len(folds):
+        return nan, nan, nan, "", "no threshold: not every fold has one"
+    extent = f"{len(known)} folds, {known.min():.2f} to {known.max():.2f}"
+    return float(known.mean()), nan, nan, "", extent if len(known) > 1 else ""
 
 
 def _own_name(metric: str) -> str:

@@ -1,5 +1,6 @@
 """A second threshold beside the fixed one, and what it has and has not seen."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,27 @@ def fitted_threshold(
             seen["outcome"].to_numpy(), seen["probability"].to_numpy(dtype=float)
         )
     return threshold
+
+
+def cutoffs(
+    scores: pd.DataFrame, source_of: Callable[[str], str], inner: pd.DataFrame | None = None
+) -> dict[str, pd.Series]:
+    """Give the fitted threshold of each fold of each variant, for comparison with print.
+
+    Parameters
+    ----------
+    scores
+        Rows of `scores.tsv`.
+    source_of
+        Variant to where its threshold is from, as in `fitted_threshold`.
+    inner
+        Scores of the people of inner splits.
+    """
+    found = {}
+    for variant, rows in scores.groupby("variant", sort=False):
+        own = fitted_threshold(rows, source_of(str(variant)), inner)
+        found[str(variant)] = own.groupby([rows["repeat"], rows["fold"]]).first()
+    return found
 
 
 def _from_inner(rows: pd.DataFrame, inner: pd.DataFrame | None, threshold: pd.Series) -> pd.Series:

@@ -121,7 +121,8 @@ class Recipe(Section):
         default={},
         description="Printed values: name, metric, value. The name is a variant's, an ensemble's "
         "or a baseline's; <variant>/<baseline> is a baseline on that variant's folds, and @<scope> "
-        "says which scope (mean where not given; pooled, best_fold, ...).",
+        "says which scope (mean where not given; pooled, best_fold, ...). cutoff is the "
+        "fitted threshold itself.",
     )
 
     @model_validator(mode="before")

@@ -240,9 +240,16 @@ BENCHMARKS = (
     Benchmark(
         "whole_head",
         "A training step on a whole head",
-        "CPU seconds and memory of a step of each network of wei2023 at 256 × 256 × 170.",
-        8,
-        commands=(("--batch", "2"),),
+        "CPU seconds and memory of a step of 8 images of 256 × 256 × 170, each network of wei2023.",
+        25,
+        commands=(("--batch", "8", "--at-once", "1"),),
+    ),
+    Benchmark(
+        "streaming",
+        "A training step whose images find no room in memory",
+        "CPU seconds of a step with a small --mem, which streams the cohort, and the same weights.",
+        6,
+        peer="the same run with the cohort in memory",
     ),
     Benchmark(
         "group_ica",

@@ -30,6 +30,7 @@ from bidsapp.evaluation.planning import (
 from bidsapp.evaluation.printed import compare_with_print
 from bidsapp.evaluation.sample import make_sample, subgroup_masks
 from bidsapp.evaluation.state import read_state
+from bidsapp.evaluation.thresholds import cutoffs, youden
 from bidsapp.evaluation.tsv import numeric, read_table, write_table
 from bidsapp.reports.run.group_run import GroupRun
 from tests.unit.evaluation_runs import write_run
@@ -284,6 +285,22 @@ def test_print_beside_ours():
     assert table["inside"].tolist() == ["yes", "no", "n/a", "n/a", "n/a"]
     assert table["note"].tolist()[2:4] == ["only one class", "not run"]
     assert "mode paper" in table["note"].iloc[4]
+
+
+def test_a_printed_cutoff_stands_beside_the_folds_own(tmp_path):
+    state = read_state(write_run(tmp_path, n=24, folds=4))
+    reported = {"axial@pooled": {"cutoff": 0.56}, "gone@pooled": {"cutoff": 0.1}}
+    own = cutoffs(state.scores, lambda name: "test_fold" if name == "axial" else "none")
+    table = compare_with_print(reported, pd.DataFrame(columns=["variant"]), cutoffs=own)
+    mine = state.scores[state.scores["variant"] == "axial"]
+    each = [youden(one["outcome"].to_numpy(), one["probability"].to_numpy())
+            for _, one in mine.groupby("fold")]  # fmt: skip
+    assert table["ours"].iloc[0] == pytest.approx(np.mean(each))
+    assert table["note"].iloc[0] == f"4 folds, {min(each):.2f} to {max(each):.2f}"
+    assert table["note"].iloc[1] == "not run"
+    nothing = {"coronal": {"cutoff": 0.5}}
+    (note,) = compare_with_print(nothing, pd.DataFrame(columns=["variant"]), cutoffs=own)["note"]
+    assert note == "no threshold: not every fold has one"
 
 
 @pytest.mark.parametrize(

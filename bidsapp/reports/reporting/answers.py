@@ -101,8 +101,9 @@ def _scaled(k: RunFacts) -> Answer:
     section = k.recipe.with_variant(k.variant).representation
     beside = k.recipe.with_variant(k.variant).network.covariates
     more = f" Columns given to the network beside: {', '.join(beside)}." if beside else ""
+    steps = "; ".join([f"scaling {section.scaling}", *(one.words for one in section.asked())])
     return (
-        f"Images: {section.kind}, scaling {section.scaling}, z-score by {section.zscore}.{more}",
+        f"Images: {section.kind}; {steps}.{more}",
         ("recipe.yaml: representation", "logs/CITATION.md"),
     )
 
