@@ -142,6 +142,7 @@ def _whole_run(
     from bidsapp.saliency.missing_maps import note_finished, note_unfinished
     from bidsapp.simulation import simulated_cohort
     from bidsapp.training.crossfit import crossfit, crossfit_cost
+    from bidsapp.training.placement import write_placements
 
     cohort, masks = on_one_grid(people, recipe, variants, options)
     template_mask = masks[variants[0]]
@@ -166,6 +167,7 @@ def _whole_run(
     if not done:
         return _tell_failures(failed)
     write_scores(training, done, folder)
+    write_placements(done, cohort, options.bids_dir, place / "placements", folder)
     without = crossfit(training, done, cohort.table, splits, options, folder)
     code = evaluate_run(folder) or _tell_failures(without, "the added value of {} is not measured")
     write_models(training, done, cohort, folder, prints, anonymous=options.anonymous_bundle)

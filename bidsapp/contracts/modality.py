@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from bidsapp.contracts.home import Meeting, OwnPlaces
 from bidsapp.contracts.job import First, Job, Shared
 from bidsapp.contracts.measure import Measure
+from bidsapp.contracts.placement import Placement
 from bidsapp.contracts.prepared import Prepared, Provenance
 from bidsapp.contracts.product import Channel, OutputNames, Product, channels_of
 from bidsapp.contracts.scan import Scan, Source, SourceFile
@@ -55,6 +56,8 @@ class Modality(OwnPlaces, ABC, Generic[S]):
     """What it writes; one of them is the main product under any settings."""
     handcrafted_words: ClassVar[str] = ""
     """What `handcrafted` measures, in a sentence; empty where there is nothing."""
+    placed_words: ClassVar[str] = ""
+    """What a person placed by hand, in a sentence; empty where nothing is, see `placements`."""
     settings: type[S]
     """The keys of the recipe's ``preparation`` section: a `bidsapp.recipes.section.Section`."""
 
@@ -292,6 +295,24 @@ class Modality(OwnPlaces, ABC, Generic[S]):
             every unit.
         """
         return {}
+
+    def placements(
+        self, image: Path, pixels: int, bids_dir: Path, folder: Path
+    ) -> Sequence[Placement]:
+        """Make a unit as it would be had what a person placed by hand been placed otherwise.
+
+        Parameters
+        ----------
+        image
+            Its main file; what else was made of it lies beside it.
+        pixels
+            How far places are moved; 0 moves none.
+        bids_dir
+            The raw dataset, for places of other raters.
+        folder
+            Where images go; it exists.
+        """
+        return ()
 
     @abstractmethod
     def words(self, prepared: Sequence[Prepared]) -> Mapping[str, Sequence[str]]:

@@ -80,6 +80,7 @@ EVALUATED: dict[str, dict[str, Column]] = {
                 "tried": "much was tried on the same people",
                 "small": "the sample is small",
                 "skipped": "what was asked for and could not be done",
+                "placement": "what scores hang on where a person placed a box",
                 "lost": "people whose outcome is missing",
                 "calibration": "whether probabilities hold in new people",
                 "benefit": "decisions of new people, and their net benefit",
@@ -208,6 +209,53 @@ EVALUATED: dict[str, dict[str, Column]] = {
         "n_effective": Column("As many people, counted once each, are as precise.", "1"),
         "lost": Column("People whose outcome is missing.", "1"),
         "weighted_by": Column("Columns by which the probability of being kept is estimated."),
+    },
+    "placement_scores": {
+        "placement": Column("Where what a person placed by hand lies instead."),
+        "kind": Column(
+            "Why it lies there.", levels={"moved": "moved", "rater": "placed by another rater"}
+        ),
+        "probability": Column("Probability of a positive outcome from the image placed so.", "1"),
+        "apart_mm": Column("Distance of the centres of both places.", "mm"),
+        "overlap": Column("Intersection over union of both boxes; n/a where moved.", "1"),
+        "slices_apart": Column("Slices between both places; n/a where moved.", "1"),
+        "width_mm": Column("Width of the other rater's box.", "mm"),
+        "own_width_mm": Column("Width of the box that is used.", "mm"),
+        "depth_mm": Column("Depth, from back to front, of the other rater's box.", "mm"),
+        "own_depth_mm": Column("Depth of the box that is used.", "mm"),
+    },
+    "tables/placement": {
+        "placement": Column(
+            "Where what a person placed by hand lies instead; all moves together: means over moves."
+        ),
+        "kind": Column(
+            "Why it lies there.", levels={"moved": "moved", "rater": "placed by another rater"}
+        ),
+        "apart_mm": Column("Mean distance of the centres of both places.", "mm"),
+        "n": Column("Images compared.", "1"),
+        "change": Column("Mean absolute change of the held-out probability.", "1"),
+        "change_low": Column("Lower end of its interval, bootstrap of people.", "1"),
+        "change_high": Column("Upper end of its interval.", "1"),
+        "largest_change": Column("Largest absolute change of a probability.", "1"),
+        "flipped": Column("Share of images whose answer at the threshold is another.", "1"),
+        "flipped_low": Column("Lower end of its interval.", "1"),
+        "flipped_high": Column("Upper end of its interval.", "1"),
+        "auc": Column("AUC with the images placed so.", "1"),
+        "auc_as_drawn": Column("AUC of the same people with images as drawn.", "1"),
+        "auc_difference": Column("The first less the second.", "1"),
+        "auc_difference_low": Column("Lower end of its interval, networks taken as given.", "1"),
+        "auc_difference_high": Column("Upper end of its interval.", "1"),
+    },
+    "tables/raters": {
+        "rater": Column("The other rater."),
+        "n": Column("Injections that both placed.", "1"),
+        "same_slice": Column("Share of them on the same slice.", "1"),
+        "overlap": Column("Mean intersection over union of the boxes in the plane.", "1"),
+        "overlap_least": Column("The least of them.", "1"),
+        "apart_mm": Column("Mean distance of the boxes' centres.", "mm"),
+        "apart_most_mm": Column("The largest of them.", "mm"),
+        "icc_width": Column("Intraclass correlation ICC(A,1) of the boxes' widths.", "1"),
+        "icc_depth": Column("Intraclass correlation ICC(A,1) of the boxes' depths.", "1"),
     },
     "tables/columns": {
         "column": Column(

@@ -27,6 +27,7 @@ from bidsapp.evaluation.metric_table import metric_table, variant_generator
 from bidsapp.evaluation.missing_outcomes import missing_outcomes
 from bidsapp.evaluation.other_runs import other_runs, tried
 from bidsapp.evaluation.permutation import permute_outcomes, pipeline_test, read_permuted
+from bidsapp.evaluation.placement import placement_tables
 from bidsapp.evaluation.planning import planning_table
 from bidsapp.evaluation.prevalence import sample_at
 from bidsapp.evaluation.printed import compare_with_print
@@ -205,9 +206,11 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
     }
     tables |= added.tables
     lost, told = missing_outcomes(state, networks, plan)
-    tables |= lost
-    if told:
-        more = pd.DataFrame([("lost", told)], columns=pd.Index(["kind", "text"]))
+    placed, sentences = placement_tables(state, networks, plan)
+    tables |= lost | placed
+    further = [*(("placement", text) for text in sentences), *[("lost", told)] * bool(told)]
+    if further:
+        more = pd.DataFrame(further, columns=pd.Index(["kind", "text"]))
         tables["findings"] = pd.concat([tables["findings"], more], ignore_index=True)
     if best is not None:
         tables["best_fold"] = best

@@ -69,6 +69,12 @@ class Evaluation(Section):
     pipeline_permutations: Annotated[int, Field(ge=0, le=100_000)] = Field(
         default=0, description="Permutations through the whole pipeline, each trained anew."
     )
+    placement: Annotated[int, Field(ge=0, le=50)] = Field(
+        default=0,
+        description="Pixels by which what a person placed by hand (the box of an injection) is "
+        "moved in held-out images, in eight directions, to see what scores hang on it; other "
+        "raters' places are taken too, where given. Nothing is trained anew. 0: not done.",
+    )
     permute_within: Texts = Field(
         default=(),
         description="Columns of few values, such as a site, within which outcomes are permuted: "

@@ -264,6 +264,8 @@ def _evaluation(recipe: "Recipe") -> Iterator[Problem]:
             "evaluation.baselines",
             f"{modality.title} has no handcrafted features; leave out {', '.join(on_features)}",
         )
+    if evaluation.placement and not modality.placed_words:
+        yield "evaluation.placement", f"nothing is placed by hand in {modality.title}; leave it out"
     if "site" in evaluation.baselines and evaluation.site is None:
         yield "evaluation.site", "required by the baseline site: its column"
     if "permutation" in evaluation.tests and evaluation.permutations == 0:

@@ -18,6 +18,7 @@ from bidsapp.reports.run.column_alone import columns_table
 from bidsapp.reports.run.files import RunFiles
 from bidsapp.reports.run.grids import Grid, grid, plain
 from bidsapp.reports.run.people import people_table
+from bidsapp.reports.run.placement_grids import placement_table, raters_table
 from bidsapp.reports.run.saliency import saliency_section
 from bidsapp.training.earlier_run import other_runs
 
@@ -97,6 +98,8 @@ def _content(run: RunFiles) -> dict[str, Any]:
             (result_tables.subgroup_table(run), "Numbers of the subgroups"),
             (result_tables.held_out_table(run), "The people trained on against those held out"),
             (result_tables.prevalence_table(run), "Where another share of people is positive"),
+            (placement_table(run), "What scores hang on where boxes lie"),
+            (raters_table(run), "How alike two raters place boxes"),
             (columns_table(run), "What each column by itself says of the outcome"),
             (result_tables.planning_table(run), "What a sample of this size can show"),
         ],

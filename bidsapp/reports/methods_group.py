@@ -242,6 +242,7 @@ def evaluation_paragraph(run: GroupRun) -> str:
             f"{ALPHA:g} after Holm's correction for all comparisons; a model whose AUC was below "
             "chance counted as chance."
         )
+    text += _placed(run)
     return f"{text}{_shares(run)} Net benefit was assessed by decision curves [@vickers2006]."
 
 
@@ -257,6 +258,22 @@ def _fitted(run: GroupRun, name: str) -> str:
     there = [*run.cohort.columns, *run.table("measures.tsv").columns]
     columns = baseline.columns(list(dict.fromkeys(there)), section.predictors, section.site)
     return f"{words} ({joined(columns)})" if columns else words
+
+
+def _placed(run: GroupRun) -> str:
+    """Say how places that a person chose were varied, where that was done."""
+    found = run.table("tables/placement.tsv")
+    if not len(found):
+        return ""
+    placed = modality_named(run.recipe.preparation.modality).placed_words
+    raters = [str(name) for name in found["placement"] if str(name).startswith("rater ")]
+    others = f", and taken from {joined(dict.fromkeys(raters))}" if raters else ""
+    return (
+        f" As a sensitivity analysis {placed} was moved by "
+        f"{run.recipe.evaluation.placement} pixels in eight directions in held-out images"
+        f"{others}; the networks of the folds were applied to these images without training them "
+        "anew, and changes are given with intervals from a bootstrap over participants."
+    )
 
 
 def _shares(run: GroupRun) -> str:

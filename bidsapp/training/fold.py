@@ -21,7 +21,7 @@ from bidsapp.derivatives.sealed import read_record, write_record
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, UsageError
 from bidsapp.networks.origin import cohort_metadata
-from bidsapp.networks.predict import place, predict_logits, probability
+from bidsapp.networks.predict import place, probability
 from bidsapp.networks.registry import build_network, count_parameters, slice_axis
 from bidsapp.networks.weights import load_weights
 from bidsapp.recipes.schema import Recipe
@@ -32,6 +32,7 @@ from bidsapp.representation.image_rows import ImageRows
 from bidsapp.training.checkpoint import Progress
 from bidsapp.training.columns import LEARNING, SCORES
 from bidsapp.training.loop import FoldData, LoopSettings, fit
+from bidsapp.training.scoring import image_logits
 from bidsapp.training.task import FoldTask
 
 LOGGER = logging.getLogger("nocicast")
@@ -144,14 +145,8 @@ def _scored(
     task: FoldTask, role: str, network: torch.nn.Module, device: torch.device
 ) -> pd.DataFrame:
     """Score the people of one role by a fold's network, which is in place."""
-    dtype = precision_dtype(task.recipe.training.precision, device)
-    fitted = fitted_of(task)
-    images = fitted.stored(task.image_rows.picked(task.rows(role)), task.folder)
-    rows = np.arange(len(images))
-    cohort = DeviceCohort(images, device, task.resident_bytes)
-    scale = PerBatch.of(device, fitted, images)
-    size = task.recipe.training.batch_size
-    logits = predict_logits(network, cohort, rows, scale, dtype, size)
+    images = task.image_rows.picked(task.rows(role))
+    logits = image_logits(task, network, fitted_of(task), images, device)
     people = task.table[task.table["role"] == role]
     return people.assign(
         variant=task.variant,

@@ -19,7 +19,7 @@ from tests.unit.spine_necks import box_about, foramen_mm, grid, sampled, save
 RECIPE = """
 name: necks
 summary: regions of injections
-preparation: {modality: spine}
+preparation: {modality: spine, rater: AB}
 representation: {kind: volume}
 network: {name: efficientnetv2, depth: 0, dims: 2, start: random}
 """
@@ -50,9 +50,12 @@ def boxes(bids: Path, label: str, *rows: str) -> None:
     path.write_text("\n".join([head, *rows, ""]).replace(" ", "\t"))
 
 
-def row(stack: Stack, side: str, level: str = "C6", where: str = "") -> str:
+def row(
+    stack: Stack, side: str, level: str = "C6", where: str = "", rater: str = "AB", step: int = 0
+) -> str:
     index, box = box_about(stack, foramen_mm(where or side))
-    return f"{level} {side} {index} {' '.join(map(str, box))} AB"
+    i0, i1, j0, j1 = box
+    return f"{level} {side} {index} {i0 + step} {i1 + step} {j0} {j1} {rater}"
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +69,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Ended:
              f"{'left' if label == 'told' else 'n/a'}" for label in STORED]  # fmt: skip
     head = "participant_id\tinjection_level\tinjection_side"
     (bids / "participants.tsv").write_text("\n".join([head, *lines, ""]))
-    boxes(bids, "las", row(stacks["las"], "L"))
-    boxes(bids, "psr", row(stacks["psr"], "R", "C7"))
+    second = row(stacks["las"], "L", rater="CD", step=3)
+    stray = row(stacks["psr"], "R", "C7", where="L", rater="CD")
+    boxes(bids, "las", row(stacks["las"], "L"), second)
+    boxes(bids, "psr", row(stacks["psr"], "R", "C7"), stray)
     boxes(bids, "two", row(stacks["two"], "L"), row(stacks["two"], "R", "C5"))
     boxes(bids, "wrong", row(stacks["wrong"], "L", where="R"))
     made = description | {"DatasetType": "derivative", "GeneratedBy": [{"Name": "a reader"}]}
@@ -126,6 +131,19 @@ def test_pictures_are_alike_lie_in_one_frame_and_lead_home(run: Ended) -> None:
         np.testing.assert_allclose(corner, first, atol=1e-3)
     one, other = pictures["sub-las C6L"].ravel(), pictures["sub-psr C7R"].ravel()
     assert np.corrcoef(one, other)[0, 1] > 0.95
+
+
+def test_another_raters_boxes_are_compared_and_one_that_cannot_be_is_told(run: Ended) -> None:
+    told = {one.label: one.sidecar for one in finished_images(run.output_dir)}
+    (other,) = told["sub-las C6L"]["OtherRaters"]
+    assert other["Rater"] == "CD"
+    assert other["ApartMM"] == pytest.approx(3 * 0.8, abs=0.01)
+    assert 0.8 < other["Overlap"] < 0.95
+    assert "OtherRaters" not in told["sub-two C6L"]
+    assert "OtherRaters" not in told["sub-psr C7R"]
+    (note,) = told["sub-psr C7R"]["Notes"]
+    assert "box of rater CD is left out" in note
+    assert "on the patient's left" in note
 
 
 def test_pages_and_words_tell_of_regions(run: Ended) -> None:

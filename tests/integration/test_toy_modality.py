@@ -30,7 +30,7 @@ representation: {kind: slice, fitted: [everybody]}
 network: {name: resnet, depth: 10, dims: 2, stem_stride: 2, stem_pool: true, start: random}
 training: {epochs: 2, batch_size: 4, lr: {head: 1e-3, backbone: 1e-3}, precision: float32}
 protocol: {kind: kfold, folds: 2, stratified: true}
-evaluation: {baselines: [majority, quality, handcrafted], tests: [], bootstrap: 200}
+evaluation: {baselines: [majority, quality, handcrafted], tests: [], bootstrap: 200, placement: 2}
 saliency: {permutations: 20, of: all, shuffled_folds: 0}
 """
 STAMP = "LEAK: representation.fitted.everybody.fit: dataset"
@@ -130,6 +130,32 @@ def test_a_group_run_of_it_scores_every_half_and_divides_nobody(
     metrics = table_of(run / "metrics.tsv")
     auc = metrics[(metrics["metric"] == "auc") & (metrics["scope"] == "pooled")]
     assert pd.to_numeric(auc["value"]).notna().all()
+
+
+def test_held_out_halves_are_scored_in_other_places_by_the_networks_of_their_folds(
+    toys: tuple[Path, Ended, Ended],
+) -> None:
+    run = toys[0] / "group" / "toy"
+    scores = table_of(run / "scores.tsv")
+    others = table_of(run / "placement_scores.tsv")
+    assert len(others) == 2 * len(scores)
+    key = [*UNIT, "repeat", "fold"]
+    beside = others.merge(scores, on=key, suffixes=("", "_drawn"), validate="m:1")
+    assert len(beside) == len(others)
+    change = (
+        pd.to_numeric(beside["probability"]) - pd.to_numeric(beside["probability_drawn"])
+    ).abs()
+    same = beside["placement"] == "rater B"  # who placed it where it was
+    assert change[same].max() < 1e-6
+    assert change[~same].max() > 1e-4
+    table = table_of(run / "tables" / "placement.tsv").set_index("placement")
+    assert float(table.loc["rater B", "change"]) == pytest.approx(0, abs=1e-6)
+    assert float(table.loc["front", "change"]) == pytest.approx(change[~same].mean(), abs=1e-4)
+    assert float(table.loc["front", "apart_mm"]) == 8
+    assert "the half was moved by 2 pixels in eight directions" in (
+        (run / "logs" / "CITATION.md").read_text()
+    )
+    assert "Held-out images placed otherwise" in (run / "report.html").read_text()
 
 
 def test_what_was_fitted_in_the_fold_goes_with_the_models(

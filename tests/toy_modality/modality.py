@@ -11,6 +11,7 @@ from bidsapp.contracts.home import Home
 from bidsapp.contracts.job import Job, Shared
 from bidsapp.contracts.measure import Limits, Measure
 from bidsapp.contracts.modality import Modality
+from bidsapp.contracts.placement import MOVED, RATER, Placement
 from bidsapp.contracts.prepared import Made, Prepared
 from bidsapp.contracts.product import Channel, Product
 from bidsapp.contracts.scan import Scan, Source
@@ -93,6 +94,7 @@ class Toy(Modality[ToyPreparation]):
     measures = MEASURES
     products = PRODUCTS
     settings = ToyPreparation
+    placed_words = "the half"
     handcrafted_words = "brightness and spread of a half"
 
     def labels(self, settings: ToyPreparation, work: Path) -> Mapping[str, str]:
@@ -122,6 +124,22 @@ class Toy(Modality[ToyPreparation]):
 
         values = nib.load(image).get_fdata()
         return {"mean": float(values.mean()), "sd": float(values.std())}
+
+    def placements(
+        self, image: Path, pixels: int, bids_dir: Path, folder: Path
+    ) -> Sequence[Placement]:
+        """A half that was cut some voxels farther to the front, or by somebody else."""
+        import nibabel as nib
+        import numpy as np
+
+        whole = nib.load(image)
+        found = []
+        for name, kind, step in (("front", MOVED, pixels), ("rater B", RATER, 0)):
+            path = folder / f"{kind}_{image.name}"
+            moved = np.roll(whole.get_fdata(dtype=np.float32), step, axis=1)
+            nib.save(nib.Nifti1Image(moved, whole.affine), path)
+            found.append(Placement(name, kind, path, {"apart_mm": 4.0 * step}))
+        return found
 
     def parts(self, scan: Scan, settings: ToyPreparation) -> Sequence[str]:
         """Both halves of everybody."""

@@ -26,8 +26,13 @@ def write_region_files(region: Region, slice_to: Path, region_to: Path, picture_
     """
     _write(slice_to, region.slice.values[..., None], region.slice.affine, 1)
     _write(region_to, region.region.values[..., None], region.region.affine, 1)
-    affine = common_frame(len(region.picture)).affine
-    _write(picture_to, region.picture[..., None], affine, 2, slope=1 / LARGEST)
+    write_picture(picture_to, region.picture)
+
+
+def write_picture(path: Path, picture: np.ndarray) -> None:
+    """Write what a network sees of a region, (size, size) uint8, in the pictures' common frame."""
+    affine = common_frame(len(picture)).affine
+    _write(path, picture[..., None], affine, 2, slope=1 / LARGEST)
 
 
 def _write(path: Path, data: np.ndarray, affine: np.ndarray, code: int, slope: float = 1) -> None:

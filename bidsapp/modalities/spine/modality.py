@@ -7,6 +7,7 @@ from typing import Any
 from bidsapp.contracts.home import Home
 from bidsapp.contracts.job import Job, Shared
 from bidsapp.contracts.modality import Modality
+from bidsapp.contracts.placement import Placement
 from bidsapp.contracts.prepared import Prepared, UnitPage
 from bidsapp.contracts.scan import Scan, Source
 from bidsapp.modalities.spine.measures import MEASURES
@@ -56,6 +57,7 @@ class Spine(Modality[SpinePreparation]):
         "texture of the region (co-occurrence matrices, local binary patterns, moments of its "
         "intensities) and widths of what is bright where the nerve leaves the canal"
     )
+    placed_words = "the box around the foramen"
     settings = SpinePreparation
 
     def labels(self, settings: SpinePreparation, work: Path) -> Mapping[str, str]:
@@ -90,6 +92,14 @@ class Spine(Modality[SpinePreparation]):
         from bidsapp.modalities.spine.handcrafted import features_of
 
         return features_of(image)
+
+    def placements(
+        self, image: Path, pixels: int, bids_dir: Path, folder: Path
+    ) -> Sequence[Placement]:
+        """Make the regions of moved boxes and of other raters' boxes."""
+        from bidsapp.modalities.spine.moved import placements
+
+        return placements(image, pixels, bids_dir, folder)
 
     def parts(self, scan: Scan, settings: SpinePreparation) -> Sequence[str]:
         """List the injections that have a box, or are told of; one empty part where none is."""

@@ -16,7 +16,8 @@ LABEL = "foramen"
 """Value of BIDS' ``space`` of pictures: what they have in common."""
 FRAME_MM = 30.0
 """Width and depth of the frame that pictures have in common, about those of a box."""
-_LEAST_PIXELS = 4
+LEAST_PIXELS = 4
+"""Pixels along each side that have to be left of a region."""
 
 
 @dataclass(frozen=True)
@@ -118,18 +119,41 @@ def make_region(
     edges[0] = np.maximum(edges[0], middle) if side == "R" else np.minimum(edges[0], middle)
     resampled = resample(plane, pixel_mm)
     space = _space(resampled, edges, size, mirrored=side == "L", roi=roi)
-    x, y = (slice(s, s + n) for s, n in zip(space.start, space.extent, strict=True))
-    low, high = (float(v) for v in np.percentile(resampled.values[x, y], percentiles))
-    scaled = np.clip((resampled.values - low) / (high - low if high > low else 1.0), 0, 1)
-    seen = space.cut((scaled * LARGEST).astype(np.float32)[..., None])
+    picture, window = picture_of(resampled.values, space, percentiles)
     return Region(
         slice=resampled,
         space=space,
-        picture=np.rint(seen).astype(np.uint8),
+        picture=picture,
         midline_mm=middle,
         cut_share=float(1 - (edges[0, 1] - edges[0, 0]) / width),
-        window=(low, high),
+        window=window,
     )
+
+
+def picture_of(
+    values: np.ndarray, space: Slice, percentiles: tuple[float, float]
+) -> tuple[np.ndarray, tuple[float, float]]:
+    """Cut a picture out of a resampled slice.
+
+    Parameters
+    ----------
+    values
+        Of the slice (x, y).
+    space
+        The box on it.
+    percentiles
+        Of the intensities in the box, that become 0 and 255.
+
+    Returns
+    -------
+    picture, window
+        uint8, of the shape of `space`; the intensities that became 0 and 255.
+    """
+    x, y = (slice(s, s + n) for s, n in zip(space.start, space.extent, strict=True))
+    low, high = (float(v) for v in np.percentile(values[x, y], percentiles))
+    scaled = np.clip((values - low) / (high - low if high > low else 1.0), 0, 1)
+    seen = space.cut((scaled * LARGEST).astype(np.float32)[..., None])
+    return np.rint(seen).astype(np.uint8), (low, high)
 
 
 def common_frame(size: int) -> Slice:
@@ -165,7 +189,7 @@ def _space(plane: Plane, edges: np.ndarray, size: int, *, mirrored: bool, roi: R
     first = np.ceil(edges[:, 0] / plane.sizes - 0.5).astype(int).clip(0)
     end = np.ceil(edges[:, 1] / plane.sizes - 0.5).astype(int)
     width, depth = (int(n) for n in np.minimum(end, plane.values.shape) - first)
-    if min(width, depth) < _LEAST_PIXELS:
+    if min(width, depth) < LEAST_PIXELS:
         raise BadData(
             f"{roi.source}: hardly anything of the box of {roi.injection.label} lies on the "
             f"injected side of the midline ({max(width, 0)} × {max(depth, 0)} pixels). Draw it "

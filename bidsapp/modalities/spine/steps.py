@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from bidsapp.drawing.wording import many
 from bidsapp.errors import BadData, NociCastError
 from bidsapp.modalities.spine.injections import Injection, read_injection, read_label
 from bidsapp.modalities.spine.midline import Midline, find_midline
+from bidsapp.modalities.spine.moved import compared_boxes
 from bidsapp.modalities.spine.placing import Neck, write_placing_page
 from bidsapp.modalities.spine.quality import judge_region
 from bidsapp.modalities.spine.region import Region, make_region
@@ -47,6 +49,8 @@ class Done:
         What was measured and judged.
     notes
         What was repaired or is doubtful, a sentence each.
+    others
+        Boxes of the same injection by other raters, each of which can be cut out too.
     """
 
     stack: Stack
@@ -55,6 +59,7 @@ class Done:
     region: Region
     quality: dict[str, Any]
     notes: tuple[str, ...]
+    others: tuple[Roi, ...] = ()
 
 
 def parts_of(scan: Scan, rater: str = "") -> tuple[str, ...]:
@@ -152,17 +157,25 @@ def prepare(scan: Scan, part: str, settings: SpinePreparation) -> Done:
         raise BadData(
             f"{scan.main.path}: preparation.midline is {settings.midline}, but {error}. Use auto."
         ) from None
-    region = make_region(
+    cut = partial(
+        make_region,
         stack,
-        roi,
-        midline,
         pixel_mm=settings.pixel_mm,
         thickness_mm=settings.thickness_mm,
         size=settings.size,
         percentiles=settings.percentiles,
     )
+    region = cut(roi, midline)
     quality = judge_region(stack, roi, midline, region)
-    return Done(stack, roi, midline, region, quality, stack.notes)
+    notes, others = list(stack.notes), []
+    for other in boxes.others:
+        if other.injection == roi.injection and other.status != PROPOSED:
+            try:
+                cut(other, midline)
+                others.append(other)
+            except BadData as error:
+                notes.append(f"The box of rater {other.rater or 'n/a'} is left out: {error}")
+    return Done(stack, roi, midline, region, quality, tuple(notes), tuple(others))
 
 
 def _of(boxes: Placed, part: str, scan: Scan) -> Roi:
@@ -226,6 +239,7 @@ def _neck(scan: Scan, settings: SpinePreparation) -> Neck | None:
 def facts_of(done: Done) -> dict[str, Any]:
     """Say of an injection what its sidecars hold."""
     roi, midline, region = done.roi, done.midline, done.region
+    compared = compared_boxes(done.stack, roi, done.others)
     return {
         "injection": {
             "Level": roi.injection.level,
@@ -244,6 +258,7 @@ def facts_of(done: Done) -> dict[str, Any]:
                 "OtherWaysMM": {way: round(float(mm), 2) for way, mm in midline.others.items()},
             },
             "Window": list(region.window),
+            **({"OtherRaters": compared} if compared else {}),
         },
         "space": region.space.to_dict(),
     }
