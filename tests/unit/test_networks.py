@@ -4,7 +4,6 @@ import torch
 from monai.networks.nets.resnet import resnet18
 from torch import nn
 
-from bidsapp.contracts.network import network_offers
 from bidsapp.errors import UsageError
 from bidsapp.networks import blocks
 from bidsapp.networks.blocks import (
@@ -15,10 +14,11 @@ from bidsapp.networks.blocks import (
 )
 from bidsapp.networks.memory import training_bytes
 from bidsapp.networks.predict import in_batches, predict_logits, probability
-from bidsapp.networks.registry import build_network, count_parameters, head_name
+from bidsapp.networks.registry import build_network, count_parameters
 from bidsapp.recipes.learning import Network
 from bidsapp.representation.device_cohort import DeviceCohort, PerBatch
 from bidsapp.representation.image_rows import ImageRows
+from tests.unit.network_checks import CHECKS, every_network
 
 CPU = torch.device("cpu")
 
@@ -48,7 +48,6 @@ def test_voxnet_has_the_parameters_that_teh_2022_states():
 
 
 SMALL = {
-    "resnet 10": ("resnet", 10, {}),
     "resnet 10 compact": ("resnet", 10, {"stem_stride": 2, "stem_pool": True}),
     "resnet 10 shortcut A": ("resnet", 10, {"shortcut": "A"}),
     "resnet 10 dilated": ("resnet", 10, {"dilation": True, "shortcut": "A", "stem_stride": 2}),
@@ -62,7 +61,8 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("key", SMALL)
+# What is no option is checked of every network, in network_checks.
+@pytest.mark.parametrize("key", [key for key, (name, *_) in SMALL.items() if "resn" in name])
 def test_the_input_gradient_agrees_with_finite_differences(key):
     name, depth, options = SMALL[key]
     edge = 32 if name != "resnet" else 10
@@ -131,23 +131,28 @@ def test_the_shortcut_keeps_every_second_voxel_and_adds_empty_channels():
     assert (y[:, 3:] == 0).all()
 
 
-@pytest.mark.parametrize("name", sorted(network_offers()))
-def test_seed_and_nothing_else_decides_the_first_weights(name):
-    offer = network_offers()[name]
-    depth, dims = offer.depths[0], offer.dims[-1]
-    shape = (8, 8, 1) if dims == 2 else (20, 20, 20) if offer.sized else None
-    torch.manual_seed(7)
-    before = torch.random.get_rng_state()
-    first = network(name, depth, 3, 2, shape, dims=dims)
-    assert torch.equal(torch.random.get_rng_state(), before)
-    torch.manual_seed(8)
-    same = network(name, depth, 3, 2, shape, dims=dims)
-    other = network(name, depth, 4, 2, shape, dims=dims)
-    pairs = zip(first.state_dict().values(), same.state_dict().values(), strict=True)
-    assert all(torch.equal(a, b) for a, b in pairs)
-    weights = [next(m.parameters()) for m in (first, other)]
-    assert not torch.equal(*weights)
-    assert first.get_submodule(head_name(first)).out_features == 1
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize(("name", "dims"), every_network())
+def test_every_network(check, name, dims):
+    check(name, dims)
+
+
+def test_a_network_that_breaks_a_rule_fails_its_check(monkeypatch):
+    """The checks see a network that no test names: they are asked of whatever is offered."""
+
+    class Leaky(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(1, 1)
+
+        def forward(self, x):
+            return self.fc(x.mean((1, 2, 3, 4), keepdim=True)[..., 0, 0, 0].detach() + x.mean())
+
+    monkeypatch.setattr("tests.unit.network_checks.built", lambda *_, **options: Leaky())
+    monkeypatch.setattr("tests.unit.network_checks.kept", lambda *_: Leaky())
+    for broken in CHECKS[1:6]:
+        with pytest.raises((AssertionError, AttributeError)):
+            broken("resnet", 3)
 
 
 def test_unknown_names_and_depths_are_refused():
@@ -347,12 +352,9 @@ def test_the_repeatable_average_pool_is_the_librarys():
     torch.testing.assert_close(*results)
 
 
-@pytest.mark.parametrize("key", ["resnet 10 compact", "densenet", "seresnext"])
-def test_no_pool_of_a_network_is_left_whose_gradient_varies_on_a_gpu(key):
-    name, depth, options = SMALL[key]
-    pools = [m for m in network(name, depth, **options).modules() if "Pool3d" in type(m).__name__]
-    assert pools
-    assert {type(m) for m in pools} <= {RepeatableMaxPool3d, RepeatableAvgPool3d}
+def test_no_pool_of_a_stem_is_left_whose_gradient_varies_on_a_gpu():
+    pools = [m for m in network(stem_pool=True).modules() if "Pool3d" in type(m).__name__]
+    assert RepeatableMaxPool3d in {type(m) for m in pools}
 
 
 def test_memory_follows_the_voxels_the_batch_and_the_width_of_numbers():

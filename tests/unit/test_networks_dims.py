@@ -1,10 +1,5 @@
 """Networks of slices beside networks of volumes: parameters, axes, outputs, stages."""
 
-import ast
-from functools import partial
-from importlib import import_module
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -13,7 +8,7 @@ from bidsapp.contracts.network import network_offers
 from bidsapp.errors import UsageError
 from bidsapp.networks.blocks import mend
 from bidsapp.networks.predict import logit_of
-from bidsapp.networks.registry import build_network, count_parameters, freeze, slice_axis
+from bidsapp.networks.registry import build_network, count_parameters, slice_axis
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.recipes.learning import Network
 from bidsapp.saliency.methods import METHODS, Answer, Question
@@ -24,14 +19,6 @@ OFFERS = network_offers()
 def network(name="resnet", depth=18, channels=1, shape=None, seed=0, **options):
     section = Network(name=name, depth=depth, weights="random", **options)
     return build_network(section, channels, seed, shape)
-
-
-@pytest.mark.parametrize("name", sorted(OFFERS))
-def test_an_offer_read_as_text_is_the_one_of_the_file(name):
-    module = import_module(f"bidsapp.networks.architectures.{name}")
-    assert OFFERS[name] == module.OFFER
-    assert Path(module.__file__).stem == name
-    assert ast.parse(Path(module.__file__).read_text()).body
 
 
 # As torchvision publishes them with 1,000 classes: 11,689,512, 21,797,672, 25,557,032, 25,028,904
@@ -83,40 +70,6 @@ def test_two_outputs_answer_as_the_softmax_does():
     torch.testing.assert_close(torch.sigmoid(logit_of(outputs)), expected)
     one = torch.randn(5, 1)
     torch.testing.assert_close(logit_of(one), one[:, 0])
-
-
-def follow(built, names):
-    """Names of layers in the order in which they work, filled as they do."""
-    seen = []
-    for name in names:
-        note = partial(lambda name, *_: seen.append(name), name)
-        built.get_submodule(name).register_forward_hook(note)
-    return seen
-
-
-@pytest.mark.parametrize("name", sorted(OFFERS))
-def test_stages_are_layers_in_order_and_freezing_keeps_the_first(name):
-    offer = OFFERS[name]
-    for dims in offer.dims if name == "resnet" else offer.dims[:1]:
-        shape = (32, 32, 1) if dims == 2 else (32, 32, 32)
-        stages = len(offer.stages)
-        options = {"dims": dims, "frozen": stages - 1}
-        built = network(name, offer.depths[0], shape=shape, **options)
-        names = [n for stage in offer.stages for n in stage.split()]
-        seen = follow(built, names)
-        section = Network(name=name, depth=offer.depths[0], weights="random", **options)
-        kept = freeze(built, section)
-        built.train()
-        for module in kept:
-            module.eval()
-        built(torch.rand(2, 1, *shape)).sum().backward()
-        assert seen == names
-        frozen = [p for stage in offer.stages[:-1] for n in stage.split()
-                  for p in built.get_submodule(n).parameters()]  # fmt: skip
-        assert frozen
-        assert all(p.grad is None for p in frozen)
-        last = [built.get_submodule(n) for n in offer.stages[-1].split()]
-        assert all(p.grad is not None for layer in last for p in layer.parameters())
 
 
 @pytest.mark.parametrize("method", ["gradient", "grad_cam"])

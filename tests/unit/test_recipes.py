@@ -21,6 +21,11 @@ from bidsapp.recipes import (
 )
 from bidsapp.recipes.schema import Recipe
 from bidsapp.recipes.values import merged
+from tests.unit.recipe_checks import (
+    CHECKS,
+    leaks_only_in_mode_paper_and_says_so,
+    trains_by_itself_nothing_that_leaks,
+)
 
 MINIMAL = "name: mine\nsummary: A test\nnetwork: {weights: random}\n"
 
@@ -35,26 +40,19 @@ def write(tmp_path):
     return to_file
 
 
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("name", list_recipes())
-def test_a_packaged_recipe_and_each_variant_load_and_round_trip(name, tmp_path):
-    recipe = load_recipe(name)
-    assert recipe.name == name
-    assert list_recipes()[name] == recipe.summary
-    for variant in recipe.variant_names:
-        alone = recipe.with_variant(variant)
-        assert alone.variant_names == (variant,)
-        assert alone.with_variant(variant) == alone
-        path = tmp_path / f"{variant}.yaml"
-        path.write_text(dump_recipe(alone), encoding="utf-8")
-        assert load_recipe(path) == alone
-        for key, value in recipe.variants.get(variant, {}).items():
-            found = alone
-            for part in key.split("."):
-                found = found[part] if isinstance(found, dict) else getattr(found, part)
-            assert found == (tuple(value) if isinstance(value, list) else value)
-    path = tmp_path / "whole.yaml"
-    path.write_text(dump_recipe(recipe), encoding="utf-8")
-    assert load_recipe(path) == recipe
+def test_every_recipe(check, name):
+    check(name)
+
+
+def test_a_recipe_that_breaks_a_rule_fails_its_check(monkeypatch):
+    """The checks see what a recipe is, not which it is."""
+    leaking = load_recipe("t1w", ["mode=paper", "representation.zscore=dataset"])
+    monkeypatch.setattr("tests.unit.recipe_checks.loaded", lambda name: leaking)
+    for broken in (leaks_only_in_mode_paper_and_says_so, trains_by_itself_nothing_that_leaks):
+        with pytest.raises(AssertionError):
+            broken("t1w")
 
 
 def test_listing_needs_neither_pydantic_nor_yaml():
