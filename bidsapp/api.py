@@ -313,7 +313,7 @@ class Model:
             if not absent:
                 values = [columns[person][name] for person in people]
                 found[name] = ["" if value is None else str(value) for value in values]
-            elif name in self.recipe.network.covariates:
+            elif self.recipe.columns_beside.get(name):
                 raise BadData(
                     f"{absent[0]}: the model reads column {name!r} beside the image; give "
                     "columns={person: {column: value}}, None where it is missing"

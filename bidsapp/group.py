@@ -25,6 +25,7 @@ from bidsapp.group_conclude import evaluate_run, tell_summary, write_report, wri
 from bidsapp.group_duplicates import TABLE as NEAR_DUPLICATES
 from bidsapp.group_duplicates import settle_near_duplicates
 from bidsapp.group_files import state_files, write_models, write_saliency_checks, write_scores
+from bidsapp.group_sites import by_sites
 from bidsapp.group_stages import stage_outcomes
 from bidsapp.group_weights import refuse_seen
 from bidsapp.options import RunOptions
@@ -102,6 +103,7 @@ def run_group_level(options: RunOptions) -> int:
     own_outcomes = stage_outcomes(recipe, stages, cohort, options)
     tell_columns(recipe, cohort)
     recipe = recorded(recipe, cohort)
+    recipe, cohort = by_sites(recipe, variants, cohort, options)
     # refused now, if they are
     splits = run_splits(recipe, variants, cohort.table, options.splits)
     crossfit_splits(recipe, variants, cohort.table, splits)

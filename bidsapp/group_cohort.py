@@ -92,25 +92,28 @@ def _cohort(
 
 
 def _require_covariates(recipe: Recipe, cohort: "pd.DataFrame") -> None:
-    """Refuse columns that networks are to be given and the cohort does not have."""
+    """Refuse columns that networks or fitted steps are to be given and the cohort does not have."""
     from bidsapp.dataset.covariates import SIDECAR, user_name, users_column, users_columns
 
     there = list(map(str, cohort.columns))
-    for name in recipe.network.covariates:
+    asked_by = dict.fromkeys(recipe.network.covariates, "network.covariates")
+    for step in recipe.representation.asked():
+        asked_by |= dict.fromkeys(step.columns, step.key.removesuffix(".fit"))
+    for name, key in asked_by.items():
         column = users_column(there, name)
         if name.startswith(SIDECAR):
             raise UsageError(
-                f"network.covariates: {name} says how the scan was made and is not asked of new "
+                f"{key}: {name} says how the scan was made and is not asked of new "
                 "people; name columns of the dataset's tables."
             )
         if column is None:
             theirs = ", ".join(user_name(c) for c in users_columns(there))
             raise UsageError(
-                f"network.covariates: no column {name!r} in the cohort (the outcome's own columns "
+                f"{key}: no column {name!r} in the cohort (the outcome's own columns "
                 f"are none of it); there are {theirs or 'none'}."
             )
         if cohort[column].isna().all():
-            raise UsageError(f"network.covariates: column {name!r} has no value for anybody.")
+            raise UsageError(f"{key}: column {name!r} has no value for anybody.")
 
 
 def tell_columns(recipe: Recipe, cohort: "Cohort") -> None:

@@ -11,6 +11,7 @@ from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.evaluation.column_warnings import column_warnings
 from bidsapp.evaluation.planning import added_value_text, inflation_of_protocol, plan_text
 from bidsapp.evaluation.settings import asked_columns, settings_from_recipe
+from bidsapp.group_sites import sites_in_turn
 from bidsapp.options import RunOptions
 
 if TYPE_CHECKING:
@@ -78,6 +79,9 @@ def plan_cohort(
         positives, negatives = _people(table)
     for sentence in column_warnings(settings, table, quality):
         print(sentence, file=sys.stderr)
+    recipe, table, note = sites_in_turn(recipe, variants, table, given=options.splits is not None)
+    if note:
+        print(note, file=sys.stderr)
     if (trouble := _trouble_with_splits(recipe, variants, table, options)) is not None:
         print(f"WARNING: the run itself would stop: {trouble}", file=sys.stderr)
     groups = table["group"].nunique() if "group" in table else 0

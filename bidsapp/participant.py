@@ -244,7 +244,8 @@ def _tables(bundle: "Bundle | None", options: RunOptions) -> "NewPeople | None":
     from bidsapp.dataset.new_people import NewPeople
 
     tables = NewPeople(options.bids_dir, bundle.recipe.tables.missing)
-    tables.require(bundle.recipe.network.covariates, bundle.name)
+    needed = [name for name, must in bundle.recipe.columns_beside.items() if must]
+    tables.require(needed, bundle.name)
     return tables
 
 

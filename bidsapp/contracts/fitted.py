@@ -214,6 +214,28 @@ class OfMaps(Fitted, Protocol):
 
 
 @runtime_checkable
+class ReadsColumns(Fitted, Protocol):
+    """A step that reads columns of the cohort table, as a site, and may refuse people by them."""
+
+    def check(self, images: Images, train: "np.ndarray", test: "np.ndarray") -> None:
+        """Refuse, before any work, what the columns make impossible; no image is read.
+
+        Parameters
+        ----------
+        images
+            Rows with their columns.
+        train, test
+            Row numbers of those that it will be fitted on, and of those that it will be applied
+            to.
+
+        Raises
+        ------
+        BadData
+            The message says whom, and what the recipe can say of them.
+        """
+
+
+@runtime_checkable
 class PerChannel(Fitted, Protocol):
     """A step that subtracts and divides, one pair of numbers a channel and image.
 

@@ -49,6 +49,11 @@ class FittedOffer:
         Whether it takes series of volumes, however long each is.
     files
         Settings that name a file, which has to be there before any work.
+    columns
+        Settings that name columns of the cohort table, one or several, and whether new people must
+        have them too.
+    maps
+        Whether it compares people value by value, so that it cannot take volumes of a series.
     found_words
         Setting and value to what texts add to `found`: ``{"voxels": {"nonzero": "over voxels that
         are not 0"}}``.
@@ -64,6 +69,8 @@ class FittedOffer:
     settings: Mapping[str, Any] = field(default_factory=dict)
     series: bool = False
     files: tuple[str, ...] = ()
+    columns: Mapping[str, bool] = field(default_factory=dict)
+    maps: bool = False
     found_words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     file: Path = field(default=FITTED, compare=False)
 
@@ -147,10 +154,25 @@ class AskedStep:
         return {name: Path(str(self.settings[name])) for name in self.offer.files}
 
     @property
+    def columns(self) -> dict[str, bool]:
+        """Columns of the cohort table that its settings name, and whether new people need them."""
+        found: dict[str, bool] = {}
+        for setting, needed in self.offer.columns.items():
+            given = self.settings[setting]
+            names = [given] if isinstance(given, str) else given
+            found |= {str(name): needed for name in names if name}
+        return found
+
+    @property
     def found(self) -> str:
         """Say what is found with these settings."""
         words = self.offer.found_words.items()
         more = [told.get(str(self.settings.get(name)), "") for name, told in words]
+        if self.offer.columns:
+            given = {
+                k: ", ".join(v) if isinstance(v, list) else v for k, v in self.settings.items()
+            }
+            more.append(f"({'; '.join(f'{key}: {text}' for key, text in given.items() if text)})")
         return " ".join([self.offer.found, *filter(None, more)])
 
     @property

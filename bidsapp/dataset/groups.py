@@ -65,15 +65,19 @@ def groups_of(
     return groups, notes
 
 
+def one_spelling(group: str) -> str:
+    """Write a group's name so that those that differ in capitals, blanks or zeros only are one."""
+    number = number_of(group)
+    return "".join(group.split()).casefold() if number is None else repr(number)
+
+
 def _in_one_spelling(name: str, groups: Sequence[str | None]) -> tuple[list[str | None], list[str]]:
-    first: dict[str | float, str] = {}
+    first: dict[str, str] = {}
     spellings: dict[str, dict[str, None]] = {}
     found: list[str | None] = []
     for group in groups:
         if group is not None:
-            number = number_of(group)
-            bare = "".join(group.split()).casefold() if number is None else number
-            spelled = first.setdefault(bare, group)
+            spelled = first.setdefault(one_spelling(group), group)
             spellings.setdefault(spelled, {})[group] = None
             found.append(spelled)
         else:

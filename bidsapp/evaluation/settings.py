@@ -184,7 +184,7 @@ def asked_columns(recipe: "Recipe", variants: Sequence[str]) -> list[str]:
                 *map(subgroup_column, plan.subgroups),
                 *plan.predictors,
                 *plan.clinical,
-                *one.network.covariates,
+                *one.columns_beside,
                 *site,
                 *plan.permute_within,
                 *adjusted,

@@ -128,7 +128,7 @@ class Bundle:
     def columns(self) -> tuple[str, ...]:
         """Columns of a dataset's tables that the bundle can use, those of its networks first."""
         beside = self.about.clinical.names if self.about.clinical else ()
-        return tuple(dict.fromkeys((*self.recipe.network.covariates, *beside)))
+        return tuple(dict.fromkeys((*self.recipe.columns_beside, *beside)))
 
     def with_clinic(
         self,

@@ -195,7 +195,7 @@ def model_card(
             ]
             + [
                 f"- Column {markdown_text(name)} of the dataset's tables, beside the image"
-                for name in recipe.network.covariates
+                for name in recipe.columns_beside
             ]
         ),
         fitted="\n".join(

@@ -113,6 +113,7 @@ def _grid(recipe: "Recipe") -> Iterator[Problem]:
 
 def _fitted(recipe: "Recipe") -> Iterator[Problem]:
     section, offers = recipe.representation, fitted_offers()
+    given = [name for name, values in section.fitted.items() if values is not None]
     for name, values in section.fitted.items():
         if name not in offers:
             yield "representation.fitted", f"step {one_of(name, offers)}"
@@ -124,6 +125,14 @@ def _fitted(recipe: "Recipe") -> Iterator[Problem]:
                 f"representation.fitted.{name}",
                 "takes series of volumes, and representation.channels names maps; use it with "
                 "preparation.modality: bold",
+            )
+        before = given[: given.index(name)] if name in given else []
+        made = any(offers[one].series for one in before if one in offers)
+        if offers[name].maps and values is not None and not made and _of_series(recipe):
+            yield (
+                f"representation.fitted.{name}",
+                "compares people voxel by voxel, and representation.channels names a series; put "
+                "group_ica or template_components before it",
             )
     if section.zscore == "none" and section.zscore_voxels is not None:
         yield (
@@ -138,11 +147,16 @@ def _fitted(recipe: "Recipe") -> Iterator[Problem]:
         )
 
 
+def _of_series(recipe: "Recipe") -> bool:
+    """Whether a channel is a series."""
+    known = modality_named(recipe.preparation.modality).channels()
+    return any(known[name].series for name in recipe.representation.channels if name in known)
+
+
 def _series(recipe: "Recipe") -> bool:
     """Whether networks are given series; where a channel is not known, that is told elsewhere."""
     known = modality_named(recipe.preparation.modality).channels()
-    named = [known[name] for name in recipe.representation.channels if name in known]
-    return any(channel.series for channel in named) or not named
+    return _of_series(recipe) or not any(n in known for n in recipe.representation.channels)
 
 
 def _network(recipe: "Recipe") -> Iterator[Problem]:

@@ -315,8 +315,9 @@ class Protocol(Section):
         "repeats": ("repeated_kfold", "nested", "holdout"),
         "stratified": ("kfold", "repeated_kfold", "nested", "holdout"),
         "test_size": ("holdout",),
+        "by_site": ("kfold",),
     }
-    preset: ClassVar = {"folds": 8, "stratified": True}
+    preset: ClassVar = {"folds": 8, "stratified": True, "by_site": "auto"}
     optional: ClassVar = ("repeats",)
 
     kind: Literal["kfold", "repeated_kfold", "leave_one_group_out", "holdout", "nested"] = Field(
@@ -339,5 +340,10 @@ class Protocol(Section):
         "given. Required by leave_one_group_out.",
     )
     test_size: Fraction | None = Field(default=None, description="Share held out by a hold-out.")
+    by_site: Literal["auto", "never"] | None = Field(
+        default=None,
+        description="kfold: with three or more sites of ten people in evaluation.site, whole sites "
+        "are held out in turn instead (auto), or not (never).",
+    )
     inner: Inner = Field(default=Inner(), description="Split inside the training fold.")
     seed: Seed = Field(default=0, description="Seed of the splits.")

@@ -210,6 +210,16 @@ class Recipe(Section):
             raise UsageError(f"recipe {self.name}: variant {one_of(name, self.variant_names)}")
         return self._resolved(name)
 
+    @property
+    def columns_beside(self) -> dict[str, bool]:
+        """Columns that networks and fitted steps read, and whether new people must have them."""
+        found = dict.fromkeys(self.network.covariates, True)
+        for asked in self.representation.asked():
+            found |= {
+                name: needed or found.get(name, False) for name, needed in asked.columns.items()
+            }
+        return found
+
     def group_column(self, variants: Sequence[str]) -> str | None:
         """Column whose values bind participants, which the variants of one run share."""
         return self.with_variant(variants[0]).protocol.groups

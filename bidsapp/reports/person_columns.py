@@ -28,13 +28,13 @@ def tell_missing(
     """
     if not labels:
         return
+    clinical = bundle.about.clinical.names if bundle.about.clinical else ()
     for name in bundle.columns:
         if name not in columns:
-            print(
-                f"{name}: no such column in the tables: no probability from clinical columns and "
-                "scan together",
-                file=sys.stderr,
-            )
+            what = "everybody is taken as of a site that training did not see"
+            if name in clinical:
+                what = "no probability from clinical columns and scan together"
+            print(f"{name}: no such column in the tables: {what}", file=sys.stderr)
             continue
         without = [who for who, text in zip(labels, columns[name], strict=True) if not text]
         if without:

@@ -7,7 +7,15 @@ from typing import Self
 
 import numpy as np
 
-from bidsapp.contracts.fitted import Fitted, FittedStep, Images, OfMaps, PerChannel, leaking
+from bidsapp.contracts.fitted import (
+    Fitted,
+    FittedStep,
+    Images,
+    OfMaps,
+    PerChannel,
+    ReadsColumns,
+    leaking,
+)
 from bidsapp.contracts.fitted_offers import module_of
 from bidsapp.derivatives import atomic_path
 from bidsapp.errors import BadData, UsageError
@@ -82,6 +90,11 @@ class Chain:
         rest = self.steps[len(self.at_once) :]
         return tuple(step for step in rest if isinstance(step, PerChannel))
 
+    @property
+    def reads_columns(self) -> tuple[ReadsColumns, ...]:
+        """The steps that read columns of the cohort table."""
+        return tuple(step for step in self.steps if isinstance(step, ReadsColumns))
+
     def declares(self) -> tuple[FittedStep, ...]:
         """Say of every step what is fitted, and on whom."""
         fitted = tuple(told for step in self.steps for told in step.declares())
@@ -152,6 +165,22 @@ class Chain:
                 current = stored = materialised(done, current, wanted, folder)
         stored = replace(stored, columns=images.columns)
         return replace(self, steps=tuple(fitted), columns=self._columns(images, roles)), stored
+
+    def check_columns(
+        self, columns: Mapping[str, Sequence[str]], train: np.ndarray, test: np.ndarray
+    ) -> None:
+        """Refuse before any work what steps cannot do with these columns; see `ReadsColumns`.
+
+        Parameters
+        ----------
+        columns
+            Of the cohort table, as texts.
+        train, test
+            Row numbers of a fold.
+        """
+        rows = ImageRows(np.empty((len(next(iter(columns.values()))), 0)), columns=columns)
+        for step in self.reads_columns:
+            step.check(rows, train, test)
 
     def _columns(self, images: ImageRows, roles: Mapping[str, np.ndarray]) -> TableDesign:
         """Fit the columns on what may be seen of them."""

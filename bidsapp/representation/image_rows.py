@@ -10,6 +10,7 @@ import numpy as np
 
 from bidsapp.contracts.fitted import Fitted, FittedStep, Images
 from bidsapp.contracts.space import Space
+from bidsapp.dataset.covariates import users_column
 from bidsapp.derivatives.atomic import atomic_path, make_folder
 from bidsapp.derivatives.temporary import temporary_file
 from bidsapp.errors import BadData, NociCastError
@@ -102,16 +103,17 @@ class ImageRows:
         return ImageRows(images, columns=columns)
 
     def column(self, name: str) -> Sequence[str]:
-        """Give a column of the cohort table, a text for each row.
+        """Give a column of the cohort table, by the user's name for it, a text for each row.
 
         Raises
         ------
         BadData
             There is no such column, as for new people whose table lacks it.
         """
-        if name not in self.columns:
+        place = users_column(self.columns, name) or name
+        if place not in self.columns:
             raise BadData(f"column {name!r} of the cohort is not known for these people")
-        return self.columns[name]
+        return self.columns[place]
 
 
 @dataclass(frozen=True)

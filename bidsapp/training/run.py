@@ -6,12 +6,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bidsapp.dataset.cohort import Cohort
 from bidsapp.dataset.tables import read_frame
 from bidsapp.networks.bundle_images import TrainingImage
 from bidsapp.recipes import Recipe
+from bidsapp.representation.chain import Chain
 from bidsapp.representation.cohort_array import build_cohort_array
 from bidsapp.representation.sample import CohortRow
 from bidsapp.training.splits import make_splits
@@ -66,7 +68,34 @@ def run_splits(
     pandas.DataFrame
         Columns repeat, fold, participant_id, role; where variants have protocols of their own,
         also variant.
+
+    Raises
+    ------
+    UsageError, BadData
+        These people cannot be divided so; or a step that is fitted in the fold cannot be, such as
+        a harmonisation of sites that training would not know.
     """
+    table = _made_or_read(recipe, variants, cohort, given)
+    for name in variants:
+        chain = Chain.of(recipe.with_variant(name).representation)
+        own = table[table["variant"] == name] if "variant" in table else table
+        if chain.reads_columns:
+            _check_steps(chain, cohort, own)
+    return table
+
+
+def _check_steps(chain: Chain, cohort: pd.DataFrame, splits: pd.DataFrame) -> None:
+    """Refuse a fold in which steps cannot do with the columns of the people."""
+    texts = cohort.fillna("").astype(str)
+    columns = {str(name): texts[name].tolist() for name in texts}
+    for _, fold in splits.groupby(["repeat", "fold"]):
+        role = cohort["participant_id"].map(fold.set_index("participant_id")["role"])
+        chain.check_columns(columns, *(np.flatnonzero(role == name) for name in ("train", "test")))
+
+
+def _made_or_read(
+    recipe: Recipe, variants: Sequence[str], cohort: pd.DataFrame, given: Path | None
+) -> pd.DataFrame:
     grouped = recipe.binds(variants)
     if given is not None:
         return read_splits(given, cohort, grouped, variants)

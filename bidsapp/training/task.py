@@ -254,7 +254,7 @@ class FoldTask:
             "weights": file_sha256(self.weights) if self.weights else None,
             **({"fitted_files": files} if files else {}),
         }
-        if network.covariates:
+        if recipe.columns_beside:
             inside = (self.table["role"] != "").tolist()
             columns = self.image_rows.columns
             parts["covariates"] = [
@@ -278,7 +278,7 @@ class FoldTask:
 
 
 def covariate_columns(recipe: Recipe, there: Iterable[str]) -> list[str]:
-    """Find the columns of the cohort table that a recipe's network is given.
+    """Find the columns of the cohort table that a recipe's network and fitted steps read.
 
     Raises
     ------
@@ -286,10 +286,10 @@ def covariate_columns(recipe: Recipe, there: Iterable[str]) -> list[str]:
         One is not there.
     """
     columns = list(there)
-    found = {name: users_column(columns, name) for name in recipe.network.covariates}
+    found = {name: users_column(columns, name) for name in recipe.columns_beside}
     for name, column in found.items():
         if column is None:
-            raise BadData(f"network.covariates: no column {name!r} in cohort.tsv")
+            raise BadData(f"no column {name!r} in cohort.tsv, which the recipe reads")
     return [column for column in found.values() if column is not None]
 
 

@@ -152,6 +152,14 @@ BENCHMARKS = (
         commands=(("--studies", "400", "--seed", "1"),),
     ),
     Benchmark(
+        "sites",
+        "What sites make of nothing, and harmonisation of that",
+        "AUC of a ridge classifier where the outcome goes with the site and with nothing else, as "
+        "images are, harmonised in the fold, and over everybody.",
+        10,
+        peer="ComBat over all people, without and with the outcome kept",
+    ),
+    Benchmark(
         "missing_outcomes",
         "What weighing for missing outcomes gives back",
         "Error of AUC and share of positives where a third of the people are lost, with and "

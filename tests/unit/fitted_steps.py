@@ -64,6 +64,7 @@ def _settings(name: str) -> dict[str, int | str]:
     known: dict[str, dict[str, int | str]] = {
         "group_ica": {"components": 3, "reduction": 5, "starts": 3},
         "outcome_selection": {"count": 1},
+        "combat": {"unseen": "pooled", "fewest": 2},
     }
     if name == "template_components":
         return {"maps": str(component_maps())}
