@@ -57,6 +57,8 @@ class Channel:
         The range a model can expect, for its metadata.
     masked
         Whether values outside the mask of the space are set to 0.
+    bare
+        Whether 0 within the mask of the space means that there is no tissue.
     arbitrary
         Whether the unit differs from image to image and means nothing, as that of T1w; only such
         values are scaled by ``representation.scaling``.
@@ -78,6 +80,7 @@ class Channel:
     unit: str
     value_range: tuple[float, float]
     masked: bool = False
+    bare: bool = False
     arbitrary: bool = False
     log_volume: bool = False
     larger: str = "larger"

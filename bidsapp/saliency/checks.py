@@ -16,6 +16,7 @@ from bidsapp.saliency.attribute import Lens, attribute, images_of, logits_of, ma
 from bidsapp.saliency.masks import mask_of
 from bidsapp.saliency.methods import METHODS
 from bidsapp.saliency.perturbation import SHARES, effects, perturbation_curves
+from bidsapp.saliency.plain_images import judged_mask
 from bidsapp.saliency.randomised import cascade
 from bidsapp.saliency.stack import MapStack
 from bidsapp.saliency.surrogates import Surrogates
@@ -119,7 +120,8 @@ def check_fold(
     chosen = np.flatnonzero(np.isin(rows, checked_rows(task)))
     images = images_of(task, rows[chosen], lens).loaded()
     names = map_names(stack.rows.iloc[chosen])
-    inside = mask_of(stack.space, mask)
+    train = task.rows("train")
+    inside = judged_mask(task.images, mask_of(stack.space, mask), task.recipe, train)
     levels, maps = [], []
     if len(chosen):
         section = task.recipe.network

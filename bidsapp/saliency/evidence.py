@@ -11,6 +11,7 @@ from bidsapp.evaluation.chance import Forecast, read_forecast
 from bidsapp.recipes import Recipe
 from bidsapp.saliency.checks import FoldChecks
 from bidsapp.saliency.masks import mask_of
+from bidsapp.saliency.plain_images import judged_mask
 from bidsapp.saliency.plan import ExplainStep
 from bidsapp.saliency.sanity import Evidence
 from bidsapp.saliency.stack import MapStack, read_stack
@@ -41,7 +42,7 @@ def gather_evidence(
         forecast=forecast_of(folder, task.variant, task.recipe),
         images=task.images,
         outcome=task.table["outcome"].to_numpy(),
-        inside=mask_of(stack.space, mask),
+        inside=judged_mask(task.images, mask_of(stack.space, mask), task.recipe),
         fwhm_mm=task.recipe.saliency.smoothing_fwhm_mm,
         space=stack.space,
     )

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bidsapp.contracts.space import Space
 from bidsapp.contracts.unit import unit_columns, units_in
 from bidsapp.errors import BadData, UsageError
 from bidsapp.evaluation.regression.guided import (
@@ -23,6 +22,7 @@ from bidsapp.evaluation.regression.guided import (
     of_others,
 )
 from bidsapp.representation.cohort_array import CohortArray
+from bidsapp.saliency.plain_images import tissue
 from bidsapp.saliency.stack import MapStack
 
 GUIDED = {
@@ -119,23 +119,6 @@ def guided_table(
         network_logit=np.log(probability / (1 - probability)), **columns
     )
     return table.groupby(lead, sort=True, dropna=False).mean(numeric_only=True).reset_index()
-
-
-def tissue(space: Space, values: np.ndarray) -> np.ndarray:
-    """(n, cells) with NaN where an image has no tissue.
-
-    That is where it is 0, save for holes: cells of 0 that tissue encloses. What is largest of the
-    cells of 0 that hang together is the outside.
-    """
-    found = np.array(values, np.float64)
-    label = space.clusters(np.ones(space.shape, bool))
-    for row in found:
-        empty = np.flatnonzero(row == 0)
-        if len(empty):
-            piece = label(empty, np.ones(len(empty), np.uint8))
-            outside = np.bincount(piece).argmax()
-            row[empty[piece == outside]] = np.nan
-    return found
 
 
 def added_by_averages(

@@ -12,6 +12,7 @@ from bidsapp.contracts.space import Smoother, Space, relative_sizes
 from bidsapp.evaluation.chance import BETTER, CHANCE, UNKNOWN, Forecast
 from bidsapp.representation.cohort_array import CohortArray
 from bidsapp.saliency.checks import FoldChecks
+from bidsapp.saliency.plain_images import mean_image
 from bidsapp.saliency.similarity import rank_correlation, structural_similarity, top_overlap
 from bidsapp.saliency.verdict import FAIL, PASS, Findings
 
@@ -42,7 +43,8 @@ class Evidence:
     outcome
         0 or 1 for each of its rows.
     inside
-        Bool of the space's shape: the mask of the values, the template's brain.
+        Bool of the space's shape: the mask of the values, the template's brain; of it, where
+        there is tissue (`bidsapp.saliency.plain_images.judged_mask`).
     fwhm_mm
         Of the smoothing of the group's map.
     space
@@ -248,7 +250,7 @@ def _agreement(evidence: Evidence, group: Any, found: Findings) -> None:
 
 def _plain_images(evidence: Evidence, own: np.ndarray, smoother: Smoother, found: Findings) -> None:
     """Compare with what the images show without any network: edges, and the group difference."""
-    means = [_mean(evidence.images, evidence.outcome == value) for value in (0, 1)]
+    means = [mean_image(evidence.images, evidence.outcome == value) for value in (0, 1)]
     # edges of anatomy: those that only the positives have may be the very effect
     whole = means[0] if means[0] is not None else means[1]
     if whole is None:
@@ -318,17 +320,6 @@ def _curves(folds: Sequence[FoldChecks], found: Findings) -> None:
     else:
         text = f"Whether the map's voxels matter more than others is not clear: {how}."
         found.note("voxels", "unclear", text, **facts)
-
-
-def _mean(images: CohortArray, chosen: np.ndarray) -> np.ndarray | None:
-    """Mean of some of the cohort's `shown` images, (C, X, Y, Z) float64; None of nobody."""
-    rows = np.flatnonzero(chosen)
-    if not len(rows):
-        return None
-    total: np.ndarray = np.zeros(1, np.float64)
-    for row in rows:
-        total = total + images.show(int(row))
-    return total / len(rows)
 
 
 def _laid(values: np.ndarray, inside: np.ndarray) -> np.ndarray:

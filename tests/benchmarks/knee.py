@@ -28,11 +28,14 @@ def row_of(maps: BoneMaps) -> dict[str, float]:
     found = dict(maps.facts)
     for name in ("thickness", "thicknessnormal"):
         values = maps.values[name]
-        image = maps.laid.to_map(values)
-        back = maps.laid.to_surface(image)
+        laid = maps.laid_of(name)
+        image = laid.to_map(values)
+        back = laid.to_surface(image)
         known = np.isfinite(back) & np.isfinite(values)
+        seen = known & maps.laid.seen
         found[f"{name}_round_trip_mm"] = float(np.abs(back - values)[known].mean())
-        found[f"{name}_map_over_mesh"] = maps.laid.mean(image) / maps.surface.mean(values) - 1
+        found[f"{name}_round_trip_seen_mm"] = float(np.abs(back - values)[seen].mean())
+        found[f"{name}_map_over_mesh"] = laid.mean(image) / maps.surface.mean(values) - 1
         found[f"{name}_raw_over_mesh"] = float(np.nanmean(image)) / maps.surface.mean(values) - 1
     found["volume_ml"] = maps.surface.volume / 1000
     found["asymmetry_size"] = float(np.abs(asymmetry(maps.laid.radius.reshape(224, 224))).mean())
@@ -92,6 +95,9 @@ def told(table: pd.DataFrame) -> pd.DataFrame:
                 "apart_most_mm": apart.abs().max(),
                 "r": own["measures_r"].mean(),
                 "round_trip_mm": own["thickness_round_trip_mm"].mean(),
+                "round_trip_most_mm": own["thickness_round_trip_mm"].max(),
+                "round_trip_seen_mm": own["thickness_round_trip_seen_mm"].mean(),
+                "round_trip_seen_most_mm": own["thickness_round_trip_seen_mm"].max(),
                 "round_trip_normals_mm": own["thicknessnormal_round_trip_mm"].mean(),
                 "map_over_mesh_%": 100 * own["thickness_map_over_mesh"].abs().max(),
                 "map_over_mesh_median_%": 100 * own["thickness_map_over_mesh"].abs().median(),

@@ -1,38 +1,87 @@
 """How often maps pass their checks: of noise, of effects, of patterns unrelated to the network.
 
 Run as ``OMP_NUM_THREADS=1 python -m tests.benchmarks.map_claims``; whole studies of linear networks
-in closed form, judged by the code that judges a run.
+in closed form, judged by the code that judges a run. ``--world plates`` has images over a sphere
+that are 0 beyond two plates of tissue, as those of cartilage are; ``--judged everywhere`` compares
+their maps over the whole sphere, which cannot tell maps of tissue from one another.
 """
 
 import argparse
 import tempfile
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.space import Smoother, Space
 from bidsapp.evaluation.chance import Forecast, leading_forecast
 from bidsapp.evaluation.held_out import HeldOut
 from bidsapp.evaluation.metric_table import leading_rows
 from bidsapp.representation.cohort_array import CohortArray
 from bidsapp.saliency.checks import CHECKED, PERTURBED, RANDOM_ORDERS, FoldChecks, orders
 from bidsapp.saliency.perturbation import effects, perturbation_curves
-from bidsapp.saliency.sanity import Evidence, judge
+from bidsapp.saliency.sanity import EDGES_MM, Evidence, judge
 from bidsapp.saliency.surrogates import Surrogates
 from bidsapp.saliency.verdict import Findings
-from bidsapp.spaces.grid import MaskedSmoother
+from bidsapp.spaces.sphere import Sphere
 from bidsapp.spaces.volume import volume
 from bidsapp.training.splits import into_folds
 
-SHAPE, MM, FWHM = (10, 12, 10), (1.0, 1.0, 1.0), 2.0
-INSIDE = np.ones(SHAPE, bool)
-SPACE = volume(SHAPE, np.diag([*MM, 1.0]))
-PLACE = (slice(3, 7), slice(4, 8), slice(3, 7))
 FOLDS, SHUFFLES, RIDGE = 8, 2, 0.3
-KINDS = ("noise", "effect", "pattern", "untrained")
-SMOOTH = MaskedSmoother(INSIDE, MM, FWHM)
+KINDS = ("noise", "effect", "pattern", "untrained", "edges")
+
+
+@dataclass(frozen=True)
+class World:
+    """Where images have tissue, positives differ, and maps are judged, smoothed by `fwhm`."""
+
+    space: Space
+    tissue: np.ndarray
+    place: np.ndarray
+    judged: np.ndarray
+    fwhm: float
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.space.shape
+
+    @cached_property
+    def smooth(self) -> Smoother:
+        return self.space.smoother(np.ones(self.shape, bool), self.fwhm)
+
+    @property
+    def bare(self) -> bool:
+        """Whether there are places without tissue."""
+        return not self.tissue.all()
+
+    def noise(self, rng: np.random.Generator) -> np.ndarray:
+        """(cells,) smooth noise of mean 0 and SD 1."""
+        return unit(self.smooth(rng.standard_normal(self.tissue.size)))
+
+
+def block() -> World:
+    """A block of tissue, and a cuboid in it."""
+    shape = (10, 12, 10)
+    place = np.zeros(shape, bool)
+    place[3:7, 4:8, 3:7] = True
+    space = volume(shape, np.eye(4))
+    return World(space, np.ones(shape, bool), place, np.ones(shape, bool), 2.0)
+
+
+def plates() -> World:
+    """Two plates over a sphere, bare bone around, and a round spot in one of them."""
+    space = Sphere((48, 32), (-float(np.pi) / 2, float(np.pi) / 8), radius=30.0)
+    x, y, z = np.moveaxis(space.directions, -1, 0)
+    below = z < 0
+    tissue = below & ((np.abs(np.abs(x) - 0.5) / 0.35) ** 2 + (y / 0.6) ** 2 < 1)
+    place = below & (((x - 0.5) / 0.18) ** 2 + (y / 0.25) ** 2 < 1)
+    return World(space, tissue, place, tissue, 6.0)
+
+
+WORLDS = {"block": block, "plates": plates}
 
 
 @dataclass(frozen=True)
@@ -43,14 +92,16 @@ class Cohort:
     outcome: np.ndarray
 
 
-def cohort_of(n: int, effect: float, rng: np.random.Generator) -> Cohort:
-    """An anatomy that all have, smooth noise of SD 1, and in positives a cuboid of `effect` SD."""
-    anatomy = 3 + 2 * unit(SMOOTH(SMOOTH(rng.standard_normal(INSIDE.size))))
-    noise = np.stack([unit(SMOOTH(rng.standard_normal(INSIDE.size))) for _ in range(n)])
+def cohort_of(world: World, n: int, effect: float, rng: np.random.Generator) -> Cohort:
+    """An anatomy that all have, smooth noise of SD 1, and in positives a spot of `effect` SD."""
+    anatomy = 3 + 2 * unit(world.smooth(world.smooth(rng.standard_normal(world.tissue.size))))
+    if world.bare:
+        anatomy = anatomy + 5  # tissue is bright
+    noise = np.stack([world.noise(rng) for _ in range(n)])
     outcome = np.arange(n) % 2
-    cuboid = np.zeros(SHAPE)
-    cuboid[PLACE] = effect
-    return Cohort(anatomy + noise + outcome[:, None] * cuboid.ravel(), outcome)
+    spot = effect * world.place.ravel()
+    images = anatomy + noise + outcome[:, None] * spot
+    return Cohort(images * world.tissue.ravel(), outcome)
 
 
 def unit(values: np.ndarray) -> np.ndarray:
@@ -84,19 +135,24 @@ class Study:
     ----------
     kind
         ``noise``, ``effect``, ``pattern`` (an effect, but every trained network's map is one
-        random smooth pattern) or ``untrained`` (an effect that no network has learned).
+        random smooth pattern), ``untrained`` (an effect that no network has learned) or ``edges``
+        (an effect, but every trained network's map has the edges of the person's own image).
     """
 
-    def __init__(self, kind: str, n: int, effect: float, method: str, seed: int) -> None:
+    def __init__(
+        self, world: World, kind: str, n: int, effect: float, method: str, seed: int
+    ) -> None:
+        self.world, self.size, self.inside = world, world.tissue.size, world.judged
+        self.smooth = world.space.smoother(self.inside, world.fwhm)
         self.rng = np.random.default_rng(seed)
-        self.cohort = cohort_of(n, 0.0 if kind == "noise" else effect, self.rng)
+        self.cohort = cohort_of(world, n, 0.0 if kind == "noise" else effect, self.rng)
         self.kind, self.method, self.seed = kind, method, seed
-        self.pattern = unit(SMOOTH(self.rng.standard_normal(INSIDE.size)))
+        self.pattern = world.noise(self.rng) * world.tissue.ravel()
         self.fold = folds_of(self.cohort.outcome, self.rng)
 
     def network(self, rows: np.ndarray, outcome: np.ndarray) -> np.ndarray:
         """Train, or draw weights where nothing is to be learned."""
-        drawn = self.rng.standard_normal(INSIDE.size) * 0.01
+        drawn = self.rng.standard_normal(self.size) * 0.01
         if self.kind == "untrained":
             return drawn
         return 0.1 * drawn + weights_of(self.cohort.images[rows], outcome)[:, 0]
@@ -105,6 +161,9 @@ class Study:
         """Explain some people."""
         if self.kind == "pattern" and trained:
             return np.tile(self.pattern, (len(rows), 1))
+        if self.kind == "edges" and trained:
+            images = self.cohort.images[rows].reshape(-1, *self.world.shape)
+            return np.stack([self.world.space.edges(one, EDGES_MM).ravel() for one in images])
         return map_of(weights, self.cohort.images[rows], self.method)
 
     def checked(self, fold: int) -> np.ndarray:
@@ -116,23 +175,23 @@ class Study:
         """What the checks find of a fold."""
         rows = self.checked(fold)
         maps = self.maps(weights, rows)
-        drawn = self.maps(self.rng.standard_normal(INSIDE.size), rows, trained=False)
-        fill = self.cohort.images[self.fold != fold].mean(axis=0).reshape(1, *SHAPE)
-        surrogates = Surrogates(INSIDE, RANDOM_ORDERS, self.seed)
+        drawn = self.maps(self.rng.standard_normal(self.size), rows, trained=False)
+        fill = self.cohort.images[self.fold != fold].mean(axis=0).reshape(1, *self.world.shape)
+        surrogates = Surrogates(self.inside, RANDOM_ORDERS, self.seed)
         slopes = self.method == "gradient"
         found, curves = [], []
         for row, own in zip(rows[:PERTURBED], maps, strict=False):
-            image = self.cohort.images[row].reshape(1, *SHAPE)
-            ranked = orders(own, SMOOTH, surrogates, slopes)
+            image = self.cohort.images[row].reshape(1, *self.world.shape)
+            ranked = orders(own[self.inside.ravel()], self.smooth, surrogates, slopes)
 
             def ask(changed: np.ndarray) -> np.ndarray:
                 return changed.reshape(len(changed), -1) @ weights
 
-            curve = perturbation_curves(ask, image, fill, INSIDE, ranked)
+            curve = perturbation_curves(ask, image, fill, self.inside, ranked)
             found.append(effects(curve, ask(np.stack([image, fill])), slopes))
             curves.append(curve)
-        total = maps.sum(axis=0).reshape(SHAPE)
-        last = drawn.sum(axis=0).reshape(1, *SHAPE)
+        total = maps.sum(axis=0).reshape(self.world.shape)
+        last = drawn.sum(axis=0).reshape(1, *self.world.shape)
         return FoldChecks(
             len(rows), total, ("fc",), last, np.array(found), np.array(curves), slopes
         )
@@ -151,7 +210,7 @@ class Study:
                 weights = self.network(rows, outcome)
                 held_out = np.flatnonzero(self.fold == 0)
                 maps = self.maps(weights, held_out, trained=number == 0)
-                made.append(maps.mean(axis=0).reshape(SHAPE))
+                made.append(maps.mean(axis=0).reshape(self.world.shape))
             sides.append(made)
         return np.array(sides)
 
@@ -167,13 +226,14 @@ class Study:
             checks.append(self.fold_checks(fold, weights))
         forecast = forecast_of(self.cohort.outcome, scores, self.fold)
         names = tuple(f"sub-{i}" for i in range(n))
-        stored = self.cohort.images.reshape(n, 1, *SHAPE).astype(np.float16)
+        stored = self.cohort.images.reshape(n, 1, *self.world.shape).astype(np.float16)
         np.save(folder / "cohort.npy", stored)
         array = CohortArray(
-            folder / "cohort.npy", names, ("",) * n, ("t1w",), volume(SHAPE, np.eye(4)), "key"
+            folder / "cohort.npy", names, ("",) * n, ("image",), self.world.space, "key"
         )
         evidence = Evidence(
-            checks, self.halves(), forecast, array, self.cohort.outcome, INSIDE, FWHM, SPACE
+            *(checks, self.halves(), forecast, array, self.cohort.outcome),
+            *(self.inside, self.world.fwhm, self.world.space),
         )
         return judge(evidence), forecast
 
@@ -189,14 +249,15 @@ def forecast_of(outcome: np.ndarray, scores: np.ndarray, fold: np.ndarray) -> Fo
     return leading_forecast(metrics, "linear")
 
 
-def verdicts(kind: str, n: int, effect: float, method: str, studies: int) -> str:
+def verdicts(world: World, kind: str, n: int, effect: float, method: str, studies: int) -> str:
     """Judge many studies; a line of the table."""
     words: Counter[str] = Counter()
     passed: Counter[str] = Counter()
     aucs = []
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(studies):
-            found, forecast = Study(kind, n, effect, method, seed).judged(Path(folder))
+            study = Study(world, kind, n, effect, method, seed)
+            found, forecast = study.judged(Path(folder))
             words[found.verdict] += 1
             passed.update(found.passed)
             aucs.append(forecast.auc)
@@ -215,15 +276,20 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=400)
     parser.add_argument("--people", type=int, nargs="+", default=[60, 128])
     parser.add_argument("--effect", type=float, default=1.5)
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS[:-1]))
+    parser.add_argument("--world", choices=list(WORLDS), default="block")
+    parser.add_argument("--judged", choices=["tissue", "everywhere"], default="tissue")
     options = parser.parse_args()
+    world = WORLDS[options.world]()
+    if options.judged == "everywhere":
+        world = replace(world, judged=np.ones(world.shape, bool))
     print(
         "study       n  method            AUC   pass (SE)       fail  not decisive   passed, each"
     )
     for n in options.people:
         for method in ("gradient", "gradient_x_input"):
             for kind in options.kinds:
-                line = verdicts(kind, n, options.effect, method, options.studies)
+                line = verdicts(world, kind, n, options.effect, method, options.studies)
                 print(line, flush=True)
 
 

@@ -15,27 +15,19 @@ from scipy.ndimage import gaussian_filter
 
 from bidsapp.saliency.max_t import ClusterEnhancement, corrected_p, max_t, voxel_t
 from bidsapp.spaces.graph import FWHM_PER_SIGMA
-from tests.benchmarks.map_claims import (
-    FOLDS,
-    FWHM,
-    INSIDE,
-    SHAPE,
-    SPACE,
-    cohort_of,
-    folds_of,
-    weights_of,
-)
+from tests.benchmarks.map_claims import FOLDS, block, cohort_of, folds_of, weights_of
 
 METHODS = ("gradient", "gradient_x_input")
 HIDDEN, STEPS, RATE = 4, 40, 0.003
-ENHANCE = ClusterEnhancement(SPACE, INSIDE)
-_SIGMA = (0, *[FWHM / FWHM_PER_SIGMA] * 3)
-_WEIGHT = gaussian_filter(np.ones((1, *SHAPE)), _SIGMA, mode="constant")
+WORLD = block()
+ENHANCE = ClusterEnhancement(WORLD.space, WORLD.judged)
+_SIGMA = (0, *[WORLD.fwhm / FWHM_PER_SIGMA] * 3)
+_WEIGHT = gaussian_filter(np.ones((1, *WORLD.shape)), _SIGMA, mode="constant")
 
 
 def smooth(maps: np.ndarray) -> np.ndarray:
     """Smooth (n, voxels) maps inside the mask."""
-    block = gaussian_filter(maps.reshape(-1, *SHAPE), _SIGMA, mode="constant") / _WEIGHT
+    block = gaussian_filter(maps.reshape(-1, *WORLD.shape), _SIGMA, mode="constant") / _WEIGHT
     return block.reshape(maps.shape)
 
 
@@ -104,7 +96,7 @@ def rejections(
     kind: str, n: int, effect: float, permutations: int, rng: np.random.Generator
 ) -> Iterator[tuple[str, str, str]]:
     """Yield what is rejected in one study: method, origin of p, statistic."""
-    cohort = cohort_of(n, effect, rng)
+    cohort = cohort_of(WORLD, n, effect, rng)
     images, outcome = cohort.images, cohort.outcome
     outcomes = [outcome, *(rng.permutation(outcome) for _ in range(permutations))]
     folds = [folds_of(one, rng) for one in outcomes]

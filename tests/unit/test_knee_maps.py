@@ -12,10 +12,11 @@ from bidsapp.modalities.knee.anatomy import ANATOMY, BONES
 from bidsapp.modalities.knee.bone_maps import measure_bone, plate_of
 from bidsapp.modalities.knee.frame import axis_order, to_frame
 from bidsapp.modalities.knee.meshing import mesh_bone
+from bidsapp.modalities.knee.plate_map import PlateMap
 from bidsapp.modalities.knee.projection import cylinders
 from bidsapp.modalities.knee.quality import quality_of
 from bidsapp.modalities.knee.sphere_map import grid_of, lay_on_sphere
-from bidsapp.modalities.knee.surface import distance_to
+from bidsapp.modalities.knee.surface import Surface, distance_to
 from bidsapp.modalities.knee.thickness import (
     thickness_along_normals,
     thickness_on_skeletons,
@@ -140,11 +141,12 @@ def test_map_to_surface_and_back(knee: Knee, name: str) -> None:
     # Coarse voxels; the distance from the centre is steep where rays graze.
     limits = {"thickness": 0.07, "thicknessnormal": 0.05, "shape": 0.1}
     for channel, values in maps.values.items():
-        image = maps.laid.to_map(values)
-        back = maps.laid.to_surface(image)
+        image = maps.laid_of(channel).to_map(values)
+        back = maps.laid_of(channel).to_surface(image)
         known = np.isfinite(back) & np.isfinite(values)
         assert np.abs(back - values)[known].mean() <= limits[channel]
-        assert maps.laid.mean(image) == pytest.approx(maps.surface.mean(values), rel=0.01) or (
+        mean = maps.laid_of(channel).mean(image)
+        assert mean == pytest.approx(maps.surface.mean(values), rel=0.01) or (
             channel == "shape"  # the map sees no more than half of the bone
         )
         covered = maps.sheet.covered
@@ -182,7 +184,9 @@ def test_areas_of_pixels_add_up_to_the_surface() -> None:
     assert laid.areas.sum() == pytest.approx(stretched.area, rel=0.005)
 
 
-def test_what_lies_under_another_sheet_is_not_seen() -> None:
+@pytest.fixture(scope="module")
+def mushroom() -> tuple[Surface, np.ndarray]:
+    """A ball with a roof below it, and the ball's middle: rays downwards meet two sheets."""
     spacing = np.ones(3)
     mask, middle = ball(14.0, spacing, 60)
     roof, _ = ball(24.0, spacing, 60)
@@ -191,7 +195,11 @@ def test_what_lies_under_another_sheet_is_not_seen() -> None:
     z = np.arange(60)[None, None, :]
     cap = roof & ~inner & (z < middle[2] - 8)
     stem = (np.abs(x - middle[0]) < 4) & (z < middle[2]) & roof & np.ones((1, 60, 1), bool)
-    surface = mesh_bone(mask | cap | stem, spacing, ANATOMY["patella"]).surface
+    return mesh_bone(mask | cap | stem, spacing, ANATOMY["patella"]).surface, middle
+
+
+def test_what_lies_under_another_sheet_is_not_seen(mushroom: tuple[Surface, np.ndarray]) -> None:
+    surface, middle = mushroom
     laid = lay_on_sphere(surface, grid_of(ANATOMY["femur"], 96, 96), middle)
     assert (laid.sheets > 1).mean() > 0.05
     depth = np.linalg.norm(surface.points - middle, axis=1)
@@ -199,6 +207,26 @@ def test_what_lies_under_another_sheet_is_not_seen() -> None:
     assert not laid.seen[under & (np.abs(surface.points[:, 0] - middle[0]) > 6)].any()
     on_roof = (depth > 23) & (surface.points[:, 2] < middle[2] - 12)
     assert laid.seen[on_roof].all()
+
+
+def test_cartilage_under_another_sheet_is_in_the_map(mushroom: tuple[Surface, np.ndarray]) -> None:
+    surface, middle = mushroom
+    laid = lay_on_sphere(surface, grid_of(ANATOMY["femur"], 96, 96), middle)
+    depth = np.linalg.norm(surface.points - middle, axis=1)
+    plate = surface.points[:, 2] < middle[2] - 12  # the roof's both sides, and the ball below it
+    over = PlateMap(laid, surface, plate)
+    values = np.where(plate, depth, np.nan)
+    image = over.to_map(values)
+    assert over.areas.sum() == pytest.approx(surface.areas[plate].sum(), rel=0.02)
+    assert over.mean(image) == pytest.approx(surface.mean(values), rel=0.01)
+    assert laid.mean(laid.to_map(values)) > 1.05 * surface.mean(values)  # of the roof alone
+    two = over.folded & np.isfinite(image.ravel())
+    assert two.mean() > 0.05
+    assert (image.ravel()[two] < laid.radius[two] - 0.5).mean() > 0.95  # between the sheets
+    back = over.to_surface(image)
+    reached = plate & laid.within
+    assert not np.isfinite(back[~reached]).any()
+    assert np.isfinite(back[reached]).mean() > 0.95
 
 
 def same(one: Knee, other: Knee, tolerance: float) -> None:

@@ -14,7 +14,8 @@ from bidsapp.modalities.knee.label_map import LabelMap, label_table, read_label_
 from bidsapp.modalities.knee.meshing import mesh_bone
 from bidsapp.modalities.knee.right_knee import RIGHT
 from bidsapp.modalities.knee.side import asymmetry
-from bidsapp.modalities.knee.sphere_map import centre_of, grid_of, lay_on_sphere
+from bidsapp.modalities.knee.sphere_map import grid_of, lay_on_sphere
+from bidsapp.modalities.knee.surface import centre_of
 from bidsapp.modalities.knee.thickness import thickness_along_normals
 from bidsapp.modalities.knee.whole_knee import Knee, measure_knee, side_of
 from tests.unit.test_knee_correspondence import Known
@@ -51,11 +52,12 @@ def test_measures_agree_and_maps_keep_them(knee: Knee) -> None:
         assert facts["seen_share"] > 0.99
         for channel in ("thickness", "thicknessnormal"):
             values = maps.values[channel]
-            image = maps.laid.to_map(values)
-            back = maps.laid.to_surface(image)
+            image = maps.laid_of(channel).to_map(values)
+            back = maps.laid_of(channel).to_surface(image)
             known = np.isfinite(back) & np.isfinite(values)
             assert np.abs(back - values)[known].mean() <= 0.05
-            assert maps.laid.mean(image) == pytest.approx(maps.surface.mean(values), rel=0.01)
+            mean = maps.laid_of(channel).mean(image)
+            assert mean == pytest.approx(maps.surface.mean(values), rel=0.01)
 
 
 @pytest.mark.parametrize("name", ["femur", "tibia"])

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from bidsapp.modalities.knee.anatomy import Bone
 from bidsapp.modalities.knee.meshing import Meshed, mesh_bone
+from bidsapp.modalities.knee.plate_map import PlateMap
 from bidsapp.modalities.knee.projection import Cylinders, cylinders, filled
 from bidsapp.modalities.knee.sphere_map import SphereGrid, SphereMap, lay_on_sphere
 from bidsapp.modalities.knee.surface import Surface
@@ -20,6 +22,7 @@ from bidsapp.modalities.knee.thickness import (
 HOLE_MM2 = 150.0
 """Uncovered bone of less than this, with cartilage all around, is a hole in its plate."""
 _DEEP = 0.5
+_OF_THE_BONE = ("shape",)
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,18 @@ class BoneMaps:
         """In the knee's frame."""
         return self.meshed.surface
 
+    @cached_property
+    def laid_plate(self) -> PlateMap:
+        """How the plate lies over the sphere, all its sheets."""
+        return PlateMap(self.laid, self.surface, self.plate)
+
+    def laid_of(self, channel: str) -> SphereMap | PlateMap:
+        """Give how a channel lies over the sphere: the bone's outermost surface, or its plate."""
+        return self.laid if channel in _OF_THE_BONE else self.laid_plate
+
     def maps(self) -> dict[str, np.ndarray]:
         """(rows, columns) of each channel; NaN where it has none."""
-        return {name: self.laid.to_map(values) for name, values in self.values.items()}
+        return {name: self.laid_of(name).to_map(values) for name, values in self.values.items()}
 
 
 @dataclass(frozen=True)
@@ -128,8 +140,11 @@ def measure_bone(
     }
     covered = float(surface.areas[sheet.covered].sum())
     seen = float(surface.areas[sheet.covered & laid.seen].sum())
-    plate_pixels = np.isfinite(laid.to_map(values["thickness"])).ravel()
+    over = PlateMap(laid, surface, plate)
+    image = over.to_map(values["thickness"])
+    plate_pixels = np.isfinite(image).ravel()
     two = (laid.sheets > 1) & plate_pixels
+    mean = surface.mean(values["thickness"])
     both = sheet.covered & np.isfinite(skeleton)
     facts = {
         "surface_error_mm": meshed.error,
@@ -141,7 +156,8 @@ def measure_bone(
         "seen_share": seen / covered if covered else 0.0,
         "two_sheets_share": float(two.sum() / max(1, plate_pixels.sum())),
         "patched_share": patched / max(1, int(sheet.covered.sum())),
-        "mean_thickness_mm": surface.mean(values["thickness"]),
+        "mean_thickness_mm": mean,
+        "map_difference": over.mean(image) / mean - 1 if mean > 0 else float("nan"),
         "mean_thickness_normal_mm": surface.mean(values["thicknessnormal"]),
         "measures_r": _correlation(skeleton[both], sheet.thickness[both]),
     }

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from bidsapp.modalities.knee.anatomy import ANATOMY
-from bidsapp.modalities.knee.sphere_map import centre_of, grid_of, lay_on_sphere
-from bidsapp.modalities.knee.surface import Surface
+from bidsapp.modalities.knee.sphere_map import grid_of, lay_on_sphere
+from bidsapp.modalities.knee.surface import Surface, centre_of
 
 _ROUNDS = 40
 _SAMPLE = 3000

@@ -45,12 +45,13 @@ def _of_bone(bone: str) -> tuple[Measure, ...]:
         Measure(
             f"{bone}_seen_share",
             f"{name}: cartilage that its map shows",
-            "Share of the covered area that is seen from the bone's centre, within the map.",
+            "Share of the covered area that is outermost as seen from the bone's centre. What lies "
+            "behind it is averaged into the same pixels.",
             unit="%",
             digits=1,
             fails=Limits(low=0.7),
             warns=Limits(low=0.95),
-            advice="Bone spurs or a turned bone hide cartilage; surfaces and means keep it.",
+            advice="Bone spurs or a turned bone fold the plate; surfaces keep its layers apart.",
             bad="low",
             place=place + 3,
             confound=True,
@@ -64,6 +65,16 @@ def _of_bone(bone: str) -> tuple[Measure, ...]:
             digits=1,
             warns=Limits(high=0.15),
             advice=_LOOK,
+            place=place + 4,
+        ),
+        Measure(
+            f"{bone}_map_difference",
+            f"{name}: mean of its map less that of its surface",
+            "Of thickness, both by area, in share of the surface's.",
+            unit="%",
+            digits=1,
+            warns=Limits(-0.01, 0.01),
+            advice="The map does not hold the whole plate: use the values of the surface.",
             place=place + 4,
         ),
         Measure(

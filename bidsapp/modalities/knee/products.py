@@ -106,6 +106,7 @@ def _of_bone(bone: str) -> list[Product]:
             words=f"the map of {words} of the {bone}",
             unit=unit,
             value_range=usual,
+            bare=name != "shape",
             larger=larger,
             smaller=smaller,
         )

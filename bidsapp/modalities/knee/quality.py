@@ -15,6 +15,7 @@ from bidsapp.modalities.knee.whole_knee import Knee
 _COPIED = (
     "seen_share",
     "two_sheets_share",
+    "map_difference",
     "surface_error_mm",
     "shaft_left_mm",
     "pieces",

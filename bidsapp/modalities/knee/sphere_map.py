@@ -3,7 +3,8 @@
 Every pixel is a direction; where its ray leaves the bone for good, the map has the value of the
 surface, from the three points of the triangle by their barycentric weights. Points of the surface
 get their values back from the four pixels around their own direction. What lies under another
-sheet of the surface is not seen, and gets nothing.
+sheet of the surface is not seen, and gets nothing; cartilage that folds over an edge is shown by
+`bidsapp.modalities.knee.plate_map`.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bidsapp.modalities.knee.anatomy import Bone
-from bidsapp.modalities.knee.surface import Surface
+from bidsapp.modalities.knee.surface import Surface, centre_of
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -22,7 +23,8 @@ _EDGE = 1e-9
 _NEAR_POLE = np.deg2rad(10)
 _SHEET_MM = 1.0
 _SEEN_MM = 1.0
-_GRAZING = 0.1
+GRAZING = 0.02
+"""Least cosine between ray and normal: what is steeper counts as this steep."""
 _MOST_KNOWN = 0.5
 
 
@@ -97,6 +99,39 @@ def grid_of(
 
 
 @dataclass(frozen=True)
+class Hits:
+    """Every meeting of a pixel's ray with a triangle, of whatever sheet.
+
+    Attributes
+    ----------
+    pixel, triangle
+        (hits,) which.
+    weights
+        (hits, 3) barycentric, of the triangle's corners.
+    radius
+        (hits,) mm from the centre.
+    facing
+        (hits,) cosine between ray and normal; below 0 where the ray enters the bone.
+    """
+
+    pixel: np.ndarray
+    triangle: np.ndarray
+    weights: np.ndarray
+    radius: np.ndarray
+    facing: np.ndarray
+
+    def picked(self, chosen: np.ndarray) -> "Hits":
+        """Take some, by number or bool."""
+        return Hits(
+            self.pixel[chosen],
+            self.triangle[chosen],
+            self.weights[chosen],
+            self.radius[chosen],
+            self.facing[chosen],
+        )
+
+
+@dataclass(frozen=True)
 class SphereMap:
     """How a surface lies on a grid.
 
@@ -115,10 +150,14 @@ class SphereMap:
         (pixels,) how many sheets of the surface, more than a millimetre apart, the ray leaves by.
     facing
         (pixels,) cosine between ray and normal.
+    within
+        (points,) bool: the point's direction is within the grid.
     seen
-        (points,) bool: the point is on the outermost sheet and within the grid.
+        (points,) bool: it is on the outermost sheet too.
     back_pixels, back_weights
         (points, 4) pixels around a point's direction, and their weights.
+    hits
+        All that the rays meet.
     """
 
     grid: SphereGrid
@@ -128,9 +167,11 @@ class SphereMap:
     radius: np.ndarray
     sheets: np.ndarray
     facing: np.ndarray
+    within: np.ndarray
     seen: np.ndarray
     back_pixels: np.ndarray
     back_weights: np.ndarray
+    hits: Hits
 
     @cached_property
     def forward(self) -> "csr_array":
@@ -145,51 +186,49 @@ class SphereMap:
     @cached_property
     def backward(self) -> "csr_array":
         """(points, pixels) weights of values that return to the surface; 0 where it is not seen."""
+        return self.back_to(self.seen)
+
+    def back_to(self, points: np.ndarray) -> "csr_array":
+        """(points, pixels) weights of values that return to the points of a mask."""
         from scipy.sparse import csr_array
 
-        point = np.repeat(np.flatnonzero(self.seen), 4)
-        entries = (
-            self.back_weights[self.seen].ravel(),
-            (point, self.back_pixels[self.seen].ravel()),
-        )
-        return csr_array(entries, shape=(len(self.seen), len(self.radius)))
+        point = np.repeat(np.flatnonzero(points), 4)
+        entries = (self.back_weights[points].ravel(), (point, self.back_pixels[points].ravel()))
+        return csr_array(entries, shape=(len(points), len(self.radius)))
 
     @property
     def areas(self) -> np.ndarray:
         """(pixels,) mm² of the surface that each shows: solid angle, distance and slant."""
-        slant = np.maximum(self.facing, _GRAZING)
+        slant = np.maximum(self.facing, GRAZING)
         return np.nan_to_num(self.grid.solid_angles * self.radius**2 / slant)
 
     def to_map(self, values: np.ndarray) -> np.ndarray:
         """(rows, columns) of (points,) values; NaN where most of the triangle has none."""
         shape = (self.grid.rows, self.grid.columns)
-        return _weighted(self.forward, values).reshape(shape)
+        return weighted(self.forward, values).reshape(shape)
 
     def to_surface(self, image: np.ndarray) -> np.ndarray:
         """(points,) of a (rows, columns) map; NaN where a point is not seen or its pixels empty."""
-        return _weighted(self.backward, np.asarray(image).ravel())
+        return weighted(self.backward, np.asarray(image).ravel())
 
     def mean(self, image: np.ndarray) -> float:
         """Mean of a map over the surface that it shows, weighted by area."""
-        values = np.asarray(image).ravel()
-        kept = np.isfinite(values)
-        weights = self.areas[kept]
-        return float((values[kept] * weights).sum() / weights.sum()) if kept.any() else float("nan")
+        return area_mean(np.asarray(image).ravel(), self.areas)
 
 
-def _weighted(matrix: "csr_array", values: np.ndarray) -> np.ndarray:
+def area_mean(values: np.ndarray, areas: np.ndarray) -> float:
+    """Mean of what is known, weighted by area; NaN where nothing is."""
+    kept = np.isfinite(values) & (areas > 0)
+    weights = areas[kept]
+    return float((values[kept] * weights).sum() / weights.sum()) if kept.any() else float("nan")
+
+
+def weighted(matrix: "csr_array", values: np.ndarray) -> np.ndarray:
     """Weighted means of what is known; NaN where less than half of the weight is."""
     known = np.isfinite(values)
     weight = matrix @ known.astype(float)
     total = matrix @ np.where(known, values, 0.0)
     return np.where(weight >= _MOST_KNOWN, total / np.maximum(weight, _EDGE), np.nan)
-
-
-def centre_of(surface: Surface) -> np.ndarray:
-    """(3,) centre of mass of the enclosed volume."""
-    a, b, c = (surface.points[surface.triangles[:, i]] for i in range(3))
-    volumes = (a * np.cross(b, c)).sum(1) / 6
-    return np.asarray(((a + b + c) / 4 * volumes[:, None]).sum(0) / volumes.sum())
 
 
 def lay_on_sphere(
@@ -209,24 +248,22 @@ def lay_on_sphere(
     middle = centre_of(surface) if centre is None else np.asarray(centre, float)
     points = surface.points - middle
     pixel, triangle = _candidates(points, surface.triangles, grid)
-    pixel, triangle, weights, radius, facing = _hits(points, surface, grid, pixel, triangle)
+    hits = _hits(points, surface, grid, pixel, triangle)
     n = grid.rows * grid.columns
-    order = np.lexsort((radius, pixel))  # the outermost of each pixel comes last
-    pixel, triangle, radius = pixel[order], triangle[order], radius[order]
-    weights, facing = weights[order], facing[order]
-    outermost = np.append(pixel[1:] != pixel[:-1], True)[: len(pixel)]
+    hits = hits.picked(np.lexsort((hits.radius, hits.pixel)))  # the outermost comes last
+    next_one = hits.pixel[1:] == hits.pixel[:-1]
+    outermost = np.append(~next_one, True)[: len(hits.pixel)]
     corners, shares = np.full((n, 3), -1), np.zeros((n, 3))
     far, slant = np.full(n, np.nan), np.full(n, np.nan)
-    at = pixel[outermost]
-    corners[at], shares[at] = surface.triangles[triangle[outermost]], weights[outermost]
-    far[at], slant[at] = radius[outermost], facing[outermost]
-    apart = np.append((pixel[1:] == pixel[:-1]) & (np.diff(radius) > _SHEET_MM), False)[
-        : len(pixel)
-    ]
-    outwards = facing > 0
-    sheets = np.bincount(pixel[(apart | outermost) & outwards], minlength=n)
-    around, share, seen = _back(points, grid, far)
-    return SphereMap(grid, middle, corners, shares, far, sheets, slant, seen, around, share)
+    last = hits.picked(outermost)
+    corners[last.pixel], shares[last.pixel] = surface.triangles[last.triangle], last.weights
+    far[last.pixel], slant[last.pixel] = last.radius, last.facing
+    apart = np.append(next_one & (np.diff(hits.radius) > _SHEET_MM), False)[: len(hits.pixel)]
+    sheets = np.bincount(hits.pixel[(apart | outermost) & (hits.facing > 0)], minlength=n)
+    around, share, within, seen = _back(points, grid, far)
+    return SphereMap(
+        grid, middle, corners, shares, far, sheets, slant, within, seen, around, share, hits
+    )
 
 
 def _candidates(
@@ -272,7 +309,7 @@ def _hits(
     grid: SphereGrid,
     pixel: np.ndarray,
     triangle: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+) -> Hits:
     """Keep the pairs whose ray meets the triangle (Möller & Trumbore 1997), with where it does."""
     a, b, c = (points[surface.triangles[triangle, i]] for i in range(3))
     ray = grid.directions[pixel]
@@ -288,13 +325,13 @@ def _hits(
     u, v = np.clip(u[hit], 0, 1), np.clip(v[hit], 0, 1)
     facing = (ray[hit] * surface.triangle_normals[triangle[hit]]).sum(1)
     weights = np.clip(np.stack([1 - u - v, u, v], axis=1), 0, 1)
-    return pixel[hit], triangle[hit], weights, t[hit], facing
+    return Hits(pixel[hit], triangle[hit], weights, t[hit], facing)
 
 
 def _back(
     points: np.ndarray, grid: SphereGrid, radius: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Four pixels around each point's direction, their weights, and whether the point is seen."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Four pixels around each point's direction, their weights; is it within the grid, and seen."""
     row, column, own = grid.places(points)
     low, left = np.floor(row).astype(int), np.floor(column).astype(int)
     up, right = row - low, column - left
@@ -312,4 +349,4 @@ def _back(
     outer = np.nanmax(np.where(np.isfinite(radius[pixels]), radius[pixels], -np.inf), axis=1)
     surface = (np.nan_to_num(radius[pixels]) * weights).sum(1)
     seen = inside & (own >= np.minimum(surface, outer) - _SEEN_MM)
-    return pixels, weights, seen
+    return pixels, weights, inside, seen

@@ -124,6 +124,13 @@ class Surface:
         return np.bincount(corners, weights=values, minlength=len(self.points))
 
 
+def centre_of(surface: Surface) -> np.ndarray:
+    """(3,) centre of mass of the enclosed volume."""
+    a, b, c = (surface.points[surface.triangles[:, i]] for i in range(3))
+    volumes = (a * np.cross(b, c)).sum(1) / 6
+    return np.asarray(((a + b + c) / 4 * volumes[:, None]).sum(0) / volumes.sum())
+
+
 def distance_to(surface: Surface, points: np.ndarray, candidates: int = 8) -> np.ndarray:
     """(k,) millimetres from (k, 3) points to a surface.
 
