@@ -82,6 +82,7 @@ def _cohort(
         derivatives=options.derivatives,
         participant_label=options.participant_label,
         session_label=options.session_label,
+        dated=recipe.dated(variants),
         threads=options.nprocs,
     )
     for note in for_terminal(cohort.notes):

@@ -12,7 +12,7 @@ from bidsapp.contracts.modality_tables import channel_named
 from bidsapp.contracts.unit import PART, with_part
 from bidsapp.dataset.carried import carried_columns, carry, column_notes
 from bidsapp.dataset.classes import OutcomeRule
-from bidsapp.dataset.covariates import OWN
+from bidsapp.dataset.covariates import DATE, OWN
 from bidsapp.dataset.description import shortened
 from bidsapp.dataset.groups import groups_of
 from bidsapp.dataset.left_out import check_both_classes
@@ -22,6 +22,7 @@ from bidsapp.dataset.normalized import NormalizedImage, UnitKey, Wanted, find_ow
 from bidsapp.dataset.outcome import NO_OUTCOME, find_outcomes, outcome_missing, outcome_notes
 from bidsapp.dataset.part_notes import part_notes
 from bidsapp.dataset.people import has_scan, labels_of, people_of
+from bidsapp.dataset.scan_dates import scan_dates, undated
 from bidsapp.dataset.scanners import sidecar_columns
 from bidsapp.dataset.scans import unreadable_scans, voxel_hash
 from bidsapp.dataset.unchanged import state_of
@@ -30,8 +31,9 @@ from bidsapp.errors import BadData, NociCastError, NoInput
 from bidsapp.intake.gifti import ENDING, read_gifti
 from bidsapp.intake.images import open_image
 
-COLUMNS = tuple(name for name in OWN if name != PART)
+COLUMNS = tuple(name for name in OWN if name not in (PART, DATE))
 """What is always there, in this order; parts stand behind sessions where scans have them."""
+_OF_ALL = tuple(name for name in OWN if name != DATE)
 _USABLE = ("pass", "warn", "")  # empty: derivatives of others, which are not judged
 EXCLUSION_COLUMNS = ("participant_id", "session_id", "reason", "detail")
 
@@ -85,6 +87,7 @@ def build_cohort(
     derivatives: Mapping[str, Path] | None = None,
     participant_label: Sequence[str] = (),
     session_label: Sequence[str] = (),
+    dated: Mapping[str, bool] | None = None,
     threads: int = 1,
 ) -> Cohort:
     """Bring together images, outcomes, groups and covariates.
@@ -119,6 +122,9 @@ def build_cohort(
         wins), and from `output_dir` otherwise.
     participant_label, session_label
         Labels to keep, without prefix; empty keeps all.
+    dated
+        Options of `scan_dates` where people are divided by the date of their scan: whoever has
+        none is left out; None where dates do not matter.
     threads
         How many images are read at once for their hashes.
 
@@ -171,6 +177,10 @@ def build_cohort(
 
     scans = [images[key] for key in sorted(images) if in_run(key)]
     keys = [scan.unit for scan in scans]
+    when = dict[UnitKey, str | None]()
+    if dated is not None:
+        days = scan_dates(bids_dir, scans, raw.suffix, **dated)
+        when = {scan.unit: day for scan, day in zip(scans, days, strict=True)}
     found = find_outcomes(outcome, columns, keys)
     groups, about_groups = groups_of(columns, group_column, keys, lone=lone_groups)
     kept = []
@@ -178,6 +188,8 @@ def build_cohort(
         reason = _unfit(scan, channels) or _without_rows(columns, scan.participant_id)
         if reason is None and groups[place] is None:
             reason = ("no group", f"no value, or several, in {group_column}")
+        if reason is None and dated is not None and when[scan.unit] is None:
+            reason = ("no scan date", undated(bids_dir))
         reason = reason or found.reasons.get(place)
         if reason is None:
             kept.append((scan, groups[place], found.values[place]))
@@ -193,7 +205,9 @@ def build_cohort(
     ]
     named = pd.Index(with_part(EXCLUSION_COLUMNS, [PART] * parts))
     exclusions = pd.DataFrame(listed, columns=named, dtype=object)
-    table = pd.DataFrame(rows, columns=pd.Index(OWN), dtype=object)
+    table = pd.DataFrame(rows, columns=pd.Index(_OF_ALL), dtype=object)
+    if dated is not None:
+        table[DATE] = [when[file.unit] for file in files]
     if not any(file.part for file in files):
         table = table.drop(columns=PART)
     if files:

@@ -62,6 +62,19 @@ class Counts:
         )
 
 
+def considered_words(*tables: pd.DataFrame) -> tuple[str, str]:
+    """Name what a dataset holds that can be left out, one and several.
+
+    Parameters
+    ----------
+    tables
+        Cohort and exclusions: where one of them has parts, parts can be.
+    """
+    if any(PART in table for table in tables):
+        return "participant, scan or part", "participants, scans or parts"
+    return "participant or scan", "participants or scans"
+
+
 def cohort_counts(scans: pd.DataFrame) -> Counts:
     """Count people, scans and positives.
 

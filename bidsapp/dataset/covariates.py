@@ -4,7 +4,12 @@ from collections.abc import Iterable
 
 from bidsapp.contracts.modality_tables import quality_columns
 
-OWN = ("participant_id", "session_id", "part_id", "group", "outcome", "image", "sha256", "quality")
+DATE = "scan_date"
+"""Day on which a scan was acquired; there where people are divided by it."""
+OWN = (
+    *("participant_id", "session_id", "part_id", "group", "outcome", "image", "sha256", "quality"),
+    DATE,
+)
 """Columns of cohort.tsv that the app writes itself, first and in this order."""
 DATASET = "dataset."
 """Stands before a user's column that has the name of one of the app's."""

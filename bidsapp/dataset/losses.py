@@ -35,7 +35,8 @@ def loss_notes(
     by_reason: dict[str, list[tuple[str, str]]] = {}
     for key, (reason, detail) in sorted(excluded.items()):
         by_reason.setdefault(reason, []).append((" ".join(filter(None, key)), detail))
-    notes = [f"Left out, by reason ({len(excluded)} people or scans):"]
+    what = "people, scans or parts" if any(len(key) > 2 for key in excluded) else "people or scans"
+    notes = [f"Left out, by reason ({len(excluded)} {what}):"]
     for reason, cases in sorted(by_reason.items(), key=lambda item: -len(item[1])):
         who = shortened([name for name, _ in cases], 3)
         notes.append(f"  {reason}: {len(cases)} ({who}); {cases[0][0]}: {cases[0][1]}")

@@ -122,6 +122,10 @@ TABLES: dict[str, dict[str, Column]] = {
             "Verdict on the preparation; n/a where it was not judged.",
             levels={"pass": "sound", "warn": "to be looked at"},
         ),
+        "scan_date": Column(
+            "Day on which the scan was acquired, by acq_time of scans.tsv or sessions.tsv; there "
+            "where people are divided by it."
+        ),
         "sidecar.*": Column(
             "Field of that name in the JSON sidecar of the scan's raw image (site, scanner, "
             "sequence); ContrastAgent is yes where the sidecar or the ce- of the name tell of one."

@@ -171,7 +171,7 @@ def inflation_of_protocol(protocol: "Protocol", groups: int = 0) -> float:
     groups
         How many groups there are, for leave-one-group-out; many where it is not known.
     """
-    if protocol.kind == "holdout":
+    if protocol.kind in ("holdout", "temporal"):
         share, times = protocol.test_size or 0.2, protocol.repeats or 1
         tested = 1 - (1 - share) ** times
         return 1.0 if times == 1 else 1 + tested / (1 - share)

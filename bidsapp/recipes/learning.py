@@ -314,14 +314,19 @@ class Protocol(Section):
         "folds": ("kfold", "repeated_kfold", "nested"),
         "repeats": ("repeated_kfold", "nested", "holdout"),
         "stratified": ("kfold", "repeated_kfold", "nested", "holdout"),
-        "test_size": ("holdout",),
+        "test_size": ("holdout", "temporal"),
+        "shifted_alike": ("temporal",),
         "by_site": ("kfold",),
     }
     preset: ClassVar = {"folds": 8, "stratified": True, "by_site": "auto"}
-    optional: ClassVar = ("repeats",)
+    optional: ClassVar = ("repeats", "shifted_alike")
 
-    kind: Literal["kfold", "repeated_kfold", "leave_one_group_out", "holdout", "nested"] = Field(
-        default="kfold", description="Scheme of the splits."
+    kind: Literal[
+        "kfold", "repeated_kfold", "leave_one_group_out", "holdout", "nested", "temporal"
+    ] = Field(
+        default="kfold",
+        description="Scheme of the splits; temporal trains on the people scanned first and tests "
+        "on those scanned last (acq_time of scans.tsv or sessions.tsv).",
     )
     folds: Annotated[int, Field(ge=2, le=1000)] | None = Field(
         default=None, description="Number of (outer) folds; 8 where nothing is said."
@@ -339,7 +344,15 @@ class Protocol(Section):
         description="Column (family, site) whose members stay together; the participant where not "
         "given. Required by leave_one_group_out.",
     )
-    test_size: Fraction | None = Field(default=None, description="Share held out by a hold-out.")
+    test_size: Fraction | None = Field(
+        default=None,
+        description="Share held out by a hold-out, or scanned last and held out (temporal).",
+    )
+    shifted_alike: bool | None = Field(
+        default=None,
+        description="Whether dates of 1925 or before, which BIDS has for shifted ones, were all "
+        "shifted by the same number of days; if not, they do not say who was scanned first.",
+    )
     by_site: Literal["auto", "never"] | None = Field(
         default=None,
         description="kfold: with three or more sites of ten people in evaluation.site, whole sites "

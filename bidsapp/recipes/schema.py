@@ -234,6 +234,14 @@ class Recipe(Section):
         kinds = {self.with_variant(name).protocol.kind for name in variants}
         return "leave_one_group_out" not in kinds
 
+    def dated(self, variants: Sequence[str]) -> dict[str, bool] | None:
+        """Say how dates of scans are read, where some variant divides people by them; else None."""
+        protocols = [self.with_variant(name).protocol for name in variants]
+        temporal = [one for one in protocols if one.kind == "temporal"]
+        if not temporal:
+            return None
+        return {"shifted_alike": any(bool(one.shifted_alike) for one in temporal)}
+
     def selected(self, names: Sequence[str] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Variants and ensembles to run, each in the order of the recipe.
 

@@ -7,7 +7,7 @@ import pandas as pd
 from bidsapp.contracts.modality import modality_named
 from bidsapp.contracts.prepared import Prepared
 from bidsapp.dataset.codes import entry
-from bidsapp.dataset.counts import Counts, cohort_counts
+from bidsapp.dataset.counts import Counts, cohort_counts, considered_words
 from bidsapp.dataset.expression import parse_expression
 from bidsapp.derivatives.finished import finished_images
 from bidsapp.drawing.boilerplate import Section
@@ -47,7 +47,7 @@ def participants_section(run: GroupRun) -> Section:
         return Section("Participants", [f"{text} Nobody was excluded."])
     reasons = run.exclusions["reason"].value_counts(sort=True)
     named = joined(f"{reason} ({count})" for reason, count in reasons.items())
-    out = many(len(run.exclusions), "participant or scan", "participants or scans")
+    out = many(len(run.exclusions), *considered_words(run.cohort, run.exclusions))
     return Section("Participants", [f"{text} Excluded were {out}: {named}."])
 
 

@@ -171,7 +171,7 @@ def crossfit_tasks(
 def planned_folds(protocol: Protocol, groups: int = 0) -> int:
     """Foretell how many networks a protocol trains; 0 where groups decide that are not known."""
     times = (protocol.repeats or 1) * (protocol.inner.folds or 1)
-    if protocol.kind == "holdout":
+    if protocol.kind in ("holdout", "temporal"):
         return times
     return times * (groups if protocol.kind == "leave_one_group_out" else (protocol.folds or 8))
 

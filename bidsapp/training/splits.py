@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.contracts.unit import PART
+from bidsapp.dataset.covariates import DATE
 from bidsapp.errors import BadData, UsageError
 from bidsapp.recipes.learning import Protocol
 from bidsapp.training.columns import SPLITS
@@ -26,11 +27,14 @@ class Units:
         Shape (G, 2): how many of a group's participants are negative and positive. A participant
         with several sessions counts as positive if any of them is; where scans have parts of both
         outcomes, or nobody would be negative, scans and parts are counted.
+    last
+        Day of each group's last scan, ``2019-03-04``; empty where days are not known.
     """
 
     groups: tuple[str, ...]
     members: tuple[tuple[str, ...], ...]
     counts: np.ndarray
+    last: tuple[str, ...] = ()
 
     def take(self, index: np.ndarray) -> "Units":
         """Keep some groups, in the order of their names."""
@@ -39,6 +43,7 @@ class Units:
             tuple(self.groups[i] for i in kept),
             tuple(self.members[i] for i in kept),
             self.counts[kept],
+            tuple(self.last[i] for i in kept) if self.last else (),
         )
 
     def people(self, index: np.ndarray) -> list[str]:
@@ -92,7 +97,11 @@ def units_of(cohort: pd.DataFrame, grouped: bool) -> Units:
         members.append(tuple(sorted(set(rows["person"]))))
         positive = int(rows["positive"].sum())
         counts.append((len(rows) - positive, positive))
-    return Units(tuple(groups), tuple(members), np.array(counts, int).reshape(-1, 2))
+    last: tuple[str, ...] = ()
+    if DATE in cohort:
+        days = cohort[DATE].astype(str).groupby(table["group"]).max()
+        last = tuple(days[name] for name in groups)
+    return Units(tuple(groups), tuple(members), np.array(counts, int).reshape(-1, 2), last)
 
 
 def _some(names: pd.Series | pd.Index, most: int = 5) -> str:
@@ -171,6 +180,8 @@ def _tests(units: Units, protocol: Protocol, rng: np.random.Generator) -> list[n
                 "nothing to leave out"
             )
         return [np.array([group]) for group in range(len(units.groups))]
+    if protocol.kind == "temporal":
+        return [scanned_last(units, protocol.test_size or 0.2)]
     if protocol.kind == "holdout":
         aside = in_two(units.counts, protocol.test_size or 0.2, rng, stratified)
         _require_both(units.counts[aside], "the held-out part (protocol.test_size)")
@@ -179,6 +190,46 @@ def _tests(units: Units, protocol: Protocol, rng: np.random.Generator) -> list[n
     _require_enough(units, folds, "protocol.folds")
     fold_of = into_folds(units.counts, folds, rng, stratified)
     return [np.flatnonzero(fold_of == fold) for fold in range(folds)]
+
+
+def scanned_last(units: Units, share: float) -> np.ndarray:
+    """Find the groups whose last scan was acquired last, about `share` of the people.
+
+    Who was scanned on one day stays together: of all days, the one is taken from which on the
+    number of people is nearest to the share (the later one of two).
+
+    Parameters
+    ----------
+    units
+        With the days of their last scans.
+    share
+        0 to 1.
+
+    Returns
+    -------
+    numpy.ndarray
+        Numbers of the groups, ascending.
+
+    Raises
+    ------
+    UsageError
+        Days are not known, everybody was scanned on one, or one class is missing among the last.
+    """
+    if not units.last:
+        raise UsageError(
+            f"protocol.kind temporal: the cohort table has no {DATE}; run the group level anew"
+        )
+    days, size = np.array(units.last), units.counts.sum(axis=1)
+    first = np.unique(days)[1:]
+    if not len(first):
+        raise UsageError(
+            f"protocol.kind temporal: everybody was scanned on one day ({days[0]}); choose another "
+            "protocol.kind"
+        )
+    apart = [abs(size[days >= day].sum() / size.sum() - share) for day in first[::-1]]
+    found = np.flatnonzero(days >= first[::-1][int(np.argmin(apart))])
+    _require_both(units.counts[found], "the held-out part (the people scanned last)")
+    return found
 
 
 def _validations(

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from bidsapp.dataset.covariates import DATE
 from bidsapp.errors import NociCastError
 from bidsapp.recipes import Recipe
 from bidsapp.recipes.learning import Protocol
@@ -13,6 +14,7 @@ _KINDS = {
     "nested": "nested cross-validation ({folds} outer folds)",
     "leave_one_group_out": "leave-one-group-out cross-validation ({folds} folds)",
     "holdout": "a single hold-out split",
+    "temporal": "a single split by the date of the scan",
 }
 _REPEATED = ("repeated_kfold", "nested")
 
@@ -38,6 +40,8 @@ def splits_words(recipe: Recipe, cohort: pd.DataFrame, splits: pd.DataFrame) -> 
     if protocol.stratified:
         drawn = f", stratified by outcome{drawn}"
     kind_of: str = protocol.kind
+    if kind_of == "temporal":
+        drawn = _from_when(cohort, splits)
     if not _as_drawn(protocol, cohort, splits, recipe.binds((recipe.base,))):
         drawn = " with splits that were given in a file"
         kind_of = _kind_of(protocol, splits)
@@ -53,6 +57,15 @@ def splits_words(recipe: Recipe, cohort: pd.DataFrame, splits: pd.DataFrame) -> 
         inner = roles.xs("validation", level="role")
         text += f", with {_span(inner.min(), inner.max())} others as inner validation split"
     return text
+
+
+def _from_when(cohort: pd.DataFrame, splits: pd.DataFrame) -> str:
+    """Say from which day on people were held out."""
+    if DATE not in cohort:
+        return ""
+    tested = splits.loc[splits["role"] == "test", "participant_id"]
+    first = cohort.groupby("participant_id")[DATE].max()[tested].min()
+    return f" (held out is whose last scan was acquired on {first} or later)"
 
 
 def held_out_words(splits: pd.DataFrame, participants: int) -> str:
@@ -83,7 +96,7 @@ def _kind_of(protocol: Protocol, splits: pd.DataFrame) -> str:
     repeats = splits["repeat"].nunique()
     if splits.groupby("repeat")["fold"].nunique().max() == 1:
         return "holdout" if repeats == 1 else protocol.kind
-    if protocol.kind == "holdout" or (repeats > 1) != (protocol.kind in _REPEATED):
+    if protocol.kind in ("holdout", "temporal") or (repeats > 1) != (protocol.kind in _REPEATED):
         return "repeated_kfold" if repeats > 1 else "kfold"
     return protocol.kind
 

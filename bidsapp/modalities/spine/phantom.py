@@ -9,6 +9,7 @@ stored in several orders of voxels, so that only the affine tells left from righ
 """
 
 import argparse
+import datetime
 import json
 import sys
 from collections.abc import Mapping
@@ -30,6 +31,7 @@ BLUR_MM, NOISE, GAIN = (0.3, 1.2), (3.0, 12.0), (0.5, 2.0)
 """Ranges of people's blur (SD of a Gaussian), of noise (fluid is about 200), and of gain."""
 TEXTURE, TEXTURE_MM = 14.0, 2.5
 """SD and size of what is each person's own in all tissues."""
+FIRST_DAY = datetime.date(2013, 1, 1)
 TISSUES = {
     "soft": (90.0, 12.0),
     "vertebra": (55.0, 10.0),
@@ -190,6 +192,7 @@ def write_phantom(
     for label, neck in zip(labels, necks, strict=True):
         _write_person(folder, label, neck, rng)
     _write_tables(folder, labels, necks, rng)
+    _write_dates(folder, labels, rng)
     return necks
 
 
@@ -317,6 +320,14 @@ def _write_tables(
         made |= {"GeneratedBy": [{"Name": "NociCast phantom"}]}
         path = folder / "derivatives" / name / "dataset_description.json"
         path.write_text(json.dumps(made, indent=1) + "\n")
+
+
+def _write_dates(folder: Path, labels: list[str], rng: np.random.Generator) -> None:
+    """Write when each was scanned: any day of nine years, whoever it is."""
+    for label in labels:
+        day = FIRST_DAY + datetime.timedelta(days=int(rng.integers(9 * 365)))
+        text = f"filename\tacq_time\nanat/sub-{label}_acq-axial_T2w.nii.gz\t{day}T12:00:00\n"
+        (folder / f"sub-{label}/sub-{label}_scans.tsv").write_text(text)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from bidsapp.contracts.unit import one_each
-from bidsapp.dataset.counts import cohort_counts
+from bidsapp.dataset.counts import cohort_counts, considered_words
 from bidsapp.derivatives import write_text
 from bidsapp.drawing.flow import Step, flow
 from bidsapp.drawing.forest import Line, forest
@@ -269,7 +269,7 @@ def cohort_flow(run: RunFiles) -> Figure | None:
     steps = [
         Step(
             f"{len(cohort) + len(out)} considered",
-            ["participants or scans of the dataset"],
+            [f"{considered_words(cohort, out)[1]} of the dataset"],
             [f"{len(out)} left out", *leaving] if len(out) else (),
         ),
         Step(

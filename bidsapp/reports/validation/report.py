@@ -8,7 +8,7 @@ import pandas as pd
 
 from bidsapp import __version__
 from bidsapp.contracts.fitted import FittedStep
-from bidsapp.dataset.counts import cohort_counts
+from bidsapp.dataset.counts import cohort_counts, considered_words
 from bidsapp.derivatives import write_text
 from bidsapp.derivatives.shown import BIDS_DIR, MODEL, OUTPUT_DIR
 from bidsapp.drawing.flow import Step, flow
@@ -181,7 +181,7 @@ def _flow(run: ValidationFiles) -> Figure | None:
     steps = [
         Step(
             f"{len(cohort) + len(out)} considered",
-            ["participants or scans of the dataset"],
+            [f"{considered_words(cohort, out)[1]} of the dataset"],
             [f"{len(out)} left out", *leaving] if len(out) else (),
         ),
         Step("Predicted by every fold model", [counts.observations, counts.classes]),

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bidsapp.dataset.counts import cohort_counts
+from bidsapp.dataset.counts import cohort_counts, considered_words
 from bidsapp.drawing.boilerplate import Draft, Section, finished, write_boilerplate
 from bidsapp.drawing.wording import joined, many
 from bidsapp.evaluation.validation import read_facts
@@ -28,7 +28,7 @@ def write_validation_words(folder: Path) -> "Markup":
     out = run.exclusions
     reasons = out["reason"].value_counts(sort=True).to_dict() if len(out) else {}
     named = joined(f"{reason} ({count})" for reason, count in reasons.items())
-    left = f" {many(len(out), 'participant or scan', 'participants or scans')} were left out: "
+    left = f" {many(len(out), *considered_words(run.cohort, out))} were left out: "
     left = f"{left}{named}." if len(out) else " Nobody was left out."
     plan = run.recipe.evaluation
     trained = facts.get("trained_on", {})
