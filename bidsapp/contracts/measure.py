@@ -108,6 +108,9 @@ class Measure:
         such numbers are the baseline ``quality`` of a group run, and a flag among them is looked
         at by itself too, as columns of site and scanner are. Not what differs between people
         anyhow, as the size of a brain.
+    unusual_sd
+        From how many standard deviations of a fold's training people on a held-out image is named
+        as unusual; nothing is compared where None.
     column
         Its line in data dictionaries; the title where empty.
     excludes
@@ -138,6 +141,7 @@ class Measure:
     place: int = 0
     scale: tuple[float, float] | None = None
     confound: bool = False
+    unusual_sd: float | None = None
     column: str = ""
     excludes: tuple[str, str] | None = None
     only: Mapping[str, tuple[Any, ...]] | None = None

@@ -53,6 +53,17 @@ def _confound_flags(packages: tuple[str, ...]) -> Mapping[str, str]:
     return {one.key: one.title for one in measures if one.confound and one.kind == "flag"}
 
 
+def unusual_measures() -> Mapping[str, tuple[str, float]]:
+    """Name the measures that are compared with those of training people: title, and how many SD."""
+    return _unusual_measures(tuple(modality_packages().values()))
+
+
+@cache
+def _unusual_measures(packages: tuple[str, ...]) -> Mapping[str, tuple[str, float]]:
+    measures = (measure for package in packages for measure in import_modality(package).measures)
+    return {one.key: (one.title, one.unusual_sd) for one in measures if one.unusual_sd is not None}
+
+
 def source_names() -> frozenset[str]:
     """Name the sources of every modality: keys of ``--bids-filter-file``."""
     packages = modality_packages().values()

@@ -43,11 +43,16 @@ class Space(Protocol):
         Millimetres between neighbours along each axis of the block; the largest where they vary.
     extension
         Of the files that `write` writes, ``.nii.gz`` for instance.
+    cell, field
+        What a cell is called in a sentence, ``voxel``, and all that count together, ``the brain
+        mask``.
     """
 
     kind: ClassVar[str]
     extension: ClassVar[str]
     common: ClassVar[bool]
+    cell: ClassVar[str]
+    field: ClassVar[str]
 
     @property
     def label(self) -> str:

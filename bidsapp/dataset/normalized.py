@@ -267,7 +267,8 @@ def read_sidecar(image: Path, wanted: Wanted) -> Told | None:
             "quality_numbers": tuple(
                 (measure.key, float(quality[measure.key]))
                 for measure in measures
-                if measure.confound and quality.get(measure.key) is not None
+                if (measure.confound or measure.unusual_sd is not None)
+                and quality.get(measure.key) is not None
             ),
         }
         if excluded is not None:

@@ -238,7 +238,11 @@ TABLES: dict[str, dict[str, Column]] = {
         "index": Column("Label of the region in the atlas."),
         "region": Column("Name of the region."),
         "also": Column("Its name in full or in another nomenclature."),
-        "voxels": Column("Voxels of the region inside the brain mask and the window.", "1"),
+        "voxels": Column(
+            "Voxels of the region inside the brain mask and the window; pixels, where maps are "
+            "pictures or lie over a sphere.",
+            "1",
+        ),
         "covered": Column(
             "Share of the region that lies inside the brain mask and the part of the image that "
             "the network sees; below 0.5 the region has no rank.",

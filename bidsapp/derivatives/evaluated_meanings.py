@@ -82,6 +82,7 @@ EVALUATED: dict[str, dict[str, Column]] = {
                 "skipped": "what was asked for and could not be done",
                 "placement": "what scores hang on where a person placed a box",
                 "lost": "people whose outcome is missing",
+                "unusual": "held-out images unlike those of their fold's training people",
                 "calibration": "whether probabilities hold in new people",
                 "benefit": "decisions of new people, and their net benefit",
                 "case_mix": "what the difference between new and training people explains",
@@ -256,6 +257,15 @@ EVALUATED: dict[str, dict[str, Column]] = {
         "apart_most_mm": Column("The largest of them.", "mm"),
         "icc_width": Column("Intraclass correlation ICC(A,1) of the boxes' widths.", "1"),
         "icc_depth": Column("Intraclass correlation ICC(A,1) of the boxes' depths.", "1"),
+    },
+    "tables/unusual": {
+        "repeat": Column("Repeat of the cross-validation.", "1"),
+        "fold": Column("Fold that held the image out.", "1"),
+        "column": Column("Measure, as a column of measures.tsv."),
+        "value": Column("Its value, in its unit."),
+        "mean": Column("Mean of the fold's training people."),
+        "sd": Column("Their standard deviation."),
+        "away": Column("How many of these the value lies from the mean, signed.", "1"),
     },
     "tables/columns": {
         "column": Column(

@@ -13,7 +13,7 @@ def measured_columns() -> dict[str, dict[str, Column]]:
         for one in modality_named(name).measures:
             if one.column:
                 quality.setdefault(one.key, _column(one))
-            if one.confound:
+            if one.confound or one.unusual_sd is not None:
                 measures.setdefault(f"quality_{one.key}", _number(one))
     return {"quality": quality, "measures": measures}
 

@@ -44,6 +44,7 @@ from bidsapp.evaluation.stamp import stamp
 from bidsapp.evaluation.state import RunState, read_state
 from bidsapp.evaluation.thresholds import cutoffs
 from bidsapp.evaluation.tsv import write_table
+from bidsapp.evaluation.unusual import unusual_images
 from bidsapp.training.permute_outcomes import labels_of
 
 _CURVE_RESAMPLES = 1000
@@ -208,7 +209,10 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
     lost, told = missing_outcomes(state, networks, plan)
     placed, sentences = placement_tables(state, networks, plan)
     tables |= lost | placed
+    unusual, named = unusual_images(state.measured, state.splits)
+    tables |= unusual
     further = [*(("placement", text) for text in sentences), *[("lost", told)] * bool(told)]
+    further += [("unusual", text) for text in named]
     if further:
         more = pd.DataFrame(further, columns=pd.Index(["kind", "text"]))
         tables["findings"] = pd.concat([tables["findings"], more], ignore_index=True)

@@ -23,7 +23,7 @@ from bidsapp.evaluation.verdicts import after_correction
 
 KINDS = (
     *("simulated", "leak", "separation", "confound", "added", "result", "compared", "baseline"),
-    *("tried", "small", "skipped", "placement", "lost"),
+    *("tried", "small", "skipped", "placement", "lost", "unusual"),
 )
 FEWEST = 10
 

@@ -205,7 +205,7 @@ def _voxelwise(summary: Mapping[str, Any]) -> str:
 
     A comparison without the key `p_from` is of an earlier version, whose p was not valid.
     """
-    test = summary.get("test")
+    test, cell = summary.get("test"), str(summary.get("cell", "voxel"))
     if not test:
         return ""
     covariates = test.get("covariates") or ()
@@ -213,7 +213,7 @@ def _voxelwise(summary: Mapping[str, Any]) -> str:
     within = " within folds" if test.get("within_folds") else ""
     text = (
         f" Maps of {test['positives']} positive and {test['negatives']} negative participants were "
-        f"compared at every voxel{within}{given}"
+        f"compared at every {cell}{within}{given}"
     )
     how = _P_FROM.get(str(test.get("p_from", "")))
     if how is None:
@@ -221,13 +221,13 @@ def _voxelwise(summary: Mapping[str, Any]) -> str:
             f"{text}; the comparison is descriptive, as the outcomes of the participants trained "
             "the networks of other folds."
         )
-    text += f", by {test['permutations']} {how}, corrected over voxels by the largest statistic"
+    text += f", by {test['permutations']} {how}, corrected over {cell}s by the largest statistic"
     if verdict_of(summary.get("sanity")) != PASS:
         return f"{text}; its result is not given, as the maps have not passed their checks."
-    text += f": {many(test['voxels_below_05_fwe'], 'voxel')} at a corrected p of 0.05 or less"
+    text += f": {many(test['voxels_below_05_fwe'], cell)} at a corrected p of 0.05 or less"
     if "voxels_below_05_tfce" in test:
         text += (
-            f", and {many(test['voxels_below_05_tfce'], 'voxel')} after threshold-free cluster "
+            f", and {many(test['voxels_below_05_tfce'], cell)} after threshold-free cluster "
             "enhancement [@smith2009]"
         )
     return f"{text}; p is corrected for one statistic of one map."

@@ -210,6 +210,7 @@ def write_group(
         "maps": maps,
         "tables": tables,
         "smoothing_fwhm_mm": settings.smoothing_fwhm_mm,
+        "cell": people.space.cell,
         "overlap_of_folds": overlap_facts(overlap),
         "test": tested,
         "atlases": [atlas.name for atlas in atlases],
@@ -251,7 +252,7 @@ def _aggregation(
         did = "held out" if held_out else "was trained on"
         who = f"Mean over the people whom fold {fold} (repeat {repeat}) alone {did}"
         whose = {"Repeat": [repeat], "Fold": [fold]}
-    how = ", then Gaussian smoothing inside the brain mask and the window"
+    how = f", then Gaussian smoothing inside {people.space.field} and the window"
     smoothed = how if settings.smoothing_fwhm_mm else ", not smoothed"
     return {"Aggregation": who + smoothed, **whose}
 

@@ -64,8 +64,8 @@ def write_test(
         "PFrom": _P_FROM[test.p_from],
         "Notes": list(test.notes),
     }
-    corrected = "corrected over voxels by the largest of each permutation"
-    layers = {"t": ("t", test.t, "1", f"t of {CONTRAST} at every voxel.")}
+    corrected = f"corrected over {people.space.cell}s by the largest of each permutation"
+    layers = {"t": ("t", test.t, "1", f"t of {CONTRAST} at every {people.space.cell}.")}
     if test.p_fwe is not None:
         words = f"Two-sided p of t, {corrected}."
         layers["log10p_fwe"] = ("logpfwe", -np.log10(test.p_fwe), "-log10(p)", words)

@@ -21,7 +21,7 @@ def mask_of(space: Space, mask: Path) -> np.ndarray:
     if not space.holds(values.shape, affine):
         raise BadData(
             f"{mask} lies on a grid of {values.shape}, the maps on one of {space.whole_shape} (or "
-            "at another place); give the brain mask of the template that the images are in"
+            f"at another place); give {space.field} of the space that the images are in"
         )
     return space.cut(values > 0.5, fill=False)
 
@@ -49,7 +49,7 @@ def group_mask(space: Space, mask: Path, coverage: np.ndarray | None = None) -> 
     if not inside.any():
         where = ", ".join(f"{key.lower()} {value}" for key, value in space.facts().items())
         raise BadData(
-            f"{mask} has no voxel inside the window of the maps ({where}); without any there is "
-            "no group map"
+            f"{mask} has no {space.cell} inside the window of the maps ({where}); without any "
+            "there is no group map"
         )
     return inside

@@ -61,8 +61,8 @@ def overlap_map(
         {"of": cell, "stat": "foldoverlap"},
         people.block(overlap.share),
         {
-            "Description": f"Share of {overlap.folds} folds that have the voxel among the "
-            f"{TOP_SHARE:.0%} of largest magnitude of their mean map.",
+            "Description": f"Share of {overlap.folds} folds that have the {people.space.cell} "
+            f"among the {TOP_SHARE:.0%} of largest magnitude of their mean map.",
             "Units": "1",
             "Of": cell,
             "MeanPairwiseDice": overlap.dice,

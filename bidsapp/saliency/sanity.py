@@ -68,11 +68,11 @@ class Evidence:
 
 def judge(evidence: Evidence) -> Findings:
     """Make every check for which there is evidence."""
-    found = Findings()
+    found = Findings(cell=evidence.space.cell)
     _forecast(evidence.forecast, found)
     people = sum(fold.people for fold in evidence.folds)
     if not people or not evidence.inside.any():
-        why = "no held-out positive" if not people else "the brain mask has no voxel in the window"
+        why = "no held-out positive" if not people else _nowhere(evidence.space)
         found.note("maps", "not run", f"The maps could not be checked: {why}.", n=people)
         return found
     smoother = evidence.space.smoother(evidence.inside, evidence.fwhm_mm)
@@ -88,7 +88,7 @@ def judge(evidence: Evidence) -> Findings:
     _halves(evidence, smoother, found)
     _agreement(evidence, group, found)
     _plain_images(evidence, own, smoother, found)
-    _curves(evidence.folds, found)
+    _curves(evidence.folds, found, f"{evidence.space.cell}s")
     return found
 
 
@@ -162,10 +162,10 @@ def _halves(evidence: Evidence, smoother: Smoother, found: Findings) -> None:
         low=min(alike), high=max(alike), limit=MOST_ALIKE, n=len(alike),
     )  # fmt: skip
     both = [[top_overlap(a, b, sizes=sizes) for b in maps[1]] for a in maps[0]]
-    _replication(np.array(both), found)
+    _replication(np.array(both), found, evidence.space.cell)
 
 
-def _replication(alike: np.ndarray, found: Findings) -> None:
+def _replication(alike: np.ndarray, found: Findings, cell: str = "voxel") -> None:
     """Judge whether two halves agree as no halves with shuffled outcomes do.
 
     Parameters
@@ -188,7 +188,7 @@ def _replication(alike: np.ndarray, found: Findings) -> None:
     facts["limit"] = facts.get("high")
     rank = 1 + int((known >= value).sum())
     span = (
-        f"overlap of the strongest tenth of voxels {value:.2f}; with shuffled outcomes "
+        f"overlap of the strongest tenth of {cell}s {value:.2f}; with shuffled outcomes "
         f"{facts.get('low', 0.0):.2f} to {facts.get('high', 0.0):.2f}"
     )
     if rank == 1 and pairs >= LEAST_PAIRS:
@@ -280,7 +280,7 @@ def _plain_images(evidence: Evidence, own: np.ndarray, smoother: Smoother, found
         )
 
 
-def _curves(folds: Sequence[FoldChecks], found: Findings) -> None:
+def _curves(folds: Sequence[FoldChecks], found: Findings, cells: str) -> None:
     """Ask whether the voxels that a map names matter more than those of maps as smooth."""
     values = np.concatenate([fold.effects for fold in folds])
     moved = any(fold.either_way for fold in folds)
@@ -312,14 +312,18 @@ def _curves(folds: Sequence[FoldChecks], found: Findings) -> None:
         "limit": float(random.max()), "n": people,
     }  # fmt: skip
     if p <= ALPHA and both:
-        found.note("voxels", PASS, f"The map's voxels matter more than others: {how}.", **facts)
+        found.note("voxels", PASS, f"The map's {cells} matter more than others: {how}.", **facts)
     elif (random > own).mean() >= 1 - ALPHA:
         found.note(
-            "voxels", FAIL, f"Fail: the map's voxels matter less than others: {how}.", **facts
+            "voxels", FAIL, f"Fail: the map's {cells} matter less than others: {how}.", **facts
         )
     else:
-        text = f"Whether the map's voxels matter more than others is not clear: {how}."
+        text = f"Whether the map's {cells} matter more than others is not clear: {how}."
         found.note("voxels", "unclear", text, **facts)
+
+
+def _nowhere(space: Space) -> str:
+    return f"{space.field} has no {space.cell} in the window"
 
 
 def _laid(values: np.ndarray, inside: np.ndarray) -> np.ndarray:

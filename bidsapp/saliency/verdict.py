@@ -34,6 +34,7 @@ class Findings:
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     sentences: list[str] = field(default_factory=list)
+    cell: str = "voxel"
 
     def note(self, check: str, result: str, sentence: str = "", **values: Any) -> None:
         """Add one finding; a sentence is for the report too."""
@@ -78,7 +79,8 @@ class Findings:
         """Say what keeps maps that failed nothing from passing."""
         if self.verdict != UNDECIDED:
             return []
-        left = [f"{_TITLES[c]} ({self.result(c)})" for c in NEEDED if self.result(c) != PASS]
+        titles = _TITLES | {"voxels": _TITLES["voxels"].replace("voxel", self.cell)}
+        left = [f"{titles[c]} ({self.result(c)})" for c in NEEDED if self.result(c) != PASS]
         return [
             f"Not decisive: {len(self.passed)} of {len(NEEDED)} checks passed; not these: "
             f"{', '.join(left)}."

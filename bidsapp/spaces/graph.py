@@ -25,6 +25,8 @@ class Graph(ABC):
     """
 
     common: ClassVar[bool] = True
+    cell: ClassVar[str] = "point"
+    field: ClassVar[str] = "the surface"
 
     shape: tuple[int, ...]
 

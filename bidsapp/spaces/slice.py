@@ -54,6 +54,8 @@ class Slice(RegularGrid):
     """
 
     kind: ClassVar[str] = "slice"
+    cell: ClassVar[str] = "pixel"
+    field: ClassVar[str] = "the picture"
     extension: ClassVar[str] = EXTENSION
 
     grid_shape: Triple

@@ -64,6 +64,8 @@ class Sphere(Graph):
     """
 
     kind: ClassVar[str] = "sphere"
+    cell: ClassVar[str] = "pixel"
+    field: ClassVar[str] = "the map"
     extension: ClassVar[str] = EXTENSION
 
     shape: Pair

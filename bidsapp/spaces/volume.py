@@ -34,6 +34,8 @@ class Volume(RegularGrid):
     """
 
     kind: ClassVar[str] = "volume"
+    cell: ClassVar[str] = "voxel"
+    field: ClassVar[str] = "the brain mask"
     extension: ClassVar[str] = EXTENSION
 
     grid_shape: Triple

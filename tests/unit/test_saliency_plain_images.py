@@ -10,6 +10,7 @@ from bidsapp.saliency.checks import RANDOM_ORDERS, FoldChecks
 from bidsapp.saliency.perturbation import SHARES
 from bidsapp.saliency.plain_images import judged_mask
 from bidsapp.saliency.sanity import EDGES_MM, Evidence, judge
+from bidsapp.saliency.verdict import Findings
 from tests.benchmarks.map_claims import World, cohort_of, plates
 
 WORLD = plates()
@@ -52,8 +53,8 @@ def test_images_that_are_there_everywhere_are_judged_everywhere(images: CohortAr
     assert judged_mask(shape, EVERYWHERE, load_recipe("morales2021")) is EVERYWHERE
 
 
-def verdicts(world: World, images: CohortArray, own: np.ndarray, inside: np.ndarray) -> list[str]:
-    """What the check of edges says of a map, channel by channel."""
+def judged(world: World, images: CohortArray, own: np.ndarray, inside: np.ndarray) -> Findings:
+    """What the checks say of a map."""
     rng = np.random.default_rng(1)
     drawn = rng.normal(size=(1, *world.shape))
     found = 0.1 * rng.standard_normal((2, 1 + RANDOM_ORDERS, 2))
@@ -62,7 +63,13 @@ def verdicts(world: World, images: CohortArray, own: np.ndarray, inside: np.ndar
     good = Forecast(0.9, 0.7, 1.0, 12)
     outcome = np.arange(12) % 2
     evidence = Evidence(folds, None, good, images, outcome, inside, world.fwhm, world.space)
-    return [row["result"] for row in judge(evidence).rows if row["check"] == "edges"]
+    return judge(evidence)
+
+
+def verdicts(world: World, images: CohortArray, own: np.ndarray, inside: np.ndarray) -> list[str]:
+    """What the check of edges says, channel by channel."""
+    rows = judged(world, images, own, inside).rows
+    return [row["result"] for row in rows if row["check"] == "edges"]
 
 
 def test_a_spot_in_tissue_is_no_edge_and_edges_are(images: CohortArray) -> None:
@@ -72,5 +79,16 @@ def test_a_spot_in_tissue_is_no_edge_and_edges_are(images: CohortArray) -> None:
     # Over the whole sphere either lies where tissue is, and so do the edges of its image.
     assert verdicts(WORLD, images, spot + 0.1 * WORLD.tissue, EVERYWHERE)[0] == "fail"
     assert verdicts(WORLD, images, spot + 0.1 * WORLD.tissue, inside)[0] == "pass"
-    for judged in (EVERYWHERE, inside):
-        assert verdicts(WORLD, images, edges, judged)[0] == "fail"
+    for where in (EVERYWHERE, inside):
+        assert verdicts(WORLD, images, edges, where)[0] == "fail"
+
+
+def test_what_is_said_of_maps_over_a_sphere_knows_no_voxel_and_no_brain(
+    images: CohortArray,
+) -> None:
+    for inside in (WORLD.tissue, ~EVERYWHERE):
+        found = judged(WORLD, images, WORLD.place.astype(float), inside).plain()
+        said = " ".join(found["sentences"])
+        assert "pixel" in said
+        assert "voxel" not in said
+        assert "brain" not in said

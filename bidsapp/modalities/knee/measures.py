@@ -101,6 +101,7 @@ def _of_bone(bone: str) -> tuple[Measure, ...]:
             "Of the label map.",
             unit="ml",
             bad="both",
+            unusual_sd=3.0,
             place=place + 7,
             column=f"Volume of the {bone}'s cartilage, ml.",
         ),

@@ -78,21 +78,22 @@ def facts_of(summary: Mapping[str, Any]) -> dict[str, str]:
         "Smoothed": f"{smoothing:g} mm FWHM" if math.isfinite(smoothing) else "",
         "Units": str(summary.get("units", "")),
     }
-    facts |= _agreement(summary.get("overlap_of_folds")) | _test(summary.get("test"))
+    cells = f"{summary.get('cell', 'voxel')}s"
+    facts |= _agreement(summary.get("overlap_of_folds"), cells) | _test(summary.get("test"), cells)
     return {name: text for name, text in facts.items() if text}
 
 
-def _agreement(overlap: Any) -> dict[str, str]:
+def _agreement(overlap: Any, cells: str) -> dict[str, str]:
     """Tell how far the maps of different folds agree."""
     if not isinstance(overlap, Mapping):
         return {}
     found, chance = as_float(overlap.get("mean_dice")), as_float(overlap.get("dice_by_chance"))
     share = as_float(overlap.get("top_share"))
-    words = f"Dice {number(found)} of the top {share:.0%} of voxels, by chance {number(chance)}"
+    words = f"Dice {number(found)} of the top {share:.0%} of {cells}, by chance {number(chance)}"
     return {"Agreement of folds": words} if math.isfinite(found) else {}
 
 
-def _test(test: Any) -> dict[str, str]:
+def _test(test: Any, cells: str) -> dict[str, str]:
     """Tell how positives and negatives were compared voxel by voxel, with p where it is valid."""
     if not isinstance(test, Mapping):
         return {}
@@ -101,7 +102,7 @@ def _test(test: Any) -> dict[str, str]:
     how = _P_FROM.get(str(test.get("p_from", "")), "")
     if not how or not math.isfinite(p):
         return {name: "descriptive: map of t without p (see the notes)"}
-    words = f"smallest corrected p {p:.2g}; {voxels:.0f} voxels at 0.05 or less"
+    words = f"smallest corrected p {p:.2g}; {voxels:.0f} {cells} at 0.05 or less"
     return {name: f"{words} ({test.get('permutations')} permutations, {how})"}
 
 
