@@ -80,16 +80,16 @@ def placement_tables(
             apart = rows.loc[rows["kind"] == MOVED, "apart_mm"]
             records.append({"variant": variant, "placement": ALL, "kind": MOVED,
                             "apart_mm": apart.mean(), **whole})  # fmt: skip
-            texts.append(_sentence(str(variant), "Moving the boxes of held-out images", whole,
-                                   plan, apart.max()))  # fmt: skip
+            how = f"moved by up to {apart.max():.1f} mm"
+            texts.append(_sentence(str(variant), how, whole, own_plan))
         for name, own in ways.items():
             found = _compared([_beside(base, own, keys)], own_plan, rng)
             kind = str(own["kind"].iloc[0])
             records.append({"variant": variant, "placement": name, "kind": kind,
                             "apart_mm": own["apart_mm"].mean(), **found})  # fmt: skip
             if kind == RATER:
-                what = f"Taking the boxes of {name}"
-                texts.append(_sentence(str(variant), what, found, plan))
+                how = f"placed by {name}"
+                texts.append(_sentence(str(variant), how, found, own_plan))
     tables = {"placement": pd.DataFrame(records, columns=pd.Index(COLUMNS))}
     raters = given[given["kind"] == RATER]
     if len(raters):
@@ -149,22 +149,19 @@ def _compared(
     }  # fmt: skip
 
 
-def _sentence(
-    variant: str, what: str, found: dict[str, float], plan: EvaluationSettings, mm: float = 0.0
-) -> str:
-    by = f" by up to {mm:.1f} mm" * bool(mm)
+def _sentence(variant: str, how: str, found: dict[str, float], plan: EvaluationSettings) -> str:
     auc = ""
     if found["auc"] == found["auc"]:
         auc = (
-            f", and its AUC from {found['auc_as_drawn']:.2f} to {found['auc']:.2f} (difference "
-            f"{found['auc_difference']:.2f}, {found['auc_difference_low']:.2f} to "
+            f", and the AUC goes from {found['auc_as_drawn']:.2f} to {found['auc']:.2f} "
+            f"(difference {found['auc_difference']:.2f}, {found['auc_difference_low']:.2f} to "
             f"{found['auc_difference_high']:.2f})"
         )
     return (
-        f"{variant}: {what[0].lower()}{what[1:]}{by} changes its probabilities by "
+        f"{variant}: where held-out images are {how}, probabilities change by "
         f"{found['change']:.2f} on average ({100 * plan.level:g}% interval "
-        f"{found['change_low']:.2f} to {found['change_high']:.2f}) and "
-        f"{100 * found['flipped']:.0f}% of its answers at the threshold ("
+        f"{found['change_low']:.2f} to {found['change_high']:.2f}), "
+        f"{100 * found['flipped']:.0f}% of the answers at the threshold change ("
         f"{100 * found['flipped_low']:.0f} to {100 * found['flipped_high']:.0f}%){auc}; "
         f"{many(int(found['n']), 'image')}, nothing trained anew."
     )

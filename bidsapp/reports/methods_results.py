@@ -61,11 +61,13 @@ def results_section(run: GroupRun) -> Section:
     paragraphs = [" ".join(sentences)] if sentences else []
     findings = run.table("tables/findings.tsv")
     between: list[str] = []
+    placed: list[str] = []
     if len(findings):
+        placed = findings.loc[findings["kind"] == "placement", "text"].tolist()
         beyond = findings.loc[findings["kind"] == "added", "text"].tolist()
         paragraphs = [*([" ".join(beyond)] if beyond else []), *paragraphs]
         between = findings.loc[findings["kind"] == "compared", "text"].tolist()
-    return Section("Results", [*paragraphs, *between, *_rivals(run)])
+    return Section("Results", [*paragraphs, *between, *_rivals(run), *placed])
 
 
 def _result(run: GroupRun, name: str) -> str:

@@ -46,7 +46,13 @@ def test_the_effect_is_found_in_people_who_were_held_out(necks: tuple[Path, Path
     auc = metrics[(metrics["metric"] == "auc") & (metrics["scope"] == "pooled")]
     assert pd.to_numeric(auc["value"]).iloc[0] > 0.9
     tables = out / "group/wang2023/tables"
-    assert set(table_of(tables / "baselines.tsv")["confound"]) >= {"logistic", "random_forest"}
+    rivals = table_of(tables / "baselines.tsv").set_index("confound")
+    assert {"logistic", "random_forest", "handcrafted", "handcrafted_forest"} <= set(rivals.index)
+    assert float(rivals.loc["handcrafted", "auc_confound"]) > 0.75  # widths tell of the foramen
+    placed = table_of(tables / "placement.tsv")
+    assert len(placed) == 9  # eight moves, and all of them together
+    assert (pd.to_numeric(placed["change"]) > 0).all()
+    assert (pd.to_numeric(placed["n"]) == 60).all()
     assert set(table_of(tables / "confounds.tsv")["confound"]) >= {"quality"}
 
 

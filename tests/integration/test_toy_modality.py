@@ -155,7 +155,11 @@ def test_held_out_halves_are_scored_in_other_places_by_the_networks_of_their_fol
     assert "the half was moved by 2 pixels in eight directions" in (
         (run / "logs" / "CITATION.md").read_text()
     )
-    assert "Held-out images placed otherwise" in (run / "report.html").read_text()
+    report = (run / "report.html").read_text()
+    assert "Held-out images placed otherwise" in report
+    for told in (report, (run / "logs" / "CITATION.md").read_text()):
+        assert "base: where held-out images are moved by up to 8.0 mm" in told
+        assert "base: where held-out images are placed by rater B" in told
 
 
 def test_what_was_fitted_in_the_fold_goes_with_the_models(

@@ -46,7 +46,7 @@ def test_scores_that_do_not_change_change_by_nothing(tmp_path: Path) -> None:
     for name in ("change", "change_high", "largest_change", "flipped", "flipped_high",
                  "auc_difference", "auc_difference_low", "auc_difference_high"):  # fmt: skip
         assert row[name] == pytest.approx(0, abs=1e-9), name
-    assert "changes its probabilities by 0.00 on average" in text
+    assert "moved by up to 2.5 mm, probabilities change by 0.00 on average" in text
     assert "raters" not in found
 
 
@@ -67,7 +67,9 @@ def test_a_change_is_measured_with_its_interval_and_the_moves_are_averaged(tmp_p
         both = (table.loc["outwards", name] + table.loc["inwards", name]) / 2
         assert table.loc[ALL, name] == pytest.approx(both)
     assert len(texts) == 2
-    assert texts[1].startswith("net: taking the boxes of rater CD changes its probabilities by")
+    assert texts[1].startswith(
+        "net: where held-out images are placed by rater CD, probabilities change by"
+    )
     (rater,) = found["raters"].to_dict("records")
     assert (rater["rater"], rater["n"], rater["same_slice"]) == ("CD", PEOPLE, 1)
     assert rater["icc_width"] == pytest.approx(1)

@@ -27,9 +27,15 @@ def placement_table(run: RunFiles) -> Grid | None:
         ("Interval of the difference", interval("auc_difference_low", "auc_difference_high")),
     ]
     right = tuple(heading for heading, _ in columns[2:])
-    caption = (
-        "Held-out images placed otherwise, by the same networks; intervals from a bootstrap over "
-        "participants"
+    findings = run.table("tables/findings.tsv", ("kind", "text"))
+    told = findings.loc[findings["kind"] == "placement", "text"]
+    own = [text for text in told if text.startswith(f"{run.lead}: ")]
+    caption = " ".join(
+        (
+            "Held-out images placed otherwise, by the same networks; intervals from a bootstrap "
+            "over participants.",
+            *own,
+        )
     )
     return grid("placement", caption, table, columns, numeric=right)
 
