@@ -1,8 +1,9 @@
 """What a group run is refused for before it begins: folders, variants and weights."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
+from bidsapp.contracts.modality import modality_named
 from bidsapp.dataset import check_dataset
 from bidsapp.derivatives import check_output
 from bidsapp.errors import UsageError
@@ -38,4 +39,25 @@ def check_before_work(
         Chain.of(recipe.with_variant(name).representation)
         require_files(recipe.with_variant(name).representation)
     check_weights(recipe, (*stages, *variants), options)
+    modalities = {recipe.with_variant(name).preparation.modality for name in variants}
+    check_native_maps(modalities, options)
     check_device(options.device)
+
+
+def check_native_maps(modalities: Collection[str], options: RunOptions) -> None:
+    """Refuse ``--native-maps`` where no map of these modalities can come back onto its scan.
+
+    Raises
+    ------
+    UsageError
+        None of them writes a way back.
+    """
+    if not (options.native_maps and options.saliency):
+        return
+    found = [modality_named(name) for name in sorted(modalities)]
+    if found and not any(modality.leads_home for modality in found):
+        raise UsageError(
+            f"--native-maps: for {' and '.join(one.title for one in found)} no way back from the "
+            "standard space to the scan is written, so that no map can be brought onto the scan's "
+            "own voxels. Leave the option out: maps are written in the standard space."
+        )

@@ -29,6 +29,7 @@ from bidsapp.execution.work import (
     own_folder,
     work_place,
 )
+from bidsapp.group_checks import check_native_maps
 from bidsapp.image_task import Task, failed, first_tasks, given_up, outcome_of, tasks_of
 from bidsapp.options import RunOptions
 from bidsapp.progress import Outcome, Progress
@@ -78,6 +79,7 @@ def run_participant_level(options: RunOptions) -> int:
         from bidsapp.reports.earlier_predictions import require_own_name
 
         require_own_name(bundle, options.output_dir)
+        check_native_maps({bundle.recipe.preparation.modality}, options)
     check_work(options)
     check_plugin(options.nipype_plugin)
     tables = _tables(bundle, options)

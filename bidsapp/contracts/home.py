@@ -100,6 +100,12 @@ class OwnPlaces:
     carries: ClassVar[bool] = False
     """Whether `home` gives surfaces and `carried` matches them (``saliency.on_surface``)."""
 
+    @property
+    def leads_home(self) -> bool:
+        """Whether a map can come back onto a unit's own scan (``--native-maps``)."""
+        own = type(self)
+        return own.home is not OwnPlaces.home or own.way_back is not OwnPlaces.way_back
+
     def regions(self, space: "Space") -> "Mapping[str, np.ndarray]":
         """Name the parts of a map that its field reports: bool of the space's whole, each.
 

@@ -51,6 +51,8 @@ class NetworkOffer:
     sized
         Whether its layers hang on the size of the images: ``build`` is then given their shape,
         too, and the network takes images of no other.
+    least
+        Voxels that an image must have along each axis; 0 where any number serves.
     """
 
     name: str
@@ -65,6 +67,7 @@ class NetworkOffer:
     medicalnet_shortcut: Mapping[int, Literal["A", "B"]] = field(default_factory=dict)
     options: tuple[str, ...] = ()
     sized: bool = False
+    least: int = 0
 
 
 @cache

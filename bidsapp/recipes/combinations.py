@@ -109,6 +109,15 @@ def _grid(recipe: "Recipe") -> Iterator[Problem]:
         yield "representation.slices", f"{slices} is more than the {most} {plane} slices of {grid}"
     if pad and any(wanted < size for wanted, size in zip(pad, shape, strict=True)):
         yield "representation.pad", f"{list(pad)} is smaller than {grid}"
+    offer = network_offers().get(recipe.network.name)
+    least, smallest = offer.least if offer else 0, min(pad or shape)
+    if not plane and not recipe.network.resize and smallest < least:
+        yield (
+            "network.name",
+            f"{recipe.network.name} needs images of at least {least} voxels along each axis, and "
+            f"{grid}, has {smallest} along one; choose a smaller preparation.resolution, or set "
+            f"network.resize: {least}",
+        )
 
 
 def _fitted(recipe: "Recipe") -> Iterator[Problem]:

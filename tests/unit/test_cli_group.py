@@ -7,6 +7,7 @@ import pytest
 from bidsapp.arguments import build_parser
 from bidsapp.cli import _options, main
 from bidsapp.errors import NoInput, UsageError
+from bidsapp.group_checks import check_native_maps
 from bidsapp.options import RunOptions
 from bidsapp.recipes import dump_recipe, load_recipe
 
@@ -206,3 +207,25 @@ def test_atlases_reach_the_recipe_and_files_must_be_there(tmp_path: Path) -> Non
     assert recipe.saliency.atlases == (str(labels), "Schaefer2018:100Parcels7Networks")
     with pytest.raises(NoInput, match=r"--atlas absent\.nii: not found"):
         _options(build_parser().parse_args(["data", "out", "group", "--atlas", "absent.nii"]))
+
+
+def test_native_maps_of_images_that_have_no_way_back_are_refused_before_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bids" / "sub-01" / "func").mkdir(parents=True)
+    told = '{"Name": "x", "BIDSVersion": "1.10.0"}'
+    (tmp_path / "bids" / "dataset_description.json").write_text(told)
+    asked = [str(tmp_path / "bids"), str(tmp_path / "out"), "group", "--recipe", "teh2022"]
+    code = main([*asked, "--native-maps"])
+    assert code == UsageError.exit_code
+    assert "--native-maps: for BOLD MRI at rest no way back" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_native_maps_are_taken_where_one_kind_of_image_leads_home() -> None:
+    options = parsed("--native-maps")
+    check_native_maps({"t1w"}, options)
+    check_native_maps({"bold", "t1w"}, options)
+    check_native_maps({"bold"}, parsed("--native-maps", "--no-saliency"))
+    with pytest.raises(UsageError, match="Leave the option out"):
+        check_native_maps({"bold"}, options)

@@ -17,6 +17,7 @@ OFFER = NetworkOffer(
     stages=("conv1 bn1", "conv2 bn2"),
     options=("dropout",),
     sized=True,
+    least=19,
 )
 _FILTERS, _UNITS = 32, 32
 
@@ -42,8 +43,9 @@ class VoxNet(nn.Module):
         cells = [((((size - 5) // 2 + 1) // 2) - 2) // 2 for size in shape]
         if min(cells) < 1:
             raise UsageError(
-                f"network.name: voxnet needs images of at least 19 voxels along each axis, got "
-                f"{' × '.join(map(str, shape))}"
+                f"network.name: voxnet needs images of at least {OFFER.least} voxels along each "
+                f"axis, got {' × '.join(map(str, shape))}; network.resize: {OFFER.least} brings "
+                "them to that size"
             )
         self.dense = nn.Linear(_FILTERS * cells[0] * cells[1] * cells[2], _UNITS)
         self.fc = nn.Linear(_UNITS, outputs)
