@@ -62,11 +62,7 @@ def tasks_of(
 ) -> Iterator[Task]:
     """Say what the files of a scan's units will be called, and what shapes them."""
     main = scan.main
-    sources = {
-        f"bids:{file.dataset or 'raw'}:{file.relative_path}": _hash(file.path)
-        for files in scan.files.values()
-        for file in files
-    }
+    sources = {file.address: _hash(file.path) for files in scan.files.values() for file in files}
     provenance = Provenance(sources, main.reason, shared.settings, shared.reference)
     products = modality.products_for(shared.settings)
     datatype = modality.sources[0].datatype

@@ -1,6 +1,5 @@
 """The participant level: every scan of a dataset prepared, judged and reported."""
 
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,6 +19,7 @@ from bidsapp.errors import NociCastError, UsageError, joint_code
 from bidsapp.execution.compute import check_device
 from bidsapp.execution.failures import Failure, find_failure, forget_failures
 from bidsapp.execution.jobs import as_one_node
+from bidsapp.execution.leftovers import forget_torn, forget_unit
 from bidsapp.execution.run import Running, check_plugin, configure, run_workflow
 from bidsapp.execution.work import (
     begin_work,
@@ -338,6 +338,7 @@ def _run_batch(
     whole = Workflow(name="jobs" if as_jobs else "all", base_dir=str(base))
     by_name = {task.workflow_name: task for task in tasks}
     for task in tasks:
+        forget_torn(base, task.workflow_name)
         for place in ("all", "jobs"):
             forget_failures(base / place / task.workflow_name)
         modality = modality_named(task.job.modality)
@@ -361,9 +362,7 @@ def _run_batch(
         if node.name in ("write", *by_name) and status == "end":
             task = by_name.pop(node.fullname.split(".")[1])
             progress.note(outcome_of(task))
-            for place in ("all", "jobs"):
-                shutil.rmtree(base / place / task.workflow_name, ignore_errors=True)
-            (base / "jobs" / "all" / f"{task.workflow_name}.pklz").unlink(missing_ok=True)
+            forget_unit(base, task.workflow_name)
 
     error = run_workflow(whole, running, on_status)
     failures = {name: _failure(base, name, error) for name in by_name}

@@ -24,6 +24,11 @@ VOLATILE_KEYS = {
 }  # fmt: skip
 VOLATILE_COLUMNS = {"seconds", "cpu_seconds", "wall_seconds", "started", "ended", "date", "time"}
 SKIPPED = ("work/*", "logs/*", "*/.nocicast*", "*.lock")
+# What a page says that each step cost, with its bars, and all of them.
+COST = re.compile(
+    r'<td>[\d.]+ s</td>(<td class="bar-cell"[^>]*><span class="length" style="[^"]*">)?'
+    r"|<dd>[\d.]+ \w+</dd>(?=<dd class=\"small\">of processor time)"
+)
 STAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(\+\d\d:\d\d|Z)?|\d{8}-\d{6}")
 
 
@@ -155,7 +160,7 @@ def _placed(value: Any, roots: tuple[Path, Path]) -> Any:
     if isinstance(value, str):
         for root in roots:
             value = value.replace(str(root.resolve()), "<output_dir>").replace(str(root), "<out>")
-        return STAMP.sub("<time>", value)
+        return COST.sub("<cost>", STAMP.sub("<time>", value))
     if isinstance(value, list):
         return [_placed(item, roots) for item in value]
     if isinstance(value, dict):

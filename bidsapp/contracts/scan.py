@@ -73,6 +73,11 @@ class SourceFile:
     reason: str = ""
     dataset: str = ""
 
+    @property
+    def address(self) -> str:
+        """BIDS URI of the file, by which sidecars name it."""
+        return f"bids:{self.dataset or 'raw'}:{self.relative_path}"
+
 
 @dataclass(frozen=True)
 class Scan:

@@ -7,8 +7,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from bidsapp.derivatives.atomic import not_made
 from bidsapp.derivatives.temporary import temporary_folder
-from bidsapp.errors import CannotCreateOutput, UsageError
+from bidsapp.errors import UsageError
 
 DATABASE = "layout_index.sqlite"
 REBUILD = "delete that folder (it will be made again), or leave out --bids-database-dir"
@@ -106,8 +107,8 @@ def _make_database(
             close_layout(layout)
             os.replace(temporary / DATABASE, folder / DATABASE)
     except OSError as error:
-        raise CannotCreateOutput(
-            f"--bids-database-dir {folder}: the database cannot be made there ({error})."
+        raise not_made(
+            error, f"--bids-database-dir {folder}: the database cannot be made there ({error})."
         ) from None
 
 

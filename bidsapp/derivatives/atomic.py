@@ -60,7 +60,13 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CannotCreateOutput(f"{folder} cannot be made: {error.strerror or error}.") from error
+        raise not_made(error, f"{folder} cannot be made: {error.strerror or error}.") from error
+
+
+def not_made(error: OSError, message: str) -> NociCastError:
+    """Give what to raise where something cannot be made: a full disk is told as that (74)."""
+    trouble = disk_trouble(error)
+    return trouble if isinstance(trouble, InputOutputError) else CannotCreateOutput(message)
 
 
 def check_folder(folder: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from bidsapp.errors import CannotCreateOutput
+from bidsapp.derivatives.atomic import not_made
 
 _WORKING, _WAITING = 0, 1  # bytes of the lock file
 
@@ -35,7 +35,7 @@ def done_for_all(lock: Path, work: Callable[[], None]) -> bool:
         lock.parent.mkdir(parents=True, exist_ok=True)
         handle = lock.open("w")
     except OSError as error:
-        raise CannotCreateOutput(f"{lock} cannot be written: {error.strerror}.") from error
+        raise not_made(error, f"{lock} cannot be written: {error.strerror}.") from error
     with handle:
         if not _taken(handle, _WAITING, fcntl.LOCK_EX | fcntl.LOCK_NB):
             return False

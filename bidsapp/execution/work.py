@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from bidsapp.derivatives.atomic import check_folder, explained, make_folder
+from bidsapp.derivatives.atomic import check_folder, explained, make_folder, not_made
 from bidsapp.derivatives.temporary import temporary_folder
 from bidsapp.errors import CannotCreateOutput, TemporaryFailure, UsageError
 from bidsapp.options import RunOptions
@@ -242,8 +242,8 @@ def claim(folder: Path, name: str) -> IO[str] | None:
     try:
         handle = (folder / f"{name}.lock").open("w")
     except OSError as error:
-        raise CannotCreateOutput(
-            f"{folder / name}.lock cannot be written: {error.strerror}."
+        raise not_made(
+            error, f"{folder / name}.lock cannot be written: {error.strerror}."
         ) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

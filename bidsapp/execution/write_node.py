@@ -1,5 +1,6 @@
 """The last node of a unit: its files, sidecars and page into the output folder, all or none."""
 
+import shutil
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from nipype.interfaces.base import BaseInterfaceInputSpec, TraitedSpec, traits
 from bidsapp.contracts.job import Job
 from bidsapp.contracts.modality import job_of
 from bidsapp.contracts.prepared import UnitPage
+from bidsapp.errors import TemporaryFailure
 from bidsapp.execution.failures import Step
 from bidsapp.options import RunOptions
 
@@ -88,6 +90,7 @@ class WriteUnit(Step):
         about = job.names, job.provenance
         with threads(given.nthreads):
             done = self._done(job)
+            require_same_sources(job, folder)
 
             def page(staging: Path, facts: Mapping[str, Any], path: Path) -> None:
                 done.page(UnitPage(*about, done.quality, facts, staging, given.command), path)
@@ -103,6 +106,41 @@ class WriteUnit(Step):
             )
             thumbnail(job.names, job.provenance.key)
         self._results["verdict"] = done.quality["verdict"]
+
+
+def require_same_sources(job: Job, folder: Path) -> None:
+    """Refuse what was made of files that are others by now: its sidecar would name the wrong ones.
+
+    Parameters
+    ----------
+    job
+        With the hashes that the files had before the first step.
+    folder
+        Of the node that writes; the steps beside it are removed where a file has changed.
+
+    Raises
+    ------
+    TemporaryFailure
+        A file was removed or written anew while it was being prepared.
+    """
+    from bidsapp.derivatives.sidecars import file_sha256
+
+    for file in (file for some in job.scan.files.values() for file in some):
+        before = job.provenance.sources.get(file.address)
+        if not before:
+            continue
+        try:
+            same = file_sha256(file.path) == before
+        except OSError:
+            same = False
+        if not same:
+            for step in folder.parent.iterdir():
+                if step != folder:
+                    shutil.rmtree(step, ignore_errors=True)
+            raise TemporaryFailure(
+                f"{file.relative_path} was removed or written anew while it was being prepared. "
+                "Run again when nothing else writes to the dataset."
+            )
 
 
 def write_node(interface: WriteUnit, memory_gb: float) -> Any:

@@ -5,6 +5,7 @@ import tempfile
 import threading
 from pathlib import Path
 
+from bidsapp.derivatives.atomic import not_made
 from bidsapp.derivatives.temporary import temporary_folder
 from bidsapp.errors import CannotCreateOutput, NoInput
 from bidsapp.templates import catalogue
@@ -69,9 +70,10 @@ def prepare(home: Path) -> None:
         cache, config = _templateflow(home)
         cache(config(root=home, use_datalad=False)).ensure()
     except OSError as error:
-        raise CannotCreateOutput(
+        raise not_made(
+            error,
             f"The TemplateFlow home {home} cannot be made ({error.strerror or error}); "
-            "let TEMPLATEFLOW_HOME name a folder that can be written."
+            "let TEMPLATEFLOW_HOME name a folder that can be written.",
         ) from error
 
 

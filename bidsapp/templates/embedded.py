@@ -11,8 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bidsapp.derivatives.atomic import not_made
 from bidsapp.derivatives.temporary import temporary_file
-from bidsapp.errors import CannotCreateOutput, NoInput
+from bidsapp.errors import NoInput
 from bidsapp.intake.known_files import require_known
 
 if TYPE_CHECKING:
@@ -114,9 +115,10 @@ def lay_embedded(home: Path) -> Path:
     try:
         _lay(home / f"tpl-{DEFAULT}")
     except OSError as error:
-        raise CannotCreateOutput(
+        raise not_made(
+            error,
             f"The template {DEFAULT} cannot be laid into {home} ({error.strerror or error}); "
-            "let TEMPLATEFLOW_HOME name a folder that can be written, or pass another --work-dir."
+            "let TEMPLATEFLOW_HOME name a folder that can be written, or pass another --work-dir.",
         ) from error
     return home / T1W
 

@@ -11,8 +11,9 @@ import pandas as pd
 
 from bidsapp.contracts.unit import PART, PARTICIPANT, SESSION
 from bidsapp.dataset.tables import read_frame
+from bidsapp.derivatives.atomic import not_made
 from bidsapp.derivatives.sidecars import file_sha256
-from bidsapp.errors import BadData, CannotCreateOutput, NociCastError, NoInput, UsageError
+from bidsapp.errors import BadData, NociCastError, NoInput, UsageError
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.recipes import Recipe, load_recipe
 from bidsapp.recipes.analysis import Ensemble
@@ -88,9 +89,10 @@ def set_aside(folder: Path) -> Path:
     try:
         os.rename(folder, target)
     except OSError as error:
-        raise CannotCreateOutput(
+        raise not_made(
+            error,
             f"The earlier run {folder} cannot be moved to {target.name} ({error.strerror}); give "
-            "this one a name of its own with --run-label."
+            "this one a name of its own with --run-label.",
         ) from error
     return target
 

@@ -56,3 +56,19 @@ def test_the_group_level_in_4_gigabytes(
     reading, said = ran(tmp_path, out, phantom, "group", arguments)
     assert "8 scans" in said
     assert reading.peak_bytes < 4e9
+
+
+def test_a_run_that_the_kernel_takes_memory_from_says_so_and_goes_on(
+    two_people: Path, owned, image: str
+) -> None:  # type: ignore[no-untyped-def]
+    """The cgroup's limit kills the worker, as a batch system's does; the same command goes on."""
+    out = owned("out", 1000)
+    mounts = {DATA: two_people, OUT: out}
+    arguments = ("/data", "/out", "participant", "--nprocs", 1, "--skip-bids-validation")
+    done = run_image(*arguments, mounts=mounts, options="--memory 600m --memory-swap 600m")
+    assert done.returncode == 75, done.stdout + done.stderr
+    assert "memory" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    done = run_image(*arguments, mounts=mounts, options="--memory 4g --memory-swap 4g")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 of 2 normalised" in done.stdout

@@ -90,4 +90,5 @@ class Bench:
         """Let a disturbed run go on to its end, which has to be that of the undisturbed one."""
         ended = self.run(place, **how)
         assert ended.code == 0, f"{why}: {ended.said}"
-        assert not self.differs(place), why
+        found = self.differs(place)
+        assert not found, f"{why}: {found}"

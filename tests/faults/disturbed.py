@@ -113,7 +113,7 @@ def _read_whole(path: Path) -> None:
             raise ValueError("no last line end")
         if len({row.count("\t") for row in rows[:-1]}) != 1:
             raise ValueError("rows of several lengths")
-    elif path.suffix == ".html" and not content.rstrip().endswith(b"</html>"):
+    elif path.suffix == ".html" and not content.rstrip().endswith((b"</html>", b"-->")):
         raise ValueError("no </html>")
     elif path.suffix == ".svg" and not content.rstrip().endswith(b"</svg>"):
         raise ValueError("no </svg>")

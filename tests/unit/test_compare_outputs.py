@@ -25,7 +25,10 @@ def twins(tmp_path: Path) -> tuple[Path, Path]:
         (folder / "scores.tsv").write_text(
             f"participant_id\tprobability\tseconds\nsub-01\t.5\t{k}\n"
         )
-        (folder / "report.html").write_text(f"<p>made 2026-01-0{k + 1} 10:00 in {folder}</p>")
+        (folder / "report.html").write_text(
+            f"<p>made 2026-01-0{k + 1} 10:00 in {folder}</p>\n<tr><td>{k + 1.5} s</td>"
+            f'<td class="bar-cell"><span class="length" style="width: {k}%"></span></td></tr>'
+        )
     return folders
 
 

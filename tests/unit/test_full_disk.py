@@ -8,12 +8,14 @@ import pytest
 import torch
 
 import bidsapp.cli as cli
+from bidsapp.derivatives.atomic import not_made
 from bidsapp.errors import InputOutputError, disk_trouble
 from bidsapp.execution.failures import find_failure
 from bidsapp.networks.bundle import FoldModel
 from bidsapp.networks.bundle_write import ModelFacts, write_bundle
 from bidsapp.representation.chain import Chain
 from bidsapp.representation.cohort_array import build_cohort_array
+from bidsapp.templates.embedded import lay_embedded
 from bidsapp.training.checkpoint import Progress, save_checkpoint
 from bidsapp.training.fold import train_fold
 from tests.unit.full_disk import no_file_beyond
@@ -124,3 +126,15 @@ def test_a_fold_that_left_no_note_on_a_full_disk_says_that_it_is_full(tmp_path: 
     assert "work-dir" in failure.message
     assert str(tmp_path) in failure.message
     assert find_failure(tmp_path / "training" / "fold").exit_code == 75
+
+
+def test_a_template_for_which_there_is_no_room_is_told_as_that(tmp_path: Path) -> None:
+    with no_file_beyond(100_000), pytest.raises(InputOutputError, match="Make room"):
+        lay_embedded(tmp_path)
+
+
+def test_what_cannot_be_made_for_another_reason_keeps_its_own_advice(tmp_path: Path) -> None:
+    for number in (errno.EACCES, errno.EROFS):
+        told = not_made(OSError(number, os.strerror(number)), "choose another --work-dir")
+        assert (told.exit_code, str(told)) == (73, "choose another --work-dir")
+    assert not_made(OSError(errno.ENOSPC, "x"), "choose another --work-dir").exit_code == 74
