@@ -13,9 +13,9 @@ from bidsapp.dataset.description import shortened
 from bidsapp.dataset.sources import ScanSelection, select_scans
 from bidsapp.derivatives import check_output, prepare_output
 from bidsapp.derivatives.atomic import make_folder
-from bidsapp.derivatives.sidecars import is_finished, read_quality
+from bidsapp.derivatives.sidecars import is_finished
 from bidsapp.drawing.wording import many
-from bidsapp.errors import NociCastError, UsageError, joint_code
+from bidsapp.errors import NociCastError, joint_code
 from bidsapp.execution.compute import check_device
 from bidsapp.execution.failures import Failure, find_failure, forget_failures
 from bidsapp.execution.jobs import as_one_node
@@ -32,13 +32,13 @@ from bidsapp.execution.work import (
 from bidsapp.group_checks import check_native_maps
 from bidsapp.image_task import Task, failed, first_tasks, given_up, outcome_of, tasks_of
 from bidsapp.options import RunOptions
+from bidsapp.participant_model import announced, maps_for, model_asked_for, predict, tables_for
 from bidsapp.progress import Outcome, Progress
 from bidsapp.recipes import Recipe, by_preparation, load_recipe, reach_variants
 
 if TYPE_CHECKING:
     from bidsapp.dataset.new_people import NewPeople
     from bidsapp.networks.bundle import Bundle
-    from bidsapp.saliency.bundle_maps import BundleMaps
 
 # So many images are worked on per nipype workflow: nipype's bookkeeping grows with its square.
 _BATCH = 64
@@ -71,7 +71,7 @@ def run_participant_level(options: RunOptions) -> int:
         from bidsapp.reports.reports_only import make_again
 
         return make_again(options)
-    bundle = _bundle(options)
+    bundle = model_asked_for(options)
     recipes = [bundle.recipe] if bundle else _recipes(options)
     check_device(options.device)
     check_output(options.output_dir, options.bids_dir)
@@ -82,7 +82,7 @@ def run_participant_level(options: RunOptions) -> int:
         check_native_maps({bundle.recipe.preparation.modality}, options)
     check_work(options)
     check_plugin(options.nipype_plugin)
-    tables = _tables(bundle, options)
+    tables = tables_for(bundle, options)
     selections = [_select(options, recipes[0])]
     unchecked = replace(options, skip_bids_validation=True)  # once is enough
     selections += [_select(unchecked, recipe) for recipe in recipes[1:]]
@@ -147,8 +147,8 @@ def _whole_run(
         print(to_do, file=sys.stderr)
     waiting = _leave_out_finished(tasks, progress)
     if bundle:
-        print(_announced(bundle, tasks, waiting), flush=True)
-        maps = _maps(bundle, options)
+        print(announced(bundle, tasks, waiting), flush=True)
+        maps = maps_for(bundle, options)
         if maps and maps.unchecked:
             print(maps.unchecked, file=sys.stderr)
     running = Running.of(options, progress.crash_dir)
@@ -161,7 +161,7 @@ def _whole_run(
     for round_of in (first, waiting):
         _run_all(round_of, options, running, progress)
     if bundle:
-        _predict(bundle, tasks, modality.mask(shared), tables, options)
+        predict(bundle, tasks, modality.mask(shared), tables, options)
     code = _complete(tasks, options, shared, bundle)
     return progress.finish() or code
 
@@ -212,74 +212,6 @@ def _words(options: RunOptions) -> int:
     page = write_participant_words(options.output_dir)
     print(f"Methods text: {page.with_suffix('.md')}")
     return 0
-
-
-def _bundle(options: RunOptions) -> "Bundle | None":
-    """Open the model that is to be applied; it then says how images are prepared."""
-    if options.model is None:
-        return None
-    if options.overrides:
-        raise UsageError(
-            f"--model says itself how images are prepared; leave out {options.overrides[0]} "
-            "(--set, --template, --resolution, --speed, --random-seed)."
-        )
-    from bidsapp.networks.bundle import load_bundle
-
-    return load_bundle(options.model)
-
-
-def _announced(bundle: "Bundle", tasks: Sequence[Task], waiting: Sequence[Task]) -> str:
-    """Say, before any image is worked on, what applying a model will take."""
-    verb = modality_named(bundle.recipe.preparation.modality).verb
-    return (
-        f"{bundle.name}: {len(bundle.models)} models, images in "
-        f"{bundle.recipe.preparation.place(' at ')}; to {verb} for it: "
-        f"{shortened([task.label for task in waiting])}; there already: "
-        f"{len(tasks) - len(waiting)} of {len(tasks)}"
-    )
-
-
-def _tables(bundle: "Bundle | None", options: RunOptions) -> "NewPeople | None":
-    """Open the tables of the people, and refuse them where they lack what the model reads."""
-    if bundle is None or not bundle.columns:
-        return None
-    from bidsapp.dataset.new_people import NewPeople
-
-    tables = NewPeople(options.bids_dir, bundle.recipe.tables.missing)
-    needed = [name for name, must in bundle.recipe.columns_beside.items() if must]
-    tables.require(needed, bundle.name)
-    return tables
-
-
-def _predict(
-    bundle: "Bundle",
-    tasks: Sequence[Task],
-    mask: Path,
-    tables: "NewPeople | None",
-    options: RunOptions,
-) -> None:
-    """Apply the model to everybody whose image can be used."""
-    from bidsapp.reports.predictions import Person, predict_people
-
-    people = []
-    for task in tasks:
-        quality = read_quality(task.names)
-        if is_finished(task.names, task.provenance):
-            people.append(Person(task.participant, task.session, task.names, quality))
-    maps = _maps(bundle, options)
-    columns = tables.texts(bundle.columns, [one.key for one in people]) if tables else {}
-    where = options.output_dir
-    count = predict_people(bundle, people, mask, options.device, where, maps, columns)
-    print(f"{bundle.name}: {count} predicted: {options.output_dir / 'group' / 'predictions.tsv'}")
-
-
-def _maps(bundle: "Bundle", options: RunOptions) -> "BundleMaps | None":
-    """Give what explains the model's answers, where that is asked for."""
-    if not options.saliency:
-        return None
-    from bidsapp.saliency.bundle_maps import BundleMaps
-
-    return BundleMaps(bundle, options.device, options.native_maps)
 
 
 def _select(options: RunOptions, recipe: Recipe) -> ScanSelection:

@@ -1,40 +1,38 @@
 """The cohort: who is in it with which image and outcome, and who is not, and why."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
-from bidsapp.contracts.modality_tables import channel_named
 from bidsapp.contracts.unit import PART, with_part
 from bidsapp.dataset.carried import carried_columns, carry, column_notes
 from bidsapp.dataset.classes import OutcomeRule
+from bidsapp.dataset.cohort_images import (
+    check_made_alike,
+    find_images,
+    hashed,
+    refuse_copies,
+    unfit,
+)
 from bidsapp.dataset.covariates import DATE, OWN
-from bidsapp.dataset.description import shortened
 from bidsapp.dataset.groups import groups_of
 from bidsapp.dataset.left_out import check_both_classes
 from bidsapp.dataset.losses import loss_notes
 from bidsapp.dataset.matching import KnownParts
-from bidsapp.dataset.normalized import NormalizedImage, UnitKey, Wanted, find_own
+from bidsapp.dataset.normalized import NormalizedImage, UnitKey, Wanted
 from bidsapp.dataset.outcome import NO_OUTCOME, find_outcomes, outcome_missing, outcome_notes
 from bidsapp.dataset.part_notes import part_notes
 from bidsapp.dataset.people import has_scan, labels_of, people_of
 from bidsapp.dataset.scan_dates import scan_dates, undated
 from bidsapp.dataset.scanners import sidecar_columns
-from bidsapp.dataset.scans import unreadable_scans, voxel_hash
-from bidsapp.dataset.unchanged import state_of
+from bidsapp.dataset.scans import unreadable_scans
 from bidsapp.dataset.user_columns import Columns
-from bidsapp.errors import BadData, NociCastError, NoInput
-from bidsapp.intake.gifti import ENDING, read_gifti
-from bidsapp.intake.images import open_image
 
 COLUMNS = tuple(name for name in OWN if name not in (PART, DATE))
 """What is always there, in this order; parts stand behind sessions where scans have them."""
 _OF_ALL = tuple(name for name in OWN if name != DATE)
-_USABLE = ("pass", "warn", "")  # empty: derivatives of others, which are not judged
 EXCLUSION_COLUMNS = ("participant_id", "session_id", "reason", "detail")
 
 
@@ -146,7 +144,7 @@ def build_cohort(
     columns.use(made.row_columns)
     groups_of(columns, group_column, [])
     names = carried_columns(columns, covariates, asked, [*made_of, *same_as_outcome])
-    images, unusable, notes = _images(output_dir, derivatives or {}, wanted)
+    images, unusable, notes = find_images(output_dir, derivatives or {}, wanted)
     imaged = [(unit[0], unit[1]) for unit in (*images, *unusable)]
     labels = {unit[2] for unit in (*images, *unusable) if len(unit) > 2}
     known = KnownParts(labels, wanted.modality.read_part)
@@ -185,7 +183,7 @@ def build_cohort(
     groups, about_groups = groups_of(columns, group_column, keys, lone=lone_groups)
     kept = []
     for place, scan in enumerate(scans):
-        reason = _unfit(scan, channels) or _without_rows(columns, scan.participant_id)
+        reason = unfit(scan, channels) or _without_rows(columns, scan.participant_id)
         if reason is None and groups[place] is None:
             reason = ("no group", f"no value, or several, in {group_column}")
         if reason is None and dated is not None and when[scan.unit] is None:
@@ -195,8 +193,8 @@ def build_cohort(
             kept.append((scan, groups[place], found.values[place]))
         else:
             excluded[scan.unit] = reason
-    _check_made_alike([scan for scan, _, _ in kept], wanted.modality.prepared)
-    rows, files = _hashed(kept, excluded, channels, threads)
+    check_made_alike([scan for scan, _, _ in kept], wanted.modality.prepared)
+    rows, files = hashed(kept, excluded, channels, threads)
 
     parts = any(len(unit) > 2 for unit in (*images, *excluded))
     listed = [
@@ -211,7 +209,7 @@ def build_cohort(
     if not any(file.part for file in files):
         table = table.drop(columns=PART)
     if files:
-        _refuse_copies(table, files, wanted)
+        refuse_copies(table, files, wanted)
     check_both_classes(table, exclusions)
     table["outcome"] = table["outcome"].astype(int)
     keys_of_files = [file.key for file in files]
@@ -246,128 +244,9 @@ def _lost(
     return pd.concat([table, carry(columns, names, units)], axis=1)
 
 
-def _images(
-    output_dir: Path, derivatives: Mapping[str, Path], wanted: Wanted
-) -> tuple[dict[UnitKey, NormalizedImage], dict[UnitKey, tuple[str, str]], list[str]]:
-    searches = [
-        wanted.modality.found_elsewhere(name, root, wanted) for name, root in derivatives.items()
-    ]
-    searches.append(find_own(output_dir, wanted))
-    images: dict[UnitKey, NormalizedImage] = {}
-    unusable: dict[UnitKey, tuple[str, str]] = {}
-    for search in searches:
-        for key, image in search.images.items():
-            images.setdefault(key, image)
-        for key, why in search.unusable.items():
-            unusable.setdefault(key, why)
-    if not images and not unusable:
-        spaces = ", ".join(sorted(searches[-1].spaces))
-        raise NoInput(
-            f"{output_dir} holds no {wanted.modality.prepared} {wanted.kind} with {wanted.place}"
-            f"{f' (it has {spaces})' if spaces else ''}; run the participant level first, or name "
-            "a derivative dataset with -d NAME=PATH."
-        )
-    notes = []
-    sources = Counter(image.dataset for image in images.values())
-    if len(sources) > 1:
-        counts = ", ".join(f"{n} from {s or output_dir}" for s, n in sorted(sources.items()))
-        notes.append(f"Images of different pipelines are mixed: {counts}.")
-    for name in derivatives:
-        there = {c for i in images.values() if i.dataset == name for c in i.channels}
-        for channel, told in wanted.modality.channels().items():
-            if channel not in there:
-                notes.append(f"{name} has no {told.title} maps: the channel {channel} needs them.")
-    return images, unusable, notes
-
-
-def _unfit(image: NormalizedImage, channels: Sequence[str]) -> tuple[str, str] | None:
-    if image.quality == "fail":
-        return "failed quality", "; ".join(image.quality_reasons) or "verdict of the sidecar"
-    if image.quality not in _USABLE:
-        detail = f"{image.image}: verdict {image.quality!r} in its sidecar, not pass, warn or fail"
-        return "no quality verdict", f"{detail}; run the participant level again"
-    lacking = next((name for name in channels if name not in image.channels), None)
-    if lacking is not None:
-        return f"no {channel_named(lacking).title}", f"none beside {image.image}"
-    return None
-
-
 def _without_rows(columns: Columns, person: str) -> tuple[str, str] | None:
     if person in columns.participants():
         return None
     similar = columns.similar_participant(person)
     hint = f"; they have {similar}: rename one" if similar else ""
     return "participant without rows", f"in no table of the dataset{hint}"
-
-
-def _hashed(
-    kept: Sequence[tuple[NormalizedImage, str | None, int | None]],
-    excluded: dict[UnitKey, tuple[str, str]],
-    channels: Sequence[str],
-    threads: int,
-) -> tuple[list[tuple[object, ...]], list[NormalizedImage]]:
-    """Rows of the cohort with the images' hashes; what cannot be read joins `excluded`.
-
-    So does whose mask or further channel is damaged, where it will be used.
-    """
-
-    def hash_of(seen: NormalizedImage) -> str | NociCastError:
-        try:
-            for path, _ in seen.states[1:]:
-                (read_gifti if path.suffix == ENDING else open_image)(path)
-            return voxel_hash(seen.image)
-        except (BadData, NoInput) as error:
-            return error
-
-    scans = [_seen(scan, channels) for scan, _, _ in kept]
-    with ThreadPoolExecutor(max(1, threads)) as pool:
-        hashes = list(pool.map(hash_of, scans))
-    rows: list[tuple[object, ...]] = []
-    files = []
-    for scan, (_, group, outcome), sha256 in zip(scans, kept, hashes, strict=True):
-        if isinstance(sha256, NociCastError):
-            excluded[scan.unit] = ("image not readable", str(sha256))
-            continue
-        person, session = scan.key
-        who = (person, session or None, scan.part or None)
-        rows.append((*who, group, outcome, scan.uri, sha256, scan.quality or None))
-        files.append(scan)
-    return rows, files
-
-
-def _seen(scan: NormalizedImage, channels: Sequence[str]) -> NormalizedImage:
-    """Note how the files that will be used are before any is read, the main one first."""
-    used = [scan.channels[name] for name in channels if name in scan.channels]
-    files = dict.fromkeys(filter(None, (scan.image, scan.mask, *used)))
-    return replace(scan, states=tuple((path, state_of(path)) for path in files))
-
-
-def _check_made_alike(scans: Sequence[NormalizedImage], prepared: str) -> None:
-    """Refuse images of this app that were made with different settings: the network would see."""
-    ways = Counter(scan.made_with for scan in scans if scan.made_with)
-    if len(ways) > 1:
-        listed = "; ".join(f"{n} with {way}" for way, n in ways.most_common())
-        raise BadData(
-            f"cohort: the images were {prepared} in {len(ways)} ways ({listed}). Run the "
-            "participant level again for all of them with the same options."
-        )
-
-
-def _refuse_copies(table: pd.DataFrame, files: Sequence[NormalizedImage], wanted: Wanted) -> None:
-    """Refuse one image under two names."""
-    for _, same in table.groupby("sha256"):
-        if len(same) > 1:
-            raise BadData(
-                f"cohort: the same image under {len(same)} names: "
-                f"{shortened(list(same['image']))}. Remove all but one: a copy in another fold "
-                "would leak."
-            )
-    sources = [file.source_sha256 for file in files]
-    for source, same in table.groupby(sources):
-        # parts of one scan come from one file; they are never on two sides of a split
-        if source and len(same[["participant_id", "session_id"]].drop_duplicates()) > 1:
-            raise BadData(
-                f"cohort: the same {wanted.kind} file under {len(same)} names (SourceSHA256 in the "
-                f"sidecars is one): {shortened(list(same['image']))}. Remove all but one: a copy "
-                "in another fold would leak."
-            )

@@ -1,7 +1,7 @@
 """Evaluate a run from its state files alone: every table, and the numbers behind every figure."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -67,37 +67,6 @@ class EvaluationResult:
     metrics: pd.DataFrame
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     figures: dict[str, pd.DataFrame] = field(default_factory=dict)
-
-
-def write_metrics(
-    run_folder: Path, settings: EvaluationSettings | None = None, resamples: int | None = None
-) -> pd.DataFrame:
-    """Read the state of a run, check it, and write `metrics.tsv` alone.
-
-    Parameters
-    ----------
-    run_folder
-        ``<output_dir>/group/<run label>``.
-    settings
-        Absent, they are read from the folder's `recipe.yaml`.
-    resamples
-        Bootstrap resamples, where they should differ from the settings.
-
-    Returns
-    -------
-    pandas.DataFrame
-        What was written.
-    """
-    folder = Path(run_folder)
-    plan = settings or settings_of_run(folder)
-    if resamples is not None:
-        plan = replace(plan, resamples=resamples)
-    state = read_state(folder)
-    scores = with_ensembles(state.scores, plan.ensembles, plan.threshold)
-    found = metric_table(scores, state.splits, plan, groups=state.groups, inner=state.inner)
-    table = stamp(found, plan)
-    write_table(table, folder / "metrics.tsv")
-    return table
 
 
 def evaluate(run_folder: Path, settings: EvaluationSettings | None = None) -> EvaluationResult:

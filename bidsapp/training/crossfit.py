@@ -19,7 +19,7 @@ from bidsapp.recipes.learning import Protocol
 from bidsapp.training.columns import LEARNING, SCORES, SPLITS
 from bidsapp.training.fold_memory import fold_memory
 from bidsapp.training.fold_node import WORKERS_IMPORT
-from bidsapp.training.permuted import expected_time, is_scored
+from bidsapp.training.permuted import expected_time
 from bidsapp.training.run import TrainingRun
 from bidsapp.training.splits import in_two, into_folds, units_of
 from bidsapp.training.stages import with_people
@@ -233,7 +233,7 @@ def crossfit(
     steps = crossfit_tasks(training, tasks, inner)
     if not steps:
         return {}
-    waiting = [task for task in steps if not is_scored(task)]
+    waiting = [task for task in steps if not task.is_scored]
     print(
         f"Added value: {len(steps)} inner networks, {len(waiting)} to train"
         f"{expected_time(tasks, len(waiting), options.nprocs)}.",
@@ -242,7 +242,7 @@ def crossfit(
     error = _train(training, waiting, len(steps), options, folder) if waiting else ""
     failed: dict[str, tuple[str, int]] = {}
     for task in steps:
-        if not is_scored(task):
+        if not task.is_scored:
             failure = find_failure(training.folder / "crossfit" / _node_name(task), error)
             failed.setdefault(task.variant, (f"{task.label}: {failure.message}", failure.exit_code))
     whole = [task for task in steps if task.variant not in failed]

@@ -89,11 +89,10 @@ class CrossFit(Step):
     def _work(self, folder: Path) -> None:
         from bidsapp.recipes import load_recipe
         from bidsapp.training.fold import score_fold, train_fold
-        from bidsapp.training.permuted import is_scored
 
         inputs = self.inputs.get_traitsfree()
         task = task_of(inputs, load_recipe(inputs["recipe"]), self._device)
-        if not is_scored(task):
+        if not task.is_scored:
             task.scores_file.unlink(missing_ok=True)  # of other people or settings
             train_fold(task)
             score_fold(task)

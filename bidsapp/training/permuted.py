@@ -10,7 +10,6 @@ import pandas as pd
 from nipype.interfaces.base import BaseInterfaceInputSpec, File, TraitedSpec, traits
 
 from bidsapp.dataset.tables import read_frame, write_table
-from bidsapp.derivatives.sealed import read_record
 from bidsapp.execution.failures import Step
 from bidsapp.execution.run import Running, configure, run_workflow
 from bidsapp.execution.status import StatusLine
@@ -46,12 +45,6 @@ class Beside:
     node: "type[TrainPermuted]"
     inputs: Callable[[PermutedRun], Mapping[str, Any]]
     made: Callable[[PermutedRun], bool]
-
-
-def is_scored(task: FoldTask) -> bool:
-    """Tell whether a fold's scores are there and of this very task; its model need not be."""
-    record = read_record(task.record_file, [task.scores_file.name])
-    return bool(record) and task.trained_as is not None
 
 
 def permutation_workflow(
@@ -216,7 +209,7 @@ class TrainPermuted(Step):
         recipe = load_recipe(self.inputs.recipe)
         tasks = [task_of(inputs, recipe, self._device) for inputs in self.inputs.folds]
         for place, task in enumerate(tasks):
-            if not (is_scored(task) and self._used(task)):
+            if not (task.is_scored and self._used(task)):
                 # scores of other outcomes must not be taken for those of the model to come
                 task.scores_file.unlink(missing_ok=True)
                 train_fold(task)

@@ -219,6 +219,12 @@ class FoldTask:
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property
+    def is_scored(self) -> bool:
+        """Whether its scores are there and of this very task; its model need not be."""
+        record = read_record(self.record_file, [self.scores_file.name])
+        return bool(record) and self.trained_as is not None
+
+    @property
     def trained_as(self) -> str | None:
         """Hash of the model that was trained for this very task; None where none was.
 

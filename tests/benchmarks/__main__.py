@@ -35,15 +35,24 @@ def machine() -> Machine:
     return Machine(cpu, cores or 1, round(memory, 1), "bf16" in flags)
 
 
-def commit() -> str:
-    """Short hash of the code as it stands, with a plus where it has been changed since."""
+def commit(root: Path = ROOT) -> str:
+    """Short hash of a commit that a reader finds, with a plus where the code had changed since.
+
+    It is the last one that is on the main branch, too: those of a branch are gone when it has
+    become one commit there.
+    """
 
     def git(*words: str) -> str:
-        done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True)
-        return done.stdout.strip()
+        done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True)
+        return done.stdout.strip() if done.returncode == 0 else ""
 
-    changed = git("status", "--porcelain", "--", "bidsapp", "tests/benchmarks/*.py")
-    return (git("rev-parse", "--short=7", "HEAD") or "unknown") + ("+" if changed else "")
+    found = [git("merge-base", "HEAD", main) for main in ("main", "origin/main")]
+    kept = next(filter(None, found), "") or git("rev-parse", "HEAD")
+    if not kept:
+        return "unknown"
+    code = ("--", "bidsapp", "tests/benchmarks/*.py")
+    changed = git("diff", "--name-only", kept, *code) or git("status", "--porcelain", *code)
+    return git("rev-parse", "--short=7", kept) + ("+" if changed else "")
 
 
 def run_one(benchmark: Benchmark, places: dict[str, Path]) -> Record | None:

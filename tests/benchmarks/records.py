@@ -60,7 +60,8 @@ class Record:
     date
         Day it began, ISO.
     commit
-        Of the code that it ran; with a plus where files had been changed since.
+        The last one on the main branch before the code that it ran; with a plus where that had
+        been changed since.
     code
         Digest of the benchmark's own files, as `code_of` gives it.
     load
@@ -135,7 +136,8 @@ def page() -> str:
     parts = [
         "<!-- Made by `make benchmarks` from tests/benchmarks/records. -->\n",
         "# Measured\n",
-        "Each section is what one benchmark printed, with the machine, the day and the commit. "
+        "Each section is what one benchmark printed, with the machine, the day and the commit "
+        "(with a plus: and what had been changed since then). "
         "`make benchmarks` runs them all, which takes hours; `python -m tests.benchmarks NAME "
         "--write` runs one and writes this page anew. Times depend on what else the machine did: "
         "see the load beside them. A section marked **older** was printed before its benchmark "

@@ -148,7 +148,7 @@ BENCHMARKS = (
         "How often an added value of a scan is claimed",
         "Share of drawn studies in which a scan is said to add something to clinical columns, "
         "falsely and truly, and whose interval holds the true gain.",
-        15,
+        4,
         peer="two wrong ways to get a training person's logit",
         commands=(("--studies", "400", "--seed", "1"),),
     ),
@@ -165,7 +165,7 @@ BENCHMARKS = (
         "What weighing for missing outcomes gives back",
         "Error of AUC and share of positives where a third of the people are lost, with and "
         "without weights, by a column that is known or not.",
-        5,
+        1,
         peer="everybody's scores",
     ),
     Benchmark(

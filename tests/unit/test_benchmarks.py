@@ -1,6 +1,7 @@
 """Benchmarks: all are in the registry, and the page of figures is what their records give."""
 
 import re
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,6 +69,33 @@ def test_what_a_benchmark_says_is_stored_with_day_commit_and_machine(toy: Path) 
     for said in (record.date, record.commit, record.machine.cpu):
         assert said in page
     assert "older" not in page.split("## Toy")[1]
+
+
+def test_a_record_names_a_commit_that_is_found_on_the_main_branch(tmp_path: Path) -> None:
+    def git(*words: str) -> str:
+        who = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+        done = subprocess.run(
+            ["git", *who, *words], cwd=tmp_path, check=True, capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    assert runner.commit(tmp_path) == "unknown"
+    git("init", "-q", "-b", "main")
+    (tmp_path / "bidsapp").mkdir()
+    code = tmp_path / "bidsapp" / "code.py"
+    code.write_text("")
+    git("add", ".")
+    git("commit", "-q", "-m", "one")
+    main = git("rev-parse", "--short=7", "HEAD")
+    assert runner.commit(tmp_path) == main
+    git("checkout", "-q", "-b", "work")
+    code.write_text("1")
+    assert runner.commit(tmp_path) == f"{main}+"
+    git("commit", "-q", "-a", "-m", "two")
+    assert runner.commit(tmp_path) == f"{main}+"
+    (tmp_path / "notes.txt").write_text("no code")
+    git("checkout", "-q", "main")
+    assert runner.commit(tmp_path) == main
 
 
 def test_figures_of_a_benchmark_that_was_changed_since_are_marked(toy: Path) -> None:

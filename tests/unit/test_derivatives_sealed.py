@@ -20,7 +20,6 @@ from bidsapp.templates import resolve_template
 from bidsapp.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from bidsapp.training.fold import is_trained
 from bidsapp.training.optimizer import build_optimizer
-from bidsapp.training.permuted import is_scored
 from bidsapp.training.permuted_runs import PermutedRun
 from tests.unit.synthetic_cohort import (
     AFFINE,
@@ -105,7 +104,7 @@ def test_what_was_damaged_of_a_fold_is_trained_explained_and_counted_anew(tmp_pa
     write_record(run.record_file, {"key": "key"}, [task.scores_file])
     job = FoldMapsTask(task, tmp_path / "maps", mask, "test", checks=False)
     explain_fold(job)
-    assert (is_trained(task), is_scored(task), run.scored, is_explained(job)) == (True,) * 4
+    assert (is_trained(task), task.is_scored, run.scored, is_explained(job)) == (True,) * 4
 
     def noticed(path: Path, holds: Callable[[], bool], times: int = 12) -> None:
         for place in flipped(path, 5, times):
@@ -114,7 +113,7 @@ def test_what_was_damaged_of_a_fold_is_trained_explained_and_counted_anew(tmp_pa
 
     noticed(task.model_file, lambda: is_trained(task))
     noticed(task.folder / "history.tsv", lambda: is_trained(task))
-    noticed(task.scores_file, lambda: is_scored(task) or run.scored)
+    noticed(task.scores_file, lambda: task.is_scored or run.scored)
     for name in ("maps.npy", "maps.tsv", "maps.json"):
         noticed(job.folder / name, lambda: is_explained(job))
     for record, holds in (
@@ -130,7 +129,7 @@ def test_what_was_damaged_of_a_fold_is_trained_explained_and_counted_anew(tmp_pa
                 same = False
             assert holds() is same, (record, place)
     task.model_file.unlink()  # a permutation keeps the scores alone
-    assert is_scored(task)
+    assert task.is_scored
 
 
 def test_a_damaged_checkpoint_begins_anew_or_changes_nothing(tmp_path: Path) -> None:

@@ -11,12 +11,15 @@ import pytest
 from bidsapp.errors import BadData
 from bidsapp.evaluation.column_warnings import lacking_columns
 from bidsapp.evaluation.describe import ROW
-from bidsapp.evaluation.evaluate import evaluate, write_metrics
+from bidsapp.evaluation.ensembles import with_ensembles
+from bidsapp.evaluation.evaluate import evaluate
 from bidsapp.evaluation.held_out import HeldOut, held_out_ratio
-from bidsapp.evaluation.metric_table import COLUMNS, mean_over_folds
+from bidsapp.evaluation.metric_table import COLUMNS, mean_over_folds, metric_table
 from bidsapp.evaluation.pooled import doubts, subgroup_results
 from bidsapp.evaluation.settings import EvaluationSettings, VariantSettings, settings_of_run
+from bidsapp.evaluation.stamp import stamp
 from bidsapp.evaluation.state import read_state
+from bidsapp.evaluation.tsv import write_table
 from tests.unit.evaluation_runs import become_positive_later, write_run
 from tests.unit.fitted_steps import leaks
 
@@ -43,6 +46,16 @@ def run(tmp_path):
         "site": ["A" if (i % 2) ^ (i % 12 == 0) else "B" for i in range(48)],
     }
     return write_run(tmp_path / "run", covariates=covariates)
+
+
+def write_metrics(run, plan):
+    """Write `metrics.tsv` of the networks and ensembles alone, as no other table is looked at."""
+    state = read_state(run)
+    scores = with_ensembles(state.scores, plan.ensembles, plan.threshold)
+    found = metric_table(scores, state.splits, plan, groups=state.groups, inner=state.inner)
+    table = stamp(found, plan)
+    write_table(table, run / "metrics.tsv")
+    return table
 
 
 def read(path):

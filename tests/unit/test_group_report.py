@@ -180,7 +180,7 @@ def test_a_p_that_decides_nothing_bears_its_caveat_and_does_not_stand_first(
 @pytest.mark.parametrize(
     ("verdict", "says"),
     [
-        ("pass", "Its maps passed their sanity checks and tell what the network used, not a cause"),
+        ("pass", "Its maps passed their sanity checks and show what the network used, not a cause"),
         ("fail", "Its maps failed their sanity checks: where they are strongest says nothing."),
         ("not decisive", "The sanity checks of its maps are not decisive: where they are"),
         ("not run", "No sanity check tells whether its maps show more"),

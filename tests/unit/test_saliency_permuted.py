@@ -13,8 +13,13 @@ from bidsapp.representation.sample import read_mask
 from bidsapp.saliency.fold_maps import FoldMapsTask, explain_fold
 from bidsapp.saliency.group_test import compare_groups
 from bidsapp.saliency.people import people_maps
-from bidsapp.saliency.permuted_maps import comparable, maps_key, read_nulls, write_largest
-from bidsapp.saliency.permuted_nodes import MapPermuted
+from bidsapp.saliency.permuted_maps import (
+    MapPermuted,
+    comparable,
+    maps_key,
+    read_nulls,
+    write_largest,
+)
 from bidsapp.saliency.stack import join, read_stack
 from bidsapp.training.fold_node import fold_inputs
 from bidsapp.training.permuted_runs import PermutedRun

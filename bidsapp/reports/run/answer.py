@@ -281,7 +281,7 @@ def cards(run: RunFiles) -> list[tuple[str, str, str]]:
             if np.isfinite([row["ci_low"], row["ci_high"]]).all():
                 remark = f"{number(row['ci_low'])} to {number(row['ci_high'])}"
             if metric in ("sensitivity", "specificity"):
-                remark += f", at {threshold:g}"
+                remark += f", at threshold {threshold:g}"
             if metric == "calibration_slope":
                 remark += ", ideal 1"
             if scope != pooled:

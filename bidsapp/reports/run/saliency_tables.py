@@ -21,8 +21,8 @@ MOST_COLUMNS = 24  # wider ones, a column for every region, are for programs
 _EXPLAINED = ("covered", "mean", "share", "enrichment", "rank")
 # A region's name outlives every caveat that stands beside it: only maps that passed name one first.
 _PASSED = (
-    "Its maps passed their sanity checks and tell what the network used, not a cause: "
-    "of the regions that it sees at least half of, they are on average strongest in"
+    "Its maps passed their sanity checks and show what the network used, not a cause: "
+    "among the regions of which it sees at least half, they are on average strongest in"
 )
 _UNNAMED = {
     FAIL: "Its maps failed their sanity checks: where they are strongest says nothing. "

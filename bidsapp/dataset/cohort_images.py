@@ -1,0 +1,149 @@
+"""The images of a cohort: found, fit to be used, read once for their hashes, none of them twice."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from bidsapp.contracts.modality_tables import channel_named
+from bidsapp.dataset.description import shortened
+from bidsapp.dataset.normalized import NormalizedImage, UnitKey, Wanted, find_own
+from bidsapp.dataset.scans import voxel_hash
+from bidsapp.dataset.unchanged import state_of
+from bidsapp.errors import BadData, NociCastError, NoInput
+from bidsapp.intake.gifti import ENDING, read_gifti
+from bidsapp.intake.images import open_image
+
+_USABLE = ("pass", "warn", "")  # empty: derivatives of others, which are not judged
+
+
+def find_images(
+    output_dir: Path, derivatives: Mapping[str, Path], wanted: Wanted
+) -> tuple[dict[UnitKey, NormalizedImage], dict[UnitKey, tuple[str, str]], list[str]]:
+    """Find everybody's images in derivatives of others and in our own, and who has none to use.
+
+    Returns
+    -------
+    images, unusable
+        Unit to its images, or to reason and detail.
+    notes
+        What a person should know about where they come from.
+    """
+    searches = [
+        wanted.modality.found_elsewhere(name, root, wanted) for name, root in derivatives.items()
+    ]
+    searches.append(find_own(output_dir, wanted))
+    images: dict[UnitKey, NormalizedImage] = {}
+    unusable: dict[UnitKey, tuple[str, str]] = {}
+    for search in searches:
+        for key, image in search.images.items():
+            images.setdefault(key, image)
+        for key, why in search.unusable.items():
+            unusable.setdefault(key, why)
+    if not images and not unusable:
+        spaces = ", ".join(sorted(searches[-1].spaces))
+        raise NoInput(
+            f"{output_dir} holds no {wanted.modality.prepared} {wanted.kind} with {wanted.place}"
+            f"{f' (it has {spaces})' if spaces else ''}; run the participant level first, or name "
+            "a derivative dataset with -d NAME=PATH."
+        )
+    notes = []
+    sources = Counter(image.dataset for image in images.values())
+    if len(sources) > 1:
+        counts = ", ".join(f"{n} from {s or output_dir}" for s, n in sorted(sources.items()))
+        notes.append(f"Images of different pipelines are mixed: {counts}.")
+    for name in derivatives:
+        there = {c for i in images.values() if i.dataset == name for c in i.channels}
+        for channel, told in wanted.modality.channels().items():
+            if channel not in there:
+                notes.append(f"{name} has no {told.title} maps: the channel {channel} needs them.")
+    return images, unusable, notes
+
+
+def unfit(image: NormalizedImage, channels: Sequence[str]) -> tuple[str, str] | None:
+    """Say for what reason an image cannot be used; None where it can."""
+    if image.quality == "fail":
+        return "failed quality", "; ".join(image.quality_reasons) or "verdict of the sidecar"
+    if image.quality not in _USABLE:
+        detail = f"{image.image}: verdict {image.quality!r} in its sidecar, not pass, warn or fail"
+        return "no quality verdict", f"{detail}; run the participant level again"
+    lacking = next((name for name in channels if name not in image.channels), None)
+    if lacking is not None:
+        return f"no {channel_named(lacking).title}", f"none beside {image.image}"
+    return None
+
+
+def hashed(
+    kept: Sequence[tuple[NormalizedImage, str | None, int | None]],
+    excluded: dict[UnitKey, tuple[str, str]],
+    channels: Sequence[str],
+    threads: int,
+) -> tuple[list[tuple[object, ...]], list[NormalizedImage]]:
+    """Rows of the cohort with the images' hashes; what cannot be read joins `excluded`.
+
+    So does whose mask or further channel is damaged, where it will be used.
+    """
+
+    def hash_of(seen: NormalizedImage) -> str | NociCastError:
+        try:
+            for path, _ in seen.states[1:]:
+                (read_gifti if path.suffix == ENDING else open_image)(path)
+            return voxel_hash(seen.image)
+        except (BadData, NoInput) as error:
+            return error
+
+    scans = [_seen(scan, channels) for scan, _, _ in kept]
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        hashes = list(pool.map(hash_of, scans))
+    rows: list[tuple[object, ...]] = []
+    files = []
+    for scan, (_, group, outcome), sha256 in zip(scans, kept, hashes, strict=True):
+        if isinstance(sha256, NociCastError):
+            excluded[scan.unit] = ("image not readable", str(sha256))
+            continue
+        person, session = scan.key
+        who = (person, session or None, scan.part or None)
+        rows.append((*who, group, outcome, scan.uri, sha256, scan.quality or None))
+        files.append(scan)
+    return rows, files
+
+
+def _seen(scan: NormalizedImage, channels: Sequence[str]) -> NormalizedImage:
+    """Note how the files that will be used are before any is read, the main one first."""
+    used = [scan.channels[name] for name in channels if name in scan.channels]
+    files = dict.fromkeys(filter(None, (scan.image, scan.mask, *used)))
+    return replace(scan, states=tuple((path, state_of(path)) for path in files))
+
+
+def check_made_alike(scans: Sequence[NormalizedImage], prepared: str) -> None:
+    """Refuse images of this app that were made with different settings: the network would see."""
+    ways = Counter(scan.made_with for scan in scans if scan.made_with)
+    if len(ways) > 1:
+        listed = "; ".join(f"{n} with {way}" for way, n in ways.most_common())
+        raise BadData(
+            f"cohort: the images were {prepared} in {len(ways)} ways ({listed}). Run the "
+            "participant level again for all of them with the same options."
+        )
+
+
+def refuse_copies(table: pd.DataFrame, files: Sequence[NormalizedImage], wanted: Wanted) -> None:
+    """Refuse one image under two names."""
+    for _, same in table.groupby("sha256"):
+        if len(same) > 1:
+            raise BadData(
+                f"cohort: the same image under {len(same)} names: "
+                f"{shortened(list(same['image']))}. Remove all but one: a copy in another fold "
+                "would leak."
+            )
+    sources = [file.source_sha256 for file in files]
+    for source, same in table.groupby(sources):
+        # parts of one scan come from one file; they are never on two sides of a split
+        if source and len(same[["participant_id", "session_id"]].drop_duplicates()) > 1:
+            raise BadData(
+                f"cohort: the same {wanted.kind} file under {len(same)} names (SourceSHA256 in the "
+                f"sidecars is one): {shortened(list(same['image']))}. Remove all but one: a copy "
+                "in another fold would leak."
+            )
