@@ -8,7 +8,13 @@ from bidsapp.derivatives import OutputNames
 from bidsapp.derivatives.sidecars import read_source_sha256
 from bidsapp.drawing.wording import many
 from bidsapp.errors import UsageError
-from bidsapp.reports.prediction import model_of_map, read_answer, read_sidecar, same_model
+from bidsapp.reports.prediction import (
+    MAP_EXTENSIONS,
+    model_of_map,
+    read_answer,
+    read_sidecar,
+    same_model,
+)
 
 if TYPE_CHECKING:
     from bidsapp.networks.bundle import Bundle
@@ -90,12 +96,15 @@ def forget_maps(names: OutputNames, bundle: "Bundle", *, others_only: bool = Fal
     for space in ("", "_space-*"):
         pattern = f"{names.stem}{space}_desc-{label}*_statmap.json"
         for sidecar in sorted(names.folder.glob(pattern)):
-            path = sidecar.with_suffix(".nii.gz")
+            stem = sidecar.name.removesuffix(".json")
+            paths = [sidecar.with_name(stem + one) for one in MAP_EXTENSIONS]
+            path = paths[0]
             model = model_of_map(path)
             if _label(str(model.get("name", ""))) != label:
                 continue
             own = model.get("sha256") == bundle.sha256
             if others_only and own and read_sidecar(path).get("SourceSHA256") == source:
                 continue
-            path.unlink(missing_ok=True)
+            for path in paths:
+                path.unlink(missing_ok=True)
             sidecar.unlink()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from bidsapp.reports.saliency.colour_meaning import Sides, sides_of
 from bidsapp.saliency.verdict import FAIL, NOT_RUN, UNDECIDED, mark_of, verdict_of
 
 _SUFFIX = "_predictions.json"
+VOLUME, SURFACE = MAP_EXTENSIONS = (".nii.gz", ".shape.gii")
+"""Ends of the names of maps: images, and values on a person's own surface."""
 _LINK = '<a href="#prediction">Prediction</a>'
 _MARGIN_MM = 3.0
 _DIM = 1.25  # keeps white matter below white, so that colours stand out
@@ -76,7 +79,12 @@ def show_predictions(names: OutputNames, command: str = "") -> bool:
     """
     answers = [(read_answer(path), path) for path in prediction_files(names)]
     sections = [
-        prediction_section(answer, saliency_views(names, path, answer["model"]), place)
+        prediction_section(
+            answer,
+            saliency_views(names, path, answer["model"]),
+            place,
+            surface_maps(names, path, answer["model"]),
+        )
         for place, (answer, path) in enumerate(answers)
     ]
     contents = {"prediction": "\n".join(sections)}
@@ -107,7 +115,10 @@ def read_answer(path: Path) -> dict[str, Any]:
 
 
 def prediction_section(
-    answer: Mapping[str, Any], views: Sequence[SaliencyView] = (), place: int = 0
+    answer: Mapping[str, Any],
+    views: Sequence[SaliencyView] = (),
+    place: int = 0,
+    surfaces: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
     """Write the section of one prediction as HTML, everything from data escaped.
 
@@ -119,6 +130,9 @@ def prediction_section(
         Saliency maps of this prediction.
     place
         Which prediction of the page this is, from 0.
+    surfaces
+        Files of saliency on the person's own surface, which are not drawn, with what the checks of
+        their method forbid.
     """
     return render(
         "prediction.html.j2",
@@ -137,6 +151,7 @@ def prediction_section(
         joined=answer.get("probability_with_clinic"),
         columns=answer.get("columns") or {},
         views=views,
+        surfaces=surfaces,
         gradient=", ".join(f"rgb({r} {g} {b})" for r, g, b in OVERLAY_STOPS),
         number=f"-{place + 1}" if place else "",
     )
@@ -170,10 +185,29 @@ def saliency_views(
     model
         What the prediction says of its model; maps by another are left out.
     """
+    return [_view(names, path) for path in _maps(names, prediction, model, VOLUME)]
+
+
+def surface_maps(names: OutputNames, prediction: Path, model: Mapping[str, Any]) -> dict[str, str]:
+    """Find the maps of a prediction on the person's own surface, as `saliency_views` does.
+
+    Returns
+    -------
+    dict
+        Name of the file to what the checks of its method forbid; empty where they passed.
+    """
+    found = _maps(names, prediction, model, SURFACE)
+    return {path.name: _warning(path.name, read_sidecar(path).get("Sanity")) for path in found}
+
+
+def _maps(
+    names: OutputNames, prediction: Path, model: Mapping[str, Any], extension: str
+) -> list[Path]:
     label = prediction.name.removesuffix(_SUFFIX).rpartition("_desc-")[2]
-    maps = names.folder.glob(names.in_space(f"{label}*", "statmap"))
+    name = names.in_space if extension == VOLUME else names.native
+    maps = names.folder.glob(name(f"{label}*", "statmap", extension))
     return [
-        _view(names, path)
+        path
         for path in sorted(maps)
         if path.name not in names.data_files and same_model(model_of_map(path) or model, model)
     ]

@@ -17,7 +17,7 @@ from bidsapp.saliency.missing_maps import maps_unfinished
 from bidsapp.saliency.native import NativeSpace
 from bidsapp.saliency.participant_maps import native_content, write_at_home
 from bidsapp.saliency.verdict import EARLIER, FAIL, PASS, UNDECIDED, verdict_of
-from bidsapp.spaces.nifti import write_map
+from bidsapp.spaces.nifti import EXTENSION, write_map
 
 if TYPE_CHECKING:
     from bidsapp.networks.bundle import Bundle
@@ -77,9 +77,10 @@ class BundleMaps:
     def files(self, names: OutputNames) -> tuple[str, ...]:
         """Names of what may be written for a person, sidecars included, whatever the verdict."""
         maps = [
-            name(self._desc(verdict), "statmap")
+            name(self._desc(verdict), "statmap", extension)
             for verdict in (PASS, FAIL, UNDECIDED)
             for name in (names.in_space, names.native)
+            for extension in dict.fromkeys((EXTENSION, self.bundle.space.extension))
         ]
         return (*maps, *map(sidecar_name, maps))
 
@@ -152,24 +153,30 @@ class BundleMaps:
         unseen_by: Sequence[tuple[int, ...] | None],
         columns: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        """Explain some people and write a map with a sidecar for each, beside their images."""
+        """Explain some people and write a map with a sidecar for each, beside their images.
+
+        A map over a surface lies on the person's own one, where there is that.
+        """
         modality = modality_named(self.bundle.recipe.preparation.modality)
         maps = self.explain(samples, [names.stem for names in people], unseen_by, columns)
         for names, values, used in zip(people, maps, unseen_by, strict=True):
             self.forget(names)
             content = self._sidecar(names, used)
-            path = names.folder / names.in_space(self.desc, "statmap")
-            own = self.bundle.space
+            main, own = names.path(names.main.key), self.bundle.space
+            surface = own.extension != EXTENSION
+            wanted = (self.native or surface) and own.common
+            home = modality.home(main, self.bundle.channels[0]) if wanted else None
+            stem = names.folder / names.native(self.desc, "statmap", "")
+            if surface and home is not None:
+                write_at_home(home, stem, values, content, names.output_dir)
+                continue
+            path = names.folder / names.in_space(self.desc, "statmap", own.extension)
             if not own.common:
                 own = own.placed(read_numbers(names.path(names.main.key))[1])
             own.write(path, values, content)
-            main = names.path(names.main.key)
-            wanted = self.native and own.common
-            home = modality.home(main, self.bundle.channels[0]) if wanted else None
             if home is not None:
-                stem = names.native(self.desc, "statmap", "")
-                write_at_home(home, names.folder / stem, values, content, names.output_dir)
-            elif wanted:
+                write_at_home(home, stem, values, content, names.output_dir)
+            elif wanted and not surface:
                 space = NativeSpace(modality.way_back(main))
                 told = native_content(content, space, names.output_dir)
                 path = names.folder / names.native(self.desc, "statmap")

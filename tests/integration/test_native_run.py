@@ -25,6 +25,8 @@ training: {epochs: 1, batch_size: 4}
 protocol: {kind: kfold, folds: 2}
 evaluation: {baselines: [majority, regions, quality], permutations: 50, bootstrap: 100}
 saliency: {method: gradient, of: all, permutations: 0}
+variants:
+  brain: {preparation.brain: extracted, preparation.box: [48, 56, 48]}
 """
 
 
@@ -78,6 +80,24 @@ def test_every_map_lies_over_the_persons_own_head_and_none_is_averaged(study: Pa
     report = (folder / "report.html").read_text()
     assert "native only" in report
     assert "they were not averaged" in (folder / "logs/CITATION.md").read_text()
+
+
+def test_one_command_prepares_what_several_variants_are_given(study: Path) -> None:
+    given = (study / "bids", study / "out", "participant", "--recipe", study / "heads.yaml")
+    asked = ("--skip-bids-validation", "--participant-label", "01", "--variants", "base", "brain")
+    before = {path: path.stat().st_mtime_ns for path in (study / "out/sub-01/anat").iterdir()}
+    assert main([str(part) for part in (*given, *asked, "--nprocs", 1)]) == 0
+    folder = study / "out/sub-01/anat"
+    # what is there for one variant stays, and the other's is made beside it
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    (box,) = folder.glob("*_desc-brainPSR48x56x48_T1w.nii.gz")
+    image = nib.load(box)
+    assert image.shape == (48, 56, 48)
+    # the brain alone: most of its box is 0
+    assert 0.02 < np.mean(np.asarray(image.dataobj) > 0) < 0.4
+    told = json.loads(Path(str(box).replace(".nii.gz", ".json")).read_text())
+    assert told["SkullStripped"]
+    assert "defaced" not in told["Quality"]
 
 
 def test_a_model_of_own_heads_is_applied_to_new_people(study: Path, tmp_path: Path) -> None:
