@@ -72,7 +72,8 @@ def advice(measures: Sequence[Measure], quality: Block, otherwise: str = _OTHERW
     if verdict not in (WARN, FAIL):
         return []
     flagged = [m for m in measures if m.status(quality.get(m.key)) in (WARN, FAIL)]
-    steps = [measure.advice for measure in flagged if measure.advice]
+    # bones of one knee have the same to be done for the same number: it is said once
+    steps = list(dict.fromkeys(measure.advice for measure in flagged if measure.advice))
     if len(quality.get("reasons", ())) > len(flagged) or not steps:
         steps.append(otherwise)
     return [*steps, _AFTER_FAIL if verdict == FAIL else _AFTER_WARN]

@@ -48,7 +48,7 @@ class Known:
         return (self.size * away + step.T) @ self.turn.T + self.middle + self.shift
 
 
-@pytest.mark.parametrize("name", ["femur", "patella"])
+@pytest.mark.parametrize("name", ["femur", "tibia", "patella"])
 def test_a_known_deformation_is_found(name: str) -> None:
     reference, other = bone(name, 1.2), bone(name, 1.4)
     labels = label_map()

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bidsapp.contracts.modality import modality_named
 from bidsapp.drawing.pages import flags_marked, plain_text
 from bidsapp.drawing.quality_table import advice, quality_rows
 from bidsapp.modalities.t1w.measures import MEASURES, OTHERWISE
@@ -39,6 +40,14 @@ def test_a_row_turns_at_its_limit(key: str, value: Any, status: str) -> None:
     found = statuses(**{key: value})
     assert found.pop(key) == status
     assert set(found.values()) <= {"pass", "info"}
+
+
+def test_what_to_do_is_said_once_for_all_bones() -> None:
+    knee = modality_named("knee").measures_for({"bones": ["femur", "tibia", "patella"]})
+    apart = {f"{bone}_thickness_difference_mm": 0.9 for bone in ("femur", "tibia", "patella")}
+    steps = advice(knee, {**apart, "verdict": "warn", "reasons": ["", "", ""]})
+    assert len(steps) == 2
+    assert "part the two" in steps[0]
 
 
 def test_marks_stand_in_the_zone_of_their_status() -> None:

@@ -27,6 +27,9 @@ class Bone:
         Of the end that is kept, over its width from side to side. Printed is 1 for both, which
         half of the OAI's images do not have of the femur and few of the tibia: centre and map
         would hang on where the image ends.
+    stretched
+        Whether a match with another knee's begins by stretching the bone as a whole. On smooth
+        bones, whose points slide, that halves the error; condyles are drawn apart by it.
     """
 
     name: str
@@ -35,10 +38,11 @@ class Bone:
     start: tuple[float, float, float]
     shaft: tuple[float, float, float] | None
     length: float = 1.0
+    stretched: bool = True
 
 
 ANATOMY = {
-    "femur": Bone("femur", ("femoral_cartilage",), (0, 0, -1), (0, -1, 0), (0, 0, 1), 0.75),
+    "femur": Bone("femur", ("femoral_cartilage",), (0, 0, -1), (0, -1, 0), (0, 0, 1), 0.75, False),
     "tibia": Bone(
         "tibia",
         ("tibial_cartilage", "medial_tibial_cartilage", "lateral_tibial_cartilage"),

@@ -2,7 +2,8 @@
 
 First rigidly, by the planes of closest points (Chen & Medioni 1992), those that fit worst left
 out, as shafts end elsewhere. Then every point of the reference is sought in the same direction
-from the centre. Then the surface of the reference is drawn onto the other one, step by
+from the centre. Then the surface of the reference is stretched as a whole (tibia and patella:
+affinely, by the same planes), and drawn onto the other one, step by
 step less stiffly (Amberg et al. 2007, doi:10.1109/CVPR.2007.383165): each point towards the place
 that is like it in position, in the direction of its normal and in curvature.
 """
@@ -20,6 +21,7 @@ _ROUNDS = 40
 _SAMPLE = 3000
 _KEPT = 0.9
 _TO_POINTS = 0.3
+_AFFINE_ROUNDS, _AFFINE_TO_POINTS = 25, 0.1
 _STIFFNESS = (400.0, 200.0, 100.0, 50.0, 25.0, 12.0, 6.0, 3.0)
 _NORMAL_MM = 12.0
 """Millimetres that a normal turned by a radian is worth."""
@@ -109,16 +111,46 @@ def match_elastically(reference: Surface, other: Surface, bone: str) -> Match:
     features = _features(moved, moved.points)
     tree = _tree(features)
     curvature = mean_curvature(reference)
-    drawn = reference
+    start = stretch(reference, moved) if ANATOMY[bone].stretched else reference.points
+    drawn = reference.moved(start)
     for stiffness in _STIFFNESS:
         wanted = tree.query(_features(drawn, drawn.points, curvature))[1]
         target = moved.points[wanted]
         apart = np.linalg.norm(target - drawn.points, axis=1)
         trusted = apart <= np.quantile(apart, 0.95)
-        step = _smooth(reference, target - reference.points, trusted, stiffness)
-        drawn = reference.moved(reference.points + step)
+        drawn = reference.moved(start + _smooth(reference, target - start, trusted, stiffness))
     aligned = _nearest_on(moved, drawn.points)
     return _match(aligned, transform, first.seen)
+
+
+def stretch(reference: Surface, aligned: Surface) -> np.ndarray:
+    """(n, 3) the reference's points, moved affinely onto a surface that lies beside it."""
+    from scipy.spatial import cKDTree
+
+    tree = cKDTree(aligned.points)
+    some = np.linspace(0, len(reference.points) - 1, min(_SAMPLE, len(reference.points)))
+    middle = reference.points.mean(0)
+    away = reference.points - middle
+    sample = away[some.astype(int)]
+    matrix, shift = np.eye(3), np.zeros(3)
+    for _ in range(_AFFINE_ROUNDS):
+        moved = sample @ matrix.T + shift + middle
+        distance, nearest = tree.query(moved)
+        kept = distance <= np.quantile(distance, _KEPT)
+        place, normal = sample[kept], aligned.normals[nearest[kept]]
+        apart = aligned.points[nearest[kept]] - moved[kept]
+        rows = (normal[:, :, None] * place[:, None, :]).reshape(-1, 9)
+        design, wanted = [np.concatenate([rows, normal], axis=1)], [(apart * normal).sum(1)]
+        for axis in range(3):
+            own = np.zeros((len(place), 12))
+            own[:, 3 * axis : 3 * axis + 3], own[:, 9 + axis] = place, 1
+            design.append(_AFFINE_TO_POINTS * own)
+            wanted.append(_AFFINE_TO_POINTS * apart[:, axis])
+        step = np.linalg.lstsq(np.concatenate(design), np.concatenate(wanted), rcond=None)[0]
+        matrix, shift = matrix + step[:9].reshape(3, 3), shift + step[9:]
+        if np.abs(step).max() < 1e-4:
+            break
+    return np.asarray(away @ matrix.T + shift + middle)
 
 
 def mean_curvature(surface: Surface) -> np.ndarray:
