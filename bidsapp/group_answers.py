@@ -8,6 +8,9 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.contracts.unit import unit_columns, with_part
+from bidsapp.dataset.covariates import users_column
+from bidsapp.evaluation.settings import CLINICAL
+from bidsapp.evaluation.stacking import with_image
 from bidsapp.execution.status import telling
 from bidsapp.recipes import Recipe
 from bidsapp.training.columns import SCORES
@@ -37,6 +40,18 @@ class Predicted:
     scores: pd.DataFrame
     fold_models: pd.DataFrame
     answers: pd.DataFrame | None
+
+
+def unused_clinic(bundle: "Bundle", table: pd.DataFrame) -> str:
+    """Say why the clinical part of a bundle gives no answer of a cohort; empty where it does."""
+    part = bundle.about.clinical
+    if part is None:
+        return "the bundle has none"
+    if bundle.about.recalibration is not None:
+        return "the model was recalibrated since, and it was not"
+    there = list(map(str, table.columns))
+    absent = [name for name in part.names if users_column(there, name) is None]
+    return f"the tables of these people have no column {', '.join(absent)}" if absent else ""
 
 
 def predict_cohort(
@@ -88,6 +103,15 @@ def predict_cohort(
     table = cohort.table.assign(
         variant=bundle.name, repeat=0, fold=0, probability=bundle.answers(per_model)
     )
+    whole = [table]
+    part = bundle.about.clinical
+    if part is not None and not unused_clinic(bundle, cohort.table):
+        there = {name: users_column(map(str, known), name) or name for name in part.names}
+        columns = {name: known[place].tolist() for name, place in there.items()}
+        names = (CLINICAL, with_image(bundle.name))
+        for name, values in zip(names, bundle.with_clinic(columns, per_model), strict=True):
+            whole.append(table.assign(variant=name, probability=values))
+    table = pd.concat(whole, ignore_index=True)
     each = [
         units.assign(repeat=model.repeat, fold=model.fold, probability=per_model[:, place])
         for place, model in enumerate(bundle.models)

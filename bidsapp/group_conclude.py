@@ -32,10 +32,10 @@ def write_report(folder: Path) -> int:
 
     report = write_group_report(folder)
     if all((folder / name).is_file() for name in _FINISHED):
-        from bidsapp.reports.reporting.tripod_ai import write_tripod
+        from bidsapp.reports.reporting.pack import write_pack
 
-        describe_run(folder)  # before the guideline, which points to these files where they are
-        print(f"Reporting guideline: {write_tripod(folder)}")
+        describe_run(folder)  # before the guidelines, which point to these files where they are
+        print(f"Submission pack (TRIPOD+AI, CLAIM, PROBAST): {write_pack(folder)}")
     describe_run(folder)
     print(f"Report: {report}")
     return 0

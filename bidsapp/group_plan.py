@@ -9,7 +9,13 @@ from bidsapp.contracts.unit import PART, PARTICIPANT, SESSION
 from bidsapp.dataset.beside import measured_quality
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.evaluation.column_warnings import column_warnings
-from bidsapp.evaluation.planning import added_value_text, inflation_of_protocol, plan_text
+from bidsapp.evaluation.planning import (
+    CLINICAL_AUC,
+    added_value_text,
+    inflation_of_protocol,
+    plan_text,
+)
+from bidsapp.evaluation.sample_size import regression_parameters, riley_words
 from bidsapp.evaluation.settings import asked_columns, settings_from_recipe
 from bidsapp.group_sites import sites_in_turn
 from bidsapp.options import RunOptions
@@ -88,6 +94,8 @@ def plan_cohort(
     first = recipe.with_variant(variants[0])
     inflation = inflation_of_protocol(first.protocol, groups)
     print(plan_text(positives, negatives, settings.level, inflation))
+    counted = regression_parameters(table, settings)
+    print(riley_words(positives, negatives, counted, CLINICAL_AUC))
     if settings.clinical or settings.stack:
         print(added_value_text(positives, negatives, settings.level, inflation))
         folds = {

@@ -15,7 +15,7 @@ from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.execution.compute import check_device
 from bidsapp.execution.status import telling
 from bidsapp.execution.work import alone, begin_work, check_work, keep_shared_work
-from bidsapp.group_answers import predict_cohort
+from bidsapp.group_answers import predict_cohort, unused_clinic
 from bidsapp.group_cohort import cohort_of, on_one_grid, recorded
 from bidsapp.group_known import without_doubles, without_known
 from bidsapp.intake.json_text import read_own_json
@@ -139,7 +139,7 @@ def _whole_run(
     write_measures(cohort, mask, folder)
     if cohort.notes:
         write_text(folder / "logs" / "cohort.txt", "\n".join(cohort.notes) + "\n")
-    write_json(folder / FACTS, _facts(bundle, recipe))
+    write_json(folder / FACTS, _facts(bundle, recipe) | _clinical(bundle, cohort))
     _beside_the_model(bundle, folder)
     return _conclude(folder, options, bundle)
 
@@ -184,6 +184,15 @@ def _facts(bundle: "Bundle", recipe: Recipe) -> dict[str, Any]:
         "outcome": {"training": _outcome(trained), "validation": _outcome(new)},
         "preparation": recipe.preparation.plain(),
     }
+
+
+def _clinical(bundle: "Bundle", cohort: "Cohort") -> dict[str, Any]:
+    """Say which clinical columns the bundle knows, and why they are not judged, if they are not."""
+    part = bundle.about.clinical
+    if part is None:
+        return {}
+    why = unused_clinic(bundle, cohort.table)
+    return {"clinical": {"columns": list(part.names), "why": why}}
 
 
 def _outcome(outcome: Any) -> str:

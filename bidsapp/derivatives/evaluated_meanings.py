@@ -65,6 +65,57 @@ EVALUATED: dict[str, dict[str, Column]] = {
         "where": Column("Files of the run to look at, behind a colon the place in them."),
         "author": Column("What the authors have to say of it; n/a where nothing is left to them."),
     },
+    "claim": {
+        "item": Column("Number of the item of CLAIM (2024), 1 to 44."),
+        "section": Column("Part of the paper that it belongs to."),
+        "asks": Column("What it wants to know, in NociCast's words."),
+        "status": Column(
+            "Who answers it.",
+            levels={
+                "run": "the files of the run",
+                "run and author": "the files of the run in part, and the authors",
+                "author": "the authors alone",
+            },
+        ),
+        "answer": Column("What the files of the run say; n/a where they say nothing."),
+        "where": Column("Files of the run to look at, behind a colon the place in them."),
+        "author": Column("What the authors have to say of it; n/a where nothing is left to them."),
+    },
+    "tables/sites": {
+        "told": Column("What is told: the site, or the outcome."),
+        "by": Column("By what: the site, or regional values of the images."),
+        "harmonised": Column(
+            "Whether regional values were harmonised between sites (ComBat) in the training part.",
+            levels={"yes": "they were", "no": "as they are"},
+        ),
+        "auc": Column(
+            "AUC in held-out people; of several sites the mean of each to the rest.", "1"
+        ),
+        "n": Column("People.", "1"),
+        "note": Column("Who takes part, or why there is no AUC."),
+    },
+    "probast": {
+        "question": Column("Number of the signalling question of PROBAST (2019), or AI."),
+        "domain": Column("Participants, predictors, outcome or analysis."),
+        "asks": Column("What it wants to know, in NociCast's words; a yes speaks against bias."),
+        "judged": Column(
+            "The answer.",
+            levels={
+                "probably yes": "as far as the files of the run tell",
+                "probably no": "as far as the files of the run tell",
+                "no information": "the files cannot tell",
+                "author": "for the authors to answer",
+            },
+        ),
+        "why": Column("What the files of the run say."),
+        "where": Column("Files of the run to look at, behind a colon the place in them."),
+    },
+    "frozen_models": {
+        "model": Column("Name of the model."),
+        "folder": Column("Of its bundle, within the run's folder."),
+        "manifest_sha256": Column("SHA-256 of its manifest, which holds those of all its files."),
+        "frozen_utc": Column("When the manifest was written (UTC)."),
+    },
     "tables/findings": {
         "kind": Column(
             "What the sentence is about.",
@@ -85,6 +136,7 @@ EVALUATED: dict[str, dict[str, Column]] = {
                 "unusual": "held-out images unlike those of their fold's training people",
                 "calibration": "whether probabilities hold in new people",
                 "benefit": "decisions of new people, and their net benefit",
+                "combined": "what clinical columns and the scan together tell of new people",
                 "case_mix": "what the difference between new and training people explains",
                 "recalibration": "what fitting intercept or slope to new people gives",
                 "abstain": "about whom the model gives no answer, and what that keeps",

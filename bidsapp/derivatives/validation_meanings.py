@@ -2,6 +2,22 @@
 
 from bidsapp.derivatives.column_meanings import Column
 
+_RECALIBRATED = {
+    "kind": Column(
+        "What is fitted.",
+        levels={
+            "intercept": "the intercept, with slope 1",
+            "slope": "intercept and slope",
+        },
+    ),
+    "intercept": Column("Fitted on all new people.", "1"),
+    "slope": Column("Fitted on all new people; 1 where only the intercept is.", "1"),
+    "people": Column("How many there were.", "1"),
+    "folds": Column("Folds of the cross-validation that judged it; 0 where there was none."),
+    "variant": Column("Its name in scores.tsv and metrics.tsv, judged by cross-validation."),
+    "note": Column("How it was judged, or why it was not done."),
+}
+
 VALIDATION: dict[str, dict[str, Column]] = {
     "fold_models": {
         "probability": Column(
@@ -113,21 +129,8 @@ VALIDATION: dict[str, dict[str, Column]] = {
         ),
         "note": Column("How far it is outside, or why it is not known."),
     },
-    "tables/recalibration": {
-        "kind": Column(
-            "What is fitted.",
-            levels={
-                "intercept": "the intercept, with slope 1",
-                "slope": "intercept and slope",
-            },
-        ),
-        "intercept": Column("Fitted on all new people.", "1"),
-        "slope": Column("Fitted on all new people; 1 where only the intercept is.", "1"),
-        "people": Column("How many there were.", "1"),
-        "folds": Column("Folds of the cross-validation that judged it; 0 where there was none."),
-        "variant": Column("Its name in scores.tsv and metrics.tsv, judged by cross-validation."),
-        "note": Column("How it was judged, or why it was not done."),
-    },
+    "tables/recalibration": _RECALIBRATED,
+    "tables/recalibration_combined": _RECALIBRATED,
     "tables/membership": {
         "auc": Column(
             "How well the columns tell training people from new ones; .5: not at all.", "1"

@@ -40,6 +40,7 @@ from bidsapp.evaluation.sample import (
 )
 from bidsapp.evaluation.separation import separation_table
 from bidsapp.evaluation.settings import EvaluationSettings, settings_of_run
+from bidsapp.evaluation.sites import site_table
 from bidsapp.evaluation.stamp import stamp
 from bidsapp.evaluation.state import RunState, read_state
 from bidsapp.evaluation.thresholds import cutoffs
@@ -175,6 +176,8 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
         "other_runs": beside,
     }
     tables |= added.tables
+    if len(sites := site_table(state, plan)):
+        tables["sites"] = sites
     lost, told = missing_outcomes(state, networks, plan)
     placed, sentences = placement_tables(state, networks, plan)
     tables |= lost | placed

@@ -40,6 +40,7 @@ from bidsapp.evaluation.state import RunState, read_applied
 from bidsapp.evaluation.thresholds import FITTED
 from bidsapp.evaluation.training_facts import described_columns
 from bidsapp.evaluation.tsv import is_missing, write_table
+from bidsapp.evaluation.validation_clinic import added_here, clinical_rows, combined_sentence
 from bidsapp.evaluation.validation_words import findings
 from bidsapp.intake.json_text import read_own_json
 
@@ -89,7 +90,11 @@ def evaluate_validation(folder: Path) -> None:
     held = dict(facts.get("training_cohort", {}).get("held_out", {}))
     own = _own(state.scores, facts)
     tried, table = _recalibrations(own, plan.seed)
-    scores = pd.concat([own, *tried], ignore_index=True)
+    model = str(facts["model"]["name"])
+    alone, both = clinical_rows(state.scores, model)
+    more, combined = _recalibrations(both, plan.seed) if len(both) else ([], table.iloc[:0])
+    scores = pd.concat([own, *tried, alone, both, *more], ignore_index=True)
+    added = added_here(scores, model, plan)
     _keep_scores(folder, scores, state)
     recalibration = _recalibrated_before(facts)
     fitted = held.get("threshold_fitted")
@@ -111,7 +116,10 @@ def evaluate_validation(folder: Path) -> None:
     kept, coverage = answered(folder, facts, fold_models(folder), own)
     tables["answers"] = kept
     tables["membership"] = _membership(folder, facts, people)
-    tables["findings"] = findings(facts, metrics, sample, drop, tables, plan)
+    if len(added):
+        tables |= {"added_value": added, "recalibration_combined": combined}
+    sentence = combined_sentence(model, facts, metrics, added, combined)
+    tables["findings"] = findings(facts, metrics, sample, drop, tables, plan, sentence)
     write_table(metrics, folder / "metrics.tsv")
     for name, one in tables.items():
         write_table(one, folder / "tables" / f"{name}.tsv")
@@ -169,7 +177,8 @@ def _metrics(
     lead = str(scores["variant"].iloc[0])
     for variant, rows in scores.groupby("variant", sort=False):
         rng = variant_generator(plan.seed, str(variant))
-        parts = {"pooled": _described(rows, plan, rng, fitted)}
+        of_network = str(variant).startswith(lead)
+        parts = {"pooled": _described(rows, plan, rng, fitted if of_network else None)}
         if variant == lead:
             for name, inside in _groups(state, rows, plan).items():
                 if inside.any():

@@ -17,7 +17,7 @@ FEW_EVENTS = 100
 """Positives, and negatives, that an external validation should have, at least (Vergouwe et al.
 2005, doi:10.1016/j.jclinepi.2004.06.017; Collins et al. 2016, doi:10.1002/sim.6787)."""
 KINDS = (
-    *("result", "calibration", "benefit", "case_mix", "recalibration"),
+    *("result", "calibration", "benefit", "combined", "case_mix", "recalibration"),
     *("abstain", "use", "small", "skipped"),
 )
 """What sentences can be about, in the order in which they are told."""
@@ -31,6 +31,7 @@ def findings(
     drop: Drop,
     tables: Mapping[str, pd.DataFrame],
     plan: EvaluationSettings,
+    combined: str = "",
 ) -> pd.DataFrame:
     """Say what was found: columns `kind`, `text`; the result first, then what weakens it."""
     model = str(facts["model"]["name"])
@@ -38,6 +39,7 @@ def findings(
         ("result", _result(model, facts, metrics, sample, plan)),
         ("calibration", _calibration(model, metrics)),
         ("benefit", _benefit(model, metrics)),
+        ("combined", combined),
         ("case_mix", _case_mix(drop)),
         ("case_mix", _membership(tables["membership"])),
         ("recalibration", _recalibration(metrics, tables["recalibration"], model)),

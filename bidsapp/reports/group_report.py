@@ -14,7 +14,7 @@ from bidsapp.errors import NociCastError, NoInput
 from bidsapp.reports.run import figures, result_tables
 from bidsapp.reports.run.added_value import added_value_table, reclassification_table
 from bidsapp.reports.run.answer import answer
-from bidsapp.reports.run.column_alone import columns_table
+from bidsapp.reports.run.column_alone import columns_table, sites_table
 from bidsapp.reports.run.files import RunFiles
 from bidsapp.reports.run.grids import Grid, grid, plain
 from bidsapp.reports.run.people import people_table
@@ -128,8 +128,8 @@ def _tables(run: RunFiles) -> list[tuple[Grid | None, str, str]]:
             "tables/printed.tsv",
         ),
     ]
-    best = result_tables.best_fold_table(run)
-    return [*found, (best, "", "")] if best else found
+    more = (sites_table(run), result_tables.best_fold_table(run))
+    return [*found, *((table, "", "") for table in more if table)]
 
 
 def _exclusions(run: RunFiles) -> Grid | None:

@@ -240,3 +240,70 @@ def test_a_run_comes_with_its_reporting_guideline(added: Ended) -> None:
     for place in "; ".join(w for w in table["where"] if w != "n/a").split("; "):
         assert (run / place.partition(":")[0]).exists(), place
     assert (run / "reporting" / "tripod_ai.json").is_file()
+
+
+@pytest.fixture(scope="module")
+def elsewhere(added: Ended, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """People of another place, judged by the bundle with its clinical part."""
+    root = tmp_path_factory.mktemp("elsewhere")
+    rows = []
+    for i in range(40):
+        who, ill = f"sub-{200 + i}", i % 2 == 0
+        write_normalised(root / "out", who, brain(2000 + i, ill))
+        rows.append((who, "yes" if ill else "no", 3 + 2 * ill + i % 5, "FM"[i // 2 % 2]))
+    write_dataset(root / "bids", rows, ("participant_id", "chronic", "pain_now", "sex"))
+    bundle = run_of(added) / "model" / "base"
+    words = (root / "bids", root / "out", "group", "--model", bundle, "--device", "cpu")
+    ended = start(*words, "--nprocs", 1, "--run-label", "new")
+    assert ended.code == 0, ended.said
+    return root
+
+
+def test_new_people_are_judged_by_columns_alone_and_with_the_scan(
+    elsewhere: Path, added: Ended
+) -> None:
+    run = elsewhere / "out" / "group" / "new"
+    scores = table_of(run / "scores.tsv").astype({"probability": float})
+    both = "clinical + added-base"
+    assert {"added-base", "clinical", both, f"{both}-intercept"} <= set(scores["variant"])
+    # the very answers that a person's predictions file gives
+    bundle = load_bundle(run_of(added) / "model" / "base")
+    part = bundle.about.clinical
+    assert part is not None
+    first = scores[scores["participant_id"] == "sub-200"].set_index("variant")["probability"]
+    per_model = table_of(run / "fold_models.tsv").astype({"probability": float})
+    mine = per_model[per_model["participant_id"] == "sub-200"]["probability"].to_numpy()[None]
+    places = [(m.repeat, m.fold) for m in bundle.models]
+    alone, joined = part.answers({"pain_now": ["5"], "sex": ["F"]}, mine, places)
+    assert first["clinical"] == pytest.approx(alone[0], abs=1e-4)
+    assert first[both] == pytest.approx(joined[0], abs=1e-4)
+    table = table_of(run / "tables" / "added_value.tsv").set_index("measure")
+    metrics = table_of(run / "metrics.tsv")
+    auc = metrics[(metrics["metric"] == "auc") & (metrics["scope"] == "pooled")]
+    auc = auc.set_index("variant")["value"].astype(float)
+    assert float(table.loc["auc", "gain"]) == pytest.approx(auc[both] - auc["clinical"], abs=1e-4)
+    assert "widened" not in str(table.loc["auc", "ci_method"])  # nobody was trained on
+    said = table_of(run / "tables" / "findings.tsv").set_index("kind")["text"]["combined"]
+    assert said.startswith("From pain_now, sex alone the AUC is ")
+    assert "Calibration in the large of both together" in said
+    assert "Recalibrated, both together, by cross-validation here: intercept:" in said
+    page = (run / "report.html").read_text()
+    assert "Clinical columns and scan as it is, and recalibrated" in page
+    rows = table_of(run / "tables" / "recalibration.tsv")["variant"]
+    assert not rows.str.startswith("clinical").any()  # --recalibrate is of the scan's own
+
+
+def test_where_a_clinical_column_is_missing_it_is_said_that_nothing_is_judged(
+    elsewhere: Path, added: Ended
+) -> None:
+    table = elsewhere / "bids" / "participants.tsv"
+    whole = table.read_text()
+    table.write_text(whole.replace("pain_now", "ache", 1))
+    bundle = run_of(added) / "model" / "base"
+    words = (elsewhere / "bids", elsewhere / "out", "group", "--model", bundle, "--device", "cpu")
+    ended = start(*words, "--nprocs", 1, "--run-label", "lacking")
+    table.write_text(whole)
+    assert ended.code == 0, ended.said
+    assert "The clinical part of the model was not judged: the tables of these people" in ended.said
+    scores = table_of(elsewhere / "out" / "group" / "lacking" / "scores.tsv")
+    assert not scores["variant"].str.startswith("clinical").any()

@@ -281,8 +281,9 @@ def test_a_run_with_other_settings_keeps_the_earlier_one(
     assert tree(kept) == before
     assert [path.name for path in (folder / "model").iterdir()] == ["base"]
     assert rerun(again, "--evaluate-only", "--run-label", kept.name) == 0
-    named_for_the_label = {"report.html", "logs/CITATION.html"}
-    told = {"logs/CITATION.md", "reporting/tripod_ai.md", "reporting/tripod_ai.tsv"}
+    named_for_the_label = {"report.html", "logs/CITATION.html", "reporting/probast.md"}
+    lists = {f"reporting/{name}" for name in ("tripod_ai", "claim")}
+    told = {"logs/CITATION.md", *(f"{name}{end}" for name in lists for end in (".md", ".tsv"))}
     beside_it = {"tables/other_runs.tsv", *told}  # now lies another run
     after = tree(kept)
     changed = {name for name in before if after.get(name) != before[name]}

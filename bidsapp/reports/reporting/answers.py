@@ -6,6 +6,9 @@ import pandas as pd
 
 from bidsapp import __version__
 from bidsapp.drawing.wording import joined, many
+from bidsapp.evaluation.planning import CLINICAL_AUC
+from bidsapp.evaluation.sample_size import regression_parameters, riley_words
+from bidsapp.evaluation.settings import settings_from_recipe
 from bidsapp.reports.methods_group import outcome_words, splits_paragraph
 from bidsapp.reports.reporting.run_facts import SHOWN, RunFacts
 from bidsapp.training.columns import LEARNING
@@ -77,9 +80,15 @@ def _measured(k: RunFacts) -> Answer:
 
 
 def _size(k: RunFacts) -> Answer:
+    plan = settings_from_recipe(k.recipe)
+    cohort = k.run.cohort.assign(outcome=k.run.cohort["outcome"].astype(int))
+    people = cohort.groupby("participant_id")["outcome"].max()
+    positives = int(people.sum())
+    count = regression_parameters(cohort, plan)
+    words = riley_words(positives, len(people) - positives, count, CLINICAL_AUC)
     return (
-        f"{k.counts}. What precision and power such a cohort gives stands in the table of the "
-        "plan; --plan says it before a study.",
+        f"{k.counts}. {words} What precision and power such a cohort gives stands in the table of "
+        "the plan; --plan says it before a study.",
         ("tables/planning.tsv",),
     )
 
@@ -110,22 +119,38 @@ def _scaled(k: RunFacts) -> Answer:
 
 def _model(k: RunFacts) -> Answer:
     one = k.recipe.with_variant(k.variant)
+    steps = ", ".join(step.name for step in k.run.leaks)
+    chosen = (
+        f"seen of held-out people, or perhaps: {steps}"
+        if steps
+        else ("nothing is chosen on held-out people")
+    )
     return (
         f"{many(len(k.run.variants), 'network')} ({', '.join(k.run.variants)}); {k.variant}: "
-        f"{one.network.name} {one.network.depth}, {one.training.epochs} epochs; nothing is chosen "
-        f"on held-out people in mode {k.recipe.mode}.",
+        f"{one.network.name} {one.network.depth}, {one.training.epochs} epochs; {chosen}.",
         ("recipe.yaml", "history.tsv", "logs/CITATION.md"),
     )
 
 
+def splits_level(k: RunFacts) -> str:
+    """Say at which level the parts of the splits are apart."""
+    names = k.run.variants or (k.recipe.base,)
+    group = k.recipe.group_column(names)
+    if not group:
+        return "All scans of a person are on one side of every split."
+    kinds = {k.recipe.with_variant(name).protocol.kind for name in names}
+    turn = f" Every {group} is held out in turn." if kinds == {"leave_one_group_out"} else ""
+    return f"Members of one {group} are on one side of every split.{turn}"
+
+
 def _clusters(k: RunFacts) -> Answer:
-    group = k.recipe.group_column(k.run.variants or (k.recipe.base,))
     site = k.recipe.evaluation.site
-    text = f"Members of one {group} are on one side of every split. " if group else ""
-    text += f"What {site} alone predicts is a baseline." if site else ""
-    return (
-        text.strip() or "All scans of a person are on one side of every split; no site is named.",
-        ("recipe.yaml: protocol", "tables/confounds.tsv"),
+    asked = site and "site" in k.recipe.evaluation.baselines
+    text = f"What {site} alone predicts is a baseline." if asked else ""
+    text = text or ("" if site else "No site is named.")
+    return f"{splits_level(k)} {text}".strip(), (
+        "recipe.yaml: protocol",
+        "tables/confounds.tsv",
     )
 
 
@@ -176,18 +201,21 @@ def _output(k: RunFacts) -> Answer:
     )
 
 
-def _differ(_k: RunFacts) -> Answer:
+def _differ(k: RunFacts) -> Answer:
+    group = k.recipe.group_column(k.run.variants or (k.recipe.base,))
+    by = f" They are of other values of {group}." if group else ""
     return (
-        "One cohort: those tested are drawn from those recruited, with the same criteria, outcome "
-        "and predictors.",
+        "One cohort: those tested are drawn from those recruited, by the same criteria, outcome "
+        f"and predictors.{by}",
         ("splits.tsv", "tables/held_out.tsv"),
     )
 
 
 def _registered(k: RunFacts) -> Answer:
+    told = "; ".join(f"{name} SHA-256 {sha}, {when} UTC" for name, _, sha, when in k.bundles)
     return (
-        "The model is frozen: the hashes of its files, by which a registration can name it.",
-        (f"model/{k.variant}/configs/manifest.json",),
+        f"The model is frozen, and a registration can name it: {told}." if told else "",
+        ("reporting/frozen_models.tsv",),
     )
 
 
@@ -254,9 +282,11 @@ def _performance(k: RunFacts) -> Answer:
 
 def _by_cluster(k: RunFacts) -> Answer:
     site = k.recipe.evaluation.site
-    own = [scope for scope in k.subgroups if site and scope.startswith(f"{site}=")]
+    own = [scope for scope in k.subgroups if site and f"{site}=" in scope]
     if own:
         return f"By {site}: {', '.join(own[:SHOWN])}.", ("metrics.tsv",)
+    if site and k.recipe.group_column(k.run.variants or (k.recipe.base,)) == site:
+        return f"Fold by fold, as every fold is a {site}.", ("metrics.tsv",)
     return "Not looked at: no site is named as a subgroup.", ("recipe.yaml: evaluation",)
 
 

@@ -1,11 +1,13 @@
 """What the files of a group run say of it, in the words of a reporting guideline."""
 
+from datetime import UTC, datetime
 from functools import cached_property
 
 import pandas as pd
 
 from bidsapp.dataset.counts import cohort_counts
 from bidsapp.dataset.covariates import SIDECAR, user_name, users_columns
+from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.drawing.wording import many
 from bidsapp.evaluation.tsv import is_missing
 from bidsapp.reports.run.group_run import GroupRun
@@ -96,6 +98,34 @@ class RunFacts:
                     values.append(f"{words} {row['value']:.2f}{limits if known else ''}")
             told.append(f"{name}: {', '.join(values)}")
         return "; ".join(told)
+
+    @cached_property
+    def as_a_test(self) -> str:
+        """Sensitivity, specificity and the like of every network, at the fixed threshold."""
+        told = []
+        for name in (*self.run.variants, *self.run.ensembles):
+            values = []
+            for metric in ("sensitivity", "specificity", "ppv", "npv"):
+                row = self.run.metric(name, metric)
+                if row is not None and row["value"] == row["value"]:
+                    known = row["ci_low"] == row["ci_low"]
+                    limits = f" ({row['ci_low']:.2f} to {row['ci_high']:.2f})" if known else ""
+                    values.append(f"{metric.replace('pv', 'PV')} {row['value']:.2f}{limits}")
+            told.append(f"{name}: {', '.join(values) or 'not defined'}")
+        cut = self.recipe.evaluation.threshold
+        return f"At a probability of {cut:g}: {'; '.join(told)}."
+
+    @cached_property
+    def bundles(self) -> list[tuple[str, str, str, str]]:
+        """Name of each model of the run, its folder, its SHA-256 and when it was written (UTC)."""
+        found = []
+        for manifest in sorted(self.run.folder.glob("model/*/configs/manifest.json")):
+            folder = manifest.parent.parent
+            written = datetime.fromtimestamp(manifest.stat().st_mtime, UTC)
+            place = folder.relative_to(self.run.folder).as_posix()
+            digest = file_sha256(manifest)
+            found.append((folder.name, place, digest, written.strftime("%Y-%m-%d %H:%M:%S")))
+        return found
 
     @cached_property
     def subgroups(self) -> list[str]:

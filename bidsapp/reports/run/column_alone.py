@@ -30,3 +30,19 @@ def columns_table(run: RunFiles) -> Grid | None:
     right = ("n", "AUC by itself", "Interval", "p", "p, Holm")
     caption = "What each column of the cohort by itself says of the outcome, on these very people"
     return grid("columns", caption, table.assign(**words), columns, numeric=right, find=True)
+
+
+def sites_table(run: RunFiles) -> Grid | None:
+    """Lay out what tells site and outcome, as regional values are and harmonised in the fold."""
+    needed = ("told", "by", "harmonised", "n", "note")
+    table = run.table("tables/sites.tsv", needed, ("auc",))
+    columns = [
+        ("Told", plain("told")),
+        ("By", plain("by")),
+        ("Harmonised", plain("harmonised")),
+        ("AUC", decimal("auc")),
+        ("n", plain("n")),
+        ("Note", plain("note")),
+    ]
+    caption = "What site alone tells, and what harmonisation in the fold leaves of it"
+    return grid("sites", caption, table, columns, numeric=("AUC", "n"))

@@ -14,6 +14,7 @@ from bidsapp.derivatives.shown import BIDS_DIR, MODEL, OUTPUT_DIR
 from bidsapp.drawing.flow import Step, flow
 from bidsapp.drawing.pages import render, script, script_hash
 from bidsapp.evaluation.chance import against_chance
+from bidsapp.evaluation.stacking import with_image
 from bidsapp.evaluation.validation import read_facts
 from bidsapp.evaluation.validation_words import outside_of, row_of, shown
 from bidsapp.reports.run import figures, result_tables
@@ -106,7 +107,8 @@ def _content(run: ValidationFiles, facts: dict[str, Any]) -> dict[str, Any]:
         },
         "subgroups": subgroups,
         "subgroup_table": result_tables.subgroup_table(run),
-        "recalibration": _recalibration(run),
+        "recalibration": _recalibration(run, "recalibration", run.lead),
+        "combined": _recalibration(run, "recalibration_combined", with_image(run.lead)),
         "coverage": draw_coverage(run),
         "answers": _answers(run),
         "people": people,
@@ -264,13 +266,14 @@ def _answers(run: ValidationFiles) -> Grid | None:
     return grid("answers", "Who is answered, and how often that is wrong", table, columns)
 
 
-def _recalibration(run: ValidationFiles) -> Grid | None:
-    """Lay the model as it is beside its recalibrations: calibration and Brier, with intervals."""
-    table = run.table(
-        "tables/recalibration.tsv", ("kind", "variant", "note"), ("intercept", "slope")
-    )
+def _recalibration(run: ValidationFiles, name: str, variant: str) -> Grid | None:
+    """Lay a model as it is beside its recalibrations: calibration and Brier, with intervals."""
+    needed = ("kind", "variant", "note")
+    table = run.table(f"tables/{name}.tsv", needed, ("intercept", "slope"))
+    if variant != run.lead and table.empty:
+        return None
     rows: list[dict[str, Any]] = [
-        {"what": "as it is", "variant": run.lead, "formula": "", "note": ""}
+        {"what": "as it is", "variant": variant, "formula": "", "note": ""}
     ]
     for row in table.to_dict("records"):
         done = row["intercept"] == row["intercept"]
@@ -295,7 +298,8 @@ def _recalibration(run: ValidationFiles) -> Grid | None:
         ("Brier score", plain("brier")),
         ("Note", plain("note")),
     ]
-    return grid("recalibration", "The model as it is, and recalibrated", made, columns)
+    who = "The model" if variant == run.lead else "Clinical columns and scan"
+    return grid(name, f"{who} as it is, and recalibrated", made, columns)
 
 
 def _lead_first(found: list[tuple[Figure, str]]) -> list[tuple[Figure, str]]:
