@@ -62,6 +62,8 @@ def state_files(
         folder=work_place(options, "group") / folder.name,
     )
     write_text(training.recipe_file, dump_recipe(recipe))
+    make_folder(training.folder)
+    write_text(training.folder / "recipe.yaml", dump_recipe(recipe, folders=True))
     write_table(training.cohort_file, cohort.table)
     if len(images):
         write_table(folder / TABLE, images)

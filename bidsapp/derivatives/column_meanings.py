@@ -274,6 +274,10 @@ TABLES: dict[str, dict[str, Column]] = {
     },
     "saliency/components": {
         "component": Column("Number of the component in the first fold, or in the template."),
+        "network": Column(
+            "Its name in the table beside the file of given maps; n/a where it has none, and for "
+            "components that were fitted on people."
+        ),
         "auc_loss": Column(
             "AUC over held-out people less that where everybody has the training people's mean map "
             "of the component; n/a where no network was given it."

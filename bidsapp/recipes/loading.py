@@ -89,13 +89,15 @@ def apply_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
     return _applied(recipe, values, f"recipe {recipe.name}", {})
 
 
-def dump_recipe(recipe: Recipe) -> str:
+def dump_recipe(recipe: Recipe, *, folders: bool = False) -> str:
     """YAML with every value of a recipe, which `load_recipe` reads back to an equal one.
 
     Of files that were given by their whole path, an atlas for instance, only the name stays: what
-    is written is handed on, and the folders would tell of people and machines.
+    is written is handed on, and the folders would tell of people and machines. With `folders` they
+    stay: for what does not leave the work folder.
     """
-    return write_yaml(without_folders(recipe.plain()))
+    plain = recipe.plain()
+    return write_yaml(plain if folders else without_folders(plain))
 
 
 def _applied(

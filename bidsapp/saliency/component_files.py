@@ -1,6 +1,6 @@
 """Write what components are worth: a table, and a picture of the components that matter most."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,9 +35,11 @@ def all_of(
     return write
 
 
-def write_components(joined: Joined, files: GroupFolder, seed: int) -> Written:
+def write_components(
+    joined: Joined, files: GroupFolder, seed: int, names: Mapping[str, str]
+) -> Written:
     """Write ``components.tsv`` and ``components.png``; gives the table's name and notes."""
-    table = component_table(joined, seed)
+    table = component_table(joined, seed, names)
     write_rounded(files, "components.tsv", table)
     draw_components(joined, table, files.folder / PICTURE)
     return {"components": "components.tsv"}, [NOTE]
@@ -63,7 +65,7 @@ def draw_components(joined: Joined, table: pd.DataFrame, path: Path) -> None:
 
     shown = table.head(_SHOWN)
     rows = -(-len(shown) // _COLUMNS)
-    figure = Figure(figsize=(2.3 * _COLUMNS, 2.6 * rows), layout="constrained")
+    figure = Figure(figsize=(2.3 * _COLUMNS, 2.75 * rows), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
     brain: np.ndarray = np.any(joined.maps != 0, axis=0).astype(np.float32)
@@ -78,6 +80,8 @@ def draw_components(joined: Joined, table: pd.DataFrame, path: Path) -> None:
         coloured = np.ma.masked_where(np.abs(plane) < _CUT, plane)
         ax.imshow(coloured, cmap="RdBu_r", vmin=-limit, vmax=limit, origin="lower")
         lost = "not given" if np.isnan(row["auc_loss"]) else f"{row['auc_loss']:+.3f}"
-        ax.set_title(f"{row['component']}: AUC loss {lost}", fontsize=8)
+        known = isinstance(row["network"], str)
+        name = f"{row['component']} {row['network']}" if known else str(row["component"])
+        ax.set_title(f"{name}\nAUC loss {lost}", fontsize=8)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110)

@@ -1,7 +1,8 @@
 """How much a variant's forecast loses without each component, matched across folds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -104,7 +105,9 @@ def join_effects(parts: Sequence[tuple[pd.DataFrame, ComponentEffects]]) -> Join
     )
 
 
-def component_table(joined: Joined, seed: int) -> pd.DataFrame:
+def component_table(
+    joined: Joined, seed: int, names: Mapping[str, str] = MappingProxyType({})
+) -> pd.DataFrame:
     """Say of each component how much AUC is lost without it, the largest loss first.
 
     Parameters
@@ -113,6 +116,8 @@ def component_table(joined: Joined, seed: int) -> pd.DataFrame:
         Of a variant.
     seed
         Of the bootstrap over people.
+    names
+        Of components that come from a file of named networks.
 
     Returns
     -------
@@ -145,6 +150,7 @@ def component_table(joined: Joined, seed: int) -> pd.DataFrame:
     table = pd.DataFrame(
         {
             "component": joined.names,
+            "network": [names.get(name) for name in joined.names],
             "auc_loss": np.where(folds > 0, loss, np.nan),
             "ci_low": np.where(folds > 0, limits[0], np.nan),
             "ci_high": np.where(folds > 0, limits[1], np.nan),

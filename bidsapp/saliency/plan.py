@@ -138,7 +138,7 @@ def workflow_of(
             role="train" if step.kind == "train" else "test",
             half=step.half + 1 if step.kind == "half" else 0,
             shuffle=step.shuffle,
-            **fold_inputs(training.recipe_file, step.task),
+            **fold_inputs(training.recipe_of_nodes, step.task),
         )
         for step in steps
     }

@@ -23,6 +23,7 @@ from bidsapp.execution.work import own_folder
 from bidsapp.options import RunOptions
 from bidsapp.saliency.apart import write_apart
 from bidsapp.saliency.component_files import PICTURE, all_of, write_components
+from bidsapp.saliency.component_names import component_names
 from bidsapp.saliency.component_table import read_effects
 from bidsapp.saliency.evidence import gather_evidence
 from bidsapp.saliency.group_maps import Further, write_group
@@ -249,7 +250,8 @@ def _further(
     wanted = [_guided(steps, stack, regions, about)] if recipe.saliency.guided else []
     effects = read_effects(steps)
     if effects is not None:
-        wanted.append(lambda files: write_components(effects, files, recipe.evaluation.seed))
+        seed, names = recipe.evaluation.seed, component_names(recipe)
+        wanted.append(lambda files: write_components(effects, files, seed, names))
     return all_of(wanted) if wanted else None
 
 

@@ -275,7 +275,8 @@ def _train(
     configure(running)
     by_name = {_node_name(task): task for task in waiting}
     steps = {
-        name: CrossFit(**fold_inputs(training.recipe_file, task)) for name, task in by_name.items()
+        name: CrossFit(**fold_inputs(training.recipe_of_nodes, task))
+        for name, task in by_name.items()
     }
     memory = fold_memory(waiting, options.mem_gb)
     workflow = side_by_side("crossfit", training.folder, steps, memory)

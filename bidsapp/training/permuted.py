@@ -61,8 +61,8 @@ def permutation_workflow(
     steps = {
         _node_name(run): make(
             **(beside.inputs(run) if beside else {}),
-            recipe=str(training.recipe_file),
-            folds=[fold_inputs(training.recipe_file, task) for task in run.tasks],
+            recipe=str(training.recipe_of_nodes),
+            folds=[fold_inputs(training.recipe_of_nodes, task) for task in run.tasks],
             record=str(run.record_file),
             key=run.key,
             device=run.tasks[0].device,

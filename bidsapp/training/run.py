@@ -53,6 +53,12 @@ class TrainingRun:
     stage_outcomes: Mapping[str, Outcomes] = field(default_factory=dict)
 
     @property
+    def recipe_of_nodes(self) -> Path:
+        """The recipe with the folders of its files, in the work folder, where it was written."""
+        own = self.folder / "recipe.yaml"
+        return own if own.is_file() else self.recipe_file
+
+    @property
     def trained(self) -> tuple[str, ...]:
         """Names of all that is trained: the stages first."""
         return (*self.stages, *self.variants)
@@ -205,7 +211,7 @@ def training_workflow(
 
     steps = {
         node_name(task): TrainFold(
-            score=task.variant in training.variants, **fold_inputs(training.recipe_file, task)
+            score=task.variant in training.variants, **fold_inputs(training.recipe_of_nodes, task)
         )
         for task in tasks
     }

@@ -255,3 +255,17 @@ def test_tissues_of_a_real_brain_are_bright_and_deep_and_apart() -> None:
     assert radius[white].min() > 17
     assert fluid.sum() > 100
     assert radius[fluid].max() < 15  # not the fluid of the surface
+
+
+@pytest.mark.parametrize(
+    ("band", "least"), [((0.008, 0.09), 34), ((0.008, None), 22), ((None, 0.09), 22)]
+)
+def test_a_series_that_is_too_short_for_the_filter_is_refused_with_the_number(
+    band: tuple[float | None, float | None], least: int
+) -> None:
+    series = np.random.default_rng(0).standard_normal((least, 4)).astype("f4")
+    strategy = STRATEGIES["none"]
+    table = pd.DataFrame(index=range(least))
+    assert clean(series, table, strategy, 2.0, band).series.shape == series.shape
+    with pytest.raises(BadData, match=f"{least - 1} volumes; .* at least {least}"):
+        clean(series[1:], table[1:], strategy, 2.0, band, "x")

@@ -13,7 +13,7 @@ import pytest
 from bidsapp.contracts.modality import modality_named
 from bidsapp.dataset.normalized import NormalizedSearch, Wanted
 from bidsapp.errors import BadData, NoInput, UsageError
-from bidsapp.modalities.bold.conform import conform_series
+from bidsapp.modalities.bold.conform import conform_scan, conform_series
 from bidsapp.modalities.bold.confounds import MOTION
 from bidsapp.modalities.bold.elsewhere import find_derivatives
 from bidsapp.modalities.bold.settings import BoldPreparation
@@ -249,3 +249,36 @@ def test_voxels_that_do_not_change_are_no_series_of_a_brain(tmp_path: Path) -> N
     _save(place / FMRIPREP, data)
     with pytest.raises(BadData, match="holds NaN or infinite values"):
         conform_series(*arguments)
+
+
+def _own_output(place: Path, **values: Any) -> Path:
+    """Put this app's own denoised series beside the one before denoising."""
+    settings = _settings(**values)
+    path = place / FMRIPREP.replace("preproc", "denoised")
+    _save(path, _series(3))
+    low, high = settings["band_pass_hz"]
+    told = {
+        "RepetitionTime": TR,
+        "GeneratedWith": {"nocicast": "0.1.0"},
+        "Confounds": settings["confounds"],
+        "HighpassCutoff": low,
+        "LowpassCutoff": high,
+        "SmoothingFWHM": settings["smoothing_fwhm_mm"],
+    }
+    path.with_name(path.name.replace(".nii.gz", ".json")).write_text(json.dumps(told))
+    return path
+
+
+def test_ones_own_output_is_taken_as_it_is_where_it_was_made_as_asked(tmp_path: Path) -> None:
+    place = _dataset(tmp_path / "d")
+    own = _own_output(place)
+    mask = _save(tmp_path / "mask.nii.gz", _brain().astype(np.uint8))
+    found = _found(tmp_path / "d")
+    (image,) = found.images.values()
+    assert image.image == own
+    # the very file: its values, and so the scores, are the same
+    assert conform_scan(image, mask, _settings(), tmp_path / "out") == image
+    # another grid, or other denoising, begins with the series before it
+    for values in ({"confounds": "none"}, {"smoothing_fwhm_mm": 5}, {"band_pass_hz": (0.01, 0.1)}):
+        (image,) = _found(tmp_path / "d", **values).images.values()
+        assert image.image.name == FMRIPREP

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from bidsapp.errors import BadData, NoInput, UsageError
-from bidsapp.recipes import load_recipe
+from bidsapp.recipes import dump_recipe, load_recipe
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.chain import Chain, require_files
 from bidsapp.representation.cohort_array import CohortArray, build_cohort_array
 from bidsapp.representation.regions import regional_values
 from bidsapp.representation.sample import CohortRow, read_sample
+from bidsapp.training.run import TrainingRun
 
 AFFINE = np.diag([10.0, 10, 10, 1])
 AFFINE[:3, 3] = -30, -30, -20
@@ -173,3 +174,17 @@ def test_the_linear_baseline_is_given_the_correlations_of_regions(tmp_path: Path
     across = [name for name, (one, two) in ends.items() if one != two]
     assert table[left].to_numpy().mean() > 1.5
     assert abs(table[across].to_numpy()).mean() < 0.3
+
+
+def test_nodes_of_a_run_find_the_file_that_a_recipe_names_by_its_whole_path(tmp_path: Path) -> None:
+    maps = tmp_path / "secret" / "maps.nii.gz"
+    recipe = load_recipe("rest", [f"representation.fitted.template_components.maps={maps}"])
+    run = TrainingRun(
+        recipe, ("base",), tmp_path / "recipe.yaml", tmp_path, tmp_path, tmp_path / "work"
+    )
+    run.recipe_file.write_text(dump_recipe(recipe))
+    assert "secret" not in run.recipe_file.read_text()
+    assert run.recipe_of_nodes == run.recipe_file
+    run.folder.mkdir()
+    (run.folder / "recipe.yaml").write_text(dump_recipe(recipe, folders=True))
+    assert load_recipe(run.recipe_of_nodes) == recipe

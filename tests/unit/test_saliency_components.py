@@ -11,8 +11,10 @@ from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
 from bidsapp.derivatives.column_meanings import TABLES
+from bidsapp.recipes import load_recipe
 from bidsapp.saliency.component_effects import ComponentEffects
 from bidsapp.saliency.component_files import draw_components
+from bidsapp.saliency.component_names import component_names
 from bidsapp.saliency.component_table import component_table, join_effects
 
 SHAPE, COUNT = (12, 14, 10), 5
@@ -118,3 +120,18 @@ def test_effects_come_back_as_they_were_written(tmp_path: Path) -> None:
     for name in ("maps", "seen", "logits", "without"):
         assert (getattr(back, name) == getattr(effects, name)).all()
     assert np.isfinite(expit(back.logits)).all()
+
+
+def test_components_of_given_maps_have_the_names_of_the_table_beside_them(tmp_path: Path) -> None:
+    maps = tmp_path / "networks.nii.gz"
+    maps.with_name("networks.tsv").write_text("index\tname\n1\tvisual\n2\tn/a\n3\tsalience\n")
+    fitted = f"representation.fitted.template_components.maps={maps}"
+    assert component_names(load_recipe("rest", [fitted])) == {"C01": "visual", "C03": "salience"}
+    assert component_names(load_recipe("teh2022")) == {}
+    maps.with_name("networks.tsv").unlink()
+    assert component_names(load_recipe("rest", [fitted])) == {}
+    joined = join_effects(_parts())
+    table = component_table(joined, 0, {"IC03": "salience"})
+    assert table["network"][0] == "salience"
+    assert table["network"][1:].isna().all()
+    draw_components(joined, table, tmp_path / "c.png")

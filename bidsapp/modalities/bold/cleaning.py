@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # With fewer degrees of freedom a series says nothing any more.
 LEAST_FREEDOM = 5
+# Volumes that nilearn's filter (Butterworth, fifth order, both ways) needs, by how many limits.
+_FILTERED = {0: 0, 1: 22, 2: 34}
 # Voxels that are filtered at once, so that memory stays small.
 _CHUNK = 32768
 
@@ -167,6 +169,12 @@ def _left(
     name: str,
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Give the chosen confounds, the numbers of volumes that are kept, and the freedom left."""
+    needed = _FILTERED[sum(limit is not None for limit in band_pass_hz)]
+    if len(table) < needed:
+        raise BadData(
+            f"{name or 'the series'}: {len(table)} volumes; preparation.band_pass_hz needs "
+            f"at least {needed}. Leave the person out, or choose null for both of its limits"
+        )
     values = _numbers(table[chosen_columns(table, strategy, name)], name)
     kept = np.flatnonzero(~censored(table, strategy))
     freedom = _freedom(len(kept), values.shape[1], tr, band_pass_hz)

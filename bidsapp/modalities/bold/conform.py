@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,8 @@ from bidsapp.dataset.left_out import conformed_files
 from bidsapp.derivatives import atomic_path
 from bidsapp.derivatives.sealed import is_whole, seal
 from bidsapp.errors import BadData
-from bidsapp.intake.images import read_numbers
-from bidsapp.modalities.bold.elsewhere import Foreign, foreign_of
+from bidsapp.intake.images import open_image, read_numbers
+from bidsapp.modalities.bold.elsewhere import Foreign, foreign_of, is_finished
 from bidsapp.modalities.bold.steps import denoise
 
 if TYPE_CHECKING:
@@ -47,12 +48,22 @@ def conform_cohort(
     Cohort
         The same people, with files that lie on the grid; without those who have no such file.
     """
+    return conformed_files(
+        cohort, partial(conform_scan, mask=mask, settings=settings, folder=folder)
+    )
 
-    def conformed(scan: "NormalizedImage") -> "NormalizedImage":
-        path = conform_series(scan.image, _root(scan.image, scan.uri), mask, settings, folder)
-        return replace(scan, image=path, channels={**scan.channels, "bold": path})
 
-    return conformed_files(cohort, conformed)
+def conform_scan(
+    scan: "NormalizedImage", mask: Path, settings: Mapping[str, Any], folder: Path
+) -> "NormalizedImage":
+    """Give a scan whose series lies on the recipe's grid, denoised and smoothed as it asks.
+
+    What this app denoised in just that way is taken as it is.
+    """
+    if is_finished(scan.image, settings) and _same_grid(scan.image, mask):
+        return scan
+    path = conform_series(scan.image, _root(scan.image, scan.uri), mask, settings, folder)
+    return replace(scan, image=path, channels={**scan.channels, "bold": path})
 
 
 def conform_series(
@@ -92,6 +103,12 @@ def conform_series(
         write_series(temporary, cleaned.series, inside, affine, foreign.tr)
     seal(target)
     return target
+
+
+def _same_grid(image: Path, mask: Path) -> bool:
+    """Whether a series lies on the grid of the mask."""
+    one, two = open_image(image), open_image(mask)
+    return one.shape[:3] == two.shape[:3] and np.allclose(one.affine, two.affine, atol=1e-3)
 
 
 def _on_grid(image: Path, inside: np.ndarray, affine: np.ndarray) -> np.ndarray:

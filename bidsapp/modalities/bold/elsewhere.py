@@ -21,6 +21,7 @@ from bidsapp.dataset.normalized import (
 )
 from bidsapp.dataset.tables import ScanKey, read_frame
 from bidsapp.errors import BadData, NoInput, UsageError
+from bidsapp.intake.json_text import read_own_json
 from bidsapp.modalities.bold.cleaning import check_confounds
 from bidsapp.modalities.bold.measures import FD_OVER_MM
 from bidsapp.modalities.bold.reading import MIN_VOLUMES
@@ -184,6 +185,29 @@ def foreign_of(image: Path, root: Path, settings: Mapping[str, Any]) -> Foreign:
     return Foreign(image, tr, table, denoised, smoothed)
 
 
+def is_finished(image: Path, settings: Mapping[str, Any]) -> bool:
+    """Whether this app denoised a series as the settings ask, so that nothing is left to do.
+
+    Its grid is not looked at, but for the voxel size in its name.
+    """
+    if f"_res-{settings['resolution']}_desc-denoised_bold." not in image.name:
+        return False
+    try:
+        told = read_own_json(sidecar_of(image))
+    except (OSError, ValueError):
+        return False
+    if not isinstance(told, dict) or "nocicast" not in (told.get("GeneratedWith") or {}):
+        return False
+    low, high = settings["band_pass_hz"]
+    asked = {
+        "Confounds": settings["confounds"],
+        "HighpassCutoff": low,
+        "LowpassCutoff": high,
+        "SmoothingFWHM": settings["smoothing_fwhm_mm"],
+    }
+    return all(key in told and told[key] == value for key, value in asked.items())
+
+
 def motion_numbers(image: Path) -> dict[str, float]:
     """Measure the head's motion by the confounds, or the table of motion, beside a series."""
     path = _beside(image, (*CONFOUNDS, *MOTION))
@@ -222,6 +246,9 @@ def _space(name: Name) -> str:
 
 def _best(series: Sequence[Name], wanted: Wanted) -> list[Name]:
     """Give the series that are as good as one another: kind, then voxel size, then the task."""
+    whole = [name for name in series if is_finished(name.path, wanted.settings)]
+    if whole:
+        return whole
     known = [kind.desc for kind in KINDS]
     ranked: dict[tuple[int, float, str, bool], list[Name]] = {}
     for name in series:

@@ -37,6 +37,8 @@ class Bold(Modality[BoldPreparation]):
             required=False,
             same=("task", "acquisition", "reconstruction", "direction", "run", "echo"),
         ),
+        Source("field_map", "fmap", "fieldmap", many=True, required=False),
+        Source("reversed", "fmap", "epi", many=True, required=False),
     )
     measures = MEASURES
     products = PRODUCTS

@@ -88,6 +88,29 @@ def estimate_motion(
     return Motion(matrices, reference, centre)
 
 
+def register_to(
+    reference: np.ndarray, volume: np.ndarray, affine: np.ndarray, device: torch.device
+) -> np.ndarray:
+    """Register one volume of the same contrast to a reference; 4 × 4 as those of `Motion`.
+
+    Parameters
+    ----------
+    reference, volume
+        Shape (X, Y, Z), on one grid.
+    affine
+        4 × 4, voxel indices to RAS mm.
+    device
+        Where to compute.
+    """
+    centre = (affine @ np.append((np.array(reference.shape) - 1) / 2, 1))[:3]
+    mask = reference > 0.3 * np.percentile(reference, 98)
+    frame = _Frame(affine, centre, mask, device)
+    found = np.eye(4)[None]
+    for level in (_COARSE, _FINE):
+        found = frame.register(volume[..., None], reference, found, *level)
+    return found[0]
+
+
 def quietest(data: np.ndarray, mask: np.ndarray) -> int:
     """Find the volume that differs least from the volumes before and after it."""
     inside = data[mask]

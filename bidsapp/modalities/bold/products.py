@@ -28,6 +28,7 @@ def _series(made: Made) -> dict[str, Any]:
         "StartTime": timing["start"],
         "SliceTimingCorrected": timing["corrected"],
         "SkullStripped": True,
+        "SusceptibilityDistortion": dict(made.facts["susceptibility"]),
         **_in_space(made),
     }
 

@@ -135,6 +135,13 @@ def _turned(timing: Timing, turn: np.ndarray) -> Timing:
     return Timing(timing.tr, slices, axis, timing.notes)
 
 
+def phase_of(metadata: Mapping[str, Any], path: Path) -> tuple[int, int] | None:
+    """Give axis and sense of an image's phase in RAS order; None where it is not known."""
+    import nibabel as nib
+
+    return _phase(metadata, nib.io_orientation(open_image(path).affine))
+
+
 def _phase(metadata: Mapping[str, Any], turn: np.ndarray) -> tuple[int, int] | None:
     direction = metadata.get("PhaseEncodingDirection")
     if not isinstance(direction, str) or direction.rstrip("-") not in ("i", "j", "k"):

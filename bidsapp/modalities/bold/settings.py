@@ -35,6 +35,12 @@ class BoldPreparation(InTemplate):
         default="auto",
         description="auto: slices are brought to one moment where their times are known.",
     )
+    susceptibility: Literal["auto", "none"] = Field(
+        default="auto",
+        description="auto: the stretch by the field is corrected by a field map or images with the "
+        "phase reversed (fmap), else by bending the series along its phase to the T1w image, "
+        "where that improves the fit; none: it is left.",
+    )
     confounds: str = Field(
         default="conn",
         pattern=f"^({'|'.join(STRATEGIES)})$",

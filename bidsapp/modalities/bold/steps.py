@@ -1,11 +1,12 @@
 """The steps of a preparation on values in memory; the nodes call them on files."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from bidsapp.drawing.geometry import from_itk, reference_image, to_itk
 from bidsapp.errors import BadData
@@ -13,6 +14,7 @@ from bidsapp.intake.images import read_numbers
 from bidsapp.modalities.bold.cleaning import Cleaned, clean
 from bidsapp.modalities.bold.confounds import Confounds, confounds_of, steady_start
 from bidsapp.modalities.bold.coregister import coregister
+from bidsapp.modalities.bold.field import Susceptibility, fitted_field, none_because
 from bidsapp.modalities.bold.motion import Motion, estimate_motion
 from bidsapp.modalities.bold.reading import Run
 from bidsapp.modalities.bold.resampling import points_in_t1w, resample
@@ -63,12 +65,15 @@ class Aligned:
         4 × 4, RAS mm of the T1w image to RAS mm of the reference.
     steady
         Number of the first volume in steady state.
+    field
+        How the field displaces it.
     """
 
     motion: Motion
     mask: np.ndarray
     to_series: np.ndarray
     steady: int
+    field: Susceptibility
 
 
 @dataclass(frozen=True)
@@ -101,22 +106,70 @@ class Standard:
 
 
 def align(
-    run: Run, anatomy: Anatomy, *, seed: int, device: "torch.device", nthreads: int
+    run: Run,
+    anatomy: Anatomy,
+    measured: Callable[[np.ndarray], Susceptibility] | None,
+    *,
+    seed: int,
+    device: "torch.device",
+    nthreads: int,
 ) -> Aligned:
-    """Find the head's motion during a series, and where it lies in the T1w image."""
+    """Find the head's motion during a series, how it is stretched, and where it lies.
+
+    Parameters
+    ----------
+    run, anatomy
+        The series, and the person's T1w image.
+    measured
+        Finds the displacement of a mean volume by images of the field; None where nothing is to
+        be corrected. Where it finds none, the series is bent to the T1w image, if that helps.
+    seed, device, nthreads
+        Of the registrations.
+    """
     steady = steady_start(run.data)
     if run.data.shape[-1] - steady < run.data.shape[-1] / 2:
         steady = 0  # that is no beginning, but a drift or a fault; the measures tell of it
     rough = brain_mask(run.data[..., steady:].mean(axis=-1), run.affine)
     motion = estimate_motion(run.data, run.affine, rough, device)
-    mask = brain_mask(motion.reference, run.affine)
     image, affine = read_numbers(anatomy.image)
     inside, _ = read_numbers(anatomy.mask)
-    brain = np.where(inside > 0.5, image.reshape(inside.shape), 0)
-    placed = coregister(
-        motion.reference, run.affine, mask, brain, affine, seed=seed, nthreads=nthreads
-    )
-    return Aligned(motion, mask, placed, steady)
+    image = image.reshape(inside.shape)
+    brain = np.where(inside > 0.5, image, 0)
+
+    def placed(field: Susceptibility) -> np.ndarray:
+        mean = motion.reference
+        if field.displacement is not None:
+            mean = field.displacement.undistorted(mean)
+        mask = brain_mask(mean, run.affine)
+        return coregister(mean, run.affine, mask, brain, affine, seed=seed, nthreads=nthreads)
+
+    field = none_because("") if measured is None else measured(motion.reference)
+    place = placed(field)
+    if measured is not None and field.method == "none" and run.phase is not None:
+        seen = [
+            on_series(values, affine, place, run) for values in (image, inside.astype(np.float32))
+        ]
+        field = fitted_field(run, motion.reference, seen[0], seen[1], field.why)
+        if field.displacement is not None:
+            place = placed(field)
+    return Aligned(motion, brain_mask(motion.reference, run.affine), place, steady, field)
+
+
+def on_series(
+    values: np.ndarray, affine: np.ndarray, to_series: np.ndarray, run: Run
+) -> np.ndarray:
+    """Read an image of the T1w image's space at the voxels of a series, float32, linearly."""
+    from scipy.ndimage import map_coordinates
+
+    shape = run.data.shape[:3]
+    grid = np.moveaxis(np.indices(shape), 0, -1).reshape(-1, 3)
+    way = np.linalg.inv(affine) @ np.linalg.inv(to_series) @ run.affine
+    at = grid @ way[:3, :3].T + way[:3, 3]
+    # a voxel of the series holds several of the T1w image: their mean is read
+    size = float(np.sqrt((affine[:3, :3] ** 2).sum(axis=0)).mean())
+    wide = 0.425 * np.sqrt(np.maximum(run.voxel_sizes.mean() ** 2 - size**2, 0)) / size
+    read = map_coordinates(gaussian_filter(values.astype(np.float32), wide), at.T, order=1)
+    return np.asarray(read.reshape(shape))
 
 
 def brain_mask(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
@@ -154,6 +207,8 @@ def to_standard(
     mask = values > 0.5
     points = points_in_t1w(anatomy.transform, mask.shape, affine, mask)
     there = points @ aligned.to_series[:3, :3].T + aligned.to_series[:3, 3]
+    if aligned.field.displacement is not None:
+        there = there + aligned.field.displacement.at(there, run.affine)
     data = correct_slice_times(run.data, run.timing)
     found = resample(data, run.affine, aligned.motion.matrices, there, device)
     share = float(found.covered.mean())

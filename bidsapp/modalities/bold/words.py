@@ -46,8 +46,29 @@ def _preparation(prepared: Sequence[Prepared]) -> str:
         "registered to the T1w image by normalised mutual information with six parameters "
         f"(greedy {_version(prepared, 'picsl-greedy')} [@yushkevich2016]), and that image to the "
         f"template {_spaces(prepared)} as told above. Motion, registration and normalisation were "
-        "applied in one interpolation by cubic splines. No correction for susceptibility was made."
+        f"applied in one interpolation by cubic splines. {_susceptibility(prepared)}"
     )
+
+
+_CORRECTED = {
+    "map": "a map of the field",
+    "reversed": "images with the phase reversed [@andersson2003]",
+    "registration": "bending the mean volume along its phase to the T1w image (local correlation, "
+    "cubic B-splines), as that improved the fit more than bending across the phase",
+}
+
+
+def _susceptibility(prepared: Sequence[Prepared]) -> str:
+    """Say of how many series the field's stretch was corrected, and by what."""
+    found = [(one.sidecar.get("SusceptibilityDistortion") or {}).get("Method") for one in prepared]
+    told = [
+        f"in {found.count(method)} of {len(found)} series by {words}"
+        for method, words in _CORRECTED.items()
+        if method in found
+    ]
+    if not told:
+        return "No correction for susceptibility was made."
+    return f"The stretch by susceptibility was corrected {joined(told)}, in the same interpolation."
 
 
 def _denoising(prepared: Sequence[Prepared]) -> str:

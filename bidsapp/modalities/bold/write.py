@@ -4,13 +4,16 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nipype.interfaces.base import File
 
 from bidsapp.contracts.job import Job
 from bidsapp.contracts.prepared import UnitPage
 from bidsapp.execution.write_node import Done, WriteInputs, WriteUnit
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class _Inputs(WriteInputs):
@@ -29,6 +32,7 @@ class WriteSeries(WriteUnit):
     def _done(self, job: Job) -> Done:
         from bidsapp.execution.compute import resolve_device
         from bidsapp.modalities.bold import files, steps
+        from bidsapp.modalities.bold.field import Susceptibility, measured_field
         from bidsapp.modalities.bold.page import write_series_page
         from bidsapp.modalities.bold.quality import measure
         from bidsapp.modalities.bold.reading import read_run
@@ -43,9 +47,18 @@ class WriteSeries(WriteUnit):
             if settings["slice_timing"] == "none":
                 metadata.pop("SliceTiming", None)
             run = read_run(job.scan.main.path, metadata)
+
+        def measured(mean: "np.ndarray") -> Susceptibility:
+            return measured_field(run, mean, job.scan, metadata, device)
+
         with _timed(seconds, "alignment"):
             aligned = steps.align(
-                run, anatomy, seed=settings["seed"], device=device, nthreads=self.inputs.nthreads
+                run,
+                anatomy,
+                measured if settings.get("susceptibility") == "auto" else None,
+                seed=settings["seed"],
+                device=device,
+                nthreads=self.inputs.nthreads,
             )
         with _timed(seconds, "resampling"):
             standard = steps.to_standard(run, aligned, anatomy, mask_file, device)
@@ -74,7 +87,9 @@ class WriteSeries(WriteUnit):
             "confounds": settings["confounds"],
             "kept": [int(volume) for volume in cleaned.kept],
             "about_confounds": confounds.about,
+            "susceptibility": aligned.field.plain(run.affine, aligned.mask),
         }
+        notes = [*run.notes, *filter(None, [aligned.field.sentence])]
 
         def data(staging: Path) -> Mapping[str, Any]:
             grid = (standard.mask, standard.affine)
@@ -96,7 +111,7 @@ class WriteSeries(WriteUnit):
             quality,
             data,
             page,
-            records=[{"notes": run.notes, "seconds": seconds}],
+            records=[{"notes": notes, "seconds": seconds}],
             computed={"device": str(device), "precision": "float32"},
         )
 

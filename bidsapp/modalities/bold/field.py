@@ -1,0 +1,272 @@
+"""What is known of the field in which a series was taken: a map, a reversed phase, or nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bidsapp.contracts.scan import Scan, SourceFile
+from bidsapp.errors import BadData, NoInput
+from bidsapp.intake.images import read_numbers
+from bidsapp.modalities.bold.reading import Run, phase_of
+from bidsapp.modalities.bold.susceptibility import Displacement, of_field, of_reversed, of_t1w
+
+if TYPE_CHECKING:
+    import torch
+
+REVERSED, FIELD_MAP = "reversed", "field_map"
+"""Names of the sources."""
+_PER_SECOND = {"Hz": 1.0, "rad/s": 1 / (2 * np.pi)}
+# Read-outs of two images that differ by no more are one.
+_SAME = 0.05
+
+
+@dataclass(frozen=True)
+class Susceptibility:
+    """How the field's displacement of a series was corrected, and how it was known.
+
+    Attributes
+    ----------
+    displacement
+        None where nothing was corrected.
+    method
+        ``map``, ``reversed``, ``registration`` or ``none``.
+    why
+        A sentence for people.
+    facts
+        For the sidecar: numbers of the fit.
+    """
+
+    displacement: Displacement | None
+    method: str
+    why: str
+    facts: Mapping[str, Any]
+
+    @property
+    def sentence(self) -> str:
+        """What the page says; empty where nothing was to be corrected."""
+        if not self.why:
+            return ""
+        done = "Susceptibility was corrected" if self.displacement else "Susceptibility was not"
+        return f"{done}{'' if self.displacement else ' corrected'}: {self.why}"
+
+    def plain(self, affine: np.ndarray, mask: np.ndarray) -> dict[str, Any]:
+        """Say it for the sidecar, with the largest displacement inside the brain in mm."""
+        told: dict[str, Any] = {"Method": self.method, "Description": self.why, **self.facts}
+        if self.displacement is not None:
+            size = float(np.linalg.norm(affine[:3, self.displacement.axis]))
+            told["LargestDisplacement"] = round(
+                float(np.abs(self.displacement.voxels[mask]).max()) * size, 2
+            )
+        return told
+
+
+def none_because(why: str) -> Susceptibility:
+    """Say that nothing is corrected."""
+    return Susceptibility(None, "none", why, {})
+
+
+def measured_field(
+    run: Run, reference: np.ndarray, scan: Scan, metadata: Mapping[str, Any], device: "torch.device"
+) -> Susceptibility:
+    """Find the displacement from a field map or from images with the phase reversed.
+
+    Parameters
+    ----------
+    run, metadata
+        The series, and its metadata.
+    reference
+        Its mean volume.
+    scan
+        Its files; those of the sources `FIELD_MAP` and `REVERSED` that are meant for it serve.
+    device
+        For the registration of images with the same phase.
+
+    Returns
+    -------
+    Susceptibility
+        Of method ``none`` where neither can be used; `why` says what is missing.
+    """
+    if run.phase is None:
+        return none_because("PhaseEncodingDirection is not in its JSON.")
+    told = []
+    for source, find in ((FIELD_MAP, _of_map), (REVERSED, _of_reversed)):
+        files = [file for file in scan.files.get(source, ()) if _meant(file, scan)]
+        if not files:
+            continue
+        try:
+            return find(run, reference, files, metadata, device)
+        except (BadData, NoInput) as error:
+            told.append(str(error))
+    return none_because(" ".join(told) or "There is no field map and no reversed phase.")
+
+
+def fitted_field(
+    run: Run, reference: np.ndarray, t1w: np.ndarray, share: np.ndarray, why: str
+) -> Susceptibility:
+    """Bend the series along its phase to the T1w image, where that improves the fit.
+
+    Parameters
+    ----------
+    run
+        The series, whose phase is known.
+    reference
+        Its mean volume.
+    t1w, share
+        T1w image and share of brain on its grid.
+    why
+        Why nothing was measured.
+    """
+    assert run.phase is not None
+    axis, _ = run.phase
+    # the read-out: neither phase nor slices, and no field bends along it
+    across = min({0, 1, 2} - {axis, run.timing.axis})
+    fit = of_t1w(reference, t1w, share, run.voxel_sizes, axis, across)
+    facts = {
+        "FitBefore": round(fit.before, 4),
+        "FitAfter": round(fit.after, 4),
+        "FitAcrossThePhase": round(fit.across, 4),
+    }
+    if not fit.improves:
+        return Susceptibility(
+            None,
+            "none",
+            f"{why} Bending along the phase did not improve the fit to the T1w image by more than "
+            "bending across it.",
+            facts,
+        )
+    return Susceptibility(
+        fit.displacement,
+        "registration",
+        f"{why} The mean volume was bent along its phase to fit the T1w image.",
+        facts,
+    )
+
+
+def _of_map(
+    run: Run,
+    reference: np.ndarray,
+    files: Sequence[SourceFile],
+    metadata: Mapping[str, Any],
+    device: "torch.device",
+) -> Susceptibility:
+    assert run.phase is not None
+    axis, sense = run.phase
+    (file,) = files[:1]
+    units = str(_metadata(file, "fieldmap").get("Units", ""))
+    if units not in _PER_SECOND:
+        raise BadData(f"{file.relative_path}: Units in its JSON are {units!r}; Hz is expected.")
+    readout = _readout(metadata, run, axis)
+    values, affine = read_numbers(file.path)
+    if values.ndim != 3 or not np.isfinite(values).all():
+        raise BadData(f"{file.relative_path} is no map of a field: one finite volume is expected.")
+    hertz = _on(values * _PER_SECOND[units], affine, run)
+    return Susceptibility(
+        of_field(hertz, readout, axis, sense),
+        "map",
+        f"A map of the field ({file.relative_path}) said how far the phase was displaced.",
+        {"TotalReadoutTime": readout},
+    )
+
+
+def _of_reversed(
+    run: Run,
+    reference: np.ndarray,
+    files: Sequence[SourceFile],
+    metadata: Mapping[str, Any],
+    device: "torch.device",
+) -> Susceptibility:
+    """Compare images of both senses of the phase; the series' own mean stands in for its sense."""
+    assert run.phase is not None
+    axis, sense = run.phase
+    images: dict[int, np.ndarray] = {}
+    for file in files:
+        values, affine = read_numbers(file.path)
+        told = _metadata(file, "epi")
+        phase = phase_of(told, file.path)
+        if phase is None or phase[0] != axis:
+            continue
+        own, other = (one.get("TotalReadoutTime") for one in (metadata, told))
+        if own and other and abs(float(own) / float(other) - 1) > _SAME:
+            continue
+        mean = values if values.ndim == 3 else values.mean(axis=-1)
+        images.setdefault(phase[1], _on(mean, affine, run))
+    if -sense not in images:
+        raise BadData(
+            f"{files[0].relative_path}: none of the images for this series has its phase along the "
+            "same axis, reversed, with the same TotalReadoutTime."
+        )
+    same, other = images.get(sense, reference), images[-sense]
+    if sense in images:
+        same, other = _onto(reference, same, other, run, device)
+    found = of_reversed(same, other, run.voxel_sizes, axis)
+    return Susceptibility(
+        found,
+        "reversed",
+        "Images with the phase reversed said how far it was displaced.",
+        {},
+    )
+
+
+def _onto(
+    reference: np.ndarray,
+    same: np.ndarray,
+    other: np.ndarray,
+    run: Run,
+    device: "torch.device",
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bring two images to where the head lay in the reference, by that of the same phase."""
+    from bidsapp.modalities.bold.motion import register_to
+    from bidsapp.modalities.bold.resampling import resample
+
+    matrix = register_to(reference, same, run.affine, device)
+    grid = np.moveaxis(np.indices(reference.shape), 0, -1).reshape(-1, 3)
+    points = grid @ run.affine[:3, :3].T + run.affine[:3, 3]
+    both = np.stack([same, other], axis=-1).astype(np.float32)
+    moved = resample(both, run.affine, np.stack([matrix, matrix]), points, device)
+    one, two = moved.series.reshape(2, *reference.shape)
+    return one, two
+
+
+def _on(values: np.ndarray, affine: np.ndarray, run: Run) -> np.ndarray:
+    """Read an image at the centres of the series' voxels, linearly; its edge beyond."""
+    from scipy.ndimage import map_coordinates
+
+    shape = run.data.shape[:3]
+    grid = np.moveaxis(np.indices(shape), 0, -1).reshape(-1, 3)
+    there = np.linalg.inv(affine) @ run.affine
+    at = grid @ there[:3, :3].T + there[:3, 3]
+    read = map_coordinates(values.astype(np.float32), at.T, order=1, mode="nearest")
+    return np.asarray(read.reshape(shape))
+
+
+def _readout(metadata: Mapping[str, Any], run: Run, axis: int) -> float:
+    told = metadata.get("TotalReadoutTime")
+    if told is None and metadata.get("EffectiveEchoSpacing") is not None:
+        told = float(metadata["EffectiveEchoSpacing"]) * (run.data.shape[axis] - 1)
+    if not isinstance(told, int | float) or not 0 < float(told) < 1:
+        raise BadData(
+            f"The field map needs TotalReadoutTime in seconds in the series' JSON (it is {told})."
+        )
+    return float(told)
+
+
+def _metadata(file: SourceFile, suffix: str) -> dict[str, Any]:
+    from bidsapp.dataset.scanners import metadata_of
+
+    root = file.path
+    for _ in Path(file.relative_path).parts:
+        root = root.parent
+    return metadata_of(root, file.path, suffix)
+
+
+def _meant(file: SourceFile, scan: Scan) -> bool:
+    """Whether a field's file names the series under IntendedFor, or names none."""
+    told = _metadata(file, file.relative_path.split("_")[-1].split(".")[0]).get("IntendedFor")
+    if not told:
+        return True
+    named = told if isinstance(told, list) else [told]
+    own = scan.main.relative_path
+    return any(own.endswith(str(one).rpartition(":")[2]) for one in named)

@@ -1,0 +1,166 @@
+"""The field's stretch: found by reversed phase, by a map and by the T1w image, and left if not."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter, map_coordinates
+
+from bidsapp.contracts.scan import Scan, SourceFile
+from bidsapp.modalities.bold import synthetic
+from bidsapp.modalities.bold.field import FIELD_MAP, REVERSED, fitted_field, measured_field
+from bidsapp.modalities.bold.reading import Run
+from bidsapp.modalities.bold.susceptibility import Displacement, of_reversed
+from bidsapp.modalities.bold.timing import Timing
+from bidsapp.phantom import RIGHT_INSULA
+from bidsapp.phantom.anatomy import Anatomy, draw_anatomy
+from bidsapp.templates.embedded import packaged
+from bidsapp.templates.space import filled_brain
+
+CPU, SIZES = torch.device("cpu"), np.array([4.0, 4.0, 4.0])
+READOUT = 0.03
+
+
+@cache
+def _anatomy() -> Anatomy:
+    return draw_anatomy(np.random.default_rng([1, 0]), 3.0, RIGHT_INSULA, 0.0)
+
+
+@cache
+def _taken(stretch_mm: float, sense: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean of two volumes, the affine, and the true displacement in mm."""
+    rng = np.random.default_rng([1, 1])
+    rest = synthetic.draw_rest(rng, False, "salience", 0.0, 20, stretch_mm, (1, 0))
+    data, affine = synthetic.acquire(_anatomy(), rest, sense, only=(3, 4))
+    grid = np.moveaxis(np.indices(synthetic.SHAPE), 0, -1).reshape(-1, 3)
+    points = grid @ affine[:3, :3].T + affine[:3, 3]
+    truth = synthetic.stretch(_anatomy(), rest, points).reshape(synthetic.SHAPE)
+    return data.mean(axis=-1).astype("f4"), affine, truth
+
+
+@cache
+def _brain() -> tuple[np.ndarray, np.ndarray]:
+    """T1w intensities and share of brain, where the head lies in the series."""
+    rng = np.random.default_rng([1, 1])
+    rest = synthetic.draw_rest(rng, False, "salience", 0.0, 20, 0.0, (1, 0))
+    image = nib.Nifti1Image.from_filename(packaged("t1"))
+    values = np.asarray(image.dataobj, np.float32)
+    grid = np.moveaxis(np.indices(synthetic.SHAPE), 0, -1).reshape(-1, 3)
+    affine = synthetic.bold_affine(rest)
+    points = grid @ affine[:3, :3].T + affine[:3, 3]
+    inverse = np.linalg.inv(rest.matrices[3])
+    there = _anatomy().to_template(points @ inverse[:3, :3].T + inverse[:3, 3])
+    at = (there - image.affine[:3, 3]).T
+    made = [
+        map_coordinates(gaussian_filter(one.astype("f4"), 1.5), at, order=1)
+        for one in (values, filled_brain(values))
+    ]
+    return made[0].reshape(synthetic.SHAPE), made[1].reshape(synthetic.SHAPE)
+
+
+def _run(stretch_mm: float) -> Run:
+    image, affine, _ = _taken(stretch_mm, 1)
+    return Run(np.stack([image, image], axis=-1), affine, Timing(3.0, None, 2), (1, 1), [])
+
+
+def _error(found: Displacement, truth: np.ndarray) -> tuple[float, float]:
+    """Root mean square in mm where the field stretches the brain, and what it was."""
+    inside = (_brain()[1] > 0.5) & (truth > 0.3 * truth.max())
+    left = (found.voxels * synthetic.VOXEL_MM - truth)[inside]
+    return float(np.sqrt((left**2).mean())), float(np.sqrt((truth[inside] ** 2).mean()))
+
+
+@pytest.mark.slow
+def test_without_images_of_the_field_the_t1w_image_gives_most_of_it() -> None:
+    found = fitted_field(_run(7.0), _taken(7.0, 1)[0], *_brain(), "")
+    assert found.method == "registration"
+    assert found.displacement is not None
+    left, was = _error(found.displacement, _taken(7.0, 1)[2])
+    assert left < 0.4 * was
+
+
+@pytest.mark.slow
+def test_a_series_that_is_not_stretched_is_left_as_it_is() -> None:
+    found = fitted_field(_run(0.0), _taken(0.0, 1)[0], *_brain(), "No map.")
+    assert found.method == "none"
+    assert found.displacement is None
+    assert found.sentence.startswith("Susceptibility was not corrected: No map. Bending")
+    pair = of_reversed(_taken(0.0, 1)[0], _taken(0.0, -1)[0], SIZES, 1)
+    assert np.abs(pair.voxels).max() * synthetic.VOXEL_MM < 0.3
+    assert found.plain(np.eye(4), np.ones((2, 2, 2), bool))["Method"] == "none"
+
+
+def _save(path: Path, data: np.ndarray, affine: np.ndarray, **told: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.Nifti1Image(data.astype("f4"), affine).to_filename(path)
+    path.with_name(path.name.removesuffix(".nii.gz") + ".json").write_text(json.dumps(told))
+
+
+def _scan(root: Path, **sources: list[str]) -> Scan:
+    def file(relative: str) -> SourceFile:
+        return SourceFile(root / relative, relative, {"subject": "01"})
+
+    files = {name: tuple(map(file, some)) for name, some in sources.items()}
+    return Scan("01", None, {"bold": (file("sub-01/func/sub-01_task-rest_bold.nii.gz"),), **files})
+
+
+MAP = "sub-01/fmap/sub-01_fieldmap.nii.gz"
+BACK = "sub-01/fmap/sub-01_dir-AP_epi.nii.gz"
+SERIES = {"PhaseEncodingDirection": "j", "TotalReadoutTime": READOUT}
+
+
+def test_a_map_of_the_field_is_taken_as_bids_means_it(tmp_path: Path) -> None:
+    _, affine, truth = _taken(7.0, 1)
+    hertz = truth / (synthetic.VOXEL_MM * READOUT)
+    meant = "bids::sub-01/func/sub-01_task-rest_bold.nii.gz"
+    _save(tmp_path / MAP, hertz, affine, Units="Hz", IntendedFor=meant)
+    scan = _scan(tmp_path, **{FIELD_MAP: [MAP]})
+    found = measured_field(_run(7.0), _taken(7.0, 1)[0], scan, SERIES, CPU)
+    assert found.method == "map"
+    assert found.displacement is not None
+    assert _error(found.displacement, truth)[0] < 0.01
+    assert found.sentence.startswith("Susceptibility was corrected: A map of the field")
+
+
+def test_reversed_images_are_found_by_their_phase(tmp_path: Path) -> None:
+    backwards, affine, truth = _taken(7.0, -1)
+    _save(tmp_path / BACK, backwards, affine, PhaseEncodingDirection="j-", TotalReadoutTime=READOUT)
+    scan = _scan(tmp_path, **{REVERSED: [BACK]})
+    found = measured_field(_run(7.0), _taken(7.0, 1)[0], scan, SERIES, CPU)
+    assert found.method == "reversed"
+    assert found.displacement is not None
+    left, was = _error(found.displacement, truth)
+    assert was > 2.5
+    assert left < 0.25
+
+
+@pytest.mark.parametrize(
+    ("told", "series", "message"),
+    [
+        ({"Units": "T"}, SERIES, "Units in its JSON are 'T'; Hz is expected"),
+        ({"Units": "Hz"}, {"PhaseEncodingDirection": "j"}, "needs TotalReadoutTime"),
+        ({"Units": "Hz", "IntendedFor": ["func/other.nii.gz"]}, SERIES, "There is no field map"),
+    ],
+)
+def test_what_cannot_serve_is_said(
+    told: dict[str, Any], series: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    _save(tmp_path / MAP, np.zeros((4, 4, 4)), np.diag([60.0, 60, 60, 1]), **told)
+    scan = _scan(tmp_path, **{FIELD_MAP: [MAP]})
+    found = measured_field(_run(0.0), _taken(0.0, 1)[0], scan, series, CPU)
+    assert (found.method, found.displacement) == ("none", None)
+    assert message in found.why
+
+
+def test_a_phase_of_the_same_sense_is_no_reversed_one(tmp_path: Path) -> None:
+    image, affine, _ = _taken(7.0, 1)
+    _save(tmp_path / BACK, image, affine, PhaseEncodingDirection="j", TotalReadoutTime=READOUT)
+    scan = _scan(tmp_path, **{REVERSED: [BACK]})
+    found = measured_field(_run(7.0), image, scan, SERIES, CPU)
+    assert found.method == "none"
+    assert "along the same axis, reversed" in found.why
