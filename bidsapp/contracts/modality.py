@@ -45,6 +45,8 @@ class Modality(OwnPlaces, ABC, Generic[S]):
     """In a sentence: ``T1w MRI``."""
     image: ClassVar[str]
     """What one prepared unit shows, in a sentence: ``T1w image``."""
+    depicted: ClassVar[str] = "the image"
+    """What a forecast is meant to rest on, in a sentence: ``the brain``."""
     verb: ClassVar[str] = "prepare"
     """What is done to an image, ending in e: ``normalise`` where it is brought into a standard
     space and nothing more."""

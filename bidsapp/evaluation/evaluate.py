@@ -44,7 +44,7 @@ from bidsapp.evaluation.sites import site_table
 from bidsapp.evaluation.stamp import stamp
 from bidsapp.evaluation.state import RunState, read_state
 from bidsapp.evaluation.thresholds import cutoffs
-from bidsapp.evaluation.tsv import write_table
+from bidsapp.evaluation.tsv import as_written, write_table
 from bidsapp.evaluation.unusual import unusual_images
 from bidsapp.training.permute_outcomes import labels_of
 
@@ -150,8 +150,10 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
     beside = other_runs(state.folder, state.cohort)
     tables: dict[str, pd.DataFrame] = {
         "findings": findings(
-            *(metrics, variants, scores, confounds, rivals, (permutations, pipeline), skipped),
-            *(plan, layouts, tried(beside), alone, compared, added_sentences(added.table, plan)),
+            *(as_written(metrics), variants, scores, as_written(confounds), as_written(rivals)),
+            *((as_written(permutations), as_written(pipeline)), skipped, plan, layouts),
+            *(tried(beside), as_written(alone), as_written(compared)),
+            added_sentences(as_written(added.table), plan),
         ),
         "comparisons": compared[compared["test"].isin(plan.tests)],
         "permutations": _together(permutations, pipeline),

@@ -150,6 +150,7 @@ def _compared(
 
 
 def _sentence(variant: str, how: str, found: dict[str, float], plan: EvaluationSettings) -> str:
+    found = {name: float(f"{value:.6g}") for name, value in found.items()}  # as tables have them
     auc = ""
     if found["auc"] == found["auc"]:
         auc = (

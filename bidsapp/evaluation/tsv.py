@@ -102,6 +102,19 @@ def write_table(table: pd.DataFrame, path: Path) -> Path:
     return path
 
 
+def as_written(table: pd.DataFrame) -> pd.DataFrame:
+    """Round a table's numbers to the digits that it is written with.
+
+    Sentences made of it then show what those show who read the file: of 0.8849999999, written as
+    0.885, both make .89.
+    """
+    digits = {
+        str(name): pd.to_numeric(table[name].map(_six_digits))
+        for name in table.select_dtypes("float")
+    }
+    return table.assign(**digits)
+
+
 def _six_digits(value: float) -> str | None:
     return None if value != value else f"{value:.6g}"
 

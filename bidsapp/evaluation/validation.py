@@ -39,7 +39,7 @@ from bidsapp.evaluation.settings import EvaluationSettings, settings_of_run
 from bidsapp.evaluation.state import RunState, read_applied
 from bidsapp.evaluation.thresholds import FITTED
 from bidsapp.evaluation.training_facts import described_columns
-from bidsapp.evaluation.tsv import is_missing, write_table
+from bidsapp.evaluation.tsv import as_written, is_missing, write_table
 from bidsapp.evaluation.validation_clinic import added_here, clinical_rows, combined_sentence
 from bidsapp.evaluation.validation_words import findings
 from bidsapp.intake.json_text import read_own_json
@@ -118,8 +118,9 @@ def evaluate_validation(folder: Path) -> None:
     tables["membership"] = _membership(folder, facts, people)
     if len(added):
         tables |= {"added_value": added, "recalibration_combined": combined}
-    sentence = combined_sentence(model, facts, metrics, added, combined)
-    tables["findings"] = findings(facts, metrics, sample, drop, tables, plan, sentence)
+    told = as_written(metrics)
+    sentence = combined_sentence(model, facts, told, as_written(added), as_written(combined))
+    tables["findings"] = findings(facts, told, sample, drop, tables, plan, sentence)
     write_table(metrics, folder / "metrics.tsv")
     for name, one in tables.items():
         write_table(one, folder / "tables" / f"{name}.tsv")

@@ -1,6 +1,7 @@
 """The participant level on necks: regions of injections, missing boxes, what is refused."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from bidsapp.modalities.spine.stack import Stack, read_stack
 from bidsapp.spaces import Slice, read_space
 from tests.integration.running import Ended, run_app, tree
 from tests.unit.spine_necks import box_about, foramen_mm, grid, sampled, save
+from tests.unit.test_spine_proposals import cord_of, vertebrae_of
 
 RECIPE = """
 name: necks
@@ -75,6 +77,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     boxes(bids, "psr", row(stacks["psr"], "R", "C7"), stray)
     boxes(bids, "two", row(stacks["two"], "L"), row(stacks["two"], "R", "C5"))
     boxes(bids, "wrong", row(stacks["wrong"], "L", where="R"))
+    for label in ("told", "none"):
+        anat = bids / f"derivatives/rois/sub-{label}/anat"
+        stem, stack = f"sub-{label}_acq-axial_label", stacks[label]
+        save(anat / f"{stem}-cord_mask.nii.gz", cord_of(stack).astype(np.uint8), stack.affine)
+        levels = vertebrae_of(stack) + (0 if label == "told" else 30)
+        save(anat / f"{stem}-vertebrae_dseg.nii.gz", levels.astype(np.uint8), stack.affine)
     made = description | {"DatasetType": "derivative", "GeneratedBy": [{"Name": "a reader"}]}
     (bids / "derivatives/rois/dataset_description.json").write_text(json.dumps(made))
     recipe = root / "necks.yaml"
@@ -101,6 +109,19 @@ def test_who_has_a_box_is_prepared_and_all_others_are_told_why(run: Ended) -> No
     page = (run.output_dir / "roi.html").read_text()
     assert "sub-none" in page
     assert "sub-las" not in page
+
+
+def test_a_box_is_proposed_where_cord_and_vertebrae_are_labelled(run: Ended) -> None:
+    page = (run.output_dir / "roi.html").read_text()
+    found = re.search(r'<script type="application/json"[^>]*>(.*?)</script>', page, re.DOTALL)
+    assert found
+    necks = {neck["label"]: neck for neck in json.loads(found[1])["necks"]}
+    (proposed,) = necks["sub-told"]["rois"]
+    assert (proposed["level"], proposed["side"], proposed["status"]) == ("C7", "L", "proposed")
+    assert necks["sub-none"]["rois"] == []
+    assert any(necks["sub-none"]["beside"]["R"])
+    assert "No box is proposed: " in run.said
+    assert "label-vertebrae_dseg.nii.gz: no label is one of the vertebrae" in run.said
 
 
 def test_pictures_are_alike_lie_in_one_frame_and_lead_home(run: Ended) -> None:

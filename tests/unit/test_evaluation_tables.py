@@ -1,5 +1,7 @@
 """Cohort table, subgroups, curves, planning, ensembles, comparison with print."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -31,7 +33,7 @@ from bidsapp.evaluation.printed import compare_with_print
 from bidsapp.evaluation.sample import make_sample, subgroup_masks
 from bidsapp.evaluation.state import read_state
 from bidsapp.evaluation.thresholds import cutoffs, youden
-from bidsapp.evaluation.tsv import numeric, read_table, write_table
+from bidsapp.evaluation.tsv import as_written, numeric, read_table, write_table
 from bidsapp.reports.run.group_run import GroupRun
 from tests.unit.evaluation_runs import write_run
 
@@ -308,3 +310,14 @@ def test_a_printed_cutoff_stands_beside_the_folds_own(tmp_path):
 )
 def test_columns_of_numbers_are_told_from_text(values, kind):
     assert (numeric(pd.Series(values)) is not None) == (kind == "number")
+
+
+def test_a_sentence_rounds_what_a_reader_of_the_file_rounds(tmp_path: Path) -> None:
+    value = 0.88499999999  # the file says 0.885
+    table = pd.DataFrame({"metric": ["auc", "brier"], "value": [value, np.nan], "n": [8, 8]})
+    told = as_written(table)
+    read = pd.read_csv(write_table(table, tmp_path / "x.tsv"), sep="\t", na_values="n/a")
+    assert f"{value:.2f}" == "0.88"
+    assert f"{told['value'].iloc[0]:.2f}" == f"{read['value'].iloc[0]:.2f}" != "0.88"
+    pd.testing.assert_frame_equal(told, read)
+    assert as_written(table.iloc[:0]).columns.tolist() == list(table)

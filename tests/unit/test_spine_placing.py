@@ -10,11 +10,13 @@ import pytest
 
 from bidsapp.modalities.spine.injections import Injection
 from bidsapp.modalities.spine.placing import Neck, write_placing_page
+from bidsapp.modalities.spine.proposals import boxes_beside
 from bidsapp.modalities.spine.roi_table import PROPOSED, Roi, read_roi_table
 from bidsapp.modalities.spine.stack import Stack
 from tests.unit import chromium
 from tests.unit.chromium import Browser
 from tests.unit.spine_necks import box_about, foramen_mm, stack_of
+from tests.unit.test_spine_proposals import cord_of
 
 MODULES = Path(os.environ.get("NOCICAST_NODE_MODULES", "tests/browser/node_modules"))
 NASTY = "sub-02 </script><script>alert('x')</script>"
@@ -184,6 +186,60 @@ def test_a_proposal_counts_only_after_somebody_kept_it(
     (roi,) = read_roi_table(saved(fresh, tmp_path, path.name), stacks[1])
     assert roi.status == "confirmed"
     assert (roi.slice, roi.box) == (index, box)
+
+
+def test_a_box_beside_the_cord_follows_the_slice_and_counts_only_when_kept(
+    window: Browser, stacks: list[Stack], tmp_path: Path
+) -> None:
+    path = tmp_path / "roi.html"
+    told = [Injection("C6", "L")]
+    cord = cord_of(stacks[0])
+    cord[:, :, :2] = False  # none within 5 mm of the lowest slice
+    neck = Neck("sub-01", "sub-01/anat", "sub-01_acq-axial", stacks[0], told, cord=cord)
+    write_placing_page(path, [neck])
+    window.open(path)
+    window.run("localStorage.clear()")
+    window.open(path)
+    assert "beside the cord" in text(window, "#state")
+    assert window.run("return box.classList.contains('proposed')")
+    window.click("#save")
+    assert "no box to save" in text(window, "#state")
+    window.run("slice.value = 0; slice.dispatchEvent(new Event('input'))")
+    assert shown_box(window)[2] == 0
+    window.run("slice.value = 5; slice.dispatchEvent(new Event('input'))")
+    window.run("frame.focus()")
+    key(window, "Enter")
+    table = saved(window, tmp_path, "sub-01_acq-axial_desc-foramen_roi.tsv")
+    (roi,) = read_roi_table(table, stacks[0])
+    assert (roi.injection.label, roi.slice, roi.status) == ("C6-L", 5, "confirmed")
+    assert stacks[0].in_plane(roi.box) == boxes_beside(stacks[0], [5], cord)["L"][0]
+
+
+def test_a_second_reader_sees_no_box_of_the_first_and_loses_none(
+    window: Browser, stacks: list[Stack], tmp_path: Path
+) -> None:
+    path, index = tmp_path / "roi.html", 3
+    first = Roi(Injection("C7", "R"), index, (20, 50, 30, 60), "x", rater="AB")
+    neck = Neck("sub-02", "sub-02/anat", "sub-02_acq-3D", stacks[1], rois=[first])
+    write_placing_page(path, [neck], second=True)
+    window.open(path)
+    window.run("localStorage.clear()")
+    window.open(path)
+    assert window.run("return [level.value, side.value]") == ["C7", "R"]
+    assert "No box yet" in text(window, "#state")
+    assert "AB" not in text(window, "#boxes")
+    window.run("frame.focus()")
+    key(window, "ArrowRight", 2)
+    key(window, "Enter")
+    assert "Write your initials first" in text(window, "#state")
+    window.type("#rater", "CD")
+    window.click("#keep")
+    table = saved(window, tmp_path, "sub-02_acq-3D_desc-foramen_roi.tsv")
+    one, two = read_roi_table(table, stacks[1])
+    assert (one.injection, one.slice, one.box, one.rater) == (
+        *(first.injection, index, first.box, "AB"),
+    )
+    assert (two.injection, two.rater, two.status) == (first.injection, "CD", "confirmed")
 
 
 def test_a_box_too_small_is_not_kept(fresh: Browser) -> None:

@@ -182,6 +182,16 @@ def test_table_and_mask_agree_or_are_refused(tmp_path: Path, stack: Stack):
         placed_rois(stack, table=other, mask=path)
 
 
+def test_one_box_for_two_injections_is_refused(tmp_path: Path, stack: Stack):
+    drawn = mask(tmp_path, stack, {1: (4, 70, 99, 40, 69)}, Labels={"1": "C5-L"})
+    path = table(tmp_path, "C6 L 4 70 99 40 69")
+    with pytest.raises(BadData, match=r"tsv and .*nii\.gz: C5-L and C6-L have the same box"):
+        placed_rois(stack, table=path, mask=drawn)
+    twice = table(tmp_path, "C6 L 4 70 99 40 69", "C7 L 4 70 99 40 69")
+    with pytest.raises(BadData, match=r"C6-L and C7-L have the same box \(slice 4"):
+        placed_rois(stack, table=twice)
+
+
 def test_a_side_that_contradicts_participants_tsv_is_refused(tmp_path: Path, stack: Stack):
     path = table(tmp_path, "C6 R 4 10 39 40 69")
     with pytest.raises(BadData, match=r"has a box for C6-R, but participants.tsv .* tell of C6-L"):

@@ -3,11 +3,13 @@
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import bidsapp
 from bidsapp.contracts.modality import modality_named
+from bidsapp.reports.run.answer import _depicted
 
 PACKAGE = Path(bidsapp.__file__).parent
 ELSEWHERE = [p for p in sorted(PACKAGE.rglob("*.py")) if "modalities" not in p.parts]
@@ -42,3 +44,14 @@ def test_no_text_outside_its_room_says_normalised() -> None:
 )
 def test_what_a_finished_image_is_called(name: str, word: str) -> None:
     assert modality_named(name).prepared == word
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("t1w", "the brain"), ("bold", "the brain"), ("spine", "the foramen"), ("knee", "the knee")],
+)
+def test_the_answer_doubts_what_the_image_shows(name: str, words: str) -> None:
+    run = SimpleNamespace(recipe=SimpleNamespace(preparation=SimpleNamespace(modality=name)))
+    assert _depicted(run) == words
+    assert _depicted(SimpleNamespace(recipe=None)) == "the image"
+    assert [text for path in ELSEWHERE for text in _texts(path) if "be the brain" in text] == []

@@ -10,7 +10,8 @@
   // One entry for each injection: box is x0, x1, y0, y1 in pixels, to the right and to the front.
   const start = () => ({
     rater: "",
-    kept: content.necks.flatMap((neck, at) => neck.rois.map((roi) => ({ neck: at, ...roi }))),
+    kept: content.necks.flatMap((neck, at) => neck.rois.map((roi) => ({ neck: at, ...roi })))
+      .filter((one) => !content.second || one.status === "proposed"),
   });
   const load = () => {
     try { return JSON.parse(localStorage.getItem(key)) || start(); } catch { return start(); }
@@ -21,11 +22,15 @@
   };
   let box = null;
   let proposed = false;
+  let beside = false; // the box is the one beside the cord, and another on each slice
 
   const neck = () => content.necks[Number(who.value)];
   const counts = () => [neck().along.x[2], neck().along.y[2]];
   const same = (one) => one.neck === Number(who.value) && one.level === level.value
     && one.side === side.value;
+  // A second reader does not see what others drew; it is saved again beside what they draw.
+  const others = (at) => (content.second ? content.necks[at].rois : [])
+    .filter((one) => one.status !== "proposed").map((one) => ({ neck: at, ...one }));
   const say = (text) => { $("state").textContent = text; };
   const millimetres = (one, at) => {
     const [sx, sy] = content.necks[at].sizes;
@@ -55,10 +60,22 @@
     slice.max = neck().slices.length - 1;
     box = found ? [...found.box] : null;
     proposed = Boolean(found) && found.status === "proposed";
+    beside = false;
     if (found) slice.value = Math.max(0, neck().slices.indexOf(found.slice));
+    follow();
+    say(beside ? "A box beside the cord: choose the slice, look, and keep it or draw another."
+      : found ? (proposed ? "A proposal: look, and keep it or draw another." : "This box is kept.")
+        : "No box yet: draw it on the slice.");
+  }
+
+  // Of a box that nobody has drawn, each slice has its own.
+  function follow() {
+    if (!box || beside) {
+      const one = (neck().beside[side.value] || [])[Number(slice.value)];
+      box = one ? [...one] : null;
+      beside = proposed = Boolean(one);
+    }
     show();
-    say(found ? (proposed ? "A proposal: look, and keep it or draw another." : "This box is kept.")
-      : "No box yet: draw it on the slice.");
   }
 
   function open(at) {
@@ -96,7 +113,7 @@
     if (!from) return;
     const [x, y] = pixel(event);
     box = [Math.min(x, from[0]), Math.max(x, from[0]), Math.min(y, from[1]), Math.max(y, from[1])];
-    proposed = false;
+    proposed = beside = false;
     show();
   });
   frame.addEventListener("pointerup", () => { from = null; if (box) describe(); });
@@ -111,7 +128,7 @@
     const [nx, ny] = counts();
     if (event.key === "PageUp" || event.key === "PageDown") {
       slice.value = Number(slice.value) + (event.key === "PageUp" ? 1 : -1);
-      show();
+      follow();
     } else if (event.key === "Enter") {
       keep();
     } else if (arrows[event.key]) {
@@ -132,7 +149,7 @@
         const y = clamp(box[2] + dy, ny - 1 - (box[3] - box[2])) - box[2];
         box = [box[0] + x, box[1] + x, box[2] + y, box[3] + y];
       }
-      proposed = false;
+      proposed = beside = false;
       show();
       describe();
     } else {
@@ -143,6 +160,11 @@
 
   function keep() {
     if (!box) { say("There is no box to keep: draw it on the slice first."); return; }
+    if (others(Number(who.value)).length && !rater.value.trim()) {
+      say("Write your initials first: boxes by another reader are there, and both are saved.");
+      rater.focus();
+      return;
+    }
     const short = Math.min(box[1] - box[0], box[3] - box[2]) + 1;
     if (short < content.least) {
       say("The box has " + short + " voxels along one side; at least " + content.least
@@ -155,7 +177,7 @@
       rater: rater.value.trim(), date: new Date().toISOString().slice(0, 10),
     };
     state.kept = [...state.kept.filter((one) => !same(one)), made];
-    proposed = false;
+    proposed = beside = false;
     store();
     show();
     list();
@@ -205,8 +227,10 @@
   }
 
   function table(at) {
-    const rows = state.kept.filter((one) => one.neck === at);
-    if (!rows.length) return null;
+    const mine = state.kept.filter((one) => one.neck === at);
+    if (!mine.length) return null;
+    const rows = [...others(at).filter((one) => !mine.some((own) => own.level === one.level
+      && own.side === one.side && own.rater === one.rater)), ...mine];
     const lines = rows.map((one) => [one.level, one.side, one.slice, ...voxels(one),
       (one.rater || "n/a").replace(/[\t\r\n]+/g, " "), one.date || "n/a", one.status].join("\t"));
     return [content.columns.join("\t"), ...lines, ""].join("\n");
@@ -304,7 +328,7 @@
   who.addEventListener("change", () => open(Number(who.value)));
   level.addEventListener("change", choose);
   side.addEventListener("change", choose);
-  slice.addEventListener("input", show);
+  slice.addEventListener("input", follow);
   rater.addEventListener("change", () => { state.rater = rater.value; store(); });
   rater.value = state.rater || "";
   list();

@@ -26,6 +26,7 @@ class Bold(Modality[BoldPreparation]):
     name = "bold"
     title = "BOLD MRI at rest"
     image = "BOLD series"
+    depicted = "the brain"
     sources = (
         Source("bold", "func", "bold"),
         Source("t1w", "anat", "T1w", any_session=True),

@@ -29,6 +29,7 @@ class Knee(Modality[KneePreparation]):
     name = "knee"
     title = "knee MRI"
     image = "knee"
+    depicted = "the knee"
     sources = (
         Source("image", "anat", "T2w"),
         Source("labels", "anat", "dseg", derivatives=True),

@@ -26,6 +26,7 @@ class Spine(Modality[SpinePreparation]):
     name = "spine"
     title = "axial T2w MRI of the neck"
     image = "region of an injection"
+    depicted = "the foramen"
     sources = (
         Source("t2w", "anat", "T2w"),
         Source(
@@ -49,6 +50,15 @@ class Spine(Modality[SpinePreparation]):
         ),
         Source(
             "cord", "anat", "mask", {"label": "cord"}, required=False, same=_SAME, derivatives=True
+        ),
+        Source(
+            "vertebrae",
+            "anat",
+            "dseg",
+            {"label": "vertebrae"},
+            required=False,
+            same=_SAME,
+            derivatives=True,
         ),
     )
     measures = MEASURES

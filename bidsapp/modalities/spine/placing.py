@@ -14,6 +14,7 @@ import numpy as np
 from bidsapp.drawing.pages import render, script, script_hash
 from bidsapp.drawing.pictures import windowed
 from bidsapp.modalities.spine.injections import LEVELS, Injection
+from bidsapp.modalities.spine.proposals import boxes_beside
 from bidsapp.modalities.spine.roi_table import BOX, MIN_BOX, Roi
 from bidsapp.modalities.spine.stack import FRONT, RIGHT, Stack
 
@@ -41,6 +42,8 @@ class Neck:
         Injections that are told of, which wait for a box.
     rois
         Boxes that are there, proposed or confirmed.
+    cord
+        Mask of the cord on the voxels of `stack`: beside it a box is proposed on every slice.
     """
 
     label: str
@@ -49,9 +52,10 @@ class Neck:
     stack: Stack
     told: Sequence[Injection] = ()
     rois: Sequence[Roi] = ()
+    cord: np.ndarray | None = None
 
 
-def write_placing_page(path: Path, necks: Sequence[Neck]) -> None:
+def write_placing_page(path: Path, necks: Sequence[Neck], *, second: bool = False) -> None:
     """Write the page: one file that works offline.
 
     It shows every slice of every neck; the reader chooses slice, level and side and draws the box
@@ -65,12 +69,16 @@ def write_placing_page(path: Path, necks: Sequence[Neck]) -> None:
         The file; its folder exists. The caller sees to it that a half-written file is never left.
     necks
         At least one.
+    second
+        For a second reader: confirmed boxes are not shown, and are saved again beside those that
+        are drawn.
     """
     content = {
         "levels": list(LEVELS),
         "least": MIN_BOX,
         "columns": ["level", "side", "slice", *BOX, "rater", "date", "status"],
-        "necks": [_plain(neck) for neck in necks],
+        "second": second,
+        "necks": [_plain(neck, second=second) for neck in necks],
     }
     text = json.dumps(content, ensure_ascii=True).replace("<", "\\u003c")
     content_key = hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -93,8 +101,9 @@ def _safe(text: str) -> Any:
     return Markup(text)
 
 
-def _plain(neck: Neck) -> dict[str, Any]:
+def _plain(neck: Neck, *, second: bool) -> dict[str, Any]:
     stack = neck.stack
+    asked = {*neck.told, *[roi.injection for roi in neck.rois if second]}
     step = max(1, round(STEP_MM / stack.spacing))
     rois = [_shown(roi, stack) for roi in neck.rois]
     places = sorted({*range(0, stack.slices, step), *(roi["slice"] for roi in rois)})
@@ -114,8 +123,9 @@ def _plain(neck: Neck) -> dict[str, Any]:
         "slices": places,
         "pictures": [_picture(stack, index, (float(low), float(high))) for index in places],
         "up": not stack.flipped[2],
-        "told": [[one.level, one.side] for one in neck.told],
+        "told": [[one.level, one.side] for one in sorted(asked)],
         "rois": rois,
+        "beside": {} if neck.cord is None else boxes_beside(stack, places, neck.cord),
         "sidecar": {
             "IndexBase": 0,
             "SliceAxis": stack.slice_axis,

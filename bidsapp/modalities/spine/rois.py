@@ -96,6 +96,7 @@ def placed_rois(
         _check_agree(table, chosen, mask, drawn)
     confirmed = [roi for roi in chosen if roi.status != PROPOSED]
     have = {roi.injection: roi for roi in [*drawn, *confirmed]}
+    _check_apart(table, mask, have)
     _check_told(table or mask, have, told)
     for roi in have.values():
         _check_date(table or mask, roi, outcome_date)
@@ -143,6 +144,19 @@ def _check_agree(table: Path, rows: Sequence[Roi], mask: Path, drawn: Sequence[R
             f"{other.slice}, box {list(other.box)} beside slice {roi.slice}, box {list(roi.box)}."
             f"{hint}"
         )
+
+
+def _check_apart(table: Path | None, mask: Path | None, have: Mapping[Injection, Roi]) -> None:
+    """Refuse one box for two injections: a foramen has one level and one side."""
+    seen: dict[tuple[int, ...], Injection] = {}
+    for injection, roi in sorted(have.items()):
+        other = seen.setdefault((roi.slice, *roi.box), injection)
+        if other != injection:
+            where = " and ".join(str(path) for path in (table, mask) if path)
+            raise BadData(
+                f"{where}: {other.label} and {injection.label} have the same box (slice "
+                f"{roi.slice}, {list(roi.box)}). Correct level, side or box of one of them."
+            )
 
 
 def _check_told(

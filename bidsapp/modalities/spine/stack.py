@@ -150,6 +150,17 @@ class Stack:
             turned += [first, last]
         return turned[0], turned[1], turned[2], turned[3]
 
+    def in_file(self, box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+        """Turn pixels of `plane` (x0, x1, y0, y1) to a box of the file: `in_plane` backwards."""
+        along = {}
+        for place, (first, last) in ((RIGHT, box[:2]), (FRONT, box[2:])):
+            top = self.data.shape[self.axes[place]] - 1
+            along[self.axes[place]] = (
+                (top - last, top - first) if self.flipped[place] else (first, last)
+            )
+        (i0, i1), (j0, j1) = (along[axis] for axis in self.box_axes)
+        return i0, i1, j0, j1
+
 
 def read_stack(path: Path) -> Stack:
     """Read an axial T2w of the neck: a series of axial slices, or a volume that can be cut so.

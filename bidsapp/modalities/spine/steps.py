@@ -18,6 +18,7 @@ from bidsapp.modalities.spine.injections import Injection, read_injection, read_
 from bidsapp.modalities.spine.midline import Midline, find_midline
 from bidsapp.modalities.spine.moved import compared_boxes
 from bidsapp.modalities.spine.placing import Neck, write_placing_page
+from bidsapp.modalities.spine.proposals import propose, read_vertebrae
 from bidsapp.modalities.spine.quality import judge_region
 from bidsapp.modalities.spine.region import Region, make_region
 from bidsapp.modalities.spine.roi_mask import mask_names, read_mask_on
@@ -199,41 +200,56 @@ def ask_for_boxes(jobs: Sequence[Job], settings: SpinePreparation, page: Path) -
         A line for the terminal; empty where nothing is missing and nothing was written.
     """
     scans = {job.scan.main.path: job.scan for job in jobs}
-    necks = []
+    necks: list[Neck] = []
+    doubts: list[str] = []
     for scan in scans.values():
-        neck = _neck(scan, settings)
-        if neck is not None:
-            necks.append(neck)
+        neck, doubt = _neck(scan, settings)
+        necks += [neck] if neck is not None else []
+        doubts += [f" No box is proposed: {doubt}"] if doubt else []
     if not necks:
         return ""
     with atomic_path(page) as temporary:
-        write_placing_page(temporary, necks)
+        write_placing_page(temporary, necks, second=settings.boxes_page == "all")
     return (
         f"{page} shows {many(len(necks), 'image')} for placing boxes around foramina; unpack what "
-        "it saves into <bids_dir>/derivatives/rois and run again."
+        "it saves into <bids_dir>/derivatives/rois and run again." + "".join(doubts)
     )
 
 
-def _neck(scan: Scan, settings: SpinePreparation) -> Neck | None:
-    """Give a scan that lacks a box, or any where all are asked for; None for all others."""
+def _neck(scan: Scan, settings: SpinePreparation) -> tuple[Neck | None, str]:
+    """Give a scan that lacks a box, or any where all are asked for; None for all others.
+
+    With it comes why nothing is proposed, where files that would serve cannot be used.
+    """
     try:
         told, _ = told_of(scan)
         table, mask = scan.path("roi"), scan.path("foramen")
         if settings.boxes_page == "missing" and (table or mask) and not told:
             rows = read_rows(table, REQUIRED) if table else []
             if not any(row.get("status", "") == PROPOSED for _, row in rows):
-                return None
+                return None, ""
         stack = read_stack(scan.main.path)
         boxes = placed(scan, stack, settings.rater or "")
         rows_of = read_roi_table(table, stack) if table else []
     except NociCastError:
-        return None  # preparing it says what is wrong
+        return None, ""  # preparing it says what is wrong
     if settings.boxes_page == "missing" and boxes.rois and not boxes.waiting:
-        return None
+        return None, ""
     entities = dict(scan.main.entities)
     names = OutputNames(Path(), {k: v for k, v in entities.items() if k in ENTITIES}, {}, ())
     label = f"sub-{scan.participant}" + (f" ses-{scan.session}" if scan.session else "")
-    return Neck(label, names.folder.as_posix(), names.stem, stack, told, rows_of or boxes.rois)
+    rois = list(rows_of or boxes.rois)
+    cord, doubt = None, ""
+    try:
+        if (mask_file := scan.path("cord")) is not None:
+            cord = read_mask_on(mask_file, stack)
+        if cord is not None and (labels := scan.path("vertebrae")) is not None:
+            there = {roi.injection for roi in rois}
+            lacking = [one for one in boxes.waiting if one not in there]
+            rois += propose(stack, lacking, cord, read_vertebrae(labels, stack))
+    except NociCastError as error:
+        doubt = str(error)
+    return Neck(label, names.folder.as_posix(), names.stem, stack, told, rois, cord), doubt
 
 
 def facts_of(done: Done) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class T1w(Modality[Settings]):
     name = "t1w"
     title = "T1w MRI"
     image = "T1w image"
+    depicted = "the brain"
     verb = "normalise"
     sources = (Source("t1w", "anat", "T1w"),)
     measures = (*MEASURES, *NATIVE_MEASURES)

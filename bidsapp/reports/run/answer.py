@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bidsapp.contracts.fitted import stamp_text
+from bidsapp.contracts.modality import Modality, modality_named
 from bidsapp.contracts.unit import one_each
 from bidsapp.dataset.counts import cohort_counts
 from bidsapp.drawing.svg import number
@@ -58,7 +59,7 @@ class Answer:
     doubts
         What weakens it, a sentence each.
     where
-        Where in the brain the leading variant's maps are strongest; empty where it has none.
+        Where the leading variant's maps are strongest; empty where it has none.
     others
         A sentence on the other variants; empty where there is one.
     skipped
@@ -120,7 +121,7 @@ def answer(run: RunFiles) -> Answer:
         if could_show == _TOO_FEW:
             word = "Too few people to tell."
     elif any(kind in ("separation", "confound") for kind, text in found if text in doubts):
-        status, word = "warn", "Better than chance, but it may not be the brain."
+        status, word = "warn", f"Better than chance, but it may not be {_depicted(run)}."
     elif doubts:
         status, word = "warn", "Better than chance, with doubts."
     if status == "pass" and beyond and not beyond.endswith(f"{SHOWN}."):
@@ -138,6 +139,12 @@ def answer(run: RunFiles) -> Answer:
     others, marked = _others(run), f" ({mark})" * bool(mark)
     numbers = [(f"{name}{marked}", value, remark) for name, value, remark in cards(run)]
     return Answer(status, word, sentence, doubts, where, others, skipped, numbers, could_show)
+
+
+def _depicted(run: RunFiles) -> str:
+    """Name what a forecast is meant to rest on, as the modality calls it."""
+    kind = modality_named(run.recipe.preparation.modality) if run.recipe else Modality
+    return kind.depicted
 
 
 def _beyond(run: RunFiles, sentences: list[str]) -> str:
