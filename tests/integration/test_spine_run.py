@@ -47,7 +47,7 @@ def person(bids: Path, label: str) -> Stack:
 
 def boxes(bids: Path, label: str, *rows: str) -> None:
     path = bids / f"derivatives/rois/sub-{label}/anat/sub-{label}_acq-axial_desc-foramen_roi.tsv"
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     head = "level side slice i0 i1 j0 j1 rater"
     path.write_text("\n".join([head, *rows, ""]).replace(" ", "\t"))
 
@@ -83,6 +83,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Ended:
         save(anat / f"{stem}-cord_mask.nii.gz", cord_of(stack).astype(np.uint8), stack.affine)
         levels = vertebrae_of(stack) + (0 if label == "told" else 30)
         save(anat / f"{stem}-vertebrae_dseg.nii.gz", levels.astype(np.uint8), stack.affine)
+    boxes(bids, "none")  # a table without a row places nothing
     made = description | {"DatasetType": "derivative", "GeneratedBy": [{"Name": "a reader"}]}
     (bids / "derivatives/rois/dataset_description.json").write_text(json.dumps(made))
     recipe = root / "necks.yaml"

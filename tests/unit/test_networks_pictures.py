@@ -9,11 +9,13 @@ import torch
 
 from bidsapp.contracts.network import network_offers
 from bidsapp.errors import BadData, NoInput
+from bidsapp.modalities.spine.region import common_frame
 from bidsapp.networks.mobile_blocks import DropPath, SameConv2d
 from bidsapp.networks.registry import build_network, count_parameters, freeze, head_prefix
 from bidsapp.networks.weights import load_weights
+from bidsapp.recipes import load_recipe
 from bidsapp.recipes.learning import LearningRates, Network, Training
-from bidsapp.saliency.methods.grad_cam import centres
+from bidsapp.saliency.methods.grad_cam import centres, stage_of
 from bidsapp.training.optimizer import build_optimizer
 from tests.unit.written_weights import layout_digest, picture, write_weights
 
@@ -201,6 +203,25 @@ def test_inner_pixels_lie_where_same_padding_puts_them(n):
         # what is left before the first and behind the last pixel is the same, to one stride
         last = start[0] + jump * (sizes["size"][0] - 1)
         assert abs((start[0] + last) / 2 - (n - 1) / 2) <= jump / 2
+
+
+@pytest.mark.parametrize(("variant", "cells"), [("b0", 4), ("cam7", 7)])
+def test_the_studys_maps_are_of_the_stages_that_they_name(variant, cells):
+    recipe = load_recipe("wang2023").with_variant(variant)
+    built = build_network(recipe.network, 1, 0, REGION).eval()
+    shown = {}
+    stage_of(built, recipe.saliency.stage).register_forward_hook(
+        lambda _, __, y: shown.update(size=tuple(y.shape[2:]))
+    )
+    with torch.no_grad():
+        built(torch.zeros(1, 1, *REGION))
+    assert shown["size"] == (cells, cells)
+
+
+def test_the_studys_occlusion_hides_twelve_pixels():
+    recipe = load_recipe("wang2023").with_variant("occlusion")
+    pixel = common_frame(recipe.preparation.size).affine[0, 0]
+    assert round(recipe.saliency.patch_mm / pixel) == 12
 
 
 def test_passed_branches_keep_the_mean_and_stop_after_training():

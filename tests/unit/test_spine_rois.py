@@ -159,6 +159,8 @@ def test_masks_that_do_not_fit_are_refused(tmp_path: Path, stack: Stack):
     path = tmp_path / "sub-01_label-foramen_mask.nii.gz"
     for data, affine, message in (
         (np.zeros((4, 5, 6)), stack.affine, "does not lie on the voxels"),
+        (np.zeros((*stack.data.shape, 2)), stack.affine, "does not lie on the voxels"),
+        (np.zeros((*stack.data.shape, 1)), stack.affine, "is empty: no voxel is marked"),
         (np.zeros(stack.data.shape), stack.affine + 1, "does not lie on the voxels"),
         (np.zeros(stack.data.shape), stack.affine, "is empty: no voxel is marked"),
         (np.full(stack.data.shape, 0.5), stack.affine, "holds fractions"),

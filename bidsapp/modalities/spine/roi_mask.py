@@ -28,7 +28,8 @@ def read_mask_on(path: Path, stack: Stack) -> np.ndarray:
         It cannot be read, lies on other voxels, or holds other than whole numbers.
     """
     values, affine = read_numbers(path)
-    values = values.reshape(values.shape[:3]) if values.ndim > 3 and values[..., 0].size else values
+    if all(size == 1 for size in values.shape[3:]):
+        values = values.reshape(values.shape[:3])
     if values.shape != stack.data.shape or not np.allclose(affine, stack.affine, atol=0.05):
         raise BadData(
             f"{path} does not lie on the voxels of the image it is about (shape or affine "

@@ -226,7 +226,7 @@ def _neck(scan: Scan, settings: SpinePreparation) -> tuple[Neck | None, str]:
         table, mask = scan.path("roi"), scan.path("foramen")
         if settings.boxes_page == "missing" and (table or mask) and not told:
             rows = read_rows(table, REQUIRED) if table else []
-            if not any(row.get("status", "") == PROPOSED for _, row in rows):
+            if (mask or rows) and not any(row.get("status", "") == PROPOSED for _, row in rows):
                 return None, ""
         stack = read_stack(scan.main.path)
         boxes = placed(scan, stack, settings.rater or "")
