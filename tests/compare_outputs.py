@@ -22,7 +22,16 @@ VOLATILE_KEYS = {
     "CpuSeconds", "WallSeconds", "Seconds", "seconds", "Version", "CodeURL", "Commit", "Date",
     "Created", "created", "timestamp", "ProcessingTime", "Duration", "CPUSeconds",
 }  # fmt: skip
-VOLATILE_COLUMNS = {"seconds", "cpu_seconds", "wall_seconds", "started", "ended", "date", "time"}
+VOLATILE_COLUMNS = {
+    "seconds",
+    "cpu_seconds",
+    "wall_seconds",
+    "started",
+    "ended",
+    "date",
+    "time",
+    "frozen_utc",
+}
 SKIPPED = ("work/*", "logs/*", "*/.nocicast*", "*.lock")
 # What a page says that each step cost, with its bars, and all of them.
 COST = re.compile(

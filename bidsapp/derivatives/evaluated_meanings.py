@@ -114,7 +114,9 @@ EVALUATED: dict[str, dict[str, Column]] = {
         "model": Column("Name of the model."),
         "folder": Column("Of its bundle, within the run's folder."),
         "manifest_sha256": Column("SHA-256 of its manifest, which holds those of all its files."),
-        "frozen_utc": Column("When the manifest was written (UTC)."),
+        "frozen_utc": Column(
+            "When it was frozen (UTC): when a manifest of this hash was first written there."
+        ),
     },
     "tables/findings": {
         "kind": Column(

@@ -14,12 +14,11 @@ from bidsapp.evaluation.tsv import write_table
 from bidsapp.reports.reporting import answers, claim, items, probast
 from bidsapp.reports.reporting.answers import Answer
 from bidsapp.reports.reporting.items import Item
-from bidsapp.reports.reporting.run_facts import RunFacts
+from bidsapp.reports.reporting.run_facts import FROZEN, MODELS, RunFacts
 from bidsapp.reports.run.group_run import GroupRun
 
 COLUMNS = ("item", "section", "asks", "status", "answer", "where", "author")
 BIAS = ("question", "domain", "asks", "judged", "why", "where")
-MODELS = ("model", "folder", "manifest_sha256", "frozen_utc")
 RUN, BOTH, AUTHOR = "run", "run and author", "author"
 
 
@@ -112,7 +111,7 @@ def write_pack(folder: Path) -> Path:
     """
     run, place = GroupRun(folder), folder / "reporting"
     models = pd.DataFrame(RunFacts(run).bundles, columns=pd.Index(MODELS))
-    write_table(models, place / "frozen_models.tsv")
+    write_table(models, folder / FROZEN)
     for guideline in GUIDELINES:
         table = stamped(filled_items(run, guideline), _stamps(run))
         write_table(table, place / f"{guideline.file}.tsv")

@@ -9,11 +9,15 @@ from bidsapp.dataset.counts import cohort_counts
 from bidsapp.dataset.covariates import SIDECAR, user_name, users_columns
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.drawing.wording import many
-from bidsapp.evaluation.tsv import is_missing
+from bidsapp.errors import NociCastError
+from bidsapp.evaluation.tsv import is_missing, read_table
 from bidsapp.reports.run.group_run import GroupRun
 
 SHOWN = 12
 """So many names are listed."""
+
+MODELS = ("model", "folder", "manifest_sha256", "frozen_utc")
+FROZEN = "reporting/frozen_models.tsv"
 
 
 class RunFacts:
@@ -117,15 +121,32 @@ class RunFacts:
 
     @cached_property
     def bundles(self) -> list[tuple[str, str, str, str]]:
-        """Name of each model of the run, its folder, its SHA-256 and when it was written (UTC)."""
+        """Name of each model of the run, its folder, its SHA-256 and when it was frozen (UTC).
+
+        A model that an earlier report named with this hash keeps its time: nothing of it changed.
+        """
+        earlier = self._frozen_before
         found = []
         for manifest in sorted(self.run.folder.glob("model/*/configs/manifest.json")):
             folder = manifest.parent.parent
             written = datetime.fromtimestamp(manifest.stat().st_mtime, UTC)
             place = folder.relative_to(self.run.folder).as_posix()
             digest = file_sha256(manifest)
-            found.append((folder.name, place, digest, written.strftime("%Y-%m-%d %H:%M:%S")))
+            when = earlier.get((place, digest)) or written.strftime("%Y-%m-%d %H:%M:%S")
+            found.append((folder.name, place, digest, when))
         return found
+
+    @property
+    def _frozen_before(self) -> dict[tuple[str, str], str]:
+        """Folder and hash of the models in the table of an earlier report, to their times."""
+        try:
+            table = read_table(self.run.folder / FROZEN, MODELS)
+        except (OSError, NociCastError):
+            return {}
+        return {
+            (str(row["folder"]), str(row["manifest_sha256"])): str(row["frozen_utc"])
+            for row in table.to_dict("records")
+        }
 
     @cached_property
     def subgroups(self) -> list[str]:
