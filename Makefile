@@ -54,7 +54,7 @@ faults: $(VENV)/.installed
 ## browser: the reports in a real browser, their validity and accessibility; needs chromium, java, node
 browser: $(VENV)/.installed
 	npm install --silent --no-audit --no-fund --prefix tests/browser || echo "npm brought nothing"
-	$(BIN)/pytest -q -n 0 tests/unit/test_group_browser.py tests/unit/test_pages_browser.py
+	$(BIN)/pytest -q -n 0 tests/unit/test_group_browser.py tests/unit/test_pages_browser.py tests/unit/test_spine_placing.py
 
 ## study: a whole study on real people, a quarter of an hour
 study: $(VENV)/.installed

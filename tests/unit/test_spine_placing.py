@@ -19,6 +19,7 @@ from tests.unit.spine_necks import box_about, foramen_mm, stack_of
 from tests.unit.test_spine_proposals import cord_of
 
 MODULES = Path(os.environ.get("NOCICAST_NODE_MODULES", "tests/browser/node_modules"))
+AXE = MODULES / "axe-core" / "axe.min.js"
 NASTY = "sub-02 </script><script>alert('x')</script>"
 pytestmark = pytest.mark.skipif(bool(chromium.missing()), reason=chromium.missing() or "there")
 
@@ -86,20 +87,27 @@ def saved(window: Browser, folder: Path, name: str) -> Path:
     raise AssertionError(f"{name} was not saved; the page says {text(window, '#state')}")
 
 
-def test_it_asks_for_nothing_and_is_readable_for_all(fresh: Browser, page: Path) -> None:
-    axe = MODULES / "axe-core" / "axe.min.js"
+@pytest.mark.skipif(not AXE.is_file(), reason=f"no {AXE}: make browser")
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
+def test_nothing_is_wrong_for_those_who_do_not_see_or_use_a_mouse(
+    fresh: Browser, page: Path, width: int, dark: bool
+) -> None:
+    fresh.screen(width, dark=dark)
+    fresh.open(page)
+    fresh.run(AXE.read_text(encoding="utf-8"))
+    found = fresh.run_async(
+        "const done = arguments[arguments.length - 1];"
+        "axe.run(document, {resultTypes: ['violations']}).then(r => done(r.violations"
+        ".map(v => [v.impact, v.id, v.nodes[0].html.slice(0, 200)])))"
+    )
+    assert found == []
+
+
+def test_it_asks_for_nothing_and_fits_every_screen(fresh: Browser, page: Path) -> None:
     for width, dark in ((1280, False), (390, True)):
         fresh.screen(width, dark=dark)
         fresh.open(page)
         assert fresh.run("return document.documentElement.scrollWidth <= innerWidth")
-        if axe.is_file():
-            fresh.run(axe.read_text(encoding="utf-8"))
-            found = fresh.run_async(
-                "const done = arguments[arguments.length - 1];"
-                "axe.run(document, {resultTypes: ['violations']}).then(r => done(r.violations"
-                ".map(v => [v.impact, v.id, v.nodes[0].html.slice(0, 200)])))"
-            )
-            assert found == []
     asked = {url for url in fresh.requests() if not url.startswith("data:")}
     assert asked == {page.resolve().as_uri()}
     assert fresh.complaints() == []

@@ -12,6 +12,7 @@ from bidsapp.contracts.measure import FAIL, PASS, WARN
 from bidsapp.modalities.spine.injections import Injection
 from bidsapp.modalities.spine.measures import MEASURES
 from bidsapp.modalities.spine.midline import Midline, find_midline
+from bidsapp.modalities.spine.proposals import box_beside
 from bidsapp.modalities.spine.quality import blur_mm, contrast, ghosting, judge_region
 from bidsapp.modalities.spine.region import make_region
 from bidsapp.modalities.spine.roi_mask import read_mask_on
@@ -137,3 +138,43 @@ def test_cord_and_symmetry_agree_within_2_mm_in_real_necks(name: str):
         midline = find_midline(stack, index, cord)
         assert midline.how == "cord"
         assert abs(midline.others["symmetry"]) < 2.0, index
+
+
+# Boxes drawn by looking: foramen, disc's edge and facet of one side on one slice.
+DRAWN = [
+    ("errsm11_acq-3D", "C6", "L", 129, (38, 65, 2, 28)),
+    ("errsm18_acq-3D", "C6", "L", 126, (50, 77, 2, 28)),
+    ("errsm20_acq-3D", "C6", "R", 96, (48, 75, 27, 50)),
+    ("errsm21_acq-3D", "C7", "L", 111, (42, 69, 0, 25)),
+    ("errsm21_acq-3D", "C6", "R", 131, (41, 68, 26, 50)),
+    ("errsm22_acq-3D", "C7", "L", 128, (54, 81, 1, 27)),
+    ("errsm23_acq-3D", "C7", "L", 122, (50, 77, 3, 30)),
+    ("errsm24_acq-3D", "C7", "R", 117, (40, 67, 29, 50)),
+    ("tutms_acq-axial", "C6", "R", 8, (122, 162, 116, 156)),
+]
+
+
+@real
+@pytest.mark.parametrize(("name", "level", "side", "index", "box"), DRAWN)
+def test_regions_of_real_necks_are_cut_and_proposals_lie_on_them(name, level, side, index, box):
+    who = name.partition("_")[0]
+    stack = read_stack(DATA / f"sub-{who}/anat/sub-{name}_T2w.nii.gz")
+    roi = Roi(Injection(level, side), index, box, "x_roi.tsv")
+    midline = find_midline(stack, index)
+    region = make_region(stack, roi, midline)
+    assert midline.how == "symmetry"
+    assert region.cut_share < 0.05
+    # slices of 7.5 mm are thicker than they should be
+    expected = WARN if name == "tutms_acq-axial" else PASS
+    assert judge_region(stack, roi, midline, region)["verdict"] == expected
+    if who not in MASKED:
+        return
+    stem = f"sub-{name}_label-cord_mask.nii.gz"
+    cord = read_mask_on(DATA / f"derivatives/labels/sub-{who}/anat/{stem}", stack)
+    proposed, drawn = np.zeros((2, *stack.plane(index).values.shape), bool)
+    for mask, (x0, x1, y0, y1) in (
+        (proposed, box_beside(stack, index, side, cord)),
+        (drawn, stack.in_plane(box)),
+    ):
+        mask[x0 : x1 + 1, y0 : y1 + 1] = True
+    assert (proposed & drawn).sum() / (proposed | drawn).sum() > 0.65
