@@ -46,6 +46,7 @@ def group_boilerplate(folder: Path) -> Boilerplate:
     NoInput
         There is no run, or it has no scores.
     """
+    from bidsapp.reports import methods_evaluation
     from bidsapp.reports import methods_group as group
     from bidsapp.reports import methods_model as model
     from bidsapp.reports import methods_results as results
@@ -75,7 +76,7 @@ def group_boilerplate(folder: Path) -> Boilerplate:
                 group.splits_paragraph(run),
             ],
         ),
-        Section("Evaluation", [group.evaluation_paragraph(run)]),
+        Section("Evaluation", [methods_evaluation.evaluation_paragraph(run)]),
         results.saliency_section(run),
         results.results_section(run),
         results.to_add_section(),

@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from bidsapp.evaluation.baseline_models import BASELINES
 from bidsapp.evaluation.baselines import baseline_scores
-from bidsapp.reports.methods_group import BASELINE_WORDS
+from bidsapp.reports.methods_evaluation import BASELINE_WORDS
 
 PEOPLE, FOLDS = 40, 2
 OUTCOME = np.arange(PEOPLE) % 2

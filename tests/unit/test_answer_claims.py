@@ -12,7 +12,7 @@ from bidsapp.evaluation.evaluate import evaluate
 from bidsapp.evaluation.pooled import pooled_results
 from bidsapp.evaluation.settings import EvaluationSettings
 from bidsapp.recipes import dump_recipe, load_recipe
-from bidsapp.reports.methods_group import evaluation_paragraph
+from bidsapp.reports.methods_evaluation import evaluation_paragraph
 from bidsapp.reports.methods_results import results_section
 from bidsapp.reports.run import result_tables
 from bidsapp.reports.run.answer import answer, cards
