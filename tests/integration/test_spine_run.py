@@ -48,16 +48,22 @@ def person(bids: Path, label: str) -> Stack:
 def boxes(bids: Path, label: str, *rows: str) -> None:
     path = bids / f"derivatives/rois/sub-{label}/anat/sub-{label}_acq-axial_desc-foramen_roi.tsv"
     path.parent.mkdir(parents=True, exist_ok=True)
-    head = "level side slice i0 i1 j0 j1 rater"
+    head = "level side slice i0 i1 j0 j1 rater date"
     path.write_text("\n".join([head, *rows, ""]).replace(" ", "\t"))
 
 
 def row(
-    stack: Stack, side: str, level: str = "C6", where: str = "", rater: str = "AB", step: int = 0
+    stack: Stack,
+    side: str,
+    level: str = "C6",
+    where: str = "",
+    rater: str = "AB",
+    step: int = 0,
+    date: str = "n/a",
 ) -> str:
     index, box = box_about(stack, foramen_mm(where or side))
     i0, i1, j0, j1 = box
-    return f"{level} {side} {index} {i0 + step} {i1 + step} {j0} {j1} {rater}"
+    return f"{level} {side} {index} {i0 + step} {i1 + step} {j0} {j1} {rater} {date}"
 
 
 @pytest.fixture(scope="module")
@@ -68,14 +74,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     description = {"Name": "necks", "BIDSVersion": "1.10.0"}
     (bids / "dataset_description.json").write_text(json.dumps(description))
     lines = [f"sub-{label}\t{'C7' if label == 'told' else 'n/a'}\t"
-             f"{'left' if label == 'told' else 'n/a'}" for label in STORED]  # fmt: skip
-    head = "participant_id\tinjection_level\tinjection_side"
+             f"{'left' if label == 'told' else 'n/a'}\t"
+             f"{'2024-05-01' if label == 'two' else 'n/a'}" for label in STORED]  # fmt: skip
+    head = "participant_id\tinjection_level\tinjection_side\toutcome_date"
     (bids / "participants.tsv").write_text("\n".join([head, *lines, ""]))
     second = row(stacks["las"], "L", rater="CD", step=3)
     stray = row(stacks["psr"], "R", "C7", where="L", rater="CD")
     boxes(bids, "las", row(stacks["las"], "L"), second)
     boxes(bids, "psr", row(stacks["psr"], "R", "C7"), stray)
-    boxes(bids, "two", row(stacks["two"], "L"), row(stacks["two"], "R", "C5"))
+    late = row(stacks["two"], "L", rater="EF", step=2, date="2024-06-01")
+    boxes(bids, "two", row(stacks["two"], "L"), row(stacks["two"], "R", "C5"), late)
     boxes(bids, "wrong", row(stacks["wrong"], "L", where="R"))
     for label in ("told", "none"):
         anat = bids / f"derivatives/rois/sub-{label}/anat"
@@ -166,6 +174,9 @@ def test_another_raters_boxes_are_compared_and_one_that_cannot_be_is_told(run: E
     (note,) = told["sub-psr C7R"]["Notes"]
     assert "box of rater CD is left out" in note
     assert "on the patient's left" in note
+    (note,) = told["sub-two C6L"]["Notes"]
+    assert "box of rater EF is left out" in note
+    assert "drawn on 2024-06-01, after the outcome was known (2024-05-01)" in note
 
 
 def test_pages_and_words_tell_of_regions(run: Ended) -> None:

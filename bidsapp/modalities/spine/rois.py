@@ -99,7 +99,7 @@ def placed_rois(
     _check_apart(table, mask, have)
     _check_told(table or mask, have, told)
     for roi in have.values():
-        _check_date(table or mask, roi, outcome_date)
+        check_date(table or mask, roi, outcome_date)
     proposed = {roi.injection for roi in chosen if roi.status == PROPOSED}
     waiting = sorted((set(told) | proposed) - set(have))
     return Placed(tuple(have[key] for key in sorted(have)), tuple(waiting), tuple(others))
@@ -172,7 +172,14 @@ def _check_told(
         )
 
 
-def _check_date(source: Path | None, roi: Roi, outcome: datetime.date | None) -> None:
+def check_date(source: Path | None, roi: Roi, outcome: datetime.date | None) -> None:
+    """Refuse a box that was drawn after the outcome was known, by somebody who may have known it.
+
+    Raises
+    ------
+    BadData
+        The message names file, injection and both dates.
+    """
     if outcome is None or roi.date is None or roi.blinded or roi.date <= outcome:
         return
     raise BadData(

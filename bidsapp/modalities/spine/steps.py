@@ -27,6 +27,7 @@ from bidsapp.modalities.spine.rois import (
     LEVEL_COLUMN,
     SIDE_COLUMN,
     Placed,
+    check_date,
     placed_rois,
     told_injection,
 )
@@ -172,6 +173,7 @@ def prepare(scan: Scan, part: str, settings: SpinePreparation) -> Done:
     for other in boxes.others:
         if other.injection == roi.injection and other.status != PROPOSED:
             try:
+                check_date(scan.path("roi"), other, told_of(scan)[1])
                 cut(other, midline)
                 others.append(other)
             except BadData as error:
