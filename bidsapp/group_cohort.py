@@ -176,9 +176,34 @@ def check_images(
         wanted = recipe.with_variant(names[0]).preparation
         modality = modality_named(wanted.modality)
         shared = modality.shared(wanted, own_folder(options.work_dir))
+        for key in modality.unnamed:
+            check_made_with(key, getattr(wanted, key), people, options.output_dir)
         if not options.saliency:
             continue
         whole = whole_space(modality.mask(shared))
         sections = [recipe.with_variant(name).saliency for name in names]
         for sentence in check_maps(sections, people.table, whole, shared.labels.get("space", "")):
             print(sentence, file=sys.stderr)
+
+
+def check_made_with(key: str, value: object, people: "Cohort", output_dir: Path) -> None:
+    """Refuse images of the output folder whose sidecars tell another setting than the recipe."""
+    from bidsapp.intake.json_text import read_own_json
+
+    wanted = list(value) if isinstance(value, tuple) else value
+    found: dict[str, list[str]] = {}
+    for image in people.table["image"]:
+        sidecar = output_dir / f"{str(image).removesuffix('.nii.gz')}.json"
+        told = read_own_json(sidecar).get("Settings") if sidecar.is_file() else None
+        if isinstance(told, dict) and key in told and told[key] != wanted:
+            found.setdefault(str(told[key]), []).append(sidecar.name)
+    if not found:
+        return
+    others = "; ".join(
+        f"{other} ({len(names)}, such as {names[0]})" for other, names in found.items()
+    )
+    raise BadData(
+        f"preparation.{key} is {wanted}, and images in {output_dir} were made with {others}. "
+        f"Set what they were made with (--set preparation.{key}=…), or prepare them anew in "
+        "another output folder."
+    )

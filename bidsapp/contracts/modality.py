@@ -60,6 +60,8 @@ class Modality(OwnPlaces, ABC, Generic[S]):
     """What `handcrafted` measures, in a sentence; empty where there is nothing."""
     placed_words: ClassVar[str] = ""
     """What a person placed by hand, in a sentence; empty where nothing is, see `placements`."""
+    unnamed: ClassVar[tuple[str, ...]] = ()
+    """Settings that no file's name tells: a group run refuses images that were made with others."""
     settings: type[S]
     """The keys of the recipe's ``preparation`` section: a `bidsapp.recipes.section.Section`."""
 
