@@ -67,6 +67,7 @@ def test_one_person_under_two_names_is_kept_on_one_side(
     assert "with splits that were given in a file" not in words
 
 
+@pytest.mark.slow
 def test_a_study_without_copies_says_how_alike_the_most_alike_are(once) -> None:  # type: ignore[no-untyped-def]
     run = once("group_first", first_run)[1].output_dir / "group" / "small"
     pairs = table_of(run / "near_duplicates.tsv")

@@ -197,6 +197,7 @@ def test_a_run_without_maps_leaves_the_verdict_on_earlier_ones_in_the_bundle(aga
     assert json.loads(metadata.read_text())["saliency_checks"] == before
 
 
+@pytest.mark.slow
 def test_what_cannot_be_mapped_is_named_and_the_run_is_kept(
     again: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -212,6 +213,7 @@ def test_what_cannot_be_mapped_is_named_and_the_run_is_kept(
     assert (run / "model" / "base").is_dir()
 
 
+@pytest.mark.slow
 def test_maps_on_own_voxels_that_cannot_be_made_show_in_the_exit_code(
     again: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

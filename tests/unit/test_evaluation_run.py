@@ -88,7 +88,7 @@ def test_everything_is_written_and_reproduces(run):
         *(f"tables/{name}" for name in ("findings", "comparisons", "permutations", "confounds")),
         *(f"tables/{name}" for name in ("baselines", "cohort", "planning", "printed")),
         *("tables/ensemble_scores", "tables/baseline_scores", "tables/other_runs"),
-        "tables/columns",
+        *("tables/columns", "tables/sites"),
     }
     before = {path: path.read_bytes() for path in [*written, run / "metrics.tsv"]}
     evaluate(run, QUICK)

@@ -87,6 +87,7 @@ def test_the_same_seed_gives_the_same_bits(
     assert capfd.readouterr().out == ""
 
 
+@pytest.mark.slow
 def test_a_field_found_at_1_mm_is_kept_at_2_mm_and_still_says_the_same(
     template: sitk.Image, participant: sitk.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -226,6 +226,7 @@ def test_the_papers_form_is_absolute_and_scaled_for_each_image(jobs):
     assert map_channels(paper, CHANNELS) == ("all",)
 
 
+@pytest.mark.slow
 def test_integrated_gradients_of_a_trained_network_are_complete_within_a_percent(jobs):
     job = jobs[0]
     network, _ = load_fold(job.task)
