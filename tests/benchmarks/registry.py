@@ -264,7 +264,7 @@ BENCHMARKS = (
     Benchmark(
         "streaming",
         "A training step whose images find no room in memory",
-        "CPU seconds of a step with a small --mem, which streams the cohort, and the same weights.",
+        "Seconds of a step with a small --mem, which streams the cohort, and the same weights.",
         6,
         peer="the same run with the cohort in memory",
     ),
