@@ -48,39 +48,28 @@ _TWO_GROUPS = {
     "standardised_difference": Column("Difference of the groups in units of their SD.", "1"),
 }
 
+_GUIDELINE = {
+    "section": Column("Part of the paper that it belongs to."),
+    "asks": Column("What it wants to know, in NociCast's words."),
+    "status": Column(
+        "Who answers it.",
+        levels={
+            "run": "the files of the run",
+            "run and author": "the files of the run in part, and the authors",
+            "author": "the authors alone",
+        },
+    ),
+    "answer": Column("What the files of the run say; n/a where they say nothing."),
+    "where": Column("Files of the run to look at, behind a colon the place in them."),
+    "author": Column("What the authors have to say of it; n/a where nothing is left to them."),
+}
+
 EVALUATED: dict[str, dict[str, Column]] = {
     "tripod_ai": {
         "item": Column("Number of the item or sub-item of TRIPOD+AI, 1 to 27c."),
-        "section": Column("Part of the paper that it belongs to."),
-        "asks": Column("What it wants to know, in NociCast's words."),
-        "status": Column(
-            "Who answers it.",
-            levels={
-                "run": "the files of the run",
-                "run and author": "the files of the run in part, and the authors",
-                "author": "the authors alone",
-            },
-        ),
-        "answer": Column("What the files of the run say; n/a where they say nothing."),
-        "where": Column("Files of the run to look at, behind a colon the place in them."),
-        "author": Column("What the authors have to say of it; n/a where nothing is left to them."),
+        **_GUIDELINE,
     },
-    "claim": {
-        "item": Column("Number of the item of CLAIM (2024), 1 to 44."),
-        "section": Column("Part of the paper that it belongs to."),
-        "asks": Column("What it wants to know, in NociCast's words."),
-        "status": Column(
-            "Who answers it.",
-            levels={
-                "run": "the files of the run",
-                "run and author": "the files of the run in part, and the authors",
-                "author": "the authors alone",
-            },
-        ),
-        "answer": Column("What the files of the run say; n/a where they say nothing."),
-        "where": Column("Files of the run to look at, behind a colon the place in them."),
-        "author": Column("What the authors have to say of it; n/a where nothing is left to them."),
-    },
+    "claim": {"item": Column("Number of the item of CLAIM (2024), 1 to 44."), **_GUIDELINE},
     "tables/sites": {
         "told": Column("What is told: the site, or the outcome."),
         "by": Column("By what: the site, or regional values of the images."),
