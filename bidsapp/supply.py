@@ -137,9 +137,20 @@ def lines() -> list[Line]:
     return found
 
 
+def _installed() -> dict[str, metadata.Distribution]:
+    """Distributions by name, as imports find them: of two of one name, the one first on the path.
+
+    An editable installation leaves its metadata both in the checkout and in the environment.
+    """
+    found: dict[str, metadata.Distribution] = {}
+    for one in metadata.distributions():
+        found.setdefault(plain_name(one.metadata["Name"]), one)
+    return dict(sorted(found.items()))
+
+
 def _distributions() -> Iterator[dict[str, Any]]:
-    for one in sorted(metadata.distributions(), key=lambda d: plain_name(d.metadata["Name"])):
-        name, licence = plain_name(one.metadata["Name"]), licence_of(one)
+    for name, one in _installed().items():
+        licence = licence_of(one)
         entry: dict[str, Any] = {
             "type": "library",
             "bom-ref": f"pkg:pypi/{name}@{one.version}",

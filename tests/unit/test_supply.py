@@ -82,6 +82,21 @@ def test_the_bill_of_materials_holds_what_is_installed_and_the_hashes_of_weights
     assert len(refs) == len(set(refs))
 
 
+def test_a_distribution_whose_metadata_lie_twice_on_the_path_is_listed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An editable installation of the app is found in its checkout and in the environment."""
+    for place, version in (("checkout", "0.2"), ("environment", "0.1")):
+        folder = tmp_path / place / "Twice_Found.egg-info"
+        folder.mkdir(parents=True)
+        text = f"Metadata-Version: 2.1\nName: Twice_Found\nVersion: {version}\nLicense: MIT\n"
+        (folder / "PKG-INFO").write_text(text, encoding="utf-8")
+    for place in ("environment", "checkout"):  # the last prepended is found first
+        monkeypatch.syspath_prepend(str(tmp_path / place))
+    listed = [one for one in bill_of_materials()["components"] if one["name"] == "twice-found"]
+    assert [one["version"] for one in listed] == ["0.2"]
+
+
 def test_weights_and_templates_are_those_that_were_tested() -> None:
     from bidsapp.modalities.t1w.brainmask import check_weights
     from bidsapp.templates.embedded import packaged
