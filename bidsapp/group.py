@@ -20,7 +20,14 @@ from bidsapp.execution.work import (
     work_place,
 )
 from bidsapp.group_checks import check_before_work
-from bidsapp.group_cohort import check_images, cohort_of, on_one_grid, recorded, tell_columns
+from bidsapp.group_cohort import (
+    as_images_were_made,
+    check_images,
+    cohort_of,
+    on_one_grid,
+    recorded,
+    tell_columns,
+)
 from bidsapp.group_conclude import evaluate_run, tell_summary, write_report, write_words
 from bidsapp.group_duplicates import TABLE as NEAR_DUPLICATES
 from bidsapp.group_duplicates import settle_near_duplicates
@@ -102,7 +109,7 @@ def run_group_level(options: RunOptions) -> int:
     recipe = refuse_seen(recipe, (*stages, *variants), cohort, options)
     own_outcomes = stage_outcomes(recipe, stages, cohort, options)
     tell_columns(recipe, cohort)
-    recipe = recorded(recipe, cohort)
+    recipe = as_images_were_made(recorded(recipe, cohort), variants, cohort)
     recipe, cohort = by_sites(recipe, variants, cohort, options)
     # refused now, if they are
     splits = run_splits(recipe, variants, cohort.table, options.splits)

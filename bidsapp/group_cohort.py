@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bidsapp.contracts.modality import modality_named
+from bidsapp.derivatives.shown import BIDS_DIR, MODEL, OUTPUT_DIR
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.execution.work import own_folder
 from bidsapp.options import RunOptions
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bidsapp.dataset.cohort import Cohort
+
+PREPARE = f"nocicast {BIDS_DIR} {OUTPUT_DIR} participant --model {MODEL}"
+"""The command that prepares new people as a model needs them."""
 
 
 def cohort_of(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> "Cohort":
@@ -59,6 +63,7 @@ def _cohort(
     """Find who is in, of the people of all variants, with the images of some of these."""
     from bidsapp.dataset.carried import for_terminal
     from bidsapp.dataset.cohort import build_cohort
+    from bidsapp.dataset.made_with import require_made_with
     from bidsapp.dataset.normalized import Wanted
     from bidsapp.evaluation.settings import asked_columns
 
@@ -85,11 +90,16 @@ def _cohort(
         dated=recipe.dated(variants),
         threads=options.nprocs,
     )
+    require_made_with(wanted, cohort, _as_the_model() if options.model else "")
     for note in for_terminal(cohort.notes):
         print(note, file=sys.stderr)
     for name in variants:
         _require_covariates(recipe.with_variant(name), cohort.table)
     return cohort
+
+
+def _as_the_model() -> str:
+    return f"A model is not given images of another kind; prepare these people for it: {PREPARE}"
 
 
 def _require_covariates(recipe: Recipe, cohort: "pd.DataFrame") -> None:
@@ -137,6 +147,16 @@ def recorded(recipe: Recipe, cohort: "Cohort") -> Recipe:
     return recipe.with_values({"outcome.negative": list(cohort.negative)})
 
 
+def as_images_were_made(recipe: Recipe, variants: Sequence[str], cohort: "Cohort") -> Recipe:
+    """Write into the recipe that a run keeps what the images were made with, and say it."""
+    from bidsapp.dataset.made_with import as_made
+
+    found, notes = as_made(recipe, variants, cohort)
+    for sentence in notes:
+        print(sentence, file=sys.stderr)
+    return found
+
+
 def on_one_grid(
     people: "Cohort", recipe: Recipe, variants: Sequence[str], options: RunOptions
 ) -> tuple["Cohort", dict[str, Path]]:
@@ -168,7 +188,7 @@ def on_one_grid(
 def check_images(
     recipe: Recipe, variants: Sequence[str], people: "Cohort", options: RunOptions
 ) -> None:
-    """Find what the images were prepared with, and refuse what maps could not be made with."""
+    """Refuse images that maps could not be made with."""
     from bidsapp.saliency.requirements import check_maps
     from bidsapp.spaces.files import whole_space
 
@@ -176,34 +196,9 @@ def check_images(
         wanted = recipe.with_variant(names[0]).preparation
         modality = modality_named(wanted.modality)
         shared = modality.shared(wanted, own_folder(options.work_dir))
-        for key in modality.unnamed:
-            check_made_with(key, getattr(wanted, key), people, options.output_dir)
         if not options.saliency:
             continue
         whole = whole_space(modality.mask(shared))
         sections = [recipe.with_variant(name).saliency for name in names]
         for sentence in check_maps(sections, people.table, whole, shared.labels.get("space", "")):
             print(sentence, file=sys.stderr)
-
-
-def check_made_with(key: str, value: object, people: "Cohort", output_dir: Path) -> None:
-    """Refuse images of the output folder whose sidecars tell another setting than the recipe."""
-    from bidsapp.intake.json_text import read_own_json
-
-    wanted = list(value) if isinstance(value, tuple) else value
-    found: dict[str, list[str]] = {}
-    for image in people.table["image"]:
-        sidecar = output_dir / f"{str(image).removesuffix('.nii.gz')}.json"
-        told = read_own_json(sidecar).get("Settings") if sidecar.is_file() else None
-        if isinstance(told, dict) and key in told and told[key] != wanted:
-            found.setdefault(str(told[key]), []).append(sidecar.name)
-    if not found:
-        return
-    others = "; ".join(
-        f"{other} ({len(names)}, such as {names[0]})" for other, names in found.items()
-    )
-    raise BadData(
-        f"preparation.{key} is {wanted}, and images in {output_dir} were made with {others}. "
-        f"Set what they were made with (--set preparation.{key}=…), or prepare them anew in "
-        "another output folder."
-    )

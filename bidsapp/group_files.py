@@ -139,6 +139,7 @@ def write_models(
     """Write one bundle per variant; an anonymous one lists no images and no prints of them."""
     from bidsapp.dataset.beside import seen_by
     from bidsapp.dataset.counts import cohort_counts
+    from bidsapp.dataset.made_with import made_by
     from bidsapp.evaluation.clinical_part import clinical_part
     from bidsapp.evaluation.other_runs import tried_words
     from bidsapp.evaluation.pooled import doubts, pooled_results, subgroup_results
@@ -182,6 +183,7 @@ def write_models(
             excluded=len(cohort.exclusions),
             subgroups=subgroup_results(folder, name, recipe.evaluation.confidence),
             doubts=doubts(folder, name),
+            made_by=made_by(seen_by(cohort, name)),
             tried=tried_words(read_text_table(folder / "tables" / "other_runs.tsv")),
         )
         seen = seen_images(own, seen_by(cohort, name))

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from bidsapp.contracts.modality import modality_named
 from bidsapp.dataset import check_dataset
+from bidsapp.dataset.made_with import differences, made_by
 from bidsapp.derivatives import check_output, prepare_output, write_json, write_text
 from bidsapp.derivatives.atomic import make_folder
-from bidsapp.derivatives.shown import BIDS_DIR, MODEL, OUTPUT_DIR, Hidden
+from bidsapp.derivatives.shown import Hidden
 from bidsapp.drawing.wording import many
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.execution.compute import check_device
 from bidsapp.execution.status import telling
 from bidsapp.execution.work import alone, begin_work, check_work, keep_shared_work
 from bidsapp.group_answers import predict_cohort, unused_clinic
-from bidsapp.group_cohort import cohort_of, on_one_grid, recorded
+from bidsapp.group_cohort import PREPARE, cohort_of, on_one_grid, recorded
 from bidsapp.group_known import without_doubles, without_known
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.options import RunOptions
@@ -96,17 +97,23 @@ def _check_before_work(folder: Path, recipe: Recipe, options: RunOptions) -> Non
 
 def _people(recipe: Recipe, options: RunOptions) -> "Cohort":
     """Find who is in; who is not prepared is told of with the command that does it."""
-    command = f"nocicast {BIDS_DIR} {OUTPUT_DIR} participant --model {MODEL}"
     try:
         cohort = cohort_of(recipe, [recipe.base], options)
     except NoInput as error:
-        raise NoInput(f"{error} To prepare these people as the model needs it: {command}") from None
+        raise NoInput(f"{error} To prepare these people as the model needs it: {PREPARE}") from None
     none = f"no {modality_named(recipe.preparation.modality).prepared} image"
     unready = (cohort.exclusions["reason"] == none).sum()
     if unready:
         print(
             f"{many(int(unready), 'participant is', 'participants are')} not prepared, and left "
-            f"out; to prepare them as the model needs it: {command}",
+            f"out; to prepare them as the model needs it: {PREPARE}",
+            file=sys.stderr,
+        )
+    for one in differences(recipe.preparation, cohort.files):
+        print(
+            f"preparation.{one.key}: the model's images were made with {one.asked}, these with "
+            f"{one.words}. What it finds here may be owed to that; to prepare them as it needs "
+            f"it: {PREPARE}",
             file=sys.stderr,
         )
     return cohort
@@ -139,7 +146,7 @@ def _whole_run(
     write_measures(cohort, mask, folder)
     if cohort.notes:
         write_text(folder / "logs" / "cohort.txt", "\n".join(cohort.notes) + "\n")
-    write_json(folder / FACTS, _facts(bundle, recipe) | _clinical(bundle, cohort))
+    write_json(folder / FACTS, _facts(bundle, recipe, cohort) | _clinical(bundle, cohort))
     _beside_the_model(bundle, folder)
     return _conclude(folder, options, bundle)
 
@@ -162,7 +169,7 @@ def _require_both(cohort: "Cohort") -> None:
         )
 
 
-def _facts(bundle: "Bundle", recipe: Recipe) -> dict[str, Any]:
+def _facts(bundle: "Bundle", recipe: Recipe, cohort: "Cohort") -> dict[str, Any]:
     """Say which model was validated, and what it tells of its own cohort."""
     trained, new = bundle.recipe.outcome, recipe.outcome
     recalibration, familiar = bundle.about.recalibration, bundle.about.familiar
@@ -183,6 +190,14 @@ def _facts(bundle: "Bundle", recipe: Recipe) -> dict[str, Any]:
         },
         "outcome": {"training": _outcome(trained), "validation": _outcome(new)},
         "preparation": recipe.preparation.plain(),
+        "images_made_by": {
+            "training": list(bundle.metadata.get("images_made_by", ())),
+            "validation": list(made_by(cohort)),
+        },
+        "made_otherwise": [
+            {"key": one.key, "training": one.asked, "here": one.made, "images": len(one.images)}
+            for one in differences(recipe.preparation, cohort.files)
+        ],
     }
 
 

@@ -60,8 +60,12 @@ class Modality(OwnPlaces, ABC, Generic[S]):
     """What `handcrafted` measures, in a sentence; empty where there is nothing."""
     placed_words: ClassVar[str] = ""
     """What a person placed by hand, in a sentence; empty where nothing is, see `placements`."""
-    unnamed: ClassVar[tuple[str, ...]] = ()
-    """Settings that no file's name tells: a group run refuses images that were made with others."""
+    taken: ClassVar[tuple[str, ...]] = ("speed", "seed")
+    """Settings that a group run takes from the images: with how much effort they were made. Images
+    that were made otherwise than the recipe says in any other setting are refused."""
+    free: ClassVar[tuple[str, ...]] = ()
+    """Settings in which images may differ from the recipe, as they shape no file that a network is
+    given, or whether there is such a file."""
     settings: type[S]
     """The keys of the recipe's ``preparation`` section: a `bidsapp.recipes.section.Section`."""
 

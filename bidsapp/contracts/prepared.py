@@ -9,6 +9,9 @@ from typing import Any, Self
 
 from bidsapp.contracts.product import OutputNames
 
+APP = "nocicast"
+"""By what this app is named where it is said who made an image."""
+
 RAW = "bids:raw:"
 """Begins the BIDS URI of a file of the dataset that was read."""
 

@@ -103,6 +103,8 @@ class NormalizedImage:
         Name and value of what the verdict hangs on (``local_ncc``); empty where it was not judged.
     part
         Label of the part of the scan that it is; empty where a scan is one unit.
+    settings
+        Those in its sidecar that shaped it; empty where they are not known.
     states
         Its files, and size, time and place of each before it was hashed; see `unchanged`.
     """
@@ -121,6 +123,7 @@ class NormalizedImage:
     source: str = ""
     quality_numbers: tuple[tuple[str, float], ...] = ()
     part: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict, compare=False)
     states: tuple[tuple[Path, FileState | None], ...] = field(default=(), compare=False)
 
     @property
@@ -262,6 +265,7 @@ def read_sidecar(image: Path, wanted: Wanted) -> Told | None:
             "quality": str(quality["verdict"]) or "empty",
             "quality_reasons": tuple(map(str, quality.get("reasons", ()))),
             "made_with": ", ".join(shaping),
+            "settings": dict(settings),
             "source_sha256": str(content.get("SourceSHA256", "")),
             "source": _raw_source(content.get("Sources")),
             "quality_numbers": tuple(

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.prepared import APP
 from bidsapp.dataset.covariates import SIDECAR, user_name
 from bidsapp.evaluation.separation import is_of_scanner
 from bidsapp.evaluation.state import RunState
@@ -17,6 +17,7 @@ UNLIKE = 0.5
 """A standardised difference from which on a column is called unlike (half an SD)."""
 _FEW = 0.05
 _NOT_TOLD = "nothing in the bundle"
+_UNTOLD = (APP,)
 
 
 def intended_use(facts: Mapping[str, Any], case_mix: pd.DataFrame, state: RunState) -> pd.DataFrame:
@@ -48,7 +49,7 @@ def intended_use(facts: Mapping[str, Any], case_mix: pd.DataFrame, state: RunSta
             *("outcome", outcome["training"], outcome["validation"]),
             *((AS_MEANT, "") if same else (OUTSIDE, "another column or other values")),
         ),
-        _preparation(state),
+        *_preparation(facts, state),
     ]
     if case_mix.empty or not facts.get("training_cohort"):
         why = "the bundle holds no aggregates of its training cohort (an earlier version's)"
@@ -101,15 +102,29 @@ def _levels(levels: pd.DataFrame, side: str) -> str:
     return ", ".join(f"{value}: {count}" if value else count for value, count in there) or "–"
 
 
-def _preparation(state: RunState) -> tuple[str, str, str, str, str]:
+def _preparation(facts: Mapping[str, Any], state: RunState) -> list[tuple[str, str, str, str, str]]:
+    """Say by what, and with what effort, the images of training and these were made."""
+    made = facts.get("images_made_by", {})
+    before, now = (tuple(made.get(side, ())) for side in ("training", "validation"))
+    before, now = before or _UNTOLD, now or _told_by_images(state)
+    same = {name.partition(" ")[0] for name in before} == {name.partition(" ")[0] for name in now}
+    note = "" if before == now else "another version" if same else "other software"
+    if same and before == _UNTOLD:
+        note = "an earlier version's bundle does not tell by what its images were made"
+    rows = [("preparation", ", ".join(before), ", ".join(now), AS_MEANT if same else OUTSIDE, note)]
+    for one in facts.get("made_otherwise", ()):
+        told = f"{one['here']} ({one['images']})"
+        why = "images were made otherwise than those of training"
+        rows.append((f"preparation: {one['key']}", str(one["training"]), told, OUTSIDE, why))
+    return rows
+
+
+def _told_by_images(state: RunState) -> tuple[str, ...]:
+    """Name the datasets that images came from, in a validation of an earlier version."""
     images = state.cohort["image"].astype(str) if "image" in state.cohort else pd.Series([""])
     foreign = images.str.startswith("bids:") & ~images.str.startswith("bids::")
-    if not foreign.any():
-        return ("preparation", "this app", "this app", AS_MEANT, "")
     names = sorted({text.split(":")[1] for text in images[foreign]})
-    told = f"{int(np.sum(foreign))} of {len(images)} by {', '.join(names)}"
-    why = "images were prepared by other software than the model's own"
-    return ("preparation", "this app", told, OUTSIDE, why)
+    return (*names, *(() if foreign.all() else _UNTOLD))
 
 
 def _table(rows: list[tuple[str, str, str, str, str]]) -> pd.DataFrame:

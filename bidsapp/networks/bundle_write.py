@@ -68,6 +68,8 @@ class ModelFacts:
         What weakens the held-out results, a sentence each.
     tried
         What else was tried on the same people, in a sentence.
+    made_by
+        Software that made the images of the cohort.
     """
 
     name: str
@@ -87,6 +89,7 @@ class ModelFacts:
     protocol: str = ""
     scored: str = ""
     tried: str = ""
+    made_by: tuple[str, ...] = ()
 
 
 def write_bundle(
@@ -275,6 +278,7 @@ def _metadata(recipe: Recipe, space: Space, facts: ModelFacts, volumes: int) -> 
         "limits": [*LIMITS, *facts.doubts],
         "protocol": facts.protocol,
         "initial_weights": dict(facts.weights),
+        "images_made_by": list(facts.made_by),
         "trained_with": [dict(environment) for environment in facts.environments],
         "space": {
             **recipe.preparation.space_facts(),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from bidsapp.contracts.modality import modality_named
 from bidsapp.contracts.unit import PART, PARTICIPANT, SESSION
 from bidsapp.dataset.tables import read_frame
 from bidsapp.derivatives.atomic import not_made
@@ -173,8 +174,14 @@ def require_run(folder: Path, overrides: Sequence[str] = ()) -> None:
 
 
 def _same_settings(asked: Recipe, kept: Recipe) -> bool:
-    """Compare recipes; what counts as negative is recorded by a run where nobody names it."""
+    """Compare recipes, less what a run records of its own accord.
+
+    These are what counts as negative where nobody names it, and what its images were made with.
+    """
     one, other = without_folders(asked.plain()), kept.plain()
+    for section in (one["preparation"], other["preparation"]):
+        for key in taken_keys(kept):
+            section.pop(key.removeprefix("preparation."), None)
     if asked.outcome.negative is None:
         other["outcome"].pop("negative", None)
     return one == other
@@ -220,12 +227,19 @@ def _recipe_changes(before: Recipe, recipe: Recipe) -> list[str]:
                 _flat(without_folders(r.with_variant(name).model_dump(mode="json")))
                 for r in (before, recipe)
             )
+            of_images = taken_keys(recipe.with_variant(name))
             for key in sorted(one.keys() | other.keys()):
                 unlike = one.get(key) != other.get(key)
-                if unlike and key.split(".")[0] not in _NO_SCORE and key not in _IN_COHORT:
+                seen_there = key in _IN_COHORT or key in of_images
+                if unlike and key.split(".")[0] not in _NO_SCORE and not seen_there:
                     found[f"{key}: {_said(one.get(key))} → {_said(other.get(key))}"] = None
     more = [f"and {len(found) - _MOST} more keys of the recipe"] if len(found) > _MOST else []
     return [*found][:_MOST] + more
+
+
+def taken_keys(recipe: Recipe) -> set[str]:
+    """List the keys that a run takes from its images, whose hashes the cohort holds."""
+    return {f"preparation.{key}" for key in modality_named(recipe.preparation.modality).taken}
 
 
 def _weights_changes(folder: Path, recipe: Recipe, weights: Path | None) -> list[str]:

@@ -4,19 +4,15 @@ import json
 import re
 import subprocess
 from pathlib import Path
-from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
-import pandas as pd
 import pytest
 
-from bidsapp.contracts.modality import modality_named
 from bidsapp.dataset.validation import find_validator
 from bidsapp.derivatives.finished import finished_images
-from bidsapp.errors import BadData
-from bidsapp.group_cohort import check_made_with
 from bidsapp.modalities.spine.region import common_frame
+from bidsapp.modalities.spine.settings import SpinePreparation
 from bidsapp.modalities.spine.stack import Stack, read_stack
 from bidsapp.spaces import Slice, read_space
 from tests.integration.running import Ended, run_app, tree
@@ -219,15 +215,8 @@ def test_a_second_run_makes_nothing_again(run: Ended) -> None:
     assert {name for name in changed if "/anat" in name} == set()
 
 
-def test_a_group_run_refuses_images_that_were_made_otherwise(run: Ended) -> None:
-    made = [one.names.path("picture") for one in finished_images(run.output_dir)]
-    images = [path.relative_to(run.output_dir).as_posix() for path in made]
-    people = SimpleNamespace(table=pd.DataFrame({"image": [*images, "bids:other:sub-9.nii.gz"]}))
-    unnamed = modality_named("spine").unnamed
-    for key, value in {"rater": "AB", "percentiles": (1.0, 99.0), "pixel_mm": 0.5}.items():
-        assert key in unnamed
-        check_made_with(key, value, people, run.output_dir)
-    with pytest.raises(BadData, match=r"rater is CD, and images in .* were made with AB \(4, such"):
-        check_made_with("rater", "CD", people, run.output_dir)
-    with pytest.raises(BadData, match=r"--set preparation\.percentiles="):
-        check_made_with("percentiles", (2.0, 98.0), people, run.output_dir)
+def test_the_sidecars_of_pictures_tell_every_key_that_shapes_them(run: Ended) -> None:
+    """A group run compares them with its recipe (`test_made_with`)."""
+    shaping = set(SpinePreparation.model_fields) - {"modality", "boxes_page"}
+    for one in finished_images(run.output_dir):
+        assert shaping <= one.settings.keys()

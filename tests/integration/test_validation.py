@@ -26,6 +26,7 @@ from tests.integration.group_studies import (
     first_run,
     save,
     table_of,
+    tell_settings,
     write_dataset,
     write_normalised,
 )
@@ -139,6 +140,36 @@ def test_the_report_says_what_was_found_and_the_text_can_be_pasted(validated: Pa
     assert "DeLong" in words
     columns = json.loads((validated / "tables" / "case_mix.json").read_text())
     assert set(table_of(validated / "tables" / "case_mix.tsv").columns) == set(columns)
+
+
+def test_a_bundle_says_with_what_speed_the_images_of_its_training_were_made(bundle: Path) -> None:
+    opened = load_bundle(bundle)
+    assert opened.recipe.preparation.speed == "fast"  # the recipe of the run said default
+    assert opened.metadata["images_made_by"] == ["nocicast 0.1.0"]
+
+
+def test_new_people_who_were_prepared_otherwise_are_told_of(
+    validated: Path, bundle: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(validated.parents[2] / "bids", tmp_path / "bids")
+    shutil.copytree(validated.parents[1], tmp_path / "out", ignore=shutil.ignore_patterns("group"))
+    tell_settings(tmp_path / "out", speed="default")
+    few = ("--participant-label", *range(100, 112))
+    assert validate(tmp_path, bundle, *OUTCOME, *few) == 0
+    said = capfd.readouterr().err
+    assert "preparation.speed: the model's images were made with fast, these with default" in said
+    assert "participant --model" in said
+    folder = tmp_path / "out" / "group" / LABEL
+    use = table_of(folder / "tables" / "intended_use.tsv").set_index("aspect")
+    assert tuple(use.loc["preparation: speed", ["model", "verdict"]]) == ("fast", "outside")
+    assert use.loc["preparation", "verdict"] == "as meant"
+    assert "preparation: speed" in (folder / "report.html").read_text()
+    # what an image shows is another thing: it is refused
+    tell_settings(tmp_path / "out", speed="fast", intensity="none")
+    assert validate(tmp_path, bundle, *OUTCOME, *few) == 65
+    assert "preparation.intensity is minmax, and images were made with none (" in (
+        capfd.readouterr().err
+    )
 
 
 def test_what_follows_from_the_scores_is_made_anew_and_stays_the_same(

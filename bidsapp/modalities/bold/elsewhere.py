@@ -288,7 +288,7 @@ def _take(
         found.unusable[key] = ("series not usable", str(error))
         return
     facts = told.facts if told else {"quality_numbers": tuple(numbers.items())}
-    facts |= {"made_with": ""}  # all of them are denoised anew
+    facts |= {"made_with": "", "settings": {}}  # all of them are denoised anew
     uri = f"bids:{dataset}:{path.relative_to(root).as_posix()}"
     found.images[key] = NormalizedImage(*key, path, mask, {"bold": path}, dataset, uri, **facts)
 

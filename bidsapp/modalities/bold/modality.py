@@ -44,6 +44,7 @@ class Bold(Modality[BoldPreparation]):
     measures = MEASURES
     products = PRODUCTS
     settings = BoldPreparation
+    free = ("other_spaces", "keep_preproc")
 
     def labels(self, settings: BoldPreparation, work: Path) -> Mapping[str, str]:
         """Give the template's label and the voxel size."""

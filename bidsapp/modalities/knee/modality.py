@@ -39,6 +39,7 @@ class Knee(Modality[KneePreparation]):
     products = PRODUCTS
     settings = KneePreparation
     carries = True
+    free = ("bones", "side", "t2")
 
     def sources_for(self, settings: Mapping[str, Any]) -> tuple[Source, ...]:
         """Leave the echoes out where no T2 is asked for."""

@@ -68,7 +68,6 @@ class Spine(Modality[SpinePreparation]):
         "intensities) and widths of what is bright where the nerve leaves the canal"
     )
     placed_words = "the box around the foramen"
-    unnamed = ("pixel_mm", "thickness_mm", "size", "percentiles", "midline", "rater")
     settings = SpinePreparation
 
     def labels(self, settings: SpinePreparation, work: Path) -> Mapping[str, str]:
