@@ -14,9 +14,9 @@ from bidsapp.intake.gifti import ENDING
 from bidsapp.recipes import Recipe
 
 if TYPE_CHECKING:
+    from bidsapp.dataset.alike_pairs import Likeness, Pair
     from bidsapp.dataset.cohort import Cohort
     from bidsapp.dataset.image_prints import Prints
-    from bidsapp.dataset.near_duplicates import Likeness, Pair
 
 COLUMNS = (
     *("participant_id", "session_id", "other_participant", "other_session", "correlation"),

@@ -13,15 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
+from bidsapp.dataset.alike_pairs import Likeness, alike_pairs
 from bidsapp.dataset.image_prints import Prints, signs_of
 from bidsapp.errors import BadData
 from bidsapp.intake.images import read_numbers
 
-SMALLEST = 0.5
-LARGEST = 0.9
-SPREADS = 8.0
-"""A pair is a near-duplicate from this correlation on, or from as many spreads above the cohort's
-median, whichever is more; above `LARGEST` it always is."""
 FEWEST = 3
 """Scans that a mean image needs; of fewer, each is the other's opposite."""
 
@@ -30,63 +26,7 @@ _SLOW_MM = 4.0  # standard deviation of the Gaussian that is taken off
 _PRESENT = 0.95
 _BRAIN = 0.5
 _EXTREME = 4.0
-_DECILES = 2.563  # standard deviations of a normal distribution from the first to the last
 _BLOCK = 512
-_MOST = 100_000  # pairs that are kept in memory
-_FOUND = np.dtype(
-    [("first", int), ("second", int), ("correlation", np.float32), ("mirrored", bool)]
-)
-_BINS = 4000
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two scans, by their places in the cohort, and how alike what is their own is.
-
-    Attributes
-    ----------
-    first, second
-        Places, the smaller first.
-    correlation
-        -1 to 1.
-    mirrored
-        Whether left and right of one of them are exchanged.
-    """
-
-    first: int
-    second: int
-    correlation: float
-    mirrored: bool
-
-
-@dataclass(frozen=True)
-class Likeness:
-    """How alike the scans of different participants of a cohort are.
-
-    Attributes
-    ----------
-    pairs
-        The near-duplicates, the most alike first; where there are none, the most alike pair.
-    median, spread
-        Of the correlations of all pairs; the spread is the range from the first to the last
-        decile in standard deviations of a normal distribution. Copies do not move it while they
-        are fewer than a tenth of all pairs.
-    limit
-        From which correlation on a pair is a near-duplicate.
-    prints
-        By which these scans are known again later, without the images.
-    """
-
-    pairs: tuple[Pair, ...]
-    median: float
-    spread: float
-    limit: float
-    prints: Prints | None = None
-
-    @property
-    def duplicates(self) -> tuple[Pair, ...]:
-        """The near-duplicates."""
-        return tuple(pair for pair in self.pairs if pair.correlation >= self.limit)
 
 
 def find_near_duplicates(
@@ -112,8 +52,8 @@ def find_near_duplicates(
 
     Notes
     -----
-    Time grows with the square of the number of scans, memory with their number: 125 KB each in a
-    brain of 31,000 voxels.
+    Memory grows with the number of scans: 125 KB each in a brain of 31,000 voxels. How all pairs
+    are compared, and what it costs, is said in `alike_pairs`.
     """
     if len(images) < FEWEST or len(set(people)) < 2:
         return None
@@ -129,7 +69,7 @@ def find_near_duplicates(
     mean = (total / np.maximum(count, 1)).astype(np.float32)
     centre = _residuals(own, grid, mean)
     names = {name: number for number, name in enumerate(dict.fromkeys(people))}
-    found = _compare(own, np.array([names[name] for name in people]), grid.mirror)
+    found = alike_pairs(own, np.array([names[name] for name in people]), grid.mirror)
     return replace(found, prints=Prints(mean, centre, signs_of(own), found.limit))
 
 
@@ -307,45 +247,3 @@ def _residuals(
 def _unit(values: np.ndarray) -> np.ndarray:
     length = np.linalg.norm(values, axis=-1, keepdims=True)
     return values / np.where(length > 0, length, 1)
-
-
-def _compare(own: np.ndarray, people: np.ndarray, mirror: np.ndarray) -> Likeness:
-    """Correlate all pairs block by block; keep those that may be near-duplicates."""
-    counts = np.zeros(_BINS, int)
-    found = np.empty(0, _FOUND)
-    most = Pair(0, 0, -1.0, False)
-    for start in range(0, len(own), _BLOCK):
-        block = own[start : start + _BLOCK]
-        rows = np.arange(start, start + len(block))
-        later = np.arange(len(own)) > rows[:, None]
-        later &= people != people[rows][:, None]
-        for mirrored in (False, True):
-            alike = (block[:, mirror] if mirrored else block) @ own.T
-            alike[~later] = -1
-            if not mirrored:
-                counts += np.histogram(alike[later], bins=_BINS, range=(-1, 1))[0]
-            row, column = np.unravel_index(int(alike.argmax()), alike.shape)
-            if alike[row, column] > most.correlation:
-                most = Pair(start + int(row), int(column), float(alike[row, column]), mirrored)
-            places = np.argwhere(alike >= SMALLEST)
-            new = np.empty(len(places), _FOUND)
-            new["first"], new["second"] = places[:, 0] + start, places[:, 1]
-            new["correlation"], new["mirrored"] = alike[tuple(places.T)], mirrored
-            found = np.concatenate([found, new])
-            found = found[np.argsort(-found["correlation"], kind="stable")][:_MOST]
-    median, spread = _middle(counts)
-    limit = max(SMALLEST, min(median + SPREADS * spread, LARGEST))
-    best: dict[tuple[int, int], Pair] = {}
-    for first, second, correlation, mirrored in found[found["correlation"] >= limit].tolist():
-        best.setdefault((first, second), Pair(first, second, correlation, mirrored))
-    return Likeness(tuple(best.values()) or (most,), median, spread, limit)
-
-
-def _middle(counts: np.ndarray) -> tuple[float, float]:
-    """Median and spread of what a histogram over -1 to 1 holds, to a bin's width."""
-    centres = (np.arange(_BINS) + 0.5) * 2 / _BINS - 1
-    low, median, high = (
-        float(centres[min(np.searchsorted(counts.cumsum(), share * counts.sum()), _BINS - 1)])
-        for share in (0.1, 0.5, 0.9)
-    )
-    return median, (high - low) / _DECILES

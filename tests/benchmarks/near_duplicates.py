@@ -18,13 +18,8 @@ import numpy as np
 from scipy.ndimage import affine_transform, gaussian_filter, shift
 from scipy.spatial.transform import Rotation
 
-from bidsapp.dataset.near_duplicates import (
-    Likeness,
-    _compare,
-    _Grid,
-    _residuals,
-    find_near_duplicates,
-)
+from bidsapp.dataset.alike_pairs import Likeness, alike_pairs
+from bidsapp.dataset.near_duplicates import _Grid, _residuals, find_near_duplicates
 
 KINDS = ("noise", "intensity", "mirror", "grid", "rescan")
 Change = Callable[[np.ndarray], np.ndarray]
@@ -114,7 +109,7 @@ def renormalised(files: list[Path], copies: list[Path], mask: Path) -> None:
         count = sum(there for _, _, there in read)
         total = sum(np.where(there, value, 0) for value, _, there in read)
         _residuals(own, grid, (total / np.maximum(count, 1)).astype(np.float32))
-        found = _compare(own, np.arange(len(own)), grid.mirror)
+        found = alike_pairs(own, np.arange(len(own)), grid.mirror)
         best = found.pairs[0]
         kind = next(kind for kind in KINDS if copy.parts[-3].endswith(kind))
         original = copy.parts[-3].removesuffix(kind)
@@ -135,7 +130,7 @@ def many(people: int, voxels: int = 31_000) -> None:
     own = rng.standard_normal((people, voxels), np.float32)
     own /= np.linalg.norm(own, axis=1, keepdims=True)
     start = time.perf_counter()
-    _compare(own, np.arange(people), np.arange(voxels)[::-1])
+    alike_pairs(own, np.arange(people), np.arange(voxels)[::-1])
     print(f"{people} people: all pairs in {time.perf_counter() - start:.1f} s")
 
 

@@ -9,7 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 
-from bidsapp.dataset.near_duplicates import LARGEST, SMALLEST, find_near_duplicates
+from bidsapp.dataset.alike_pairs import (
+    BUCKETS,
+    LARGEST,
+    MARGIN,
+    SMALLEST,
+    Likeness,
+    _sketched,
+    alike_pairs,
+)
+from bidsapp.dataset.near_duplicates import find_near_duplicates
 
 SHAPE = (41, 48, 41)
 AFFINE = np.diag([4.0, 4, 4, 1])
@@ -167,13 +176,13 @@ def test_a_cohort_in_which_all_are_alike_lifts_the_limit_but_hides_no_true_copy(
 def test_any_number_of_scans_gives_the_pairs_of_one_block(
     cohort: tuple[list[Path], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from bidsapp.dataset import near_duplicates
+    from bidsapp.dataset import alike_pairs
 
     files, mask = cohort
     copies = [write(tmp_path / f"{k}.nii", _one_voxel(head(k))) for k in (2, 7)]
     every = [*files, *copies]
     whole = find_near_duplicates(every, people(every), mask)
-    monkeypatch.setattr(near_duplicates, "_BLOCK", 3)
+    monkeypatch.setattr(alike_pairs, "_BLOCK", 3)
     parts = find_near_duplicates(every, people(every), mask)
     assert whole is not None
     assert parts is not None
@@ -181,3 +190,83 @@ def test_any_number_of_scans_gives_the_pairs_of_one_block(
         assert {(pair.first, pair.second) for pair in found.duplicates} == {(2, 12), (7, 13)}
     assert parts.median == pytest.approx(whole.median, abs=0.001)
     assert parts.spread == pytest.approx(whole.spread, abs=0.002)
+
+
+def drawn(rng: np.random.Generator, scans: int, size: int) -> np.ndarray:
+    """What would be each scan's own: as smooth as images are, and nobody else's."""
+    own = gaussian_filter(rng.normal(size=(scans, size)), (0, 1.0)).astype(np.float32)
+    return own / np.linalg.norm(own, axis=1, keepdims=True)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    size=st.integers(1500, 4000),
+    common=st.floats(0, 0.3),
+    planted=st.lists(
+        st.tuples(st.integers(0, 149), st.integers(150, 299), st.floats(0.3, 1.0), st.booleans()),
+        max_size=12,
+        unique_by=(lambda one: one[0], lambda one: one[1]),
+    ),
+)
+def test_sketches_leave_out_no_pair_that_is_alike(
+    seed: int, size: int, common: float, planted: list[tuple[int, int, float, bool]]
+) -> None:
+    """Copies as worn as can be, those at the limit too, in cohorts with more or less in common."""
+    rng = np.random.default_rng(seed)
+    own = drawn(rng, 300, size) + common * drawn(rng, 1, size)
+    own /= np.linalg.norm(own, axis=1, keepdims=True)
+    mirror = np.arange(size)[::-1]
+    for one, copy, share, turned in planted:
+        rest = own[copy] - (own[copy] @ own[one]) * own[one]
+        own[copy] = share * own[one] + np.sqrt(1 - share**2) * rest / np.linalg.norm(rest)
+        own[copy] = own[copy][mirror] if turned else own[copy]
+    own = own.astype(np.float32)
+    people = np.arange(300)
+    people[299] = people[0]
+    whole = alike_pairs(own, people, mirror)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bidsapp.dataset.alike_pairs.EXACT", 200)
+        found = alike_pairs(own, people, mirror)
+    assert found.median == pytest.approx(whole.median, abs=0.005)
+    assert found.spread == pytest.approx(whole.spread, abs=0.004)
+
+    def told(likeness: Likeness, least: float) -> dict[tuple[int, int, bool], float]:
+        return {
+            (pair.first, pair.second, pair.mirrored): pytest.approx(pair.correlation, abs=1e-5)
+            for pair in likeness.duplicates
+            if pair.correlation >= least
+        }
+
+    # limits differ by what a sample does, and a pair at one by what rounding does
+    least = max(whole.limit, found.limit) + 1e-5
+    assert told(found, least) == told(whole, least)
+    assert (0, 299) not in {(pair.first, pair.second) for pair in found.pairs}
+
+
+def test_a_sketch_errs_as_little_as_its_margin_counts_on() -> None:
+    """On the correlation that matters, .5, plain and mirrored, in images of few voxels too."""
+    rng = np.random.default_rng(1)
+    for size in (600, 6000):
+        own = drawn(rng, 600, size)
+        mirror = np.arange(size)[::-1].copy()
+        own[300:] = 0.5 * own[:300] + np.sqrt(0.75) * own[300:]
+        own /= np.linalg.norm(own, axis=1, keepdims=True)
+        plain, turned = _sketched(own, mirror)(slice(0, 600))
+        for estimate, other in ((plain, own), (turned, own[:, mirror])):
+            errors = estimate - other @ own.T
+            assert np.sqrt(np.mean(errors**2)) < 1.1 * np.sqrt(1 / (2 * BUCKETS))
+            assert np.abs(errors[~np.eye(600, dtype=bool)]).max() < 0.75 * MARGIN
+
+
+def test_the_most_alike_pair_of_many_scans_is_told_where_none_is_a_copy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = drawn(np.random.default_rng(2), 120, 2000)
+    whole = alike_pairs(own, np.arange(120), np.arange(2000)[::-1])
+    monkeypatch.setattr("bidsapp.dataset.alike_pairs.EXACT", 100)
+    found = alike_pairs(own, np.arange(120), np.arange(2000)[::-1])
+    assert not found.duplicates
+    assert [(pair.first, pair.second, pair.mirrored) for pair in found.pairs] == [
+        (pair.first, pair.second, pair.mirrored) for pair in whole.pairs
+    ]

@@ -161,7 +161,8 @@ def _faces(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Both are empty where no voxel there holds a number.
     """
-    faces = [values.take(end, axis=axis).ravel() for axis in range(3) for end in (0, -1)]
+    # `take` would copy the whole volume for each face where it is not in C order
+    faces = [np.moveaxis(values, axis, 0)[end].ravel() for axis in range(3) for end in (0, -1)]
     border = np.concatenate(faces)
     found, counts = np.unique(border[np.isfinite(border)], return_counts=True)
     return found, counts / max(int(counts.sum()), 1)

@@ -118,7 +118,7 @@ def cut_faces(mask: np.ndarray, affine: np.ndarray) -> tuple[str, ...]:
     for axis in range(3):
         area = np.prod(np.delete(sizes, axis))
         for index, name in zip((0, -1), names[axis], strict=True):
-            if np.count_nonzero(mask.take(index, axis=axis)) * area > EDGE_MM2:
+            if np.count_nonzero(np.moveaxis(mask, axis, 0)[index]) * area > EDGE_MM2:
                 cut.append(name)
     return tuple(cut)
 
