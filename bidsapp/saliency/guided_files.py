@@ -1,12 +1,14 @@
 """Write averages weighted by held-out maps, beside covariates, and what they add."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.modality import modality_named
 from bidsapp.contracts.space import relative_sizes
-from bidsapp.contracts.unit import unit_columns, units_in
+from bidsapp.contracts.unit import Unit, unit_columns, units_in
 from bidsapp.dataset.covariates import users_column
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.cohort_array import CohortArray
@@ -14,6 +16,7 @@ from bidsapp.saliency.covariates import chosen_columns, nuisance_of
 from bidsapp.saliency.group_tables import write_rounded
 from bidsapp.saliency.guided_table import Guides, added_by_averages, guided_table
 from bidsapp.saliency.map_files import GroupFolder
+from bidsapp.saliency.own_sizes import own_sizes
 
 NOTE = (
     "guided.tsv: the weights of a person are of networks that did not train on this person, but on "
@@ -29,6 +32,7 @@ def write_guided(
     cohort: pd.DataFrame,
     recipe: Recipe,
     files: GroupFolder,
+    surfaces: Mapping[Unit, Path] | None = None,
 ) -> tuple[dict[str, str], list[str]]:
     """Write ``guided.tsv`` and ``guided_added.tsv``.
 
@@ -47,6 +51,9 @@ def write_guided(
         map count alike, as printed.
     files
         Where the tables go.
+    surfaces
+        Main product of each prepared unit, whose own surface says how large the cells of its map
+        are; by default they are as large as the space says.
 
     Returns
     -------
@@ -54,7 +61,13 @@ def write_guided(
         Name to file, and what a reader should know.
     """
     space, settings = images.space, recipe.saliency
-    sizes = relative_sizes(space) if recipe.mode == "strict" else np.ones(int(np.prod(space.shape)))
+    sizes, unsized = relative_sizes(space), list[str]()
+    if recipe.mode == "paper":
+        sizes = np.ones(sizes.shape)
+    elif surfaces:
+        modality = modality_named(recipe.preparation.modality)
+        units = units_in(guides.trained.rows)
+        sizes, unsized = own_sizes(modality, surfaces, units, images.channels[0], space)
     seed = recipe.evaluation.seed
     table = guided_table(guides, images, images.channels, regions, sizes, seed)
     chosen, notes = chosen_columns(table, cohort, settings.covariates)
@@ -64,7 +77,7 @@ def write_guided(
     added, left_out = added_by_averages(complete, images.channels, covariates, tuple(regions))
     write_rounded(files, "guided.tsv", _with_covariates(table, cohort, names))
     write_rounded(files, "guided_added.tsv", added)
-    said = [NOTE, *notes, *left_out]
+    said = [NOTE, *unsized, *notes, *left_out]
     return {"guided": "guided.tsv", "guided_added": "guided_added.tsv"}, said
 
 

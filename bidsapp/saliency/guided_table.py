@@ -72,7 +72,7 @@ def guided_table(
     regions
         Name to bool of the space's shape; each has a plain mean.
     sizes
-        (cells,) how much each counts.
+        (cells,) how much each counts, or (rows, cells) where people differ in that.
     seed
         Of the controls that are drawn.
 
@@ -111,7 +111,7 @@ def guided_table(
         columns[f"{channel}_shuffled"] = guided_averages(
             values[:, anybody],
             at_other_places(magnitude[:, anybody], np.random.default_rng([seed, 6])),
-            sizes[anybody],
+            sizes[..., anybody],
         )
     probability = np.clip(rows["probability"].to_numpy(float), _LEAST_LOGIT, 1 - _LEAST_LOGIT)
     lead = unit_columns(rows)

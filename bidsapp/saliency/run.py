@@ -266,7 +266,10 @@ def _guided(
     own = [step.folder / "untrained" for step in steps if step.kind == "test"]
     guides = Guides(stack, join([read_stack(folder) for folder in own]))
     parts = {name: task.images.space.cut(cells) for name, cells in regions.items()}
-    return lambda files: write_guided(guides, task.images, parts, about.cohort, task.recipe, files)
+    surfaces = {unit: about.output_dir / image for unit, image in about.images.items()}
+    return lambda files: write_guided(
+        guides, task.images, parts, about.cohort, task.recipe, files, surfaces
+    )
 
 
 def _forget_training(place: Path) -> None:

@@ -1,6 +1,7 @@
 """Every way in which a knee can be bad: one run, each told by itself, and good ones unharmed."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,13 +102,30 @@ def no_patella(knee: Files) -> None:
 def cut_femur(knee: Files) -> None:
     def cut(data: np.ndarray) -> np.ndarray:
         height = np.flatnonzero((data == 1).any((0, 1)))
-        return np.where((np.arange(data.shape[2]) > height[len(height) // 3]) & (data < 3), 0, data)
+        return np.where((np.arange(data.shape[2]) > height[len(height) // 4]) & (data < 3), 0, data)
 
     knee.change(knee.labels, cut)
 
 
 def empty_cartilage(knee: Files) -> None:
     knee.change(knee.labels, lambda data: np.where(data == 7, 0, data))
+
+
+def a_few_voxels(knee: Files) -> None:
+    def small(data: np.ndarray) -> np.ndarray:
+        found = np.argwhere(data == 6)
+        away = np.abs(np.stack(np.indices(data.shape), -1) - found.mean(0)).max(-1)
+        return np.where((data == 6) & (away > 4), 0, data)
+
+    knee.change(knee.labels, small)
+
+
+def echoes_of_another_place(knee: Files) -> None:
+    for path in knee.echoes:
+        old = nib.load(path)
+        affine = old.affine.copy()
+        affine[0, 3] += 400
+        nib.save(nib.Nifti1Image(np.asarray(old.dataobj), affine), path)
 
 
 def unknown_side(knee: Files) -> None:
@@ -138,6 +156,8 @@ REFUSED: dict[Callable[[Files], None], str] = {
     milliseconds: "BIDS has it in seconds, and this looks like milliseconds",
     no_patella: "the patella (label 6 by desc-knee_dseg.tsv) has no voxels",
     empty_cartilage: "the patella's cartilage (label 7 by desc-knee_dseg.tsv) has no voxels",
+    a_few_voxels: "a bone has at least 2000. Correct the label map",
+    echoes_of_another_place: "The echoes lie beside the label map by their headers",
     unknown_side: "The side of the knee is not known, and its bones do not tell",
     side_that_is_none: "side 'both' is neither L nor R",
 }
@@ -176,6 +196,7 @@ def test_a_bad_knee_is_told_by_itself(ran: Ended, kind: Callable[[Files], None])
     assert ran.code == 65, ran.said
     told = [line for line in ran.said.splitlines() if f"sub-{label_of(kind)}" in line]
     assert REFUSED[kind] in " ".join(told)
+    assert re.search(r"\S+\.(nii\.gz|json|tsv)\b", " ".join(told)), "no file is named"
     assert not list((ran.output_dir / f"sub-{label_of(kind)}").rglob("*.gii"))
 
 

@@ -74,6 +74,19 @@ def test_bias_and_spread_on_simulated_decays(snr: float, bias: float, spread: fl
     assert np.percentile(np.abs(two.t2 - t2), 68) < spread / 3
 
 
+def test_noise_shortens_t2_where_the_signal_has_no_floor() -> None:
+    """C cannot be below 0, so noise moves it upward, and T2 with it downward."""
+    noise = 0.02 * np.random.default_rng(0).normal(size=(4000, 8))
+    times = np.arange(1, 9) / 100
+    decay = np.exp(-1000 * times / 40) + noise
+    short = fit_t2(decay, times).t2
+    assert 37.5 < short.mean() < 38.7
+    assert np.median(fit_t2(decay + 0.1, times).t2) == pytest.approx(40, abs=0.4)  # with a floor
+    assert fit_t2(decay, times, parameters=2).t2.mean() == pytest.approx(40, abs=0.2)
+    # with less noise it is less short
+    assert fit_t2(decay - 0.75 * noise, times).t2.mean() == pytest.approx(39.5, abs=0.3)
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     st.floats(5, 150),

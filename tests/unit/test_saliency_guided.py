@@ -90,6 +90,19 @@ def test_averages_by_hand(tmp_path: Path) -> None:
     )
 
 
+def test_people_may_differ_in_how_large_their_cells_are(tmp_path: Path) -> None:
+    guides, images, _ = study(tmp_path)
+    one = guided_table(guides, images, ("depth",), PARTS, SPACE.sizes(), seed=0)
+    alike = np.tile(SPACE.sizes(), (PEOPLE, 1))
+    pd.testing.assert_frame_equal(
+        guided_table(guides, images, ("depth",), PARTS, alike, seed=0), one
+    )
+    alike[7] = np.linspace(1, 2, alike.shape[1])
+    other = guided_table(guides, images, ("depth",), PARTS, alike, seed=0)
+    changed = (other.filter(like="depth_") != one.filter(like="depth_")).any(axis=1)
+    assert list(other["participant_id"][changed]) == [guides.trained.rows["participant_id"][7]]
+
+
 def test_the_guided_average_adds_to_plain_means_and_its_controls_do_not(tmp_path: Path) -> None:
     guides, images, _ = study(tmp_path)
     table = guided_table(guides, images, ("depth",), PARTS, SPACE.sizes(), seed=0)

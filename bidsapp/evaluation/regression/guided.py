@@ -31,7 +31,8 @@ def guided_averages(values: np.ndarray, weights: np.ndarray, sizes: np.ndarray) 
     weights
         (n, cells) or (cells,), 0 or more.
     sizes
-        (cells,) area or solid angle of each; equal ones give the printed average of pixels.
+        (cells,) or (n, cells) area or solid angle of each; equal ones give the printed average of
+        pixels.
 
     Returns
     -------

@@ -9,6 +9,7 @@ from nipype.interfaces.base import traits
 
 from bidsapp.contracts.job import Job
 from bidsapp.contracts.prepared import UnitPage
+from bidsapp.errors import BadData
 from bidsapp.execution.write_node import Done, WriteInputs, WriteUnit
 
 
@@ -76,7 +77,10 @@ def _measured(job: Job, bids_dir: Path, device: str) -> tuple[Any, Any, Sequence
         t2_parameters=settings["t2_parameters"],
         skip_first_echo=settings["skip_first_echo"],
     )
-    knee = measure_knee(labels, told, chosen, echoes, device)
+    try:
+        knee = measure_knee(labels, told, chosen, echoes, device)
+    except BadData as error:  # of an array, which does not know its file
+        raise BadData(f"{file.path}: {error}") from None
     notes = list(echoes.notes) if echoes else []
     if knee.frame.mirrored:
         notes.append("A left knee: its maps are mirrored, so that they compare with right ones.")
