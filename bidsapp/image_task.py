@@ -105,6 +105,7 @@ def failed(task: Task, failure: Failure) -> Outcome:
         failure.message,
         failure.exit_code,
         expected=failure.expected,
+        part=task.job.part,
     )
 
 
@@ -128,4 +129,5 @@ def outcome_of(task: Task, *, cached: bool = False) -> Outcome:
         exit_code=BadData.exit_code if quality["verdict"] == "fail" else 0,
         measures=modality_named(task.job.modality).in_short(quality),
         report=task.names.report.name,
+        part=task.job.part,
     )

@@ -26,6 +26,8 @@ class Outcome:
         What the run should end with on account of this image.
     expected
         False for a defect of the app or a lost machine.
+    part
+        Which part of the scan, as people write it (``C6-L``); empty where a scan is one unit.
     """
 
     participant: str
@@ -37,6 +39,7 @@ class Outcome:
     measures: str = ""
     report: str = ""
     expected: bool = True
+    part: str = ""
 
     @classmethod
     def refused(
@@ -54,14 +57,17 @@ class Outcome:
         exit_code: int,
         *,
         expected: bool,
+        part: str = "",
     ) -> "Outcome":
         """Tell of an image whose work broke off."""
-        return cls(participant, session, "failed", "n/a", reason, exit_code, expected=expected)
+        why = ("failed", "n/a", reason, exit_code)
+        return cls(participant, session, *why, expected=expected, part=part)
 
     @property
     def label(self) -> str:
-        """``sub-01 ses-2``."""
-        return f"sub-{self.participant}" + (f" ses-{self.session}" if self.session else "")
+        """``sub-01 ses-2``, and the part where a scan has several."""
+        session = f" ses-{self.session}" if self.session else ""
+        return f"sub-{self.participant}{session}" + (f" {self.part}" if self.part else "")
 
 
 class Progress:
@@ -143,12 +149,16 @@ class Progress:
         return joint_code(outcome.exit_code for outcome in bad)
 
     def _write_table(self) -> None:
-        columns = [field.name for field in fields(Outcome) if field.name != "expected"]
-        rows = ["\t".join(["participant_id", "session_id", *columns[2:]])]
+        own = ("participant", "session", "expected", "part")
+        columns = [field.name for field in fields(Outcome) if field.name not in own]
+        parts = any(outcome.part for outcome in self._outcomes)
+        lead = ["participant_id", "session_id", *["part_id"] * parts]
+        rows = ["\t".join([*lead, *columns])]
         for outcome in self._outcomes:
             values = [f"sub-{outcome.participant}"]
             values.append(f"ses-{outcome.session}" if outcome.session else "n/a")
-            values += [_cell(getattr(outcome, name)) for name in columns[2:]]
+            values += [outcome.part or "n/a"] * parts
+            values += [_cell(getattr(outcome, name)) for name in columns]
             rows.append("\t".join(values))
         write_text(Path(self.table), "\n".join(rows) + "\n")
 

@@ -47,6 +47,11 @@ class Modality(OwnPlaces, ABC, Generic[S]):
     """What one prepared unit shows, in a sentence: ``T1w image``."""
     depicted: ClassVar[str] = "the image"
     """What a forecast is meant to rest on, in a sentence: ``the brain``."""
+    small_picture: ClassVar[str] = (
+        "middle slices: axial and coronal (the right of the picture is the participant's right), "
+        "sagittal (front at the right)"
+    )
+    """What the small picture of a prepared unit shows, in a sentence."""
     verb: ClassVar[str] = "prepare"
     """What is done to an image, ending in e: ``normalise`` where it is brought into a standard
     space and nothing more."""

@@ -29,19 +29,19 @@ def part_notes(columns: Columns, made_of: Sequence[str], units: Collection[Key])
     for unit in units:
         parts.setdefault(unit[0], set()).update(unit[2:])
     several = sum(len(labels) > 1 for labels in parts.values())
+    who = "1 person has" if several == 1 else f"{several} people have"
     if several:
         whole = [name for name in made_of if columns.has(name) and not columns.by_part(name)]
         if whole:
             notes.append(
-                f"Outcome {', '.join(whole)}: a row is a person, not a part. {several} people "
-                "have several parts, which share the outcome; a column part_id in a table of "
+                f"Outcome {', '.join(whole)}: a row is a person, not a part. {who} several "
+                "parts, which share the outcome; a column part_id in a table of "
                 "phenotype/ gives each its own."
             )
         tables = [t.name for t in columns.tables if not t.by_part and t.columns]
         if tables:
             notes.append(
-                f"Columns of {', '.join(tables)} hold for all parts of a person "
-                f"({several} people have several)."
+                f"Columns of {', '.join(tables)} hold for all parts of a person ({who} several)."
             )
     for table in columns.tables:
         rows = sorted(key for key in table.rows if len(key) > 2 and key[0] in parts)

@@ -12,6 +12,7 @@ from bidsapp.drawing.volumes import AXES, PLANES, Volume, read_volume
 
 _PIXEL_MM = 2.2
 _FEWEST = 64  # pixels along the longest side, of what is smaller than a head
+_ALONE = 120  # and of a picture that has no others beside it
 _QUALITY = 68
 _BRIGHT = 99.5  # percentile of the brain that becomes white
 
@@ -74,7 +75,8 @@ def layout(volume: Volume) -> tuple[tuple[int, int], dict[str, tuple[int, int, i
     """
     sizes = {}
     whole = np.array(volume.data.shape) * volume.voxel_sizes
-    pixel = min(_PIXEL_MM, float(whole.max()) / _FEWEST)
+    fewest = _ALONE if 1 in volume.data.shape else _FEWEST
+    pixel = min(_PIXEL_MM, float(whole.max()) / fewest)
     for plane in PLANES:
         if min(np.delete(volume.data.shape, AXES[plane])) == 1:
             continue

@@ -126,12 +126,13 @@ def lacking_for(
     own = [name for name in columns if baseline.by_name and is_own(name)]
     if own:
         return (
-            f"{own} may not be a predictor: the app itself writes it, and the tables have no "
-            "column of that name"
+            f"{', '.join(own)} may not be a predictor: the app itself writes it, and the tables "
+            "have no column of that name"
         )
     absent = [name for name in columns if name not in there]
     if absent:
-        return f"no column {absent} in cohort.tsv; {choices(there)}"
+        listed = ", ".join(absent)
+        return f"no column {listed} in cohort.tsv; {choices(map(str, cohort.columns))}"
     if baseline.needs and not columns:
         return f"needs {baseline.needs}; there is none"
     why = {name: unusable(cohort[name]) for name in columns if name in cohort}

@@ -125,6 +125,11 @@ _METRICS = {
 
 def outcome_text(recipe: Recipe) -> str:
     """Say the outcome as the recipe defines it, in one line."""
+    rule, words = _rule(recipe), recipe.outcome.words
+    return f"{words} ({rule})" if words else rule
+
+
+def _rule(recipe: Recipe) -> str:
     outcome = recipe.outcome
     if outcome.expression:
         return outcome.expression

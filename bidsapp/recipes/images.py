@@ -52,8 +52,8 @@ class Outcome(Section):
     """
 
     instead: ClassVar = {
-        "expression": ("column", "positive", "negative"),
-        "column": ("expression", "rows", "order"),
+        "expression": ("column", "positive", "negative", "words"),
+        "column": ("expression", "rows", "order", "words"),
     }
 
     column: Text | None = Field(
@@ -89,6 +89,11 @@ class Outcome(Section):
         default=None,
         description="Column of numbers or dates by which such rows are in order; the order of the "
         "file where not given. Who has two rows of one place is left out.",
+    )
+    words: Text | None = Field(
+        default=None,
+        description="What a positive has, in words for the report: pain at least halved after two "
+        "months. Goes when another outcome is given.",
     )
 
 

@@ -64,6 +64,12 @@ def write_group_report(folder: Path) -> Path:
     return path
 
 
+def _outcome(run: RunFiles) -> str:
+    """Give the outcome in words with its rule, or the rule alone."""
+    same = run.outcome_name == run.outcome_rule
+    return run.outcome_rule if same else f"{run.outcome_name} ({run.outcome_rule})"
+
+
 def _content(run: RunFiles) -> dict[str, Any]:
     """Everything that the page's template names."""
     forest, subgroups = figures.forests(run)
@@ -71,7 +77,7 @@ def _content(run: RunFiles) -> dict[str, Any]:
     scripts = [script(name) for name in _SCRIPTS]
     content: dict[str, Any] = {
         "title": f"{run.label}: group report",
-        "subtitle": f"{run.outcome_name}" + (f", recipe {run.recipe.name}" if run.recipe else ""),
+        "subtitle": _outcome(run) + (f", recipe {run.recipe.name}" if run.recipe else ""),
         "simulated": run.settings.simulated,
         "leaks": _leaks(run, possible=False),
         "possible_leaks": _leaks(run, possible=True),

@@ -45,12 +45,13 @@ def _analysed(counts: Counts) -> str:
 def outcome_words(recipe: Recipe) -> str:
     """Say the outcome as the recipe defines it."""
     outcome = recipe.outcome
+    words = f"{outcome.words}, " if outcome.words else ""
     missing = _either(_missing(recipe))
     unknown = f", with {missing} taken as missing" if missing else ""
     if outcome.expression:
-        return f"defined as {' '.join(outcome.expression.split())}{unknown}"
+        return f"{words}defined as {' '.join(outcome.expression.split())}{unknown}"
     negative = _either(outcome.negative)
-    text = f"the variable {outcome.column}, positive where it is {_either(outcome.positive)}"
+    text = f"{words}the variable {outcome.column}, positive where it is {_either(outcome.positive)}"
     return f"{text}{f' and negative where it is {negative}' if negative else ''}{unknown}"
 
 

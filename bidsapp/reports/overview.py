@@ -31,6 +31,7 @@ class Row:
     session: str
     report: str
     thumbnail: str
+    shows: str
     outline: str
     verdict: str
     reasons: str
@@ -55,8 +56,12 @@ def write_overview(output_dir: Path, shapes: Outlines) -> None:
     drawn = {_of_labels(labels): outlines(path) for labels, path in shapes.items() if path}
     table_script = script("tables.js")
     verdicts = {word: sum(line.verdict == word for line in lines) for word in (FAIL, WARN, PASS)}
+    # what nobody has a value of (no cord mask, no air) takes no room on the page
+    measures = [one for one in measures if any(one.key in line.values for line in lines)]
+    kinds = dict.fromkeys(line.image.modality for line in lines)
     page = render(
         "overview.html.j2",
+        pictures=", or ".join(dict.fromkeys(modality_named(kind).small_picture for kind in kinds)),
         rows=[_row(line, drawn, measures) for line in lines],
         measures=measures,
         strips=_strips(lines, measures),
@@ -100,6 +105,7 @@ def _row(line: Line, shapes: Mapping[str, Any], measures: Sequence[Measure]) -> 
         session=image.session,
         report=names.report.name,
         thumbnail=thumbnail(names, str(image.sidecar.get("RunKey", ""))),
+        shows=modality_named(image.modality).image,
         outline=shape if shape in shapes else "",
         verdict=line.verdict,
         reasons=" ".join(map(str, quality.get("reasons") or ())),

@@ -97,11 +97,14 @@ def parts_as_atlas(regions: Mapping[str, np.ndarray]) -> list[Atlas]:
 
 
 def embedded_atlases(space: Space, label: str) -> tuple[list[Atlas], list[str]]:
-    """Give the atlases that come with the app and hold in a space, and a note on the others."""
+    """Give the atlases that come with the app and hold in a space, and a note on the others.
+
+    They are of the brain: of pictures and of surfaces nothing is said of them.
+    """
     fitting = [name for name, (_, spaces) in EMBEDDED.items() if re.fullmatch(spaces, label)]
     other = [name for name in EMBEDDED if name not in fitting]
     notes = []
-    if other and label:
+    if other and label and len(space.shape) == 3:
         notes.append(
             f"the atlases {', '.join(other)} are in {DEFAULT}, not in {label}, and are not used; "
             "name one of your own by --atlas"

@@ -131,6 +131,8 @@ def write_biomarkers(
     chosen: bool = False,
 ) -> tuple[dict[str, str], list[str]]:
     """Write `biomarkers.tsv` and `biomarkers_folds.tsv`; `chosen` where one fold alone is used."""
+    if not atlases:
+        return {}, []
     if not any((people.space.cut(atlas.labels) > 0).any() for atlas in atlases):
         return {}, ["no biomarkers: no atlas has a region in the window"]
     table, by_fold = biomarker_tables(people, rows, images, atlases)

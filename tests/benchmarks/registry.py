@@ -262,6 +262,23 @@ BENCHMARKS = (
         peer="a plain loop over the same network that reads files, by torch's DataLoader",
     ),
     Benchmark(
+        "neck_maps",
+        "Where maps of necks lie",
+        "Share of the strongest 5 % of pixels that lie in the narrowed foramen of 60 synthetic "
+        "necks, method by method: of the mean map of true positives, and of each person's own map "
+        "in the own foramen. First a small network, then the study's (EfficientNetV2-B0) from "
+        "random weights at a rate at which it learns.",
+        9,
+        peer="the same networks untrained",
+        commands=(
+            ("{work}/neck_maps", "--variant", "compact"),
+            (
+                *("{work}/neck_maps", "--variant", "b0", "--set", "network.start=random"),
+                *("training.lr.head=1e-3", "training.lr.backbone=1e-3", "protocol.folds=5"),
+            ),
+        ),
+    ),
+    Benchmark(
         "streaming",
         "A training step whose images find no room in memory",
         "Seconds of a step with a small --mem, which streams the cohort, and the same weights.",

@@ -7,10 +7,13 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.ndimage import binary_dilation, gaussian_filter, map_coordinates
+from scipy.ndimage import binary_dilation, gaussian_filter
 
 from bidsapp.modalities.spine.phantom import write_phantom
+from bidsapp.networks.bundle import load_bundle
+from bidsapp.saliency.localisation import top_share_inside
 from bidsapp.spaces import Slice, read_space
+from tests.benchmarks.neck_maps import foramen_in, methods_of, places, read_necks
 from tests.integration.group_studies import start, table_of
 from tests.integration.running import Ended
 
@@ -28,15 +31,6 @@ def necks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Ended]:
     assert first.code == 0, first.said
     ended = start(bids, out, "group", *FIXED, "--variants", "compact", "--native-maps")
     return bids, out, ended
-
-
-def truth_in(bids: Path, who: str, space: Slice) -> np.ndarray:
-    """Where a narrow foramen differs from a wide one, in the picture of a person."""
-    mask = nib.load(next((bids / "derivatives/truth" / who).rglob("*_mask.nii.gz")))
-    u, v = np.meshgrid(*map(np.arange, space.shape), indexing="ij")
-    cells = np.stack([u, v, 0 * u, 0 * u + 1]).reshape(4, -1)
-    at = (np.linalg.inv(mask.affine) @ space.affine @ cells)[:3]
-    return map_coordinates(np.asarray(mask.dataobj, float), at, order=1).reshape(space.shape) > 0.5
 
 
 def test_the_effect_is_found_in_people_who_were_held_out(necks: tuple[Path, Path, Ended]) -> None:
@@ -67,7 +61,7 @@ def test_maps_lie_on_the_foramen_and_on_each_ones_own_slice(
         told = json.loads(next((out / who).rglob("*_space-foramen_*_T2w.json")).read_text())
         space = read_space(told["Space"])
         assert isinstance(space, Slice)
-        truths.append(truth_in(bids, who, space))
+        truths.append(foramen_in(bids, who, space))
         own = nib.load(path.with_name(path.name.replace("_space-foramen", "")))
         assert own.shape == space.grid_shape
         np.testing.assert_allclose(own.affine, space.grid_affine, atol=1e-4)
@@ -79,3 +73,52 @@ def test_maps_lie_on_the_foramen_and_on_each_ones_own_slice(
     top = mean >= np.quantile(mean, 0.95)
     assert truth.mean() < 0.4
     assert truth[top].mean() > 0.9
+
+
+def test_trained_networks_look_at_the_foramen_and_untrained_ones_do_not(
+    necks: tuple[Path, Path, Ended],
+) -> None:
+    bids, out, _ = necks
+    run = out / "group/wang2023"
+    everybody = read_necks(bids, out)
+    scores = table_of(run / "scores.tsv")
+    for column in ("outcome", "fold", "repeat", "probability"):
+        scores[column] = pd.to_numeric(scores[column])
+    methods = {"gradient": methods_of("resnet")["gradient"]}
+    bundle = load_bundle(run / "model/compact")
+    ((_, trained, untrained),) = places(bundle, scores, everybody, 3, methods)
+    name = "group_of-truepositives_desc-gradient_statmap.nii.gz"
+    written = nib.load(run / "saliency/compact" / name).get_fdata()[..., 0]
+    everywhere = np.ones(written.shape, bool)
+    # the benchmark's map is the run's own
+    assert np.corrcoef(written.ravel(), trained.mean)[0, 1] > 0.999
+    own = top_share_inside(written, everybody.foramen, everywhere, 0.05)
+    assert trained.group == pytest.approx(own, abs=0.01)
+    assert trained.group > 0.9
+    assert max(one.group for one in untrained) < 0.7
+
+
+def test_the_studys_network_is_explained_by_its_other_methods(
+    necks: tuple[Path, Path, Ended],
+) -> None:
+    """B0 after one epoch: maps, checks and each one's own slice, whatever they show."""
+    bids, out, _ = necks
+    changes = ("network.start=random", "training.epochs=1", "protocol.folds=2")
+    changes += ("evaluation.placement=0", "evaluation.baselines=[majority]")
+    few = [f"{number:02d}" for number in range(1, 13)]
+    asked = ("--variants", "cam7", "occlusion", "--native-maps", "--run-label", "other")
+    people = ("--participant-label", *few)
+    ended = start(bids, out, "group", *FIXED, *asked, *people, "--set", *changes)
+    assert ended.code == 0, ended.said
+    for variant, method in (("cam7", "gradCam"), ("occlusion", "occlusion")):
+        folder = out / "group/other/saliency" / variant
+        (mean,) = folder.glob(f"group_of-all_desc-{method}*_statmap.nii.gz")
+        assert nib.load(mean).shape == (100, 100, 1)
+        assert np.ptp(nib.load(mean).get_fdata()) > 0
+        checks = table_of(folder / "sanity.tsv").set_index("check")["result"]
+        assert {"weights", "edges", "voxels"} <= set(checks.index)
+        assert not {"not run"} & set(checks.loc[["weights", "edges", "voxels"]])
+        for label in few:
+            found = sorted((folder / f"sub-{label}").rglob("*_statmap.nii.gz"))
+            assert len(found) == 2  # in the frame of all, and on the person's own slice
+            assert {nib.load(path).shape == (100, 100, 1) for path in found} == {True, False}

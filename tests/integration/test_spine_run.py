@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 
 from bidsapp.dataset.validation import find_validator
@@ -121,6 +122,17 @@ def test_who_has_a_box_is_prepared_and_all_others_are_told_why(run: Ended) -> No
     assert "sub-las" not in page
 
 
+def test_each_injection_of_a_person_is_told_by_its_own_name(run: Ended) -> None:
+    assert "sub-two C6-L: pass" in run.said
+    assert "sub-two C5-R: warn" in run.said
+    (table,) = (run.output_dir / "logs").glob("participant-*.tsv")
+    rows = pd.read_csv(table, sep="\t", keep_default_na=False)
+    done = rows[rows["status"] == "done"]
+    own = set(zip(done["participant_id"], done["part_id"], strict=True))
+    assert {("sub-two", "C6-L"), ("sub-two", "C5-R")} <= own
+    assert len(own) == len(done)
+
+
 def test_a_box_is_proposed_where_cord_and_vertebrae_are_labelled(run: Ended) -> None:
     page = (run.output_dir / "roi.html").read_text()
     found = re.search(r'<script type="application/json"[^>]*>(.*?)</script>', page, re.DOTALL)
@@ -189,6 +201,11 @@ def test_pages_and_words_tell_of_regions(run: Ended) -> None:
     assert "cut at the midline (by the symmetry of the slice)" in words
     overview = (run.output_dir / "quality.html").read_text()
     assert "sub-two C5R" in overview
+    assert "from the midline at the left outwards, front on top" in overview
+    for word in ("template", "sagittal", "brain"):
+        assert word not in re.sub(
+            r"<style>.*?</style>|<script>.*?</script>", "", overview, flags=re.S
+        )
     figures = list(run.output_dir.glob("sub-two/figures/*thumbnail.jpg"))
     assert len(figures) == 2
 

@@ -87,6 +87,7 @@ class Toy(Modality[ToyPreparation]):
     name = "toy_modality"
     title = "PDw MRI"
     image = "half of a PDw image"
+    small_picture = "one half of a slice, front on top"
     sources = (
         Source("pdw", "anat", "PDw"),
         Source("weights", "anat", "weights", extensions=(".tsv",), required=False),

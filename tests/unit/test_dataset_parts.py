@@ -65,7 +65,7 @@ def test_every_part_has_the_outcome_of_its_row_however_it_is_written(
     assert outcomes(cohort) == {"sub-01 C6L": 1, "sub-01 C7R": 0, "sub-02 C6L": 0}
     assert list(cohort.table["group"]) == ["sub-01", "sub-01", "sub-02"]
     assert list(cohort.table["age"]) == ["40", "40", "50"]
-    told = "Columns of participants hold for all parts of a person (1 people have several)."
+    told = "Columns of participants hold for all parts of a person (1 person has several)."
     assert told in cohort.notes
 
 
@@ -74,7 +74,7 @@ def test_a_row_of_participants_is_spread_to_all_parts_and_told(tmp_path: Path) -
     cohort = build(tmp_path, rule("better", ["yes"]))
     assert outcomes(cohort) == {"sub-01 C6L": 1, "sub-01 C7R": 1, "sub-02 C6L": 0}
     assert any(
-        "Outcome better: a row is a person, not a part. 1 people have several parts" in note
+        "Outcome better: a row is a person, not a part. 1 person has several parts" in note
         for note in cohort.notes
     )
     assert list(cohort.table["helped"]) == ["yes", "no", "no"]  # carried for each part

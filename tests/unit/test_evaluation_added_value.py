@@ -253,7 +253,7 @@ def test_a_clinical_column_that_is_not_there_is_named(tmp_path: Path) -> None:
     run = write_added_run(tmp_path / "run", n=40, folds=2)
     told = evaluate(run, replace(PLAN, clinical=("pain", "agee"))).tables["findings"]
     (text,) = told.loc[told["kind"] == "skipped", "text"].tolist()
-    assert text.startswith("No added value: no column ['agee']")
+    assert text.startswith("No added value: no column agee")
 
 
 def test_two_models_that_order_people_alike_do_not_rule_out_a_gain(noisy: RunState) -> None:

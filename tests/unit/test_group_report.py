@@ -75,6 +75,14 @@ def test_the_answer_is_the_number_of_the_metrics(run: Path, page: GroupPage) -> 
     assert "48 people, 24 positive" in page.text
 
 
+def test_an_outcome_with_words_is_told_in_words_and_its_rule_once(tmp_path: Path) -> None:
+    finished_run(tmp_path, recipe="wang2023", variants=("b0",), n=24)
+    page = GroupPage(reported(tmp_path))
+    words = "pain at least halved two months after the injection"
+    assert f"forecast {words} with an AUC of" in page.text
+    assert f"{words} ((nrs_pre - nrs_2mo) / nrs_pre >= 0.5), recipe wang2023" in page.text
+
+
 def test_the_verdict_follows_the_interval(run: Path, tmp_path: Path) -> None:
     """The same run with another interval of the leading number is judged otherwise."""
     for low, high, words in ((0.4, 0.7, "not shown"), (0.6, 0.9, "better"), (0.1, 0.3, "worse")):

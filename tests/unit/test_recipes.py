@@ -286,3 +286,15 @@ def test_an_override_equals_the_value_given_in_python(epochs, rate, plane):
         "representation.plane": plane,
     }
     assert load_recipe("t1w", texts) == apply_values(load_recipe("t1w"), values)
+
+
+def test_words_of_an_outcome_go_with_it() -> None:
+    told = load_recipe("wang2023").outcome
+    assert told.words
+    column = ["outcome.column=better", "outcome.positive=[1]", "outcome.expression=null"]
+    for others in (column, ["outcome.expression=nrs_2mo <= 3"]):
+        assert load_recipe("wang2023", others).outcome.words is None
+        own = load_recipe("wang2023", [*others, "outcome.words=hardly any pain"]).outcome
+        assert own.words == "hardly any pain"
+    same = load_recipe("wang2023", ["outcome.words=pain halved"]).outcome
+    assert (same.expression, same.words) == (told.expression, "pain halved")

@@ -11,6 +11,7 @@ import pytest
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.saliency.atlas import EMBEDDED, embedded_atlases, resolve_atlas
 from bidsapp.saliency.requirements import choose_atlases
+from bidsapp.spaces.slice import picture
 from bidsapp.spaces.volume import slab, volume
 from bidsapp.templates.embedded import DEFAULT, packaged
 
@@ -116,6 +117,8 @@ def test_another_space_gets_only_what_holds_there() -> None:
     assert embedded_atlases(WHOLE, "OASIS30ANTs")[0] == []
     with pytest.raises(BadData, match="tissue is not in the space of the maps, MNI152NLin6Asym"):
         resolve_atlas("tissue", WHOLE, "MNI152NLin6Asym")
+    # of a picture of the neck nobody asks which part of the brain it shows
+    assert embedded_atlases(picture((8, 8), (0.5, 0.5), "foramen"), "foramen") == ([], [])
 
 
 def test_a_file_on_the_same_grid_is_taken_as_it_is(tmp_path: Path) -> None:

@@ -27,15 +27,17 @@ from tests.unit.spine_necks import box_about, foramen_mm, stack_of
 SIZE = 100
 
 
-def prepared(out: Path, side: str, **how: object) -> tuple[Path, np.ndarray]:
+def prepared(
+    out: Path, side: str, who: str = "", size: int = SIZE, **how: object
+) -> tuple[Path, np.ndarray]:
     """Write what the participant level writes of an injection; its picture's file and values."""
-    folder = out / f"sub-{side}" / "anat"
+    stem = f"sub-{who or side}"
+    folder = out / stem / "anat"
     folder.mkdir(parents=True)
     stack = stack_of(folder, side, **how)
     index, box = box_about(stack, foramen_mm(side))
     roi = Roi(Injection("C6", side), index, box, "x_roi.tsv")
-    region = make_region(stack, roi, find_midline(stack, index, None), size=SIZE)
-    stem = f"sub-{side}"
+    region = make_region(stack, roi, find_midline(stack, index, None), size=size)
     picture = folder / f"{stem}_space-foramen_desc-C6{side}preproc_T2w.nii.gz"
     others = [folder / f"{stem}_desc-C6{side}{name}_T2w.nii.gz" for name in ("slice", "region")]
     write_region_files(region, *others, picture)

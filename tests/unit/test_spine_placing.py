@@ -250,6 +250,17 @@ def test_a_second_reader_sees_no_box_of_the_first_and_loses_none(
     assert (two.injection, two.rater, two.status) == (first.injection, "CD", "confirmed")
 
 
+def test_brightness_changes_what_is_seen_and_nothing_else(fresh: Browser) -> None:
+    before = fresh.run("return JSON.stringify(localStorage)")
+    fresh.run(
+        "const one = document.getElementById('brightness'); one.value = 3;"
+        "one.dispatchEvent(new Event('input'));"
+    )
+    assert fresh.run("return picture.style.filter") == "brightness(3)"
+    assert text(fresh, "#brightness-name") == "3×"
+    assert fresh.run("return JSON.stringify(localStorage)") == before
+
+
 def test_a_box_too_small_is_not_kept(fresh: Browser) -> None:
     fresh.click("#keep")
     assert "no box to keep" in text(fresh, "#state")

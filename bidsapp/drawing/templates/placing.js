@@ -158,6 +158,12 @@
     event.preventDefault();
   });
 
+  // What is seen alone: nothing of it is saved.
+  $("brightness").addEventListener("input", (event) => {
+    picture.style.filter = "brightness(" + event.target.value + ")";
+    $("brightness-name").textContent = Number(event.target.value) + "×";
+  });
+
   function keep() {
     if (!box) { say("There is no box to keep: draw it on the slice first."); return; }
     if (others(Number(who.value)).length && !rater.value.trim()) {

@@ -27,6 +27,10 @@ class Spine(Modality[SpinePreparation]):
     title = "axial T2w MRI of the neck"
     image = "region of an injection"
     depicted = "the foramen"
+    small_picture = (
+        "what a network is given: from the midline at the left outwards, front on top, left ones "
+        "mirrored"
+    )
     sources = (
         Source("t2w", "anat", "T2w"),
         Source(

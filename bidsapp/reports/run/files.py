@@ -214,7 +214,13 @@ class RunFiles:
 
     @property
     def outcome_name(self) -> str:
-        """What is predicted, in the recipe's words."""
+        """What is predicted: in the recipe's words, where it has some, else by its rule."""
+        words = self.recipe.outcome.words if self.recipe else None
+        return words or self.outcome_rule
+
+    @property
+    def outcome_rule(self) -> str:
+        """Who is positive, by columns of the tables."""
         if self.recipe is None:
             return "the outcome"
         outcome = self.recipe.outcome

@@ -78,6 +78,8 @@ class SaliencyPart:
     components
         Picture of the components that the network is given, as a data URI; empty where its
         channels are no components.
+    frame
+        What pictures show and how they lie, in a sentence.
     """
 
     variant: str
@@ -98,6 +100,7 @@ class SaliencyPart:
     files: list[tuple[str, str]]
     problem: str = ""
     components: str = ""
+    frame: str = ""
 
 
 @dataclass(frozen=True)
@@ -230,6 +233,7 @@ def _part(
         files=[(name, relative(run, folder, file)) for name, file in outside],
         problem=problem,
         components=_picture(folder / "components.png"),
+        frame=modality.small_picture if modality else "",
     )
     return part, used
 

@@ -7,7 +7,7 @@ from bidsapp.drawing.pictures import data_uri, enlarged, windowed
 from bidsapp.drawing.volumes import Volume
 from bidsapp.reports.saliency.overlays import coloured
 
-_WIDTH = 300
+_WIDTH = 400
 
 
 def flat_tiles(below: Volume, values: Volume, limit: float, top: float) -> list[Tile]:
