@@ -10,6 +10,7 @@ from bidsapp.contracts.job import Shared
 from bidsapp.contracts.modality import modality_named
 from bidsapp.dataset import validate_dataset
 from bidsapp.dataset.description import shortened
+from bidsapp.dataset.images import Refusal
 from bidsapp.dataset.sources import ScanSelection, select_scans
 from bidsapp.derivatives import check_output, prepare_output
 from bidsapp.derivatives.atomic import make_folder
@@ -225,7 +226,20 @@ def _select(options: RunOptions, recipe: Recipe) -> ScanSelection:
     if selection.ignored:
         listed = shortened(selection.ignored)
         print(f"Not used, as .bidsignore lists them: {listed}.", file=sys.stderr)
-    return selection
+    return _usable(selection, recipe)
+
+
+def _usable(selection: ScanSelection, recipe: Recipe) -> ScanSelection:
+    """Refuse scans whose headers say that they cannot be prepared, before any other is begun."""
+    modality = modality_named(recipe.preparation.modality)
+    scans, refusals = [], list(selection.refusals)
+    for scan in selection.scans:
+        try:
+            modality.check_scan(scan, recipe.preparation)
+            scans.append(scan)
+        except NociCastError as error:
+            refusals.append(Refusal(scan.participant, scan.session, str(error), type(error)))
+    return replace(selection, scans=tuple(scans), refusals=tuple(refusals))
 
 
 def _leave_out_finished(tasks: Sequence[Task], progress: Progress) -> list[Task]:

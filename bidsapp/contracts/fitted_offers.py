@@ -37,7 +37,7 @@ class FittedOffer:
         ``mean and SD``.
     unit
         What one unit of the images is afterwards: ``standard deviation of the image``; empty where
-        it stays what it was.
+        it stays what it was. A setting in braces stands for its value.
     scopes
         On whose data it can be fitted; the first where the recipe says nothing.
     uses_outcome
@@ -147,6 +147,11 @@ class AskedStep:
             uses_outcome=offer.uses_outcome,
             reason=f"{seen} enter {self.found}" if seen else "",
         )
+
+    @property
+    def unit(self) -> str:
+        """What one unit of the images is afterwards; empty where it stays what it was."""
+        return self.offer.unit.format_map(self.settings)
 
     @property
     def files(self) -> dict[str, Path]:

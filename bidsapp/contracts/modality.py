@@ -157,6 +157,17 @@ class Modality(OwnPlaces, ABC, Generic[S]):
     def check(self, settings: S, work: Path) -> None:
         """Refuse before work what could not be prepared: a template that cannot be had."""
 
+    def check_scan(self, scan: Scan, settings: S) -> None:
+        """Refuse a scan whose headers and tables already say that it cannot be prepared.
+
+        Called for every scan before the first one is prepared, so it reads no voxels.
+
+        Raises
+        ------
+        NociCastError
+            The text names the file, says what was expected and what to do.
+        """
+
     def first(self, scan: Scan, settings: S) -> Sequence[First]:
         """List what other modalities have to prepare before this scan."""
         return ()

@@ -190,7 +190,7 @@ class Representation(Section):
     @property
     def input_unit(self) -> str:
         """What one unit of the network's input is, after all that is fitted."""
-        units = [step.offer.unit for step in self.asked() if step.offer.unit]
+        units = [step.unit for step in self.asked() if step.unit]
         return units[-1] if units else "unit of the image"
 
     def declares(self) -> tuple[FittedStep, ...]:

@@ -56,7 +56,8 @@ class Network(Section):
     depth: int = Field(
         default=18,
         description="Layers: resnet 10, 18, 34 or 50; resnext 50; densenet 121; seresnext 50. "
-        "voxnet 4. Of efficientnetv2 the number behind the B: 0, 1 or 2; of efficientnet_lite 0.",
+        "voxnet 4; pooled 1. Of efficientnetv2 the number behind the B: 0, 1 or 2; of "
+        "efficientnet_lite 0.",
     )
     dims: Annotated[Literal[2, 3], Whole] = Field(
         default=3,

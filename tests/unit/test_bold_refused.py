@@ -140,6 +140,35 @@ def test_the_node_of_a_series_says_what_is_wrong_with_it(fault: str, tmp_path: P
     assert sorted((tmp_path / "out").rglob("*")) == before
 
 
+OF_THE_HEADER = [
+    fault
+    for fault in FAULTS
+    if fault.startswith(("3", "TR", "slice times"))
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Lay the template once for all commands."""
+    return tmp_path_factory.mktemp("work")
+
+
+@pytest.mark.parametrize("fault", OF_THE_HEADER)
+def test_the_command_refuses_a_header_before_the_t1w_image_is_prepared(
+    fault: str, tmp_path: Path, work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change, kind, message = FAULTS[fault]
+    _dataset(tmp_path)
+    change(tmp_path)
+    asked = ["participant", "--recipe", "teh2022", "--skip-bids-validation", "-w", str(work)]
+    found = main([str(tmp_path / "bids"), str(tmp_path / "new"), *asked])
+    said = "".join(capsys.readouterr())
+    assert re.search(message, said, re.DOTALL), said
+    assert found == kind.exit_code
+    assert "sub-01" in said
+    assert not list((tmp_path / "new").glob("sub-01/*"))
+
+
 def _two_runs(root: Path) -> None:
     for run in (1, 2):
         stem = root / f"bids/sub-01/func/sub-01_task-rest_run-{run}_bold"

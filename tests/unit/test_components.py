@@ -183,6 +183,24 @@ def test_z_maps_have_no_unit_and_are_normal_where_nothing_is() -> None:
     assert found.maps[0, maps[0] > 0].mean() > 5
 
 
+def test_effects_are_as_strong_as_the_network_whatever_unit_and_length() -> None:
+    maps, rng = _planted(people=1)[0], np.random.default_rng(0)
+    courses, noise = rng.standard_normal((400, NETWORKS)), rng.standard_normal((400, 3000))
+    weak, strong = (courses * [size, 1, 1, 1] @ maps + noise for size in (1, 2))
+    peak = maps[0] > 2
+    effects, scores = (
+        [dual_regression(maps, one, kind).maps[0, peak].mean() for one in (weak, strong)]
+        for kind in ("effect", "z")
+    )
+    assert effects[1] / effects[0] == pytest.approx(2, rel=0.05)
+    assert scores[1] / scores[0] < 1.5  # of 400 volumes a strong network's z hardly grows
+    found = dual_regression(maps, weak, "effect").maps
+    assert dual_regression(maps, 500 + 37 * weak, "effect").maps == pytest.approx(found, abs=1e-2)
+    half = dual_regression(maps, weak[::2], "effect").maps
+    # half the volumes: the course's own spread is off by 5 % (one SE)
+    assert half[0, peak].mean() == pytest.approx(found[0, peak].mean(), rel=0.1)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.floats(0.1, 12), st.integers(30, 500))
 def test_z_is_the_quantile_of_t(value: float, freedom: int) -> None:

@@ -47,6 +47,40 @@ def test_voxnet_has_the_parameters_that_teh_2022_states():
         network("voxnet", 4)
 
 
+def _strong_in_a_channel(people, channels, seed):
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(people).remainder(2).float()
+    sizes = torch.exp(0.3 * torch.randn((people, channels), generator=generator))
+    sizes[:, 2] *= 1 + labels
+    noise = torch.randn((people, channels, 6, 6, 6), generator=generator)
+    network_there = torch.zeros(6, 6, 6)
+    network_there[2:4, 2:4, 2:4] = 4
+    return noise + sizes[..., None, None, None] * network_there, labels
+
+
+def test_the_pooled_network_keeps_the_channel_that_differs_and_few_others():
+    model = network("pooled", 1, channels=20)
+    assert count_parameters(model) == 41
+    x, labels = _strong_in_a_channel(24, 20, 0)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.03, weight_decay=0.05)
+    for _ in range(150):
+        optimizer.zero_grad()
+        answer = nn.functional.binary_cross_entropy_with_logits(model(x)[:, 0], labels)
+        answer.backward()
+        optimizer.step()
+    weights = (model.gate.weight * model.fc.weight[0]).abs().detach()
+    assert weights.argmax() == 2
+    assert (weights < 0.1 * weights.max()).sum() >= 10
+    new, truth = _strong_in_a_channel(60, 20, 1)
+    with torch.no_grad():
+        logits = model.eval()(new)[:, 0]
+        ahead = logits[truth == 1][:, None] > logits[truth == 0]
+        assert ahead.float().mean() > 0.9
+        # brighter by a factor, whatever the channel: no difference between people
+        assert torch.allclose(model(new * 5)[:, 0] - logits, (model(new * 5)[:, 0] - logits)[0])
+        assert torch.isfinite(model(torch.zeros_like(new[:1]))).all()
+
+
 SMALL = {
     "resnet 10 compact": ("resnet", 10, {"stem_stride": 2, "stem_pool": True}),
     "resnet 10 shortcut A": ("resnet", 10, {"shortcut": "A"}),
@@ -58,6 +92,7 @@ SMALL = {
     "seresnext": ("seresnext", 50, {}),
     "resnext": ("resnext", 50, {"stem_stride": 2, "stem_pool": True}),
     "voxnet": ("voxnet", 4, {"shape": (32, 32, 32)}),
+    "pooled": ("pooled", 1, {}),
 }
 
 

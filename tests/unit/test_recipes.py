@@ -276,6 +276,7 @@ def test_any_valid_change_survives_writing_and_reading(tmp_path_factory, values)
     assert dump_recipe(again) == dump_recipe(recipe)
 
 
+@settings(deadline=None)  # as above
 @given(st.integers(1, 1000), st.floats(1e-9, 1), st.sampled_from(["axial", "coronal", "sagittal"]))
 def test_an_override_equals_the_value_given_in_python(epochs, rate, plane):
     texts = [f"training.epochs={epochs}", f"training.lr.head={rate!r}"]

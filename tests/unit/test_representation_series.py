@@ -114,7 +114,7 @@ def test_what_is_no_series_is_refused(recipe: Recipe, mask: Path, tmp_path: Path
         ("teh2022", "evaluation.baselines=[nobody]", "motion"),
         ("teh2022", "preparation.resolution=7", "resolution"),
         ("teh2022", "preparation.resolution=10", "at least 19 voxels .* 16x19x16, has 16"),
-        ("rest", "preparation.resolution=10", "network.resize: 19"),
+        ("teh2022", "preparation.resolution=10", "network.resize: 19"),
     ],
 )
 def test_recipes_that_cannot_be_are_refused_by_key(

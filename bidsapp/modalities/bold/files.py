@@ -98,6 +98,14 @@ def metadata_of(scan: Scan) -> dict[str, Any]:
     return merged(root, main.path, "bold")
 
 
+def series_metadata(scan: Scan, slice_timing: str) -> dict[str, Any]:
+    """Read the metadata that a preparation uses: without slice times where it is to use none."""
+    metadata = metadata_of(scan)
+    if slice_timing == "none":
+        metadata.pop("SliceTiming", None)
+    return metadata
+
+
 def write_series(
     path: Path, series: np.ndarray, mask: np.ndarray, affine: np.ndarray, tr: float
 ) -> None:

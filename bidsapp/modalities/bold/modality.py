@@ -59,6 +59,13 @@ class Bold(Modality[BoldPreparation]):
 
         resolve_template(settings.template, home=work / "templateflow")
 
+    def check_scan(self, scan: Scan, settings: BoldPreparation) -> None:
+        """Refuse a series that is too short, or whose times contradict each other."""
+        from bidsapp.modalities.bold.files import series_metadata
+        from bidsapp.modalities.bold.reading import check_run
+
+        check_run(scan.main.path, series_metadata(scan, settings.slice_timing))
+
     def first(self, scan: Scan, settings: BoldPreparation) -> Sequence[First]:
         """Ask for the normalisation of the person's T1w image."""
         return (First("t1w", Scan(scan.participant, scan.session, _t1w(scan)), _asked(settings)),)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bidsapp.errors import BadData
-from bidsapp.intake.header import placement
+from bidsapp.intake.header import Placement, placement
 from bidsapp.intake.images import open_image
 from bidsapp.modalities.bold.timing import Timing, timing_of
 
@@ -48,6 +48,21 @@ class Run:
         return np.sqrt((self.affine[:3, :3] ** 2).sum(axis=0))
 
 
+@dataclass(frozen=True)
+class _Header:
+    """What a series says of itself without its voxels."""
+
+    image: Any
+    shape: tuple[int, ...]
+    place: "Placement"
+    timing: Timing
+
+
+def check_run(path: Path, metadata: Mapping[str, Any]) -> None:
+    """Refuse a series by its header and its JSON, which are read in no time; see `read_run`."""
+    _header(path, metadata)
+
+
 def read_run(path: Path, metadata: Mapping[str, Any]) -> Run:
     """Read a BOLD series.
 
@@ -68,6 +83,18 @@ def read_run(path: Path, metadata: Mapping[str, Any]) -> Run:
     """
     import nibabel as nib
 
+    header = _header(path, metadata)
+    place, timing = header.place, header.timing
+    data = np.asarray(header.image.dataobj, dtype=np.float32).reshape(header.shape)
+    notes = [*place.notes, *timing.notes]
+    data = _finite(path, data, notes)
+    turn = nib.io_orientation(place.affine)
+    ras = np.ascontiguousarray(nib.apply_orientation(data, turn))
+    affine = place.affine @ nib.orientations.inv_ornt_aff(turn, header.shape[:3])
+    return Run(ras, affine, _turned(timing, turn), _phase(metadata, turn), notes)
+
+
+def _header(path: Path, metadata: Mapping[str, Any]) -> _Header:
     image = open_image(path)
     stored, shape = image.get_data_dtype(), image.shape
     if stored.fields is not None or stored.kind == "c":
@@ -96,13 +123,7 @@ def read_run(path: Path, metadata: Mapping[str, Any]) -> Run:
         )
     unit = int(image.header["xyzt_units"]) & 0x38
     timing = timing_of(str(path), metadata, shape, float(image.header["pixdim"][4]), unit)
-    data = np.asarray(image.dataobj, dtype=np.float32).reshape(shape)
-    notes = [*place.notes, *timing.notes]
-    data = _finite(path, data, notes)
-    turn = nib.io_orientation(place.affine)
-    ras = np.ascontiguousarray(nib.apply_orientation(data, turn))
-    affine = place.affine @ nib.orientations.inv_ornt_aff(turn, shape[:3])
-    return Run(ras, affine, _turned(timing, turn), _phase(metadata, turn), notes)
+    return _Header(image, tuple(shape), place, timing)
 
 
 def _finite(path: Path, data: np.ndarray, notes: list[str]) -> np.ndarray:

@@ -43,9 +43,7 @@ class WriteSeries(WriteUnit):
         device = resolve_device(self.inputs.device)
         with _timed(seconds, "reading"):
             anatomy = files.anatomy_of(job)
-            metadata = files.metadata_of(job.scan)
-            if settings["slice_timing"] == "none":
-                metadata.pop("SliceTiming", None)
+            metadata = files.series_metadata(job.scan, settings["slice_timing"])
             run = read_run(job.scan.main.path, metadata)
 
         def measured(mean: "np.ndarray") -> Susceptibility:

@@ -7,6 +7,9 @@ import numpy as np
 
 from bidsapp.errors import BadData
 
+Values = Literal["z", "effect", "beta"]
+"""What a person's maps hold; see `dual_regression`."""
+
 
 @dataclass(frozen=True)
 class PersonComponents:
@@ -16,7 +19,7 @@ class PersonComponents:
     ----------
     maps
         float32, shape (C, V): betas in the series' unit per standard deviation of the time
-        course, or z values.
+        course, effects, or z values.
     courses
         Time courses, float64, shape (T, C), mean 0 and standard deviation 1.
     amplitudes
@@ -28,9 +31,7 @@ class PersonComponents:
     amplitudes: np.ndarray
 
 
-def dual_regression(
-    maps: np.ndarray, series: np.ndarray, values: Literal["beta", "z"] = "z"
-) -> PersonComponents:
+def dual_regression(maps: np.ndarray, series: np.ndarray, values: Values = "z") -> PersonComponents:
     """Regress the group's maps on every volume, then the time courses on every voxel.
 
     Parameters
@@ -40,9 +41,11 @@ def dual_regression(
     series
         One person's denoised values over the same mask, shape (T, V).
     values
-        ``beta``: the second regression's coefficients. ``z``: those over the standard deviation
-        of the mean of the residuals, t turned to z by their distributions; the same whatever
-        the unit of the series.
+        ``beta``: the second regression's coefficients. ``effect``: those over the standard
+        deviation of what no component explains at the voxel; the same whatever the unit and the
+        length of the series, and twice as large where a network is twice as strong. ``z``: the
+        coefficients over their standard error, t turned to z by their distributions; far from 0
+        this grows with the logarithm of t alone, so that strong networks look alike.
 
     Returns
     -------
@@ -89,6 +92,9 @@ def _second(courses: np.ndarray, data: np.ndarray, values: str) -> np.ndarray:
     total = np.einsum("tv,tv->v", data, data, dtype=np.float64)
     fitted = np.einsum("cv,cd,dv->v", betas, courses.T @ courses, betas, optimize=True)
     noise = np.maximum(total - fitted, 0) / freedom
+    if values == "effect":
+        spread = np.sqrt(noise).astype(np.float32)
+        return np.divide(betas, spread, out=np.zeros_like(betas), where=spread > 0)
     error = np.sqrt(noise * np.diag(inverse)[:, None])
     t = np.divide(betas, error, out=np.zeros(betas.shape), where=error > 0)
     return _z_of_t(t, freedom).astype(np.float32)

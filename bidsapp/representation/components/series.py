@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from bidsapp.contracts.fitted import Images
 from bidsapp.errors import BadData
-from bidsapp.representation.components.dual_regression import dual_regression
+from bidsapp.representation.components.dual_regression import Values, dual_regression
 from bidsapp.representation.components.reduction import reduce_person
 
 
@@ -53,7 +52,7 @@ def reduced(image: np.ndarray, components: int) -> np.ndarray:
 
 
 def person_maps(
-    images: Images, row: int, maps: np.ndarray, inside: Inside, values: Literal["beta", "z"]
+    images: Images, row: int, maps: np.ndarray, inside: Inside, values: Values
 ) -> np.ndarray:
     """Give one person's maps of a group's components, by dual regression.
 

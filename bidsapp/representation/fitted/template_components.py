@@ -19,9 +19,9 @@ OFFER = FittedOffer(
     title="Components of a template",
     verb="turned into maps by dual regression",
     found="given component maps and the series",
-    unit="z of the dual regression",
+    unit="{values} of the dual regression",
     scopes=("image",),
-    settings={"maps": "", "values": ("z", "beta")},
+    settings={"maps": "", "values": ("z", "effect", "beta")},
     series=True,
     files=("maps",),
 )
