@@ -131,12 +131,12 @@ def stamp_maps(folder: Path, stamp: str) -> None:
     """
     if not stamp:
         return
-    for path in sorted(folder.rglob("*.json")):
+    for path in sorted(folder.rglob("[!.]*.json")):
         if path.with_suffix(".tsv").exists():
             continue  # a data dictionary, which says of the column what it is
         content = read_own_json(path)
         write_json(path, content | {"Simulated": stamp})
-    for path in sorted(folder.rglob("*.tsv")):
+    for path in sorted(folder.rglob("[!.]*.tsv")):
         table = read_frame(path)
         write_table(table.assign(simulated=stamp), path)
 

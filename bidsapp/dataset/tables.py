@@ -225,7 +225,7 @@ def read_dataset_tables(bids_dir: Path) -> tuple[list[Table], list[str]]:
     ]
     if sessions:
         tables.append(_joined(bids_dir, sessions))
-    for path in sorted((bids_dir / "phenotype").glob("*.tsv")):
+    for path in sorted((bids_dir / "phenotype").glob("[!.]*.tsv")):
         try:
             tables.append(read_table(path))
         except RepeatedRows as error:

@@ -25,7 +25,7 @@ def describe_run(folder: Path) -> None:
     folder
         ``<out>/group/<label>``.
     """
-    for path in sorted(folder.rglob("*.tsv")):
+    for path in sorted(folder.rglob("[!.]*.tsv")):
         parts = path.relative_to(folder).parts
         place = f"{parts[0]}/" if len(parts) > 1 and parts[0] in _FOLDERS else ""
         describe_table(path, place + path.stem)

@@ -37,7 +37,7 @@ def require_own_name(bundle: "Bundle", output_dir: Path) -> None:
     BadData
         A predictions file cannot be read.
     """
-    name = f"*_desc-{label_of(bundle)}_predictions.json"
+    name = f"sub-*_desc-{label_of(bundle)}_predictions.json"
     files = [*output_dir.glob(f"sub-*/anat/{name}"), *output_dir.glob(f"sub-*/ses-*/anat/{name}")]
     answers = {path: read_answer(path) for path in sorted(files)}
     others = [p for p in answers if not same_model(answers[p]["model"], bundle.identity)]

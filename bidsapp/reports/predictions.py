@@ -271,7 +271,7 @@ def write_table(output_dir: Path) -> Path:
     Jobs that run side by side each write the whole table, so that the last one has all.
     """
     rows = ["\t".join(_TABLE)]
-    for file in sorted(output_dir.glob("sub-*/**/*_predictions.json")):
+    for file in sorted(output_dir.glob("sub-*/**/sub-*_predictions.json")):
         content = read_answer(file)
         entities = dict(part.split("-", 1) for part in file.name.split("_")[:-1])
         spread = content["probability_sd"]

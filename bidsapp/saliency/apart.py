@@ -59,7 +59,7 @@ def _write_native_only(
 ) -> None:
     """Write a summary without maps, and take away those of an earlier run."""
     settings, leaks = recipe.saliency, shared["leaks"]
-    for left in (*folder.glob("group_*_statmap.*"), *folder.glob("*.tsv")):
+    for left in (*folder.glob("group_*_statmap.*"), *folder.glob("[!.]*.tsv")):
         if left.name != "sanity.tsv":
             left.unlink(missing_ok=True)
     summary = {

@@ -81,7 +81,7 @@ class GroupFolder:
             Names of this run's; the data dictionary of each stays.
         """
         kept = {*self.written, *(f"{Path(name).stem}.json" for name in tables), *tables}
-        maps, others = self.folder.glob("group_*_statmap.*"), self.folder.glob("*.tsv")
+        maps, others = self.folder.glob("group_*_statmap.*"), self.folder.glob("[!.]*.tsv")
         left = [path for path in (*maps, *others) if path.name not in kept]
         for path in left:
             path.unlink(missing_ok=True)

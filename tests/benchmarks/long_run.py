@@ -1,15 +1,17 @@
 """What a long run of the participant level holds on to: memory, files, room, and its speed.
 
-Run as ``python -m tests.benchmarks.long_run DATASET [--participants N]``: real heads, one process;
-memory of the main process and of the worker looked at every second, files and MB of each person in
-the output, the most there were in the work folder, what ``--clean-workdir`` leaves there, and CPU
-seconds of the first ten people beside the last ten. Ends with 1 where memory grows by more than a
-tenth over the later two thirds, a person has more than 60 files or 100 MB, the last ten are slower
-than the first by more than a tenth, or something is left in the work folder.
+Run as ``python -m tests.benchmarks.long_run DATASET [--participants N]``: real heads, those of the
+dataset in turn as often as it takes, each under a label of its own, in one process; memory of the
+main process and of the worker looked at every second, files and MB of each person in the output,
+the most there were in the work folder, what ``--clean-workdir`` leaves there, and CPU seconds of
+the first ten people beside the last ten. Ends with 1 where memory grows by more than a tenth over
+the later two thirds, a person has more than 60 files or 100 MB, the last ten are slower than the
+first by more than a tenth, or something is left in the work folder.
 """
 
 import argparse
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -52,18 +54,32 @@ def _grown(values: list[float]) -> tuple[float, float, float]:
     return before, after, after / before
 
 
+def _dataset(source: Path, target: Path, count: int) -> list[str]:
+    """Write so many people with the heads of a dataset in turn; their labels."""
+    heads = sorted(source.glob("sub-*/anat/*_T1w.nii.gz"))
+    if not heads:
+        raise SystemExit(f"{source} has no sub-*/anat/*_T1w.nii.gz")
+    target.mkdir()
+    shutil.copy(source / "dataset_description.json", target)
+    labels = [f"sub-{number:03d}" for number in range(count)]
+    for number, label in enumerate(labels):
+        image = target / label / "anat" / f"{label}_T1w.nii.gz"
+        image.parent.mkdir(parents=True)
+        shutil.copyfile(heads[number % len(heads)], image)
+    return labels
+
+
 def main() -> int:
     """Run, look, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("dataset", type=Path)
     parser.add_argument("--participants", type=int, default=200)
     given = parser.parse_args()
-    there = sorted(path.name for path in given.dataset.glob("sub-*") if path.is_dir())
-    labels = there[: given.participants]
     with tempfile.TemporaryDirectory() as name:
-        out, work = Path(name) / "out", Path(name) / "work"
-        words = [given.dataset, out, "participant", "--nprocs", 1, "--work-dir", work]
-        words += ["--clean-workdir", "--skip-bids-validation", "--participant-label", *labels]
+        heads, out, work = (Path(name) / part for part in ("heads", "out", "work"))
+        labels = _dataset(given.dataset, heads, given.participants)
+        words = [heads, out, "participant", "--nprocs", 1, "--work-dir", work]
+        words += ["--clean-workdir", "--skip-bids-validation", "--device", "cpu"]
         began = time.monotonic()
         run = psutil.Popen(
             [sys.executable, "-m", "bidsapp", *map(str, words)], stdout=subprocess.DEVNULL

@@ -20,8 +20,8 @@ CASES = int(os.environ.get("NOCICAST_FUZZ_CASES", "500"))
 FIRST = int(os.environ.get("NOCICAST_FUZZ_FIRST", "0"))
 
 
-def _without_network() -> list[str]:
-    """Begin a command with what takes the network away, where this machine lets us."""
+def without_network() -> list[str]:
+    """Begin a command with what takes the network away; with nothing where it may not be."""
     unshare = shutil.which("unshare")
     if unshare and subprocess.run([unshare, "-rn", "true"], capture_output=True).returncode == 0:
         return [unshare, "-rn"]
@@ -30,7 +30,7 @@ def _without_network() -> list[str]:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_damaged_files_end_in_a_value_or_a_message(target: str, tmp_path: Path) -> None:
-    command = [*_without_network(), sys.executable, "-m", "tests.faults.fuzzing", target]
+    command = [*without_network(), sys.executable, "-m", "tests.faults.fuzzing", target]
     done = subprocess.run(
         [*command, "--cases", str(CASES), "--first", str(FIRST), "--keep", str(tmp_path / "found")],
         cwd=Path(__file__).parents[2],

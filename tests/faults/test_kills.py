@@ -91,7 +91,8 @@ def test_a_worker_that_the_kernel_takes_is_tried_again_and_then_said(
     bench: Bench, times: int, tmp_path: Path
 ) -> None:
     place = bench.fresh(tmp_path / "shaken")
-    rule = {"match": r"work/(?!\S*permuted)\S*folds/base/repeat-0_fold-1/", "deed": "lose"}
+    rule = {"match": r"work/(?!\S*permuted)\S*folds/base/repeat-0_fold-1/"}
+    rule |= {"deed": "lose", "worker": True}
     ended = bench.run(place, *[rule | {"at": number + 1} for number in range(times)])
     if times == 1:
         assert ended.code == 0, ended.said

@@ -143,6 +143,7 @@ def dataset(tmp_path: Path) -> Path:
     write(tmp_path / "phenotype" / "hads.tsv", "participant_id\ttotal\tage\n01\t7\t31\n")
     write(tmp_path / "phenotype" / "pcs.tsv", "participant_id\ttotal\nsub-02\t3\n")
     write(tmp_path / "phenotype" / "notes.tsv", "who\twhat\n")
+    write(tmp_path / "phenotype" / ".hads.tsv", "participant_id\ttotal\n01\t8\n")  # an editor's
     return tmp_path
 
 

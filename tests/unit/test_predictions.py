@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bidsapp.derivatives.temporary import temporary_file
 from bidsapp.drawing import pages
 from bidsapp.errors import BadData
 from bidsapp.modalities.t1w.measures import MEASURES
 from bidsapp.networks.bundle_images import TrainingImage
-from bidsapp.reports.earlier_predictions import label_of
+from bidsapp.reports.earlier_predictions import label_of, require_own_name
 from bidsapp.reports.prediction import show_predictions
 from bidsapp.reports.predictions import _in_training, usable, write_table
 from tests.unit.finished_trees import names_of
@@ -93,6 +94,15 @@ def test_the_table_follows_the_files(tmp_path: Path) -> None:
     assert [row[0] for row in rows(tmp_path)] == ["sub-01", "sub-02"]
     path.unlink()
     assert [row[0] for row in rows(tmp_path)] == ["sub-02"]
+
+
+def test_what_another_job_is_writing_or_left_when_it_was_killed_is_passed_over(
+    tmp_path: Path,
+) -> None:
+    bundle: Any = SimpleNamespace(name="agecompact", identity=MODEL, folder=tmp_path)
+    with temporary_file(leave(tmp_path, "sub-01")):
+        assert [row[0] for row in rows(tmp_path)] == ["sub-01"]
+        require_own_name(bundle, tmp_path)
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "not JSON", '{"probability": "high"}'])

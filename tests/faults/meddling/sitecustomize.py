@@ -8,7 +8,8 @@ workers. ``NOCICAST_MEDDLE`` holds JSON::
 
 Counted is every opening for writing, renaming, removing and making of files and folders within the
 folders, over all processes of the run, and, where the rule says ``"read": true``, every opening for
-reading. ``journal`` takes a line for each, and for every attempt to reach another machine
+reading; where it says ``"worker": true``, only in processes that work for the run's first.
+``journal`` takes a line for each, and for every attempt to reach another machine
 (``socket``). Deeds: ``kill`` the process group, as a node that fails;
 ``lose`` this process, as the kernel does for want of memory; ``term`` the run's first process;
 ``fill`` the disk of `place`; ``vanish`` and ``replace`` (by `other`) the file; ``shell`` runs
@@ -86,6 +87,8 @@ class Meddler:
         if not reading:
             os.write(self._journal, f"{event}\t{text}\n".encode(errors="replace"))
         for (pattern, rule), counter in zip(self._rules, self._counts, strict=True):
+            if rule.get("worker") and os.getpid() == os.getpgrp():
+                continue
             if reading == rule.get("read", False) and pattern.search(text):
                 fcntl.lockf(counter, fcntl.LOCK_EX)
                 os.write(counter, b".")
