@@ -31,7 +31,13 @@ from bidsapp.group_cohort import (
 from bidsapp.group_conclude import evaluate_run, tell_summary, write_report, write_words
 from bidsapp.group_duplicates import TABLE as NEAR_DUPLICATES
 from bidsapp.group_duplicates import settle_near_duplicates
-from bidsapp.group_files import state_files, write_models, write_saliency_checks, write_scores
+from bidsapp.group_files import (
+    state_files,
+    write_distances,
+    write_models,
+    write_saliency_checks,
+    write_scores,
+)
 from bidsapp.group_sites import by_sites
 from bidsapp.group_stages import stage_outcomes
 from bidsapp.group_weights import refuse_seen
@@ -177,9 +183,11 @@ def _whole_run(
         return _tell_failures(failed)
     write_scores(training, done, folder)
     write_placements(done, cohort, options.bids_dir, place / "placements", folder)
+    familiar = write_distances(done, cohort, folder)
     without = crossfit(training, done, cohort.table, splits, options, folder)
     code = evaluate_run(folder) or _tell_failures(without, "the added value of {} is not measured")
-    write_models(training, done, cohort, folder, prints, anonymous=options.anonymous_bundle)
+    anonymous = options.anonymous_bundle
+    write_models(training, done, cohort, folder, prints, familiar, anonymous=anonymous)
     if options.saliency:
         code = _explain(training, done, cohort, masks, options) or code
         note_finished(folder)

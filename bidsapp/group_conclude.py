@@ -32,8 +32,10 @@ def write_report(folder: Path) -> int:
 
     report = write_group_report(folder)
     if all((folder / name).is_file() for name in _FINISHED):
+        from bidsapp.reports.pictures import write_pictures
         from bidsapp.reports.reporting.pack import write_pack
 
+        write_pictures(folder)
         describe_run(folder)  # before the guidelines, which point to these files where they are
         print(f"Submission pack (TRIPOD+AI, CLAIM, PROBAST): {write_pack(folder)}")
     describe_run(folder)

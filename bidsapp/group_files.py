@@ -1,7 +1,7 @@
 """What a group run writes as it goes: its state files, its held-out scores, its models."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from bidsapp.networks.origin import InitialWeights
     from bidsapp.training.run import TrainingRun
     from bidsapp.training.task import FoldTask
+
+DISTANCES = "distances.tsv"
 
 
 def state_files(
@@ -115,7 +117,7 @@ def write_scores(training: "TrainingRun", tasks: Sequence["FoldTask"], folder: P
         for table in (scores, history):
             table["simulated"] = training.recipe.simulation.stamp
     before = read_text_table(folder / "scores.tsv")
-    for name in (SCORES_FILE, SPLITS_FILE):  # they belong to the scores that were
+    for name in (SCORES_FILE, SPLITS_FILE, DISTANCES):  # they belong to the scores that were
         (folder / name).unlink(missing_ok=True)
     write_table(folder / "scores.tsv", scores)
     write_table(folder / "history.tsv", history)
@@ -133,10 +135,14 @@ def write_models(
     cohort: "Cohort",
     folder: Path,
     prints: "Prints | None" = None,
+    familiar: "Mapping[str, tuple[Familiar, pd.DataFrame]] | None" = None,
     *,
     anonymous: bool = False,
 ) -> None:
-    """Write one bundle per variant; an anonymous one lists no images and no prints of them."""
+    """Write one bundle per variant; an anonymous one lists no images and no prints of them.
+
+    `familiar` is what `write_distances` gave; without it bundles know no limits of abstention.
+    """
     from bidsapp.dataset.beside import seen_by
     from bidsapp.dataset.counts import cohort_counts
     from bidsapp.dataset.made_with import made_by
@@ -188,12 +194,12 @@ def write_models(
         )
         seen = seen_images(own, seen_by(cohort, name))
         place, images = folder / "model" / name, own[0].images
-        beside = name in cohort.beside
+        told = (familiar or {}).get(name)
         about = Carried(
             training_facts(folder, name),
-            None if beside else prints,
+            None if name in cohort.beside else prints,
             clinical=clinical_part(folder, name),
-            familiar=None if images.volumes else _familiar(own, folder, name, beside=beside),
+            familiar=None if told is None else _with_limits(*told, own[0], folder),
         )
         write_bundle(
             *(place, recipe, images.space, models, facts, seen),
@@ -203,18 +209,23 @@ def write_models(
         )
 
 
-def _familiar(
-    tasks: Sequence["FoldTask"], folder: Path, name: str, *, beside: bool
-) -> "Familiar | None":
-    """Describe a variant's training people, and fit from when on its model does not answer.
+def write_distances(
+    tasks: Sequence["FoldTask"], cohort: "Cohort", folder: Path
+) -> dict[str, tuple["Familiar", "pd.DataFrame"]]:
+    """Describe every variant's training people, and write how far held-out people are from them.
 
-    Of a variant whose images were prepared otherwise than the cohort's (`beside`), quality is not
-    looked at: the numbers of the run are of the others.
+    Of a variant whose images were prepared otherwise than the cohort's, quality is not looked at:
+    the numbers of the run are of the others. Of series, and of too few people, nothing is told.
+
+    Returns
+    -------
+    dict
+        Variant to what its folds' training people look like, and ``distances.tsv`` of it.
     """
-    from dataclasses import replace
+    import pandas as pd
 
     from bidsapp.contracts.unit import unit_columns
-    from bidsapp.evaluation.abstention import fit_limits
+    from bidsapp.dataset.tables import write_table
     from bidsapp.evaluation.state import read_state
     from bidsapp.evaluation.training_facts import quality_numbers
     from bidsapp.training.looks import familiar_people
@@ -222,13 +233,35 @@ def _familiar(
     state = read_state(folder)
     keys = unit_columns(state.cohort)
     units = state.cohort[keys].astype(str).itertuples(index=False, name=None)
-    numbers = quality_numbers(state.measured)
-    quality = {} if beside else dict(zip(units, numbers, strict=True))
-    found = familiar_people(tasks, quality)
-    if found is None:
-        return None
-    familiar, distances = found
-    rows = state.scores[state.scores["variant"] == name]
+    quality = dict(zip(units, quality_numbers(state.measured), strict=True))
+    found = {}
+    for name in dict.fromkeys(task.variant for task in tasks):
+        own = [task for task in tasks if task.variant == name]
+        if own[0].images.volumes:
+            continue
+        told = familiar_people(own, {} if name in cohort.beside else quality)
+        if told is not None:
+            found[name] = told
+    if found:
+        tables = [table.assign(variant=name) for name, (_, table) in found.items()]
+        every = pd.concat(tables, ignore_index=True)
+        write_table(folder / DISTANCES, every[["variant", *every.columns.drop("variant")]])
+    return found
+
+
+def _with_limits(
+    familiar: "Familiar", distances: "pd.DataFrame", task: "FoldTask", folder: Path
+) -> "Familiar":
+    """Fit, on everybody whom a variant held out, from when on its model does not answer."""
+    from dataclasses import replace
+
+    from bidsapp.contracts.unit import unit_columns
+    from bidsapp.evaluation.abstention import fit_limits
+    from bidsapp.evaluation.state import read_state
+
+    state = read_state(folder)
+    keys = unit_columns(state.cohort)
+    rows = state.scores[state.scores["variant"] == task.variant]
     signals = list(familiar.looks)
     each = distances.astype(dict.fromkeys(keys, str)).groupby(keys, sort=True)[signals].mean()
     scored = rows.astype(dict.fromkeys(keys, str)).groupby(keys, sort=True)
@@ -237,7 +270,7 @@ def _familiar(
         {signal: each[signal].to_numpy(float) for signal in signals},
         pooled["outcome"].to_numpy(),
         pooled["probability"].to_numpy(float),
-        tasks[0].recipe.evaluation.threshold,
+        task.recipe.evaluation.threshold,
     )
     return replace(familiar, limits=limits)
 

@@ -250,11 +250,13 @@ def _conclude(folder: Path, options: RunOptions, bundle: "Bundle") -> int:
     from bidsapp.derivatives.dictionaries import describe_run
     from bidsapp.evaluation.tsv import read_table
     from bidsapp.evaluation.validation import evaluate_validation
+    from bidsapp.reports.pictures import write_pictures
     from bidsapp.reports.validation.report import write_validation_report
 
     with telling("evaluation"):
         evaluate_validation(folder)
     report = write_validation_report(folder)
+    write_pictures(folder)
     describe_run(folder)
     for text in read_table(folder / "tables" / "findings.tsv", ("kind", "text"))["text"]:
         print(text)

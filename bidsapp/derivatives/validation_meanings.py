@@ -18,6 +18,39 @@ _RECALIBRATED = {
     "note": Column("How it was judged, or why it was not done."),
 }
 
+_SIGNALS = {
+    "features": Column(
+        "Distance from the training people of the fold models in what the last layer is given: "
+        "root mean square of z-scores, mean over the models.",
+        "1",
+    ),
+    "intensities": Column("The same in blocks of what the networks are given.", "1"),
+    "quality": Column("The same in the numbers of the preparation's quality.", "1"),
+}
+
+_KEPT = {
+    "part": Column(
+        "Which people.",
+        levels={
+            "everybody": "all",
+            "answered": "about whom the model answers",
+            "unlike": "no answer, as they are unlike the training people",
+            "unsure": "no answer, as they lie too near to the threshold",
+        },
+    ),
+    "people": Column("How many.", "1"),
+    "errors": Column("Of whom the model is wrong, at its threshold.", "1"),
+    "error_rate": Column("Errors of people.", "1"),
+    "ci_low": Column("Lower limit (Wilson).", "1"),
+    "ci_high": Column("Upper limit (Wilson).", "1"),
+    "promise": Column(
+        "The error rate that the limits keep to among people like those of training; n/a where "
+        "nothing is promised.",
+        "1",
+    ),
+    "note": Column("Whether the promise is kept."),
+}
+
 VALIDATION: dict[str, dict[str, Column]] = {
     "fold_models": {
         "probability": Column(
@@ -27,13 +60,7 @@ VALIDATION: dict[str, dict[str, Column]] = {
         ),
     },
     "answers": {
-        "features": Column(
-            "Distance from the training people of the fold models in what the last layer is given: "
-            "root mean square of z-scores, mean over the models.",
-            "1",
-        ),
-        "intensities": Column("The same in blocks of what the networks are given.", "1"),
-        "quality": Column("The same in the numbers of the preparation's quality.", "1"),
+        **_SIGNALS,
         "unlikeness": Column(
             "The largest of the three, its logarithm in spreads above the held-out median.", "1"
         ),
@@ -51,34 +78,18 @@ VALIDATION: dict[str, dict[str, Column]] = {
             },
         ),
     },
-    "tables/answers": {
-        "part": Column(
-            "Which people.",
-            levels={
-                "everybody": "all",
-                "answered": "about whom the model answers",
-                "unlike": "no answer, as they are unlike the training people",
-                "unsure": "no answer, as they lie too near to the threshold",
-            },
-        ),
-        "people": Column("How many.", "1"),
-        "errors": Column("Of whom the model is wrong, at its threshold.", "1"),
-        "error_rate": Column("Errors of people.", "1"),
-        "ci_low": Column("Lower limit (Wilson).", "1"),
-        "ci_high": Column("Upper limit (Wilson).", "1"),
-        "promise": Column(
-            "The error rate that the limits keep to among people like those of training; n/a where "
-            "nothing is promised.",
-            "1",
-        ),
-        "note": Column("Whether the promise is kept."),
+    "distances": {
+        **_SIGNALS,
     },
+    "tables/answers": _KEPT,
+    "tables/held_out_answers": _KEPT,
     "figures/coverage": {
         "order": Column(
             "Who is answered first.",
             levels={
                 "sure": "the farther from the threshold",
                 "agreed": "the more the fold models agree",
+                "like": "the more like the training people",
             },
         ),
         "coverage": Column("Share of people who are answered.", "1"),

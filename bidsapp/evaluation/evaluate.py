@@ -31,6 +31,7 @@ from bidsapp.evaluation.placement import placement_tables
 from bidsapp.evaluation.planning import planning_table
 from bidsapp.evaluation.prevalence import sample_at
 from bidsapp.evaluation.printed import compare_with_print
+from bidsapp.evaluation.run_answers import run_answers
 from bidsapp.evaluation.sample import (
     Sample,
     absent_columns,
@@ -185,8 +186,11 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
     tables |= lost | placed
     unusual, named = unusual_images(state.measured, state.splits)
     tables |= unusual
+    answers, coverage, abstained = run_answers(state, plan)
+    tables |= answers
     further = [*(("placement", text) for text in sentences), *[("lost", told)] * bool(told)]
     further += [("unusual", text) for text in named]
+    further += [("abstain", text) for text in abstained]
     if further:
         more = pd.DataFrame(further, columns=pd.Index(["kind", "text"]))
         tables["findings"] = pd.concat([tables["findings"], more], ignore_index=True)
@@ -202,6 +206,7 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
         ),
         "decision_curve": _decision_curves(scores, plan),
         "permutation_null": null,
+        **coverage,
     }
     if len(pipeline_null):
         figures["pipeline_null"] = pipeline_null

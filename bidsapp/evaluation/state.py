@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from bidsapp.contracts.abstention import SIGNALS
 from bidsapp.contracts.modality_tables import quality_columns
 from bidsapp.contracts.unit import unit_columns, with_part
 from bidsapp.dataset.covariates import user_name, users_columns
@@ -60,6 +61,9 @@ class RunState:
     crossfit
         Scores of each fold's training people by networks that did not see them, as `scores` with
         `inner`, the inner fold; None where the run has none.
+    distances
+        How far held-out people are from those that their fold was trained on: `variant`, unit,
+        `repeat`, `fold`, and a column for each signal; None where the run has none.
     """
 
     folder: Path
@@ -70,6 +74,7 @@ class RunState:
     measures: pd.DataFrame | None = None
     inner: pd.DataFrame | None = None
     crossfit: pd.DataFrame | None = None
+    distances: pd.DataFrame | None = None
 
     @property
     def measured(self) -> pd.DataFrame:
@@ -126,7 +131,8 @@ def read_state(folder: Path) -> RunState:
     path = folder / "inner_scores.tsv"
     inner = _typed_scores(path, cohort, (), ("fold",)) if path.is_file() else None
     crossfit = read_crossfit(folder, cohort, splits)
-    return RunState(folder, cohort, exclusions, splits, scores, measures, inner, crossfit)
+    apart = _read_distances(folder / "distances.tsv", cohort)
+    return RunState(folder, cohort, exclusions, splits, scores, measures, inner, crossfit, apart)
 
 
 def read_applied(folder: Path) -> RunState:
@@ -181,6 +187,20 @@ def _read_measures(path: Path, cohort: pd.DataFrame) -> pd.DataFrame | None:
         who = " ".join(cohort[key].loc[cohort.index[absent][0]])
         raise BadData(f"{path}: {who!r} of cohort.tsv has no row; rerun the group level")
     return rows.set_axis(cohort.index)
+
+
+def _read_distances(path: Path, cohort: pd.DataFrame) -> pd.DataFrame | None:
+    if not path.is_file():
+        return None
+    key = unit_columns(cohort)
+    table = read_table(path, ["variant", *key, "repeat", "fold"])
+    refuse_strangers(path, table, cohort, key)
+    refuse_duplicates(path, table, ["variant", *key, "repeat", "fold"])
+    numbers = {
+        name: pd.to_numeric(table[name], errors="coerce") for name in SIGNALS if name in table
+    }
+    places = {name: integers(path, table, name) for name in ("repeat", "fold")}
+    return table.assign(**places, **numbers)
 
 
 def _read_scores(path: Path, cohort: pd.DataFrame) -> pd.DataFrame:

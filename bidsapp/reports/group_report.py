@@ -17,6 +17,7 @@ from bidsapp.reports.run.answer import answer
 from bidsapp.reports.run.column_alone import columns_table, sites_table
 from bidsapp.reports.run.files import RunFiles
 from bidsapp.reports.run.grids import Grid, grid, plain
+from bidsapp.reports.run.held_back import answers_table, coverage
 from bidsapp.reports.run.people import people_table
 from bidsapp.reports.run.placement_grids import placement_table, raters_table
 from bidsapp.reports.run.saliency import saliency_section
@@ -86,7 +87,7 @@ def _content(run: RunFiles) -> dict[str, Any]:
         "exclusions": _exclusions(run),
         "no_exclusions": run.absent.get("exclusions.tsv", ""),
         "cohort": result_tables.cohort_table(run),
-        "charts": figures.performance(run),
+        "charts": [*figures.performance(run), *_coverage(run)],
         "variants": run.variants,
         "lead": run.lead,
         "metrics": {
@@ -106,6 +107,10 @@ def _content(run: RunFiles) -> dict[str, Any]:
             (result_tables.prevalence_table(run), "Where another share of people is positive"),
             (placement_table(run), "What scores hang on where boxes lie"),
             (raters_table(run), "How alike two raters place boxes"),
+            (
+                answers_table(run, "held_out_answers", by_variant=True),
+                "When not to answer, and how often the other answers are wrong",
+            ),
             (columns_table(run), "What each column by itself says of the outcome"),
             (result_tables.planning_table(run), "What a sample of this size can show"),
         ],
@@ -122,6 +127,22 @@ def _content(run: RunFiles) -> dict[str, Any]:
         "script_hashes": " ".join(map(script_hash, scripts)),
     }
     return content | {"absent": dict(run.absent)}
+
+
+def _coverage(run: RunFiles) -> list[tuple[figures.Figure, str]]:
+    """Accuracy against coverage of the leading variant, with the sentence on its limits.
+
+    Ensembles have no limits: the first variant that has stands for them.
+    """
+    found = run.table("tables/findings.tsv", ("kind", "text"))
+    told = found.loc[found["kind"] == "abstain", "text"].astype(str)
+    names = [text.partition(": ")[0] for text in told]
+    name = run.lead if run.lead in names else next(iter(names), "")
+    drawn = coverage(run, name) if name else None
+    if drawn is None:
+        return []
+    own = next(text.partition(": ")[2] for text in told if text.startswith(f"{name}: "))
+    return [(drawn, own[:1].upper() + own[1:])]
 
 
 def _tables(run: RunFiles) -> list[tuple[Grid | None, str, str]]:

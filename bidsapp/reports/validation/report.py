@@ -21,8 +21,8 @@ from bidsapp.reports.run import figures, result_tables
 from bidsapp.reports.run.figures import Figure, keep
 from bidsapp.reports.run.files import RunFiles
 from bidsapp.reports.run.grids import Grid, decimal, grid, interval, plain
+from bidsapp.reports.run.held_back import answers_table, coverage
 from bidsapp.reports.run.people import people_table
-from bidsapp.reports.validation.coverage import draw_coverage
 from bidsapp.reports.validation.words import write_validation_words
 
 _SCRIPTS = ("tables.js", "variants.js")
@@ -109,8 +109,8 @@ def _content(run: ValidationFiles, facts: dict[str, Any]) -> dict[str, Any]:
         "subgroup_table": result_tables.subgroup_table(run),
         "recalibration": _recalibration(run, "recalibration", run.lead),
         "combined": _recalibration(run, "recalibration_combined", with_image(run.lead)),
-        "coverage": draw_coverage(run),
-        "answers": _answers(run),
+        "coverage": coverage(run),
+        "answers": answers_table(run, "answers", by_variant=False),
         "people": people,
         "other_covariates": others,
         "command": (
@@ -249,21 +249,6 @@ def _drop(run: ValidationFiles) -> Grid | None:
         ("What it is", plain("note")),
     ]
     return grid("drop", "What case mix explains of the difference in AUC", table, columns)
-
-
-def _answers(run: ValidationFiles) -> Grid | None:
-    numbers = ("people", "errors", "error_rate", "ci_low", "ci_high", "promise")
-    table = run.table("tables/answers.tsv", ("part", "note"), numbers)
-    columns = [
-        ("People", plain("part")),
-        ("How many", decimal("people", 0)),
-        ("Errors", decimal("errors", 0)),
-        ("Error rate", decimal("error_rate")),
-        ("Interval", interval()),
-        ("Promised", decimal("promise")),
-        ("Note", plain("note")),
-    ]
-    return grid("answers", "Who is answered, and how often that is wrong", table, columns)
 
 
 def _recalibration(run: ValidationFiles, name: str, variant: str) -> Grid | None:

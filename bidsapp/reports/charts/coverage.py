@@ -1,32 +1,45 @@
 """The accuracy of answers against the share of people who are answered, drawn."""
 
+import pandas as pd
+
 from bidsapp.drawing.plot import Axis, Plot, unit_axis
-from bidsapp.evaluation.abstention import COVERAGE
-from bidsapp.reports.run.figures import Figure, keep
-from bidsapp.reports.run.files import RunFiles
 
 _LOWEST = 0.4
+_ORDERS = (
+    ("sure", "main", "the surest first"),
+    ("agreed", "baseline", "fold models agree first"),
+    ("like", "baseline", "the most like training people first"),
+)
 
 
-def draw_coverage(run: RunFiles) -> Figure | None:
-    """Draw who is answered first by sureness and by agreement; None where there are no limits."""
-    table = run.table("figures/coverage.tsv", ("order",), COVERAGE[1:])
+def coverage_plot(table: pd.DataFrame, whose: str = "") -> Plot | None:
+    """Draw in which order people are answered, and how right that is.
+
+    Parameters
+    ----------
+    table
+        Columns `evaluation.abstention.COVERAGE`, numbers as numbers.
+    whose
+        Variant, for the title; empty for a model that is judged alone.
+
+    Returns
+    -------
+    Plot or None
+        None where the table is empty.
+    """
     if table.empty:
         return None
     low = min(_LOWEST, float(table["accuracy"].min()))
     plot = Plot(
         "coverage",
-        "Accuracy against coverage",
+        "Accuracy against coverage" + (f", {whose}" if whose else ""),
         "Share of right answers against the share of people who are answered: the surest first, "
-        "with Wilson's intervals, and those first about whom the fold models agree.",
+        "with Wilson's intervals, and in another order beside it.",
         unit_axis("Share of people answered"),
         Axis("Share of right answers", low, 1.0),
     )
     legend = []
-    for order, css, words in (
-        ("sure", "main", "the surest first"),
-        ("agreed", "baseline", "fold models agree first"),
-    ):
+    for order, css, words in _ORDERS:
         rows = table[table["order"] == order].sort_values("coverage")
         if rows.empty:
             continue
@@ -36,4 +49,4 @@ def draw_coverage(run: RunFiles) -> Figure | None:
         plot.line(xs, rows["accuracy"].tolist(), css)
         legend.append((css, words))
     plot.legend(legend)
-    return keep(run, plot, "figures/coverage.tsv")
+    return plot
