@@ -65,7 +65,7 @@ def _cohort(
     from bidsapp.dataset.cohort import build_cohort
     from bidsapp.dataset.made_with import require_made_with
     from bidsapp.dataset.normalized import Wanted
-    from bidsapp.evaluation.settings import asked_columns
+    from bidsapp.evaluation.settings import asked_columns, evaluated_columns
 
     channels: list[str] = []
     for name in names:
@@ -82,6 +82,7 @@ def _cohort(
         group_column=recipe.group_column(variants),
         lone_groups=recipe.lone_groups(variants),
         asked=asked_columns(recipe, variants),
+        of_parts=evaluated_columns(recipe, variants),
         missing_values=recipe.tables.missing,
         same_as_outcome=recipe.tables.same_as_outcome,
         derivatives=options.derivatives,

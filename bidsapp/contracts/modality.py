@@ -266,6 +266,10 @@ class Modality(OwnPlaces, ABC, Generic[S]):
             raise ValueError("expected letters or digits")
         return label
 
+    def of_part(self, part: str) -> Mapping[str, str]:
+        """Say what the label of a part tells by itself: column to value, as tables have it."""
+        return {}
+
     def ask(self, jobs: Sequence[Job], settings: S, output_dir: Path) -> str:
         """Write, before the first unit is prepared, what a person has to do by hand for some.
 

@@ -23,6 +23,7 @@ from bidsapp.dataset.losses import loss_notes
 from bidsapp.dataset.matching import KnownParts
 from bidsapp.dataset.normalized import NormalizedImage, UnitKey, Wanted
 from bidsapp.dataset.outcome import NO_OUTCOME, find_outcomes, outcome_missing, outcome_notes
+from bidsapp.dataset.part_columns import told_by_parts
 from bidsapp.dataset.part_notes import part_notes
 from bidsapp.dataset.people import has_scan, labels_of, people_of
 from bidsapp.dataset.scan_dates import scan_dates, undated
@@ -80,6 +81,7 @@ def build_cohort(
     lone_groups: bool = True,
     covariates: Sequence[str] | None = None,
     asked: Sequence[str] = (),
+    of_parts: Sequence[str] = (),
     missing_values: Sequence[str] = (),
     same_as_outcome: Sequence[str] = (),
     derivatives: Mapping[str, Path] | None = None,
@@ -111,6 +113,8 @@ def build_cohort(
     asked
         Columns that are carried too, under the very names by which they are asked for, such as
         ``pain@1`` or ``participants.age``; those that do not exist are passed over.
+    of_parts
+        Those that are taken from the part of a scan where no table has them; see `told_by_parts`.
     missing_values
         ``COLUMN=VALUE``: what stands for a missing value; see `Columns`.
     same_as_outcome
@@ -214,6 +218,8 @@ def build_cohort(
     table["outcome"] = table["outcome"].astype(int)
     keys_of_files = [file.key for file in files]
     carried = carry(columns, names, [file.unit for file in files])
+    carried, told = told_by_parts(wanted.modality, of_parts, carried, [f.part for f in files])
+    notes += told
     scanners = sidecar_columns(
         bids_dir, keys_of_files, raw.datatype, raw.suffix, [file.source for file in files], notes
     )

@@ -193,6 +193,15 @@ def asked_columns(recipe: "Recipe", variants: Sequence[str]) -> list[str]:
     return list(found)
 
 
+def evaluated_columns(recipe: "Recipe", variants: Sequence[str]) -> list[str]:
+    """Those of `asked_columns` that no model is given: new people need not have them."""
+    given: set[str] = set()
+    for name in variants:
+        one = recipe.with_variant(name)
+        given |= {*one.columns_beside, *one.evaluation.clinical}
+    return [name for name in asked_columns(recipe, variants) if name not in given]
+
+
 def settings_of_run(run_folder: Path) -> EvaluationSettings:
     """Read `recipe.yaml` of a run; the defaults where there is none."""
     path = Path(run_folder) / "recipe.yaml"

@@ -302,8 +302,8 @@ def _curves(folds: Sequence[FoldChecks], found: Findings, cells: str) -> None:
     both = bool((mean[0] > mean[1:].mean(axis=0)).all())
     verb = "moves, up or down," if moved else "changes"
     how = (
-        f"the logit {verb} by {own:.2f} when they are taken away or given, and by "
-        f"{float(random.mean()):.2f} (at most {float(random.max()):.2f}) with {len(random)} random "
+        f"the logit {verb} by {_logits(own)} when they are taken away or given, and by "
+        f"{_logits(random.mean())} (at most {_logits(random.max())}) with {len(random)} random "
         f"maps as smooth, p = {p:.2g}"
     )
     facts: dict[str, Any] = {
@@ -320,6 +320,11 @@ def _curves(folds: Sequence[FoldChecks], found: Findings, cells: str) -> None:
     else:
         text = f"Whether the map's {cells} matter more than others is not clear: {how}."
         found.note("voxels", "unclear", text, **facts)
+
+
+def _logits(value: float) -> str:
+    """Give two decimals, and two digits of what would be 0.00."""
+    return f"{value:.2f}" if abs(value) >= 0.1 else f"{value:.2g}"
 
 
 def _nowhere(space: Space) -> str:

@@ -105,7 +105,7 @@ def test_the_studys_network_is_explained_by_its_other_methods(
     bids, out, _ = necks
     changes = ("network.start=random", "training.epochs=1", "protocol.folds=2")
     changes += ("evaluation.placement=0", "evaluation.baselines=[majority]")
-    few = [f"{number:02d}" for number in range(1, 13)]
+    few = [f"{number:02d}" for number in range(1, 9)]
     asked = ("--variants", "cam7", "occlusion", "--native-maps", "--run-label", "other")
     people = ("--participant-label", *few)
     ended = start(bids, out, "group", *FIXED, *asked, *people, "--set", *changes)

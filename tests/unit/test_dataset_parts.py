@@ -177,3 +177,23 @@ def test_a_table_without_parts_reads_as_before(tmp_path: Path) -> None:
     (path.parent / "own.tsv").write_text("participant_id\tpart_id\n01\tn/a\n")
     with pytest.raises(BadData, match="has no part_id"):
         read_table(path.parent / "own.tsv")
+
+
+def test_level_and_side_are_those_of_the_part_where_no_table_has_them(tmp_path: Path) -> None:
+    asked = ("injection_level", "injection_side", "age", "grade")
+    necks(tmp_path, EACH)
+    cohort = build(tmp_path, asked=asked, of_parts=asked)
+    told = cohort.table.set_index(["participant_id", "part_id"])
+    assert list(told["injection_level"]) == ["C6", "C7", "C6"]
+    assert list(told["injection_side"]) == ["L", "R", "L"]
+    assert "grade" not in told
+    note = "No table has injection_level, injection_side: taken from part_id."
+    assert note in cohort.notes
+    assert "injection_level" not in build(tmp_path, asked=asked).table
+
+
+def test_a_tables_own_level_is_kept_as_it_is(tmp_path: Path) -> None:
+    necks(tmp_path, EACH, "participant_id age injection_level\n01 40 C8\n02 50 n/a\n")
+    cohort = build(tmp_path, of_parts=("injection_level", "injection_side"))
+    assert [value or "" for value in cohort.table["injection_level"]] == ["C8", "C8", ""]
+    assert list(cohort.table["injection_side"]) == ["L", "R", "L"]

@@ -195,6 +195,13 @@ def told_of(evidence: Evidence, check: str) -> str:
     return " ".join(row["meaning"] for row in judge(evidence).rows if row["check"] == check)
 
 
+def test_small_effects_are_told_by_the_digits_that_they_have(evidence):
+    folds = [replace(fold, effects=fold.effects / 1e4) for fold in evidence.folds]
+    said = told_of(replace(evidence, folds=folds), "voxels")
+    assert "matter more" in said
+    assert " 0.00 " not in said
+
+
 def test_a_map_of_opposite_signs_is_called_that(evidence):
     rng = np.random.default_rng(1)
     upside_down = [fold_of(rng, fold.trained, -fold.trained) for fold in evidence.folds]

@@ -127,6 +127,14 @@ class Spine(Modality[SpinePreparation]):
 
         return read_label(text).in_names
 
+    def of_part(self, part: str) -> Mapping[str, str]:
+        """Tell level and side of an injection."""
+        from bidsapp.modalities.spine.injections import read_label
+        from bidsapp.modalities.spine.rois import LEVEL_COLUMN, SIDE_COLUMN
+
+        injection = read_label(part)
+        return {LEVEL_COLUMN: injection.level, SIDE_COLUMN: injection.side}
+
     def ask(self, jobs: Sequence[Job], settings: SpinePreparation, output_dir: Path) -> str:
         """Write the page on which boxes are placed that are still missing."""
         from bidsapp.modalities.spine.steps import ask_for_boxes
