@@ -1,6 +1,7 @@
 """What a group run is refused for before it begins: folders, variants and weights."""
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bidsapp.contracts.modality import modality_named
@@ -22,6 +23,7 @@ def check_before_work(
     recipe: Recipe, variants: Sequence[str], stages: Sequence[str], options: RunOptions
 ) -> None:
     """Refuse at once what can be known to be wrong."""
+    from bidsapp.intake.images import open_image
     from bidsapp.representation.chain import Chain, require_files
     from bidsapp.training.variants import check_variants
 
@@ -38,6 +40,8 @@ def check_before_work(
     for name in (*stages, *variants):
         Chain.of(recipe.with_variant(name).representation)
         require_files(recipe.with_variant(name).representation)
+        if options.saliency and recipe.with_variant(name).saliency.networks:
+            open_image(Path(str(recipe.with_variant(name).saliency.networks)))
     check_weights(recipe, (*stages, *variants), options)
     modalities = {recipe.with_variant(name).preparation.modality for name in variants}
     check_native_maps(modalities, options)

@@ -275,8 +275,8 @@ TABLES: dict[str, dict[str, Column]] = {
     "saliency/components": {
         "component": Column("Number of the component in the first fold, or in the template."),
         "network": Column(
-            "Its name in the table beside the file of given maps; n/a where it has none, and for "
-            "components that were fitted on people."
+            "Its name in the table beside the file of given maps, or that of the map of "
+            "saliency.networks that it is matched with, above its null; n/a where it has none."
         ),
         "auc_loss": Column(
             "AUC over held-out people less that where everybody has the training people's mean map "
@@ -287,6 +287,30 @@ TABLES: dict[str, dict[str, Column]] = {
         "folds": Column("Folds that have the component, above its null, as a network's channel."),
         "r": Column("Mean over folds of the correlation with the first fold's map, its size."),
         "null": Column("Mean of the largest such correlation with that map flipped."),
+        "network_r": Column(
+            "Correlation, its size, with the map of saliency.networks that it is matched with; n/a "
+            "for given maps."
+        ),
+        "network_null": Column("The largest of any component with that map flipped."),
+    },
+    "saliency/component_groups": {
+        "component": Column("Number of the component in the first fold, or in the template."),
+        "network": Column("Its name, as in components.tsv; n/a where it has none."),
+        "positives": Column("People with a positive outcome who are compared."),
+        "negatives": Column("People with a negative outcome who are compared."),
+        "t": Column(
+            "Largest t, by its size, over the voxels of people's own maps of the component; above "
+            "0 where positives have more. Covariates as in the comparison of the networks' maps."
+        ),
+        "x": Column("Where: right of the origin of the standard space.", "mm"),
+        "y": Column("Anterior of the origin.", "mm"),
+        "z": Column("Above the origin.", "mm"),
+        "p_component": Column(
+            "Smallest p over this component's voxels, corrected over them; by permutation of maps. "
+            "n/a where a step looked at the outcome."
+        ),
+        "p_fwe": Column("Smallest p, corrected over the voxels of all components."),
+        "voxels": Column("Voxels with a p of .05 and less over all components."),
     },
     "saliency/peaks": {
         "map": Column("Which map: of whom it is the mean, or the comparison of two groups (t)."),

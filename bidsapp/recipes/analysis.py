@@ -181,6 +181,12 @@ class Saliency(Section):
         description="Atlases for the table of regions besides those that come with the app: NIfTI "
         "files of labels with a table beside them, or names of TemplateFlow.",
     )
+    networks: Text | None = Field(
+        default=None,
+        description="Image of named maps (X, Y, Z, C) in the template's space, with a table "
+        "(index, name) beside: components that are fitted on people are named by the map they are "
+        "matched with, where they are more alike than its flipped copies.",
+    )
     permutations: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         default=1000, description="Permutations of the voxelwise test; 0 makes none."
     )

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.derivatives import atomic_path
+from bidsapp.saliency.component_names import Likeness
 from bidsapp.saliency.component_table import NOTE, Joined, component_table
 from bidsapp.saliency.group_tables import write_rounded
 from bidsapp.saliency.map_files import GroupFolder
@@ -36,10 +37,14 @@ def all_of(
 
 
 def write_components(
-    joined: Joined, files: GroupFolder, seed: int, names: Mapping[str, str]
+    joined: Joined,
+    files: GroupFolder,
+    seed: int,
+    names: Mapping[str, str],
+    like: Mapping[str, Likeness],
 ) -> Written:
     """Write ``components.tsv`` and ``components.png``; gives the table's name and notes."""
-    table = component_table(joined, seed, names)
+    table = component_table(joined, seed, names, like)
     write_rounded(files, "components.tsv", table)
     draw_components(joined, table, files.folder / PICTURE)
     return {"components": "components.tsv"}, [NOTE]

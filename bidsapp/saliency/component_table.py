@@ -11,6 +11,7 @@ from scipy.special import expit
 
 from bidsapp.representation.components.matching import match
 from bidsapp.saliency.component_effects import FILE, ComponentEffects
+from bidsapp.saliency.component_names import Likeness
 
 if TYPE_CHECKING:
     from bidsapp.saliency.plan import ExplainStep
@@ -42,6 +43,9 @@ class Joined:
         That without each component, shape (C, N); `full` where its fold has no such component.
     r, null
         ``|r|`` of the pair in each fold, and what the same map flipped reaches, (folds, C).
+    number, sign
+        Of the fold's component that goes with each of the first's, and whether its map is that of
+        the first (1) or turned round (-1), (folds, C).
     found
         Whether a fold has the component and its network is given it, booleans, (folds, C).
     """
@@ -54,6 +58,13 @@ class Joined:
     r: np.ndarray
     null: np.ndarray
     found: np.ndarray
+    number: np.ndarray
+    sign: np.ndarray
+
+    @property
+    def same(self) -> bool:
+        """Whether all folds have the same components, in the same order."""
+        return bool(self.found.all() and (self.number == np.arange(len(self.names))).all())
 
 
 def read_effects(steps: "Sequence[ExplainStep]") -> Joined | None:
@@ -85,10 +96,13 @@ def join_effects(parts: Sequence[tuple[pd.DataFrame, ComponentEffects]]) -> Join
     count, scans = len(first.names), sum(len(rows) for rows, _ in parts)
     r, null = np.zeros((len(parts), count)), np.zeros((len(parts), count))
     found = np.zeros((len(parts), count), bool)
+    number, sign = np.full((len(parts), count), -1), np.ones((len(parts), count))
     full, without, at = np.empty(scans), np.empty((count, scans)), 0
     for fold, (rows, effects) in enumerate(parts):
         pairs = match(effects.maps[:, inside], first.maps[:, inside], inside)
         r[fold, pairs.references], null[fold, pairs.references] = np.abs(pairs.r), pairs.null
+        number[fold, pairs.references] = pairs.components
+        sign[fold, pairs.references] = np.where(pairs.r < 0, -1, 1)
         here = slice(at, at + len(rows))
         full[here] = expit(effects.logits)
         without[:, here] = full[here]
@@ -101,12 +115,24 @@ def join_effects(parts: Sequence[tuple[pd.DataFrame, ComponentEffects]]) -> Join
         at += len(rows)
     rows = pd.concat([part[["participant_id", "outcome", "repeat"]] for part, _ in parts])
     return Joined(
-        first.names, first.maps, rows.reset_index(drop=True), full, without, r, null, found
+        first.names,
+        first.maps,
+        rows.reset_index(drop=True),
+        full,
+        without,
+        r,
+        null,
+        found,
+        number,
+        sign,
     )
 
 
 def component_table(
-    joined: Joined, seed: int, names: Mapping[str, str] = MappingProxyType({})
+    joined: Joined,
+    seed: int,
+    names: Mapping[str, str] = MappingProxyType({}),
+    like: Mapping[str, Likeness] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Say of each component how much AUC is lost without it, the largest loss first.
 
@@ -117,7 +143,9 @@ def component_table(
     seed
         Of the bootstrap over people.
     names
-        Of components that come from a file of named networks.
+        Of components that have one.
+    like
+        The named map that a component is matched with, of those that were fitted on people.
 
     Returns
     -------
@@ -157,6 +185,8 @@ def component_table(
             "folds": folds,
             "r": joined.r.mean(axis=0),
             "null": joined.null.mean(axis=0),
+            "network_r": [like[name].r if name in like else np.nan for name in joined.names],
+            "network_null": [like[name].null if name in like else np.nan for name in joined.names],
         }
     )
     order = np.argsort(-table["auc_loss"].fillna(-np.inf), kind="stable")

@@ -59,6 +59,7 @@ def write_group(
     splits: pd.DataFrame | None = None,
     regions: Mapping[str, np.ndarray] | None = None,
     further: Further | None = None,
+    matched: MapStack | None = None,
     said: Sequence[str] = (),
 ) -> None:
     """Write group maps, statistics and tables of one variant, and `summary.json` last.
@@ -102,6 +103,8 @@ def write_group(
         none.
     regions
         Parts of the whole that the modality names, bool each.
+    matched
+        The maps with channels in one order, where folds number their components differently.
     further
         Writes tables of its own into the folder; gives their names and notes.
     said
@@ -151,7 +154,7 @@ def write_group(
     maps = cell_maps(people, files, units)
     maps |= spread_maps(people, files, cell, units)
     overlap, overlap_maps = overlap_map(people, files, cell)
-    maps |= overlap_maps | channel_maps(people, stack, files, cell, units, settings)
+    maps |= overlap_maps | channel_maps(people, matched or stack, files, cell, units, settings)
     test, why_not = (
         compare_groups(
             people,

@@ -92,7 +92,7 @@ class GroupTest:
 
 
 @dataclass(frozen=True)
-class _Design:
+class Design:
     """Maps (people, voxels) of one row a person, what is compared, and what is adjusted for."""
 
     values: np.ndarray
@@ -164,7 +164,7 @@ def compare_groups(
     """
     if not permutations:
         return None, ["no voxelwise comparison: no permutations were asked for"]
-    design, why = _design(people, covariates, columns)
+    design, why = design_of(people, covariates, columns)
     if design is None:
         return None, why
     enhance = ClusterEnhancement(people.space, people.inside) if tfce else None
@@ -228,7 +228,7 @@ def largest_statistics(
     Everything is as in `compare_groups`; 0 where there is no comparison, as where a permutation
     leaves a class empty.
     """
-    design, _ = _design(people, covariates, columns)
+    design, _ = design_of(people, covariates, columns)
     if design is None:
         return 0.0, 0.0
     try:
@@ -241,9 +241,9 @@ def largest_statistics(
     return largest, float(np.abs(ClusterEnhancement(people.space, people.inside)(t)).max(initial=0))
 
 
-def _design(
+def design_of(
     people: PeopleMaps, covariates: pd.DataFrame | None, columns: Sequence[str] | None
-) -> tuple[_Design | None, list[str]]:
+) -> tuple[Design | None, list[str]]:
     """Lay out a comparison; None with the reason where there is none."""
     both = people.scans.groupby("participant_id")["outcome"].nunique() > 1
     if both.any():
@@ -273,7 +273,7 @@ def _design(
             "asks what the maps say beyond them"
         )
     blocks = table["fold"].to_numpy() if within else None
-    return _Design(values, outcome, nuisance, tuple(names), blocks, tuple(notes)), []
+    return Design(values, outcome, nuisance, tuple(names), blocks, tuple(notes)), []
 
 
 def _one_each(people: PeopleMaps) -> tuple[pd.DataFrame, np.ndarray]:

@@ -22,9 +22,10 @@ from bidsapp.execution.status import StatusLine, telling
 from bidsapp.execution.work import own_folder
 from bidsapp.options import RunOptions
 from bidsapp.saliency.apart import write_apart
-from bidsapp.saliency.component_files import PICTURE, all_of, write_components
-from bidsapp.saliency.component_names import component_names
-from bidsapp.saliency.component_table import read_effects
+from bidsapp.saliency.component_files import PICTURE, all_of
+from bidsapp.saliency.component_people import matched_channels
+from bidsapp.saliency.component_run import write_all_components
+from bidsapp.saliency.component_table import Joined, read_effects
 from bidsapp.saliency.evidence import gather_evidence
 from bidsapp.saliency.group_maps import Further, write_group
 from bidsapp.saliency.group_test import VoxelNull
@@ -226,8 +227,13 @@ def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> Findings:
         return findings
     null = about.nulls.get(task.variant)
     whole = read_stack(_stack_folder(steps[0]))
-    further = _further(steps, whole, shared["regions"], about)
-    write_group(whole, place, settings=settings, null=null, further=further, **shared)
+    joined = read_effects(steps)
+    further = _further(steps, whole, shared["regions"], joined, about)
+    file = _stack_folder(steps[0]) / "matched.npy"
+    matched = None if joined is None else matched_channels(steps, joined, file)
+    write_group(
+        *(whole, place), settings=settings, null=null, further=further, matched=matched, **shared
+    )
     if settings.on_surface:
         work = _stack_folder(steps[0])
         try_on_surface(whole, place, task.recipe, where, about.cohort, work, shared)
@@ -243,15 +249,14 @@ def _further(
     steps: Sequence[ExplainStep],
     stack: MapStack,
     regions: Mapping[str, np.ndarray],
+    joined: Joined | None,
     about: Explaining,
 ) -> Further | None:
     """Say what else is written of held-out maps: weighted averages, the worth of components."""
     recipe = steps[0].task.recipe
     wanted = [_guided(steps, stack, regions, about)] if recipe.saliency.guided else []
-    effects = read_effects(steps)
-    if effects is not None:
-        seed, names = recipe.evaluation.seed, component_names(recipe)
-        wanted.append(lambda files: write_components(effects, files, seed, names))
+    if joined is not None:
+        wanted.append(lambda files: write_all_components(steps, joined, files, about))
     return all_of(wanted) if wanted else None
 
 

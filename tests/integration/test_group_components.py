@@ -16,6 +16,7 @@ from bidsapp.networks.bundle import load_bundle
 PEOPLE, VOLUMES, SHAPE = 20, 80, (16, 19, 16)
 CENTRES = ((4, 6, 8), (11, 6, 8), (8, 14, 5), (8, 11, 12))
 PLANTED = 2
+NAMES = ("visual", "sensorimotor", "salience", "default")
 AFFINE = np.diag([10.0, 10, 10, 1])
 AFFINE[:3, 3] = -78, -112, -70
 RECIPE = {
@@ -45,7 +46,12 @@ RECIPE = {
         "bootstrap": 50,
         "permutations": 20,
     },
-    "saliency": {"method": "gradient", "permutations": 20, "shuffled_folds": 0},
+    "saliency": {
+        "method": "integrated_gradients",
+        "samples": 8,
+        "permutations": 99,
+        "shuffled_folds": 0,
+    },
 }
 
 
@@ -83,7 +89,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         image.to_filename(path)
         rows.append({"participant_id": who, "responder": "yes" if responder else "no"})
     pd.DataFrame(rows).to_csv(root / "bids" / "participants.tsv", sep="\t", index=False)
-    (root / "small.yaml").write_text(yaml.safe_dump(RECIPE))
+    named = nib.Nifti1Image(np.moveaxis(networks, 0, -1).astype(np.float32), AFFINE)
+    named.to_filename(root / "named.nii.gz")
+    names = "".join(f"{number + 1}\t{name}\n" for number, name in enumerate(NAMES))
+    (root / "named.tsv").write_text("index\tname\n" + names)
+    saliency = RECIPE["saliency"] | {"networks": str(root / "named.nii.gz")}
+    (root / "small.yaml").write_text(yaml.safe_dump(RECIPE | {"saliency": saliency}))
     arguments = (
         *(root / "bids", root / "out", "group", "--recipe", root / "small.yaml"),
         *("-d", f"prepared={root / 'prepared'}", "-w", root / "work"),
@@ -114,6 +125,23 @@ def test_the_planted_network_is_found_told_and_drawn(run: Path) -> None:
     centre = np.array(CENTRES[PLANTED])
     peak = np.argwhere(np.abs(first) == np.abs(first).max())[0] - 2  # of the padded box
     assert np.abs(peak - centre).max() <= 2
+    leading = table["component"][0]
+    assert table["network"][0] == NAMES[PLANTED]
+    assert table["network_r"][0] > max(0.6, table["network_null"][0])
+    # people's own maps: the planted network differs, at its place, over all components
+    groups = pd.read_csv(folder / "component_groups.tsv", sep="\t")
+    assert groups["component"][0] == leading
+    assert groups["t"][0] > 0
+    assert groups["p_fwe"][0] <= 0.02
+    there = groups.loc[0, ["x", "y", "z"]].to_numpy(float)
+    assert np.abs(there - (AFFINE[:3, :3] @ centre + AFFINE[:3, 3])).max() <= 20
+    # in standard space, whatever number a fold gives to the component
+    for stem in ("of-truepositives_channel-{}", "contrast-positivesVsNegatives_channel-{}_stat-t"):
+        (file,) = folder.glob(f"group_{stem.format(leading)}_desc-*_statmap.nii.gz")
+        image = nib.load(file)
+        assert np.allclose(image.affine, AFFINE)
+        values = np.abs(np.asarray(image.dataobj))
+        assert np.abs(np.unravel_index(values.argmax(), SHAPE) - centre).max() <= 3, stem
     page = (run / "report.html").read_text()
     assert "Components by what the forecast loses without them" in page
     assert "components.png" in page

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,10 +15,16 @@ from bidsapp.derivatives.column_meanings import TABLES
 from bidsapp.recipes import load_recipe
 from bidsapp.saliency.component_effects import ComponentEffects
 from bidsapp.saliency.component_files import draw_components
-from bidsapp.saliency.component_names import component_names
+from bidsapp.saliency.component_names import component_names, likeness
 from bidsapp.saliency.component_table import component_table, join_effects
+from bidsapp.saliency.component_tests import ComponentTest, compare_components, write_tests
+from bidsapp.saliency.map_files import GroupFolder
+from bidsapp.saliency.stack import MapStack
+from bidsapp.spaces.volume import Volume
 
 SHAPE, COUNT = (12, 14, 10), 5
+AFFINE = ((4.0, 0, 0, 0), (0, 4.0, 0, 0), (0, 0, 4.0, 0), (0, 0, 0, 1.0))
+SPACE = Volume(SHAPE, AFFINE, (0, 0, 0), SHAPE)
 Part = tuple[pd.DataFrame, ComponentEffects]
 
 
@@ -92,6 +99,97 @@ def test_what_a_fold_does_not_have_is_not_taken_for_another() -> None:
     lost = ~joined.found[1]
     here = slice(6, 12)
     assert (joined.without[lost][:, here] == joined.full[here]).all()
+
+
+def test_components_of_every_fold_get_the_number_of_the_first_ones() -> None:
+    parts = _parts(folds=3)
+    joined = join_effects(parts)
+    assert not joined.same
+    for fold, (_, effects) in enumerate(parts):
+        assert (joined.number[fold] == np.argsort(_own(effects))).all()
+        turned = effects.maps[joined.number[fold]] * joined.sign[fold][:, None, None, None]
+        first = parts[0][1].maps * joined.sign[0][:, None, None, None]
+        assert all(np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.9
+                   for a, b in zip(turned, first, strict=True))  # fmt: skip
+    assert join_effects([parts[0], parts[0]]).same
+
+
+def _stack(stronger: float, absent: bool = False) -> MapStack:
+    """Own maps of 24 people in 4 folds, component 2 stronger in one place in positives."""
+    rng = np.random.default_rng(3)
+    outcome = np.arange(24) % 2
+    values = rng.standard_normal((24, 3, *SHAPE)).astype(np.float32)
+    values[:, 2, 7:9, 3:5, 5:7] += stronger * outcome[:, None, None, None]
+    if absent:
+        values[:6, 1] = np.nan
+    rows = pd.DataFrame(
+        {
+            "participant_id": [f"sub-{number:02d}" for number in range(24)],
+            "session_id": "",
+            "repeat": 0,
+            "fold": np.arange(24) // 6,
+            "outcome": outcome,
+            "probability": 0.5,
+            "model_sha256": "x",
+        }
+    )
+    return MapStack(rows, values, ("IC01", "IC02", "IC03"), SPACE, {})
+
+
+def test_people_are_compared_in_their_own_maps_over_all_components(tmp_path: Path) -> None:
+    inside = np.ones(SHAPE, bool)
+    inside[0] = False
+
+    def compared(stack: MapStack) -> dict[str, ComponentTest]:
+        found, notes = compare_components(
+            stack, inside, None, None, threshold=0.5, permutations=99, seed=0
+        )
+        assert all("left out" not in note for note in notes)
+        return found
+
+    tests = compared(_stack(4.0, absent=True))
+    found = tests["IC03"]
+    assert found.p_all.min() == pytest.approx(0.01)
+    assert (found.p_all >= found.found.p_fwe - 1e-6).all()
+    assert tests["IC02"].people.count("positives") == 9  # a fold has no such component
+    assert min(tests[name].p_all.min() for name in ("IC01", "IC02")) > 0.05
+    assert min(test.p_all.min() for test in compared(_stack(0.0)).values()) > 0.05
+    files = GroupFolder(tmp_path, "gradient", _stack(0.0).space, {})
+    settings = load_recipe("rest").saliency
+    for valid in (True, False):
+        tables, notes = write_tests(tests, files, {"IC03": "salience"}, settings, valid=valid)
+        table = pd.read_csv(tmp_path / tables["component_groups"], sep="\t")
+        assert list(table) == list(TABLES["saliency/component_groups"])
+        assert table["network"][0] == "salience"
+        assert tuple(table.loc[0, ["x", "y", "z"]] // 4) in {
+            (x, y, z) for x in (7, 8) for y in (3, 4) for z in (5, 6)
+        }
+        assert (table["voxels"][0] > 0) if valid else table["p_fwe"].isna().all()
+        assert ("no p" in notes[0]) != valid
+    stem = "group_contrast-positivesVsNegatives_channel-IC03_stat-t_desc-dualRegression_statmap"
+    assert f"{stem}.nii.gz" in files.written
+    assert (tmp_path / f"{stem}.nii.gz").is_file()
+
+
+def test_a_fitted_component_has_the_name_of_a_map_that_is_more_like_it_than_a_flipped_one(
+    tmp_path: Path,
+) -> None:
+    rng = np.random.default_rng(0)
+    maps = _maps(rng)
+    file = tmp_path / "known.nii.gz"
+    other = gaussian_filter(rng.standard_normal(SHAPE), 2)
+    known = np.stack([maps[3], maps[0], other], axis=-1)
+    nib.Nifti1Image(known, np.array(AFFINE)).to_filename(file)
+    (tmp_path / "known.tsv").write_text("index\tname\n1\tvisual\n2\tsalience\n3\tnoise\n")
+    names = tuple(f"IC{number + 1:02d}" for number in range(COUNT))
+    found = likeness(names, maps, SPACE, file)
+    assert found["IC04"].name == "visual"
+    assert found["IC01"].name == "salience"
+    assert found["IC01"].r > 0.9 > found["IC01"].null
+    assert [one.name for one in found.values()].count("noise") == 0
+    table = component_table(join_effects(_parts()), 0, {}, found).set_index("component")
+    assert table.loc["IC01", "network_r"] == pytest.approx(found["IC01"].r)
+    assert table["network_r"].notna().sum() == 3
 
 
 def test_a_component_that_no_network_is_given_has_no_loss(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ _TABLE_NAMES = {
     "guided": "Averages weighted by maps",
     "guided_added": "What weighted averages add",
     "components": "Components by what the forecast loses without them",
+    "component_groups": "Positives against negatives in their own maps of each component",
     "sanity": "Sanity checks",
 }
 

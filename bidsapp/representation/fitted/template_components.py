@@ -73,7 +73,7 @@ class TemplateComponents:
         """
         if images.space is None:
             raise BadData(f"{self.asked.key}: where the voxels of the images lie is not known")
-        maps = _on_grid(self._file, images.space)
+        maps = maps_on_grid(self._file, images.space)
         mask = np.asarray(maps.any(axis=0))
         inside = maps[:, mask]
         spread = inside.std(axis=1, keepdims=True) if mask.any() else np.zeros((len(maps), 1))
@@ -129,8 +129,14 @@ def _count(path: Path) -> int:
     return int(shape[3])
 
 
-def _on_grid(path: Path, space: Space) -> np.ndarray:
-    """Read maps at the centres of a space's cells, float64, shape (C, *space); 0 beyond them."""
+def maps_on_grid(path: Path, space: Space) -> np.ndarray:
+    """Read maps at the centres of a space's cells, float64, shape (C, *space); 0 beyond them.
+
+    Raises
+    ------
+    NoInput, BadData
+        The file is not there, is no image of four dimensions, or holds values that are no numbers.
+    """
     from scipy.ndimage import map_coordinates
 
     count = _count(path)
