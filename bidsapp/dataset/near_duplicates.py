@@ -1,9 +1,9 @@
 """Near-duplicates: one scan that is in a cohort under two names, though not one byte is the same.
 
-Everybody is compared with everybody by what is their own: the normalised image on a grid of 4 mm,
-without slow changes of intensity, less the cohort's mean image and what sharpness, contrast and
-place make of it. Unrelated heads share nothing of that; a copy shares nearly all, also with noise,
-mirrored, on another grid, or normalised again.
+Everybody is compared with everybody by what is their own: the normalised image on a grid of 4 mm
+(finer where less than a head is seen), without slow changes of intensity, less the cohort's mean
+image and what sharpness, contrast and place make of it. Unrelated heads share nothing of that; a
+copy shares nearly all, also with noise, mirrored, on another grid, or normalised again.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,10 @@ FEWEST = 3
 """Scans that a mean image needs; of fewer, each is the other's opposite."""
 
 _MM = 4.0
-_SLOW_MM = 4.0  # standard deviation of the Gaussian that is taken off
+_LEAST = 2500
+"""Cells of the grid: it is finer than `_MM` where a mask of it would hold fewer. Of the 49 cells of
+4 mm in a picture of 30 mm, unrelated people agree by chance (.93 among 288 synthetic necks)."""
+_SLOW = 1.0  # standard deviation of the Gaussian that is taken off, in steps of the grid
 _PRESENT = 0.95
 _BRAIN = 0.5
 _EXTREME = 4.0
@@ -152,8 +155,9 @@ class _Grid:
         affine = affine[:, [across, *(axis for axis in range(3) if axis != across), 3]]
         mask = np.moveaxis(mask, across, 0)
         size = np.linalg.norm(affine[:3, :3], axis=0)
-        step = tuple(int(max(1, round(_MM / one))) for one in size)
-        sigma = tuple(float(_MM / 2 / one) for one in size)
+        mm = min(_MM, _fine_enough(mask, size))
+        step = tuple(int(max(1, round(mm / one))) for one in size)
+        sigma = tuple(float(mm / 2 / one) for one in size)
         middle = min(max(round(-affine[0, 3] / affine[0, 0]), 0), mask.shape[0] - 1)
         sides = min(middle, mask.shape[0] - 1 - middle) // step[0]
         start = (middle - sides * step[0], 0, 0)
@@ -200,9 +204,16 @@ class _Grid:
         """Take off what changes slowly, as bias fields and large lesions do; 0 elsewhere."""
         from scipy.ndimage import gaussian_filter
 
-        sigma, weight = _SLOW_MM / _MM, there.astype(np.float32)
-        slow = gaussian_filter(values * weight, sigma)
-        return (values - slow / np.maximum(gaussian_filter(weight, sigma), 1e-3)) * weight
+        weight = there.astype(np.float32)
+        slow = gaussian_filter(values * weight, _SLOW)
+        return (values - slow / np.maximum(gaussian_filter(weight, _SLOW), 1e-3)) * weight
+
+
+def _fine_enough(mask: np.ndarray, size: np.ndarray) -> float:
+    """Give the step in mm at which a mask holds `_LEAST` cells; an image of one slice has areas."""
+    wide = np.array(mask.shape) > 1
+    extent = float(np.count_nonzero(mask) * np.prod(size[wide]))
+    return float((extent / _LEAST) ** (1 / max(int(wide.sum()), 1)))
 
 
 def _residuals(

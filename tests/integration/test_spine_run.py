@@ -17,6 +17,7 @@ from bidsapp.modalities.spine.settings import SpinePreparation
 from bidsapp.modalities.spine.stack import Stack, read_stack
 from bidsapp.spaces import Slice, read_space
 from tests.integration.running import Ended, run_app, tree
+from tests.unit import chromium
 from tests.unit.spine_necks import box_about, foramen_mm, grid, sampled, save
 from tests.unit.test_spine_proposals import cord_of, vertebrae_of
 
@@ -208,6 +209,19 @@ def test_pages_and_words_tell_of_regions(run: Ended) -> None:
         )
     figures = list(run.output_dir.glob("sub-two/figures/*thumbnail.jpg"))
     assert len(figures) == 2
+
+
+@pytest.mark.skipif(bool(chromium.missing()), reason=chromium.missing() or "there")
+def test_pages_fit_every_screen(run: Ended) -> None:
+    pages = ("quality.html", "sub-two_C5R.html", "roi.html")
+    with chromium.browser() as window:
+        for name in pages:
+            for width, dark in ((1280, False), (390, True)):
+                window.screen(width, dark=dark)
+                window.open(run.output_dir / name)
+                fits = "return document.documentElement.scrollWidth <= innerWidth"
+                assert window.run(fits), f"{name} at {width}"
+        assert window.complaints() == []
 
 
 def test_what_is_written_validates(run: Ended) -> None:

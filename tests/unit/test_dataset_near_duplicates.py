@@ -173,6 +173,36 @@ def test_a_cohort_in_which_all_are_alike_lifts_the_limit_but_hides_no_true_copy(
     assert [(pair.first, pair.second) for pair in found.duplicates] == [(3, 12)]
 
 
+def test_pictures_of_a_small_place_are_compared_finely_enough(tmp_path: Path) -> None:
+    """Of 49 cells of 4 mm, many of a few hundred unrelated people would agree."""
+    rng = np.random.default_rng(0)
+    affine = np.diag([0.3, 0.3, 0.3, 1.0])
+    shared = gaussian_filter(rng.normal(size=(100, 100)), 8)
+
+    def picture(name: str, values: np.ndarray) -> Path:
+        path = tmp_path / f"{name}.nii"
+        nib.save(nib.Nifti1Image(values.astype(np.float32)[..., None], affine), path)
+        return path
+
+    def seen() -> np.ndarray:
+        own = gaussian_filter(rng.normal(size=(100, 100)), 4)
+        whole = 0.5 + 0.15 * shared / shared.std() + 0.08 * own / own.std()
+        return np.clip(whole + rng.normal(0, 0.03, own.shape), 0.01, 1)
+
+    files = [picture(str(k), seen()) for k in range(60)]
+    mask = picture("mask", np.ones((100, 100)))
+    found = find_near_duplicates(files, people(files), mask)
+    assert found is not None
+    assert not found.duplicates
+    assert found.pairs[0].correlation < 0.8
+    first = np.asarray(nib.load(files[0]).dataobj)[..., 0]
+    for changed in (np.sqrt(first), 0.5 * first + 0.2, first + rng.normal(0, 0.01, first.shape)):
+        again = [*files, picture("again", changed)]
+        found = find_near_duplicates(again, people(again), mask)
+        assert found is not None
+        assert [(pair.first, pair.second) for pair in found.duplicates] == [(0, 60)]
+
+
 def test_any_number_of_scans_gives_the_pairs_of_one_block(
     cohort: tuple[list[Path], Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
