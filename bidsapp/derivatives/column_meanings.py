@@ -239,12 +239,12 @@ TABLES: dict[str, dict[str, Column]] = {
         "region": Column("Name of the region."),
         "also": Column("Its name in full or in another nomenclature."),
         "voxels": Column(
-            "Voxels of the region inside the brain mask and the window; pixels, where maps are "
+            "Voxels of the region inside the mask and the window; pixels, where maps are "
             "pictures or lie over a sphere.",
             "1",
         ),
         "covered": Column(
-            "Share of the region that lies inside the brain mask and the part of the image that "
+            "Share of the region that lies inside the mask and the part of the image that "
             "the network sees; below 0.5 the region has no rank.",
             "1",
         ),

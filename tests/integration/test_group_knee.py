@@ -64,6 +64,8 @@ def test_maps_lie_on_one_bone_and_the_page_shows_it(ran: Ended) -> None:
     assert "from the lateral side" in page
     assert "sub-05" in notes
     assert (run / "figures" / "surface_base.svg").is_file()
+    assert 'href="figures/surface_base.html"' in page
+    assert "niivue" in (run / "figures" / "surface_base.html").read_text().lower()
 
 
 def test_averages_by_held_out_maps_stand_beside_their_controls(ran: Ended) -> None:

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bidsapp.contracts.modality import modality_named
 from bidsapp.reports.group_report import write_group_report
 from bidsapp.reports.run.files import RunFiles
 from bidsapp.reports.run.saliency import SaliencyPart, saliency_section
+from bidsapp.reports.saliency.colour_meaning import sides_of
 from bidsapp.reports.saliency.grid import read_map, stage_of
 from bidsapp.reports.saliency.overlays import colour_index, map_colours
 from tests.unit.saliency_folders import BALL_MM, write_saliency
@@ -236,7 +238,7 @@ def test_a_glass_brain_of_maps_that_leak_is_stamped(bare: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("method", "absolute", "told", "never"),
     [
-        ("gradient", False, "a darker or smaller place speaks for the outcome", "against"),
+        ("gradient", False, "a darker place speaks for the outcome", "against"),
         ("smoothgrad", False, "a higher value there", "against"),
         ("gradient_x_input", False, "speaks for the positive outcome", "darker"),
         ("occlusion", False, "cold colours: against it", "darker"),
@@ -252,3 +254,13 @@ def test_the_colours_mean_what_the_method_gives(bare, tmp_path, method, absolute
     assert told in words
     assert never not in words
     assert bool(sides.below) is not absolute
+
+
+def test_every_word_of_what_colours_mean_is_said_once() -> None:
+    known = modality_named("knee").channels()
+    every = sides_of("gradient", False, known.values()).sentence
+    assert "(thicker, or further, or longer)" in every
+    assert "a thinner or nearer or shorter place" in every
+    one = sides_of("gradient", False, [known["tibia_thickness"]]).sentence
+    assert "(thicker)" in one
+    assert "a thinner place" in one

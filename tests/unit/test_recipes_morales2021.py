@@ -44,3 +44,22 @@ def test_strict_fits_in_the_fold_and_paper_as_printed() -> None:
     assert paper.mode == "paper"
     assert paper.representation.fitted["minmax"]["fit"] == "dataset"
     assert paper.preparation.printed
+
+
+def test_presets_for_few_people_differ_from_what_is_printed() -> None:
+    recipe = load_recipe("morales2021")
+    presets = {"compact": "tibia", "compact_femur": "femur", "compact_patella": "patella"}
+    assert set(recipe.ensembles["compact_ptf"].of) == set(presets)
+    for name, bone in {**presets, "compact_cam": "tibia"}.items():
+        own = recipe.with_variant(name)
+        first = recipe.with_variant(named_variant(own))
+        assert own.representation.channels == first.representation.channels
+        assert list(own.representation.channels) == [f"{bone}_thickness"]
+        assert own.training == first.training
+        assert own.protocol == first.protocol
+        moved = own.training.augmentation
+        assert (moved.rotation, moved.scaling, moved.noise, moved.flip) == (8, 0.1, 0.1, 0)
+    assert recipe.with_variant("compact").saliency.method == "gradient"
+    assert recipe.with_variant("compact_cam").saliency.method == "grad_cam"
+    printed = recipe.with_variant("paper").training.augmentation
+    assert (printed.rotation, printed.scaling, printed.noise) == (0, 0, 0)

@@ -1,6 +1,7 @@
 """Pictures of maps on surfaces: what is in front is seen, on its own side, and named rightly."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from bidsapp.contracts.modality import modality_named
 from bidsapp.errors import BadData
 from bidsapp.modalities.knee.anatomy import ANATOMY, BONES
 from bidsapp.modalities.knee.sphere_map import grid_of
-from bidsapp.reports.run.surface_maps import draw_on_surface
+from bidsapp.reports.run.surface_maps import draw_on_surface, turn_on_surface
 from bidsapp.reports.saliency.surface_views import SurfaceMap, read_surface_map, rendered
 from bidsapp.spaces.mesh import MeshSpace
 from tests.unit.spaces_table import ellipsoid
@@ -98,6 +99,12 @@ def test_the_map_on_the_reference_s_bone_is_drawn_where_there_is_one(tmp_path: P
     assert text.count("<image") == 4
     assert "LEAK: a step" in text
     assert "from the joint" in text
+    turned = turn_on_surface(tmp_path / "figures", file, KNEE, "base", "logit", "LEAK: a step")
+    assert turned.name == "surface_base.html"
+    page = turned.read_text()
+    assert "LEAK: a step base: logit" in page
+    assert "niivue" in page.lower()
+    assert not re.search(r"(href|src)=.https?://", page)  # it opens without a network
     carried = write(tmp_path / "surface", space, values)
     assert draw_on_surface(tmp_path, summary, KNEE, "base", "")[1] == carried
 

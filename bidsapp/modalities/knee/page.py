@@ -15,6 +15,7 @@ from bidsapp.derivatives import write_text
 from bidsapp.drawing.mosaic import Layer, Outline, Tile, mosaic
 from bidsapp.drawing.pages import render
 from bidsapp.drawing.quality_table import common_parts
+from bidsapp.drawing.turning import turning_view
 from bidsapp.drawing.volumes import box_around, choose_cuts, read_volume
 from bidsapp.modalities.knee.anatomy import BONES, STRUCTURES
 from bidsapp.modalities.knee.products import MAPS
@@ -56,7 +57,7 @@ def write_knee_page(unit: UnitPage, image: Path, path: Path) -> None:
     measures = modality_named("knee").measures_for(settings)
     bones = [bone for bone in BONES if bone in settings["bones"]]
     viewer = names.folder.parent / "figures" / names.native("bones", "surface", ".html")
-    write_text(viewer, turning_view(names, unit.folder, bones))
+    write_text(viewer, _bones_to_turn(names, unit.folder, bones))
     page = render(
         "knee.html.j2",
         **common_parts(unit, measures, _VERDICTS),
@@ -120,10 +121,9 @@ def _picture(values: np.ndarray, low: float, high: float) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def turning_view(names: OutputNames, staging: Path, bones: list[str]) -> str:
-    """Give NiiVue, as nilearn carries it, with all bones and their thickness: one HTML file."""
+def _bones_to_turn(names: OutputNames, staging: Path, bones: list[str]) -> str:
+    """Give all bones with their thickness, to turn: one HTML file."""
     from nibabel.gifti import GiftiImage
-    from nilearn.plotting import view_surf
 
     points, faces, values, start = [], [], [], 0
     for bone in bones:
@@ -137,17 +137,7 @@ def turning_view(names: OutputNames, staging: Path, bones: list[str]) -> str:
         faces.append(np.asarray(surface.darrays[1].data) + start)
         values.append(np.nan_to_num(named["thickness"]))
         start += len(own)
-    mesh = (np.concatenate(points), np.concatenate(faces))
-    view = view_surf(
-        mesh,
-        np.concatenate(values),
-        cmap="viridis",
-        symmetric_cmap=False,
-        vmin=0.0,
-        vmax=float(np.percentile(np.concatenate(values), 99.5)) or 1.0,
-        engine="niivue",
-        title="Cartilage thickness, mm",
-        title_fontsize=16,
-        colorbar_fontsize=14,
-    )
-    return str(view.html)
+    every = np.concatenate(values)
+    span = (0.0, float(np.percentile(every, 99.5)) or 1.0)
+    title = "Cartilage thickness, mm"
+    return turning_view(np.concatenate(points), np.concatenate(faces), every, title, span)

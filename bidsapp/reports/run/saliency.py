@@ -20,7 +20,7 @@ from bidsapp.reports.run.saliency_tables import (
     relative,
     tables_of,
 )
-from bidsapp.reports.run.surface_maps import draw_on_surface
+from bidsapp.reports.run.surface_maps import draw_on_surface, turn_on_surface
 from bidsapp.reports.saliency.colour_meaning import Sides, sides_of
 from bidsapp.reports.saliency.flat import flat_tiles
 from bidsapp.reports.saliency.glass import glass_brain
@@ -78,6 +78,8 @@ class SaliencyPart:
     components
         Picture of the components that the network is given, as a data URI; empty where its
         channels are no components.
+    turning
+        File of the map on its surface, to turn; empty where it lies on none.
     frame
         What pictures show and how they lie, in a sentence.
     """
@@ -100,6 +102,7 @@ class SaliencyPart:
     files: list[tuple[str, str]]
     problem: str = ""
     components: str = ""
+    turning: str = ""
     frame: str = ""
 
 
@@ -180,7 +183,7 @@ def _part(
     tiles: list[Any] = []
     bar: dict[str, Any] = {}
     outside: list[tuple[str, str]] = []
-    glass, caption, payload, shown, used = None, _GLASS, "", "", 0
+    glass, caption, payload, shown, used, turning = None, _GLASS, "", "", 0, ""
     modality = modality_named(run.recipe.preparation.modality) if run.recipe else None
     known = {step.name: step for step in run.settings.of(variant).leaks}
     told = (str(name) for name in summary.get("leaks", ()))
@@ -189,6 +192,9 @@ def _part(
         try:
             drawing, file, bar, shown = draw_on_surface(folder, summary, modality, variant, stamp)
             glass, caption = keep(run, drawing, relative(run, file.parent, file.name)), _SURFACE
+            units = str(summary.get("units", ""))
+            turned = turn_on_surface(run.folder / "figures", file, modality, variant, units, stamp)
+            turning = relative(run, turned.parent, turned.name)
         except (NociCastError, OSError, ValueError, KeyError) as error:
             problem = str(error)
     elif "below" in summary:
@@ -213,7 +219,9 @@ def _part(
             used = len(payload)
         except (NociCastError, OSError, ValueError, KeyError) as error:
             problem = str(error)
-    channels = modality.channels().values() if modality else ()
+    offered = modality.channels() if modality else {}
+    given = [offered[name] for name in summary.get("channels") or () if name in offered]
+    channels = given or list(offered.values())
     part = SaliencyPart(
         variant=variant,
         method=str(summary.get("method", "")).replace("_", " "),
@@ -233,6 +241,7 @@ def _part(
         files=[(name, relative(run, folder, file)) for name, file in outside],
         problem=problem,
         components=_picture(folder / "components.png"),
+        turning=turning,
         frame=modality.small_picture if modality else "",
     )
     return part, used

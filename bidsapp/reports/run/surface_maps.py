@@ -1,15 +1,19 @@
-"""The picture of a variant's maps on a surface: on the reference's bone where they were carried."""
+"""A variant's maps on a surface, drawn and to turn: on the reference's where they were carried."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bidsapp.contracts.modality import Modality
+from bidsapp.derivatives import write_text
 from bidsapp.drawing.svg import Drawing
+from bidsapp.drawing.turning import turning_view
 from bidsapp.errors import BadData
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.reports.run.saliency_tables import number_with_digits
-from bidsapp.reports.saliency.overlays import colour_bar, colour_limits
+from bidsapp.reports.saliency.overlays import colour_bar, colour_limits, map_colours
 from bidsapp.reports.saliency.surface_views import read_surface_map, surface_views
 from bidsapp.saliency.surface_files import FOLDER
 
@@ -52,3 +56,38 @@ def draw_on_surface(
     bar = colour_bar(limit, top, str(summary.get("units", "")))
     drawing = surface_views(shown, views, limit, top, variant, stamp)
     return drawing, file, bar, number_with_digits(limit)
+
+
+def turn_on_surface(
+    figures: Path, file: Path, modality: Modality[Any], variant: str, units: str, stamp: str
+) -> Path:
+    """Write a map and its surface as one file to turn in a browser.
+
+    Parameters
+    ----------
+    figures
+        Folder of the run's figures.
+    file
+        The map, as `draw_on_surface` names it.
+    modality
+        Its first view is how the file opens.
+    variant, units, stamp
+        Whose map, what its colours mean, and a warning in its title.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
+    shown = read_surface_map(file)
+    title = f"{stamp} " if stamp else ""
+    title += f"{variant}: {units or 'mean map'}"
+    path = figures / f"surface_{variant}.html"
+    first = modality.views(shown.label)[0]
+    right, up = np.array(first.right), np.array(first.up)
+    # NiiVue opens as seen from -x, with z up and y to the left
+    points = shown.points @ np.stack([np.cross(up, right), -right, up], axis=1)
+    limits = colour_limits(shown.values)
+    colours = map_colours()
+    write_text(path, turning_view(points, shown.triangles, shown.values, title, limits, colours))
+    return path

@@ -45,7 +45,8 @@ def sides_of(method: str, absolute: bool, channels: Iterable[Channel] = ()) -> S
         )
     if method in SLOPES:
         known = list(channels)
-        higher = f" ({', or '.join(one.larger for one in known)})" if known else ""
+        larger = ", or ".join(dict.fromkeys(one.larger for one in known))
+        higher = f" ({larger})" if known else ""
         lower = " or ".join(dict.fromkeys(one.smaller for one in known)) or "smaller"
         return Sides(
             "a higher value lowers the forecast",
