@@ -14,6 +14,7 @@ import pytest
 from sklearn.metrics import confusion_matrix, roc_curve
 
 from bidsapp.arguments import build_parser
+from bidsapp.contracts.unit import Unit
 from bidsapp.errors import NoInput
 from bidsapp.evaluation.permutation import METHOD
 from bidsapp.evaluation.pooled import pooled_results
@@ -25,6 +26,7 @@ from bidsapp.reports.run.answer import answer
 from bidsapp.reports.run.files import RunFiles
 from bidsapp.reports.run.group_run import GroupRun
 from bidsapp.reports.run.numbers import confusions, roc_band
+from bidsapp.reports.run.people import person_cell
 from bidsapp.reports.run.result_tables import rivals_table
 from bidsapp.saliency.missing_maps import note_finished, note_unfinished
 from tests.unit.group_pages import NASTY, finished_run, reported
@@ -362,6 +364,30 @@ def test_sessions_lead_to_the_report_of_the_session(tmp_path: Path) -> None:
         == ["../../sub-0001_ses-1.html", "../../sub-0001_ses-2.html"] + ["../../sub-0002.html"] * 2
     )
     assert "32 scans of 16 people, 8 people positive" in page.text
+
+
+@pytest.mark.parametrize(
+    ("unit", "image", "page"),
+    [
+        (Unit("sub-1", "", "C6L"), "sub-1/anat/sub-1_space-f_desc-C6Lpreproc_T2w.nii.gz", "C6L"),
+        (Unit("sub-1", "", "C7R"), "sub-1/anat/sub-1_space-f_desc-C7Rpreproc_T2w.nii.gz", "C7R"),
+        (Unit("sub-1", "ses-2", "L"), "sub-1/ses-2/anat/sub-1_ses-2_hemi-L_T2w.nii.gz", "ses-2_L"),
+        (Unit("sub-1"), "sub-1/func/sub-1_space-f_desc-preproc_bold.nii.gz", "func"),
+        (Unit("sub-1"), "bids:fmriprep:sub-1/anat/sub-1_desc-preproc_T1w.nii.gz", ""),
+        (Unit("sub-1"), "sub-1/anat/sub-1_acq-raw_desc-head_T1w.nii.gz", "acq-raw_desc-head"),
+        (Unit("sub-1", "", "C5R"), "sub-1/anat/sub-1_space-f_desc-C5Rpreproc_T2w.nii.gz", None),
+    ],
+)
+def test_a_name_leads_to_the_page_of_the_very_unit(
+    tmp_path: Path, unit: Unit, image: str, page: str | None
+) -> None:
+    folder = tmp_path / "group" / "run"
+    folder.mkdir(parents=True)
+    pages = ["C6L", "C7R", "ses-2_L", "func", "acq-raw_desc-head", *([""] if page == "" else [])]
+    for name in pages:
+        (tmp_path / f"{'_'.join(filter(None, ('sub-1', name)))}.html").write_text("")
+    wanted = None if page is None else "_".join(filter(None, ("../../sub-1", page))) + ".html"
+    assert person_cell(folder, unit, image).href == (wanted or "")
 
 
 def test_a_simulated_run_bears_its_banner(tmp_path: Path) -> None:

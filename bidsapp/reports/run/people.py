@@ -33,7 +33,7 @@ def people_table(run: RunFiles) -> tuple[Grid | None, list[str]]:
     rows = []
     for row in cohort.to_dict("records"):
         key = Unit.of(row)
-        cells = [_person(run.folder, key)]
+        cells = [person_cell(run.folder, key, _text(row.get("image")))]
         if sessions:
             cells.append(Cell(key.session or "–"))
         if parts:
@@ -75,13 +75,28 @@ def _pooled(run: RunFiles, name: str) -> dict[Unit, Any]:
     return dict(zip(units_in(table), table.to_dict("records"), strict=True))
 
 
-def _person(folder: Path, unit: Unit) -> Cell:
-    person = unit.participant
-    names = [f"{person}.html"]
-    if unit.session:
-        names.insert(0, f"{person}_{unit.session}.html")
+def person_cell(folder: Path, unit: Unit, image: str) -> Cell:
+    """Name a participant, with the way to the page of the unit where there is one.
+
+    Parameters
+    ----------
+    folder
+        Of the run; pages lie beside ``group/``.
+    unit
+        Participant, session and part.
+    image
+        Path or BIDS URI of its main file: a series has another page than the head, and an image of
+        several preparations one for each (`bidsapp.contracts.product.OutputNames.report`).
+    """
+    person, file = unit.participant, Path(image)
+    stems = [f"{person}_{unit.session}"] if unit.session else []
+    stems.append(person)
+    part = f"_{unit.part}" if unit.part else ""
+    kind = f"_{file.parent.name}" if file.parent.name not in ("", "anat") else ""
+    names = [file.name.partition(".")[0].rpartition("_")[0]]
+    names += [f"{stem}{end}" for end in dict.fromkeys((part + kind, part, "")) for stem in stems]
     output = folder.parent.parent
-    for name in names:
+    for name in [f"{name}.html" for name in names if name]:
         # a name is a file name only; anything else in the table must not lead out of the folder
         if Path(name).name == name and (output / name).is_file():
             return Cell(person, href=f"../../{quote(name)}")
