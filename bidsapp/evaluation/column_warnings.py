@@ -1,5 +1,7 @@
 """What the cohort's columns will lack or give away, said before anything is trained."""
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from bidsapp.evaluation.baseline_models import BASELINES
@@ -18,7 +20,9 @@ from bidsapp.evaluation.stacking import clinical_lacking
 _MEASURED = ("quality_local_ncc", "region_intensity_0_0_0", "handcrafted_mean")
 
 
-def lacking_columns(plan: EvaluationSettings, cohort: pd.DataFrame) -> dict[str, str]:
+def lacking_columns(
+    plan: EvaluationSettings, cohort: pd.DataFrame, measured: Iterable[str] = ()
+) -> dict[str, str]:
     """Tell what an evaluation will leave out because the cohort's columns cannot serve it.
 
     Parameters
@@ -27,6 +31,8 @@ def lacking_columns(plan: EvaluationSettings, cohort: pd.DataFrame) -> dict[str,
         Of the run.
     cohort
         The cohort table.
+    measured
+        Quality numbers that are known of its scans, ``quality_<measure>``.
 
     Returns
     -------
@@ -36,7 +42,7 @@ def lacking_columns(plan: EvaluationSettings, cohort: pd.DataFrame) -> dict[str,
     """
     lacking = {
         f"baseline {name}": lacking_for(
-            BASELINES[name], cohort, plan.predictors, plan.site, _MEASURED
+            BASELINES[name], cohort, plan.predictors, plan.site, (*_MEASURED, *measured)
         )
         for name in plan.baselines
         if name in BASELINES
@@ -61,7 +67,8 @@ def column_warnings(
     measured
         The quality numbers of its scans, ``quality_<measure>``, where these are known.
     """
-    lacking = [f"No {what}: {why}." for what, why in lacking_columns(plan, cohort).items()]
+    known = () if measured is None else map(str, measured.columns)
+    lacking = [f"No {what}: {why}." for what, why in lacking_columns(plan, cohort, known).items()]
     cohort = with_flags(cohort, cohort if measured is None else measured)
     alone = separation_table(cohort, plan.level)
     sentences = separation_sentences(alone, plan.same_as_outcome)

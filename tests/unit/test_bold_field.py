@@ -157,6 +157,29 @@ def test_what_cannot_serve_is_said(
     assert message in found.why
 
 
+@pytest.mark.parametrize(
+    ("source", "identifier", "meant", "taken"),
+    [
+        ("map0", "map0", "func/other.nii.gz", True),  # IntendedFor is not looked at
+        (["map1", "map0"], ["map0"], None, True),
+        ("map0", "map1", None, False),
+        ("map0", None, "bids::sub-01/func/sub-01_task-rest_bold.nii.gz", False),
+        (None, "map0", "func/other.nii.gz", False),
+    ],
+)
+def test_a_series_names_its_field_by_b0fieldsource(
+    source: Any, identifier: Any, meant: str | None, taken: bool, tmp_path: Path
+) -> None:
+    told = {"B0FieldIdentifier": identifier, "IntendedFor": meant, "Units": "T"}
+    own = {key: value for key, value in told.items() if value is not None}
+    _save(tmp_path / MAP, np.zeros((4, 4, 4)), np.diag([60.0, 60, 60, 1]), **own)
+    scan = _scan(tmp_path, **{FIELD_MAP: [MAP]})
+    series = SERIES | ({"B0FieldSource": source} if source else {})
+    found = measured_field(_run(0.0), _taken(0.0, 1)[0], scan, series, CPU)
+    # what is taken is then refused for its unit
+    assert ("Units in its JSON" in found.why) == taken
+
+
 def test_a_phase_of_the_same_sense_is_no_reversed_one(tmp_path: Path) -> None:
     image, affine, _ = _taken(7.0, 1)
     _save(tmp_path / BACK, image, affine, PhaseEncodingDirection="j", TotalReadoutTime=READOUT)

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from math import comb, prod
 from pathlib import Path
 
@@ -220,6 +221,14 @@ def test_ages_capped_for_privacy_serve_baselines_and_tables(tmp_path: Path) -> N
     assert row["missing_first"] == row["missing_second"] == 0
     assert {"subgroup:age=up to 52", "subgroup:age=above 52"} <= set(result.metrics["scope"])
     assert any("age (AUC by itself 1.00" in text for text in result.tables["findings"]["text"])
+
+
+def test_a_quality_number_that_is_known_serves_a_baseline() -> None:
+    plan = replace(QUICK, baselines=("motion",))
+    table = cohort(code=list(range(60)))
+    numbers = pd.DataFrame({"quality_fd_mean": np.linspace(0.1, 0.3, 60)})
+    assert any("No baseline motion" in told for told in column_warnings(plan, table))
+    assert not any("No baseline" in told for told in column_warnings(plan, table, numbers))
 
 
 def test_a_baseline_whose_column_cannot_be_used_is_skipped_with_its_reason(tmp_path: Path) -> None:

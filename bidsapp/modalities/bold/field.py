@@ -93,7 +93,7 @@ def measured_field(
         return none_because("PhaseEncodingDirection is not in its JSON.")
     told = []
     for source, find in ((FIELD_MAP, _of_map), (REVERSED, _of_reversed)):
-        files = [file for file in scan.files.get(source, ()) if _meant(file, scan)]
+        files = [file for file in scan.files.get(source, ()) if _meant(file, scan, metadata)]
         if not files:
             continue
         try:
@@ -262,11 +262,24 @@ def _metadata(file: SourceFile, suffix: str) -> dict[str, Any]:
     return metadata_of(root, file.path, suffix)
 
 
-def _meant(file: SourceFile, scan: Scan) -> bool:
-    """Whether a field's file names the series under IntendedFor, or names none."""
-    told = _metadata(file, file.relative_path.split("_")[-1].split(".")[0]).get("IntendedFor")
+def _meant(file: SourceFile, scan: Scan, metadata: Mapping[str, Any]) -> bool:
+    """Whether a field's file is for a series.
+
+    Where the series says ``B0FieldSource``, by the file's ``B0FieldIdentifier``, and IntendedFor is
+    not looked at, as BIDS has it; else where it names the series under IntendedFor, or names none.
+    """
+    own = _metadata(file, file.relative_path.split("_")[-1].split(".")[0])
+    sources = _texts(metadata.get("B0FieldSource"))
+    if sources:
+        return bool(sources & _texts(own.get("B0FieldIdentifier")))
+    told = own.get("IntendedFor")
     if not told:
         return True
     named = told if isinstance(told, list) else [told]
-    own = scan.main.relative_path
-    return any(own.endswith(str(one).rpartition(":")[2]) for one in named)
+    series = scan.main.relative_path
+    return any(series.endswith(str(one).rpartition(":")[2]) for one in named)
+
+
+def _texts(told: Any) -> set[str]:
+    """Give a text, or a list of texts, as a set."""
+    return {str(one) for one in (told if isinstance(told, list) else [told]) if one}
