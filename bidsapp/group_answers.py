@@ -47,8 +47,11 @@ def unused_clinic(bundle: "Bundle", table: pd.DataFrame) -> str:
     part = bundle.about.clinical
     if part is None:
         return "the bundle has none"
-    if bundle.about.recalibration is not None:
-        return "the model was recalibrated since, and it was not"
+    if bundle.about.recalibration is not None and not bundle.about.clinic_recalibration:
+        return (
+            "the model was recalibrated since, and its clinical part was not: on people without "
+            "its columns, on too few, or by an earlier version"
+        )
     there = list(map(str, table.columns))
     absent = [name for name in part.names if users_column(there, name) is None]
     return f"the tables of these people have no column {', '.join(absent)}" if absent else ""

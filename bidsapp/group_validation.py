@@ -279,7 +279,10 @@ def _recalibrate(bundle: "Bundle", kind: str, folder: Path) -> str:
     from bidsapp.evaluation.recalibration_record import recalibration_record
     from bidsapp.networks.bundle_update import write_recalibrated
 
-    recalibration, record = recalibration_record(folder, kind, before=bundle.about.recalibration)
+    about = bundle.about
+    recalibration, clinic, record = recalibration_record(
+        folder, kind, about.recalibration, about.clinic_recalibration
+    )
     record |= {
         "from": f"{bundle.name} {bundle.version}",
         "from_sha256": bundle.sha256,
@@ -287,5 +290,11 @@ def _recalibrate(bundle: "Bundle", kind: str, folder: Path) -> str:
     }
     name = f"{bundle.name}-recalibrated"
     place = folder / "model" / name
-    write_recalibrated(bundle, place, name, recalibration, record)
-    return f"Recalibrated model: {place}"
+    write_recalibrated(bundle, place, name, recalibration, record, clinic)
+    told = f"Recalibrated model: {place}"
+    if about.clinical is not None and not clinic:
+        told += (
+            "\nIts clinical part gives no answer any more: it could not be recalibrated on these "
+            "people (recalibration.json says why)."
+        )
+    return told

@@ -39,6 +39,14 @@ class Recalibration:
         logit = self.intercept + self.slope * (np.log(inside) - np.log1p(-inside))
         return np.asarray(np.exp(-np.logaddexp(0.0, -logit)))
 
+    def upon(self, before: "Recalibration | None") -> "Recalibration":
+        """Join it with an earlier one that was done first; None is none."""
+        if before is None:
+            return self
+        slope = self.slope * before.slope
+        shift = self.intercept + self.slope * before.intercept
+        return Recalibration("slope" if slope != 1 else self.kind, shift, slope)
+
     def plain(self) -> dict[str, Any]:
         """As JSON has it."""
         return asdict(self)

@@ -142,6 +142,7 @@ VALIDATION: dict[str, dict[str, Column]] = {
     },
     "tables/recalibration": _RECALIBRATED,
     "tables/recalibration_combined": _RECALIBRATED,
+    "tables/recalibration_clinical": _RECALIBRATED,
     "tables/membership": {
         "auc": Column(
             "How well the columns tell training people from new ones; .5: not at all.", "1"

@@ -1,17 +1,28 @@
 """The record in a recalibrated bundle: on whom it was fitted, how it was judged, before, after."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from bidsapp.contracts.recalibration import Recalibration
 from bidsapp.errors import BadData
+from bidsapp.evaluation.settings import CLINICAL
+from bidsapp.evaluation.stacking import with_image
 from bidsapp.evaluation.tsv import is_missing, read_table
 from bidsapp.evaluation.validation import RECALIBRATED, read_facts
 
+_CLINIC = {"clinical": "columns alone", "combined": "columns and scan"}
+_JUDGED = ("calibration_intercept", "calibration_slope", "brier")
+
 
 def recalibration_record(
-    folder: Path, kind: str, before: Recalibration | None = None
-) -> tuple[Recalibration, dict[str, Any]]:
+    folder: Path,
+    kind: str,
+    before: Recalibration | None = None,
+    clinic_before: Mapping[str, Recalibration] | None = None,
+) -> tuple[Recalibration, dict[str, Recalibration], dict[str, Any]]:
     """Give the recalibration of a validation, fitted on all its people, and how it was judged.
 
     Parameters
@@ -20,13 +31,16 @@ def recalibration_record(
         Of the validation, evaluated.
     kind
         ``intercept`` or ``slope``.
-    before
-        The recalibration that the validated bundle had, which the new one is put upon.
+    before, clinic_before
+        The recalibrations that the validated bundle had, which the new ones are put upon.
 
     Returns
     -------
     recalibration
         Of the mean of the fold models.
+    clinic
+        Of the bundle's clinical part: ``clinical`` of the columns alone, ``combined`` of columns
+        and scan. Empty where the bundle has none, or these people do not allow one of them.
     record
         For the bundle's history: people, outcome, how it was judged, calibration before and after.
 
@@ -36,26 +50,16 @@ def recalibration_record(
         These people do not allow it: too few, or scores that do not rise with the outcome.
     """
     facts = read_facts(folder)
-    table = read_table(folder / "tables" / "recalibration.tsv", RECALIBRATED)
-    row = table[table["kind"] == kind].iloc[0]
-    if is_missing(row["intercept"]):
-        raise BadData(f"--recalibrate {kind}: {row['note']}; no new bundle is written")
-    new = Recalibration(kind, float(row["intercept"]), float(row["slope"]))
-    if before is not None:
-        slope = new.slope * before.slope
-        shift = new.intercept + new.slope * before.intercept
-        joint = "slope" if slope != 1 else kind
-        new = Recalibration(joint, shift, slope)
+    row = _row(folder, "recalibration", kind)
+    if row is None or is_missing(row["intercept"]):
+        why = "it holds none" if row is None else row["note"]
+        raise BadData(f"--recalibrate {kind}: {why}; no new bundle is written")
     metrics = read_table(folder / "metrics.tsv", ("variant", "scope", "metric", "value"))
     model = str(facts["model"]["name"])
-    judged: dict[str, Any] = {}
-    for word, variant in (("before", model), ("after", str(row["variant"]))):
-        rows = metrics[(metrics["variant"] == variant) & (metrics["scope"] == "pooled")]
-        judged[word] = {
-            str(one["metric"]): f"{one['value']} ({one['ci_low']} to {one['ci_high']})"
-            for one in rows.to_dict("records")
-            if one["metric"] in ("calibration_intercept", "calibration_slope", "brier")
-        }
+    clinic, told = _clinic(folder, kind, metrics, model, dict(clinic_before or {}))
+    if why := (facts.get("clinical") or {}).get("why"):
+        told = {"clinical_part": f"gives no answer any more; {why}"}
+    new = _of(row, kind).upon(before)
     cohort = read_table(folder / "cohort.tsv", ("participant_id", "outcome"))
     record = {
         "kind": kind,
@@ -63,6 +67,62 @@ def recalibration_record(
         "positive_scans": int((cohort["outcome"] == "1").sum()),
         "outcome": facts["outcome"]["validation"],
         "judged": f"{row['folds']}-fold cross-validation among these people",
-        **judged,
+        **_judged(metrics, model, str(row["variant"])),
+        **told,
     }
-    return new, record
+    return new, clinic, record
+
+
+def _clinic(
+    folder: Path,
+    kind: str,
+    metrics: pd.DataFrame,
+    model: str,
+    before: dict[str, Recalibration],
+) -> tuple[dict[str, Recalibration], dict[str, Any]]:
+    """Give the recalibrations of the clinical part, and what is said of them in the record."""
+    rows = {name: _row(folder, f"recalibration_{name}", kind) for name in _CLINIC}
+    there = {name: row for name, row in rows.items() if row is not None}
+    if len(there) < len(_CLINIC):
+        return {}, {}
+    failed = [
+        f"{_CLINIC[name]}: {row['note']}"
+        for name, row in there.items()
+        if is_missing(row["intercept"])
+    ]
+    if failed:  # the three answers of a bundle belong together
+        return {}, {"clinical_part": f"gives no answer any more; {'; '.join(failed)}"}
+    was = {"clinical": CLINICAL, "combined": with_image(model)}
+    told = {
+        _CLINIC[name]: _judged(metrics, was[name], str(row["variant"]))
+        for name, row in there.items()
+    }
+    made = {name: _of(row, kind).upon(before.get(name)) for name, row in there.items()}
+    return made, {"clinical_part": told}
+
+
+def _row(folder: Path, name: str, kind: str) -> Mapping[str, Any] | None:
+    """Find the row of one kind in a table of recalibrations; None where there is none."""
+    path = folder / "tables" / f"{name}.tsv"
+    if not path.is_file():
+        return None
+    table = read_table(path, RECALIBRATED)
+    rows = table[table["kind"] == kind]
+    return {str(name): value for name, value in rows.iloc[0].items()} if len(rows) else None
+
+
+def _of(row: Mapping[str, Any], kind: str) -> Recalibration:
+    return Recalibration(kind, float(row["intercept"]), float(row["slope"]))
+
+
+def _judged(metrics: pd.DataFrame, before: str, after: str) -> dict[str, dict[str, str]]:
+    """Give the calibration of a model as it was and as it would be, with intervals."""
+    found = {}
+    for word, variant in (("before", before), ("after", after)):
+        rows = metrics[(metrics["variant"] == variant) & (metrics["scope"] == "pooled")]
+        found[word] = {
+            str(one["metric"]): f"{one['value']} ({one['ci_low']} to {one['ci_high']})"
+            for one in rows.to_dict("records")
+            if one["metric"] in _JUDGED
+        }
+    return found

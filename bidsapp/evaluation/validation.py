@@ -93,7 +93,9 @@ def evaluate_validation(folder: Path) -> None:
     model = str(facts["model"]["name"])
     alone, both = clinical_rows(state.scores, model)
     more, combined = _recalibrations(both, plan.seed) if len(both) else ([], table.iloc[:0])
-    scores = pd.concat([own, *tried, alone, both, *more], ignore_index=True)
+    also, columns = _recalibrations(alone, plan.seed) if len(alone) else ([], table.iloc[:0])
+    parts = [own, *tried, alone, both, *more, *also]
+    scores = pd.concat(parts, ignore_index=True)
     added = added_here(scores, model, plan)
     _keep_scores(folder, scores, state)
     recalibration = _recalibrated_before(facts)
@@ -118,6 +120,7 @@ def evaluate_validation(folder: Path) -> None:
     tables["membership"] = _membership(folder, facts, people)
     if len(added):
         tables |= {"added_value": added, "recalibration_combined": combined}
+        tables["recalibration_clinical"] = columns
     told = as_written(metrics)
     sentence = combined_sentence(model, facts, told, as_written(added), as_written(combined))
     tables["findings"] = findings(facts, told, sample, drop, tables, plan, sentence)

@@ -150,17 +150,19 @@ class Bundle:
         Returns
         -------
         clinical, both
-            (N,) probabilities; NaN where the bundle has no such part, was recalibrated since, or a
-            column is not there at all.
+            (N,) probabilities, recalibrated where the bundle was; NaN where the bundle has no such
+            part or was recalibrated without it, or a column is not there at all.
         """
         part = self.about.clinical
         lacking = part is None or not set(part.names) <= set(columns)
-        if part is None or lacking or self.about.recalibration is not None:
+        new = self.about.clinic_recalibration
+        if part is None or lacking or (self.about.recalibration is not None and not new):
             none = np.full(len(per_model), np.nan)
             return none, none
         chosen = list(range(len(self.models)) if used is None else used)
         places = [(self.models[k].repeat, self.models[k].fold) for k in chosen]
-        return part.answers(columns, per_model[:, chosen], places)
+        alone, both = part.answers(columns, per_model[:, chosen], places)
+        return (new["clinical"].apply(alone), new["combined"].apply(both)) if new else (alone, both)
 
     @property
     def leaks(self) -> tuple[str, ...]:

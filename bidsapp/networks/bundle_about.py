@@ -59,6 +59,9 @@ class Carried:
     clinical
         Regressions of clinical columns, alone and with the networks' logits; None where the run
         did not ask what the scan adds.
+    clinic_recalibration
+        What is done to their means: ``clinical`` to that of the columns alone, ``combined`` to
+        that of columns and scan; both or neither.
     """
 
     cohort: Mapping[str, Any] = field(default_factory=dict)
@@ -67,6 +70,7 @@ class Carried:
     history: tuple[Mapping[str, Any], ...] = ()
     clinical: ClinicalPart | None = None
     familiar: Familiar | None = None
+    clinic_recalibration: Mapping[str, Recalibration] = field(default_factory=dict)
 
 
 def read_carried(folder: Path, files: Mapping[str, str], models: int) -> Carried:
@@ -113,7 +117,11 @@ def read_carried(folder: Path, files: Mapping[str, str], models: int) -> Carried
     if not isinstance(history, list) or not all(isinstance(one, dict) for one in history):
         raise BadData(f"{RECALIBRATION}: history is no list of records")
     try:
-        return Carried(cohort, prints, Recalibration.of(told), tuple(history), clinical, familiar)
+        clinic = {name: Recalibration.of(one) for name, one in told.get("clinic", {}).items()}
+        if clinic and clinic.keys() != {"clinical", "combined"}:
+            raise BadData(f"clinic has {', '.join(clinic)}, not clinical and combined")
+        of_scan, past = Recalibration.of(told), tuple(history)
+        return Carried(cohort, prints, of_scan, past, clinical, familiar, clinic)
     except BadData as error:
         raise BadData(f"{RECALIBRATION}: {error}") from error
 

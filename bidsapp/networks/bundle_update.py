@@ -16,7 +16,12 @@ from bidsapp.visible import markdown_text
 
 
 def write_recalibrated(
-    source: Bundle, folder: Path, name: str, recalibration: Recalibration, record: Mapping[str, Any]
+    source: Bundle,
+    folder: Path,
+    name: str,
+    recalibration: Recalibration,
+    record: Mapping[str, Any],
+    clinic: Mapping[str, Recalibration] | None = None,
 ) -> Path:
     """Write a bundle anew with another calibration; the models and all else stay as they are.
 
@@ -33,6 +38,8 @@ def write_recalibrated(
         What is done to the mean of the fold models.
     record
         On whom, how it was judged, and from which bundle: the newest entry of the history.
+    clinic
+        What is done to the answers of its clinical part; without, it gives none any more.
 
     Raises
     ------
@@ -55,7 +62,9 @@ def write_recalibrated(
         for path in (METADATA, RECALIBRATION, CARD):
             (new / path).unlink(missing_ok=True)
         write_plain(new / METADATA, metadata)
-        write_plain(new / RECALIBRATION, recalibration.plain() | {"history": history})
+        beside_it = {key: one.plain() for key, one in (clinic or {}).items()}
+        told = recalibration.plain() | ({"clinic": beside_it} if beside_it else {})
+        write_plain(new / RECALIBRATION, told | {"history": history})
         card = (source.folder / CARD).read_text(encoding="utf-8")
         (new / CARD).write_text(f"{card}\n{_on_card(recalibration, record)}", encoding="utf-8")
         seal(new, folder)

@@ -165,8 +165,9 @@ BENCHMARKS = (
         "What sites make of nothing, and harmonisation of that",
         "AUC of a ridge classifier where the outcome goes with the site and with nothing else, as "
         "images are, harmonised in the fold, and over everybody.",
-        10,
+        3,
         peer="ComBat over all people, without and with the outcome kept",
+        commands=(("--studies", "60"),),
     ),
     Benchmark(
         "missing_outcomes",

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import safetensors.torch
 
 from bidsapp.api import open_model
+from bidsapp.cli import main
 from bidsapp.errors import BadData
 from bidsapp.networks.bundle import load_bundle
 from bidsapp.networks.clinical_part import ClinicalPart
@@ -293,6 +295,54 @@ def test_new_people_are_judged_by_columns_alone_and_with_the_scan(
     assert not rows.str.startswith("clinical").any()  # --recalibrate is of the scan's own
 
 
+def test_a_recalibrated_bundle_answers_with_its_clinical_part_too(
+    elsewhere: Path, added: Ended, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = run_of(added) / "model" / "base"
+    shutil.copytree(elsewhere, tmp_path, dirs_exist_ok=True)
+    place = (tmp_path / "bids", tmp_path / "out", "group", "--device", "cpu", "--nprocs", 1)
+    wish = ("--model", bundle, "--run-label", "new", "--evaluate-only", "--recalibrate")
+    assert main([str(word) for word in (*place, *wish, "intercept")]) == 0
+    assert "gives no answer any more" not in capsys.readouterr().out
+    new = tmp_path / "out/group/new/model/added-base-recalibrated"
+    opened, old = load_bundle(new), load_bundle(bundle)
+    assert set(opened.about.clinic_recalibration) == {"clinical", "combined"}
+    (record,) = opened.about.history
+    assert set(record["clinical_part"]) == {"columns alone", "columns and scan"}
+    for told in record["clinical_part"].values():
+        assert told["before"]["calibration_intercept"] != told["after"]["calibration_intercept"]
+    columns, per_model = {"pain_now": ["5"], "sex": ["F"]}, np.array([[0.6, 0.4]])
+    before, after = (one.with_clinic(columns, per_model) for one in (old, opened))
+    for one, other, name in zip(before, after, ("clinical", "combined"), strict=True):
+        change = opened.about.clinic_recalibration[name]
+        assert other == pytest.approx(change.apply(one))
+        assert other != pytest.approx(one)
+    # on the very people it was fitted on its probabilities hold on the whole
+    again = ("--model", new, "--run-label", "again")
+    assert main([str(word) for word in (*place, *again)]) == 0
+    metrics = table_of(tmp_path / "out/group/again/metrics.tsv")
+    large = metrics[(metrics["metric"] == "calibration_intercept") & (metrics["scope"] == "pooled")]
+    large = large.set_index("variant")["value"].astype(float)
+    for name in ("clinical", "clinical + added-base-recalibrated"):
+        assert large[name] == pytest.approx(0, abs=1e-3)
+    # recalibrated once more: what was done before stays in it
+    twice = (
+        "--model",
+        new,
+        "--run-label",
+        "again",
+        "--evaluate-only",
+        "--recalibrate",
+        "intercept",
+    )
+    assert main([str(word) for word in (*place, *twice)]) == 0
+    last = load_bundle(
+        tmp_path / "out/group/again/model/added-base-recalibrated-recalibrated"
+    ).about.clinic_recalibration
+    for name, one in opened.about.clinic_recalibration.items():
+        assert last[name].intercept == pytest.approx(one.intercept, abs=2e-3)
+
+
 def test_where_a_clinical_column_is_missing_it_is_said_that_nothing_is_judged(
     elsewhere: Path, added: Ended
 ) -> None:
@@ -307,3 +357,12 @@ def test_where_a_clinical_column_is_missing_it_is_said_that_nothing_is_judged(
     assert "The clinical part of the model was not judged: the tables of these people" in ended.said
     scores = table_of(elsewhere / "out" / "group" / "lacking" / "scores.tsv")
     assert not scores["variant"].str.startswith("clinical").any()
+    wish = ("--run-label", "lacking", "--evaluate-only", "--recalibrate", "intercept")
+    ended = start(*words, "--nprocs", 1, *wish)
+    assert ended.code == 0, ended.said
+    assert "Its clinical part gives no answer any more" in ended.said
+    made = elsewhere / "out/group/lacking/model/added-base-recalibrated"
+    (record,) = load_bundle(made).about.history
+    assert "no column pain_now" in record["clinical_part"]
+    none = load_bundle(made).with_clinic({"pain_now": ["5"], "sex": ["F"]}, np.array([[0.6, 0.4]]))
+    assert np.isnan(none).all()

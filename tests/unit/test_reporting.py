@@ -84,6 +84,20 @@ def test_answers_are_those_of_the_run(run: Path) -> None:
     assert "LEAK" not in text
 
 
+def test_columns_that_the_cohort_lacks_are_not_called_predictors(run: Path, tmp_path: Path) -> None:
+    """A recipe of a paper names columns that another cohort need not have."""
+    folder = shutil.copytree(run, tmp_path / "lacking")
+    recipe = RECIPE.format("", "strict", "train_fold")
+    asked = recipe.replace("clinical: [pain, age, sex]", "predictors: [pain, nowhere]")
+    (folder / "recipe.yaml").write_text(asked)
+    write_pack(folder)
+    answer = read_table(folder / "reporting" / "tripod_ai.tsv", ("item",)).set_index("item")
+    told = "Clinical columns: pain. Asked for, and not in this cohort: nowhere."
+    assert told in answer.loc["9a", "answer"]
+    assert "subgroup: sex=F, sex=M" in answer.loc["14", "answer"]
+    assert "baselines without a network" in answer.loc["12e", "answer"]
+
+
 def test_a_leak_is_stamped_on_the_pack(run: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(run, tmp_path / "leak")
     (folder / "recipe.yaml").write_text(RECIPE.format("", "paper", "dataset"))

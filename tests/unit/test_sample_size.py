@@ -14,6 +14,8 @@ from bidsapp.evaluation.sample_size import (
 def test_the_published_example_comes_out() -> None:
     # pmsampsize(type = "b", csrsquared = 0.288, parameters = 24, prevalence = 0.174)
     assert people_needed(24, 0.288, 0.174) == (623, 662, 221)
+    # the abstract of Riley et al. 2019: at least 4.8 events for each parameter (Chagas disease)
+    assert round(662 * 0.174 / 24, 1) == 4.8
 
 
 def test_r_squared_of_an_auc_is_that_of_a_simulation() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 
 from bidsapp import __version__
+from bidsapp.dataset.covariates import users_column
 from bidsapp.drawing.wording import joined, many
 from bidsapp.evaluation.planning import CLINICAL_AUC
 from bidsapp.evaluation.sample_size import regression_parameters, riley_words
@@ -65,14 +66,21 @@ def _outcome(k: RunFacts) -> Answer:
 
 def _predictors(k: RunFacts) -> Answer:
     plan = k.recipe.evaluation
-    clinical = plan.clinical or plan.predictors
-    more = f" Clinical columns: {', '.join(clinical)}." if clinical else ""
-    return f"Images: {joined(list(k.recipe.representation.channels))}.{more}", ("recipe.yaml",)
+    asked = dict.fromkeys((*plan.clinical, *plan.predictors))
+    there = [name for name in asked if users_column(map(str, k.run.cohort.columns), name)]
+    lacking = [name for name in asked if name not in there]
+    more = f" Clinical columns: {', '.join(there)}." if there else ""
+    if lacking:
+        more += f" Asked for, and not in this cohort: {', '.join(lacking)}."
+    return f"Images: {joined(list(k.recipe.representation.channels))}.{more}", (
+        "recipe.yaml",
+        "cohort.tsv",
+    )
 
 
 def _measured(k: RunFacts) -> Answer:
     text, where = _predictors(k)
-    return f"{text} Columns of the tables: {', '.join(k.columns[:SHOWN])}.", (
+    return f"{text} Columns of the tables: {', '.join(k.columns[:SHOWN]) or 'none'}.", (
         *where,
         "cohort.json",
         "logs/CITATION.md",
@@ -157,8 +165,8 @@ def _clusters(k: RunFacts) -> Answer:
 def _judged(k: RunFacts) -> Answer:
     return (
         "AUC, average precision, Brier score, calibration and net benefit with intervals, "
-        f"{joined(list(k.recipe.evaluation.tests)) or 'no'} tests, baselines without an image; the "
-        "methods text says why.",
+        f"{joined(list(k.recipe.evaluation.tests)) or 'no'} tests, baselines without a network; "
+        "the methods text says why.",
         ("metrics.tsv", "logs/CITATION.md"),
     )
 
@@ -190,7 +198,8 @@ def _fair(k: RunFacts) -> Answer:
             "No subgroup was asked for (evaluation.subgroups), so fairness was not looked at.",
             ("recipe.yaml: evaluation",),
         )
-    return f"Results by subgroup: {', '.join(k.subgroups[:SHOWN])}.", ("metrics.tsv",)
+    named = [scope.removeprefix("subgroup:") for scope in k.subgroups]
+    return f"Results by subgroup: {', '.join(named[:SHOWN])}.", ("metrics.tsv",)
 
 
 def _output(k: RunFacts) -> Answer:
@@ -284,7 +293,8 @@ def _by_cluster(k: RunFacts) -> Answer:
     site = k.recipe.evaluation.site
     own = [scope for scope in k.subgroups if site and f"{site}=" in scope]
     if own:
-        return f"By {site}: {', '.join(own[:SHOWN])}.", ("metrics.tsv",)
+        named = [scope.removeprefix("subgroup:") for scope in own]
+        return f"By {site}: {', '.join(named[:SHOWN])}.", ("metrics.tsv",)
     if site and k.recipe.group_column(k.run.variants or (k.recipe.base,)) == site:
         return f"Fold by fold, as every fold is a {site}.", ("metrics.tsv",)
     return "Not looked at: no site is named as a subgroup.", ("recipe.yaml: evaluation",)

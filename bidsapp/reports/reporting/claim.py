@@ -11,7 +11,9 @@ from bidsapp.reports.reporting.run_facts import RunFacts
 
 SOURCE = "Tejani et al. 2024, Radiology: Artificial Intelligence 6:e240300, doi:10.1148/ryai.240300"
 COUNT = 44
-"""Items of the list of 2024, as the authors of this file know it: check it against the source."""
+"""Items of the list of 2024. The published table could not be read: number and order of the items
+are from memory, and agree item for item with a public summary that was not compared with it
+either. Check them against the source."""
 
 _ASKED = (
     ("Title", "Does title or abstract name the kind of AI?", "the title"),
