@@ -265,11 +265,19 @@ BENCHMARKS = (
     Benchmark(
         "pictures",
         "Training on regions of necks",
-        "CPU seconds of an epoch of EfficientNetV2-B0 on a fold of 288 regions of 100 × 100; then "
-        "the whole study of that size through both levels, ten folds of 26 epochs on two cores.",
-        35,
+        "CPU seconds of an epoch of EfficientNetV2-B0 on a fold of 288 regions of 100 × 100, and "
+        "what ten folds of 26 epochs take on two cores (extrapolated).",
+        4,
         peer="a plain loop over the same network that reads files, by torch's DataLoader",
-        commands=((), ("--whole", "{work}/pictures")),
+    ),
+    Benchmark(
+        "neck_study",
+        "The whole study of necks",
+        "288 synthetic necks through both levels, ten folds of 26 epochs of EfficientNetV2-B0 on "
+        "two processes, with maps, checks, baselines and moved boxes.",
+        30,
+        peer="one fold by a plain loop that reads files, times ten",
+        commands=(("{work}/neck_study",),),
     ),
     Benchmark(
         "neck_maps",
