@@ -68,6 +68,20 @@ def test_maps_lie_on_one_bone_and_the_page_shows_it(ran: Ended) -> None:
     assert "niivue" in (run / "figures" / "surface_base.html").read_text().lower()
 
 
+def test_the_first_stage_learns_from_nobody_whom_the_second_holds_out(ran: Ended) -> None:
+    splits = pd.read_csv(ran.output_dir / "group" / "knees" / "splits.tsv", sep="\t")
+    (own,) = (ran.output_dir.parent / "work").glob("**/stages/grade/splits.tsv")
+    first = pd.read_csv(own, sep="\t")
+    for fold in (0, 1):
+        held_out, learned = (
+            set(table["participant_id"][(table["fold"] == fold) & (table["role"] == role)])
+            for table, role in ((splits, "test"), (first, "train"))
+        )
+        assert held_out
+        assert learned
+        assert not held_out & learned
+
+
 def test_averages_by_held_out_maps_stand_beside_their_controls(ran: Ended) -> None:
     place = ran.output_dir / "group" / "knees" / "saliency" / "base"
     table = pd.read_csv(place / "guided.tsv", sep="\t")
