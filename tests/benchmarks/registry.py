@@ -161,13 +161,30 @@ BENCHMARKS = (
         commands=(("--studies", "400", "--seed", "1"),),
     ),
     Benchmark(
+        "beyond_age",
+        "What a network that sees old age adds to age",
+        "What is said on 48 real heads where the clinical columns are sex and a noisy copy of age, "
+        "and where they are age itself.",
+        12,
+        peer="age itself, to which nothing can be added",
+        commands=(("{data}", "--normalised", "{ixi}", "--work", "{work}/beyond_age"),),
+    ),
+    Benchmark(
+        "elsewhere",
+        "A model judged on 200 people of another place",
+        "Discrimination and calibration of a model of 60 phantoms on 200 of another prevalence and "
+        "contrast, as it is and recalibrated, and who of training is found among them.",
+        5,
+        peer="the model recalibrated on other people of the same place",
+    ),
+    Benchmark(
         "sites",
         "What sites make of nothing, and harmonisation of that",
         "AUC of a ridge classifier where the outcome goes with the site and with nothing else, as "
         "images are, harmonised in the fold, and over everybody.",
-        3,
+        1,
         peer="ComBat over all people, without and with the outcome kept",
-        commands=(("--studies", "60"),),
+        commands=(("--studies", "200"),),
     ),
     Benchmark(
         "missing_outcomes",

@@ -19,6 +19,7 @@ from bidsapp.networks.bundle_write import seal
 from bidsapp.networks.familiarity import Familiar, Look, block_sums
 from bidsapp.networks.predict import predict
 from bidsapp.representation.sample import CohortRow, read_sample
+from tests.benchmarks import elsewhere
 from tests.integration.group_studies import (
     SPACE,
     affine_of,
@@ -417,3 +418,25 @@ def test_a_model_is_judged_on_images_of_other_software(
     assert table_of(folder / "cohort.tsv")["image"].str.startswith("bids:prep:").all()
     scores = table_of(folder / "scores.tsv")
     assert scores["participant_id"].nunique() == 12
+
+
+@pytest.mark.slow
+def test_two_hundred_phantoms_of_another_place_find_calibration_wrong_and_it_is_mended(
+    tmp_path: Path,
+) -> None:
+    """Another prevalence and contrast; a training person under two other names is left out."""
+    folder = elsewhere.judged(tmp_path)
+    out = table_of(folder / "exclusions.tsv").set_index("participant_id")["reason"]
+    assert list(out[list(elsewhere.SLIPPED)]) == [
+        "in the training cohort",
+        "near-duplicate of a training scan",
+    ]
+    assert len(table_of(folder / "cohort.tsv")) == elsewhere.NEW
+    _, low, high = elsewhere.interval_of(folder, "elsewhere-base", "calibration_intercept")
+    assert not low <= 0 <= high
+    for kind in ("intercept", "slope"):
+        name = f"elsewhere-base-{kind}"
+        _, low, high = elsewhere.interval_of(folder, name, "calibration_intercept")
+        assert low <= 0 <= high
+    new = load_bundle(folder / "model" / "elsewhere-base-recalibrated")
+    assert new.about.history[0]["people"] == elsewhere.NEW

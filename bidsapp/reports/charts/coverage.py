@@ -8,7 +8,7 @@ _LOWEST = 0.4
 _ORDERS = (
     ("sure", "main", "the surest first"),
     ("agreed", "baseline", "fold models agree first"),
-    ("like", "baseline", "the most like training people first"),
+    ("like", "baseline", "most like training first"),
 )
 
 
@@ -20,7 +20,7 @@ def coverage_plot(table: pd.DataFrame, whose: str = "") -> Plot | None:
     table
         Columns `evaluation.abstention.COVERAGE`, numbers as numbers.
     whose
-        Variant, for the title; empty for a model that is judged alone.
+        Variant, for the line above; empty for a model that is judged alone.
 
     Returns
     -------
@@ -32,12 +32,14 @@ def coverage_plot(table: pd.DataFrame, whose: str = "") -> Plot | None:
     low = min(_LOWEST, float(table["accuracy"].min()))
     plot = Plot(
         "coverage",
-        "Accuracy against coverage" + (f", {whose}" if whose else ""),
+        "Accuracy against coverage",
         "Share of right answers against the share of people who are answered: the surest first, "
         "with Wilson's intervals, and in another order beside it.",
         unit_axis("Share of people answered"),
         Axis("Share of right answers", low, 1.0),
     )
+    if whose:
+        plot.caption(whose)
     legend = []
     for order, css, words in _ORDERS:
         rows = table[table["order"] == order].sort_values("coverage")
