@@ -350,6 +350,22 @@ BENCHMARKS = (
         commands=(("{data}", "planted", "--seeds", "5"),),
     ),
     Benchmark(
+        "rest_network",
+        "A network planted into BOLD at rest, by the network of recipe rest",
+        "AUC, and whether the component whose loss costs most is the planted one.",
+        2,
+        module="rest_components",
+        commands=(("{data}", "network", "--seeds", "5"),),
+    ),
+    Benchmark(
+        "voxnet_step",
+        "A training step of VoxNet",
+        "CPU seconds of a step at the size of Teh et al. (2022), 30 maps at 2 mm.",
+        2,
+        peer="a plain torch loop",
+        commands=(("--people", "8", "--steps", "1"),),
+    ),
+    Benchmark(
         "knee",
         "Knees of two visits",
         "What is measured of 5 knees at two visits, whose cartilage is known to shrink, how far "
