@@ -1,6 +1,7 @@
 """A job array of participants, twenty at once, one job for the group level; one output folder."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -21,12 +22,21 @@ COUNT = 20
 # The array does these; the others come when all twenty run at the same time.
 FIRST = 12
 AGAIN = ("00", "01")
+DOCUMENTED = Path(__file__).parents[2] / "docs" / "how-to" / "large-studies.md"
 ARRAY = """\
 #!/bin/bash
 #SBATCH --array=1-{count} --ntasks=1 --cpus-per-task=1 --mem=3G --time=10 --output={logs}/%a.txt
 label=$(sed -n "$((SLURM_ARRAY_TASK_ID + 1))p" "{dataset}/participants.tsv" | cut -f 1)
 "{python}" -m bidsapp "{dataset}" "{out}" participant --participant-label "$label" \\
     --speed fast --skip-bids-validation
+"""
+# As documented, with the shell replaced by the app so that it gets the signal itself. A minute is
+# the shortest limit that Slurm takes; it looks after limits every half minute.
+LIMITED = """\
+#!/bin/bash
+#SBATCH --ntasks=1 --cpus-per-task=1 --mem=4G --time={minutes} {signal} --output={logs}/%x.txt
+exec "{python}" -m bidsapp "{dataset}" "{out}" participant --participant-label {labels} \\
+    --nprocs 1 --skip-bids-validation
 """
 GROUP = """\
 #!/bin/bash
@@ -162,3 +172,46 @@ def test_one_job_for_the_group_level_takes_them_all(
     assert "Cohort: 20 scans, 10 positive, 10 negative; 0 excluded" in said, said
     assert len(table_of(place / "out" / "group" / "t1w" / "scores.tsv")) == COUNT
     assert validation_errors(place / "out") == (0, [])
+
+
+def documented_signal(seconds: int) -> str:
+    """Give the option by which the documented job is told before its limit, so many s before."""
+    found = re.search(r"--signal=B:TERM@\d+", DOCUMENTED.read_text(encoding="utf-8"))
+    assert found is not None
+    assert "\nexec singularity" in DOCUMENTED.read_text(encoding="utf-8")
+    return re.sub(r"\d+$", str(seconds), found.group())
+
+
+def exit_code_of(job: str) -> str:
+    done = subprocess.run(
+        ["scontrol", "show", "job", job], capture_output=True, text=True, check=True
+    )
+    return re.findall(r"ExitCode=(\S+)", done.stdout)[0]
+
+
+def test_a_job_that_is_told_of_its_limit_ends_in_words_and_goes_on(
+    place: Path, tmp_path: Path
+) -> None:
+    """By the `--signal` of the documented job: more people than a minute has room for."""
+    labels = " ".join(f"{number:02d}" for number in range(12))
+    values = {"dataset": place / "dataset", "out": tmp_path / "out", "logs": tmp_path}
+    for name, minutes, signal in (("short", 1, documented_signal(30)), ("long", 20, "")):
+        text = LIMITED.format(
+            python=sys.executable, labels=labels, minutes=minutes, signal=signal, **values
+        )
+        (tmp_path / f"{name}.sh").write_text(text)
+    job = submit(tmp_path / "short.sh")
+    assert wait_until(lambda: has_ended(job), 150)
+    said = (tmp_path / "short.sh.txt").read_text()
+    assert "stopped by the signal TERM" in said, said
+    assert "To go on, give the same command again" in said
+    assert "Traceback" not in said
+    assert exit_code_of(job) == "75:0"
+    done = len(list((tmp_path / "out").glob("sub-*.html")))
+    assert 0 < done < 12, said
+    job = submit(tmp_path / "long.sh")
+    assert wait_until(lambda: has_ended(job), 900)
+    said = (tmp_path / "long.sh.txt").read_text()
+    assert f"12 of 12 normalised ({done} were there already): 12 pass" in said, said
+    assert exit_code_of(job) == "0:0"
+    whole(tmp_path / "out", 12)

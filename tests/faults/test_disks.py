@@ -63,6 +63,7 @@ def on_disk(bench: Bench, place: Path, disk: Path, where: str) -> None:
     else:
         (disk / where).mkdir()
     own.symlink_to(disk / where)
+    os.sync()  # what was there before the run is on the disk, and not only on its way to it
 
 
 PHASES = {
