@@ -358,6 +358,15 @@ BENCHMARKS = (
         commands=(("{data}", "network", "--seeds", "5"),),
     ),
     Benchmark(
+        "bold_motion",
+        "Motion put into real BOLD",
+        "What is left of known rigid motion in 18 volumes of a real head, and CPU seconds.",
+        1,
+        peer="antspyx's motion correction",
+        commands=(("{data}",),),
+        packages=("ants",),
+    ),
+    Benchmark(
         "voxnet_step",
         "A training step of VoxNet",
         "CPU seconds of a step at the size of Teh et al. (2022), 30 maps at 2 mm.",
