@@ -63,9 +63,10 @@ class Ground(NamedTuple):
     affine: np.ndarray  # of the output grid
     shape: tuple[int, int, int]
     inside: np.ndarray  # the output grid's mask
+    brighter: float  # mean change of the cuboid in positives
 
 
-def ground() -> Ground:
+def ground(brighter: float = BRIGHTER) -> Ground:
     """Lay the embedded template's brain and the output grid."""
     image = nib.Nifti1Image.from_filename(packaged("t1"))
     brain = np.asarray(image.dataobj, np.float32)
@@ -75,7 +76,7 @@ def ground() -> Ground:
     at = _places(shape, affine) - image.affine[:3, 3, None]
     inside = map_coordinates(filled_brain(brain).astype(np.float32), at, order=1) > 0.5
     smooth = gaussian_filter(brain / 230.0, 0.7)
-    return Ground(smooth, image.affine[:3, 3], affine, shape, inside.reshape(shape))
+    return Ground(smooth, image.affine[:3, 3], affine, shape, inside.reshape(shape), brighter)
 
 
 def _places(shape: tuple[int, int, int], affine: np.ndarray) -> np.ndarray:
@@ -102,7 +103,7 @@ def brain_of(
     common: Ground, positive: bool, gamma: float, rng: np.random.Generator, damage: str = ""
 ) -> np.ndarray:
     """Draw the normalised brain of one person, 0 to 1; `damage` is one of `DAMAGES` or none."""
-    contrast = BRIGHTER * positive + rng.normal(0, BETWEEN)
+    contrast = common.brighter * positive + rng.normal(0, BETWEEN)
     at = _places(common.shape, common.affine) - common.origin[:, None]
     for axis in range(3):
         coarse = tuple(-(-n // 8) for n in common.shape)
@@ -197,13 +198,19 @@ def run(root: Path, *arguments: object) -> None:
         raise RuntimeError(said.getvalue())
 
 
-def judged(place: Path, training: int = TRAINING, new: int = NEW) -> Path:
+def judged(
+    place: Path,
+    training: int = TRAINING,
+    new: int = NEW,
+    prevalence: float = ELSEWHERE,
+    brighter: float = BRIGHTER,
+) -> Path:
     """Train here, judge elsewhere; gives the folder of the validation."""
-    common, here, elsewhere = ground(), place / "here", place / "elsewhere"
+    common, here, elsewhere = ground(brighter), place / "here", place / "elsewhere"
     here.mkdir(parents=True)
     elsewhere.mkdir()
     write_cohort(here, common, training, PREVALENCE, 1.0, 100, seed=0)
-    write_cohort(elsewhere, common, new, ELSEWHERE, GAMMA, 1000, seed=1)
+    write_cohort(elsewhere, common, new, prevalence, GAMMA, 1000, seed=1)
     slip_in(here, elsewhere, common)
     recipe = place / "elsewhere.yaml"
     recipe.write_text(RECIPE)
@@ -214,11 +221,12 @@ def judged(place: Path, training: int = TRAINING, new: int = NEW) -> Path:
     return elsewhere / "out" / "group" / "external"
 
 
-def judged_hurt(place: Path, people: int = HURT) -> Path:
+def judged_hurt(place: Path, people: int = HURT, brighter: float = BRIGHTER) -> Path:
     """Judge the model of `judged` on people whose scans are damaged; gives the folder."""
     hurt = place / "hurt"
     hurt.mkdir()
-    write_cohort(hurt, ground(), people, PREVALENCE, 1.0, 2000, seed=2, damages=DAMAGES)
+    common = ground(brighter)
+    write_cohort(hurt, common, people, PREVALENCE, 1.0, 2000, seed=2, damages=DAMAGES)
     model = place / "here" / "out" / "group" / "elsewhere" / "model" / "base"
     run(hurt, "--model", model, "--run-label", "hurt", "--outcome", "chronic", "--positive", "yes")
     return hurt / "out" / "group" / "hurt"
@@ -261,11 +269,14 @@ def main(argv: list[str] | None = None, out: Callable[[str], None] = print) -> N
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--training", type=int, default=TRAINING)
     parser.add_argument("--new", type=int, default=NEW)
+    parser.add_argument("--prevalence", type=float, default=ELSEWHERE, help="of the new people")
+    parser.add_argument("--brighter", type=float, default=BRIGHTER, help="the planted effect")
     parser.add_argument("--keep", type=Path, help="an empty folder for what is made")
     asked = parser.parse_args(argv)
     place = asked.keep or Path(tempfile.mkdtemp())
     try:
-        folder = judged(place, asked.training, asked.new)
+        folder = judged(place, asked.training, asked.new, asked.prevalence, asked.brighter)
+        hurt = judged_hurt(place, brighter=asked.brighter)
         table = rows_of(folder)
         out("| " + " | ".join(table.columns) + " |")
         out("|" + "---|" * len(table.columns))
@@ -276,7 +287,7 @@ def main(argv: list[str] | None = None, out: Callable[[str], None] = print) -> N
         gone = read_table(folder / "exclusions.tsv", ("participant_id", "reason"))
         for row in gone.to_dict("records"):
             out(f"- {row['participant_id']}: {row['reason']}")
-        for name, whose in (("200 of another contrast", folder), ("damaged", judged_hurt(place))):
+        for name, whose in (("another contrast", folder), ("damaged scans", hurt)):
             out(f"\nAnswers, {name}:\n")
             out("| people | how many | errors | error rate | promised |")
             out("|---|---|---|---|---|")
