@@ -179,6 +179,7 @@ def _facts(bundle: "Bundle", recipe: Recipe, cohort: "Cohort") -> dict[str, Any]
         "models": len(bundle.models),
         "recalibration": recalibration.plain() if recalibration else None,
         "history": [dict(one) for one in bundle.about.history],
+        "recalibrated_on_these": _recalibrated_on(bundle, cohort),
         "trained_on": dict(bundle.metadata.get("cohort", {})),
         "held_out": dict(bundle.metadata.get("eval_metrics", {})),
         "leaks": list(bundle.leaks),
@@ -199,6 +200,16 @@ def _facts(bundle: "Bundle", recipe: Recipe, cohort: "Cohort") -> dict[str, Any]
             for one in differences(recipe.preparation, cohort.files)
         ],
     }
+
+
+def _recalibrated_on(bundle: "Bundle", cohort: "Cohort") -> int | None:
+    """Count the people whom the bundle's recalibration was fitted on; None where it is unknown."""
+    if bundle.about.recalibration is None:
+        return 0
+    seen = bundle.about.recalibrated_on
+    if seen is None:
+        return None
+    return int(cohort.table.loc[cohort.table["sha256"].isin(seen), "participant_id"].nunique())
 
 
 def _clinical(bundle: "Bundle", cohort: "Cohort") -> dict[str, Any]:
@@ -277,6 +288,7 @@ def _recalibrate(bundle: "Bundle", kind: str, folder: Path) -> str:
     """
     import bidsapp
     from bidsapp.evaluation.recalibration_record import recalibration_record
+    from bidsapp.evaluation.tsv import read_table
     from bidsapp.networks.bundle_update import write_recalibrated
 
     about = bundle.about
@@ -290,7 +302,8 @@ def _recalibrate(bundle: "Bundle", kind: str, folder: Path) -> str:
     }
     name = f"{bundle.name}-recalibrated"
     place = folder / "model" / name
-    write_recalibrated(bundle, place, name, recalibration, record, clinic)
+    images = read_table(folder / "cohort.tsv", ("sha256",))["sha256"].astype(str)
+    write_recalibrated(bundle, place, name, recalibration, record, clinic, images)
     told = f"Recalibrated model: {place}"
     if about.clinical is not None and not clinic:
         told += (

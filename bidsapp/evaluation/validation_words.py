@@ -37,7 +37,7 @@ def findings(
     model = str(facts["model"]["name"])
     found = [
         ("result", _result(model, facts, metrics, sample, plan)),
-        ("calibration", _calibration(model, metrics)),
+        ("calibration", f"{_calibration(model, metrics)}{_fitted_here(facts)}".strip()),
         ("benefit", _benefit(model, metrics)),
         ("combined", combined),
         ("case_mix", _case_mix(drop)),
@@ -128,6 +128,25 @@ def _calibration(model: str, metrics: pd.DataFrame) -> str:
             steep += " (too extreme)" if slope["value"] < 1 else " (too cautious)"
     observed = f"; observed to expected {shown(ratio)}" if ratio else ""
     return f"Calibration in the large {shown(large)}: {verdict}{steep}{observed}."
+
+
+def _fitted_here(facts: Mapping[str, Any]) -> str:
+    """Say where a recalibration was fitted on these very people, or may have been."""
+    if not facts.get("recalibration"):
+        return ""
+    count = facts.get("recalibrated_on_these")
+    if count is None:
+        return (
+            " Whether the model was recalibrated on people who are among these cannot be told: the "
+            "bundle lists no hashes of them."
+        )
+    if not count:
+        return ""
+    who = "one of these people is" if count == 1 else f"{count} of these people are"
+    return (
+        f" LEAK: {who} among those whom the model was recalibrated on, so that its calibration "
+        "(probabilities, Brier score, net benefit) is not judged here; the AUC is."
+    )
 
 
 def _benefit(model: str, metrics: pd.DataFrame) -> str:

@@ -62,6 +62,9 @@ class Carried:
     clinic_recalibration
         What is done to their means: ``clinical`` to that of the columns alone, ``combined`` to
         that of columns and scan; both or neither.
+    recalibrated_on
+        Hashes of the prepared images of everybody whom a recalibration was fitted on; None where
+        that is not told.
     """
 
     cohort: Mapping[str, Any] = field(default_factory=dict)
@@ -71,6 +74,7 @@ class Carried:
     clinical: ClinicalPart | None = None
     familiar: Familiar | None = None
     clinic_recalibration: Mapping[str, Recalibration] = field(default_factory=dict)
+    recalibrated_on: frozenset[str] | None = None
 
 
 def read_carried(folder: Path, files: Mapping[str, str], models: int) -> Carried:
@@ -121,7 +125,8 @@ def read_carried(folder: Path, files: Mapping[str, str], models: int) -> Carried
         if clinic and clinic.keys() != {"clinical", "combined"}:
             raise BadData(f"clinic has {', '.join(clinic)}, not clinical and combined")
         of_scan, past = Recalibration.of(told), tuple(history)
-        return Carried(cohort, prints, of_scan, past, clinical, familiar, clinic)
+        seen = frozenset(map(str, told["images_sha256"])) if "images_sha256" in told else None
+        return Carried(cohort, prints, of_scan, past, clinical, familiar, clinic, seen)
     except BadData as error:
         raise BadData(f"{RECALIBRATION}: {error}") from error
 

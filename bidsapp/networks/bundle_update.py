@@ -1,7 +1,7 @@
 """A bundle written anew with another calibration, and how it came about."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ def write_recalibrated(
     recalibration: Recalibration,
     record: Mapping[str, Any],
     clinic: Mapping[str, Recalibration] | None = None,
+    images: Iterable[str] = (),
 ) -> Path:
     """Write a bundle anew with another calibration; the models and all else stay as they are.
 
@@ -40,6 +41,9 @@ def write_recalibrated(
         On whom, how it was judged, and from which bundle: the newest entry of the history.
     clinic
         What is done to the answers of its clinical part; without, it gives none any more.
+    images
+        Hashes of the images that it was fitted on, so that they are known again; none are written
+        of an anonymous bundle, nor where those of an earlier recalibration are not known.
 
     Raises
     ------
@@ -64,6 +68,10 @@ def write_recalibrated(
         write_plain(new / METADATA, metadata)
         beside_it = {key: one.plain() for key, one in (clinic or {}).items()}
         told = recalibration.plain() | ({"clinic": beside_it} if beside_it else {})
+        before = source.about.recalibrated_on
+        whole = before is not None or source.about.recalibration is None
+        if whole and source.images is not None and (seen := {*(before or ()), *images}):
+            told |= {"images_sha256": sorted(seen)}
         write_plain(new / RECALIBRATION, told | {"history": history})
         card = (source.folder / CARD).read_text(encoding="utf-8")
         (new / CARD).write_text(f"{card}\n{_on_card(recalibration, record)}", encoding="utf-8")

@@ -12,6 +12,7 @@ import safetensors.torch
 from bidsapp.api import open_model
 from bidsapp.cli import main
 from bidsapp.errors import BadData
+from bidsapp.evaluation.validation import evaluate_validation
 from bidsapp.networks.bundle import load_bundle
 from bidsapp.networks.clinical_part import ClinicalPart
 from bidsapp.reports.person_columns import tell_missing, with_columns
@@ -325,6 +326,12 @@ def test_a_recalibrated_bundle_answers_with_its_clinical_part_too(
     large = large.set_index("variant")["value"].astype(float)
     for name in ("clinical", "clinical + added-base-recalibrated"):
         assert large[name] == pytest.approx(0, abs=1e-3)
+    # and that they are the very people is said, not passed over
+    said = table_of(tmp_path / "out/group/again/tables/findings.tsv").set_index("kind")["text"]
+    assert (
+        "LEAK: 40 of these people are among those whom the model was recalibrated on"
+        in (said["calibration"])
+    )
     # recalibrated once more: what was done before stays in it
     twice = (
         "--model",
@@ -341,6 +348,11 @@ def test_a_recalibrated_bundle_answers_with_its_clinical_part_too(
     ).about.clinic_recalibration
     for name, one in opened.about.clinic_recalibration.items():
         assert last[name].intercept == pytest.approx(one.intercept, abs=2e-3)
+    facts = tmp_path / "out/group/again/validation.json"  # of a bundle that tells no hashes
+    facts.write_text(json.dumps(json.loads(facts.read_text()) | {"recalibrated_on_these": None}))
+    evaluate_validation(facts.parent)
+    said = table_of(facts.parent / "tables" / "findings.tsv").set_index("kind")["text"]
+    assert "on people who are among these cannot be told" in said["calibration"]
 
 
 def test_where_a_clinical_column_is_missing_it_is_said_that_nothing_is_judged(

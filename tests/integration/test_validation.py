@@ -319,6 +319,10 @@ def test_a_recalibrated_bundle_answers_with_its_recalibration(
     told = load_bundle(recalibrated).about.recalibration
     assert told is not None
     assert scores.loc[mean.index].to_numpy() == pytest.approx(told.apply(mean.to_numpy()), abs=1e-5)
+    # it was recalibrated on a copy of the first person: that is told, and what it spoils
+    told_of = table_of(folder / "tables" / "findings.tsv").set_index("kind")["text"]
+    assert "LEAK: one of these people is among those whom the model was" in told_of["calibration"]
+    assert "LEAK" not in table_of(validated / "tables" / "findings.tsv")["text"].str.cat()
     # what is known of training is of the models before: the same is expected of these people
     before, after = (table_of(one / "tables" / "drop.tsv") for one in (validated, folder))
     assert after.to_dict() == before.to_dict()

@@ -58,7 +58,7 @@ def test_at_least_forty_items_are_answered_or_marked_and_files_are_there(run: Pa
     table = read_table(run / "reporting" / "tripod_ai.tsv", ("item", "status", "where"))
     status = Counter(table["status"])
     assert sum(status.values()) == 52
-    assert status[RUN] + status[BOTH] >= 30
+    assert status[RUN] + status[BOTH] >= 36  # the other 16 are for the authors, and marked
     for row in table.to_dict("records"):
         places = [] if row["where"] == "n/a" else row["where"].split("; ")
         assert bool(row["answer"] != "n/a") == (row["status"] != "author"), row

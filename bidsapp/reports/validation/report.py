@@ -83,7 +83,7 @@ def _content(run: ValidationFiles, facts: dict[str, Any]) -> dict[str, Any]:
     _, subgroups = figures.forests(run)
     people, others = people_table(run)
     scripts = [script(name) for name in _SCRIPTS]
-    status, word = _verdict(run)
+    status, word = _verdict(run, facts)
     return {
         "title": f"{run.label}: external validation",
         "subtitle": f"{facts['model']['name']} {facts['model']['version']}, {run.outcome_name}",
@@ -141,11 +141,13 @@ def _history(facts: dict[str, Any]) -> str:
     return "; ".join(told) or "no"
 
 
-def _verdict(run: ValidationFiles) -> tuple[str, str]:
+def _verdict(run: ValidationFiles, facts: dict[str, Any]) -> tuple[str, str]:
     """Look and words of the answer: does it tell people apart, do its probabilities hold."""
     auc = row_of(run.metrics, run.lead, "auc")
     if auc is None or against_chance(auc["ci_low"], auc["ci_high"]) != "better":
         return "fail", "Not shown to tell these people apart."
+    if facts.get("recalibrated_on_these"):
+        return "warn", "Tells these people apart; recalibrated on them, its calibration is open."
     wrong = [
         name
         for name, (_, ideal) in _HELPED.items()
