@@ -21,8 +21,9 @@ EXACT = 2048
 """Scans of which all pairs are correlated; of more, the median and spread are those of so many."""
 BUCKETS = 512
 MARGIN = 0.25
-"""How far below the limit a sketched correlation may be without the pair being left out: seven
-standard deviations of its error, which is at most √((1 + r²) / (2 `BUCKETS`)), .035 at .5."""
+"""How far below the limit a sketched correlation may be without the pair being left out. Its error
+has a standard deviation of √((1 + r²) / (2 `BUCKETS`)), .035 at .5 and .042 at .9, where scans are
+unlike their own mirror images, and √2 times that where they are symmetrical or lie on one side."""
 
 _DECILES = 2.563  # standard deviations of a normal distribution from the first to the last
 _BLOCK = 512

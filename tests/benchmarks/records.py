@@ -140,7 +140,8 @@ def page() -> str:
         "(with a plus: and what had been changed since then). "
         "`make benchmarks` runs them all, which takes hours; `python -m tests.benchmarks NAME "
         "--write` runs one and writes this page anew. Times depend on what else the machine did: "
-        "see the load beside them. A section marked **older** was printed before its benchmark "
+        "see the load beside them; CPU minutes leave out workers that a benchmark does not wait "
+        "for. A section marked **older** was printed before its benchmark "
         "was changed; whatever was taken before records were kept is [at the end](#not-run-anew).",
         "",
         "| benchmark | beside | CPU minutes | last run |",
@@ -180,7 +181,7 @@ def _section(one: Benchmark, record: Record) -> Iterator[str]:
         + "."
     )
     if not record.bars_met:
-        yield "\nA bar that the benchmark sets itself was **not reached**: see its last table."
+        yield "\nA bar that the benchmark sets itself was **not reached**."
     yield "\n```"
     yield from (f"$ {command}" for command in record.commands)
     yield from (line.replace("```", "'''") for line in record.output)

@@ -289,6 +289,22 @@ def test_a_sketch_errs_as_little_as_its_margin_counts_on() -> None:
             assert np.abs(errors[~np.eye(600, dtype=bool)]).max() < 0.75 * MARGIN
 
 
+@pytest.mark.parametrize("one_sided", [False, True])
+def test_a_sketch_of_what_is_the_same_on_both_sides_or_on_one_alone_errs_more(
+    one_sided: bool,
+) -> None:
+    """As much as docs/statistics.md says: √2 times, and still less than the margin."""
+    own = drawn(np.random.default_rng(3), 600, 6000)
+    mirror = np.arange(6000)[::-1].copy()
+    own = own * (mirror > 2999) if one_sided else own + own[:, mirror]
+    own[300:] = 0.5 * own[:300] + np.sqrt(0.75) * own[300:]
+    own /= np.linalg.norm(own, axis=1, keepdims=True)
+    plain, _ = _sketched(own, mirror)(slice(0, 600))
+    errors = (plain - own @ own.T)[~np.eye(600, dtype=bool)]
+    assert np.sqrt(np.mean(errors**2)) == pytest.approx(np.sqrt(1 / BUCKETS), rel=0.1)
+    assert np.abs(errors).max() < MARGIN
+
+
 def test_the_most_alike_pair_of_many_scans_is_told_where_none_is_a_copy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,0 +1,58 @@
+"""Where a series lies in the T1w image: a known displacement is found within a millimetre."""
+
+from functools import cache
+
+import nibabel as nib
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter, map_coordinates
+from scipy.spatial.transform import Rotation
+
+from bidsapp.modalities.bold import synthetic
+from bidsapp.modalities.bold.coregister import coregister
+from bidsapp.modalities.bold.steps import brain_mask
+from bidsapp.phantom import RIGHT_INSULA
+from bidsapp.phantom.anatomy import draw_anatomy
+from bidsapp.templates.embedded import packaged
+from bidsapp.templates.space import filled_brain
+
+VOLUME = 5
+
+
+@cache
+def _head() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """One volume of a series and its affine, the T1w brain and its affine, and how the head lay."""
+    anatomy = draw_anatomy(np.random.default_rng(0), 3.0, RIGHT_INSULA, 0.0)
+    rest = synthetic.draw_rest(np.random.default_rng(1), False, "salience", 0.0, 20, 0.0, (0, 0))
+    data, affine = synthetic.acquire(anatomy, rest, only=[VOLUME])
+    template = nib.Nifti1Image.from_filename(packaged("t1"))
+    values = np.asarray(template.dataobj, np.float32)
+    own = np.diag([3.0, 3, 3, 1])
+    own[:3, 3] = -90, -126, -72
+    grid = np.moveaxis(np.indices((61, 73, 61)), 0, -1).reshape(-1, 3)
+    points = anatomy.to_template(grid @ own[:3, :3].T + own[:3, 3])
+    at = nib.affines.apply_affine(np.linalg.inv(template.affine), points).T
+    made = [
+        map_coordinates(gaussian_filter(one.astype("f4"), 1), at, order=1).reshape(61, 73, 61)
+        for one in (values, filled_brain(values))
+    ]
+    return data[..., 0].astype("f4"), affine, made[0] * (made[1] > 0.5), own, rest.matrices[VOLUME]
+
+
+def _moved(shift: list[float], degrees: list[float]) -> np.ndarray:
+    found = np.eye(4)
+    found[:3, :3] = Rotation.from_euler("xyz", degrees, degrees=True).as_matrix()
+    found[:3, 3] = shift
+    return found
+
+
+@pytest.mark.parametrize(("shift", "degrees"), [([0, 0, 0], [0, 0, 0]), ([9, -7, 11], [6, -4, 5])])
+def test_a_known_displacement_is_found(shift: list[float], degrees: list[float]) -> None:
+    volume, affine, brain, own, lay = _head()
+    moved = _moved(shift, degrees)
+    mask = brain_mask(volume, affine)
+    found = coregister(volume, moved @ affine, mask, brain, own)
+    inside = nib.affines.apply_affine(own, np.argwhere(brain > 0))
+    error = nib.affines.apply_affine(found, inside) - nib.affines.apply_affine(moved @ lay, inside)
+    assert np.linalg.norm(error, axis=1).mean() < 1.0
+    assert np.linalg.norm(error, axis=1).max() < 2.0
