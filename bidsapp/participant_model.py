@@ -70,7 +70,9 @@ def predict(
         if is_finished(task.names, task.provenance):
             people.append(Person(task.participant, task.session, task.names, quality))
     maps = maps_for(bundle, options)
-    columns = tables.texts(bundle.columns, [one.key for one in people]) if tables else {}
+    read = modality_named(bundle.recipe.preparation.modality).read_part
+    units = [one.unit for one in people]
+    columns = tables.texts(bundle.columns, units, read) if tables else {}
     where = options.output_dir
     count = predict_people(bundle, people, mask, options.device, where, maps, columns)
     print(f"{bundle.name}: {count} predicted: {options.output_dir / 'group' / 'predictions.tsv'}")

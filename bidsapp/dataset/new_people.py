@@ -1,8 +1,9 @@
 """Columns of new people that a trained model asks for, from the tables of their dataset."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from bidsapp.dataset.matching import KnownParts
 from bidsapp.dataset.people import labels_of
 from bidsapp.dataset.tables import Key
 from bidsapp.dataset.user_columns import Columns
@@ -52,17 +53,27 @@ class NewPeople:
                 f"this name and in the units of training. {error}"
             ) from None
 
-    def texts(self, names: Sequence[str], scans: Sequence[Key]) -> dict[str, list[str]]:
-        """Look columns up for scans; empty where a person has no value.
+    def texts(
+        self,
+        names: Sequence[str],
+        scans: Sequence[Key],
+        read_part: Callable[[str], str] | None = None,
+    ) -> dict[str, list[str]]:
+        """Look columns up for scans, or parts of scans; empty where a person has no value.
 
         Parameters
         ----------
         names
             Columns; those that are not there are left out.
         scans
-            participant_id with ``sub-``, and session_id with ``ses-`` or empty.
+            participant_id with ``sub-``, and session_id with ``ses-`` or empty; the part where a
+            scan has parts.
+        read_part
+            Gives the part that a text of a table means, as `Modality.read_part`.
         """
-        columns, _ = self._columns.matched(*labels_of(self.bids_dir, scans))
+        labels = {key[2] for key in scans if len(key) > 2}
+        parts = KnownParts(labels, read_part) if labels and read_part else None
+        columns, _ = self._columns.matched(*labels_of(self.bids_dir, scans), parts)
         found = {}
         for name in names:
             if columns.has(name):

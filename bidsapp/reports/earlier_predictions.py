@@ -37,9 +37,11 @@ def require_own_name(bundle: "Bundle", output_dir: Path) -> None:
     BadData
         A predictions file cannot be read.
     """
-    name = f"sub-*_desc-{label_of(bundle)}_predictions.json"
+    label = label_of(bundle)
+    name = f"sub-*_desc-*{label}_predictions.json"  # a part stands before the label
     files = [*output_dir.glob(f"sub-*/anat/{name}"), *output_dir.glob(f"sub-*/ses-*/anat/{name}")]
-    answers = {path: read_answer(path) for path in sorted(files)}
+    found = {path: read_answer(path) for path in sorted(files)}
+    answers = {path: told for path, told in found.items() if _of_label(path, told, label)}
     others = [p for p in answers if not same_model(answers[p]["model"], bundle.identity)]
     if others:
         first = answers[others[0]]
@@ -49,6 +51,11 @@ def require_own_name(bundle: "Bundle", output_dir: Path) -> None:
             f"{many(len(others), 'file')} would be overwritten. Choose another output folder, or "
             f"delete those predictions ({output_dir}/sub-*/**/{name})."
         )
+
+
+def _of_label(path: Path, answer: Mapping[str, Any], label: str) -> bool:
+    """Whether a predictions file is of a model of this label, and not of one that ends alike."""
+    return path.name.endswith(f"_desc-{answer.get('part', '')}{label}_predictions.json")
 
 
 def _told(answer: Mapping[str, Any], model: Mapping[str, Any]) -> str:
@@ -94,7 +101,7 @@ def forget_maps(names: OutputNames, bundle: "Bundle", *, others_only: bool = Fal
     label = label_of(bundle)
     source = read_source_sha256(names)
     for space in ("", "_space-*"):
-        pattern = f"{names.stem}{space}_desc-{label}*_statmap.json"
+        pattern = f"{names.stem}{space}_desc-{names.part}{label}*_statmap.json"
         for sidecar in sorted(names.folder.glob(pattern)):
             stem = sidecar.name.removesuffix(".json")
             paths = [sidecar.with_name(stem + one) for one in MAP_EXTENSIONS]

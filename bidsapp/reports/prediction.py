@@ -97,7 +97,7 @@ def show_predictions(names: OutputNames, command: str = "") -> bool:
 
 def prediction_files(names: OutputNames) -> list[Path]:
     """Find the predictions of one image."""
-    return sorted(names.folder.glob(f"{names.stem}_desc-*{_SUFFIX}"))
+    return sorted(names.folder.glob(names.native("*", "predictions", ".json")))
 
 
 def read_answer(path: Path) -> dict[str, Any]:
@@ -203,7 +203,7 @@ def surface_maps(names: OutputNames, prediction: Path, model: Mapping[str, Any])
 def _maps(
     names: OutputNames, prediction: Path, model: Mapping[str, Any], extension: str
 ) -> list[Path]:
-    label = prediction.name.removesuffix(_SUFFIX).rpartition("_desc-")[2]
+    label = prediction.name.removesuffix(_SUFFIX).rpartition("_desc-")[2].removeprefix(names.part)
     name = names.in_space if extension == VOLUME else names.native
     maps = names.folder.glob(name(f"{label}*", "statmap", extension))
     return [

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bidsapp.contracts.measure import PASS, WARN, Measure, excluded_by
 from bidsapp.contracts.modality import modality_named
+from bidsapp.contracts.unit import PART
 from bidsapp.dataset.description import shortened
 from bidsapp.derivatives import OutputNames, write_json, write_text
 from bidsapp.derivatives.dictionaries import describe_table
@@ -49,13 +50,18 @@ class Person:
 
     @property
     def label(self) -> str:
-        """``sub-01 ses-2``."""
-        return f"sub-{self.participant}" + (f" ses-{self.session}" if self.session else "")
+        """``sub-01 ses-2``, and the part where a scan has parts."""
+        return " ".join(filter(None, (*self.key, self.names.part)))
 
     @property
     def key(self) -> tuple[str, str]:
         """participant_id and session_id with their prefixes; no session is empty."""
         return f"sub-{self.participant}", f"ses-{self.session}" if self.session else ""
+
+    @property
+    def unit(self) -> tuple[str, ...]:
+        """`key`, and the part where a scan has parts."""
+        return (*self.key, self.names.part) if self.names.part else self.key
 
 
 def usable(quality: dict[str, Any], measures: Iterable[Measure]) -> bool:
@@ -196,7 +202,7 @@ def _tell_known(bundle: "Bundle", labels: list[str], count: int) -> None:
 
 def _file(bundle: "Bundle", person: Person) -> Path:
     names = person.names
-    return names.folder / f"{names.stem}_desc-{label_of(bundle)}_predictions.json"
+    return names.folder / names.native(label_of(bundle), "predictions", ".json")
 
 
 def _leave_out(person: Person, file: Path, why: str) -> None:
@@ -225,6 +231,7 @@ def _content(
         "models_used": [bundle.models[k].weights.stem for k in used],
         "model": bundle.identity | {"held_out": held_out, "leaks": list(bundle.leaks)},
         "quality": person.quality,
+        **({"part": person.names.part} if person.names.part else {}),
         "Sources": [person.names.uri + person.names[person.names.main.key]],
     }
 
@@ -270,9 +277,11 @@ def write_table(output_dir: Path) -> Path:
 
     Jobs that run side by side each write the whole table, so that the last one has all.
     """
-    rows = ["\t".join(_TABLE)]
-    for file in sorted(output_dir.glob("sub-*/**/sub-*_predictions.json")):
-        content = read_answer(file)
+    files = sorted(output_dir.glob("sub-*/**/sub-*_predictions.json"))
+    answers = {file: read_answer(file) for file in files}
+    parts = any(content.get("part") for content in answers.values())
+    rows = ["\t".join((*_TABLE[:2], *[PART] * parts, *_TABLE[2:]))]
+    for file, content in answers.items():
         entities = dict(part.split("-", 1) for part in file.name.split("_")[:-1])
         spread = content["probability_sd"]
         rows.append(
@@ -280,6 +289,7 @@ def write_table(output_dir: Path) -> Path:
                 (
                     f"sub-{entities['sub']}",
                     f"ses-{entities['ses']}" if "ses" in entities else "n/a",
+                    *[_cell(content.get("part") or "n/a")] * parts,
                     content["model"]["name"],
                     content["model"]["sha256"],
                     _cell(content["outcome"]),

@@ -7,6 +7,7 @@ import pytest
 
 from bidsapp.cli import main
 from bidsapp.dataset.cohort import Cohort, build_cohort
+from bidsapp.dataset.new_people import NewPeople
 from bidsapp.dataset.normalized import Wanted
 from bidsapp.dataset.tables import RepeatedRows, read_dataset_tables, read_table
 from bidsapp.dataset.user_columns import Columns
@@ -53,6 +54,13 @@ def outcomes(cohort: Cohort) -> dict[str, int]:
 
 
 EACH = "participant_id part_id helped\n01 C6-L yes\n01 C7-R no\n02 C6-L no\n"
+
+
+def test_a_model_is_given_the_columns_of_each_part_of_new_people(tmp_path: Path) -> None:
+    bids = necks(tmp_path, EACH.replace("yes", "1").replace("no", "2"))
+    units = [("sub-01", "", "C6L"), ("sub-01", "", "C7R"), ("sub-02", "", "C6L")]
+    texts = NewPeople(bids).texts(["helped", "age"], units, MODALITY.read_part)
+    assert texts == {"helped": ["1", "2", "2"], "age": ["40", "40", "50"]}
 
 
 @pytest.mark.parametrize("labels", [("C6-L", "C7-R"), ("C6L", "c7r"), ("6-left", "C7_R")])

@@ -12,14 +12,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bidsapp.contracts.product import OutputNames
 from bidsapp.derivatives.temporary import temporary_file
 from bidsapp.drawing import pages
-from bidsapp.errors import BadData
+from bidsapp.errors import BadData, UsageError
+from bidsapp.modalities.spine.products import PRODUCTS
 from bidsapp.modalities.t1w.measures import MEASURES
 from bidsapp.networks.bundle_images import TrainingImage
-from bidsapp.reports.earlier_predictions import label_of, require_own_name
+from bidsapp.recipes import load_recipe
+from bidsapp.reports.earlier_predictions import forget_maps, label_of, require_own_name
 from bidsapp.reports.prediction import show_predictions
-from bidsapp.reports.predictions import _in_training, usable, write_table
+from bidsapp.reports.predictions import Person, _file, _in_training, usable, write_table
 from tests.unit.finished_trees import names_of
 from tests.unit.report_pages import Page, ball, centred, save
 
@@ -212,6 +215,46 @@ def test_who_was_trained_on_is_told_so_on_the_page(tmp_path: Path) -> None:
     told = shown(tmp_path, in_training=True)
     assert "in the cohort that the model was trained on" in told
     assert "that of the 2 models of the bundle trained without this person" in told
+
+
+def test_two_injections_on_one_image_keep_a_prediction_each(tmp_path: Path) -> None:
+    bundle: Any = SimpleNamespace(name="age-compact", identity=MODEL, sha256="ab" * 32)
+    bundle.folder = tmp_path / "model"
+    bundle.recipe = load_recipe("wang2023")
+    people = []
+    for part, probability in (("C6L", 0.8), ("C5R", 0.3)):
+        labels = {"space": "foramen", "part": part}
+        names = OutputNames(tmp_path, {"subject": "01", "acquisition": "axial"}, labels, PRODUCTS)
+        person = Person("01", None, names, {"verdict": "pass"})
+        names.folder.mkdir(parents=True, exist_ok=True)
+        file = _file(bundle, person)
+        assert not file.exists()  # of the other one
+        file.write_text(json.dumps(answer(part=part, probability=probability)))
+        names.report.write_text(PLACE)
+        people.append(person)
+    assert [one.label for one in people] == ["sub-01 C6L", "sub-01 C5R"]
+    assert [one.unit for one in people] == [("sub-01", "", "C6L"), ("sub-01", "", "C5R")]
+    lines = write_table(tmp_path).read_text().splitlines()
+    assert lines[0].split("\t")[:3] == ["participant_id", "session_id", "part_id"]
+    told = {(row[2], row[7]) for row in (line.split("\t") for line in lines[1:])}
+    assert told == {("C6L", "0.8"), ("C5R", "0.3")}
+    for person, own, other in zip(people, ("0.80", "0.30"), ("0.30", "0.80"), strict=True):
+        assert show_predictions(person.names)
+        page = person.names.report.read_text()
+        assert f"Probability {own} on a scale" in page
+        assert f"Probability {other} on a scale" not in page
+    # maps of one injection go, and the other's stay
+    for person in people:
+        stem = person.names.folder / person.names.native("agecompactGradient", "statmap", "")
+        Path(f"{stem}.json").write_text(json.dumps({"Model": MODEL}))
+    forget_maps(people[0].names, bundle)
+    left = [path.name for path in people[0].names.folder.glob("*_statmap.json")]
+    assert left == ["sub-01_acq-axial_desc-C5RagecompactGradient_statmap.json"]
+    # a model whose name ends alike is another one, a changed one of this name is refused
+    require_own_name(SimpleNamespace(name="compact", identity=MODEL, folder=tmp_path), tmp_path)
+    bundle.identity = MODEL | {"sha256": "cd" * 32}
+    with pytest.raises(UsageError, match="was made by another model of this name"):
+        require_own_name(bundle, tmp_path)
 
 
 def test_one_model_has_no_spread(tmp_path: Path) -> None:
