@@ -99,7 +99,8 @@ def _refuse_other_dataset(output_dir: Path) -> None:
     if not path.exists():
         return
     made_by = _read(path).get("GeneratedBy")
-    tools = [tool.get("Name") for tool in made_by or [] if isinstance(tool, dict)]
+    listed = made_by if isinstance(made_by, list) else []
+    tools = [tool.get("Name") for tool in listed if isinstance(tool, dict)]
     if "NociCast" not in tools:
         raise UsageError(
             f"The output folder {output_dir} holds another dataset"

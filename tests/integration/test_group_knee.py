@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from bidsapp.modalities.knee.phantom import make_knee_phantom
+from bidsapp.training.columns import LEARNING
 from tests.integration.group_studies import start
 from tests.integration.running import Ended, run_app, validation_errors
 
@@ -74,8 +75,8 @@ def test_the_first_stage_learns_from_nobody_whom_the_second_holds_out(ran: Ended
     first = pd.read_csv(own, sep="\t")
     for fold in (0, 1):
         held_out, learned = (
-            set(table["participant_id"][(table["fold"] == fold) & (table["role"] == role)])
-            for table, role in ((splits, "test"), (first, "train"))
+            set(table["participant_id"][(table["fold"] == fold) & table["role"].isin(roles)])
+            for table, roles in ((splits, ["test"]), (first, LEARNING))
         )
         assert held_out
         assert learned

@@ -165,7 +165,9 @@ def test_several_publishers_of_one_set_leave_one_whole_set(tmp_path: Path) -> No
     assert not list((tmp_path / ".staging").iterdir())
 
 
-@pytest.mark.parametrize("generated", [[], [{"Name": "fMRIPrep"}], None])
+@pytest.mark.parametrize(
+    "generated", [[], [{"Name": "fMRIPrep"}], None, 5, "x", [5, [{}]], {"a": 1}]
+)
 def test_a_folder_with_another_dataset_is_not_written_to(generated: object, tmp_path: Path) -> None:
     bids, out = tmp_path / "bids", tmp_path / "out"
     bids.mkdir()
