@@ -45,7 +45,7 @@ def dual_regression(maps: np.ndarray, series: np.ndarray, values: Values = "z") 
         deviation of what no component explains at the voxel; the same whatever the unit and the
         length of the series, and twice as large where a network is twice as strong. ``z``: the
         coefficients over their standard error, t turned to z by their distributions; far from 0
-        this grows with the logarithm of t alone, so that strong networks look alike.
+        this grows with the square root of the logarithm of t, so that strong networks look alike.
 
     Returns
     -------
