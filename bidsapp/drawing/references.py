@@ -1,6 +1,7 @@
 """The references that methods texts cite: BibTeX entries, and how they read."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -9,15 +10,14 @@ _FILE = Path(__file__).parent / "templates" / "references.bib"
 _ENTRY = re.compile(r"^@(\w+)\{([^,]+),\n(.*?)^\}", re.M | re.S)
 _AUTHOR_YEAR = re.compile(r"([a-z]+)((?:19|20)\d\d)")
 _FIELD = re.compile(r"^  (\w+) = \{(.*)\},?$", re.M)
+# By BibTeX's mark, the character that Unicode puts after a letter for the same.
 _ACCENTS = {
-    r"{\u a}": "ă",
-    r"{\'a}": "á",
-    r"{\~n}": "ñ",
-    r"{\"e}": "ë",
-    r"{\'e}": "é",
-    r"\&": "&",
-    "--": "–",
+    **{"'": "\u0301", "`": "\u0300", '"': "\u0308", "^": "\u0302", "~": "\u0303", "=": "\u0304"},
+    **{".": "\u0307", "u": "\u0306", "v": "\u030c", "c": "\u0327", "r": "\u030a", "H": "\u030b"},
+    "k": "\u0328",
 }
+_ACCENTED = re.compile(r"""\{\\(['`"^~=.]|[uvcrHk](?=[ {]))\s*\{?([A-Za-z])\}?\}""")
+_KEPT_CASE = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True)
@@ -134,6 +134,8 @@ def _read(found: "re.Match[str]") -> Reference:
 
 
 def _readable(text: str) -> str:
-    for written, character in _ACCENTS.items():
-        text = text.replace(written, character)
-    return text
+    def letter(found: "re.Match[str]") -> str:
+        return unicodedata.normalize("NFC", found.group(2) + _ACCENTS[found.group(1)])
+
+    text = _KEPT_CASE.sub(r"\1", _ACCENTED.sub(letter, text))
+    return text.replace(r"\&", "&").replace("--", "–")

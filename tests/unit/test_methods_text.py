@@ -314,6 +314,15 @@ def test_references_are_whole() -> None:
     assert len(dois) == len(set(dois))
 
 
+def test_names_of_authors_keep_their_accents() -> None:
+    known = references()
+    assert known["radenovic2019"].short == "Radenović et al., 2019"
+    assert known["radenovic2019"].full.startswith("Radenović F, Tolias G, Chum O (2019). ")
+    assert "Fine-tuning CNN image retrieval" in known["radenovic2019"].full
+    people = {last for one in known.values() for last, _ in one.authors}
+    assert {"Ibáñez", "Capotă", "Dollár", "Viégas"} <= people
+
+
 def test_every_citation_in_the_code_has_a_reference() -> None:
     cited: set[str] = set()
     for path in (Path(__file__).parents[2] / "bidsapp").rglob("*.py"):
