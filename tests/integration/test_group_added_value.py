@@ -355,6 +355,7 @@ def test_a_recalibrated_bundle_answers_with_its_clinical_part_too(
     assert "on people who are among these cannot be told" in said["calibration"]
 
 
+@pytest.mark.slow
 def test_where_a_clinical_column_is_missing_it_is_said_that_nothing_is_judged(
     elsewhere: Path, added: Ended
 ) -> None:

@@ -37,6 +37,7 @@ def test_a_copy_in_another_fold_is_refused_with_both_names(
     assert not (with_copy / "out" / "group" / "small" / "cohort.tsv").exists()
 
 
+@pytest.mark.slow
 def test_a_copy_can_be_left_out_by_name(with_copy: Path) -> None:
     assert rerun(with_copy, *SMALL, "inputs.near_duplicates=exclude") == 0
     run = with_copy / "out" / "group" / "small"

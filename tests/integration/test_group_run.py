@@ -292,6 +292,7 @@ def test_a_run_with_other_settings_keeps_the_earlier_one(
     assert set(after) == set(before)
 
 
+@pytest.mark.slow
 def test_a_run_that_adds_a_variant_keeps_what_is_there(
     again: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -236,6 +236,7 @@ def test_the_log_jacobian_gives_the_volumes_back(heads: Ended, real_data: Path) 
     assert np.median(naive) > 0.2  # without it the volumes are those of the template
 
 
+@pytest.mark.slow
 def test_two_runs_of_one_person_are_refused_until_a_filter_chooses(
     real_data: Path, tmp_path: Path
 ) -> None:
