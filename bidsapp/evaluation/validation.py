@@ -115,7 +115,7 @@ def evaluate_validation(folder: Path) -> None:
         "intended_use": use,
         "cohort": positives_and_negatives(state.cohort, state.covariates),
     }
-    kept, coverage = answered(folder, facts, fold_models(folder), own)
+    kept, coverage = answered(folder, facts, own)
     tables["answers"] = kept
     tables["membership"] = _membership(folder, facts, people)
     if len(added):
@@ -290,9 +290,19 @@ def _drop(
 
 
 def answered(
-    folder: Path, facts: dict[str, Any], models: pd.DataFrame, own: pd.DataFrame
+    folder: Path, facts: dict[str, Any], own: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Count errors among those about whom the model answers, and by how many it answers about.
+
+    Who is turned away is as the fold models say; what counts as an error is the answer that is
+    given, which a recalibration may have changed.
+
+    Parameters
+    ----------
+    folder, facts
+        Of the validation.
+    own
+        The model's scores, a row per unit: its answer in ``probability``.
 
     Returns
     -------
@@ -310,16 +320,15 @@ def answered(
     limits = Limits.of(told)
     table = read_table(folder / "answers.tsv", ("participant_id", "no_answer", "disagreement"))
     table = table.set_index(unit_columns(table))
-    keys = pd.MultiIndex.from_tuples(_keys(own), names=models.index.names)
-    rows, mean = table.loc[keys], models.loc[keys].to_numpy(float).mean(axis=1)
-    outcome = own["outcome"].to_numpy()
+    rows = table.loc[pd.MultiIndex.from_tuples(_keys(own), names=unit_columns(own))]
+    outcome, answers = own["outcome"].to_numpy(), own["probability"].to_numpy(float)
     why = ["" if is_missing(one) else str(one) for one in rows["no_answer"]]
     apart = pd.to_numeric(rows["disagreement"], errors="coerce").to_numpy(float)
-    orders = {"sure": limits.sureness(mean)}
+    orders = {"sure": limits.sureness(answers)}
     if np.isfinite(apart).all():
         orders["agreed"] = -apart
-    curve = coverage_curve(outcome, mean, limits.threshold, orders)
-    return kept_errors(why, outcome, mean, limits), curve
+    curve = coverage_curve(outcome, answers, limits.threshold, orders)
+    return kept_errors(why, outcome, answers, limits), curve
 
 
 def _membership(folder: Path, facts: dict[str, Any], people: pd.DataFrame) -> pd.DataFrame:

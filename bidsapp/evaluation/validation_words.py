@@ -230,6 +230,8 @@ def _abstain(table: pd.DataFrame, facts: Mapping[str, Any]) -> str:
         )
         promise = _number(kept["promise"])
         told += f", {promise:.0%} were promised: {kept['note']}." if promise == promise else "."
+        if facts.get("recalibration"):
+            told += " Limits and promise are of the model before it was recalibrated."
     notes = [str(note) for note in facts["limits"]["notes"]]
     return f"{told} {' '.join(f'Not promised: {note}.' for note in notes)}".strip()
 

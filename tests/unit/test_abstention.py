@@ -1,6 +1,9 @@
 """When a model does not answer: limits, what they promise, and who is turned away."""
 
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -14,6 +17,7 @@ from bidsapp.evaluation.abstention import (
     kept_errors,
     sure_limit,
 )
+from bidsapp.evaluation.validation import answered
 from bidsapp.networks.familiarity import Familiar, Look, block_sums, judge
 from bidsapp.networks.features import captured
 
@@ -127,6 +131,17 @@ def familiar_with(images: np.ndarray) -> Familiar:
     rng = np.random.default_rng(4)
     p, outcome = people(rng, 40)
     return Familiar(looks, (), fit_limits(held, outcome, p, 0.5))
+
+
+def test_errors_are_those_of_the_answers_that_a_recalibrated_model_gives(tmp_path: Path) -> None:
+    """All three would be told positive by the networks; recalibrated, the first is not."""
+    own = pd.DataFrame({"participant_id": ["a", "b", "c"], "session_id": "", "outcome": [0, 1, 0]})
+    own["probability"] = [0.4, 0.8, 0.7]
+    told = own[["participant_id", "session_id"]].assign(no_answer=["", "", UNSURE])
+    told.assign(disagreement=0.1).to_csv(tmp_path / "answers.tsv", sep="\t", index=False)
+    kept, _ = answered(tmp_path, {"limits": limits_of().plain()}, own)
+    errors = kept.set_index("part")["errors"]
+    assert errors[["everybody", "answered", "unsure"]].tolist() == [1, 0, 1]
 
 
 @pytest.mark.parametrize("change", ["none", "dark half", "other contrast", "noise"])
