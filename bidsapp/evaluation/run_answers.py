@@ -8,11 +8,18 @@ import pandas as pd
 
 from bidsapp.contracts.abstention import SIGNALS, UNLIKE, UNSURE, Limits
 from bidsapp.contracts.unit import unit_columns
-from bidsapp.evaluation.abstention import COVERAGE, KEPT, coverage_curve, fit_limits, kept_errors
+from bidsapp.evaluation.abstention import (
+    COVERAGE,
+    FEWEST,
+    KEPT,
+    coverage_curve,
+    fit_limits,
+    kept_errors,
+)
 from bidsapp.evaluation.settings import EvaluationSettings
 from bidsapp.evaluation.state import RunState
 
-ALONE = "limits need other folds of the same repeat with enough people, and there are none"
+ALONE = f"limits need {FEWEST} people in other folds of the same repeat"
 
 
 def run_answers(
@@ -40,11 +47,12 @@ def run_answers(
     figures
         ``coverage``: variant and `abstention.COVERAGE`, the surest and the most alike first.
     sentences
-        One for each variant.
+        One for each variant, and one for all of whose held-out people nobody could be judged.
     """
     if state.distances is None:
         return {}, {}, []
-    tables, curves, sentences = [], [], []
+    tables, curves = [], []
+    sentences, unjudged = list[str](), list[str]()
     for variant, rows in state.scores.groupby("variant", sort=False):
         own = state.distances[state.distances["variant"] == variant]
         if own.empty:
@@ -53,9 +61,16 @@ def run_answers(
         table, curve = _of_variant(rows, own, unit_columns(state.cohort), threshold, plan.level)
         tables.append(table.assign(variant=variant)[["variant", *KEPT]])
         curves.append(curve.assign(variant=variant)[["variant", *COVERAGE]])
-        sentences.append(f"{variant}: {sentence(table)}")
+        if (table["note"] == ALONE).all():
+            unjudged.append(str(variant))
+        else:
+            sentences.append(f"{variant}: {sentence(table)}")
     if not tables:
         return {}, {}, []
+    if unjudged:
+        sentences.append(
+            f"{', '.join(unjudged)}: about whom there would be no answer is not judged: {ALONE}."
+        )
     return (
         {"held_out_answers": pd.concat(tables, ignore_index=True)},
         {"coverage": pd.concat(curves, ignore_index=True)},

@@ -104,7 +104,8 @@ def test_several_repeats_and_one_hold_out() -> None:
     tables, figures, (said,) = run_answers(alone, PLAN)
     assert (tables["held_out_answers"]["note"] == ALONE).all()
     assert set(figures["coverage"]["order"]) == {"sure"}
-    assert "limits need other folds" in said
+    assert said == f"base: about whom there would be no answer is not judged: {ALONE}."
+    assert "limits need 20 people in other folds" in said
 
 
 def test_a_run_without_distances_says_nothing() -> None:
