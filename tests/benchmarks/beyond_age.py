@@ -9,8 +9,6 @@ goes on.
 """
 
 import argparse
-import contextlib
-import io
 import json
 import os
 import shutil
@@ -21,8 +19,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from bidsapp.cli import main as app
 from bidsapp.evaluation.tsv import read_table
+from tests.benchmarks.quiet import run_quietly
 
 NOISE_YEARS, SEED = 30.0, 21
 ASKED = {"sex, age with noise of 30 years": "[sex, age_noisy]", "age itself": "[age]"}
@@ -68,14 +66,7 @@ def asked(place: Path, clinical: str) -> dict[str, str]:
         *("-w", place / "work", "--device", "cpu", "--nprocs", 1, "--no-saliency"),
         *("--skip-bids-validation", "--set", f"evaluation.clinical={clinical}"),
     )
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            code = app([str(word) for word in words])
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    if code:
-        raise RuntimeError(said.getvalue())
+    run_quietly(words)
     folder = place / "out" / "group" / "pair"
     findings = read_table(folder / "tables" / "findings.tsv", ("kind", "text"))
     metrics = read_table(folder / "metrics.tsv", ("variant", "metric", "scope", "value"))

@@ -10,8 +10,6 @@ person is slipped in under another name, once as the very file and once stored a
 """
 
 import argparse
-import contextlib
-import io
 import json
 import shutil
 import tempfile
@@ -24,12 +22,12 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter, map_coordinates, zoom
 
-from bidsapp.cli import main as app
 from bidsapp.evaluation.tsv import read_table
 from bidsapp.phantom.region import RIGHT_INSULA, plant_cuboid
 from bidsapp.recipes.known_names import SPM12_BOX
 from bidsapp.templates.embedded import packaged
 from bidsapp.templates.space import filled_brain
+from tests.benchmarks.quiet import run_quietly
 
 SPACE = "MNI152NLin2009aSym"
 TRAINING, NEW = 60, 200
@@ -188,14 +186,7 @@ def run(root: Path, *arguments: object) -> None:
         *("--device", "cpu", "--nprocs", 1, "--skip-bids-validation"),
         *arguments,
     )
-    said = io.StringIO()
-    try:
-        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            code = app([str(word) for word in words])
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    if code:
-        raise RuntimeError(said.getvalue())
+    run_quietly(words)
 
 
 def judged(

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -24,6 +25,11 @@ _FLAGS = (
     "--hide-scrollbars",
     "--allow-file-access-from-files",
 )
+MODULES = Path(
+    os.environ.get("NOCICAST_NODE_MODULES", Path(__file__).parents[1] / "browser" / "node_modules")
+)
+"""Where `make browser` puts what judges pages."""
+AXE = MODULES / "axe-core" / "axe.min.js"
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 
 
@@ -125,6 +131,16 @@ class Browser:
         while not self.run(f"return Boolean({condition})"):
             assert time.monotonic() < end, f"never came true: {condition}"
             time.sleep(0.05)
+
+    def violations(self) -> list[list[str]]:
+        """Find what axe holds against the open page: impact, rule, one element of each."""
+        self.run(AXE.read_text(encoding="utf-8"))
+        found: list[list[str]] = self.run_async(
+            "const done = arguments[arguments.length - 1];"
+            "axe.run(document, {resultTypes: ['violations']}).then(r => done(r.violations"
+            ".map(v => [v.impact, v.id, v.nodes[0].html.slice(0, 200)])))"
+        )
+        return found
 
     def complaints(self) -> list[str]:
         """What the browser's console holds against the page."""

@@ -5,7 +5,6 @@ packages of ``tests/browser/package.json`` are there (`make browser` brings them
 """
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -16,12 +15,10 @@ import pytest
 from bidsapp.recipes import dump_recipe, load_recipe
 from bidsapp.reports.group_report import write_group_report
 from tests.unit import chromium
-from tests.unit.chromium import Browser
+from tests.unit.chromium import AXE, MODULES, Browser
 from tests.unit.group_pages import NASTY, finished_run
 from tests.unit.saliency_folders import BALL_MM, write_saliency
 
-HERE = Path(__file__).resolve().parents[1] / "browser" / "node_modules"
-MODULES = Path(os.environ.get("NOCICAST_NODE_MODULES", HERE))
 # text of a figure stays inside it, and no two texts of a figure lie on one another
 CLASHES = """
 const found = [];
@@ -223,21 +220,14 @@ def test_nothing_is_wider_than_the_screen(
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_accessibility(report: Path, window: Browser, dark: bool) -> None:
-    axe = MODULES / "axe-core" / "axe.min.js"
-    if not axe.is_file():
-        pytest.skip(f"no {axe}; make browser brings it")
+    if not AXE.is_file():
+        pytest.skip(f"no {AXE}; make browser brings it")
     window.screen(1280, dark=dark)
     window.open(report)
     window.run("document.querySelectorAll('details').forEach(d => { d.open = true })")
     window.run("document.querySelector('.brain-viewer').scrollIntoView()")
     window.until("document.querySelector('.brain-viewer.ready')")
-    window.run(axe.read_text(encoding="utf-8"))
-    found = window.run_async(
-        "const done = arguments[arguments.length - 1];"
-        "axe.run(document, {resultTypes: ['violations']}).then(r => done(r.violations.map("
-        "v => [v.impact, v.id, v.nodes.length, v.nodes[0].html.slice(0, 200)])))"
-    )
-    serious = [one for one in found if one[0] in ("serious", "critical")]
+    serious = [one for one in window.violations() if one[0] in ("serious", "critical")]
     assert serious == []
 
 
