@@ -270,6 +270,7 @@ def _with_limits(
         {signal: each[signal].to_numpy(float) for signal in signals},
         pooled["outcome"].to_numpy(),
         pooled["probability"].to_numpy(float),
+        each.index.get_level_values("participant_id").to_numpy(),
         task.recipe.evaluation.threshold,
     )
     return replace(familiar, limits=limits)

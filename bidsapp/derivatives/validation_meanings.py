@@ -38,10 +38,20 @@ _KEPT = {
             "unsure": "no answer, as they lie too near to the threshold",
         },
     ),
-    "people": Column("How many.", "1"),
-    "errors": Column("Of whom the model is wrong, at its threshold.", "1"),
-    "error_rate": Column("Errors of people.", "1"),
-    "ci_low": Column("Lower limit (Wilson).", "1"),
+    "people": Column(
+        "How many. Who has several forecasts (visits, knees, injections) can be in several parts.",
+        "1",
+    ),
+    "forecasts": Column(
+        "Forecasts about these people, one for each visit, knee or injection.", "1"
+    ),
+    "errors": Column("Of these, how many are wrong at the model's threshold.", "1"),
+    "error_rate": Column(
+        "Mean over people of the share of their forecasts that is wrong: a person counts once, "
+        "with however many scans.",
+        "1",
+    ),
+    "ci_low": Column("Lower limit (Wilson, for as many people).", "1"),
     "ci_high": Column("Upper limit (Wilson).", "1"),
     "promise": Column(
         "The error rate that the limits keep to among people like those of training; n/a where "
@@ -92,11 +102,11 @@ VALIDATION: dict[str, dict[str, Column]] = {
                 "like": "the more like the training people",
             },
         ),
-        "coverage": Column("Share of people who are answered.", "1"),
+        "coverage": Column("Share of forecasts that are given.", "1"),
         "answered": Column("How many.", "1"),
-        "errors": Column("Wrong answers among them.", "1"),
-        "accuracy": Column("Right answers of answers.", "1"),
-        "ci_low": Column("Lower limit (Wilson).", "1"),
+        "errors": Column("Wrong ones among them.", "1"),
+        "accuracy": Column("Mean over people of the share of their answers that is right.", "1"),
+        "ci_low": Column("Lower limit (Wilson, for as many people).", "1"),
         "ci_high": Column("Upper limit (Wilson).", "1"),
     },
     "tables/case_mix": {

@@ -7,13 +7,20 @@ upper bound, tested from the surest people on in a fixed sequence (Geifman & El-
 arXiv:1705.08500; Angelopoulos et al. 2021, arXiv:2110.01052). Both hold for people like those of
 training, and promise nothing of others: who is unlike is turned away for that reason, not since an
 error was foreseen.
+
+Both are of people, not of scans: several knees, injections or visits of one person are one draw.
+Turned away as unlike is, at the stated share, a person of whom any forecast is; the error rate is
+the mean over people of the share of their answers that is wrong. The mean and not any error, since
+a person with six forecasts would all but never have none; and a second copy of a scan changes
+neither.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import beta
+from scipy.stats import binom
 
 from bidsapp.contracts.abstention import UNLIKE, UNSURE, Limits
 from bidsapp.evaluation.intervals import LEVEL, wilson
@@ -28,13 +35,17 @@ FEWEST = 20
 """Held-out people that limits need at least."""
 _MAD = 1.4826
 COVERAGE = ("order", "coverage", "answered", "errors", "accuracy", "ci_low", "ci_high")
-KEPT = ("part", "people", "errors", "error_rate", "ci_low", "ci_high", "promise", "note")
+KEPT = (
+    *("part", "people", "forecasts", "errors", "error_rate", "ci_low", "ci_high"),
+    *("promise", "note"),
+)
 
 
 def fit_limits(
     distances: Mapping[str, np.ndarray],
     outcome: np.ndarray,
     probability: np.ndarray,
+    person: np.ndarray,
     threshold: float,
     error_rate: float = ERROR_RATE,
     unlike_share: float = UNLIKE_SHARE,
@@ -44,10 +55,10 @@ def fit_limits(
     Parameters
     ----------
     distances
-        Signal to (n,) distances of held-out people from those that their fold was trained on; a
+        Signal to (n,) distances of held-out forecasts from those that their fold was trained on; a
         signal that is not finite for somebody, or has no spread, is left out.
-    outcome, probability
-        (n,) of the same people, a row each.
+    outcome, probability, person
+        (n,) of the same, a row for each forecast; whose it is.
     threshold
         Of the answer.
     error_rate, unlike_share
@@ -59,41 +70,46 @@ def fit_limits(
         None with fewer than `FEWEST` people, or without a signal.
     """
     truth = np.asarray(outcome, bool)
-    if len(truth) < FEWEST:
+    code = np.unique(np.asarray(person).astype(str), return_inverse=True)[1]
+    people = int(code.max()) + 1 if len(code) else 0
+    if people < FEWEST:
         return None
     centre, spread = {}, {}
     for name, values in distances.items():
         if not np.isfinite(values).all():
             continue
         logs = np.log(np.maximum(np.asarray(values, float), 1e-6))
-        middle = float(np.median(logs))
-        width = _MAD * float(np.median(np.abs(logs - middle)))
+        own = np.bincount(code, logs) / np.bincount(code)
+        middle = float(np.median(own))
+        width = _MAD * float(np.median(np.abs(own - middle)))
         if width > 0:
             centre[name], spread[name] = middle, width
     if not centre:
         return None
-    bare = Limits(centre, spread, None, unlike_share, None, error_rate, threshold, len(truth))
-    unlike = conformal_limit(bare.unlikeness(distances), unlike_share)
+    bare = Limits(centre, spread, None, unlike_share, None, error_rate, threshold, people)
+    most = np.full(people, -np.inf)
+    np.maximum.at(most, code, bare.unlikeness(distances))
+    unlike = conformal_limit(most, unlike_share)
     wrong = (np.asarray(probability, float) >= threshold) != truth
-    sure = sure_limit(bare.sureness(probability), wrong, error_rate)
+    sure = sure_limit(bare.sureness(probability), wrong, code, error_rate)
     notes = []
     if unlike is None:
         notes.append(
-            f"unlike: {len(truth)} held-out people are too few for a share of {unlike_share:g}"
+            f"unlike: {people} held-out people are too few for a share of {unlike_share:g}"
         )
     if sure is None:
         need = fewest_for(error_rate)
         why = (
             f"even without an error it needs {need} people"
-            if len(truth) < need
+            if people < need
             else "already the surest people are wrong too often"
         )
         notes.append(
             f"unsure: no limit keeps errors under {error_rate:g} with {CONFIDENCE:.0%} confidence "
-            f"among {len(truth)} held-out people: {why}"
+            f"among {people} held-out people: {why}"
         )
     return Limits(
-        *(centre, spread, unlike, unlike_share, sure, error_rate, threshold, len(truth)),
+        *(centre, spread, unlike, unlike_share, sure, error_rate, threshold, people),
         tuple(notes),
     )
 
@@ -113,12 +129,16 @@ def fewest_for(error_rate: float, confidence: float = CONFIDENCE) -> int:
 
 
 def sure_limit(
-    sureness: np.ndarray, wrong: np.ndarray, error_rate: float, confidence: float = CONFIDENCE
+    sureness: np.ndarray,
+    wrong: np.ndarray,
+    person: np.ndarray,
+    error_rate: float,
+    confidence: float = CONFIDENCE,
 ) -> float | None:
-    """Give the least sureness at which the upper bound of the errors stays under a rate.
+    """Give the least sureness at which the errors among a person's answers stay under a rate.
 
-    Begins with the `fewest_for` surest people and takes one more at a time, until the exact
-    (Clopper–Pearson) upper bound exceeds the rate; ties are taken together.
+    Begins with the `fewest_for` people of the surest forecasts and takes one forecast more at a
+    time, until it is not shown any more (`error_rate_p`); ties are taken together.
 
     Parameters
     ----------
@@ -126,50 +146,94 @@ def sure_limit(
         (n,) 0 or more.
     wrong
         (n,) bool.
+    person
+        (n,) whose forecast it is.
     """
-    order = np.argsort(-sureness, kind="stable")
-    values, errors = sureness[order], np.cumsum(wrong[order])
-    found = None
-    for count in range(fewest_for(error_rate, confidence), len(values) + 1):
-        if count < len(values) and values[count] == values[count - 1]:
+    each = -np.asarray(sureness, float), np.asarray(person), np.asarray(wrong, bool)
+    rows = sorted(set(zip(*each, strict=True)))
+    several = len(rows) > len({one for _, one, _ in rows})
+    least = fewest_for(error_rate, confidence)
+    seen: dict[object, tuple[int, int]] = {}
+    errors, found = 0.0, None
+    for place, (value, one, bad) in enumerate(rows):
+        count, false = seen.get(one, (0, 0))
+        errors += (false + bad) / (count + 1) - (false / count if count else 0.0)
+        seen[one] = count + 1, false + int(bad)
+        tied = place + 1 < len(rows) and rows[place + 1][0] == value
+        if tied or len(seen) < least:
             continue
-        k = int(errors[count - 1])
-        bound = 1.0 if k == count else float(beta.ppf(confidence, k + 1, count - k))
-        if bound > error_rate:
+        if error_rate_p(errors, len(seen), error_rate, several=several) > 1 - confidence:
             break
-        found = float(values[count - 1])
+        found = float(-value)
     return found
+
+
+def error_rate_p(errors: float, people: int, rate: float, *, several: bool) -> float:
+    """Give the p-value of the hypothesis that the mean share of wrong answers is above a rate.
+
+    Of one answer a person the exact binomial one. Where a person can have several, shares lie
+    between 0 and 1, and the smaller of Hoeffding's and Bentkus' bounds stands in (Bates et al.
+    2021, doi:10.1145/3478535; Angelopoulos et al. 2021, section 2): equal to the exact one where
+    nobody is wrong, larger else.
+
+    Parameters
+    ----------
+    errors
+        Sum over people of the share of their answers that is wrong.
+    people
+        How many are answered.
+    rate
+        Above 0 and below 1.
+    several
+        Whether anybody has several answers.
+    """
+    whole = int(np.ceil(errors - 1e-9))
+    exact = float(binom.cdf(whole, people, rate))
+    if not several:
+        return exact
+    share = min(errors / people, rate)
+    apart = (1 - share) * np.log((1 - share) / (1 - rate))
+    apart += share * np.log(share / rate) if share > 0 else 0.0
+    return float(min(np.exp(-people * apart), np.e * exact))
 
 
 def coverage_curve(
     outcome: np.ndarray,
     probability: np.ndarray,
+    person: np.ndarray,
     threshold: float,
     orders: Mapping[str, np.ndarray],
     level: float = LEVEL,
 ) -> pd.DataFrame:
-    """Count right answers when the first so many people alone are answered.
+    """Count right answers when the first so many forecasts alone are answered.
 
     Parameters
     ----------
+    person
+        (n,) whose forecast it is.
     orders
         Name to (n,) numbers; who has the larger is answered first.
 
     Returns
     -------
     pandas.DataFrame
-        Columns `COVERAGE`: for each order and each number of people answered, accuracy with
-        Wilson's interval.
+        Columns `COVERAGE`: for each order and each number of forecasts answered, accuracy (the
+        mean over people) with Wilson's interval for as many people.
     """
     wrong = (np.asarray(probability, float) >= threshold) != np.asarray(outcome, bool)
     n = len(wrong)
     rows = []
     for name, values in orders.items():
-        errors = np.cumsum(wrong[np.argsort(-np.asarray(values, float), kind="stable")])
-        for count in range(1, n + 1):
-            right = count - int(errors[count - 1])
-            low, high = wilson(right, count, level)
-            rows.append((name, count / n, count, count - right, right / count, low, high))
+        seen: dict[object, tuple[int, int]] = {}
+        share, errors = 0.0, 0
+        for count, place in enumerate(np.argsort(-np.asarray(values, float), kind="stable"), 1):
+            own, false = seen.get(person[place], (0, 0))
+            share += (false + wrong[place]) / (own + 1) - (false / own if own else 0.0)
+            seen[person[place]] = own + 1, false + int(wrong[place])
+            errors += int(wrong[place])
+            right = max(len(seen) - share, 0.0)
+            low, high = wilson(right, len(seen), level)
+            rows.append((name, count / n, count, errors, right / len(seen), low, high))
     return pd.DataFrame(rows, columns=pd.Index(COVERAGE))
 
 
@@ -177,6 +241,7 @@ def kept_errors(
     reasons: "list[str]",
     outcome: np.ndarray,
     probability: np.ndarray,
+    person: np.ndarray,
     limits: Limits,
     level: float = LEVEL,
 ) -> pd.DataFrame:
@@ -186,16 +251,18 @@ def kept_errors(
     ----------
     reasons
         As `Limits.reasons` gave them.
-    outcome, probability
-        (n,) of these people.
+    outcome, probability, person
+        (n,) of these forecasts; whose they are. The rate is the mean over people of the share of
+        their forecasts that is wrong, with Wilson's interval for as many people.
     """
     wrong = (np.asarray(probability, float) >= limits.threshold) != np.asarray(outcome, bool)
-    why = np.array(reasons)
+    why, who = np.array(reasons), np.asarray(person).astype(str)
     promise = limits.error_rate if limits.sure is not None else np.nan
-    unlike = (why == UNLIKE).mean()
+    everybody = len(np.unique(who))
+    unlike = len(np.unique(who[why == UNLIKE])) / everybody if everybody else 0.0
     parts = (
         ("everybody", np.ones(len(why), bool), np.nan, ""),
-        ("answered", why == "", promise, _verdict(wrong[why == ""], promise, level)),
+        ("answered", why == "", promise, None),
         (
             "unlike",
             why == UNLIKE,
@@ -207,19 +274,52 @@ def kept_errors(
     )
     rows = []
     for name, inside, told, note in parts:
-        count, errors = int(inside.sum()), int(wrong[inside].sum())
-        low, high = wilson(errors, count, level) if count else (np.nan, np.nan)
-        rate = errors / count if count else np.nan
-        rows.append((name, count, errors, rate, low, high, told, note))
+        people, errors = _by_person(wrong[inside], who[inside])
+        low, high = wilson(errors, people, level) if people else (np.nan, np.nan)
+        rate = errors / people if people else np.nan
+        said = _verdict(people, low, high, promise) if note is None else note
+        counts = (people, int(inside.sum()), int(wrong[inside].sum()))
+        rows.append((name, *counts, rate, low, high, told, said))
     return pd.DataFrame(rows, columns=pd.Index(KEPT))
 
 
-def _verdict(wrong: np.ndarray, promise: float, level: float) -> str:
+def _by_person(wrong: np.ndarray, person: np.ndarray) -> tuple[int, float]:
+    """Count people, and add up the share of each one's forecasts that is wrong."""
+    code = np.unique(person, return_inverse=True)[1]
+    if not len(code):
+        return 0, 0.0
+    shares = np.bincount(code, wrong) / np.bincount(code)
+    return len(shares), float(shares.sum())
+
+
+def _verdict(people: int, low: float, high: float, promise: float) -> str:
     if promise != promise:
         return "nothing is promised: no limit could be fitted in training"
-    if not len(wrong):
+    if not people:
         return "nobody was answered"
-    low, high = wilson(int(wrong.sum()), len(wrong), level)
     if low > promise:
         return "the promise does not hold for these people"
     return "the promise is kept" if high <= promise else "not shown to be broken, nor kept"
+
+
+def counted(rows: Mapping[str, Mapping[Any, Any]], what: str = "") -> tuple[str, str]:
+    """Say how many forecasts of how many people were judged, and how many of them have no answer.
+
+    Parameters
+    ----------
+    rows
+        Part to its row of `kept_errors`.
+    what
+        Before "people": "held-out " or nothing.
+
+    Returns
+    -------
+    everybody, away
+        ``60 people``, or ``96 forecasts of 60 people``; the number without an answer.
+    """
+    every = rows["everybody"]
+    people, forecasts = int(every["people"]), int(every["forecasts"])
+    of = f"{people} {what}people"
+    told = of if people == forecasts else f"{forecasts} forecasts of {of}"
+    away = sum(int(rows[part]["forecasts"]) for part in (UNLIKE, UNSURE))
+    return told, str(away)

@@ -12,6 +12,7 @@ from bidsapp.evaluation.abstention import (
     COVERAGE,
     FEWEST,
     KEPT,
+    counted,
     coverage_curve,
     fit_limits,
     kept_errors,
@@ -89,10 +90,10 @@ def _of_variant(
     last = next((one for one in reversed(fitted) if one is not None), None)
     failing = [one for one in fitted if one is None or one.sure is None]
     notes = dict.fromkeys(note for one in failing if one is not None for note in one.notes)
-    outcome, probability, why, like = _pooled(rows, unit)
+    outcome, probability, person, why, like = _pooled(rows, unit)
     bare = last or Limits({}, {}, None, np.nan, None, np.nan, threshold, 0)
     promised = bare if not failing else replace(bare, sure=None)
-    table = kept_errors(why, outcome, probability, promised, level)
+    table = kept_errors(why, outcome, probability, person, promised, level)
     if last is None:
         table["note"] = ALONE
     elif failing:
@@ -102,7 +103,7 @@ def _of_variant(
     orders = {"sure": bare.sureness(probability)}
     if np.isfinite(like).all():
         orders["like"] = like
-    return table, coverage_curve(outcome, probability, threshold, orders, level)
+    return table, coverage_curve(outcome, probability, person, threshold, orders, level)
 
 
 def judged(
@@ -149,13 +150,13 @@ def _fitted(others: pd.DataFrame, signals: Sequence[str], threshold: float) -> L
         return None
     apart = {name: others[name].to_numpy(float) for name in signals}
     scores = others["outcome"].to_numpy(), others["probability"].to_numpy(float)
-    return fit_limits(apart, *scores, threshold)
+    return fit_limits(apart, *scores, others["participant_id"].to_numpy(), threshold)
 
 
 def _pooled(
     rows: pd.DataFrame, unit: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray, list[str], np.ndarray]:
-    """Give outcome, mean probability, reason and likeness of each unit over the repeats.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str], np.ndarray]:
+    """Give outcome, mean probability, person, reason and likeness of each unit over the repeats.
 
     Somebody is answered who is in more than half of the repeats; else the more frequent reason
     stands.
@@ -169,7 +170,8 @@ def _pooled(
     means = units[["outcome", "probability"]].mean()
     like = units["like"].mean().to_numpy(float)
     outcome = means["outcome"].to_numpy()
-    return outcome, means["probability"].to_numpy(float), why, like
+    person = means.index.get_level_values("participant_id").to_numpy()
+    return outcome, means["probability"].to_numpy(float), person, why, like
 
 
 def sentence(table: pd.DataFrame) -> str:
@@ -182,15 +184,15 @@ def sentence(table: pd.DataFrame) -> str:
     """
     rows = {str(row["part"]): row for row in table.to_dict("records")}
     every, kept = rows["everybody"], rows["answered"]
-    away = int(rows["unlike"]["people"]), int(rows["unsure"]["people"])
+    everybody, away = counted(rows, "held-out ")
     told = (
-        f"by limits fitted on other people there is no answer about {sum(away)} of "
-        f"{every['people']} held-out people ({away[0]} unlike the training people, {away[1]} too "
-        "near to the threshold)"
+        f"by limits fitted on other people there is no answer about {away} of {everybody} "
+        f"({rows['unlike']['forecasts']} unlike the training people, "
+        f"{rows['unsure']['forecasts']} too near to the threshold)"
     )
     if kept["people"]:
         told += (
-            f"; of the other {kept['people']} {kept['error_rate']:.0%} are answered wrongly "
+            f"; of the other {kept['forecasts']} {kept['error_rate']:.0%} are answered wrongly "
             f"({kept['ci_low']:.0%} to {kept['ci_high']:.0%}; of everybody "
             f"{every['error_rate']:.0%})"
         )

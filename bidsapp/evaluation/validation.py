@@ -327,8 +327,9 @@ def answered(
     orders = {"sure": limits.sureness(answers)}
     if np.isfinite(apart).all():
         orders["agreed"] = -apart
-    curve = coverage_curve(outcome, answers, limits.threshold, orders)
-    return kept_errors(why, outcome, answers, limits), curve
+    person = own["participant_id"].to_numpy()
+    curve = coverage_curve(outcome, answers, person, limits.threshold, orders)
+    return kept_errors(why, outcome, answers, person, limits), curve
 
 
 def _membership(folder: Path, facts: dict[str, Any], people: pd.DataFrame) -> pd.DataFrame:

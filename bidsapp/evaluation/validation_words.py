@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bidsapp.evaluation.abstention import counted
 from bidsapp.evaluation.case_mix import Drop
 from bidsapp.evaluation.chance import chance_words
 from bidsapp.evaluation.intended_use import OUTSIDE
@@ -215,9 +216,10 @@ def _abstain(table: pd.DataFrame, facts: Mapping[str, Any]) -> str:
     if table.empty:
         return ""
     rows = {str(row["part"]): row for row in table.to_dict("records")}
-    count = {name: int(row["people"]) for name, row in rows.items()}
+    count = {name: int(row["forecasts"]) for name, row in rows.items()}
+    everybody, away = counted(rows)
     told = (
-        f"About {count['unlike'] + count['unsure']} of {count['everybody']} there is no answer: "
+        f"About {away} of {everybody} there is no answer: "
         f"{count['unlike']} are unlike the training people ({rows['unlike']['note']}), "
         f"{count['unsure']} lie too near to the threshold."
     )

@@ -357,7 +357,9 @@ def with_limits(bundle: Path, validated: Path, target: Path) -> Path:
     features = [one[held] for one in found.features]
     distances = bare.distances(features, np.stack(images[held]), [{}] * len(images[held]))
     outcome = scores["outcome"].astype(int).to_numpy()
-    limits = fit_limits(distances, outcome[held], found.mean[held], 0.5)
+    limits = fit_limits(
+        distances, outcome[held], found.mean[held], scores["participant_id"].to_numpy()[held], 0.5
+    )
     new = target / "sealed" / "base"
     shutil.copytree(bundle, new)
     (new / MANIFEST).unlink()

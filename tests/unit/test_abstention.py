@@ -12,6 +12,7 @@ from bidsapp.errors import BadData
 from bidsapp.evaluation.abstention import (
     conformal_limit,
     coverage_curve,
+    error_rate_p,
     fewest_for,
     fit_limits,
     kept_errors,
@@ -38,6 +39,11 @@ def test_no_more_than_the_stated_share_of_people_like_training_is_turned_away() 
     assert conformal_limit(rng.normal(size=18), 0.05) is None
 
 
+def each(rows: np.ndarray) -> np.ndarray:
+    """Every row is another person."""
+    return np.arange(len(rows))
+
+
 def people(rng: np.random.Generator, count: int, slope: float = 2.0):  # type: ignore[no-untyped-def]
     x = rng.normal(0, 1.5, count)
     return logistic(x), rng.random(count) < logistic(slope * x)
@@ -51,7 +57,7 @@ def test_errors_among_answers_stay_under_the_rate_as_often_as_is_said() -> None:
     for _ in range(300):
         p, outcome = people(rng, 150)
         distances = {"features": np.exp(rng.normal(size=150))}
-        limits = fit_limits(distances, outcome, p, 0.5)
+        limits = fit_limits(distances, outcome, p, each(p), 0.5)
         assert limits is not None
         if limits.sure is None:
             continue
@@ -66,21 +72,109 @@ def test_too_few_people_promise_nothing_and_that_is_said() -> None:
     rng = np.random.default_rng(2)
     p, outcome = people(rng, 24)
     distances = {"features": np.exp(rng.normal(size=24))}
-    limits = fit_limits(distances, outcome, p, 0.5, error_rate=0.1)
+    limits = fit_limits(distances, outcome, p, each(p), 0.5, error_rate=0.1)
     assert limits is not None
     assert limits.sure is None
     assert "even without an error it needs 29 people" in limits.notes[0]
     assert fewest_for(0.1) == 29
-    assert fit_limits(distances | {"features": np.ones(24)}, outcome, p, 0.5) is None
+    assert fit_limits(distances | {"features": np.ones(24)}, outcome, p, each(p), 0.5) is None
     few = {"features": np.exp(rng.normal(size=12))}
-    assert fit_limits(few, outcome[:12], p[:12], 0.5) is None
+    assert fit_limits(few, outcome[:12], p[:12], each(p[:12]), 0.5) is None
 
 
 def test_the_limit_of_sureness_takes_ties_together_and_stops_at_the_first_failure() -> None:
     sureness = np.r_[np.full(40, 3.0), np.full(20, 2.0), np.full(200, 1.0)]
     wrong = np.zeros(260, bool)
     wrong[40:60] = True
-    assert sure_limit(sureness, wrong, 0.1) == 3.0  # though all 260 together err rarely enough
+    assert (
+        sure_limit(sureness, wrong, each(wrong), 0.1) == 3.0
+    )  # though all 260 together err rarely enough
+
+
+def visits(rng: np.random.Generator, count: int):  # type: ignore[no-untyped-def]
+    """Four visits a person, whose outcomes mostly go together."""
+    x = np.repeat(rng.normal(0, 1.5, count), 4) + rng.normal(0, 0.2, 4 * count)
+    common = np.repeat(rng.random(count), 4)
+    luck = np.where(rng.random(4 * count) < 0.95, common, rng.random(4 * count))
+    return logistic(x), luck < logistic(2 * x), np.repeat(np.arange(count), 4)
+
+
+def test_a_copy_of_a_persons_scan_leaves_both_limits_as_they_are() -> None:
+    """Counted as people, twice as many would promise what the half cannot."""
+    rng = np.random.default_rng(8)
+    p, outcome = people(rng, 40, slope=4.0)
+    distances = {"features": np.exp(rng.normal(size=40))}
+    once = fit_limits(distances, outcome, p, each(p), 0.5)
+    apart = {"features": np.repeat(distances["features"], 3)}
+    again = [np.repeat(values, 3) for values in (outcome, p, each(p))]
+    assert once == fit_limits(apart, *again, 0.5)
+    assert once is not None
+    assert once.people == 40
+    as_people = fit_limits(apart, again[0], again[1], each(again[1]), 0.5)
+    assert as_people is not None
+    assert as_people.sure is not None
+    assert once.sure is None or as_people.sure < once.sure
+
+
+def test_errors_of_several_visits_stay_under_the_rate_as_often_as_is_said_of_people() -> None:
+    """Of 150 models at most 5 % are wrong too often; visits counted as people are."""
+    rng = np.random.default_rng(9)
+    later, truth, _ = visits(rng, 8000)
+    broken, given = np.zeros(2), np.zeros(2)
+    for _ in range(150):
+        p, outcome, who = visits(rng, 100)
+        distances = {"features": np.exp(rng.normal(size=400))}
+        for k, person in enumerate((who, each(p))):
+            limits = fit_limits(distances, outcome, p, person, 0.5)
+            assert limits is not None
+            if limits.sure is None:
+                continue
+            given[k] += 1
+            told = limits.sureness(later) >= limits.sure
+            broken[k] += ((later >= 0.5) != truth)[told].mean() > limits.error_rate
+    chance = 3 * np.sqrt(0.05 * 0.95 / 150)
+    assert given[0] > 50
+    assert broken[0] / 150 <= 0.05 + chance
+    assert broken[1] > max(2 * broken[0], 0.05 * 150)
+
+
+def test_unlike_is_a_person_with_any_unlike_knee_at_the_stated_share() -> None:
+    rng = np.random.default_rng(10)
+    away = []
+    for _ in range(200):
+        person = np.repeat(np.arange(60), rng.integers(1, 4, 60))
+        distances = {"features": np.exp(rng.normal(size=len(person)))}
+        p, outcome = people(rng, len(person))
+        limits = fit_limits(distances, outcome, p, person, 0.5)
+        assert limits is not None
+        new = np.repeat(np.arange(100), rng.integers(1, 4, 100))
+        reasons = limits.reasons(
+            {"features": np.exp(rng.normal(size=len(new)))}, np.full(len(new), 1.0)
+        )
+        away.append(len(set(new[np.array(reasons) == UNLIKE])) / 100)
+    assert np.mean(away) == pytest.approx(0.05, abs=0.015)
+
+
+def test_the_bound_of_shares_is_the_exact_one_without_errors_and_no_smaller_else() -> None:
+    assert error_rate_p(0.0, 29, 0.1, several=True) == pytest.approx(0.9**29)
+    for errors in (1.0, 2.0, 4.0):
+        alone = error_rate_p(errors, 60, 0.1, several=False)
+        assert alone < error_rate_p(errors, 60, 0.1, several=True)
+    rng = np.random.default_rng(11)
+    shares = rng.binomial(2, 0.1, (4000, 60)) / 2  # a mean of .1 exactly: claimed in at most 5 %
+    claimed = [error_rate_p(one, 60, 0.1, several=True) <= 0.05 for one in shares.sum(axis=1)]
+    assert np.mean(claimed) <= 0.05
+
+
+def test_a_persons_answers_are_one_answer_in_what_is_counted() -> None:
+    outcome, p = np.array([1, 1, 0, 0, 1]), np.array([0.9, 0.2, 0.2, 0.1, 0.9])
+    who = np.array(["a", "a", "b", "c", "c"])
+    table = kept_errors(["", "", "", UNLIKE, ""], outcome, p, who, limits_of()).set_index("part")
+    assert table.loc["answered", ["people", "forecasts", "errors"]].tolist() == [3, 4, 1]
+    assert table.loc["answered", "error_rate"] == pytest.approx(0.5 / 3)
+    assert table.loc["unlike", "note"].startswith("33% of these people")
+    curve = coverage_curve(outcome, p, who, 0.5, {"first": -np.arange(5)})
+    assert curve["accuracy"].tolist() == pytest.approx([1, 0.5, 1.5 / 2, 2.5 / 3, 2.5 / 3])
 
 
 def limits_of(signals: tuple[str, ...] = ("features", "quality")) -> Limits:
@@ -105,10 +199,11 @@ def test_who_lacks_a_signal_is_judged_by_the_others() -> None:
 def test_the_curve_counts_right_answers_of_the_surest() -> None:
     p, outcome = np.array([0.9, 0.2, 0.6, 0.45]), np.array([1, 0, 0, 1])
     sure = limits_of().sureness(p)
-    curve = coverage_curve(outcome, p, 0.5, {"sure": sure})
+    curve = coverage_curve(outcome, p, each(p), 0.5, {"sure": sure})
     assert curve["errors"].tolist() == [0, 0, 1, 2]
     assert curve["accuracy"].tolist() == [1, 1, 2 / 3, 0.5]
-    kept = kept_errors(["", "", UNSURE, UNSURE], outcome, p, limits_of()).set_index("part")
+    kept = kept_errors(["", "", UNSURE, UNSURE], outcome, p, each(p), limits_of())
+    kept = kept.set_index("part")
     assert kept.loc["answered", "errors"] == 0
     assert kept.loc["unsure", "error_rate"] == 1
     assert kept.loc["answered", "note"] == "not shown to be broken, nor kept"  # of two people
@@ -130,7 +225,7 @@ def familiar_with(images: np.ndarray) -> Familiar:
     held = bare.distances([blocks[60:100]], images[60:100], [{}] * 40)
     rng = np.random.default_rng(4)
     p, outcome = people(rng, 40)
-    return Familiar(looks, (), fit_limits(held, outcome, p, 0.5))
+    return Familiar(looks, (), fit_limits(held, outcome, p, each(p), 0.5))
 
 
 def test_errors_are_those_of_the_answers_that_a_recalibrated_model_gives(tmp_path: Path) -> None:

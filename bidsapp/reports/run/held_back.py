@@ -21,13 +21,15 @@ def answers_table(run: RunFiles, name: str, *, by_variant: bool) -> Grid | None:
     by_variant
         Whether the table has a row for each variant.
     """
-    numbers = ("people", "errors", "error_rate", "ci_low", "ci_high", "promise")
+    numbers = ("people", "forecasts", "errors", "error_rate", "ci_low", "ci_high", "promise")
     texts = ("variant", "part", "note") if by_variant else ("part", "note")
     table = run.table(f"tables/{name}.tsv", texts, numbers)
     columns = [
         *[("Variant", plain("variant"))] * by_variant,
         ("People", plain("part")),
         ("How many", decimal("people", 0)),
+        *[("Forecasts", decimal("forecasts", 0))]
+        * (not table["forecasts"].equals(table["people"])),
         ("Errors", decimal("errors", 0)),
         ("Error rate", decimal("error_rate")),
         ("Interval", interval()),
