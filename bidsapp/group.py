@@ -242,13 +242,19 @@ def _train(
     from bidsapp.training.fold_memory import fold_memory, warn_of_memory
     from bidsapp.training.fold_node import WORKERS_IMPORT
     from bidsapp.training.run import forget_other_folds, node_name, training_workflow
+    from bidsapp.training.same_network import shared_words, trained_by
 
     forget_other_folds(tasks)
     forget_failures(training.folder / "training")
     running = Running.of(options, folder / "logs")
     configure(running)
     by_name = {node_name(task): task for task in tasks}
-    print(f"{len(tasks)} networks; those that are trained already are kept", flush=True)
+    again = trained_by(tasks)
+    shared = f" ({words})" if (words := shared_words(tasks)) else ""
+    print(
+        f"{len(tasks) - len(again)} networks{shared}; those that are trained already are kept",
+        flush=True,
+    )
     warn_of_memory(tasks, options.mem_gb)
     memory = fold_memory(tasks, options.mem_gb)
     workflow = training_workflow(training, tasks, "training", memory)
@@ -263,11 +269,12 @@ def _train(
 
         error = run_workflow(workflow, running, on_status, WORKERS_IMPORT)
     failed: dict[str, tuple[str, int]] = {}
-    for task in tasks:
+    for place, task in enumerate(tasks):
         scored = task.scores_file.is_file() or task.variant in training.stages
         if not (scored and task.record_file.is_file()):
             # where what it was to begin with failed, it was never begun itself
-            lacking = [one for one in task.chain() if not one.record_file.is_file()] or [task]
+            begun = [task, *again.get(place, task).chain()]
+            lacking = [one for one in begun if not one.record_file.is_file()] or [task]
             failure = find_failure(training.folder / "training" / node_name(lacking[-1]), error)
             reason = f"{lacking[-1].label}: {failure.message}"
             failed.setdefault(task.variant, (reason, failure.exit_code))

@@ -33,6 +33,14 @@ def atomic_path(final: Path) -> Iterator[Path]:
         os.replace(path, final)
 
 
+def link_or_copy(source: str | Path, target: str | Path) -> None:
+    """Link a file where the file system can, else copy it; nothing may lie in its place."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 @contextmanager
 def explained(final: Path) -> Iterator[None]:
     """Let what the disk refuses in the block be told with the name of what was being written.

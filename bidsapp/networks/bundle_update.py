@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from bidsapp.contracts.recalibration import Recalibration
-from bidsapp.derivatives.atomic import make_folder
+from bidsapp.derivatives.atomic import link_or_copy, make_folder
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.networks.bundle import Bundle
 from bidsapp.networks.bundle_about import RECALIBRATION, write_plain
 from bidsapp.networks.bundle_files import CARD, METADATA
-from bidsapp.networks.bundle_write import beside, link_or_copy, seal
+from bidsapp.networks.bundle_write import beside, seal
 from bidsapp.visible import markdown_text
 
 

@@ -14,7 +14,7 @@ import torch
 import bidsapp
 from bidsapp.contracts.modality import modality_named
 from bidsapp.contracts.space import Space
-from bidsapp.derivatives.atomic import explained, make_folder
+from bidsapp.derivatives.atomic import explained, link_or_copy, make_folder
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.derivatives.temporary import temporary_folder
 from bidsapp.intake.json_text import read_own_json
@@ -213,14 +213,6 @@ def beside(folder: Path) -> Iterator[Path]:
     """Give the place of a new bundle beside the one to be replaced; a part of it does not stay."""
     with explained(folder), temporary_folder(folder.parent) as beside:
         yield beside / folder.name
-
-
-def link_or_copy(source: str, target: str) -> None:
-    """Link a file where the file system can, else copy it."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def seal(new: Path, folder: Path) -> None:

@@ -32,6 +32,7 @@ from bidsapp.representation.image_rows import ImageRows
 from bidsapp.training.checkpoint import Progress
 from bidsapp.training.columns import LEARNING, SCORES
 from bidsapp.training.loop import FoldData, LoopSettings, fit
+from bidsapp.training.same_network import take_over
 from bidsapp.training.scoring import image_logits
 from bidsapp.training.task import FoldTask
 
@@ -43,7 +44,9 @@ Trained = tuple[torch.nn.Module, Progress, Chain, dict[str, Any], bool]
 def train_fold(task: FoldTask) -> Path:
     """Train one fold; if it is trained already, do nothing.
 
-    Where its network begins with another variant's of the same fold, that is trained first.
+    Where its network begins with another variant's of the same fold, that is trained first. Where
+    another variant has trained this very network, as variants of saliency methods do, it is taken
+    over (`take_over`).
 
     Writes into the task's folder ``model.safetensors``, ``fitted.safetensors`` (what the steps of
     the representation found), ``history.tsv`` (loss curve) and, last, ``fold.json`` (seeds,
@@ -64,7 +67,7 @@ def train_fold(task: FoldTask) -> Path:
     if task.first is not None and not is_trained(task):
         train_fold(task.first)
         check_first(task, task.first)
-    if is_trained(task):
+    if is_trained(task) or take_over(task, _files_of(task)):
         return task.record_file
     task.folder.mkdir(parents=True, exist_ok=True)
     device = resolve_device(task.device)
@@ -84,6 +87,7 @@ def train_fold(task: FoldTask) -> Path:
         history.to_csv(temporary, sep="\t", index=False, na_rep="n/a")
     record = {
         "fingerprint": task.fingerprint,
+        "network_fingerprint": task.network_fingerprint,
         "variant": task.variant,
         "repeat": task.repeat,
         "fold": task.fold,

@@ -33,7 +33,8 @@ class FoldInput(BaseInterfaceInputSpec):
     folder = traits.Str(mandatory=True, desc="where this fold's files are written")
     weights = File(exists=True, desc="file of pretrained weights")
     first = traits.Dict(desc="what fold_inputs gives of the fold whose network is begun with")
-    after = File(exists=True, desc="record of that fold: to be waited for")
+    after = File(exists=True, desc="record of that fold, or of a twin: to be waited for")
+    pool = traits.Str(desc="folder of all variants' folds, to take networks over from")
     inner = traits.Int(desc="number of the inner fold, for a network of one")
     resident_bytes = traits.Float(desc="room for the cohort's images; they are streamed else")
     device = traits.Str("auto", usedefault=True)
@@ -115,6 +116,8 @@ def fold_inputs(recipe_file: Path, task: "FoldTask") -> dict[str, Any]:
     some: dict[str, Any] = {"weights": str(task.weights)} if task.weights else {}
     if task.resident_bytes is not None:
         some["resident_bytes"] = task.resident_bytes
+    if task.pool is not None:
+        some["pool"] = str(task.pool)
     if task.inner is not None:
         some["inner"] = task.inner
     if task.first is not None:
@@ -162,4 +165,5 @@ def task_of(inputs: Mapping[str, Any], recipe: "Recipe", device: str) -> "FoldTa
         threads=inputs["threads"],
         resident_bytes=inputs.get("resident_bytes"),
         inner=inputs.get("inner"),
+        pool=Path(inputs["pool"]) if "pool" in inputs else None,
     )

@@ -16,6 +16,7 @@ from bidsapp.recipes import Recipe
 from bidsapp.representation.chain import Chain
 from bidsapp.representation.cohort_array import build_cohort_array
 from bidsapp.representation.sample import CohortRow
+from bidsapp.training.same_network import trained_by
 from bidsapp.training.splits import make_splits
 from bidsapp.training.splits_file import read_splits
 from bidsapp.training.stages import Outcomes, dependent_of, linked, stage_files
@@ -181,6 +182,7 @@ def fold_tasks(
                     array=array.path,
                     cohort=files[0],
                     splits=files[1],
+                    pool=training.folder / "folds",
                     folder=training.folder / "folds" / name / f"repeat-{repeat}_fold-{fold}",
                     weights=weights_file(recipe.network, weights),
                     device=device,
@@ -205,7 +207,7 @@ def _splits_of(training: TrainingRun, splits: pd.DataFrame, name: str) -> pd.Dat
 def training_workflow(
     training: TrainingRun, tasks: Sequence[FoldTask], name: str, memory_gb: float
 ) -> Any:
-    """Make every fold a node; those that begin with another variant's wait for it."""
+    """Make every fold a node; those that need another variant's network wait for it."""
     from bidsapp.execution.jobs import side_by_side
     from bidsapp.training.fold_node import TrainFold, fold_inputs
 
@@ -216,6 +218,7 @@ def training_workflow(
         for task in tasks
     }
     after = {node_name(task): node_name(task.first) for task in tasks if task.first is not None}
+    after |= {node_name(tasks[at]): node_name(whose) for at, whose in trained_by(tasks).items()}
     return side_by_side(name, training.folder, steps, memory_gb, after)
 
 

@@ -135,6 +135,7 @@ def with_people(
         splits=splits,
         first=None,
         inner=inner,
+        pool=None,
     )
     if task.first is None:
         return moved

@@ -56,6 +56,9 @@ class FoldTask:
         Whether to compile the network (CUDA only).
     inner
         Number of the inner fold, for a network that scores training people of a fold.
+    pool
+        Folder of the variants' folders of folds, from which a network that another variant has
+        trained is taken over; None trains this one in any case.
     """
 
     recipe: Recipe
@@ -74,6 +77,7 @@ class FoldTask:
     checkpoint_every_s: float | None = None
     compile: bool = False
     inner: int | None = None
+    pool: Path | None = None
 
     @property
     def label(self) -> str:
@@ -215,8 +219,7 @@ class FoldTask:
         """
         if self.first is None:
             return self._own_fingerprint
-        parts = (self._own_fingerprint, self.first.fingerprint, self.first.trained_as)
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        return self._hash_of((self._own_fingerprint, self.first.fingerprint, self.first.trained_as))
 
     @property
     def is_scored(self) -> bool:
@@ -234,8 +237,28 @@ class FoldTask:
         mine = record.get("fingerprint") == self.fingerprint
         return str(record["model_sha256"]) if mine else None
 
+    @property
+    def network_fingerprint(self) -> str:
+        """Hash of the same but for the variant's name, which no weight depends on.
+
+        Variants that differ in what is made of their networks alone, such as the saliency method,
+        agree in it.
+        """
+        own = self._hash_of(self._parts | {"variant": ""})
+        if self.first is None:
+            return own
+        return self._hash_of((own, self.first.network_fingerprint, self.first.trained_as))
+
     @cached_property
     def _own_fingerprint(self) -> str:
+        return self._hash_of(self._parts)
+
+    @staticmethod
+    def _hash_of(parts: object) -> str:
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    @cached_property
+    def _parts(self) -> dict[str, object]:
         recipe = self.recipe
         network = recipe.network
         files = [
@@ -247,7 +270,7 @@ class FoldTask:
         start = {"weights": network.start_kind}
         left_out = {"origin", "start"} | (set() if network.covariates else {"covariates"})
         left_out |= set() if network.resize else {"resize"}
-        parts = {
+        parts: dict[str, object] = {
             "format": FORMAT,
             "variant": self.variant,
             "seeds": self.seeds,
@@ -267,7 +290,7 @@ class FoldTask:
                 [text if there else "" for text, there in zip(columns[name], inside, strict=True)]
                 for name in covariate_columns(recipe, columns)
             ]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        return parts
 
     def _roles(self) -> dict[str, str]:
         splits = read_rows(self.splits)
