@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.abstention import UNLIKE
 from bidsapp.contracts.unit import unit_columns, with_part
 from bidsapp.dataset.covariates import users_column
 from bidsapp.evaluation.settings import CLINICAL
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from bidsapp.networks.bundle import Bundle
 
 _AT_ONCE = 32
+CALIBRATED = ("calibrated", "calibrated_low", "calibrated_high")
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ def predict_cohort(
                 )
             )
     per_model = np.concatenate(parts)
+    answers = _answers(bundle, units, per_model, judged)
     table = cohort.table.assign(
         variant=bundle.name, repeat=0, fold=0, probability=bundle.answers(per_model)
     )
@@ -122,5 +125,21 @@ def predict_cohort(
     return Predicted(
         table[with_part(SCORES, table)].reset_index(drop=True),
         pd.concat(each),
-        pd.concat(judged) if judged else None,
+        answers,
     )
+
+
+def _answers(
+    bundle: "Bundle", units: pd.DataFrame, per_model: np.ndarray, judged: list[pd.DataFrame]
+) -> pd.DataFrame | None:
+    """Join why there is no answer with what probabilities are worth; None where neither is told."""
+    line = bundle.about.calibrated
+    if not judged and line is None:
+        return None
+    table = pd.concat(judged) if judged else units.copy()
+    if line is not None:
+        likely = line.of(per_model.mean(axis=1))
+        alike = table["no_answer"] != UNLIKE if judged else np.ones(len(table), bool)
+        for name, values in zip(CALIBRATED, likely, strict=True):
+            table[name] = np.where(alike, values, np.nan)
+    return table

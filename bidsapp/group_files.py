@@ -17,6 +17,7 @@ from bidsapp.recipes import Recipe, dump_recipe
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bidsapp.contracts.calibrated import Calibrated
     from bidsapp.dataset.cohort import Cohort
     from bidsapp.dataset.image_prints import Prints
     from bidsapp.networks.familiarity import Familiar
@@ -200,6 +201,7 @@ def write_models(
             None if name in cohort.beside else prints,
             clinical=clinical_part(folder, name),
             familiar=None if told is None else _with_limits(*told, own[0], folder),
+            calibrated=None if leaks else _calibrated(folder, name, splits),
         )
         write_bundle(
             *(place, recipe, images.space, models, facts, seen),
@@ -247,6 +249,15 @@ def write_distances(
         every = pd.concat(tables, ignore_index=True)
         write_table(folder / DISTANCES, every[["variant", *every.columns.drop("variant")]])
     return found
+
+
+def _calibrated(folder: Path, variant: str, splits: "pd.DataFrame") -> "Calibrated | None":
+    """Fit what a variant's probability is worth on everybody whom it held out."""
+    from bidsapp.evaluation.calibrated import calibrated_of_run
+    from bidsapp.evaluation.state import read_state
+
+    scores = read_state(folder).scores
+    return calibrated_of_run(scores[scores["variant"] == variant], splits)[0]
 
 
 def _with_limits(

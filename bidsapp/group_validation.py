@@ -287,6 +287,7 @@ def _recalibrate(bundle: "Bundle", kind: str, folder: Path) -> str:
         These people do not allow it.
     """
     import bidsapp
+    from bidsapp.evaluation.calibrated import calibrated_of_validation
     from bidsapp.evaluation.recalibration_record import recalibration_record
     from bidsapp.evaluation.tsv import read_table
     from bidsapp.networks.bundle_update import write_recalibrated
@@ -303,7 +304,8 @@ def _recalibrate(bundle: "Bundle", kind: str, folder: Path) -> str:
     name = f"{bundle.name}-recalibrated"
     place = folder / "model" / name
     images = read_table(folder / "cohort.tsv", ("sha256",))["sha256"].astype(str)
-    write_recalibrated(bundle, place, name, recalibration, record, clinic, images)
+    worth = calibrated_of_validation(folder)
+    write_recalibrated(bundle, place, name, recalibration, record, clinic, images, worth)
     told = f"Recalibrated model: {place}"
     if about.clinical is not None and not clinic:
         told += (

@@ -20,6 +20,16 @@ class Column:
 
 
 TRUE = {"true": "yes", "false": "no"}
+CALIBRATED = {
+    "calibrated": Column(
+        "How many of people with such a probability have the outcome, by a regression on people "
+        "whom the model had not seen; holds for people like them. n/a where the bundle has none, "
+        "and of who is unlike the training people.",
+        "1",
+    ),
+    "calibrated_low": Column("Lower limit of its 95 % interval.", "1"),
+    "calibrated_high": Column("Upper limit of its 95 % interval.", "1"),
+}
 _DECISIONS = {
     "accuracy": "share of right decisions",
     "balanced_accuracy": "mean of sensitivity and specificity",
@@ -413,6 +423,7 @@ TABLES: dict[str, dict[str, Column]] = {
         "probability_with_clinic": Column(
             "Probability from clinical columns and scan together, mean of the fold models.", "1"
         ),
+        **CALIBRATED,
         "verdict": Column(
             "Verdict on the image's preparation.",
             levels={"pass": "sound", "warn": "to be looked at"},

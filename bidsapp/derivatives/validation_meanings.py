@@ -1,6 +1,6 @@
 """What the columns of tables mean that an external validation writes."""
 
-from bidsapp.derivatives.column_meanings import Column
+from bidsapp.derivatives.column_meanings import CALIBRATED, Column
 
 _RECALIBRATED = {
     "kind": Column(
@@ -80,6 +80,7 @@ VALIDATION: dict[str, dict[str, Column]] = {
             "held out in training were seen by all fold models but one.",
             "1",
         ),
+        **CALIBRATED,
         "no_answer": Column(
             "Why there is no answer; n/a where there is.",
             levels={

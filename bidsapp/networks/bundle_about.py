@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bidsapp.contracts.abstention import Limits
+from bidsapp.contracts.calibrated import Calibrated
 from bidsapp.contracts.recalibration import Recalibration
 from bidsapp.dataset.image_prints import Prints
 from bidsapp.errors import BadData
@@ -22,6 +23,7 @@ COHORT = Path("configs") / "training_cohort.json"
 PRINTS = Path("configs") / "training_prints.safetensors"
 LOOKS = Path("configs") / "training_looks.safetensors"
 LIMITS = Path("configs") / "limits.json"
+CALIBRATED = Path("configs") / "calibrated.json"
 RECALIBRATION = Path("configs") / "recalibration.json"
 ABOUT_COHORT = (
     "The training cohort in aggregates, none of fewer than five people: columns (numbers: mean, "
@@ -35,6 +37,11 @@ ABOUT_LIMITS = (
     "each fold model are in training_looks.safetensors) above unlike, in spreads of the logarithm "
     "above the held-out median; logits nearer to the threshold than sure. Both hold for people "
     "like those of training alone."
+)
+ABOUT_CALIBRATED = (
+    "What the mean of the fold models is worth: a logistic regression of the outcome on its logit "
+    "(intercept, slope, and their variance: of the intercept, of both, of the slope) among people "
+    "whom no model had seen. It holds for people like them alone."
 )
 
 
@@ -65,6 +72,8 @@ class Carried:
     recalibrated_on
         Hashes of the prepared images of everybody whom a recalibration was fitted on; None where
         that is not told.
+    calibrated
+        What the mean of the fold models is worth, with an interval; None where it cannot be had.
     """
 
     cohort: Mapping[str, Any] = field(default_factory=dict)
@@ -75,6 +84,7 @@ class Carried:
     familiar: Familiar | None = None
     clinic_recalibration: Mapping[str, Recalibration] = field(default_factory=dict)
     recalibrated_on: frozenset[str] | None = None
+    calibrated: Calibrated | None = None
 
 
 def read_carried(folder: Path, files: Mapping[str, str], models: int) -> Carried:
@@ -114,8 +124,12 @@ def read_carried(folder: Path, files: Mapping[str, str], models: int) -> Carried
             familiar = Familiar.of(_arrays(folder, LOOKS), names, limits, models)
         except BadData as error:
             raise BadData(f"{LIMITS}, {LOOKS}: {error}") from error
+    try:
+        line = Calibrated.read(_object(folder, CALIBRATED)) if str(CALIBRATED) in files else None
+    except BadData as error:
+        raise BadData(f"{CALIBRATED}: {error}") from error
     if str(RECALIBRATION) not in files:
-        return Carried(cohort, prints, clinical=clinical, familiar=familiar)
+        return Carried(cohort, prints, clinical=clinical, familiar=familiar, calibrated=line)
     told = _object(folder, RECALIBRATION)
     history = told.get("history", [])
     if not isinstance(history, list) or not all(isinstance(one, dict) for one in history):
@@ -126,7 +140,7 @@ def read_carried(folder: Path, files: Mapping[str, str], models: int) -> Carried
             raise BadData(f"clinic has {', '.join(clinic)}, not clinical and combined")
         of_scan, past = Recalibration.of(told), tuple(history)
         seen = frozenset(map(str, told["images_sha256"])) if "images_sha256" in told else None
-        return Carried(cohort, prints, of_scan, past, clinical, familiar, clinic, seen)
+        return Carried(cohort, prints, of_scan, past, clinical, familiar, clinic, seen, line)
     except BadData as error:
         raise BadData(f"{RECALIBRATION}: {error}") from error
 
@@ -150,6 +164,14 @@ def write_carried(new: Path, about: Carried, *, anonymous: bool) -> None:
             "quality": list(about.familiar.names),
         }
         write_plain(new / LIMITS, told)
+    write_calibrated(new, about.calibrated)
+
+
+def write_calibrated(new: Path, calibrated: Calibrated | None) -> None:
+    """Write what a bundle's probability is worth, or take away what an earlier one says."""
+    (new / CALIBRATED).unlink(missing_ok=True)
+    if calibrated is not None:
+        write_plain(new / CALIBRATED, {"about": ABOUT_CALIBRATED, **calibrated.plain()})
 
 
 def write_plain(path: Path, content: Mapping[str, Any]) -> None:

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bidsapp.contracts.calibrated import Calibrated
 from bidsapp.contracts.recalibration import Recalibration
 from bidsapp.derivatives.atomic import link_or_copy, make_folder
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.networks.bundle import Bundle
-from bidsapp.networks.bundle_about import RECALIBRATION, write_plain
+from bidsapp.networks.bundle_about import RECALIBRATION, write_calibrated, write_plain
 from bidsapp.networks.bundle_files import CARD, METADATA
 from bidsapp.networks.bundle_write import beside, seal
 from bidsapp.visible import markdown_text
@@ -23,6 +24,7 @@ def write_recalibrated(
     record: Mapping[str, Any],
     clinic: Mapping[str, Recalibration] | None = None,
     images: Iterable[str] = (),
+    calibrated: Calibrated | None = None,
 ) -> Path:
     """Write a bundle anew with another calibration; the models and all else stay as they are.
 
@@ -44,6 +46,9 @@ def write_recalibrated(
     images
         Hashes of the images that it was fitted on, so that they are known again; none are written
         of an anonymous bundle, nor where those of an earlier recalibration are not known.
+    calibrated
+        What the mean of the fold models is worth among the new people; without, nothing is said of
+        that any more, as what training people were worth holds no longer.
 
     Raises
     ------
@@ -73,6 +78,7 @@ def write_recalibrated(
         if whole and source.images is not None and (seen := {*(before or ()), *images}):
             told |= {"images_sha256": sorted(seen)}
         write_plain(new / RECALIBRATION, told | {"history": history})
+        write_calibrated(new, calibrated)
         card = (source.folder / CARD).read_text(encoding="utf-8")
         (new / CARD).write_text(f"{card}\n{_on_card(recalibration, record)}", encoding="utf-8")
         seal(new, folder)

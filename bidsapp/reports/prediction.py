@@ -147,6 +147,7 @@ def prediction_section(
         in_training=answer.get("in_training"),
         no_answer=answer.get("no_answer"),
         most_unlike=(answer.get("unlike") or {}).get("most_unlike"),
+        calibrated=answer.get("calibrated"),
         clinical=answer.get("probability_clinical"),
         joined=answer.get("probability_with_clinic"),
         columns=answer.get("columns") or {},

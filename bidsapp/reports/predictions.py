@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _TABLE = (
     *("participant_id", "session_id", "model", "sha256", "outcome", "positive"),
     *("probability", "probability_sd", "probability_clinical", "probability_with_clinic"),
+    *("calibrated", "calibrated_low", "calibrated_high"),
     *("verdict", "in_training", "leak", "no_answer"),
 )
 # Bundles of earlier versions do not say whom they were made with.
@@ -284,6 +285,7 @@ def write_table(output_dir: Path) -> Path:
     for file, content in answers.items():
         entities = dict(part.split("-", 1) for part in file.name.split("_")[:-1])
         spread = content["probability_sd"]
+        worth = content.get("calibrated") or {}
         rows.append(
             "\t".join(
                 (
@@ -297,6 +299,7 @@ def write_table(output_dir: Path) -> Path:
                     f"{content['probability']:.6g}",
                     "n/a" if spread is None else f"{spread:.6g}",
                     *(_number(content.get(name)) for name in _CLINICAL),
+                    *(_number(worth.get(name)) for name in ("probability", "ci_low", "ci_high")),
                     content["quality"]["verdict"],
                     _IN_TRAINING[content.get("in_training")],
                     _cell("; ".join(map(str, content["model"].get("leaks") or ("n/a",)))),

@@ -178,6 +178,15 @@ BENCHMARKS = (
         peer="the model recalibrated on other people of the same place",
     ),
     Benchmark(
+        "calibrated",
+        "What the interval of a calibrated probability holds",
+        "Share of new people whose true probability, given the answer of a bundle of 5 fold "
+        "models, lies in the interval that is written beside it, and how wide that is.",
+        2,
+        peer="Venn-Abers intervals; the interval without the factor for training anew",
+        commands=(("--studies", "200"),),
+    ),
+    Benchmark(
         "sites",
         "What sites make of nothing, and harmonisation of that",
         "AUC of a ridge classifier where the outcome goes with the site and with nothing else, as "

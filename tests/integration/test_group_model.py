@@ -162,6 +162,7 @@ def test_everybody_who_can_be_judged_gets_a_prediction(
             "sha256": model.sha256,
             "weights_sha256": model.weights_sha256,
         }
+        assert answer["calibrated"] is None  # fewer than ten people of a class were held out
         assert answer["quality"]["verdict"] == quality
         assert answer["Sources"] == [f"bids::{who}/anat/{image.name}"]
     assert new.answer("sub-51")["probability"] > 0.9
@@ -171,6 +172,7 @@ def test_everybody_who_can_be_judged_gets_a_prediction(
     assert list(table) == [
         *("participant_id", "session_id", "model", "sha256", "outcome", "positive"),
         *("probability", "probability_sd", "probability_clinical", "probability_with_clinic"),
+        *("calibrated", "calibrated_low", "calibrated_high"),
         *("verdict", "in_training", "leak", "no_answer"),
     ]
     described(new.out / "group" / "predictions.tsv")

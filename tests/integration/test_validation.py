@@ -303,6 +303,9 @@ def test_a_recalibrated_bundle_says_on_whom_and_how_well(recalibrated: Path, bun
     assert told.kind == "slope"
     assert told.intercept == pytest.approx(-1.5, abs=0.4)  # what the people were made with
     assert "## Recalibrated" in (recalibrated / "docs" / "README.md").read_text()
+    assert new.about.calibrated is not None  # what probabilities are worth among the new people
+    assert new.about.calibrated.people == 300
+    assert float(new.about.calibrated.of(0.5).value[0]) == pytest.approx(told.apply(0.5), abs=0.02)
     assert old.about.recalibration is None  # the bundle that was validated stays as it was
 
 
@@ -323,6 +326,12 @@ def test_a_recalibrated_bundle_answers_with_its_recalibration(
     told_of = table_of(folder / "tables" / "findings.tsv").set_index("kind")["text"]
     assert "LEAK: one of these people is among those whom the model was" in told_of["calibration"]
     assert "LEAK" not in table_of(validated / "tables" / "findings.tsv")["text"].str.cat()
+    worth = table_of(folder / "answers.tsv").set_index(keys).loc[mean.index]
+    described(folder / "answers.tsv")
+    ends = worth[["calibrated_low", "calibrated_high"]].astype(float).to_numpy()
+    likely = worth["calibrated"].astype(float).to_numpy()
+    assert (ends[:, 0] < likely).all()
+    assert (likely < ends[:, 1]).all()
     # what is known of training is of the models before: the same is expected of these people
     before, after = (table_of(one / "tables" / "drop.tsv") for one in (validated, folder))
     assert after.to_dict() == before.to_dict()
@@ -444,5 +453,8 @@ def test_two_hundred_phantoms_of_another_place_find_calibration_wrong_and_it_is_
         name = f"elsewhere-base-{kind}"
         _, low, high = elsewhere.interval_of(folder, name, "calibration_intercept")
         assert low <= 0 <= high
+    trained = load_bundle(tmp_path / "here" / "out" / "group" / "elsewhere" / "model" / "base")
+    assert trained.about.calibrated is not None
+    assert trained.about.calibrated.people == elsewhere.TRAINING
     new = load_bundle(folder / "model" / "elsewhere-base-recalibrated")
     assert new.about.history[0]["people"] == elsewhere.NEW

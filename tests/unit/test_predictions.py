@@ -63,7 +63,7 @@ def test_the_table_has_everybody_with_and_without_sessions(tmp_path: Path) -> No
     leave(tmp_path, "sub-02", quality={"verdict": "warn"}, in_training=False, no_answer="unlike")
     leave(tmp_path, "sub-01_ses-b_acq-mprage", probability=1e-9, in_training=True)
     leave(tmp_path, "sub-01_ses-a", probability=0.75, probability_sd=None, per_model=[0.75])
-    sha, what, clinic = MODEL["sha256"], ("pain", "yes or 1"), ("n/a", "n/a")
+    sha, what, clinic = MODEL["sha256"], ("pain", "yes or 1"), ("n/a",) * 5
     told = [[one[0], one[1], *one[-4:]] for one in rows(tmp_path)]
     assert told == [
         ["sub-01", "ses-a", "pass", "n/a", "n/a", "n/a"],
@@ -76,6 +76,16 @@ def test_the_table_has_everybody_with_and_without_sessions(tmp_path: Path) -> No
         ["age-compact", sha, *what, "1e-09", "0.05", *clinic],
         ["age-compact", sha, *what, "0.25", "0.05", *clinic],
     ]
+
+
+def test_what_a_probability_is_worth_stands_in_table_and_report(tmp_path: Path) -> None:
+    worth = {"probability": 0.4, "ci_low": 0.2, "ci_high": 0.625, "level": 0.95, "people": 48}
+    page = shown(tmp_path, calibrated=worth)
+    told = "<b>40 %</b> have it (95 % interval 20 to 62 %, from 48 people)"
+    assert told in " ".join(page.split())
+    (row,) = rows(tmp_path)
+    assert row[-7:-4] == ["0.4", "0.2", "0.625"]
+    assert "95 % interval" not in shown(tmp_path, calibrated=None)
 
 
 def test_a_model_whose_run_leaked_says_so_wherever_it_answers(tmp_path: Path) -> None:
