@@ -133,6 +133,7 @@ class Evaluation(Section):
 
 
 CHOSEN = "the fold is chosen by its held-out result"
+BEST_FOLD = "saliency.folds: best"
 
 
 class Saliency(Section):
@@ -162,6 +163,13 @@ class Saliency(Section):
     folds: Literal["all", "best"] = Field(
         default="all",
         description="Folds that enter the group map; best is chosen on test data: mode paper.",
+    )
+    told_right_by: Literal["itself", "all_variants"] = Field(
+        default="itself",
+        description="By whom a person has to be told right to be a true positive or negative: "
+        "itself, the variant that the map is of; all_variants, every variant of the run with this "
+        "outcome, and everybody else is left out of the group's maps (mode paper: people are then "
+        "chosen by held-out answers).",
     )
     target: Literal["logit", "probability"] = Field(
         default="logit", description="The output for the positive class that is explained."
@@ -236,12 +244,15 @@ class Saliency(Section):
     )
 
     def declares(self) -> tuple[FittedStep, ...]:
-        """Say by whom the folds of the group's map are chosen."""
-        if self.folds != "best":
-            return ()
-        return (
-            FittedStep("saliency.folds: best", "test_fold", True, reason=CHOSEN, reaches="maps"),
-        )
+        """Say by what the folds and the people of the group's map are chosen."""
+        found = []
+        if self.folds == "best":
+            found.append(FittedStep(BEST_FOLD, "test_fold", True, reason=CHOSEN, reaches="maps"))
+        if self.told_right_by == "all_variants":
+            reason = "people are chosen by their held-out answers"
+            name = "saliency.told_right_by: all_variants"
+            found.append(FittedStep(name, "test_fold", True, reason=reason, reaches="maps"))
+        return tuple(found)
 
 
 class Ensemble(Section):

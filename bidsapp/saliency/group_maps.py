@@ -12,7 +12,7 @@ from bidsapp.derivatives import write_json
 from bidsapp.evaluation.best_fold import best_fold
 from bidsapp.evaluation.held_out import trained_elsewhere
 from bidsapp.evaluation.stamp import leak_facts, leak_notes
-from bidsapp.recipes.analysis import Saliency
+from bidsapp.recipes.analysis import BEST_FOLD, Saliency
 from bidsapp.recipes.folders import without_folders
 from bidsapp.saliency.group_tables import (
     atlases_for,
@@ -34,6 +34,7 @@ from bidsapp.saliency.mean_maps import (
 from bidsapp.saliency.mean_picture import write_mean_picture
 from bidsapp.saliency.people import CELLS, Fold, PeopleMaps, people_maps
 from bidsapp.saliency.stack import MapStack
+from bidsapp.saliency.told_right import told_right_by_all
 
 if TYPE_CHECKING:
     from bidsapp.representation.cohort_array import CohortArray
@@ -57,6 +58,7 @@ def write_group(
     leaks: Sequence[FittedStep] = (),
     null: VoxelNull | None = None,
     splits: pd.DataFrame | None = None,
+    scores: pd.DataFrame | None = None,
     regions: Mapping[str, np.ndarray] | None = None,
     further: Further | None = None,
     matched: MapStack | None = None,
@@ -101,6 +103,9 @@ def write_group(
         Rows of splits.tsv by which these people were held out. Where nobody who was tested was
         trained on elsewhere, the comparison has a p with the networks fixed; without them it has
         none.
+    scores
+        Held-out scores of all variants of the run, where the settings ask who was told right by
+        all of them.
     regions
         Parts of the whole that the modality names, bool each.
     matched
@@ -123,8 +128,13 @@ def write_group(
     (folder / "summary.json").unlink(missing_ok=True)
     threshold = float(stack.about.get("threshold", 0.5))
     notes = [*said, *leak_notes(leaks)]
+    held_out = stack.about.get("role", "test") == "test"
+    if settings.told_right_by == "all_variants" and scores is not None and held_out:
+        stack, kept = told_right_by_all(stack, scores, threshold)
+        notes += kept
     only_fold = _only_fold(stack, notes) if settings.folds == "best" else None
-    steps = leaking([*leaks, *(settings.declares() if only_fold else ())])
+    chosen = [step for step in settings.declares() if only_fold or step.name != BEST_FOLD]
+    steps = leaking([*leaks, *chosen])
     unseen = not leaking(steps, "network")
     people = people_maps(
         stack,
@@ -139,7 +149,6 @@ def write_group(
     atlases, atlas_notes = atlases_for(people, template_label, settings.atlases, regions or {})
     notes += atlas_notes
     verdict = dict(sanity or {"verdict": "not run", "sentences": []})
-    held_out = stack.about.get("role", "test") == "test"
     files = GroupFolder(
         folder,
         description_of(str(stack.about["method"]), str(verdict.get("verdict", ""))),

@@ -14,6 +14,7 @@ import pandas as pd
 from bidsapp.contracts.fitted import leaking, stamp_text
 from bidsapp.contracts.modality import modality_named
 from bidsapp.contracts.unit import Unit
+from bidsapp.dataset.tables import read_frame
 from bidsapp.errors import NociCastError, NoInput, joint_code
 from bidsapp.evaluation.tsv import read_table
 from bidsapp.execution.failures import Failure, find_failure, forget_failures
@@ -314,6 +315,7 @@ def _shared(task: "FoldTask", about: Explaining, variants: Sequence[str]) -> dic
         "splits": pd.concat([splits_of(splits, name) for name in variants]),
         "template_label": about.template_label,
         "mask": about.mask,
+        "scores": read_frame(about.folder / "scores.tsv", None),
         "covariates": about.cohort,
         "seed": task.recipe.evaluation.seed,
         "regions": modality_named(task.recipe.preparation.modality).regions(task.images.space),

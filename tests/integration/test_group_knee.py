@@ -34,6 +34,7 @@ saliency:
   {method: grad_cam, stage: 2, covariates: [age], guided: true, on_surface: true, shuffled_folds: 0}
 variants:
   grade: {outcome: {expression: kl_grade >= 2}, network.start: random}
+  thick: {representation.channels: [tibia_thickness], network.start: random}
 run: [base]
 """
 
@@ -97,6 +98,30 @@ def test_averages_by_held_out_maps_stand_beside_their_controls(ran: Ended) -> No
         "untrained" in told["tibia_thickness_random"]["Description"]
         or "never trained" in (told["tibia_thickness_random"]["Description"])
     )
+
+
+def test_maps_of_those_whom_every_variant_told_right(ran: Ended) -> None:
+    given = ("--recipe", ran.bids_dir.parent / "knees.yaml", "-w", ran.bids_dir.parent / "work")
+    asked = ("--set", "mode=paper", "--set", "saliency.told_right_by=all_variants")
+    several = ("--variants", "base", "thick", "--run-label", "agreed", "--nprocs", 2)
+    ended = start(ran.bids_dir, ran.output_dir, "group", *several, *asked, *given)
+    assert ended.code == 0, ended.said
+    run = ran.output_dir / "group" / "agreed"
+    scores = pd.read_csv(run / "scores.tsv", sep="\t")
+    right = (scores["probability"] >= 0.5) == (scores["outcome"] == 1)
+    together = scores.assign(right=right).groupby("participant_id")[["right", "outcome"]].min()
+    agreed = together[together["right"]]
+    assert 0 < len(agreed) < 12
+    for variant in ("base", "thick"):
+        assert len(list((run / "saliency" / variant).glob("sub-*"))) == 12  # everybody's own
+        for folder in (run / "saliency" / variant, run / "saliency" / variant / "surface"):
+            summary = json.loads((folder / "summary.json").read_text())
+            lost = folder.name == "surface" and "sub-05" in agreed.index
+            assert summary["n"]["all"] == len(agreed) - lost
+            assert summary["n"]["positives"] == summary["n"].get("true_positives")
+            assert "saliency.told_right_by: all_variants" in summary["leaks"]
+    page = (run / "report.html").read_text()
+    assert "saliency.told_right_by: all_variants" in page
 
 
 def test_what_the_group_writes_is_valid_bids(ran: Ended) -> None:

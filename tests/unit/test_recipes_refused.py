@@ -98,6 +98,10 @@ BAD_VALUES = [
     (["evaluation.fitted_threshold=test_fold"], "evaluation.fitted_threshold: test_fold is"),
     (["evaluation.best_fold=true"], "evaluation.best_fold: true is refused in strict mode"),
     (["saliency.folds=best"], "saliency.folds: best is refused in strict mode"),
+    (
+        ["saliency.told_right_by=all_variants"],
+        "saliency.told_right_by: all_variants is refused in strict mode",
+    ),
     (["saliency.stage=2"], "saliency.stage: goes with method grad_cam only; method is gradient"),
     (["saliency.method=lime"], "saliency.method: should be"),
     (

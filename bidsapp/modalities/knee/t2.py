@@ -22,7 +22,9 @@ FEWEST_ECHOES = 4
 _GRID = 48
 _SECTIONS = 36
 _GOLDEN = (5**0.5 - 1) / 2
-_BATCH = 2**17
+_BATCH = {"cpu": 2**14}
+_BATCH_ELSEWHERE = 2**21
+"""Voxels at once: as many as a core's cache holds; on other devices a whole knee, in 1.3 GB."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +93,14 @@ def fit_t2(
     result = np.full((4, len(values)), np.nan)
     chosen = np.flatnonzero(usable)
     te = torch.as_tensor(times, dtype=torch.float64, device=device)
-    for start in range(0, len(chosen), _BATCH):
-        part = chosen[start : start + _BATCH]
+    size = _BATCH.get(te.device.type, _BATCH_ELSEWHERE)
+    fitted = []
+    for start in range(0, len(chosen), size):
+        part = chosen[start : start + size]
         signal = torch.as_tensor(values[part].astype(np.float64), device=device)
-        result[:, part] = _fit(signal, te, offset, bounds_ms).cpu().numpy()
+        fitted.append(_fit(signal, te, offset, bounds_ms))
+    if fitted:
+        result[:, chosen] = torch.cat(fitted, dim=1).cpu().numpy()
     low, high = np.log(bounds_ms)
     with np.errstate(invalid="ignore", divide="ignore"):
         place = (np.log(result[0]) - low) / (high - low)
@@ -112,8 +118,14 @@ def _fit(
     signal = signal / scale
     low, high = np.log(bounds)
     grid = torch.linspace(low, high, _GRID, dtype=torch.float64, device=signal.device)
-    costs = torch.stack([_project(signal, times, t.expand(len(signal)), offset)[0] for t in grid])
-    best = costs.argmin(0)
+    # one place of the grid after the other, so that memory does not grow with it
+    least = torch.full_like(scale[:, 0], torch.inf)
+    best = torch.zeros_like(least, dtype=torch.int64)
+    for place, log_t2 in enumerate(grid):
+        cost = _project(signal, times, log_t2.expand(len(signal)), offset)[0]
+        lower = cost < least
+        least = torch.where(lower, cost, least)
+        best = torch.where(lower, place, best)
     left = grid[(best - 1).clamp(min=0)]
     right = grid[(best + 1).clamp(max=_GRID - 1)]
     inner = right - _GOLDEN * (right - left)
