@@ -42,6 +42,17 @@ def _quality_columns(packages: tuple[str, ...]) -> frozenset[str]:
     return frozenset({"quality", *(f"quality_{one.key}" for one in measures if one.confound)})
 
 
+def quality_titles() -> Mapping[str, str]:
+    """Name the columns of quality numbers with the titles that a reader knows them by."""
+    return _quality_titles(tuple(modality_packages().values()))
+
+
+@cache
+def _quality_titles(packages: tuple[str, ...]) -> Mapping[str, str]:
+    measures = (measure for package in packages for measure in import_modality(package).measures)
+    return {f"quality_{one.key}": one.title for one in measures}
+
+
 def confound_flags() -> Mapping[str, str]:
     """Name the measures that are a yes or no of how an image came to be, with their titles."""
     return _confound_flags(tuple(modality_packages().values()))

@@ -148,7 +148,7 @@ def build_cohort(
     columns.use(made.row_columns)
     groups_of(columns, group_column, [])
     names = carried_columns(columns, covariates, asked, [*made_of, *same_as_outcome])
-    images, unusable, notes = find_images(output_dir, derivatives or {}, wanted)
+    images, unusable, notes = find_images(output_dir, derivatives or {}, wanted, channels)
     imaged = [(unit[0], unit[1]) for unit in (*images, *unusable)]
     labels = {unit[2] for unit in (*images, *unusable) if len(unit) > 2}
     known = KnownParts(labels, wanted.modality.read_part)

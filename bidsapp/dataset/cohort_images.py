@@ -21,9 +21,23 @@ _USABLE = ("pass", "warn", "")  # empty: derivatives of others, which are not ju
 
 
 def find_images(
-    output_dir: Path, derivatives: Mapping[str, Path], wanted: Wanted
+    output_dir: Path,
+    derivatives: Mapping[str, Path],
+    wanted: Wanted,
+    channels: Sequence[str] = (),
 ) -> tuple[dict[UnitKey, NormalizedImage], dict[UnitKey, tuple[str, str]], list[str]]:
     """Find everybody's images in derivatives of others and in our own, and who has none to use.
+
+    Parameters
+    ----------
+    output_dir
+        Our own, where images are that no derivatives have.
+    derivatives
+        Name to folder of what other pipelines made.
+    wanted
+        What is looked for.
+    channels
+        That the networks take: it is said which of them a derivative dataset lacks.
 
     Returns
     -------
@@ -58,7 +72,7 @@ def find_images(
     for name in derivatives:
         there = {c for i in images.values() if i.dataset == name for c in i.channels}
         for channel, told in wanted.modality.channels().items():
-            if channel not in there:
+            if there and channel in channels and channel not in there:
                 notes.append(f"{name} has no {told.title} maps: the channel {channel} needs them.")
     return images, unusable, notes
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from bidsapp.contracts.modality_tables import quality_columns
+from bidsapp.contracts.modality_tables import quality_columns, quality_titles
 
 DATE = "scan_date"
 """Day on which a scan was acquired; there where people are divided by it."""
@@ -35,6 +35,11 @@ def stored_name(name: str) -> str:
 def user_name(column: str) -> str:
     """Name that the user has for a column of cohort.tsv."""
     return column.removeprefix(DATASET)
+
+
+def shown_name(column: str) -> str:
+    """Words for a column where people read: the user's name, a quality number's title."""
+    return quality_titles().get(column) or user_name(column)
 
 
 def users_column(columns: Iterable[str], name: str) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from bidsapp.contracts.prepared import APP
-from bidsapp.dataset.covariates import SIDECAR, user_name
+from bidsapp.dataset.covariates import SIDECAR, shown_name
 from bidsapp.evaluation.separation import is_of_scanner
 from bidsapp.evaluation.state import RunState
 from bidsapp.evaluation.tsv import is_missing
@@ -68,7 +68,7 @@ def _column(
     row: Mapping[Any, Any], case_mix: pd.DataFrame, people: int
 ) -> list[tuple[str, str, str, str, str]]:
     name = str(row["column"])
-    shown = user_name(name).removeprefix(SIDECAR)
+    shown = shown_name(name).removeprefix(SIDECAR)
     levels = case_mix[case_mix["column"] == name]
     before, now = (_levels(levels, side) for side in ("training", "validation"))
     scanner = is_of_scanner(name)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bidsapp.dataset.covariates import shown_name
 from bidsapp.evaluation.abstention import counted
 from bidsapp.evaluation.case_mix import Drop
 from bidsapp.evaluation.chance import chance_words
@@ -182,8 +183,9 @@ def _membership(table: pd.DataFrame) -> str:
     if table.empty or is_missing(table.iloc[0]["auc"]):
         return ""
     row = table.iloc[0]
+    names = ", ".join(map(shown_name, str(row["columns"]).split(", ")))
     return (
-        f"From {row['columns']}, training people are told from these with an AUC of "
+        f"From {names}, training people are told from these with an AUC of "
         f"{_number(row['auc']):.2f} (.5: alike, 1: nothing in common)."
     )
 

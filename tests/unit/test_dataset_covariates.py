@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bidsapp.contracts.modality_tables import quality_columns
 from bidsapp.dataset.covariates import (
     OWN,
+    shown_name,
     stored_name,
     user_name,
     users_column,
@@ -52,6 +53,13 @@ def test_every_name_of_the_users_has_a_column_of_its_own(names: list[str], other
         found = users_column(columns, other)
         earlier = [name for name in stored if name.endswith(f".{other}")]
         assert found in (None, "sidecar.StationName", *earlier)
+
+
+def test_people_read_the_words_of_a_quality_number_and_their_own_names() -> None:
+    assert shown_name("quality_ncc") == "Likeness to the template (NCC)"
+    assert shown_name("quality_minutes_left") == "Minutes left"
+    assert shown_name(stored_name("quality_ncc")) == "quality_ncc"  # a column of their own
+    assert shown_name("age") == "age"
 
 
 def test_the_table_of_an_earlier_version_is_read_as_it_was_meant() -> None:

@@ -60,7 +60,22 @@ def test_derivatives_of_other_pipelines(tmp_path: Path) -> None:
     assert mask.name == f"sub-1_space-{SPACE}_res-2_desc-brain_mask.nii.gz"
     assert reasons(cohort) == {"sub-3": "no brain mask", "sub-5": "no normalised image"}
     assert any("mixed: 1 from" in note and "2 from prep" in note for note in cohort.notes)
-    assert any("no log-Jacobian" in note for note in cohort.notes)
+    assert not any("has no" in note for note in cohort.notes)  # of what no network takes
+
+
+def test_a_map_that_networks_take_and_a_dataset_lacks_is_named_and_no_other(
+    tmp_path: Path,
+) -> None:
+    study(tmp_path / "bids", "participant_id chronic\n1 1\n2 0\n3 1\n4 0\n")
+    prep = tmp_path / "prep"
+    for place, who in enumerate(("sub-1", "sub-2")):
+        fmriprep(prep, who, place)
+    for place, who in enumerate(("sub-3", "sub-4"), 5):
+        normalise(tmp_path / "out", who, place)
+    cohort = build(tmp_path, derivatives={"prep": prep}, channels=("t1w", "log_jacobian"))
+    assert reasons(cohort) == dict.fromkeys(("sub-1", "sub-2"), "no log-Jacobian")
+    told = "prep has no log-Jacobian maps: the channel log_jacobian needs them."
+    assert [note for note in cohort.notes if "has no" in note] == [told]
 
 
 def test_another_output_of_this_app_brings_its_verdicts(tmp_path: Path) -> None:

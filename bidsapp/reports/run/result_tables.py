@@ -5,6 +5,7 @@ import pandas as pd
 
 from bidsapp.contracts.fitted import stamp_text
 from bidsapp.dataset.counts import cohort_counts
+from bidsapp.dataset.covariates import shown_name
 from bidsapp.evaluation.chance import WITHIN
 from bidsapp.evaluation.prevalence import scope_of
 from bidsapp.reports.run.files import RunFiles
@@ -131,7 +132,7 @@ def _two_groups(run: RunFiles, name: str, heads: tuple[str, str], caption: str) 
     table = table.reindex(
         columns=[*dict.fromkeys([*table.columns, *there, "standardised_difference"])]
     )
-    table = _folded(table)
+    table = _folded(table.assign(column=table["column"].map(shown_name)))
     right = ("p", "p, Bonferroni", "p, false discovery rate", "Standardised difference")
     return grid(f"{name.replace('_', '-')}-table", caption, table, columns, numeric=right)
 

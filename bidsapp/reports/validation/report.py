@@ -9,6 +9,7 @@ import pandas as pd
 from bidsapp import __version__
 from bidsapp.contracts.fitted import FittedStep
 from bidsapp.dataset.counts import cohort_counts, considered_words
+from bidsapp.dataset.covariates import shown_name
 from bidsapp.derivatives import write_text
 from bidsapp.derivatives.shown import BIDS_DIR, MODEL, OUTPUT_DIR
 from bidsapp.drawing.flow import Step, flow
@@ -227,6 +228,7 @@ def _case_mix(run: ValidationFiles) -> Grid | None:
     numeric = ("standardised_difference", "outside")
     needed = ("column", "value", "training", "validation", "note")
     table = run.table("tables/case_mix.tsv", needed, numeric)
+    table["column"] = table["column"].map(shown_name)
     columns = [
         ("Column", plain("column")),
         ("Value", plain("value")),
