@@ -78,6 +78,7 @@ def run_group_level(options: RunOptions) -> int:
     from bidsapp.training.crossfit import crossfit_splits
     from bidsapp.training.permute_outcomes import labels_of
     from bidsapp.training.run import run_splits
+    from bidsapp.training.search_run import check_searches
 
     if options.simulate:
         return _simulated(options)
@@ -120,6 +121,7 @@ def run_group_level(options: RunOptions) -> int:
     # refused now, if they are
     splits = run_splits(recipe, variants, cohort.table, options.splits)
     crossfit_splits(recipe, variants, cohort.table, splits)
+    check_searches(recipe, variants, cohort.table, splits)
     labels_of(cohort.table, recipe.evaluation.permute_within)
     begin_work(options, _SHARED_WORK)
     check_images(recipe, variants, cohort, options)
@@ -158,6 +160,7 @@ def _whole_run(
     from bidsapp.simulation import simulated_cohort
     from bidsapp.training.crossfit import crossfit, crossfit_cost
     from bidsapp.training.placement import write_placements
+    from bidsapp.training.search_run import search_cost, search_settings
 
     cohort, masks = on_one_grid(people, recipe, variants, options)
     template_mask = masks[variants[0]]
@@ -177,7 +180,11 @@ def _whole_run(
         require_unchanged(read.files)
     if cost := crossfit_cost(recipe, variants, [task.variant for task in tasks]):
         print(cost, flush=True)
-    failed = _train(training, tasks, options, folder)
+    groups = int(cohort.table["group"].nunique()) if "group" in cohort.table else 0
+    if cost := search_cost(recipe, training.trained, groups):
+        print(cost, flush=True)
+    tasks, unsettled = search_settings(training, tasks, options, folder)
+    failed = unsettled | (_train(training, tasks, options, folder) if tasks else {})
     done = [t for t in tasks if t.variant in training.variants and t.variant not in failed]
     if not done:
         return _tell_failures(failed)

@@ -167,7 +167,8 @@ def write_models(
         models, environments = [], []
         for task in own:
             record = read_own_json(task.record_file)
-            models.append(FoldModel(task.repeat, task.fold, task.model_file, fitted_of(task)))
+            fitted = fitted_of(task)
+            models.append(FoldModel(task.repeat, task.fold, task.model_file, fitted, task.setting))
             environments += record["environments"]
         recipe = training.recipe.with_variant(name)
         splits = splits_of(every_split, name)

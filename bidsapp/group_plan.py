@@ -62,6 +62,7 @@ def plan_cohort(
         The cohort cannot be made, or nobody is positive, or nobody negative.
     """
     from bidsapp.training.crossfit import crossfit_cost, planned_folds
+    from bidsapp.training.search_run import search_cost
 
     settings = settings_from_recipe(recipe)
     try:
@@ -103,6 +104,8 @@ def plan_cohort(
         }
         trained = [name for name, count in folds.items() for _ in range(count)]
         print(crossfit_cost(recipe, variants, trained))
+    if cost := search_cost(recipe, (*recipe.stages(variants), *variants), groups):
+        print(cost)
     return 0
 
 
@@ -112,11 +115,14 @@ def _trouble_with_splits(
     """Say why these people cannot be divided as the protocol has it; nothing where they can."""
     from bidsapp.training.crossfit import crossfit_splits
     from bidsapp.training.run import run_splits
+    from bidsapp.training.search_run import check_searches
 
     if options.splits is not None:
         return None  # names people, and who will have an image is not known yet
     try:
-        crossfit_splits(recipe, variants, table, run_splits(recipe, variants, table, None))
+        splits = run_splits(recipe, variants, table, None)
+        crossfit_splits(recipe, variants, table, splits)
+        check_searches(recipe, variants, table, splits)
     except (UsageError, BadData) as error:
         return str(error)
     return None

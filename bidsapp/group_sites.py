@@ -46,6 +46,7 @@ def sites_in_turn(
     from bidsapp.dataset.missing import is_missing
     from bidsapp.training.crossfit import crossfit_splits
     from bidsapp.training.run import run_splits
+    from bidsapp.training.search_run import check_searches
 
     site = recipe.with_variant(variants[0]).evaluation.site
     protocols = [recipe.with_variant(name).protocol for name in variants]
@@ -67,6 +68,7 @@ def sites_in_turn(
         changed = _in_turn(recipe, site, own, sites)
         splits = run_splits(changed, variants, sites, None)
         crossfit_splits(changed, variants, sites, splits)
+        check_searches(changed, variants, sites, splits)
     except (UsageError, BadData) as error:
         return recipe, table, f"{many}, and yet they are not held out in turn: {error}"
     note = (

@@ -207,6 +207,30 @@ TABLES: dict[str, dict[str, Column]] = {
             },
         ),
     },
+    "search": {
+        "setting": Column("Number of the setting in the order of the grid, from 1."),
+        "metric": Column(
+            "What settings are compared by.",
+            levels={
+                "auc": "area under the ROC curve; more is better",
+                "log_loss": "cross-entropy; less is better",
+                "brier": "mean squared difference of probability and outcome; less is better",
+            },
+        ),
+        "inner_*": Column(
+            "The metric on this inner fold of the fold's training people; nobody who is held out "
+            "has a part in it."
+        ),
+        "mean": Column(
+            "Mean over the inner folds, by which the choice is made; over held-out people where "
+            "there are no inner folds (LEAK)."
+        ),
+        "se": Column("Standard error of the mean over inner folds; n/a of one."),
+        "epochs": Column("Epochs that its networks were trained for, on average.", "1"),
+        "seconds": Column("Time that training its networks took, in all.", "s"),
+        "chosen": Column("Whether the fold's network was trained with it.", levels=TRUE),
+        "*.*": Column("What the setting gives this key of the recipe."),
+    },
     "permuted_scores": {
         "permutation": Column("Number of the permutation, from 1."),
         "outcome": Column("The permuted outcome.", levels={"0": "negative", "1": "positive"}),

@@ -131,10 +131,31 @@ EVALUATED: dict[str, dict[str, Column]] = {
                 "case_mix": "what the difference between new and training people explains",
                 "recalibration": "what fitting intercept or slope to new people gives",
                 "abstain": "about whom the model gives no answer, and what that keeps",
+                "search": "which settings were chosen inside training folds",
                 "use": "where new people are outside of what the model saw",
             },
         ),
         "text": Column("The finding in a sentence."),
+    },
+    "tables/search_folds": {
+        "setting": Column("Number of the setting that was chosen in this fold, as in search.tsv."),
+        "values": Column("What it gives keys of the recipe."),
+        "metric": Column("What settings were compared by."),
+        "inner": Column(
+            "Its mean over the inner folds; n/a where settings were compared by held-out people."
+        ),
+        "inner_se": Column("Standard error of that mean over the inner folds."),
+        "outer": Column("The same of the people whom the fold holds out."),
+        "optimism": Column("How much better the inner one looks than that of held-out people."),
+    },
+    "tables/search_settings": {
+        "setting": Column("Number of a setting in the order of the grid, from 1."),
+        "values": Column("What it gives keys of the recipe."),
+        "metric": Column("What settings were compared by."),
+        "inner": Column("Its inner mean, averaged over folds."),
+        "inner_sd": Column("Standard deviation of its inner means over folds."),
+        "chosen": Column("In how many folds it was chosen.", "1"),
+        "folds": Column("Number of folds.", "1"),
     },
     "tables/other_runs": {
         "run": Column("Label of another scored run of this output folder on people of this one."),

@@ -39,6 +39,7 @@ from bidsapp.evaluation.sample import (
     subgroup_masks,
     subgroups_by,
 )
+from bidsapp.evaluation.searched import search_tables
 from bidsapp.evaluation.separation import separation_table
 from bidsapp.evaluation.settings import EvaluationSettings, settings_of_run
 from bidsapp.evaluation.sites import site_table
@@ -188,9 +189,12 @@ def evaluate_state(state: RunState, plan: EvaluationSettings) -> EvaluationResul
     tables |= unusual
     answers, coverage, abstained = run_answers(state, plan)
     tables |= answers
+    searches, settled = search_tables(state.folder, state.scores)
+    tables |= searches
     further = [*(("placement", text) for text in sentences), *[("lost", told)] * bool(told)]
     further += [("unusual", text) for text in named]
     further += [("abstain", text) for text in abstained]
+    further += [("search", text) for _, text in settled]
     if further:
         more = pd.DataFrame(further, columns=pd.Index(["kind", "text"]))
         tables["findings"] = pd.concat([tables["findings"], more], ignore_index=True)

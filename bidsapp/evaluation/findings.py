@@ -23,7 +23,7 @@ from bidsapp.evaluation.verdicts import after_correction
 
 KINDS = (
     *("simulated", "leak", "separation", "confound", "added", "result", "compared", "baseline"),
-    *("tried", "small", "skipped", "placement", "lost", "unusual"),
+    *("tried", "small", "skipped", "placement", "lost", "unusual", "search"),
 )
 FEWEST = 10
 

@@ -29,6 +29,7 @@ from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_from_js
 from bidsapp.networks.bundle_weights import check_weights
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes.schema import Recipe
+from bidsapp.recipes.search import Setting, at_setting
 from bidsapp.representation.chain import Chain
 from bidsapp.spaces import read_space
 
@@ -45,12 +46,15 @@ class FoldModel:
         Its safetensors file.
     fitted
         The steps of the representation as they were fitted in its fold.
+    setting
+        What the search of its fold gave keys of the recipe; None where there was none.
     """
 
     repeat: int
     fold: int
     weights: Path
     fitted: Chain
+    setting: Setting | None = None
 
 
 @dataclass(frozen=True)
@@ -183,12 +187,16 @@ class Bundle:
             "weights_sha256": self.weights_sha256,
         }
 
+    def recipe_of(self, model: FoldModel) -> Recipe:
+        """Give the recipe of one fold's model: with the setting that its search chose."""
+        return self.recipe if model.setting is None else at_setting(self.recipe, model.setting)
+
     def network(self, model: FoldModel) -> torch.nn.Module:
         """Build the network of a fold with its weights, in evaluation mode on the CPU."""
         import safetensors.torch
 
         network = build_network(
-            self.recipe.network,
+            self.recipe_of(model).network,
             len(model.fitted.channels(self.inputs)),
             shape=self.space.shape,
             columns=model.fitted.columns.width,
@@ -247,7 +255,12 @@ def load_bundle(folder: Path) -> Bundle:
                 _count(entry["repeat"]),
                 _count(entry["fold"]),
                 folder / listed(entry["file"], manifest["files"]),
-                _fitted(folder, place, entry, manifest, recipe, int(about.get("volumes", 0))),
+                _fitted(
+                    *(folder, place, entry, manifest),
+                    _at_setting(place, entry, recipe),
+                    int(about.get("volumes", 0)),
+                ),
+                entry.get("setting"),
             )
             for place, entry in enumerate(about["models"])
         )
@@ -288,6 +301,16 @@ def load_bundle(folder: Path) -> Bundle:
 
 def _joint_sha256(digests: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+def _at_setting(place: int, entry: Mapping[str, Any], recipe: Recipe) -> Recipe:
+    """Give the recipe that a model was trained with; refuse a setting that its search has not."""
+    setting, search = entry.get("setting"), recipe.training.search
+    if search is None and setting is None:
+        return recipe
+    if search is None or setting not in search.settings:
+        raise BadData(f"{MODELS}: models[{place}]: its setting is none of the search of {RECIPE}")
+    return at_setting(recipe, setting)
 
 
 def _fitted(

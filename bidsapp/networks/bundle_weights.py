@@ -24,7 +24,7 @@ def check_weights(bundle: "Bundle") -> None:
     for model in bundle.models:
         with torch.device("meta"):
             network = build_network(
-                bundle.recipe.network,
+                bundle.recipe_of(model).network,
                 len(model.fitted.channels(bundle.inputs)),
                 shape=bundle.space.shape,
                 columns=model.fitted.columns.width,

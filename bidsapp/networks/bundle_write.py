@@ -162,6 +162,7 @@ def write_bundle(
                     "fold": model.fold,
                     "fitted": fitted,
                     "steps": [step.name for step in model.fitted.declares()],
+                    **({"setting": dict(model.setting)} if model.setting is not None else {}),
                 }
             )
         channels = list(recipe.representation.channels)

@@ -176,7 +176,13 @@ def model_card(
         "network": f"{network.name} {network.depth}",
         "weights": weights_words(facts.weights or {"kind": network.start_kind}),
         "training": f"{training.optimizer_name} on {training.loss_name}, at most "
-        f"{training.epochs} epochs in batches of {training.batch_size}",
+        f"{training.epochs} epochs in batches of {training.batch_size}"
+        + (
+            f"; in place of these, {', '.join(training.search.grid)} {training.search.words} "
+            "(configs/models.json has what each network was trained with)"
+            if training.search
+            else ""
+        ),
         "software": bidsapp.__version__,
         "reference": f"recipe after {recipe.reference}" if recipe.reference else "not published",
         "cohort": _cohort(facts),

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from bidsapp.contracts.fitted import FittedStep
 from bidsapp.contracts.network import network_offers
+from bidsapp.recipes.search import Search
 from bidsapp.recipes.section import (
     Fraction,
     Name,
@@ -261,6 +262,11 @@ class Training(Section):
         description="Arithmetic; auto takes bfloat16 autocast where the hardware has it.",
     )
     seed: Seed = Field(default=0, description="Seed of initial weights, order and augmentation.")
+    search: Search | None = Field(
+        default=None,
+        description="Settings that are tried inside each training fold, the best of which trains "
+        "the fold's network; none where not given.",
+    )
 
     @property
     def optimizer_name(self) -> str:
@@ -293,7 +299,7 @@ class Training(Section):
         ]
         if self.early_stopping is not None:
             steps.append(FittedStep("training.early_stopping", "train_fold", uses_outcome=True))
-        return tuple(steps)
+        return (*steps, *(self.search.declares() if self.search else ()))
 
 
 class Inner(Section):

@@ -22,6 +22,7 @@ from bidsapp.recipes.learning import Network, Protocol, Training
 from bidsapp.recipes.messages import one_of, problems_of
 from bidsapp.recipes.names import ensemble_problems, name_problems, names_variant
 from bidsapp.recipes.preparation import EARLIER, Preparation, current_keys, of_its_modality
+from bidsapp.recipes.search import search_problems
 from bidsapp.recipes.section import Impossible, Name, Problem, Section, Text, Texts
 from bidsapp.recipes.simulation import Simulation
 from bidsapp.recipes.start import FromVariant, named_variant, stages_of, start_problems
@@ -151,17 +152,23 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _check(self) -> "Recipe":
         problems = [*impossible(self), *name_problems(self)]
+        if not problems and not self.variants:
+            problems += search_problems(self)
         if not problems:
             resolved = {self.base: self}
-            for name in self.variants:
+            searched = self.variants and self.training.search is not None
+            for name in (*([self.base] if searched else []), *self.variants):
                 try:
                     resolved[name] = self._alone(name)
                 except ValidationError as error:
+                    prefix = "" if name == self.base else f"variants.{name}."
                     problems += [
-                        (f"variants.{name}.{key}", text) for key, text in problems_of(error, Recipe)
+                        (f"{prefix}{key}", text) for key, text in problems_of(error, Recipe)
                     ]
                 except Impossible as error:
                     problems += error.problems
+                if problems and name == self.base:
+                    break  # what is wrong with the search of the base is so in its variants
             if not problems:
                 problems += ensemble_problems(self, resolved)
             if not problems and not self._is_of_another:

@@ -21,6 +21,7 @@ from bidsapp.reports.run.held_back import answers_table, coverage
 from bidsapp.reports.run.people import people_table
 from bidsapp.reports.run.placement_grids import placement_table, raters_table
 from bidsapp.reports.run.saliency import saliency_section
+from bidsapp.reports.run.searched import search_folds_table, search_settings_table
 from bidsapp.training.earlier_run import other_runs
 
 if TYPE_CHECKING:
@@ -105,6 +106,8 @@ def _content(run: RunFiles) -> dict[str, Any]:
             (result_tables.subgroup_table(run), "Numbers of the subgroups"),
             (result_tables.held_out_table(run), "The people trained on against those held out"),
             (result_tables.prevalence_table(run), "Where another share of people is positive"),
+            (search_folds_table(run), "Which settings were chosen, and how hopeful the search was"),
+            (search_settings_table(run), "Every setting that was tried"),
             (placement_table(run), "What scores hang on where boxes lie"),
             (raters_table(run), "How alike two raters place boxes"),
             (

@@ -16,6 +16,8 @@ _WHOLE = {
     "slice": "one slice each of",
     "sphere": "maps over a sphere of",
 }
+_MOST_SETTINGS = 5
+"""Chosen settings that the methods text names; all of them are in a table."""
 _SCHEDULES = {
     "constant": "kept constant",
     "one_cycle": "following a one-cycle schedule [@smith2019]",
@@ -63,7 +65,36 @@ def training_paragraph(run: GroupRun) -> str:
     """Say how the weights were fitted, and with what software."""
     recipes = {name: run.recipe.with_variant(name) for name in run.variants}
     how = _of_each(recipes, lambda one: _training(one.training))
-    return f"{_sentence('Training was by', how)}{_epochs(run)} {_software(run)}".strip()
+    found = f"{_sentence('Training was by', how)}{_searches(run, recipes)}{_epochs(run)}"
+    return f"{found} {_software(run)}".strip()
+
+
+def _searches(run: GroupRun, recipes: dict[str, Recipe]) -> str:
+    """Say which values a search chose, how, and in how many folds."""
+    table = run.table("tables/search_settings.tsv")
+    sentences = []
+    for name, recipe in recipes.items():
+        search = recipe.training.search
+        if search is None:
+            continue
+        whose = f" of {name}" if len(recipes) > 1 else ""
+        text = f" In place of the above, {joined(list(search.grid))}{whose} were {search.words}"
+        own = table[(table["variant"] == name) & (table["chosen"] != "0")] if len(table) else table
+        told = [
+            f"{row['values']} in {row['chosen']} of {many(int(row['folds']), 'fold')}"
+            for row in own.to_dict("records")
+        ]
+        if told:
+            rest = len(told) - _MOST_SETTINGS
+            told = told[:_MOST_SETTINGS] + ([f"{many(rest, 'other')} in the rest"] * (rest > 0))
+            text += f": {'; '.join(told)}"
+        again = (
+            ""
+            if search.fit == "dataset"
+            else (" Each fold's network was then trained anew on its whole training fold.")
+        )
+        sentences.append(f"{text}.{again}")
+    return "".join(sentences)
 
 
 def _of_each(recipes: dict[str, Recipe], say: Callable[[Recipe], str]) -> dict[str, list[str]]:

@@ -4,24 +4,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from bidsapp.contracts.unit import with_part
 from bidsapp.dataset.tables import read_frame, write_table
-from bidsapp.errors import UsageError
-from bidsapp.execution.failures import find_failure, forget_failures
-from bidsapp.execution.run import Running, configure, run_workflow
-from bidsapp.execution.status import StatusLine
+from bidsapp.execution.failures import find_failure
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe
 from bidsapp.recipes.learning import Protocol
 from bidsapp.training.columns import LEARNING, SCORES, SPLITS
-from bidsapp.training.fold_memory import fold_memory
-from bidsapp.training.fold_node import WORKERS_IMPORT
+from bidsapp.training.inner_folds import Division
+from bidsapp.training.inner_run import score_inner
 from bidsapp.training.permuted import expected_time
 from bidsapp.training.run import TrainingRun
-from bidsapp.training.splits import in_two, into_folds, units_of
 from bidsapp.training.stages import with_people
 from bidsapp.training.task import FoldTask
 
@@ -71,6 +66,11 @@ def crossfit_splits(
     """
     wanted = crossfitted(recipe, variants)
     grouped = recipe.binds(variants)
+    division = Division(
+        "evaluation.stacking_folds",
+        "leave evaluation.clinical out",
+        recipe.evaluation.stacking_folds,
+    )
     rows: list[tuple[Any, ...]] = []
     for name in wanted:
         own = splits[splits["variant"] == name] if "variant" in splits else splits
@@ -81,47 +81,11 @@ def crossfit_splits(
             share = float((learned["role"] == "validation").mean())
             people = cohort[cohort["participant_id"].isin(learned["participant_id"])]
             seeds = (protocol.seed, int(repeat), int(fold), 2)
-            folds = recipe.evaluation.stacking_folds
             where = f"repeat {repeat}, fold {fold}"
-            for inner, role, person in _inner(people, grouped, folds, share, seeds, where):
+            for inner, role, person in division.roles(people, grouped, share, seeds, where):
                 rows.append((name, int(repeat), int(fold), inner, person, role))
     table = pd.DataFrame(rows, columns=pd.Index(_COLUMNS))
     return table.sort_values(list(_COLUMNS[:5]), ignore_index=True)
-
-
-def _inner(
-    people: pd.DataFrame,
-    grouped: bool,
-    folds: int,
-    share: float,
-    seeds: tuple[int, ...],
-    where: str,
-) -> list[tuple[int, str, str]]:
-    units = units_of(people, grouped)
-    holders = int((units.counts > 0).sum(axis=0).min())
-    if holders <= folds:
-        what = "groups with people" if grouped else "people"
-        raise UsageError(
-            f"evaluation.stacking_folds: {folds} inner folds, but {where} trains on {holders} "
-            f"{what} of one class; every inner fold needs one, and one to train on. "
-            + (
-                f"Use at most {holders - 1} (--set evaluation.stacking_folds={holders - 1})."
-                if holders > 2
-                else "Use fewer folds, or leave evaluation.clinical out."
-            )
-        )
-    rng = np.random.default_rng(seeds)
-    fold_of = into_folds(units.counts, folds, rng, stratified=True)
-    found = []
-    for inner in range(folds):
-        rest = np.flatnonzero(fold_of != inner)
-        parts = {"test": np.flatnonzero(fold_of == inner), "train": rest}
-        if share:
-            aside = in_two(units.counts[rest], share, rng, stratified=True)
-            parts |= {"validation": rest[aside], "train": rest[~aside]}
-        for role, groups in parts.items():
-            found += [(inner, role, person) for person in units.people(groups)]
-    return found
 
 
 def crossfit_tasks(
@@ -140,7 +104,7 @@ def crossfit_tasks(
     found = []
     keys = inner[list(_COLUMNS[:4])].drop_duplicates()
     for name, repeat, fold, number in keys.itertuples(index=False):
-        rows = inner[(inner[list(_COLUMNS[:4])] == (name, repeat, fold, number)).all(axis=1)]
+        rows = inner[(inner[list(_COLUMNS[:4])] == [name, repeat, fold, number]).all(axis=1)]
         task = by_place.get((name, repeat, fold))
         if task is None:  # its variant is not whole
             continue
@@ -233,13 +197,14 @@ def crossfit(
     steps = crossfit_tasks(training, tasks, inner)
     if not steps:
         return {}
-    waiting = [task for task in steps if not task.is_scored]
+    waiting = sum(not task.is_scored for task in steps)
     print(
-        f"Added value: {len(steps)} inner networks, {len(waiting)} to train"
-        f"{expected_time(tasks, len(waiting), options.nprocs)}.",
+        f"Added value: {len(steps)} inner networks, {waiting} to train"
+        f"{expected_time(tasks, waiting, options.nprocs)}.",
         flush=True,
     )
-    error = _train(training, waiting, len(steps), options, folder) if waiting else ""
+    by_name = {_node_name(task): task for task in steps}
+    error = score_inner(training, "crossfit", by_name, options, folder)
     failed: dict[str, tuple[str, int]] = {}
     for task in steps:
         if not task.is_scored:
@@ -258,39 +223,6 @@ def crossfit(
         there = inner[~inner["variant"].isin(list(failed))]
         write_table(folder / SPLITS_FILE, there)
     return failed
-
-
-def _train(
-    training: TrainingRun,
-    waiting: Sequence[FoldTask],
-    count: int,
-    options: RunOptions,
-    folder: Path,
-) -> str:
-    from bidsapp.execution.jobs import side_by_side
-    from bidsapp.training.fold_node import CrossFit, fold_inputs
-
-    forget_failures(training.folder / "crossfit")
-    running = Running.of(options, folder / "logs")
-    configure(running)
-    by_name = {_node_name(task): task for task in waiting}
-    steps = {
-        name: CrossFit(**fold_inputs(training.recipe_of_nodes, task))
-        for name, task in by_name.items()
-    }
-    memory = fold_memory(waiting, options.mem_gb)
-    workflow = side_by_side("crossfit", training.folder, steps, memory)
-    by_label = {task.label: task for task in waiting}
-    with StatusLine(
-        count, "inner networks", draw=False, share=lambda label: by_label[label].share
-    ) as line:
-        for _ in range(count - len(waiting)):
-            line.skipped()
-
-        def on_status(node: Any, status: str) -> None:
-            line.noted(by_name[node.name].label, status)
-
-        return run_workflow(workflow, running, on_status, WORKERS_IMPORT)
 
 
 def _node_name(task: FoldTask) -> str:

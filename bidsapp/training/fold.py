@@ -92,6 +92,7 @@ def train_fold(task: FoldTask) -> Path:
         "repeat": task.repeat,
         "fold": task.fold,
         "seed": task.recipe.training.seed,
+        **({"setting": dict(task.setting)} if task.setting else {}),
         "participants": task.table["role"].value_counts().drop("", errors="ignore").to_dict(),
         "fitted": [step.name for step in fitted.declares()],
         "fitted_sha256": file_sha256(task.fitted_file),

@@ -63,8 +63,8 @@ def _digits(gigabytes: float) -> str:
 
 
 def _one_of_each(tasks: Sequence[FoldTask]) -> list[FoldTask]:
-    """One fold of each variant: the others need the same."""
-    return list({task.variant: task for task in tasks}.values())
+    """One fold of each variant and setting: the others need the same."""
+    return list({(task.variant, str(task.setting)): task for task in tasks}.values())
 
 
 def _memory_needed(task: FoldTask) -> tuple["torch.device", float, float]:

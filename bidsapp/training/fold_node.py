@@ -36,6 +36,7 @@ class FoldInput(BaseInterfaceInputSpec):
     after = File(exists=True, desc="record of that fold, or of a twin: to be waited for")
     pool = traits.Str(desc="folder of all variants' folds, to take networks over from")
     inner = traits.Int(desc="number of the inner fold, for a network of one")
+    setting = traits.Dict(desc="dotted keys of the recipe that a search gives other values")
     resident_bytes = traits.Float(desc="room for the cohort's images; they are streamed else")
     device = traits.Str("auto", usedefault=True)
     threads = traits.Int(1, usedefault=True, desc="threads of a CPU; part of what gives the bits")
@@ -89,18 +90,24 @@ class CrossFit(Step):
 
     def _work(self, folder: Path) -> None:
         from bidsapp.recipes import load_recipe
-        from bidsapp.training.fold import score_fold, train_fold
 
         inputs = self.inputs.get_traitsfree()
         task = task_of(inputs, load_recipe(inputs["recipe"]), self._device)
-        if not task.is_scored:
-            task.scores_file.unlink(missing_ok=True)  # of other people or settings
-            train_fold(task)
-            score_fold(task)
-        for one in task.chain():
-            one.model_file.unlink(missing_ok=True)
-            one.fitted_file.unlink(missing_ok=True)
+        score_and_forget(task)
         self._results["scores"] = str(task.scores_file)
+
+
+def score_and_forget(task: "FoldTask") -> None:
+    """Train a network for the scores of the people whom it holds out, and keep nothing but them."""
+    from bidsapp.training.fold import score_fold, train_fold
+
+    if not task.is_scored:
+        task.scores_file.unlink(missing_ok=True)  # of other people or settings
+        train_fold(task)
+        score_fold(task)
+    for one in task.chain():
+        one.model_file.unlink(missing_ok=True)
+        one.fitted_file.unlink(missing_ok=True)
 
 
 def fold_inputs(recipe_file: Path, task: "FoldTask") -> dict[str, Any]:
@@ -120,6 +127,8 @@ def fold_inputs(recipe_file: Path, task: "FoldTask") -> dict[str, Any]:
         some["pool"] = str(task.pool)
     if task.inner is not None:
         some["inner"] = task.inner
+    if task.setting is not None:
+        some["setting"] = dict(task.setting)
     if task.first is not None:
         some["first"] = fold_inputs(recipe_file, task.first)
     return some | {
@@ -148,10 +157,12 @@ def task_of(inputs: Mapping[str, Any], recipe: "Recipe", device: str) -> "FoldTa
     device
         The node's own device, which may be one of several.
     """
+    from bidsapp.recipes.search import at_setting
     from bidsapp.training.task import FoldTask
 
+    own, setting = recipe.with_variant(inputs["variant"]), inputs.get("setting")
     return FoldTask(
-        recipe=recipe.with_variant(inputs["variant"]),
+        recipe=own if setting is None else at_setting(own, setting),
         variant=inputs["variant"],
         repeat=inputs["repeat"],
         fold=inputs["fold"],
@@ -165,5 +176,6 @@ def task_of(inputs: Mapping[str, Any], recipe: "Recipe", device: str) -> "FoldTa
         threads=inputs["threads"],
         resident_bytes=inputs.get("resident_bytes"),
         inner=inputs.get("inner"),
+        setting=setting,
         pool=Path(inputs["pool"]) if "pool" in inputs else None,
     )

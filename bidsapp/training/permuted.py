@@ -19,6 +19,7 @@ from bidsapp.training.fold_memory import fold_memory
 from bidsapp.training.fold_node import WORKERS_IMPORT
 from bidsapp.training.permuted_runs import PermutedRun, permuted_runs
 from bidsapp.training.run import TrainingRun
+from bidsapp.training.search import networks_of
 from bidsapp.training.task import FoldTask
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def permute_pipeline(
     runs = permuted_runs(training, tasks, cohort, options.splits, count)
     waiting = [run for run in runs if not (run.scored and (beside is None or beside.made(run)))]
     if waiting:
-        trainings = sum(len(run.tasks) for run in waiting)
+        trainings = sum(networks_of(task) for run in waiting for task in run.tasks)
         print(
             f"Permutations: {count} of the whole pipeline, {len(waiting)} to do: {trainings} "
             f"trainings{expected_time(tasks, trainings, options.nprocs)}.",
@@ -168,14 +169,16 @@ def _node_name(run: PermutedRun) -> str:
     return f"permutation_{run.number:05d}"
 
 
-def expected_time(tasks: Sequence[FoldTask], trainings: int, nprocs: int) -> str:
-    """Say how long trainings will take, by what the run's own folds took; empty if not known."""
+def expected_time(
+    tasks: Sequence[FoldTask], trainings: int, nprocs: int, whose: str = "the run's own folds"
+) -> str:
+    """Say how long trainings will take, by what some tasks took; empty if not known."""
     try:
         records = [read_own_json(task.record_file) for task in tasks]
         mean = float(np.mean([record["seconds"] for record in records]))
     except (OSError, ValueError, KeyError):
         return ""
-    return f", about {mean * trainings / max(1, nprocs) / 3600:.2g} hours by the run's own folds"
+    return f", about {mean * trainings / max(1, nprocs) / 3600:.2g} hours by {whose}"
 
 
 class PermutedInput(BaseInterfaceInputSpec):
@@ -204,10 +207,12 @@ class TrainPermuted(Step):
         from bidsapp.derivatives.sealed import write_record
         from bidsapp.recipes import load_recipe
         from bidsapp.training.fold import score_fold, train_fold
-        from bidsapp.training.fold_node import task_of
+        from bidsapp.training.fold_node import score_and_forget, task_of
+        from bidsapp.training.search import searched
 
         recipe = load_recipe(self.inputs.recipe)
-        tasks = [task_of(inputs, recipe, self._device) for inputs in self.inputs.folds]
+        planned = [task_of(inputs, recipe, self._device) for inputs in self.inputs.folds]
+        tasks = searched(planned, score_and_forget)
         for place, task in enumerate(tasks):
             if not (task.is_scored and self._used(task)):
                 # scores of other outcomes must not be taken for those of the model to come

@@ -16,6 +16,7 @@ from bidsapp.derivatives.sealed import read_record
 from bidsapp.errors import UsageError
 from bidsapp.training.permute_outcomes import labels_of, shuffled_outcomes
 from bidsapp.training.run import TrainingRun, run_splits
+from bidsapp.training.search import unsettled
 from bidsapp.training.stages import with_people
 from bidsapp.training.task import FoldTask, covariate_columns
 
@@ -84,13 +85,15 @@ def permuted_runs(
     UsageError
         No permutation gives other outcomes: there is nothing to compare with.
     """
-    kinds = {task.variant: task for task in tasks}
+    kinds = {task.variant: unsettled(task, training.recipe) for task in tasks}
     settings = [task.fingerprint for task in kinds.values()]
     groups = training.recipe.group_column(training.variants)
     grouped = training.recipe.binds(training.variants)
     before = cohort["outcome"].to_numpy(dtype=int)
     recipes = [one.recipe for task in kinds.values() for one in task.chain()]
     names = [name for recipe in recipes for name in covariate_columns(recipe, cohort.columns)]
+    if any(one.training.search for one in recipes) and "group" in cohort:
+        names.append("group")  # a search divides the people of a fold again
     read = list(dict.fromkeys(names))
     runs = []
     changed = False

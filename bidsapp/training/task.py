@@ -17,6 +17,7 @@ from bidsapp.derivatives.sealed import read_record
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput
 from bidsapp.recipes.schema import Recipe
+from bidsapp.recipes.search import Setting, setting_words
 from bidsapp.representation.cohort_array import CohortArray
 from bidsapp.representation.image_rows import ImageRows
 
@@ -56,6 +57,9 @@ class FoldTask:
         Whether to compile the network (CUDA only).
     inner
         Number of the inner fold, for a network that scores training people of a fold.
+    setting
+        What a search gives keys of the recipe, which has them already; None where there is no
+        search, or nothing is chosen yet.
     pool
         Folder of the variants' folders of folds, from which a network that another variant has
         trained is taken over; None trains this one in any case.
@@ -77,13 +81,15 @@ class FoldTask:
     checkpoint_every_s: float | None = None
     compile: bool = False
     inner: int | None = None
+    setting: Setting | None = None
     pool: Path | None = None
 
     @property
     def label(self) -> str:
         """What a person calls this task."""
         inner = "" if self.inner is None else f", inner fold {self.inner}"
-        return f"{self.variant}, repeat {self.repeat}, fold {self.fold}{inner}"
+        setting = f" ({setting_words(self.setting)})" if self.setting else ""
+        return f"{self.variant}, repeat {self.repeat}, fold {self.fold}{inner}{setting}"
 
     @property
     def seeds(self) -> tuple[int, int, int]:
@@ -279,7 +285,9 @@ class FoldTask:
             "role": self.table["role"].tolist(),
             "representation": recipe.representation.model_dump(mode="json"),
             "network": network.model_dump(mode="json", exclude=left_out) | start,
-            "training": recipe.training.model_dump(mode="json"),
+            "training": recipe.training.model_dump(
+                mode="json", exclude=set() if recipe.training.search else {"search"}
+            ),
             "weights": file_sha256(self.weights) if self.weights else None,
             **({"fitted_files": files} if files else {}),
         }

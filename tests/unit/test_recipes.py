@@ -77,6 +77,7 @@ def test_every_key_is_described_and_has_a_type():
         "network.start",
         "network.origin.dataset",
         "network.origin.participants",
+        "training.search.grid",
     ]
     assert {"training.lr.head", "training.early_stopping.patience"} <= {row.key for row in rows}
 

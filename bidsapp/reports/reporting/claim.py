@@ -130,13 +130,17 @@ def _trained(k: RunFacts) -> Answer:
 
 
 def _chosen(k: RunFacts) -> Answer:
-    kept = k.recipe.with_variant(k.variant).training.checkpoint
+    training = k.recipe.with_variant(k.variant).training
     told = {
         "last": "The network of the last epoch is kept.",
         "inner": "The epoch is chosen on a part of the training fold.",
         "test_fold": "The epoch is chosen on the fold that is scored (LEAK).",
     }
-    return f"{told[kept]} {k.findings('tried')}".strip(), ("recipe.yaml: training",)
+    text, where = told[training.checkpoint], ["recipe.yaml: training"]
+    if training.search is not None:
+        text += f" {', '.join(training.search.grid)}: {training.search.words}."
+        where += ["search.tsv", "tables/search_folds.tsv"]
+    return f"{text} {k.findings('search', 'tried')}".strip(), tuple(where)
 
 
 def _joined(k: RunFacts) -> Answer:

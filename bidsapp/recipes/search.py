@@ -1,0 +1,272 @@
+"""A search over settings of a recipe: the grid, its settings in order, and what cannot be run."""
+
+import json
+import math
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError
+
+from bidsapp.contracts.fitted import FittedStep
+from bidsapp.recipes.messages import problems_of
+from bidsapp.recipes.section import Fraction, Problem, Section, Seed
+from bidsapp.recipes.values import flat, merged, nested
+
+if TYPE_CHECKING:
+    from bidsapp.recipes.schema import Recipe
+
+Setting = Mapping[str, Any]
+"""Dotted keys of a recipe with the values that one setting of a grid gives them."""
+
+SECTIONS = ("network", "training", "representation")
+"""The sections whose keys a search may change."""
+SAME_IMAGES = ("channels", "kind", "plane", "slices", "pad", "scaling")
+"""Keys of the representation that say which images there are: the same for all fold models."""
+MOST = 500
+"""Settings that one search tries."""
+INNER_FOLDS = 3
+"""Inner folds where nothing is said."""
+METRICS = {
+    "auc": "the area under the ROC curve",
+    "log_loss": "the cross-entropy",
+    "brier": "the Brier score",
+}
+"""What settings are compared by, and how a text says it."""
+HIGHER = ("auc",)
+"""Metrics of which more is better."""
+
+
+def _grid(value: Any) -> Any:
+    """Take dotted keys, nested ones, or both."""
+    return flat(value) if isinstance(value, Mapping) else value
+
+
+class Search(Section):
+    """Settings that are tried inside each training fold, the best of which trains its network."""
+
+    choice: ClassVar = "fit"
+    only: ClassVar = {"inner_folds": ("train_fold",), "inner_size": ("train_fold",)}
+    optional: ClassVar = ("inner_folds", "inner_size")
+
+    grid: Annotated[
+        dict[str, Annotated[tuple[Any, ...], Field(strict=False)]],
+        BeforeValidator(_grid),
+        Field(min_length=1),
+    ] = Field(
+        description="Dotted keys of network, training or representation, each with the list of its "
+        "values: network.dropout: [0.3, 0.5]. Every combination is tried, in this order; a section "
+        "ties keys together: training.lr: [{head: 1e-3, backbone: 1e-4}, {head: 1e-4, backbone: "
+        "1e-5}]."
+    )
+    inner_folds: Annotated[int, Field(ge=2, le=100)] | None = Field(
+        default=None,
+        description="Inner folds into which the people of a training fold are divided, as outer "
+        f"folds are; {INNER_FOLDS} where nothing is said.",
+    )
+    inner_size: Fraction | None = Field(
+        default=None,
+        description="Share of the training fold on which settings are compared once, in place of "
+        "inner folds.",
+    )
+    metric: Literal["auc", "log_loss", "brier"] = Field(
+        default="auc",
+        description="What settings are compared by, its mean over inner folds. Of equal ones that "
+        "wins which is first in the grid: begin with the simplest.",
+    )
+    draw: Annotated[int, Field(ge=2, le=MOST)] | None = Field(
+        default=None,
+        description="So many settings of the grid, drawn at random; all of them where not given.",
+    )
+    seed: Seed = Field(default=0, description="Seed of the draw.")
+    fit: Literal["train_fold", "dataset"] = Field(
+        default="train_fold",
+        description="On whom a setting is chosen. dataset takes the one with the best results on "
+        "the people who are held out, the same for all folds: mode paper only.",
+    )
+
+    def plain(self) -> dict[str, Any]:
+        """Give nested values, so that a change of one key of the grid finds its place."""
+        return super().plain() | {"grid": nested({k: list(v) for k, v in self.grid.items()})}
+
+    def declares(self) -> tuple[FittedStep, ...]:
+        """Say by whose results the setting is chosen."""
+        reason = "the setting is chosen by results on the people who are held out"
+        return (
+            FittedStep(
+                f"training.search.fit: {self.fit}",
+                self.fit,
+                uses_outcome=True,
+                reason=reason if self.fit == "dataset" else "",
+            ),
+        )
+
+    @property
+    def networks(self) -> int:
+        """Trainings for each fold, the last one with the chosen setting among them."""
+        inner = 1 if self.inner_size or self.fit == "dataset" else self.inner_folds or INNER_FOLDS
+        return self.count * inner + 1
+
+    @property
+    def size(self) -> int:
+        """Combinations of the grid."""
+        return math.prod(len(values) for values in self.grid.values())
+
+    @property
+    def count(self) -> int:
+        """Settings that are tried."""
+        return self.size if self.draw is None else min(self.draw, self.size)
+
+    @property
+    def settings(self) -> tuple[dict[str, Any], ...]:
+        """Settings that are tried, in the order of the grid; the last key changes first."""
+        places: Sequence[int] = range(self.size)
+        if self.count < self.size:
+            places = sorted(random.Random(self.seed).sample(places, self.count))
+        return tuple(self._at(place) for place in places)
+
+    @property
+    def words(self) -> str:
+        """How the setting is chosen, as a clause behind what is chosen."""
+        among = f"among {self.count} settings"
+        if self.count < self.size:
+            among += f", drawn at random from {self.size},"
+        by = METRICS[self.metric]
+        if self.fit == "dataset":
+            return f"chosen {among} by {by} of the people who are held out"
+        inner = self.inner_folds or INNER_FOLDS
+        where = (
+            f"in {self.inner_size:.0%} of its people"
+            if self.inner_size
+            else f"over {inner} inner folds of its people"
+        )
+        return f"chosen inside each training fold {among} by {by} {where}"
+
+    def _at(self, place: int) -> dict[str, Any]:
+        setting = {}
+        for key in reversed(self.grid):
+            place, index = divmod(place, len(self.grid[key]))
+            setting[key] = self.grid[key][index]
+        return {key: setting[key] for key in self.grid}
+
+
+def at_setting(recipe: "Recipe", setting: Setting) -> "Recipe":
+    """Give the recipe of one variant with one setting of its search, and without the search.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        Such a recipe cannot be; `search_problems` has refused it before.
+    """
+    shape = type(recipe)
+    values = merged(recipe.plain(), {**setting, "training.search": None}, shape)
+    return shape.model_validate(values)
+
+
+def setting_words(setting: Setting) -> str:
+    """Write a setting as people would: ``network.dropout 0.3, training.lr.head 0.001``."""
+    return ", ".join(f"{key} {value_words(value)}" for key, value in setting.items())
+
+
+def value_words(value: Any) -> str:
+    """Write a value of a setting in a cell of a table."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {value_words(one)}" for key, one in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(value_words, value))
+    return (
+        "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    )
+
+
+def search_problems(recipe: "Recipe") -> Iterator[Problem]:
+    """List what is wrong with the search of a recipe, which is that of one variant alone.
+
+    Every setting is made into the recipe that it would run, and checked as such.
+    """
+    search = recipe.training.search
+    if search is None:
+        return
+    place = "training.search"
+    found = [(f"{place}.{key}", text) for key, text in (*search.misplaced(), *_keys(search))]
+    if search.inner_folds and search.inner_size:
+        found.append((f"{place}.inner_size", "give either inner_folds or inner_size, not both"))
+    if found:
+        yield from found
+        return
+    if search.count > MOST:
+        text = f"gives {search.size} settings, and at most {MOST} are tried: take fewer values"
+        yield f"{place}.grid", f"{text}, or say how many are drawn (training.search.draw)"
+        return
+    if search.size < 2:
+        yield f"{place}.grid", "gives one setting, which leaves no choice; give a key two values"
+        return
+    plain = recipe.plain()
+    yield from _refused(_Values(json.dumps(plain, default=str), plain))
+
+
+def _keys(search: Search) -> Iterator[Problem]:
+    keys = list(search.grid)
+    for key, values in search.grid.items():
+        where = f"grid.{key}"
+        inside = next((one for one in keys if key.startswith(f"{one}.")), None)
+        reasons = (_refused_key(leaf) for value in values for leaf in flat({key: value}))
+        if not values:
+            yield where, "should have at least one value"
+        elif reason := next(filter(None, reasons), ""):
+            yield where, reason
+        elif inside is not None:
+            yield where, f"is a part of {inside}, which the grid has too; leave one of them out"
+        elif double := [value for k, value in enumerate(values) if value in values[:k]]:
+            yield where, f"names {value_words(double[0])} twice"
+
+
+def _refused_key(key: str) -> str:
+    """Say why a key cannot be searched over; empty where it can."""
+    section, _, rest = key.partition(".")
+    if section not in SECTIONS:
+        return f"a search may change keys of {', '.join(SECTIONS)} only"
+    if rest == "seed" or key.startswith("training.search"):
+        return "cannot be searched over: the best of several is luck, or a search itself"
+    if section == "representation" and rest.partition(".")[0] in SAME_IMAGES:
+        return "changes the images, which all fold models share; make it a variant"
+    return ""
+
+
+@dataclass(frozen=True)
+class _Values:
+    """Plain values of a recipe, and a text by which they are known again."""
+
+    text: str
+    values: dict[str, Any] = field(compare=False)
+
+
+@lru_cache(maxsize=256)  # a recipe is made again whenever a variant is asked for
+def _refused(recipe: _Values) -> tuple[Problem, ...]:
+    """Find the settings of a recipe that cannot be run: each reason once."""
+    from bidsapp.recipes.schema import Recipe
+
+    search = Search.model_validate(recipe.values["training"]["search"])
+    values = merged(recipe.values, {"training.search": None}, Recipe)
+    first: dict[Problem, str] = {}
+    same: dict[str, str] = {}
+    found: list[Problem] = []
+    for setting in search.settings:
+        words = setting_words(setting)
+        try:
+            made = Recipe.model_validate(merged(values, setting, Recipe))
+        except ValidationError as error:
+            for problem in problems_of(error, Recipe):
+                first.setdefault(problem, words)
+            continue
+        told = json.dumps([getattr(made, name).plain() for name in SECTIONS], default=str)
+        if told in same:
+            found.append(("training.search.grid", f"{same[told]} and {words} are the same setting"))
+        same.setdefault(told, words)
+    refused = [
+        (f"training.search.grid.{key}" if key in search.grid else key, f"{text} (at {words})")
+        for (key, text), words in first.items()
+    ]
+    return (*refused, *found)

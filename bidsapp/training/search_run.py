@@ -1,0 +1,198 @@
+"""The searches of a run: said beforehand, trained side by side, settled, and kept as a table."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+
+from bidsapp.dataset.tables import write_table
+from bidsapp.execution.failures import find_failure
+from bidsapp.options import RunOptions
+from bidsapp.recipes import Recipe
+from bidsapp.recipes.search import METRICS
+from bidsapp.training.crossfit import planned_folds
+from bidsapp.training.inner_run import score_inner
+from bidsapp.training.permuted import expected_time
+from bidsapp.training.run import TrainingRun
+from bidsapp.training.search import TABLE, Trial, inner_roles, search_of, settled, trials
+from bidsapp.training.task import FoldTask
+
+Failed = dict[str, tuple[str, int]]
+"""Variants that are not whole, with reason and exit code."""
+
+
+def check_searches(
+    recipe: Recipe, variants: Sequence[str], cohort: pd.DataFrame, splits: pd.DataFrame
+) -> None:
+    """Refuse, before any work, searches whose training folds cannot be divided.
+
+    Parameters
+    ----------
+    recipe
+        Of the run.
+    variants
+        Those that are scored.
+    cohort, splits
+        The tables of the run.
+
+    Raises
+    ------
+    UsageError
+        A training fold has too few people of a class; the message names ``training.search``.
+    """
+    for name in variants:
+        one = recipe.with_variant(name)
+        if one.training.search is None or one.training.search.fit == "dataset":
+            continue
+        own = splits[splits["variant"] == name] if "variant" in splits else splits
+        for repeat, fold in own[["repeat", "fold"]].drop_duplicates().itertuples(index=False):
+            here = own[(own["repeat"] == repeat) & (own["fold"] == fold)]
+            inner_roles(one, cohort, here, int(repeat), int(fold))
+
+
+def search_cost(recipe: Recipe, variants: Sequence[str], groups: int = 0) -> str:
+    """Say how many networks the searches of a run take; empty where there is none.
+
+    Parameters
+    ----------
+    recipe
+        Of the run.
+    variants
+        All that is trained.
+    groups
+        How many groups there are, where they are left out in turn.
+    """
+    sentences = []
+    for name in variants:
+        one = recipe.with_variant(name)
+        search = one.training.search
+        if search is None:
+            continue
+        folds = planned_folds(one.protocol, groups)
+        inner = (search.networks - 1) // search.count
+        drawn = f" drawn from {search.size}" if search.count < search.size else ""
+        what = (
+            f"{search.count} settings{drawn} on the outer folds"
+            if search.fit == "dataset"
+            else f"({search.count} settings{drawn} × {inner} inner fold{'s' * (inner > 1)} + 1)"
+        )
+        times = folds * search.networks
+        sentences.append(
+            f"{name}: {folds} folds × {what} = {times} networks"
+            if search.fit == "train_fold"
+            else f"{name}: {what}, and the chosen one once more: {times} networks"
+        )
+    if not sentences:
+        return ""
+    permuted = recipe.evaluation.pipeline_permutations
+    again = f" Each of the {permuted} permuted pipelines takes as many again." if permuted else ""
+    return f"Search: {'; '.join(sentences)}, compared by {_metrics(recipe, variants)}.{again}"
+
+
+def _metrics(recipe: Recipe, variants: Sequence[str]) -> str:
+    found = [recipe.with_variant(name).training.search for name in variants]
+    return " or ".join(dict.fromkeys(METRICS[one.metric] for one in found if one is not None))
+
+
+def search_settings(
+    training: TrainingRun, tasks: Sequence[FoldTask], options: RunOptions, folder: Path
+) -> tuple[list[FoldTask], Failed]:
+    """Search for every fold of the variants that ask for it, and write what was tried.
+
+    Writes ``search.tsv`` into the run's folder. Each inner network that is scored already is
+    kept, so that a killed run goes on where it was.
+
+    Parameters
+    ----------
+    training, tasks
+        The run and its folds, those of stages first.
+    options
+        How to run.
+    folder
+        Of the run.
+
+    Returns
+    -------
+    tasks
+        The folds with the settings that were chosen; those of variants that are not whole are
+        left out.
+    failed
+        These variants, with reason and exit code.
+    """
+    (folder / TABLE).unlink(missing_ok=True)
+    done: dict[str, list[FoldTask]] = {}
+    failed: Failed = {}
+    tables = []
+    for name in sorted({task.variant for task in tasks}, key=_depth_in(tasks)):
+        own = [_with_settled_first(t, done) for t in tasks if t.variant == name]
+        if lacking := [t for t in own if t.first is not None and t.first.variant in failed]:
+            failed[name] = failed[str(getattr(lacking[0].first, "variant", ""))]
+        elif search_of(own[0]) is None:
+            done[name] = own
+        else:
+            settled_ones, table, reason = _search(training, own, options, folder)
+            if reason is not None:
+                failed[name] = reason
+            else:
+                done[name] = settled_ones
+                tables.append(table)
+    if tables:
+        write_table(folder / TABLE, _in_columns(tables))
+    places = {(t.variant, t.repeat, t.fold): t for group in done.values() for t in group}
+    kept = [places.get((task.variant, task.repeat, task.fold)) for task in tasks]
+    return [task for task in kept if task is not None], failed
+
+
+def _depth_in(tasks: Sequence[FoldTask]) -> Callable[[str], tuple[int, int]]:
+    """Give a key that puts a variant behind those that it begins with, in the order of the run."""
+    names = list(dict.fromkeys(task.variant for task in tasks))
+    depth = {task.variant: len(list(task.chain())) for task in tasks}
+    return lambda name: (depth[name], names.index(name))
+
+
+def _with_settled_first(task: FoldTask, done: Mapping[str, Sequence[FoldTask]]) -> FoldTask:
+    if task.first is None:
+        return task
+    ready = done.get(task.first.variant, ())
+    mine = [t for t in ready if (t.repeat, t.fold) == (task.first.repeat, task.first.fold)]
+    return replace(task, first=mine[0]) if mine else task
+
+
+def _search(
+    training: TrainingRun, tasks: Sequence[FoldTask], options: RunOptions, folder: Path
+) -> tuple[list[FoldTask], pd.DataFrame, tuple[str, int] | None]:
+    """Train the networks of one variant's search, and settle its folds; or say why not."""
+    tried = [trials(task) for task in tasks]
+    every = {one.node_name: one for own in tried for one in own}
+    name = "".join(c if c.isalnum() else "_" for c in tasks[0].variant)
+    scored = [one.task for one in every.values() if one.task.is_scored]
+    waiting = len(every) - len(scored)
+    took = ""
+    if scored and waiting:
+        took = expected_time(scored, waiting, options.nprocs, "those that are trained")
+    print(
+        f"Search of {tasks[0].variant}: {len(every)} networks, {waiting} to train{took}.",
+        flush=True,
+    )
+    by_node = {node: one.task for node, one in every.items()}
+    error = score_inner(training, f"search_{name}", by_node, options, folder)
+    for node, one in every.items():
+        if not one.task.is_scored:
+            found = find_failure(training.folder / f"search_{name}" / node, error)
+            return [], pd.DataFrame(), (_reason(one, found.message), found.exit_code)
+    done, table = settled(tasks, tried)
+    return done, table, None
+
+
+def _reason(one: Trial, message: str) -> str:
+    return f"{one.task.label}: {message}"
+
+
+def _in_columns(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Put the tables of several variants together: settings first, then what they scored."""
+    table = pd.concat(tables, ignore_index=True)
+    head, tail = ["variant", "repeat", "fold", "setting"], ["mean", "se", "epochs", "seconds"]
+    inner = [name for name in table.columns if name.startswith("inner_")]
+    keys = [name for name in table.columns if "." in name]
+    return table[[*head, *keys, "metric", *inner, *tail, "chosen"]]

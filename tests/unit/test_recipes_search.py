@@ -1,0 +1,138 @@
+"""A search in a recipe: its settings in order, and each that cannot be run told by its key."""
+
+import pytest
+from pydantic import ValidationError
+
+from bidsapp.errors import UsageError
+from bidsapp.recipes import load_recipe
+from bidsapp.recipes.search import at_setting, setting_words
+from tests.unit.synthetic_cohort import small_recipe
+
+# What is laid over attias2025, and what the message must say.
+REFUSED = [
+    ("{grid: {}}", "training.search.grid: should have at least 1 items"),
+    ("{metric: auc}", "training.search.grid: required"),
+    ("{grid: {network: {depth: 18}}}", "network.depth: should be a list, got 18"),
+    ("{grid: {network: {depth: []}}}", "network.depth: should have at least one value"),
+    ("{grid: {network: {depth: [18]}}}", "gives one setting, which leaves no choice"),
+    ("{grid: {network: {depth: [18, 18]}}}", "network.depth: names 18 twice"),
+    (
+        "{grid: {network: {dpeth: [10, 18]}}}",
+        "training.search.grid.network.dpeth: unknown key; did you mean network.depth?",
+    ),
+    ("{grid: {network: {depth: [18, deep]}}}", "should be a whole number, got 'deep'"),
+    (
+        "{grid: {training: {lr: {head: [.1, 5.0]}}}}",
+        "training.lr.head: should be less than or equal to 1, got 5.0 (at training.lr.head 5.0)",
+    ),
+    ("{grid: {network: {depth: [18, 19]}}}", "resnet offers 10, 18, 34, 50, got 19"),
+    (
+        "{grid: {training: {momentum: [0.0, .9], weight_decay: [0.0, .1]}}}",
+        "adamw has no such option (at training.momentum 0.9, training.weight_decay 0.0)",
+    ),
+    (
+        "{grid: {protocol: {folds: [4, 8]}}}",
+        "a search may change keys of network, training, representation only",
+    ),
+    ("{grid: {training: {seed: [1, 2]}}}", "training.seed: cannot be searched over"),
+    (
+        "{grid: {representation: {slices: [20, 30]}}}",
+        "representation.slices: changes the images, which all fold models share",
+    ),
+    (
+        "{grid: {training: [{seed: 1}, {seed: 2}]}}",
+        "training.search.grid.training: cannot be searched over",
+    ),
+    (
+        "{grid: {training: {lr: [{head: .1, backbone: 1e-3}, {backbone: 1e-3, head: .1}]}}}",
+        "names backbone 0.001, head 0.1 twice",
+    ),
+    (
+        "{grid: {training: {lr: [{head: .001}, {head: .1}], positive_weight: [1.0, 1]}}}",
+        "names 1 twice",
+    ),
+    (
+        "{grid: {training: [{epochs: 5}, {epochs: 5, decay: .9}]}}",
+        "training epochs 5 and training epochs 5, decay 0.9 are the same setting",
+    ),
+    ("{grid: {network: {depth: [10, 18]}}, metric: acc}", "did you mean auc?"),
+    ("{grid: {network: {depth: [10, 18]}}, inner_folds: 1}", "inner_folds: should be greater"),
+    (
+        "{grid: {network: {depth: [10, 18]}}, inner_folds: 2, inner_size: .3}",
+        "inner_size: give either inner_folds or inner_size",
+    ),
+    ("{grid: {network: {depth: [10, 18]}}, fold: 2}", "training.search.fold: unknown key"),
+    (
+        "{grid: {network: {depth: [10, 18]}}, fit: dataset}",
+        "training.search.fit: dataset is refused in strict mode: the setting is chosen by results",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "told"), REFUSED)
+def test_a_search_that_cannot_be_is_refused_by_its_key(text, told):
+    with pytest.raises(UsageError) as error:
+        load_recipe("t1w", [f"training.search={text}"])
+    assert told in str(error.value)
+
+
+def test_a_key_within_another_of_the_grid_is_refused():
+    grid = {"network": [{"depth": 10}, {"depth": 18}], "network.depth": [18, 34]}
+    with pytest.raises(ValidationError, match=r"network.depth: is a part of network, which"):
+        small_recipe(training={"search": {"grid": grid}})
+
+
+def test_too_many_settings_are_refused_unless_some_are_drawn():
+    many = ", ".join(str(k / 1000) for k in range(25))
+    grid = (
+        f"training.search={{grid: {{training: {{weight_decay: [{many}], "
+        f"augmentation: {{noise: [{many}]}}}}}}"
+    )
+    with pytest.raises(UsageError, match="gives 625 settings, and at most 500 are tried"):
+        load_recipe("t1w", [grid + "}"])
+    drawn = load_recipe("t1w", [grid + ", draw: 5, seed: 3}"]).training.search
+    assert (
+        drawn.settings
+        == load_recipe("t1w", [grid + ", draw: 5, seed: 3}"]).training.search.settings
+    )
+    other = load_recipe("t1w", [grid + ", draw: 5, seed: 4}"]).training.search
+    assert len(drawn.settings) == 5
+    assert drawn.settings != other.settings
+    everything = list(load_recipe("t1w", [grid + ", draw: 100}"]).training.search.settings)
+    assert len({str(setting) for setting in everything}) == 100
+
+
+def test_settings_come_in_the_order_of_the_grid_and_become_recipes():
+    text = "{grid: {network: {depth: [18, 10]}, training: {lr: [{head: 1e-2}, {head: 1e-3}]}}}"
+    recipe = load_recipe("t1w", [f"training.search={text}"])
+    settings = recipe.training.search.settings
+    assert [setting_words(setting) for setting in settings] == [
+        "network.depth 18, training.lr head 0.01",
+        "network.depth 18, training.lr head 0.001",
+        "network.depth 10, training.lr head 0.01",
+        "network.depth 10, training.lr head 0.001",
+    ]
+    made = at_setting(recipe, settings[-1])
+    assert (made.network.depth, made.training.lr.head, made.training.search) == (10, 1e-3, None)
+    assert made.training.lr.backbone == recipe.training.lr.backbone
+
+
+def test_a_variant_adds_a_key_to_the_grid_of_the_base_or_leaves_the_search_out(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "name: mine\nsummary: A test\nnetwork: {start: random}\n"
+        "training: {search: {grid: {network.depth: [10, 18]}}}\n"
+        "variants:\n"
+        "  more: {training.search.grid: {training.weight_decay: [0.0, 0.1]}}\n"
+        "  none: {training.search: null}\n"
+        "  bad: {training.search.grid.network.depth: [10, 18]}\n"
+    )
+    recipe = load_recipe(path)
+    more = recipe.with_variant("more").training.search
+    assert list(more.grid) == ["network.depth", "training.weight_decay"]
+    assert recipe.with_variant("none").training.search is None
+    text = path.read_text().replace("[10, 18]}\n", "[10, 19]}\n")
+    path.write_text(text)
+    told = r"(?s)variants.bad.training.search.grid.network.depth: resnet offers .* got 19"
+    with pytest.raises(UsageError, match=told):
+        load_recipe(path)

@@ -1,0 +1,280 @@
+"""The search inside training folds: what is chosen, by whom, and that nobody held out has a say."""
+
+import json
+from dataclasses import replace
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from bidsapp.errors import UsageError
+from bidsapp.evaluation.searched import search_tables
+from bidsapp.networks.registry import build_network, count_parameters
+from bidsapp.recipes import dump_recipe, load_recipe
+from bidsapp.representation.cohort_array import build_cohort_array
+from bidsapp.representation.sample import CohortRow
+from bidsapp.training import fold as fold_module
+from bidsapp.training.fold import load_fold, train_fold
+from bidsapp.training.fold_node import fold_inputs, score_and_forget, task_of
+from bidsapp.training.search import at, settled, trials, unsettled
+from bidsapp.training.search_metric import metric_of
+from bidsapp.training.search_run import check_searches, search_cost
+from tests.unit.synthetic_cohort import prepare_tasks, small_recipe
+
+SMALL = {"shape": (10, 12, 10), "n": 16, "contrast": 1.0}
+STILL, LEARNS = {"head": 1e-9, "backbone": 1e-9}, {"head": 0.1, "backbone": 0.1}
+POOLED = {"name": "pooled", "depth": 1, "stem_stride": 1, "stem_pool": False}
+
+
+def recipe_of(grid=None, epochs=8, protocol=None, mode="strict", **search):
+    asked = {
+        "grid": grid or {"training.lr": [STILL, LEARNS]},
+        "inner_folds": 2,
+        "metric": "log_loss",
+    } | search
+    return small_recipe(
+        mode=mode,
+        network=POOLED,
+        training={"epochs": epochs, "precision": "float32", "search": asked},
+        representation={"slices": 8},
+        protocol={"folds": 2} | (protocol or {}),
+    )
+
+
+def tried_out(tasks):
+    """The trials of every fold, trained, and what they lead to."""
+    tried = [trials(task) for task in tasks]
+    for one in (one for group in tried for one in group):
+        score_and_forget(one.task)
+    return tried, *settled(tasks, tried)
+
+
+def inner_scores(tried):
+    return [one.task.scores_file.read_bytes() for group in tried for one in group]
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    """Two folds of a planted effect, searched: one setting learns, the other cannot."""
+    tasks = prepare_tasks(tmp_path_factory.mktemp("planted"), recipe_of(), **SMALL)
+    return tasks, *tried_out(tasks)
+
+
+def test_the_setting_that_learns_is_chosen_in_every_fold(planted):
+    tasks, tried, done, table = planted
+    assert [task.setting for task in done] == [{"training.lr": LEARNS}] * 2
+    assert [task.recipe.training.lr.head for task in done] == [0.1] * 2
+    assert all(task.recipe.training.search is None for task in done)
+    assert list(table["chosen"]) == ["false", "true"] * 2
+    assert list(table["training.lr"].unique()) == [
+        "head 1e-09, backbone 1e-09", "head 0.1, backbone 0.1",
+    ]  # fmt: skip
+    assert (table["mean"] == table[["inner_0", "inner_1"]].mean(axis=1)).all()
+    assert len([one for group in tried for one in group]) == 2 * (
+        tasks[0].recipe.training.search.networks - 1
+    )
+    # scores stay, networks do not
+    assert not list(tasks[0].folder.rglob("*.safetensors"))
+
+
+def test_inner_people_are_training_people_each_held_out_once(planted):
+    tasks, tried, _, _ = planted
+    for task, group in zip(tasks, tried, strict=True):
+        outside = set(task.table.loc[task.table["role"] == "test", "participant_id"])
+        first = [one for one in group if one.number == 1]
+        held = [one.task.table.loc[one.task.table["role"] == "test"] for one in first]
+        assert not outside & {name for rows in held for name in rows["participant_id"]}
+        people = pd.concat(held)["participant_id"]
+        assert sorted(people) == sorted(set(task.table["participant_id"]) - outside)
+        for rows in held:
+            assert (
+                rows["outcome"].value_counts().to_dict() == {0: len(rows) / 2, 1: len(rows) / 2}
+                or abs(rows["outcome"].mean() - 0.5) < 0.2
+            )
+        for one in group:
+            assert not outside & set(
+                one.task.table.loc[one.task.table["role"] != "", "participant_id"]
+            )
+
+
+def test_held_out_images_and_outcomes_change_no_inner_score_and_no_choice(planted, tmp_path):
+    tasks, tried, done, _ = planted
+    held_out = tasks[0].table["role"] == "test"
+    again = prepare_tasks(tmp_path, recipe_of(), **SMALL)[0]
+    rng = np.random.default_rng(1)
+    for place in np.flatnonzero(held_out):
+        for name in ("t1w", "log_jacobian"):
+            file = tmp_path / f"sub-{place:02d}_{name}.nii.gz"
+            image = nib.load(file)
+            noise = rng.normal(size=image.shape).astype(np.float32) * 9
+            nib.save(nib.Nifti1Image(noise, image.affine), file)
+    table = pd.read_csv(tmp_path / "cohort.tsv", sep="\t", keep_default_na=False)
+    table.loc[held_out, "outcome"] = 1 - table.loc[held_out, "outcome"]
+    table.to_csv(tmp_path / "cohort.tsv", sep="\t", index=False)
+    # the images are others, so is the array
+    rows = [
+        CohortRow(f"sub-{k:02d}", "", {"t1w": tmp_path / f"sub-{k:02d}_t1w.nii.gz"})
+        for k in range(len(table))
+    ]
+    array = build_cohort_array(rows, again.recipe.representation, tmp_path / "other", None)
+    again = replace(again, array=array.path)
+    assert again.images.key != tasks[0].images.key
+    new, (chosen,), _ = tried_out([again])
+    assert inner_scores(new) == inner_scores(tried[:1])
+    assert chosen.setting == done[0].setting
+
+
+def test_a_node_trains_the_setting_that_its_fold_was_given(planted, tmp_path):
+    tasks, tried, done, _ = planted
+    (tmp_path / "recipe.yaml").write_text(dump_recipe(tasks[0].recipe))
+    recipe = load_recipe(tmp_path / "recipe.yaml")
+    for task in (done[0], tried[0][0].task, tasks[0]):
+        told = json.loads(json.dumps(fold_inputs(tmp_path / "recipe.yaml", task)))
+        made = task_of(told, recipe, "cpu")
+        assert made.fingerprint == task.fingerprint
+        assert made.recipe.training == task.recipe.training
+    assert unsettled(done[0], recipe).fingerprint == tasks[0].fingerprint
+
+
+def test_a_search_that_is_killed_goes_on_and_ends_with_the_same_bits(
+    planted, tmp_path, monkeypatch
+):
+    _, tried, done, _ = planted
+    task = prepare_tasks(tmp_path, recipe_of(), **SMALL)[0]
+    own, original, calls = trials(task), fold_module.fit, []
+
+    def dying(network, data, settings):
+        calls.append(settings.label)
+        if len(calls) == 2:  # the machine is gone after the third epoch of the second network
+            short = settings.training.model_copy(update={"epochs": 3})
+            original(network, data, replace(settings, training=short))
+            raise KeyboardInterrupt
+        return original(network, data, settings)
+
+    monkeypatch.setattr(fold_module, "fit", dying)
+    score_and_forget(own[0].task)
+    with pytest.raises(KeyboardInterrupt):
+        score_and_forget(replace(own[1].task, checkpoint_every_s=0))
+    assert [one.task.is_scored for one in own] == [True, False, False, False]
+    before = own[0].task.record_file.stat().st_mtime_ns
+    monkeypatch.setattr(fold_module, "fit", original)
+    new, chosen, _ = tried_out([task])
+    assert own[0].task.record_file.stat().st_mtime_ns == before  # kept, not trained again
+    assert inner_scores(new) == inner_scores(tried[:1])
+    assert chosen[0].setting == done[0].setting
+
+
+def test_a_fold_is_trained_and_opened_with_the_architecture_of_its_setting(tmp_path):
+    other = {"name": "resnet", "depth": 10, "stem_stride": 2, "stem_pool": True}
+    recipe = recipe_of({"network": [POOLED, other]}, epochs=1)
+    task = at(prepare_tasks(tmp_path, recipe, **SMALL)[0], {"network": other})
+    train_fold(task)
+    assert count_parameters(load_fold(task)[0]) == count_parameters(
+        build_network(task.recipe.network, 1)
+    )
+    assert json.loads(task.record_file.read_text())["setting"] == {"network": other}
+    assert "fold 0 (network name resnet, depth 10" in task.label
+
+
+def test_of_equal_settings_the_first_of_the_grid_is_chosen(tmp_path):
+    grid = {
+        "training.weight_decay": [0.01, 0.0],
+        "training.lr": [STILL, {"head": 1e-12, "backbone": 1e-12}],
+    }
+    tasks = prepare_tasks(
+        tmp_path, recipe_of(grid, epochs=1, inner_size=0.4, inner_folds=None), **SMALL
+    )
+    _, done, table = tried_out(tasks[:1])
+    assert table["mean"].nunique() == 1, table
+    assert done[0].setting == {"training.weight_decay": 0.01, "training.lr": STILL}
+    assert table["se"].isna().all()
+
+
+def test_paper_mode_chooses_by_the_held_out_people_one_setting_for_all_folds(tmp_path):
+    recipe = recipe_of(mode="paper", fit="dataset", inner_folds=None)
+    assert [step.name for step in recipe.leaks("scores")] == ["training.search.fit: dataset"]
+    tasks = prepare_tasks(tmp_path, recipe, **SMALL)
+    tried, done, table = tried_out(tasks)
+    assert [len(group) for group in tried] == [2, 2]
+    for task, group in zip(tasks, tried, strict=True):
+        assert all((one.task.table == task.table).all(axis=None) for one in group)
+    assert {json.dumps(task.setting) for task in done} == {json.dumps({"training.lr": LEARNS})}
+    assert not [name for name in table if name.startswith("inner_")]
+
+
+@pytest.mark.parametrize("metric", ["auc", "log_loss", "brier"])
+def test_metrics_are_those_of_scikit_learn(metric):
+    from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
+
+    rng = np.random.default_rng(0)
+    y, p = rng.integers(0, 2, 60), rng.random(60).round(1).clip(0.05, 0.95)
+    scores = pd.DataFrame({"outcome": y, "probability": p})
+    known = {"auc": roc_auc_score, "log_loss": log_loss, "brier": brier_score_loss}[metric]
+    assert metric_of(metric, scores) == pytest.approx(known(y, p), abs=1e-12)
+
+
+def test_groups_stay_together_inside_and_too_few_people_are_told_before_work(tmp_path):
+    recipe = recipe_of(inner_folds=5)
+    cohort = pd.DataFrame(
+        {
+            "participant_id": [f"sub-{k:02d}" for k in range(16)],
+            "session_id": "n/a",
+            "outcome": [0, 1] * 8,
+            "group": [f"g{k // 4}" for k in range(16)],
+        }
+    )
+    splits = pd.DataFrame(
+        [
+            (0, fold, name, "test" if k // 8 == fold else "train")
+            for fold in range(2)
+            for k, name in enumerate(cohort["participant_id"])
+        ],
+        columns=["repeat", "fold", "participant_id", "role"],
+    )
+    told = (
+        "training.search.inner_folds: 5 inner folds, but repeat 0, fold 0 trains on 4 people of "
+        r"one class; .* \(--set training.search.inner_folds=3\)"
+    )
+    with pytest.raises(UsageError, match=told):
+        check_searches(recipe, ["base"], cohort, splits)
+    grouped = recipe_of(protocol={"groups": "family"})
+    with pytest.raises(UsageError, match="trains on 2 groups with people of one class"):
+        check_searches(grouped, ["base"], cohort, splits)
+    with pytest.raises(UsageError, match=r"inner_size: a share of 0.01|both parts need"):
+        check_searches(recipe_of(inner_folds=None, inner_size=0.99), ["base"], cohort, splits)
+    check_searches(recipe_of(), ["base"], cohort, splits)
+
+
+def test_the_cost_is_said_in_networks():
+    assert search_cost(recipe_of(), ["base"]) == (
+        "Search: base: 2 folds × (2 settings × 2 inner folds + 1) = 10 networks, compared by the "
+        "cross-entropy."
+    )
+    drawn = recipe_of(
+        {"training.weight_decay": [0.0, 0.1, 0.2], "training.lr": [STILL, LEARNS]}, draw=4
+    ).with_values({"evaluation.pipeline_permutations": 20})
+    said = search_cost(drawn, ["base"])
+    assert "(4 settings drawn from 6 × 2 inner folds + 1) = 18 networks" in said
+    assert said.endswith("Each of the 20 permuted pipelines takes as many again.")
+    assert search_cost(small_recipe(), ["base"]) == ""
+
+
+def test_inner_and_held_out_scores_stand_beside_each_other(planted, tmp_path):
+    _, _, _, table = planted
+    table.to_csv(tmp_path / "search.tsv", sep="\t", index=False, na_rep="n/a")
+    scores = pd.DataFrame(
+        {
+            "variant": "base", "repeat": 0, "fold": [0] * 4 + [1] * 4,
+            "outcome": [0, 0, 1, 1] * 2,
+            "probability": [0.1, 0.6, 0.5, 0.9, 0.1, 0.2, 0.8, 0.9],
+        }
+    )  # fmt: skip
+    tables, sentences = search_tables(tmp_path, scores)
+    folds, settings = tables["search_folds"], tables["search_settings"]
+    assert list(folds["outer"]) == [metric_of("log_loss", own) for _, own in scores.groupby("fold")]
+    assert (folds["optimism"] == folds["outer"] - folds["inner"]).all()
+    assert list(settings["chosen"]) == [0, 2]
+    assert "training.lr head 0.1, backbone 0.1 was chosen in 2 of 2 folds." in sentences[0][1]
+    told = f"{folds['outer'].mean():.2f} in the people held out: by {folds['optimism'].mean():+.2f}"
+    assert told in sentences[0][1]
