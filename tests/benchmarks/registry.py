@@ -376,6 +376,15 @@ BENCHMARKS = (
         packages=("ants",),
     ),
     Benchmark(
+        "bold_cost",
+        "What a person at rest costs",
+        "CPU seconds per step of 200 volumes of 64 × 64 × 36 voxels, raw to denoised at 2 mm, "
+        "memory, and megabytes of files.",
+        3,
+        peer="the T1w image of the same head; fMRIPrep as published",
+        commands=(("{work}/bold_cost", "--data", "{data}"),),
+    ),
+    Benchmark(
         "voxnet_step",
         "A training step of VoxNet",
         "CPU seconds of a step at the size of Teh et al. (2022), 30 maps at 2 mm.",

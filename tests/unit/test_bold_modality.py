@@ -2,6 +2,7 @@
 
 import json
 import os
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,19 @@ def test_a_series_with_a_spike_still_fits_two_bytes(tmp_path: Path) -> None:
     write_series(tmp_path / "s.nii.gz", series, mask, AFFINE, 2.0)
     values = read_numbers(tmp_path / "s.nii.gz")[0][mask].T
     assert values[3, 4] == pytest.approx(1e6, rel=1e-3)
+
+
+def test_a_series_is_written_without_a_second_one_in_memory(tmp_path: Path) -> None:
+    mask = np.zeros((40, 40, 40), bool)
+    mask[10:30, 10:30, 10:30] = True  # an eighth: the whole volumes are four times the series
+    series = np.random.default_rng(0).standard_normal((50, int(mask.sum()))).astype("f4")
+    tracemalloc.start()
+    write_series(tmp_path / "s.nii.gz", series, mask, AFFINE, 2.0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * series.nbytes
+    found = read_numbers(tmp_path / "s.nii.gz")[0][mask].T
+    assert found == pytest.approx(series, abs=0.06)
 
 
 def test_the_rigid_transform_is_itks(tmp_path: Path) -> None:

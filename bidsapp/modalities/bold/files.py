@@ -1,6 +1,8 @@
 """Files of a preparation: the template on the output grid, series small enough to keep, tables."""
 
 import gzip
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +51,8 @@ def lay_template(template: Template, box: str, millimetres: int, folder: Path) -
         inside = binary_fill_holes(values > 0).astype(np.uint8)
         for path, data in ((brain, values), (mask, inside)):
             with atomic_path(path) as temporary:
-                _save(data, grid.matrix, temporary, packed=False)
+                header = _header(data.shape, data.dtype, grid.matrix)
+                _save(header, [data], temporary, packed=False)
             seal(path)
     return brain, mask
 
@@ -123,12 +126,19 @@ def write_series(
         Seconds between volumes.
     """
     noise = series.std(axis=0)
-    largest = float(np.abs(series).max())
+    largest = float(max(series.max(), -series.min()))
     step = float(np.median(noise[noise > 0])) / _STEPS_PER_SD if (noise > 0).any() else 1.0
     step = max(step, largest / 32000)
-    whole = np.zeros((*mask.shape, len(series)), np.int16)
-    whole[mask] = np.rint(series / step).T
-    _save(whole, affine, path, packed=True, tr=tr, slope=step)
+    header = _header((*mask.shape, len(series)), np.int16, affine, tr)
+    header["scl_slope"] = step
+
+    def volumes() -> Iterator[np.ndarray]:
+        whole = np.zeros(mask.shape, np.int16)
+        for volume in series:
+            whole[mask] = np.rint(volume / step)
+            yield whole
+
+    _save(header, volumes(), path, packed=True)
 
 
 def write_map(path: Path, values: np.ndarray, mask: np.ndarray, affine: np.ndarray) -> None:
@@ -136,7 +146,7 @@ def write_map(path: Path, values: np.ndarray, mask: np.ndarray, affine: np.ndarr
     kind = np.uint8 if values.dtype == bool else np.float32
     whole = np.zeros(mask.shape, kind)
     whole[mask] = values
-    _save(whole, affine, path, packed=True)
+    _save(_header(whole.shape, whole.dtype, affine), [whole], path, packed=True)
 
 
 def write_table(path: Path, table: "pd.DataFrame") -> None:
@@ -151,41 +161,32 @@ def write_rigid(path: Path, matrix: np.ndarray) -> None:
     write_composite(path, [affine_part(matrix)])
 
 
-def _save(
-    data: np.ndarray,
-    affine: np.ndarray,
-    path: Path,
-    *,
-    packed: bool,
-    tr: float = 0.0,
-    slope: float | None = None,
-) -> None:
+def _header(
+    shape: tuple[int, ...], dtype: np.dtype | type, affine: np.ndarray, tr: float = 0.0
+) -> Any:
+    """Give the header of a NIfTI-1 file in standard space."""
     import nibabel as nib
 
-    image = nib.Nifti1Image(data, affine)
-    image.header.set_xyzt_units("mm", "sec")
-    image.set_sform(affine, code="mni")
-    image.set_qform(affine, code="mni")
+    header = nib.Nifti1Header()
+    header.set_data_dtype(dtype)
+    header.set_data_shape(shape)
+    header.set_xyzt_units("mm", "sec")
+    header.set_sform(affine, code="mni")
+    header.set_qform(affine, code="mni")
     if tr:
-        image.header["pixdim"][4] = tr
-    content = _with_slope(image, slope)
-    with path.open("wb") as raw:
-        if not packed:
-            raw.write(content)
-            return
-        # neither name nor time, so that equal voxels give equal files
-        with gzip.GzipFile("", "wb", 5, raw, mtime=0) as stream:
-            stream.write(content)
+        header["pixdim"][4] = tr
+    header["magic"], header["vox_offset"] = b"n+1", 352
+    header["scl_slope"], header["scl_inter"] = 1.0, 0.0
+    return header
 
 
-def _with_slope(image: Any, slope: float | None) -> bytes:
-    """Give an image's bytes; its stored integers times `slope` are its values."""
-    if slope is None:
-        found: bytes = image.to_bytes()
-        return found
-    header = image.header.copy()
-    header["scl_slope"], header["scl_inter"] = slope, 0.0
-    header["magic"] = b"n+1"
-    header["vox_offset"] = 352
-    data = np.asarray(image.dataobj)
-    return bytes(header.binaryblock) + b"\0\0\0\0" + data.tobytes(order="F")
+def _save(header: Any, volumes: Iterable[np.ndarray], path: Path, *, packed: bool) -> None:
+    """Write a NIfTI-1 file volume by volume: a whole series would be there twice."""
+    with path.open("wb") as raw, ExitStack() as open_:
+        stream: Any = raw
+        if packed:
+            # neither name nor time, so that equal voxels give equal files
+            stream = open_.enter_context(gzip.GzipFile("", "wb", 5, raw, mtime=0))
+        stream.write(header.binaryblock + b"\0\0\0\0")
+        for volume in volumes:
+            stream.write(volume.tobytes(order="F"))

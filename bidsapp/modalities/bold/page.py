@@ -17,7 +17,7 @@ from bidsapp.drawing.plot import Axis, Plot
 from bidsapp.drawing.quality_table import common_parts
 from bidsapp.drawing.svg import chart_style
 from bidsapp.drawing.volumes import Volume, box_around, choose_cuts
-from bidsapp.intake.images import read_numbers
+from bidsapp.intake.images import open_image, read_numbers
 from bidsapp.modalities.bold.confounds import FD_LIMIT_MM, MOTION
 from bidsapp.modalities.bold.measures import MEASURES
 from bidsapp.modalities.bold.quality import tsnr
@@ -56,7 +56,10 @@ def write_series_page(unit: UnitPage, t1w: Path | None, template_mask: Path, pat
     }
     table = read_frame(unit.folder / unit.names["confounds"])
     numbers = table.replace("n/a", np.nan).astype(float)
-    mask = read_numbers(template_mask)[0] > 0.5
+    values, affine = read_numbers(template_mask)
+    mask = values > 0.5
+    order = np.argsort(-np.argwhere(mask)[:, 2], kind="stable")  # from the crown downwards
+    before, after = (_series(unit, kind, mask) for kind in ("preproc", "denoised"))
     page = render(
         "series.html.j2",
         **common_parts(unit, MEASURES, _VERDICTS),
@@ -69,9 +72,13 @@ def write_series_page(unit: UnitPage, t1w: Path | None, template_mask: Path, pat
             {"title": plot.title, "svg": plot.inline()}
             for plot in _traces(numbers, float(unit.facts["timing"]["tr"]))
         ],
-        carpets=_carpets(unit, mask),
+        carpets=[
+            {"title": title, "uri": data_uri(enlarged(carpet(series[order]), _CARPET_SIZE))}
+            for title, series in (("Before denoising", before), ("After denoising", after))
+            if series is not None
+        ],
         carpet_size=_CARPET_SIZE,
-        noise=_noise(unit, mask),
+        noise=[] if before is None else _noise(before, mask, affine),
         correlations=_correlations(numbers),
         seconds=seconds,
     )
@@ -97,14 +104,22 @@ def _registration(
     return mosaic(volume, choose_cuts(volume.like(inside)), layers, outlines)
 
 
-def _noise(unit: UnitPage, mask: np.ndarray) -> list[Tile]:
-    """Temporal signal to noise before denoising; empty where that series was not kept."""
-    path = unit.folder / unit.names["denoised"].replace("desc-denoised", "desc-preproc")
+def _series(unit: UnitPage, kind: str, mask: np.ndarray) -> np.ndarray | None:
+    """Read a series as written, float32 (V, T); None where it was not kept."""
+    path = unit.folder / unit.names["denoised"].replace("desc-denoised", f"desc-{kind}")
     if not path.is_file():
-        return []
-    series, affine = read_numbers(path)
+        return None
+    image = open_image(path)
+    series = np.empty((int(mask.sum()), image.shape[3]), np.float32)
+    for number in range(series.shape[1]):  # as a whole it would take four times the memory
+        series[:, number] = np.asarray(image.dataobj[..., number], np.float32)[mask]
+    return series
+
+
+def _noise(series: np.ndarray, mask: np.ndarray, affine: np.ndarray) -> list[Tile]:
+    """Temporal signal to noise before denoising, of a series (V, T)."""
     values = np.zeros(mask.shape, np.float32)
-    values[mask] = tsnr(series[mask].T)
+    values[mask] = tsnr(series.T)
     grid = Volume(values, affine)
     box = box_around(mask, grid.voxel_sizes, _MARGIN_MM)
     volume = grid.cropped(box)
@@ -151,18 +166,6 @@ def _traces(table: Any, tr: float) -> list[Plot]:
     return plots
 
 
-def _carpets(unit: UnitPage, mask: np.ndarray) -> list[dict[str, str]]:
-    """Every voxel a line, every volume a column, before and after denoising (Power 2017)."""
-    found = []
-    downwards = np.argsort(-np.argwhere(mask)[:, 2], kind="stable")
-    for kind, title in (("preproc", "Before denoising"), ("denoised", "After denoising")):
-        path = unit.folder / unit.names["denoised"].replace("desc-denoised", f"desc-{kind}")
-        if path.is_file():
-            series = read_numbers(path)[0][mask][downwards]
-            found.append({"title": title, "uri": data_uri(enlarged(carpet(series), _CARPET_SIZE))})
-    return found
-
-
 def carpet(series: np.ndarray) -> np.ndarray:
     """Draw a carpet, uint8 (rows, T): a line for a voxel, 2 SD below its mean black, above white.
 
@@ -170,18 +173,24 @@ def carpet(series: np.ndarray) -> np.ndarray:
     ----------
     series
         Shape (V, T), in the order in which the voxels are to be drawn.
+
+    Notes
+    -----
+    Every voxel a line, every volume a column, after a line over time was taken out: Power (2017),
+    doi:10.1016/j.neuroimage.2016.08.009.
     """
-    time = np.linspace(-1, 1, series.shape[1])
-    centred = series - series.mean(axis=1, keepdims=True)
-    centred = centred - np.outer(centred @ time / (time @ time), time)
-    sd = centred.std(axis=1)
-    lines = centred[sd > 0] / sd[sd > 0][:, None]
-    if not len(lines):
+    changing = np.flatnonzero(np.ptp(series, axis=1) > 0)
+    if not len(changing):
         return np.zeros((_CARPET_ROWS, series.shape[1]), np.uint8)
-    parts = np.array_split(lines, min(_CARPET_ROWS, len(lines)))
+    parts = np.array_split(changing, min(_CARPET_ROWS, len(changing)))
     # A picture has fewer lines than a brain voxels: each is one voxel, not a mean that hides it.
-    chosen = np.array([part[len(part) // 2] for part in parts])
-    return windowed(chosen, -_CARPET_SD, _CARPET_SD)
+    chosen = series[[part[len(part) // 2] for part in parts]].astype(np.float64)
+    time = np.linspace(-1, 1, series.shape[1])
+    centred = chosen - chosen.mean(axis=1, keepdims=True)
+    centred = centred - np.outer(centred @ time / (time @ time), time)
+    sd = centred.std(axis=1, keepdims=True)
+    lines = np.divide(centred, sd, out=np.zeros_like(centred), where=sd > 0)
+    return windowed(lines, -_CARPET_SD, _CARPET_SD)
 
 
 def _correlations(table: Any) -> dict[str, Any]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _BINS = 32
+# Voxels of a series that are measured at once, so that memory stays small.
+_CHUNK = 32768
 
 
 def measure(
@@ -65,9 +67,14 @@ def tsnr(series: np.ndarray) -> np.ndarray:
     Source: nipype's `TSNR` with a polynomial of degree 1.
     """
     time = np.linspace(-1, 1, len(series))
-    mean = series.mean(axis=0, dtype=np.float64)
-    slope = time @ (series - mean) / (time @ time)
-    sd = (series - mean - np.outer(time, slope)).std(axis=0)
+    mean, sd = np.empty((2, series.shape[1]))
+    for first in range(0, series.shape[1], _CHUNK):
+        part = slice(first, first + _CHUNK)
+        values = series[:, part].astype(np.float64)
+        mean[part] = values.mean(axis=0)
+        values -= mean[part]
+        values -= np.outer(time, time @ values / (time @ time))
+        sd[part] = values.std(axis=0)
     return np.divide(mean, sd, out=np.zeros_like(mean), where=sd > 0)
 
 
