@@ -8,13 +8,19 @@ from torch import nn
 
 from bidsapp.networks.convolution import (
     MOST_NUMBERS,
+    Layer,
     columns_size,
+    computed_in,
     convolve_by_columns,
     convolve_by_taps,
     convolve_picture_by_columns,
+    layer_of,
+    seen_layer,
 )
 
 Triple = tuple[int, int, int]
+FEW_CHANNELS = 4
+"""Channels of an image, of which a wide kernel's taps along one axis can be channels too."""
 
 
 class ShortcutA(nn.Module):
@@ -67,30 +73,38 @@ class SmallSafeConv3d(nn.Conv3d):
     run to run, up to infinity, or a crash. Found by comparison with float64 over thousands of
     layers: in bfloat16 for every kernel, in the gradient of the weights and, along the first
     axis, in the output itself (on CPUs with AMX also pytorch issue 169688); in float32 for the
-    7×7×7 kernel with stride 2, in the gradient of the weights. So such layers become a matrix
-    product, which is up to six times faster there too, or leave autocast where that would be a
-    large one; those with kernels wider than three voxels are computed in float64, which oneDNN has
-    no part in.
+    7×7×7 kernel with stride 2, in the gradient of the weights. So in bfloat16 such layers become a
+    matrix product, or leave autocast where that would be a large one, and in float32 where rows are
+    few, as it is faster; kernels wider than three voxels take a short axis as channels, or are
+    computed in float64, which oneDNN has no part in.
 
-    Wide kernels over one channel, or over two where the gradient of the image is asked for, are
-    the slow ones.
+    What of a narrow kernel only ever sees padding is left out. Wide kernels over one channel, or
+    over two where the gradient of the image is asked for, are slow, and computed by their taps.
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Convolve (B, C, X, Y, Z)."""
         if x.device.type != "cpu":
             return super().forward(x)
-        extents = [d * (k - 1) + 1 for k, d in zip(self.kernel_size, self.dilation, strict=True)]
-        sizes = zip(x.shape[2:], extents, self.stride, strict=True)
         narrow = max(self.kernel_size) <= 3
         zeros = self.padding_mode == "zeros" and not isinstance(self.padding, str)
-        plain = self.groups == 1 and zeros
-        if not any(n <= max(e, s) > 1 for n, e, s in sizes):
-            few = self.in_channels <= (2 if x.requires_grad else 1)
-            slow = few and not narrow and plain
-            return convolve_by_taps(self, x) if slow else super().forward(x)
-        if narrow and plain and columns_size(self, x) <= MOST_NUMBERS:
-            return convolve_by_columns(self, x)
+        if self.groups == 1 and zeros:
+            layer = seen_layer(self, x.shape[2:]) if narrow else layer_of(self)
+            at_risk = self._at_risk(layer, x)
+            if not at_risk:
+                few = self.in_channels <= (2 if x.requires_grad else 1)
+                return convolve_by_taps(layer, x) if few and not narrow else layer(x)
+            if narrow:
+                rows, columns = columns_size(layer, x)
+                half = computed_in(x) == torch.bfloat16
+                if rows * columns <= MOST_NUMBERS if half else rows <= self.out_channels:
+                    return convolve_by_columns(layer, x)
+                if not half:
+                    return layer(x)
+            elif len(at_risk) == 1 and self.in_channels <= FEW_CHANNELS:
+                return convolve_by_taps(layer, x, at_risk[0])
+        elif not self._at_risk(self, x):
+            return super().forward(x)
         with torch.autocast("cpu", enabled=False):
             if narrow:
                 return super().forward(x.to(self.weight.dtype))
@@ -98,6 +112,12 @@ class SmallSafeConv3d(nn.Conv3d):
                 x.double(), self.weight.double(), None if self.bias is None else self.bias.double()
             )
             return y.to(self.weight.dtype)
+
+    @staticmethod
+    def _at_risk(layer: "nn.Conv3d | Layer", x: torch.Tensor) -> list[int]:
+        """List the axes that are no longer than the kernel or the stride."""
+        axes = zip(x.shape[2:], layer.kernel_size, layer.dilation, layer.stride, strict=True)
+        return [a for a, (n, k, d, s) in enumerate(axes) if n <= max(d * (k - 1) + 1, s) > 1]
 
 
 class SmallSafeConv2d(nn.Conv2d):

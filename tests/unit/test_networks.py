@@ -12,6 +12,7 @@ from bidsapp.networks.blocks import (
     ShortcutA,
     SmallSafeConv3d,
 )
+from bidsapp.networks.convolution import seen_layer
 from bidsapp.networks.memory import training_bytes
 from bidsapp.networks.predict import in_batches, predict_logits, probability
 from bidsapp.networks.registry import build_network, count_parameters
@@ -271,6 +272,26 @@ def test_no_shape_gives_wrong_numbers(kernel, stride, dilation, shape, bfloat16)
         for found, expected in zip((y, probe.grad, conv.weight.grad), exact, strict=True):
             error = (found.double() - expected).norm() / expected.norm()
             assert error < (0.02 if bfloat16 else 1e-5)
+
+
+def test_what_of_a_kernel_only_sees_padding_is_left_out_and_nothing_else():
+    rng = np.random.default_rng(0)
+    trimmed = 0
+    for _ in range(1000):
+        kernel, shape, padding = (rng.integers(low, 4, 3).tolist() for low in (1, 1, 0))
+        step, dilation = int(rng.integers(1, 3)), int(rng.integers(1, 3))
+        extents = [dilation * (k - 1) + 1 for k in kernel]
+        if any(n + 2 * p < e for n, p, e in zip(shape, padding, extents, strict=True)):
+            continue
+        conv = nn.Conv3d(2, 3, kernel, step, padding, dilation).double()
+        x = torch.from_numpy(rng.standard_normal((2, 2, *shape)))
+        layer = seen_layer(conv, shape)
+        torch.testing.assert_close(layer(x), conv(x))
+        trimmed += layer.kernel_size != conv.kernel_size
+    assert trimmed > 50
+    conv = nn.Conv3d(4, 4, 3, padding=1)
+    assert seen_layer(conv, (9, 2, 1)).kernel_size == (3, 3, 1)
+    assert seen_layer(conv, (1, 1, 1)).kernel_size == (1, 1, 1)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3])
