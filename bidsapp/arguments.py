@@ -290,7 +290,8 @@ def _add_running(group: Any) -> None:
     group.add_argument(
         "--clean-workdir",
         action="store_true",
-        help="empty nocicast_work before beginning, but for what other runs are using",
+        help="empty nocicast_work before beginning, but for what other runs are using; participant "
+        "level: also at the end, if all went well",
     )
     group.add_argument(
         "--nprocs", type=whole_from(1), metavar="N", help="CPUs to use at once; default: all"

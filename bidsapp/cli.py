@@ -20,6 +20,7 @@ from bidsapp.errors import (
     UsageError,
     disk_trouble,
     memory_trouble,
+    path_trouble,
 )
 from bidsapp.execution.termination import STOPPED, Terminated, ended_in_time
 from bidsapp.intake.regular import is_text
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if isinstance(error, BrokenPipeError) and _nobody_reads():
             return 128 + signal.SIGPIPE
-        trouble = disk_trouble(error) or memory_trouble(error)
+        trouble = disk_trouble(error) or memory_trouble(error) or path_trouble(error)
         if trouble is None:
             raise
         print(f"nocicast: {trouble}", file=sys.stderr)

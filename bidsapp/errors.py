@@ -135,6 +135,24 @@ def memory_trouble(error: BaseException) -> TemporaryFailure | None:
     return None
 
 
+def path_trouble(error: BaseException) -> UsageError | None:
+    """Tell a path that no system can open: too long, or with the character NUL; None where not."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno == errno.ENAMETOOLONG:
+            return UsageError(
+                f"{os.strerror(seen.errno)}: {seen.filename or seen}. Give a shorter path: names "
+                "have at most 255 bytes, paths 4095."
+            )
+        if isinstance(seen, ValueError) and "embedded null" in str(seen):
+            return UsageError(
+                "A path holds the character NUL, which no file's name can; in a recipe it is "
+                "written \\0 or \\x00 within quotes."
+            )
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
 def joint_code(codes: Iterable[int]) -> int:
     """Give one exit code for several endings: that of the failures where they agree, else 1."""
     failed = {code for code in codes if code != EXIT_OK}

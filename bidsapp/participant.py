@@ -16,7 +16,7 @@ from bidsapp.derivatives import check_output, prepare_output
 from bidsapp.derivatives.atomic import make_folder
 from bidsapp.derivatives.sidecars import is_finished
 from bidsapp.drawing.wording import many
-from bidsapp.errors import NociCastError, joint_code
+from bidsapp.errors import EXIT_OK, NociCastError, joint_code
 from bidsapp.execution.compute import check_device
 from bidsapp.execution.failures import Failure, find_failure, forget_failures
 from bidsapp.execution.jobs import as_one_node
@@ -26,6 +26,7 @@ from bidsapp.execution.work import (
     begin_work,
     check_work,
     claim,
+    clean_work,
     keep_shared_work,
     own_folder,
     work_place,
@@ -88,7 +89,8 @@ def run_participant_level(options: RunOptions) -> int:
     unchecked = replace(options, skip_bids_validation=True)  # once is enough
     selections += [_select(unchecked, recipe) for recipe in recipes[1:]]
     own = work_place(options, "participant")
-    begin_work(options, (own, "template", "templateflow"))
+    entries = (own, "template", "templateflow")
+    begin_work(options, entries)
     for recipe in recipes:
         modality_named(recipe.preparation.modality).check(
             recipe.preparation, own_folder(options.work_dir)
@@ -97,10 +99,13 @@ def run_participant_level(options: RunOptions) -> int:
     prepare_output(options.output_dir, options.bids_dir, options.work_dir)
     with keep_shared_work(options):
         make_folder(own)
-        return joint_code(
+        code = joint_code(
             _whole_run(selection, recipe, bundle, tables, options)
             for selection, recipe in zip(selections, recipes, strict=True)
         )
+    if options.clean_workdir and code == EXIT_OK:
+        clean_work(options, entries)
+    return code
 
 
 def _recipes(options: RunOptions) -> list[Recipe]:

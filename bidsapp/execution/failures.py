@@ -100,6 +100,25 @@ def _write(note: Path, message: str, exit_code: int, *, expected: bool) -> None:
     note.write_text(json.dumps(content), encoding="utf-8")
 
 
+def note_want_of_memory(folder: Path, allowed_gb: float) -> None:
+    """Leave the note of a node whose process the kernel stopped, and which could leave none.
+
+    Parameters
+    ----------
+    folder
+        Of the node.
+    allowed_gb
+        Memory that the run may use.
+    """
+    message = (
+        "Out of memory: the kernel stopped the process that worked on it, twice "
+        f"({allowed_gb:.1f} GB can be used here). What is done is kept: run again to resume. "
+        f"{MORE_MEMORY}"
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / _FILE, message, TemporaryFailure.exit_code, expected=True)
+
+
 def forget_failures(folder: Path) -> None:
     """Take away the notes of an earlier run, which say nothing about this one."""
     for note in folder.rglob(_FILE):

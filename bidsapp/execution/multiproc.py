@@ -6,14 +6,22 @@ import os
 import threading
 import time
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from nipype.pipeline.plugins.multiproc import MultiProcPlugin, run_node
+
+from bidsapp.execution.failures import note_want_of_memory
+from bidsapp.execution.resources import available_memory_gb, memory_kills
 
 # Imported once in the server from which workers are forked, so that each starts at once and
 # shares these pages; none of them, nor what a caller names, starts threads or opens a device on
 # import.
 _PRELOADED = ["nipype.pipeline.engine", "nibabel", "scipy.ndimage", "SimpleITK", "torch"]
+# Added to a worker's badness, in thousandths of the memory there is: where this is short, the
+# kernel stops a worker, whose work can be done again, before the process that can say so.
+_OOM_SCORE = 500
 
 
 def _begin_worker(folder: str, level: int, main: int) -> None:
@@ -23,6 +31,9 @@ def _begin_worker(folder: str, level: int, main: int) -> None:
     would otherwise train on to the end of its fold when the app is killed.
     """
     threading.Thread(target=_end_with, args=(main,), daemon=True).start()
+    with suppress(OSError, ValueError):  # no Linux, or more than that already
+        score = Path("/proc/self/oom_score_adj")
+        score.write_text(str(max(_OOM_SCORE, int(score.read_text()))))
     os.chdir(folder)
     os.environ["NIPYPE_NO_ET"] = "1"
     from nipype import logging as nipype_logging
@@ -66,6 +77,7 @@ class PatientMultiProc(MultiProcPlugin):
         self._depth: list[int] = []
         self._spare: list[ProcessPoolExecutor] = []
         self._stopped = False
+        self._memory_kills = memory_kills()
 
     def _generate_dependency_list(self, graph: Any) -> None:
         super()._generate_dependency_list(graph)
@@ -110,6 +122,9 @@ class PatientMultiProc(MultiProcPlugin):
             return
         again = None if getattr(done, "second_try", False) else self._alone(node, updatehash, task)
         if again is None:
+            if memory_kills() > self._memory_kills:
+                with suppress(OSError):  # in a callback; without the note less is said
+                    note_want_of_memory(Path(node.output_dir()), available_memory_gb())
             self._taskresult[task] = {
                 "result": None,
                 "traceback": [f"The process that ran this node was lost: {lost}"],
@@ -128,6 +143,10 @@ class PatientMultiProc(MultiProcPlugin):
         except Exception as error:  # in a callback, where nobody would hear of it
             logging.getLogger("nocicast").debug("No process can be started: %s", error)
             return None
+
+    def _clear_task(self, taskid: int) -> None:
+        super()._clear_task(taskid)
+        self._taskresult.pop(taskid, None)
 
     def stop(self) -> None:
         """End the workers at once, whatever they are at: each step can be repeated or resumed."""

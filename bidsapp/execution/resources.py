@@ -45,6 +45,21 @@ def available_memory_gb() -> float:
     return 0.9 * min(limits) / 1e9
 
 
+def memory_kills() -> int:
+    """Count the processes that the kernel stopped for want of memory in the cgroup of this one.
+
+    The innermost that can be read, cgroup 2 or 1, from its beginning on; 0 where none can. Kills
+    for want of memory of the whole machine count as well.
+    """
+    count = 0
+    for controller, file in (("", "memory.events"), ("memory", "memory.oom_control")):
+        for folder in _folders(controller):
+            words = _words(folder / file)
+            if "oom_kill" in words[:-1]:
+                count = int(words[words.index("oom_kill") + 1])
+    return count
+
+
 def _numbers(variable: str) -> list[float]:
     """Value of an environment variable where it is a number above 0, in a list."""
     text = os.environ.get(variable, "")

@@ -3,15 +3,18 @@
 import gc
 import logging
 import os
+import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bidsapp.errors import UsageError, memory_trouble
+from bidsapp.errors import MORE_MEMORY, UsageError, memory_trouble
 from bidsapp.execution.failures import NO_HELPERS
+from bidsapp.execution.resources import available_memory_gb
 from bidsapp.execution.shared_memory import check_shared_memory
 from bidsapp.options import RunOptions
 
@@ -166,6 +169,7 @@ def run_workflow(
     if plugin is None:
         from bidsapp.execution.multiproc import PatientMultiProc
 
+        _warn_of_memory(max((node.mem_gb for node in _nodes(workflow)), default=0.0))
         arguments = {"n_procs": running.nprocs, "memory_gb": running.mem_gb} | arguments
         plugin = PatientMultiProc(plugin_args=arguments | {"preload": preload})
     elif plugin == "SLURM":
@@ -188,6 +192,30 @@ def run_workflow(
     finally:
         gc.unfreeze()
     return ""
+
+
+def _nodes(workflow: Any) -> Iterator[Any]:
+    for one in workflow._graph.nodes():
+        if hasattr(one, "_graph"):
+            yield from _nodes(one)
+        else:
+            yield one
+
+
+@cache  # of the batches of a run, the first says it
+def _warn_of_memory(needed_gb: float) -> None:
+    """Warn where a step by itself takes more memory than there is: it may be killed, or crawl.
+
+    Close to a limit the kernel takes the pages of the program itself, and reads them again from
+    the disk, before it stops anything.
+    """
+    allowed = available_memory_gb()
+    if needed_gb > allowed:
+        print(
+            f"A step may take {needed_gb:.1f} GB of memory and {allowed:.1f} GB can be used here: "
+            f"it may be stopped, or take very long. {MORE_MEMORY}",
+            file=sys.stderr,
+        )
 
 
 def _lost(error: BaseException) -> bool:

@@ -6,12 +6,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import util
 from types import FrameType
 
 from bidsapp.errors import TemporaryFailure
 
 # Docker kills 10 s after the signal, Slurm 30 s.
 GRACE_S = 7.0
+_GIVING_BACK_S = 1.0
 STOPPED = (
     "nocicast: stopped by the signal TERM, which batch systems send at a limit of time and "
     "containers when they are stopped. What is finished is kept. To go on, give the same command "
@@ -51,4 +53,9 @@ def ended_in_time(grace_s: float = GRACE_S) -> Iterator[None]:
 
 def _end() -> None:
     print(STOPPED, file=sys.stderr, flush=True)
+    # else the system's helper for semaphores finds them lost, and says so in words of its own
+    give_back = util._run_finalizers  # type: ignore[attr-defined]
+    giving_back = threading.Thread(target=give_back, args=(0,), daemon=True)
+    giving_back.start()
+    giving_back.join(_GIVING_BACK_S)
     os._exit(TemporaryFailure.exit_code)

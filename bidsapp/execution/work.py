@@ -74,7 +74,27 @@ def _refuse_foreign(own: Path) -> None:
 
 
 def begin_work(options: RunOptions, entries: Sequence[Path | str]) -> None:
-    """Make the app's own folder; with ``--clean-workdir``, empty it if no other run is at it.
+    """Make the app's own folder; with ``--clean-workdir``, empty it first (`clean_work`).
+
+    Parameters
+    ----------
+    options
+        Of this run.
+    entries
+        What runs of this kind share, and what only this one uses, relative to the own folder.
+
+    Raises
+    ------
+    UsageError, CannotCreateOutput
+        As `make_own_folder`.
+    """
+    make_own_folder(options.work_dir)
+    if options.clean_workdir:
+        clean_work(options, entries)
+
+
+def clean_work(options: RunOptions, entries: Sequence[Path | str]) -> None:
+    """Empty the app's own folder if no other run is at it.
 
     Only what lies in a folder with the marker is removed, of that only what is named here, and
     never a link or the folder that TEMPLATEFLOW_HOME names.
@@ -92,8 +112,6 @@ def begin_work(options: RunOptions, entries: Sequence[Path | str]) -> None:
         As `make_own_folder`.
     """
     own = make_own_folder(options.work_dir)
-    if not options.clean_workdir:
-        return
     with _held(own, fcntl.LOCK_EX | fcntl.LOCK_NB) as alone_here:
         if not alone_here:
             _tell(f"another run is using {own}; what runs share there is left.")

@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ def disturbed(
     *rules: dict[str, Any],
     limit: float = LIMIT,
     after: float | None = None,
+    begin: Callable[[], object] | None = None,
     **more: Any,
 ) -> Ended:
     """Run the app, disturbed as the rules say (tests/faults/meddling), in a session of its own.
@@ -54,6 +55,8 @@ def disturbed(
         Seconds after which the test fails.
     after
         Seconds after which the whole process group is killed.
+    begin
+        Called in the new process, before it becomes the app.
     """
     for old in journal.parent.glob(f"{journal.name}*"):
         old.unlink()
@@ -70,6 +73,7 @@ def disturbed(
         text=True,
         errors="replace",
         start_new_session=True,
+        preexec_fn=begin,
     )
     try:
         said, _ = process.communicate(timeout=limit if after is None else after)

@@ -12,7 +12,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from bidsapp.execution.work import OWN
+from bidsapp.execution.work import MARKER, OWN
 from tests.integration.heads import MARKER_MM, add, brain_centre, dlmuse, t1w
 from tests.integration.running import (
     TIMEOUT,
@@ -84,15 +84,18 @@ def test_the_image_is_what_the_recipe_says(heads: Ended) -> None:
     assert not data[~mask].any()
 
 
-def test_a_rerun_finds_everything_done(heads: Ended) -> None:
+def test_a_rerun_finds_everything_done_and_leaves_its_work_folder_clean(
+    heads: Ended, tmp_path: Path
+) -> None:
     def times() -> dict[str, int]:
         files = heads.output_dir.rglob("*.*")
         return {str(p): p.stat().st_mtime_ns for p in files if "logs" not in p.parts}
 
     before = times()
-    again = run_app(heads.bids_dir, heads.output_dir)
+    again = run_app(heads.bids_dir, heads.output_dir, "-w", tmp_path, "--clean-workdir")
     assert again.code == 0, again.said
     assert "(7 were there already)" in again.stdout
+    assert [path.name for path in (tmp_path / OWN).iterdir()] == [MARKER]
     assert times() == before
 
 

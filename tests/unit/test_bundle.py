@@ -372,6 +372,7 @@ def test_a_recipe_that_would_run_code_is_refused(bundle, tmp_path):
     ("numbers", "message"),
     [
         ({"0.mean": [0.1], "0.sd": [0.0]}, "not finite, or sd not above 0"),
+        ({"0.mean": [0.1], "0.sd": [-1.0]}, "not finite, or sd not above 0"),
         ({"0.mean": [np.nan], "0.sd": [1.0]}, r"0\.mean holds NaN or infinite"),
         ({"0.mean": [0.1, 0.2], "0.sd": [1.0]}, "mean and sd differ in length"),
         ({"0.mean": [0.1, 0.2], "0.sd": [1.0, 1.0]}, "mean has 2 numbers, not 1"),

@@ -9,6 +9,7 @@ import pytest
 from nipype.pipeline.engine import Workflow
 
 from bidsapp.errors import UsageError
+from bidsapp.execution import multiproc
 from bidsapp.execution.failures import find_failure, forget_failures
 from bidsapp.execution.run import Running, configure, run_workflow
 from bidsapp.options import RunOptions
@@ -67,6 +68,30 @@ def test_a_node_that_is_killed_twice_is_told_and_the_others_finish(bench: Bench)
     failure = find_failure(bench.folder / "all" / "a")
     assert (failure.exit_code, failure.expected) == (75, True)
     assert "killed, out of memory, or past" in failure.message
+
+
+@pytest.mark.timeout(120)
+def test_a_process_that_the_kernel_stopped_for_want_of_memory_is_told_as_that(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel's own count stands for it here; tests/faults/test_memory.py lets it kill."""
+    monkeypatch.setattr(multiproc, "memory_kills", iter([4, 6]).__next__)
+    assert not bench.run(bench.chain("a", fate="killed"), bench.chain("b"))
+    assert "b2" in bench.ended
+    failure = find_failure(bench.folder / "all" / "a")
+    assert (failure.node, failure.exit_code, failure.expected) == ("a1", 75, True)
+    assert failure.message.startswith("Out of memory: the kernel stopped the process")
+    assert "run again to resume" in failure.message
+
+
+@pytest.mark.parametrize(("needed", "told"), [(9e9, True), (0.001, False)])
+def test_a_step_that_needs_more_memory_than_there_is_is_told_before_it_begins(
+    bench: Bench, needed: float, told: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = bench.chain("a", steps=1)
+    whole.get_node("a0")._mem_gb = needed
+    assert bench.run(whole)
+    assert ("GB can be used here: it may be stopped" in capsys.readouterr().err) is told
 
 
 @pytest.mark.timeout(120)

@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 from bidsapp.execution import available_cpus, available_memory_gb, resources
+from bidsapp.execution.resources import memory_kills
 
 # A limit that no machine reaches, as cgroup 1 writes "none".
 UNLIMITED = "9223372036854771712"
@@ -110,3 +111,20 @@ def test_what_slurm_gave_the_job(cgroup: Path, monkeypatch: pytest.MonkeyPatch) 
     put(cgroup, cpu_dot_max="100000 100000", memory_dot_max="500000000")
     assert available_cpus() == 1
     assert available_memory_gb() == pytest.approx(0.45)
+
+
+def test_kills_for_want_of_memory_are_counted_in_the_innermost_cgroup(cgroup: Path) -> None:
+    assert memory_kills() == 0
+    put(cgroup, memory_dot_events="low 0\noom 5\noom_kill 7\noom_group_kill 0")
+    assert memory_kills() == 7
+    put(cgroup, own="0::/job_12/step_0")
+    put(cgroup, job_12__memory_dot_events="oom_kill 3")  # that of the step cannot be read
+    assert memory_kills() == 3
+    put(cgroup, job_12__memory_dot_events="oom_kill")  # torn
+    assert memory_kills() == 7
+
+
+def test_kills_in_a_cgroup_of_kind_1(cgroup: Path) -> None:
+    told = "oom_kill_disable 0\nunder_oom 0\noom_kill 2"
+    put(cgroup, memory__memory_dot_oom_control=told)
+    assert memory_kills() == 2

@@ -13,7 +13,8 @@ from bidsapp.dataset.bidsignore import read_bidsignore
 from bidsapp.dataset.normalized import find_own
 from bidsapp.dataset.tables import read_dataset_tables, read_table
 from bidsapp.derivatives.sidecars import file_sha256
-from bidsapp.errors import NociCastError
+from bidsapp.errors import NociCastError, path_trouble
+from bidsapp.intake.regular import open_regular
 from bidsapp.recipes import load_recipe
 from bidsapp.saliency.atlas import resolve_atlas
 from bidsapp.training.splits_file import read_splits
@@ -135,3 +136,36 @@ def test_a_file_in_which_a_file_is_looked_for_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "f.json").write_text(json.dumps({"t1w": {"acquisition": "mprage"}}))
     (tmp_path / "link.json").symlink_to("f.json")
     assert read_bids_filters(tmp_path / "link.json") == {"t1w": {"acquisition": "mprage"}}
+
+
+TOO_LONG = ["/tmp/" + "b" * 5000, "/tmp/" + "/".join(["a" * 200] * 25)]
+
+
+@pytest.mark.parametrize("path", TOO_LONG, ids=["a name", "a path"])
+@pytest.mark.parametrize(
+    "option", ["output", "--work-dir", "--recipe", "--model", "--bids-database-dir"]
+)
+def test_a_path_that_no_system_takes_is_refused_in_words(
+    option: str, path: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(tmp_path / "bids", "sub-01_T1w.nii.gz")
+    out = path if option == "output" else str(tmp_path / "out")
+    more = [] if option == "output" else [option, path]
+    words = [str(tmp_path / "bids"), out, "participant", "--skip-bids-validation", *more]
+    assert main(words) == 64
+    said = capsys.readouterr().err
+    assert "too long" in said
+    assert len(said) < 1000
+
+
+def test_a_path_in_a_recipe_with_a_character_that_no_name_has_is_refused_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(tmp_path / "bids", "sub-01_T1w.nii.gz")
+    words = [str(tmp_path / "bids"), str(tmp_path / "out"), "group", "--skip-bids-validation"]
+    words += ["--outcome", "pain", "--positive", "1", "--set", 'network.start="/tmp/a\\0b.pth"']
+    assert main(words) == 66
+    assert "network.start: /tmp/a<U+0000>b.pth is not there" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="null") as caught:
+        open_regular(tmp_path / "a\0b")
+    assert "the character NUL" in str(path_trouble(caught.value))

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bidsapp.derivatives.finished import finished_images
+from bidsapp.drawing import pages as pages_of_the_app
 from bidsapp.modalities.t1w.page import write_participant_report
 from bidsapp.reports.cohort_pages import after_run
 from tests.unit import chromium
@@ -129,3 +130,71 @@ def test_html_is_valid(pages: dict[str, Path]) -> None:
     messages = json.loads(done.stderr)["messages"]
     # the checker does not know this property of SVG 2
     assert [one["message"] for one in messages if "vector-effect" not in one["message"]] == []
+
+
+@pytest.fixture
+def long_table(tmp_path: Path) -> Path:
+    """A table of 1,200 rows, set and scripted as those of the reports are."""
+    folder = Path(pages_of_the_app.__file__).parent / "templates"
+    style, code = ((folder / name).read_text() for name in ("style.css", "tables.js"))
+    rows = "".join(
+        f"<tr><th scope=row>sub-{n:04d}</th><td>{'rare' if n % 300 == 0 else 'common'}</td></tr>"
+        for n in range(1200)
+    )
+    page = tmp_path / "long.html"
+    page.write_text(
+        f'<!DOCTYPE html><html lang="en"><title>x</title><style>{style}</style>'
+        '<div class="filter" hidden><input id="f" data-filters="people">'
+        '<span class="count" id="people-count"></span></div><table class="sortable" id="people">'
+        f"<thead><tr><th>Who</th><th>Kind</th></tr></thead><tbody>{rows}</tbody></table>"
+        f"<script>{code}</script>"
+    )
+    return page
+
+
+def test_of_a_long_table_a_thousand_rows_show_until_all_are_asked_for(
+    long_table: Path, window: Browser
+) -> None:
+    window.screen(1280)
+    window.open(long_table)
+    lines = "[...document.querySelectorAll('tbody tr')].filter(row => row.offsetHeight)"
+    told = "return document.getElementById('people-count').textContent"
+
+    def seen() -> tuple[int, str, bool]:
+        more = "return document.querySelector('.more').offsetHeight > 0"
+        return window.run(f"return {lines}.length"), window.run(told), window.run(more)
+
+    assert seen() == (1000, "1000 of 1200 shown", True)
+    window.type("#f", "rare")  # looked for among all
+    assert seen() == (4, "4 of 1200 shown", False)
+    window.type("#f", "common")
+    assert seen() == (1000, "1000 of 1200 shown, 1196 fit", True)
+    window.type("#f", "sub-1199")
+    assert seen()[0] == 1
+    window.type("#f", " ")
+    for _ in range(2):
+        window.click("thead th:first-child button")
+    assert window.run(f"return {lines}[0].cells[0].textContent") == "sub-1199"  # sorted among all
+    assert seen() == (1000, "1000 of 1200 shown", True)
+    window.click(".more")
+    assert seen() == (1200, "1200 of 1200 shown", False)
+
+
+def test_on_paper_and_without_scripts_a_long_table_is_whole(
+    long_table: Path, window: Browser
+) -> None:
+    lines = "return [...document.querySelectorAll('tbody tr')].filter(r => r.offsetHeight).length"
+    window.screen(1280)
+    window.tool("Emulation.setEmulatedMedia", media="print")
+    window.open(long_table)
+    assert window.run(lines) == 1200
+    window.tool("Emulation.setEmulatedMedia", media="")
+    window.tool("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        window.open(long_table)
+        box = window.tool("Page.getLayoutMetrics")["cssContentSize"]
+    finally:
+        window.tool("Emulation.setScriptExecutionDisabled", value=False)
+    window.open(long_table)
+    short = window.tool("Page.getLayoutMetrics")["cssContentSize"]
+    assert box["height"] > 1.15 * short["height"]

@@ -1,6 +1,8 @@
 "use strict";
 // Tables that sort by a click on a heading and filter by words; without this script they stand as they are.
 (() => {
+  // Rows that show at once, in style.css as well: to lay out ten thousand takes a browser seconds.
+  const most = 1000;
   const value = (row, column) => {
     const cell = row.cells[column];
     const text = cell.dataset.sort ?? cell.textContent.trim();
@@ -22,34 +24,62 @@
     rows.sort((a, b) => (down ? compare(b[0], a[0]) : compare(a[0], b[0])));
     table.tBodies[0].append(...rows.map((pair) => pair[1]));
   };
+  const text = (row) => [...row.cells].map((cell) => cell.textContent.trim().toLowerCase()).join("\n");
+  const button = (words, css, act) => {
+    const made = document.createElement("button");
+    made.type = "button";
+    made.className = css;
+    made.append(...words);
+    made.addEventListener("click", act);
+    return made;
+  };
   for (const table of document.querySelectorAll("table.sortable")) {
-    [...table.tHead.rows[0].cells].forEach((head, column) => {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.className = "sort";
-      button.append(...head.childNodes);
-      button.addEventListener("click", () => sort(table, column));
-      head.append(button);
-    });
-  }
-  for (const field of document.querySelectorAll("[data-filters]")) {
-    const table = document.getElementById(field.dataset.filters);
-    const told = document.getElementById(field.dataset.filters + "-count");
-    const rows = [...table.tBodies[0].rows];
-    const texts = rows.map((row) => [...row.cells].map((cell) => cell.textContent.trim().toLowerCase()).join("\n"));
-    const filter = () => {
-      // Words are looked for as they stand, "false negative", and each by itself where no row has them so.
-      const phrase = field.value.trim().toLowerCase();
-      const parts = texts.some((text) => text.includes(phrase)) ? [phrase] : phrase.split(/\s+/);
-      let shown = 0;
-      rows.forEach((row, place) => {
-        row.hidden = !parts.every((part) => texts[place].includes(part));
-        shown += row.hidden ? 0 : 1;
-      });
-      told.textContent = `${shown} of ${rows.length} shown`;
+    const body = table.tBodies[0];
+    const field = document.querySelector(`[data-filters="${table.id}"]`);
+    const told = document.getElementById(`${table.id}-count`);
+    const texts = new Map();
+    let limit = most;
+    const tell = (shown, found) => {
+      const rest = found > shown && found < body.rows.length ? `, ${found} fit` : "";
+      if (told) told.textContent = `${shown} of ${body.rows.length} shown${rest}`;
+      all.hidden = found <= shown;
     };
-    field.closest(".filter").hidden = false;
-    field.addEventListener("input", filter);
-    filter();
+    const show = () => {
+      // Words are looked for as they stand, "false negative", and each by itself where no row has them so.
+      const phrase = field ? field.value.trim().toLowerCase() : "";
+      const rows = [...body.rows];
+      if (phrase && !texts.size) for (const row of rows) texts.set(row, text(row));
+      const whole = !phrase || rows.some((row) => texts.get(row).includes(phrase));
+      const parts = whole ? [phrase] : phrase.split(/\s+/);
+      let found = 0;
+      for (const row of rows) {
+        const fits = !phrase || parts.every((part) => texts.get(row).includes(part));
+        found += fits ? 1 : 0;
+        row.hidden = !fits || found > limit;
+      }
+      table.classList.add("whole");
+      tell(Math.min(found, limit), found);
+    };
+    const all = button(["Show all"], "more", () => {
+      limit = Infinity;
+      show();
+    });
+    [...table.tHead.rows[0].cells].forEach((head, column) => {
+      head.append(
+        button(head.childNodes, "sort", () => {
+          sort(table, column);
+          if (body.rows.length > limit) show();
+        }),
+      );
+    });
+    if (field) {
+      field.closest(".filter").append(all);
+      field.closest(".filter").hidden = false;
+      field.addEventListener("input", show);
+      if (field.value) show();
+      else tell(Math.min(body.rows.length, limit), body.rows.length);
+    } else if (body.rows.length > limit) {
+      table.before(all);
+    }
   }
 })();
