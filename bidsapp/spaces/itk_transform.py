@@ -51,7 +51,7 @@ def write_composite(path: Path, parts: list[Part]) -> None:
         for index, (name, fixed, parameters) in enumerate(parts, start=1):
             group.create_dataset(f"{index}/TransformType", data=[name], dtype=kind)
             group.create_dataset(f"{index}/TransformFixedParameters", data=fixed)
-            packed = {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+            packed = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
             options = packed if parameters.size > 1000 else {}
             group.create_dataset(f"{index}/TransformParameters", data=parameters, **options)
     path.write_bytes(content.getvalue())

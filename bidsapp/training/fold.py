@@ -1,11 +1,8 @@
 """Train one fold, score one fold: files in, files out, safe to kill and to repeat."""
 
-import ctypes
 import gc
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +17,7 @@ from bidsapp.derivatives import atomic_path
 from bidsapp.derivatives.sealed import read_record, write_record
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, UsageError
+from bidsapp.execution.kept_memory import kept_memory
 from bidsapp.networks.origin import cohort_metadata
 from bidsapp.networks.predict import place, probability
 from bidsapp.networks.registry import build_network, count_parameters, slice_axis
@@ -325,30 +323,3 @@ def _weights_seed(task: FoldTask) -> int:
 
 def _checkpoint(task: FoldTask) -> Path:
     return task.folder / "checkpoint.pt"
-
-
-# mallopt(3): sizes from which a block is asked of the system, and given back to it at once
-_TRIM_THRESHOLD = -1
-_MMAP_THRESHOLD = -3
-LARGEST_KEPT = 2**25
-"""The largest block that glibc lets a process keep."""
-
-
-@contextmanager
-def kept_memory() -> Iterator[None]:
-    """Keep freed memory within the process until the end, instead of giving it to the system.
-
-    A step asks for the same blocks as the one before; from the system they come page by page, each
-    to be filled with zeros. Without effect where the C library is not glibc.
-    """
-    library = ctypes.CDLL(None)
-    if not hasattr(library, "mallopt"):
-        yield
-        return
-    library.mallopt(_MMAP_THRESHOLD, LARGEST_KEPT)
-    library.mallopt(_TRIM_THRESHOLD, 2**31 - 1)
-    try:
-        yield
-    finally:
-        library.mallopt(_TRIM_THRESHOLD, 2**17)
-        library.malloc_trim(0)

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bidsapp.modalities.t1w.n4 import fit_log_bias, log_bias_on
+
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
@@ -39,16 +41,14 @@ def correct_bias(image: "sitk.Image", mask: "sitk.Image", grid_mm: float) -> "si
     positive = sitk.Maximum(image, 0.0)
     shrink = [max(1, round(grid_mm / size)) for size in image.GetSpacing()]
     shrink = [min(by, size // 4) for by, size in zip(shrink, image.GetSize(), strict=True)]
-    n4 = sitk.N4BiasFieldCorrectionImageFilter()
-    n4.SetMaximumNumberOfIterations(list(ITERATIONS))
-    n4.SetConvergenceThreshold(TOLERANCE)
-    n4.Execute(sitk.Shrink(positive, shrink), sitk.Shrink(mask, shrink))
-    log_field = n4.GetLogBiasFieldAsImage(positive)
-    field = np.exp(sitk.GetArrayViewFromImage(log_field))
+    coarse, counted = (
+        sitk.GetArrayFromImage(sitk.Shrink(some, shrink)) for some in (positive, mask)
+    )
+    points = fit_log_bias(coarse, counted > 0, ITERATIONS, TOLERANCE)
+    values = sitk.GetArrayFromImage(positive)
+    field = np.exp(log_bias_on(points, values.shape))
     if not np.isfinite(field).all():
         return positive
-    corrected = sitk.GetImageFromArray(
-        (sitk.GetArrayViewFromImage(positive) / field).astype(np.float32)
-    )
+    corrected = sitk.GetImageFromArray(np.divide(values, field, out=values))
     corrected.CopyInformation(image)
     return corrected

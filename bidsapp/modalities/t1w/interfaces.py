@@ -27,9 +27,10 @@ class _Inputs(BaseInterfaceInputSpec):
 def _measured(record: dict[str, Any], step: str, nthreads: int) -> Iterator[None]:
     """Hold the block to its threads and note the CPU seconds it took."""
     from bidsapp.execution.compute import threads
+    from bidsapp.execution.kept_memory import kept_memory
 
     start = time.process_time()
-    with threads(nthreads):
+    with threads(nthreads), kept_memory(every_size=True):
         yield
     record.setdefault("seconds", {})[step] = round(time.process_time() - start, 3)
 

@@ -35,7 +35,7 @@ class Speed:
 
 
 SPEEDS = {
-    "fast": Speed(192, 2, 12.0, "60x30x0", "60x20x2", "NCC 2x2x2", "1.0vox 0.7vox"),
+    "fast": Speed(192, 2, 8.0, "60x30x0", "60x20x2", "NCC 2x2x2", "1.0vox 0.7vox"),
     "default": Speed(256, 2, 8.0, "60x30x0", "60x50x10", "NCC 2x2x2", "1.0vox 0.7vox"),
     "precise": Speed(256, 1, 4.0, "100x60x30x0", "100x80x50x10", "NCC 3x3x3", "1.0vox 0.7vox"),
 }

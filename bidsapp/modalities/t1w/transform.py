@@ -49,16 +49,16 @@ class SpatialMap:
         """Field on the same grid that undoes `field`, three components of float32, LPS mm."""
         import SimpleITK as sitk
 
-        return sitk.Cast(
-            sitk.InvertDisplacementField(
-                sitk.Cast(self.field, sitk.sitkVectorFloat64),
-                maximumNumberOfIterations=10,
-                maxErrorToleranceThreshold=0.05,
-                meanErrorToleranceThreshold=0.0005,
-                enforceBoundaryCondition=True,
-            ),
-            sitk.sitkVectorFloat32,
-        )
+        from bidsapp.modalities.t1w.inverse import inverse_displacements
+
+        # displacements along the axes of the array, whatever the directions of the image
+        directions = np.reshape(self.field.GetDirection(), (3, 3))
+        sizes = np.array(self.field.GetSpacing())
+        along_axes = sitk.GetArrayViewFromImage(self.field) @ directions / sizes
+        undone = inverse_displacements(along_axes.astype(np.float32)) * sizes @ directions.T
+        field = sitk.GetImageFromArray(undone.astype(np.float32), isVector=True)
+        field.CopyInformation(self.field)
+        return field
 
     def write_forward(self, path: Path) -> None:
         """Write what brings the participant's image to the template (the field acts first)."""

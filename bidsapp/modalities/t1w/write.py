@@ -7,6 +7,7 @@ from nipype.interfaces.base import File, traits
 
 from bidsapp.contracts.job import Job
 from bidsapp.contracts.prepared import UnitPage
+from bidsapp.execution.kept_memory import kept_memory
 from bidsapp.execution.write_node import Done, WriteInputs, WriteUnit
 
 
@@ -51,10 +52,11 @@ class WriteDerivatives(WriteUnit):
 
         def data(staging: Path) -> dict[str, Any]:
             intensity = job.provenance.settings["intensity"]
-            return write_data_files(
-                *(staging, job.names, job.scan.main.path, finished, given.template_image),
-                *(intensity, unit_of_head),
-            )
+            with kept_memory(every_size=True):
+                return write_data_files(
+                    *(staging, job.names, job.scan.main.path, finished, given.template_image),
+                    *(intensity, unit_of_head),
+                )
 
         def page(unit: UnitPage, path: Path) -> None:
             report = report_of(
