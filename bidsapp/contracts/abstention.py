@@ -9,9 +9,10 @@ from bidsapp.errors import BadData
 if TYPE_CHECKING:
     import numpy as np
 
-SIGNALS = ("features", "intensities", "quality")
+SIGNALS = ("features", "intensities", "texture", "quality")
 """By what a person is compared with the training people: what the network's last layer is given,
-what the network is given (in blocks), and the numbers of the preparation's quality."""
+what the network is given (in blocks), how rough that is, and the numbers of the preparation's
+quality."""
 UNLIKE, UNSURE = "unlike", "unsure"
 _EDGE = 1e-6
 
@@ -23,12 +24,14 @@ class Limits:
     Attributes
     ----------
     centre, spread
-        Of the logarithm of each signal's distance among held-out people: median, and median
-        absolute deviation in standard deviations of a normal distribution.
+        Of the logarithm of each signal's distance among held-out people: median, and how far
+        above it the signal's own limit lies (in bundles of earlier versions a median absolute
+        deviation).
     unlike
-        The unlikeness above which there is no answer; None where too few people were held out.
+        The unlikeness above which there is no answer: 1 (in earlier versions another; None where
+        too few people were held out).
     unlike_share
-        The share of people like those of training who are turned away by that.
+        The largest share of people like those of training who are turned away by that.
     sure
         The distance of the logit from that of the threshold below which there is no answer; None
         where no limit keeps the error rate.
@@ -54,6 +57,8 @@ class Limits:
 
     def unlikeness(self, distances: "Mapping[str, np.ndarray]") -> "np.ndarray":
         """Give the largest of the signals' distances, in spreads above the held-out median: (n,).
+
+        At 1 a signal's own limit is reached, at 0 the usual distance of a held-out person.
 
         Parameters
         ----------

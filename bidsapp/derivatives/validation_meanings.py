@@ -25,6 +25,9 @@ _SIGNALS = {
         "1",
     ),
     "intensities": Column("The same in blocks of what the networks are given.", "1"),
+    "texture": Column(
+        "The same in how rough blocks of that are, at two scales: noise, blur, ghosts.", "1"
+    ),
     "quality": Column("The same in the numbers of the preparation's quality.", "1"),
 }
 
@@ -72,9 +75,11 @@ VALIDATION: dict[str, dict[str, Column]] = {
     "answers": {
         **_SIGNALS,
         "unlikeness": Column(
-            "The largest of the three, its logarithm in spreads above the held-out median.", "1"
+            "The largest of these, its logarithm between the held-out median (0) and the limit of "
+            "its own (1); above 1 there is no answer.",
+            "1",
         ),
-        "most_unlike": Column("Which of the three it is."),
+        "most_unlike": Column("Which of these it is."),
         "disagreement": Column(
             "Standard deviation of the logits of the fold models. No limit is fitted to it: people "
             "held out in training were seen by all fold models but one.",

@@ -1,7 +1,9 @@
 """Fit when a model does not answer, and count what that keeps: coverage, errors, promises.
 
-Two limits, both from people who were held out. Unlike: a conformal limit on how far somebody is
-from the training people, which turns away a stated share of people like them. Unsure: the smallest
+Two limits, both from people who were held out. Unlike: a conformal limit for each signal on how far
+somebody is from the training people; together they turn away at most a stated share of people like
+them. Each signal has a limit of its own, as a few people who are unusual in one would else widen
+that of all: on real heads one rough image hid every slope of intensities. Unsure: the smallest
 distance from the threshold at which errors among the answers stay under a stated rate, by an exact
 upper bound, tested from the surest people on in a fixed sequence (Geifman & El-Yaniv 2017,
 arXiv:1705.08500; Angelopoulos et al. 2021, arXiv:2110.01052). Both hold for people like those of
@@ -9,13 +11,14 @@ training, and promise nothing of others: who is unlike is turned away for that r
 error was foreseen.
 
 Both are of people, not of scans: several knees, injections or visits of one person are one draw.
-Turned away as unlike is, at the stated share, a person of whom any forecast is; the error rate is
-the mean over people of the share of their answers that is wrong. The mean and not any error, since
-a person with six forecasts would all but never have none; and a second copy of a scan changes
-neither.
+Turned away as unlike is, at most at the stated share, a person of whom any forecast is; the error
+rate is the mean over people of the share of their answers that is wrong. The mean and not any
+error, since a person with six forecasts would all but never have none; and a second copy of a scan
+changes neither.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +36,6 @@ CONFIDENCE = 0.95
 """With which the error rate is kept."""
 FEWEST = 20
 """Held-out people that limits need at least."""
-_MAD = 1.4826
 COVERAGE = ("order", "coverage", "answered", "errors", "accuracy", "ci_low", "ci_high")
 KEPT = (
     *("part", "people", "forecasts", "errors", "error_rate", "ci_low", "ci_high"),
@@ -74,28 +76,29 @@ def fit_limits(
     people = int(code.max()) + 1 if len(code) else 0
     if people < FEWEST:
         return None
-    centre, spread = {}, {}
+    farthest = {}
     for name, values in distances.items():
-        if not np.isfinite(values).all():
-            continue
-        logs = np.log(np.maximum(np.asarray(values, float), 1e-6))
-        own = np.bincount(code, logs) / np.bincount(code)
-        middle = float(np.median(own))
-        width = _MAD * float(np.median(np.abs(own - middle)))
-        if width > 0:
-            centre[name], spread[name] = middle, width
+        most = np.full(people, -np.inf)
+        np.maximum.at(most, code, np.log(np.maximum(np.asarray(values, float), 1e-6)))
+        if np.isfinite(values).all() and np.ptp(most) > 0:
+            farthest[name] = most
+    centre, spread, away = {}, {}, 0.0
+    for name, most in farthest.items():
+        limit, share = conformal_limit(most, unlike_share / len(farthest))
+        middle = float(np.median(most))
+        if limit > middle:
+            centre[name], spread[name] = middle, limit - middle
+            away += share
     if not centre:
         return None
-    bare = Limits(centre, spread, None, unlike_share, None, error_rate, threshold, people)
-    most = np.full(people, -np.inf)
-    np.maximum.at(most, code, bare.unlikeness(distances))
-    unlike = conformal_limit(most, unlike_share)
+    bare = Limits(centre, spread, 1.0, away, None, error_rate, threshold, people)
     wrong = (np.asarray(probability, float) >= threshold) != truth
     sure = sure_limit(bare.sureness(probability), wrong, code, error_rate)
     notes = []
-    if unlike is None:
+    if away > unlike_share + 1e-9:
         notes.append(
-            f"unlike: {people} held-out people are too few for a share of {unlike_share:g}"
+            f"unlike: {people} held-out people are too few to turn away at most {unlike_share:.0%} "
+            f"of people like them; it is at most {away:.0%}"
         )
     if sure is None:
         need = fewest_for(error_rate)
@@ -108,19 +111,18 @@ def fit_limits(
             f"unsure: no limit keeps errors under {error_rate:g} with {CONFIDENCE:.0%} confidence "
             f"among {people} held-out people: {why}"
         )
-    return Limits(
-        *(centre, spread, unlike, unlike_share, sure, error_rate, threshold, people),
-        tuple(notes),
-    )
+    return replace(bare, sure=sure, notes=tuple(notes))
 
 
-def conformal_limit(values: np.ndarray, share: float) -> float | None:
-    """Give the value that at most `share` of exchangeable people exceed; None with too few.
+def conformal_limit(values: np.ndarray, share: float) -> tuple[float, float]:
+    """Give the value that at most a share of exchangeable people exceed, and that share.
 
-    The ⌈(n + 1)(1 − share)⌉-th smallest of n (Vovk et al. 2005).
+    The ⌈(n + 1)(1 − share)⌉-th smallest of n (Vovk et al. 2005); where n is too small for the
+    share, the largest, which a share of 1 / (n + 1) exceeds.
     """
-    place = int(np.ceil((len(values) + 1) * (1 - share) - 1e-9))
-    return None if place > len(values) else float(np.sort(values)[place - 1])
+    n = len(values)
+    place = min(int(np.ceil((n + 1) * (1 - share) - 1e-9)), n)
+    return float(np.sort(values)[place - 1]), (n + 1 - place) / (n + 1)
 
 
 def fewest_for(error_rate: float, confidence: float = CONFIDENCE) -> int:
@@ -268,7 +270,7 @@ def kept_errors(
             why == UNLIKE,
             np.nan,
             f"{unlike:.0%} of these people; of people like those of "
-            f"training {limits.unlike_share:.0%} are expected",
+            f"training at most {limits.unlike_share:.0%} are expected",
         ),
         ("unsure", why == UNSURE, np.nan, ""),
     )

@@ -35,8 +35,8 @@ ABOUT_COHORT = (
 ABOUT_LIMITS = (
     "From when on the model does not answer. Distances (means and SDs of the training people of "
     "each fold model are in training_looks.safetensors) above unlike, in spreads of the logarithm "
-    "above the held-out median; logits nearer to the threshold than sure. Both hold for people "
-    "like those of training alone."
+    "above the held-out median, of any signal; logits nearer to the threshold than sure. Both hold "
+    "for people like those of training alone."
 )
 ABOUT_CALIBRATED = (
     "What the mean of the fold models is worth: a logistic regression of the outcome on its logit "

@@ -1,4 +1,4 @@
-"""How far people are from those that a model was trained on: features, intensities, quality."""
+"""How far people are from those that a model was trained on, by each of the signals."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ import numpy as np
 
 from bidsapp.contracts.abstention import SIGNALS, Limits
 from bidsapp.errors import BadData
+from bidsapp.networks.image_looks import block_sums, block_texture
 
 FEWEST = 10
 """Training people whose look is told, at least: it is a mean, and shows nobody."""
-_BLOCK = 8
 _FLOOR = 0.1
 
 
@@ -53,7 +53,8 @@ class Familiar:
     Attributes
     ----------
     looks
-        Signal to a `Look` for each fold model; `quality` may be missing.
+        Signal to a `Look` for each fold model; `quality` may be missing, and `texture` of bundles
+        of earlier versions.
     names
         The quality numbers, in order.
     limits
@@ -91,10 +92,12 @@ class Familiar:
         """
         used = range(len(features)) if models is None else models
         blocks = np.stack([block_sums(image) for image in images])
+        texture = np.stack([block_texture(image) for image in images])
         numbers = quality_rows(quality, self.names)
         given = {
             "features": lambda k: features[k],
             "intensities": lambda _: blocks,
+            "texture": lambda _: texture,
             "quality": lambda _: numbers,
         }
         return {
@@ -203,14 +206,6 @@ def judge(
     reasons = limits.reasons(distances, per_model[:, used].mean(axis=1))
     most = limits.most_unlike(distances)
     return Judged(distances, limits.unlikeness(distances), disagreement, reasons, most)
-
-
-def block_sums(image: np.ndarray) -> np.ndarray:
-    """Sum an image, (C, …), over blocks of 8 voxels along each axis, channel by channel: (d,)."""
-    found = np.asarray(image, np.float32)
-    for axis in range(1, found.ndim):
-        found = np.add.reduceat(found, np.arange(0, found.shape[axis], _BLOCK), axis)
-    return found.ravel()
 
 
 def quality_rows(quality: Iterable[Mapping[str, object]], names: Sequence[str]) -> np.ndarray:

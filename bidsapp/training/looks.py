@@ -7,8 +7,9 @@ import pandas as pd
 
 from bidsapp.contracts.abstention import SIGNALS
 from bidsapp.contracts.unit import unit_columns
-from bidsapp.networks.familiarity import FEWEST, Familiar, Look, block_sums, quality_rows
+from bidsapp.networks.familiarity import FEWEST, Familiar, Look, quality_rows
 from bidsapp.networks.features import captured
+from bidsapp.networks.image_looks import block_sums, block_texture
 from bidsapp.networks.predict import place, predict_logits
 from bidsapp.representation.device import precision_dtype, resolve_device, steady
 from bidsapp.representation.device_cohort import DeviceCohort, PerBatch
@@ -43,12 +44,16 @@ def familiar_people(
     table = tasks[0].table
     keys = list(table[unit_columns(table)].astype(str).itertuples(index=False, name=None))
     names, numbers = _usable([quality.get(key, {}) for key in keys])
+    summaries = _summaries(tasks[0]) | {"quality": numbers}
     looks: dict[str, list[Look]] = {name: [] for name in SIGNALS if name != "quality" or names}
     parts = []
     for task in tasks:
         rows = {role: task.rows(role) for role in ("train", "test")}
-        seen = _vectors(task, rows["train"], numbers)
-        held = _vectors(task, rows["test"], numbers)
+        seen, held = (
+            {name: values[rows[role]] for name, values in summaries.items()}
+            | {"features": _features(task, rows[role])}
+            for role in ("train", "test")
+        )
         people = task.table.iloc[rows["test"]]
         part = people[unit_columns(people)].assign(repeat=task.repeat, fold=task.fold)
         for name, found in looks.items():
@@ -71,11 +76,20 @@ def _usable(quality: Sequence[Mapping[str, float]]) -> tuple[tuple[str, ...], np
     return tuple(every[k] for k in used), rows[:, used]
 
 
-def _vectors(task: FoldTask, rows: np.ndarray, numbers: np.ndarray) -> dict[str, np.ndarray]:
-    """Give what stands for some people, (n, d), for each signal."""
+def _summaries(task: FoldTask) -> dict[str, np.ndarray]:
+    """Give what stands for everybody's image, (N, d), by each signal that needs no network."""
+    told: dict[str, list[np.ndarray]] = {"intensities": [], "texture": []}
+    for row in range(len(task.table)):
+        image = task.image_rows[row]
+        told["intensities"].append(block_sums(image))
+        told["texture"].append(block_texture(image))
+    return {name: np.stack(values) for name, values in told.items()}
+
+
+def _features(task: FoldTask, rows: np.ndarray) -> np.ndarray:
+    """Give what the last layer of a fold's network is given of some people, (n, d)."""
     device = resolve_device(task.device)
     picked = task.image_rows.picked(rows)
-    blocks = np.stack([block_sums(picked[k]) for k in range(len(picked))])
     with steady(device, task.threads):
         network, _ = load_fold(task)
         place(network, device)
@@ -88,4 +102,4 @@ def _vectors(task: FoldTask, rows: np.ndarray, numbers: np.ndarray) -> dict[str,
         with captured(network) as kept:
             size = task.recipe.training.batch_size
             predict_logits(network, cohort, every, scale, dtype, size)
-    return {"features": np.concatenate(kept), "intensities": blocks, "quality": numbers[rows]}
+    return np.concatenate(kept)

@@ -7,6 +7,9 @@ that nobody can tell all of them. They are written as another pipeline writes th
 the grid, and read with ``-d``: 200 preparations would take an hour. 60 people, half of them
 positive, train; of the 200 a quarter is positive and tissues have another contrast. One training
 person is slipped in under another name, once as the very file and once stored anew with noise.
+160 more have their scans damaged in ten ways, each at a strength drawn from none to strong, so that
+the mild ones are answered: with a model that promises an error rate (``--brighter 0.7``), the
+answers have to keep it.
 """
 
 import argparse
@@ -22,11 +25,12 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter, map_coordinates, zoom
 
-from bidsapp.evaluation.tsv import read_table
+from bidsapp.evaluation.tsv import is_missing, read_table
 from bidsapp.phantom.region import RIGHT_INSULA, plant_cuboid
 from bidsapp.recipes.known_names import SPM12_BOX
 from bidsapp.templates.embedded import packaged
 from bidsapp.templates.space import filled_brain
+from tests.benchmarks.damages import DAMAGES, damaged
 from tests.benchmarks.quiet import run_quietly
 
 SPACE = "MNI152NLin2009aSym"
@@ -37,9 +41,8 @@ BRIGHTER, BETWEEN = 0.3, 0.2
 """Mean change of the cuboid's intensity in positives, and its SD between people."""
 SLIPPED = ("sub-900", "sub-901")
 KNOWN = 7
-DAMAGES = ("noise", "blur", "bias", "dark half")
-HURT = 60
-"""People of a third cohort, whose scans are damaged in turn by these."""
+HURT = 160
+"""People of a third cohort, whose scans are damaged in turn by `DAMAGES`."""
 RECIPE = """\
 name: elsewhere
 summary: A compact network on a few axial slices, for phantoms
@@ -83,20 +86,6 @@ def _places(shape: tuple[int, int, int], affine: np.ndarray) -> np.ndarray:
     return index * affine[0, 0] + affine[:3, 3, None]
 
 
-def damaged(values: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
-    """Damage a brain as a scan that passes the gate can be: noise, motion, a coil, a lost half."""
-    if kind == "noise":
-        return values + rng.normal(0, 0.15, values.shape)
-    if kind == "blur":
-        return np.asarray(gaussian_filter(values, 1.5))
-    if kind == "bias":
-        slope = np.linspace(-0.8, 0.8, values.shape[1])[None, :, None]
-        return np.asarray(values * np.exp(slope))
-    dark = np.ones(values.shape)
-    dark[:, :, : values.shape[2] // 2] = 0.5
-    return np.asarray(values * dark)
-
-
 def brain_of(
     common: Ground, positive: bool, gamma: float, rng: np.random.Generator, damage: str = ""
 ) -> np.ndarray:
@@ -114,7 +103,7 @@ def brain_of(
     )
     values = np.clip(values, 0, None) ** gamma
     if damage:
-        values = damaged(values, damage, rng)
+        values = damaged(values, damage, rng.uniform(), rng)
     noisy = np.abs(values + rng.normal(0, 0.02, values.shape)) * common.inside
     return (noisy / noisy.max()).astype(np.float32)
 
@@ -233,6 +222,25 @@ def answered(folder: Path) -> list[str]:
     ]
 
 
+def by_damage(folder: Path) -> list[str]:
+    """Say of each kind of damage how many are answered, and how many answers are wrong."""
+    answers = read_table(folder / "answers.tsv", ("participant_id", "no_answer"))
+    scores = read_table(folder / "scores.tsv", ("participant_id", "outcome", "probability"))
+    scores = scores[scores["variant"] == "elsewhere-base"].set_index("participant_id")
+    own = scores.loc[answers["participant_id"]]
+    wrong = (own["probability"].astype(float) >= 0.5) != (own["outcome"].astype(float) == 1)
+    place = answers["participant_id"].str.removeprefix("sub-").astype(int) % len(DAMAGES)
+    table = pd.DataFrame({"place": place.to_numpy(), "wrong": wrong.to_numpy()})
+    table["why"] = ["" if is_missing(one) else str(one) for one in answers["no_answer"]]
+    lines = []
+    for k, kind in enumerate(DAMAGES):
+        mine = table[table["place"] == k]
+        kept = mine[mine["why"] == ""]
+        cells = (kind, len(mine), mine["wrong"].sum(), (mine["why"] == "unlike").sum())
+        lines.append(f"| {' | '.join(map(str, cells))} | {len(kept)} | {kept['wrong'].sum()} |")
+    return lines
+
+
 def interval_of(folder: Path, variant: str, metric: str) -> tuple[float, float, float]:
     """Value and interval of a pooled metric."""
     table = read_table(folder / "metrics.tsv", ("variant", "metric", "scope"))
@@ -262,12 +270,12 @@ def main(argv: list[str] | None = None, out: Callable[[str], None] = print) -> N
     parser.add_argument("--new", type=int, default=NEW)
     parser.add_argument("--prevalence", type=float, default=ELSEWHERE, help="of the new people")
     parser.add_argument("--brighter", type=float, default=BRIGHTER, help="the planted effect")
+    parser.add_argument("--hurt", type=int, default=HURT, help="people with damaged scans")
     parser.add_argument("--keep", type=Path, help="an empty folder for what is made")
     asked = parser.parse_args(argv)
     place = asked.keep or Path(tempfile.mkdtemp())
     try:
         folder = judged(place, asked.training, asked.new, asked.prevalence, asked.brighter)
-        hurt = judged_hurt(place, brighter=asked.brighter)
         table = rows_of(folder)
         out("| " + " | ".join(table.columns) + " |")
         out("|" + "---|" * len(table.columns))
@@ -278,11 +286,20 @@ def main(argv: list[str] | None = None, out: Callable[[str], None] = print) -> N
         gone = read_table(folder / "exclusions.tsv", ("participant_id", "reason"))
         for row in gone.to_dict("records"):
             out(f"- {row['participant_id']}: {row['reason']}")
-        for name, whose in (("another contrast", folder), ("damaged scans", hurt)):
+        cohorts = {"another contrast": folder}
+        if asked.hurt:
+            cohorts["damaged scans"] = judged_hurt(place, asked.hurt, asked.brighter)
+        for name, whose in cohorts.items():
             out(f"\nAnswers, {name}:\n")
             out("| people | how many | errors | error rate | promised |")
             out("|---|---|---|---|---|")
             for line in answered(whose):
+                out(line)
+        if asked.hurt:
+            out("\nDamaged scans, by what was done to them:\n")
+            out("| damage | scans | wrong among all | unlike | answered | wrong among these |")
+            out("|---|---|---|---|---|---|")
+            for line in by_damage(cohorts["damaged scans"]):
                 out(line)
         out("\nSaid of the people of another place:\n")
         for text in read_table(folder / "tables" / "findings.tsv", ("kind", "text"))["text"]:

@@ -174,8 +174,12 @@ BENCHMARKS = (
         "A model judged on 200 people of another place",
         "Discrimination and calibration of a model of 60 phantoms on 200 of another prevalence and "
         "contrast, as it is and recalibrated, and who of training is found among them.",
-        5,
+        10,
         peer="the model recalibrated on other people of the same place",
+        commands=(
+            ("--hurt", "0"),
+            ("--brighter", "0.7", "--new", "80", "--prevalence", "0.5"),
+        ),
     ),
     Benchmark(
         "calibrated",

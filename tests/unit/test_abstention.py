@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.ndimage import gaussian_filter
 
 from bidsapp.contracts.abstention import UNLIKE, UNSURE, Limits
 from bidsapp.errors import BadData
@@ -19,8 +20,9 @@ from bidsapp.evaluation.abstention import (
     sure_limit,
 )
 from bidsapp.evaluation.validation import answered
-from bidsapp.networks.familiarity import Familiar, Look, block_sums, judge
+from bidsapp.networks.familiarity import Familiar, Look, judge
 from bidsapp.networks.features import captured
+from bidsapp.networks.image_looks import block_sums, block_texture
 
 
 def logistic(x: np.ndarray) -> np.ndarray:
@@ -31,12 +33,13 @@ def test_no_more_than_the_stated_share_of_people_like_training_is_turned_away() 
     rng = np.random.default_rng(0)
     away = []
     for _ in range(400):
-        limit = conformal_limit(rng.normal(size=48), 0.05)
-        assert limit is not None
+        limit, share = conformal_limit(rng.normal(size=48), 0.05)
+        assert share == pytest.approx(2 / 49)
         away.append((rng.normal(size=100) > limit).mean())
     assert np.mean(away) <= 0.05 + 3 * np.std(away) / 20
     assert np.mean(away) > 0.03  # and not far fewer
-    assert conformal_limit(rng.normal(size=18), 0.05) is None
+    few = rng.normal(size=18)
+    assert conformal_limit(few, 0.05) == (few.max(), pytest.approx(1 / 19))
 
 
 def each(rows: np.ndarray) -> np.ndarray:
@@ -220,7 +223,9 @@ def heads() -> np.ndarray:
 def familiar_with(images: np.ndarray) -> Familiar:
     """Trained on the first 60, limits from the next 40."""
     blocks = np.stack([block_sums(one) for one in images])
+    rough = np.stack([block_texture(one) for one in images[:60]])
     looks = {name: (Look.of(blocks[:60]),) for name in ("features", "intensities")}
+    looks["texture"] = (Look.of(rough),)
     bare = Familiar(looks, (), None)
     held = bare.distances([blocks[60:100]], images[60:100], [{}] * 40)
     rng = np.random.default_rng(4)
@@ -239,7 +244,7 @@ def test_errors_are_those_of_the_answers_that_a_recalibrated_model_gives(tmp_pat
     assert errors[["everybody", "answered", "unsure"]].tolist() == [1, 0, 1]
 
 
-@pytest.mark.parametrize("change", ["none", "dark half", "other contrast", "noise"])
+@pytest.mark.parametrize("change", ["none", "dark half", "other contrast", "noise", "blur"])
 def test_damaged_heads_and_another_contrast_are_unlike(heads: np.ndarray, change: str) -> None:
     familiar, new = familiar_with(heads), heads[100:].copy()
     if change == "dark half":
@@ -247,12 +252,29 @@ def test_damaged_heads_and_another_contrast_are_unlike(heads: np.ndarray, change
     if change == "other contrast":
         new = 2 - new + 0.3
     if change == "noise":
-        new += np.random.default_rng(5).normal(0, 1, new.shape).astype(np.float32) * 3
+        new += np.random.default_rng(5).normal(0, 0.3, new.shape).astype(np.float32)
+    if change == "blur":
+        new = gaussian_filter(new, (0, 0, 2, 2, 2))
     blocks = np.stack([block_sums(one) for one in new])
     judged = judge(familiar, [blocks], new, [{}] * 20, np.full((20, 1), 0.9))
     away = np.mean([why == UNLIKE for why in judged.reasons])
     assert away <= 0.25 if change == "none" else away == 1
     assert np.isnan(judged.disagreement).all()  # one model
+
+
+def test_texture_sees_noise_and_blur_and_neither_scale_nor_shift() -> None:
+    image = np.random.default_rng(6).normal(1, 0.2, (2, 20, 19, 9)).astype(np.float32)
+    plain = block_texture(image)
+    assert plain.shape == (2 * 2 * 3 * 3 * 2,)  # scales, channels, blocks
+    assert block_texture(5 * image + 3) == pytest.approx(plain, abs=1e-3)
+    rough = image + np.random.default_rng(7).normal(0, 0.5, image.shape).astype(np.float32)
+    smooth = (image + np.roll(image, 1, 1)) / 2
+    assert block_texture(smooth)[:36].mean() < plain[:36].mean()
+    one = image.copy()
+    one[0, :8, :8, :8] = rough[0, :8, :8, :8]  # one block of one channel
+    assert block_texture(one)[0] > plain[0] + 0.5
+    flat = block_texture(np.zeros((1, 12, 12), np.float32))
+    assert np.isfinite(flat).all()
 
 
 def test_looks_come_back_from_their_arrays_and_broken_ones_are_refused(heads: np.ndarray) -> None:
