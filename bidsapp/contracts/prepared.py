@@ -110,6 +110,10 @@ class Prepared:
         """``sub-01``."""
         return f"sub-{self.names.entities['subject']}"
 
+    def version_of(self, package: str) -> str:
+        """Version of a Python package that made it; empty where the sidecar does not say."""
+        return str((self.sidecar.get("GeneratedWith") or {}).get(package) or "")
+
     @property
     def session(self) -> str:
         """``ses-1``; empty where there is none."""

@@ -2,6 +2,9 @@
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
+from typing import Protocol
+
+_PROGRAMS = {"nocicast": "NociCast", "nipype": "Nipype", "picsl-greedy": "greedy"}
 
 
 def joined(items: Iterable[str], last: str = "and") -> str:
@@ -23,6 +26,25 @@ def counted(values: Sequence[Hashable], unit: str = "image") -> str:
     if len(counts) == 1:
         return str(values[0])
     return joined(f"{value} ({many(n, unit)})" for value, n in counts.most_common())
+
+
+class Told(Protocol):
+    """What says which version of a package made it."""
+
+    def version_of(self, package: str) -> str:
+        """Version; empty where it is not known."""
+
+
+def software(package: str, made: Sequence[Told], unit: str = "image") -> str:
+    """Name of a program with the version, or versions, that made some images.
+
+    The name alone where no image says which it was.
+    """
+    name = _PROGRAMS.get(package, package)
+    versions = [one.version_of(package) for one in made]
+    if not any(versions):
+        return name
+    return f"{name} {counted([version or 'unknown' for version in versions], unit)}"
 
 
 def ranged(values: Sequence[float], digits: int = 2, unit: str = "") -> str:

@@ -28,6 +28,8 @@ COLUMNS = (
     "n",
     "note",
 )
+SAME = "the same scores: one network under two names"
+"""Note of a pair that is not compared."""
 _GIVEN = HeldOut()
 
 
@@ -185,6 +187,9 @@ def _compared(
     n = len(_units(pair.first)) if len(pair.first) else 0
     if n == 0 or outcome.all() or not outcome.any():
         notes = [*notes, "only one class among the outcomes"]
+        return nan, nan, nan, "", nan, nan, n, "; ".join(notes)
+    if not pair.rival and np.array_equal(*pair.scores):
+        notes = [*notes, SAME]
         return nan, nan, nan, "", nan, nan, n, "; ".join(notes)
     values = _TESTS[test](pair, threshold, level)
     return *values[:-1], n, "; ".join(filter(None, [*notes, str(values[-1])]))

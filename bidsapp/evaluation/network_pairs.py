@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from bidsapp.evaluation.comparisons import SAME
 from bidsapp.evaluation.intervals import LEVEL
 from bidsapp.evaluation.verdicts import verdict
 
@@ -41,8 +42,11 @@ def pair_sentences(
     shown = known[differ]
     of = f"{len(known)} pair{'s' * (len(known) > 1)} of networks"
     by = f"after Holm's correction for {family} comparison{'s' * (family > 1)}"
-    lost = len(pairs) - len(known)
-    rest = f" {lost} more could not be compared." if lost else ""
+    same = pairs[pairs["note"].str.contains(SAME, regex=False)]
+    lost = len(pairs) - len(known) - len(same)
+    names_of = same[["first", "second"]].itertuples(index=False)
+    rest = "".join(f" {one} and {other} have the same scores." for one, other in names_of)
+    rest += f" {lost} more could not be compared." if lost else ""
     if shown.empty:
         largest = known.iloc[int(known["difference"].abs().to_numpy().argmax())]
         return [

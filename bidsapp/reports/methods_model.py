@@ -246,7 +246,9 @@ def _software(run: GroupRun) -> str:
 
     devices = _counted_texts([str(one.get("device", "unknown")) for one in environments])
     precisions = _counted_texts([str(one.get("precision", "unknown")) for one in environments])
-    seeds = counted([run.recipe.with_variant(name).training.seed for name in run.variants])
+    seeds = counted(
+        [run.recipe.with_variant(name).training.seed for name in run.variants], "variant"
+    )
     return (
         f"Networks were trained with PyTorch {each('torch')} [@paszke2019] and MONAI "
         f"{each('monai')} [@cardoso2022] ({devices}, {precisions} arithmetic, random seed {seeds})."

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from bidsapp.networks.image_looks import block_sums
 
 from bidsapp.cli import main
 from bidsapp.evaluation.abstention import fit_limits
@@ -18,6 +17,7 @@ from bidsapp.networks.bundle_about import COHORT, PRINTS, Carried, write_carried
 from bidsapp.networks.bundle_files import MANIFEST
 from bidsapp.networks.bundle_write import seal
 from bidsapp.networks.familiarity import Familiar, Look
+from bidsapp.networks.image_looks import block_sums
 from bidsapp.networks.predict import predict
 from bidsapp.representation.sample import CohortRow, read_sample
 from tests.benchmarks import elsewhere

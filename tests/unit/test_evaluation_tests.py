@@ -9,6 +9,7 @@ from bidsapp.evaluation.best_fold import best_auc_under_chance, best_fold_table
 from bidsapp.evaluation.comparisons import compare_variants, mcnemar
 from bidsapp.evaluation.estimates import difference_of, estimate_aucs
 from bidsapp.evaluation.held_out import HeldOut
+from bidsapp.evaluation.network_pairs import pair_sentences
 from bidsapp.evaluation.permutation import (
     exchangeable,
     permutation_p,
@@ -187,6 +188,20 @@ def test_variants_are_compared_in_pairs_and_corrected(tmp_path):
     )
     row = table[(table["test"] == "mcnemar") & (table["second"] == "coronal")].iloc[0]
     assert row["p"] == pytest.approx(exact, nan_ok=True)
+
+
+def test_one_network_under_two_names_is_not_compared_with_itself(tmp_path):
+    scores = read_state(write_run(tmp_path, n=60, effect=1.0)).scores
+    again = scores[scores["variant"] == "axial"].assign(variant="again")
+    alone, both = compare_variants(scores), compare_variants(pd.concat([scores, again]))
+    pair = both[(both["first"] == "axial") & (both["second"] == "again")]
+    assert pair["p"].isna().all()
+    assert pair["note"].str.contains("one network under two names").all()
+    # nor does it stand in the family that others are corrected for by itself
+    assert both["p"].notna().sum() < len(both)
+    names = ["axial", "coronal", "sagittal", "again"]
+    assert "axial and again have the same scores." in " ".join(pair_sentences(both, names))
+    assert "same scores" not in " ".join(pair_sentences(alone, names))
 
 
 def test_sessions_forbid_mcnemar_with_a_reason(tmp_path):

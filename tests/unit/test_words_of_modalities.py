@@ -9,6 +9,8 @@ import pytest
 
 import bidsapp
 from bidsapp.contracts.modality import modality_named
+from bidsapp.contracts.prepared import Prepared
+from bidsapp.drawing.wording import software
 from bidsapp.reports.run.answer import _depicted
 
 PACKAGE = Path(bidsapp.__file__).parent
@@ -55,3 +57,14 @@ def test_the_answer_doubts_what_the_image_shows(name: str, words: str) -> None:
     assert _depicted(run) == words
     assert _depicted(SimpleNamespace(recipe=None)) == "the image"
     assert [text for path in ELSEWHERE for text in _texts(path) if "be the brain" in text] == []
+
+
+def test_a_version_that_no_sidecar_tells_is_left_out_of_the_sentence() -> None:
+    def images(*versions: str | None) -> list[Prepared]:
+        told = [{"GeneratedWith": {"nipype": version}} if version else {} for version in versions]
+        return [Prepared("t1w", None, sidecar) for sidecar in told]  # type: ignore[arg-type]
+
+    assert software("nipype", images("1.9.2", "1.9.2")) == "Nipype 1.9.2"
+    assert software("nipype", images(None, None)) == "Nipype"
+    mixed = software("nipype", images("1.9.2", "1.9.2", None))
+    assert mixed == "Nipype 1.9.2 (2 images) and unknown (1 image)"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bidsapp.contracts.prepared import Prepared
-from bidsapp.drawing.wording import counted, joined, many
+from bidsapp.drawing.wording import counted, joined, many, software
 from bidsapp.modalities.bold.confounds import FD_LIMIT_MM
 from bidsapp.modalities.bold.strategies import STRATEGIES
 
@@ -39,14 +39,15 @@ def _preparation(prepared: Sequence[Prepared]) -> str:
     trs = sorted({float(one.sidecar["RepetitionTime"]) for one in prepared})
     return (
         f"{many(len(prepared), 'BOLD series', 'BOLD series')} of {many(people, 'participant')} "
-        f"(repetition time {joined([f'{tr:g} s' for tr in trs])}) were prepared with NociCast "
-        f"{_version(prepared, 'nocicast')} [@nocicast]. Motion was estimated by registering every "
-        "volume to the mean of the aligned volumes: Gauss–Newton on cubic splines, six parameters "
-        f"and a gain, residuals weighted by Tukey's biweight. {timing}The mean volume was "
-        "registered to the T1w image by normalised mutual information with six parameters "
-        f"(greedy {_version(prepared, 'picsl-greedy')} [@yushkevich2016]), and that image to the "
-        f"template {_spaces(prepared)} as told above. Motion, registration and normalisation were "
-        f"applied in one interpolation by cubic splines. {_susceptibility(prepared)}"
+        f"(repetition time {joined([f'{tr:g} s' for tr in trs])}) were prepared with "
+        f"{software('nocicast', prepared, 'run')} [@nocicast]. Motion was estimated by registering "
+        "every volume to the mean of the aligned volumes: Gauss–Newton on cubic splines, six "
+        "parameters and a gain, residuals weighted by Tukey's biweight. "
+        f"{timing}The mean volume was registered to the T1w image by normalised mutual "
+        "information with six parameters "
+        f"({software('picsl-greedy', prepared, 'run')} [@yushkevich2016]), and that image to "
+        f"the template {_spaces(prepared)} as told above. Motion, registration and normalisation "
+        f"were applied in one interpolation by cubic splines. {_susceptibility(prepared)}"
     )
 
 
@@ -83,7 +84,7 @@ def _denoising(prepared: Sequence[Prepared]) -> str:
     bands = sorted({_band(one) for one in prepared})
     widths = sorted({float(one.settings.get("smoothing_fwhm_mm", 0)) for one in prepared})
     return (
-        f"Denoising, by one call of nilearn {_version(prepared, 'nilearn')} with confounds, "
+        f"Denoising, by one call of {software('nilearn', prepared, 'run')} with confounds, "
         f"detrending and frequencies together, took out {joined(told)}.{left_out} "
         f"Frequencies kept: {joined(bands)}. Smoothing: "
         f"{joined([f'{width:g} mm FWHM' for width in widths])} inside the brain."
@@ -114,8 +115,3 @@ def _quality(prepared: Sequence[Prepared]) -> str:
 
 def _spaces(prepared: Sequence[Prepared]) -> str:
     return joined(sorted({f"{one.names.space} at {one.names.resolution} mm" for one in prepared}))
-
-
-def _version(prepared: Sequence[Prepared], package: str) -> str:
-    found = {str((one.sidecar.get("GeneratedWith") or {}).get(package, "")) for one in prepared}
-    return joined(sorted(found - {""}))

@@ -1,11 +1,10 @@
 """The words on regions of injections, from the sidecars of what was prepared."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from bidsapp.contracts.measure import FAIL, WARN
 from bidsapp.contracts.prepared import Prepared
-from bidsapp.drawing.wording import counted, joined, many, ranged
+from bidsapp.drawing.wording import counted, joined, many, ranged, software
 from bidsapp.modalities.spine.measures import CUT, PIXEL, THICKNESS
 
 _HOW = {
@@ -48,7 +47,7 @@ def _processing(regions: Sequence[Prepared]) -> str:
     return (
         f"The regions of {many(len(regions), 'injection')} of {many(people, 'person', 'people')} "
         "were taken from axial T2-weighted (T2w) images of a BIDS dataset [@gorgolewski2016] with "
-        f"NociCast {_version(regions)} [@nocicast], as Wang et al. describe [@wang2023]. On one "
+        f"{software('nocicast', regions)} [@nocicast], as Wang et al. describe [@wang2023]. On one "
         f"slice for each injection a box was placed around the foramen{by}"
         f" ({blinded} of {len(regions)} without knowledge of the outcome). The slice was "
         f"resampled to pixels of {sizes} and cut at the midline (by {ways}); the injected side was "
@@ -89,10 +88,3 @@ def _numbers(regions: Sequence[Prepared], key: str) -> list[float]:
 def _midline(region: Prepared) -> str:
     told = region.sidecar.get("Midline")
     return str(told.get("How")) if isinstance(told, Mapping) else ""
-
-
-def _version(regions: Sequence[Prepared]) -> str:
-    told: list[Any] = [
-        region.sidecar.get("GeneratedWith", {}).get("nocicast") for region in regions
-    ]
-    return counted([str(version) for version in told])

@@ -5,7 +5,7 @@ from typing import Any
 
 from bidsapp.contracts.measure import FAIL, WARN
 from bidsapp.contracts.prepared import Prepared
-from bidsapp.drawing.wording import counted, joined, many, ranged
+from bidsapp.drawing.wording import counted, joined, many, ranged, software
 from bidsapp.modalities.t1w.bias import ITERATIONS, TOLERANCE
 from bidsapp.modalities.t1w.measures import (
     AFFINE_SCALE,
@@ -50,9 +50,9 @@ def data_sentence(images: Sequence[Prepared]) -> str:
     scans = many(len(images), "T1-weighted (T1w) image")
     return (
         f"{scans} of {many(people, 'participant')}{visits} from a BIDS dataset [@gorgolewski2016] "
-        f"{'was' if len(images) == 1 else 'were'} normalised with NociCast "
-        f"{_version(images, 'nocicast')} [@nocicast], a BIDS-App [@gorgolewski2017] built on "
-        f"PyBIDS [@yarkoni2019] and Nipype {_version(images, 'nipype')} [@gorgolewski2011]."
+        f"{'was' if len(images) == 1 else 'were'} normalised with "
+        f"{software('nocicast', images)} [@nocicast], a BIDS-App [@gorgolewski2017] built on "
+        f"PyBIDS [@yarkoni2019] and {software('nipype', images)} [@gorgolewski2011]."
     )
 
 
@@ -66,15 +66,15 @@ def _normalisation(images: Sequence[Prepared]) -> str:
     )
     speeds = _settings(images, "speed")
     return (
-        f"{data_sentence(images)} The brain was extracted with deepbet "
-        f"{_version(images, 'deepbet')} [@fisch2024] in "
+        f"{data_sentence(images)} The brain was extracted with "
+        f"{software('deepbet', images)} [@fisch2024] in "
         f"{counted([str(image.sidecar.get('Precision', 'unknown')) for image in images])} "
         f"arithmetic.{own} Intensity non-uniformity was corrected with N4 [@tustison2010] as "
-        f"implemented in SimpleITK {_version(images, 'SimpleITK')} [@lowekamp2013] (field fitted "
+        f"implemented in {software('SimpleITK', images)} [@lowekamp2013] (field fitted "
         f"inside the brain mask on a grid of {_of_speed(speeds, 'bias_grid_mm')} mm, up to "
         f"{' × '.join(map(str, ITERATIONS))} iterations, convergence threshold {TOLERANCE:g}). "
-        f"The brain was registered to {_template(images)} with greedy "
-        f"{_version(images, 'picsl-greedy')} [@yushkevich2016]: from the alignment of the "
+        f"The brain was registered to {_template(images)} with "
+        f"{software('picsl-greedy', images)} [@yushkevich2016]: from the alignment of the "
         "centres of mass, an affine transform of 12 parameters and then a deformable one were "
         f"found on a grid of {_of_speed(speeds, 'grid_mm')} mm by maximising local normalised "
         f"cross-correlation (metric {_of_speed(speeds, 'metric')}; iterations, coarse to fine, "
@@ -176,10 +176,6 @@ def _of_speed(speeds: Sequence[Any], field: str) -> str:
 
 def _settings(images: Sequence[Prepared], key: str) -> list[Any]:
     return [image.settings.get(key, "unknown") for image in images]
-
-
-def _version(images: Sequence[Prepared], name: str) -> str:
-    return counted([str(image.sidecar.get("GeneratedWith", {}).get(name)) for image in images])
 
 
 def _notes(image: Prepared) -> Sequence[Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from bidsapp.contracts.measure import FAIL, WARN
 from bidsapp.contracts.prepared import Prepared
-from bidsapp.drawing.wording import counted, joined, many, ranged
+from bidsapp.drawing.wording import counted, joined, many, ranged, software
 from bidsapp.modalities.t1w.measures import VOLUME_ML
 from bidsapp.modalities.t1w.native.settings import AS_ACQUIRED
 
@@ -42,11 +42,11 @@ def _processing(images: Sequence[Prepared]) -> str:
     return (
         f"{scans} of {many(people, 'participant')} from a BIDS dataset [@gorgolewski2016] "
         f"{'was' if len(images) == 1 else 'were'} brought into a box of {counted(boxes)} voxels "
-        f"with NociCast {_version(images, 'nocicast')} [@nocicast], a BIDS-App "
+        f"with {software('nocicast', images)} [@nocicast], a BIDS-App "
         f"[@gorgolewski2017], each in its own space and without registration: turned so that the "
         f"axes run {counted(axes)}, {counted(spacings)}, padded evenly where the image is smaller "
         "than the box, and cropped around the head where it is larger. The brain was found with "
-        f"deepbet {_version(images, 'deepbet')} [@fisch2024]. {what}."
+        f"{software('deepbet', images)} [@fisch2024]. {what}."
     )
 
 
@@ -89,7 +89,3 @@ def _spacing(value: Any) -> str:
     if value == AS_ACQUIRED:
         return "in voxels as acquired"
     return f"resampled to {float(value):g} mm isotropic" if value is not None else "unknown voxels"
-
-
-def _version(images: Sequence[Prepared], name: str) -> str:
-    return counted([str(image.sidecar.get("GeneratedWith", {}).get(name)) for image in images])
