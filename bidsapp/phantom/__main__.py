@@ -1,20 +1,15 @@
 """``python -m bidsapp.phantom FOLDER``: make a phantom from the command line."""
 
-import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from bidsapp.errors import NociCastError
+from bidsapp.phantom.command import make_and_tell, phantom_parser
 from bidsapp.phantom.dataset import make_phantom
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make a phantom from the command line; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m bidsapp.phantom", description=__doc__)
-    parser.add_argument("folder", type=Path, help="folder to write; must be empty or new")
-    parser.add_argument("--participants", type=int, default=12, metavar="N")
-    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser = phantom_parser("bidsapp.phantom", __doc__, 12)
     parser.add_argument(
         "--effect", type=float, default=0.3, metavar="X", help="relative intensity change (0: none)"
     )
@@ -37,8 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="power of the tissues' intensities, as of another scanner (below 0: turned round)",
     )
     asked = parser.parse_args(arguments)
-    try:
-        make_phantom(
+    return make_and_tell(
+        lambda: make_phantom(
             asked.folder,
             participants=asked.participants,
             seed=asked.seed,
@@ -47,12 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             resolution_mm=asked.resolution,
             prevalence=asked.prevalence,
             gamma=asked.gamma,
-        )
-    except NociCastError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return error.exit_code
-    print(f"Phantom of {asked.participants} participants: {asked.folder}")
-    return 0
+        ),
+        f"Phantom of {asked.participants} participants: {asked.folder}",
+    )
 
 
 if __name__ == "__main__":

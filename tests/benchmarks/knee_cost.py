@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import map_coordinates
 
 from bidsapp.contracts.product import OutputNames
 from bidsapp.modalities.knee import bone_maps, whole_knee
-from bidsapp.modalities.knee.anatomy import ANATOMY, BONES
+from bidsapp.modalities.knee.anatomy import ANATOMY, BONES, CARTILAGES
 from bidsapp.modalities.knee.derive import write_data_files
 from bidsapp.modalities.knee.echoes import Echoes
 from bidsapp.modalities.knee.label_map import LabelMap, label_table, read_label_map
@@ -36,6 +37,7 @@ STEPS = {
     "thickness on skeletons": (bone_maps, "thickness_on_skeletons"),
     "onto the surface": (bone_maps, "cylinders"),
     "map over the sphere": (bone_maps, "lay_on_sphere"),
+    "echoes onto the image": (whole_knee, "place_echoes"),
     "echoes at the cartilage": (whole_knee, "sample_echoes"),
     "T2 fit": (whole_knee, "fit_t2"),
 }
@@ -59,7 +61,14 @@ class Clock:
         return inner
 
 
-def echoes_of(labels: LabelMap, rng: np.random.Generator) -> Echoes:
+def image_of(labels: LabelMap, rng: np.random.Generator) -> np.ndarray:
+    """Bright cartilage, darker bone, and noise."""
+    cartilage = labels.mask(*CARTILAGES)
+    values = np.where(cartilage, 1.0, np.where(labels.mask(*BONES), 0.4, 0.2)).astype(np.float32)
+    return values + NOISE * rng.standard_normal(values.shape, np.float32)
+
+
+def echoes_of(labels: LabelMap, image: np.ndarray, rng: np.random.Generator) -> Echoes:
     """Decays of 40 ms with noise, on sagittal slices around the cartilage."""
     middle = labels.middle(ANATOMY["femur"].cartilages[0])
     assert middle is not None
@@ -68,10 +77,14 @@ def echoes_of(labels: LabelMap, rng: np.random.Generator) -> Echoes:
     affine[1, 0], affine[2, 1], affine[0, 2] = SPACING[0], -SPACING[1], SPACING[2]
     affine[:3, 3] = middle - affine[:3, :3] @ (np.array(SHAPE) / 2)
     affine[3, 3] = 1
+    places = np.indices(SHAPE).reshape(3, -1).T @ affine[:3, :3].T + affine[:3, 3]
+    back = np.linalg.inv(labels.affine)
+    own = (places @ back[:3, :3].T + back[:3, 3]).T
+    bright = map_coordinates(image, own, order=1, mode="nearest").reshape(SHAPE) + 0.5
     signals = np.empty((*SHAPE, len(TIMES)), np.float32)
     for number, seconds in enumerate(TIMES):
         decay = np.float32(np.exp(-seconds / T2_S))
-        signals[..., number] = decay + NOISE * rng.standard_normal(SHAPE, np.float32)
+        signals[..., number] = decay * bright + NOISE * rng.standard_normal(SHAPE, np.float32)
     return Echoes(signals, affine, TIMES)
 
 
@@ -88,10 +101,14 @@ def main() -> None:
     read = clock.timed("reading the label map", read_label_map)
     write = clock.timed("writing", write_data_files)
     for path in sorted(dataset.rglob("*_dseg.nii.gz"))[: asked.knees]:
-        echoes = echoes_of(read_label_map(path, label_table(path, dataset), BONES), rng)
+        given = read_label_map(path, label_table(path, dataset), BONES)
+        image = image_of(given, rng)
+        echoes = echoes_of(given, image, rng)
         began = time.process_time()
         labels = read(path, label_table(path, dataset), BONES)
-        knee = whole_knee.measure_knee(labels, {"here": "R"}, None, echoes)
+        knee = whole_knee.measure_knee(
+            labels, {"here": "R"}, None, echoes, image=(image, labels.affine)
+        )
         with tempfile.TemporaryDirectory() as folder:
             names = OutputNames(Path(folder), {"subject": "01"}, {}, PRODUCTS, "anat")
             write(Path(folder), names, labels, knee)

@@ -15,7 +15,8 @@ from bidsapp.modalities.knee.meshing import mesh_bone
 from bidsapp.modalities.knee.plate_map import PlateMap
 from bidsapp.modalities.knee.projection import cylinders
 from bidsapp.modalities.knee.quality import quality_of
-from bidsapp.modalities.knee.sphere_map import grid_of, lay_on_sphere
+from bidsapp.modalities.knee.sphere_map import lay_on_sphere
+from bidsapp.modalities.knee.sphere_rays import grid_of
 from bidsapp.modalities.knee.surface import Surface, distance_to
 from bidsapp.modalities.knee.thickness import (
     thickness_along_normals,

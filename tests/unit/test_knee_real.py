@@ -14,10 +14,12 @@ from bidsapp.modalities.knee.label_map import LabelMap, label_table, read_label_
 from bidsapp.modalities.knee.meshing import mesh_bone
 from bidsapp.modalities.knee.right_knee import RIGHT
 from bidsapp.modalities.knee.side import asymmetry
-from bidsapp.modalities.knee.sphere_map import grid_of, lay_on_sphere
+from bidsapp.modalities.knee.sphere_map import lay_on_sphere
+from bidsapp.modalities.knee.sphere_rays import grid_of
 from bidsapp.modalities.knee.surface import centre_of
 from bidsapp.modalities.knee.thickness import thickness_along_normals
 from bidsapp.modalities.knee.whole_knee import Knee, measure_knee, side_of
+from tests.benchmarks.knee import bars, measured, moved, told
 from tests.unit.test_knee_correspondence import Known
 
 
@@ -58,6 +60,46 @@ def test_measures_agree_and_maps_keep_them(knee: Knee) -> None:
             assert np.abs(back - values)[known].mean() <= 0.05
             mean = maps.laid_of(channel).mean(image)
             assert mean == pytest.approx(maps.surface.mean(values), rel=0.01)
+
+
+@pytest.mark.slow
+def test_cartilage_is_thinner_at_the_second_visit_and_bone_is_where_it_was(
+    real_data: Path, knee: Knee
+) -> None:
+    table = measured(real_data / "knee_oai_labels", 3)
+    summary = told(table)
+    for sentence, met in bars(summary[["femur", "tibia"]]):
+        assert met, sentence
+    assert summary["patella"]["thinner"] >= 2  # the first one's grows, as do its voxels
+    assert (abs(summary.loc["apart_mm"]) < 0.2).all()
+    assert (summary.loc["r"] > 0.85).all()
+    assert (summary.loc["bone_moved_most_mm"] < 0.6).all()
+    other = measure_knee(oai(real_data, "k04", "00m"), {})
+    for name in BONES:  # somebody else's bone lies far further away
+        between = moved(knee.bones[name], other.bones[name])["bone_moved_mm"]
+        assert between > 2 * summary[name]["bone_moved_most_mm"]
+
+
+@pytest.mark.slow
+def test_a_mirrored_copy_and_another_order_of_axes_of_a_real_knee_give_its_map(
+    real_data: Path, knee: Knee
+) -> None:
+    labels = oai(real_data, "k05", "00m")
+    mirror = np.diag([-1.0, 1, 1, 1])
+    order = np.zeros((4, 4))
+    order[[2, 0, 1, 3], [0, 1, 2, 3]] = 1
+    order[2, 0], order[2, 3] = -1, labels.data.shape[2] - 1  # and its first axis runs back
+    turned = np.flip(labels.data.transpose(2, 0, 1), 0)
+    copies = {
+        "L": replace(labels, affine=mirror @ labels.affine),
+        "R": replace(labels, data=turned, affine=labels.affine @ order),
+    }
+    for side, copy in copies.items():
+        found = measure_knee(copy, {})
+        assert (found.side, found.frame.mirrored) == (side, side == "L")
+        for name in BONES:
+            for channel, image in knee.bones[name].maps().items():
+                np.testing.assert_allclose(found.bones[name].maps()[channel], image, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["femur", "tibia"])

@@ -11,7 +11,7 @@ import pytest
 from bidsapp.contracts.modality import modality_named
 from bidsapp.derivatives import OutputNames
 from bidsapp.modalities.knee.anatomy import ANATOMY
-from bidsapp.modalities.knee.sphere_map import grid_of
+from bidsapp.modalities.knee.sphere_rays import grid_of
 from bidsapp.networks.bundle import Bundle, FoldModel
 from bidsapp.networks.registry import build_network
 from bidsapp.reports.earlier_predictions import forget_maps

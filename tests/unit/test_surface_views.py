@@ -9,9 +9,10 @@ import pytest
 
 from bidsapp.contracts.home import View
 from bidsapp.contracts.modality import modality_named
+from bidsapp.drawing.turning import SIDES, turning_view
 from bidsapp.errors import BadData
 from bidsapp.modalities.knee.anatomy import ANATOMY, BONES
-from bidsapp.modalities.knee.sphere_map import grid_of
+from bidsapp.modalities.knee.sphere_rays import grid_of
 from bidsapp.reports.run.surface_maps import draw_on_surface, turn_on_surface
 from bidsapp.reports.saliency.surface_views import SurfaceMap, read_surface_map, rendered
 from bidsapp.spaces.mesh import MeshSpace
@@ -104,9 +105,28 @@ def test_the_map_on_the_reference_s_bone_is_drawn_where_there_is_one(tmp_path: P
     page = turned.read_text()
     assert "LEAK: a step base: logit" in page
     assert "niivue" in page.lower()
+    options = re.findall(r'<option value="(\w+)">view: ([^<]*)<', page)
+    # the eye begins at the joint; up is then to the front, to the right the lateral side
+    assert options[0] == ("left", "from the joint")
+    named = {"from the joint", "from the front", "from the medial side", "from the lateral side"}
+    assert {title for _, title in options} == {*named, "-"}
     assert not re.search(r"(href|src)=.https?://", page)  # it opens without a network
     carried = write(tmp_path / "surface", space, values)
     assert draw_on_surface(tmp_path, summary, KNEE, "base", "")[1] == carried
+
+
+def test_values_of_one_sign_have_one_bar_of_colours() -> None:
+    mesh = ellipsoid((20.0, 20.0, 20.0), 2)
+    values = np.where(mesh.vertices[:, 0] > 0, 2.0, np.nan)
+    page = turning_view(mesh.vertices, mesh.faces, values, "Thickness, mm", (0.0, 3.0))
+    assert "useNegativeCmap: true" not in page
+    assert "colormapNegative =" not in page
+    red = json.loads(re.findall(r"let cmap = ({.*});?", page)[0].replace("'", '"'))["pos"]["R"]
+    assert red[0] == 68  # viridis from its beginning
+    assert red[-1] == 253
+    # scripts wait for the page
+    assert page.count('addEventListener("load", () => {document.getElementById("gl")') == 1
+    assert [name for name, _ in re.findall(r'<option value="(\w+)">view: (\w+)<', page)] == [*SIDES]
 
 
 def test_what_cannot_be_drawn_is_told(tmp_path: Path) -> None:

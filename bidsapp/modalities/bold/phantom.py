@@ -7,7 +7,6 @@ the networks in standard space, lie in ``sourcedata/phantom``, which neither pyb
 validator reads.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from bidsapp.errors import CannotCreateOutput, NociCastError, UsageError
+from bidsapp.errors import CannotCreateOutput, UsageError
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.modalities.bold.synthetic import (
     NETWORKS,
@@ -33,6 +32,7 @@ from bidsapp.modalities.bold.synthetic import (
 )
 from bidsapp.phantom import Anatomy
 from bidsapp.phantom.anatomy import draw_anatomy
+from bidsapp.phantom.command import make_and_tell, phantom_parser
 from bidsapp.phantom.head import ORIENTATIONS, Head, scan, template_head
 from bidsapp.phantom.region import RIGHT_INSULA
 
@@ -278,12 +278,7 @@ def _json(path: Path, content: Mapping[str, Any]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make people at rest from the command line; the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bidsapp.modalities.bold.phantom", description=__doc__
-    )
-    parser.add_argument("folder", type=Path, help="folder to write; must be empty or new")
-    parser.add_argument("--participants", type=int, default=16, metavar="N")
-    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser = phantom_parser("bidsapp.modalities.bold.phantom", __doc__, 16)
     parser.add_argument(
         "--effect",
         type=float,
@@ -299,8 +294,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--field", choices=_FIELDS, default="none", help="what is taken of the field besides"
     )
     asked = parser.parse_args(arguments)
-    try:
-        make_rest_phantom(
+    return make_and_tell(
+        lambda: make_rest_phantom(
             asked.folder,
             asked.participants,
             asked.seed,
@@ -308,12 +303,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             volumes=asked.volumes,
             stretch_mm=asked.stretch,
             field=asked.field,
-        )
-    except NociCastError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return error.exit_code
-    print(f"{asked.participants} people at rest: {asked.folder}")
-    return 0
+        ),
+        f"{asked.participants} people at rest: {asked.folder}",
+    )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from bidsapp.modalities.knee.anatomy import Bone
 from bidsapp.modalities.knee.meshing import Meshed, mesh_bone
 from bidsapp.modalities.knee.plate_map import PlateMap
 from bidsapp.modalities.knee.projection import Cylinders, cylinders, filled
-from bidsapp.modalities.knee.sphere_map import SphereGrid, SphereMap, lay_on_sphere
+from bidsapp.modalities.knee.sphere_map import SphereMap, lay_on_sphere
+from bidsapp.modalities.knee.sphere_rays import SphereGrid
 from bidsapp.modalities.knee.surface import Surface
 from bidsapp.modalities.knee.thickness import (
     Sheet,

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from bidsapp.modalities.knee.anatomy import ANATOMY
-from bidsapp.modalities.knee.sphere_map import grid_of, lay_on_sphere
+from bidsapp.modalities.knee.sphere_map import lay_on_sphere
+from bidsapp.modalities.knee.sphere_rays import grid_of
 from bidsapp.modalities.knee.surface import Surface, centre_of
 
 _ROUNDS = 40

@@ -11,7 +11,7 @@ from bidsapp.intake.gifti import read_surface
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.modalities.knee.anatomy import ANATOMY
 from bidsapp.modalities.knee.correspondence import match_elastically
-from bidsapp.modalities.knee.sphere_map import grid_of
+from bidsapp.modalities.knee.sphere_rays import grid_of
 from bidsapp.modalities.knee.surface import Surface
 from bidsapp.spaces.sphere import Sphere
 from bidsapp.spaces.surface import Mesh

@@ -155,6 +155,17 @@ def _of_bone(bone: str) -> tuple[Measure, ...]:
 MEASURES = (
     *(measure for bone in BONES for measure in _of_bone(bone)),
     Measure(
+        "echoes_moved_mm",
+        "Echoes brought onto the image",
+        "By how far cartilage moved between the image and the echoes, in the mean; 0 where the "
+        "headers' places were kept.",
+        unit="mm",
+        warns=Limits(high=4.0),
+        advice="Look at T2 over the image: the knee moved much, or the two are not of one visit.",
+        place=39,
+        only={"t2": (True,)},
+    ),
+    Measure(
         "cut_bones",
         "Bones cut at a side",
         "Bones that touch the image's border elsewhere than at their shaft.",

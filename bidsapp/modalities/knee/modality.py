@@ -78,7 +78,7 @@ class Knee(Modality[KneePreparation]):
 
         from bidsapp.derivatives.atomic import make_folder
         from bidsapp.modalities.knee.anatomy import ANATOMY
-        from bidsapp.modalities.knee.sphere_map import grid_of
+        from bidsapp.modalities.knee.sphere_rays import grid_of
         from bidsapp.modalities.knee.spheres import common_sphere
 
         bone, pixels = shared.settings["bones"][0], int(shared.settings["pixels"])

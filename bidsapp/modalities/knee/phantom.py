@@ -5,7 +5,6 @@ maps are made from formulas; the truth lies beside them in participants.tsv, wit
 recipe morales2021 asks for.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -14,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from bidsapp.errors import CannotCreateOutput, NociCastError
+from bidsapp.errors import CannotCreateOutput
 from bidsapp.modalities.knee.synthetic import NAMES, knee_labels, origin, random_person
+from bidsapp.phantom.command import make_and_tell, phantom_parser
 
 SPACING = (1.0, 0.8, 0.8)
 ECHO_TIMES = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07)
@@ -156,23 +156,15 @@ def _write(path: Path, lines: Sequence[str]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make synthetic knees from the command line; the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bidsapp.modalities.knee.phantom", description=__doc__
-    )
-    parser.add_argument("folder", type=Path, help="folder to write; must be empty or new")
-    parser.add_argument("--participants", type=int, default=12, metavar="N")
-    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser = phantom_parser("bidsapp.modalities.knee.phantom", __doc__, 12)
     parser.add_argument(
         "--thinned", type=float, default=0.7, metavar="X", help="share of cartilage that is lost"
     )
     asked = parser.parse_args(arguments)
-    try:
-        make_knee_phantom(asked.folder, asked.participants, asked.seed, asked.thinned)
-    except NociCastError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return error.exit_code
-    print(f"{asked.participants} synthetic knees: {asked.folder}")
-    return 0
+    return make_and_tell(
+        lambda: make_knee_phantom(asked.folder, asked.participants, asked.seed, asked.thinned),
+        f"{asked.participants} synthetic knees: {asked.folder}",
+    )
 
 
 if __name__ == "__main__":

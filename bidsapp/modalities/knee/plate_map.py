@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bidsapp.modalities.knee.sphere_map import GRAZING, Hits, SphereMap, area_mean, weighted
+from bidsapp.modalities.knee.sphere_map import GRAZING, SphereMap, area_mean, weighted
+from bidsapp.modalities.knee.sphere_rays import Hits
 from bidsapp.modalities.knee.surface import Surface
 
 if TYPE_CHECKING:

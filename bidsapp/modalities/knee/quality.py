@@ -44,6 +44,8 @@ def quality_of(labels: LabelMap, knee: Knee, settings: Mapping[str, Any]) -> dic
         block[f"{bone}_hole_share"] = _plain(facts["hole_area_mm2"] / area if area else np.nan)
         if "mean_t2_ms" in facts:
             block[f"{bone}_t2_ms"] = _plain(facts["mean_t2_ms"])
+    if knee.echoes_at is not None:
+        block["echoes_moved_mm"] = _plain(knee.echoes_at.moved_mm)
     block["cut_bones"] = cut_bones(labels, knee)
     measures = modality_named("knee").measures_for(settings)
     block = {one.key: block[one.key] for one in measures if block.get(one.key) is not None}

@@ -28,6 +28,12 @@ class KneePreparation(Preparation):
     skip_first_echo: bool = Field(
         default=False, description="Whether T2 leaves the first echo out."
     )
+    align_echoes: bool = Field(
+        default=True,
+        description="Whether the echoes, which lie as their headers say, are brought onto the "
+        "image by a small rigid step (mutual information) where that is sure; with printed they "
+        "are not.",
+    )
     pixels: Annotated[int, Field(ge=16, le=512)] = Field(
         default=224, description="Rows and columns of a map."
     )

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from bidsapp.modalities.knee.sphere_map import SphereGrid
+from bidsapp.modalities.knee.sphere_rays import SphereGrid
 from bidsapp.spaces.sphere import Sphere
 
 RADIUS_MM = {"femur": 35.0, "tibia": 30.0, "patella": 17.0}

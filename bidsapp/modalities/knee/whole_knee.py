@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bidsapp.errors import BadData
+from bidsapp.modalities.knee.alignment import Placement, place_echoes
 from bidsapp.modalities.knee.anatomy import ANATOMY
 from bidsapp.modalities.knee.bone_maps import BoneMaps, Relaxation, measure_bone, with_t2
 from bidsapp.modalities.knee.echoes import Echoes, sample_echoes
@@ -13,7 +14,8 @@ from bidsapp.modalities.knee.frame import Frame, Side, to_frame
 from bidsapp.modalities.knee.label_map import LabelMap
 from bidsapp.modalities.knee.meshing import mesh_bone
 from bidsapp.modalities.knee.side import Seen, decide, seen_in_labels, seen_in_shapes
-from bidsapp.modalities.knee.sphere_map import grid_of, lay_on_sphere
+from bidsapp.modalities.knee.sphere_map import lay_on_sphere
+from bidsapp.modalities.knee.sphere_rays import grid_of
 from bidsapp.modalities.knee.t2 import BOUNDS_MS, fit_t2
 
 _COARSE_MM, _COARSE_PIXELS = 2.0, 56
@@ -39,6 +41,8 @@ class KneeSettings:
         Whether T2 leaves the first echo out.
     t2_bounds_ms
         Least and greatest T2.
+    align_echoes
+        Whether echoes are brought onto the image; else they lie as their headers say.
     """
 
     bones: tuple[str, ...] = ("femur", "tibia", "patella")
@@ -48,6 +52,7 @@ class KneeSettings:
     t2_parameters: int = 3
     skip_first_echo: bool = False
     t2_bounds_ms: tuple[float, float] = BOUNDS_MS
+    align_echoes: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,12 +67,15 @@ class Knee:
         Where it lies in the scanner.
     bones
         By their names.
+    echoes_at
+        How the echoes lie; None without T2.
     """
 
     side: Side
     side_words: str
     frame: Frame
     bones: Mapping[str, BoneMaps]
+    echoes_at: Placement | None = None
 
 
 def side_of(labels: LabelMap, told: Mapping[str, str], bones: Sequence[str]) -> tuple[Side, str]:
@@ -106,6 +114,7 @@ def measure_knee(
     settings: KneeSettings | None = None,
     echoes: Echoes | None = None,
     device: str = "cpu",
+    image: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> Knee:
     """Measure all bones of a knee.
 
@@ -119,6 +128,9 @@ def measure_knee(
         For T2; none without.
     device
         Of torch, for T2.
+    image
+        What was segmented, and its 4 × 4, for the echoes' place; they lie as their headers say
+        without.
 
     Raises
     ------
@@ -131,38 +143,55 @@ def measure_knee(
     turned = LabelMap(data, frame.to_world, labels.structures)
     spacing = np.array(frame.spacing)
     printed = (True, 1.0) if chosen.printed else (False, None)
+    cartilages = {name: turned.mask(*ANATOMY[name].cartilages) for name in chosen.bones}
     bones = {}
-    for name in chosen.bones:
+    for name, cartilage in cartilages.items():
         bone = ANATOMY[name]
-        cartilage = turned.mask(*bone.cartilages)
         grid = grid_of(bone, chosen.rows, chosen.columns)
-        maps = measure_bone(bone, turned.mask(name), cartilage, spacing, grid, *printed)
-        if echoes is not None:
-            maps = with_t2(maps, relaxation(cartilage, frame, echoes, chosen, device))
-        bones[name] = maps
-    return Knee(side, words, frame, bones)
+        bones[name] = measure_bone(bone, turned.mask(name), cartilage, spacing, grid, *printed)
+    if echoes is None:
+        return Knee(side, words, frame, bones)
+    points = {name: np.argwhere(cartilage) * spacing for name, cartilage in cartilages.items()}
+    at = Placement(np.eye(4))
+    if image is not None and chosen.align_echoes and not chosen.printed:
+        at = place_echoes(echoes, *image, frame.world(np.concatenate(list(points.values()))))
+    found = relaxations(points, frame, echoes, at, chosen, device)
+    bones = {name: with_t2(maps, found[name]) for name, maps in bones.items()}
+    return Knee(side, words, frame, bones, at)
 
 
-def relaxation(
-    cartilage: np.ndarray, frame: Frame, echoes: Echoes, settings: KneeSettings, device: str
-) -> Relaxation:
-    """Fit T2 to the voxels of a bone's cartilage.
+def relaxations(
+    points: Mapping[str, np.ndarray],
+    frame: Frame,
+    echoes: Echoes,
+    at: Placement,
+    settings: KneeSettings,
+    device: str,
+) -> dict[str, Relaxation]:
+    """Fit T2 to the voxels of each bone's cartilage, of all bones at once.
 
     Echoes are read at the voxels' places in the scanner; a voxel counts where its T2 is within
     the bounds and the curve explains half of its signal's variance.
 
+    Parameters
+    ----------
+    points
+        (k, 3) mm in the knee's frame, of each bone.
+
     Raises
     ------
     BadData
-        No voxel lies within the echoes' slices.
+        No voxel of a bone lies within the echoes' slices.
     """
-    points = np.argwhere(cartilage) * np.array(frame.spacing)
-    signals = sample_echoes(echoes, frame.world(points))
-    if not np.isfinite(signals).all(1).any():
-        raise BadData(
-            "The echoes lie beside the label map by their headers: no voxel of cartilage is "
-            "within their slices. Are they of the same knee and visit?"
-        )
+    world = frame.world(np.concatenate(list(points.values())))
+    signals = sample_echoes(echoes, world @ at.motion[:3, :3].T + at.motion[:3, 3])
+    ends = np.cumsum([len(own) for own in points.values()])[:-1]
+    for own in np.split(np.isfinite(signals).all(1), ends):
+        if not own.any():
+            raise BadData(
+                "The echoes lie beside the label map by their headers: no voxel of cartilage is "
+                "within their slices. Are they of the same knee and visit?"
+            )
     fit = fit_t2(
         signals,
         echoes.times,
@@ -172,4 +201,8 @@ def relaxation(
         device=device,
     )
     sound = ~fit.at_bound & (fit.goodness >= _LEAST_GOODNESS)
-    return Relaxation(points, np.where(sound, fit.t2, np.nan), fit.goodness)
+    t2, goodness = (np.split(one, ends) for one in (np.where(sound, fit.t2, np.nan), fit.goodness))
+    return {
+        name: Relaxation(own, t2[place], goodness[place])
+        for place, (name, own) in enumerate(points.items())
+    }

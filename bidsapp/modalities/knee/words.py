@@ -50,10 +50,17 @@ def _processing(knees: Sequence[Prepared]) -> str:
 def _t2(knees: Sequence[Prepared]) -> list[str]:
     if not knees[0].settings.get("t2"):
         return []
+    aligned = knees[0].settings.get("align_echoes") and not knees[0].settings.get("printed")
+    placed = (
+        ", brought onto the image by a small rigid step of the most mutual information where two "
+        "halves of the places agreed on it,"
+        if aligned
+        else ""
+    )
     offset = "three parameters" if knees[0].settings.get("t2_parameters") == 3 else "no offset"
     return [
-        f"T2 was fitted by least squares with {offset} to the echoes read at each voxel of "
-        "cartilage by cubic splines; the deep and the superficial half of the cartilage were "
+        f"T2 was fitted by least squares with {offset} to the echoes{placed} read at each voxel "
+        "of cartilage by cubic splines; the deep and the superficial half of the cartilage were "
         "averaged apart."
     ]
 

@@ -53,6 +53,7 @@ class WriteKnee(WriteUnit):
 
 def _measured(job: Job, bids_dir: Path, device: str) -> tuple[Any, Any, Sequence[str]]:
     """Read a knee's files and measure it; with what has to be noted."""
+    from bidsapp.intake.images import read_numbers
     from bidsapp.modalities.knee.echoes import read_echoes
     from bidsapp.modalities.knee.label_map import label_table, read_label_map, require_same_grid
     from bidsapp.modalities.knee.told_side import told_side
@@ -76,12 +77,16 @@ def _measured(job: Job, bids_dir: Path, device: str) -> tuple[Any, Any, Sequence
         printed=settings["printed"],
         t2_parameters=settings["t2_parameters"],
         skip_first_echo=settings["skip_first_echo"],
+        align_echoes=settings["align_echoes"],
     )
+    image = read_numbers(scan.main.path) if echoes and chosen.align_echoes else None
     try:
-        knee = measure_knee(labels, told, chosen, echoes, device)
+        knee = measure_knee(labels, told, chosen, echoes, device, image)
     except BadData as error:  # of an array, which does not know its file
         raise BadData(f"{file.path}: {error}") from None
     notes = list(echoes.notes) if echoes else []
+    if knee.echoes_at and knee.echoes_at.note:
+        notes.append(knee.echoes_at.note)
     if knee.frame.mirrored:
         notes.append("A left knee: its maps are mirrored, so that they compare with right ones.")
     return labels, knee, notes

@@ -8,7 +8,6 @@ the other has the other outcome, so that scores without an effect fall below cha
 stored in several orders of voxels, so that only the affine tells left from right.
 """
 
-import argparse
 import datetime
 import json
 import sys
@@ -21,6 +20,7 @@ import numpy as np
 
 from bidsapp.errors import CannotCreateOutput, UsageError
 from bidsapp.modalities.spine.injections import Injection
+from bidsapp.phantom.command import make_and_tell, phantom_parser
 
 SHAPE = (120, 110, 8)
 """Voxels to the right, to the front and upwards."""
@@ -332,20 +332,13 @@ def _write_dates(folder: Path, labels: list[str], rng: np.random.Generator) -> N
 
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line and write the dataset; gives the exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bidsapp.modalities.spine.phantom", description=__doc__
-    )
-    parser.add_argument("folder", type=Path, help="where the dataset goes")
-    parser.add_argument("--participants", type=int, default=60, help="number of people (60)")
+    parser = phantom_parser("bidsapp.modalities.spine.phantom", __doc__, 60)
     parser.add_argument("--effect", type=float, default=1.0, help="1: narrowed, 0: no effect (1)")
-    parser.add_argument("--seed", type=int, default=0, help="of everything random (0)")
     given = parser.parse_args(arguments)
-    try:
-        write_phantom(given.folder, given.participants, given.effect, given.seed)
-    except (UsageError, CannotCreateOutput) as error:
-        print(f"phantom: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    return make_and_tell(
+        lambda: write_phantom(given.folder, given.participants, given.effect, given.seed),
+        f"{given.participants} synthetic necks: {given.folder}",
+    )
 
 
 if __name__ == "__main__":

@@ -9,13 +9,15 @@ import numpy as np
 from bidsapp.contracts.modality import Modality
 from bidsapp.derivatives import write_text
 from bidsapp.drawing.svg import Drawing
-from bidsapp.drawing.turning import turning_view
+from bidsapp.drawing.turning import SIDES, turning_view
 from bidsapp.errors import BadData
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.reports.run.saliency_tables import number_with_digits
 from bidsapp.reports.saliency.overlays import colour_bar, colour_limits, map_colours
 from bidsapp.reports.saliency.surface_views import read_surface_map, surface_views
 from bidsapp.saliency.surface_files import FOLDER
+
+_ALONG = 0.9  # a view lies along an axis from this cosine on
 
 
 def draw_on_surface(
@@ -83,11 +85,21 @@ def turn_on_surface(
     title = f"{stamp} " if stamp else ""
     title += f"{variant}: {units or 'mean map'}"
     path = figures / f"surface_{variant}.html"
-    first = modality.views(shown.label)[0]
-    right, up = np.array(first.right), np.array(first.up)
+    views = modality.views(shown.label)
+    right, up = np.array(views[0].right), np.array(views[0].up)
     # NiiVue opens as seen from -x, with z up and y to the left
-    points = shown.points @ np.stack([np.cross(up, right), -right, up], axis=1)
+    turn = np.stack([np.cross(up, right), -right, up], axis=1)
+    points = shown.points @ turn
+    eyes = {view.title: np.cross(view.right, view.up) @ turn for view in views}
+    names = {
+        side: title
+        for side, eye in SIDES.items()
+        for title, own in eyes.items()
+        if own @ np.array(eye) > _ALONG
+    }
     limits = colour_limits(shown.values)
     colours = map_colours()
-    write_text(path, turning_view(points, shown.triangles, shown.values, title, limits, colours))
+    write_text(
+        path, turning_view(points, shown.triangles, shown.values, title, limits, colours, names)
+    )
     return path
