@@ -60,6 +60,7 @@ class Benchmark:
         return any(f"{{{place}}}" in word for words in self.commands for word in words)
 
 
+_AT_10_MM = ("--voxels", "1800", "--volumes", "100")
 _PARTICIPANTS = "{data}/ixi2mm_dev48/participants.tsv"
 _MASK = "{ixi}/sub-IXI014/anat/sub-IXI014_space-MNI152NLin2009aSym_res-2_desc-brain_mask.nii.gz"
 
@@ -365,10 +366,30 @@ BENCHMARKS = (
     Benchmark(
         "rest_network",
         "A network planted into BOLD at rest, by the network of recipe rest",
-        "AUC, and whether the component whose loss costs most is the planted one.",
-        2,
+        "AUC, and whether the component whose loss costs most is the planted one, by how much "
+        "stronger the network is.",
+        3,
+        peer="the planted component's own strength, where all is known and nothing is trained",
         module="rest_components",
-        commands=(("{data}", "network", "--seeds", "5"),),
+        commands=(("{data}", "strength", "--seeds", "5"),),
+    ),
+    Benchmark(
+        "rest_network_null",
+        "The network of recipe rest where there is nothing to find",
+        "AUC on real BOLD: sex, which these 24 people's series do not hold, and outcomes by lot.",
+        5,
+        module="rest_components",
+        commands=(("{data}", "network-null", "--seeds", "20"),),
+    ),
+    Benchmark(
+        "group_ica_growth",
+        "Group ICA of a thousand people",
+        "CPU seconds of a fold over 125 to 1,000 people's reductions at 10 mm, and the exponent.",
+        5,
+        module="group_ica",
+        commands=(
+            ("{work}/group_ica_growth", "--growth", "125", "250", "500", "1000", *_AT_10_MM),
+        ),
     ),
     Benchmark(
         "bold_motion",

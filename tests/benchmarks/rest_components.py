@@ -9,6 +9,11 @@ python -m tests.benchmarks.rest_components DATA planted [--seeds 5]
 python -m tests.benchmarks.rest_components DATA network [--seeds 5]
     the same by the network, the maps and the training of recipe ``rest``, components fitted in
     the fold
+python -m tests.benchmarks.rest_components DATA strength [--seeds 5]
+    the same with the network stronger by half, twice, three and four times, beside what the
+    planted component's own strength tells where everything is known and nothing is trained
+python -m tests.benchmarks.rest_components DATA network-null [--seeds 20]
+    that network where there is nothing to find: sex, and outcomes by lot
 
 DATA is the folder of the real data (rest24_mni10mm). The classifier is a logistic regression on
 the strengths of the components; in the planted study of z maps and with an L1 penalty, as one of
@@ -37,6 +42,7 @@ from bidsapp.representation.components.whitening import pair_products
 from tests.unit import rest24
 
 COMPONENTS, CHOSEN, FOLDS, STARTS = 20, 8, 6, 3
+FACTORS = (1.5, 2.0, 3.0, 4.0)
 RIDGE: dict[str, Any] = {"C": 0.1}
 SPARSE: dict[str, Any] = {"C": 1.0, "l1_ratio": 1.0, "solver": "liblinear"}
 Series = tuple[np.ndarray, ...]
@@ -223,12 +229,24 @@ def network_scores(
     return float(aucs[0]), aucs[0] - aucs[1:]
 
 
+def known_strength(series: Series, maps: np.ndarray, number: int, outcome: np.ndarray) -> float:
+    """AUC of one component's strength, where maps and component are known: nothing is trained."""
+    found = strength_of_maps(maps, series)
+    return float(roc_auc_score(outcome, found[:, number]))
+
+
+def strength_of_maps(maps: np.ndarray, series: Series) -> np.ndarray:
+    """Strength of given components in every person, as effects, (N, C)."""
+    effects = [dual_regression(maps, one, "effect").maps for one in series]
+    return np.concatenate([strengths(one[None], maps) for one in effects])
+
+
 def network_study(data: Path, seeds: int, factor: float) -> None:
     """One network stronger in half of the people, by the network that recipe rest trains."""
     series = in_percent(data)
     reductions = [reduce_person(one).components for one in series]
     plain = fit(reductions, pair_products(reductions), np.arange(len(series)))
-    aucs, firsts = [], []
+    aucs, firsts, known = [], [], []
     for seed in range(seeds):
         outcome = np.random.default_rng(seed).permutation([0, 1] * (len(series) // 2))
         number = seed % 5
@@ -239,24 +257,51 @@ def network_study(data: Path, seeds: int, factor: float) -> None:
         auc, loss = network_scores(made, outcome, seed, reference)
         aucs.append(auc)
         firsts.append(int(loss.argmax()) == target)
+        known.append(known_strength(made, plain.maps, number, outcome))
         print(
             f"seed {seed}: AUC {auc:.3f}; first by occlusion: {firsts[-1]} (loss "
-            f"{loss[target]:.3f}, largest other {np.delete(loss, target).max():.3f})",
+            f"{loss[target]:.3f}, largest other {np.delete(loss, target).max():.3f}); the known "
+            f"component's own strength {known[-1]:.3f}",
             flush=True,
         )
-    many = sum(auc >= 0.9 for auc in aucs)
     print(
         f"amplitude times {factor:g} in half of {len(series)} people: mean AUC "
-        f"{np.mean(aucs):.3f}, .9 or more in {many} of {seeds} seeds, first by occlusion in "
-        f"{sum(firsts)}"
+        f"{np.mean(aucs):.3f}, .9 or more in {_many(aucs)} of {seeds} seeds, first by occlusion in "
+        f"{sum(firsts)}; known component: {np.mean(known):.3f}, .9 or more in {_many(known)}"
     )
+
+
+def _many(aucs: list[float]) -> int:
+    return sum(auc >= 0.9 for auc in aucs)
+
+
+def network_null(data: Path, seeds: int) -> None:
+    """The network that recipe rest trains, where there is nothing to find."""
+    people = pd.read_csv(data / "rest24_mni10mm" / "participants.tsv", sep="\t")
+    sex = (people["sex"] == "F").to_numpy().astype(int)
+    series = in_percent(data)
+    reductions = [reduce_person(one).components for one in series]
+    reference = fit(reductions, pair_products(reductions), np.arange(len(series))).maps
+    for name in ("sex", "outcome by lot"):
+        found = []
+        for seed in range(seeds):
+            lot = np.random.default_rng(seed).permutation([0, 1] * (len(series) // 2))
+            outcome = sex if name == "sex" else lot
+            found.append(network_scores(series, outcome, seed, reference)[0])
+        print(
+            f"{name}: mean AUC {np.mean(found):.3f} (SD {np.std(found):.3f}, {min(found):.2f} to "
+            f"{max(found):.2f}) over {seeds} seeds",
+            flush=True,
+        )
 
 
 def main() -> None:
     """Run what the arguments ask for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
-    parser.add_argument("study", choices=("null", "lot", "planted", "network"))
+    parser.add_argument(
+        "study", choices=("null", "lot", "planted", "network", "strength", "network-null")
+    )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--factor", type=float, default=2.0)
     arguments = parser.parse_args()
@@ -266,6 +311,11 @@ def main() -> None:
         shuffled(arguments.data, arguments.seeds)
     elif arguments.study == "network":
         network_study(arguments.data, arguments.seeds, arguments.factor)
+    elif arguments.study == "strength":
+        for factor in FACTORS:
+            network_study(arguments.data, arguments.seeds, factor)
+    elif arguments.study == "network-null":
+        network_null(arguments.data, arguments.seeds)
     else:
         planted_study(arguments.data, arguments.seeds, arguments.factor)
 

@@ -1,5 +1,6 @@
 """Where a series lies in the T1w image: a known displacement is found within a millimetre."""
 
+import contextlib
 from functools import cache
 
 import nibabel as nib
@@ -8,8 +9,9 @@ import pytest
 from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.spatial.transform import Rotation
 
+from bidsapp.errors import BadData
 from bidsapp.modalities.bold import synthetic
-from bidsapp.modalities.bold.coregister import coregister
+from bidsapp.modalities.bold.coregister import coregister, refuse_turned
 from bidsapp.modalities.bold.steps import brain_mask
 from bidsapp.phantom import RIGHT_INSULA
 from bidsapp.phantom.anatomy import draw_anatomy
@@ -56,3 +58,22 @@ def test_a_known_displacement_is_found(shift: list[float], degrees: list[float])
     error = nib.affines.apply_affine(found, inside) - nib.affines.apply_affine(moved @ lay, inside)
     assert np.linalg.norm(error, axis=1).mean() < 1.0
     assert np.linalg.norm(error, axis=1).max() < 2.0
+
+
+@pytest.mark.parametrize(
+    ("degrees", "words"),
+    [
+        ([0, 0, 0], ""),
+        ([180, 0, 0], "180 degrees about the axis from left to right"),
+        ([0, 180, 0], "180 degrees about the axis from back to front"),
+        ([0, 0, 180], "180 degrees about the axis from bottom to top|lies .* degrees away"),
+        ([0, 0, 90], "lies .* mm and 8. degrees away"),
+    ],
+)
+def test_a_series_that_is_turned_by_its_header_is_refused(degrees: list[float], words: str) -> None:
+    volume, affine, brain, own, _ = _head()
+    turned = _moved([0, 0, 0], degrees) @ affine
+    images = volume, turned, brain_mask(volume, turned), brain, own
+    refused = pytest.raises(BadData, match=words) if words else contextlib.nullcontext()
+    with refused:
+        refuse_turned(*images, coregister(*images))

@@ -13,7 +13,16 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from bidsapp.contracts.scan import Scan, SourceFile
 from bidsapp.modalities.bold import synthetic
-from bidsapp.modalities.bold.field import FIELD_MAP, REVERSED, fitted_field, measured_field
+from bidsapp.modalities.bold.field import (
+    DIFFERENCE,
+    FIELD_MAP,
+    MAGNITUDE,
+    PHASE1,
+    PHASE2,
+    REVERSED,
+    fitted_field,
+    measured_field,
+)
 from bidsapp.modalities.bold.reading import Run
 from bidsapp.modalities.bold.susceptibility import Displacement, of_reversed
 from bidsapp.modalities.bold.timing import Timing
@@ -125,6 +134,81 @@ def test_a_map_of_the_field_is_taken_as_bids_means_it(tmp_path: Path) -> None:
     assert found.displacement is not None
     assert _error(found.displacement, truth)[0] < 0.01
     assert found.sentence.startswith("Susceptibility was corrected: A map of the field")
+
+
+DIFFERENCE_NAME = "sub-01/fmap/sub-01_phasediff.nii.gz"
+MAGNITUDE_NAME = "sub-01/fmap/sub-01_magnitude1.nii.gz"
+ECHOES = (0.004, 0.009)
+
+
+def _phases(offset: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Phases of two echoes as a scanner stores them, the magnitude, and the affine.
+
+    The head's phase is not 0 where the field is; both turn over within the head, and air is noise.
+    """
+    image, affine, truth = _taken(7.0, 1)
+    rng = np.random.default_rng(0)
+    hertz = truth / (synthetic.VOXEL_MM * READOUT)
+    air = image < 0.1 * np.percentile(image, 99)
+    stored = []
+    for echo in ECHOES:
+        phase = 2 * np.pi * hertz * echo + offset * echo / ECHOES[1]
+        phase += 0.03 * rng.standard_normal(phase.shape)
+        phase[air] = rng.uniform(-np.pi, np.pi, int(air.sum()))
+        stored.append(np.rint(np.angle(np.exp(1j * phase)) / np.pi * 4095))
+    return stored[0], stored[1], image, affine
+
+
+@pytest.mark.parametrize("kind", ["phasediff", "rad", "phase1"])
+def test_phases_of_two_echoes_are_unwrapped_to_the_field(kind: str, tmp_path: Path) -> None:
+    one, two, magnitude, affine = _phases(4.5)
+    _save(tmp_path / MAGNITUDE_NAME, magnitude, affine)
+    names = {MAGNITUDE: [MAGNITUDE_NAME]}
+    if kind == "phase1":
+        for number, (phase, echo) in enumerate(zip((one, two), ECHOES, strict=True), start=1):
+            name = f"sub-01/fmap/sub-01_phase{number}.nii.gz"
+            _save(tmp_path / name, phase, affine, EchoTime=echo, Units="arbitrary")
+            names[PHASE1 if number == 1 else PHASE2] = [name]
+    else:
+        turned = np.angle(np.exp(1j * (two - one) / 4095 * np.pi))
+        stored = turned if kind == "rad" else np.rint(turned / np.pi * 2047 + 2047)
+        more = {"EchoTime1": ECHOES[0], "EchoTime2": ECHOES[1]}
+        units = {"Units": "rad"} if kind == "rad" else {}
+        _save(tmp_path / DIFFERENCE_NAME, stored, affine, **more, **units)
+        names[DIFFERENCE] = [DIFFERENCE_NAME]
+    found = measured_field(_run(7.0), _taken(7.0, 1)[0], _scan(tmp_path, **names), SERIES, CPU)
+    assert found.method == "phases"
+    assert found.displacement is not None
+    truth = _taken(7.0, 1)[2]
+    inside = _brain()[1] > 0.5
+    left = (found.displacement.voxels * synthetic.VOXEL_MM - truth)[inside]
+    # a shift of the whole head is the registration's to find
+    left = left - np.median(left)
+    assert float(np.sqrt((left**2).mean())) < 0.15
+    assert float(truth[inside].max()) > 5
+    assert found.facts["EchoTimeDifference"] == 0.005
+    assert "phases of two echoes" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("told", "magnitude", "message"),
+    [
+        ({}, True, "needs EchoTime1 and EchoTime2 in seconds in its JSON"),
+        ({"EchoTime1": 4.92, "EchoTime2": 7.38}, True, "look like milliseconds"),
+        ({"EchoTime1": 0.00738, "EchoTime2": 0.00492}, True, "0.2 to 20 ms are expected"),
+        ({"EchoTime1": 0.0049, "EchoTime2": 0.0074}, False, "without sub-01_magnitude1.nii.gz"),
+        ({"EchoTime1": 0.0049, "EchoTime2": 0.0074, "Units": "Hz"}, True, "rad or arbitrary"),
+    ],
+)
+def test_phases_that_tell_no_field_are_said(
+    told: dict[str, Any], magnitude: bool, message: str, tmp_path: Path
+) -> None:
+    phase = np.arange(64.0).reshape(4, 4, 4)
+    _save(tmp_path / DIFFERENCE_NAME, phase, np.diag([60.0, 60, 60, 1]), **told)
+    names = {DIFFERENCE: [DIFFERENCE_NAME]} | ({MAGNITUDE: [MAGNITUDE_NAME]} if magnitude else {})
+    found = measured_field(_run(0.0), _taken(0.0, 1)[0], _scan(tmp_path, **names), SERIES, CPU)
+    assert found.method == "none"
+    assert message in found.why
 
 
 def test_reversed_images_are_found_by_their_phase(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from bidsapp.contracts.scan import Scan, SourceFile
 from bidsapp.errors import BadData, NoInput
 from bidsapp.intake.images import read_numbers
+from bidsapp.modalities.bold.phase_difference import echo_gap, hertz_of, radians
 from bidsapp.modalities.bold.reading import Run, phase_of
 from bidsapp.modalities.bold.susceptibility import Displacement, of_field, of_reversed, of_t1w
 
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     import torch
 
 REVERSED, FIELD_MAP = "reversed", "field_map"
+DIFFERENCE, PHASE1, PHASE2 = "phase_difference", "first_phase", "second_phase"
+MAGNITUDE = "magnitude"
 """Names of the sources."""
+_SUFFIXES = {PHASE2: "phase2", MAGNITUDE: "magnitude1"}
 _PER_SECOND = {"Hz": 1.0, "rad/s": 1 / (2 * np.pi)}
 # Read-outs of two images that differ by no more are one.
 _SAME = 0.05
@@ -32,7 +36,7 @@ class Susceptibility:
     displacement
         None where nothing was corrected.
     method
-        ``map``, ``reversed``, ``registration`` or ``none``.
+        ``map``, ``phases``, ``reversed``, ``registration`` or ``none``.
     why
         A sentence for people.
     facts
@@ -80,7 +84,8 @@ def measured_field(
     reference
         Its mean volume.
     scan
-        Its files; those of the sources `FIELD_MAP` and `REVERSED` that are meant for it serve.
+        Its files; those of a map of the field, of the phases of two echoes and of images with the
+        phase reversed serve, in this order, where they are meant for it.
     device
         For the registration of images with the same phase.
 
@@ -92,12 +97,12 @@ def measured_field(
     if run.phase is None:
         return none_because("PhaseEncodingDirection is not in its JSON.")
     told = []
-    for source, find in ((FIELD_MAP, _of_map), (REVERSED, _of_reversed)):
+    for source, find in _KINDS:
         files = [file for file in scan.files.get(source, ()) if _meant(file, scan, metadata)]
         if not files:
             continue
         try:
-            return find(run, reference, files, metadata, device)
+            return find(_Asked(run, reference, scan, metadata, device), files)
         except (BadData, NoInput) as error:
             told.append(str(error))
     return none_because(" ".join(told) or "There is no field map and no reversed phase.")
@@ -145,40 +150,86 @@ def fitted_field(
     )
 
 
-def _of_map(
-    run: Run,
-    reference: np.ndarray,
-    files: Sequence[SourceFile],
-    metadata: Mapping[str, Any],
-    device: "torch.device",
-) -> Susceptibility:
-    assert run.phase is not None
-    axis, sense = run.phase
+@dataclass(frozen=True)
+class _Asked:
+    """What a displacement is asked for; see `measured_field`."""
+
+    run: Run
+    reference: np.ndarray
+    scan: Scan
+    metadata: Mapping[str, Any]
+    device: "torch.device"
+
+
+def _of_map(asked: _Asked, files: Sequence[SourceFile]) -> Susceptibility:
     (file,) = files[:1]
     units = str(_metadata(file, "fieldmap").get("Units", ""))
     if units not in _PER_SECOND:
         raise BadData(f"{file.relative_path}: Units in its JSON are {units!r}; Hz is expected.")
-    readout = _readout(metadata, run, axis)
     values, affine = read_numbers(file.path)
     if values.ndim != 3 or not np.isfinite(values).all():
         raise BadData(f"{file.relative_path} is no map of a field: one finite volume is expected.")
-    hertz = _on(values * _PER_SECOND[units], affine, run)
-    return Susceptibility(
-        of_field(hertz, readout, axis, sense),
-        "map",
-        f"A map of the field ({file.relative_path}) said how far the phase was displaced.",
-        {"TotalReadoutTime": readout},
+    words = f"A map of the field ({file.relative_path}) said how far the phase was displaced."
+    return _mapped(asked, values * _PER_SECOND[units], affine, words)
+
+
+def _of_phases(asked: _Asked, files: Sequence[SourceFile]) -> Susceptibility:
+    """Make a map of the field of the phases of two echoes, or of their difference."""
+    (file,) = files[:1]
+    name = file.relative_path
+    told, magnitude = _metadata(file, _suffix(file)), _partner(asked.scan, file, MAGNITUDE)
+    values, affine = read_numbers(file.path)
+    phase = radians(values, told.get("Units"), name)
+    if _suffix(file) == "phasediff":
+        gap = echo_gap(told, None, name)
+    else:
+        second = _partner(asked.scan, file, PHASE2)
+        other = _metadata(second, "phase2")
+        gap = echo_gap(told, other, name)
+        later = radians(read_numbers(second.path)[0], other.get("Units"), second.relative_path)
+        if later.shape != phase.shape:
+            raise BadData(f"{name} has shape {phase.shape}, its _phase2 {later.shape}.")
+        phase = later - phase
+    hertz = hertz_of(phase, read_numbers(magnitude.path)[0], gap, name)
+    words = f"The phases of two echoes ({name}) said how far the phase was displaced."
+    return _mapped(asked, hertz, affine, words, "phases", EchoTimeDifference=round(gap, 6))
+
+
+def _mapped(
+    asked: _Asked,
+    hertz: np.ndarray,
+    affine: np.ndarray,
+    words: str,
+    method: str = "map",
+    **facts: float,
+) -> Susceptibility:
+    """Turn a map in Hz on its own grid into the displacement of a series."""
+    assert asked.run.phase is not None
+    axis, sense = asked.run.phase
+    readout = _readout(asked.metadata, asked.run, axis)
+    found = of_field(_on(hertz, affine, asked.run), readout, axis, sense)
+    return Susceptibility(found, method, words, {"TotalReadoutTime": readout, **facts})
+
+
+def _partner(scan: Scan, file: SourceFile, source: str) -> SourceFile:
+    """Find the file of another source that belongs to a phase by its name."""
+    wanted = file.relative_path.replace(f"_{_suffix(file)}.", f"_{_SUFFIXES[source]}.")
+    stem = wanted.removesuffix(".gz").removesuffix(".nii")
+    for other in scan.files.get(source, ()):
+        if other.relative_path.removesuffix(".gz").removesuffix(".nii") == stem:
+            return other
+    raise BadData(
+        f"{file.relative_path} cannot be read without {Path(stem).name}.nii.gz beside it."
     )
 
 
-def _of_reversed(
-    run: Run,
-    reference: np.ndarray,
-    files: Sequence[SourceFile],
-    metadata: Mapping[str, Any],
-    device: "torch.device",
-) -> Susceptibility:
+def _suffix(file: SourceFile) -> str:
+    return file.relative_path.split("_")[-1].split(".")[0]
+
+
+def _of_reversed(asked: _Asked, files: Sequence[SourceFile]) -> Susceptibility:
     """Compare images of both senses of the phase; the series' own mean stands in for its sense."""
+    run, reference, metadata = asked.run, asked.reference, asked.metadata
     assert run.phase is not None
     axis, sense = run.phase
     images: dict[int, np.ndarray] = {}
@@ -200,7 +251,7 @@ def _of_reversed(
         )
     same, other = images.get(sense, reference), images[-sense]
     if sense in images:
-        same, other = _onto(reference, same, other, run, device)
+        same, other = _onto(reference, same, other, run, asked.device)
     found = of_reversed(same, other, run.voxel_sizes, axis)
     return Susceptibility(
         found,
@@ -268,7 +319,7 @@ def _meant(file: SourceFile, scan: Scan, metadata: Mapping[str, Any]) -> bool:
     Where the series says ``B0FieldSource``, by the file's ``B0FieldIdentifier``, and IntendedFor is
     not looked at, as BIDS has it; else where it names the series under IntendedFor, or names none.
     """
-    own = _metadata(file, file.relative_path.split("_")[-1].split(".")[0])
+    own = _metadata(file, _suffix(file))
     sources = _texts(metadata.get("B0FieldSource"))
     if sources:
         return bool(sources & _texts(own.get("B0FieldIdentifier")))
@@ -283,3 +334,11 @@ def _meant(file: SourceFile, scan: Scan, metadata: Mapping[str, Any]) -> bool:
 def _texts(told: Any) -> set[str]:
     """Give a text, or a list of texts, as a set."""
     return {str(one) for one in (told if isinstance(told, list) else [told]) if one}
+
+
+_KINDS = (
+    (FIELD_MAP, _of_map),
+    (DIFFERENCE, _of_phases),
+    (PHASE1, _of_phases),
+    (REVERSED, _of_reversed),
+)

@@ -40,6 +40,10 @@ class Bold(Modality[BoldPreparation]):
         ),
         Source("field_map", "fmap", "fieldmap", many=True, required=False),
         Source("reversed", "fmap", "epi", many=True, required=False),
+        Source("phase_difference", "fmap", "phasediff", many=True, required=False),
+        Source("first_phase", "fmap", "phase1", many=True, required=False),
+        Source("second_phase", "fmap", "phase2", many=True, required=False),
+        Source("magnitude", "fmap", "magnitude1", many=True, required=False),
     )
     measures = MEASURES
     products = PRODUCTS

@@ -43,7 +43,9 @@ LEAST_VOLUMES = 20
 READOUT_S = 0.03
 """BIDS' TotalReadoutTime of the series."""
 _FIELD_MM = 3.0
-_FIELDS = ("none", "reversed", "map")
+ECHOES_S = (0.00492, 0.00738)
+"""Echo times of the phases that are taken of the field."""
+_FIELDS = ("none", "reversed", "map", "phases")
 _T1W_MM, _WARP_MM, _T1W_NOISE = 2.0, 3.0, 0.02
 
 
@@ -76,7 +78,7 @@ def make_rest_phantom(
         Mean over people of the largest displacement by the field, 0 for none.
     field
         What is taken of the field besides: ``none``, ``reversed`` (volumes with the phase
-        reversed), or ``map`` (of the field, in Hz).
+        reversed), ``map`` (of the field, in Hz), or ``phases`` (difference of two echoes' phases).
 
     Returns
     -------
@@ -182,10 +184,21 @@ def _write_person(
     grid = np.moveaxis(np.indices(SHAPE), 0, -1).reshape(-1, 3)
     points = grid @ affine[:3, :3].T + affine[:3, 3]
     hertz = stretch(anatomy, rest, points).reshape(SHAPE) / (VOXEL_MM * READOUT_S)
+    magnitude = data[..., NON_STEADY].astype(np.int16)
+    if field == "phases":
+        turned = np.angle(np.exp(2j * np.pi * hertz * (ECHOES_S[1] - ECHOES_S[0]) + 2j))
+        air = magnitude < 0.1 * np.percentile(magnitude, 99)
+        turned[air] = rng.uniform(-np.pi, np.pi, np.count_nonzero(air))
+        path = place / f"{label}_phasediff"
+        stored = np.rint(turned / np.pi * 4095).astype(np.int16)
+        _image(path.with_suffix(".nii.gz"), stored, affine)
+        echoes = {"EchoTime1": ECHOES_S[0], "EchoTime2": ECHOES_S[1]}
+        _json(path.with_suffix(".json"), told | echoes)
+        _image(place / f"{label}_magnitude1.nii.gz", magnitude, affine)
+        return
     path = place / f"{label}_fieldmap"
     _image(path.with_suffix(".nii.gz"), hertz.astype(np.float32), affine)
     _json(path.with_suffix(".json"), told | {"Units": "Hz"})
-    magnitude = data[..., NON_STEADY].astype(np.int16)
     _image(place / f"{label}_magnitude.nii.gz", magnitude, affine)
 
 

@@ -7,6 +7,7 @@ from scipy.ndimage import binary_dilation
 
 from bidsapp.contracts.measure import judged
 from bidsapp.modalities.bold.cleaning import Cleaned
+from bidsapp.modalities.bold.coregister import mutual_information
 from bidsapp.modalities.bold.measures import FD_OVER_MM, MEASURES
 from bidsapp.modalities.bold.reading import Run
 from bidsapp.modalities.bold.steps import Aligned, Standard
@@ -14,7 +15,6 @@ from bidsapp.modalities.bold.steps import Aligned, Standard
 if TYPE_CHECKING:
     import pandas as pd
 
-_BINS = 32
 # Voxels of a series that are measured at once, so that memory stays small.
 _CHUNK = 32768
 
@@ -85,21 +85,6 @@ def brain_dice(mean: np.ndarray, standard: Standard) -> float:
     bright = (mean > limit) & standard.covered
     both = bright.sum() + brain.sum()
     return float(2 * (bright & brain).sum() / both) if both else 0.0
-
-
-def mutual_information(one: np.ndarray, two: np.ndarray) -> float:
-    """Entropies of two images over their joint entropy, from 32 × 32 bins of equal shares.
-
-    Source: Studholme et al. (1999), doi:10.1016/S0031-3203(98)00091-0.
-    """
-    ranks = [np.argsort(np.argsort(values)) * _BINS // max(len(values), 1) for values in (one, two)]
-    joint = np.histogram2d(ranks[0], ranks[1], bins=_BINS)[0] / max(len(one), 1)
-
-    def entropy(shares: np.ndarray) -> float:
-        some = shares[shares > 0]
-        return float(-(some * np.log(some)).sum())
-
-    return (entropy(joint.sum(axis=0)) + entropy(joint.sum(axis=1))) / max(entropy(joint), 1e-9)
 
 
 def ghosting(volume: np.ndarray, mask: np.ndarray, phase: tuple[int, int] | None) -> float | None:

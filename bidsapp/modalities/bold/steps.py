@@ -13,7 +13,7 @@ from bidsapp.errors import BadData
 from bidsapp.intake.images import read_numbers
 from bidsapp.modalities.bold.cleaning import Cleaned, clean
 from bidsapp.modalities.bold.confounds import Confounds, confounds_of, steady_start
-from bidsapp.modalities.bold.coregister import coregister
+from bidsapp.modalities.bold.coregister import coregister, refuse_turned
 from bidsapp.modalities.bold.field import Susceptibility, fitted_field, none_because
 from bidsapp.modalities.bold.motion import Motion, estimate_motion
 from bidsapp.modalities.bold.reading import Run
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 # Of the template's brain, what has to lie in the field of view for there to be a series at all.
 _LEAST_COVERED = 0.4
+_Five = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -136,22 +137,22 @@ def align(
     image = image.reshape(inside.shape)
     brain = np.where(inside > 0.5, image, 0)
 
-    def placed(field: Susceptibility) -> np.ndarray:
+    def images(field: Susceptibility) -> _Five:
         mean = motion.reference
         if field.displacement is not None:
             mean = field.displacement.undistorted(mean)
-        mask = brain_mask(mean, run.affine)
-        return coregister(mean, run.affine, mask, brain, affine, seed=seed, nthreads=nthreads)
+        return mean, run.affine, brain_mask(mean, run.affine), brain, affine
 
     field = none_because("") if measured is None else measured(motion.reference)
-    place = placed(field)
+    place = coregister(*images(field), seed=seed, nthreads=nthreads)
+    refuse_turned(*images(field), place, seed=seed, nthreads=nthreads)
     if measured is not None and field.method == "none" and run.phase is not None:
         seen = [
             on_series(values, affine, place, run) for values in (image, inside.astype(np.float32))
         ]
         field = fitted_field(run, motion.reference, seen[0], seen[1], field.why)
         if field.displacement is not None:
-            place = placed(field)
+            place = coregister(*images(field), seed=seed, nthreads=nthreads)
     return Aligned(motion, brain_mask(motion.reference, run.affine), place, steady, field)
 
 

@@ -53,6 +53,8 @@ def _preparation(prepared: Sequence[Prepared]) -> str:
 
 _CORRECTED = {
     "map": "a map of the field",
+    "phases": "a map of the field from the phases of two echoes [@jezzard1995], unwrapped by "
+    "reliability [@herraez2002]",
     "reversed": "images with the phase reversed [@andersson2003]",
     "registration": "bending the mean volume along its phase to the T1w image (local correlation, "
     "cubic B-splines), as that improved the fit more than bending across the phase",
