@@ -281,7 +281,8 @@ def _train(
         if not (scored and task.record_file.is_file()):
             # where what it was to begin with failed, it was never begun itself
             begun = [task, *again.get(place, task).chain()]
-            lacking = [one for one in begun if not one.record_file.is_file()] or [task]
+            own = [one for one in begun if by_name.get(node_name(one), task).label == one.label]
+            lacking = [one for one in own if not one.record_file.is_file()] or [task]
             failure = find_failure(training.folder / "training" / node_name(lacking[-1]), error)
             reason = f"{lacking[-1].label}: {failure.message}"
             failed.setdefault(task.variant, (reason, failure.exit_code))

@@ -14,6 +14,7 @@ from bidsapp.execution.work import check_work
 from bidsapp.group_weights import check_weights
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe
+from bidsapp.recipes.search import alternatives
 
 if TYPE_CHECKING:
     pass
@@ -38,8 +39,9 @@ def check_before_work(
         )
     check_variants(recipe, variants, stages)
     for name in (*stages, *variants):
-        Chain.of(recipe.with_variant(name).representation)
-        require_files(recipe.with_variant(name).representation)
+        for one in alternatives(recipe.with_variant(name)):
+            Chain.of(one.representation)
+            require_files(one.representation)
         if options.saliency and recipe.with_variant(name).saliency.networks:
             open_image(Path(str(recipe.with_variant(name).saliency.networks)))
     check_weights(recipe, (*stages, *variants), options)

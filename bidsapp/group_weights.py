@@ -8,6 +8,7 @@ from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe, apply_values, load_recipe
 from bidsapp.recipes.catalog import packaged
+from bidsapp.recipes.search import alternatives
 
 if TYPE_CHECKING:
     from bidsapp.dataset.cohort import Cohort
@@ -28,7 +29,7 @@ def check_weights(recipe: Recipe, variants: Sequence[str], options: RunOptions) 
     from bidsapp.networks.weights import require_weights, weights_file
     from bidsapp.representation.chain import network_channels
 
-    chosen = [recipe.with_variant(name) for name in variants]
+    chosen = [one for name in variants for one in alternatives(recipe.with_variant(name))]
     needing = [one for one in chosen if one.network.start_kind not in ("random", "variant")]
     if options.weights is not None and all(one.network.start_path for one in needing):
         # --weights is for nobody: said in the words for the first network of all
@@ -121,6 +122,6 @@ def _files(
     from bidsapp.networks.weights import weights_file
 
     for name in variants:
-        file = weights_file(recipe.with_variant(name).network, options.weights)
-        if file is not None:
-            yield name, file
+        every = alternatives(recipe.with_variant(name))
+        files = [weights_file(one.network, options.weights) for one in every]
+        yield from ((name, file) for file in dict.fromkeys(files) if file is not None)

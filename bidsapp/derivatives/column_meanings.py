@@ -223,7 +223,8 @@ TABLES: dict[str, dict[str, Column]] = {
         ),
         "mean": Column(
             "Mean over the inner folds, by which the choice is made; over held-out people where "
-            "there are no inner folds (LEAK)."
+            "there are no inner folds (LEAK); n/a where the loss of one of its networks was no "
+            "longer finite."
         ),
         "se": Column("Standard error of the mean over inner folds; n/a of one."),
         "epochs": Column("Epochs that its networks were trained for, on average.", "1"),

@@ -88,11 +88,12 @@ def _fold(row: Mapping[Any, Any], scores: pd.DataFrame) -> tuple[object, ...]:
 def _settings(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (variant, setting), own in table.groupby(["variant", "setting"], sort=False):
-        means = own["mean"].to_numpy(float)
+        means = own["mean"].dropna().to_numpy(float)
         spread = float(np.std(means, ddof=1)) if len(means) > 1 else np.nan
         chosen = int((own["chosen"] == "true").sum())
         told = (own["values"].iloc[0], own["metric"].iloc[0])
-        rows.append((variant, setting, *told, means.mean(), spread, chosen, len(own)))
+        mean = float(means.mean()) if len(means) else np.nan
+        rows.append((variant, setting, *told, mean, spread, chosen, len(own)))
     return pd.DataFrame(rows, columns=pd.Index(_SETTINGS))
 
 
@@ -119,8 +120,10 @@ def _sentence(variant: str, rows: pd.DataFrame, settings: pd.DataFrame, folds: p
     if outer.empty:
         return f"{text}."
     inside, outside = outer["inner"].mean(), outer["outer"].mean()
+    gain = float(outer["optimism"].mean())
+    how = "better" if gain > 0 else "worse"
     return (
         f"{text}. The {name} of the chosen settings is {inside:.2f} inside (mean of folds) and "
-        f"{outside:.2f} in the people held out: by {outer['optimism'].mean():+.2f} the search is "
-        "too hopeful, and only the second is a result."
+        f"{outside:.2f} in the people held out: inside it looks {how} by {abs(gain):.2f}, and only "
+        "that of the people held out is a result."
     )

@@ -39,7 +39,7 @@ def impossible(recipe: "Recipe") -> Iterator[Problem]:
     yield from _evaluation(recipe)
     yield from _saliency(recipe)
     if recipe.mode == "strict":
-        yield from refusals(recipe.declares())
+        yield from refusals(recipe.steps_of_sections())
 
 
 def _inputs(recipe: "Recipe") -> Iterator[Problem]:

@@ -22,7 +22,7 @@ from bidsapp.recipes.learning import Network, Protocol, Training
 from bidsapp.recipes.messages import one_of, problems_of
 from bidsapp.recipes.names import ensemble_problems, name_problems, names_variant
 from bidsapp.recipes.preparation import EARLIER, Preparation, current_keys, of_its_modality
-from bidsapp.recipes.search import search_problems
+from bidsapp.recipes.search import search_problems, steps_of_settings, with_starts
 from bidsapp.recipes.section import Impossible, Name, Problem, Section, Text, Texts
 from bidsapp.recipes.simulation import Simulation
 from bidsapp.recipes.start import FromVariant, named_variant, stages_of, start_problems
@@ -180,6 +180,14 @@ class Recipe(Section):
 
     def declares(self) -> tuple[FittedStep, ...]:
         """Say what of this recipe, without its variants, is fitted or chosen, and on whose data."""
+        own = self.steps_of_sections()
+        if self.training.search is None:
+            return own
+        alone = self._alone(self.base) if self.variants else self
+        return tuple(dict.fromkeys((*own, *steps_of_settings(alone))))
+
+    def steps_of_sections(self) -> tuple[FittedStep, ...]:
+        """Say the same without what the settings of a search change."""
         sections = (getattr(self, name) for name in type(self).model_fields)
         return tuple(
             step for one in sections if isinstance(one, Section) for step in one.declares()
@@ -296,25 +304,32 @@ class Recipe(Section):
     def _resolved(self, name: str) -> "Recipe":
         """Make the recipe of a variant, which knows what the one that it begins with has seen."""
         alone = self._alone(name)
-        first = named_variant(alone)
-        if first is None or first not in self.variant_names:
+        first, search = named_variant(alone), alone.training.search
+        begun = [one for one in (search.begun_with if search else ()) if one in self.variant_names]
+        if (first is None or first not in self.variant_names) and not begun:
             return alone
-        start = FromVariant.after(first, self._resolved(first))
         values = alone.plain()
-        values["network"]["start"] = start
+        if first in self.variant_names:
+            values["network"]["start"] = FromVariant.after(first, self._resolved(first))
+        if begun:
+            values["training"]["search"]["starts"] = {
+                one: FromVariant.after(one, self._resolved(one)) for one in begun
+            }
         return Recipe.model_validate(values)
 
     @property
     def _is_of_another(self) -> bool:
         """Whether the variant that this one begins with is in the recipe that it was taken from."""
-        start = self.network.start
-        return isinstance(start, FromVariant) and start.leaks is not None
+        start, search = self.network.start, self.training.search
+        from_start = isinstance(start, FromVariant) and start.leaks is not None
+        return from_start or (search is not None and bool(search.starts))
 
     def _inherited_leaks(self, resolved: Mapping[str, "Recipe"]) -> list[Problem]:
         """List strict variants that begin with one whose networks saw held-out people."""
         found: list[Problem] = []
         for name, one in resolved.items():
-            if named_variant(one) is None:
+            search = one.training.search
+            if named_variant(one) is None and not (search and search.begun_with):
                 continue
             try:
                 self._resolved(name)
@@ -341,4 +356,7 @@ class Recipe(Section):
         start = one["network"].get("start")
         if isinstance(start, dict):  # the variant that it names is not in a recipe of one alone
             one["network"] = {**one["network"], "start": {"leaks": {}, **start}}
+        search = one["training"].get("search")
+        if isinstance(search, dict) and not search.get("starts"):
+            one["training"] = {**one["training"], "search": with_starts(search)}
         return Recipe.model_validate(one)

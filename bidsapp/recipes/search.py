@@ -6,13 +6,13 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError
 
 from bidsapp.contracts.fitted import FittedStep
 from bidsapp.recipes.messages import problems_of
-from bidsapp.recipes.section import Fraction, Problem, Section, Seed
+from bidsapp.recipes.section import Fraction, Name, Problem, Section, Seed
 from bidsapp.recipes.values import flat, merged, nested
 
 if TYPE_CHECKING:
@@ -25,6 +25,10 @@ SECTIONS = ("network", "training", "representation")
 """The sections whose keys a search may change."""
 SAME_IMAGES = ("channels", "kind", "plane", "slices", "pad", "scaling")
 """Keys of the representation that say which images there are: the same for all fold models."""
+ALIKE = tuple(
+    f"network.{key}" for key in ("name", "depth", "dims", "shortcut", "shortcut_bias", "resize")
+)
+"""Keys in which a variant that a setting begins with follows the setting."""
 MOST = 500
 """Settings that one search tries."""
 INNER_FOLDS = 3
@@ -87,9 +91,15 @@ class Search(Section):
         "the people who are held out, the same for all folds: mode paper only.",
     )
 
+    starts: dict[Name, dict[str, Any]] = Field(
+        default={},
+        description="What the variants that settings begin with have seen; the app fills it in.",
+    )
+
     def plain(self) -> dict[str, Any]:
         """Give nested values, so that a change of one key of the grid finds its place."""
-        return super().plain() | {"grid": nested({k: list(v) for k, v in self.grid.items()})}
+        told = super().plain() | {"grid": nested({k: list(v) for k, v in self.grid.items()})}
+        return told if self.starts else {k: v for k, v in told.items() if k != "starts"}
 
     def declares(self) -> tuple[FittedStep, ...]:
         """Say by whose results the setting is chosen."""
@@ -104,10 +114,16 @@ class Search(Section):
         )
 
     @property
-    def networks(self) -> int:
-        """Trainings for each fold, the last one with the chosen setting among them."""
-        inner = 1 if self.inner_size or self.fit == "dataset" else self.inner_folds or INNER_FOLDS
-        return self.count * inner + 1
+    def begun_with(self) -> tuple[str, ...]:
+        """Variants with whose network of the same fold some setting begins."""
+        named = [_start_of(setting) for setting in self.settings]
+        return tuple(dict.fromkeys(str(one["variant"]) for one in named if one))
+
+    @property
+    def parts(self) -> int:
+        """How often each setting is tried in a fold."""
+        once = self.inner_size or self.fit == "dataset"
+        return 1 if once else self.inner_folds or INNER_FOLDS
 
     @property
     def size(self) -> int:
@@ -152,6 +168,26 @@ class Search(Section):
         return {key: setting[key] for key in self.grid}
 
 
+def _start_of(setting: Setting) -> Mapping[str, Any]:
+    """Give the variant that a setting begins with, as ``{variant: NAME}``; empty where none."""
+    start = nested(setting).get("network", {}).get("start")
+    return start if isinstance(start, Mapping) and "variant" in start else {}
+
+
+def with_starts(search: dict[str, Any]) -> dict[str, Any]:
+    """Note in plain values of a search the variants that settings begin with, as of another recipe.
+
+    A recipe of one variant alone does not have them among its variants. Values that are no search
+    are given as they are: they are refused elsewhere.
+    """
+    try:
+        named = Search.model_validate(search).begun_with
+    except ValidationError:
+        return search
+    nothing: dict[str, Any] = {"leaks": {}, "possible_leaks": {}}
+    return {**search, "starts": dict.fromkeys(named, nothing)} if named else search
+
+
 def at_setting(recipe: "Recipe", setting: Setting) -> "Recipe":
     """Give the recipe of one variant with one setting of its search, and without the search.
 
@@ -161,8 +197,84 @@ def at_setting(recipe: "Recipe", setting: Setting) -> "Recipe":
         Such a recipe cannot be; `search_problems` has refused it before.
     """
     shape = type(recipe)
-    values = merged(recipe.plain(), {**setting, "training.search": None}, shape)
-    return shape.model_validate(values)
+    return shape.model_validate(_laid(recipe.plain(), setting, shape))
+
+
+def _laid(values: dict[str, Any], setting: Setting, shape: "type[Recipe]") -> dict[str, Any]:
+    """Lay a setting over the plain values of a recipe, and leave the search out."""
+    search = values["training"].get("search") or {}
+    laid = merged(values, {**setting, "training.search": None}, shape)
+    if start := _start_of(setting):
+        known = search.get("starts", {}).get(start["variant"], {"leaks": {}, "possible_leaks": {}})
+        laid["network"] = {**laid["network"], "start": {**known, **start}}
+    return laid
+
+
+def followed(recipe: "Recipe", setting: Setting) -> tuple["Recipe", Setting]:
+    """Give the variant that a setting begins with the same architecture as the setting.
+
+    Parameters
+    ----------
+    recipe
+        Of the variant that is begun with, alone.
+    setting
+        Of the search.
+
+    Returns
+    -------
+    recipe, setting
+        Its recipe, and what was changed of it.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        Such a recipe cannot be.
+    """
+    changed = followed_keys(setting)
+    made = at_setting(recipe, changed) if changed else recipe
+    same = made.network == recipe.network and made.representation == recipe.representation
+    return (recipe, {}) if same else (made, changed)
+
+
+def followed_keys(setting: Setting) -> dict[str, Any]:
+    """Give the keys of a setting in which what it begins with follows it, with their values."""
+    leaves = flat({key: value for key, value in setting.items() if key != "network.start"})
+    return {
+        key: value
+        for key, value in leaves.items()
+        if key in ALIKE or key.startswith("representation.")
+    }
+
+
+def first_stages(recipe: "Recipe") -> int:
+    """Count the different networks of other variants that the settings of a search begin with."""
+    search, start = recipe.training.search, recipe.network.start
+    own = "" if isinstance(start, str) else start.variant
+    found = set()
+    for setting in search.settings if search else ():
+        changes = nested(setting).get("network", {})
+        begun = _start_of(setting).get("variant", "") if "start" in changes else own
+        if begun:
+            found.add((begun, json.dumps(followed_keys(setting), sort_keys=True, default=str)))
+    return len(found)
+
+
+def networks(recipe: "Recipe") -> int:
+    """Count the trainings of one fold at most: of its search, and of its own network."""
+    search = recipe.training.search
+    if search is None:
+        return 1
+    begun = first_stages(recipe)
+    return (search.count + begun) * search.parts + 1 + min(begun, 1)
+
+
+def alternatives(recipe: "Recipe") -> list["Recipe"]:
+    """Give the recipes that networks of one variant are trained with: one, or of each setting."""
+    search = recipe.training.search
+    if search is None:
+        return [recipe]
+    found = _made(_Values.of(recipe))
+    return [one for one in found if not isinstance(one, tuple)]
 
 
 def setting_words(setting: Setting) -> str:
@@ -203,8 +315,7 @@ def search_problems(recipe: "Recipe") -> Iterator[Problem]:
     if search.size < 2:
         yield f"{place}.grid", "gives one setting, which leaves no choice; give a key two values"
         return
-    plain = recipe.plain()
-    yield from _refused(_Values(json.dumps(plain, default=str), plain))
+    yield from _refused(recipe, search)
 
 
 def _keys(search: Search) -> Iterator[Problem]:
@@ -242,23 +353,37 @@ class _Values:
     text: str
     values: dict[str, Any] = field(compare=False)
 
+    @classmethod
+    def of(cls, recipe: "Recipe") -> Self:
+        """Take them from a recipe."""
+        plain = recipe.plain()
+        return cls(json.dumps(plain, default=str), plain)
 
-@lru_cache(maxsize=256)  # a recipe is made again whenever a variant is asked for
-def _refused(recipe: _Values) -> tuple[Problem, ...]:
-    """Find the settings of a recipe that cannot be run: each reason once."""
+
+@lru_cache(maxsize=64)  # a recipe is made again whenever a variant is asked for
+def _made(recipe: _Values) -> "tuple[Recipe | tuple[Problem, ...], ...]":
+    """Make the recipe of every setting of a search; of those that cannot be, what is wrong."""
     from bidsapp.recipes.schema import Recipe
 
     search = Search.model_validate(recipe.values["training"]["search"])
-    values = merged(recipe.values, {"training.search": None}, Recipe)
+    found: list[Recipe | tuple[Problem, ...]] = []
+    for setting in search.settings:
+        try:
+            found.append(Recipe.model_validate(_laid(recipe.values, setting, Recipe)))
+        except ValidationError as error:
+            found.append(tuple(problems_of(error, Recipe)))
+    return tuple(found)
+
+
+def _refused(recipe: "Recipe", search: Search) -> tuple[Problem, ...]:
+    """Find the settings of a recipe that cannot be run, or are there twice: each reason once."""
     first: dict[Problem, str] = {}
     same: dict[str, str] = {}
     found: list[Problem] = []
-    for setting in search.settings:
+    for setting, made in zip(search.settings, _made(_Values.of(recipe)), strict=True):
         words = setting_words(setting)
-        try:
-            made = Recipe.model_validate(merged(values, setting, Recipe))
-        except ValidationError as error:
-            for problem in problems_of(error, Recipe):
+        if isinstance(made, tuple):
+            for problem in made:
                 first.setdefault(problem, words)
             continue
         told = json.dumps([getattr(made, name).plain() for name in SECTIONS], default=str)
@@ -270,3 +395,10 @@ def _refused(recipe: _Values) -> tuple[Problem, ...]:
         for (key, text), words in first.items()
     ]
     return (*refused, *found)
+
+
+def steps_of_settings(recipe: "Recipe") -> tuple[FittedStep, ...]:
+    """Say what the settings of a search fit or choose, and on whom, each step once."""
+    if recipe.training.search is None:
+        return ()
+    return tuple(dict.fromkeys(step for one in alternatives(recipe) for step in one.declares()))

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, PlainSerializer, PlainValidator, ValidationError
 
 from bidsapp.contracts.fitted import FittedStep
-from bidsapp.recipes.messages import one_of
+from bidsapp.recipes.messages import one_of, problems_of
+from bidsapp.recipes.search import (
+    Setting,
+    alternatives,
+    followed,
+    followed_keys,
+    setting_words,
+)
 from bidsapp.recipes.section import Name, Problem, Section
 
 if TYPE_CHECKING:
@@ -117,6 +124,7 @@ def start_problems(resolved: Mapping[str, "Recipe"]) -> Iterator[Problem]:
     """
     base = next(iter(resolved))
     for name, recipe in resolved.items():
+        yield from _search_problems(name, recipe, resolved)
         first = named_variant(recipe)
         if first is None:
             continue
@@ -134,6 +142,60 @@ def start_problems(resolved: Mapping[str, "Recipe"]) -> Iterator[Problem]:
                     key,
                     f"{name} cannot begin with {first}: {what} is {one} here and {other} there",
                 )
+
+
+def _search_problems(
+    name: str, recipe: "Recipe", resolved: Mapping[str, "Recipe"]
+) -> Iterator[Problem]:
+    """List variants that settings of a search begin with and that are not there or do not fit."""
+    search = recipe.training.search
+    prefix = "" if name == next(iter(resolved)) else f"variants.{name}."
+    key = f"{prefix}training.search.grid.network.start"
+    if search is None:
+        return
+    found: dict[Problem, None] = {}
+    followers: dict[str, tuple[Recipe, Setting] | str] = {}
+    for setting, one in zip(search.settings, alternatives(recipe), strict=True):
+        first = named_variant(one)
+        if first is not None:
+            text = _cannot_begin(name, one, first, setting, resolved, followers)
+            found |= {(key, text): None} if text else {}
+    yield from found
+
+
+def _cannot_begin(
+    name: str,
+    one: "Recipe",
+    first: str,
+    setting: Setting,
+    resolved: Mapping[str, "Recipe"],
+    known: "dict[str, tuple[Recipe, Setting] | str]",
+) -> str:
+    """Say why a setting cannot begin with a variant; empty where it can.
+
+    `known` keeps what variants are that follow settings, or why they cannot.
+    """
+    if first not in resolved:
+        return f"variant {one_of(first, resolved)}"
+    if first == name:
+        return f"{name} would begin with itself: name another variant"
+    other = resolved[first]
+    place = f"{first} {followed_keys(setting)}"
+    if place not in known:
+        try:
+            known[place] = followed(other, setting)
+        except ValidationError as error:
+            text = problems_of(error, type(other))[0]
+            known[place] = f"{first} cannot follow {setting_words(setting)}: {': '.join(text)}"
+    begun = known[place]
+    if isinstance(begun, str):
+        return begun
+    chained = bool(named_variant(other) or other.training.search)
+    if chained and (begun[1] or "network.start" in setting):
+        return f"{first} begins with a variant itself, or is searched; name one that is neither"
+    for what, mine, theirs in _unlike(one, begun[0]):
+        return f"{name} cannot begin with {first}: {what} is {mine} here and {theirs} there"
+    return ""
 
 
 def _circle(name: str, resolved: Mapping[str, "Recipe"]) -> list[str]:
@@ -175,7 +237,9 @@ def stages_of(recipe: "Recipe", variants: "tuple[str, ...] | list[str]") -> tupl
     found: list[str] = []
     for name in variants:
         trail = []
-        first = named_variant(recipe.with_variant(name))
+        own = recipe.with_variant(name)
+        found += own.training.search.begun_with if own.training.search else ()
+        first = named_variant(own)
         while first is not None:
             trail.append(first)
             first = named_variant(recipe.with_variant(first))

@@ -1,6 +1,6 @@
 """One fold as a nipype node, so that a plugin can spread folds over processes and machines."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,8 @@ class FoldInput(BaseInterfaceInputSpec):
     after = File(exists=True, desc="record of that fold, or of a twin: to be waited for")
     pool = traits.Str(desc="folder of all variants' folds, to take networks over from")
     inner = traits.Int(desc="number of the inner fold, for a network of one")
+    starts = traits.List(traits.Dict(), desc="the same of variants that settings begin with")
+    given = traits.Str(desc="what --weights names, for the settings of a search")
     setting = traits.Dict(desc="dotted keys of the recipe that a search gives other values")
     resident_bytes = traits.Float(desc="room for the cohort's images; they are streamed else")
     device = traits.Str("auto", usedefault=True)
@@ -79,12 +81,17 @@ class TrainFold(Step):
 
 class _CrossFitOutput(TraitedSpec):
     scores = File(exists=True, desc="scores of the training people whom the inner fold holds out")
+    record = File(exists=True, desc="what was done, JSON")
+
+
+class _CrossFitInput(FoldInput):
+    trial = traits.Bool(False, usedefault=True, desc="whether it is a network of a search")
 
 
 class CrossFit(Step):
     """Train an inner network and score whom it holds out; its scores are kept, its weights not."""
 
-    input_spec = FoldInput
+    input_spec = _CrossFitInput
     output_spec = _CrossFitOutput
     one_per_gpu = True
 
@@ -93,19 +100,40 @@ class CrossFit(Step):
 
         inputs = self.inputs.get_traitsfree()
         task = task_of(inputs, load_recipe(inputs["recipe"]), self._device)
-        score_and_forget(task)
-        self._results["scores"] = str(task.scores_file)
+        score_and_forget(task, trial=inputs["trial"])
+        self._results.update(scores=str(task.scores_file), record=str(task.record_file))
 
 
-def score_and_forget(task: "FoldTask") -> None:
-    """Train a network for the scores of the people whom it holds out, and keep nothing but them."""
+def score_and_forget(task: "FoldTask", *, trial: bool = False) -> None:
+    """Train a network for the scores of the people whom it holds out, and keep nothing but them.
+
+    Parameters
+    ----------
+    task
+        The network.
+    trial
+        Whether it is one of a search: what it begins with is kept, for others that begin with the
+        same, and a loss that is no longer finite is noted in its record and no failure.
+    """
     from bidsapp.training.fold import score_fold, train_fold
+    from bidsapp.training.loop import Diverged
+    from bidsapp.training.search import note_diverged
 
     if not task.is_scored:
         task.scores_file.unlink(missing_ok=True)  # of other people or settings
-        train_fold(task)
-        score_fold(task)
-    for one in task.chain():
+        try:
+            train_fold(task)
+            score_fold(task)
+        except Diverged as error:
+            if not trial:
+                raise
+            note_diverged(task, str(error))
+    forget([task] if trial else task.chain())
+
+
+def forget(tasks: "Iterable[FoldTask]") -> None:
+    """Remove the networks of some tasks."""
+    for one in tasks:
         one.model_file.unlink(missing_ok=True)
         one.fitted_file.unlink(missing_ok=True)
 
@@ -131,6 +159,9 @@ def fold_inputs(recipe_file: Path, task: "FoldTask") -> dict[str, Any]:
         some["setting"] = dict(task.setting)
     if task.first is not None:
         some["first"] = fold_inputs(recipe_file, task.first)
+    if task.recipe.training.search is not None:
+        some["starts"] = [fold_inputs(recipe_file, one) for one in task.starts]
+        some |= {"given": str(task.given)} if task.given else {}
     return some | {
         "recipe": str(recipe_file),
         "variant": task.variant,
@@ -177,5 +208,7 @@ def task_of(inputs: Mapping[str, Any], recipe: "Recipe", device: str) -> "FoldTa
         resident_bytes=inputs.get("resident_bytes"),
         inner=inputs.get("inner"),
         setting=setting,
+        starts=tuple(task_of(one, recipe, device) for one in inputs.get("starts") or ()),
+        given=Path(inputs["given"]) if inputs.get("given") else None,
         pool=Path(inputs["pool"]) if "pool" in inputs else None,
     )

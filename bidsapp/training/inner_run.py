@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from bidsapp.execution.failures import forget_failures
@@ -20,6 +21,9 @@ def score_inner(
     tasks: Mapping[str, FoldTask],
     options: RunOptions,
     folder: Path,
+    after: Mapping[str, str] = MappingProxyType({}),
+    *,
+    trials: bool = False,
 ) -> str:
     """Train and score inner networks; what is scored already is kept, the networks are not.
 
@@ -35,6 +39,11 @@ def score_inner(
         How to run.
     folder
         Of the run.
+    after
+        Name of a node to that of one that trains what both begin with.
+    trials
+        Whether they are those of a search: what they begin with is kept, and one whose loss is no
+        longer finite has not failed.
 
     Returns
     -------
@@ -51,11 +60,12 @@ def score_inner(
     running = Running.of(options, folder / "logs")
     configure(running)
     steps = {
-        node: CrossFit(**fold_inputs(training.recipe_of_nodes, task))
+        node: CrossFit(trial=trials, **fold_inputs(training.recipe_of_nodes, task))
         for node, task in waiting.items()
     }
     memory = fold_memory(list(waiting.values()), options.mem_gb)
-    workflow = side_by_side(name, training.folder, steps, memory)
+    first = {node: leader for node, leader in after.items() if {node, leader} <= set(waiting)}
+    workflow = side_by_side(name, training.folder, steps, memory, first)
     by_label = {task.label: task for task in waiting.values()}
     with StatusLine(
         len(tasks), "inner networks", draw=False, share=lambda label: by_label[label].share

@@ -26,6 +26,10 @@ from bidsapp.training.share_file import ShareFile
 CHECKPOINT_SHARE = 0.02
 
 
+class Diverged(NociCastError):
+    """A loss is no longer finite; an answer of its own where a search tries a setting."""
+
+
 @dataclass(frozen=True)
 class FoldData:
     """The images, labels and rows of one fold, on the device.
@@ -104,7 +108,7 @@ def fit(network: torch.nn.Module, data: FoldData, settings: LoopSettings) -> Pro
 
     Raises
     ------
-    NociCastError
+    Diverged
         If the loss is no longer finite.
     """
     section, device = settings.training, data.cohort.device
@@ -136,7 +140,7 @@ def fit(network: torch.nn.Module, data: FoldData, settings: LoopSettings) -> Pro
             loss = _train_epoch(forward, optimizer, data, settings, progress.epoch, bar, share)
             losses = _watched(network, data, settings)
             if not math.isfinite(loss):
-                raise NociCastError(
+                raise Diverged(
                     f"{settings.label}: the training loss is {loss} in epoch {progress.epoch}; "
                     "lower training.lr or set training.precision=float32"
                 )

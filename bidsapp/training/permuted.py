@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -212,7 +213,7 @@ class TrainPermuted(Step):
 
         recipe = load_recipe(self.inputs.recipe)
         planned = [task_of(inputs, recipe, self._device) for inputs in self.inputs.folds]
-        tasks = searched(planned, score_and_forget)
+        tasks = searched(planned, partial(score_and_forget, trial=True))
         for place, task in enumerate(tasks):
             if not (task.is_scored and self._used(task)):
                 # scores of other outcomes must not be taken for those of the model to come

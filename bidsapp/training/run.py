@@ -185,6 +185,7 @@ def fold_tasks(
                     pool=training.folder / "folds",
                     folder=training.folder / "folds" / name / f"repeat-{repeat}_fold-{fold}",
                     weights=weights_file(recipe.network, weights),
+                    given=weights if recipe.training.search else None,
                     device=device,
                     threads=threads,
                 )
@@ -217,7 +218,12 @@ def training_workflow(
         )
         for task in tasks
     }
-    after = {node_name(task): node_name(task.first) for task in tasks if task.first is not None}
+    there = {task.record_file for task in tasks}
+    after = {
+        node_name(task): node_name(task.first)
+        for task in tasks
+        if task.first is not None and task.first.record_file in there
+    }
     after |= {node_name(tasks[at]): node_name(whose) for at, whose in trained_by(tasks).items()}
     return side_by_side(name, training.folder, steps, memory_gb, after)
 

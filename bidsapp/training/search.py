@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.dataset.tables import read_frame, write_table
+from bidsapp.derivatives.sealed import write_record
+from bidsapp.errors import UsageError
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.recipes.schema import Recipe
 from bidsapp.recipes.search import (
@@ -20,15 +22,20 @@ from bidsapp.recipes.search import (
     Search,
     Setting,
     at_setting,
+    followed,
+    networks,
     value_words,
 )
-from bidsapp.training.columns import LEARNING, SPLITS
+from bidsapp.recipes.start import named_variant
+from bidsapp.training.columns import LEARNING, SCORES, SPLITS
+from bidsapp.training.fold_node import forget
 from bidsapp.training.inner_folds import Division
 from bidsapp.training.search_metric import metric_of
 from bidsapp.training.stages import with_people
 from bidsapp.training.task import FoldTask, read_rows
 
 TABLE = "search.tsv"
+_DIGITS = 6
 _ALIKE = 10
 """Decimals to which means are compared: what differs beyond them is no difference."""
 
@@ -67,8 +74,7 @@ def search_of(task: FoldTask) -> Search | None:
 
 def networks_of(task: FoldTask) -> int:
     """Count the trainings of a fold, those of its search among them."""
-    search = search_of(task)
-    return 1 if search is None else search.networks
+    return networks(task.recipe)
 
 
 def division_of(search: Search) -> Division:
@@ -139,13 +145,14 @@ def trials(task: FoldTask) -> list[Trial]:
         parts = _written_parts(task)
     found = []
     for number, setting in enumerate(search.settings, 1):
-        tried = replace(task, recipe=at_setting(task.recipe, setting), setting=setting)
-        own = place / _folder_name(setting)
+        tried = at(task, setting)
         for inner, splits in parts.items():
-            folder = own / ("outer" if inner is None else f"inner-{inner}")
+            part = "outer" if inner is None else f"inner-{inner}"
+            folder = place / _folder_name("setting", setting) / part
 
-            def first_folder(first: FoldTask, folder: Path = folder) -> Path:
-                return folder / f"start-{first.variant}"
+            # settings that differ in nothing that it follows share what they begin with
+            def first_folder(first: FoldTask, part: str = part) -> Path:
+                return place / _folder_name(f"start-{first.variant}", first.setting or {}) / part
 
             one = with_people(
                 tried,
@@ -161,10 +168,10 @@ def trials(task: FoldTask) -> list[Trial]:
     return found
 
 
-def _folder_name(setting: Setting) -> str:
+def _folder_name(what: str, setting: Setting) -> str:
     """Name a folder by the setting itself, so that it stays when the grid grows."""
     text = json.dumps(setting, sort_keys=True, default=str)
-    return f"setting-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    return f"{what}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def _written_parts(task: FoldTask) -> dict[int | None, Path]:
@@ -202,6 +209,11 @@ def settled(
         The folds with the settings that were chosen.
     table
         A row per fold and setting, as in ``search.tsv``.
+
+    Raises
+    ------
+    UsageError
+        In some fold the loss of some inner network of every setting was no longer finite.
     """
     search = search_of(tasks[0])
     assert search is not None
@@ -210,7 +222,14 @@ def settled(
     means = np.array([sign * table["mean"].to_numpy(float) for table in tables])
     if search.fit == "dataset":
         means = np.broadcast_to(means.mean(axis=0), means.shape)
-    chosen = means.round(_ALIKE).argmax(axis=1)
+    known = np.where(np.isnan(means), -np.inf, means)  # a setting that diverged is none to choose
+    if lost := [task.label for task, row in zip(tasks, known, strict=True) if np.isinf(row).all()]:
+        raise UsageError(
+            f"{lost[0]}: no setting of training.search could be judged, as the loss of some inner "
+            "network of each was no longer finite. Take lower rates (training.lr), or "
+            "training.precision: float32."
+        )
+    chosen = known.round(_ALIKE).argmax(axis=1)
     done = []
     for task, table, best in zip(tasks, tables, chosen, strict=True):
         table["chosen"] = ["true" if k == best else "false" for k in range(len(table))]
@@ -219,8 +238,27 @@ def settled(
 
 
 def at(task: FoldTask, setting: Setting) -> FoldTask:
-    """Give a fold with a setting of its search, and without the search."""
-    return replace(task, recipe=at_setting(task.recipe, setting), setting=setting)
+    """Give a fold with a setting of its search, and without the search.
+
+    What it begins with is of the same architecture: a network of its own where the variant's is
+    another.
+    """
+    from bidsapp.networks.weights import weights_file
+
+    recipe = at_setting(task.recipe, setting)
+    name = named_variant(recipe)
+    first = None
+    if name is not None:
+        first = next(one for one in (*task.starts, task.first) if one and one.variant == name)
+        own, changed = followed(first.recipe, setting)
+        if changed:
+            place = task.folder / "search" / _folder_name(f"start-{name}", changed) / "whole"
+            file = weights_file(own.network, task.given or first.weights)
+            first = replace(
+                first, recipe=own, setting=changed, folder=place, weights=file, pool=None
+            )
+    weights = weights_file(recipe.network, task.given or task.weights)
+    return replace(task, recipe=recipe, setting=setting, first=first, weights=weights)
 
 
 def _scored(task: FoldTask, tried: Sequence[Trial], search: Search) -> pd.DataFrame:
@@ -228,8 +266,13 @@ def _scored(task: FoldTask, tried: Sequence[Trial], search: Search) -> pd.DataFr
     rows = []
     for number, group in groupby(tried, lambda one: one.number):
         own = list(group)
-        values = [metric_of(search.metric, read_frame(one.task.scores_file, None)) for one in own]
         records = [read_own_json(one.task.record_file) for one in own]
+        values = [
+            np.nan
+            if "diverged" in record
+            else metric_of(search.metric, read_frame(one.task.scores_file, None))
+            for one, record in zip(own, records, strict=True)
+        ]
         se = float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else np.nan
         rows.append(
             {
@@ -240,17 +283,30 @@ def _scored(task: FoldTask, tried: Sequence[Trial], search: Search) -> pd.DataFr
                 **{key: value_words(value) for key, value in own[0].setting.items()},
                 "metric": search.metric,
                 **(
-                    {f"inner_{k}": value for k, value in enumerate(values)}
+                    {f"inner_{k}": round(value, _DIGITS) for k, value in enumerate(values)}
                     if search.fit == "train_fold"
                     else {}
                 ),
                 "mean": float(np.mean(values)),
-                "se": se,
+                "se": round(se, _DIGITS),
                 "epochs": float(np.mean([record["epochs"] for record in records])),
                 "seconds": round(sum(float(record["seconds"]) for record in records), 1),
             }
         )
     return pd.DataFrame(rows)
+
+
+def note_diverged(task: FoldTask, why: str) -> None:
+    """Note in the record of an inner network that its loss was no longer finite."""
+    record = {
+        "fingerprint": task.fingerprint,
+        "model_sha256": "",
+        "diverged": why,
+        "epochs": 0,
+        "seconds": 0.0,
+    }
+    write_table(task.scores_file, pd.DataFrame(columns=pd.Index(SCORES)))
+    write_record(task.record_file, record, [task.scores_file])
 
 
 def searched(tasks: Sequence[FoldTask], train: Callable[[FoldTask], Any]) -> list[FoldTask]:
@@ -265,15 +321,21 @@ def searched(tasks: Sequence[FoldTask], train: Callable[[FoldTask], Any]) -> lis
         Trains and scores a network.
     """
     done = [
-        task if task.first is None else replace(task, first=searched([task.first], train)[0])
+        replace(
+            task,
+            first=None if task.first is None else searched([task.first], train)[0],
+            starts=tuple(searched(task.starts, train)) if search_of(task) else task.starts,
+        )
         for task in tasks
     ]
     for variant in dict.fromkeys(task.variant for task in done if search_of(task)):
         places = [k for k, task in enumerate(done) if task.variant == variant]
         own = [done[k] for k in places]
         tried = [trials(task) for task in own]
-        for one in (trial for group in tried for trial in group):
-            train(one.task)
+        every = [trial.task for group in tried for trial in group]
+        for one in every:
+            train(one)
+        forget(one.first for one in every if one.first is not None)
         for place, task in zip(places, settled(own, tried)[0], strict=True):
             done[place] = task
     return done
@@ -289,5 +351,11 @@ def unsettled(task: FoldTask, recipe: Recipe) -> FoldTask:
     recipe
         Of the run.
     """
-    first = None if task.first is None else unsettled(task.first, recipe)
-    return replace(task, recipe=recipe.with_variant(task.variant), setting=None, first=first)
+    own = recipe.with_variant(task.variant)
+    name = named_variant(own)
+    if own.training.search is None:
+        first = None if task.first is None else unsettled(task.first, recipe)
+        return replace(task, first=first)
+    starts = tuple(unsettled(one, recipe) for one in task.starts)
+    mine = next((one for one in starts if one.variant == name), None)
+    return replace(task, recipe=own, setting=None, first=mine, starts=starts)

@@ -7,11 +7,14 @@ from pathlib import Path
 import pandas as pd
 
 from bidsapp.dataset.tables import write_table
+from bidsapp.drawing.wording import many
+from bidsapp.errors import UsageError
 from bidsapp.execution.failures import find_failure
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe
-from bidsapp.recipes.search import METRICS
+from bidsapp.recipes.search import METRICS, first_stages, networks
 from bidsapp.training.crossfit import planned_folds
+from bidsapp.training.fold_node import forget
 from bidsapp.training.inner_run import score_inner
 from bidsapp.training.permuted import expected_time
 from bidsapp.training.run import TrainingRun
@@ -69,19 +72,19 @@ def search_cost(recipe: Recipe, variants: Sequence[str], groups: int = 0) -> str
         search = one.training.search
         if search is None:
             continue
-        folds = planned_folds(one.protocol, groups)
-        inner = (search.networks - 1) // search.count
-        drawn = f" drawn from {search.size}" if search.count < search.size else ""
-        what = (
-            f"{search.count} settings{drawn} on the outer folds"
-            if search.fit == "dataset"
-            else f"({search.count} settings{drawn} × {inner} inner fold{'s' * (inner > 1)} + 1)"
-        )
-        times = folds * search.networks
+        folds, parts = planned_folds(one.protocol, groups), search.parts
+        begun, times = first_stages(one), folds * networks(one)
+        drawn = f" of {search.size}" if search.count < search.size else ""
+        tried = f"{search.count}{drawn} settings"
+        if begun:
+            tried = f"({tried} + {many(begun, 'first stage')})"
+        last = "1" if not begun else "2"
+        where = f"{many(parts, 'inner fold')} + {last}"
+        if search.fit == "dataset":
+            where = f"the fold itself + {last}"
+        most = "at most " * bool(begun)
         sentences.append(
-            f"{name}: {folds} folds × {what} = {times} networks"
-            if search.fit == "train_fold"
-            else f"{name}: {what}, and the chosen one once more: {times} networks"
+            f"{name}: {many(folds, 'fold')} × ({tried} × {where}) = {most}{many(times, 'network')}"
         )
     if not sentences:
         return ""
@@ -126,8 +129,9 @@ def search_settings(
     tables = []
     for name in sorted({task.variant for task in tasks}, key=_depth_in(tasks)):
         own = [_with_settled_first(t, done) for t in tasks if t.variant == name]
-        if lacking := [t for t in own if t.first is not None and t.first.variant in failed]:
-            failed[name] = failed[str(getattr(lacking[0].first, "variant", ""))]
+        begun = {one.variant for task in own for one in (task.first, *task.starts) if one}
+        if lacking := begun & set(failed):
+            failed[name] = failed[min(lacking)]
         elif search_of(own[0]) is None:
             done[name] = own
         else:
@@ -141,22 +145,30 @@ def search_settings(
         write_table(folder / TABLE, _in_columns(tables))
     places = {(t.variant, t.repeat, t.fold): t for group in done.values() for t in group}
     kept = [places.get((task.variant, task.repeat, task.fold)) for task in tasks]
-    return [task for task in kept if task is not None], failed
+    there = [task for task in kept if task is not None]
+    # of what settings could have begun with, only what some did is trained
+    needed = {one.record_file for t in there if t.variant in training.variants for one in t.chain()}
+    return [task for task in there if task.record_file in needed], failed
 
 
 def _depth_in(tasks: Sequence[FoldTask]) -> Callable[[str], tuple[int, int]]:
     """Give a key that puts a variant behind those that it begins with, in the order of the run."""
     names = list(dict.fromkeys(task.variant for task in tasks))
-    depth = {task.variant: len(list(task.chain())) for task in tasks}
+
+    def depth_of(task: FoldTask) -> int:
+        return 1 + max((depth_of(one) for one in (task.first, *task.starts) if one), default=0)
+
+    depth = {task.variant: depth_of(task) for task in tasks}
     return lambda name: (depth[name], names.index(name))
 
 
 def _with_settled_first(task: FoldTask, done: Mapping[str, Sequence[FoldTask]]) -> FoldTask:
-    if task.first is None:
-        return task
-    ready = done.get(task.first.variant, ())
-    mine = [t for t in ready if (t.repeat, t.fold) == (task.first.repeat, task.first.fold)]
-    return replace(task, first=mine[0]) if mine else task
+    def ready(one: FoldTask) -> FoldTask:
+        group = done.get(one.variant, ())
+        return next((t for t in group if (t.repeat, t.fold) == (one.repeat, one.fold)), one)
+
+    first = None if task.first is None else ready(task.first)
+    return replace(task, first=first, starts=tuple(map(ready, task.starts)))
 
 
 def _search(
@@ -176,13 +188,33 @@ def _search(
         flush=True,
     )
     by_node = {node: one.task for node, one in every.items()}
-    error = score_inner(training, f"search_{name}", by_node, options, folder)
+    error = score_inner(
+        *(training, f"search_{name}", by_node, options, folder),
+        _after(by_node),
+        trials=True,
+    )
+    forget(task.first for task in by_node.values() if task.first is not None)
     for node, one in every.items():
         if not one.task.is_scored:
             found = find_failure(training.folder / f"search_{name}" / node, error)
             return [], pd.DataFrame(), (_reason(one, found.message), found.exit_code)
-    done, table = settled(tasks, tried)
-    return done, table, None
+    try:
+        return *settled(tasks, tried), None
+    except UsageError as error:
+        return [], pd.DataFrame(), (str(error), error.exit_code)
+
+
+def _after(tasks: Mapping[str, FoldTask]) -> dict[str, str]:
+    """Let networks that begin with the same wait for the first of them, which trains it."""
+    leaders: dict[Path, str] = {}
+    found = {}
+    for node, task in tasks.items():
+        if task.first is None or task.is_scored:
+            continue
+        leader = leaders.setdefault(task.first.record_file, node)
+        if leader != node:
+            found[node] = leader
+    return found
 
 
 def _reason(one: Trial, message: str) -> str:

@@ -30,7 +30,11 @@ def linked(tasks: Sequence[FoldTask]) -> list[FoldTask]:
     by_place = {(task.variant, task.repeat, task.fold): task for task in tasks}
 
     def link(task: FoldTask) -> FoldTask:
-        name = named_variant(task.recipe)
+        name, search = named_variant(task.recipe), task.recipe.training.search
+        if search is not None:
+            begun = dict.fromkeys([*search.begun_with, *([name] if name else [])])
+            ready = tuple(link(by_place[one, task.repeat, task.fold]) for one in begun)
+            task = replace(task, starts=ready)
         if name is None:
             return task
         return replace(task, first=link(by_place[name, task.repeat, task.fold]))
@@ -134,28 +138,34 @@ def with_people(
         cohort=cohort,
         splits=splits,
         first=None,
+        starts=(),
         inner=inner,
         pool=None,
     )
-    if task.first is None:
-        return moved
-    place = first_folder(task.first)
-    own = cohort if task.first.cohort == task.cohort else task.first.cohort
-    roles = moved.table.loc[moved.table["role"].isin(ROLES)].drop_duplicates("participant_id")
-    people = roles[["participant_id", "role"]].assign(repeat=repeat, fold=fold)
-    if own != cohort:
-        outcomes = read_rows(own)
-        known = outcomes["outcome"].isin(["0", "1"])
-        people = _known(people, outcomes.assign(outcome=outcomes["outcome"].where(known)))
-    write_table(place / "splits.tsv", people[list(SPLITS)])
-    first = with_people(
-        task.first,
-        repeat=repeat,
-        fold=fold,
-        folder=place,
-        cohort=own,
-        splits=place / "splits.tsv",
-        first_folder=first_folder,
-        inner=inner,
+
+    def begun(first: FoldTask) -> FoldTask:
+        place = first_folder(first)
+        own = cohort if first.cohort == task.cohort else first.cohort
+        roles = moved.table.loc[moved.table["role"].isin(ROLES)].drop_duplicates("participant_id")
+        people = roles[["participant_id", "role"]].assign(repeat=repeat, fold=fold)
+        if own != cohort:
+            outcomes = read_rows(own)
+            known = outcomes["outcome"].isin(["0", "1"])
+            people = _known(people, outcomes.assign(outcome=outcomes["outcome"].where(known)))
+        write_table(place / "splits.tsv", people[list(SPLITS)])
+        return with_people(
+            first,
+            repeat=repeat,
+            fold=fold,
+            folder=place,
+            cohort=own,
+            splits=place / "splits.tsv",
+            first_folder=first_folder,
+            inner=inner,
+        )
+
+    return replace(
+        moved,
+        first=None if task.first is None else begun(task.first),
+        starts=tuple(begun(one) for one in task.starts if task.recipe.training.search),
     )
-    return replace(moved, first=first)

@@ -63,6 +63,10 @@ class FoldTask:
     pool
         Folder of the variants' folders of folds, from which a network that another variant has
         trained is taken over; None trains this one in any case.
+    starts
+        The same fold of the variants that settings of a search begin with.
+    given
+        What ``--weights`` names, from which each setting of a search takes its file.
     """
 
     recipe: Recipe
@@ -83,6 +87,8 @@ class FoldTask:
     inner: int | None = None
     setting: Setting | None = None
     pool: Path | None = None
+    starts: tuple["FoldTask", ...] = ()
+    given: Path | None = None
 
     @property
     def label(self) -> str:

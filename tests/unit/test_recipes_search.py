@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from bidsapp.errors import UsageError
 from bidsapp.recipes import load_recipe
 from bidsapp.recipes.search import at_setting, setting_words
+from bidsapp.training.search_run import search_cost
 from tests.unit.synthetic_cohort import small_recipe
 
 # What is laid over attias2025, and what the message must say.
@@ -136,3 +137,84 @@ def test_a_variant_adds_a_key_to_the_grid_of_the_base_or_leaves_the_search_out(t
     told = r"(?s)variants.bad.training.search.grid.network.depth: resnet offers .* got 19"
     with pytest.raises(UsageError, match=told):
         load_recipe(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "cost"),
+    [
+        (
+            "teh2022",
+            "searched",
+            "10 folds × (40 of 41040 settings × 3 inner folds + 1) = 1210",
+        ),
+        (
+            "teh2022",
+            "paper_searched",
+            "(40 of 41040 settings × the fold itself + 1) = 410",
+        ),
+        ("teh2022", "compact_searched", "4 folds × (4 settings × 2 inner folds + 1) = 36 networks"),
+        (
+            "morales2021",
+            "femur_all_searched",
+            "5 folds × ((48 settings + 3 first stages) × 1 inner fold + 2) = at most 265 networks",
+        ),
+        ("morales2021", "femur_all_grid72", "((72 settings + 3 first stages) × 1 inner fold + 2)"),
+        ("morales2021", "compact_searched", "= at most 32 networks"),
+        ("wang2023", "searched", "10 folds × (9 settings × 3 inner folds + 1) = 280 networks"),
+        ("wang2023", "paper_searched", "1 fold × (3 settings × the fold itself + 1) = 4 networks"),
+        (
+            "wang2023",
+            "compact_searched",
+            "5 folds × (4 settings × 2 inner folds + 1) = 45",
+        ),
+    ],
+)
+def test_studies_that_were_tuned_have_their_grid_with_its_cost(name, variant, cost):
+    recipe = load_recipe(name)
+    assert cost in search_cost(recipe, [variant])
+    leaks = [step.name for step in recipe.with_variant(variant).leaks()]
+    assert ("training.search.fit: dataset" in leaks) == variant.startswith("paper")
+
+
+def test_the_printed_grid_of_the_knees_has_72_networks_of_which_48_need_no_file():
+    recipe = load_recipe("morales2021")
+    for bone in ("femur", "tibia", "patella"):
+        one = recipe.with_variant(f"{bone}_all_searched")
+        starts = {setting["network.start"]["variant"] for setting in one.training.search.settings
+                  if setting["network.start"] != "random"}  # fmt: skip
+        assert starts == {f"oa_{bone}_all"}
+        assert recipe.stages([f"{bone}_all_searched"]) == (f"oa_{bone}_all",)
+        assert one.training.search.count == 48
+    assert recipe.with_variant("femur_all_grid72").training.search.count == 72
+
+
+def test_what_settings_fit_counts_among_the_leaks_of_paper_mode():
+    grid = {"training.checkpoint": ["last", "test_fold"]}
+    with pytest.raises(ValidationError, match="test_fold is refused in strict mode"):
+        small_recipe(training={"search": {"grid": grid}})
+    recipe = small_recipe(mode="paper", training={"search": {"grid": grid}})
+    assert [step.name for step in recipe.leaks()] == ["training.checkpoint: test_fold"]
+
+
+BEGUN = [
+    ("network.start: [random, {variant: oa_femur_al}]", "did you mean oa_femur_all?"),
+    ("network.start: [random, {variant: mine}]", "mine would begin with itself"),
+    (
+        "network.start: [random, {variant: oa_femur_thick}]",
+        "number of channels is 3 here and 1",
+    ),
+    (
+        "network.start: [random, {variant: femur_t2}]",
+        "femur_t2 begins with a variant itself, or",
+    ),
+    ("network.start: [random, rnd]", "did you mean random?, got 'rnd' (at network.start rnd)"),
+    ("network.start: [random, medicalnet]", "MedicalNet's weights go with network.dims: 3"),
+]
+
+
+@pytest.mark.parametrize(("grid", "told"), BEGUN)
+def test_what_settings_cannot_begin_with_is_refused(grid, told):
+    with pytest.raises(UsageError) as error:
+        load_recipe("morales2021", [f"variants.mine.training.search.grid={{{grid}}}"])
+    assert told in str(error.value)
+    assert "variants.mine.training.search.grid.network.start" in str(error.value)

@@ -12,15 +12,18 @@ from bidsapp.errors import UsageError
 from bidsapp.evaluation.searched import search_tables
 from bidsapp.networks.registry import build_network, count_parameters
 from bidsapp.recipes import dump_recipe, load_recipe
+from bidsapp.recipes.search import networks
 from bidsapp.representation.cohort_array import build_cohort_array
 from bidsapp.representation.sample import CohortRow
 from bidsapp.training import fold as fold_module
 from bidsapp.training.fold import load_fold, train_fold
 from bidsapp.training.fold_node import fold_inputs, score_and_forget, task_of
-from bidsapp.training.search import at, settled, trials, unsettled
+from bidsapp.training.loop import Diverged
+from bidsapp.training.search import at, note_diverged, settled, trials, unsettled
 from bidsapp.training.search_metric import metric_of
 from bidsapp.training.search_run import check_searches, search_cost
 from tests.unit.synthetic_cohort import prepare_tasks, small_recipe
+from tests.unit.test_training_stages import prepare
 
 SMALL = {"shape": (10, 12, 10), "n": 16, "contrast": 1.0}
 STILL, LEARNS = {"head": 1e-9, "backbone": 1e-9}, {"head": 0.1, "backbone": 0.1}
@@ -70,10 +73,8 @@ def test_the_setting_that_learns_is_chosen_in_every_fold(planted):
     assert list(table["training.lr"].unique()) == [
         "head 1e-09, backbone 1e-09", "head 0.1, backbone 0.1",
     ]  # fmt: skip
-    assert (table["mean"] == table[["inner_0", "inner_1"]].mean(axis=1)).all()
-    assert len([one for group in tried for one in group]) == 2 * (
-        tasks[0].recipe.training.search.networks - 1
-    )
+    assert np.allclose(table["mean"], table[["inner_0", "inner_1"]].mean(axis=1), atol=1e-6)
+    assert [len(group) for group in tried] == [networks(task.recipe) - 1 for task in tasks]
     # scores stay, networks do not
     assert not list(tasks[0].folder.rglob("*.safetensors"))
 
@@ -203,6 +204,36 @@ def test_paper_mode_chooses_by_the_held_out_people_one_setting_for_all_folds(tmp
     assert not [name for name in table if name.startswith("inner_")]
 
 
+def test_a_setting_whose_loss_is_not_finite_is_not_chosen_and_no_failure(tmp_path):
+    recipe = recipe_of(inner_folds=None, inner_size=0.4)
+    task = prepare_tasks(tmp_path, recipe, **SMALL)[0]
+    group = trials(task)
+    note_diverged(group[0].task, "the training loss is nan")  # as a node does
+    assert group[0].task.is_scored
+    score_and_forget(group[1].task, trial=True)
+    (done,), table = settled([task], [group])
+    assert done.setting == {"training.lr": LEARNS}
+    assert table["mean"].isna().tolist() == [True, False]
+    note_diverged(group[1].task, "the training loss is nan")
+    with pytest.raises(UsageError, match=r"fold 0: no setting of training.search could be judged"):
+        settled([task], [group])
+
+
+def test_a_loss_that_is_not_finite_fails_a_fold_and_not_a_trial(tmp_path, monkeypatch):
+    task = trials(prepare_tasks(tmp_path, recipe_of(), **SMALL)[0])[0].task
+
+    def wild(*_):
+        raise Diverged("the training loss is inf in epoch 2")
+
+    monkeypatch.setattr(fold_module, "fit", wild)
+    with pytest.raises(Diverged):
+        score_and_forget(task)
+    assert not task.is_scored
+    score_and_forget(task, trial=True)
+    assert json.loads(task.record_file.read_text())["diverged"].endswith("inf in epoch 2")
+    assert task.is_scored
+
+
 @pytest.mark.parametrize("metric", ["auc", "log_loss", "brier"])
 def test_metrics_are_those_of_scikit_learn(metric):
     from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
@@ -255,7 +286,7 @@ def test_the_cost_is_said_in_networks():
         {"training.weight_decay": [0.0, 0.1, 0.2], "training.lr": [STILL, LEARNS]}, draw=4
     ).with_values({"evaluation.pipeline_permutations": 20})
     said = search_cost(drawn, ["base"])
-    assert "(4 settings drawn from 6 × 2 inner folds + 1) = 18 networks" in said
+    assert "(4 of 6 settings × 2 inner folds + 1) = 18 networks" in said
     assert said.endswith("Each of the 20 permuted pipelines takes as many again.")
     assert search_cost(small_recipe(), ["base"]) == ""
 
@@ -276,5 +307,61 @@ def test_inner_and_held_out_scores_stand_beside_each_other(planted, tmp_path):
     assert (folds["optimism"] == folds["outer"] - folds["inner"]).all()
     assert list(settings["chosen"]) == [0, 2]
     assert "training.lr head 0.1, backbone 0.1 was chosen in 2 of 2 folds." in sentences[0][1]
-    told = f"{folds['outer'].mean():.2f} in the people held out: by {folds['optimism'].mean():+.2f}"
+    told = f"{folds['outer'].mean():.2f} in the people held out: inside it looks worse by "
     assert told in sentences[0][1]
+    assert f"worse by {-folds['optimism'].mean():.2f}, and only" in sentences[0][1]
+
+
+def test_a_setting_that_begins_with_a_variant_has_that_of_its_own_people_and_architecture(tmp_path):
+    """Three settings, two of which begin with a first stage; one of these is of another depth."""
+    recipe = small_recipe(
+        network={"depth": 10},
+        training={
+            "epochs": 1,
+            "precision": "float32",
+            "search": {
+                "grid": {"network": [
+                    {"depth": 10, "start": "random"},
+                    {"depth": 10, "start": {"variant": "stage"}, "frozen": 5},
+                    {"depth": 18, "start": {"variant": "stage"}},
+                ]},
+                "inner_size": 0.5,
+            },
+        },
+        representation={"slices": 8},
+        protocol={"folds": 2},
+        variants={"stage": {"training.search": None, "training.seed": 7}},
+    )  # fmt: skip
+    assert recipe.stages(["base"]) == ("stage",)
+    training, _, tasks = prepare(tmp_path, recipe, n=8)
+    assert search_cost(recipe, training.trained).startswith(
+        "Search: base: 2 folds × ((3 settings + 2 first stages) × 1 inner fold + 2) = at most 14 "
+    )
+    task = next(task for task in tasks if task.variant == "base")
+    group = trials(task)
+    firsts = [one.task.first for one in group]
+    assert firsts[0] is None
+    assert firsts[1].recipe.network.depth == 10
+    assert firsts[2].recipe.network.depth == 18
+    assert firsts[1].record_file != firsts[2].record_file
+    outside = set(task.table.loc[task.table["role"] == "test", "participant_id"])
+    for one in group[1:]:
+        table = one.task.first.table
+        assert not outside & set(table.loc[table["role"] != "", "participant_id"])
+        assert list(table["role"]) == list(one.task.table["role"])
+    for one in group[:2]:
+        score_and_forget(one.task, trial=True)
+    record = json.loads(group[1].task.record_file.read_text())
+    assert record["weights"]["kind"] == "variant"
+    assert record["weights"]["sha256"] == firsts[1].trained_as
+    told = fold_inputs(tmp_path / "recipe.yaml", group[2].task)
+    again = task_of(json.loads(json.dumps(told)), load_recipe(tmp_path / "recipe.yaml"), "cpu")
+    assert again.first.recipe.network.depth == 18
+    # chosen: the run's own stage where it is the same network, one of its own where it is not
+    plain, deep = (at(task, one.setting) for one in group[1:])
+    assert plain.first.folder == task.starts[0].folder
+    assert deep.first.folder != task.starts[0].folder
+    assert unsettled(deep, recipe).fingerprint == task.fingerprint
+    planned = fold_inputs(tmp_path / "recipe.yaml", task)
+    made = task_of(json.loads(json.dumps(planned)), load_recipe(tmp_path / "recipe.yaml"), "cpu")
+    assert [one.task.fingerprint for one in trials(made)] == [one.task.fingerprint for one in group]

@@ -135,9 +135,23 @@ def _model(k: RunFacts) -> Answer:
     )
     return (
         f"{many(len(k.run.variants), 'network')} ({', '.join(k.run.variants)}); {k.variant}: "
-        f"{one.network.name} {one.network.depth}, {one.training.epochs} epochs; {chosen}.",
-        ("recipe.yaml", "history.tsv", "logs/CITATION.md"),
+        f"{one.network.name} {one.network.depth}, {one.training.epochs} epochs; {chosen}."
+        f"{search_answer(k)}",
+        ("recipe.yaml", "history.tsv", *SEARCHED * bool(one.training.search), "logs/CITATION.md"),
     )
+
+
+SEARCHED = ("search.tsv", "tables/search_folds.tsv")
+"""Where a run keeps what a search tried and chose."""
+
+
+def search_answer(k: RunFacts) -> str:
+    """Say which settings were searched for, how, and what came out; empty where none was."""
+    search = k.recipe.with_variant(k.variant).training.search
+    if search is None:
+        return ""
+    told = k.findings("search")
+    return f" {', '.join(search.grid)}: {search.words}. {told}".rstrip()
 
 
 def splits_level(k: RunFacts) -> str:

@@ -136,11 +136,9 @@ def _chosen(k: RunFacts) -> Answer:
         "inner": "The epoch is chosen on a part of the training fold.",
         "test_fold": "The epoch is chosen on the fold that is scored (LEAK).",
     }
-    text, where = told[training.checkpoint], ["recipe.yaml: training"]
-    if training.search is not None:
-        text += f" {', '.join(training.search.grid)}: {training.search.words}."
-        where += ["search.tsv", "tables/search_folds.tsv"]
-    return f"{text} {k.findings('search', 'tried')}".strip(), tuple(where)
+    text = f"{told[training.checkpoint]}{answers.search_answer(k)} {k.findings('tried')}"
+    where = answers.SEARCHED if training.search else ()
+    return text.strip(), ("recipe.yaml: training", *where)
 
 
 def _joined(k: RunFacts) -> Answer:
