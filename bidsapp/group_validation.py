@@ -288,7 +288,7 @@ def _recalibrate(bundle: "Bundle", kind: str, folder: Path) -> str:
     """
     import bidsapp
     from bidsapp.evaluation.calibrated import calibrated_of_validation
-    from bidsapp.evaluation.recalibration_record import recalibration_record
+    from bidsapp.evaluation.recalibration_record import limits_of_validation, recalibration_record
     from bidsapp.evaluation.tsv import read_table
     from bidsapp.networks.bundle_update import write_recalibrated
 
@@ -305,7 +305,8 @@ def _recalibrate(bundle: "Bundle", kind: str, folder: Path) -> str:
     place = folder / "model" / name
     images = read_table(folder / "cohort.tsv", ("sha256",))["sha256"].astype(str)
     worth = calibrated_of_validation(folder)
-    write_recalibrated(bundle, place, name, recalibration, record, clinic, images, worth)
+    limits = limits_of_validation(folder, kind, recalibration) if about.familiar else None
+    write_recalibrated(bundle, place, name, recalibration, record, clinic, images, worth, limits)
     told = f"Recalibrated model: {place}"
     if about.clinical is not None and not clinic:
         told += (

@@ -43,6 +43,9 @@ class Limits:
         Held-out people that the limits were fitted on.
     notes
         What cannot be promised, and why.
+    refitted
+        Whether they were fitted anew on people whom the model was recalibrated on; the threshold
+        is that of the mean of the fold models then, before the recalibration.
     """
 
     centre: Mapping[str, float]
@@ -54,6 +57,7 @@ class Limits:
     threshold: float
     people: int
     notes: tuple[str, ...] = field(default_factory=tuple)
+    refitted: bool = False
 
     def unlikeness(self, distances: "Mapping[str, np.ndarray]") -> "np.ndarray":
         """Give the largest of the signals' distances, in spreads above the held-out median: (n,).
@@ -145,6 +149,7 @@ class Limits:
                 float(told["threshold"]),
                 int(told["people"]),
                 tuple(map(str, told["notes"])),
+                bool(told.get("refitted", False)),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BadData(f"limits of abstention cannot be used: {error!r}") from error

@@ -39,6 +39,14 @@ class Recalibration:
         logit = self.intercept + self.slope * (np.log(inside) - np.log1p(-inside))
         return np.asarray(np.exp(-np.logaddexp(0.0, -logit)))
 
+    def undo(self, probability: "np.ndarray | float") -> "np.ndarray":
+        """Give the probabilities that become these by `apply`, of the same shape."""
+        import numpy as np
+
+        inside = np.clip(np.asarray(probability, float), EDGE, 1 - EDGE)
+        logit = (np.log(inside) - np.log1p(-inside) - self.intercept) / self.slope
+        return np.asarray(np.exp(-np.logaddexp(0.0, -logit)))
+
     def upon(self, before: "Recalibration | None") -> "Recalibration":
         """Join it with an earlier one that was done first; None is none."""
         if before is None:

@@ -1,14 +1,18 @@
 """The record in a recalibrated bundle: on whom it was fitted, how it was judged, before, after."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from bidsapp.contracts.abstention import SIGNALS, Limits
 from bidsapp.contracts.recalibration import Recalibration
+from bidsapp.contracts.unit import PARTICIPANT, unit_columns
 from bidsapp.errors import BadData
-from bidsapp.evaluation.settings import CLINICAL
+from bidsapp.evaluation.abstention import fit_limits
+from bidsapp.evaluation.settings import CLINICAL, settings_of_run
 from bidsapp.evaluation.stacking import with_image
 from bidsapp.evaluation.tsv import is_missing, read_table
 from bidsapp.evaluation.validation import RECALIBRATED, read_facts
@@ -71,6 +75,48 @@ def recalibration_record(
         **told,
     }
     return new, clinic, record
+
+
+def limits_of_validation(folder: Path, kind: str, new: Recalibration) -> Limits | None:
+    """Fit on the people of a validation from when on the recalibrated model does not answer.
+
+    How far they are from the training people is told anew by them: where a scanner makes everybody
+    unlike those of training, who is unlike its own people is what counts. Errors are those of the
+    cross-validated recalibration.
+
+    Parameters
+    ----------
+    folder
+        Of the validation, evaluated.
+    kind
+        ``intercept`` or ``slope``.
+    new
+        The recalibration of the mean of the fold models, whatever was done to it before.
+
+    Returns
+    -------
+    Limits or None
+        None where the validation does not know how far its people are, or has too few of them.
+    """
+    path = folder / "answers.tsv"
+    if not path.is_file():
+        return None
+    apart = read_table(path, (PARTICIPANT,))
+    signals = [name for name in SIGNALS if name in apart]
+    name = f"{read_facts(folder)['model']['name']}-{kind}"
+    scores = read_table(folder / "scores.tsv", (PARTICIPANT, "outcome", "probability"))
+    keys = unit_columns(apart)
+    rows = apart[[*keys, *signals]].merge(scores[scores["variant"] == name], on=keys, how="inner")
+    if not signals or rows.empty:
+        return None
+    limits = fit_limits(
+        {one: pd.to_numeric(rows[one], errors="coerce").to_numpy(float) for one in signals},
+        rows["outcome"].astype(float).to_numpy(),
+        new.undo(rows["probability"].astype(float).to_numpy()),
+        rows[PARTICIPANT].to_numpy(),
+        float(new.undo(settings_of_run(folder).threshold)),
+    )
+    return None if limits is None else replace(limits, refitted=True)
 
 
 def _clinic(

@@ -324,10 +324,12 @@ def answered(
     outcome, answers = own["outcome"].to_numpy(), own["probability"].to_numpy(float)
     why = ["" if is_missing(one) else str(one) for one in rows["no_answer"]]
     apart = pd.to_numeric(rows["disagreement"], errors="coerce").to_numpy(float)
+    if limits.refitted:  # its threshold is that of the fold models' mean, before recalibration
+        answers = Recalibration.of(facts["recalibration"]).undo(answers)
+    person = own["participant_id"].to_numpy()
     orders = {"sure": limits.sureness(answers)}
     if np.isfinite(apart).all():
         orders["agreed"] = -apart
-    person = own["participant_id"].to_numpy()
     curve = coverage_curve(outcome, answers, person, limits.threshold, orders)
     return kept_errors(why, outcome, answers, person, limits), curve
 

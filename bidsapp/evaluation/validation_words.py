@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.dataset.covariates import shown_name
+from bidsapp.drawing.wording import joined
 from bidsapp.evaluation.abstention import counted
 from bidsapp.evaluation.case_mix import Drop
 from bidsapp.evaluation.chance import chance_words
@@ -183,7 +184,7 @@ def _membership(table: pd.DataFrame) -> str:
     if table.empty or is_missing(table.iloc[0]["auc"]):
         return ""
     row = table.iloc[0]
-    names = ", ".join(map(shown_name, str(row["columns"]).split(", ")))
+    names = joined(map(shown_name, str(row["columns"]).split(", ")))
     return (
         f"From {names}, training people are told from these with an AUC of "
         f"{_number(row['auc']):.2f} (.5: alike, 1: nothing in common)."
@@ -234,8 +235,11 @@ def _abstain(table: pd.DataFrame, facts: Mapping[str, Any]) -> str:
         )
         promise = _number(kept["promise"])
         told += f", {promise:.0%} were promised: {kept['note']}." if promise == promise else "."
-        if facts.get("recalibration"):
+        refitted = bool(facts["limits"].get("refitted"))
+        if facts.get("recalibration") and not refitted:
             told += " Limits and promise are of the model before it was recalibrated."
+        if refitted and facts.get("recalibrated_on_these"):
+            told += " LEAK: the limits were fitted on some of these people, too."
     notes = [str(note) for note in facts["limits"]["notes"]]
     return f"{told} {' '.join(f'Not promised: {note}.' for note in notes)}".strip()
 

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bidsapp.contracts.abstention import Limits
 from bidsapp.contracts.calibrated import Calibrated
 from bidsapp.contracts.recalibration import Recalibration
 from bidsapp.derivatives.atomic import link_or_copy, make_folder
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.networks.bundle import Bundle
-from bidsapp.networks.bundle_about import RECALIBRATION, write_calibrated, write_plain
+from bidsapp.networks.bundle_about import LIMITS, RECALIBRATION, write_calibrated, write_plain
 from bidsapp.networks.bundle_files import CARD, METADATA
 from bidsapp.networks.bundle_write import beside, seal
 from bidsapp.visible import markdown_text
@@ -25,6 +26,7 @@ def write_recalibrated(
     clinic: Mapping[str, Recalibration] | None = None,
     images: Iterable[str] = (),
     calibrated: Calibrated | None = None,
+    limits: Limits | None = None,
 ) -> Path:
     """Write a bundle anew with another calibration; the models and all else stay as they are.
 
@@ -49,6 +51,9 @@ def write_recalibrated(
     calibrated
         What the mean of the fold models is worth among the new people; without, nothing is said of
         that any more, as what training people were worth holds no longer.
+    limits
+        From when on the recalibrated model does not answer, by the new people; without, those of
+        the model before stay.
 
     Raises
     ------
@@ -79,8 +84,14 @@ def write_recalibrated(
             told |= {"images_sha256": sorted(seen)}
         write_plain(new / RECALIBRATION, told | {"history": history})
         write_calibrated(new, calibrated)
+        if limits is not None and (new / LIMITS).is_file():
+            told_before = read_own_json(new / LIMITS)
+            (new / LIMITS).unlink()  # linked to the bundle before
+            write_plain(new / LIMITS, told_before | {"limits": limits.plain()})
         card = (source.folder / CARD).read_text(encoding="utf-8")
-        (new / CARD).write_text(f"{card}\n{_on_card(recalibration, record)}", encoding="utf-8")
+        (new / CARD).write_text(
+            f"{card}\n{_on_card(recalibration, record, limits)}", encoding="utf-8"
+        )
         seal(new, folder)
     return folder
 
@@ -91,13 +102,14 @@ def _next(version: str) -> str:
     return f"{major}.{int(minor) + 1 if minor.isdecimal() else 1}.0"
 
 
-def _on_card(recalibration: Recalibration, record: Mapping[str, Any]) -> str:
+def _on_card(recalibration: Recalibration, record: Mapping[str, Any], limits: Limits | None) -> str:
     coefficients = f"{recalibration.intercept:+.3f} + {recalibration.slope:.3f} × logit"
     told = "\n".join(
         f"- {key.replace('_', ' ')}: {markdown_text(str(value))}" for key, value in record.items()
     )
+    whose = "the model before" if limits is None else "the people it was recalibrated on"
     return (
         f"## Recalibrated\n\nThe results above are those of the model before. Its probability is "
         f"changed: new logit = {coefficients}. The order of people stays as it was; the limits of "
-        f"abstention are those of the model before.\n\n{told}\n"
+        f"abstention are those of {whose}.\n\n{told}\n"
     )

@@ -11,10 +11,12 @@ import pytest
 
 from bidsapp.cli import main
 from bidsapp.evaluation.abstention import fit_limits
+from bidsapp.evaluation.recalibration_record import limits_of_validation
 from bidsapp.evaluation.validation import evaluate_validation
 from bidsapp.networks.bundle import load_bundle
 from bidsapp.networks.bundle_about import COHORT, PRINTS, Carried, write_carried
 from bidsapp.networks.bundle_files import MANIFEST
+from bidsapp.networks.bundle_update import write_recalibrated
 from bidsapp.networks.bundle_write import seal
 from bidsapp.networks.familiarity import Familiar, Look
 from bidsapp.networks.image_looks import block_sums
@@ -378,6 +380,46 @@ def with_limits(bundle: Path, validated: Path, target: Path) -> Path:
     return target / "base"
 
 
+def test_a_recalibrated_bundle_does_not_answer_about_who_is_unlike_its_new_people(
+    recalibrated: Path, validated: Path, bundle: Path, tmp_path: Path
+) -> None:
+    """All 300 lie far from the training people; the limits of the place tell who is unlike them."""
+    folder = validated.parent / "off"
+    told = load_bundle(recalibrated).about.recalibration
+    assert told is not None
+    scores = table_of(folder / "scores.tsv")
+    own = scores[scores["variant"] == "small-base"]
+    rng = np.random.default_rng(0)
+    apart = np.exp(rng.normal(2, 0.1, len(own)))
+    apart[:3] = 30.0
+    rows = own[["participant_id", "session_id"]].assign(intensities=apart)
+    rows.to_csv(folder / "answers.tsv", sep="\t", index=False)
+    try:
+        limits = limits_of_validation(folder, "slope", told)
+    finally:
+        (folder / "answers.tsv").unlink()
+    assert limits is not None
+    assert limits.refitted
+    assert limits.people == 300
+    assert limits.threshold == pytest.approx(float(told.undo(0.5)))
+    assert told.apply(limits.threshold) == pytest.approx(0.5)
+    raw = told.undo(told.apply(own["probability"].astype(float).to_numpy()))
+    reasons = np.array(limits.reasons({"intensities": apart}, raw))
+    assert (reasons[:3] == "unlike").all()
+    assert (reasons == "unlike").mean() <= 0.05
+    source = load_bundle(with_limits(bundle, validated, tmp_path / "limits"))
+    before = source.about.familiar
+    new = write_recalibrated(source, tmp_path / "new", "new", told, {}, limits=limits)
+    after = load_bundle(new).about.familiar
+    assert before is not None
+    assert after is not None
+    assert after.limits == limits
+    again = load_bundle(source.folder).about.familiar
+    assert again is not None
+    assert again.limits == before.limits  # the bundle that was validated stays as it was
+    assert "those of the people it was recalibrated on" in (new / "docs" / "README.md").read_text()
+
+
 def test_about_damaged_heads_and_another_contrast_there_is_no_answer(
     validated: Path, bundle: Path, tmp_path: Path
 ) -> None:
@@ -459,3 +501,13 @@ def test_two_hundred_phantoms_of_another_place_find_calibration_wrong_and_it_is_
     assert trained.about.calibrated.people == elsewhere.TRAINING
     new = load_bundle(folder / "model" / "elsewhere-base-recalibrated")
     assert new.about.history[0]["people"] == elsewhere.NEW
+    answers = table_of(folder / "answers.tsv")
+    assert answers["no_answer"].eq("unlike").all()  # another contrast is another scanner
+    assert new.about.familiar is not None
+    limits = new.about.familiar.limits
+    assert limits is not None
+    assert limits.refitted
+    assert limits.people == elsewhere.NEW
+    signals = [name for name in limits.centre if name in answers]
+    apart = {name: answers[name].astype(float).to_numpy() for name in signals}
+    assert (limits.unlikeness(apart) > 1).mean() <= limits.unlike_share  # of its own people few are
