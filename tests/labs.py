@@ -18,7 +18,7 @@ def lab(name: str) -> Path:
     program = Path(os.environ.get("NOCICAST_TEST_TOOLS", beside)) / name
     if not program.is_file():
         pytest.skip(f"{program} is not there; set NOCICAST_TEST_TOOLS")
-    return program
+    return program.resolve()
 
 
 def brought_up(

@@ -46,6 +46,10 @@ class Zone:
     status: str
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def plain_number(key: str) -> Callable[[Block], float | None]:
     """Make a function that takes one finite number out of a quality block."""
 
@@ -159,6 +163,18 @@ class Measure:
     def number(self, block: Block) -> float | None:
         """Take the number that is compared out of a quality block; None where there is none."""
         return (self.of or plain_number(self.key))(block)
+
+    def fits(self, value: Any) -> bool:
+        """Tell whether a value is of the kind of this measure; None, not measured, always is."""
+        if value is None:
+            return True
+        if self.kind == "flag":
+            return isinstance(value, bool)
+        if self.kind == "number" and self.of is None:
+            return _is_number(value)
+        if self.kind == "number" and not isinstance(value, list):
+            return _is_number(value)
+        return isinstance(value, list) and (self.kind == "names" or all(map(_is_number, value)))
 
     def shown(self, value: Any) -> str:
         """Write a value: ``0.812``, ``1390 ml``, ``1.02 · 0.98``, ``left, superior``, ``yes``."""

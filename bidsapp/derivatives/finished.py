@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from bidsapp.contracts.modality import Modality, modality_named, modality_packages
 from bidsapp.contracts.prepared import Prepared
@@ -56,4 +57,28 @@ def _read(
     names = OutputNames(output_dir, entities, labels, products, path.parent.name)
     if products[0] is not main or path != names.folder / sidecar_name(names[main.key]):
         return None
-    return Prepared(modality.name, names, sidecar)
+    return Prepared(modality.name, names, _as_written(sidecar, modality))
+
+
+# Entries of a sidecar that hold lists or names with values; of another kind nobody can use them.
+_KINDS = dict.fromkeys(("Sources", "Notes", "VolumesKept"), list) | dict.fromkeys(
+    ("Settings", "GeneratedWith", "CPUSeconds", "SourcesSHA256", "SusceptibilityDistortion", "Box"),
+    dict,
+)
+
+
+def _as_written(sidecar: dict[str, Any], modality: Modality) -> dict[str, Any]:
+    """Leave out what somebody changed into another kind of value than this app writes."""
+    kept = {
+        key: value
+        for key, value in sidecar.items()
+        if key not in _KINDS or isinstance(value, _KINDS[key])
+    }
+    measures = {one.key: one for one in modality.measures_for(kept.get("Settings", {}))}
+    kept["Quality"] = {
+        key: value
+        for key, value in sidecar["Quality"].items()
+        if (key not in measures or measures[key].fits(value))
+        and (key != "reasons" or isinstance(value, list))
+    }
+    return kept

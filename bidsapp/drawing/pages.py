@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from bidsapp import __version__
 from bidsapp.derivatives import write_text
+from bidsapp.errors import NoInput
+from bidsapp.intake.regular import read_text
 from bidsapp.visible import visible
 
 if TYPE_CHECKING:
@@ -104,8 +106,8 @@ def fill(page: Path, contents: dict[str, str]) -> bool:
         Whether the page is there and has all the places; those that it has are filled.
     """
     try:
-        text = page.read_text(encoding="utf-8")
-    except OSError:
+        text = read_text(page)
+    except (OSError, ValueError, NoInput):
         return False
     whole = True
     for name, html in contents.items():

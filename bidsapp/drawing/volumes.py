@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bidsapp.errors import BadData
 from bidsapp.intake.images import open_image
 
 AXES = {"sagittal": 0, "coronal": 1, "axial": 2}
@@ -102,7 +103,10 @@ def read_volume(path: Path) -> Volume:
     """Read a NIfTI file (x, y, z) in RAS order, whatever the order on disk."""
     import nibabel as nib
 
-    image = nib.as_closest_canonical(open_image(path))
+    try:
+        image = nib.as_closest_canonical(open_image(path))
+    except nib.orientations.OrientationError:
+        raise BadData(f"{path}: the affine in its header maps no volume") from None
     data = np.asanyarray(image.dataobj)
     return Volume(data.reshape(data.shape[:3]), np.asarray(image.affine, dtype=float))
 

@@ -8,7 +8,7 @@ import pandas as pd
 from bidsapp.dataset import tables
 from bidsapp.dataset.reading import FEWEST_NUMBERS, Reading, read_column
 from bidsapp.errors import BadData, NoInput
-from bidsapp.intake.pointers import require_content
+from bidsapp.intake.regular import read_text
 
 MISSING = "n/a"
 FIRST_DATA_LINE = 2
@@ -42,11 +42,12 @@ def read_table(
         The file is not UTF-8, not tab-separated, has a blank line, a line with too many or too
         few fields, or lacks a column.
     """
-    require_content(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, "utf-8-sig")
     except FileNotFoundError:
         raise NoInput(f"{path}: not found; it is written by the group level") from None
+    except OSError as error:
+        raise NoInput(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise BadData(f"{path}: not UTF-8 ({error}); save it as UTF-8 text") from None
     lines = text.split("\n")

@@ -11,6 +11,7 @@ from bidsapp.recipes.keys import keys_of
 from bidsapp.recipes.section import Impossible, Problem, Section
 
 MOST_TOLD = 20
+_LONGEST = 3700  # characters of all problems that are told
 """Problems that are told of one recipe; more help nobody."""
 WORDS = {
     "bool_type": "should be true or false",
@@ -86,15 +87,17 @@ def usage_error(
     overrides
         Dotted key to the ``KEY=VALUE`` text that set it, which is then named.
     """
-    lines = []
+    lines: list[str] = []
     distinct = list(dict.fromkeys(problems))
     for key, text in distinct[:MOST_TOLD]:
         line = f"{key}: {text}" if key else text
         if overrides:
             near = [text for changed, text in overrides.items() if _related(key, changed)]
             line += f" (set by {', '.join(near or overrides.values())})"
+        if lines and len(line) + sum(len(told) for told in lines) > _LONGEST:
+            break
         lines.append(line)
-    if len(lines) == 1:
+    if len(distinct) == 1:
         return UsageError(f"{source}: {lines[0]}")
     rest = len(distinct) - len(lines)
     more = [f"and {rest} more; mend these first"] if rest else []

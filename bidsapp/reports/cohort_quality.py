@@ -62,7 +62,7 @@ class Line:
         return (
             self.image.modality,
             tuple(sorted(names.labels.items())),
-            self.image.settings.get("speed"),
+            str(self.image.settings.get("speed")),
         )
 
     @property

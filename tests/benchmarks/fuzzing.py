@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.faults.fuzz_targets import TARGETS
+from tests.faults.folder_targets import ALL
 from tests.faults.test_fuzz import without_network
 
 
@@ -34,7 +34,7 @@ def main() -> int:
     print(f"seeds {given.first} to {given.first + given.cases - 1} of each kind; network: "
           f"{'none (unshare -n)' if start else 'watched by the hook alone'}")  # fmt: skip
     print(f"{'file':<40}{'read':>8}{'refused':>9}{'broken':>8}{'CPU s':>8}")
-    for name in given.targets or TARGETS:
+    for name in given.targets or ALL:
         before = _spent()
         with tempfile.TemporaryDirectory() as kept:
             words = ["--cases", given.cases, "--first", given.first, "--keep", Path(kept) / "found"]
@@ -46,7 +46,7 @@ def main() -> int:
         if not ends:
             raise SystemExit(f"{name}: {done.stdout[-1000:]}{done.stderr[-2000:]}")
         counts = {end: number + ends.get(end, 0) for end, number in counts.items()}
-        told = f"{name} ({TARGETS[name].name})"
+        told = f"{name} ({ALL[name].name})"
         numbers = "".join(f"{ends.get(end, 0):>{9 if end == 'refused' else 8}}" for end in counts)
         print(f"{told:<40}{numbers}{_spent() - before:>8.1f}", flush=True)
     numbers = "".join(f"{n:>{9 if end == 'refused' else 8}}" for end, n in counts.items())

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -58,12 +59,15 @@ def run_image(
     `mounts` maps places in the container, ``/data:ro`` for instance, to folders.
     """
     volumes = " ".join(f"-v {folder}:{place}" for place, folder in mounts.items())
-    return run_lab(
-        "run",
-        IMAGE,
-        *map(str, arguments),
-        more={"RUN_AS": f"{uid}:{uid}", "MOUNTS": f"{options} {volumes}"},
-    )
+    # podman leaves a file `oom` where it is started, of containers that the kernel stopped
+    with tempfile.TemporaryDirectory() as folder_of_podman:
+        return run_lab(
+            "run",
+            IMAGE,
+            *map(str, arguments),
+            cwd=Path(folder_of_podman),
+            more={"RUN_AS": f"{uid}:{uid}", "MOUNTS": f"{options} {volumes}"},
+        )
 
 
 def podman(*arguments: str) -> str:

@@ -25,7 +25,7 @@ class Target:
     Attributes
     ----------
     name
-        The file, in a folder of its own.
+        The file, in a folder of its own; a pattern (``out/**/*``) where each case is one of many.
     sound
         Writes a folder of which that file can be read.
     read
@@ -176,7 +176,8 @@ SPLITS = "variant\trepeat\tfold\tparticipant_id\tsession_id\trole\n" + "".join(
 SCORES = "variant\tparticipant_id\tprobability\tfold\nbase\tsub-01\t.25\t0\nbase\tsub-02\t.75\t1\n"
 
 
-def _bundle(folder: Path) -> None:
+def bundle(folder: Path) -> None:
+    """Write a bundle of one small network into ``model``."""
     from bidsapp.networks.bundle import FoldModel
     from bidsapp.networks.bundle_write import ModelFacts, write_bundle
     from bidsapp.networks.registry import build_network
@@ -208,13 +209,14 @@ def _bundle(folder: Path) -> None:
     weights.unlink()
 
 
-def _open_bundle(folder: Path) -> Any:
+def open_bundle(folder: Path) -> Any:
+    """Read it as ``--model`` does."""
     from bidsapp.networks.bundle import load_bundle
 
     return load_bundle(folder / "model")
 
 
-def _reseal(folder: Path) -> None:
+def reseal(folder: Path) -> None:
     """Give the manifest the hash of what is there, as one who forges a bundle would."""
     manifest = folder / "model" / "configs" / "manifest.json"
     content = json.loads(manifest.read_text())
@@ -372,30 +374,28 @@ TARGETS: dict[str, Target] = {
     "cohort": Target("cohort.tsv", _run_folder, _run("cohort")),
     "scores": Target("scores.tsv", _run_folder, _run("scores")),
     "metrics": Target("metrics.tsv", _run_folder, _run("metrics")),
-    "manifest": Target("model/configs/manifest.json", _bundle, _open_bundle, kinds=STRUCTURE),
+    "manifest": Target("model/configs/manifest.json", bundle, open_bundle, kinds=STRUCTURE),
     "models": Target(
-        "model/configs/models.json", _bundle, _open_bundle, seal=_reseal, kinds=STRUCTURE
+        "model/configs/models.json", bundle, open_bundle, seal=reseal, kinds=STRUCTURE
     ),
     "metadata": Target(
-        "model/configs/metadata.json", _bundle, _open_bundle, seal=_reseal, kinds=STRUCTURE
+        "model/configs/metadata.json", bundle, open_bundle, seal=reseal, kinds=STRUCTURE
     ),
-    "bundle_recipe": Target(
-        "model/recipe.yaml", _bundle, _open_bundle, seal=_reseal, kinds=STRUCTURE
-    ),
+    "bundle_recipe": Target("model/recipe.yaml", bundle, open_bundle, seal=reseal, kinds=STRUCTURE),
     "bundle_weights": Target(
         "model/models/repeat-0_fold-0.safetensors",
-        _bundle,
-        _open_bundle,
+        bundle,
+        open_bundle,
         BINARY,
-        seal=_reseal,
+        seal=reseal,
         first=4000,
     ),
     "bundle_fitted": Target(
         "model/models/repeat-0_fold-0_fitted.safetensors",
-        _bundle,
-        _open_bundle,
+        bundle,
+        open_bundle,
         BINARY,
-        seal=_reseal,
+        seal=reseal,
     ),
     "weights": Target("weights.pth", _checkpoint, _weights("weights.pth"), BINARY),
     "own_weights": Target(

@@ -1,9 +1,12 @@
 """Damage done to the bytes of a sound file, the same for the same seed."""
 
 import json
+import os
 import random
 import re
+import shutil
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -32,6 +35,8 @@ _WORDS = (
     "\U0001f9e0",
     "../../etc/passwd",
     "/dev/zero",
+    "\\u0000",
+    "/tmp/" + "b" * 5000,
     "~root",
     "$(touch hit)",
     "<script>alert(1)</script>",
@@ -148,6 +153,33 @@ TEXT: tuple[Damage, ...] = (
     _flip,
 )
 STRUCTURE: tuple[Damage, ...] = (*TEXT, *(_node,) * 20)
+
+
+def of_suffix(name: str) -> Sequence[Damage]:
+    """What may be done to a file, by the end of its name."""
+    if name.endswith((".json", ".yaml")):
+        return STRUCTURE
+    return TEXT if name.endswith((".tsv", ".md", ".html", ".txt", ".csv")) else BINARY
+
+
+def misplaced(path: Path, others: Sequence[Path], rng: random.Random) -> None:
+    """Take a file away, empty it, or put something else in its place."""
+    fate = rng.randrange(7)
+    path.unlink()
+    if fate == 1:
+        path.touch()
+    elif fate == 2:
+        path.mkdir()
+    elif fate == 3:
+        path.symlink_to(path.name)  # leads round
+    elif fate == 4:
+        path.symlink_to("/etc/passwd")
+    elif fate == 5:
+        os.mkfifo(path)
+    elif fate == 6:
+        shutil.copyfile(rng.choice([other for other in others if other != path]), path)
+
+
 BINARY: tuple[Damage, ...] = (_flip, _byte, _byte, _cut, _end, _double)
 
 

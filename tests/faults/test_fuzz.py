@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.fuzz_targets import TARGETS
+from tests.faults.folder_targets import ALL
 
 CASES = int(os.environ.get("NOCICAST_FUZZ_CASES", "500"))
 FIRST = int(os.environ.get("NOCICAST_FUZZ_FIRST", "0"))
@@ -28,7 +28,7 @@ def without_network() -> list[str]:
     return []
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", ALL)
 def test_damaged_files_end_in_a_value_or_a_message(target: str, tmp_path: Path) -> None:
     command = [*without_network(), sys.executable, "-m", "tests.faults.fuzzing", target]
     done = subprocess.run(

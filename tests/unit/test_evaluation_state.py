@@ -1,5 +1,7 @@
 """State files that were edited by hand, each refused with its file and line."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -169,3 +171,19 @@ def test_hold_out_scores_of_the_test_people_alone_are_complete(run):
         kept[number] = "\t".join(cells)
     (run / "scores.tsv").write_text("\n".join([lines[0], *kept, ""]))
     assert len(read_state(run).scores) == 8
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("name", ["cohort.tsv", "splits.tsv", "scores.tsv"])
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link that leads round"])
+def test_what_is_no_file_is_refused_and_never_waited_for(run, name, kind):
+    path = run / name
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(name)
+    with pytest.raises(NoInput, match=f"{name}: cannot be read"):
+        read_state(run)

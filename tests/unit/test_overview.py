@@ -268,3 +268,25 @@ def test_the_table_sorts_and_filters_with_the_keyboard(tmp_path: Path) -> None:
             assert page.run("return document.documentElement.scrollWidth <= innerWidth")
         assert page.complaints() == []
         assert [url for url in page.requests() if not url.startswith(("file:", "data:"))] == []
+
+
+def test_what_was_changed_in_an_output_folder_costs_no_page(tmp_path: Path) -> None:
+    """Values of another kind than the app writes count as not there; so does a page cut within."""
+    changes: list[dict[str, object]] = [
+        {"GeneratedWith": "x", "Notes": 5},
+        {"Settings": {"speed": [[]], "box": {}}},
+        {"Sources": True, "CPUSeconds": []},
+    ]
+    broken: dict[str, object] = {"ncc": [], "affine_scales": 1.0, "rescued": "x", "reasons": True}
+    for place, change in enumerate([*changes, {}]):
+        sidecar = leave_sidecar(tmp_path, f"sub-{place}", quality=broken, **change)
+        brain = ball(SHAPE, np.full(3, 4.0), 60).astype(np.float32)
+        save(sidecar.with_suffix(".nii.gz"), brain, centred(SHAPE, (4.0, 4.0, 4.0)))
+        (tmp_path / f"sub-{place}.html").write_bytes(b"<!DOCTYPE html>\xfe")
+    names = [image.names for image in finished_images(tmp_path)]
+    after_run(tmp_path, {}, names)
+    table = (tmp_path / "group" / "quality.tsv").read_text().splitlines()
+    assert len(table) == 5
+    head, row = (line.split("\t") for line in table[:2])
+    assert row[head.index("ncc")] == "n/a"
+    assert "Likeness" not in (tmp_path / "quality.html").read_text().split("<thead>")[1][:900]

@@ -168,8 +168,10 @@ def test_of_very_many_problems_the_first_are_told_at_once(tmp_path):
         load_recipe(path)
     said = str(refused.value).splitlines()
     assert "20002 problems" in said[0]  # a recipe needs two keys more
-    assert len(said) == 22
-    assert said[-1].strip() == "and 19982 more; mend these first"
+    told = len(said) - 2
+    assert 15 <= told <= 20
+    assert said[-1].strip() == f"and {20002 - told} more; mend these first"
+    assert len(str(refused.value)) < 4000
 
 
 def test_several_problems_come_in_one_message():

@@ -175,7 +175,8 @@ def _of_speed(speeds: Sequence[Any], field: str) -> str:
 
 
 def _settings(images: Sequence[Prepared], key: str) -> list[Any]:
-    return [image.settings.get(key, "unknown") for image in images]
+    found = [image.settings.get(key, "unknown") for image in images]
+    return [str(value) if isinstance(value, list | dict) else value for value in found]
 
 
 def _notes(image: Prepared) -> Sequence[Any]:
