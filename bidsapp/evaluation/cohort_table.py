@@ -11,6 +11,7 @@ from bidsapp.dataset.counts import cohort_counts
 from bidsapp.dataset.covariates import SIDECAR, user_name
 from bidsapp.dataset.reading import FEWEST_NUMBERS
 from bidsapp.evaluation.comparisons import bonferroni, false_discovery_rate
+from bidsapp.evaluation.manova import one_way_manova
 from bidsapp.evaluation.tsv import is_missing, numeric, reading_of, unusable
 
 COLUMNS = (
@@ -95,8 +96,9 @@ def held_out_people(
     Returns
     -------
     dict
-        ``held_out`` to the table, as `cohort_table` gives it, people by their first scan; empty
-        where several folds hold people out, as everybody is then on both sides.
+        ``held_out`` to the table, as `cohort_table` gives it, people by their first scan, and a
+        row of all columns of numbers at once (`one_way_manova`, between all roles); empty where
+        several folds hold people out, as everybody is then on both sides.
     """
     if len(splits[["repeat", "fold"]].drop_duplicates()) != 1:
         return {}
@@ -105,8 +107,48 @@ def held_out_people(
     people = people[people["participant_id"].map(role).notna()]
     people = people.assign(outcome=people["outcome"].astype(str))
     kept = [name for name in columns if not (identifies(people[name]) or _same(name, people[name]))]
-    table = cohort_table(people, people["participant_id"].map(role) != "test", ["outcome", *kept])
-    return {"held_out": table.assign(column=table["column"].map(user_name))}
+    roles = people["participant_id"].map(role)
+    table = cohort_table(people, roles != "test", ["outcome", *kept])
+    table = table.assign(column=table["column"].map(user_name))
+    together = _together(people[kept], roles)
+    return {"held_out": pd.concat([table, together], ignore_index=True)[list(COLUMNS)]}
+
+
+def _together(columns: pd.DataFrame, roles: pd.Series) -> pd.DataFrame:
+    """Compare all columns of numbers at once between roles; no row where that cannot be.
+
+    Its p stands for itself: it is not one of the columns that the corrections are over.
+    """
+    found = {name: numeric(columns[name]) for name in columns}
+    numbers = pd.DataFrame(
+        {
+            name: values
+            for name, values in found.items()
+            if values is not None and values.nunique() >= FEWEST_NUMBERS
+        }
+    )
+    there = numbers.notna().all(axis=1).to_numpy(bool)
+    if numbers.shape[1] < 2:
+        return pd.DataFrame(columns=pd.Index(COLUMNS))
+    tested = one_way_manova(numbers[there].to_numpy(float), roles[there].to_numpy())
+    if tested is None:
+        return pd.DataFrame(columns=pd.Index(COLUMNS))
+    held_out = (roles == "test").to_numpy(bool)
+    groups = ", ".join(name for name in ("train", "validation", "test") if name in set(roles))
+    row = {
+        "column": ", ".join(user_name(str(name)) for name in numbers),
+        "value": "all at once",
+        "first": f"{int((there & ~held_out).sum())} people",
+        "second": f"{int((there & held_out).sum())} people",
+        "missing_first": int((~there & ~held_out).sum()),
+        "missing_second": int((~there & held_out).sum()),
+        "test": "MANOVA",
+        "statistic": tested.f,
+        "p": tested.p,
+        "note": f"between {groups}; Wilks' lambda {tested.wilks:.3f}, F with {tested.df[0]:g} and "
+        f"{tested.df[1]:.4g} degrees of freedom; p is not corrected",
+    }
+    return pd.DataFrame([row], columns=pd.Index(COLUMNS))
 
 
 def _same(name: str, values: pd.Series) -> bool:
