@@ -1,6 +1,6 @@
 """What the cohort's columns will lack or give away, said before anything is trained."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -21,7 +21,7 @@ _MEASURED = ("quality_local_ncc", "region_intensity_0_0_0", "handcrafted_mean")
 
 
 def lacking_columns(
-    plan: EvaluationSettings, cohort: pd.DataFrame, measured: Iterable[str] = ()
+    plan: EvaluationSettings, cohort: pd.DataFrame, measured: Sequence[str] = ()
 ) -> dict[str, str]:
     """Tell what an evaluation will leave out because the cohort's columns cannot serve it.
 
@@ -67,7 +67,7 @@ def column_warnings(
     measured
         The quality numbers of its scans, ``quality_<measure>``, where these are known.
     """
-    known = () if measured is None else map(str, measured.columns)
+    known = () if measured is None else tuple(map(str, measured.columns))
     lacking = [f"No {what}: {why}." for what, why in lacking_columns(plan, cohort, known).items()]
     cohort = with_flags(cohort, cohort if measured is None else measured)
     alone = separation_table(cohort, plan.level)

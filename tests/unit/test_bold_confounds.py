@@ -257,6 +257,19 @@ def test_tissues_of_a_real_brain_are_bright_and_deep_and_apart() -> None:
     assert radius[fluid].max() < 15  # not the fluid of the surface
 
 
+def test_white_matter_is_found_where_its_intensities_run_into_those_of_grey_matter() -> None:
+    rng = np.random.default_rng(2)
+    grid = np.stack(np.meshgrid(*(np.arange(-30, 31),) * 3, indexing="ij")) * 2.5
+    radius = np.sqrt((grid**2).sum(axis=0))
+    brain, noise = radius < 65, rng.standard_normal(radius.shape)
+    t1w = np.where(radius < 52, 0.8, 0.72) + 0.08 * noise
+    t1w = np.where((radius > 60) | (radius < 15), 0.45 + 0.15 * noise, t1w)
+    white, _ = tissue_masks(np.clip(t1w, 0.01, 1) * brain, brain, 2.5)
+    # one of three Gaussians settled between the two, and left 318 voxels
+    assert white.sum() > 3000
+    assert ((radius < 52) & (radius > 15))[white].mean() > 0.99
+
+
 @pytest.mark.parametrize(
     ("band", "least"), [((0.008, 0.09), 34), ((0.008, None), 22), ((None, 0.09), 22)]
 )

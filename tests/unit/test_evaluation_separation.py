@@ -224,7 +224,7 @@ def test_ages_capped_for_privacy_serve_baselines_and_tables(tmp_path: Path) -> N
 
 
 def test_a_quality_number_that_is_known_serves_a_baseline() -> None:
-    plan = replace(QUICK, baselines=("motion",))
+    plan = replace(QUICK, baselines=("quality", "motion"))
     table = cohort(code=list(range(60)))
     numbers = pd.DataFrame({"quality_fd_mean": np.linspace(0.1, 0.3, 60)})
     assert any("No baseline motion" in told for told in column_warnings(plan, table))
