@@ -436,6 +436,15 @@ BENCHMARKS = (
         commands=(("--data", "{data}"),),
     ),
     Benchmark(
+        "knee_match",
+        "Bones of two knees, matched",
+        "How far real bones that were deformed by known fields of 2 to 4 mm are matched wrongly, "
+        "and CPU seconds.",
+        1,
+        peer="the same place by direction from the centre alone",
+        commands=(("--data", "{data}"),),
+    ),
+    Benchmark(
         "knee_cost",
         "What a whole knee costs",
         "CPU seconds of ten knees step by step, three bones with T2 of eight echoes, and memory.",
