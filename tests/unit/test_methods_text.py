@@ -142,7 +142,7 @@ def test_settings_that_differ_are_told_apart(tmp_path: Path) -> None:
     leave_sidecar(tmp_path, "sub-02_ses-a", Notes=["The image is skull-stripped already; x"])
     text = participant_boilerplate(tmp_path).markdown
     assert "3 T1-weighted (T1w) images of 2 participants in 3 sessions" in text
-    assert "60x50x10 (2 images) and 100x80x50x10 (1 image)" in text
+    assert "60x50x10 (2 images) and 100x80x50x14 (1 image)" in text
     assert "1 image was skull-stripped beforehand" in text
     assert "qform" not in text
     leave_sidecar(tmp_path, "sub-03_ses-a", Notes=[f"{FORMS_DISAGREE} by 70°. The qform was used"])

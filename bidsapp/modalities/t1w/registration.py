@@ -1,4 +1,4 @@
-"""Registration of a brain to the template: greedy, affine and then deformable."""
+"""Registration of a brain to the template: an affine by greedy, and then a deformation."""
 
 import io
 import os
@@ -15,6 +15,7 @@ from bidsapp.derivatives.temporary import temporary_folder
 from bidsapp.drawing.geometry import centre_of_mass, from_itk
 from bidsapp.errors import BadData
 from bidsapp.execution.silence import silent
+from bidsapp.modalities.t1w.deformable import Steps, deform
 from bidsapp.modalities.t1w.speeds import Speed
 from bidsapp.modalities.t1w.transform import SpatialMap
 
@@ -51,7 +52,7 @@ def register(
     seed
         Of greedy's sampling; without one its affine differs from run to run.
     nthreads
-        Threads that greedy may use.
+        Threads that greedy may use; the deformable part uses those of torch.
     rotations
         Starting rotations (3 × 3, RAS) of the participant about its centre of mass.
 
@@ -79,8 +80,12 @@ def register(
     greedy = Greedy3D()
     starts = [_start(rotation, target, source) for rotation in rotations or (np.eye(3),)]
     out = io.StringIO()
-    with temporary_folder(Path(tempfile.gettempdir())) as place, _plain(place) as folder, silent():
-        start, affine = folder / "start.mat", folder / "affine.mat"
+    with (
+        temporary_folder(Path(tempfile.gettempdir())) as place,
+        _plain(place) as folder,
+        silent(),
+    ):
+        start = folder / "start.mat"
 
         def affine_from(matrix: np.ndarray, iterations: str) -> np.ndarray:
             np.savetxt(start, matrix)
@@ -98,18 +103,11 @@ def register(
                 first = max(coarse, key=lambda matrix: _similarity(fixed, moving, matrix))
             matrix = affine_from(first, speed.affine_iterations)
             _check(matrix)
-            np.savetxt(affine, matrix, fmt="%.17g")
-            greedy.execute(
-                f"-d 3 -i F M -it {affine} -o warp -n {speed.deformable_iterations} "
-                f"-s {speed.smoothing} -seed {seed + 1} -wp 0 {common}",
-                out=out, err=out, F=fixed, M=moving, warp=None,
-            )  # fmt: skip
         except RuntimeError as error:
             raise BadData(f"The registration to the template broke down ({error}).") from error
-        field = sitk.Cast(greedy["warp"], sitk.sitkVectorFloat32)
+    field = deform(fixed, moving, matrix, _steps(speed))
     if not np.isfinite(sitk.GetArrayViewFromImage(field)).all():
         raise BadData("The registration to the template diverged.")
-    field.CopyInformation(fixed)
     step = round(_FIELD_MM / speed.grid_mm)
     return SpatialMap(matrix, field[::step, ::step, ::step])
 
@@ -125,6 +123,17 @@ def _plain(folder: Path) -> Iterator[Path]:
         yield Path(f"/proc/self/fd/{handle}")
     finally:
         os.close(handle)
+
+
+def _steps(speed: Speed) -> Steps:
+    """Read the settings of the deformable part, which are written as greedy writes them."""
+    step, field = (float(word.removesuffix("vox")) for word in speed.smoothing.split())
+    return Steps(
+        iterations=tuple(int(most) for most in speed.deformable_iterations.split("x")),
+        radius=int(speed.metric.split()[1].split("x")[0]),
+        step=step,
+        field=field,
+    )
 
 
 def _centre(image: "sitk.Image") -> np.ndarray:

@@ -20,9 +20,9 @@ class Speed:
     affine_iterations, deformable_iterations
         Iterations per level, coarse to fine, each level at twice the resolution of the one before.
     metric
-        greedy's metric: normalised cross-correlation with a radius in voxels.
+        Normalised cross-correlation with a radius in voxels, as greedy is told.
     smoothing
-        greedy's Gaussian smoothing of the gradient and of the whole field, in voxels.
+        Gaussian smoothing of each step and of the whole field, in voxels.
     """
 
     mask_grid: int
@@ -35,9 +35,9 @@ class Speed:
 
 
 SPEEDS = {
-    "fast": Speed(192, 2, 8.0, "60x30x0", "60x20x2", "NCC 2x2x2", "1.0vox 0.7vox"),
+    "fast": Speed(192, 2, 8.0, "60x30x0", "60x25x4", "NCC 2x2x2", "1.0vox 0.7vox"),
     "default": Speed(256, 2, 8.0, "60x30x0", "60x50x10", "NCC 2x2x2", "1.0vox 0.7vox"),
-    "precise": Speed(256, 1, 4.0, "100x60x30x0", "100x80x50x10", "NCC 3x3x3", "1.0vox 0.7vox"),
+    "precise": Speed(256, 1, 4.0, "100x60x30x0", "100x80x50x14", "NCC 3x3x3", "1.0vox 0.7vox"),
 }
 
 

@@ -69,14 +69,15 @@ def _normalisation(images: Sequence[Prepared]) -> str:
         f"{data_sentence(images)} The brain was extracted with "
         f"{software('deepbet', images)} [@fisch2024] in "
         f"{counted([str(image.sidecar.get('Precision', 'unknown')) for image in images])} "
-        f"arithmetic.{own} Intensity non-uniformity was corrected with N4 [@tustison2010] as "
-        f"implemented in {software('SimpleITK', images)} [@lowekamp2013] (field fitted "
+        f"arithmetic.{own} Intensity non-uniformity was corrected with N4 [@tustison2010], by the "
+        f"steps and constants of {software('SimpleITK', images)} [@lowekamp2013] (field fitted "
         f"inside the brain mask on a grid of {_of_speed(speeds, 'bias_grid_mm')} mm, up to "
         f"{' × '.join(map(str, ITERATIONS))} iterations, convergence threshold {TOLERANCE:g}). "
-        f"The brain was registered to {_template(images)} with "
-        f"{software('picsl-greedy', images)} [@yushkevich2016]: from the alignment of the "
-        "centres of mass, an affine transform of 12 parameters and then a deformable one were "
-        f"found on a grid of {_of_speed(speeds, 'grid_mm')} mm by maximising local normalised "
+        f"The brain was registered to {_template(images)}: from the alignment of the centres of "
+        f"mass, an affine transform of 12 parameters by {software('picsl-greedy', images)} "
+        "[@yushkevich2016] and then a deformable one by its algorithm in "
+        f"{software('torch', images)} were found on a grid of "
+        f"{_of_speed(speeds, 'grid_mm')} mm by maximising local normalised "
         f"cross-correlation (metric {_of_speed(speeds, 'metric')}; iterations, coarse to fine, "
         f"{_of_speed(speeds, 'affine_iterations')} and "
         f"{_of_speed(speeds, 'deformable_iterations')}; smoothing of update and field "
@@ -163,7 +164,10 @@ def _template(images: Sequence[Prepared]) -> str:
 
 
 def _box(images: Sequence[Prepared]) -> str:
-    boxes = {"spm12": "SPM12's bounding box", "template": "the template's own field of view"}
+    boxes = {
+        "spm12": "SPM12's bounding box",
+        "template": "the template's own field of view",
+    }
     found = [boxes.get(str(box), str(box)) for box in _settings(images, "box")]
     return f" in {counted(found)}"
 
