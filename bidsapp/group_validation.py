@@ -174,6 +174,7 @@ def _facts(bundle: "Bundle", recipe: Recipe, cohort: "Cohort") -> dict[str, Any]
     trained, new = bundle.recipe.outcome, recipe.outcome
     recalibration, familiar = bundle.about.recalibration, bundle.about.familiar
     limits = None if familiar is None else familiar.limits
+    worth = bundle.about.calibrated
     return {
         "model": bundle.identity,
         "models": len(bundle.models),
@@ -185,6 +186,7 @@ def _facts(bundle: "Bundle", recipe: Recipe, cohort: "Cohort") -> dict[str, Any]
         "leaks": list(bundle.leaks),
         "training_cohort": dict(bundle.about.cohort),
         "limits": None if limits is None else limits.plain(),
+        "calibrated": None if worth is None else worth.plain(),
         "known_by": {
             "hashes": bundle.images is not None,
             "prints": bundle.about.prints is not None,

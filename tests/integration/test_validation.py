@@ -335,6 +335,10 @@ def test_a_recalibrated_bundle_answers_with_its_recalibration(
     likely = worth["calibrated"].astype(float).to_numpy()
     assert (ends[:, 0] < likely).all()
     assert (likely < ends[:, 1]).all()
+    page = (folder / "report.html").read_text()
+    told_half = f"one of 0.5 is worth {float(told.apply(0.5)):.0%} ("
+    assert "by a regression on 300 whom no model had seen" in page
+    assert told_half in page
     # what is known of training is of the models before: the same is expected of these people
     before, after = (table_of(one / "tables" / "drop.tsv") for one in (validated, folder))
     assert after.to_dict() == before.to_dict()

@@ -4,9 +4,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bidsapp import __version__
+from bidsapp.contracts.calibrated import Calibrated
 from bidsapp.contracts.fitted import FittedStep
 from bidsapp.dataset.counts import cohort_counts, considered_words
 from bidsapp.dataset.covariates import shown_name
@@ -14,6 +16,7 @@ from bidsapp.derivatives import write_text
 from bidsapp.derivatives.shown import BIDS_DIR, MODEL, OUTPUT_DIR
 from bidsapp.drawing.flow import Step, flow
 from bidsapp.drawing.pages import render, script, script_hash
+from bidsapp.drawing.wording import joined
 from bidsapp.evaluation.chance import against_chance
 from bidsapp.evaluation.stacking import with_image
 from bidsapp.evaluation.validation import read_facts
@@ -112,6 +115,7 @@ def _content(run: ValidationFiles, facts: dict[str, Any]) -> dict[str, Any]:
         "combined": _recalibration(run, "recalibration_combined", with_image(run.lead)),
         "coverage": coverage(run),
         "answers": answers_table(run, "answers", by_variant=False),
+        "worth": _worth(facts),
         "people": people,
         "other_covariates": others,
         "command": (
@@ -132,6 +136,23 @@ def _content(run: ValidationFiles, facts: dict[str, Any]) -> dict[str, Any]:
         "scripts": scripts,
         "script_hashes": " ".join(map(script_hash, scripts)),
     }
+
+
+def _worth(facts: dict[str, Any]) -> str:
+    """Say what some of the model's probabilities are worth; empty where the bundle does not."""
+    if not facts.get("calibrated"):
+        return ""
+    line = Calibrated.read(facts["calibrated"])
+    told = [
+        f"one of {said:g} is worth {float(value):.0%} ({float(low):.0%} to {float(high):.0%})"
+        for said, value, low, high in zip(_SAID, *line.of(np.array(_SAID)), strict=True)
+    ]
+    whose = "the people it was recalibrated on" if facts.get("recalibration") else "training"
+    return (
+        f"What a probability of the fold models is worth among people like those of {whose}, by a "
+        f"regression on {line.people} whom no model had seen ({line.level:.0%} intervals): "
+        f"{joined(told)}. Each person's stands in answers.tsv."
+    )
 
 
 def _history(facts: dict[str, Any]) -> str:
@@ -202,6 +223,7 @@ def _exclusions(run: ValidationFiles) -> Grid | None:
     return grid("exclusions", "Left out, and why", table, columns)
 
 
+_SAID = (0.1, 0.3, 0.5, 0.7, 0.9)
 _OUT = (
     ("participant", "participant_id"),
     ("session", "session_id"),
