@@ -1,6 +1,7 @@
 """BOLD of other pipelines: each one's names are found, what cannot be used is named and why."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bidsapp.cli import main
 from bidsapp.contracts.modality import modality_named
 from bidsapp.dataset.normalized import NormalizedSearch, Wanted
 from bidsapp.errors import BadData, NoInput, UsageError
@@ -209,6 +211,32 @@ def test_what_cannot_be_used_is_an_exclusion_that_says_why(fault: str, tmp_path:
     ((reason, detail),) = found.unusable.values()
     assert reason == "series not usable"
     assert pd.Series([detail]).str.contains(message).all(), detail
+
+
+@pytest.mark.parametrize(
+    "fault", ["half a brain", "all volumes scrubbed", "no number in the middle"]
+)
+def test_the_command_ends_with_why_nobody_is_left(
+    fault: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    other, raw = tmp_path / "other", tmp_path / "raw"
+    BAD[fault][0](_dataset(other))
+    raw.mkdir()
+    (raw / "dataset_description.json").write_text('{"Name": "x", "BIDSVersion": "1.9.0"}')
+    (raw / "participants.tsv").write_text("participant_id\tpain\nsub-01\t1\n")
+    maps = _save(tmp_path / "maps.nii.gz", np.stack([_brain()] * 2, axis=-1).astype("f4"))
+    words = [raw, tmp_path / "out", "group", "--recipe", "rest", "-d", f"other={other}"]
+    words += ["--outcome", "pain", "--positive", "1", "--skip-bids-validation"]
+    words += ["-w", tmp_path / "work", "--set", "preparation.resolution=10"]
+    words += [
+        "preparation.confounds=conn",
+        f"representation.fitted.template_components.maps={maps}",
+    ]
+    code = main([str(word) for word in words])
+    said = "".join(capfd.readouterr())
+    assert code == 65, said
+    assert re.search(BAD[fault][1], said), said
+    assert not list((tmp_path / "out").rglob("scores.tsv"))
 
 
 def test_two_runs_are_asked_about_and_a_missing_first_row_is_no_fault(tmp_path: Path) -> None:
