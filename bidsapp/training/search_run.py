@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from bidsapp.contracts.fitted import stamp_text
 from bidsapp.dataset.tables import write_table
 from bidsapp.drawing.wording import many
 from bidsapp.errors import UsageError
@@ -142,7 +143,7 @@ def search_settings(
                 done[name] = settled_ones
                 tables.append(table)
     if tables:
-        write_table(folder / TABLE, _in_columns(tables))
+        write_table(folder / TABLE, stamped(_in_columns(tables), training.recipe))
     places = {(t.variant, t.repeat, t.fold): t for group in done.values() for t in group}
     kept = [places.get((task.variant, task.repeat, task.fold)) for task in tasks]
     there = [task for task in kept if task is not None]
@@ -219,6 +220,13 @@ def _after(tasks: Mapping[str, FoldTask]) -> dict[str, str]:
 
 def _reason(one: Trial, message: str) -> str:
     return f"{one.task.label}: {message}"
+
+
+def stamped(table: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
+    """Put the stamps of variants that leak into a table of searches, where any does."""
+    names = {str(name): recipe.with_variant(str(name)) for name in table["variant"].unique()}
+    stamps = {name: stamp_text(one.leaks("scores")) for name, one in names.items()}
+    return table.assign(leak=table["variant"].map(stamps)) if any(stamps.values()) else table
 
 
 def _in_columns(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

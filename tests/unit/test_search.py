@@ -21,7 +21,7 @@ from bidsapp.training.fold_node import fold_inputs, score_and_forget, task_of
 from bidsapp.training.loop import Diverged
 from bidsapp.training.search import at, note_diverged, settled, trials, unsettled
 from bidsapp.training.search_metric import metric_of
-from bidsapp.training.search_run import check_searches, search_cost
+from bidsapp.training.search_run import check_searches, search_cost, stamped
 from tests.unit.synthetic_cohort import prepare_tasks, small_recipe
 from tests.unit.test_training_stages import prepare
 
@@ -202,6 +202,8 @@ def test_paper_mode_chooses_by_the_held_out_people_one_setting_for_all_folds(tmp
         assert all((one.task.table == task.table).all(axis=None) for one in group)
     assert {json.dumps(task.setting) for task in done} == {json.dumps({"training.lr": LEARNS})}
     assert not [name for name in table if name.startswith("inner_")]
+    assert set(stamped(table, recipe)["leak"]) == {"LEAK: training.search.fit: dataset"}
+    assert "leak" not in stamped(table, recipe_of())
 
 
 def test_a_setting_whose_loss_is_not_finite_is_not_chosen_and_no_failure(tmp_path):
