@@ -6,6 +6,7 @@ from typing import Any
 
 from bidsapp.contracts.product import OutputNames
 from bidsapp.modalities.t1w.modality import MODALITY
+from bidsapp.modalities.t1w.speeds import CHAIN
 
 SETTINGS = {
     "template": "MNI152NLin2009aSym",
@@ -15,6 +16,7 @@ SETTINGS = {
     "intensity": "minmax",
     "speed": "default",
     "seed": 0,
+    "chain": CHAIN,
     "version": "0.1.0",
 }
 VERSIONS = {

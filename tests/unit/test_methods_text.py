@@ -9,12 +9,14 @@ import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 
+from bidsapp.contracts.modality import modality_named
 from bidsapp.drawing.boilerplate import Draft, Section, finished
 from bidsapp.drawing.references import references, study_reference
 from bidsapp.drawing.wording import p_value
 from bidsapp.errors import NoInput
 from bidsapp.evaluation.evaluate import evaluate
 from bidsapp.evaluation.permutation import METHOD as WHOLE_PIPELINE
+from bidsapp.modalities.t1w.speeds import CHAIN
 from bidsapp.modalities.t1w.steps import FORMS_DISAGREE
 from bidsapp.recipes import dump_recipe, load_recipe
 from bidsapp.reports.methods_group import outcome_words
@@ -26,7 +28,7 @@ from bidsapp.reports.methods_text import (
 )
 from bidsapp.training.splits import make_splits
 from tests.unit.evaluation_runs import become_positive_later, write_run
-from tests.unit.finished_trees import leave_sidecar
+from tests.unit.finished_trees import SETTINGS, leave_sidecar
 from tests.unit.report_pages import Page
 from tests.unit.words_oracle import (
     numbers,
@@ -275,6 +277,20 @@ def test_saliency_is_told_with_its_test_and_its_verdict(tmp_path: Path) -> None:
     text = prose(group_boilerplate(folder).markdown)
     assert "absolute saliency maps of held-out scans were made by gradients" in text
     assert ", each scaled to 0 to 1 and averaged" in text
+
+
+def test_images_of_earlier_steps_are_said_to_be(tmp_path: Path) -> None:
+    told = "normalised by another version of these steps"
+    leave_sidecar(tmp_path, "sub-01")
+    assert told not in participant_boilerplate(tmp_path).markdown
+    earlier = {key: value for key, value in SETTINGS.items() if key != "chain"}
+    leave_sidecar(tmp_path, "sub-02", Settings=earlier)
+    assert f"1 image was {told}" in participant_boilerplate(tmp_path).markdown
+
+
+def test_the_versions_of_the_steps_are_settings_of_an_image(tmp_path: Path) -> None:
+    shared = modality_named("t1w").shared(load_recipe("attias2025").preparation, tmp_path)
+    assert shared.settings["chain"] == CHAIN
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:

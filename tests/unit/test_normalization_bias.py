@@ -63,3 +63,16 @@ def test_nothing_is_made_of_a_flat_or_empty_brain(mask: np.ndarray) -> None:
     image[0, 0, 0] = -3.0 if not mask.any() else 40.0
     corrected = sitk.GetArrayFromImage(correct_bias(image, inside, 8.0))
     np.testing.assert_array_equal(corrected, np.maximum(sitk.GetArrayFromImage(image), 0))
+
+
+@pytest.mark.parametrize("planes", [1, 2, 3])
+def test_a_brain_of_few_thick_slices_has_a_field_too(
+    brain: tuple[np.ndarray, np.ndarray, np.ndarray], planes: int
+) -> None:
+    values, mask, log_field = (one[:, :, 9 : 9 + planes] for one in brain)
+    image, inside = _images(values, mask)
+    for one in (image, inside):
+        one.SetSpacing((20.0, 5.0, 4.0))
+    corrected = sitk.GetArrayFromImage(correct_bias(image, inside, 8.0))
+    left = (np.log(corrected) - np.log(values) + log_field)[mask]
+    assert left.std() < 0.5 * log_field[mask].std()

@@ -13,7 +13,7 @@ from deepbet.utils import normalize
 from bidsapp.errors import BadData
 from bidsapp.execution.compute import resolve_device
 from bidsapp.modalities.t1w.brainmask import extract_brain
-from bidsapp.modalities.t1w.linknet import LinkNet, normalised, repeated
+from bidsapp.modalities.t1w.linknet import LinkNet, _Moments, normalised, repeated
 from bidsapp.modalities.t1w.reading import Head, read_head
 from bidsapp.modalities.t1w.speeds import speed_named
 
@@ -85,3 +85,13 @@ def test_no_brain_is_found_where_nothing_is(value: float) -> None:
     nothing = Head(np.full((64, 64, 64), value, dtype=np.float32), np.eye(4))
     with pytest.raises(BadData, match="No brain"):
         extract_brain(nothing, resolve_device("cpu"), grid=64)
+
+
+@pytest.mark.parametrize("value", [0.0, 300.3, 1234.567, 54321.0])
+def test_values_that_are_all_alike_have_no_variance_below_zero(value: float) -> None:
+    rng = torch.Generator().manual_seed(1)
+    moments = _Moments(2, torch.device("cpu"))
+    moments.add(value * (1 + 1e-7 * torch.randn(50_000, 2, generator=rng)))
+    mean, variance = moments.found()
+    assert (variance >= 0).all()
+    torch.testing.assert_close(mean.float(), torch.full((2,), value))

@@ -40,7 +40,7 @@ def correct_bias(image: "sitk.Image", mask: "sitk.Image", grid_mm: float) -> "si
     # N4 takes logarithms, so that what is not above zero has to go
     positive = sitk.Maximum(image, 0.0)
     shrink = [max(1, round(grid_mm / size)) for size in image.GetSpacing()]
-    shrink = [min(by, size // 4) for by, size in zip(shrink, image.GetSize(), strict=True)]
+    shrink = [max(1, min(by, n // 4)) for by, n in zip(shrink, image.GetSize(), strict=True)]
     coarse, counted = (
         sitk.GetArrayFromImage(sitk.Shrink(some, shrink)) for some in (positive, mask)
     )

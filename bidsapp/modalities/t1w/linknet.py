@@ -2,7 +2,8 @@
 
 The arithmetic is that of deepbet's own program. What differs is the order: instances are normalised
 after the largest value of a pool was taken, intensities before they are repeated to the network's
-grid, and the last layers run only for voxels that are looked up afterwards.
+grid, and the last layers run only for voxels that are looked up afterwards. deepbet is under the
+MIT License, which comes with its package, as its weights do.
 """
 
 from collections.abc import Iterator, Mapping
@@ -203,7 +204,8 @@ class _Moments:
 
     def found(self) -> "tuple[Tensor, Tensor]":
         mean, square = self.sums / self.count
-        return mean, square - mean * mean
+        # of values that are all alike a rounding error is left, which may be below 0
+        return mean, (square - mean * mean).clamp_(min=0)
 
 
 def _rows(values: "Tensor") -> "Iterator[Tensor]":
@@ -223,6 +225,7 @@ def _normalised(x: "Tensor", *, relu: bool = False) -> "Tensor":
 
 def _applied(x: "Tensor", mean: "Tensor", variance: "Tensor", *, relu: bool) -> "Tensor":
     """Subtract the mean and divide by the root of the variance, in place; channels come last."""
+    x = x.contiguous()  # else what is written to rows would be written to a copy
     scale = (variance + _EPSILON).rsqrt()
     shift = (-mean * scale).float()
     scale = scale.float()

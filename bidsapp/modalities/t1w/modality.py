@@ -196,6 +196,7 @@ class T1w(Modality[Settings]):
 
 def _laid(settings: T1wPreparation, template_name: str, work: Path) -> Shared:
     from bidsapp import __version__
+    from bidsapp.modalities.t1w.speeds import CHAIN
     from bidsapp.modalities.t1w.template_images import prepare_template
     from bidsapp.templates import resolve_template
 
@@ -211,6 +212,7 @@ def _laid(settings: T1wPreparation, template_name: str, work: Path) -> Shared:
             "intensity": settings.intensity,
             "speed": settings.speed,
             "seed": settings.seed,
+            "chain": CHAIN,
             "version": __version__,
         },
         reference=template.reference,

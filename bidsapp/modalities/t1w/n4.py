@@ -1,7 +1,8 @@
 """N4: the smooth field by which intensities of one tissue differ, fitted by cubic B-splines.
 
-The steps and constants are those of ITK's filter; on a grid, sums over control points are products
-of three small matrices, so that an iteration takes a tenth of the time.
+The steps and constants are those of ITK's filter (`itk::N4BiasFieldCorrectionImageFilter`, Apache
+License 2.0); on a grid, sums over control points are products of three small matrices, so that an
+iteration takes a tenth of the time.
 """
 
 from collections.abc import Sequence
@@ -41,8 +42,10 @@ def fit_log_bias(
 
     References
     ----------
-    Tustison et al., N4ITK: Improved N3 Bias Correction, IEEE TMI 2010. Lee et al., Scattered data
-    interpolation with multilevel B-splines, IEEE TVCG 1997.
+    Tustison et al., N4ITK: Improved N3 Bias Correction, IEEE TMI 2010. Sled et al., A nonparametric
+    method for automatic correction of intensity nonuniformity in MRI data, IEEE TMI 1998 (the
+    histogram without its blur). Lee et al., Scattered data interpolation with multilevel B-splines,
+    IEEE TVCG 1997.
     """
     values = np.asarray(image[inside], dtype=np.float64)
     log = np.log(values, out=np.zeros_like(values), where=values > 0)

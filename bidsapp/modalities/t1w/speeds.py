@@ -4,6 +4,10 @@ from dataclasses import dataclass
 
 from bidsapp.errors import UsageError
 
+CHAIN = 2
+"""Raised whenever the same image and settings give other voxels than before: what is there is then
+prepared anew, and images of both are not mixed. Those without it are of greedy's deformation."""
+
 
 @dataclass(frozen=True)
 class Speed:

@@ -16,7 +16,7 @@ from bidsapp.modalities.t1w.measures import (
     NCC,
     VOLUME_ML,
 )
-from bidsapp.modalities.t1w.speeds import SPEEDS
+from bidsapp.modalities.t1w.speeds import CHAIN, SPEEDS
 from bidsapp.modalities.t1w.steps import FORMS_DISAGREE
 
 _FONOV = "MNI152NLin2009"
@@ -82,6 +82,18 @@ def _normalisation(images: Sequence[Prepared]) -> str:
         f"{_of_speed(speeds, 'affine_iterations')} and "
         f"{_of_speed(speeds, 'deformable_iterations')}; smoothing of update and field "
         f"{_of_speed(speeds, 'smoothing')}; random seed {counted(_settings(images, 'seed'))})."
+        f"{_by_earlier(images)}"
+    )
+
+
+def _by_earlier(images: Sequence[Prepared]) -> str:
+    """Say of how many images these numbers and programs are not, or not known to be."""
+    earlier = sum(image.settings.get("chain") != CHAIN for image in images)
+    if not earlier:
+        return ""
+    return (
+        f" {many(earlier, 'image was', 'images were')} normalised by another version of these "
+        "steps, whose programs and numbers may differ from those given here."
     )
 
 
