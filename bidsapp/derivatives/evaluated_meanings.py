@@ -152,8 +152,11 @@ EVALUATED: dict[str, dict[str, Column]] = {
         "setting": Column("Number of a setting in the order of the grid, from 1."),
         "values": Column("What it gives keys of the recipe."),
         "metric": Column("What settings were compared by."),
-        "inner": Column("Its inner mean, averaged over folds."),
-        "inner_sd": Column("Standard deviation of its inner means over folds."),
+        "inner": Column(
+            "Its inner mean, averaged over folds; that of held-out people where there are no inner "
+            "folds (LEAK)."
+        ),
+        "inner_sd": Column("Standard deviation of these means over folds."),
         "chosen": Column("In how many folds it was chosen.", "1"),
         "folds": Column("Number of folds.", "1"),
     },

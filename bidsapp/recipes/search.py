@@ -386,6 +386,11 @@ def _refused(recipe: "Recipe", search: Search) -> tuple[Problem, ...]:
             for problem in made:
                 first.setdefault(problem, words)
             continue
+        if made.columns_beside != recipe.columns_beside:  # which are read before anything is tried
+            own = made.network.covariates == recipe.network.covariates
+            key = "representation.fitted" if own else "network.covariates"
+            problem = (key, "changes the columns that are read of people; make it a variant")
+            first.setdefault(problem, words)
         told = json.dumps([getattr(made, name).plain() for name in SECTIONS], default=str)
         if told in same:
             found.append(("training.search.grid", f"{same[told]} and {words} are the same setting"))

@@ -78,7 +78,8 @@ def _searches(run: GroupRun, recipes: dict[str, Recipe]) -> str:
         if search is None:
             continue
         whose = f" of {name}" if len(recipes) > 1 else ""
-        text = f" In place of the above, {joined(list(search.grid))}{whose} were {search.words}"
+        verb = "were" if len(search.grid) > 1 else "was"
+        text = f" In place of the above, {joined(list(search.grid))}{whose} {verb} {search.words}"
         own = table[(table["variant"] == name) & (table["chosen"] != "0")] if len(table) else table
         told = [
             f"{row['values']} in {row['chosen']} of {many(int(row['folds']), 'fold')}"

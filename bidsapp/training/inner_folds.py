@@ -93,6 +93,11 @@ class Division:
                 )
             fold_of = into_folds(units.counts, self.folds, rng, stratified=True)
             parts = [np.flatnonzero(fold_of == inner) for inner in range(self.folds)]
+            if not all(self._both(units, part) for part in parts):
+                raise UsageError(
+                    f"{self.key}: {self.folds} inner folds, but {where} trains on groups that "
+                    f"leave one of them without people of a class. Use fewer, or {self.otherwise}."
+                )
         found = []
         for inner, test in enumerate(parts):
             rest = np.setdiff1d(np.arange(len(units.groups)), test)

@@ -1,5 +1,6 @@
 """Networks that several variants share: trained once where only what is made of them differs."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,13 +35,29 @@ def trained_by(tasks: Sequence[FoldTask]) -> dict[int, FoldTask]:
 
 
 def shared_words(tasks: Sequence[FoldTask]) -> str:
-    """Say which variants share their networks with which; empty where none do."""
-    pairs = {tasks[place].variant: other.variant for place, other in trained_by(tasks).items()}
+    """Say which variants share their networks with which; empty where none do.
+
+    Where settings are searched for, two variants may come to the same one in some folds.
+    """
+    found = [(tasks[place], other) for place, other in trained_by(tasks).items()]
+    pairs: dict[str, str] = {}
+    some: dict[tuple[str, str], int] = {}
+    for task, other in found:
+        if task.setting is None and other.setting is None:
+            pairs[task.variant] = other.variant
+        else:
+            names = (task.variant, other.variant)
+            some[names] = some.get(names, 0) + 1
     told = [
         f"{' and '.join(mine)} differ{'s' if len(mine) == 1 else ''} from {other} only in what is "
         "made of the networks, which are trained once"
         for other in dict.fromkeys(pairs.values())
         if (mine := [name for name, whose in pairs.items() if whose == other])
+    ]
+    count = Counter(task.variant for task in tasks)
+    told += [
+        f"{times} of {count[name]} networks of {name} are those of {other}, as settings agree there"
+        for (name, other), times in some.items()
     ]
     return "; ".join(told)
 
@@ -76,7 +93,9 @@ def take_over(task: FoldTask, files: Iterable[Path]) -> dict[str, Any]:
             "fingerprint": task.fingerprint,
             "variant": task.variant,
             "network_of": record.get("network_of", record["variant"]),
+            **({"setting": dict(task.setting)} if task.setting else {}),
         }
+        record.pop("setting", None)  # of the other's search
         write_record(task.record_file, record | own, [task.folder / name for name in names])
         return record | own
     return {}

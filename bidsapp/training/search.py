@@ -221,7 +221,8 @@ def settled(
     sign = 1 if search.metric in HIGHER else -1
     means = np.array([sign * table["mean"].to_numpy(float) for table in tables])
     if search.fit == "dataset":
-        means = np.broadcast_to(means.mean(axis=0), means.shape)
+        voting = means[~np.isnan(means).all(axis=1)]  # one class held out has no AUC, and no vote
+        means = np.broadcast_to(voting.sum(axis=0) / (len(voting) or np.nan), means.shape)
     known = np.where(np.isnan(means), -np.inf, means)  # a setting that diverged is none to choose
     if lost := [task.label for task, row in zip(tasks, known, strict=True) if np.isinf(row).all()]:
         raise UsageError(

@@ -67,6 +67,11 @@ REFUSED = [
         "{grid: {network: {depth: [10, 18]}}, fit: dataset}",
         "training.search.fit: dataset is refused in strict mode: the setting is chosen by results",
     ),
+    (
+        "{grid: {network: {covariates: [[], [age]]}}}",
+        "network.covariates: changes the columns that are read of people; make it a variant "
+        "(at network.covariates age)",
+    ),
 ]
 
 

@@ -18,6 +18,7 @@ from bidsapp.representation.sample import CohortRow
 from bidsapp.training import fold as fold_module
 from bidsapp.training.fold import load_fold, train_fold
 from bidsapp.training.fold_node import fold_inputs, score_and_forget, task_of
+from bidsapp.training.inner_folds import Division
 from bidsapp.training.loop import Diverged
 from bidsapp.training.search import at, note_diverged, settled, trials, unsettled
 from bidsapp.training.search_metric import metric_of
@@ -204,6 +205,16 @@ def test_paper_mode_chooses_by_the_held_out_people_one_setting_for_all_folds(tmp
     assert not [name for name in table if name.startswith("inner_")]
     assert set(stamped(table, recipe)["leak"]) == {"LEAK: training.search.fit: dataset"}
     assert "leak" not in stamped(table, recipe_of())
+    # a fold that holds out one class has no AUC, and no vote
+    by_auc = recipe_of(mode="paper", fit="dataset", inner_folds=None, metric="auc")
+    asked = [replace(task, recipe=by_auc) for task in tasks]
+    for one in (one for group in tried for one in group):
+        scores = pd.read_csv(one.task.scores_file, sep="\t")
+        right = scores["outcome"] if one.number == 2 else 1 - scores["outcome"]
+        told = scores.assign(probability=right)
+        told = told if one.task.fold else told[told["outcome"] == 1]
+        told.to_csv(one.task.scores_file, sep="\t", index=False)
+    assert [task.setting for task in settled(asked, tried)[0]] == [done[0].setting] * 2
 
 
 def test_a_setting_whose_loss_is_not_finite_is_not_chosen_and_no_failure(tmp_path):
@@ -277,6 +288,22 @@ def test_groups_stay_together_inside_and_too_few_people_are_told_before_work(tmp
     with pytest.raises(UsageError, match=r"inner_size: a share of 0.01|both parts need"):
         check_searches(recipe_of(inner_folds=None, inner_size=0.99), ["base"], cohort, splits)
     check_searches(recipe_of(), ["base"], cohort, splits)
+
+
+def test_groups_that_leave_an_inner_fold_without_a_class_are_refused():
+    groups = [(60, 0), (0, 20), (5, 5), (1, 60), (5, 5)]
+    rows = [
+        (f"sub-{k}x{outcome}x{n}", f"g{k}", outcome)
+        for k, counts in enumerate(groups)
+        for outcome, count in enumerate(counts)
+        for n in range(count)
+    ]
+    people = pd.DataFrame(rows, columns=["participant_id", "group", "outcome"])
+    with pytest.raises(UsageError, match=r"inner_folds: 3 inner folds, but here tr"):
+        Division("training.search.inner_folds", "leave it out", 3).roles(
+            people, True, 0.0, (0,), "here"
+        )
+    assert Division("x", "y", 2).roles(people, True, 0.0, (0,), "here")
 
 
 def test_the_cost_is_said_in_networks():

@@ -1,10 +1,13 @@
 """Variants that differ in their maps alone: one training, the same weights, their own scores."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
 from bidsapp.derivatives.sealed import read_record
 from bidsapp.recipes import dump_recipe
+from bidsapp.recipes.search import at_setting
 from bidsapp.training import fold
 from bidsapp.training.fold import is_trained, score_fold, train_fold
 from bidsapp.training.run import TrainingRun, fold_tasks, node_name, training_workflow
@@ -75,6 +78,28 @@ def test_the_network_is_trained_once_and_scored_for_each(planned, monkeypatch):
     # from then on it stands by itself
     base.model_file.unlink()
     assert is_trained(occlusion)
+
+
+def test_variants_that_a_search_leads_to_one_setting_are_not_told_to_be_alike(planned):
+    _, tasks = planned
+    base, other = (next(t for t in tasks if t.variant == v) for v in VARIANTS[:2])
+    # a search of "occlusion" gave its first fold what the base has, its second fold another rate
+    chosen = replace(other, setting={"training.epochs": 1})
+    second = next(t for t in tasks if t.variant == "occlusion" and t.fold == 1)
+    longer = at_setting(second.recipe, {"training.epochs": 2})
+    second = replace(second, setting={"training.epochs": 2}, recipe=longer)
+    mine = [*(t for t in tasks if t.variant == "base"), chosen, second]
+    assert shared_words(mine) == (
+        "1 of 2 networks of occlusion are those of base, as settings agree there"
+    )
+    train_fold(base)
+    train_fold(chosen)
+    record = read_record(chosen.record_file)
+    assert (record["network_of"], record["setting"]) == ("base", {"training.epochs": 1})
+    # nor does one without a search get the setting of the other's
+    base.record_file.unlink()
+    train_fold(base)
+    assert "setting" not in read_record(base.record_file)
 
 
 def test_a_damaged_network_is_not_taken_over(planned):
