@@ -71,6 +71,9 @@ class Modality(OwnPlaces, ABC, Generic[S]):
     free: ClassVar[tuple[str, ...]] = ()
     """Settings in which images may differ from the recipe, as they shape no file that a network is
     given, or whether there is such a file."""
+    chain: ClassVar[int] = 1
+    """Version of its steps, raised whenever the same image and settings give other voxels: one of
+    the settings, also of what rests on them."""
     settings: type[S]
     """The keys of the recipe's ``preparation`` section: a `bidsapp.recipes.section.Section`."""
 

@@ -118,6 +118,7 @@ def clean_work(options: RunOptions, entries: Sequence[Path | str]) -> None:
             return
         for entry in (*entries, "tmp"):
             _remove(own / entry)
+            _remove_if_empty((own / entry).parent, own)
         if os.environ.get("TMPDIR") == str(own / "tmp"):
             (own / "tmp").mkdir(exist_ok=True)
         known = {MARKER, *_NAMES}
@@ -136,6 +137,16 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
         if path.exists():
             _tell(f"{path} could not be removed whole.")
+
+
+def _remove_if_empty(folder: Path, own: Path) -> None:
+    """Remove a folder below the app's own one, and those above it, in which nothing is left."""
+    while own in folder.parents:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+        folder = folder.parent
 
 
 def _tell(what: str) -> None:

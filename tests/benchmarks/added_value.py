@@ -52,9 +52,11 @@ class World(NamedTuple):
     new_outcome: np.ndarray
 
 
-def world(n: int, kind: str, studies: int, rng: np.random.Generator) -> World:
+def world(
+    n: int, kind: str, studies: int, rng: np.random.Generator, stronger: float = 1.0
+) -> World:
     """Draw studies in which the image tells the classes apart by as much as the kind says."""
-    distance = 0.0 if kind == COPY else DISTANCE[float(kind)][n]
+    distance = 0.0 if kind == COPY else DISTANCE[float(kind)][n] * stronger
     outcome, new = ((np.arange(k) < k // 2).astype(int) for k in (n, NEW))
     image = worlds.images(outcome, FEATURES, distance, studies, rng)
     fresh = worlds.images(new, FEATURES, distance, studies, rng)
@@ -84,12 +86,23 @@ class Fold(NamedTuple):
     part: np.ndarray  # (n,) inner fold, -1 for whom it tests
 
 
-def networks(drawn: World, rng: np.random.Generator) -> list[Fold]:
-    """Train the networks of every fold and inner fold (discriminant analyses)."""
+def networks(drawn: World, rng: np.random.Generator, jitter: float = 0.0) -> list[Fold]:
+    """Train the networks of every fold and inner fold (discriminant analyses).
+
+    Parameters
+    ----------
+    jitter
+        Length of the noise on the weights of each, in lengths of the weights (`worlds.shaken`).
+    """
     found = []
     outcome = drawn.design.outcome
+
+    def trained(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        weight, offset = worlds.discriminant(drawn.image[:, rows], outcome[rows])
+        return (worlds.shaken(weight, jitter, rng) if jitter else weight), offset
+
     for _, _, test in drawn.design.folds:
-        weight, offset = worlds.discriminant(drawn.image[:, ~test], outcome[~test])
+        weight, offset = trained(~test)
         own = np.einsum("bnd,bd->bn", drawn.image, weight) + offset[:, None]
         new = np.einsum("bnd,bd->bn", drawn.new_image, weight) + offset[:, None]
         part = np.full(len(outcome), -1)
@@ -97,7 +110,7 @@ def networks(drawn: World, rng: np.random.Generator) -> list[Fold]:
         inner = np.full(own.shape, np.nan)
         for k in range(INNER):
             learned = ~test & (part != k)
-            weight, offset = worlds.discriminant(drawn.image[:, learned], outcome[learned])
+            weight, offset = trained(learned)
             logits = np.einsum("bnd,bd->bn", drawn.image, weight) + offset[:, None]
             inner[:, part == k] = logits[:, part == k]
         found.append(Fold(test, own, new, inner, part))
@@ -246,11 +259,11 @@ def in_new(drawn: World, measure: str, clinical: Scored, both: Scored) -> np.nda
     return np.asarray((values[1] - values[0]).mean(axis=0))
 
 
-def show(n: int, kind: str, studies: int, seed: int) -> None:
+def show(n: int, kind: str, studies: int, seed: int, jitter: float = 0.0) -> None:
     """Print the lines of one kind of study, as Markdown."""
     rng = np.random.default_rng([n, *kind.encode(), seed])
-    drawn = world(n, kind, studies, rng)
-    folds = networks(drawn, rng)
+    drawn = world(n, kind, studies, rng, np.hypot(1.0, jitter))
+    folds = networks(drawn, rng, jitter)
     clinical = stacked(drawn, folds, None)
     for way in WAYS if kind == "0.0" else WAYS[:1]:
         both = stacked(drawn, folds, way)
@@ -307,11 +320,12 @@ def main() -> None:
     kinds = [*map(str, DISTANCE), COPY]
     parser.add_argument("--kinds", nargs="+", choices=kinds, default=kinds)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jitter", type=float, default=0.0, help="noise on a network's weights")
     asked = parser.parse_args()
     print(f"| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}")
     for kind in asked.kinds:
         for n in asked.people:
-            show(n, kind, asked.studies, asked.seed)
+            show(n, kind, asked.studies, asked.seed, asked.jitter)
 
 
 if __name__ == "__main__":

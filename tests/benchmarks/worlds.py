@@ -147,6 +147,15 @@ def nearest_mean(image: np.ndarray, outcome: np.ndarray) -> tuple[np.ndarray, np
     return weight, -(weight * middle).sum(axis=1)
 
 
+def shaken(weight: np.ndarray, jitter: float, rng: np.random.Generator) -> np.ndarray:
+    """Add noise of a length in lengths of the weights: what a network's random numbers do.
+
+    Two such models of the same people agree by a correlation of 1 / (1 + jitter²).
+    """
+    length = np.linalg.norm(weight, axis=1, keepdims=True) / np.sqrt(weight.shape[1])
+    return weight + jitter * length * rng.normal(size=weight.shape)
+
+
 LEARNERS = {"discriminant": discriminant, "nearest mean": nearest_mean}
 
 
@@ -170,8 +179,7 @@ def learn(
     for _, _, test in design.folds:
         weight, offset = LEARNERS[learner](image[:, ~test], design.outcome[~test])
         if jitter and rng is not None:
-            length = np.linalg.norm(weight, axis=1, keepdims=True) / np.sqrt(weight.shape[1])
-            weight = weight + jitter * length * rng.normal(size=weight.shape)
+            weight = shaken(weight, jitter, rng)
         scored.append(ndtr(np.einsum("bnd,bd->bn", image[:, test], weight) + offset[:, None]))
         length = np.sqrt(2) * np.linalg.norm(weight, axis=1)
         truth.append(ndtr(weight[:, 0] * distance / length))

@@ -289,8 +289,13 @@ def test_images_of_earlier_steps_are_said_to_be(tmp_path: Path) -> None:
 
 
 def test_the_versions_of_the_steps_are_settings_of_an_image(tmp_path: Path) -> None:
-    shared = modality_named("t1w").shared(load_recipe("attias2025").preparation, tmp_path)
-    assert shared.settings["chain"] == CHAIN
+    for recipe in ("attias2025", "wei2023", "rest"):
+        settings = load_recipe(recipe).preparation
+        modality = modality_named(settings.modality)
+        shared = modality.shared(settings, tmp_path)
+        assert shared.settings["chain"] == modality.chain
+    # a series goes through the transform of the T1w image, and is made anew with it
+    assert shared.settings["t1w_chain"] == CHAIN
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ class Bold(Modality[BoldPreparation]):
     )
     measures = MEASURES
     products = PRODUCTS
+    chain = 2
     settings = BoldPreparation
     free = ("other_spaces", "keep_preproc")
 
@@ -100,7 +101,13 @@ class Bold(Modality[BoldPreparation]):
         values = settings.model_dump(mode="json", exclude={"modality"})
         return Shared(
             labels={"space": template.label, "res": str(settings.resolution)},
-            settings={**values, "template_file": template.t1w.name, "version": __version__},
+            settings={
+                **values,
+                "template_file": template.t1w.name,
+                "chain": self.chain,
+                "t1w_chain": modality_named("t1w").chain,  # whose transform a series goes through
+                "version": __version__,
+            },
             reference=template.reference,
             files={MASK: mask, BRAIN: brain},
             outline=brain,

@@ -21,6 +21,7 @@ from bidsapp.modalities.t1w.native.measures import NATIVE_MEASURES
 from bidsapp.modalities.t1w.native.settings import NATIVE, NativePreparation
 from bidsapp.modalities.t1w.products import PRODUCTS
 from bidsapp.modalities.t1w.settings import T1wPreparation
+from bidsapp.modalities.t1w.speeds import CHAIN
 from bidsapp.options import RunOptions
 
 Settings = T1wPreparation | NativePreparation
@@ -39,6 +40,7 @@ class T1w(Modality[Settings]):
     sources = (Source("t1w", "anat", "T1w"),)
     measures = (*MEASURES, *NATIVE_MEASURES)
     products = (*PRODUCTS, *native_products.PRODUCTS)
+    chain = CHAIN
     settings = T1wPreparation
 
     @property
@@ -196,7 +198,6 @@ class T1w(Modality[Settings]):
 
 def _laid(settings: T1wPreparation, template_name: str, work: Path) -> Shared:
     from bidsapp import __version__
-    from bidsapp.modalities.t1w.speeds import CHAIN
     from bidsapp.modalities.t1w.template_images import prepare_template
     from bidsapp.templates import resolve_template
 

@@ -24,13 +24,18 @@ def shared_of(settings: NativePreparation, work: Path) -> Shared:
     """Write the mask of all boxes, and say what shapes a box."""
     from bidsapp import __version__
     from bidsapp.modalities.t1w.native.files import write_frame
+    from bidsapp.modalities.t1w.speeds import CHAIN
 
     spacing = 1.0 if settings.spacing == AS_ACQUIRED else float(settings.spacing)
     labels = labels_of(settings)
     name = f"frame_{settings.axes}{labels['box'].removeprefix(settings.axes)}_{labels['res']}"
     frame = write_frame(work / "native" / f"{name}.nii.gz", settings.box, settings.axes, spacing)
     shaping = settings.model_dump(mode="json", exclude={"modality", "seed"})
-    return Shared(labels=labels, settings={**shaping, "version": __version__}, files={FRAME: frame})
+    return Shared(
+        labels=labels,
+        settings={**shaping, "chain": CHAIN, "version": __version__},
+        files={FRAME: frame},
+    )
 
 
 def workflow(name: str, job: Job, options: RunOptions) -> Any:
