@@ -206,7 +206,7 @@ def test_pages_tables_and_words(ran: Ended) -> None:
     assert viewer.relative_to(ran.output_dir).as_posix() in page
     assert "niivue" in viewer.read_text().lower()
     table = pd.read_csv(ran.output_dir / "group" / "quality.tsv", sep="\t")
-    assert {"tibia_thickness_mm", "patella_t2_fitted_share"} <= set(table)
+    assert {"tibia_thickness_mm", "patella_t2_fitted_share", "patella_t2_goodness"} <= set(table)
     words = (ran.output_dir / "logs" / "CITATION.md").read_text()
     assert "1 left knee was mirrored" in words
 

@@ -17,7 +17,8 @@ from bidsapp.modalities.knee.label_map import (
     require_same_grid,
 )
 from bidsapp.modalities.knee.label_names import structure_of
-from bidsapp.modalities.knee.side import decide, read_side, seen_in_labels, side_in_label
+from bidsapp.modalities.knee.quality import quality_of
+from bidsapp.modalities.knee.side import Seen, decide, read_side, seen_in_labels, side_in_label
 from bidsapp.modalities.knee.synthetic import NAMES
 from bidsapp.modalities.knee.whole_knee import KneeSettings, measure_knee, side_of
 from tests.unit.knees import affine_of, label_map, plain_knee, without_sides, write_knee
@@ -185,8 +186,8 @@ def test_sides_in_names_of_files() -> None:
 
 def test_the_side_that_is_told_and_seen() -> None:
     right, left = label_map(), label_map(affine=affine_of("L"))
-    assert side_of(right, {"sessions.tsv": "R"}, BONES) == ("R", "told by sessions.tsv")
-    side, words = side_of(left, {}, BONES)
+    assert side_of(right, {"sessions.tsv": "R"}, BONES) == ("R", "told by sessions.tsv", "")
+    side, words, _ = side_of(left, {}, BONES)
     assert (side, words) == ("L", "seen: the lateral plate lies to the left of the medial")
     with pytest.raises(BadData, match=r"sessions.tsv says R, and the lateral plate.*header mirror"):
         side_of(left, {"sessions.tsv": "R"}, BONES)
@@ -194,6 +195,14 @@ def test_the_side_that_is_told_and_seen() -> None:
         side_of(right, {"sessions.tsv": "R", "the file's name": "L"}, BONES)
     with pytest.raises(BadData, match="'both' is neither L nor R"):
         side_of(right, {"scans.tsv": "both"}, BONES)
+
+
+def test_a_told_side_that_shapes_contradict_is_taken_and_doubted() -> None:
+    shapes = Seen("L", False, "the bones' shapes are those of a L knee (r with a right one: -0.8)")
+    side, words, doubt = decide({"participants.tsv": "R"}, [shapes])
+    assert (side, words) == ("R", "told by participants.tsv, against the bones' shapes")
+    assert doubt.startswith("participants.tsv says R, and the bones' shapes are those of a L knee")
+    assert decide({"participants.tsv": "L"}, [shapes]) == ("L", "told by participants.tsv", "")
 
 
 def test_an_unknown_side_is_asked_for() -> None:
@@ -216,6 +225,49 @@ def test_a_fibula_tells_and_contradictions_are_refused() -> None:
     }
     with pytest.raises(BadData, match="contradicts itself"):
         seen_in_labels({**middle, **plates})
+
+
+def small(path: Path, data: np.ndarray | None = None) -> LabelMap:
+    written = write_knee(path, data=data)
+    return read_label_map(written, label_table(written, path), BONES)
+
+
+@pytest.mark.parametrize("number", [4, 5])
+def test_a_plate_without_a_voxel_is_a_warning_that_names_it(tmp_path: Path, number: int) -> None:
+    labels = small(tmp_path, _empty(number))
+    assert labels.lost == (NAMES[number],)
+    settings = {"bones": ["tibia"], "t2": False}
+    knee = measure_knee(labels, {"it": "R"}, KneeSettings(bones=("tibia",), rows=32, columns=32))
+    quality = quality_of(labels, knee, settings)
+    assert quality["verdict"] == "warn"
+    assert quality["lost_cartilages"] == [NAMES[number]]
+    assert f"No voxel of {NAMES[number]}, which" in " ".join(quality["reasons"])
+    assert small(tmp_path / "whole").lost == ()
+
+
+def test_a_part_of_a_plate_that_is_lost_is_named_too(tmp_path: Path) -> None:
+    names = {
+        **dict(enumerate(NAMES)),
+        2: "medial femoral cartilage",
+        9: "Lateral Femoral Cartilage",
+    }
+    path = write_knee(tmp_path, names=names)
+    assert read_label_map(path, label_table(path, tmp_path), BONES).lost == (names[9],)
+    assert read_label_map(path, label_table(path, tmp_path), ("tibia",)).lost == ()
+
+
+def test_voxels_that_are_no_number_are_background_and_counted(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    data = plain_knee().astype(np.float32)
+    data[:2, :3, :4] = np.nan
+    found = small(tmp_path, data)
+    assert "24 voxels of the label map" in found.notes[0]
+    np.testing.assert_array_equal(found.data, np.nan_to_num(data))
+    data[0, 0, 0] = np.inf
+    with pytest.raises(BadData, match="numbers that are no labels"):
+        small(tmp_path / "infinite", data)
+    assert not [str(one.message) for one in recwarn if one.category is RuntimeWarning]
 
 
 def test_masks_of_numbers_that_are_not_there() -> None:

@@ -130,9 +130,21 @@ def test_the_side_is_seen(real_data: Path) -> None:
     other = oai(real_data, "k20", "00m")  # the one least like it of six
     mirror = np.diag([-1.0, 1, 1, 1])
     for affine, side in ((other.affine, "R"), (mirror @ other.affine, "L")):
-        found, words = side_of(replace(other, affine=affine), {}, BONES)
+        found, words, _ = side_of(replace(other, affine=affine), {}, BONES)
         assert found == side
         assert "shapes" in words
+
+
+def test_a_real_knee_whose_header_mirrors_it_is_doubted_where_its_side_is_told(
+    real_data: Path,
+) -> None:
+    labels = oai(real_data, "k05", "00m")  # one tibial label, no fibula: shapes alone tell
+    told = {"participants.tsv": "R"}
+    assert side_of(labels, told, BONES) == ("R", "told by participants.tsv", "")
+    mirrored = replace(labels, affine=np.diag([-1.0, 1, 1, 1]) @ labels.affine)
+    side, _, doubt = side_of(mirrored, told, BONES)
+    assert side == "R"
+    assert "participants.tsv says R, and the bones' shapes are those of a L knee" in doubt
 
 
 def test_the_numbers_of_the_right_knee_are_those_of_its_label_map(real_data: Path) -> None:

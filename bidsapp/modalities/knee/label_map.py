@@ -15,6 +15,10 @@ from bidsapp.modalities.knee.label_names import structures_of
 
 _SAME_PLACE_MM = 0.5
 _WHOLE = 1e-3
+_NAN = (
+    "{} voxels of the label map ({:.2%}) are not a number (NaN); they were taken for background. "
+    "Look whether a structure is cut there."
+)
 
 
 @dataclass(frozen=True)
@@ -29,11 +33,17 @@ class LabelMap:
         (4, 4) from its voxels to the scanner's millimetres, RAS+.
     structures
         Structure to the numbers that make it up.
+    lost
+        Cartilages, as its table calls them, that have no voxels.
+    notes
+        What had to be decided while it was read.
     """
 
     data: np.ndarray
     affine: np.ndarray
     structures: Mapping[str, tuple[int, ...]]
+    lost: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def mask(self, *names: str) -> np.ndarray:
         """(i, j, k) bool of some structures together; those that have no label add nothing."""
@@ -142,19 +152,31 @@ def read_label_map(path: Path, table: Path | None, bones: Sequence[str]) -> Labe
             f"{path}: no table names its labels. Put {path.name.split('.', 1)[0]}.tsv beside it, "
             "with the columns index and name."
         )
-    structures = structures_of(read_label_names(table), bones, str(table))
+    names = read_label_names(table)
+    structures = structures_of(names, bones, str(table))
     values, affine = read_numbers(path)
     values = values[..., 0] if values.ndim == 4 and values.shape[3] == 1 else values
     if values.ndim != 3:
         raise BadData(f"{path} has {values.ndim} axes; a label map has three.")
-    data = np.rint(values).astype(np.int16)
-    if np.abs(values - data).max(initial=0) > _WHOLE or data.min(initial=0) < 0:
+    nowhere = np.isnan(values)
+    values = np.where(nowhere, 0, values)
+    data = np.rint(np.clip(values, 0, np.iinfo(np.int16).max)).astype(np.int16)
+    if np.abs(values - data).max(initial=0) > _WHOLE:
         raise BadData(f"{path} holds numbers that are no labels (0, 1, 2, ...); is it the image?")
-    found = LabelMap(data, affine, structures)
+    notes = (_NAN.format(nowhere.sum(), nowhere.mean()),) if nowhere.any() else ()
+    wanted = [
+        number
+        for bone in bones
+        for one in ANATOMY[bone].cartilages
+        for number in structures.get(one, ())
+    ]
+    there = set(np.unique(data).tolist())
+    lost = tuple(names[number] for number in wanted if number not in there)
+    found = LabelMap(data, affine, structures, lost, notes)
     for bone in bones:
-        for what, names in ((bone, (bone,)), (f"{bone}'s cartilage", ANATOMY[bone].cartilages)):
-            if not found.mask(*names).any():
-                numbers = [n for name in names for n in structures.get(name, ())]
+        for what, parts in ((bone, (bone,)), (f"{bone}'s cartilage", ANATOMY[bone].cartilages)):
+            if not found.mask(*parts).any():
+                numbers = [n for name in parts for n in structures.get(name, ())]
                 raise BadData(
                     f"{path}: the {what} (label {', '.join(map(str, numbers))} by {table.name}) "
                     f"has no voxels. Segment it, correct the table, or leave the {bone} out of "

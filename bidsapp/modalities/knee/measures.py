@@ -1,6 +1,6 @@
 """The quality numbers of a knee, for each bone: what they mean and what to do."""
 
-from bidsapp.contracts.measure import FAIL, Limits, Measure
+from bidsapp.contracts.measure import FAIL, WARN, Limits, Measure
 from bidsapp.modalities.knee.anatomy import ANATOMY, BONES
 
 _LOOK = "Look at the label map over the image, and correct it where it is wrong."
@@ -130,6 +130,17 @@ def _of_bone(bone: str) -> tuple[Measure, ...]:
             place=place + 9,
             only={"t2": (True,)},
         ),
+        Measure(
+            f"{bone}_t2_goodness",
+            f"{name}: how well the decays are fitted",
+            "Median R² of its cartilage's voxels: the share of a signal's variance over the echoes "
+            "that its curve explains.",
+            digits=3,
+            bad="low",
+            column=f"Median R² of the decays of the {bone}'s cartilage.",
+            place=place + 9,
+            only={"t2": (True,)},
+        ),
     ]
     if ANATOMY[bone].shaft is not None:
         found.append(
@@ -173,5 +184,18 @@ MEASURES = (
         raised=FAIL,
         advice="The image does not hold the whole bone; it cannot be measured.",
         place=40,
+    ),
+    Measure(
+        "lost_cartilages",
+        "Cartilages without a voxel",
+        "Cartilages of the bones that are measured which the label table names and the label map "
+        "does not have. Means are of what is left, so that they do not fall by what is lost.",
+        kind="names",
+        raised=WARN,
+        reason="No voxel of {shown}, which the label table names: thickness is the mean of what "
+        "is left, and says nothing of what is lost.",
+        advice="Look whether that cartilage is lost or was not segmented; where its number is not "
+        "in use, take it out of the label table.",
+        place=41,
     ),
 )

@@ -21,6 +21,7 @@ _COPIED = (
     "pieces",
     "cartilage_ml",
     "t2_fitted_share",
+    "t2_goodness",
 )
 
 
@@ -47,9 +48,10 @@ def quality_of(labels: LabelMap, knee: Knee, settings: Mapping[str, Any]) -> dic
     if knee.echoes_at is not None:
         block["echoes_moved_mm"] = _plain(knee.echoes_at.moved_mm)
     block["cut_bones"] = cut_bones(labels, knee)
+    block["lost_cartilages"] = list(labels.lost)
     measures = modality_named("knee").measures_for(settings)
     block = {one.key: block[one.key] for one in measures if block.get(one.key) is not None}
-    verdict, reasons = judged(measures, block)
+    verdict, reasons = judged(measures, block, [knee.side_doubt] if knee.side_doubt else [])
     return {**block, "verdict": verdict, "reasons": list(reasons)}
 
 

@@ -1,9 +1,10 @@
-"""Left or right: told by tables and names, seen in the anatomy, and refused where they disagree.
+"""Left or right: told by tables and names, seen in the anatomy, and what if they disagree.
 
 What can be seen, the surest first: on which side of the tibia the fibula lies, or the lateral
 plate of the medial one; else the shape of the bones, whose halves differ. Each bone's distances
 from its centre, seen over the sphere, are split into a part that a mirror leaves and one that it
-turns round, and the latter is compared with that of a known right knee.
+turns round, and the latter is compared with that of a known right knee. What is told against the
+former is refused; against shapes, which tell less surely, it is taken and doubted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -140,7 +141,7 @@ def seen_in_shapes(radii: Mapping[str, np.ndarray]) -> Seen | None:
     )
 
 
-def decide(told: Mapping[str, str], seen: Sequence[Seen]) -> tuple[Side, str]:
+def decide(told: Mapping[str, str], seen: Sequence[Seen]) -> tuple[Side, str, str]:
     """Settle the side.
 
     Parameters
@@ -152,8 +153,8 @@ def decide(told: Mapping[str, str], seen: Sequence[Seen]) -> tuple[Side, str]:
 
     Returns
     -------
-    side, words
-        And how it is known.
+    side, words, doubt
+        How it is known; and what speaks against it without being sure, empty where nothing does.
 
     Raises
     ------
@@ -172,12 +173,19 @@ def decide(told: Mapping[str, str], seen: Sequence[Seen]) -> tuple[Side, str]:
     if not sides and not seen:
         raise BadData(f"The side of the knee is not known, and its bones do not tell. {ASK}")
     if not sides:
-        return seen[0].side, f"seen: {seen[0].words}"
+        return seen[0].side, f"seen: {seen[0].words}", ""
     where, side = next(iter(sides.items()))
-    against = [one for one in seen if one.sure and one.side != side]
-    if against:
+    against = [one for one in seen if one.side != side]
+    sure = [one for one in against if one.sure]
+    if sure:
         raise BadData(
-            f"{where} says {side}, and {against[0].words}, as in a {against[0].side} knee. Either "
+            f"{where} says {side}, and {sure[0].words}, as in a {sure[0].side} knee. Either "
             "the table is wrong, or the image's header mirrors it; correct that one."
         )
-    return side, f"told by {where}"
+    if against:
+        doubt = (
+            f"{where} says {side}, and {against[0].words}: either that is wrong, or the image's "
+            "header mirrors it."
+        )
+        return side, f"told by {where}, against the bones' shapes", doubt
+    return side, f"told by {where}", ""

@@ -61,8 +61,8 @@ class Knee:
 
     Attributes
     ----------
-    side, side_words
-        And how it is known.
+    side, side_words, side_doubt
+        How it is known, and what speaks against it; empty where nothing does.
     frame
         Where it lies in the scanner.
     bones
@@ -76,10 +76,13 @@ class Knee:
     frame: Frame
     bones: Mapping[str, BoneMaps]
     echoes_at: Placement | None = None
+    side_doubt: str = ""
 
 
-def side_of(labels: LabelMap, told: Mapping[str, str], bones: Sequence[str]) -> tuple[Side, str]:
-    """Settle a knee's side; its shape is looked at only where nothing else tells.
+def side_of(
+    labels: LabelMap, told: Mapping[str, str], bones: Sequence[str]
+) -> tuple[Side, str, str]:
+    """Settle a knee's side; its bones' shapes are looked at where no label tells.
 
     Parameters
     ----------
@@ -94,7 +97,7 @@ def side_of(labels: LabelMap, told: Mapping[str, str], bones: Sequence[str]) -> 
     middles = {name: labels.middle(name) for name in labels.structures}
     sure = seen_in_labels({name: place for name, place in middles.items() if place is not None})
     seen: list[Seen] = [sure] if sure else []
-    if not told and not seen:
+    if not seen:
         data, frame = to_frame(labels.data, labels.affine, "R")
         turned = LabelMap(data, frame.to_world, labels.structures)
         radii = {}
@@ -138,7 +141,7 @@ def measure_knee(
         The side is not known; a bone has no closed surface; the echoes lie elsewhere.
     """
     chosen = settings or KneeSettings()
-    side, words = side_of(labels, told, chosen.bones)
+    side, words, doubt = side_of(labels, told, chosen.bones)
     data, frame = to_frame(labels.data, labels.affine, side)
     turned = LabelMap(data, frame.to_world, labels.structures)
     spacing = np.array(frame.spacing)
@@ -150,14 +153,14 @@ def measure_knee(
         grid = grid_of(bone, chosen.rows, chosen.columns)
         bones[name] = measure_bone(bone, turned.mask(name), cartilage, spacing, grid, *printed)
     if echoes is None:
-        return Knee(side, words, frame, bones)
+        return Knee(side, words, frame, bones, side_doubt=doubt)
     points = {name: np.argwhere(cartilage) * spacing for name, cartilage in cartilages.items()}
     at = Placement(np.eye(4))
     if image is not None and chosen.align_echoes and not chosen.printed:
         at = place_echoes(echoes, *image, frame.world(np.concatenate(list(points.values()))))
     found = relaxations(points, frame, echoes, at, chosen, device)
     bones = {name: with_t2(maps, found[name]) for name, maps in bones.items()}
-    return Knee(side, words, frame, bones, at)
+    return Knee(side, words, frame, bones, at, doubt)
 
 
 def relaxations(

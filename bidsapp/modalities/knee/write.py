@@ -84,7 +84,7 @@ def _measured(job: Job, bids_dir: Path, device: str) -> tuple[Any, Any, Sequence
         knee = measure_knee(labels, told, chosen, echoes, device, image)
     except BadData as error:  # of an array, which does not know its file
         raise BadData(f"{file.path}: {error}") from None
-    notes = list(echoes.notes) if echoes else []
+    notes = [*labels.notes, *(echoes.notes if echoes else ())]
     if knee.echoes_at and knee.echoes_at.note:
         notes.append(knee.echoes_at.note)
     if knee.frame.mirrored:
