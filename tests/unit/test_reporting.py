@@ -6,6 +6,7 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from bidsapp.evaluation.evaluate import evaluate
@@ -15,6 +16,7 @@ from bidsapp.reports.reporting.answers import ANSWERS
 from bidsapp.reports.reporting.items import COUNT, ITEMS
 from bidsapp.reports.reporting.pack import BOTH, RUN, write_pack
 from tests.unit.added_value_runs import write_added_run
+from tests.unit.evaluation_runs import write_run
 
 # sub-items of the published list by item; where there is one only, it bears no letter
 PUBLISHED = {3: 3, 5: 2, 6: 3, 8: 3, 9: 3, 12: 7, 18: 6, 20: 3, 23: 2, 27: 3}
@@ -143,6 +145,97 @@ def test_the_pack_judges_the_run_and_not_every_run_alike(run: Path, tmp_path: Pa
     assert "representation.zscore: dataset" in bias.loc[leak, "why"]
     tripod = read_table(paper / "reporting" / "tripod_ai.tsv", ("item",)).set_index("item")
     assert "nothing is chosen on held-out people" not in tripod.loc["12c", "answer"]
+
+
+def _answers(folder: Path, name: str = "tripod_ai") -> pd.DataFrame:
+    key = "question" if name == "probast" else "item"
+    return read_table(folder / "reporting" / f"{name}.tsv", (key,)).set_index(key)
+
+
+def test_answers_claim_no_more_than_the_files_that_they_name(run: Path) -> None:
+    table = _answers(run)
+    answer, where, author = table["answer"], table["where"], table["author"]
+    assert answer["6b"] == "Of the people in the dataset, nobody was left out."
+    assert "bear" not in answer["10"]
+    assert "By this run's intervals: AUC 0.85 is found with power .8." in answer["10"]
+    assert "40 people bear" in _answers(run, "probast").loc["4.1", "why"]
+    assert "reporting/probast.tsv: question 4.1" in where["10"]
+    assert "figures/decision_curve.tsv" in where["12e"]
+    assert "methods text says why" not in answer["12e"]
+    assert "chosen on the training people of each fold" in answer["15"]
+    assert "recipe.yaml: evaluation.threshold" in where["15"]
+    assert answer["9b"] == answer["9a"]
+    for item in ("9b", "12e", "20b", "27a"):
+        assert author[item] != "n/a", item
+    assert "report.html" not in where["27c"]
+    assert "missing values" not in answer["27a"]
+    assert "filled by the training fold's median" in answer["11"]
+    claim_table = _answers(run, "claim")
+    assert [claim_table.loc[c, "answer"] for c in ("8", "21", "28", "33")] == [
+        answer[t] for t in ("6b", "10", "12e", "27c")
+    ]
+    metrics = read_table(run / "metrics.tsv", ("metric",))
+    pooled = metrics[(metrics["scope"] == "pooled") & (metrics["variant"] == "base")]
+    value = pooled.set_index("metric")["value"].astype(float)
+    assert f"PPV {value['precision']:.2f}" in claim_table.loc["38", "answer"]
+    assert f"NPV {value['negative_predictive_value']:.2f}" in claim_table.loc["38", "answer"]
+    assert "By group: sex=F, base: AUC " in answer["23a"]
+
+
+def test_a_measure_that_is_not_defined_says_why(run: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(run, tmp_path / "separated")
+    metrics = pd.read_csv(folder / "metrics.tsv", sep="\t", dtype=str, keep_default_na=False)
+    slope = metrics["metric"] == "calibration_slope"
+    metrics.loc[slope, ["value", "note"]] = ["n/a", "a threshold separates the classes"]
+    metrics.to_csv(folder / "metrics.tsv", sep="\t", index=False)
+    plan = pd.read_csv(folder / "tables" / "planning.tsv", sep="\t", dtype=str)
+    least = plan["quantity"] == "smallest_detectable_auc@retrained"
+    note = "no AUC is found with power .8 in a sample this small"
+    plan.loc[least, ["value", "note"]] = ["n/a", note]
+    plan.to_csv(folder / "tables" / "planning.tsv", sep="\t", index=False)
+    write_pack(folder)
+    answer = _answers(folder)["answer"]
+    told = "calibration slope not defined (a threshold separates the classes)"
+    assert told in answer["23a"]
+    assert f"By this run's intervals: {note}." in answer["10"]
+
+
+def test_without_columns_nothing_is_filled_and_few_people_are_few(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "plain", n=40, variants=("base", "copy", "other"))
+    scores = pd.read_csv(folder / "scores.tsv", sep="\t", keep_default_na=False)
+    first = scores.loc[scores["variant"] == "base", "probability"].to_numpy()
+    scores.loc[scores["variant"] == "copy", "probability"] = first
+    scores.to_csv(folder / "scores.tsv", sep="\t", index=False)
+    recipe = RECIPE.format("", "strict", "train_fold").partition("evaluation:")[0]
+    extra = "variants: {copy: {saliency: {method: grad_cam}}, other: {training: {epochs: 3}}}\n"
+    (folder / "recipe.yaml").write_text(f"{recipe}{extra}")
+    write_pack(folder)
+    assert "so no value of a predictor was filled" in _answers(folder).loc["11", "answer"]
+    bias = _answers(folder, "probast")
+    assert bias.loc["4.1", "judged"] == "probably no"
+    assert "20 people of the rarer class" in bias.loc["4.1", "why"]
+    assert "median" not in bias.loc["4.4", "why"]
+    robust = _answers(folder, "claim").loc["30", "answer"]
+    assert robust.startswith("Variants beside base: other.")
+    assert "copy those of base" in robust
+
+
+def test_the_files_of_a_bundle_are_named_for_what_they_hold(run: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(run, tmp_path / "bundle")
+    model = folder / "model" / "base"
+    for name in ("docs/README.md", "configs/training_images.json", "configs/training_cohort.json"):
+        (model / name).parent.mkdir(parents=True, exist_ok=True)
+        (model / name).write_text("{}")
+    write_pack(folder)
+    table = _answers(folder)
+    card = "model/base/docs/README.md: Limits"
+    assert table.loc["27a", "where"] == table.loc["27c", "where"] == card
+    cohort = "model/base/configs/training_cohort.json: held_out.threshold_fitted"
+    assert cohort in table.loc["15", "where"]
+    anonymous = _answers(folder, "claim").loc["11"]
+    assert "hashes of training images and aggregates of five" in anonymous["answer"]
+    assert "prints" not in anonymous["answer"]
+    assert "README" not in anonymous["where"]
 
 
 def test_a_frozen_model_is_named_by_its_hash_and_day(run: Path, tmp_path: Path) -> None:

@@ -5,11 +5,7 @@ from collections.abc import Callable, Mapping
 import pandas as pd
 
 from bidsapp import __version__
-from bidsapp.dataset.covariates import users_column
 from bidsapp.drawing.wording import joined, many
-from bidsapp.evaluation.planning import CLINICAL_AUC
-from bidsapp.evaluation.sample_size import regression_parameters, riley_words
-from bidsapp.evaluation.settings import settings_from_recipe
 from bidsapp.reports.methods_group import outcome_words, splits_paragraph
 from bidsapp.reports.reporting.run_facts import SHOWN, RunFacts
 from bidsapp.training.columns import LEARNING
@@ -49,7 +45,7 @@ def _setting(k: RunFacts) -> Answer:
 
 
 def _eligible(k: RunFacts) -> Answer:
-    return f"From the people recruited, {k.excluded}.", ("exclusions.tsv", "figures/flow.svg")
+    return f"Of the people in the dataset, {k.excluded}.", ("exclusions.tsv", "figures/flow.svg")
 
 
 def _prepared(k: RunFacts) -> Answer:
@@ -65,10 +61,7 @@ def _outcome(k: RunFacts) -> Answer:
 
 
 def _predictors(k: RunFacts) -> Answer:
-    plan = k.recipe.evaluation
-    asked = dict.fromkeys((*plan.clinical, *plan.predictors))
-    there = [name for name in asked if users_column(map(str, k.run.cohort.columns), name)]
-    lacking = [name for name in asked if name not in there]
+    there, lacking = k.predictors
     more = f" Clinical columns: {', '.join(there)}." if there else ""
     if lacking:
         more += f" Asked for, and not in this cohort: {', '.join(lacking)}."
@@ -80,33 +73,29 @@ def _predictors(k: RunFacts) -> Answer:
 
 def _measured(k: RunFacts) -> Answer:
     text, where = _predictors(k)
-    return f"{text} Columns of the tables: {', '.join(k.columns[:SHOWN]) or 'none'}.", (
-        *where,
-        "cohort.json",
-        "logs/CITATION.md",
-    )
+    return text, (*where, "cohort.json", "logs/CITATION.md")
 
 
 def _size(k: RunFacts) -> Answer:
-    plan = settings_from_recipe(k.recipe)
-    cohort = k.run.cohort.assign(outcome=k.run.cohort["outcome"].astype(int))
-    people = cohort.groupby("participant_id")["outcome"].max()
-    positives = int(people.sum())
-    count = regression_parameters(cohort, plan)
-    words = riley_words(positives, len(people) - positives, count, CLINICAL_AUC)
+    """Say what such a cohort can show; what a regression needs is told once, in PROBAST's 4.1."""
     return (
-        f"{k.counts}. {words} What precision and power such a cohort gives stands in the table of "
-        "the plan; --plan says it before a study.",
-        ("tables/planning.tsv",),
+        f"{k.counts}. {k.detectable}".strip(),
+        ("tables/planning.tsv", "reporting/probast.tsv: question 4.1"),
     )
 
 
 def _missing(k: RunFacts) -> Answer:
+    text = f"People without an image or an outcome are left out ({k.excluded})."
+    return f"{text} {filled(k)}", ("exclusions.tsv", "tables/cohort.tsv")
+
+
+def filled(k: RunFacts) -> str:
+    """Say how missing values of columns were filled, where a model reads columns."""
+    if not k.of_columns:
+        return "The model reads no column of the tables, so no value of a predictor was filled."
     return (
-        f"People without an image or an outcome are left out ({k.excluded}). In clinical models "
-        "numbers are filled by the training fold's median with a column that says so, and a "
-        f"missing category is one of its own; {k.missing}.",
-        ("exclusions.tsv", "tables/cohort.tsv"),
+        "In models of columns numbers are filled by the training fold's median with a column that "
+        f"says so, and a missing category is one of its own; {k.missing}."
     )
 
 
@@ -179,9 +168,8 @@ def _clusters(k: RunFacts) -> Answer:
 def _judged(k: RunFacts) -> Answer:
     return (
         "AUC, average precision, Brier score, calibration and net benefit with intervals, "
-        f"{joined(list(k.recipe.evaluation.tests)) or 'no'} tests, baselines without a network; "
-        "the methods text says why.",
-        ("metrics.tsv", "logs/CITATION.md"),
+        f"{joined(list(k.recipe.evaluation.tests)) or 'no'} tests, baselines without a network.",
+        ("metrics.tsv", "figures/decision_curve.tsv: net benefit", "logs/CITATION.md"),
     )
 
 
@@ -217,19 +205,34 @@ def _fair(k: RunFacts) -> Answer:
 
 
 def _output(k: RunFacts) -> Answer:
-    return (
-        f"A probability; a class at {k.recipe.evaluation.threshold:g}, and by a threshold fitted "
-        f"by {k.recipe.evaluation.fitted_threshold}.",
-        ("scores.tsv", "metrics.tsv"),
+    plan = k.recipe.with_variant(k.variant).evaluation
+    text = f"A probability; a class from {plan.threshold:g} on{CHOSEN[plan.fitted_threshold]}."
+    bundle = f"model/{k.variant}/configs/training_cohort.json"
+    if (k.run.folder / bundle).exists():
+        text += " The bundle names the threshold that suits all held-out people best."
+    return text, (
+        "recipe.yaml: evaluation.threshold",
+        "scores.tsv",
+        "metrics.tsv: @fitted",
+        f"{bundle}: held_out.threshold_fitted",
     )
+
+
+CHOSEN = {
+    "none": "",
+    "train_fold": ", and from one chosen on the training people of each fold",
+    "inner": ", and from one chosen on a part of the training people of each fold",
+    "test_fold": ", and from one chosen on the very people it is applied to (LEAK)",
+}
+"""Where the second threshold comes from."""
 
 
 def _differ(k: RunFacts) -> Answer:
     group = k.recipe.group_column(k.run.variants or (k.recipe.base,))
     by = f" They are of other values of {group}." if group else ""
     return (
-        "One cohort: those tested are drawn from those recruited, by the same criteria, outcome "
-        f"and predictors.{by}",
+        "One cohort: those tested are drawn from those in the dataset, with the same outcome and "
+        f"predictors.{by}",
         ("splits.tsv", "tables/held_out.tsv"),
     )
 
@@ -295,8 +298,9 @@ def _whole_model(k: RunFacts) -> Answer:
 
 
 def _performance(k: RunFacts) -> Answer:
-    return f"{k.performance}. {k.findings('added')}".strip(), (
-        "metrics.tsv: scope pooled",
+    told = (f"{k.performance}.", k.by_group, k.findings("added"))
+    return " ".join(filter(None, told)), (
+        "metrics.tsv: scopes pooled and subgroup",
         "figures/roc.svg",
         "figures/calibration.svg",
         "figures/decision_curve.svg",
@@ -332,11 +336,10 @@ def _limits(k: RunFacts) -> Answer:
     )
 
 
-def _poor_input(_k: RunFacts) -> Answer:
+def _poor_input(k: RunFacts) -> Answer:
     return (
-        "--model judges every image by the limits of training and gives no forecast of one that "
-        "fails; missing values of columns are filled as in training, and named.",
-        ("logs/CITATION.md", "measures.json"),
+        "An image of failed quality, or whose left and right are not certain, gets no forecast.",
+        (f"model/{k.variant}/docs/README.md: Limits",),
     )
 
 
@@ -347,11 +350,11 @@ def _users(k: RunFacts) -> Answer:
     )
 
 
-def _next(_k: RunFacts) -> Answer:
+def _next(k: RunFacts) -> Answer:
     return (
         "Not tested elsewhere by this run: external validation is a next step (--model with "
         "--outcome).",
-        ("report.html",),
+        (f"model/{k.variant}/docs/README.md: Limits",),
     )
 
 

@@ -47,7 +47,7 @@ _ASKED = (
     ("Methods: training", "How was it trained?", ""),
     ("Methods: training", "How was the final model chosen?", ""),
     ("Methods: training", "Were models joined, and how?", ""),
-    ("Methods: evaluation", "Which measures?", ""),
+    ("Methods: evaluation", "Which measures?", "why these measures"),
     ("Methods: evaluation", "How are uncertainty and significance told?", ""),
     ("Methods: evaluation", "How robust is it (sensitivity analyses)?", ""),
     ("Methods: evaluation", "How was it explained?", ""),
@@ -55,7 +55,7 @@ _ASKED = (
     ("Methods: evaluation", "Was it tested on data from elsewhere?", ""),
     ("Methods: evaluation", "If a trial: where is it registered?", "registration"),
     ("Results: data", "How many were included and left out?", ""),
-    ("Results: data", "What are the people of each part like?", ""),
+    ("Results: data", "What are the people of each part like?", "treatments, settings"),
     ("Results: model", "How good is it, with uncertainty?", ""),
     ("Results: model", "How good as a test, and how precisely is that known?", ""),
     ("Results: model", "Where does it fail?", "a look at those it got wrong"),
@@ -94,11 +94,18 @@ def _subset(k: RunFacts) -> Answer:
 
 
 def _anonymous(k: RunFacts) -> Answer:
-    return (
-        "Models, tables and pages name people by their labels in BIDS; the bundle holds hashes of "
-        "training images, prints and aggregates of five people or more.",
-        (f"model/{k.variant}/docs/README.md",),
-    )
+    """Name what of people the bundle's files hold; the card tells of the hashes alone."""
+    configs = f"model/{k.variant}/configs"
+    held = {
+        f"{configs}/training_images.json": "hashes of training images",
+        f"{configs}/training_prints.safetensors": "prints by which training scans are known again",
+        f"{configs}/training_cohort.json": "aggregates of five people or more",
+    }
+    there = {file: what for file, what in held.items() if (k.run.folder / file).exists()}
+    text = "Tables and pages name people by their labels in BIDS."
+    if there:
+        text += f" The bundle holds {joined(there.values())}."
+    return text, ("cohort.tsv", *there)
 
 
 def _acquired(k: RunFacts) -> Answer:
@@ -159,9 +166,12 @@ def _uncertain(k: RunFacts) -> Answer:
 
 
 def _robust(k: RunFacts) -> Answer:
-    others = [name for name in k.run.variants if name != k.variant]
+    others = [name for name in k.run.variants if name != k.variant and name not in k.copies]
     told = f"Variants beside {k.variant}: {joined(others)}." if others else "No other variant."
-    return told, ("metrics.tsv", "recipe.yaml: variants")
+    same = "; ".join(f"{name} those of {other}" for name, other in k.copies.items())
+    if same:
+        told += f" No analyses of their own, as their networks and scores are the same: {same}."
+    return told, ("metrics.tsv", "scores.tsv", "recipe.yaml: variants")
 
 
 def _explained(k: RunFacts) -> Answer:

@@ -117,7 +117,12 @@ ITEMS = (
         "Why these predictors to begin with, and was any chosen beforehand?",
         "why they were chosen",
     ),
-    Item("9b", "Methods: predictors", "What is each predictor, how and when was it measured?"),
+    Item(
+        "9b",
+        "Methods: predictors",
+        "What is each predictor, how and when was it measured?",
+        "how and when clinical predictors were measured",
+    ),
     Item(
         "9c",
         "Methods: predictors",
@@ -148,6 +153,7 @@ ITEMS = (
         "12e",
         "Methods: analysis",
         "By which measures and figures is the model judged, and why these?",
+        "why these measures",
     ),
     Item("12f", "Methods: analysis", "Was the model updated (recalibrated) when it was tested?"),
     Item("12g", "Methods: analysis", "How is a forecast worked out: formula, code, object?"),
@@ -197,6 +203,7 @@ ITEMS = (
         "20b",
         "Results: participants",
         "What are they like, overall and by setting: predictors, treatments, missing values?",
+        "treatments, and what people of each setting are like",
     ),
     Item(
         "20c",
@@ -237,6 +244,7 @@ ITEMS = (
         "27a",
         "Discussion: use",
         "What is done with poor or missing input when the model is used?",
+        "what is done about missing values of clinical predictors",
     ),
     Item(
         "27b",

@@ -112,13 +112,13 @@ def write_pack(folder: Path) -> Path:
     run, place = GroupRun(folder), folder / "reporting"
     models = pd.DataFrame(RunFacts(run).bundles, columns=pd.Index(MODELS))
     write_table(models, folder / FROZEN)
+    table = stamped(bias_table(run), _stamps(run))  # first: a guideline names it
+    write_table(table, place / "probast.tsv")
+    write_text(place / "probast.md", _bias_text(run, table))
     for guideline in GUIDELINES:
         table = stamped(filled_items(run, guideline), _stamps(run))
         write_table(table, place / f"{guideline.file}.tsv")
         write_text(place / f"{guideline.file}.md", _text(run, guideline, table))
-    table = stamped(bias_table(run), _stamps(run))
-    write_table(table, place / "probast.tsv")
-    write_text(place / "probast.md", _bias_text(run, table))
     return place
 
 

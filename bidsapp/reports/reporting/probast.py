@@ -24,6 +24,8 @@ COUNT = 20
 YES, NO, UNKNOWN, AUTHOR = "probably yes", "probably no", "no information", "author"
 ANSWERS = (YES, NO, UNKNOWN, AUTHOR)
 EXPECTED_AUC = 0.7
+FEW = 100
+"""People of the rarer class that a test is to have by PROBAST's explanation of 4.1."""
 
 Judged = tuple[str, str, tuple[str, ...]]
 """One of `ANSWERS`, why, and files of the run."""
@@ -95,7 +97,11 @@ def _alike(k: RunFacts) -> Judged:
     if k.scanners:
         text += f"scanners by the sidecars: {k.scanners}; "
     verdict = UNKNOWN if foreign else YES
-    return verdict, f"{text}clinical columns are for the authors to judge.", ("measures.tsv",)
+    return (
+        verdict,
+        f"{text}clinical columns are for the authors to judge.",
+        ("measures.tsv", "cohort.tsv"),
+    )
 
 
 def _blind(_k: RunFacts) -> Judged:
@@ -119,11 +125,17 @@ def _enough(k: RunFacts) -> Judged:
     people = cohort.groupby("participant_id")["outcome"].max()
     positives = int(people.sum())
     words = riley_words(positives, len(people) - positives, count, EXPECTED_AUC)
+    rarer = min(positives, len(people) - positives)
+    if rarer < FEW:
+        words = f"{rarer} people of the rarer class, where {FEW} are asked for. {words}"
+        return NO, words, ("cohort.tsv", "tables/planning.tsv")
     verdict = UNKNOWN if not count else NO if "too few" in words else YES
-    return verdict, words, ("tables/planning.tsv",)
+    return verdict, words, ("cohort.tsv", "tables/planning.tsv")
 
 
-def _handled(_k: RunFacts) -> Judged:
+def _handled(k: RunFacts) -> Judged:
+    if not k.of_columns:
+        return YES, "The model reads no column; images are numbers.", ("recipe.yaml",)
     return (
         YES,
         "Numbers are not cut into classes; categories have a column each; scaled in the fold.",
@@ -134,14 +146,17 @@ def _handled(_k: RunFacts) -> Judged:
 def _everybody(k: RunFacts) -> Judged:
     lost = len(k.run.exclusions)
     verdict = YES if not lost else UNKNOWN
-    return verdict, f"{k.excluded[:1].upper()}{k.excluded[1:]}.", ("exclusions.tsv",)
+    return verdict, f"Of the people in the dataset, {k.excluded}.", ("exclusions.tsv",)
 
 
 def _missing(k: RunFacts) -> Judged:
+    text = answers.filled(k)
+    if not k.of_columns:
+        told = f"{text} People without an image or an outcome: {k.excluded}."
+        return UNKNOWN if len(k.run.exclusions) else YES, told, ("exclusions.tsv",)
     return (
         YES if k.missing.startswith("no value") else UNKNOWN,
-        f"Filled in the training fold by the median, with a column that says so; {k.missing}. No "
-        "multiple imputation.",
+        f"{text} No multiple imputation.",
         ("tables/cohort.tsv",),
     )
 
@@ -159,7 +174,11 @@ def _clusters(k: RunFacts) -> Judged:
 
 
 def _measures(_k: RunFacts) -> Judged:
-    return YES, "AUC, calibration, Brier score and net benefit, with intervals.", ("metrics.tsv",)
+    return (
+        YES,
+        "AUC, calibration, Brier score and net benefit, with intervals.",
+        ("metrics.tsv", "figures/decision_curve.tsv"),
+    )
 
 
 def _leak_free(k: RunFacts) -> Judged:

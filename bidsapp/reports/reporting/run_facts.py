@@ -1,20 +1,37 @@
 """What the files of a group run say of it, in the words of a reporting guideline."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 
 import pandas as pd
 
 from bidsapp.dataset.counts import cohort_counts
-from bidsapp.dataset.covariates import SIDECAR, user_name, users_columns
+from bidsapp.dataset.covariates import SIDECAR, user_name, users_column, users_columns
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.drawing.wording import many
 from bidsapp.errors import NociCastError
+from bidsapp.evaluation.planning import SMALLEST
+from bidsapp.evaluation.settings import CLINICAL, WITH_IMAGE
 from bidsapp.evaluation.tsv import is_missing, read_table
 from bidsapp.reports.run.group_run import GroupRun
 
 SHOWN = 12
 """So many names are listed."""
+OF_COLUMNS = (CLINICAL, "logistic", "random_forest", "xgboost")
+"""Models of the columns that a recipe names, by the last part of their names."""
+MEASURES = {
+    "auc": "AUC",
+    "brier": "Brier",
+    "calibration_slope": "calibration slope",
+    "calibration_intercept": "calibration intercept",
+}
+AS_A_TEST = {
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "precision": "PPV",
+    "negative_predictive_value": "NPV",
+}
 
 MODELS = ("model", "folder", "manifest_sha256", "frozen_utc")
 FROZEN = "reporting/frozen_models.tsv"
@@ -49,6 +66,28 @@ class RunFacts:
         """Columns that the user has of the people."""
         mine = users_columns(map(str, self.run.cohort.columns))
         return [user_name(name) for name in mine if not name.startswith(("region_", SIDECAR))]
+
+    @cached_property
+    def predictors(self) -> tuple[list[str], list[str]]:
+        """Columns that the recipe takes for predictors: those that the cohort has, and lacks."""
+        plan, networks = self.recipe.evaluation, self.run.variants or (self.recipe.base,)
+        beside = [one for name in networks for one in self.recipe.with_variant(name).columns_beside]
+        asked = dict.fromkeys((*plan.clinical, *plan.predictors, *beside))
+        columns = list(map(str, self.run.cohort.columns))
+        there = [name for name in asked if users_column(columns, name)]
+        return there, [name for name in asked if name not in there]
+
+    @cached_property
+    def of_columns(self) -> bool:
+        """Whether any model of the run was fitted to columns that the recipe names."""
+        names = self.run.variants or (self.recipe.base,)
+        if any(self.recipe.with_variant(name).network.covariates for name in names):
+            return True
+        table = self.run.metrics
+        scored = table["variant"].astype(str).unique() if len(table) else ()
+        return any(
+            name.startswith(WITH_IMAGE) or name.rpartition("/")[2] in OF_COLUMNS for name in scored
+        )
 
     @cached_property
     def scanners(self) -> str:
@@ -88,34 +127,67 @@ class RunFacts:
         return " ".join(table.loc[table["kind"].isin(kinds), "text"])
 
     @cached_property
+    def detectable(self) -> str:
+        """The smallest AUC that such a cohort shows, by the table of the plan."""
+        table = self.run.table("tables/planning.tsv")
+        told = []
+        for suffix, of in (("", "Tested on new people"), ("@retrained", "By this run's intervals")):
+            rows = table[table["quantity"] == f"{SMALLEST}{suffix}"] if len(table) else table
+            for row in rows.to_dict("records"):
+                least, note = row["value"], row["note"]
+                found = "" if is_missing(least) else f"{float(least):.2f}"
+                told.append(f"{of}: {f'AUC {found} is found with power .8' if found else note}.")
+        return " ".join(told)
+
+    @cached_property
+    def copies(self) -> dict[str, str]:
+        """Networks whose scores are those of an earlier one, as they share it."""
+        first: dict[tuple[object, ...], str] = {}
+        found = {}
+        for name in self.run.variants:
+            rows = self.run.scores[self.run.scores["variant"] == name]
+            rows = rows[["participant_id", "session_id", "repeat", "fold", "probability"]]
+            other = first.setdefault(tuple(sorted(map(tuple, rows.to_numpy().tolist()))), name)
+            if other != name:
+                found[name] = other
+        return found
+
+    def _measured(self, name: str, measures: Mapping[str, str], scope: str = "pooled") -> str:
+        """Measures of a network with intervals; of one that is not defined, why."""
+        table, told = self.run.metrics, []
+        own = table[(table["variant"] == name) & (table["scope"] == scope)] if len(table) else table
+        for metric, words in measures.items():
+            for row in own[own["metric"] == metric].to_dict("records") if len(own) else ():
+                limits = f" ({row['ci_low']:.2f} to {row['ci_high']:.2f})"
+                known = row["ci_low"] == row["ci_low"]
+                if row["value"] == row["value"]:
+                    told.append(f"{words} {row['value']:.2f}{limits if known else ''}")
+                else:
+                    told.append(f"{words} not defined ({row['note']})")
+        return ", ".join(told) or "not measured"
+
+    @cached_property
+    def by_group(self) -> str:
+        """The AUC of every network in every group; empty where no group was asked for."""
+        auc = {"auc": "AUC"}
+        told = [
+            f"{scope.removeprefix('subgroup:')}, {name}: {self._measured(name, auc, scope)}"
+            for scope in self.subgroups
+            for name in (*self.run.variants, *self.run.ensembles)
+        ]
+        return f"By group: {'; '.join(told)}." if told else ""
+
+    @cached_property
     def performance(self) -> str:
         """The measures of every network, pooled, with intervals."""
-        told = []
-        for name in (*self.run.variants, *self.run.ensembles):
-            values = []
-            for metric in ("auc", "brier", "calibration_slope", "calibration_intercept"):
-                row = self.run.metric(name, metric)
-                if row is not None:
-                    limits = f" ({row['ci_low']:.2f} to {row['ci_high']:.2f})"
-                    known = row["ci_low"] == row["ci_low"]
-                    words = metric.replace("_", " ").replace("auc", "AUC")
-                    values.append(f"{words} {row['value']:.2f}{limits if known else ''}")
-            told.append(f"{name}: {', '.join(values)}")
-        return "; ".join(told)
+        names = (*self.run.variants, *self.run.ensembles)
+        return "; ".join(f"{name}: {self._measured(name, MEASURES)}" for name in names)
 
     @cached_property
     def as_a_test(self) -> str:
-        """Sensitivity, specificity and the like of every network, at the fixed threshold."""
-        told = []
-        for name in (*self.run.variants, *self.run.ensembles):
-            values = []
-            for metric in ("sensitivity", "specificity", "ppv", "npv"):
-                row = self.run.metric(name, metric)
-                if row is not None and row["value"] == row["value"]:
-                    known = row["ci_low"] == row["ci_low"]
-                    limits = f" ({row['ci_low']:.2f} to {row['ci_high']:.2f})" if known else ""
-                    values.append(f"{metric.replace('pv', 'PV')} {row['value']:.2f}{limits}")
-            told.append(f"{name}: {', '.join(values) or 'not defined'}")
+        """Sensitivity, specificity and predictive values of every network, at the threshold."""
+        names = (*self.run.variants, *self.run.ensembles)
+        told = [f"{name}: {self._measured(name, AS_A_TEST)}" for name in names]
         cut = self.recipe.evaluation.threshold
         return f"At a probability of {cut:g}: {'; '.join(told)}."
 
