@@ -352,26 +352,26 @@ class _Values:
 
     text: str
     values: dict[str, Any] = field(compare=False)
+    shape: "type[Recipe]" = field(compare=False)
 
     @classmethod
     def of(cls, recipe: "Recipe") -> Self:
         """Take them from a recipe."""
         plain = recipe.plain()
-        return cls(json.dumps(plain, default=str), plain)
+        return cls(json.dumps(plain, default=str), plain, type(recipe))
 
 
 @lru_cache(maxsize=64)  # a recipe is made again whenever a variant is asked for
 def _made(recipe: _Values) -> "tuple[Recipe | tuple[Problem, ...], ...]":
     """Make the recipe of every setting of a search; of those that cannot be, what is wrong."""
-    from bidsapp.recipes.schema import Recipe
-
+    shape = recipe.shape
     search = Search.model_validate(recipe.values["training"]["search"])
     found: list[Recipe | tuple[Problem, ...]] = []
     for setting in search.settings:
         try:
-            found.append(Recipe.model_validate(_laid(recipe.values, setting, Recipe)))
+            found.append(shape.model_validate(_laid(recipe.values, setting, shape)))
         except ValidationError as error:
-            found.append(tuple(problems_of(error, Recipe)))
+            found.append(tuple(problems_of(error, shape)))
     return tuple(found)
 
 

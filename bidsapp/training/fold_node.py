@@ -1,6 +1,6 @@
 """One fold as a nipype node, so that a plugin can spread folds over processes and machines."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,45 +97,12 @@ class CrossFit(Step):
 
     def _work(self, folder: Path) -> None:
         from bidsapp.recipes import load_recipe
+        from bidsapp.training.passing import score_and_forget
 
         inputs = self.inputs.get_traitsfree()
         task = task_of(inputs, load_recipe(inputs["recipe"]), self._device)
         score_and_forget(task, trial=inputs["trial"])
         self._results.update(scores=str(task.scores_file), record=str(task.record_file))
-
-
-def score_and_forget(task: "FoldTask", *, trial: bool = False) -> None:
-    """Train a network for the scores of the people whom it holds out, and keep nothing but them.
-
-    Parameters
-    ----------
-    task
-        The network.
-    trial
-        Whether it is one of a search: what it begins with is kept, for others that begin with the
-        same, and a loss that is no longer finite is noted in its record and no failure.
-    """
-    from bidsapp.training.fold import score_fold, train_fold
-    from bidsapp.training.loop import Diverged
-    from bidsapp.training.search import note_diverged
-
-    if not task.is_scored:
-        task.scores_file.unlink(missing_ok=True)  # of other people or settings
-        try:
-            train_fold(task)
-            score_fold(task)
-        except Diverged as error:
-            if not trial:
-                raise
-            note_diverged(task, str(error))
-    forget([task] if trial else task.chain())
-
-
-def forget(tasks: "Iterable[FoldTask]") -> None:
-    """Remove the networks of some tasks."""
-    for one in tasks:
-        one.model_file.unlink(missing_ok=True)
-        one.fitted_file.unlink(missing_ok=True)
 
 
 def fold_inputs(recipe_file: Path, task: "FoldTask") -> dict[str, Any]:

@@ -208,7 +208,8 @@ class TrainPermuted(Step):
         from bidsapp.derivatives.sealed import write_record
         from bidsapp.recipes import load_recipe
         from bidsapp.training.fold import score_fold, train_fold
-        from bidsapp.training.fold_node import score_and_forget, task_of
+        from bidsapp.training.fold_node import task_of
+        from bidsapp.training.passing import score_and_forget
         from bidsapp.training.search import searched
 
         recipe = load_recipe(self.inputs.recipe)

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 
 from bidsapp.dataset.tables import read_frame, write_table
-from bidsapp.derivatives.sealed import write_record
 from bidsapp.errors import UsageError
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.recipes.schema import Recipe
@@ -27,9 +26,9 @@ from bidsapp.recipes.search import (
     value_words,
 )
 from bidsapp.recipes.start import named_variant
-from bidsapp.training.columns import LEARNING, SCORES, SPLITS
-from bidsapp.training.fold_node import forget
+from bidsapp.training.columns import LEARNING, SPLITS
 from bidsapp.training.inner_folds import Division
+from bidsapp.training.passing import forget
 from bidsapp.training.search_metric import metric_of
 from bidsapp.training.stages import with_people
 from bidsapp.training.task import FoldTask, read_rows
@@ -295,19 +294,6 @@ def _scored(task: FoldTask, tried: Sequence[Trial], search: Search) -> pd.DataFr
             }
         )
     return pd.DataFrame(rows)
-
-
-def note_diverged(task: FoldTask, why: str) -> None:
-    """Note in the record of an inner network that its loss was no longer finite."""
-    record = {
-        "fingerprint": task.fingerprint,
-        "model_sha256": "",
-        "diverged": why,
-        "epochs": 0,
-        "seconds": 0.0,
-    }
-    write_table(task.scores_file, pd.DataFrame(columns=pd.Index(SCORES)))
-    write_record(task.record_file, record, [task.scores_file])
 
 
 def searched(tasks: Sequence[FoldTask], train: Callable[[FoldTask], Any]) -> list[FoldTask]:

@@ -15,8 +15,8 @@ from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe
 from bidsapp.recipes.search import METRICS, first_stages, networks
 from bidsapp.training.crossfit import planned_folds
-from bidsapp.training.fold_node import forget
 from bidsapp.training.inner_run import score_inner
+from bidsapp.training.passing import forget
 from bidsapp.training.permuted import expected_time
 from bidsapp.training.run import TrainingRun
 from bidsapp.training.search import TABLE, Trial, inner_roles, search_of, settled, trials

@@ -105,7 +105,7 @@ def test_report_methods_and_checklists_say_how_settings_were_chosen(found: Ended
     assert "Which settings were chosen, and how hopeful the search was" in page
     assert "Every setting that was tried" in page
     assert (
-        "training.lr were chosen inside each training fold among 2 settings by the cross-entropy "
+        "training.lr was chosen inside each training fold among 2 settings by the cross-entropy "
         "over 2 inner folds of its people: training.lr head 0.1, backbone 0.1 in 2 of 2 folds."
     ) in " ".join((run / "logs" / "CITATION.md").read_text().split())
     for name in ("tripod_ai.md", "claim.md"):

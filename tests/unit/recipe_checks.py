@@ -49,8 +49,13 @@ def has_in_each_variant_what_the_variant_says(name: str) -> None:
     for variant in loaded(name).variant_names:
         alone = loaded(name).with_variant(variant)
         for key, value in loaded(name).variants.get(variant, {}).items():
-            found = alone
-            for part in key.split("."):
+            found, parts = alone, key.split(".")
+            while parts:
+                whole = ".".join(parts)  # keys of a grid that is searched have dots in them
+                if isinstance(found, dict) and whole in found:
+                    found, parts = found[whole], []
+                    continue
+                part = parts.pop(0)
                 found = found[part] if isinstance(found, dict) else getattr(found, part)
             assert found == (tuple(value) if isinstance(value, list) else value)
 

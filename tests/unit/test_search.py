@@ -17,10 +17,11 @@ from bidsapp.representation.cohort_array import build_cohort_array
 from bidsapp.representation.sample import CohortRow
 from bidsapp.training import fold as fold_module
 from bidsapp.training.fold import load_fold, train_fold
-from bidsapp.training.fold_node import fold_inputs, score_and_forget, task_of
+from bidsapp.training.fold_node import fold_inputs, task_of
 from bidsapp.training.inner_folds import Division
 from bidsapp.training.loop import Diverged
-from bidsapp.training.search import at, note_diverged, settled, trials, unsettled
+from bidsapp.training.passing import note_diverged, score_and_forget
+from bidsapp.training.search import at, settled, trials, unsettled
 from bidsapp.training.search_metric import metric_of
 from bidsapp.training.search_run import check_searches, search_cost, stamped
 from tests.unit.synthetic_cohort import prepare_tasks, small_recipe

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bidsapp.training.fold_node import score_and_forget
+from bidsapp.training.passing import score_and_forget
 from bidsapp.training.search import searched
 from bidsapp.training.search_metric import metric_of
 from tests.unit.synthetic_cohort import prepare_tasks, small_recipe
