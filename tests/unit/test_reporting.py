@@ -180,6 +180,8 @@ def test_answers_claim_no_more_than_the_files_that_they_name(run: Path) -> None:
     assert f"PPV {value['precision']:.2f}" in claim_table.loc["38", "answer"]
     assert f"NPV {value['negative_predictive_value']:.2f}" in claim_table.loc["38", "answer"]
     assert "By group: sex=F, base: AUC " in answer["23a"]
+    assert "(fewer than 10 of a class (13 positive, 7 negative))" in answer["23a"]
+    assert claim_table.loc["38", "answer"].startswith("base, from a probability of 0.5: ")
 
 
 def test_a_measure_that_is_not_defined_says_why(run: Path, tmp_path: Path) -> None:

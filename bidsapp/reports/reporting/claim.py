@@ -5,9 +5,8 @@ from collections.abc import Callable, Mapping
 from bidsapp import __version__
 from bidsapp.drawing.wording import joined
 from bidsapp.reports.reporting import answers
-from bidsapp.reports.reporting.answers import Answer
 from bidsapp.reports.reporting.items import Item
-from bidsapp.reports.reporting.run_facts import RunFacts
+from bidsapp.reports.reporting.run_facts import Answer, RunFacts
 
 SOURCE = "Tejani et al. 2024, Radiology: Artificial Intelligence 6:e240300, doi:10.1148/ryai.240300"
 COUNT = 44

@@ -12,9 +12,8 @@ from bidsapp.derivatives import write_text
 from bidsapp.evaluation.stamp import stamped
 from bidsapp.evaluation.tsv import write_table
 from bidsapp.reports.reporting import answers, claim, items, probast
-from bidsapp.reports.reporting.answers import Answer
 from bidsapp.reports.reporting.items import Item
-from bidsapp.reports.reporting.run_facts import FROZEN, MODELS, RunFacts
+from bidsapp.reports.reporting.run_facts import FROZEN, MODELS, Answer, RunFacts
 from bidsapp.reports.run.group_run import GroupRun
 
 COLUMNS = ("item", "section", "asks", "status", "answer", "where", "author")

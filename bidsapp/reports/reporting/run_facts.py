@@ -37,6 +37,10 @@ MODELS = ("model", "folder", "manifest_sha256", "frozen_utc")
 FROZEN = "reporting/frozen_models.tsv"
 
 
+Answer = tuple[str, tuple[str, ...]]
+"""A text, empty where the run says nothing, and files of the run, behind a colon the place."""
+
+
 class RunFacts:
     """What a run knows, as the answers need it.
 
@@ -153,7 +157,7 @@ class RunFacts:
         return found
 
     def _measured(self, name: str, measures: Mapping[str, str], scope: str = "pooled") -> str:
-        """Measures of a network with intervals; of one that is not defined, why."""
+        """Measures of a network with intervals; of one that is not defined, why; empty if none."""
         table, told = self.run.metrics, []
         own = table[(table["variant"] == name) & (table["scope"] == scope)] if len(table) else table
         for metric, words in measures.items():
@@ -164,32 +168,41 @@ class RunFacts:
                     told.append(f"{words} {row['value']:.2f}{limits if known else ''}")
                 else:
                     told.append(f"{words} not defined ({row['note']})")
-        return ", ".join(told) or "not measured"
+        return ", ".join(told)
 
     @cached_property
     def by_group(self) -> str:
         """The AUC of every network in every group; empty where no group was asked for."""
-        auc = {"auc": "AUC"}
-        told = [
-            f"{scope.removeprefix('subgroup:')}, {name}: {self._measured(name, auc, scope)}"
-            for scope in self.subgroups
-            for name in (*self.run.variants, *self.run.ensembles)
-        ]
+        table = self.run.metrics
+        told = []
+        for scope in self.subgroups:
+            for name in (*self.run.variants, *self.run.ensembles):
+                own = (table["variant"] == name) & (table["scope"] == scope)
+                row = table[own & (table["metric"] == "auc")]
+                words = self._measured(name, {"auc": "AUC"}, scope)
+                if words:
+                    note = str(row["note"].iloc[0])
+                    few = "" if is_missing(note) or note in words else f" ({note})"
+                    told.append(f"{scope.removeprefix('subgroup:')}, {name}: {words}{few}")
         return f"By group: {'; '.join(told)}." if told else ""
 
     @cached_property
     def performance(self) -> str:
         """The measures of every network, pooled, with intervals."""
         names = (*self.run.variants, *self.run.ensembles)
-        return "; ".join(f"{name}: {self._measured(name, MEASURES)}" for name in names)
+        told = {name: self._measured(name, MEASURES) or "not measured" for name in names}
+        return "; ".join(f"{name}: {words}" for name, words in told.items())
 
     @cached_property
     def as_a_test(self) -> str:
         """Sensitivity, specificity and predictive values of every network, at the threshold."""
         names = (*self.run.variants, *self.run.ensembles)
-        told = [f"{name}: {self._measured(name, AS_A_TEST)}" for name in names]
-        cut = self.recipe.evaluation.threshold
-        return f"At a probability of {cut:g}: {'; '.join(told)}."
+        told = []
+        for name in names:
+            of = self.recipe if name in self.run.ensembles else self.recipe.with_variant(name)
+            measured = self._measured(name, AS_A_TEST) or "not measured"
+            told.append(f"{name}, from a probability of {of.evaluation.threshold:g}: {measured}")
+        return f"{'; '.join(told)}." if told else ""
 
     @cached_property
     def bundles(self) -> list[tuple[str, str, str, str]]:
