@@ -37,6 +37,8 @@ class Source:
     derivatives
         Whether it lies in a derivative dataset (``-d NAME=PATH``, or a folder of
         ``<bids_dir>/derivatives``) and not in the dataset itself.
+    without
+        How to do without it, for whoever lacks it; empty where nothing can be done.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Source:
     same: tuple[str, ...] = ()
     any_session: bool = False
     derivatives: bool = False
+    without: str = ""
 
 
 @dataclass(frozen=True)

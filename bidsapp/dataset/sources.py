@@ -292,6 +292,7 @@ def _missing(
     return (
         f"no {kind} ({endings}){by}{like} in {where}/{source.datatype}{listed}; add it, or choose "
         f"it with {OPTION} if it goes by other labels (files that {BIDSIGNORE} lists do not count)"
+        + (f"; {source.without}" if source.without else "")
     )
 
 

@@ -56,7 +56,7 @@ def _inputs(recipe: "Recipe") -> Iterator[Problem]:
     channels = modality.channels_for(recipe.preparation.plain())
     for name in recipe.representation.channels:
         if name not in channels:
-            yield "representation.channels", one_of(name, channels)
+            yield "representation.channels", _not_made(name, recipe) or one_of(name, channels)
         elif channels[name].series and len(recipe.representation.channels) > 1:
             yield (
                 "representation.channels",
@@ -65,6 +65,30 @@ def _inputs(recipe: "Recipe") -> Iterator[Problem]:
     for name in inputs.filters:
         if name not in sources:
             yield f"inputs.filters.{name}", f"source {one_of(name, sources)}"
+
+
+def _not_made(channel: str, recipe: "Recipe") -> str:
+    """Say which setting a channel is not made with; empty where it is none that is known."""
+    settings = recipe.preparation.plain()
+    for product in modality_named(recipe.preparation.modality).products:
+        if product.channel is None or product.channel.name != channel:
+            continue
+        for key, among in (product.only or {}).items():
+            if key in settings and settings[key] not in among:
+                given, needed = (_yaml(value) for value in (settings[key], among[0]))
+                alone = (
+                    f"; for a variant whose channels do without: --variants NAME "
+                    f"--set variants.NAME.preparation.{key}={given}"
+                )
+                return (
+                    f"{channel!r} is not made with preparation.{key}: {given}; set {needed}, or "
+                    f"name channels that do without{alone if recipe.variants else ''}"
+                )
+    return ""
+
+
+def _yaml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _outcome(recipe: "Recipe") -> Iterator[Problem]:

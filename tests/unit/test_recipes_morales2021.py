@@ -1,7 +1,16 @@
 """The knee study as a recipe: its models, their first stages, the network as printed."""
 
+from pathlib import Path
+
+import pytest
+
+from bidsapp.contracts.modality import modality_named
+from bidsapp.dataset.sources import select_scans
+from bidsapp.errors import NothingSelected, UsageError
+from bidsapp.modalities.knee.phantom import make_knee_phantom
 from bidsapp.networks.registry import build_network
-from bidsapp.recipes import load_recipe
+from bidsapp.options import RunOptions
+from bidsapp.recipes import by_preparation, load_recipe
 from bidsapp.recipes.start import named_variant
 
 BONES = ("femur", "tibia", "patella")
@@ -63,3 +72,48 @@ def test_presets_for_few_people_differ_from_what_is_printed() -> None:
     assert recipe.with_variant("compact_cam").saliency.method == "grad_cam"
     printed = recipe.with_variant("paper").training.augmentation
     assert (printed.rotation, printed.scaling, printed.noise) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("variants", "overrides"),
+    [
+        (("compact", "compact_femur", "compact_patella", "compact_cam", "compact_searched"), []),
+        (("femur_thick",), ["variants.femur_thick.preparation.t2=false"]),
+        (("tibia_shape",), ["variants.tibia_shape.preparation.t2=false"]),
+    ],
+)
+def test_people_without_echoes_can_be_prepared(
+    variants: tuple[str, ...], overrides: list[str]
+) -> None:
+    recipe = load_recipe("morales2021", overrides)
+    selected, _ = recipe.selected(variants)
+    (group,) = by_preparation(recipe, selected)  # one preparation serves them all
+    own = recipe.with_variant(group[0])
+    knee = modality_named("knee")
+    settings = own.preparation.plain()
+    assert "echoes" not in {source.name for source in knee.sources_for(settings)}
+    made = knee.channels_for(settings)
+    for name in (*selected, *recipe.stages(selected)):
+        assert set(recipe.with_variant(name).representation.channels) <= set(made)
+
+
+def test_no_t2_for_channels_of_t2_is_refused_with_what_to_do() -> None:
+    with pytest.raises(UsageError) as told:
+        load_recipe("morales2021", ["preparation.t2=false"])
+    assert "'femur_t2' is not made with preparation.t2: false" in str(told.value)
+    assert "--variants NAME --set variants.NAME.preparation.t2=false" in str(told.value)
+
+
+def test_who_lacks_echoes_is_told_what_to_do_without(tmp_path: Path) -> None:
+    make_knee_phantom(tmp_path / "bids", participants=1, spacing=(6, 6, 6), echoes=False)
+    options = RunOptions(
+        bids_dir=tmp_path / "bids",
+        output_dir=tmp_path / "out",
+        work_dir=tmp_path / "work",
+        analysis_level="participant",
+    )
+    knee, recipe = modality_named("knee"), load_recipe("morales2021")
+    with pytest.raises(NothingSelected, match=r"no MESE .*morales2021 --variants compact"):
+        select_scans(options, knee.sources_for(recipe.preparation.plain()))
+    without = knee.sources_for(recipe.with_variant("compact").preparation.plain())
+    assert len(select_scans(options, without).scans) == 1

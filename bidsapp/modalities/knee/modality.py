@@ -33,7 +33,14 @@ class Knee(Modality[KneePreparation]):
     sources = (
         Source("image", "anat", "T2w"),
         Source("labels", "anat", "dseg", derivatives=True),
-        Source("echoes", "anat", "MESE", many=True),
+        Source(
+            "echoes",
+            "anat",
+            "MESE",
+            many=True,
+            without="without echoes, run what needs no T2: a recipe with preparation.t2: false, or "
+            "of morales2021 --variants compact",
+        ),
     )
     measures = MEASURES
     products = PRODUCTS

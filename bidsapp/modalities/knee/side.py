@@ -184,8 +184,8 @@ def decide(told: Mapping[str, str], seen: Sequence[Seen]) -> tuple[Side, str, st
         )
     if against:
         doubt = (
-            f"{where} says {side}, and {against[0].words}: either that is wrong, or the image's "
-            "header mirrors it."
+            f"{where} says {side}, and {against[0].words}: either what is told is wrong, or the "
+            "image's header mirrors it."
         )
         return side, f"told by {where}, against the bones' shapes", doubt
     return side, f"told by {where}", ""
