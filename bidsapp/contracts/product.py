@@ -250,7 +250,7 @@ class OutputNames:
 
     @property
     def part(self) -> str:
-        """Label of the part that it is (an injection, a knee); empty where a scan is one unit."""
+        """Label of the part that it is (an injection); empty where a scan is one unit."""
         return self.labels.get("part", "")
 
     def in_space(self, desc: str, suffix: str, extension: str = ".nii.gz") -> str:

@@ -27,8 +27,8 @@ class Unit:
     session
         ``ses-1``; empty where there is none.
     part
-        What of the scan it is, where one scan holds several units: ``C6-L`` for an injection,
-        ``R`` for a knee; empty where a scan is one unit.
+        What of the scan it is, where one scan holds several units: ``C6-L`` for an injection; empty
+        where a scan is one unit.
     """
 
     participant: str

@@ -16,7 +16,7 @@ from bidsapp.modalities.knee.label_names import structures_of
 _SAME_PLACE_MM = 0.5
 _WHOLE = 1e-3
 _NAN = (
-    "{} voxels of the label map ({:.2%}) are not a number (NaN); they were taken for background. "
+    "{} voxels of the label map are not a number (NaN); they were taken for background. "
     "Look whether a structure is cut there."
 )
 
@@ -163,7 +163,7 @@ def read_label_map(path: Path, table: Path | None, bones: Sequence[str]) -> Labe
     data = np.rint(np.clip(values, 0, np.iinfo(np.int16).max)).astype(np.int16)
     if np.abs(values - data).max(initial=0) > _WHOLE:
         raise BadData(f"{path} holds numbers that are no labels (0, 1, 2, ...); is it the image?")
-    notes = (_NAN.format(nowhere.sum(), nowhere.mean()),) if nowhere.any() else ()
+    notes = (_NAN.format(nowhere.sum()),) if nowhere.any() else ()
     wanted = [
         number
         for bone in bones
