@@ -1,4 +1,4 @@
-"""Find people of a model's training cohort among new people, under any name, and leave them out."""
+"""Find people of a model's training cohort among new people, by image, and leave them out."""
 
 import sys
 from collections.abc import Mapping
