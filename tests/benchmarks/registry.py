@@ -245,6 +245,14 @@ BENCHMARKS = (
         peer="the nominal level",
     ),
     Benchmark(
+        "thin_slabs",
+        "What a network over a thin slab costs",
+        "CPU milliseconds of a step and an answer of a ResNet-10 on six slabs of 79 × 95 voxels.",
+        1,
+        peer="the same network by torch's own convolution",
+        commands=((),),
+    ),
+    Benchmark(
         "planted",
         "How well a map finds what was planted",
         "Share of the largest 1 % of a map that lies in a cuboid planted into the right insula of "
