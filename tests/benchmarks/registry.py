@@ -120,8 +120,8 @@ BENCHMARKS = (
         "Damaged files of every kind",
         "What damaged files of each kind that users give end in: read, refused with a message, or "
         "broken (a traceback, more than 10 s or 2 GB, a socket, a program, writing elsewhere).",
-        6,
-        commands=(("--cases", "500"),),
+        90,
+        commands=(("--cases", "10000"),),
     ),
     Benchmark(
         "near_duplicates",
