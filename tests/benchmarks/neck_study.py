@@ -34,17 +34,14 @@ def spent(process: psutil.Process) -> float:
     return total
 
 
-def watched(level: str, folder: Path, *words: str) -> list[tuple[float, float, str]]:
-    """Run a level of the app: of each line that it says, wall and CPU seconds until then.
+def watched(command: list[str]) -> list[tuple[float, float, str]]:
+    """Run a command: of each line that it says, wall and CPU seconds until then.
 
     Raises
     ------
     SystemExit
         It ended with another code than 0.
     """
-    command = [sys.executable, "-m", "bidsapp", str(folder / "necks"), str(folder / "out"), level]
-    command += ["--recipe", "wang2023", "--skip-bids-validation", "-w", str(folder / "work")]
-    command += ["--nprocs", str(CORES), "--device", "cpu", *words]
     begun, lines = time.monotonic(), []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -58,16 +55,23 @@ def watched(level: str, folder: Path, *words: str) -> list[tuple[float, float, s
     return lines
 
 
+def _level(level: str, folder: Path, *words: str) -> list[tuple[float, float, str]]:
+    """Watch a level of the app on two processes."""
+    command = [sys.executable, "-m", "bidsapp", str(folder / "necks"), str(folder / "out"), level]
+    command += ["--recipe", "wang2023", "--skip-bids-validation", "-w", str(folder / "work")]
+    return watched([*command, "--nprocs", str(CORES), "--device", "cpu", *words])
+
+
 def study(folder: Path, people: int, changes: list[str]) -> None:
     """Run the study through both levels and print what it took."""
     for name in ("out", "work"):  # nothing of an earlier run may be kept
         shutil.rmtree(folder / name, ignore_errors=True)
     if not (folder / "necks").is_dir():
         write_phantom(folder / "necks", people)
-    wall, cpu, _ = watched("participant", folder)[-1]
+    wall, cpu, _ = _level("participant", folder)[-1]
     print(f"participant level: {people} necks, {wall / 60:.1f} min, {cpu / 60:.1f} CPU min")
     chosen = ("--variants", "b0", "--set", "network.start=random", *changes)
-    lines = watched("group", folder, *chosen)
+    lines = _level("group", folder, *chosen)
     trained = next(line for line in lines if re.match(r"\[(\d+)/\1\] .*: done", line[2]))
     history = pd.read_csv(folder / "out/group/wang2023/history.tsv", sep="\t")
     folds = history[["repeat", "fold"]].drop_duplicates()

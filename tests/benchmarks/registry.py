@@ -389,12 +389,25 @@ BENCHMARKS = (
         commands=(("{data}", "strength", "--seeds", "5"),),
     ),
     Benchmark(
-        "rest_network_null",
-        "The network of recipe rest where there is nothing to find",
-        "AUC on real BOLD: sex, which these 24 people's series do not hold, and outcomes by lot.",
-        5,
-        module="rest_components",
-        commands=(("{data}", "network-null", "--seeds", "20"),),
+        "rest_null",
+        "Networks of components where there is nothing to find",
+        "AUC of 24 real people at rest: sex, and the same outcomes drawn by lot many times, by the "
+        "network of recipe rest and by VoxNet as the compact variant of teh2022 trains it.",
+        35,
+        peer="outcomes by lot",
+        commands=(
+            ("{data}", "pooled", "--lots", "99", "--seeds", "3"),
+            ("{data}", "voxnet", "--lots", "59", "--seeds", "1"),
+        ),
+    ),
+    Benchmark(
+        "rest_study",
+        "43 people at rest on two processes",
+        "Minutes of the group level of the compact variant of teh2022: 43 synthetic people of 200 "
+        "volumes at 4 mm, as fMRIPrep leaves them, to the report.",
+        12,
+        peer="the bar of 15 minutes on two cores",
+        commands=(("{work}/rest_study",),),
     ),
     Benchmark(
         "group_ica_growth",
