@@ -100,28 +100,35 @@ def write_lost(path: Path, lost: "pd.DataFrame") -> None:
 
 
 def write_scores(training: "TrainingRun", tasks: Sequence["FoldTask"], folder: Path) -> None:
-    """Write the held-out scores, and the loss curves; stamped where a variant leaks."""
+    """Write held-out scores, loss curves, what folds took and found; stamped where they leak."""
     from bidsapp.dataset.tables import write_table
     from bidsapp.training.crossfit import SCORES_FILE, SPLITS_FILE
     from bidsapp.training.earlier_run import forget_results, read_text_table, same_scores
+    from bidsapp.training.fold_tables import gather_components, gather_folds
     from bidsapp.training.run import gather_history, gather_inner, gather_scores
 
     scores, history, inner = gather_scores(tasks), gather_history(tasks), gather_inner(tasks)
+    components = gather_components(tasks)
     stamps = {
         name: stamp_text(training.recipe.with_variant(name).leaks("scores"))
         for name in training.variants
     }
     if any(stamps.values()):
-        for table in (scores, history):
+        for table in (scores, history, components):
             table["leak"] = table["variant"].map(stamps).fillna("")
     if training.recipe.simulation.stamp:
-        for table in (scores, history):
+        for table in (scores, history, components):
             table["simulated"] = training.recipe.simulation.stamp
     before = read_text_table(folder / "scores.tsv")
     for name in (SCORES_FILE, SPLITS_FILE, DISTANCES):  # they belong to the scores that were
         (folder / name).unlink(missing_ok=True)
     write_table(folder / "scores.tsv", scores)
     write_table(folder / "history.tsv", history)
+    write_table(folder / "folds.tsv", gather_folds(tasks))
+    if len(components):
+        write_table(folder / "components.tsv", components)
+    else:
+        (folder / "components.tsv").unlink(missing_ok=True)
     if inner is not None:
         write_table(folder / "inner_scores.tsv", inner)
     joined = {

@@ -214,6 +214,18 @@ class OfMaps(Fitted, Protocol):
 
 
 @runtime_checkable
+class OfChannels(Fitted, Protocol):
+    """A step that finds numbers of each channel, by which a reader judges what was fitted."""
+
+    def told(self, given: tuple[str, ...]) -> "Mapping[str, Mapping[str, float]]":
+        """Give what was found of each channel, by its name: column to number.
+
+        Columns are those of ``components.tsv``. A step that makes channels tells of those that it
+        makes, a step that chooses some of them tells of all `given`.
+        """
+
+
+@runtime_checkable
 class ReadsColumns(Fitted, Protocol):
     """A step that reads columns of the cohort table, as a site, and may refuse people by them."""
 

@@ -268,6 +268,40 @@ TABLES: dict[str, dict[str, Column]] = {
         "rate_backbone": Column("Learning rate of the layers before it."),
         "seconds": Column("Wall time of the epoch.", "s"),
     },
+    "folds": {
+        "parameters": Column("Trainable numbers of the fold's network.", "1"),
+        "epochs": Column("Epochs that it was trained for.", "1"),
+        "epoch_kept": Column("The epoch whose weights were kept.", "1"),
+        "seconds": Column(
+            "Wall time that the fold took, what its representation fits included.", "s"
+        ),
+    },
+    "components": {
+        "component": Column("Component of the fold, as its network's channels are called."),
+        "like": Column(
+            "Component of the first fold that it is matched with (Hungarian, |r|); n/a where a map "
+            "of the first fold that is flipped is as much like it."
+        ),
+        "like_r": Column("|r| of both.", "1"),
+        "like_null": Column("What the flipped map reaches; n/a where the maps are the same.", "1"),
+        "stability": Column(
+            "Quality index over random starts of the ICA (Himberg 2004): 1 where every start found "
+            "it.",
+            "1",
+        ),
+        "variance": Column("Its share of the variance of people's reduced series.", "1"),
+        "template_r": Column("|r| with the map of the template that it is matched with.", "1"),
+        "template_null": Column("What a flipped map of the template reaches.", "1"),
+        "p": Column(
+            "Of a t test of its strength between positives and negatives of the people that the "
+            "choice is fitted on; not corrected.",
+            "1",
+        ),
+        "r": Column("Correlation of its strength with the outcome in the same people.", "1"),
+        "kept": Column(
+            "Whether the fold's network is given it.", levels={"1.0": "yes", "0.0": "no"}
+        ),
+    },
     "saliency/regions": {
         "atlas": Column("Atlas that the region is of."),
         "index": Column("Label of the region in the atlas."),

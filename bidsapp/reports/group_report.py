@@ -15,6 +15,7 @@ from bidsapp.reports.run import figures, result_tables
 from bidsapp.reports.run.added_value import added_value_table, reclassification_table
 from bidsapp.reports.run.answer import answer
 from bidsapp.reports.run.column_alone import columns_table, sites_table
+from bidsapp.reports.run.components import components_table
 from bidsapp.reports.run.files import RunFiles
 from bidsapp.reports.run.grids import Grid, grid, plain
 from bidsapp.reports.run.held_back import answers_table, coverage
@@ -108,6 +109,7 @@ def _content(run: RunFiles) -> dict[str, Any]:
             (result_tables.prevalence_table(run), "Where another share of people is positive"),
             (search_folds_table(run), "Which settings were chosen, and how hopeful the search was"),
             (search_settings_table(run), "Every setting that was tried"),
+            (components_table(run), "What folds found of their components"),
             (placement_table(run), "What scores hang on where boxes lie"),
             (raters_table(run), "How alike two raters place boxes"),
             (

@@ -11,6 +11,7 @@ from bidsapp.contracts.fitted import (
     Fitted,
     FittedStep,
     Images,
+    OfChannels,
     OfMaps,
     PerChannel,
     ReadsColumns,
@@ -118,6 +119,16 @@ class Chain:
             names = step.channels(names)
             if isinstance(step, OfMaps):
                 found = dict(zip(names, step.group_maps(), strict=True))
+        return found
+
+    def told(self, given: Sequence[str]) -> dict[str, dict[str, float]]:
+        """Give what the steps found of each channel, by its name: column to number."""
+        names, found = tuple(given), dict[str, dict[str, float]]()
+        for step in self.steps:
+            if isinstance(step, OfChannels):
+                for name, numbers in step.told(names).items():
+                    found.setdefault(name, {}).update(numbers)
+            names = step.channels(names)
         return found
 
     def fit(

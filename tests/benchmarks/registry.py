@@ -393,11 +393,11 @@ BENCHMARKS = (
         "Networks of components where there is nothing to find",
         "AUC of 24 real people at rest: sex, and the same outcomes drawn by lot many times, by the "
         "network of recipe rest and by VoxNet as the compact variant of teh2022 trains it.",
-        35,
+        20,
         peer="outcomes by lot",
         commands=(
-            ("{data}", "pooled", "--lots", "99", "--seeds", "3"),
-            ("{data}", "voxnet", "--lots", "59", "--seeds", "1"),
+            ("{data}", "pooled", "--lots", "79", "--seeds", "2"),
+            ("{data}", "voxnet", "--lots", "39", "--seeds", "1"),
         ),
     ),
     Benchmark(

@@ -142,6 +142,16 @@ def test_the_planted_network_is_found_told_and_drawn(run: Path) -> None:
         assert np.allclose(image.affine, AFFINE)
         values = np.abs(np.asarray(image.dataobj))
         assert np.abs(np.unravel_index(values.argmax(), SHAPE) - centre).max() <= 3, stem
+    # what each fold found is told apart from the maps: stability, and which component it is
+    found = pd.read_csv(run / "components.tsv", sep="\t")
+    assert found.groupby(["repeat", "fold"]).size().tolist() == [4, 4]
+    assert found["like"].notna().sum() >= 7
+    assert found["stability"].median() > 0.8
+    folds = pd.read_csv(run / "folds.tsv", sep="\t")
+    assert len(folds) == 2
+    assert (folds["seconds"] > 0).all()
     page = (run / "report.html").read_text()
+    assert "What folds found of their components" in page
+    assert "A fold took" in page
     assert "Components by what the forecast loses without them" in page
     assert "components.png" in page

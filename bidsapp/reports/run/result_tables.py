@@ -8,6 +8,7 @@ from bidsapp.dataset.counts import cohort_counts
 from bidsapp.dataset.covariates import shown_name
 from bidsapp.evaluation.chance import WITHIN
 from bidsapp.evaluation.prevalence import scope_of
+from bidsapp.reports.run.components import fold_minutes
 from bidsapp.reports.run.files import RunFiles
 from bidsapp.reports.run.grids import Cell, Grid, as_float, decimal, grid, interval, p_value, plain
 
@@ -35,12 +36,15 @@ def variants_table(run: RunFiles) -> Grid | None:
     inside = any((name, "pooled", WITHIN) in values for name in names)
     within = ["AUC within folds"] if inside else []
     headings = ["Variant", "Kind", *within, "AUC, mean of folds", *[text for _, text in _SUMMARY]]
+    took = fold_minutes(run)
+    headings += ["A fold took"] * bool(took)
     rows = []
     for name in names:
         cells = [Cell(name), Cell(_kind(run, name))]
         cells += [_with_limits(values.get((name, "pooled", WITHIN)))] if inside else []
         cells.append(_with_limits(values.get((name, "mean", "auc"))))
         cells += [_with_limits(values.get((name, "pooled", metric))) for metric, _ in _SUMMARY]
+        cells += [took.get(name, Cell("–", -np.inf))] * bool(took)
         rows.append(cells)
     caption = (
         "Pooled held-out results with intervals (scores as given), and the mean AUC over folds "

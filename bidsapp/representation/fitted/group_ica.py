@@ -134,6 +134,16 @@ class GroupICA:
         assert self.mask_ is not None
         return Inside(self.mask_).lay(self.maps_.astype(np.float32))
 
+    def told(self, given: tuple[str, ...]) -> Mapping[str, Mapping[str, float]]:
+        """Give the stability of each component, and its share of the variance."""
+        assert self.stability_ is not None
+        assert self.variance_ is not None
+        found = zip(self.channels(given), self.stability_, self.variance_, strict=True)
+        return {
+            name: {"stability": float(stability), "variance": float(variance)}
+            for name, stability, variance in found
+        }
+
     def state(self) -> Mapping[str, np.ndarray]:
         """Give maps, mask, stability and variance."""
         if self.maps_ is None or self.mask_ is None:

@@ -81,6 +81,17 @@ class OutcomeSelection:
         for row in rows:
             yield np.asarray(images[int(row)], np.float32)[self.chosen_]
 
+    def told(self, given: tuple[str, ...]) -> Mapping[str, Mapping[str, float]]:
+        """Give the t test of each channel, its correlation with the outcome, and who is kept."""
+        assert self.chosen_ is not None
+        assert self.p_ is not None
+        assert self.r_ is not None
+        kept = np.isin(np.arange(len(given)), self.chosen_)
+        return {
+            name: {"p": float(p), "r": float(r), "kept": float(own)}
+            for name, p, r, own in zip(given, self.p_, self.r_, kept, strict=True)
+        }
+
     def state(self) -> Mapping[str, np.ndarray]:
         """Give the numbers kept, p and r."""
         if self.chosen_ is None or self.p_ is None or self.r_ is None:
