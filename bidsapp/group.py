@@ -78,7 +78,7 @@ def run_group_level(options: RunOptions) -> int:
     from bidsapp.training.crossfit import crossfit_splits
     from bidsapp.training.permute_outcomes import labels_of
     from bidsapp.training.run import run_splits
-    from bidsapp.training.search_run import check_searches
+    from bidsapp.training.search import check_searches
 
     if options.simulate:
         return _simulated(options)
@@ -121,7 +121,8 @@ def run_group_level(options: RunOptions) -> int:
     # refused now, if they are
     splits = run_splits(recipe, variants, cohort.table, options.splits)
     crossfit_splits(recipe, variants, cohort.table, splits)
-    check_searches(recipe, variants, cohort.table, splits)
+    begun = {name: own_outcomes.get(name) for name in stages}
+    check_searches(recipe, variants, cohort.table, splits, begun)
     labels_of(cohort.table, recipe.evaluation.permute_within)
     begin_work(options, _SHARED_WORK)
     check_images(recipe, variants, cohort, options)

@@ -115,7 +115,7 @@ def _trouble_with_splits(
     """Say why these people cannot be divided as the protocol has it; nothing where they can."""
     from bidsapp.training.crossfit import crossfit_splits
     from bidsapp.training.run import run_splits
-    from bidsapp.training.search_run import check_searches
+    from bidsapp.training.search import check_searches
 
     if options.splits is not None:
         return None  # names people, and who will have an image is not known yet

@@ -46,7 +46,7 @@ def sites_in_turn(
     from bidsapp.dataset.missing import is_missing
     from bidsapp.training.crossfit import crossfit_splits
     from bidsapp.training.run import run_splits
-    from bidsapp.training.search_run import check_searches
+    from bidsapp.training.search import check_searches
 
     site = recipe.with_variant(variants[0]).evaluation.site
     protocols = [recipe.with_variant(name).protocol for name in variants]

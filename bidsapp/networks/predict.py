@@ -162,7 +162,7 @@ def predict(
     device
         ``auto``, ``cpu``, ``cuda`` or ``cuda:<index>``.
     batch_size
-        Images at once; the recipe's where not given.
+        Images at once; as many as each model was trained with where not given.
     columns
         Column to the text of each image's person, where the networks read columns
         (``network.covariates``).
@@ -186,12 +186,14 @@ def predict(
     if not np.isfinite(stored).all():
         raise BadData(f"model {bundle.name}: the images hold NaN, infinite or too large values")
     where = resolve_device(device)
-    dtype = precision_dtype(bundle.recipe.training.precision, where)
-    size = batch_size or bundle.recipe.training.batch_size
     whole = DeviceCohort(ImageRows(stored, columns=columns or {}), where)
     answers, features = [], []
     with steady(where):
         for model in bundle.models:
+            # as its fold was trained and scored, which another's search may do otherwise
+            training = bundle.recipe_of(model).training
+            dtype = precision_dtype(training.precision, where)
+            size = batch_size or training.batch_size
             network = place(bundle.network(model), where)
             with captured(network) as kept:
                 logits = [

@@ -351,7 +351,11 @@ class Recipe(Section):
         alone["reported"] = {
             key: numbers for key, numbers in self.reported.items() if names_variant(key, name, self)
         }
-        one = merged(alone, values, Recipe)
+        try:
+            one = merged(alone, values, Recipe)
+        except Impossible as error:
+            told = [(f"variants.{name}.{key}", text) for key, text in error.problems]
+            raise Impossible(told) from None
         one["evaluation"] = {**one.get("evaluation", {}), "stack": {}}  # of several variants
         start = one["network"].get("start")
         if isinstance(start, dict):  # the variant that it names is not in a recipe of one alone

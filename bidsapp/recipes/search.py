@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 from bidsapp.contracts.fitted import FittedStep
 from bidsapp.recipes.messages import problems_of
 from bidsapp.recipes.section import Fraction, Name, Problem, Section, Seed
-from bidsapp.recipes.values import flat, merged, nested
+from bidsapp.recipes.values import flat, lies_in, merged, nested
 
 if TYPE_CHECKING:
     from bidsapp.recipes.schema import Recipe
@@ -44,8 +44,14 @@ HIGHER = ("auc",)
 
 
 def _grid(value: Any) -> Any:
-    """Take dotted keys, nested ones, or both."""
-    return flat(value) if isinstance(value, Mapping) else value
+    """Take dotted keys, nested ones, or both; none of them may be a part of another."""
+    if not isinstance(value, Mapping):
+        return value
+    found = flat(value)
+    for key in found:
+        if outer := next((one for one in found if lies_in(key, one)), None):
+            raise ValueError(f"{key} is a part of {outer}, which is there too; leave one out")
+    return found
 
 
 class Search(Section):
@@ -319,17 +325,13 @@ def search_problems(recipe: "Recipe") -> Iterator[Problem]:
 
 
 def _keys(search: Search) -> Iterator[Problem]:
-    keys = list(search.grid)
     for key, values in search.grid.items():
         where = f"grid.{key}"
-        inside = next((one for one in keys if key.startswith(f"{one}.")), None)
         reasons = (_refused_key(leaf) for value in values for leaf in flat({key: value}))
         if not values:
             yield where, "should have at least one value"
         elif reason := next(filter(None, reasons), ""):
             yield where, reason
-        elif inside is not None:
-            yield where, f"is a part of {inside}, which the grid has too; leave one of them out"
         elif double := [value for k, value in enumerate(values) if value in values[:k]]:
             yield where, f"names {value_words(double[0])} twice"
 

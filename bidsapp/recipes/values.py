@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bidsapp.recipes.section import Section, renamed
+from bidsapp.recipes.section import Impossible, Section, renamed
 
 EARLIER: Mapping[str, str] = {"network.weights": "network.start"}
 """Dotted keys by which earlier recipes and command lines call what has another name today."""
+GRID = "training.search.grid"
+"""The section whose keys are keys of the recipe, each with a list of values."""
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -32,23 +34,47 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return result
 
 
-def nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted keys as nested values; where keys overlap the later one wins."""
+def nested(values: Mapping[str, Any], place: str = "") -> dict[str, Any]:
+    """Dotted keys as nested values: ``{"a.b": 1}`` becomes ``{"a": {"b": 1}}``.
+
+    Parameters
+    ----------
+    values
+        Dotted keys, whose values may be nested mappings; of two for the same key the later wins.
+    place
+        Dotted key under which the values stand, for messages.
+
+    Raises
+    ------
+    Impossible
+        A key lies in another that has a value of its own, so that only one of them could hold.
+    """
     tree: dict[str, Any] = {}
+    leaves: list[str] = []
     for dotted, value in values.items():
         if not isinstance(dotted, str):
             raise ValueError(f"the key {dotted!r} should be text")
-        *sections, last = dotted.split(".")
-        node = tree
-        for section in sections:
-            below = node.get(section)
-            node[section] = node = dict(below) if isinstance(below, Mapping) else {}
-        if isinstance(value, Mapping):
-            value = nested(value)
-            if isinstance(node.get(last), Mapping):
-                value = _laid_over(node[last], value)
-        node[last] = value
+        inner = nested(value, f"{place}{dotted}.") if isinstance(value, Mapping) else None
+        own = [f"{dotted}.{leaf}" for leaf in flat(inner)] if inner else [dotted]
+        for leaf in own:
+            for other in leaves:
+                if lies_in(leaf, other) or lies_in(other, leaf):
+                    small, large = sorted((leaf, other), key=len, reverse=True)
+                    raise Impossible([(f"{place}{small}", _both(f"{place}{large}"))])
+        leaves += own
+        for section in reversed(dotted.split(".")):
+            inner = {section: value if inner is None else inner}
+        tree = _laid_over(tree, inner or {})
     return tree
+
+
+def lies_in(key: str, section: str) -> bool:
+    """Tell whether a dotted key is a part of another."""
+    return key.startswith(f"{section}.")
+
+
+def _both(section: str) -> str:
+    return f"is a part of {section}, which is given a value too; leave one of them out"
 
 
 def merged(
@@ -91,9 +117,12 @@ def merged(
     if isinstance(layer.get("variants"), dict):
         before = kept.get("variants", {})
         layer["variants"] = {
-            name: {**before.get(name, {}), **flat(change)} if isinstance(change, dict) else change
+            name: _over(name, before.get(name, {}), flat(change))
+            if isinstance(change, dict)
+            else change
             for name, change in layer["variants"].items()
         }
+        kept["variants"] = {n: {} if n in layer["variants"] else v for n, v in before.items()}
     return _laid_over(kept, layer)
 
 
@@ -122,11 +151,40 @@ def _with_names_of_today(tree: dict[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def _laid_over(base: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+def _over(name: str, before: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay dotted keys over those of a variant; what a new key is a part of, or holds, goes."""
+    gone = [k for k in before if any(lies_in(k, new) or lies_in(new, k) for new in change)]
+    if grids := [key for key in gone if lies_in(key, GRID)]:
+        new = next(k for k in change if lies_in(k, grids[0]) or lies_in(grids[0], k))
+        raise Impossible([(f"variants.{name}.{new}", _apart(grids[0]))])
+    return {key: value for key, value in before.items() if key not in gone} | dict(change)
+
+
+def _apart(before: str) -> str:
+    known = before.removeprefix(f"{GRID}.")
+    return (
+        f"the grid has {known} already, and one of the two is a part of the other: give {known} "
+        "other values, or write the grid in a recipe of your own"
+    )
+
+
+def _laid_over(
+    base: Mapping[str, Any], layer: Mapping[str, Any], place: str = ""
+) -> dict[str, Any]:
     result = dict(base)
     for key, value in layer.items():
-        below = result.get(key)
+        below, here = result.get(key), f"{place}{key}"
         if isinstance(below, Mapping) and isinstance(value, Mapping):
-            value = _laid_over(below, value)
+            value = _laid_over(below, value, f"{here}.")
+        elif (
+            isinstance(below, Mapping) != isinstance(value, Mapping)
+            and below is not None
+            and lies_in(here, GRID)
+        ):
+            new, before = (
+                next(iter(flat(v, f"{here}."))) if isinstance(v, Mapping) else here
+                for v in (value, below)
+            )
+            raise Impossible([(new, _apart(before))])
         result[key] = value
     return result

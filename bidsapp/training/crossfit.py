@@ -16,7 +16,7 @@ from bidsapp.training.columns import LEARNING, SCORES, SPLITS
 from bidsapp.training.inner_folds import Division
 from bidsapp.training.inner_run import score_inner
 from bidsapp.training.permuted import expected_time
-from bidsapp.training.run import TrainingRun
+from bidsapp.training.run import TrainingRun, check_steps
 from bidsapp.training.stages import with_people
 from bidsapp.training.task import FoldTask
 
@@ -74,16 +74,19 @@ def crossfit_splits(
     rows: list[tuple[Any, ...]] = []
     for name in wanted:
         own = splits[splits["variant"] == name] if "variant" in splits else splits
-        protocol = recipe.with_variant(name).protocol
+        one = recipe.with_variant(name)
         for repeat, fold in own[["repeat", "fold"]].drop_duplicates().itertuples(index=False):
             here = own[(own["repeat"] == repeat) & (own["fold"] == fold)]
             learned = here[here["role"].isin(LEARNING)]
             share = float((learned["role"] == "validation").mean())
             people = cohort[cohort["participant_id"].isin(learned["participant_id"])]
-            seeds = (protocol.seed, int(repeat), int(fold), 2)
+            seeds = (one.protocol.seed, int(repeat), int(fold), 2)
             where = f"repeat {repeat}, fold {fold}"
-            for inner, role, person in division.roles(people, grouped, share, seeds, where):
-                rows.append((name, int(repeat), int(fold), inner, person, role))
+            roles = division.roles(people, grouped, share, seeds, where)
+            rows += [(name, int(repeat), int(fold), k, person, role) for k, role, person in roles]
+            parts = pd.DataFrame(roles, columns=pd.Index(["fold", "role", "participant_id"]))
+            where = f"evaluation.stacking_folds: {where}, inner fold"
+            check_steps(one, cohort, parts.assign(repeat=0), where)
     table = pd.DataFrame(rows, columns=pd.Index(_COLUMNS))
     return table.sort_values(list(_COLUMNS[:5]), ignore_index=True)
 

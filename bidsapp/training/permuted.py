@@ -210,7 +210,7 @@ class TrainPermuted(Step):
         from bidsapp.training.fold import score_fold, train_fold
         from bidsapp.training.fold_node import task_of
         from bidsapp.training.passing import score_and_forget
-        from bidsapp.training.search import searched
+        from bidsapp.training.search_choice import searched
 
         recipe = load_recipe(self.inputs.recipe)
         planned = [task_of(inputs, recipe, self._device) for inputs in self.inputs.folds]

@@ -13,10 +13,10 @@ from bidsapp.contracts.unit import unit_columns
 from bidsapp.dataset.tables import write_table
 from bidsapp.derivatives.atomic import make_folder
 from bidsapp.derivatives.sealed import read_record
-from bidsapp.errors import UsageError
+from bidsapp.errors import BadData, UsageError
 from bidsapp.training.permute_outcomes import labels_of, shuffled_outcomes
 from bidsapp.training.run import TrainingRun, run_splits
-from bidsapp.training.search import unsettled
+from bidsapp.training.search import check_searches, unsettled
 from bidsapp.training.stages import with_people
 from bidsapp.training.task import FoldTask, covariate_columns
 
@@ -157,17 +157,18 @@ def _draw(
     within = labels_of(cohort, training.recipe.evaluation.permute_within)
     if within is not None:
         stratum = within if stratum is None else stratum.astype(str) + "|" + within
+    begun = {name: training.stage_outcomes.get(name) for name in training.stages}
     for _ in range(_DRAWS):
         table = cohort.assign(outcome=shuffled_outcomes(cohort, grouped, rng, stratum))
-        if fixed is not None:
-            return table, fixed
         try:
-            return table, run_splits(training.recipe, variants, table, None)
-        except UsageError as error:
+            divided = run_splits(training.recipe, variants, table, None) if fixed is None else fixed
+            check_searches(training.recipe, variants, table, divided, begun)
+            return table, divided
+        except (UsageError, BadData) as error:
             reason = str(error)
     raise UsageError(
         f"--permutations: of {_DRAWS} permutations of the outcomes, none could be divided as the "
-        f"protocol says ({reason})"
+        f"recipe says ({reason})"
     )
 
 

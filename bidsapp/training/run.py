@@ -11,11 +11,13 @@ import pandas as pd
 
 from bidsapp.dataset.cohort import Cohort
 from bidsapp.dataset.tables import read_frame
+from bidsapp.errors import BadData
 from bidsapp.networks.bundle_images import TrainingImage
 from bidsapp.recipes import Recipe
 from bidsapp.representation.chain import Chain
 from bidsapp.representation.cohort_array import build_cohort_array
 from bidsapp.representation.sample import CohortRow
+from bidsapp.training.columns import ROLES
 from bidsapp.training.same_network import trained_by
 from bidsapp.training.splits import make_splits
 from bidsapp.training.splits_file import read_splits
@@ -84,20 +86,44 @@ def run_splits(
     """
     table = _made_or_read(recipe, variants, cohort, given)
     for name in variants:
-        chain = Chain.of(recipe.with_variant(name).representation)
         own = table[table["variant"] == name] if "variant" in table else table
-        if chain.reads_columns:
-            _check_steps(chain, cohort, own)
+        check_steps(recipe.with_variant(name), cohort, own)
     return table
 
 
-def _check_steps(chain: Chain, cohort: pd.DataFrame, splits: pd.DataFrame) -> None:
-    """Refuse a fold in which steps cannot do with the columns of the people."""
+def check_steps(
+    recipe: Recipe, cohort: pd.DataFrame, splits: pd.DataFrame, where: str = ""
+) -> None:
+    """Refuse a fold in which steps cannot do with the columns of the people.
+
+    Parameters
+    ----------
+    recipe
+        Of one variant.
+    cohort
+        The cohort table.
+    splits
+        Columns repeat, fold, participant_id, role.
+    where
+        What its folds are, for messages; nothing for those of the run.
+
+    Raises
+    ------
+    BadData
+        As `Chain.check_columns`.
+    """
+    chain = Chain.of(recipe.representation)
+    if not chain.reads_columns:
+        return
     texts = cohort.fillna("").astype(str)
     columns = {str(name): texts[name].tolist() for name in texts}
-    for _, fold in splits.groupby(["repeat", "fold"]):
+    for (_, number), fold in splits.groupby(["repeat", "fold"]):
         role = cohort["participant_id"].map(fold.set_index("participant_id")["role"])
-        chain.check_columns(columns, *(np.flatnonzero(role == name) for name in ("train", "test")))
+        train, others = role == "train", role.isin(ROLES) & (role != "train")
+        try:
+            chain.check_columns(columns, np.flatnonzero(train), np.flatnonzero(others))
+        except BadData as error:
+            raise BadData(f"{where} {number}: {error}" if where else str(error)) from error
 
 
 def _made_or_read(
@@ -166,7 +192,7 @@ def fold_tasks(
         )
         files, own = (
             (training.cohort_file, training.splits_file),
-            _splits_of(training, splits, name),
+            splits_of(training.recipe, name, training.variants, splits),
         )
         if name in training.stages:
             place, outcomes = training.folder / "stages" / name, training.stage_outcomes.get(name)
@@ -195,13 +221,13 @@ def fold_tasks(
     return linked(tasks)
 
 
-def _splits_of(training: TrainingRun, splits: pd.DataFrame, name: str) -> pd.DataFrame:
+def splits_of(
+    recipe: Recipe, name: str, variants: Sequence[str], splits: pd.DataFrame
+) -> pd.DataFrame:
     """Rows of a variant's splits; a stage has those of the variants that begin with it."""
     if "variant" not in splits:
         return splits
-    whose = (
-        dependent_of(training.recipe, name, training.variants) if name in training.stages else name
-    )
+    whose = name if name in variants else dependent_of(recipe, name, variants)
     return splits[splits["variant"] == whose]
 
 

@@ -1,42 +1,35 @@
-"""The search of one fold: its inner networks, what they scored, and the setting that is chosen."""
+"""The search of one fold: its inner networks, and the fold with a setting of the grid."""
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
-import numpy as np
 import pandas as pd
 
-from bidsapp.dataset.tables import read_frame, write_table
+from bidsapp.dataset.tables import write_table
 from bidsapp.errors import UsageError
-from bidsapp.intake.json_text import read_own_json
 from bidsapp.recipes.schema import Recipe
 from bidsapp.recipes.search import (
-    HIGHER,
     INNER_FOLDS,
     Search,
     Setting,
+    alternatives,
     at_setting,
     followed,
     networks,
-    value_words,
 )
 from bidsapp.recipes.start import named_variant
+from bidsapp.representation.chain import Chain
 from bidsapp.training.columns import LEARNING, SPLITS
 from bidsapp.training.inner_folds import Division
-from bidsapp.training.passing import forget
-from bidsapp.training.search_metric import metric_of
-from bidsapp.training.stages import with_people
+from bidsapp.training.run import check_steps, splits_of
+from bidsapp.training.stages import Outcomes, known, with_outcomes, with_people
 from bidsapp.training.task import FoldTask, read_rows
 
 TABLE = "search.tsv"
-_DIGITS = 6
-_ALIKE = 10
-"""Decimals to which means are compared: what differs beyond them is no difference."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +118,68 @@ def inner_roles(
     return division_of(search).roles(people, grouped, share, seeds, where)
 
 
+def check_searches(
+    recipe: Recipe,
+    variants: Sequence[str],
+    cohort: pd.DataFrame,
+    splits: pd.DataFrame,
+    stages: Mapping[str, Outcomes | None] = MappingProxyType({}),
+) -> None:
+    """Refuse, before any work, searches of which some fold could not be settled.
+
+    Parameters
+    ----------
+    recipe
+        Of the run.
+    variants
+        Those that are scored.
+    cohort, splits
+        The tables of the run.
+    stages
+        Those that are trained for others to begin with, and what they predict where that is not the
+        run's outcome.
+
+    Raises
+    ------
+    UsageError, BadData
+        A training fold has too few people of a class, or no fold holds out people of both where
+        they are to choose by the AUC; or a step cannot be fitted in an inner fold. The message
+        names ``training.search``.
+    """
+    for name in (*variants, *stages):
+        one = recipe.with_variant(name)
+        search, table, own = one.training.search, cohort, splits_of(recipe, name, variants, splits)
+        if search is None:
+            continue
+        if (outcomes := stages.get(name)) is not None:
+            table = with_outcomes(cohort, outcomes)
+            own = known(own, table)
+        if search.fit == "dataset":
+            _require_judges(search, table, own)
+            continue
+        reading = [k for k in alternatives(one) if Chain.of(k.representation).reads_columns]
+        for repeat, fold in own[["repeat", "fold"]].drop_duplicates().itertuples(index=False):
+            here = own[(own["repeat"] == repeat) & (own["fold"] == fold)]
+            roles = inner_roles(one, table, here, int(repeat), int(fold))
+            inner = pd.DataFrame(roles, columns=pd.Index(["fold", "role", "participant_id"]))
+            for setting in reading:
+                where = f"training.search: repeat {repeat}, fold {fold}, inner fold"
+                check_steps(setting, table, inner.assign(repeat=0), where)
+
+
+def _require_judges(search: Search, cohort: pd.DataFrame, splits: pd.DataFrame) -> None:
+    """Refuse to choose by the AUC of people of one class."""
+    outcome = cohort.groupby("participant_id")["outcome"].agg(["min", "max"])
+    held = splits[splits["role"] == "test"].join(outcome, on="participant_id")
+    both = held.groupby(["repeat", "fold"]).agg({"min": "min", "max": "max"})
+    if search.metric == "auc" and not (both["min"] < both["max"]).any():
+        raise UsageError(
+            "training.search.metric: settings are to be chosen by the AUC of the people who are "
+            "held out, and every fold holds out people of one class, of whom there is none: take "
+            "log_loss or brier, or fewer folds."
+        )
+
+
 def trials(task: FoldTask) -> list[Trial]:
     """List the networks of a fold's search, and write the splits that they read.
 
@@ -188,55 +243,6 @@ def _written_parts(task: FoldTask) -> dict[int | None, Path]:
     return parts
 
 
-def settled(
-    tasks: Sequence[FoldTask], tried: Sequence[Sequence[Trial]]
-) -> tuple[list[FoldTask], pd.DataFrame]:
-    """Choose a setting for every fold of one variant by what its inner networks scored.
-
-    The best mean over the inner folds wins; of equal ones that which is first in the grid.
-
-    Parameters
-    ----------
-    tasks
-        The folds.
-    tried
-        The scored networks of each.
-
-    Returns
-    -------
-    tasks
-        The folds with the settings that were chosen.
-    table
-        A row per fold and setting, as in ``search.tsv``.
-
-    Raises
-    ------
-    UsageError
-        In some fold the loss of some inner network of every setting was no longer finite.
-    """
-    search = search_of(tasks[0])
-    assert search is not None
-    tables = [_scored(task, own, search) for task, own in zip(tasks, tried, strict=True)]
-    sign = 1 if search.metric in HIGHER else -1
-    means = np.array([sign * table["mean"].to_numpy(float) for table in tables])
-    if search.fit == "dataset":
-        voting = means[~np.isnan(means).all(axis=1)]  # one class held out has no AUC, and no vote
-        means = np.broadcast_to(voting.sum(axis=0) / (len(voting) or np.nan), means.shape)
-    known = np.where(np.isnan(means), -np.inf, means)  # a setting that diverged is none to choose
-    if lost := [task.label for task, row in zip(tasks, known, strict=True) if np.isinf(row).all()]:
-        raise UsageError(
-            f"{lost[0]}: no setting of training.search could be judged, as the loss of some inner "
-            "network of each was no longer finite. Take lower rates (training.lr), or "
-            "training.precision: float32."
-        )
-    chosen = known.round(_ALIKE).argmax(axis=1)
-    done = []
-    for task, table, best in zip(tasks, tables, chosen, strict=True):
-        table["chosen"] = ["true" if k == best else "false" for k in range(len(table))]
-        done.append(at(task, search.settings[best]))
-    return done, pd.concat(tables, ignore_index=True)
-
-
 def at(task: FoldTask, setting: Setting) -> FoldTask:
     """Give a fold with a setting of its search, and without the search.
 
@@ -259,73 +265,6 @@ def at(task: FoldTask, setting: Setting) -> FoldTask:
             )
     weights = weights_file(recipe.network, task.given or task.weights)
     return replace(task, recipe=recipe, setting=setting, first=first, weights=weights)
-
-
-def _scored(task: FoldTask, tried: Sequence[Trial], search: Search) -> pd.DataFrame:
-    """Make a fold's rows of ``search.tsv``, without the choice."""
-    rows = []
-    for number, group in groupby(tried, lambda one: one.number):
-        own = list(group)
-        records = [read_own_json(one.task.record_file) for one in own]
-        values = [
-            np.nan
-            if "diverged" in record
-            else metric_of(search.metric, read_frame(one.task.scores_file, None))
-            for one, record in zip(own, records, strict=True)
-        ]
-        se = float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else np.nan
-        rows.append(
-            {
-                "variant": task.variant,
-                "repeat": task.repeat,
-                "fold": task.fold,
-                "setting": number,
-                **{key: value_words(value) for key, value in own[0].setting.items()},
-                "metric": search.metric,
-                **(
-                    {f"inner_{k}": round(value, _DIGITS) for k, value in enumerate(values)}
-                    if search.fit == "train_fold"
-                    else {}
-                ),
-                "mean": float(np.mean(values)),
-                "se": round(se, _DIGITS),
-                "epochs": float(np.mean([record["epochs"] for record in records])),
-                "seconds": round(sum(float(record["seconds"]) for record in records), 1),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def searched(tasks: Sequence[FoldTask], train: Callable[[FoldTask], Any]) -> list[FoldTask]:
-    """Do the searches of some folds one network after the other, and give the folds settled.
-
-    Parameters
-    ----------
-    tasks
-        Folds of any variants; those without a search are given as they are. What they begin with
-        is settled too.
-    train
-        Trains and scores a network.
-    """
-    done = [
-        replace(
-            task,
-            first=None if task.first is None else searched([task.first], train)[0],
-            starts=tuple(searched(task.starts, train)) if search_of(task) else task.starts,
-        )
-        for task in tasks
-    ]
-    for variant in dict.fromkeys(task.variant for task in done if search_of(task)):
-        places = [k for k, task in enumerate(done) if task.variant == variant]
-        own = [done[k] for k in places]
-        tried = [trials(task) for task in own]
-        every = [trial.task for group in tried for trial in group]
-        for one in every:
-            train(one)
-        forget(one.first for one in every if one.first is not None)
-        for place, task in zip(places, settled(own, tried)[0], strict=True):
-            done[place] = task
-    return done
 
 
 def unsettled(task: FoldTask, recipe: Recipe) -> FoldTask:

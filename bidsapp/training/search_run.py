@@ -19,40 +19,12 @@ from bidsapp.training.inner_run import score_inner
 from bidsapp.training.passing import forget
 from bidsapp.training.permuted import expected_time
 from bidsapp.training.run import TrainingRun
-from bidsapp.training.search import TABLE, Trial, inner_roles, search_of, settled, trials
+from bidsapp.training.search import TABLE, Trial, search_of, trials
+from bidsapp.training.search_choice import settled
 from bidsapp.training.task import FoldTask
 
 Failed = dict[str, tuple[str, int]]
 """Variants that are not whole, with reason and exit code."""
-
-
-def check_searches(
-    recipe: Recipe, variants: Sequence[str], cohort: pd.DataFrame, splits: pd.DataFrame
-) -> None:
-    """Refuse, before any work, searches whose training folds cannot be divided.
-
-    Parameters
-    ----------
-    recipe
-        Of the run.
-    variants
-        Those that are scored.
-    cohort, splits
-        The tables of the run.
-
-    Raises
-    ------
-    UsageError
-        A training fold has too few people of a class; the message names ``training.search``.
-    """
-    for name in variants:
-        one = recipe.with_variant(name)
-        if one.training.search is None or one.training.search.fit == "dataset":
-            continue
-        own = splits[splits["variant"] == name] if "variant" in splits else splits
-        for repeat, fold in own[["repeat", "fold"]].drop_duplicates().itertuples(index=False):
-            here = own[(own["repeat"] == repeat) & (own["fold"] == fold)]
-            inner_roles(one, cohort, here, int(repeat), int(fold))
 
 
 def search_cost(recipe: Recipe, variants: Sequence[str], groups: int = 0) -> str:

@@ -75,11 +75,8 @@ def stage_files(
     """
     files = (cohort, folder / "splits.tsv")
     if outcomes is not None:
-        whole = read_rows(cohort)
-        table = whole.copy()
-        keys = [unit.key for unit in units_in(table)]
-        table["outcome"] = pd.array([outcomes.get(key) for key in keys], dtype="Int64")
-        splits = _known(splits, table)
+        table = with_outcomes(read_rows(cohort), outcomes)
+        splits = known(splits, table)
         _require_both(splits, table, folder.name)
         files = (folder / "cohort.tsv", files[1])
         write_table(files[0], table)
@@ -87,7 +84,13 @@ def stage_files(
     return files
 
 
-def _known(splits: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+def with_outcomes(cohort: pd.DataFrame, outcomes: Outcomes) -> pd.DataFrame:
+    """Give the cohort table with the outcomes of a stage, missing where they are not known."""
+    keys = [unit.key for unit in units_in(cohort)]
+    return cohort.assign(outcome=pd.array([outcomes.get(key) for key in keys], dtype="Int64"))
+
+
+def known(splits: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """Leave people out of splits of whom some scan has no outcome."""
     lacking = set(table.loc[table["outcome"].isna(), "participant_id"])
     return splits[~splits["participant_id"].isin(lacking)]
@@ -150,8 +153,8 @@ def with_people(
         people = roles[["participant_id", "role"]].assign(repeat=repeat, fold=fold)
         if own != cohort:
             outcomes = read_rows(own)
-            known = outcomes["outcome"].isin(["0", "1"])
-            people = _known(people, outcomes.assign(outcome=outcomes["outcome"].where(known)))
+            there = outcomes["outcome"].isin(["0", "1"])
+            people = known(people, outcomes.assign(outcome=outcomes["outcome"].where(there)))
         write_table(place / "splits.tsv", people[list(SPLITS)])
         return with_people(
             first,

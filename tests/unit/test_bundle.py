@@ -22,6 +22,7 @@ from bidsapp.networks.predict import predict
 from bidsapp.recipes.loading import apply_values
 from bidsapp.spaces.volume import slab
 from bidsapp.training.fold import fitted_of, score_fold, train_fold
+from bidsapp.training.search import at
 from tests.unit.synthetic_cohort import prepare_tasks, small_recipe
 
 MODELS_JSON = "configs/models.json"
@@ -83,6 +84,29 @@ def test_a_bundle_gives_the_scores_of_its_folds(trained):
         np.testing.assert_array_equal(mine, held_out["probability"])
     assert bundle.recipe == tasks[0].recipe
     assert bundle.space == tasks[0].images.space
+
+
+def test_each_model_answers_in_the_precision_that_its_search_chose(tmp_path):
+    grid = {"training.precision": ["bfloat16", "float32"], "training.batch_size": [6, 5]}
+    asked = {"epochs": 1, "precision": "bfloat16", "search": {"grid": grid, "inner_folds": 2}}
+    recipe = small_recipe(training=asked, protocol={"folds": 2})
+    tasks = prepare_tasks(tmp_path, recipe)
+    settings = recipe.training.search.settings
+    done = [at(task, setting) for task, setting in zip(tasks, settings[1:3], strict=True)]
+    assert [one.recipe.training.precision for one in done] == ["bfloat16", "float32"]
+    models, scores = [], []
+    for task in done:
+        train_fold(task)
+        model = FoldModel(
+            task.repeat, task.fold, task.model_file, fitted_of(task), task.setting
+        )  # fmt: skip
+        models.append(model)
+        scores.append(score_fold(task))
+    folder = write_bundle(tmp_path / "model" / "base", recipe, tasks[0].images.space, models, FACTS)
+    array = tasks[0].images.open()
+    for column, (task, held_out) in enumerate(zip(tasks, scores, strict=True)):
+        mine = predict(load_bundle(folder), array[task.rows("test")], device="cpu")
+        np.testing.assert_array_equal(mine.per_model[:, column], held_out["probability"])
 
 
 def test_python_opens_a_model_and_predicts_people_from_their_images(trained):

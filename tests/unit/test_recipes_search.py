@@ -4,7 +4,8 @@ import pytest
 from pydantic import ValidationError
 
 from bidsapp.errors import UsageError
-from bidsapp.recipes import load_recipe
+from bidsapp.intake.yamltext import read_yaml
+from bidsapp.recipes import apply_values, load_recipe
 from bidsapp.recipes.search import at_setting, setting_words
 from bidsapp.training.search_run import search_cost
 from tests.unit.synthetic_cohort import small_recipe
@@ -84,8 +85,72 @@ def test_a_search_that_cannot_be_is_refused_by_its_key(text, told):
 
 def test_a_key_within_another_of_the_grid_is_refused():
     grid = {"network": [{"depth": 10}, {"depth": 18}], "network.depth": [18, 34]}
-    with pytest.raises(ValidationError, match=r"network.depth: is a part of network, which"):
+    with pytest.raises(ValidationError, match=r"network.depth is a part of network, which"):
         small_recipe(training={"search": {"grid": grid}})
+
+
+LR, HEAD = "training.lr=[{head: .1}, {head: .2}]", "training.lr.head=[.1, .2]"
+
+
+@pytest.mark.parametrize("order", [(LR, HEAD), (HEAD, LR)])
+def test_the_command_line_gives_no_key_and_a_part_of_it(order):
+    both = [f"training.search.grid.{text}" for text in order]
+    told = "training.search.grid.training.lr.head: is a part of training.search.grid.training.lr, "
+    with pytest.raises(UsageError, match=told):
+        load_recipe("t1w", both)
+    one = ", ".join(text.replace("=", ": ") for text in order)
+    with pytest.raises(UsageError, match=told):
+        load_recipe("t1w", [f"training.search={{grid: {{{one}}}}}"])
+    # nor does it put one in the place of another that the recipe has
+    first = load_recipe("t1w", both[:1])
+    known = order[0].partition("=")[0]
+    with pytest.raises(UsageError, match=f"the grid has {known} already, and one of the two"):
+        apply_values(first, {key: read_yaml(text, "") for key, text in [both[1].split("=")]})
+    assert list(apply_values(first, {f"training.search.grid.{known}": [
+        {"head": 0.3}, {"head": 0.4}] if known == "training.lr" else [0.3, 0.4]
+    }).training.search.grid) == [known]  # fmt: skip
+
+
+def test_neither_does_a_file_nor_a_variant(tmp_path):
+    path = tmp_path / "mine.yaml"
+    text = (
+        "name: mine\nsummary: A test\nnetwork: {start: random}\n"
+        "training: {search: {grid: {training.lr: [{head: .1}, {head: .2}]%s}}}\nvariants:\n"
+    )
+    path.write_text(text % ", training.lr.head: [.1, .2]" + "  other: {training.epochs: 3}\n")
+    with pytest.raises(UsageError, match=r"training.lr.head is a part of training.lr, which is"):
+        load_recipe(path)
+    path.write_text(text % "" + "  other: {training.search.grid.training.lr.head: [.1, .2]}\n")
+    told = "variants.other.training.search.grid.training.lr.head: the grid has training.lr already"
+    with pytest.raises(UsageError, match=told):
+        load_recipe(path)
+    path.write_text(text % "" + "  other: {training.search.draw: 2}\n")
+    recipe = load_recipe(path)
+    with pytest.raises(UsageError, match=told):
+        apply_values(recipe, {"variants.other.training.search.grid.training.lr.head": [0.1, 0.2]})
+
+
+@pytest.mark.parametrize(
+    "both",
+    [
+        ("training.lr=0.1", "training.lr.head=0.5"),
+        ("network.start.variant=a", "network.start=random"),
+    ],
+)
+def test_of_a_section_and_its_key_none_is_dropped_in_silence(both):
+    with pytest.raises(UsageError, match=r"is a part of .*, which is given a value too"):
+        load_recipe("t1w", both)
+
+
+def test_a_key_of_a_variant_gives_way_to_a_part_of_it(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "name: mine\nsummary: A test\nnetwork: {start: random}\nvariants:\n"
+        "  stage: {training.seed: 4}\n  other: {network.start: random, training.epochs: 3}\n"
+    )
+    recipe = load_recipe(path, ["variants.other.network.start.variant=stage"])
+    other = recipe.with_variant("other")
+    assert (other.network.start.variant, other.training.epochs) == ("stage", 3)
 
 
 def test_too_many_settings_are_refused_unless_some_are_drawn():

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bidsapp.errors import UsageError
+from bidsapp.errors import BadData, UsageError
 from bidsapp.evaluation.searched import search_tables
 from bidsapp.networks.registry import build_network, count_parameters
 from bidsapp.recipes import dump_recipe, load_recipe
@@ -16,14 +16,17 @@ from bidsapp.recipes.search import networks
 from bidsapp.representation.cohort_array import build_cohort_array
 from bidsapp.representation.sample import CohortRow
 from bidsapp.training import fold as fold_module
+from bidsapp.training.crossfit import crossfit_splits
 from bidsapp.training.fold import load_fold, train_fold
 from bidsapp.training.fold_node import fold_inputs, task_of
 from bidsapp.training.inner_folds import Division
 from bidsapp.training.loop import Diverged
 from bidsapp.training.passing import note_diverged, score_and_forget
-from bidsapp.training.search import at, settled, trials, unsettled
+from bidsapp.training.run import check_steps
+from bidsapp.training.search import at, check_searches, trials, unsettled
+from bidsapp.training.search_choice import searched, settled
 from bidsapp.training.search_metric import metric_of
-from bidsapp.training.search_run import check_searches, search_cost, stamped
+from bidsapp.training.search_run import search_cost, stamped
 from tests.unit.synthetic_cohort import prepare_tasks, small_recipe
 from tests.unit.test_training_stages import prepare
 
@@ -216,6 +219,54 @@ def test_paper_mode_chooses_by_the_held_out_people_one_setting_for_all_folds(tmp
         told = told if one.task.fold else told[told["outcome"] == 1]
         told.to_csv(one.task.scores_file, sep="\t", index=False)
     assert [task.setting for task in settled(asked, tried)[0]] == [done[0].setting] * 2
+    # where every fold does, that is what is said, here and before any work
+    for one in (one for group in tried for one in group):
+        scores = pd.read_csv(one.task.scores_file, sep="\t")
+        scores[scores["outcome"] == 1].to_csv(one.task.scores_file, sep="\t", index=False)
+    with pytest.raises(UsageError, match="Of 4 networks, 4 held out people of one class, of whom"):
+        settled(asked, tried)
+    cohort = pd.read_csv(tasks[0].cohort, sep="\t", keep_default_na=False)
+    splits = pd.read_csv(tasks[0].splits, sep="\t")
+    check_searches(by_auc, ["base"], cohort, splits)
+    outcome = splits["participant_id"].map(cohort.set_index("participant_id")["outcome"])
+    lone = splits.assign(role=np.where(outcome == splits["fold"], "test", "train"))
+    with pytest.raises(UsageError, match=r"search.metric: .* every fold holds out people of one c"):
+        check_searches(by_auc, ["base"], cohort, lone)
+    check_searches(recipe, ["base"], cohort, lone)  # by the cross-entropy
+
+
+def test_what_folds_begin_with_is_settled_for_all_of_them_as_a_run_does(tmp_path):
+    """One setting for all folds of a stage, on permuted outcomes too: the same procedure's null."""
+    search = {"grid": {"training.lr": [STILL, LEARNS]}, "fit": "dataset", "metric": "log_loss"}
+    recipe = small_recipe(
+        mode="paper",
+        network=POOLED | {"start": {"variant": "stage"}},
+        training={"epochs": 1, "precision": "float32"},
+        representation={"slices": 8},
+        protocol={"folds": 2},
+        variants={"stage": {"network.start": "random", "training.search": search}},
+    )
+    _, _, tasks = prepare(tmp_path, recipe, n=8)
+    # setting 2 is far better in fold 0, setting 1 a little in fold 1
+    right = {(0, 1): 0.1, (0, 2): 0.9, (1, 1): 0.6, (1, 2): 0.5}
+    known = {
+        one.task.folder: right[task.fold, one.number]
+        for task in tasks
+        if task.variant == "stage"
+        for one in trials(task)
+    }
+
+    def train(task):
+        score_and_forget(task, trial=True)
+        scores = pd.read_csv(task.scores_file, sep="\t")
+        sure = known[task.folder]
+        told = scores.assign(probability=np.where(scores["outcome"] == 1, sure, 1 - sure))
+        told.to_csv(task.scores_file, sep="\t", index=False)
+
+    stage, second = ([t for t in tasks if t.variant == name] for name in ("stage", "base"))
+    chosen = [task.setting for task in searched(stage, train)]
+    assert chosen == [{"training.lr": LEARNS}] * 2
+    assert [task.first.setting for task in searched(second, train)] == chosen
 
 
 def test_a_setting_whose_loss_is_not_finite_is_not_chosen_and_no_failure(tmp_path):
@@ -229,8 +280,19 @@ def test_a_setting_whose_loss_is_not_finite_is_not_chosen_and_no_failure(tmp_pat
     assert done.setting == {"training.lr": LEARNS}
     assert table["mean"].isna().tolist() == [True, False]
     note_diverged(group[1].task, "the training loss is nan")
-    with pytest.raises(UsageError, match=r"fold 0: no setting of training.search could be judged"):
+    told = r"fold 0: no setting of training.search could be judged. Of 2 networks, the loss of 2 "
+    with pytest.raises(
+        UsageError, match=told + r"was .* \(base, repeat 0, .* the training loss is"
+    ):
         settled([task], [group])
+    # one of them of another reason
+    lone = group[1].task.table.query("role == 'test' and outcome == 1")
+    lone.assign(probability=0.5).to_csv(group[1].task.scores_file, sep="\t", index=False)
+    (group[1].task.record_file).write_text('{"epochs": 1, "seconds": 1.0}')
+    by_auc = replace(task, recipe=recipe_of(inner_folds=None, inner_size=0.4, metric="auc"))
+    told = r"Of 2 networks, the loss of 1 was .*; 1 held out people of one class, of whom there is"
+    with pytest.raises(UsageError, match=told):
+        settled([by_auc], [group])
 
 
 def test_a_loss_that_is_not_finite_fails_a_fold_and_not_a_trial(tmp_path, monkeypatch):
@@ -289,6 +351,67 @@ def test_groups_stay_together_inside_and_too_few_people_are_told_before_work(tmp
     with pytest.raises(UsageError, match=r"inner_size: a share of 0.01|both parts need"):
         check_searches(recipe_of(inner_folds=None, inner_size=0.99), ["base"], cohort, splits)
     check_searches(recipe_of(), ["base"], cohort, splits)
+
+
+def sites_and_splits(site):
+    cohort = pd.DataFrame(
+        {
+            "participant_id": [f"sub-{k:02d}" for k in range(40)],
+            "session_id": "n/a",
+            "outcome": [0, 1] * 20,
+            "site": site,
+        }
+    )
+    rows = [
+        (0, fold, name, "test" if k // 20 == fold else "train")
+        for fold in range(2)
+        for k, name in enumerate(cohort["participant_id"])
+    ]
+    return cohort, pd.DataFrame(rows, columns=["repeat", "fold", "participant_id", "role"])
+
+
+def test_steps_that_an_inner_fold_cannot_fit_are_told_before_work():
+    """Site Q has two people in each training fold, and never two in an inner one."""
+    site = ["Q" if k % 20 < 2 else "PR"[k // 2 % 2] for k in range(40)]
+    cohort, splits = sites_and_splits(site)
+    combat = {"slices": 8, "fitted": {"combat": {"site": "site", "fewest": 2}}}
+    asked = {"grid": {"training.lr": [STILL, LEARNS]}, "inner_folds": 3}
+    recipe = small_recipe(
+        network=POOLED,
+        training={"search": asked},
+        representation=combat,
+        protocol={"folds": 2},
+        evaluation={"clinical": ["age"], "stacking_folds": 3},
+    )
+    check_steps(recipe, cohort, splits)
+    with pytest.raises(BadData, match=r"search: repeat 0, fold 0, inner fold \d: .*combat: sub-"):
+        check_searches(recipe, ["base"], cohort, splits)
+    with pytest.raises(BadData, match=r"stacking_folds: repeat 0, fold 0, inner fold \d: .*combat"):
+        crossfit_splits(recipe, ["base"], cohort, splits)
+    told = {"representation.fitted.combat.unseen": "pooled"}
+    check_searches(recipe.with_values(told), ["base"], cohort, splits)
+    crossfit_splits(recipe.with_values(told), ["base"], cohort, splits)
+    # nor may somebody to validate on be of a site that training does not know
+    alone = cohort.assign(site=["Q" if k == 4 else "PR"[k // 2 % 2] for k in range(40)])
+    aside = splits.assign(
+        role=np.where(splits["participant_id"] == "sub-04", "validation", splits["role"])
+    )
+    with pytest.raises(BadData, match="sub-04: q in column 'site'"):
+        check_steps(recipe, alone, aside)
+
+
+def test_a_search_of_a_stage_is_checked_on_its_own_outcomes():
+    cohort, splits = sites_and_splits("P")
+    search = {"grid": {"training.lr": [STILL, LEARNS]}, "inner_folds": 3}
+    recipe = small_recipe(
+        network=POOLED | {"start": {"variant": "stage"}},
+        protocol={"folds": 2},
+        variants={"stage": {"network.start": "random", "training.search": search}},
+    )
+    check_searches(recipe, ["base"], cohort, splits, {"stage": None})
+    few = {(name, ""): int(k in (0, 20)) for k, name in enumerate(cohort["participant_id"])}
+    with pytest.raises(UsageError, match="fold 0 trains on 1 people of one class"):
+        check_searches(recipe, ["base"], cohort, splits, {"stage": few})
 
 
 def test_groups_that_leave_an_inner_fold_without_a_class_are_refused():

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from bidsapp.training.passing import score_and_forget
-from bidsapp.training.search import searched
+from bidsapp.training.search_choice import searched
 from bidsapp.training.search_metric import metric_of
 from tests.unit.synthetic_cohort import prepare_tasks, small_recipe
 
