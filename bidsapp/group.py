@@ -86,7 +86,7 @@ def run_group_level(options: RunOptions) -> int:
         from bidsapp.group_validation import validate_model
 
         return validate_model(options)
-    recipe = load_recipe(options.recipe, options.overrides)
+    recipe = load_recipe(options.recipe, options.overrides, options.variants)
     label = recipe.simulation.run_label(options.run_label or recipe.name)
     folder = options.output_dir / "group" / label
     if options.boilerplate_only:

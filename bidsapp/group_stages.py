@@ -48,8 +48,8 @@ def stage_outcomes(
     from bidsapp.dataset.user_columns import Columns
 
     found: dict[str, Outcomes] = {}
-    scans = [scan.unit for scan in cohort.files]
-    labels = {scan.part for scan in cohort.files if scan.part}
+    units, scans = [scan.unit for scan in cohort.files], [scan.row for scan in cohort.files]
+    labels = {row[2] for row in scans if len(row) > 2}
     known_parts = KnownParts(labels, modality_named(recipe.preparation.modality).read_part)
     main = recipe.with_variant(recipe.selected()[0][0]).outcome
     for name in stages:
@@ -73,5 +73,5 @@ def stage_outcomes(
             f"{len(known)} of {len(scans)} scans, the others take no part in it.",
             file=sys.stderr,
         )
-        found[name] = dict(zip(scans, outcomes.values, strict=True))
+        found[name] = dict(zip(units, outcomes.values, strict=True))
     return found

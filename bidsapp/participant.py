@@ -110,7 +110,7 @@ def run_participant_level(options: RunOptions) -> int:
 
 def _recipes(options: RunOptions) -> list[Recipe]:
     """Give the recipe, or one for each preparation of the variants that are asked for."""
-    recipe = load_recipe(options.recipe, options.overrides)
+    recipe = load_recipe(options.recipe, options.overrides, options.variants)
     if not options.variants:
         return [recipe]
     names, _ = recipe.selected(options.variants)
@@ -145,9 +145,8 @@ def _whole_run(
     ]
     progress = Progress(options, total=len(tasks) + len(first), prepared=modality.prepared)
     for refusal in selection.refusals:
-        progress.note(
-            Outcome.refused(refusal.participant, refusal.session, refusal.reason, refusal.exit_code)
-        )
+        who = refusal.participant, refusal.session
+        progress.note(Outcome.refused(*who, refusal.reason, refusal.exit_code, refusal.part))
     to_do = modality.ask([task.job for task in tasks], recipe.preparation, options.output_dir)
     if to_do:
         print(to_do, file=sys.stderr)
@@ -226,8 +225,10 @@ def _select(options: RunOptions, recipe: Recipe) -> ScanSelection:
         summary = validate_dataset(options.bids_dir, options.participant_label)
         if summary.note:
             print(summary.note, file=sys.stderr)
-    sources = modality_named(recipe.preparation.modality).sources_for(recipe.preparation.plain())
-    selection = select_scans(options, sources, recipe.inputs.filters)
+    modality = modality_named(recipe.preparation.modality)
+    sources = modality.sources_for(recipe.preparation.plain())
+    parts = modality.told_parts(options.bids_dir, recipe.preparation)
+    selection = select_scans(options, sources, recipe.inputs.filters, parts)
     if selection.ignored:
         listed = shortened(selection.ignored)
         print(f"Not used, as .bidsignore lists them: {listed}.", file=sys.stderr)
@@ -243,7 +244,8 @@ def _usable(selection: ScanSelection, recipe: Recipe) -> ScanSelection:
             modality.check_scan(scan, recipe.preparation)
             scans.append(scan)
         except NociCastError as error:
-            refusals.append(Refusal(scan.participant, scan.session, str(error), type(error)))
+            who = scan.participant, scan.session
+            refusals.append(Refusal(*who, str(error), type(error), scan.part))
     return replace(selection, scans=tuple(scans), refusals=tuple(refusals))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bidsapp.contracts.modality import modality_named
 from bidsapp.dataset.description import shortened
-from bidsapp.derivatives.sidecars import is_finished, read_quality
+from bidsapp.derivatives.sidecars import is_finished, read_part, read_quality
 from bidsapp.errors import UsageError
 from bidsapp.image_task import Task
 from bidsapp.options import RunOptions
@@ -65,14 +65,15 @@ def predict(
     from bidsapp.reports.predictions import Person, predict_people
 
     people = []
+    modality = modality_named(bundle.recipe.preparation.modality)
     for task in tasks:
-        quality = read_quality(task.names)
-        if is_finished(task.names, task.provenance):
-            people.append(Person(task.participant, task.session, task.names, quality))
+        names = task.names
+        if is_finished(names, task.provenance):
+            part = read_part(names, modality.part_in)
+            people.append(Person(task.participant, task.session, names, read_quality(names), part))
     maps = maps_for(bundle, options)
-    read = modality_named(bundle.recipe.preparation.modality).read_part
-    units = [one.unit for one in people]
-    columns = tables.texts(bundle.columns, units, read) if tables else {}
+    rows = [one.row for one in people]
+    columns = tables.texts(bundle.columns, rows, modality.read_part) if tables else {}
     where = options.output_dir
     count = predict_people(bundle, people, mask, options.device, where, maps, columns)
     print(f"{bundle.name}: {count} predicted: {options.output_dir / 'group' / 'predictions.tsv'}")

@@ -43,10 +43,10 @@ class Outcome:
 
     @classmethod
     def refused(
-        cls, participant: str, session: str | None, reason: str, exit_code: int
+        cls, participant: str, session: str | None, reason: str, exit_code: int, part: str = ""
     ) -> "Outcome":
         """Tell of an image, or a lack of one, on which no work is begun."""
-        return cls(participant, session, "refused", "n/a", reason, exit_code)
+        return cls(participant, session, "refused", "n/a", reason, exit_code, part=part)
 
     @classmethod
     def failed(

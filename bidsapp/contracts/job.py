@@ -72,7 +72,7 @@ class Job:
         }
         return {
             "modality": self.modality,
-            "scan": [self.scan.participant, self.scan.session, files],
+            "scan": [self.scan.participant, self.scan.session, files, self.scan.part],
             "part": self.part,
             "names": [
                 str(names.output_dir),

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
-
-from pydantic import BaseModel
+from typing import Any, ClassVar, Generic
 
 from bidsapp.contracts.home import Meeting, OwnPlaces
 from bidsapp.contracts.job import First, Job, Shared
 from bidsapp.contracts.measure import Measure
+from bidsapp.contracts.parts import Parts, S
 from bidsapp.contracts.placement import Placement
 from bidsapp.contracts.prepared import Prepared, Provenance
 from bidsapp.contracts.product import Channel, OutputNames, Product, channels_of
@@ -28,10 +27,8 @@ DEFAULT = "t1w"
 FURTHER = "NOCICAST_MODALITIES"
 """Environment variable: packages of modalities that lie elsewhere."""
 
-S = TypeVar("S", bound=BaseModel)
 
-
-class Modality(OwnPlaces, ABC, Generic[S]):
+class Modality(OwnPlaces, Parts[S], ABC, Generic[S]):
     """One kind of study, as one package of ``bidsapp/modalities``.
 
     ``modalities/<name>/modality.py`` holds the one instance as ``MODALITY``. That file imports
@@ -252,27 +249,6 @@ class Modality(OwnPlaces, ABC, Generic[S]):
         told = {key: value for key, value in values.items() if key in shape.model_fields}
         return shape.model_validate(told)
 
-    def parts(self, scan: Scan, settings: S) -> Sequence[str]:
-        """List the parts of a scan that are one unit each; one empty name where it is one unit."""
-        return ("",)
-
-    def read_part(self, text: str) -> str:
-        """Give the label of the part that a text of a table means (``C6-L``: ``C6L``).
-
-        Raises
-        ------
-        ValueError
-            It means none; the text says what was expected.
-        """
-        label = "".join(character for character in text if character.isalnum())
-        if not label:
-            raise ValueError("expected letters or digits")
-        return label
-
-    def of_part(self, part: str) -> Mapping[str, str]:
-        """Say what the label of a part tells by itself: column to value, as tables have it."""
-        return {}
-
     def ask(self, jobs: Sequence[Job], settings: S, output_dir: Path) -> str:
         """Write, before the first unit is prepared, what a person has to do by hand for some.
 
@@ -382,7 +358,7 @@ def modality_named(name: str) -> Modality[Any]:
 
 def job_of(values: Mapping[str, Any]) -> Job:
     """Make a job of what `Job.plain` gave."""
-    participant, session, listed = values["scan"]
+    participant, session, listed, part = values["scan"]
     files = {
         source: tuple(SourceFile(Path(path), *others) for path, *others in some)
         for source, some in listed.items()
@@ -393,7 +369,7 @@ def job_of(values: Mapping[str, Any]) -> Job:
     products = modality.products_for(provenance.settings)
     return Job(
         modality.name,
-        Scan(participant, session, files),
+        Scan(participant, session, files, part),
         values["part"],
         OutputNames(Path(output_dir), entities, labels, products, datatype),
         provenance,

@@ -11,8 +11,9 @@ class Source:
     """A kind of file that a modality reads.
 
     The first source of a modality is the main one: every participant and session that has it is
-    a scan. Files of the other sources are looked up for each scan, and belong to it by
-    participant, session and the entities of `same`.
+    a scan, or several, where it has one of each of several parts (`Scan.part`). Files of the other
+    sources are looked up for each scan, and belong to it by participant, session and the entities
+    of `same`, and by the part where parts are told apart.
 
     Attributes
     ----------
@@ -37,6 +38,8 @@ class Source:
     derivatives
         Whether it lies in a derivative dataset (``-d NAME=PATH``, or a folder of
         ``<bids_dir>/derivatives``) and not in the dataset itself.
+    anywhere
+        Whether it may lie in the dataset itself or in a derivative dataset.
     without
         How to do without it, for whoever lacks it; empty where nothing can be done.
     """
@@ -51,6 +54,7 @@ class Source:
     same: tuple[str, ...] = ()
     any_session: bool = False
     derivatives: bool = False
+    anywhere: bool = False
     without: str = ""
 
 
@@ -93,11 +97,15 @@ class Scan:
     files
         Name of a source to its files: one, several where it takes many, none where it is optional
         and not there. The main source stands first.
+    part
+        Which part of the person all of them are of, where the visit has a scan of each of several
+        parts (two knees); else empty.
     """
 
     participant: str
     session: str | None
     files: Mapping[str, tuple[SourceFile, ...]]
+    part: str = ""
 
     @property
     def main(self) -> SourceFile:

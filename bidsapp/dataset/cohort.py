@@ -150,7 +150,8 @@ def build_cohort(
     names = carried_columns(columns, covariates, asked, [*made_of, *same_as_outcome])
     images, unusable, notes = find_images(output_dir, derivatives or {}, wanted, channels)
     imaged = [(unit[0], unit[1]) for unit in (*images, *unusable)]
-    labels = {unit[2] for unit in (*images, *unusable) if len(unit) > 2}
+    rows_of = [*(image.row for image in images.values()), *unusable]
+    labels = {row[2] for row in rows_of if len(row) > 2}
     known = KnownParts(labels, wanted.modality.read_part)
     columns, matched = columns.matched(*labels_of(bids_dir, imaged), known)
     # a table whose labels stay unclear is told of, and its columns are not carried
@@ -178,7 +179,7 @@ def build_cohort(
         )
 
     scans = [images[key] for key in sorted(images) if in_run(key)]
-    keys = [scan.unit for scan in scans]
+    keys = [scan.row for scan in scans]
     when = dict[UnitKey, str | None]()
     if dated is not None:
         days = scan_dates(bids_dir, scans, raw.suffix, **dated)
@@ -217,8 +218,9 @@ def build_cohort(
     check_both_classes(table, exclusions)
     table["outcome"] = table["outcome"].astype(int)
     keys_of_files = [file.key for file in files]
-    carried = carry(columns, names, [file.unit for file in files])
-    carried, told = told_by_parts(wanted.modality, of_parts, carried, [f.part for f in files])
+    carried = carry(columns, names, [file.row for file in files])
+    parts_of = [file.part or file.told_part for file in files]
+    carried, told = told_by_parts(wanted.modality, of_parts, carried, parts_of)
     notes += told
     scanners = sidecar_columns(
         bids_dir, keys_of_files, raw.datatype, raw.suffix, [file.source for file in files], notes
@@ -229,7 +231,7 @@ def build_cohort(
     with_outcome |= found.people
     counting = (people - unscanned) | (people & with_outcome)
     notes += [*outcome_notes(found, places), *about_groups]
-    notes += part_notes(columns, [*made_of, *found.row_columns], (*images, *unusable))
+    notes += part_notes(columns, [*made_of, *found.row_columns], rows_of)
     notes += [f"This table is left out: {why}" for why in columns.left_out()]
     notes += column_notes(columns, names)
     notes += loss_notes(excluded, {unit[0] for unit in inside}, counting)

@@ -1,11 +1,12 @@
-"""Which image of a participant and session is used: exactly one, or a refusal that says why."""
+"""Which image of a participant and session is used: exactly one (of each part), or a refusal."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
 
+from bidsapp.contracts.parts import ToldParts
 from bidsapp.dataset.ambiguity import advise
 from bidsapp.dataset.bidsignore import NAME as BIDSIGNORE
 from bidsapp.dataset.description import (
@@ -18,6 +19,7 @@ from bidsapp.dataset.description import (
 from bidsapp.dataset.filters import check_bids_filters, describe
 from bidsapp.dataset.query import Found, Inputs, Query, find_images, make_query, query_name
 from bidsapp.dataset.scans import unreadable_folders
+from bidsapp.dataset.told_parts import divided
 from bidsapp.errors import BadData, NociCastError, NoInput, NothingSelected, UsageError
 from bidsapp.intake.pointers import pointer_at
 from bidsapp.intake.regular import require_regular
@@ -40,6 +42,8 @@ class ImageChoice:
         One phrase: how this image was chosen.
     more
         Further files, where all are taken that are left: path, path inside the dataset, entities.
+    part
+        Which part of the person it is of, where the visit has an image of each; else empty.
     """
 
     participant: str
@@ -49,6 +53,7 @@ class ImageChoice:
     entities: dict[str, str]
     reason: str
     more: tuple[tuple[Path, str, dict[str, str]], ...] = ()
+    part: str = ""
 
     @property
     def all_files(self) -> tuple[tuple[Path, str, dict[str, str]], ...]:
@@ -58,12 +63,13 @@ class ImageChoice:
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a participant, or one session of it, is not worked on; `error` has the exit code."""
+    """Why a participant, a session, or a part of it is not worked on; `error` has the exit code."""
 
     participant: str
     session: str | None
     reason: str
     error: type[NociCastError]
+    part: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -83,8 +89,10 @@ class Selection:
     ignored: tuple[str, ...] = ()
 
 
-def select_images(options: RunOptions, inputs: Inputs, *, many: bool = False) -> Selection:
-    """Pick one image per participant and session.
+def select_images(
+    options: RunOptions, inputs: Inputs, *, many: bool = False, told: ToldParts | None = None
+) -> Selection:
+    """Pick one image per participant and session, or one for each part where they tell parts.
 
     The recipe's inputs, the filter file and the labels must leave exactly one image; where
     several are left that participant and session is refused with a filter that would choose, one
@@ -101,6 +109,8 @@ def select_images(options: RunOptions, inputs: Inputs, *, many: bool = False) ->
         ``entities``.
     many
         Whether all images that are left of a session are taken, and not only one.
+    told
+        How images of different parts of one session are told apart; None where it has one image.
 
     Returns
     -------
@@ -127,15 +137,16 @@ def select_images(options: RunOptions, inputs: Inputs, *, many: bool = False) ->
 
     unreadable = unreadable_folders(options.bids_dir, participants, query.datatype)
     found = find_images(options, query, participants, unreadable)
-    left = {person: _left(options, found.get(person, [])) for person in participants}
-    several = [images for sessions in left.values() for images in sessions.values()]
+    left = {person: _left(options, found.get(person, []), told) for person in participants}
+    several = [images for one in left.values() for images in one.groups.values()]
     advice = advise(several, query.name, options.bids_filters.get(query.name, {}))
     choices: list[ImageChoice] = []
     refusals: list[Refusal] = []
     for participant in participants:
         here = found.get(participant, [])
         lost = {ses: why for (label, ses), why in unreadable.items() if label == participant}
-        decisions = _decide(options, query, participant, here, left[participant], advice, lost)
+        mine = left[participant]
+        decisions = _decide(options, query, participant, here, mine, advice, lost, told)
         for decided in decisions:
             if isinstance(decided, ImageChoice):
                 choices.append(decided)
@@ -149,14 +160,35 @@ def select_images(options: RunOptions, inputs: Inputs, *, many: bool = False) ->
     return Selection(tuple(choices), tuple(refusals), tuple(ignored))
 
 
-def _left(options: RunOptions, found: Sequence[Found]) -> dict[str, list[Found]]:
-    """Candidates of each session (empty without one), sessions in order."""
+@dataclass(frozen=True)
+class _Left:
+    """Candidates of one participant, by session (empty without one) and part; what went wrong."""
+
+    groups: Mapping[tuple[str, str], list[Found]]
+    wrong: Mapping[str, NociCastError]
+
+    @property
+    def sessions(self) -> set[str]:
+        """Sessions that have candidates."""
+        return {session for session, _ in self.groups} | set(self.wrong)
+
+
+def _left(options: RunOptions, found: Sequence[Found], told: ToldParts | None) -> _Left:
     left: dict[str, list[Found]] = defaultdict(list)
     for image in found:
         wanted = not options.session_label or image.session in options.session_label
         if image.passes and wanted and not image.ignored:
             left[image.session or ""].append(image)
-    return {s: sorted(left[s], key=lambda one: one.relative_path) for s in sorted(left)}
+    groups: dict[tuple[str, str], list[Found]] = {}
+    wrong = {}
+    for session in sorted(left):
+        images = sorted(left[session], key=lambda one: one.relative_path)
+        try:
+            for part, own in divided(images, options.bids_dir, told).items():
+                groups[session, part] = own
+        except NociCastError as error:
+            wrong[session] = error
+    return _Left(groups, wrong)
 
 
 def _decide(
@@ -164,11 +196,12 @@ def _decide(
     query: Query,
     participant: str,
     found: Sequence[Found],
-    left: Mapping[str, Sequence[Found]],
+    left: _Left,
     advice: Mapping[str, str],
     lost: Mapping[str, str],
+    told: ToldParts | None,
 ) -> list[ImageChoice | Refusal]:
-    """One choice or refusal per session that has images left; a refusal where none has.
+    """One choice or refusal per session (and part) that has images left; a refusal where none has.
 
     `lost` says of sessions why they cannot be read; of the participant, where it is named "".
     """
@@ -176,16 +209,21 @@ def _decide(
     unread = [Refusal(participant, s or None, lost[s], NoInput) for s in asked]
     if "" in lost or (unread and not found):
         return [*unread]
-    decided: list[ImageChoice | Refusal] = []
-    for session, images in left.items():
+    decided: list[ImageChoice | Refusal] = [
+        Refusal(participant, session or None, str(error), type(error))
+        for session, error in left.wrong.items()
+    ]
+    for (session, part), images in left.groups.items():
         among = [image for image in found if (image.session or "") == session]
-        decided.append(_decide_session(options.bids_dir, query, images, among, advice))
-    missing: list[str | None] = [s for s in dict.fromkeys(options.session_label) if s not in left]
-    if not options.session_label and not left:
+        how = f"; or, where they are of different parts, {told.how}" if told and not part else ""
+        decided.append(_decide_session(options.bids_dir, query, images, among, advice, part, how))
+    there = left.sessions
+    missing: list[str | None] = [s for s in dict.fromkeys(options.session_label) if s not in there]
+    if not options.session_label and not there:
         missing = [None]
     elif not options.session_label and "session" not in query.filters:
         # a filter on something else that empties a session is hardly meant to
-        missing = [s for s in sorted({i.session or "" for i in found}) if s and s not in left]
+        missing = [s for s in sorted({i.session or "" for i in found}) if s and s not in there]
     missing = [s for s in missing if s not in lost]
     decided += [_nothing_for(options, query, participant, s, found) for s in missing]
     return [*decided, *unread]
@@ -197,22 +235,29 @@ def _decide_session(
     left: Sequence[Found],
     among: Sequence[Found],
     advice: Mapping[str, str],
+    part: str,
+    how: str,
 ) -> ImageChoice | Refusal:
+    """Take the one image that is left of a session, or of a part; `how` says how to tell parts."""
     image = left[0]
     who = (image.participant, image.session)
     ignored = [other.name for other in among if other.ignored]
     listed = f"; {BIDSIGNORE} lists {shortened(ignored)}" if ignored else ""
     if len(left) > 1 and not query.many:
         names = shortened([other.name for other in left])
-        text = f"{len(left)} {query.kind} images where one is needed: {names}{listed}"
-        return Refusal(*who, f"{text}; {advice[image.relative_path]}", UsageError)
+        of = f" of part {part}" if part else ""
+        text = f"{len(left)} {query.kind} images{of} where one is needed: {names}{listed}"
+        return Refusal(*who, f"{text}; {advice[image.relative_path]}{how}", UsageError, part)
     for one in left:
         refused = _unusable(bids_dir, one)
         if refused is not None:
-            return refused
+            return replace(refused, part=part)
     number = len(among) - len(ignored)
     if len(left) > 1:
         reason = f"all {len(left)} {query.kind} images" + f" of {number}" * (number > len(left))
+    elif part:
+        by = f", chosen by the filter {describe(query.filters)}" if query.filters else ""
+        reason = f"the {query.kind} of part {part} among {number}{by}"
     elif number == 1:
         reason = f"the only {query.kind}"
     elif query.filters:
@@ -221,7 +266,8 @@ def _decide_session(
         reason = f"the only magnitude image among {number}"
     files = [(bids_dir / one.relative_path, one.relative_path, one.entities) for one in left]
     path, relative_path, entities = files[0]
-    return ImageChoice(*who, path, relative_path, entities, reason + listed, tuple(files[1:]))
+    more = tuple(files[1:])
+    return ImageChoice(*who, path, relative_path, entities, reason + listed, more, part)
 
 
 def _unusable(bids_dir: Path, image: Found) -> Refusal | None:
@@ -285,7 +331,8 @@ def nothing_left(kind: str, refusals: Sequence[Refusal]) -> NociCastError:
     kinds = {refusal.error for refusal in refusals}
     error = kinds.pop() if len(kinds) == 1 else NothingSelected
     lines = [
-        f"  sub-{r.participant}{f' ses-{r.session}' if r.session else ''}: {r.reason}"
+        f"  sub-{r.participant}{f' ses-{r.session}' if r.session else ''}"
+        f"{f' {r.part}' if r.part else ''}: {r.reason}"
         for r in refusals[:3]
     ]
     more = f"\n  and {len(refusals) - 3} more" if len(refusals) > 3 else ""

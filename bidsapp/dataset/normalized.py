@@ -103,6 +103,8 @@ class NormalizedImage:
         Name and value of what the verdict hangs on (``local_ncc``); empty where it was not judged.
     part
         Label of the part of the scan that it is; empty where a scan is one unit.
+    told_part
+        Which part it is by its sidecar; see `Modality.part_in`.
     settings
         Those in its sidecar that shaped it; empty where they are not known.
     states
@@ -123,6 +125,7 @@ class NormalizedImage:
     source: str = ""
     quality_numbers: tuple[tuple[str, float], ...] = ()
     part: str = ""
+    told_part: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict, compare=False)
     states: tuple[tuple[Path, FileState | None], ...] = field(default=(), compare=False)
 
@@ -135,6 +138,12 @@ class NormalizedImage:
     def unit(self) -> UnitKey:
         """Participant and session, and the part where it is one."""
         return (*self.key, self.part) if self.part else self.key
+
+    @property
+    def row(self) -> UnitKey:
+        """Whose row of a table about parts is its own: `unit`, or the part by its sidecar."""
+        part = self.part or self.told_part
+        return (*self.key, part) if part else self.key
 
 
 @dataclass(frozen=True)
@@ -172,7 +181,18 @@ def find_own(output_dir: Path, wanted: Wanted) -> NormalizedSearch:
                 found.unusable[unit] = several(same)
             else:
                 _take_own(found, output_dir, key, name, names, one)
-    return NormalizedSearch(found.images, found.unusable, frozenset(spaces))
+    return NormalizedSearch(_last_names(found.images), found.unusable, frozenset(spaces))
+
+
+def _last_names(images: Mapping[UnitKey, NormalizedImage]) -> dict[UnitKey, NormalizedImage]:
+    """Leave out what lies there once more, by the name that it had as the only one of its visit."""
+    return {
+        unit: image
+        for unit, image in images.items()
+        if image.row == unit
+        or image.row not in images
+        or images[image.row].source_sha256 != image.source_sha256
+    }
 
 
 def _as_wanted(name: Name, wanted: Wanted) -> Wanted | None:
@@ -266,6 +286,7 @@ def read_sidecar(image: Path, wanted: Wanted) -> Told | None:
             "quality_reasons": tuple(map(str, quality.get("reasons", ()))),
             "made_with": ", ".join(shaping),
             "settings": dict(settings),
+            "told_part": wanted.modality.part_in(content),
             "source_sha256": str(content.get("SourceSHA256", "")),
             "source": _raw_source(content.get("Sources")),
             "quality_numbers": tuple(

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from bidsapp.contracts.parts import ToldParts
 from bidsapp.contracts.product import LONG_NAMES
 from bidsapp.contracts.scan import Scan, Source, SourceFile
 from bidsapp.dataset.ambiguity import advise
@@ -16,12 +17,15 @@ from bidsapp.dataset.filters import OPTION, check_bids_filters, describe, passes
 from bidsapp.dataset.images import ImageChoice, Refusal, nothing_left, select_images
 from bidsapp.dataset.query import MAGNITUDE
 from bidsapp.dataset.scans import EXTENSIONS, names_in, session_folders
-from bidsapp.errors import BadData, NoInput, NothingSelected, UsageError
+from bidsapp.dataset.told_parts import ByPart
+from bidsapp.errors import NociCastError, NoInput, NothingSelected, UsageError
 from bidsapp.intake.pointers import pointer_at
 from bidsapp.intake.regular import is_text, require_regular
 from bidsapp.options import RunOptions
 
 Filters = Mapping[str, Mapping[str, Any]]
+Why = tuple[str, type[NociCastError]]
+"""Why a scan is refused, and the error that has the exit code."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +57,12 @@ class _File:
 
 
 def select_scans(
-    options: RunOptions, sources: Sequence[Source], filters: Filters | None = None
+    options: RunOptions,
+    sources: Sequence[Source],
+    filters: Filters | None = None,
+    told: ToldParts | None = None,
 ) -> ScanSelection:
-    """Pick the files of every participant and session.
+    """Pick the files of every participant and session, and part where images tell parts.
 
     Parameters
     ----------
@@ -66,6 +73,8 @@ def select_scans(
         Of the modality, the main one first: whoever has that one is a scan.
     filters
         The recipe's, by the name of a source; a person's filters win.
+    told
+        How images of different parts of one session are told apart; see `Modality.told_parts`.
 
     Returns
     -------
@@ -82,24 +91,26 @@ def select_scans(
     check_bids_filters(options.bids_filters, also=named)
     check_bids_filters(filters or {}, "inputs.filters", also=named)
     given = {source.name: _filters(source, filters or {}, options) for source in sources}
-    if options.derivatives and not any(source.derivatives for source in sources):
+    if options.derivatives and not any(source.derivatives or source.anywhere for source in sources):
         raise UsageError(
             f"-d {next(iter(options.derivatives))}: scans are prepared from {options.bids_dir} "
             "alone, also for --model, which judges how each was prepared; give -d at the group "
             "level (with --model, on people whose outcome is known), or leave it out."
         )
     main, others = sources[0], sources[1:]
-    selection = select_images(options, _inputs(main, given[main.name]), many=main.many)
+    inputs = _inputs(main, given[main.name])
+    selection = select_images(options, inputs, many=main.many, told=told)
     scans = [_scan(main, choice) for choice in selection.choices]
+    by_part = ByPart.of(scans, told) if told else None
     refusals = list(selection.refusals)
     for source in others:
-        scans, refused = _with_source(scans, source, given[source.name], options)
+        scans, refused = _with_source(scans, source, given[source.name], options, by_part)
         refusals += refused
     if not scans:
         raise nothing_left(main.suffix, refusals)
     return ScanSelection(
         tuple(scans),
-        tuple(sorted(refusals, key=lambda one: (one.participant, one.session or ""))),
+        tuple(sorted(refusals, key=lambda one: (one.participant, one.session or "", one.part))),
         selection.ignored,
     )
 
@@ -123,11 +134,15 @@ def _scan(main: Source, choice: ImageChoice) -> Scan:
         SourceFile(path, relative, entities, choice.reason)
         for path, relative, entities in choice.all_files
     )
-    return Scan(choice.participant, choice.session, {main.name: files})
+    return Scan(choice.participant, choice.session, {main.name: files}, choice.part)
 
 
 def _with_source(
-    scans: Sequence[Scan], source: Source, filters: Mapping[str, Any], options: RunOptions
+    scans: Sequence[Scan],
+    source: Source,
+    filters: Mapping[str, Any],
+    options: RunOptions,
+    by_part: ByPart | None,
 ) -> tuple[list[Scan], list[Refusal]]:
     """Give every scan its files of one more source; refuse those that cannot have them."""
     roots = _datasets(source, options)
@@ -138,20 +153,33 @@ def _with_source(
             there[label] = list(_files(label, source, roots))
         except NoInput as error:
             lost[label] = str(error)
-    found = [_belonging(scan, source, there.get(scan.participant, ()), filters) for scan in scans]
+    every = [_belonging(scan, source, there.get(scan.participant, ()), filters) for scan in scans]
+    found: list[list[_File]] = []
+    wrong: dict[int, NociCastError] = {}
+    for place, (scan, files) in enumerate(zip(scans, every, strict=True)):
+        try:
+            found.append(by_part.kept(scan, files) if by_part else files)
+        except NociCastError as error:
+            wrong[place] = error
+            found.append([])
     groups = [files for files in found if files]
     given = options.bids_filters.get(source.name, {})
     advice = {} if source.many else advise(groups, source.name, given)
     kept: list[Scan] = []
     refused: list[Refusal] = []
-    for scan, files in zip(scans, found, strict=True):
+    for place, (scan, files) in enumerate(zip(scans, found, strict=True)):
+        why: Why | None
         if scan.participant in lost:
-            told = lost[scan.participant]
-            refused.append(Refusal(scan.participant, scan.session, told, NoInput))
-            continue
-        why = _why_not(scan, source, files, filters, roots, advice)
+            why = lost[scan.participant], NoInput
+        elif place in wrong:
+            why = str(wrong[place]), type(wrong[place])
+        else:
+            why = _why_not(scan, source, files, filters, roots, advice)
+            if why is not None and not files and every[place] and by_part:
+                names = shortened([file.name for file in every[place]])
+                why = f"{why[0]}; there is {names}: {by_part.told.how}", why[1]
         if why is not None:
-            refused.append(Refusal(scan.participant, scan.session, *why))
+            refused.append(Refusal(scan.participant, scan.session, *why, scan.part))
             continue
         taken = tuple(
             SourceFile(file.path, file.relative_path, file.entities, dataset=file.dataset)
@@ -163,17 +191,18 @@ def _with_source(
 
 def _datasets(source: Source, options: RunOptions) -> dict[str, Path]:
     """Name and folder of every dataset in which a source can lie; an empty name is the dataset."""
-    if not source.derivatives:
-        return {"": options.bids_dir}
+    own = {} if source.derivatives else {"": options.bids_dir}
+    if not source.derivatives and not source.anywhere:
+        return own
     if options.derivatives:
-        return dict(options.derivatives)
+        return own | dict(options.derivatives)
     inside = options.bids_dir / "derivatives"
     folders = {name: inside / name for name in names_in(inside)}
-    own = options.output_dir.resolve()
-    return {
+    output = options.output_dir.resolve()
+    return own | {
         name: folder
         for name, folder in folders.items()
-        if (folder / "dataset_description.json").is_file() and folder.resolve() != own
+        if (folder / "dataset_description.json").is_file() and folder.resolve() != output
     }
 
 
@@ -243,7 +272,7 @@ def _why_not(
     filters: Mapping[str, Any],
     roots: Mapping[str, Path],
     advice: Mapping[str, str],
-) -> tuple[str, type[BadData | NoInput | NothingSelected | UsageError]] | None:
+) -> Why | None:
     kind = f"{source.suffix} ({source.name})" if source.suffix != source.name else source.suffix
     if not files:
         return (
@@ -256,7 +285,11 @@ def _why_not(
         datasets = sorted({file.dataset for file in files})
         how = advice.get(files[0].relative_path, "")
         if len(datasets) > 1:
-            how = f"name the one dataset that is to be read, with -d {datasets[0]}=PATH"
+            how = (
+                f"leave one, or list the other in {BIDSIGNORE}"
+                if "" in datasets
+                else f"name the one dataset that is to be read, with -d {datasets[0]}=PATH"
+            )
         return f"{len(files)} {kind} files where one is needed: {names}; {how}", UsageError
     for file in files:
         pointer = pointer_at(file.path)

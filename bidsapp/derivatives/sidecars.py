@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +125,11 @@ def report_mark(names: OutputNames, provenance: Provenance) -> str:
 def read_quality(names: OutputNames) -> dict[str, Any]:
     """Quality block of a finished result; empty where there is none."""
     return dict(_marker(names).get("Quality", {}))
+
+
+def read_part(names: OutputNames, part_in: Callable[[Mapping[str, Any]], str]) -> str:
+    """Part that a finished result is: by its name, else by its sidecar (`Modality.part_in`)."""
+    return names.part or part_in(_marker(names))
 
 
 def read_source_sha256(names: OutputNames) -> str:

@@ -67,6 +67,9 @@ def _inputs(recipe: "Recipe") -> Iterator[Problem]:
             yield f"inputs.filters.{name}", f"source {one_of(name, sources)}"
 
 
+_SHOWN = 4
+
+
 def _not_made(channel: str, recipe: "Recipe") -> str:
     """Say which setting a channel is not made with; empty where it is none that is known."""
     settings = recipe.preparation.plain()
@@ -76,15 +79,28 @@ def _not_made(channel: str, recipe: "Recipe") -> str:
         for key, among in (product.only or {}).items():
             if key in settings and settings[key] not in among:
                 given, needed = (_yaml(value) for value in (settings[key], among[0]))
-                alone = (
-                    f"; for a variant whose channels do without: --variants NAME "
-                    f"--set variants.NAME.preparation.{key}={given}"
-                )
+                others = _doing_without(recipe, key, settings[key])
+                alone = f", or add --variants NAME: {others} do without" if others else ""
                 return (
                     f"{channel!r} is not made with preparation.{key}: {given}; set {needed}, or "
-                    f"name channels that do without{alone if recipe.variants else ''}"
+                    f"name channels that do without{alone}"
                 )
     return ""
+
+
+def _doing_without(recipe: "Recipe", key: str, value: object) -> str:
+    """Name the first variants whose channels are all made with a setting."""
+    made = modality_named(recipe.preparation.modality).channels_for(
+        recipe.preparation.plain() | {key: value}
+    )
+    named = {name: own.get("representation.channels") for name, own in recipe.variants.items()}
+    first = {own.get("network.start.variant") for own in recipe.variants.values()}
+    found = [
+        name
+        for name, channels in named.items()
+        if channels and set(channels) <= set(made) and name not in first
+    ]
+    return ", ".join(found[:_SHOWN]) + ", …" * (len(found) > _SHOWN)
 
 
 def _yaml(value: object) -> str:

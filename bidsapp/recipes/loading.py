@@ -21,7 +21,9 @@ from bidsapp.recipes.values import EARLIER
 LARGEST_BYTES = 1_000_000
 
 
-def load_recipe(name_or_file: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+def load_recipe(
+    name_or_file: str | Path, overrides: Sequence[str] = (), variants: Sequence[str] = ()
+) -> Recipe:
     """Read and check a recipe.
 
     Parameters
@@ -31,6 +33,9 @@ def load_recipe(name_or_file: str | Path, overrides: Sequence[str] = ()) -> Reci
     overrides
         ``KEY=VALUE`` texts that change single values: a dotted key, and a value in YAML
         (``representation.channels=[t1w, log_jacobian]``). Of two for the same key the later wins.
+    variants
+        Those that are run: an override that the recipe's base cannot have, and that is not run, is
+        theirs alone.
 
     Returns
     -------
@@ -57,7 +62,33 @@ def load_recipe(name_or_file: str | Path, overrides: Sequence[str] = ()) -> Reci
     except ValidationError as error:
         raise usage_error(source, problems_of(error, Recipe)) from None
     texts = {_today(_parse(override)[0]): override for override in overrides}
-    return _applied(recipe, values_of(overrides), source, texts)
+    values = values_of(overrides)
+    try:
+        return _applied(recipe, values, source, texts)
+    except UsageError:
+        try:
+            return recipe.with_values(_of_variants(recipe, values, variants))
+        except (UsageError, ValueError):
+            pass
+        raise
+
+
+def _of_variants(
+    recipe: Recipe, values: Mapping[str, Any], variants: Sequence[str]
+) -> dict[str, Any]:
+    """Hand values that the base cannot have to the variants that are run, and their stages."""
+    run, _ = recipe.selected(variants)
+    names = [name for name in (*run, *recipe.stages(run)) if name != recipe.base]
+    if recipe.base in run or not variants:
+        return dict(values)
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        try:
+            recipe.with_values({key: value})
+            found[key] = value
+        except ValueError:
+            found |= {f"variants.{name}.{key}": value for name in names}
+    return found
 
 
 def values_of(overrides: Sequence[str]) -> dict[str, Any]:

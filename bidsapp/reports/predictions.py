@@ -48,6 +48,8 @@ class Person:
     session: str | None
     names: OutputNames
     quality: dict[str, Any]
+    told_part: str = ""
+    """Which part it is, where its name has none; rows of tables about that part are its own."""
 
     @property
     def label(self) -> str:
@@ -63,6 +65,12 @@ class Person:
     def unit(self) -> tuple[str, ...]:
         """`key`, and the part where a scan has parts."""
         return (*self.key, self.names.part) if self.names.part else self.key
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        """Whose row of a table about parts is its own."""
+        part = self.names.part or self.told_part
+        return (*self.key, part) if part else self.key
 
 
 def usable(quality: dict[str, Any], measures: Iterable[Measure]) -> bool:

@@ -12,6 +12,7 @@ from bidsapp.dataset.normalized import Wanted
 from bidsapp.dataset.tables import RepeatedRows, read_dataset_tables, read_table
 from bidsapp.dataset.user_columns import Columns
 from bidsapp.errors import BadData, UsageError
+from bidsapp.modalities.knee.modality import MODALITY as KNEE
 from bidsapp.modalities.spine.modality import MODALITY
 from tests.unit.cohort_trees import rule, save, study
 
@@ -205,3 +206,62 @@ def test_a_tables_own_level_is_kept_as_it_is(tmp_path: Path) -> None:
     cohort = build(tmp_path, of_parts=("injection_level", "injection_side"))
     assert [value or "" for value in cohort.table["injection_level"]] == ["C8", "C8", ""]
     assert list(cohort.table["injection_side"]) == ["L", "R", "L"]
+
+
+KNEES = Wanted(KNEE, {}, {"bones": ["tibia"]})
+
+
+def knee(out: Path, who: str, part: str, side: str, seed: int, source: str = "") -> None:
+    """Write what the participant level writes for a knee; the only one of a visit has no part."""
+    folder = out.joinpath(*who.split("_"), "anat")
+    image = save(folder / f"{who}_desc-{part}joint_dseg.nii.gz", seed)
+    told = {"Quality": {"verdict": "pass", "reasons": []}, "KneeSide": side}
+    told |= {"SourceSHA256": source or f"{who} {side}"}
+    image.with_name(image.name.replace(".nii.gz", ".json")).write_text(json.dumps(told))
+
+
+def test_the_only_knee_of_a_visit_has_the_row_of_the_side_that_its_sidecar_tells(
+    tmp_path: Path,
+) -> None:
+    bids = study(tmp_path / "bids", "participant_id\n01\n02\n03\n", ("sub-01", "sub-02", "sub-03"))
+    phenotype(
+        bids,
+        "participant_id part_id helped\n01 left yes\n01 right no\n02 left no\n02 right yes\n"
+        "03 right yes\n",
+        "knees",
+    )
+    for seed, (who, part, side) in enumerate(
+        (("sub-01", "L", "L"), ("sub-01", "R", "R"), ("sub-02", "", "R"), ("sub-03", "", "L"))
+    ):
+        knee(tmp_path / "out", who, part, side, seed)
+    asked = {"wanted": KNEES, "of_parts": ["knee_side"]}
+    cohort = build_cohort(bids, tmp_path / "out", HELPED, **asked)  # type: ignore[arg-type]
+    table = cohort.table
+    rows = table[["participant_id", "part_id", "outcome", "knee_side"]].fillna("").to_numpy()
+    assert rows.tolist() == [
+        ["sub-01", "L", 1, "L"],
+        ["sub-01", "R", 0, "R"],
+        ["sub-02", "", 1, "R"],
+    ]
+    (left,) = cohort.exclusions.to_dict("records")
+    assert left["participant_id"] == "sub-03"
+    assert left["detail"] == "no value in helped; knees has R of this participant"
+    texts = NewPeople(bids).texts(["helped"], [("sub-02", "", "R")], KNEE.read_part)
+    assert texts == {"helped": ["yes"]}
+
+
+def test_a_knee_that_was_the_only_one_of_its_visit_before_counts_once(tmp_path: Path) -> None:
+    bids = study(tmp_path / "bids", "participant_id helped\n01 yes\n02 no\n", ("sub-01", "sub-02"))
+    out = tmp_path / "out"
+    for who, part, side, seed in (
+        ("sub-01", "", "R", 0), ("sub-01", "R", "R", 0), ("sub-01", "L", "L", 1),
+        ("sub-02", "", "R", 2),
+    ):  # fmt: skip
+        knee(out, who, part, side, seed)
+    cohort = build_cohort(bids, out, HELPED, wanted=KNEES)
+    assert cohort.table[["participant_id", "part_id"]].fillna("").to_numpy().tolist() == [
+        ["sub-01", "L"], ["sub-01", "R"], ["sub-02", ""]
+    ]  # fmt: skip
+    knee(out, "sub-01", "", "R", 0, source="another scan of it")
+    with pytest.raises(BadData, match="the same image under 2 names"):
+        build_cohort(bids, out, HELPED, wanted=KNEES)

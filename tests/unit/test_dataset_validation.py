@@ -53,6 +53,18 @@ def test_errors_are_listed_by_code_with_an_example(tmp_path: Path) -> None:
 
 
 @needs_validator
+def test_several_rows_of_a_person_are_no_error_where_they_are_read(tmp_path: Path) -> None:
+    root = make(tmp_path / "study", "01", "02")
+    (root / "phenotype").mkdir()
+    rows = "sub-01\tL\t1\nsub-01\tR\t0\nsub-02\tL\t0\n"
+    (root / "phenotype" / "knees.tsv").write_text("participant_id\tpart_id\tpain\n" + rows)
+    assert validate_dataset(root).note == ""
+    (root / "participants.tsv").write_text("participant_id\nsub-01\nsub-01\nsub-02\n")
+    with pytest.raises(InvalidDataset, match=r"NOT_UNIQUE.*/participants\.tsv"):
+        validate_dataset(root)
+
+
+@needs_validator
 def test_only_the_chosen_participants_are_looked_at(tmp_path: Path) -> None:
     root = make(tmp_path / "study", "01", "02")
     (root / "sub-02" / "anat" / "wrong.nii.gz").write_bytes(b"x")

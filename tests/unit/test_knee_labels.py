@@ -18,7 +18,7 @@ from bidsapp.modalities.knee.label_map import (
 )
 from bidsapp.modalities.knee.label_names import structure_of
 from bidsapp.modalities.knee.quality import quality_of
-from bidsapp.modalities.knee.side import Seen, decide, read_side, seen_in_labels, side_in_label
+from bidsapp.modalities.knee.side import Seen, decide, read_side, seen_in_labels
 from bidsapp.modalities.knee.synthetic import NAMES
 from bidsapp.modalities.knee.whole_knee import KneeSettings, measure_knee, side_of
 from tests.unit.knees import affine_of, label_map, plain_knee, without_sides, write_knee
@@ -176,12 +176,6 @@ def test_a_bone_of_a_few_voxels_is_no_bone() -> None:
 )
 def test_sides_as_tables_write_them(text: str, side: str | None) -> None:
     assert read_side(text) == side
-
-
-def test_sides_in_names_of_files() -> None:
-    assert side_in_label("DESSright") == "R"
-    assert side_in_label("Left") == "L"
-    assert side_in_label("DESS") is None
 
 
 def test_the_side_that_is_told_and_seen() -> None:

@@ -79,13 +79,14 @@ def test_presets_for_few_people_differ_from_what_is_printed() -> None:
     [
         (("compact", "compact_femur", "compact_patella", "compact_cam", "compact_searched"), []),
         (("femur_thick",), ["variants.femur_thick.preparation.t2=false"]),
+        (("femur_thick", "tibia_shape"), ["preparation.t2=false"]),
         (("tibia_shape",), ["variants.tibia_shape.preparation.t2=false"]),
     ],
 )
 def test_people_without_echoes_can_be_prepared(
     variants: tuple[str, ...], overrides: list[str]
 ) -> None:
-    recipe = load_recipe("morales2021", overrides)
+    recipe = load_recipe("morales2021", overrides, variants)
     selected, _ = recipe.selected(variants)
     (group,) = by_preparation(recipe, selected)  # one preparation serves them all
     own = recipe.with_variant(group[0])
@@ -97,11 +98,35 @@ def test_people_without_echoes_can_be_prepared(
         assert set(recipe.with_variant(name).representation.channels) <= set(made)
 
 
-def test_no_t2_for_channels_of_t2_is_refused_with_what_to_do() -> None:
+@pytest.mark.parametrize("variants", [(), ("femur_t2",), ("femur_all", "femur_thick")])
+def test_no_t2_for_channels_of_t2_is_refused_with_what_to_do(variants: tuple[str, ...]) -> None:
     with pytest.raises(UsageError) as told:
-        load_recipe("morales2021", ["preparation.t2=false"])
+        load_recipe("morales2021", ["preparation.t2=false"], variants)
     assert "'femur_t2' is not made with preparation.t2: false" in str(told.value)
-    assert "--variants NAME --set variants.NAME.preparation.t2=false" in str(told.value)
+    assert "add --variants NAME: femur_thick, femur_shape, " in str(told.value)
+    assert "oa_" not in str(told.value)
+
+
+def test_what_the_base_cannot_have_is_of_the_variants_that_are_run_alone() -> None:
+    given = ["preparation.t2=false", "preparation.pixels=64"]
+    recipe = load_recipe("morales2021", given, ["femur_thick"])
+    made = {
+        name: (
+            recipe.with_variant(name).preparation.t2,
+            recipe.with_variant(name).preparation.pixels,
+        )
+        for name in ("femur_all", "femur_thick", "oa_femur_thick", "tibia_t2")
+    }
+    assert made == {
+        "femur_all": (True, 64),
+        "femur_thick": (False, 64),
+        "oa_femur_thick": (False, 64),
+        "tibia_t2": (True, 64),
+    }
+    with pytest.raises(UsageError, match=r"preparation\.pixels"):
+        load_recipe(
+            "morales2021", ["preparation.t2=false", "preparation.pixels=3"], ["femur_thick"]
+        )
 
 
 def test_who_lacks_echoes_is_told_what_to_do_without(tmp_path: Path) -> None:

@@ -84,9 +84,9 @@ class Relaxation:
     points
         (k, 3) mm in the knee's frame.
     t2
-        (k,) ms; NaN where it could not be fitted.
+        (k,) ms; NaN where it could not be fitted, or the map has none.
     goodness
-        (k,) R².
+        (k,) R²; NaN where T2 is from a map.
     """
 
     points: np.ndarray
@@ -175,10 +175,11 @@ def with_t2(maps: BoneMaps, relaxation: Relaxation) -> BoneMaps:
         mean = places.mean(relaxation.t2, kept)
         values[name], _ = filled(mean, maps.sheet.covered, maps.surface)
     fitted = np.isfinite(relaxation.t2)
+    told = np.isfinite(relaxation.goodness)
     facts = {
         **maps.facts,
         "t2_fitted_share": float(fitted.mean()) if len(fitted) else 0.0,
-        "t2_goodness": float(np.nanmedian(relaxation.goodness)) if fitted.any() else float("nan"),
+        "t2_goodness": float(np.median(relaxation.goodness[told])) if told.any() else float("nan"),
         "mean_t2_ms": maps.surface.mean(values["t2"]),
     }
     return BoneMaps(maps.bone, maps.meshed, maps.sheet, maps.plate, maps.laid, values, facts)

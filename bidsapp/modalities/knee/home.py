@@ -52,7 +52,7 @@ def home_of(image: Path, channel: str) -> Home:
     Parameters
     ----------
     image
-        The knee's label map, ``sub-…_desc-joint_dseg.nii.gz``.
+        The knee's label map, ``sub-…_desc-joint_dseg.nii.gz`` (``…_desc-Ljoint_dseg.nii.gz``).
     channel
         ``tibia_thickness``.
 
@@ -64,9 +64,10 @@ def home_of(image: Path, channel: str) -> Home:
         They are not what was written.
     """
     bone, _, measure = channel.partition("_")
-    stem = image.name.partition("_desc-")[0]
-    surface = image.with_name(f"{stem}_desc-{bone}_mesh.surf.gii")
-    told = image.with_name(f"{stem}_space-sphere_desc-{bone}{measure}_statmap.json")
+    stem, _, rest = image.name.partition("_desc-")
+    part = rest.partition("joint_")[0]  # empty, where it is the only knee of its visit
+    surface = image.with_name(f"{stem}_desc-{part}{bone}_mesh.surf.gii")
+    told = image.with_name(f"{stem}_space-sphere_desc-{part}{bone}{measure}_statmap.json")
     for path in (surface, told):
         if not path.is_file():
             raise NoInput(f"{path} is not there; run the participant level on this knee")

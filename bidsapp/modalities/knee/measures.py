@@ -4,6 +4,7 @@ from bidsapp.contracts.measure import FAIL, WARN, Limits, Measure
 from bidsapp.modalities.knee.anatomy import ANATOMY, BONES
 
 _LOOK = "Look at the label map over the image, and correct it where it is wrong."
+_FITTED = {"t2": (True,), "t2_from": ("echoes",)}
 _PLACES = {bone: number for number, bone in enumerate(BONES)}
 
 
@@ -112,18 +113,19 @@ def _of_bone(bone: str) -> tuple[Measure, ...]:
             unit="ms",
             digits=1,
             warns=Limits(10, 90),
-            advice="Look at the echoes: fluid, magic angle and motion change T2.",
+            advice="Look at the echoes or the T2 map: fluid, magic angle and motion change T2.",
             place=place + 8,
             only={"t2": (True,)},
         ),
         Measure(
             f"{bone}_t2_fitted_share",
             f"{name}: voxels with a T2",
-            "Share of cartilage voxels within the bounds whose curve explains half of the signal.",
+            "Share of cartilage voxels with a T2 within the bounds: by a curve that explains half "
+            "of the signal, or by the T2 map.",
             unit="%",
             fails=Limits(low=0.3),
             warns=Limits(low=0.8),
-            advice="Echoes that lie beside the label map, or noise: look at both together.",
+            advice="What lies beside the label map, or noise: look at T2 and labels together.",
             confound=True,
             bad="low",
             column=f"Share of the {bone}'s cartilage voxels with a T2.",
@@ -139,7 +141,7 @@ def _of_bone(bone: str) -> tuple[Measure, ...]:
             bad="low",
             column=f"Median R² of the decays of the {bone}'s cartilage.",
             place=place + 9,
-            only={"t2": (True,)},
+            only=_FITTED,
         ),
     ]
     if ANATOMY[bone].shaft is not None:
@@ -174,7 +176,7 @@ MEASURES = (
         warns=Limits(high=4.0),
         advice="Look at T2 over the image: the knee moved much, or the two are not of one visit.",
         place=39,
-        only={"t2": (True,)},
+        only=_FITTED,
     ),
     Measure(
         "cut_bones",

@@ -8,9 +8,10 @@ from bidsapp.contracts.home import Carry, Home, View
 from bidsapp.contracts.job import Job, Shared
 from bidsapp.contracts.measure import Measure
 from bidsapp.contracts.modality import Modality
+from bidsapp.contracts.parts import ToldParts
 from bidsapp.contracts.prepared import Prepared, UnitPage
 from bidsapp.contracts.product import Product
-from bidsapp.contracts.scan import Source
+from bidsapp.contracts.scan import Scan, Source
 from bidsapp.modalities.knee.anatomy import BONES
 from bidsapp.modalities.knee.measures import MEASURES
 from bidsapp.modalities.knee.products import PRODUCTS
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bidsapp.contracts.space import Space
+
+
+_NO_T2 = (
+    "without both, run what needs no T2: a recipe with preparation.t2: false, or of morales2021 "
+    "--variants compact"
+)
+_FOR_T2 = {"echoes": "echoes", "map": "t2_map"}
+"""Values of ``t2_from`` to the source that is read."""
 
 
 class Knee(Modality[KneePreparation]):
@@ -38,8 +47,14 @@ class Knee(Modality[KneePreparation]):
             "anat",
             "MESE",
             many=True,
-            without="without echoes, run what needs no T2: a recipe with preparation.t2: false, or "
-            "of morales2021 --variants compact",
+            without="with T2 maps in their place: --set preparation.t2_from=map; " + _NO_T2,
+        ),
+        Source(
+            "t2_map",
+            "anat",
+            "T2map",
+            anywhere=True,
+            without="with MESE echoes in its place: --set preparation.t2_from=echoes; " + _NO_T2,
         ),
     )
     measures = MEASURES
@@ -49,9 +64,41 @@ class Knee(Modality[KneePreparation]):
     free = ("bones", "side", "t2")
 
     def sources_for(self, settings: Mapping[str, Any]) -> tuple[Source, ...]:
-        """Leave the echoes out where no T2 is asked for."""
-        wanted = settings.get("t2", False)
-        return tuple(one for one in self.sources if one.name != "echoes" or wanted)
+        """Leave out what T2 is not made of."""
+        wanted = _FOR_T2[settings.get("t2_from", "echoes")] if settings.get("t2", False) else ""
+        unread = set(_FOR_T2.values()) - {wanted}
+        return tuple(one for one in self.sources if one.name not in unread)
+
+    def told_parts(self, bids_dir: Path, settings: KneePreparation) -> ToldParts | None:
+        """Tell the two knees of a visit apart; not where all are said to be of one side."""
+        from bidsapp.modalities.knee.told_side import told_sides
+
+        return told_sides(bids_dir) if settings.side == "auto" else None
+
+    def read_part(self, text: str) -> str:
+        """Give the side that a text of a table means."""
+        from bidsapp.modalities.knee.side import read_side
+
+        side = read_side(text)
+        if side is None:
+            raise ValueError("expected L or R (left, right)")
+        return side
+
+    def of_part(self, part: str) -> Mapping[str, str]:
+        """Tell the side."""
+        return {"knee_side": part}
+
+    def part_in(self, sidecar: Mapping[str, Any]) -> str:
+        """Read the side of the one knee of a visit, told or seen."""
+        side = sidecar.get("KneeSide")
+        return side if side in ("L", "R") else ""
+
+    def check_scan(self, scan: Scan, settings: KneePreparation) -> None:
+        """Refuse a map of T2 without a unit."""
+        for file in scan.files.get("t2_map", ()):
+            from bidsapp.modalities.knee.t2_map import metadata_of_map, unit_of
+
+            unit_of(file.path, metadata_of_map(file))
 
     def products_for(self, settings: Mapping[str, Any]) -> tuple[Product, ...]:
         """Keep the files of the bones that are measured."""

@@ -2,7 +2,7 @@
 
 Positives have lost cartilage in the middle of the medial tibial plate. Images, echoes and label
 maps are made from formulas; the truth lies beside them in participants.tsv, with the columns that
-recipe morales2021 asks for.
+recipe morales2021 asks for, or, where people have both knees, in phenotype/knees.tsv.
 """
 
 import json
@@ -32,8 +32,9 @@ def make_knee_phantom(
     thinned: float = 0.7,
     spacing: tuple[float, float, float] = SPACING,
     echoes: bool = True,
+    both: bool = False,
 ) -> None:
-    """Write a BIDS dataset of synthetic knees, right and left in turn.
+    """Write a BIDS dataset of synthetic knees, right and left in turn, or both of everybody.
 
     Parameters
     ----------
@@ -49,6 +50,9 @@ def make_knee_phantom(
         Millimetres between voxels of images and label maps.
     echoes
         Whether there are MESE echoes.
+    both
+        Whether everybody has both knees, at one visit; none, the right, the left or both of them
+        are positive in turn.
 
     Raises
     ------
@@ -62,22 +66,39 @@ def make_knee_phantom(
     _description(folder, "Synthetic knees", "raw")
     _description(labels, "Labels of synthetic knees", "derivative")
     _write(labels / "desc-knee_dseg.tsv", ["index\tname", *_rows(enumerate(NAMES))])
-    rows = []
+    heading: tuple[str, ...]
+    people: dict[tuple[object, ...], None] = {}
+    knees = []
     for number in range(1, participants + 1):
         label = f"{number:02d}"
-        positive, side = number % 2 == 0, "RL"[(number - 1) // 2 % 2]
-        person = random_person(rng, thinned if positive else 0.0)
-        _write_knee(folder, labels, label, knee_labels(person, spacing), side, spacing, rng, echoes)
-        age = int(rng.integers(45, 80))
-        sex = "FM"[int(rng.integers(2))]
-        rows.append((f"sub-{label}", age, sex, side, int(positive), *_clinic(rng, positive)))
-    _write(folder / "participants.tsv", ["\t".join(_COLUMNS), *_rows(rows)])
+        who: tuple[object, ...] = ()
+        for side in "RL" if both else "RL"[(number - 1) // 2 % 2]:
+            positive = number % 2 == 0
+            if both:
+                positive = number % 4 in ((2, 0) if side == "R" else (3, 0))
+            data = knee_labels(random_person(rng, thinned if positive else 0.0), spacing)
+            acquired = {"R": "right", "L": "left"}[side] if both else ""
+            _write_knee(folder, labels, label, data, side, spacing, rng, echoes, acquired)
+            who = who or (f"sub-{label}", int(rng.integers(45, 80)), "FM"[int(rng.integers(2))])
+            bmi, *clinic = _clinic(rng, positive)
+            if both:
+                who = (*who, bmi) if len(who) == len(_PERSON) else who
+                people[who] = None
+                knees.append((who[0], side, int(positive), *clinic))
+            else:
+                people[(*who, side, int(positive), bmi, *clinic)] = None
+    if both:
+        _write(folder / "participants.tsv", ["\t".join((*_PERSON, "bmi")), *_rows(people)])
+        (folder / "phenotype").mkdir()
+        heading = ("participant_id", "part_id", "chronic_pain", *_CLINIC)
+        _write(folder / "phenotype" / "knees.tsv", ["\t".join(heading), *_rows(knees)])
+    else:
+        heading = (*_PERSON, "knee_side", "chronic_pain", "bmi", *_CLINIC)
+        _write(folder / "participants.tsv", ["\t".join(heading), *_rows(people)])
 
 
-_COLUMNS = (
-    *("participant_id", "age", "sex", "knee_side", "chronic_pain", "bmi", "kl_grade"),
-    *("oarsi_jsn_medial", "oarsi_jsn_lateral", "min_medial_jsw"),
-)
+_PERSON = ("participant_id", "age", "sex")
+_CLINIC = ("kl_grade", "oarsi_jsn_medial", "oarsi_jsn_lateral", "min_medial_jsw")
 
 
 def _clinic(rng: np.random.Generator, positive: bool) -> tuple[object, ...]:
@@ -98,16 +119,23 @@ def _write_knee(
     spacing: tuple[float, float, float],
     rng: np.random.Generator,
     echoes: bool,
+    acquired: str,
 ) -> None:
     place, stem = Path(f"sub-{label}") / "anat", f"sub-{label}"
+    of = f"{stem}_acq-{acquired}" if acquired else stem
     affine = np.diag([*spacing, 1.0])
     affine[:3, 3] = origin() + np.array([75.0, 0, 0])
     if side == "L":
         affine = np.diag([-1.0, 1, 1, 1]) @ affine
     image = np.array(_BRIGHT, np.float32)[data] + _NOISE * rng.normal(size=data.shape)
     facts: dict[str, Any] = {"BodyPart": "KNEE", "PulseSequenceType": "DESS"}
-    _image(folder / place / f"{stem}_acq-DESS_T2w.nii.gz", image.astype(np.float32), affine, facts)
-    _image(derivative / place / f"{stem}_acq-DESS_desc-knee_dseg.nii.gz", data, affine)
+    _image(
+        folder / place / f"{stem}_acq-DESS{acquired}_T2w.nii.gz",
+        image.astype(np.float32),
+        affine,
+        facts,
+    )
+    _image(derivative / place / f"{stem}_acq-DESS{acquired}_desc-knee_dseg.nii.gz", data, affine)
     if not echoes:
         return
     coarse = data[tuple(slice(step // 2, None, step) for step in _ECHO_STEP)]
@@ -117,7 +145,7 @@ def _write_knee(
     for number, time in enumerate(ECHO_TIMES, start=1):
         signal = np.array(_BRIGHT)[coarse] * np.exp(-1000 * time / t2)
         signal = np.abs(signal + 2 * rng.normal(size=signal.shape)).astype(np.float32)
-        path = folder / place / f"{stem}_echo-{number}_MESE.nii.gz"
+        path = folder / place / f"{of}_echo-{number}_MESE.nii.gz"
         _image(path, signal, affine @ step, {"BodyPart": "KNEE", "EchoTime": time})
 
 
@@ -160,10 +188,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--thinned", type=float, default=0.7, metavar="X", help="share of cartilage that is lost"
     )
+    parser.add_argument("--both", action="store_true", help="both knees of everybody at one visit")
     asked = parser.parse_args(arguments)
+    given = asked.folder, asked.participants, asked.seed, asked.thinned
+    count = asked.participants * (2 if asked.both else 1)
     return make_and_tell(
-        lambda: make_knee_phantom(asked.folder, asked.participants, asked.seed, asked.thinned),
-        f"{asked.participants} synthetic knees: {asked.folder}",
+        lambda: make_knee_phantom(*given, both=asked.both),
+        f"{count} synthetic knees: {asked.folder}",
     )
 
 

@@ -90,12 +90,12 @@ def _of_bone(bone: str) -> list[Product]:
     found = [
         Product(
             f"{bone}_surface",
-            f"desc-{bone}_mesh.surf.gii",
+            f"desc-{{part}}{bone}_mesh.surf.gii",
             _surface(bone),
         ),
         Product(
             f"{bone}_values",
-            f"desc-{bone}values_mesh.shape.gii",
+            f"desc-{{part}}{bone}values_mesh.shape.gii",
             _values(bone),
         ),
     ]
@@ -113,7 +113,7 @@ def _of_bone(bone: str) -> list[Product]:
         found.append(
             Product(
                 f"{bone}_{name}",
-                f"space-sphere_desc-{bone}{name}_statmap.shape.gii",
+                f"space-sphere_desc-{{part}}{bone}{name}_statmap.shape.gii",
                 _map(bone, name),
                 channel=channel,
                 only={"t2": (True,)} if is_t2(name) else None,
@@ -123,6 +123,6 @@ def _of_bone(bone: str) -> list[Product]:
 
 
 PRODUCTS = (
-    Product("labels", "desc-joint_dseg.nii.gz", _labels, main=True),
+    Product("labels", "desc-{part}joint_dseg.nii.gz", _labels, main=True),
     *(product for bone in BONES for product in _of_bone(bone)),
 )

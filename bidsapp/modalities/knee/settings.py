@@ -21,7 +21,14 @@ class KneePreparation(Preparation):
         default="auto",
         description="Side of all knees; auto: as tables, file names or the anatomy tell.",
     )
-    t2: bool = Field(default=False, description="Whether T2 is fitted to MESE echoes.")
+    t2: bool = Field(
+        default=False, description="Whether there are maps of T2: from `t2_from`, of everybody."
+    )
+    t2_from: Literal["echoes", "map"] = Field(
+        default="echoes",
+        description="What T2 comes from: echoes is fitted here to MESE echoes; map is read from a "
+        "T2 map that is there. The other one is not looked at where both are.",
+    )
     t2_parameters: Literal[2, 3] = Field(
         default=3, description="Parameters of the decay: 3 with an offset, 2 without."
     )

@@ -20,6 +20,9 @@ _WORDS: Mapping[str, Side] = {
     **dict.fromkeys(("r", "right", "rt", "rechts", "droit", "droite", "derecha"), "R"),
     **dict.fromkeys(("l", "left", "lt", "links", "gauche", "izquierda"), "L"),
 }
+_IN_LABELS: Mapping[str, Side] = {"left": "L", "right": "R"}
+_NO_SIDES = ("upright", "bright", "cleft")
+"""Ends of labels that only look like a side: how a person was scanned, or how an image looks."""
 _APART_MM = 5.0
 _ALIKE = 0.35
 _BANDS, _WAVES = 8, 4
@@ -55,10 +58,34 @@ def read_side(text: str) -> Side | None:
     return found.pop() if len(found) == 1 else None
 
 
-def side_in_label(label: str) -> Side | None:
-    """Read a side from the end of an entity's label, as in ``acq-DESSright``."""
+def side_in_name(name: str) -> Side | None:
+    """Read a side from the labels of a file's name: ``acq-DESSright``, ``hemi-L``.
+
+    Raises
+    ------
+    BadData
+        Its labels say both.
+    """
+    pairs = (part.partition("-")[::2] for part in name.partition(".")[0].split("_"))
+    found = {side for key, label in pairs if (side := _side_in_label(key, label))}
+    if len(found) > 1:
+        raise BadData(f"{name} says left and right; rename it with the side of this knee alone.")
+    return found.pop() if found else None
+
+
+def _side_in_label(key: str, label: str) -> Side | None:
+    """Read a side at the start or the end of a label; of one that may be anybody's, none."""
+    if key in ("sub", "ses", "run", "echo", "chunk"):
+        return None
     lower = label.lower()
-    return "R" if lower.endswith("right") else "L" if lower.endswith("left") else None
+    if key in ("hemi", "acq", "desc") and lower in ("l", "r"):
+        return "R" if lower == "r" else "L"
+    if lower.endswith(_NO_SIDES):
+        return None
+    ends = {
+        side for word, side in _IN_LABELS.items() if lower.startswith(word) or lower.endswith(word)
+    }
+    return ends.pop() if len(ends) == 1 else None
 
 
 def seen_in_labels(places: Mapping[str, np.ndarray]) -> Seen | None:

@@ -1,18 +1,25 @@
 """What tables and file names say of a knee's side, by where they say it."""
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from pathlib import Path
 
+from bidsapp.contracts.parts import ToldParts
 from bidsapp.dataset.missing import is_missing
 from bidsapp.dataset.tables import read_frame
 from bidsapp.errors import BadData
-from bidsapp.modalities.knee.side import side_in_label
+from bidsapp.modalities.knee.side import ASK, read_side, side_in_name
 
 COLUMNS = ("knee_side", "side", "laterality")
+_HOW = (
+    "name the side in each file (acq-DESSleft, acq-DESSright), its label map's and echoes' too, or "
+    "write L or R for each into a column knee_side of sub-<label>[_ses-<label>]_scans.tsv"
+)
+_AT_ONCE = 64
 
 
 def told_side(
-    root: Path, participant: str, session: str | None, names: Iterable[Path]
+    root: Path, participant: str, session: str | None, names: Iterable[Path], part: str = ""
 ) -> dict[str, str]:
     """Gather what is said of a knee's side.
 
@@ -24,6 +31,9 @@ def told_side(
         Labels without their prefix.
     names
         The knee's files.
+    part
+        The side, where the visit has a scan of each knee; what tables say of the whole visit or
+        person is then of one of the two, and is not asked.
 
     Returns
     -------
@@ -35,19 +45,10 @@ def told_side(
     BadData
         A table that has a side cannot be read.
     """
-    paths = list(names)
+    found = told_of_files(root, participant, session, names)
+    if part:
+        return found
     person = root / f"sub-{participant}"
-    folder = person / f"ses-{session}" if session else person
-    stem = f"sub-{participant}" + (f"_ses-{session}" if session else "")
-    found: dict[str, str] = {
-        path.name: side
-        for path in paths
-        for part in path.name.split("_")
-        if part.startswith("acq-") and (side := side_in_label(part))
-    }
-    scans = folder / f"{stem}_scans.tsv"
-    listed = {path.name for path in paths}
-    found |= _in_table(scans, "filename", lambda name: Path(name).name in listed)
     if session:
         sessions = person / f"sub-{participant}_sessions.tsv"
         wanted = (session, f"ses-{session}")
@@ -55,6 +56,38 @@ def told_side(
     people = (participant, f"sub-{participant}")
     found |= _in_table(root / "participants.tsv", "participant_id", lambda name: name in people)
     return found
+
+
+def told_of_files(
+    root: Path, participant: str, session: str | None, names: Iterable[Path]
+) -> dict[str, str]:
+    """Gather what is said of files themselves: in their names, and in ``scans.tsv``."""
+    paths = list(names)
+    person = root / f"sub-{participant}"
+    folder = person / f"ses-{session}" if session else person
+    stem = f"sub-{participant}" + (f"_ses-{session}" if session else "")
+    found: dict[str, str] = {path.name: side for path in paths if (side := side_in_name(path.name))}
+    listed = {path.name for path in paths}
+    scans = folder / f"{stem}_scans.tsv"
+    return found | _in_table(scans, "filename", lambda name: Path(name).name in listed)
+
+
+def told_sides(root: Path) -> ToldParts:
+    """Say how images of the two knees of a visit are told apart: by names and ``scans.tsv``."""
+
+    @lru_cache(maxsize=_AT_ONCE)
+    def side(participant: str, session: str | None, path: Path) -> str:
+        said = told_of_files(root, participant, session, [path])
+        sides = {where: read_side(text) for where, text in said.items()}
+        for where, text in said.items():
+            if sides[where] is None:
+                raise BadData(f"{where}: side {text!r} is neither L nor R. {ASK}")
+        if len(set(sides.values())) > 1:
+            both = "; ".join(f"{where} says {one}" for where, one in sides.items())
+            raise BadData(f"The side of {path.name} is told differently: {both}. Correct one.")
+        return next(iter(sides.values()), None) or ""
+
+    return ToldParts(side, _HOW)
 
 
 def _in_table(path: Path, key: str, wanted: Callable[[str], bool]) -> dict[str, str]:

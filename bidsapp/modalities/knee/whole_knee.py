@@ -17,6 +17,7 @@ from bidsapp.modalities.knee.side import Seen, decide, seen_in_labels, seen_in_s
 from bidsapp.modalities.knee.sphere_map import lay_on_sphere
 from bidsapp.modalities.knee.sphere_rays import grid_of
 from bidsapp.modalities.knee.t2 import BOUNDS_MS, fit_t2
+from bidsapp.modalities.knee.t2_map import T2Map, sample_t2
 
 _COARSE_MM, _COARSE_PIXELS = 2.0, 56
 _LEAST_GOODNESS = 0.5
@@ -118,6 +119,7 @@ def measure_knee(
     echoes: Echoes | None = None,
     device: str = "cpu",
     image: tuple[np.ndarray, np.ndarray] | None = None,
+    t2_map: T2Map | None = None,
 ) -> Knee:
     """Measure all bones of a knee.
 
@@ -134,6 +136,8 @@ def measure_knee(
     image
         What was segmented, and its 4 × 4, for the echoes' place; they lie as their headers say
         without.
+    t2_map
+        T2 where there are no echoes; it lies as its header says.
 
     Raises
     ------
@@ -152,15 +156,37 @@ def measure_knee(
         bone = ANATOMY[name]
         grid = grid_of(bone, chosen.rows, chosen.columns)
         bones[name] = measure_bone(bone, turned.mask(name), cartilage, spacing, grid, *printed)
-    if echoes is None:
-        return Knee(side, words, frame, bones, side_doubt=doubt)
     points = {name: np.argwhere(cartilage) * spacing for name, cartilage in cartilages.items()}
+    if echoes is None:
+        if t2_map is not None:
+            read = read_relaxations(points, frame, t2_map)
+            bones = {name: with_t2(maps, read[name]) for name, maps in bones.items()}
+        return Knee(side, words, frame, bones, side_doubt=doubt)
     at = Placement(np.eye(4))
     if image is not None and chosen.align_echoes and not chosen.printed:
         at = place_echoes(echoes, *image, frame.world(np.concatenate(list(points.values()))))
     found = relaxations(points, frame, echoes, at, chosen, device)
     bones = {name: with_t2(maps, found[name]) for name, maps in bones.items()}
     return Knee(side, words, frame, bones, at, doubt)
+
+
+def read_relaxations(
+    points: Mapping[str, np.ndarray], frame: Frame, t2_map: T2Map
+) -> dict[str, Relaxation]:
+    """Read T2 at the voxels of each bone's cartilage from a map.
+
+    Raises
+    ------
+    BadData
+        See `t2_map.sample_t2`, of all bones together.
+    """
+    world = frame.world(np.concatenate(list(points.values())))
+    ends = np.cumsum([len(own) for own in points.values()])[:-1]
+    t2 = np.split(sample_t2(t2_map, world), ends)
+    return {
+        name: Relaxation(own, t2[place], np.full(len(own), np.nan))
+        for place, (name, own) in enumerate(points.items())
+    }
 
 
 def relaxations(

@@ -50,6 +50,12 @@ def _processing(knees: Sequence[Prepared]) -> str:
 def _t2(knees: Sequence[Prepared]) -> list[str]:
     if not knees[0].settings.get("t2"):
         return []
+    if knees[0].settings.get("t2_from") == "map":
+        return [
+            "T2 was read from the maps of T2 that were there, as their headers place them, at each "
+            "voxel of cartilage, linearly between the map's voxels that have a T2; the deep and "
+            "the superficial half of the cartilage were averaged apart."
+        ]
     aligned = knees[0].settings.get("align_echoes") and not knees[0].settings.get("printed")
     placed = (
         ", brought onto the image by a small rigid step of the most mutual information where two "

@@ -30,7 +30,8 @@ class WriteKnee(WriteUnit):
         from bidsapp.modalities.knee.quality import quality_of
 
         settings = job.provenance.settings
-        device = str(resolve_device(self.inputs.device)) if settings["t2"] else "cpu"
+        fits = settings["t2"] and settings["t2_from"] == "echoes"
+        device = str(resolve_device(self.inputs.device)) if fits else "cpu"
         began = time.process_time()
         labels, knee, notes = _measured(job, Path(self.inputs.bids_dir), device)
         quality = quality_of(labels, knee, settings)
@@ -56,6 +57,7 @@ def _measured(job: Job, bids_dir: Path, device: str) -> tuple[Any, Any, Sequence
     from bidsapp.intake.images import read_numbers
     from bidsapp.modalities.knee.echoes import read_echoes
     from bidsapp.modalities.knee.label_map import label_table, read_label_map, require_same_grid
+    from bidsapp.modalities.knee.t2_map import metadata_of_map, read_t2_map
     from bidsapp.modalities.knee.told_side import told_side
     from bidsapp.modalities.knee.whole_knee import KneeSettings, measure_knee
 
@@ -65,9 +67,12 @@ def _measured(job: Job, bids_dir: Path, device: str) -> tuple[Any, Any, Sequence
     dataset = file.path.parents[len(Path(file.relative_path).parts) - 1]
     labels = read_label_map(file.path, label_table(file.path, dataset), bones)
     require_same_grid(labels, file.path, scan.main.path)
-    echoes = read_echoes([one.path for one in scan.files["echoes"]]) if settings["t2"] else None
+    some, (mapped,) = scan.files.get("echoes"), scan.files.get("t2_map", (None,))
+    echoes = read_echoes([one.path for one in some]) if some else None
+    t2_map = read_t2_map(mapped.path, metadata_of_map(mapped)) if mapped else None
     if settings["side"] == "auto":
-        told = told_side(bids_dir, scan.participant, scan.session, [scan.main.path, file.path])
+        names = [scan.main.path, file.path]
+        told = told_side(bids_dir, scan.participant, scan.session, names, job.part)
     else:
         told = {"preparation.side": settings["side"]}
     chosen = KneeSettings(
@@ -81,7 +86,7 @@ def _measured(job: Job, bids_dir: Path, device: str) -> tuple[Any, Any, Sequence
     )
     image = read_numbers(scan.main.path) if echoes and chosen.align_echoes else None
     try:
-        knee = measure_knee(labels, told, chosen, echoes, device, image)
+        knee = measure_knee(labels, told, chosen, echoes, device, image, t2_map)
     except BadData as error:  # of an array, which does not know its file
         raise BadData(f"{file.path}: {error}") from None
     notes = [*labels.notes, *(echoes.notes if echoes else ())]
