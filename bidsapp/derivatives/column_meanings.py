@@ -254,6 +254,11 @@ TABLES: dict[str, dict[str, Column]] = {
         "region_volume_*": Column(
             "The participant's own volume of that cube, by the map of log-volumes.", "ml"
         ),
+        "region_connectivity_*": Column(
+            "Fisher's z of the correlation between the mean courses of two cubes of 40 mm in a "
+            "series; the name ends with the centres of both, x_y_z in mm.",
+            "1",
+        ),
         "handcrafted_*": Column(
             "Handcrafted feature of the prepared image, measured in it alone; widths in mm, areas "
             "in mm²."

@@ -10,6 +10,7 @@ import pandas as pd
 
 from bidsapp.contracts.modality_tables import quality_columns
 from bidsapp.dataset.covariates import user_name, users_column, users_columns
+from bidsapp.evaluation.connectome import PREFIX, TangentClassifier
 from bidsapp.evaluation.tsv import is_missing, numeric
 from bidsapp.recipes.known_names import HANDCRAFTED
 
@@ -32,6 +33,10 @@ def _ridge() -> Any:
     from sklearn.linear_model import LogisticRegression
 
     return LogisticRegression(C=0.01, max_iter=2000)
+
+
+def _connectome() -> Any:
+    return TangentClassifier(_ridge())
 
 
 def _mild_ridge() -> Any:
@@ -80,6 +85,8 @@ class Baseline:
         Whether the recipe names its columns: then none may be one of the app's own.
     scan
         Whether its columns are measured in the scan.
+    as_is
+        Whether its estimator is given the columns as they are, neither filled in nor scaled.
     """
 
     estimator: Callable[[], Any]
@@ -88,6 +95,7 @@ class Baseline:
     needs: str = ""
     by_name: bool = False
     scan: bool = False
+    as_is: bool = False
 
 
 def _predictors(columns: Sequence[str], predictors: Sequence[str], _site: str | None) -> list[str]:
@@ -120,6 +128,12 @@ def _regions(columns: Sequence[str], _predictors: Sequence[str], _site: str | No
     return [name for name in columns if _REGION.fullmatch(name)]
 
 
+def _connectivity(
+    columns: Sequence[str], _predictors: Sequence[str], _site: str | None
+) -> list[str]:
+    return [name for name in columns if name.startswith(PREFIX)]
+
+
 def _handcrafted(
     columns: Sequence[str], _predictors: Sequence[str], _site: str | None
 ) -> list[str]:
@@ -144,6 +158,13 @@ BASELINES = {
     "xgboost": Baseline(_xgboost, _predictors, needs=_ASK, by_name=True),
     "regions": Baseline(
         _ridge, _regions, needs="columns region_* in measures.tsv or cohort.tsv", scan=True
+    ),
+    "connectome": Baseline(
+        _connectome,
+        _connectivity,
+        needs=f"columns {PREFIX}* in measures.tsv, which are measured of series",
+        scan=True,
+        as_is=True,
     ),
     "handcrafted": Baseline(_mild_ridge, _handcrafted, needs=_FEATURES, scan=True),
     "handcrafted_forest": Baseline(_random_forest, _handcrafted, needs=_FEATURES, scan=True),

@@ -1,6 +1,6 @@
 """Baselines on the network's own folds, as scores."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,7 @@ def baseline_scores(
             continue
         columns = baseline.columns(list(cohort.columns), predictors, site)
         for prefix, own in _split_sets(splits, base).items():
-            scored, reason = _on_folds(cohort, own, baseline.estimator, columns)
+            scored, reason = _on_folds(cohort, own, baseline, columns)
             if reason:
                 skipped[prefix + name] = reason
             else:
@@ -95,7 +95,7 @@ def column_scores(
     for name in names:
         place = users_column(map(str, cohort.columns), name)
         for prefix, own in _split_sets(splits, base).items():
-            scored, reason = _on_folds(cohort, own, BASELINES["site"].estimator, [str(place)])
+            scored, reason = _on_folds(cohort, own, BASELINES["site"], [str(place)])
             if not reason:
                 parts.append(scored.assign(variant=f"{prefix}{COLUMN}{name}"))
     columns = with_part(SCORES, cohort)
@@ -153,7 +153,7 @@ def _split_sets(splits: pd.DataFrame, base: str) -> dict[str, pd.DataFrame]:
 def _on_folds(
     cohort: pd.DataFrame,
     splits: pd.DataFrame,
-    estimator: Callable[[], Any],
+    baseline: Baseline,
     columns: Sequence[str],
 ) -> tuple[pd.DataFrame, str]:
     table, numbers, categories = design_table(cohort, columns)
@@ -169,7 +169,9 @@ def _on_folds(
             return pd.DataFrame(), f"repeat {repeat}, fold {fold} trains on one class only"
         if not test.any():
             continue
-        model = in_fold_model(estimator(), numbers, categories)
+        model: Any = baseline.estimator()
+        if not baseline.as_is:
+            model = in_fold_model(model, numbers, categories)
         model.fit(table[train], outcome[train])
         probability = np.asarray(model.predict_proba(table[test])[:, 1], dtype=float)
         who = cohort.loc[test, [*unit_columns(cohort), "outcome"]]

@@ -345,3 +345,9 @@ def _saliency(recipe: "Recipe") -> Iterator[Problem]:
     modality = modality_named(recipe.preparation.modality)
     if recipe.saliency.on_surface and not modality.carries:
         yield "saliency.on_surface", f"{modality.title} has no surfaces that maps are carried onto"
+    if recipe.saliency.guided and _of_series(recipe):
+        yield (
+            "saliency.guided",
+            "averages images under the maps, and representation.channels names a series, whose "
+            "volumes by themselves say nothing of a person; leave it out",
+        )

@@ -13,6 +13,7 @@ Baseline = Literal[
     "random_forest",
     "xgboost",
     "regions",
+    "connectome",
     "handcrafted",
     "handcrafted_forest",
     "quality",
@@ -38,6 +39,7 @@ voxel moves it, not which way this person's voxel did.
 
 HANDCRAFTED = "handcrafted_"
 """Stands before the name of a handcrafted feature among the columns."""
+BASELINES_ON_REGIONS = ("regions", "connectome")
 BASELINES_ON_FEATURES = ("handcrafted", "handcrafted_forest")
 BASELINES_ON_PREDICTORS = ("logistic", "random_forest", "xgboost")
 

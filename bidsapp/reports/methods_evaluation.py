@@ -9,7 +9,7 @@ from bidsapp.evaluation.chance import RETRAINED
 from bidsapp.evaluation.permutation import LIBERAL, null_words
 from bidsapp.evaluation.permutation import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.verdicts import ALPHA
-from bidsapp.recipes.known_names import BASELINES_ON_FEATURES
+from bidsapp.recipes.known_names import BASELINES_ON_FEATURES, BASELINES_ON_REGIONS
 from bidsapp.reports.run.group_run import GroupRun
 
 BASELINE_WORDS = {
@@ -19,6 +19,8 @@ BASELINE_WORDS = {
     "random_forest": "a random forest [@breiman2001]",
     "xgboost": "gradient-boosted trees (XGBoost) [@chen2016]",
     "regions": "a logistic regression with a strong L2 penalty on regional measures",
+    "connectome": "a logistic regression with a strong L2 penalty on the correlations of all pairs "
+    "of regions, in the tangent space of the training people's mean [@varoquaux2010]",
     "handcrafted": "a logistic regression with an L2 penalty on handcrafted features",
     "handcrafted_forest": "a random forest [@breiman2001] on handcrafted features",
     "quality": "a logistic regression on the quality numbers of the images",
@@ -67,7 +69,7 @@ def evaluation_paragraph(run: GroupRun) -> str:
 def _fitted(run: GroupRun, name: str) -> str:
     """Say what a baseline is and by which columns it predicts."""
     words, baseline = BASELINE_WORDS.get(name, name), BASELINES.get(name)
-    if baseline is None or name in ("majority", "regions"):
+    if baseline is None or name in ("majority", *BASELINES_ON_REGIONS):
         return words
     if name in BASELINES_ON_FEATURES:
         features = modality_named(run.recipe.preparation.modality).handcrafted_words

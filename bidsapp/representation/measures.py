@@ -10,7 +10,7 @@ from bidsapp.contracts.unit import PART, PARTICIPANT, SESSION
 from bidsapp.dataset.beside import measured_quality
 from bidsapp.dataset.tables import write_table
 from bidsapp.intake.images import read_numbers
-from bidsapp.recipes.known_names import BASELINES_ON_FEATURES, HANDCRAFTED
+from bidsapp.recipes.known_names import BASELINES_ON_FEATURES, BASELINES_ON_REGIONS, HANDCRAFTED
 from bidsapp.representation.regions import regional_values
 from bidsapp.representation.sample import cohort_rows
 from bidsapp.spaces.files import whole_space
@@ -39,9 +39,9 @@ def cohort_measures(
     template_mask
         The template's brain mask.
     baselines
-        Names of the recipe's baselines: ``regions`` asks for volumes and intensities of regions
-        (`regions.regional_values`), those on handcrafted features for what the modality measures
-        of each image by itself (`Modality.handcrafted`).
+        Names of the recipe's baselines: ``regions`` and ``connectome`` ask for volumes and
+        intensities of regions, or correlations (`regions.regional_values`), those on handcrafted
+        features for what the modality measures of each image by itself (`Modality.handcrafted`).
     modality
         That prepared the images; needed for handcrafted features only.
 
@@ -55,7 +55,7 @@ def cohort_measures(
     table = cohort.table[first].reset_index(drop=True)
     parts = [table, measured_quality(cohort)]
     # without a place that people have in common, a cube of the grid is no region
-    if "regions" in baselines and whole_space(template_mask).common:
+    if set(baselines) & set(BASELINES_ON_REGIONS) and whole_space(template_mask).common:
         mask, affine = read_numbers(template_mask)
         parts.append(regional_values(cohort_rows(cohort), mask > 0.5, affine))
     if modality is not None and set(baselines) & set(BASELINES_ON_FEATURES):

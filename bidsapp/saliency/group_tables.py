@@ -122,6 +122,12 @@ def write_peaks(
     return {"peaks": "peaks.tsv"}
 
 
+OF_SERIES = (
+    "no biomarkers: the images are series, and the average of a region in one volume of it is no "
+    "measure of a person"
+)
+
+
 def write_biomarkers(
     people: PeopleMaps,
     rows: pd.DataFrame,
@@ -133,6 +139,8 @@ def write_biomarkers(
     """Write `biomarkers.tsv` and `biomarkers_folds.tsv`; `chosen` where one fold alone is used."""
     if not atlases:
         return {}, []
+    if images.volumes:
+        return {}, [OF_SERIES]
     if not any((people.space.cut(atlas.labels) > 0).any() for atlas in atlases):
         return {}, ["no biomarkers: no atlas has a region in the window"]
     table, by_fold = biomarker_tables(people, rows, images, atlases)

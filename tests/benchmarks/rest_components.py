@@ -51,10 +51,12 @@ def in_percent(data: Path) -> Series:
     return tuple(100 * (one / one.mean(axis=0) - 1) for one in rest24.series(data))
 
 
-def fit(reductions: list[np.ndarray], products: np.ndarray, rows: np.ndarray) -> GroupComponents:
-    """Group ICA of some people, from a start of their own."""
+def fit(
+    reductions: list[np.ndarray], products: np.ndarray, rows: np.ndarray, starts: int = STARTS
+) -> GroupComponents:
+    """Group ICA of some people, from starts of their own."""
     return group_ica(
-        reductions, rows, COMPONENTS, (0, *rows.tolist()), starts=STARTS, products=products
+        reductions, rows, COMPONENTS, (0, *rows.tolist()), starts=starts, products=products
     )
 
 
@@ -188,7 +190,11 @@ def planted_study(data: Path, seeds: int, factor: float) -> None:
 
 
 def network_scores(
-    series: Series, outcome: np.ndarray, seed: int, reference: np.ndarray | None = None
+    series: Series,
+    outcome: np.ndarray,
+    seed: int,
+    reference: np.ndarray | None = None,
+    starts: int = STARTS,
 ) -> tuple[float, np.ndarray]:
     """Pooled AUC of the recipe's network, and the loss without each of the reference's maps.
 
@@ -206,7 +212,7 @@ def network_scores(
     hidden = np.zeros((COMPONENTS + 1, len(series)))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     for fold, (train, test) in enumerate(folds.split(outcome, outcome)):
-        found = fit(reductions, products, train).maps
+        found = fit(reductions, products, train, starts).maps
         maps = [dual_regression(found, one, "effect").maps for one in series]
         images = torch.from_numpy(np.stack(maps))[..., None, None]
         network: Any = build_network(recipe.network, COMPONENTS, fold).train()

@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from bidsapp.evaluation.baseline_models import BASELINES
 from bidsapp.evaluation.baselines import baseline_scores
+from bidsapp.evaluation.connectome import PREFIX
 from bidsapp.reports.methods_evaluation import BASELINE_WORDS
 
 PEOPLE, FOLDS = 40, 2
@@ -21,6 +22,7 @@ NUMBERS = (
     "quality_ncc",
     "region_volume_insula",
     "handcrafted_sd",
+    *(f"{PREFIX}{pair}" for pair in ("a_b", "a_c", "b_c")),
 )
 PREDICTORS, SITE = ("pain", "mood"), "scanner"
 
@@ -29,6 +31,9 @@ def cohort() -> pd.DataFrame:
     """Columns of every kind that a baseline takes, all of which know the outcome."""
     rng = np.random.default_rng(0)
     numbers = {name: 3 * OUTCOME + rng.normal(size=PEOPLE) for name in NUMBERS}
+    for name in numbers:
+        if name.startswith(PREFIX):  # Fisher's z of correlations that go together
+            numbers[name] /= 6
     texts = {name: [f"{value:.3f}" for value in values] for name, values in numbers.items()}
     texts |= {name: np.where(OUTCOME, "b", "a").tolist() for name in ("sex", "mood", "scanner")}
     texts["pain"][5] = texts["age"][6] = texts["mood"][7] = "n/a"

@@ -14,6 +14,7 @@ from bidsapp.contracts.fitted import FittedStep, OfMaps
 from bidsapp.contracts.fitted_offers import AskedStep, fitted_offers, module_of
 from bidsapp.recipes import load_recipe
 from bidsapp.representation.chain import Chain
+from bidsapp.representation.fitted.template_components import maps_on_grid
 from bidsapp.representation.image_rows import ImageRows
 from bidsapp.spaces.volume import volume
 
@@ -68,6 +69,8 @@ def _settings(name: str) -> dict[str, int | str]:
     }
     if name == "template_components":
         return {"maps": str(component_maps())}
+    if name == "template_selection":
+        return {"maps": str(component_maps()), "count": 1}
     return known.get(name, {})
 
 
@@ -79,6 +82,8 @@ def images(seed: int = 0, name: str = "") -> ImageRows:
     """Ten images of two channels, or as many as a step needs, and the site of each."""
     size = (10, VOLUMES.get(name, 2), 6, 5, 4)
     array = np.random.default_rng(seed).normal(3, 2, size).astype(np.float16)
+    if name == "template_selection":  # something that can be found in them
+        array += (4 * maps_on_grid(component_maps(), SPACE)).astype(np.float16)
     return ImageRows(array, columns={"site": list("aabbaabbab")}, space=SPACE)
 
 

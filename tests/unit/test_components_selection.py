@@ -1,4 +1,4 @@
-"""Which components become channels, and the connectome: known answers and refusals."""
+"""Which components become channels: known answers and refusals."""
 
 from pathlib import Path
 
@@ -8,8 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bidsapp.errors import BadData
-from bidsapp.representation.components.connectome import Connectome
-from bidsapp.representation.components.dual_regression import dual_regression
 from bidsapp.representation.components.matching import Match, match
 from bidsapp.representation.components.selection import (
     by_outcome,
@@ -83,7 +81,7 @@ def test_only_matches_above_the_null_are_chosen_the_best_first() -> None:
 
 
 def test_no_match_above_the_null_is_refused_with_what_to_do() -> None:
-    with pytest.raises(BadData, match=r"0 of 2 components.*select: all"):
+    with pytest.raises(BadData, match=r"0 of 2 components.*take all components"):
         by_template(_match([0.3, 0.4], 0.5))
     with pytest.raises(BadData, match=r"1 of 2 components.*2 are asked for"):
         by_template(_match([0.3, 0.8], 0.5), 2)
@@ -105,50 +103,3 @@ def test_real_components_match_smooth_networks_barely_above_a_flip(real_data: Pa
     assert np.abs(matched.r).max() < 0.75
     assert matched.null.mean() > 0.25
     assert matched.above_null.mean() < 0.7
-
-
-@pytest.mark.parametrize("kind", ["correlation", "tangent"])
-def test_a_connectome_has_a_number_a_pair_and_follows_the_correlation(
-    kind: str, real_data: Path
-) -> None:
-    from bidsapp.intake.images import read_numbers
-
-    folder = real_data / "rest24_mni10mm"
-    mask = rest24.mask(real_data)
-    atlas = read_numbers(next(folder.glob("*NeuroMark1*")))[0][mask].T[:12]
-    courses = [dual_regression(atlas, person).courses for person in rest24.series(real_data)]
-    fitted = Connectome(kind).fit(courses[:16])  # type: ignore[arg-type]
-    rows = fitted.transform(courses)
-    assert rows.shape == (24, 66)
-    assert np.isfinite(rows).all()
-    if kind == "correlation":
-        plain = np.corrcoef(courses[20].T)[np.tril_indices(12, -1)]
-        assert np.corrcoef(np.tanh(rows[20]), plain)[0, 1] > 0.99
-        assert np.abs(np.tanh(rows[20])).mean() < np.abs(plain).mean()  # shrunk
-    else:
-        # Seen from their own mean the training people lie around 0, the others need not.
-        assert np.abs(rows[:16].mean(axis=0)).max() < 0.02
-
-
-def test_held_out_people_do_not_reach_a_connectome() -> None:
-    rng = np.random.default_rng(0)
-    courses = [rng.standard_normal((60, 5)) for _ in range(9)]
-    fitted = Connectome().fit(courses[:6])
-    alone = fitted.transform(courses[6:7])
-    with_others = fitted.transform([courses[6], 40 * courses[7], courses[8] ** 3])
-    assert (alone[0] == with_others[0]).all()
-
-
-def test_a_region_that_does_not_change_is_named() -> None:
-    rng = np.random.default_rng(0)
-    courses = [rng.standard_normal((60, 5)) for _ in range(4)]
-    courses[2][:, 3] = 0.5
-    with pytest.raises(BadData, match=r"region\(s\) 4"):
-        Connectome("correlation").fit(courses)
-
-
-def test_time_courses_of_other_regions_are_refused() -> None:
-    rng = np.random.default_rng(0)
-    fitted = Connectome("correlation").fit([rng.standard_normal((60, 5)) for _ in range(4)])
-    with pytest.raises(BadData, match="5 regions"):
-        fitted.transform([rng.standard_normal((60, 6))])

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 
 from bidsapp.contracts.fitted_offers import AskedStep, fitted_offers
@@ -11,7 +13,9 @@ from bidsapp.representation.chain import Chain
 from bidsapp.representation.components.matching import correlations
 from bidsapp.representation.fitted.group_ica import GroupICA, build
 from bidsapp.representation.fitted.outcome_selection import build as build_selection
+from bidsapp.representation.fitted.template_selection import build as build_template_selection
 from bidsapp.representation.image_rows import ImageRows
+from bidsapp.spaces.volume import volume
 from tests.unit import rest24
 
 COUNT = 24
@@ -136,6 +140,37 @@ def test_selection_finds_the_planted_difference_and_sees_training_outcomes_alone
         assert kept.shape == (COUNT, 2, 5, 6, 4)
         assert fitted.state()["0.p"].argmin() == 3
         assert fitted.state()["0.r"][3] > 0.5
+
+
+def test_networks_of_a_template_are_chosen_and_held_out_people_have_no_part(
+    people: np.ndarray, real_data: Path, tmp_path: Path
+) -> None:
+    """Of 12 components three are known: the ICA's own of other people, one of them flipped."""
+    affine = np.diag([10.0, 10, 10, 1])
+    space = volume(rest24.mask(real_data).shape, affine)
+    ica = _ica().fit(ImageRows(people), TRAIN, None)
+    known = ica.group_maps()[[1, 4, 7]]
+    known[2] = known[2][:, ::-1]
+    nib.Nifti1Image(np.moveaxis(known, 0, -1), affine).to_filename(tmp_path / "maps.nii")
+    names = tuple(f"IC{number + 1:02d}" for number in range(12))
+
+    def chosen(array: np.ndarray, count: int) -> Chain:
+        asked = _asked("template_selection", maps=str(tmp_path / "maps.nii"), count=count)
+        steps = (_ica(), build_template_selection(asked))
+        return Chain(steps).fit(ImageRows(array, space=space), ROLES, OUTCOME)[0]
+
+    found = chosen(people, 2)
+    assert found.channels(("bold",)) == ("IC02", "IC05")
+    told = pd.DataFrame(found.told(("bold",))).T.loc[list(names)]
+    assert told["template_r"].nlargest(2).min() > 0.6
+    assert set(told.index[told["kept"] == 1]) == {"IC02", "IC05"}
+    assert (told["template_r"] > 0).sum() == 3  # the others have no map left
+    noise = people.copy()
+    noise[ROLES["test"]] = np.random.default_rng(0).normal(0, 20, noise[ROLES["test"]].shape)
+    other = chosen(noise, 2).state()
+    assert all((other[key] == array).all() for key, array in found.state().items())
+    with pytest.raises(BadData, match=r"template_selection.fit: . of 3 components.*12 are asked"):
+        chosen(people, 12)
 
 
 @pytest.mark.parametrize(

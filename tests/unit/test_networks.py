@@ -16,6 +16,7 @@ from bidsapp.networks.convolution import seen_layer
 from bidsapp.networks.memory import training_bytes
 from bidsapp.networks.predict import in_batches, predict_logits, probability
 from bidsapp.networks.registry import build_network, count_parameters
+from bidsapp.recipes import load_recipe
 from bidsapp.recipes.learning import Network
 from bidsapp.representation.device_cohort import DeviceCohort, PerBatch
 from bidsapp.representation.image_rows import ImageRows
@@ -42,6 +43,11 @@ def test_voxnet_has_the_parameters_that_teh_2022_states():
     model = network("voxnet", 4, channels=30, shape=(91, 109, 91), dropout=0.3)
     assert count_parameters(model) == 1_376_641  # 120,000 + 27,648 + 1,228,832 + 161
     assert model(torch.zeros(1, 30, 91, 109, 91)).shape == (1, 1)
+    recipe = load_recipe("teh2022")  # whose images are padded to the printed grid
+    assert count_parameters(build_network(recipe.network, 30, 0, recipe.representation.pad)) == (
+        count_parameters(model)
+    )
+    assert recipe.with_variant("compact").representation.pad is None
     with pytest.raises(UsageError, match="at least 19 voxels"):
         network("voxnet", 4, shape=(20, 18, 20))
     with pytest.raises(UsageError, match="needs the shape"):

@@ -19,12 +19,16 @@ AFFINE = np.diag([10.0, 10, 10, 1])
 AFFINE[:3, 3] = -30, -30, -20
 SHAPE = (6, 7, 5)
 LENGTHS = (30, 24, 36, 30)
+ON_10_MM = "preparation.resolution=10;representation.pad=null"
 
 
 @pytest.fixture(scope="module")
 def recipe() -> Recipe:
     return load_recipe("teh2022").with_values(
-        {"representation.fitted": {"group_ica": {"components": 3, "reduction": 8, "starts": 2}}}
+        {
+            "representation.pad": None,
+            "representation.fitted": {"group_ica": {"components": 3, "reduction": 8, "starts": 2}},
+        }
     )
 
 
@@ -113,15 +117,15 @@ def test_what_is_no_series_is_refused(recipe: Recipe, mask: Path, tmp_path: Path
         ("teh2022", "representation.channels=[bold, t1w]", "t1w"),
         ("teh2022", "evaluation.baselines=[nobody]", "motion"),
         ("teh2022", "preparation.resolution=7", "resolution"),
-        ("teh2022", "preparation.resolution=10", "at least 19 voxels .* 16x19x16, has 16"),
-        ("teh2022", "preparation.resolution=10", "network.resize: 19"),
+        ("teh2022", ON_10_MM, "at least 19 voxels .* 16x19x16, has 16"),
+        ("teh2022", ON_10_MM, "network.resize: 19"),
     ],
 )
 def test_recipes_that_cannot_be_are_refused_by_key(
     recipe_name: str, change: str, message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        load_recipe(recipe_name, [change])
+        load_recipe(recipe_name, change.split(";"))
 
 
 def test_a_step_says_before_work_that_its_file_is_missing(tmp_path: Path) -> None:
@@ -188,3 +192,9 @@ def test_nodes_of_a_run_find_the_file_that_a_recipe_names_by_its_whole_path(tmp_
     run.folder.mkdir()
     (run.folder / "recipe.yaml").write_text(dump_recipe(recipe, folders=True))
     assert load_recipe(run.recipe_of_nodes) == recipe
+
+
+@pytest.mark.parametrize("recipe", ["teh2022", "rest"])
+def test_averages_under_maps_are_refused_for_series(recipe: str) -> None:
+    with pytest.raises(UsageError, match=r"saliency.guided: averages images .* names a series"):
+        load_recipe(recipe, ["saliency.guided=true"])

@@ -1,6 +1,7 @@
 """Biomarkers: the numbers, and that nobody's outcome reaches their own predictors."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +130,25 @@ def test_a_run_writes_a_table_that_the_next_study_can_read(tmp_path: Path) -> No
     assert summary["tables"]["biomarkers"] == "biomarkers.tsv"
     assert summary["tables"]["biomarkers_by_fold"] == "biomarkers_folds.tsv"
     assert any("free of the outcomes" in note for note in summary["notes"])
+
+
+def test_volumes_of_a_series_are_no_biomarkers(tmp_path: Path) -> None:
+    """200 volumes would be 20,000 columns that mean nothing, and most of a run's time."""
+    stack = make_stack()
+    own = images(tmp_path / "arrays", stack.rows, ("bold_001", "bold_002"))
+    write_group(
+        stack,
+        tmp_path / "rest",
+        template_label="MNI152NLin2009aSym",
+        mask=write_mask(tmp_path / "mask.nii.gz"),
+        settings=Saliency(permutations=0),
+        images=replace(own, volumes=(2,) * len(own.participants)),
+    )
+    summary = json.loads((tmp_path / "rest" / "summary.json").read_text())
+    assert "biomarkers" not in summary["tables"]
+    assert not (tmp_path / "rest" / "biomarkers.tsv").exists()
+    assert any(note.startswith("no biomarkers: the images are series") for note in summary["notes"])
+    assert "regions" in summary["tables"]
 
 
 def test_biomarkers_of_one_chosen_fold_do_not_speak_of_others(tmp_path: Path) -> None:

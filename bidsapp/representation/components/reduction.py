@@ -97,8 +97,8 @@ def reduce_person(series: np.ndarray, components: int = 64) -> Reduction:
     if components > rank:
         raise BadData(
             f"its {len(values)} volumes hold {rank} components after denoising, and "
-            f"{components} are asked for: set representation.reduction to {rank} or less, or "
-            "leave the person out"
+            f"{components} are asked for: set representation.fitted.group_ica.reduction to {rank} "
+            "or less, or leave the person out"
         )
     vectors = _signed(vectors[:, :components])
     weights = vectors / np.sqrt(eigenvalues[:components])

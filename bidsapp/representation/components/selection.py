@@ -103,7 +103,7 @@ def by_template(found: Match, count: int | None = None) -> np.ndarray:
         raise BadData(
             f"{len(passed)} of {len(found.r)} components match the template better than the same "
             f"template flipped, and {count or 1} are asked for: use a finer grid or more people, "
-            "ask for fewer, or take all components (representation.select: all)"
+            "ask for fewer, or take all components (leave the selection out)"
         )
     best = passed[np.argsort(-np.abs(found.r[passed]), kind="stable")[:count]]
     return np.sort(found.components[best])

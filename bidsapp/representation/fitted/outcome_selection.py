@@ -20,6 +20,7 @@ OFFER = FittedOffer(
     scopes=("train_fold", "dataset"),
     uses_outcome=True,
     settings={"count": 8},
+    maps=True,
 )
 
 
