@@ -138,6 +138,12 @@ def _add_study(group: Any) -> None:
         "--speed", choices=SPEEDS, help="effort of the registration; default: recipe's"
     )
     group.add_argument(
+        "--no-timeseries",
+        action="store_true",
+        help="of series keep what the group level needs, not the series before denoising "
+        "(preparation.keep_preproc=false)",
+    )
+    group.add_argument(
         "--random-seed", type=whole_from(0), metavar="N", help="seed of whatever is random"
     )
     group.add_argument(

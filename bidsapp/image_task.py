@@ -70,8 +70,18 @@ def tasks_of(
         labels = dict(shared.labels)
         if part or any("{part}" in product.name for product in products):
             labels["part"] = "".join(filter(str.isalnum, part))  # a dash would end a label
-        names = OutputNames(output_dir, main.entities, labels, products, datatype)
+        names = OutputNames(output_dir, _entities(scan), labels, products, datatype)
         yield Task(Job(modality.name, scan, part, names, provenance), shared, settings)
+
+
+def _entities(scan: Scan) -> dict[str, str]:
+    """Give the entities in which all files of the main source agree."""
+    first, *others = next(iter(scan.files.values()))
+    return {
+        key: value
+        for key, value in first.entities.items()
+        if all(other.entities.get(key) == value for other in others)
+    }
 
 
 def first_tasks(

@@ -36,6 +36,8 @@ def recipe_overrides(given: argparse.Namespace) -> tuple[str, ...]:
         template, resolution = template_and_resolution(template, resolution)
     values = {"template": template, "resolution": resolution, "speed": given.speed}
     found += [f"preparation.{k}={value}" for k, value in values.items() if value is not None]
+    if given.no_timeseries:
+        found.append("preparation.keep_preproc=false")
     if given.positive and not given.outcome:
         raise UsageError("--positive needs --outcome COLUMN.")
     if given.outcome:

@@ -281,8 +281,8 @@ class Measure:
         if self.zero and not value:
             return self.zero
         if self.unit == "%":
-            return f"{value:.{digits}%}"
-        return f"{value:.{digits}f}" + (f" {self.unit}" if self.unit and unit else "")
+            return f"{value:z.{digits}%}"
+        return f"{value:z.{digits}f}" + (f" {self.unit}" if self.unit and unit else "")
 
 
 def applies(only: Mapping[str, tuple[Any, ...]] | None, settings: Mapping[str, Any]) -> bool:

@@ -42,6 +42,9 @@ class Source:
         Whether it may lie in the dataset itself or in a derivative dataset.
     without
         How to do without it, for whoever lacks it; empty where nothing can be done.
+    several
+        How to have all files taken where one is needed and there are more; empty where it cannot be
+        done.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Source:
     derivatives: bool = False
     anywhere: bool = False
     without: str = ""
+    several: str = ""
 
 
 @dataclass(frozen=True)

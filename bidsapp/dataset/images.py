@@ -247,7 +247,8 @@ def _decide_session(
         names = shortened([other.name for other in left])
         of = f" of part {part}" if part else ""
         text = f"{len(left)} {query.kind} images{of} where one is needed: {names}{listed}"
-        return Refusal(*who, f"{text}; {advice[image.relative_path]}{how}", UsageError, part)
+        ways = [f"{advice[image.relative_path]}{how}", *filter(None, [query.several])]
+        return Refusal(*who, "; ".join([text, *ways]), UsageError, part)
     for one in left:
         refused = _unusable(bids_dir, one)
         if refused is not None:

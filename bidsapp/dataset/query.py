@@ -55,7 +55,8 @@ class Found:
 class Query:
     """Filters for one kind of image, as values of JSON; `name` is the query's in filter files.
 
-    `many` says whether all images are wanted that pass, and not only one.
+    `many` says whether all images are wanted that pass, and not only one; `several` how to have
+    all, where one is.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Query:
     filters: dict[str, Any]
     regex: bool
     many: bool = False
+    several: str = ""
 
     @property
     def kind(self) -> str:
@@ -90,7 +92,8 @@ def make_query(
     if suffix is None:
         raise UsageError(f"filter {name}.suffix must be a suffix, such as T1w.")
     regex = bool(merged.pop("regex_search", False))
-    return Query(name, datatype, suffix, merged, regex, many)
+    several = getattr(inputs, "several", "")
+    return Query(name, datatype, suffix, merged, regex, many, several)
 
 
 def find_images(

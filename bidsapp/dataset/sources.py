@@ -125,7 +125,11 @@ def _filters(source: Source, recipe: Filters, options: RunOptions) -> dict[str, 
 
 def _inputs(main: Source, filters: Mapping[str, Any]) -> Any:
     return SimpleNamespace(
-        name=main.name, datatype=main.datatype, suffix=main.suffix, entities=dict(filters)
+        name=main.name,
+        datatype=main.datatype,
+        suffix=main.suffix,
+        entities=dict(filters),
+        several=main.several,
     )
 
 

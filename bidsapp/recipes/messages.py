@@ -110,6 +110,8 @@ def _related(key: str, changed: str) -> bool:
 
 def _nearest_key(key: str, known: Sequence[str]) -> str:
     parent, _, leaf = key.rpartition(".")
+    if key in known:
+        return f"; it belongs to another kind of {parent}, which this recipe has not"
     siblings = {k.rpartition(".")[2]: k for k in known if k.rpartition(".")[0] == parent}
     elsewhere = [k for k in known if k.rpartition(".")[2] == leaf]
     near = difflib.get_close_matches(leaf, siblings, n=1)

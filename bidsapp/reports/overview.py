@@ -71,6 +71,7 @@ def write_overview(output_dir: Path, shapes: Outlines) -> None:
         else None,
         limit=UNUSUAL,
         fewest=FEWEST,
+        several_kinds=len(kinds) > 1,
         several_sessions=any(line.image.session for line in lines),
         shapes=drawn,
         units=PATH_UNITS,

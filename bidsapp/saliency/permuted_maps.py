@@ -142,7 +142,7 @@ class MapPermuted(TrainPermuted):
         from bidsapp.saliency.group_test import largest_statistics
         from bidsapp.saliency.masks import mask_of
         from bidsapp.saliency.people import people_maps
-        from bidsapp.saliency.stack import join, read_stack
+        from bidsapp.saliency.stack import join
         from bidsapp.training.earlier_run import read_text_table
 
         largest = {}
@@ -151,7 +151,7 @@ class MapPermuted(TrainPermuted):
                 continue
             covariates = read_text_table(Path(self.inputs.covariates[variant]))
             own = [task for task in tasks if task.variant == variant]
-            stack = join([read_stack(_maps(task)) for task in own])
+            stack = join([_maps(task) for task in own], _maps(own[0]) / "joined")
             settings = own[0].recipe.saliency
             inside = mask_of(stack.space, Path(self.inputs.masks[variant]))
             people = people_maps(stack, inside, fwhm_mm=settings.smoothing_fwhm_mm)

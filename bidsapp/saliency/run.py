@@ -206,8 +206,7 @@ def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> Findings:
     task = steps[0].task
     settings = task.recipe.saliency
     place = about.folder / "saliency" / task.variant
-    stack = join([read_stack(step.folder) for step in steps if step.kind == "test"])
-    stack.write(_stack_folder(steps[0]))
+    stack = join([step.folder for step in steps if step.kind == "test"], _stack_folder(steps[0]))
     findings = judge(gather_evidence(steps, stack, about.folder, about.mask))
     leaks = task.recipe.leaks("network")
     findings.write(place / "sanity.tsv", stamp_text(leaks))
@@ -227,17 +226,16 @@ def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> Findings:
         write_apart(stack, place, task.recipe, images, about.work, shared)
         return findings
     null = about.nulls.get(task.variant)
-    whole = read_stack(_stack_folder(steps[0]))
     joined = read_effects(steps)
-    further = _further(steps, whole, shared["regions"], joined, about)
+    further = _further(steps, stack, shared["regions"], joined, about)
     file = _stack_folder(steps[0]) / "matched.npy"
     matched = None if joined is None else matched_channels(steps, joined, file)
     write_group(
-        *(whole, place), settings=settings, null=null, further=further, matched=matched, **shared
+        *(stack, place), settings=settings, null=null, further=further, matched=matched, **shared
     )
     if settings.on_surface:
         work = _stack_folder(steps[0])
-        try_on_surface(whole, place, task.recipe, where, about.cohort, work, shared)
+        try_on_surface(stack, place, task.recipe, where, about.cohort, work, shared)
     for step in steps:
         if step.kind == "train":
             training = read_stack(step.folder)
@@ -270,7 +268,7 @@ def _guided(
     """Say how averages weighted by these maps are written."""
     task = steps[0].task
     own = [step.folder / "untrained" for step in steps if step.kind == "test"]
-    guides = Guides(stack, join([read_stack(folder) for folder in own]))
+    guides = Guides(stack, join(own, _stack_folder(steps[0]) / "untrained"))
     parts = {name: task.images.space.cut(cells) for name, cells in regions.items()}
     surfaces = {unit: about.output_dir / image for unit, image in about.images.items()}
     return lambda files: write_guided(

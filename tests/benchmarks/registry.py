@@ -429,6 +429,16 @@ BENCHMARKS = (
         packages=("ants",),
     ),
     Benchmark(
+        "bold_peers",
+        "Confounds and denoising of BOLD beside other software's",
+        "Largest difference of every family of confounds, and of denoised values by strategy, on "
+        "real and synthetic series.",
+        2,
+        peer="nipype, nilearn and pandas",
+        commands=(("{data}",),),
+        packages=("nitime",),
+    ),
+    Benchmark(
         "bold_cost",
         "What a person at rest costs",
         "CPU seconds per step of 200 volumes of 64 × 64 × 36 voxels, raw to denoised at 2 mm, "

@@ -99,7 +99,8 @@ def test_compcor_is_nipypes_and_has_fmripreps_names() -> None:
     series, (white, fluid) = _series(), _tissues()
     found = confounds_of(_parameters(), series, white, fluid, TR)
     data = series.T.reshape(*SHAPE, -1).astype(float)
-    for tissue, inside, letter in (("WM", white, "w"), ("CSF", fluid, "c")):
+    both = ("combined", white | fluid, "a")
+    for tissue, inside, letter in (("WM", white, "w"), ("CSF", fluid, "c"), both):
         mask = nib.Nifti1Image(inside.reshape(SHAPE).astype("u1"), np.eye(4))
         components, _, facts = compute_noise_components(
             data, [mask], 10, "cosine", period_cut=128, repetition_time=TR
@@ -175,7 +176,7 @@ def test_cleaning_is_nilearns(strategy: str, tmp_path: Path) -> None:
 
 
 def test_the_chosen_columns_are_those_that_nilearn_loads(tmp_path: Path) -> None:
-    from nilearn.interfaces.fmriprep import load_confounds
+    from nilearn.interfaces.fmriprep import load_confounds, load_confounds_strategy
 
     found = confounds_of(_parameters(80), _series(80), *_tissues(), TR)
     stem = tmp_path / "sub-01_task-rest_space-MNI152NLin2009cAsym_desc-preproc_bold.nii.gz"
@@ -194,6 +195,11 @@ def test_the_chosen_columns_are_those_that_nilearn_loads(tmp_path: Path) -> None
     )
     theirs = {name for name in separate if not name.startswith("cosine")}
     assert theirs == set(chosen_columns(found.table, STRATEGIES["acompcor"]))
+    for named in ("simple", "scrubbing", "compcor"):  # nilearn's own, but for ICA-AROMA
+        own, kept = load_confounds_strategy(str(stem), named)
+        assert len(own) == 80
+        assert own.notna().all(axis=None)
+        assert kept is None or len(kept) > 40
 
 
 @settings(max_examples=6, deadline=None)

@@ -11,8 +11,8 @@ from scipy.spatial.transform import Rotation
 
 from bidsapp.errors import BadData
 from bidsapp.modalities.bold import synthetic
+from bidsapp.modalities.bold.alignment import brain_mask
 from bidsapp.modalities.bold.coregister import coregister, refuse_turned
-from bidsapp.modalities.bold.steps import brain_mask
 from bidsapp.phantom import RIGHT_INSULA
 from bidsapp.phantom.anatomy import draw_anatomy
 from bidsapp.templates.embedded import packaged

@@ -219,8 +219,27 @@ def test_what_cannot_be_used_is_an_exclusion_that_says_why(fault: str, tmp_path:
 def test_the_command_ends_with_why_nobody_is_left(
     fault: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    BAD[fault][0](_dataset(tmp_path / "other"))
+    code = _group(tmp_path)
+    said = "".join(capfd.readouterr())
+    assert code == 65, said
+    assert re.search(BAD[fault][1], said), said
+    assert not list((tmp_path / "out").rglob("scores.tsv"))
+
+
+def test_the_command_names_the_spaces_of_a_folder_that_has_not_the_recipes(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _dataset(tmp_path / "other", FMRIPREP.replace("2009aSym", "6Asym"))
+    assert _group(tmp_path) == 64
+    said = "".join(capfd.readouterr())
+    assert re.search(r"spaces there: MNI152NLin6Asym.*other_spaces", said), said
+    assert not list((tmp_path / "out").rglob("scores.tsv"))
+
+
+def _group(tmp_path: Path) -> int:
+    """Run the group level on the series of another folder; the exit code."""
     other, raw = tmp_path / "other", tmp_path / "raw"
-    BAD[fault][0](_dataset(other))
     raw.mkdir()
     (raw / "dataset_description.json").write_text('{"Name": "x", "BIDSVersion": "1.9.0"}')
     (raw / "participants.tsv").write_text("participant_id\tpain\nsub-01\t1\n")
@@ -232,11 +251,7 @@ def test_the_command_ends_with_why_nobody_is_left(
         "preparation.confounds=conn",
         f"representation.fitted.template_components.maps={maps}",
     ]
-    code = main([str(word) for word in words])
-    said = "".join(capfd.readouterr())
-    assert code == 65, said
-    assert re.search(BAD[fault][1], said), said
-    assert not list((tmp_path / "out").rglob("scores.tsv"))
+    return main([str(word) for word in words])
 
 
 def test_two_runs_are_asked_about_and_a_missing_first_row_is_no_fault(tmp_path: Path) -> None:

@@ -12,19 +12,30 @@ import torch
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from bidsapp.contracts.scan import Scan, SourceFile
+from bidsapp.errors import BadData
 from bidsapp.modalities.bold import synthetic
 from bidsapp.modalities.bold.field import (
+    Susceptibility,
+    fitted_field,
+    measured_field,
+    none_because,
+)
+from bidsapp.modalities.bold.field_files import (
     DIFFERENCE,
     FIELD_MAP,
     MAGNITUDE,
     PHASE1,
     PHASE2,
     REVERSED,
-    fitted_field,
-    measured_field,
 )
 from bidsapp.modalities.bold.reading import Run
-from bidsapp.modalities.bold.susceptibility import Displacement, of_reversed
+from bidsapp.modalities.bold.readout import readout_of
+from bidsapp.modalities.bold.susceptibility import (
+    Displacement,
+    fit_to_t1w,
+    of_field,
+    of_reversed,
+)
 from bidsapp.modalities.bold.timing import Timing
 from bidsapp.phantom import RIGHT_INSULA
 from bidsapp.phantom.anatomy import Anatomy, draw_anatomy
@@ -86,7 +97,7 @@ def _error(found: Displacement, truth: np.ndarray) -> tuple[float, float]:
 
 @pytest.mark.slow
 def test_without_images_of_the_field_the_t1w_image_gives_most_of_it() -> None:
-    found = fitted_field(_run(7.0), _taken(7.0, 1)[0], *_brain(), "")
+    found = fitted_field(_run(7.0), _taken(7.0, 1)[0], *_brain(), none_because(""))
     assert found.method == "registration"
     assert found.displacement is not None
     left, was = _error(found.displacement, _taken(7.0, 1)[2])
@@ -95,7 +106,7 @@ def test_without_images_of_the_field_the_t1w_image_gives_most_of_it() -> None:
 
 @pytest.mark.slow
 def test_a_series_that_is_not_stretched_is_left_as_it_is() -> None:
-    found = fitted_field(_run(0.0), _taken(0.0, 1)[0], *_brain(), "No map.")
+    found = fitted_field(_run(0.0), _taken(0.0, 1)[0], *_brain(), none_because("No map."))
     assert found.method == "none"
     assert found.displacement is None
     assert found.sentence.startswith("Susceptibility was not corrected: No map. Bending")
@@ -239,6 +250,107 @@ def test_what_cannot_serve_is_said(
     found = measured_field(_run(0.0), _taken(0.0, 1)[0], scan, series, CPU)
     assert (found.method, found.displacement) == ("none", None)
     assert message in found.why
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds", "assumed"),
+    [
+        ({"TotalReadoutTime": 0.03}, 0.03, ""),
+        ({"EffectiveEchoSpacing": 0.0005}, 0.0005 * 59, ""),
+        ({"TotalReadoutTime": 0.0295, "EffectiveEchoSpacing": 0.0005}, 0.0295, ""),
+        ({"TotalReadoutTime": 0.03, "ReconMatrixPE": 60}, 0.03, ""),
+        # of 120 lines at first: a field shifts by the same share of the field of view
+        ({"TotalReadoutTime": 0.0595, "ReconMatrixPE": 120}, 0.0295, "of 120 lines"),
+        ({"EffectiveEchoSpacing": 0.0005, "ReconMatrixPE": 120}, 0.0295, "of 120 lines"),
+        ({"TotalReadoutTime": 0.0595, "EffectiveEchoSpacing": 0.0005}, 0.0295, "of 120 lines"),
+    ],
+)
+def test_the_read_out_is_counted_in_the_lines_that_there_are(
+    told: dict[str, Any], seconds: float, assumed: str
+) -> None:
+    found, words = readout_of(told, 60)
+    assert found == pytest.approx(seconds, rel=1e-6)
+    assert (assumed in words) == bool(words or not assumed)
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ({}, "needs TotalReadoutTime, or EffectiveEchoSpacing"),
+        ({"TotalReadoutTime": 30}, "milliseconds: write 0.03"),
+        ({"TotalReadoutTime": 0}, "TotalReadoutTime is 0"),
+        ({"EffectiveEchoSpacing": "0.0005"}, "EffectiveEchoSpacing is '0.0005'"),
+        ({"EffectiveEchoSpacing": 0.5}, "read out in 29.5 s"),
+    ],
+)
+def test_a_read_out_that_cannot_be_is_said(told: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadData, match=message):
+        readout_of(told, 60)
+
+
+def test_a_resampled_series_is_displaced_by_as_many_millimetres() -> None:
+    """The same field, the same JSON of 60 lines of 4 mm: read on 30 lines of 8 mm."""
+    _, _, truth = _taken(7.0, 1)
+    hertz = truth / (synthetic.VOXEL_MM * READOUT)
+    told = {"TotalReadoutTime": READOUT, "ReconMatrixPE": synthetic.SHAPE[1]}
+    half, _ = readout_of(told, synthetic.SHAPE[1] // 2)
+    found = of_field(hertz[:, ::2], half, 1, 1).voxels * 2 * synthetic.VOXEL_MM
+    # 29 spacings for 59: BIDS counts lines less one
+    assert found == pytest.approx(truth[:, ::2], rel=0.02, abs=1e-6)
+
+
+class _Fits:
+    """How well a series fits with a displacement, by what is put in."""
+
+    def __init__(self, with_it: float, reversed_: float) -> None:
+        self.given = {1.0: with_it, -1.0: reversed_}
+        self.asked: list[float] = []
+
+    def __call__(self, displacement: Displacement) -> float:
+        self.asked.append(float(displacement.voxels.max()))
+        return self.given[self.asked[-1]]
+
+
+@pytest.mark.parametrize(
+    ("with_it", "reversed_", "used", "words"),
+    [
+        (0.96, 0.9, True, "as well or better (mean local correlation 0.960, 0.950 without)."),
+        (0.95, 0.9, True, ""),
+        (0.94, 0.93, False, "less well than without (mean local correlation 0.940 and 0.950)"),
+        (0.94, 0.97, False, "With its sense reversed it would fit better (0.970): look whether"),
+    ],
+)
+def test_a_measured_field_is_used_where_the_series_then_fits_as_well(
+    with_it: float, reversed_: float, used: bool, words: str
+) -> None:
+    ones = Displacement(np.ones((2, 2, 2), np.float32), 1)
+    given = Susceptibility(ones, "map", "A map said it.", {"TotalReadoutTime": 0.03})
+    found = given.judged(0.95, _Fits(with_it, reversed_))
+    assert (found.displacement is ones) == used
+    assert (found.method, found.sentence.startswith("Susceptibility was corrected")) == (
+        ("map", True) if used else ("none", False)
+    )
+    assert words in found.sentence
+    assert (found.facts["FitBefore"], found.facts["FitAfter"]) == (0.95, with_it)
+
+
+def test_a_true_field_fits_the_t1w_image_better_and_its_reverse_worse() -> None:
+    """On a head whose field is known, by the correlation that decides."""
+    image, _, truth = _taken(7.0, 1)
+    t1w, share = _brain()
+    right = Displacement((truth / synthetic.VOXEL_MM).astype("f4"), 1)
+
+    def fit(displacement: Displacement | None) -> float:
+        mean = image if displacement is None else displacement.undistorted(image)
+        return fit_to_t1w(mean, t1w, share, SIZES, 1)
+
+    assert fit(right) > fit(None) + 0.005
+    assert fit(right.reverse) < fit(None) - 0.005
+    kept = Susceptibility(right, "map", "", {}).judged(fit(None), fit)
+    assert kept.displacement is right
+    turned = Susceptibility(right.reverse, "map", "", {}).judged(fit(None), fit)
+    assert turned.displacement is None
+    assert "PhaseEncodingDirection has the right sign" in turned.why
 
 
 @pytest.mark.parametrize(

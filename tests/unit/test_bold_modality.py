@@ -8,6 +8,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 
 from bidsapp.contracts.job import Job
@@ -17,6 +18,7 @@ from bidsapp.contracts.product import OutputNames
 from bidsapp.contracts.scan import Scan, SourceFile
 from bidsapp.errors import BadData, NoInput
 from bidsapp.intake.images import read_numbers
+from bidsapp.modalities.bold.confounds import steady_volumes
 from bidsapp.modalities.bold.coregister import mutual_information
 from bidsapp.modalities.bold.files import (
     anatomy_of,
@@ -25,7 +27,7 @@ from bidsapp.modalities.bold.files import (
     write_rigid,
     write_series,
 )
-from bidsapp.modalities.bold.page import carpet
+from bidsapp.modalities.bold.page import _correlations, carpet, laid_out
 from bidsapp.modalities.bold.quality import ghosting, tsnr
 from bidsapp.modalities.bold.resampling import resample
 from bidsapp.modalities.bold.settings import BoldPreparation
@@ -144,6 +146,29 @@ def test_a_carpet_shows_moments_as_columns() -> None:
     assert drawn.shape == (300, 60)
     assert drawn[:, 30].mean() > 240
     assert 100 < drawn[:, 29].mean() < 150
+
+
+def test_volumes_that_are_left_out_are_white_columns_of_a_carpet() -> None:
+    kept = np.array([False, True, True, False, True])
+    found = laid_out(np.full((4, 3), 9, np.uint8), kept)
+    assert found[0].tolist() == [255, 9, 9, 255, 9]
+
+
+def test_what_is_before_steady_state_is_not_compared_with_motion() -> None:
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.standard_normal((60, 2)), columns=["trans_x", "global_signal"])
+    table["std_dvars"] = np.r_[np.nan, rng.standard_normal(59)]
+    table.loc[:1, "non_steady_state_outlier00"] = [1.0, 0.0]
+    table.loc[:1, "non_steady_state_outlier01"] = [0.0, 1.0]
+    table = table.fillna({c: 0.0 for c in table if c.startswith("non_")})
+    table.loc[:1, "global_signal"] += 100  # an image that fades, while the head moves
+    table.loc[:1, "trans_x"] += 5
+    assert steady_volumes(table).nonzero()[0].tolist() == list(range(2, 60))
+    assert steady_volumes(table, changes=True).nonzero()[0].tolist() == list(range(3, 60))
+    found = _correlations(table)
+    assert found["names"] == ["shift left–right", "DVARS", "global signal"]
+    assert all(abs(r) < 0.4 for r, _, _ in found["largest"])
+    assert found["cells"][0][0][1:] == ("#fff", "+1.00")
 
 
 def _scan(folder: Path) -> Scan:

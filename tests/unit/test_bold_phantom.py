@@ -11,8 +11,8 @@ from scipy.spatial.transform import Rotation
 
 from bidsapp.errors import CannotCreateOutput, UsageError
 from bidsapp.modalities.bold import phantom, synthetic
+from bidsapp.modalities.bold.alignment import brain_mask
 from bidsapp.modalities.bold.motion import estimate_motion
-from bidsapp.modalities.bold.steps import brain_mask
 from bidsapp.phantom import RIGHT_INSULA
 from bidsapp.phantom.anatomy import Anatomy, draw_anatomy
 

@@ -18,12 +18,13 @@ from bidsapp.contracts.prepared import Provenance
 from bidsapp.contracts.product import OutputNames
 from bidsapp.contracts.scan import Scan, SourceFile
 from bidsapp.errors import BadData, NociCastError, NoInput
+from bidsapp.modalities.bold.alignment import Aligned, Anatomy
 from bidsapp.modalities.bold.field import none_because
 from bidsapp.modalities.bold.files import write_rigid
 from bidsapp.modalities.bold.motion import Motion
 from bidsapp.modalities.bold.reading import Run
 from bidsapp.modalities.bold.settings import BoldPreparation
-from bidsapp.modalities.bold.steps import Aligned, Anatomy, to_standard
+from bidsapp.modalities.bold.steps import to_standard
 from bidsapp.modalities.bold.timing import Timing
 from bidsapp.modalities.bold.write import WriteSeries
 

@@ -251,6 +251,21 @@ def test_paths_become_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert parsed().work_dir == tmp_path / "out" / "work"
 
 
+def test_no_timeseries_is_a_key_of_recipes_that_have_series(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bidsapp.recipes import load_recipe
+
+    options = parsed("--no-timeseries", "--recipe", "teh2022")
+    assert load_recipe(options.recipe, options.overrides).preparation.keep_preproc is False
+    assert load_recipe("teh2022").preparation.keep_preproc is True
+    (tmp_path / "sub-01").mkdir()
+    told = main([str(tmp_path), str(tmp_path / "out"), "participant", "--no-timeseries"])
+    assert told == 64
+    said = capsys.readouterr().err
+    assert "preparation.keep_preproc: unknown key; it belongs to another kind of prep" in said
+
+
 def test_an_option_of_its_own_wins_over_set() -> None:
     options = parsed("--speed", "precise", "--set", "preparation.speed=fast", "a.b=1")
     from bidsapp.recipes import load_recipe
@@ -348,6 +363,7 @@ def test_a_recipe_that_is_shown_can_be_run(
         *("--work-dir", "--clean-workdir", "--skip-bids-validation", "--stop-on-first-crash"),
         *("--nprocs", "--omp-nthreads", "--mem", "--device", "--nipype-plugin"),
         *("--recipe", "--set", "--template", "--resolution", "--speed", "--random-seed"),
+        "--no-timeseries",
     ],
 )
 def test_help_names_every_option(option: str) -> None:

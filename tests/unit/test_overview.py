@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import multiprocessing
 import time
 from pathlib import Path
@@ -232,6 +233,25 @@ def test_whole_numbers_with_a_slope_fill_the_bins_evenly(slope: float, least: in
 @pytest.mark.parametrize("values", [[], [np.nan], [0.0, 0.0]])
 def test_histogram_of_nothing_is_left_out(values: list[float]) -> None:
     assert histogram("Before", "units", np.array(values)) is None
+
+
+def test_where_a_person_has_images_of_two_kinds_each_line_says_which(tmp_path: Path) -> None:
+    leave(tmp_path, "sub-1")
+    write_overview(tmp_path, {})
+    assert 'data-label="Image"' not in (tmp_path / "quality.html").read_text()
+    name = "sub-1_task-rest_space-MNI152NLin2009aSym_res-2_desc-denoised_bold"
+    told = {"Quality": {"verdict": "pass", "reasons": [], "fd_mean": 0.2}, "RunKey": KEY}
+    path = tmp_path / "sub-1/func" / f"{name}.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(told))
+    brain = ball(SHAPE, np.full(3, 4.0), 60).astype(np.float32)
+    save(path.with_suffix(".nii.gz"), brain, centred(SHAPE, (4.0, 4.0, 4.0)))
+    reference = path.with_name(f"{name.replace('desc-denoised_bold', 'boldref')}.nii.gz")
+    save(reference, brain, centred(SHAPE, (4.0, 4.0, 4.0)))
+    write_overview(tmp_path, {})
+    page = (tmp_path / "quality.html").read_text()
+    for kind in ("BOLD series", "T1w image"):
+        assert f'<td data-label="Image">{kind}</td>' in page
 
 
 def press_enter(page: Browser) -> None:

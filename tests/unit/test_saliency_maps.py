@@ -29,9 +29,8 @@ from bidsapp.saliency.fold_maps import FoldMapsTask, explain_fold, is_explained
 from bidsapp.saliency.halves import can_be_halved, half_task, members
 from bidsapp.saliency.participant_maps import MapPlace, write_people
 from bidsapp.saliency.randomised import cascade, levels_of
-from bidsapp.saliency.run import join
 from bidsapp.saliency.sanity import Evidence, judge
-from bidsapp.saliency.stack import read_stack
+from bidsapp.saliency.stack import MapStack, join, read_stack
 from bidsapp.saliency.train_test_figure import draw, panel_of
 from bidsapp.spaces.grid import MaskedSmoother
 from bidsapp.training.fold import fitted_of, load_fold
@@ -94,9 +93,14 @@ def halves_of(jobs: list[FoldMapsTask], folder: Path) -> np.ndarray:
     return np.array(sides)
 
 
+def joined(jobs: list[FoldMapsTask]) -> MapStack:
+    """Maps of all folds."""
+    return join([job.folder for job in jobs], jobs[0].folder / "joined")
+
+
 def evidence_of(jobs: list[FoldMapsTask], halves: np.ndarray | None = None) -> Evidence:
     """What a run hands to the checks."""
-    stack = join([read_stack(job.folder) for job in jobs])
+    stack = joined(jobs)
     task = jobs[0].task
     rows = stack.rows.assign(variant="base")
     splits = pd.read_csv(task.splits, sep="\t")
@@ -115,7 +119,7 @@ def evidence_of(jobs: list[FoldMapsTask], halves: np.ndarray | None = None) -> E
 
 def share_inside(jobs: list[FoldMapsTask]) -> float:
     """Share of the top 1 % of the positives' smoothed mean map that lies in the cuboid."""
-    stack = join([read_stack(job.folder) for job in jobs])
+    stack = joined(jobs)
     inside = stack.space.cut(read_mask(jobs[0].mask))
     planted = np.zeros((20, 24, 20), bool)
     planted[6:12, 8:14, 8:14] = True
@@ -143,7 +147,7 @@ def test_the_verdict_on_an_untrained_network_is_right(untrained):
 
 
 def test_each_held_out_scan_has_its_map_from_the_fold_that_did_not_see_it(jobs):
-    stack = join([read_stack(job.folder) for job in jobs])
+    stack = joined(jobs)
     splits = pd.read_csv(jobs[0].task.splits, sep="\t")
     assert sorted(stack.rows["participant_id"]) == [f"sub-{i:02d}" for i in range(16)]
     for row in stack.rows.to_dict("records"):
@@ -363,7 +367,7 @@ def place_of(folder: Path, **changes) -> MapPlace:
 
 
 def test_a_participants_image_has_the_whole_grid_and_says_what_it_is(jobs, tmp_path):
-    stack = join([read_stack(job.folder) for job in jobs])
+    stack = joined(jobs)
     written = write_people(
         stack, place_of(tmp_path), {"verdict": "pass", "sentences": ["Good."]}, GIVEN
     )
@@ -420,7 +424,10 @@ def test_a_map_by_networks_that_saw_the_participant_is_not_called_held_out(jobs,
 def test_several_repeats_are_averaged_in_one_image(jobs, tmp_path):
     first = read_stack(jobs[0].folder)
     second = replace(first, rows=first.rows.assign(repeat=1), values=3 * first.values)
-    path = write_people(join([first, second]), place_of(tmp_path), {"verdict": "not run"}, GIVEN)[0]
+    for name, one in (("first", first), ("second", second)):
+        one.write(tmp_path / name)
+    both = join([tmp_path / "first", tmp_path / "second"], tmp_path / "both")
+    path = write_people(both, place_of(tmp_path), {"verdict": "not run"}, GIVEN)[0]
     image = np.asarray(nib.load(path).dataobj)
     expected = first.space.put_back(2 * first.values[0].sum(axis=0))
     assert np.allclose(image, expected, rtol=1e-5)

@@ -20,7 +20,7 @@ from bidsapp.saliency.permuted_maps import (
     read_nulls,
     write_largest,
 )
-from bidsapp.saliency.stack import join, read_stack
+from bidsapp.saliency.stack import join
 from bidsapp.training.fold_node import fold_inputs
 from bidsapp.training.permuted_runs import PermutedRun
 from tests.unit.synthetic_cohort import AFFINE, prepare_tasks, small_recipe, train_and_score
@@ -82,13 +82,13 @@ def test_a_permuted_pipeline_leaves_the_largest_of_its_own_maps(run, tmp_path: P
     assert not [*tmp_path.rglob("*.safetensors"), *tmp_path.rglob("maps.npy")]
     null = read_nulls([one], {"base": mask})["base"]
 
-    stacks = []
+    folders = []
     for task in prepare_tasks(tmp_path / "again", RECIPE, n=16, mask=mask):
         train_and_score(task)
         job = FoldMapsTask(task, task.folder / "maps", mask, checks=False)
         explain_fold(job)
-        stacks.append(read_stack(job.folder))
-    stack = join(stacks)
+        folders.append(job.folder)
+    stack = join(folders, tmp_path / "joined")
     people = people_maps(stack, stack.space.cut(read_mask(mask)), fwhm_mm=4.0)
     test, _ = compare_groups(people, independent=True, permutations=1)
     assert test is not None

@@ -39,6 +39,21 @@ class Cleaned:
     freedom: int
 
 
+def wanted_columns(strategy: Strategy) -> list[str]:
+    """List the columns, by fMRIPrep's names, that a strategy regresses out."""
+    if not strategy.motion:
+        return []
+    wanted = list(MOTION)
+    means = ["white_matter", "csf"] * strategy.tissues
+    means += ["global_signal"] * strategy.global_signal
+    wanted += [f"{one}_derivative1" for one in MOTION] * strategy.derivatives
+    wanted += [f"{one}_power2" for one in wanted] * strategy.squares
+    wanted += means
+    for prefix in ("w_comp_cor_", "c_comp_cor_"):
+        wanted += [f"{prefix}{number:02d}" for number in range(strategy.compcor)]
+    return wanted
+
+
 def chosen_columns(table: "pd.DataFrame", strategy: Strategy, name: str = "") -> list[str]:
     """List the columns of a confounds table that a strategy regresses out.
 
@@ -56,16 +71,7 @@ def chosen_columns(table: "pd.DataFrame", strategy: Strategy, name: str = "") ->
     BadData
         Columns are missing; they are named.
     """
-    if not strategy.motion:
-        return []
-    wanted = list(MOTION)
-    means = ["white_matter", "csf"] * strategy.tissues
-    means += ["global_signal"] * strategy.global_signal
-    wanted += [f"{one}_derivative1" for one in MOTION] * strategy.derivatives
-    wanted += [f"{one}_power2" for one in wanted] * strategy.squares
-    wanted += means
-    for prefix in ("w_comp_cor_", "c_comp_cor_"):
-        wanted += [f"{prefix}{number:02d}" for number in range(strategy.compcor)]
+    wanted = wanted_columns(strategy)
     missing = [column for column in wanted if column not in table.columns]
     if missing:
         raise BadData(
@@ -73,6 +79,31 @@ def chosen_columns(table: "pd.DataFrame", strategy: Strategy, name: str = "") ->
             "another preparation.confounds, or make the derivatives again"
         )
     return wanted
+
+
+def check_length(
+    volumes: int,
+    strategy: Strategy,
+    tr: float,
+    band_pass_hz: tuple[float | None, float | None],
+    name: str = "",
+) -> None:
+    """Refuse a series that is too short to be denoised, whatever its voxels are.
+
+    Parameters
+    ----------
+    volumes
+        Of the series.
+    strategy, tr, band_pass_hz, name
+        As of `clean`.
+
+    Raises
+    ------
+    BadData
+        The filter needs more volumes, or confounds and band-pass leave no freedom.
+    """
+    _check_filter(volumes, band_pass_hz, name)
+    _check_freedom(volumes, volumes, len(wanted_columns(strategy)), tr, band_pass_hz, name)
 
 
 def censored(table: "pd.DataFrame", strategy: Strategy) -> np.ndarray:
@@ -187,23 +218,45 @@ def _left(
     name: str,
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Give the chosen confounds, the numbers of volumes that are kept, and the freedom left."""
-    needed = _FILTERED[sum(limit is not None for limit in band_pass_hz)]
-    if len(table) < needed:
-        raise BadData(
-            f"{name or 'the series'}: {len(table)} volumes; preparation.band_pass_hz needs "
-            f"at least {needed}. Leave the person out, or choose null for both of its limits"
-        )
+    _check_filter(len(table), band_pass_hz, name)
     values = _numbers(table[chosen_columns(table, strategy, name)], name)
     kept = np.flatnonzero(~censored(table, strategy))
-    freedom = _freedom(len(kept), values.shape[1], tr, band_pass_hz)
+    confounds = values.shape[1]
+    return (
+        values,
+        kept,
+        _check_freedom(len(table), len(kept), confounds, tr, band_pass_hz, name),
+    )
+
+
+def _check_filter(volumes: int, band_pass_hz: tuple[float | None, float | None], name: str) -> None:
+    """Refuse fewer volumes than nilearn's filter needs."""
+    needed = _FILTERED[sum(limit is not None for limit in band_pass_hz)]
+    if volumes < needed:
+        raise BadData(
+            f"{name or 'the series'}: {volumes} volumes; preparation.band_pass_hz needs "
+            f"at least {needed}. Leave the person out, or choose null for both of its limits"
+        )
+
+
+def _check_freedom(
+    volumes: int,
+    kept: int,
+    confounds: int,
+    tr: float,
+    band_pass_hz: tuple[float | None, float | None],
+    name: str,
+) -> int:
+    """Give the degrees of freedom that are left, and refuse too few."""
+    freedom = _freedom(kept, confounds, tr, band_pass_hz)
     if freedom < LEAST_FREEDOM:
         raise BadData(
-            f"{name or 'the series'}: {len(kept)} of {len(table)} volumes are left after "
-            f"scrubbing, and {values.shape[1]} confounds and the band-pass leave "
+            f"{name or 'the series'}: {kept} of {volumes} volumes are left after "
+            f"scrubbing, and {confounds} confounds and the band-pass leave "
             f"{max(freedom, 0)} degrees of freedom; at least {LEAST_FREEDOM} are needed. Leave "
             "the person out, or choose another preparation.confounds or preparation.band_pass_hz"
         )
-    return values, kept, freedom
+    return freedom
 
 
 def _freedom(

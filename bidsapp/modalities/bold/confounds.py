@@ -17,7 +17,8 @@ PERIOD_CUT_S = 128.0
 """Slower waves are drift, not signal."""
 # Components that are written for each tissue.
 _COMPONENTS = 10
-_TISSUES = ("WM", "CSF")
+_COMPCOR = {"WM": "w", "CSF": "c", "combined": "a"}
+"""fMRIPrep's names of tissues, and the letters that their components begin with."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def confounds_of(
     -------
     Confounds
         Motion with its differences and squares, framewise displacement, DVARS, means of brain
-        and tissues, aCompCor of each tissue, cosines, one column for each outlier.
+        and tissues, aCompCor of each tissue and of both, cosines, one column for each outlier.
     """
     import pandas as pd
 
@@ -81,7 +82,7 @@ def confounds_of(
     cosines = _cosines(series, tr, steady)
     for number, values in enumerate(cosines.T):
         columns[f"cosine{number:02d}"] = values
-    for tissue, inside in zip(_TISSUES, (white, fluid), strict=True):
+    for tissue, inside in zip(_COMPCOR, (white, fluid, white | fluid), strict=True):
         found, told = _compcor(series, inside, tissue, tr, steady)
         columns |= found
         about |= told
@@ -121,7 +122,7 @@ def dvars(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     values = np.asarray(series, np.float32)
     robust = np.subtract(*np.percentile(values, (75, 25), axis=0, method="lower")) / 1.349
-    scale = 1000 / np.median(values[:, robust > 0])
+    scale = 1000 / np.median(values)
     values, robust = values[:, robust > 0] * np.float32(scale), robust[robust > 0] * scale
     centred = values - values.mean(axis=0, dtype=np.float64).astype(np.float32)
     along = np.einsum("tv,tv->v", centred[1:], centred[:-1], dtype=np.float64)
@@ -130,6 +131,24 @@ def dvars(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     change = np.diff(values, axis=0)
     plain = np.sqrt(np.einsum("tv,tv->t", change, change, dtype=np.float64) / values.shape[1])
     return np.insert(plain / expected, 0, np.nan), np.insert(plain, 0, np.nan)
+
+
+def steady_volumes(table: "pd.DataFrame", *, changes: bool = False) -> np.ndarray:
+    """Say which volumes a table of confounds counts as in steady state, booleans (T,).
+
+    Parameters
+    ----------
+    table
+        With a column ``non_steady_state_outlier..`` for each volume that is not.
+    changes
+        Whether what is looked at are differences to the volume before: the one after such a volume
+        is then left out, too, and the first.
+    """
+    names = [name for name in table.columns if str(name).startswith("non_steady_state_outlier")]
+    out = np.asarray(table[names].to_numpy(float).any(axis=1))
+    if changes:
+        out |= np.insert(out[:-1], 0, True)
+    return np.asarray(~out)
 
 
 def steady_start(data: np.ndarray) -> int:
@@ -167,7 +186,7 @@ def _compcor(
     from nipype.algorithms.confounds import compute_noise_components
 
     wanted = min(_COMPONENTS, len(series) - steady - 1)
-    letter = tissue[0].lower()
+    letter = _COMPCOR[tissue]
     values = series[steady:, inside].T.astype(np.float64)
     values = values[np.ptp(values, axis=1) > 0]
     if len(values) < wanted:

@@ -23,6 +23,7 @@ from bidsapp.dataset.tables import ScanKey, read_frame
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.modalities.bold.cleaning import check_confounds
+from bidsapp.modalities.bold.confounds import steady_volumes
 from bidsapp.modalities.bold.measures import FD_OVER_MM
 from bidsapp.modalities.bold.reading import MIN_VOLUMES
 from bidsapp.modalities.bold.strategies import STRATEGIES
@@ -220,8 +221,10 @@ def motion_numbers(image: Path) -> dict[str, float]:
         if np.isfinite(moves).any():
             found["fd_mean"] = float(np.nanmean(moves))
             found["fd_over"] = float(np.mean(moves > FD_OVER_MM))
-    if "std_dvars" in table and np.isfinite(table["std_dvars"].to_numpy(float)).any():
-        found["std_dvars"] = float(np.nanmean(table["std_dvars"].to_numpy(float)))
+    if "std_dvars" in table:
+        changes = table["std_dvars"].to_numpy(float)[steady_volumes(table, changes=True)]
+        if np.isfinite(changes).any():
+            found["std_dvars"] = float(np.nanmean(changes))
     return found
 
 

@@ -1,8 +1,8 @@
 """What is known of the field in which a series was taken: a map, a reversed phase, or nothing."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,18 +10,32 @@ import numpy as np
 from bidsapp.contracts.scan import Scan, SourceFile
 from bidsapp.errors import BadData, NoInput
 from bidsapp.intake.images import read_numbers
+from bidsapp.modalities.bold.field_files import (
+    DIFFERENCE,
+    FIELD_MAP,
+    MAGNITUDE,
+    PHASE1,
+    PHASE2,
+    REVERSED,
+    is_meant,
+    metadata_of_file,
+    partner,
+    suffix_of,
+)
 from bidsapp.modalities.bold.phase_difference import echo_gap, hertz_of, radians
 from bidsapp.modalities.bold.reading import Run, phase_of
-from bidsapp.modalities.bold.susceptibility import Displacement, of_field, of_reversed, of_t1w
+from bidsapp.modalities.bold.readout import readout_of
+from bidsapp.modalities.bold.susceptibility import (
+    LEAST_GAIN,
+    Displacement,
+    of_field,
+    of_reversed,
+    of_t1w,
+)
 
 if TYPE_CHECKING:
     import torch
 
-REVERSED, FIELD_MAP = "reversed", "field_map"
-DIFFERENCE, PHASE1, PHASE2 = "phase_difference", "first_phase", "second_phase"
-MAGNITUDE = "magnitude"
-"""Names of the sources."""
-_SUFFIXES = {PHASE2: "phase2", MAGNITUDE: "magnitude1"}
 _PER_SECOND = {"Hz": 1.0, "rad/s": 1 / (2 * np.pi)}
 # Read-outs of two images that differ by no more are one.
 _SAME = 0.05
@@ -48,6 +62,37 @@ class Susceptibility:
     why: str
     facts: Mapping[str, Any]
 
+    def judged(self, before: float, fit: Callable[[Displacement], float]) -> "Susceptibility":
+        """Keep a displacement only where the series then fits the T1w image at least as well.
+
+        Parameters
+        ----------
+        before
+            How well it fits without: mean local correlation.
+        fit
+            How well it fits with a displacement.
+        """
+        assert self.displacement is not None
+        after = fit(self.displacement)
+        facts = {**self.facts, "FitBefore": round(before, 4), "FitAfter": round(after, 4)}
+        if after >= before:
+            told = f"(mean local correlation {after:.3f}, {before:.3f} without)"
+            why = f"{self.why} With it the mean volume fits the T1w image as well or better {told}."
+            return replace(self, why=why, facts=facts)
+        why = (
+            f"{self.why} With it the mean volume fits the T1w image less well than without (mean "
+            f"local correlation {after:.3f} and {before:.3f}), so that it is not used."
+        )
+        if self.method in ("map", "phases"):
+            reverse = fit(self.displacement.reverse)
+            facts["FitReversed"] = round(reverse, 4)
+            if reverse > before + LEAST_GAIN:
+                why += (
+                    f" With its sense reversed it would fit better ({reverse:.3f}): look whether "
+                    "PhaseEncodingDirection has the right sign."
+                )
+        return none_because(why, facts)
+
     @property
     def sentence(self) -> str:
         """What the page says; empty where nothing was to be corrected."""
@@ -67,9 +112,9 @@ class Susceptibility:
         return told
 
 
-def none_because(why: str) -> Susceptibility:
+def none_because(why: str, facts: Mapping[str, Any] = MappingProxyType({})) -> Susceptibility:
     """Say that nothing is corrected."""
-    return Susceptibility(None, "none", why, {})
+    return Susceptibility(None, "none", why, facts)
 
 
 def measured_field(
@@ -98,7 +143,7 @@ def measured_field(
         return none_because("PhaseEncodingDirection is not in its JSON.")
     told = []
     for source, find in _KINDS:
-        files = [file for file in scan.files.get(source, ()) if _meant(file, scan, metadata)]
+        files = [file for file in scan.files.get(source, ()) if is_meant(file, scan, metadata)]
         if not files:
             continue
         try:
@@ -109,7 +154,7 @@ def measured_field(
 
 
 def fitted_field(
-    run: Run, reference: np.ndarray, t1w: np.ndarray, share: np.ndarray, why: str
+    run: Run, reference: np.ndarray, t1w: np.ndarray, share: np.ndarray, measured: Susceptibility
 ) -> Susceptibility:
     """Bend the series along its phase to the T1w image, where that improves the fit.
 
@@ -121,23 +166,23 @@ def fitted_field(
         Its mean volume.
     t1w, share
         T1w image and share of brain on its grid.
-    why
-        Why nothing was measured.
+    measured
+        Of method ``none``: why nothing was measured, or not used.
     """
     assert run.phase is not None
     axis, _ = run.phase
     # the read-out: neither phase nor slices, and no field bends along it
     across = min({0, 1, 2} - {axis, run.timing.axis})
     fit = of_t1w(reference, t1w, share, run.voxel_sizes, axis, across)
+    why = measured.why
     facts = {
+        **{f"Measured{name}": value for name, value in measured.facts.items()},
         "FitBefore": round(fit.before, 4),
         "FitAfter": round(fit.after, 4),
         "FitAcrossThePhase": round(fit.across, 4),
     }
     if not fit.improves:
-        return Susceptibility(
-            None,
-            "none",
+        return none_because(
             f"{why} Bending along the phase did not improve the fit to the T1w image by more than "
             "bending across it.",
             facts,
@@ -145,7 +190,8 @@ def fitted_field(
     return Susceptibility(
         fit.displacement,
         "registration",
-        f"{why} The mean volume was bent along its phase to fit the T1w image.",
+        f"{why} The mean volume was bent along its phase to fit the T1w image (mean local "
+        f"correlation {fit.after:.3f}, {fit.before:.3f} without).",
         facts,
     )
 
@@ -163,7 +209,7 @@ class _Asked:
 
 def _of_map(asked: _Asked, files: Sequence[SourceFile]) -> Susceptibility:
     (file,) = files[:1]
-    units = str(_metadata(file, "fieldmap").get("Units", ""))
+    units = str(metadata_of_file(file, "fieldmap").get("Units", ""))
     if units not in _PER_SECOND:
         raise BadData(f"{file.relative_path}: Units in its JSON are {units!r}; Hz is expected.")
     values, affine = read_numbers(file.path)
@@ -177,14 +223,14 @@ def _of_phases(asked: _Asked, files: Sequence[SourceFile]) -> Susceptibility:
     """Make a map of the field of the phases of two echoes, or of their difference."""
     (file,) = files[:1]
     name = file.relative_path
-    told, magnitude = _metadata(file, _suffix(file)), _partner(asked.scan, file, MAGNITUDE)
+    told, magnitude = metadata_of_file(file, suffix_of(file)), partner(asked.scan, file, MAGNITUDE)
     values, affine = read_numbers(file.path)
     phase = radians(values, told.get("Units"), name)
-    if _suffix(file) == "phasediff":
+    if suffix_of(file) == "phasediff":
         gap = echo_gap(told, None, name)
     else:
-        second = _partner(asked.scan, file, PHASE2)
-        other = _metadata(second, "phase2")
+        second = partner(asked.scan, file, PHASE2)
+        other = metadata_of_file(second, "phase2")
         gap = echo_gap(told, other, name)
         later = radians(read_numbers(second.path)[0], other.get("Units"), second.relative_path)
         if later.shape != phase.shape:
@@ -206,25 +252,10 @@ def _mapped(
     """Turn a map in Hz on its own grid into the displacement of a series."""
     assert asked.run.phase is not None
     axis, sense = asked.run.phase
-    readout = _readout(asked.metadata, asked.run, axis)
+    readout, assumed = readout_of(asked.metadata, asked.run.data.shape[axis])
     found = of_field(_on(hertz, affine, asked.run), readout, axis, sense)
-    return Susceptibility(found, method, words, {"TotalReadoutTime": readout, **facts})
-
-
-def _partner(scan: Scan, file: SourceFile, source: str) -> SourceFile:
-    """Find the file of another source that belongs to a phase by its name."""
-    wanted = file.relative_path.replace(f"_{_suffix(file)}.", f"_{_SUFFIXES[source]}.")
-    stem = wanted.removesuffix(".gz").removesuffix(".nii")
-    for other in scan.files.get(source, ()):
-        if other.relative_path.removesuffix(".gz").removesuffix(".nii") == stem:
-            return other
-    raise BadData(
-        f"{file.relative_path} cannot be read without {Path(stem).name}.nii.gz beside it."
-    )
-
-
-def _suffix(file: SourceFile) -> str:
-    return file.relative_path.split("_")[-1].split(".")[0]
+    told = " ".join(filter(None, [words, assumed]))
+    return Susceptibility(found, method, told, {"TotalReadoutTime": round(readout, 6), **facts})
 
 
 def _of_reversed(asked: _Asked, files: Sequence[SourceFile]) -> Susceptibility:
@@ -235,7 +266,7 @@ def _of_reversed(asked: _Asked, files: Sequence[SourceFile]) -> Susceptibility:
     images: dict[int, np.ndarray] = {}
     for file in files:
         values, affine = read_numbers(file.path)
-        told = _metadata(file, "epi")
+        told = metadata_of_file(file, "epi")
         phase = phase_of(told, file.path)
         if phase is None or phase[0] != axis:
             continue
@@ -291,49 +322,6 @@ def _on(values: np.ndarray, affine: np.ndarray, run: Run) -> np.ndarray:
     at = grid @ there[:3, :3].T + there[:3, 3]
     read = map_coordinates(values.astype(np.float32), at.T, order=1, mode="nearest")
     return np.asarray(read.reshape(shape))
-
-
-def _readout(metadata: Mapping[str, Any], run: Run, axis: int) -> float:
-    told = metadata.get("TotalReadoutTime")
-    if told is None and metadata.get("EffectiveEchoSpacing") is not None:
-        told = float(metadata["EffectiveEchoSpacing"]) * (run.data.shape[axis] - 1)
-    if not isinstance(told, int | float) or not 0 < float(told) < 1:
-        raise BadData(
-            f"The field map needs TotalReadoutTime in seconds in the series' JSON (it is {told})."
-        )
-    return float(told)
-
-
-def _metadata(file: SourceFile, suffix: str) -> dict[str, Any]:
-    from bidsapp.dataset.scanners import metadata_of
-
-    root = file.path
-    for _ in Path(file.relative_path).parts:
-        root = root.parent
-    return metadata_of(root, file.path, suffix)
-
-
-def _meant(file: SourceFile, scan: Scan, metadata: Mapping[str, Any]) -> bool:
-    """Whether a field's file is for a series.
-
-    Where the series says ``B0FieldSource``, by the file's ``B0FieldIdentifier``, and IntendedFor is
-    not looked at, as BIDS has it; else where it names the series under IntendedFor, or names none.
-    """
-    own = _metadata(file, _suffix(file))
-    sources = _texts(metadata.get("B0FieldSource"))
-    if sources:
-        return bool(sources & _texts(own.get("B0FieldIdentifier")))
-    told = own.get("IntendedFor")
-    if not told:
-        return True
-    named = told if isinstance(told, list) else [told]
-    series = scan.main.relative_path
-    return any(series.endswith(str(one).rpartition(":")[2]) for one in named)
-
-
-def _texts(told: Any) -> set[str]:
-    """Give a text, or a list of texts, as a set."""
-    return {str(one) for one in (told if isinstance(told, list) else [told]) if one}
 
 
 _KINDS = (

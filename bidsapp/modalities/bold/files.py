@@ -17,7 +17,7 @@ from bidsapp.derivatives.sealed import is_whole, seal
 from bidsapp.derivatives.sidecars import read_quality
 from bidsapp.drawing.geometry import reference_image, to_itk
 from bidsapp.errors import BadData, NoInput
-from bidsapp.modalities.bold.steps import Anatomy
+from bidsapp.modalities.bold.alignment import Anatomy
 from bidsapp.templates import Template, brain_template, output_grid
 
 if TYPE_CHECKING:

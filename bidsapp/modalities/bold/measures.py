@@ -93,7 +93,7 @@ MEASURES = (
         "std_dvars",
         "Standardised DVARS",
         "Change of the whole image from volume to volume, 1 where it is what noise gives; the "
-        "largest are motion, spikes or faults.",
+        "largest are motion, spikes or faults. Mean over volumes in steady state.",
         short="DVARS",
         bad="high",
         place=7,
@@ -103,8 +103,8 @@ MEASURES = (
     Measure(
         "tsnr",
         "Temporal signal to noise",
-        "Mean over standard deviation over time, median over the brain, before denoising; larger "
-        "for larger voxels.",
+        "Mean over standard deviation over time, in steady state, median over the brain, before "
+        "denoising; larger for larger voxels.",
         short="tSNR",
         digits=0,
         warns=Limits(low=20),

@@ -1,6 +1,7 @@
 """BOLD series at rest, as other rooms meet them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ class Bold(Modality[BoldPreparation]):
     image = "BOLD series"
     depicted = "the brain"
     sources = (
-        Source("bold", "func", "bold"),
+        Source("bold", "func", "bold", several="--set preparation.runs=join joins runs"),
         Source("t1w", "anat", "T1w", any_session=True),
         Source(
             "bold_json",
@@ -47,9 +48,22 @@ class Bold(Modality[BoldPreparation]):
     )
     measures = MEASURES
     products = PRODUCTS
-    chain = 2
+    chain = 3
     settings = BoldPreparation
     free = ("other_spaces", "keep_preproc")
+
+    def sources_for(self, settings: Mapping[str, Any]) -> tuple[Source, ...]:
+        """Take all runs where they are to be joined, with the JSON of each."""
+        if settings.get("runs", "one") != "join":
+            return self.sources
+        series, *others = self.sources
+        told = [
+            replace(one, many=True, same=tuple(name for name in one.same if name != "run"))
+            if one.name == "bold_json"
+            else one
+            for one in others
+        ]
+        return (replace(series, many=True), *told)
 
     def labels(self, settings: BoldPreparation, work: Path) -> Mapping[str, str]:
         """Give the template's label and the voxel size."""
@@ -66,10 +80,9 @@ class Bold(Modality[BoldPreparation]):
 
     def check_scan(self, scan: Scan, settings: BoldPreparation) -> None:
         """Refuse a series that is too short, or whose times contradict each other."""
-        from bidsapp.modalities.bold.files import series_metadata
-        from bidsapp.modalities.bold.reading import check_run
+        from bidsapp.modalities.bold.runs import check_runs
 
-        check_run(scan.main.path, series_metadata(scan, settings.slice_timing))
+        check_runs(scan, settings)
 
     def first(self, scan: Scan, settings: BoldPreparation) -> Sequence[First]:
         """Ask for the normalisation of the person's T1w image."""
@@ -125,7 +138,8 @@ class Bold(Modality[BoldPreparation]):
         from bidsapp.modalities.bold.write import WriteSeries
 
         mask = str(shared.files[MASK])
-        return one_node(name, WriteSeries.of(job, options, template_mask=mask), _MEMORY)
+        memory = _MEMORY * len(job.scan.files["bold"])
+        return one_node(name, WriteSeries.of(job, options, template_mask=mask), memory)
 
     def write_page(
         self, prepared: Prepared, shared: Shared, bids_dir: Path, command: str, page: Path

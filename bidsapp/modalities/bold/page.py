@@ -18,7 +18,12 @@ from bidsapp.drawing.quality_table import common_parts
 from bidsapp.drawing.svg import chart_style
 from bidsapp.drawing.volumes import Volume, box_around, choose_cuts
 from bidsapp.intake.images import open_image, read_numbers
-from bidsapp.modalities.bold.confounds import FD_LIMIT_MM, MOTION
+from bidsapp.modalities.bold.confounds import (
+    DVARS_LIMIT,
+    FD_LIMIT_MM,
+    MOTION,
+    steady_volumes,
+)
 from bidsapp.modalities.bold.measures import MEASURES
 from bidsapp.modalities.bold.quality import tsnr
 from bidsapp.modalities.bold.steps import on_grid
@@ -35,6 +40,18 @@ _VERDICTS = {
 # Rows and columns of the picture of correlations: what one would not like to see go together.
 _COMPARED = (*MOTION, "framewise_displacement", "std_dvars", "global_signal", "white_matter", "csf")
 _STYLES = ("main", "baseline", "chance")
+_WORDS = {
+    "trans_x": "shift left–right",
+    "trans_y": "shift back–front",
+    "trans_z": "shift up–down",
+    "rot_x": "pitch",
+    "rot_y": "roll",
+    "rot_z": "yaw",
+    "std_dvars": "DVARS",
+    "csf": "ventricles",
+}
+# Beyond this correlation a cell is so dark that its number is white.
+_DARK = 0.6
 
 
 def write_series_page(unit: UnitPage, t1w: Path | None, template_mask: Path, path: Path) -> None:
@@ -60,6 +77,10 @@ def write_series_page(unit: UnitPage, t1w: Path | None, template_mask: Path, pat
     mask = values > 0.5
     order = np.argsort(-np.argwhere(mask)[:, 2], kind="stable")  # from the crown downwards
     before, after = (_series(unit, kind, mask) for kind in ("preproc", "denoised"))
+    still = steady_volumes(numbers)
+    kept = np.zeros(len(numbers), bool)
+    kept[list(unit.facts["kept"])] = True
+    seconds_long = len(numbers) * float(unit.facts["timing"]["tr"])
     page = render(
         "series.html.j2",
         **common_parts(unit, MEASURES, _VERDICTS),
@@ -73,12 +94,21 @@ def write_series_page(unit: UnitPage, t1w: Path | None, template_mask: Path, pat
             for plot in _traces(numbers, float(unit.facts["timing"]["tr"]))
         ],
         carpets=[
-            {"title": title, "uri": data_uri(enlarged(carpet(series[order]), _CARPET_SIZE))}
-            for title, series in (("Before denoising", before), ("After denoising", after))
-            if series is not None
+            {
+                "title": title,
+                "uri": data_uri(enlarged(laid_out(carpet(drawn), shown), _CARPET_SIZE)),
+            }
+            for title, drawn, shown in (
+                ("Before denoising", None if before is None else before[order][:, still], still),
+                ("After denoising", None if after is None else after[order], kept),
+            )
+            if drawn is not None
         ],
         carpet_size=_CARPET_SIZE,
-        noise=[] if before is None else _noise(before, mask, affine),
+        ruler=[f"{seconds_long * part / 4:.0f} s" for part in range(5)],
+        unsteady=int((~still).sum()),
+        left_out=int((~kept & still).sum()),
+        noise=[] if before is None else _noise(before[:, still], mask, affine),
         correlations=_correlations(numbers),
         seconds=seconds,
     )
@@ -142,7 +172,7 @@ def _traces(table: Any, tr: float) -> list[Plot]:
     plots = []
     for key, title, label, values, names in (
         ("translation", "Translations", "mm", move, ("left–right", "back–front", "up–down")),
-        ("rotation", "Rotations", "degrees", turn, ("pitch", "roll", "yaw")),
+        ("rotation", "Rotations", "°", turn, ("pitch", "roll", "yaw")),
     ):
         reach = max(float(np.abs(values).max()) * 1.1, 0.5)
         plot = Plot(key, title, f"{title} over time.", time, Axis(label, -reach, reach),
@@ -151,17 +181,21 @@ def _traces(table: Any, tr: float) -> list[Plot]:
             plot.line(seconds.tolist(), column.tolist(), style)
         plot.legend(list(zip(_STYLES, names, strict=True)))
         plots.append(plot)
+    between = steady_volumes(table, changes=True)
     for key, title, label, limit in (
         ("framewise_displacement", "Framewise displacement", "mm", FD_LIMIT_MM),
-        ("std_dvars", "Standardised DVARS", "", None),
+        ("std_dvars", "Standardised DVARS", "noise = 1", DVARS_LIMIT),
     ):
+        # before steady state the image fades: its change would flatten all others
         values = table[key].to_numpy()
+        if key == "std_dvars":
+            values = np.where(between, values, np.nan)
         high = max(float(np.nanmax(values)) * 1.1, (limit or 1.0) * 1.2)
         plot = Plot(key, title, f"{title} over time.", time, Axis(label, 0.0, high), *_TRACE_SIZE)
         plot.line(seconds.tolist(), values.tolist(), "main")
         if limit is not None:
             plot.rule("chance", y=limit)
-            plot.legend([("chance", f"{limit:g} mm")])
+            plot.legend([("chance", f"{limit:g}{' mm' if label == 'mm' else ''}")])
         plots.append(plot)
     return plots
 
@@ -193,23 +227,49 @@ def carpet(series: np.ndarray) -> np.ndarray:
     return windowed(lines, -_CARPET_SD, _CARPET_SD)
 
 
+def laid_out(lines: np.ndarray, shown: np.ndarray) -> np.ndarray:
+    """Put the columns of a carpet (rows, T') where their volumes lie among all, (rows, T).
+
+    Those that are not shown, T - T' of the booleans `shown`, are white.
+    """
+    whole = np.full((len(lines), len(shown)), 255, np.uint8)
+    whole[:, shown] = lines
+    return whole
+
+
+def _word(column: str) -> str:
+    return _WORDS.get(column, column.replace("_", " "))
+
+
 def _correlations(table: Any) -> dict[str, Any]:
     """Correlations of the confounds with one another, as a picture and as its largest numbers."""
     names = [name for name in _COMPARED if name in table.columns]
-    values = table[names].iloc[1:].to_numpy()
+    values = table[names].to_numpy()[steady_volumes(table, changes=True)]
     with np.errstate(invalid="ignore", divide="ignore"):
         r = np.nan_to_num(np.corrcoef(values.T))
     pairs = sorted(
-        ((float(r[i, j]), names[i], names[j]) for i in range(len(names)) for j in range(i)),
+        (
+            (float(r[i, j]), _word(names[i]), _word(names[j]))
+            for i in range(len(names))
+            for j in range(i)
+        ),
         key=lambda pair: -abs(pair[0]),
     )
     colours = diverging_colours()
     index = np.rint((np.clip(r, -1, 1) + 1) * 127.5).astype(int)
-    cells: Sequence[Sequence[tuple[str, str]]] = [
+    cells: Sequence[Sequence[tuple[str, str, str]]] = [
         [
-            ("#{:02x}{:02x}{:02x}".format(*colours[index[i, j]]), f"{r[i, j]:+.2f}")
+            (
+                "#{:02x}{:02x}{:02x}".format(*colours[index[i, j]]),
+                "#fff" if abs(r[i, j]) > _DARK else "#1a2027",
+                f"{r[i, j]:+.2f}".replace("-", "−"),
+            )
             for j in range(len(names))
         ]
         for i in range(len(names))
     ]
-    return {"names": names, "cells": cells, "largest": pairs[:6]}
+    return {
+        "names": [_word(name) for name in names],
+        "cells": cells,
+        "largest": pairs[:6],
+    }

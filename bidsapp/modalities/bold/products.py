@@ -27,6 +27,7 @@ def _series(made: Made) -> dict[str, Any]:
         "RepetitionTime": timing["tr"],
         "StartTime": timing["start"],
         "SliceTimingCorrected": timing["corrected"],
+        **({"VolumesOfRuns": made.facts["volumes"]} if len(made.facts["volumes"]) > 1 else {}),
         "SkullStripped": True,
         "SusceptibilityDistortion": dict(made.facts["susceptibility"]),
         **_in_space(made),

@@ -6,11 +6,13 @@ import numpy as np
 from scipy.ndimage import binary_dilation
 
 from bidsapp.contracts.measure import judged
+from bidsapp.modalities.bold.alignment import Aligned
 from bidsapp.modalities.bold.cleaning import Cleaned
+from bidsapp.modalities.bold.confounds import steady_volumes
 from bidsapp.modalities.bold.coregister import mutual_information
 from bidsapp.modalities.bold.measures import FD_OVER_MM, MEASURES
 from bidsapp.modalities.bold.reading import Run
-from bidsapp.modalities.bold.steps import Aligned, Standard
+from bidsapp.modalities.bold.steps import Standard
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +42,7 @@ def measure(
     t1w
         The normalised T1w brain inside the template's mask, shape (V,).
     """
+    still, between = steady_volumes(table), steady_volumes(table, changes=True)
     fd = table["framewise_displacement"].to_numpy(float)[1:]
     moves = table[["trans_x", "trans_y", "trans_z"]].to_numpy(float)
     inside = standard.covered & standard.brain
@@ -50,8 +53,8 @@ def measure(
         "fd_over": float((fd > FD_OVER_MM).mean()),
         "minutes_left": len(cleaned.kept) * run.timing.tr / 60,
         "freedom": cleaned.freedom,
-        "std_dvars": float(table["std_dvars"].mean()),
-        "tsnr": float(np.median(tsnr(standard.series[:, inside]))),
+        "std_dvars": float(table["std_dvars"][between].mean()),
+        "tsnr": float(np.median(tsnr(standard.series[np.ix_(still, inside)]))),
         "brain_dice": brain_dice(mean, standard),
         "mutual_information": mutual_information(mean[inside], t1w[inside]),
         "coverage": float(standard.covered.mean()),

@@ -58,9 +58,18 @@ class _Header:
     timing: Timing
 
 
-def check_run(path: Path, metadata: Mapping[str, Any]) -> None:
-    """Refuse a series by its header and its JSON, which are read in no time; see `read_run`."""
-    _header(path, metadata)
+def check_run(path: Path, metadata: Mapping[str, Any]) -> tuple[int, float]:
+    """Refuse a series by its header and its JSON, which are read in no time; see `read_run`.
+
+    Returns
+    -------
+    volumes : int
+        Of the series.
+    tr : float
+        Seconds between them.
+    """
+    header = _header(path, metadata)
+    return header.shape[3], header.timing.tr
 
 
 def read_run(path: Path, metadata: Mapping[str, Any]) -> Run:
@@ -111,7 +120,7 @@ def _header(path: Path, metadata: Mapping[str, Any]) -> _Header:
     if shape[3] < MIN_VOLUMES:
         raise BadData(
             f"{path} holds {shape[3]} volumes; BOLD at rest needs at least {MIN_VOLUMES}. Leave "
-            "it out with --bids-filter-file, or join it with another run."
+            "it out with --bids-filter-file."
         )
     place = placement(path, image)
     extent = np.array(shape[:3]) * np.sqrt((place.affine[:3, :3] ** 2).sum(axis=0))

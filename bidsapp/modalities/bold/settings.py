@@ -31,6 +31,12 @@ class BoldPreparation(InTemplate):
         description="Extent of the output grid: SPM12's bounding box (MNI templates only) or the "
         "template's own.",
     )
+    runs: Literal["one", "join"] = Field(
+        default="one",
+        description="one: a person with several runs is asked about; join: runs that differ in "
+        "nothing but run- and have one repetition time are prepared each by itself and put one "
+        "after the other, in the order of their names.",
+    )
     slice_timing: Literal["auto", "none"] = Field(
         default="auto",
         description="auto: slices are brought to one moment where their times are known.",

@@ -40,6 +40,11 @@ class Displacement:
         moved = _along(self.voxels, self.axis)
         return np.asarray(_back(_corrected(image, moved).numpy(), self.axis))
 
+    @property
+    def reverse(self) -> "Displacement":
+        """The displacement by a field of the other sign."""
+        return Displacement(-self.voxels, self.axis)
+
     def at(self, points: np.ndarray, affine: np.ndarray) -> np.ndarray:
         """Give the displacement in RAS mm at points (N, 3) in RAS mm; shape (N, 3)."""
         from scipy.ndimage import map_coordinates
@@ -174,6 +179,22 @@ def of_t1w(
     return Fit(Displacement(moved, axis), before, after, control)
 
 
+def fit_to_t1w(
+    mean: np.ndarray, t1w: np.ndarray, share: np.ndarray, sizes: np.ndarray, axis: int
+) -> float:
+    """Mean local correlation of a mean volume with the T1w image, as bends are judged by it.
+
+    Parameters
+    ----------
+    mean, t1w, share, sizes, axis
+        As of `of_t1w`; the T1w image lies where it is registered to `mean`.
+    """
+    brain = share > 0.5
+    box = _around(brain, sizes)
+    cost = _unlike(mean[box], alike(mean, t1w, share)[box], brain[box], sizes, axis)(_FWHM_MM[-1])
+    return 1 - float(cost(torch.zeros_like(_along(mean[box], axis))))
+
+
 def _around(brain: np.ndarray, sizes: np.ndarray) -> tuple[slice, ...]:
     """Box of the brain and what surrounds it: nothing is compared beyond."""
     places, margin = np.argwhere(brain), np.ceil(_MARGIN_MM / sizes).astype(int)
@@ -204,6 +225,17 @@ def _bent(
     reference: np.ndarray, wanted: np.ndarray, brain: np.ndarray, sizes: np.ndarray, axis: int
 ) -> tuple[float, float, np.ndarray]:
     """Fit a bend along one axis: correlation before and after, and voxels of displacement."""
+    unlike = _unlike(reference, wanted, brain, sizes, axis)
+    moved = _fitted(unlike, reference.shape, sizes, axis, _STIFF_T1W)
+    judge = unlike(_FWHM_MM[-1])
+    after = _along(moved, axis)
+    return 1 - float(judge(torch.zeros_like(after))), 1 - float(judge(after)), moved
+
+
+def _unlike(
+    reference: np.ndarray, wanted: np.ndarray, brain: np.ndarray, sizes: np.ndarray, axis: int
+) -> Callable[[float], Callable[[torch.Tensor], torch.Tensor]]:
+    """Give for a smoothing in mm what a displacement costs: 1 less the mean local correlation."""
     from scipy.ndimage import binary_dilation
 
     turned = _turned(sizes, axis)
@@ -221,11 +253,7 @@ def _bent(
 
         return cost
 
-    moved = _fitted(close, reference.shape, sizes, axis, _STIFF_T1W)
-    judge = close(_FWHM_MM[-1])
-    none = torch.zeros_like(near)
-    before, after = (1 - float(judge(one)) for one in (none, _along(moved, axis)))
-    return before, after, moved
+    return close
 
 
 def _fitted(

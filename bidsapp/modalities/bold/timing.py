@@ -170,7 +170,7 @@ def _slice_times(name: str, times: Any, count: int, axis: str, tr: float) -> np.
         )
     if slices.min() < 0 or slices.max() >= tr * (1 + _SAME):
         looks = ""
-        if slices.min() >= 0 and slices.max() / 1000 < tr:
+        if slices.min() >= 0 and 20 * tr < slices.max() < 1000 * tr:
             looks = " They look like milliseconds: divide them by 1000."
         raise BadData(
             f"{name}: SliceTiming in its JSON runs from {slices.min():g} to {slices.max():g} s; "

@@ -36,6 +36,13 @@ def _preparation(prepared: Sequence[Prepared]) -> str:
         if corrected
         else "The times of slices were not corrected. "
     )
+    several = {one.participant for one in prepared if one.sidecar.get("VolumesOfRuns")}
+    joining = (
+        f"Runs of {many(len(several), 'participant')} were prepared each by itself and put one "
+        "after the other. "
+        if several
+        else ""
+    )
     trs = sorted({float(one.sidecar["RepetitionTime"]) for one in prepared})
     return (
         f"{many(len(prepared), 'BOLD series', 'BOLD series')} of {many(people, 'participant')} "
@@ -47,7 +54,7 @@ def _preparation(prepared: Sequence[Prepared]) -> str:
         "information with six parameters "
         f"({software('picsl-greedy', prepared, 'run')} [@yushkevich2016]), and that image to "
         f"the template {_spaces(prepared)} as told above. Motion, registration and normalisation "
-        f"were applied in one interpolation by cubic splines. {_susceptibility(prepared)}"
+        f"were applied in one interpolation by cubic splines. {joining}{_susceptibility(prepared)}"
     )
 
 

@@ -1,0 +1,170 @@
+"""Where the head lay in every volume, how the field stretches it, and where its T1w image lies."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from bidsapp.errors import BadData
+from bidsapp.intake.images import read_numbers
+from bidsapp.modalities.bold.confounds import steady_start
+from bidsapp.modalities.bold.coregister import coregister, refuse_turned
+from bidsapp.modalities.bold.field import Susceptibility, fitted_field, none_because
+from bidsapp.modalities.bold.motion import Motion, estimate_motion
+from bidsapp.modalities.bold.reading import Run
+from bidsapp.modalities.bold.susceptibility import Displacement, fit_to_t1w
+
+if TYPE_CHECKING:
+    import torch
+
+_Five = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """What the normalisation of the person's T1w image left.
+
+    Attributes
+    ----------
+    image, mask
+        The T1w image as acquired, and its brain mask on the same voxels.
+    normalised, brain
+        The brain in standard space, and its mask there.
+    transform
+        ITK's transform that brings the T1w image there.
+    """
+
+    image: Path
+    mask: Path
+    normalised: Path
+    brain: Path
+    transform: Path
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """A series whose motion and place are known.
+
+    Attributes
+    ----------
+    motion
+        Of the head during the series.
+    mask
+        Its brain on its own voxels.
+    to_series
+        4 × 4, RAS mm of the T1w image to RAS mm of the reference.
+    steady
+        Number of the first volume in steady state.
+    field
+        How the field displaces it.
+    """
+
+    motion: Motion
+    mask: np.ndarray
+    to_series: np.ndarray
+    steady: int
+    field: Susceptibility
+
+
+def align(
+    run: Run,
+    anatomy: Anatomy,
+    measured: Callable[[np.ndarray], Susceptibility] | None,
+    *,
+    seed: int,
+    device: "torch.device",
+    nthreads: int,
+) -> Aligned:
+    """Find the head's motion during a series, how it is stretched, and where it lies.
+
+    Parameters
+    ----------
+    run, anatomy
+        The series, and the person's T1w image.
+    measured
+        Finds the displacement of a mean volume by images of the field, which is used where the
+        volume then fits the T1w image at least as well; None where nothing is to be corrected.
+        Else the series is bent to the T1w image, if that helps.
+    seed, device, nthreads
+        Of the registrations.
+    """
+    steady = steady_start(run.data)
+    if run.data.shape[-1] - steady < run.data.shape[-1] / 2:
+        steady = 0  # that is no beginning, but a drift or a fault; the measures tell of it
+    rough = brain_mask(run.data[..., steady:].mean(axis=-1), run.affine)
+    motion = estimate_motion(run.data, run.affine, rough, device)
+    image, affine = read_numbers(anatomy.image)
+    inside, _ = read_numbers(anatomy.mask)
+    image = image.reshape(inside.shape)
+    brain = np.where(inside > 0.5, image, 0)
+
+    def images(displacement: Displacement | None) -> _Five:
+        mean = motion.reference
+        if displacement is not None:
+            mean = displacement.undistorted(mean)
+        return mean, run.affine, brain_mask(mean, run.affine), brain, affine
+
+    def placed(displacement: Displacement | None) -> np.ndarray:
+        return coregister(*images(displacement), seed=seed, nthreads=nthreads)
+
+    def seen(place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        share = inside.astype(np.float32)
+        return on_series(image, affine, place, run), on_series(share, affine, place, run)
+
+    def fit(displacement: Displacement | None) -> float:
+        assert run.phase is not None
+        at = place if displacement is None else placed(displacement)
+        mean = images(displacement)[0]
+        return fit_to_t1w(mean, *seen(at), run.voxel_sizes, run.phase[0])
+
+    place = placed(None)
+    refuse_turned(*images(None), place, seed=seed, nthreads=nthreads)
+    field = none_because("") if measured is None else measured(motion.reference)
+    if field.displacement is not None:
+        field = field.judged(fit(None), fit)
+    if measured is not None and field.displacement is None and run.phase is not None:
+        field = fitted_field(run, motion.reference, *seen(place), field)
+    if field.displacement is not None:
+        place = placed(field.displacement)
+    return Aligned(motion, brain_mask(motion.reference, run.affine), place, steady, field)
+
+
+def on_series(
+    values: np.ndarray, affine: np.ndarray, to_series: np.ndarray, run: Run
+) -> np.ndarray:
+    """Read an image of the T1w image's space at the voxels of a series, float32, linearly."""
+    from scipy.ndimage import map_coordinates
+
+    shape = run.data.shape[:3]
+    grid = np.moveaxis(np.indices(shape), 0, -1).reshape(-1, 3)
+    way = np.linalg.inv(affine) @ np.linalg.inv(to_series) @ run.affine
+    at = grid @ way[:3, :3].T + way[:3, 3]
+    # a voxel of the series holds several of the T1w image: their mean is read
+    size = float(np.sqrt((affine[:3, :3] ** 2).sum(axis=0)).mean())
+    wide = 0.425 * np.sqrt(np.maximum(run.voxel_sizes.mean() ** 2 - size**2, 0)) / size
+    read = map_coordinates(gaussian_filter(values.astype(np.float32), wide), at.T, order=1)
+    return np.asarray(read.reshape(shape))
+
+
+def brain_mask(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Find the brain in a mean volume, booleans (X, Y, Z), by nilearn's mask of EPI.
+
+    Raises
+    ------
+    BadData
+        There is nothing in it.
+    """
+    import nibabel as nib
+    from nilearn.masking import compute_epi_mask
+
+    try:
+        found = compute_epi_mask(nib.Nifti1Image(volume, affine), opening=1, exclude_zeros=True)
+    except Exception as error:  # nilearn has exceptions of its own for masks
+        raise BadData(f"No brain was found in the mean volume: {error}") from error
+    mask = np.asarray(found.dataobj) > 0
+    if not mask.any():
+        raise BadData("No brain was found in the mean volume.")
+    return mask

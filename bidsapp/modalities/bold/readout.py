@@ -1,0 +1,91 @@
+"""How long a phase was read out, counted in the lines that an image has now."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bidsapp.errors import BadData
+
+# Lines and times that differ by no more are the same.
+_SAME = 0.05
+
+
+def readout_of(metadata: Mapping[str, Any], lines: int) -> tuple[float, str]:
+    """Give the read-out time by which a field displaces an image, and what was assumed.
+
+    Parameters
+    ----------
+    metadata
+        Of the image: ``TotalReadoutTime`` or ``EffectiveEchoSpacing`` in seconds, and
+        ``ReconMatrixPE`` where it is there.
+    lines
+        Of the image along its phase.
+
+    Returns
+    -------
+    seconds : float
+        Times the field in Hz: the displacement in the image's lines.
+    assumed : str
+        A sentence; empty where nothing was.
+
+    Raises
+    ------
+    BadData
+        Neither time is there, or one is no time of an echo-planar image in seconds.
+
+    Notes
+    -----
+    BIDS: ``TotalReadoutTime = EffectiveEchoSpacing * (ReconMatrixPE - 1)``, of the image as it was
+    reconstructed. A field displaces by Hz times the spacing of a field of view, however many lines
+    that is divided into: of an image that was resampled since, the spacing still holds, and the
+    time is that of as many spacings as it has lines now.
+    """
+    total, spacing = (
+        _seconds(metadata, key) for key in ("TotalReadoutTime", "EffectiveEchoSpacing")
+    )
+    before = _lines(metadata, total, spacing)
+    if before is not None and abs(before / lines - 1) > _SAME:
+        spacing = spacing or (total or 0.0) / (before - 1)
+        now = spacing * (lines - 1)
+        return _checked(now), (
+            f"Its JSON is of {before} lines along the phase, the image has {lines}: it was taken "
+            f"as resampled, and read out in {now:.4g} s."
+        )
+    if total is None and spacing is None:
+        raise BadData(
+            "The field map needs TotalReadoutTime, or EffectiveEchoSpacing, in seconds in the "
+            "series' JSON."
+        )
+    return _checked(total or (spacing or 0.0) * (lines - 1)), ""
+
+
+def _lines(metadata: Mapping[str, Any], total: float | None, spacing: float | None) -> int | None:
+    """Say how many lines the image had that the JSON was written for; None where it does not."""
+    told = metadata.get("ReconMatrixPE")
+    if isinstance(told, int | float) and told > 1:
+        return round(told)
+    if total and spacing:
+        return round(total / spacing) + 1
+    return None
+
+
+def _seconds(metadata: Mapping[str, Any], key: str) -> float | None:
+    told = metadata.get(key)
+    if told is None:
+        return None
+    if isinstance(told, bool) or not isinstance(told, int | float) or not 0 < told < 1:
+        looks = ""
+        if isinstance(told, int | float) and 1 <= told < 1000:
+            looks = f" It looks like milliseconds: write {told / 1000:g}."
+        raise BadData(
+            f"{key} is {told!r} in the series' JSON; the field map needs seconds, 0 to 1.{looks}"
+        )
+    return float(told)
+
+
+def _checked(seconds: float) -> float:
+    if not 0 < seconds < 1:
+        raise BadData(
+            f"The series would be read out in {seconds:g} s by its JSON (EffectiveEchoSpacing "
+            "times lines); less than 1 s is expected. Is it in milliseconds?"
+        )
+    return seconds

@@ -1,0 +1,273 @@
+"""Prepare each run of a series by itself, and put several one after the other."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bidsapp.contracts.measure import judged
+from bidsapp.contracts.scan import Scan
+from bidsapp.errors import BadData
+from bidsapp.modalities.bold import files, steps
+from bidsapp.modalities.bold.alignment import Aligned, Anatomy, align
+from bidsapp.modalities.bold.cleaning import Cleaned, check_length
+from bidsapp.modalities.bold.confounds import Confounds
+from bidsapp.modalities.bold.field import Susceptibility, measured_field
+from bidsapp.modalities.bold.measures import MEASURES
+from bidsapp.modalities.bold.quality import measure
+from bidsapp.modalities.bold.reading import Run, check_run, read_run
+from bidsapp.modalities.bold.steps import Standard
+from bidsapp.modalities.bold.strategies import STRATEGIES
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
+
+# Repetition times of runs that are joined differ by no more, as a share.
+_SAME = 1e-3
+_SPIKES = ("motion_outlier", "non_steady_state_outlier")
+_SUMMED = ("minutes_left", "freedom")
+_AVERAGED = ("fd_mean", "fd_over", "std_dvars")
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A run, or several joined, with all that the steps made of it.
+
+    Attributes
+    ----------
+    run
+        As acquired; the first of several.
+    aligned
+        Its motion and place; of the first of several.
+    standard, confounds, cleaned
+        In standard space, its confounds, and denoised.
+    quality
+        Its measures, verdict and reasons.
+    notes
+        What was repaired or assumed, a sentence each.
+    seconds
+        Of CPU, by step.
+    volumes
+        Of each run.
+    """
+
+    run: Run
+    aligned: Aligned
+    standard: Standard
+    confounds: Confounds
+    cleaned: Cleaned
+    quality: Mapping[str, Any]
+    notes: list[str]
+    seconds: dict[str, float]
+    volumes: tuple[int, ...] = field(default=())
+
+
+def each_run(scan: Scan) -> list[Scan]:
+    """Give the scan of every run: its main file alone, and all others."""
+    main = next(iter(scan.files))
+    return [replace(scan, files={**scan.files, main: (file,)}) for file in scan.files[main]]
+
+
+def check_runs(scan: Scan, settings: Any) -> None:
+    """Refuse runs by their headers and JSON files, which are read in no time.
+
+    Raises
+    ------
+    BadData
+        One cannot be prepared (`check_run`, `check_length`), or they are no runs of one series.
+    """
+    strategy, times = STRATEGIES[settings.confounds], []
+    for one in each_run(scan):
+        path = one.main.path
+        volumes, tr = check_run(path, files.series_metadata(one, settings.slice_timing))
+        check_length(volumes, strategy, tr, settings.band_pass_hz, str(path))
+        times.append((one.main.relative_path, tr))
+    names = [{k: v for k, v in one.main.entities.items() if k != "run"} for one in each_run(scan)]
+    for other in names[1:]:
+        apart = sorted(
+            key for key in other.keys() | names[0].keys() if other.get(key) != names[0].get(key)
+        )
+        if apart:
+            listed = ", ".join(path for path, _ in times)
+            raise BadData(
+                f"{listed}: preparation.runs=join joins runs that differ in nothing but run-; "
+                f"these differ in {', '.join(apart)}. Choose among them with --bids-filter-file."
+            )
+    first, tr = times[0]
+    for name, other_tr in times[1:]:
+        if abs(other_tr / tr - 1) > _SAME:
+            raise BadData(
+                f"{name}: {other_tr:g} s lie between volumes, {tr:g} s in {first}; only runs of "
+                "one RepetitionTime can be joined. Choose one with --bids-filter-file."
+            )
+
+
+def prepare_run(
+    scan: Scan,
+    anatomy: Anatomy,
+    template_mask: Path,
+    settings: Mapping[str, Any],
+    device: "torch.device",
+    nthreads: int,
+) -> PreparedRun:
+    """Do all steps for one run.
+
+    Parameters
+    ----------
+    scan
+        With one main file.
+    anatomy
+        What the normalisation of the person's T1w image left.
+    template_mask
+        The template's brain on the output grid.
+    settings
+        Of the preparation.
+    device, nthreads
+        Of the registrations.
+    """
+    name = scan.main.relative_path
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "reading"):
+        metadata = files.series_metadata(scan, settings["slice_timing"])
+        run = read_run(scan.main.path, metadata)
+
+    def measured(mean: np.ndarray) -> Susceptibility:
+        return measured_field(run, mean, scan, metadata, device)
+
+    with _timed(seconds, "alignment"):
+        aligned = align(
+            run,
+            anatomy,
+            measured if settings.get("susceptibility") == "auto" else None,
+            seed=settings["seed"],
+            device=device,
+            nthreads=nthreads,
+        )
+    with _timed(seconds, "resampling"):
+        standard = steps.to_standard(run, aligned, anatomy, template_mask, device)
+    with _timed(seconds, "confounds"):
+        strategy = STRATEGIES[settings["confounds"]]
+        confounds = steps.confounds_in(standard, aligned, run.timing.tr, strategy, name)
+    with _timed(seconds, "denoising"):
+        cleaned = steps.denoise(
+            standard.series,
+            standard.covered,
+            standard.mask,
+            standard.affine,
+            confounds.table,
+            run.timing.tr,
+            settings,
+            name,
+        )
+    with _timed(seconds, "quality"):
+        t1w = steps.on_grid(anatomy.normalised, template_mask)[standard.mask]
+        quality = measure(run, aligned, standard, confounds.table, cleaned, t1w)
+    notes = [*run.notes, *filter(None, [aligned.field.sentence])]
+    volumes = (len(standard.series),)
+    # the series as acquired is not needed any more; several would fill the memory
+    bare = replace(run, data=run.data[..., :0])
+    return PreparedRun(
+        bare, aligned, standard, confounds, cleaned, quality, notes, seconds, volumes
+    )
+
+
+def joined(runs: Sequence[PreparedRun]) -> PreparedRun:
+    """Put runs one after the other, in the order of their names; a single one is left as it is.
+
+    Each was realigned, registered, filtered and denoised by itself: nothing is taken from one run
+    to another, and no filter runs across the gap between two. Voxels that one of them does not
+    reach are left out of all. Times and freedom add up, motion and DVARS are averaged over
+    volumes, and of everything else the worst run's number is the series'.
+    """
+    if len(runs) == 1:
+        return runs[0]
+    first = runs[0]
+    covered = np.logical_and.reduce([one.standard.covered for one in runs])
+    series = np.concatenate([one.standard.series for one in runs])
+    cleaned = np.concatenate([one.cleaned.series for one in runs])
+    series[:, ~covered] = 0
+    cleaned[:, ~covered] = 0
+    counts = [count for one in runs for count in one.volumes]
+    starts = np.cumsum([0, *counts[:-1]])
+    kept = np.concatenate([one.cleaned.kept + at for one, at in zip(runs, starts, strict=True)])
+    about = {
+        name: {key: told[key] for key in ("Method", "Mask", "Retained")}
+        for name, told in first.confounds.about.items()
+    }
+    seconds: dict[str, float] = {}
+    for one in runs:
+        for step, spent in one.seconds.items():
+            seconds[step] = round(seconds.get(step, 0.0) + spent, 3)
+    return PreparedRun(
+        first.run,
+        first.aligned,
+        replace(first.standard, series=series, covered=covered),
+        Confounds(_table([one.confounds.table for one in runs]), about),
+        Cleaned(cleaned, kept, sum(one.cleaned.freedom for one in runs)),
+        _quality([one.quality for one in runs], counts),
+        [
+            f"{len(runs)} runs of {', '.join(map(str, counts))} volumes were prepared one by one "
+            "and put one after the other.",
+            *[f"Run {n}: {note}" for n, one in enumerate(runs, start=1) for note in one.notes],
+        ],
+        seconds,
+        tuple(counts),
+    )
+
+
+def _table(tables: Sequence["pd.DataFrame"]) -> "pd.DataFrame":
+    """Put confounds one below the other; each outlier keeps a column of its own.
+
+    A difference to the volume before is 0 where a later run begins, as there is none; only the
+    first row of a table may lack a number.
+    """
+    import pandas as pd
+
+    plain, spikes = [], []
+    for number, table in enumerate(tables):
+        names = [name for name in table if str(name).startswith(_SPIKES)]
+        rest = table.drop(columns=names)
+        plain.append(rest if number == 0 else rest.fillna(0.0))
+        spikes.append(table[names])
+    whole = pd.concat(plain, ignore_index=True).fillna(0.0)
+    whole.iloc[0] = plain[0].iloc[0].reindex(whole.columns)
+    at, found = 0, dict.fromkeys(_SPIKES, 0)
+    for own in spikes:
+        for name in own:
+            kind = next(one for one in _SPIKES if str(name).startswith(one))
+            column = np.zeros(len(whole))
+            column[at : at + len(own)] = own[name]
+            whole[f"{kind}{found[kind]:02d}"] = column
+            found[kind] += 1
+        at += len(own)
+    return whole
+
+
+def _quality(blocks: Sequence[Mapping[str, Any]], volumes: Sequence[int]) -> dict[str, Any]:
+    """Give the quality block of joined runs; see `joined`."""
+    found: dict[str, Any] = {}
+    for one in MEASURES:
+        values = [block[one.key] for block in blocks if block.get(one.key) is not None]
+        if not values:
+            found[one.key] = None
+        elif one.key in _SUMMED:
+            found[one.key] = sum(values)
+        elif one.key in _AVERAGED:
+            found[one.key] = float(np.average(values, weights=volumes[: len(values)]))
+        else:
+            found[one.key] = min(values) if one.bad == "low" else max(values)
+    verdict, reasons = judged(MEASURES, found)
+    return found | {"verdict": verdict, "reasons": list(reasons)}
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    """Note the CPU seconds of a step."""
+    start = time.process_time()
+    yield
+    seconds[step] = round(time.process_time() - start, 3)

@@ -1,0 +1,139 @@
+"""Several runs of one person: each prepared by itself, joined by a rule, refused where it fails."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from bidsapp.cli import main
+from bidsapp.modalities.bold.phantom import make_rest_phantom
+from bidsapp.modalities.bold.runs import _quality, _table
+
+STEM = "sub-01/func/sub-01_task-rest"
+
+
+def _bold(path: Path, tr: float = 2.0, volumes: int = 200) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = nib.Nifti1Image(np.ones((16, 18, 14, volumes), "f4"), np.diag([8.0, 8, 8, 1]))
+    image.header.set_xyzt_units("mm", "sec")
+    image.header["pixdim"][4] = tr
+    image.to_filename(path)
+    told = json.dumps({"RepetitionTime": tr, "TaskName": "rest"})
+    path.with_name(path.name.replace(".nii.gz", ".json")).write_text(told)
+
+
+def _command(root: Path, *more: str, out: str = "out") -> int:
+    words = [str(root / "bids"), str(root / out), "participant", "--recipe", "teh2022"]
+    words += ["-w", str(root / "work"), "--nprocs", "1", "--nipype-plugin", "Linear"]
+    return main([*words, "--skip-bids-validation", *more])
+
+
+@pytest.mark.parametrize(
+    ("second", "tr", "asked", "code", "message"),
+    [
+        ("_run-2", 2.0, (), 64, "--set preparation.runs=join joins runs"),
+        ("_run-2", 3.0, ("--set", "preparation.runs=join"), 65, "3 s lie between volumes, 2 s in"),
+        ("_acq-x_run-2", 2.0, ("--set", "preparation.runs=join"), 65, "these differ in acquisi"),
+    ],
+)
+def test_runs_that_cannot_be_joined_are_refused_before_any_work(
+    second: str,
+    tr: float,
+    asked: tuple[str, ...],
+    code: int,
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _bold(tmp_path / f"bids/{STEM}_run-1_bold.nii.gz")
+    _bold(tmp_path / f"bids/{STEM}{second}_bold.nii.gz", tr)
+    _bold(tmp_path / "bids/sub-01/anat/sub-01_T1w.nii.gz")
+    told = {"Name": "x", "BIDSVersion": "1.10.0", "DatasetType": "raw"}
+    (tmp_path / "bids/dataset_description.json").write_text(json.dumps(told))
+    assert _command(tmp_path, *asked) == code
+    assert message in "".join(capsys.readouterr())
+    assert not list((tmp_path / "out").glob("sub-*"))
+
+
+def test_confounds_of_runs_stand_one_below_the_other() -> None:
+    one, two = (
+        pd.DataFrame(
+            {
+                "trans_x": np.arange(4.0) + 10 * n,
+                "trans_x_derivative1": [np.nan, 1, 1, 1],
+                "non_steady_state_outlier00": [1.0, 0, 0, 0],
+                "motion_outlier00": [0.0, 0, 1, 0],
+            }
+        )
+        for n in (1, 2)
+    )
+    found = _table([one, two])
+    assert found["trans_x"].tolist() == [10, 11, 12, 13, 20, 21, 22, 23]
+    assert np.isnan(found["trans_x_derivative1"][0])
+    assert found["trans_x_derivative1"][4] == 0
+    assert found.iloc[1:].notna().all(axis=None)
+    spikes = {name: found[name].to_numpy().nonzero()[0].tolist() for name in found if "out" in name}
+    assert spikes == {
+        "non_steady_state_outlier00": [0],
+        "non_steady_state_outlier01": [4],
+        "motion_outlier00": [2],
+        "motion_outlier01": [6],
+    }
+
+
+def test_of_joined_runs_times_add_up_and_the_worst_fit_counts() -> None:
+    good: dict[str, Any] = {
+        "fd_mean": 0.1, "displacement_max": 1.0, "fd_over": 0.0, "minutes_left": 5.0,
+        "freedom": 40, "std_dvars": 1.0, "tsnr": 60.0, "brain_dice": 0.97,
+        "mutual_information": 1.1, "coverage": 0.99, "ghosting": None,
+    }  # fmt: skip
+    other = good | {"fd_mean": 0.4, "brain_dice": 0.7, "displacement_max": 2.0, "ghosting": 0.02}
+    found = _quality([good, other], [100, 300])
+    assert found["fd_mean"] == pytest.approx(0.325)
+    assert (found["minutes_left"], found["freedom"]) == (10.0, 80)
+    assert (found["brain_dice"], found["displacement_max"], found["ghosting"]) == (0.7, 2.0, 0.02)
+    assert found["verdict"] == "fail"
+    assert any("Dice" in reason for reason in found["reasons"])
+
+
+@pytest.mark.slow
+def test_joined_runs_are_those_of_each_run_alone(tmp_path: Path) -> None:
+    make_rest_phantom(tmp_path / "bids", 2, volumes=80, stretch_mm=0)
+    path = tmp_path / f"bids/{STEM}_bold.nii.gz"
+    image = nib.load(path)
+    data = np.asarray(image.dataobj)
+    for number, part in enumerate((data[..., :44], data[..., 40:]), start=1):
+        one = nib.Nifti1Image(part, None, image.header)
+        one.to_filename(path.with_name(f"sub-01_task-rest_run-{number}_bold.nii.gz"))
+    path.unlink()
+    words = ["--participant-label", "01", "--set", "preparation.resolution=4"]
+    words += ["preparation.confounds=simple"]
+    assert _command(tmp_path, *words, "preparation.runs=join") == 0
+    for number in (1, 2):
+        chosen = tmp_path / f"{number}.json"
+        chosen.write_text(json.dumps({"bold": {"run": number}}))
+        assert _command(tmp_path, *words, "--bids-filter-file", str(chosen)) == 0
+    folder = tmp_path / "out/sub-01/func"
+    tail = "space-MNI152NLin2009aSym_res-4_desc-denoised_bold"
+    whole = nib.load(folder / f"sub-01_task-rest_{tail}.nii.gz")
+    parts = [nib.load(folder / f"sub-01_task-rest_run-{n}_{tail}.nii.gz") for n in (1, 2)]
+    wanted = np.concatenate([one.get_fdata() for one in parts], axis=-1)
+    # as written: each file has a step of its own, a tenth of its noise
+    step = sum(float(one.dataobj.slope) for one in (whole, *parts))
+    assert whole.shape == wanted.shape
+    assert np.abs(whole.get_fdata() - wanted).max() <= step
+    told = json.loads((folder / f"sub-01_task-rest_{tail}.json").read_text())
+    own = [
+        json.loads((folder / f"sub-01_task-rest_run-{n}_{tail}.json").read_text()) for n in (1, 2)
+    ]
+    assert told["VolumesOfRuns"] == [44, 40]
+    assert told["VolumesKept"] == own[0]["VolumesKept"] + [44 + k for k in own[1]["VolumesKept"]]
+    assert told["Quality"]["minutes_left"] == pytest.approx(
+        sum(one["Quality"]["minutes_left"] for one in own)
+    )
+    table = pd.read_csv(folder / "sub-01_task-rest_desc-confounds_timeseries.tsv", sep="\t")
+    assert len(table) == 84
