@@ -15,6 +15,7 @@ from bidsapp.dataset.cohort_images import (
     hashed,
     refuse_copies,
     unfit,
+    version_notes,
 )
 from bidsapp.dataset.covariates import DATE, OWN
 from bidsapp.dataset.groups import groups_of
@@ -200,6 +201,7 @@ def build_cohort(
             excluded[scan.unit] = reason
     check_made_alike([scan for scan, _, _ in kept], wanted.modality.prepared)
     rows, files = hashed(kept, excluded, channels, threads)
+    notes += version_notes(files)
 
     parts = any(len(unit) > 2 for unit in (*images, *excluded))
     listed = [

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from bidsapp.contracts.modality_tables import channel_named
+from bidsapp.contracts.prepared import APP
 from bidsapp.dataset.description import shortened
 from bidsapp.dataset.normalized import NormalizedImage, UnitKey, Wanted, find_own
 from bidsapp.dataset.scans import voxel_hash
@@ -141,6 +142,25 @@ def check_made_alike(scans: Sequence[NormalizedImage], prepared: str) -> None:
             f"cohort: the images were {prepared} in {len(ways)} ways ({listed}). Run the "
             "participant level again for all of them with the same options."
         )
+
+
+def version_notes(scans: Sequence[NormalizedImage]) -> list[str]:
+    """Say which versions of this app prepared a cohort, where they are several.
+
+    Versions may be mixed: what gives other voxels has another number of its steps (`chain`), which
+    `check_made_alike` compares.
+    """
+    own = [scan.settings for scan in scans if scan.made_with]
+    found = Counter(str(one.get("version", "of no stated version")) for one in own)
+    if len(found) < 2:
+        return []
+    listed = ", ".join(f"{APP} {version} ({n})" for version, n in sorted(found.items()))
+    same = "Their settings are the same"
+    if all("chain" in one for one in own):
+        same += ", and so are their steps (chain)."
+    else:
+        same += "; whether their steps are, such images do not record."
+    return [f"The images were prepared by several versions: {listed}. {same}"]
 
 
 def refuse_copies(table: pd.DataFrame, files: Sequence[NormalizedImage], wanted: Wanted) -> None:

@@ -36,7 +36,8 @@ def write_unit(
     quality
         What was measured, with ``verdict`` and ``reasons``.
     data
-        Writes every product into a folder, under the names of `names`; gives facts for sidecars.
+        Writes every product into a folder, under the names of `names`; gives facts for sidecars,
+        ``notes`` among them.
     page
         Writes the page: from the folder that holds the products, the facts (``notes``,
         ``software``, ``seconds``), into a file.
@@ -54,7 +55,7 @@ def write_unit(
         writing = {"seconds": {"derivatives": round(time.process_time() - began, 3)}}
         began = time.process_time()
         told |= {
-            "notes": [note for record in records for note in record.get("notes", [])],
+            "notes": [note for record in (*records, told) for note in record.get("notes", [])],
             "software": software_versions(software),
             **facts,
             "seconds": merged_seconds([*records, writing]),

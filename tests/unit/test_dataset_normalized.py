@@ -104,6 +104,28 @@ def test_outputs_that_were_made_in_different_ways_are_not_mixed(tmp_path: Path) 
         build(tmp_path, derivatives={"other": tmp_path / "other"})
 
 
+@pytest.mark.parametrize(
+    ("chains", "told"),
+    [
+        ({"chain": 2}, "Their settings are the same, and so are their steps (chain)."),
+        ({}, "Their settings are the same; whether their steps are, such images do not record."),
+    ],
+)
+def test_images_of_several_versions_are_told_and_used(
+    tmp_path: Path, chains: dict[str, int], told: str
+) -> None:
+    study(tmp_path / "bids", "participant_id chronic\n1 1\n2 0\n3 1\n")
+    for who, version in (("sub-1", "0.1.0"), ("sub-2", "0.2.0"), ("sub-3", "0.1.0")):
+        image = normalise(tmp_path / "out", who, int(who[-1]))
+        sidecar = image.with_name(image.name.replace(".nii.gz", ".json"))
+        settings = {"speed": "fast", "version": version, **chains}
+        sidecar.write_text(json.dumps({"Quality": {"verdict": "pass"}, "Settings": settings}))
+    cohort = build(tmp_path)
+    start = "The images were prepared by several versions: nocicast 0.1.0 (2), nocicast 0.2.0 (1). "
+    assert [note for note in cohort.notes if "versions" in note] == [start + told]
+    assert len(cohort.table) == 3
+
+
 def test_derivatives_that_do_not_serve(tmp_path: Path) -> None:
     with pytest.raises(NoInput, match="-d prep="):
         find_derivatives("prep", tmp_path / "nowhere", heads(SPACE))

@@ -85,3 +85,21 @@ def test_a_finer_moving_image_is_found_too() -> None:
     fixed = sitk.Resample(fine, coarse, sitk.Transform(), sitk.sitkLinear)
     field = sitk.GetArrayFromImage(deform(fixed, fine, np.eye(4), STEPS))
     assert np.abs(field[4:-4, 4:-4, 4:-4]).mean() < 0.4  # mm; nothing had moved
+
+
+def test_a_level_far_above_what_an_image_varies_by_changes_nothing() -> None:
+    """Local variances of float32 values are differences of squares, which a level drowns."""
+    values, bend = _texture(3), gaussian_filter(
+        np.random.default_rng(4).normal(size=(*SHAPE, 3)), (5, 5, 5, 0)
+    )  # fmt: skip
+    values -= values.min()
+    known = sitk.GetImageFromArray(bend * 4.0 / np.abs(bend).max(), isVector=True)
+    known.CopyInformation(_image(values))
+    moved = sitk.DisplacementFieldTransform(known)
+    moving = sitk.GetArrayFromImage(sitk.Resample(_image(values), _image(values), moved))
+    fields = []
+    for level in (0.0, 1e4 * values.std()):
+        pair = (_image((one + level).astype(np.float32)) for one in (values, moving))
+        fields.append(sitk.GetArrayFromImage(deform(*pair, np.eye(4), STEPS)))
+    assert np.abs(fields[0]).max() > 1  # mm
+    assert np.linalg.norm(fields[1] - fields[0], axis=-1).max() < 0.05

@@ -37,7 +37,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> sitk.Image:
 def participant(template: sitk.Image) -> sitk.Image:
     """The template as a participant whose map to it is known: rotated, 10 % larger, and wavy."""
     spatial = wavy_map()
-    inverse = SpatialMap(np.linalg.inv(oblique_affine()), spatial.inverse_field())
+    inverse = SpatialMap(np.linalg.inv(oblique_affine()), spatial.inverse_field()[0])
     field = sitk.DisplacementFieldTransform(sitk.Cast(inverse.field, sitk.sitkVectorFloat64))
     affine = SpatialMap(inverse.affine, spatial.field).forward().GetNthTransform(0)
     back = sitk.CompositeTransform([field, affine])

@@ -37,7 +37,7 @@ def forward_file(spatial: SpatialMap, folder: Path) -> Path:
 
 
 def inverse_file(spatial: SpatialMap, folder: Path) -> Path:
-    spatial.write_inverse(folder / "from.h5", spatial.inverse_field())
+    spatial.write_inverse(folder / "from.h5", spatial.inverse_field()[0])
     return folder / "from.h5"
 
 

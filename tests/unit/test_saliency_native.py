@@ -56,7 +56,7 @@ def off(one: np.ndarray, other: np.ndarray) -> float:
 def test_a_transform_that_was_damaged_since_is_refused(spatial, tmp_path):
     """HDF5 has no checksum of its own for most of its bytes; the sidecar has one of all."""
     stem = tmp_path / "sub-01_from-T_to-T1w_mode-image_xfm"
-    spatial.write_inverse(stem.with_suffix(".h5"), spatial.inverse_field())
+    spatial.write_inverse(stem.with_suffix(".h5"), spatial.inverse_field()[0])
     nib.save(
         nib.Nifti1Image(np.ones((9, 9, 9), np.uint8), NATIVE),
         tmp_path / "sub-01_desc-brain_mask.nii.gz",
@@ -77,7 +77,7 @@ def test_a_transform_that_was_damaged_since_is_refused(spatial, tmp_path):
 
 def test_there_and_back_costs_no_more_than_interpolation(spatial, tmp_path):
     spatial.write_forward(tmp_path / "forward.h5")
-    spatial.write_inverse(tmp_path / "inverse.h5", spatial.inverse_field())
+    spatial.write_inverse(tmp_path / "inverse.h5", spatial.inverse_field()[0])
     forward, inverse = (
         sitk.ReadTransform(str(tmp_path / f"{name}.h5")) for name in ("forward", "inverse")
     )
@@ -102,7 +102,7 @@ def test_a_map_lands_where_the_transform_says(spatial, tmp_path):
     folder.mkdir(parents=True)
     path = folder / "sub-01_acq-x_space-T_res-2_desc-preproc_T1w.nii.gz"
     spatial.write_inverse(
-        folder / "sub-01_acq-x_from-T_to-T1w_mode-image_xfm.h5", spatial.inverse_field()
+        folder / "sub-01_acq-x_from-T_to-T1w_mode-image_xfm.h5", spatial.inverse_field()[0]
     )
     mask = nib.Nifti1Image(np.zeros(OWN, np.uint8), NATIVE)
     nib.save(mask, folder / "sub-01_acq-x_desc-brain_mask.nii.gz")

@@ -15,7 +15,22 @@ from bidsapp.drawing.references import references
 NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)*(?!\w)")
 # What a text on normalisation says whatever was run: limits of the verdict, the steps of N4 and
 # of the affine, a range of 0 to 1.
-NORMALISATION = {"12", "8", "50", "0.001", "2", "0", "1", "0.55", "0.65", "900", "2100"}
+NORMALISATION = {
+    "200",
+    "0.15",
+    "0.01",
+    "12",
+    "8",
+    "50",
+    "0.001",
+    "2",
+    "0",
+    "1",
+    "0.55",
+    "0.65",
+    "900",
+    "2100",
+}
 NORMALISATION |= {"0.7", "1.3", "0.70", "0.5"}
 
 

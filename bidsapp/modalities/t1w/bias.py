@@ -13,7 +13,9 @@ TOLERANCE = 1e-3
 ITERATIONS = (50, 50, 50, 50)
 
 
-def correct_bias(image: "sitk.Image", mask: "sitk.Image", grid_mm: float) -> "sitk.Image":
+def correct_bias(
+    image: "sitk.Image", mask: "sitk.Image", grid_mm: float
+) -> "tuple[sitk.Image, bool]":
     """Divide an image by the bias field that N4 finds inside a mask.
 
     Parameters
@@ -28,8 +30,10 @@ def correct_bias(image: "sitk.Image", mask: "sitk.Image", grid_mm: float) -> "si
 
     Returns
     -------
-    SimpleITK.Image
+    corrected : SimpleITK.Image
         float32 on the grid of `image`, below zero nowhere.
+    fitted : bool
+        Whether there is a field; where not, as in a brain of one value, the image stays as it is.
 
     References
     ----------
@@ -48,7 +52,7 @@ def correct_bias(image: "sitk.Image", mask: "sitk.Image", grid_mm: float) -> "si
     values = sitk.GetArrayFromImage(positive)
     field = np.exp(log_bias_on(points, values.shape))
     if not np.isfinite(field).all():
-        return positive
+        return positive, False
     corrected = sitk.GetImageFromArray(np.divide(values, field, out=values))
     corrected.CopyInformation(image)
-    return corrected
+    return corrected, True

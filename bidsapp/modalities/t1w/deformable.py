@@ -79,6 +79,8 @@ def deform(
             torch.from_numpy(sitk.GetArrayFromImage(image).astype(np.float32))
             for image in (fixed, moving)
         )
+        # squares of a level far from 0 would leave no digits for what varies
+        target, source = target - target.min(), source - source.min()
         found = torch.empty(0)  # nothing yet
         for level, most in enumerate(steps.iterations):
             factor = 2 ** (len(steps.iterations) - 1 - level)

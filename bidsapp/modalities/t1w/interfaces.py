@@ -91,7 +91,7 @@ class _CorrectBiasInputs(_Inputs):
 class _CorrectBiasOutputs(TraitedSpec):
     corrected = File(exists=True, desc="bias-corrected image, cropped to the brain and a margin")
     mask = File(exists=True, desc="brain mask on the cropped grid")
-    record = traits.Dict(desc="seconds")
+    record = traits.Dict(desc="seconds, notes")
 
 
 class CorrectBias(Step):
@@ -111,6 +111,7 @@ class CorrectBias(Step):
             corrected, cropped = steps.correct(head, mask, speed_named(self.inputs.speed))
             self._results["corrected"] = files.write_image(folder / "corrected.nii", corrected)
             self._results["mask"] = files.write_image(folder / "cropped.nii", cropped)
+            record["notes"] = head.notes
         self._results["record"] = record
 
 
@@ -209,12 +210,13 @@ class Assess(Step):
                 placed = steps.by_qform(head, target, speed, device, **seeds)
                 again = placed or steps.rescue(head, target, speed, device, **seeds)
                 if placed is not None:
-                    record.update(qform=True, notes=placed.notes)
+                    record["qform"] = True
                     self._results["head"] = files.write_array(
                         folder / "head.nii", placed.head.data, placed.head.affine
                     )
                 if again is not None:
                     quality = again.quality
+                    record["notes"] = again.notes
                     self._results.update(files.write_fit(folder, again.fit))
                     self._results["head_mask"] = files.write_array(
                         folder / "mask.nii", again.mask, again.head.affine

@@ -12,7 +12,7 @@ _MOST_ITERATIONS = 20
 _LEAST_STEP = 0.1
 
 
-def inverse_displacements(field: np.ndarray) -> np.ndarray:
+def inverse_displacements(field: np.ndarray) -> tuple[np.ndarray, int]:
     """Invert a displacement field by fixed points: v(y) = -u(y + v(y)).
 
     A voxel that has come near enough to its fixed point is left alone, so that only the first
@@ -25,8 +25,11 @@ def inverse_displacements(field: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    ndarray
+    undone : ndarray
         As `field`; 0 on the faces of the grid, as beyond them.
+    unsettled : int
+        Voxels that do not come back to within .0025 of a voxel after 20 rounds: where a field
+        folds, several places go to one.
 
     References
     ----------
@@ -43,6 +46,7 @@ def inverse_displacements(field: np.ndarray) -> np.ndarray:
         found = -inner.reshape(-1, 3)
         rows = torch.arange(len(at))
         value, step, before = found, torch.ones(len(at)), torch.full((len(at),), torch.inf)
+        unsettled = 0
         for _ in range(_MOST_ITERATIONS):
             off = value + _sampled(forward, at + value)
             far = off.square().sum(dim=1)
@@ -54,8 +58,11 @@ def inverse_displacements(field: np.ndarray) -> np.ndarray:
                 break
             rows, at, value = rows[left], at[left], value[left]
             step, before = step[left], far[left]
+        else:
+            off = value + _sampled(forward, at + value)
+            unsettled = int((off.square().sum(dim=1) > _TOLERANCE**2).sum())
         out[1:-1, 1:-1, 1:-1] = found.reshape(inner.shape)
-    return out.numpy()
+    return out.numpy(), unsettled
 
 
 def _sampled(field: "Tensor", places: "Tensor") -> "Tensor":

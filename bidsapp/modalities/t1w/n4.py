@@ -1,8 +1,8 @@
 """N4: the smooth field by which intensities of one tissue differ, fitted by cubic B-splines.
 
-The steps and constants are those of ITK's filter (`itk::N4BiasFieldCorrectionImageFilter`, Apache
-License 2.0); on a grid, sums over control points are products of three small matrices, so that an
-iteration takes a tenth of the time.
+Computed here, by the steps and with the constants of ITK's filter
+(`itk::N4BiasFieldCorrectionImageFilter`, Apache License 2.0); on a grid, sums over control points
+are products of three small matrices, so that an iteration takes a tenth of the time.
 """
 
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ from functools import reduce
 
 import numpy as np
 
-_BINS = 200
+BINS = 200
 _PADDED = 512
-_FWHM = 0.15  # of the Gaussian by which a bias field is taken to blur the histogram
-_NOISE = 0.01  # of the Wiener filter
+FWHM = 0.15  # of the Gaussian by which a bias field is taken to blur the histogram
+NOISE = 0.01  # of the Wiener filter
 _LEAST = 1e-9
 _ORDER = 3
-_FIRST_POINTS = 4  # control points along each axis at the first level
+FIRST_POINTS = 4  # control points along each axis at the first level
 
 
 def fit_log_bias(
@@ -49,7 +49,7 @@ def fit_log_bias(
     """
     values = np.asarray(image[inside], dtype=np.float64)
     log = np.log(values, out=np.zeros_like(values), where=values > 0)
-    points = np.zeros((_FIRST_POINTS,) * 3)
+    points = np.zeros((FIRST_POINTS,) * 3)
     if not values.size:
         return np.full_like(points, np.nan)
     field = np.zeros_like(log)
@@ -138,15 +138,15 @@ def _sharpened(values: np.ndarray) -> np.ndarray | None:
     low, high = values.min(), values.max()
     if not high > low:
         return None
-    slope = (high - low) / (_BINS - 1)
+    slope = (high - low) / (BINS - 1)
     at = (values - low) / slope
-    below = np.minimum(at.astype(int), _BINS - 2)
+    below = np.minimum(at.astype(int), BINS - 2)
     share = at - below
-    start = (_PADDED - _BINS) // 2
+    start = (_PADDED - BINS) // 2
     counts = np.bincount(below + start, 1 - share, _PADDED)
     counts += np.bincount(below + start + 1, share, _PADDED)
-    blur = _blur(_FWHM / slope)
-    wiener = blur / (blur * blur + _NOISE)
+    blur = _blur(FWHM / slope)
+    wiener = blur / (blur * blur + NOISE)
     sharp = np.maximum(np.fft.irfft(np.fft.rfft(counts) * wiener, _PADDED), 0)
     levels = low + (np.arange(_PADDED) - start) * slope
     above, under = (
@@ -154,7 +154,7 @@ def _sharpened(values: np.ndarray) -> np.ndarray | None:
     )
     # where next to no voxel is left the quotient is of rounding errors: such values stay
     means = np.divide(above, under, out=levels, where=under > _LEAST * under.max())
-    return np.interp(at, np.arange(_BINS), means[start : start + _BINS])
+    return np.interp(at, np.arange(BINS), means[start : start + BINS])
 
 
 def _blur(fwhm: float) -> np.ndarray:

@@ -67,8 +67,13 @@ def _transform(origin: str, target: str, made: Made) -> Mapping[str, Any]:
         "Description": f"ITK composite transform that resamples an image in {origin} space into "
         f"{target} space (it maps points of {target} to points of {origin}).",
         "Sources": list(made.sources),
-        "Software": "picsl-greedy, SimpleITK",
+        "Software": "picsl-greedy (affine), nocicast (deformation)",
     }
+
+
+def _from_template(made: Made) -> Mapping[str, Any]:
+    told = _transform(made.names.labels["space"], "T1w", made)
+    return {**told, "InverseNotConverged": made.facts["inverse_unsettled"]}
 
 
 PRODUCTS = (
@@ -122,7 +127,7 @@ PRODUCTS = (
     Product(
         "from_template",
         "from-{space}_to-T1w_mode-image_xfm.h5",
-        lambda made: _transform(made.names.labels["space"], "T1w", made),
+        _from_template,
         _OUTPUT,
         only=TEMPLATE,
     ),

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 _MARGIN_MM = 10.0
 STRIPPED = "The image is skull-stripped already"
+NO_BIAS_FIELD = (
+    "No bias field could be fitted, as the brain's intensities do not tell tissues apart: they "
+    "were not corrected for non-uniformity."
+)
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,8 @@ def measured(head: Head, mask: np.ndarray, where: str = "") -> np.ndarray:
 def correct(head: Head, mask: np.ndarray, speed: Speed) -> tuple["sitk.Image", "sitk.Image"]:
     """Crop a head to its brain with a margin of 10 mm and correct the bias field.
 
+    The head gets a note where no field could be fitted.
+
     Returns
     -------
     corrected, mask : SimpleITK.Image
@@ -101,7 +107,10 @@ def correct(head: Head, mask: np.ndarray, speed: Speed) -> tuple["sitk.Image", "
     box = bounding_box(mask, np.ceil(_MARGIN_MM / head.voxel_sizes))
     affine = cropped_affine(head.affine, box)
     brain = to_itk(mask[box], affine)
-    return correct_bias(to_itk(head.data[box], affine), brain, speed.bias_grid_mm), brain
+    corrected, fitted = correct_bias(to_itk(head.data[box], affine), brain, speed.bias_grid_mm)
+    if not fitted:
+        head.notes.append(NO_BIAS_FIELD)
+    return corrected, brain
 
 
 def fit(
@@ -279,7 +288,8 @@ def rescue(
     quality = assess(found, target, turned, mask, rescued=True)
     if quality.verdict == FAIL:
         return None
-    return Again(head, turn.undo(mask), _believed(found, correction), quality, [])
+    notes = [note for note in turned.notes if note not in head.notes]
+    return Again(head, turn.undo(mask), _believed(found, correction), quality, notes)
 
 
 def _believed(found: Fit, correction: np.ndarray) -> Fit:

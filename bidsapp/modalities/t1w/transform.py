@@ -45,8 +45,16 @@ class SpatialMap:
         field = sitk.DisplacementFieldTransform(sitk.Cast(self.field, sitk.sitkVectorFloat64))
         return sitk.CompositeTransform([_itk_affine(self.affine), field])
 
-    def inverse_field(self) -> "sitk.Image":
-        """Field on the same grid that undoes `field`, three components of float32, LPS mm."""
+    def inverse_field(self) -> "tuple[sitk.Image, float]":
+        """Find the field that undoes `field`.
+
+        Returns
+        -------
+        field : SimpleITK.Image
+            On the same grid, three components of float32, LPS mm.
+        unsettled : float
+            Share of its voxels where it does not; see `inverse_displacements`.
+        """
         import SimpleITK as sitk
 
         from bidsapp.modalities.t1w.inverse import inverse_displacements
@@ -55,10 +63,11 @@ class SpatialMap:
         directions = np.reshape(self.field.GetDirection(), (3, 3))
         sizes = np.array(self.field.GetSpacing())
         along_axes = sitk.GetArrayViewFromImage(self.field) @ directions / sizes
-        undone = inverse_displacements(along_axes.astype(np.float32)) * sizes @ directions.T
+        found, unsettled = inverse_displacements(along_axes.astype(np.float32))
+        undone = found * sizes @ directions.T
         field = sitk.GetImageFromArray(undone.astype(np.float32), isVector=True)
         field.CopyInformation(self.field)
-        return field
+        return field, unsettled / field.GetNumberOfPixels()
 
     def write_forward(self, path: Path) -> None:
         """Write what brings the participant's image to the template (the field acts first)."""

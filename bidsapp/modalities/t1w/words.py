@@ -16,8 +16,9 @@ from bidsapp.modalities.t1w.measures import (
     NCC,
     VOLUME_ML,
 )
+from bidsapp.modalities.t1w.n4 import BINS, FIRST_POINTS, FWHM, NOISE
 from bidsapp.modalities.t1w.speeds import CHAIN, SPEEDS
-from bidsapp.modalities.t1w.steps import FORMS_DISAGREE
+from bidsapp.modalities.t1w.steps import FORMS_DISAGREE, NO_BIAS_FIELD
 
 _FONOV = "MNI152NLin2009"
 _STRIPPED = "skull-stripped already"
@@ -69,10 +70,15 @@ def _normalisation(images: Sequence[Prepared]) -> str:
         f"{data_sentence(images)} The brain was extracted with "
         f"{software('deepbet', images)} [@fisch2024] in "
         f"{counted([str(image.sidecar.get('Precision', 'unknown')) for image in images])} "
-        f"arithmetic.{own} Intensity non-uniformity was corrected with N4 [@tustison2010], by the "
-        f"steps and constants of {software('SimpleITK', images)} [@lowekamp2013] (field fitted "
-        f"inside the brain mask on a grid of {_of_speed(speeds, 'bias_grid_mm')} mm, up to "
-        f"{' × '.join(map(str, ITERATIONS))} iterations, convergence threshold {TOLERANCE:g}). "
+        f"arithmetic.{own} Intensity non-uniformity was corrected by the N4 algorithm "
+        f"[@tustison2010], as computed in {software('numpy', images)} by the app itself "
+        "with the defaults of ITK's filter (the histogram of N3 [@sled1998], "
+        f"{BINS} bins, sharpened by a Gaussian of {FWHM:g} full width at half maximum and a "
+        f"Wiener noise of {NOISE:g}; cubic B-splines [@lee1997] of {FIRST_POINTS} control points "
+        "along each axis at the first level, their spans halved at each further one; up to "
+        f"{' × '.join(map(str, ITERATIONS))} iterations, convergence threshold {TOLERANCE:g}), "
+        f"but fitted inside the brain mask on a grid of {_of_speed(speeds, 'bias_grid_mm')} mm. "
+        f"{_uncorrected(images)}"
         f"The brain was registered to {_template(images)}: from the alignment of the centres of "
         f"mass, an affine transform of 12 parameters by {software('picsl-greedy', images)} "
         "[@yushkevich2016] and then a deformable one by its algorithm in "
@@ -84,6 +90,13 @@ def _normalisation(images: Sequence[Prepared]) -> str:
         f"{_of_speed(speeds, 'smoothing')}; random seed {counted(_settings(images, 'seed'))})."
         f"{_by_earlier(images)}"
     )
+
+
+def _uncorrected(images: Sequence[Prepared]) -> str:
+    lacking = sum(NO_BIAS_FIELD in map(str, _notes(image)) for image in images)
+    if not lacking:
+        return ""
+    return f"In {many(lacking, 'image')} no field could be fitted, and none was taken off. "
 
 
 def _by_earlier(images: Sequence[Prepared]) -> str:
@@ -106,10 +119,10 @@ def _derivatives(images: Sequence[Prepared]) -> str:
     sizes = counted([f"{image.names.resolution} mm" for image in images])
     return (
         "Both transforms were composed, and the corrected image was resampled once, by cubic "
-        f"B-splines, onto a grid with isotropic voxels of {sizes}"
-        f"{_box(images)}; {scaled}. The natural logarithm of the Jacobian determinant of the "
-        "whole transform, affine included, was kept as a map of local volume relative to the "
-        "template."
+        f"B-splines in {software('SimpleITK', images)} [@lowekamp2013], "
+        f"onto a grid with isotropic voxels of {sizes}{_box(images)}; {scaled}. "
+        "The natural logarithm of the Jacobian determinant of the whole transform, affine "
+        "included, was kept as a map of local volume relative to the template."
     )
 
 
