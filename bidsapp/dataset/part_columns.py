@@ -40,4 +40,4 @@ def told_by_parts(
         return carried, []
     added = {stored_name(name): [one.get(name) for one in told] for name in names}
     columns = pd.concat([carried, pd.DataFrame(added, index=carried.index, dtype=object)], axis=1)
-    return columns, [f"No table has {', '.join(names)}: taken from part_id."]
+    return columns, [f"No table has {', '.join(names)}: told by the parts of the images."]

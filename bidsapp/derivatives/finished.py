@@ -1,6 +1,6 @@
 """What the participant level has finished in an output folder, read from the sidecars."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,25 @@ def finished_images(output_dir: Path) -> list[Prepared]:
 
     Other files are passed over, and what is not finished too.
     """
-    found = [one for name in modality_packages() for one in _of(modality_named(name), output_dir)]
+    found = [
+        one
+        for name in modality_packages()
+        for one in _by_last_names(list(_of(modality_named(name), output_dir)))
+    ]
     return sorted(found, key=_place)
+
+
+def _by_last_names(images: Sequence[Prepared]) -> Iterator[Prepared]:
+    """Leave out what lies there once more, by the name that it had as the only one of its visit."""
+    parts = {(*_visit(one), one.names.part) for one in images if one.names.part}
+    for one in images:
+        part = modality_named(one.modality).part_in(one.sidecar)
+        if one.names.part or (*_visit(one), part) not in parts:
+            yield one
+
+
+def _visit(one: Prepared) -> tuple[str, str, str]:
+    return one.participant, one.session, one.provenance.source_sha256
 
 
 def _place(one: Prepared) -> tuple[str, str, str]:

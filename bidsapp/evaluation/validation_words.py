@@ -93,7 +93,10 @@ def _result(
 ) -> str:
     row = row_of(metrics, model, "auc")
     people = len(np.unique(sample.participant))
-    who = f"{people} new people ({sample.positives} positive, {sample.n - sample.positives} not)"
+    of = "" if sample.n == people else f"{sample.n} forecasts of "  # of visits, of both knees
+    who = (
+        f"{of}{people} new people ({sample.positives} positive, {sample.n - sample.positives} not)"
+    )
     if row is None:
         return f"In {who} {model} has no AUC."
     before = facts.get("training_cohort", {}).get("held_out", {}).get("auc")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.unit import PART
 from bidsapp.errors import BadData
 from bidsapp.saliency.covariates import MOSTLY_THE_OUTCOME, chosen_columns, explained, nuisance_of
 from bidsapp.saliency.max_t import ClusterEnhancement, corrected_p, max_t, voxel_t
@@ -247,10 +248,11 @@ def design_of(
     """Lay out a comparison; None with the reason where there is none."""
     both = people.scans.groupby("participant_id")["outcome"].nunique() > 1
     if both.any():
+        one = "scan" if PART in people.scans else "session"
         return None, [
-            f"no voxelwise comparison: {int(both.sum())} people are positive in one session and "
+            f"no voxelwise comparison: {int(both.sum())} people are positive in one {one} and "
             f"negative in another ({', '.join(map(str, both.index[both][:3]))}, ...), so positives "
-            "and negatives are not different people; a run on one session can be compared"
+            f"and negatives are not different people; a run on one {one} of each can be compared"
         ]
     table, values = _one_each(people)
     chosen, notes = chosen_columns(table, covariates, columns)

@@ -151,7 +151,9 @@ def test_maps_and_pages_are_of_each_knee(group: Ended) -> None:
     assert not [note for note in summary["notes"] if "no map on the surface" in note]
     guided = pd.read_csv(run / "saliency" / "base" / "guided.tsv", sep="\t", keep_default_na=False)
     assert len(guided[["participant_id", "part_id"]].drop_duplicates()) == 10
-    assert (run / "tables" / "subgroups.tsv").is_file()
+    metrics = (run / "metrics.tsv").read_text()
+    assert "knee_side=L" in metrics
+    assert "knee_side=R" in metrics
     assert validation_errors(group.output_dir) == (0, [])
 
 
@@ -167,6 +169,7 @@ def test_a_model_is_applied_to_both_knees_of_new_people(group: Ended, tmp_path: 
     given = ("--model", model, "--outcome", "chronic_pain", "--positive", "1")
     judged = start(new, tmp_path / "out", "group", *given, "--run-label", "new")
     assert judged.code == 0, judged.said
+    assert "In 8 forecasts of 4 new people (4 positive, 4 not)" in judged.said
     cohort = pd.read_csv(tmp_path / "out" / "group" / "new" / "cohort.tsv", sep="\t")
     assert len(cohort) == 8
     both = cohort.merge(found, on=["participant_id", "part_id"])

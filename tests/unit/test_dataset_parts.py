@@ -11,6 +11,7 @@ from bidsapp.dataset.new_people import NewPeople
 from bidsapp.dataset.normalized import Wanted
 from bidsapp.dataset.tables import RepeatedRows, read_dataset_tables, read_table
 from bidsapp.dataset.user_columns import Columns
+from bidsapp.derivatives.finished import finished_images
 from bidsapp.errors import BadData, UsageError
 from bidsapp.modalities.knee.modality import MODALITY as KNEE
 from bidsapp.modalities.spine.modality import MODALITY
@@ -196,7 +197,7 @@ def test_level_and_side_are_those_of_the_part_where_no_table_has_them(tmp_path: 
     assert list(told["injection_level"]) == ["C6", "C7", "C6"]
     assert list(told["injection_side"]) == ["L", "R", "L"]
     assert "grade" not in told
-    note = "No table has injection_level, injection_side: taken from part_id."
+    note = "No table has injection_level, injection_side: told by the parts of the images."
     assert note in cohort.notes
     assert "injection_level" not in build(tmp_path, asked=asked).table
 
@@ -265,3 +266,17 @@ def test_a_knee_that_was_the_only_one_of_its_visit_before_counts_once(tmp_path: 
     knee(out, "sub-01", "", "R", 0, source="another scan of it")
     with pytest.raises(BadData, match="the same image under 2 names"):
         build_cohort(bids, out, HELPED, wanted=KNEES)
+
+
+def test_a_knee_under_its_former_name_is_shown_once(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for who, part, side, seed in (
+        ("sub-01", "", "R", 0), ("sub-01", "R", "R", 0), ("sub-01", "L", "L", 1),
+        ("sub-02", "", "R", 2),
+    ):  # fmt: skip
+        knee(out, who, part, side, seed)
+    assert [one.label for one in finished_images(out)] == ["sub-01 L", "sub-01 R", "sub-02"]
+    knee(out, "sub-01", "", "R", 0, source="another scan of it")
+    assert [one.label for one in finished_images(out)] == [
+        "sub-01 L", "sub-01 R", "sub-01", "sub-02"
+    ]  # fmt: skip

@@ -170,6 +170,16 @@ def test_a_map_without_a_unit_is_refused_before_any_work(tmp_path: Path) -> None
         read_t2_map(scan.files["t2_map"][0].path, {"Units": "ms"})
 
 
+def test_echoes_in_milliseconds_are_refused_before_any_work(tmp_path: Path) -> None:
+    root = study(tmp_path, *ECHOES)
+    for number, seconds in ((1, 0.01), (2, 20)):
+        sidecar = root / "sub-01" / "anat" / f"sub-01_echo-{number}_MESE.json"
+        sidecar.write_text(json.dumps({"EchoTime": seconds}))
+    (scan,) = pick(root, t2=True).scans
+    with pytest.raises(BadData, match=r"EchoTime is 20; .* Write 0\.02"):
+        KNEE.check_scan(scan, KneePreparation(t2=True))
+
+
 def test_maps_are_never_taken_for_fitted_t2(tmp_path: Path) -> None:
     from bidsapp.dataset.normalized import NormalizedImage
 

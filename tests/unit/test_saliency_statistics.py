@@ -111,6 +111,11 @@ def test_people_of_both_outcomes_are_not_tested_against_themselves() -> None:
     test, why = compare_groups(people(make_stack(table)), permutations=5)
     assert test is None
     assert "40 people are positive in one session and negative in another (sub-00" in why[0]
+    knees = table.assign(part_id=np.repeat(["L", "R"], len(rows)), session_id="")
+    test, why = compare_groups(people(make_stack(knees)), permutations=5)
+    assert test is None
+    assert "40 people are positive in one scan and negative in another (sub-00" in why[0]
+    assert "a run on one scan of each can be compared" in why[0]
 
 
 def test_too_few_people_or_one_class_is_said_and_not_tested() -> None:

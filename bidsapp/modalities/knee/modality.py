@@ -94,10 +94,13 @@ class Knee(Modality[KneePreparation]):
         return side if side in ("L", "R") else ""
 
     def check_scan(self, scan: Scan, settings: KneePreparation) -> None:
-        """Refuse a map of T2 without a unit."""
-        for file in scan.files.get("t2_map", ()):
-            from bidsapp.modalities.knee.t2_map import metadata_of_map, unit_of
+        """Refuse echoes without a time in seconds, and a map of T2 without a unit."""
+        from bidsapp.modalities.knee.echoes import echo_time
+        from bidsapp.modalities.knee.t2_map import metadata_of_map, unit_of
 
+        for file in scan.files.get("echoes", ()):
+            echo_time(file.path)
+        for file in scan.files.get("t2_map", ()):
             unit_of(file.path, metadata_of_map(file))
 
     def products_for(self, settings: Mapping[str, Any]) -> tuple[Product, ...]:
