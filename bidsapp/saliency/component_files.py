@@ -84,6 +84,9 @@ def draw_components(joined: Joined, table: pd.DataFrame, path: Path) -> None:
         plane = values[..., place].T
         coloured = np.ma.masked_where(np.abs(plane) < _CUT, plane)
         ax.imshow(coloured, cmap="RdBu_r", vmin=-limit, vmax=limit, origin="lower")
+        for x, side, letter in ((0.02, "left", "L"), (0.98, "right", "R")):
+            ax.text(x, 0.98, letter, transform=ax.transAxes, color="white", fontsize=7,
+                    ha=side, va="top")  # fmt: skip
         lost = "not given" if np.isnan(row["auc_loss"]) else f"{row['auc_loss']:+.3f}"
         known = isinstance(row["network"], str)
         name = f"{row['component']} {row['network']}" if known else str(row["component"])

@@ -28,7 +28,7 @@ from bidsapp.modalities.bold.files import (
     write_series,
 )
 from bidsapp.modalities.bold.page import _correlations, carpet, laid_out
-from bidsapp.modalities.bold.quality import ghosting, tsnr
+from bidsapp.modalities.bold.quality import brain_dice, ghosting, tsnr
 from bidsapp.modalities.bold.resampling import resample
 from bidsapp.modalities.bold.settings import BoldPreparation
 
@@ -127,6 +127,10 @@ def test_measures_have_known_values() -> None:
     assert mutual_information(one, two) < 1.02
     series = 100 + np.linspace(0, 50, 80)[:, None] + 2 * rng.standard_normal((80, 300))
     assert np.median(tsnr(series)) == pytest.approx(125 / 2, rel=0.05)
+    mean, every = np.r_[np.full(90, 100.0), np.full(10, 5.0)], np.ones(100, bool)
+    assert brain_dice(mean, every, every) == pytest.approx(2 * 90 / 190)
+    assert brain_dice(mean, mean > 50, every) == 1
+    assert brain_dice(mean, every, mean > 50) == 1
     mask = np.zeros((20, 40, 10), bool)
     mask[6:14, 14:26, 2:8] = True
     volume = np.where(mask, 100.0, 1.0)

@@ -24,7 +24,8 @@ from bidsapp.modalities.bold.files import write_rigid
 from bidsapp.modalities.bold.motion import Motion
 from bidsapp.modalities.bold.reading import Run
 from bidsapp.modalities.bold.settings import BoldPreparation
-from bidsapp.modalities.bold.steps import to_standard
+from bidsapp.modalities.bold.steps import Standard, confounds_in, to_standard
+from bidsapp.modalities.bold.strategies import STRATEGIES
 from bidsapp.modalities.bold.timing import Timing
 from bidsapp.modalities.bold.write import WriteSeries
 
@@ -168,6 +169,42 @@ def test_the_command_refuses_a_header_before_the_t1w_image_is_prepared(
     assert found == kind.exit_code
     assert "sub-01" in said
     assert not list((tmp_path / "new").glob("sub-01/*"))
+
+
+@pytest.mark.parametrize(
+    ("volumes", "message"),
+    [
+        (30, "30 volumes; preparation.band_pass_hz needs at least 34"),
+        (
+            60,
+            r"60 of 60 volumes are left after scrubbing, and 22 confounds and the band-pass leave",
+        ),
+    ],
+)
+def test_a_series_too_short_for_its_denoising_is_refused_before_the_t1w_image_is_prepared(
+    volumes: int, message: str, tmp_path: Path, work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _dataset(tmp_path)
+    _bold(_series(volumes))(tmp_path)
+    asked = ["participant", "--recipe", "teh2022", "--skip-bids-validation", "-w", str(work)]
+    assert main([str(tmp_path / "bids"), str(tmp_path / "new"), *asked]) == 65
+    said = "".join(capsys.readouterr())
+    assert re.search(message, said), said
+    assert not list((tmp_path / "new").glob("sub-01/*"))
+
+
+def test_too_little_of_a_tissue_is_told_as_that() -> None:
+    """Of the app's own series nobody can make the derivatives again: the T1w image is at fault."""
+    rng = np.random.default_rng(0)
+    mask = np.ones((6, 6, 6), bool)
+    every, none = np.ones(216, bool), np.zeros(216, bool)
+    series = (900 + rng.standard_normal((60, 216))).astype("f4")
+    standard = Standard(mask, np.diag([8.0, 8, 8, 1]), series, every, every, none, every)
+    motion = Motion(np.tile(np.eye(4), (60, 1, 1)), mask.astype("f4"), np.zeros(3))
+    aligned = Aligned(motion, mask, np.eye(4), 0, none_because(""))
+    message = r"sub-01_bold: 0 voxels of 8 mm are white .* 216 fluid .*w_comp_cor_00.*resolution"
+    with pytest.raises(BadData, match=message):
+        confounds_in(standard, aligned, 2.0, STRATEGIES["conn"], "sub-01_bold")
 
 
 def _two_runs(root: Path) -> None:

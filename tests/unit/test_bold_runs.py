@@ -88,7 +88,7 @@ def test_confounds_of_runs_stand_one_below_the_other() -> None:
 def test_of_joined_runs_times_add_up_and_the_worst_fit_counts() -> None:
     good: dict[str, Any] = {
         "fd_mean": 0.1, "displacement_max": 1.0, "fd_over": 0.0, "minutes_left": 5.0,
-        "freedom": 40, "std_dvars": 1.0, "tsnr": 60.0, "brain_dice": 0.97,
+        "freedom": 40, "std_dvars": 1.0, "tsnr": 60.0, "brain_dice": 0.97, "template_dice": 0.95,
         "mutual_information": 1.1, "coverage": 0.99, "ghosting": None,
     }  # fmt: skip
     other = good | {"fd_mean": 0.4, "brain_dice": 0.7, "displacement_max": 2.0, "ghosting": 0.02}

@@ -133,6 +133,22 @@ MEASURES = (
         column="Overlap of the series' brain and the T1w image's.",
     ),
     Measure(
+        "template_dice",
+        "Fit to the template (Dice)",
+        "Overlap of what is bright in the series with the template's brain, within the field of "
+        "view; lower where signal is lost above nose and ears.",
+        short="Fit to template",
+        warns=Limits(low=0.85),
+        advice="Switch between series and T1w image in the registration mosaic. Where both lie off "
+        "the template's outline, see the page of the T1w image; where the series alone is dark, "
+        "signal was lost.",
+        bad="low",
+        place=12,
+        scale=(0.5, 1.0),
+        confound=True,
+        column="Overlap of the series' brain and the template's.",
+    ),
+    Measure(
         "mutual_information",
         "Fit to the T1w image (mutual information)",
         "Normalised mutual information of mean volume and T1w image in the brain, 1 for none.",

@@ -55,7 +55,8 @@ def measure(
         "freedom": cleaned.freedom,
         "std_dvars": float(table["std_dvars"][between].mean()),
         "tsnr": float(np.median(tsnr(standard.series[np.ix_(still, inside)]))),
-        "brain_dice": brain_dice(mean, standard),
+        "brain_dice": brain_dice(mean, standard.brain, standard.covered),
+        "template_dice": brain_dice(mean, standard.covered, standard.covered),
         "mutual_information": mutual_information(mean[inside], t1w[inside]),
         "coverage": float(standard.covered.mean()),
         "ghosting": ghosting(aligned.motion.reference, aligned.mask, run.phase),
@@ -81,11 +82,21 @@ def tsnr(series: np.ndarray) -> np.ndarray:
     return np.divide(mean, sd, out=np.zeros_like(mean), where=sd > 0)
 
 
-def brain_dice(mean: np.ndarray, standard: Standard) -> float:
-    """Overlap of what is bright in the mean volume with the person's brain, within the view."""
-    brain = standard.brain & standard.covered
+def brain_dice(mean: np.ndarray, brain: np.ndarray, covered: np.ndarray) -> float:
+    """Overlap of what is bright in the mean volume with a brain, within the view.
+
+    Parameters
+    ----------
+    mean
+        Inside the template's mask, shape (V,).
+    brain
+        The person's own or the template's, booleans (V,).
+    covered
+        What lies in the field of view, booleans (V,).
+    """
+    brain = brain & covered
     limit = 0.3 * np.median(mean[brain]) if brain.any() else 0.0
-    bright = (mean > limit) & standard.covered
+    bright = (mean > limit) & covered
     both = bright.sum() + brain.sum()
     return float(2 * (bright & brain).sum() / both) if both else 0.0
 
