@@ -13,6 +13,42 @@ NO_BENCHMARK = {
 }
 
 
+# Kinds of files that are damaged, by what they belong to; so many minutes of CPU time take 10,000.
+DAMAGED: tuple[tuple[str, str, float, tuple[str, ...]], ...] = (
+    (
+        "data",
+        "images, tables and sidecars of a dataset",
+        8,
+        (
+            "nifti1", "nifti2", "packed", "participants", "columns", "sessions", "phenotype",
+            "description", "sidecar", "regression", "labels", "rois", "roi_sidecar",
+        ),
+    ),
+    (
+        "requests",
+        "recipes, settings, expressions and filters",
+        25,
+        ("recipe", "recipe_t1w", "setting", "expression", "filters"),
+    ),
+    ("runs", "splits, cohorts and scores of a run", 5, ("splits", "cohort", "scores", "metrics")),
+    (
+        "models",
+        "bundles and weights",
+        25,
+        (
+            "manifest", "models", "metadata", "bundle_recipe", "bundle_weights", "bundle_fitted",
+            "weights", "own_weights",
+        ),
+    ),
+    (
+        "folders",
+        "folders that a run goes on with",
+        30,
+        ("normalised", "prepared_elsewhere", "resumed", "run", "bundle", "bundle_resealed"),
+    ),
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Benchmark:
     """One entry of the registry.
@@ -115,13 +151,17 @@ BENCHMARKS = (
         7,
         commands=(("{data}/ds000011", "--participants", "42"),),
     ),
-    Benchmark(
-        "fuzzing",
-        "Damaged files of every kind",
-        "What damaged files of each kind that users give end in: read, refused with a message, or "
-        "broken (a traceback, more than 10 s or 2 GB, a socket, a program, writing elsewhere).",
-        90,
-        commands=(("--cases", "10000"),),
+    *(
+        Benchmark(
+            f"damaged_{name}",
+            f"Damaged {title}",
+            f"What damaged {title} end in, 10,000 of each kind: read, refused with a message, or "
+            "broken (a traceback, more than 10 s or 2 GB, a socket, a program, writing elsewhere).",
+            minutes,
+            module="fuzzing",
+            commands=(("--cases", "10000", *kinds),),
+        )
+        for name, title, minutes, kinds in DAMAGED
     ),
     Benchmark(
         "near_duplicates",

@@ -6,6 +6,7 @@ import random
 import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -122,15 +123,17 @@ def _node(data: bytearray, rng: random.Random) -> None:
         content = yaml.safe_load(bytes(data))
     except (yaml.YAMLError, UnicodeError, ValueError, RecursionError):
         return
-    places = list(_places(content))
-    if not places:
-        return
-    inside, key = rng.choice(places)
-    if rng.random() < 0.15:
-        del inside[key]
-    else:
-        inside[key] = rng.choice(_VALUES)
-    data[:] = json.dumps(content, default=str).encode()
+    # What an earlier damage nested too deep, or into itself, is left as it is.
+    with suppress(RecursionError, ValueError):
+        places = list(_places(content))
+        if not places:
+            return
+        inside, key = rng.choice(places)
+        if rng.random() < 0.15:
+            del inside[key]
+        else:
+            inside[key] = rng.choice(_VALUES)
+        data[:] = json.dumps(content, default=str).encode()
 
 
 def _places(content: Any) -> Iterator[tuple[Any, Any]]:
