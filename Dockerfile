@@ -50,7 +50,7 @@ RUN torch=$(sed -n 's/^torch==//p' constraints.txt) \
 
 FROM builder AS source
 RUN pip install 'setuptools>=77' wheel
-COPY LICENSE README.md pyproject.toml setup.cfg ./
+COPY LICENSE NOTICE README.md pyproject.toml setup.cfg ./
 COPY bidsapp bidsapp
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheel .
 

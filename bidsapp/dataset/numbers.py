@@ -7,7 +7,7 @@ from typing import Literal
 Mark = Literal["point", "comma"]
 """The sign before the decimals."""
 
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 
 # Blanks, minus signs and apostrophes that spreadsheets, typesetters and PDF files put in.

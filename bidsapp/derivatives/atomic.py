@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,10 @@ from typing import Any
 
 from bidsapp.derivatives.temporary import temporary_file
 from bidsapp.errors import CannotCreateOutput, InputOutputError, NociCastError, disk_trouble
+
+_UNSEEN_S = 60.0
+TAKEN = (errno.EEXIST, errno.ENOTEMPTY)
+"""What renaming a folder ends in where there is one of that name."""
 
 
 @contextmanager
@@ -61,6 +66,20 @@ def explained(final: Path) -> Iterator[None]:
         if trouble is None:
             raise
         raise type(trouble)(f"{final}: {trouble}") from error
+
+
+def appears(path: Path) -> bool:
+    """Whether something is there, waited for where another host may just have made it.
+
+    To be asked where the file system has said that it is: over NFS a host goes on for up to a
+    minute seeing that a name is not there (acdirmax of nfs(5)).
+    """
+    until = time.monotonic() + _UNSEEN_S
+    while not os.path.lexists(path):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.2)
+    return True
 
 
 def make_folder(folder: Path) -> None:
@@ -156,8 +175,8 @@ def publish(staging: Path, folder: Path, marker: str) -> None:
             try:
                 staging.rename(folder)
                 return
-            except OSError:
-                if not folder.exists():
+            except OSError as error:
+                if error.errno not in TAKEN or not appears(folder):
                     raise
         (folder / marker).unlink(missing_ok=True)
         names = sorted(path.name for path in staging.iterdir() if path.name != marker)

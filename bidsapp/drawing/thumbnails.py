@@ -33,21 +33,26 @@ def thumbnail(names: OutputNames, key: str) -> str:
     key
         ``RunKey`` of its sidecar; stands in the picture's comment.
     """
-    path = thumbnail_path(names)
-    content = _kept(path, key)
-    if content is None:
-        content = _made(read_volume(names.path(names.shown.key)), key)
-        with atomic_path(path) as temporary:
-            temporary.write_bytes(content)
+    content = thumbnail_file(names, key).read_bytes()
     return "data:image/jpeg;base64," + base64.b64encode(content).decode("ascii")
 
 
-def _kept(path: Path, key: str) -> bytes | None:
+def thumbnail_file(names: OutputNames, key: str) -> Path:
+    """Give the picture's file, made where it is missing or of another result; as `thumbnail`."""
+    path = thumbnail_path(names)
+    if not _is_of(path, key):
+        content = _made(read_volume(names.path(names.shown.key)), key)
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(content)
+    return path
+
+
+def _is_of(path: Path, key: str) -> bool:
     try:
-        content = path.read_bytes()
+        with path.open("rb") as stream:
+            return bool(key) and key.encode() in stream.read(512)
     except OSError:
-        return None
-    return content if key and key.encode() in content[:512] else None
+        return False
 
 
 def _made(volume: Volume, key: str) -> bytes:

@@ -11,7 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from bidsapp.derivatives.atomic import check_folder, explained, make_folder, not_made
+from bidsapp.derivatives.atomic import (
+    TAKEN,
+    appears,
+    check_folder,
+    explained,
+    make_folder,
+    not_made,
+)
 from bidsapp.derivatives.temporary import temporary_folder
 from bidsapp.errors import CannotCreateOutput, TemporaryFailure, UsageError
 from bidsapp.options import RunOptions
@@ -52,8 +59,8 @@ def make_own_folder(work_dir: Path) -> Path:
             (new / MARKER).write_text(_ABOUT, encoding="utf-8")
             try:
                 new.rename(own)
-            except OSError:  # another run was first
-                if not (own / MARKER).is_file():
+            except OSError as error:  # another run was first
+                if error.errno not in TAKEN or not appears(own / MARKER):
                     raise
     return own
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from bidsapp.contracts.measure import FAIL, PASS, WARN, Measure
 from bidsapp.contracts.modality import modality_named
@@ -11,12 +12,14 @@ from bidsapp.derivatives import write_text
 from bidsapp.derivatives.dictionaries import describe_table
 from bidsapp.derivatives.finished import finished_images
 from bidsapp.drawing.pages import render, script, script_hash
-from bidsapp.drawing.thumbnails import PATH_UNITS, outlines, thumbnail
+from bidsapp.drawing.thumbnails import PATH_UNITS, outlines, thumbnail, thumbnail_file
 from bidsapp.reports.cohort_quality import FEWEST, UNUSUAL, Line, compared
 from bidsapp.reports.dot_strip import Strip, strip
 
 PAGE = "quality.html"
 TABLE = "quality.tsv"
+SHOWN = 1000
+"""Rows that a page holds with their pictures; those of more are made, and read, when asked for."""
 
 Outlines = Mapping[frozenset[tuple[str, str]], Path | None]
 """Labels of file names to an image on their grid, above 0 inside what is outlined."""
@@ -62,7 +65,11 @@ def write_overview(output_dir: Path, shapes: Outlines) -> None:
     page = render(
         "overview.html.j2",
         pictures=", or ".join(dict.fromkeys(modality_named(kind).small_picture for kind in kinds)),
-        rows=[_row(line, drawn, measures) for line in lines],
+        rows=[
+            _row(line, drawn, measures, output_dir if place >= SHOWN else None)
+            for place, line in enumerate(lines)
+        ],
+        shown=SHOWN,
         measures=measures,
         strips=_strips(lines, measures),
         verdicts=verdicts,
@@ -93,19 +100,27 @@ def _measures(lines: Sequence[Line]) -> list[Measure]:
     return list(found.values())
 
 
-def _row(line: Line, shapes: Mapping[str, Any], measures: Sequence[Measure]) -> Row:
+def _row(
+    line: Line, shapes: Mapping[str, Any], measures: Sequence[Measure], beside: Path | None
+) -> Row:
+    """Give a row; where the page's folder is given, its picture is a file and not in the page."""
     image, quality = line.image, line.image.quality
     names = image.names
     trouble = line.trouble
     far = sorted((key for key in trouble if trouble[key] >= UNUSUAL), key=lambda k: -trouble[k])
     shape = _of_labels(names.labels.items())
     heads = {measure.key: measure.head.lower() for measure in measures}
+    key = str(image.sidecar.get("RunKey", ""))
+    if beside is None:
+        picture = thumbnail(names, key)
+    else:
+        picture = quote(str(thumbnail_file(names, key).relative_to(beside)))
     return Row(
         image=f"{names.space}, {names.resolution} mm",
         participant=" ".join(filter(None, (image.participant, names.part))),
         session=image.session,
         report=names.report.name,
-        thumbnail=thumbnail(names, str(image.sidecar.get("RunKey", ""))),
+        thumbnail=picture,
         shows=modality_named(image.modality).image,
         outline=shape if shape in shapes else "",
         verdict=line.verdict,

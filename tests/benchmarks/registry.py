@@ -146,10 +146,10 @@ BENCHMARKS = (
     Benchmark(
         "long_run",
         "A long run of the participant level",
-        "Memory, files and room over a run of 42 whole heads (1 × 1.33 × 1.33 mm, six people in "
+        "Memory, files and room over a run of 200 whole heads (1 × 1.33 × 1.33 mm, six people in "
         "turn), what is left, and whether the last ten are as quick as the first.",
-        7,
-        commands=(("{data}/ds000011", "--participants", "42"),),
+        20,
+        commands=(("{data}/ds000011", "--participants", "200"),),
     ),
     *(
         Benchmark(

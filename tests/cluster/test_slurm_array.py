@@ -8,12 +8,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import nibabel as nib
-import numpy as np
 import pytest
 
+from bidsapp.phantom.dataset import make_phantom
 from tests.cluster.queue import wait_until
-from tests.integration.group_studies import save, table_of
+from tests.integration.group_studies import table_of
 from tests.integration.running import environment, image_hashes, tree, validation_errors
 
 pytestmark = pytest.mark.timeout(1800)
@@ -21,7 +20,8 @@ pytestmark = pytest.mark.timeout(1800)
 COUNT = 20
 # The array does these; the others come when all twenty run at the same time.
 FIRST = 12
-AGAIN = ("00", "01")
+PEOPLE = [f"{number:02d}" for number in range(1, COUNT + 1)]
+AGAIN = PEOPLE[:2]
 DOCUMENTED = Path(__file__).parents[2] / "docs" / "how-to" / "large-studies.md"
 ARRAY = """\
 #!/bin/bash
@@ -69,23 +69,10 @@ def logs_of(folder: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, phantom: Path) -> Path:
-    """Twenty people: two heads, in turn, with noise of their own."""
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty people, each with a head of their own: copies that cross a fold are refused."""
     folder = tmp_path_factory.mktemp("array")
-    dataset = folder / "dataset"
-    dataset.mkdir()
-    shutil.copy(phantom / "dataset_description.json", dataset)
-    heads = [nib.load(path) for path in sorted(phantom.glob("sub-*/anat/*_T1w.nii.gz"))]
-    random = np.random.default_rng(0)
-    lines = ["participant_id\tchronic_pain"]
-    for number in range(COUNT):
-        head = heads[number % 2]
-        voxels = np.asarray(head.dataobj).astype(np.int16)
-        voxels += random.integers(0, 3, voxels.shape, dtype=np.int16)
-        path = dataset / f"sub-{number:02d}" / "anat" / f"sub-{number:02d}_T1w.nii.gz"
-        save(path, voxels, head.affine)
-        lines.append(f"sub-{number:02d}\t{number % 2}")
-    (dataset / "participants.tsv").write_text("\n".join(lines) + "\n")
+    make_phantom(folder / "dataset", participants=COUNT, resolution_mm=4)
     return folder
 
 
@@ -147,7 +134,7 @@ def together(arrayed: Path) -> tuple[dict[str, str], list[str]]:
     for name in ("dataset_description.json", ".bidsignore"):
         (out / name).unlink()
     shutil.rmtree(out / "work")
-    running = start_all(arrayed, [f"{number:02d}" for number in range(COUNT)])
+    running = start_all(arrayed, PEOPLE)
     said = [process.communicate(timeout=900)[0] for process in running]
     assert [process.returncode for process in running] == [0] * COUNT, said
     return before, said
@@ -193,11 +180,10 @@ def test_a_job_that_is_told_of_its_limit_ends_in_words_and_goes_on(
     place: Path, tmp_path: Path
 ) -> None:
     """By the `--signal` of the documented job: more people than a minute has room for."""
-    labels = " ".join(f"{number:02d}" for number in range(12))
     values = {"dataset": place / "dataset", "out": tmp_path / "out", "logs": tmp_path}
     for name, minutes, signal in (("short", 1, documented_signal(30)), ("long", 20, "")):
         text = LIMITED.format(
-            python=sys.executable, labels=labels, minutes=minutes, signal=signal, **values
+            python=sys.executable, labels=" ".join(PEOPLE), minutes=minutes, signal=signal, **values
         )
         (tmp_path / f"{name}.sh").write_text(text)
     job = submit(tmp_path / "short.sh")
@@ -208,10 +194,10 @@ def test_a_job_that_is_told_of_its_limit_ends_in_words_and_goes_on(
     assert "Traceback" not in said
     assert exit_code_of(job) == "75:0"
     done = len(list((tmp_path / "out").glob("sub-*.html")))
-    assert 0 < done < 12, said
+    assert 0 < done < COUNT, said
     job = submit(tmp_path / "long.sh")
     assert wait_until(lambda: has_ended(job), 900)
     said = (tmp_path / "long.sh.txt").read_text()
-    assert f"12 of 12 normalised ({done} were there already): 12 pass" in said, said
+    assert f"{COUNT} of {COUNT} normalised ({done} were there already): {COUNT} pass" in said, said
     assert exit_code_of(job) == "0:0"
-    whole(tmp_path / "out", 12)
+    whole(tmp_path / "out", COUNT)

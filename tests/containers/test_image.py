@@ -79,16 +79,18 @@ def test_the_participant_level_on_the_phantom(normalised: Path) -> None:
 def test_it_says_what_it_is_made_of_and_holds_no_tools_to_build_with(image: str) -> None:
     """A compiler, package lists and caches serve those who break in, and nobody else."""
     program = (
-        "import json, shutil; from importlib.metadata import distributions; "
+        "import json, shutil; from importlib.metadata import distribution, distributions; "
         "from pathlib import Path; told = json.load(open('/opt/nocicast/sbom.cdx.json')); "
         "print(json.dumps([told, [(one.metadata['Name'], one.version) for one in distributions()], "
         "[name for name in ('gcc', 'cc', 'ld', 'make', 'git', 'curl') if shutil.which(name)], "
         "[str(path) for place in ('/var/lib/apt/lists', '/root/.cache', '/tmp/wheel') "
-        "if Path(place).is_dir() for path in Path(place).iterdir()]]))"
+        "if Path(place).is_dir() for path in Path(place).iterdir()], "
+        "sorted(Path(file).name for file in distribution('nocicast').files "
+        "if 'licenses' in str(file))]))"
     )
     done = run_image("-c", program, mounts={}, options="--entrypoint=/opt/nocicast/bin/python")
     assert done.returncode == 0, done.stderr
-    told, installed, tools, left = json.loads(done.stdout)
+    told, installed, tools, left, licences = json.loads(done.stdout)
     listed = {
         one["purl"]: (one["name"], one["version"]) for one in told["components"] if "purl" in one
     }
@@ -96,7 +98,7 @@ def test_it_says_what_it_is_made_of_and_holds_no_tools_to_build_with(image: str)
     assert any(purl.startswith("pkg:deb/debian/libc6@") for purl in listed)
     hashes = [one for one in told["components"] if one["type"] == "data"]
     assert any("MNI152NLin2009aSym" in one["name"] for one in hashes)
-    assert (tools, left) == ([], [])
+    assert (tools, left, licences) == ([], [], ["LICENSE", "NOTICE"])
 
 
 @pytest.mark.parametrize("uid", USERS)

@@ -4,6 +4,7 @@ import json
 import math
 import operator
 import shlex
+import time
 from pathlib import Path
 
 import numpy as np
@@ -342,3 +343,12 @@ def test_an_option_that_is_printed_can_be_copied(names: list[str]) -> None:
     assert words[0] == "--set"
     recipe = load_recipe("t1w", words[1:])
     assert recipe.tables.same_as_outcome == tuple(dict.fromkeys(names))
+
+
+@pytest.mark.parametrize("after", ["-01", " y old y", "x", ".5.5", "e", ","])
+def test_a_very_long_row_of_digits_is_read_in_no_time(after: str) -> None:
+    """As a damaged table has it: time once went with the square of the digits."""
+    text = "9" * 200_000 + after
+    began = time.process_time()
+    read_column([text, "2"])
+    assert time.process_time() - began < 2

@@ -290,6 +290,48 @@ def test_the_table_sorts_and_filters_with_the_keyboard(tmp_path: Path) -> None:
         assert [url for url in page.requests() if not url.startswith(("file:", "data:"))] == []
 
 
+@pytest.mark.skipif(bool(missing()), reason=missing() or "all there")
+def test_of_many_people_the_later_rows_are_made_when_they_are_asked_for(tmp_path: Path) -> None:
+    """With their pictures, which lie beside the page; on paper and without scripts all show."""
+    leave(tmp_path, "sub-0000")
+    picture = thumbnail_path(finished_images(tmp_path)[0].names)
+    thumbnail(finished_images(tmp_path)[0].names, KEY)
+    for place in range(1, 1100):
+        sidecar = leave_sidecar(tmp_path, f"sub-{place:04d}", quality={"local_ncc": 0.81})
+        copy = sidecar.parents[1] / "figures" / picture.name.replace("0000", f"{place:04d}")
+        copy.parent.mkdir()
+        copy.write_bytes(picture.read_bytes())
+    write_overview(tmp_path, {})
+    lines = "[...document.querySelectorAll('#people tbody tr')]"
+    told = "return document.querySelector('#people-count').textContent"
+    drawn = f"{lines}.map(row => row.querySelector('img')).filter(one => one.naturalWidth).length"
+    with browser() as page:
+        page.screen(1280)
+        page.open(tmp_path / "quality.html")
+        assert page.run(told) == "1000 of 1100 shown"
+        assert page.run(f"return {lines}.length") == 1000
+        page.type("#words", "sub-1099")  # looked for among all
+        assert page.run(told) == "1 of 1100 shown"
+        shown = f"return {lines}.filter(row => row.offsetHeight).map(row => row.cells[0].innerText)"
+        assert page.run(shown) == ["sub-1099"]
+        page.run("scrollTo(0, document.body.scrollHeight)")
+        page.until(f"{lines}.find(row => row.offsetHeight).querySelector('img').naturalWidth")
+        page.type("#words", " ")
+        page.click(".more")
+        assert page.run(told) == "1100 of 1100 shown"
+        assert page.run(f"return new Set({lines}.map(row => row.cells[0].innerText)).size") == 1100
+        assert page.complaints() == []
+        assert [url for url in page.requests() if not url.startswith(("file:", "data:"))] == []
+        page.open(tmp_path / "quality.html")
+        page.run("dispatchEvent(new Event('beforeprint'))")
+        assert page.run(f"return {lines}.length") == 1100
+        page.tool("Emulation.setScriptExecutionDisabled", value=True)
+        page.open(tmp_path / "quality.html")
+        page.tool("Emulation.setScriptExecutionDisabled", value=False)
+        assert page.run("return document.querySelectorAll('noscript tr').length") == 100
+        assert page.run(f"return {drawn}") >= 1000
+
+
 def test_what_was_changed_in_an_output_folder_costs_no_page(tmp_path: Path) -> None:
     """Values of another kind than the app writes count as not there; so does a page cut within."""
     changes: list[dict[str, object]] = [

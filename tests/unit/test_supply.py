@@ -3,6 +3,11 @@
 import hashlib
 import json
 import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -56,6 +61,40 @@ def test_a_licence_that_does_not_fit_is_told(
     monkeypatch.setattr(supply, "licence_of", lambda one: "GPL-3.0-only")
     assert main(["licences"]) == 1
     assert re.search(r"not go together .*: acres, ", capsys.readouterr().err)
+
+
+def test_what_is_taken_from_others_is_told_where_a_wheel_is_looked_at(tmp_path: Path) -> None:
+    """`NOTICE` lies beside the licence in the wheel, and so in the image that installs it."""
+    for name in ("LICENSE", "NOTICE", "README.md", "pyproject.toml", "setup.cfg"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "bidsapp").mkdir()
+    shutil.copy(ROOT / "bidsapp" / "__init__.py", tmp_path / "bidsapp")
+    build = "from setuptools.build_meta import build_wheel; build_wheel('dist')"
+    subprocess.run([sys.executable, "-c", build], cwd=tmp_path, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("dist/*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        told = {
+            Path(name).name: packed.read(name).decode()
+            for name in packed.namelist()
+            if "/licenses/" in name
+        }
+    assert set(told) == {"LICENSE", "NOTICE"}
+    (text,) = (file for file in distribution("deepbet").files or () if file.name == "LICENSE")
+    said = " ".join(told["NOTICE"].split())
+    assert " ".join(text.read_text().split()) in said
+    for path in re.findall(r"bidsapp/\S+?(?=[,\s])", told["NOTICE"]):
+        assert [*ROOT.glob(path)], path
+    adapted = [
+        path
+        for path in (ROOT / "bidsapp").rglob("*.py")
+        if re.search(
+            r"\bMIT\b|\bBSD\b",
+            path.read_text().split('"""')[1] if '"""' in path.read_text() else "",
+        )
+    ]
+    assert adapted
+    for path in adapted:
+        assert str(path.relative_to(ROOT)) in told["NOTICE"], path
 
 
 def test_every_distribution_is_pinned() -> None:

@@ -39,14 +39,26 @@
     const told = document.getElementById(`${table.id}-count`);
     const texts = new Map();
     let limit = most;
+    // Rows that wait as text until one of them may be needed.
+    let rest = document.getElementById(`${table.id}-rest`);
+    const count = () => (rest ? Number(table.dataset.rows) : body.rows.length);
+    const complete = () => {
+      if (!rest) return;
+      const parsed = document.createElement("template");
+      parsed.innerHTML = rest.textContent;
+      body.append(...parsed.content.querySelectorAll("tr"));
+      rest.remove();
+      rest = null;
+    };
     const tell = (shown, found) => {
-      const rest = found > shown && found < body.rows.length ? `, ${found} fit` : "";
-      if (told) told.textContent = `${shown} of ${body.rows.length} shown${rest}`;
+      const more = found > shown && found < count() ? `, ${found} fit` : "";
+      if (told) told.textContent = `${shown} of ${count()} shown${more}`;
       all.hidden = found <= shown;
     };
     const show = () => {
       // Words are looked for as they stand, "false negative", and each by itself where no row has them so.
       const phrase = field ? field.value.trim().toLowerCase() : "";
+      complete();
       const rows = [...body.rows];
       if (phrase && !texts.size) for (const row of rows) texts.set(row, text(row));
       const whole = !phrase || rows.some((row) => texts.get(row).includes(phrase));
@@ -64,9 +76,11 @@
       limit = Infinity;
       show();
     });
+    window.addEventListener("beforeprint", complete);
     [...table.tHead.rows[0].cells].forEach((head, column) => {
       head.append(
         button(head.childNodes, "sort", () => {
+          complete();
           sort(table, column);
           if (body.rows.length > limit) show();
         }),
@@ -77,8 +91,8 @@
       field.closest(".filter").hidden = false;
       field.addEventListener("input", show);
       if (field.value) show();
-      else tell(Math.min(body.rows.length, limit), body.rows.length);
-    } else if (body.rows.length > limit) {
+      else tell(Math.min(count(), limit), count());
+    } else if (count() > limit) {
       table.before(all);
     }
   }

@@ -3,7 +3,7 @@
 The arithmetic is that of deepbet's own program. What differs is the order: instances are normalised
 after the largest value of a pool was taken, intensities before they are repeated to the network's
 grid, and the last layers run only for voxels that are looked up afterwards. deepbet is under the
-MIT License, which comes with its package, as its weights do.
+MIT License, whose text is in NOTICE; its weights come with its package.
 """
 
 from collections.abc import Iterator, Mapping
