@@ -82,6 +82,7 @@ def draw_components(joined: Joined, table: pd.DataFrame, path: Path) -> None:
         limit = max(float(np.abs(values).max()), _CUT)
         ax.imshow(brain[..., place].T * 0.35, cmap="gray", vmin=0, vmax=1, origin="lower")
         plane = values[..., place].T
+        ax.text(0.02, 0.02, "L", color="white", fontsize=7, transform=ax.transAxes)
         coloured = np.ma.masked_where(np.abs(plane) < _CUT, plane)
         ax.imshow(coloured, cmap="RdBu_r", vmin=-limit, vmax=limit, origin="lower")
         for x, side, letter in ((0.02, "left", "L"), (0.98, "right", "R")):

@@ -429,6 +429,14 @@ BENCHMARKS = (
         commands=(("{data}", "strength", "--seeds", "5"),),
     ),
     Benchmark(
+        "rest_penalty",
+        "How strong the penalty of the network of recipe rest should be",
+        "AUC of 24 synthetic people by penalty, mean over cohorts.",
+        0.5,
+        peer="the stronger network's own strength, where all is known and nothing is trained",
+        commands=(("--cohorts", "6"),),
+    ),
+    Benchmark(
         "rest_null",
         "Networks of components where there is nothing to find",
         "AUC of 24 real people at rest: sex, and the same outcomes drawn by lot many times, by the "
