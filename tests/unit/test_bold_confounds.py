@@ -227,7 +227,7 @@ def test_a_series_of_which_nothing_would_be_left_is_refused_with_its_numbers() -
     table = confounds_of(parameters, _series(), *_tissues(), TR).table
     with pytest.raises(BadData, match=r"sub-01: 1 of 60 volumes are left"):
         clean(_series(), table, STRATEGIES["scrub"], TR, name="sub-01")
-    with pytest.raises(BadData, match=r"60 of 60 volumes.*degrees of freedom"):
+    with pytest.raises(BadData, match=r"the series: 60 volumes, and .*degrees of freedom"):
         clean(_series(), _table(), STRATEGIES["24p"], TR, (0.01, 0.05))
 
 

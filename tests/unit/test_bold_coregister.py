@@ -6,13 +6,15 @@ from functools import cache
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.spatial.transform import Rotation
 
 from bidsapp.errors import BadData
 from bidsapp.modalities.bold import synthetic
-from bidsapp.modalities.bold.alignment import brain_mask
+from bidsapp.modalities.bold.alignment import brain_mask, kept_masked
 from bidsapp.modalities.bold.coregister import coregister, refuse_turned
+from bidsapp.modalities.bold.motion import estimate_motion
 from bidsapp.phantom import RIGHT_INSULA
 from bidsapp.phantom.anatomy import draw_anatomy
 from bidsapp.templates.embedded import packaged
@@ -46,6 +48,19 @@ def _moved(shift: list[float], degrees: list[float]) -> np.ndarray:
     found[:3, :3] = Rotation.from_euler("xyz", degrees, degrees=True).as_matrix()
     found[:3, 3] = shift
     return found
+
+
+def test_the_brain_of_a_masked_series_is_found_in_its_mean_volume() -> None:
+    """Where a mask has set voxels to 0 splines ring, and the ringing once became the brain."""
+    anatomy = draw_anatomy(np.random.default_rng(0), 3.0, RIGHT_INSULA, 0.0)
+    rest = synthetic.draw_rest(np.random.default_rng(1), False, "salience", 0.0, 20, 0.0, (0, 0))
+    data, affine = synthetic.acquire(anatomy, rest, only=[3, 4, 5])
+    data = data.astype(np.float32)
+    data[: data.shape[0] // 2] = 0
+    rough = brain_mask(data.mean(axis=-1), affine)
+    motion = estimate_motion(data, affine, rough, torch.device("cpu"))
+    found = brain_mask(kept_masked(motion, data).reference, affine)
+    assert 2 * (found & rough).sum() > 0.95 * (found.sum() + rough.sum())
 
 
 @pytest.mark.parametrize(("shift", "degrees"), [([0, 0, 0], [0, 0, 0]), ([9, -7, 11], [6, -4, 5])])

@@ -177,7 +177,7 @@ def test_the_command_refuses_a_header_before_the_t1w_image_is_prepared(
         (30, "30 volumes; preparation.band_pass_hz needs at least 34"),
         (
             60,
-            r"60 of 60 volumes are left after scrubbing, and 22 confounds and the band-pass leave",
+            r"60 volumes, and 22 confounds and the band-pass leave 0 degrees",
         ),
     ],
 )

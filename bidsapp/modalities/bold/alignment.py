@@ -1,7 +1,7 @@
 """Where the head lay in every volume, how the field stretches it, and where its T1w image lies."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,8 @@ from bidsapp.modalities.bold.susceptibility import Displacement, fit_to_t1w
 if TYPE_CHECKING:
     import torch
 
+# A series whose brain is a smaller share of the T1w image's misses a part of it.
+_LEAST_BRAIN = 0.65
 _Five = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -95,7 +97,7 @@ def align(
     if run.data.shape[-1] - steady < run.data.shape[-1] / 2:
         steady = 0  # that is no beginning, but a drift or a fault; the measures tell of it
     rough = brain_mask(run.data[..., steady:].mean(axis=-1), run.affine)
-    motion = estimate_motion(run.data, run.affine, rough, device)
+    motion = kept_masked(estimate_motion(run.data, run.affine, rough, device), run.data)
     image, affine = read_numbers(anatomy.image)
     inside, _ = read_numbers(anatomy.mask)
     image = image.reshape(inside.shape)
@@ -108,7 +110,10 @@ def align(
         return mean, run.affine, brain_mask(mean, run.affine), brain, affine
 
     def placed(displacement: Displacement | None) -> np.ndarray:
-        return coregister(*images(displacement), seed=seed, nthreads=nthreads)
+        try:
+            return coregister(*images(displacement), seed=seed, nthreads=nthreads)
+        except BadData as error:
+            raise BadData(_why_not_placed(images(None), error)) from error
 
     def seen(place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         share = inside.astype(np.float32)
@@ -130,6 +135,32 @@ def align(
     if field.displacement is not None:
         place = placed(field.displacement)
     return Aligned(motion, brain_mask(motion.reference, run.affine), place, steady, field)
+
+
+def kept_masked(motion: Motion, data: np.ndarray) -> Motion:
+    """Leave the mean volume at 0 where the series (X, Y, Z, T) is 0 in every volume.
+
+    Splines ring where a mask has set voxels to 0, and the brain's mask (`brain_mask`) goes by the
+    histogram of what is not 0.
+    """
+    masked = ~data.any(axis=-1)
+    return replace(motion, reference=np.where(masked, np.float32(0), motion.reference))
+
+
+def _why_not_placed(images: _Five, error: BadData) -> str:
+    """Say whether there is too little of a brain in the series to find its place."""
+    _, affine, mask, brain, brain_affine = images
+    own, whole = (
+        float(inside.sum() * abs(np.linalg.det(matrix[:3, :3]))) / 1000
+        for inside, matrix in ((mask, affine), (brain > 0, brain_affine))
+    )
+    if own > _LEAST_BRAIN * whole:
+        return str(error)
+    return (
+        f"The brain of the series has {own:.0f} ml, that of the T1w image {whole:.0f} ml: a mask "
+        "or the field of view misses a part of it. Look at the series, or leave it out. "
+        f"({error})"
+    )
 
 
 def on_series(

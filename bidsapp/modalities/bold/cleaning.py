@@ -250,9 +250,11 @@ def _check_freedom(
     """Give the degrees of freedom that are left, and refuse too few."""
     freedom = _freedom(kept, confounds, tr, band_pass_hz)
     if freedom < LEAST_FREEDOM:
+        left = f"{volumes} volumes"
+        if kept < volumes:
+            left = f"{kept} of {volumes} volumes are left after scrubbing"
         raise BadData(
-            f"{name or 'the series'}: {kept} of {volumes} volumes are left after "
-            f"scrubbing, and {confounds} confounds and the band-pass leave "
+            f"{name or 'the series'}: {left}, and {confounds} confounds and the band-pass leave "
             f"{max(freedom, 0)} degrees of freedom; at least {LEAST_FREEDOM} are needed. Leave "
             "the person out, or choose another preparation.confounds or preparation.band_pass_hz"
         )
