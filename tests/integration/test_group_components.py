@@ -41,7 +41,7 @@ RECIPE = {
     "training": {"epochs": 12, "batch_size": 4, "lr": {"head": 1e-3, "backbone": 1e-3}},
     "protocol": {"kind": "kfold", "folds": 2},
     "evaluation": {
-        "baselines": ["regions"],
+        "baselines": ["regions", "connectome"],
         "tests": [],
         "bootstrap": 50,
         "permutations": 20,
@@ -150,6 +150,11 @@ def test_the_planted_network_is_found_told_and_drawn(run: Path) -> None:
     folds = pd.read_csv(run / "folds.tsv", sep="\t")
     assert len(folds) == 2
     assert (folds["seconds"] > 0).all()
+    rivals = pd.read_csv(run / "metrics.tsv", sep="\t")["variant"]
+    assert {"regions", "connectome"} <= set(rivals)
+    assert "tangent space" in (run / "logs" / "CITATION.md").read_text()
+    # volumes by themselves say nothing of a person
+    assert not (folder / "biomarkers.tsv").exists()
     page = (run / "report.html").read_text()
     assert "What folds found of their components" in page
     assert "A fold took" in page
