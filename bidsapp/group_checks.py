@@ -14,7 +14,7 @@ from bidsapp.execution.work import check_work
 from bidsapp.group_weights import check_weights
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe
-from bidsapp.recipes.search import alternatives
+from bidsapp.recipes.search_settings import alternatives
 
 if TYPE_CHECKING:
     pass

@@ -8,7 +8,7 @@ from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe, apply_values, load_recipe
 from bidsapp.recipes.catalog import packaged
-from bidsapp.recipes.search import alternatives
+from bidsapp.recipes.search_settings import alternatives
 
 if TYPE_CHECKING:
     from bidsapp.dataset.cohort import Cohort

@@ -106,17 +106,7 @@ def clean_work(options: RunOptions, entries: Sequence[Path | str]) -> None:
     Only what lies in a folder with the marker is removed, of that only what is named here, and
     never a link or the folder that TEMPLATEFLOW_HOME names.
 
-    Parameters
-    ----------
-    options
-        Of this run.
-    entries
-        What runs of this kind share, and what only this one uses, relative to the own folder.
-
-    Raises
-    ------
-    UsageError, CannotCreateOutput
-        As `make_own_folder`.
+    Parameters are those of `begin_work`, which says what is raised.
     """
     own = make_own_folder(options.work_dir)
     with _held(own, fcntl.LOCK_EX | fcntl.LOCK_NB) as alone_here:

@@ -29,7 +29,8 @@ from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_from_js
 from bidsapp.networks.bundle_weights import check_weights
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes.schema import Recipe
-from bidsapp.recipes.search import Setting, at_setting
+from bidsapp.recipes.search import Setting
+from bidsapp.recipes.search_settings import at_setting
 from bidsapp.representation.chain import Chain
 from bidsapp.spaces import read_space
 

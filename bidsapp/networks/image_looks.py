@@ -15,13 +15,14 @@ def block_sums(image: np.ndarray) -> np.ndarray:
 def block_texture(image: np.ndarray) -> np.ndarray:
     """Tell how rough an image, (C, …), is in blocks of 8 voxels, at two scales: (d,).
 
-    The logarithm of the mean squared difference of neighbours, in parts of the variance of the
-    whole image: of voxels, and of means over two voxels along each axis. Noise and ghosts raise
-    it, blur lowers it, and a slope or another scale of intensities leaves it as it is. Sums of
-    blocks see none of these, as noise is averaged out in them.
+    The logarithm of the mean squared difference of neighbours, in parts of the variance of its
+    channel over the whole image: of voxels, and of means over two voxels along each axis. Noise and
+    ghosts raise it, blur lowers it, and a slope or another scale of intensities leaves it as it is.
+    Sums of blocks see none of these, as noise is averaged out in them.
     """
     values = np.asarray(image, np.float32)
-    whole = float(values.var())
+    whole = [max(float(channel.var()), 1e-12) for channel in values]
+    of_channel = np.reshape(whole, [-1] + [1] * (values.ndim - 1))
     parts = []
     for scale in _SCALES:
         finer = _means(values, scale)
@@ -31,7 +32,7 @@ def block_texture(image: np.ndarray) -> np.ndarray:
             pad = [(0, 0)] * finer.ndim
             pad[axis] = (0, 1)
             rough += np.pad(step, pad)
-        share = _means(rough, _BLOCK // scale) / max(whole, 1e-12)
+        share = _means(rough, _BLOCK // scale) / of_channel
         parts.append(np.log(share + _FAINT).ravel())
     return np.concatenate(parts)
 

@@ -22,7 +22,8 @@ from bidsapp.recipes.learning import Network, Protocol, Training
 from bidsapp.recipes.messages import one_of, problems_of
 from bidsapp.recipes.names import ensemble_problems, name_problems, names_variant
 from bidsapp.recipes.preparation import EARLIER, Preparation, current_keys, of_its_modality
-from bidsapp.recipes.search import search_problems, steps_of_settings, with_starts
+from bidsapp.recipes.search import with_starts
+from bidsapp.recipes.search_settings import search_problems, steps_of_settings
 from bidsapp.recipes.section import Impossible, Name, Problem, Section, Text, Texts
 from bidsapp.recipes.simulation import Simulation
 from bidsapp.recipes.start import FromVariant, named_variant, stages_of, start_problems

@@ -9,13 +9,8 @@ from pydantic import Field, PlainSerializer, PlainValidator, ValidationError
 
 from bidsapp.contracts.fitted import FittedStep
 from bidsapp.recipes.messages import one_of, problems_of
-from bidsapp.recipes.search import (
-    Setting,
-    alternatives,
-    followed,
-    followed_keys,
-    setting_words,
-)
+from bidsapp.recipes.search import Setting, setting_words
+from bidsapp.recipes.search_settings import alternatives, followed, followed_keys
 from bidsapp.recipes.section import Name, Problem, Section
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from bidsapp.training.inner_folds import Division
 from bidsapp.training.inner_run import score_inner
 from bidsapp.training.permuted import expected_time
 from bidsapp.training.run import TrainingRun, check_steps
+from bidsapp.training.same_network import alike, trained_by
 from bidsapp.training.stages import with_people
 from bidsapp.training.task import FoldTask
 
@@ -130,6 +131,7 @@ def crossfit_tasks(
                 cohort=task.cohort,
                 splits=splits,
                 first_folder=first_folder,
+                pool=place / "folds",
             )
         )
     return found
@@ -157,6 +159,7 @@ def crossfit_cost(recipe: Recipe, variants: Sequence[str], trained: Sequence[str
     if not wanted:
         return ""
     inner = recipe.evaluation.stacking_folds
+    wanted = tuple(name for name in wanted if name not in alike(recipe, wanted))
     own = sum(trained.count(name) for name in wanted)
     return (
         f"Added value: {own * inner} networks more, {inner} inner folds for each of the {own} of "
@@ -200,14 +203,16 @@ def crossfit(
     steps = crossfit_tasks(training, tasks, inner)
     if not steps:
         return {}
-    waiting = sum(not task.is_scored for task in steps)
+    again = trained_by(steps)
+    waiting = sum(not task.is_scored for k, task in enumerate(steps) if k not in again)
     print(
-        f"Added value: {len(steps)} inner networks, {waiting} to train"
+        f"Added value: {len(steps) - len(again)} inner networks, {waiting} to train"
         f"{expected_time(tasks, waiting, options.nprocs)}.",
         flush=True,
     )
     by_name = {_node_name(task): task for task in steps}
-    error = score_inner(training, "crossfit", by_name, options, folder)
+    after = {_node_name(steps[k]): _node_name(other) for k, other in again.items()}
+    error = score_inner(training, "crossfit", by_name, options, folder, after)
     failed: dict[str, tuple[str, int]] = {}
     for task in steps:
         if not task.is_scored:

@@ -155,7 +155,7 @@ def task_of(inputs: Mapping[str, Any], recipe: "Recipe", device: str) -> "FoldTa
     device
         The node's own device, which may be one of several.
     """
-    from bidsapp.recipes.search import at_setting
+    from bidsapp.recipes.search_settings import at_setting
     from bidsapp.training.task import FoldTask
 
     own, setting = recipe.with_variant(inputs["variant"]), inputs.get("setting")

@@ -7,11 +7,14 @@ import pandas as pd
 from bidsapp.dataset.tables import write_table
 from bidsapp.derivatives.sealed import write_record
 from bidsapp.training.columns import SCORES
+from bidsapp.training.same_network import take_scores
 from bidsapp.training.task import FoldTask
 
 
 def score_and_forget(task: FoldTask, *, trial: bool = False) -> None:
     """Train a network for the scores of the people whom it holds out, and keep nothing but them.
+
+    Where another variant's is the same network, its scores are taken over.
 
     Parameters
     ----------
@@ -27,8 +30,11 @@ def score_and_forget(task: FoldTask, *, trial: bool = False) -> None:
     if not task.is_scored:
         task.scores_file.unlink(missing_ok=True)  # of other people or settings
         try:
-            train_fold(task)
-            score_fold(task)
+            if task.first is not None:  # its weights are part of what this network is
+                train_fold(task.first)
+            if not take_scores(task):
+                train_fold(task)
+                score_fold(task)
         except Diverged as error:
             if not trial:
                 raise
@@ -47,6 +53,8 @@ def note_diverged(task: FoldTask, why: str) -> None:
     """Note in the record of an inner network that its loss was no longer finite."""
     record = {
         "fingerprint": task.fingerprint,
+        "network_fingerprint": task.network_fingerprint,
+        "variant": task.variant,
         "model_sha256": "",
         "diverged": why,
         "epochs": 0,

@@ -20,6 +20,7 @@ from bidsapp.training.fold_memory import fold_memory
 from bidsapp.training.fold_node import WORKERS_IMPORT
 from bidsapp.training.permuted_runs import PermutedRun, permuted_runs
 from bidsapp.training.run import TrainingRun
+from bidsapp.training.same_network import trained_by
 from bidsapp.training.search import networks_of
 from bidsapp.training.task import FoldTask
 
@@ -111,7 +112,10 @@ def permute_pipeline(
     runs = permuted_runs(training, tasks, cohort, options.splits, count)
     waiting = [run for run in runs if not (run.scored and (beside is None or beside.made(run)))]
     if waiting:
-        trainings = sum(networks_of(task) for run in waiting for task in run.tasks)
+        trainings = 0
+        for run in waiting:
+            again = trained_by(run.tasks)
+            trainings += sum(networks_of(t) for k, t in enumerate(run.tasks) if k not in again)
         print(
             f"Permutations: {count} of the whole pipeline, {len(waiting)} to do: {trainings} "
             f"trainings{expected_time(tasks, trainings, options.nprocs)}.",
@@ -215,6 +219,7 @@ class TrainPermuted(Step):
         recipe = load_recipe(self.inputs.recipe)
         planned = [task_of(inputs, recipe, self._device) for inputs in self.inputs.folds]
         tasks = searched(planned, partial(score_and_forget, trial=True))
+        again = trained_by(tasks)
         for place, task in enumerate(tasks):
             if not (task.is_scored and self._used(task)):
                 # scores of other outcomes must not be taken for those of the model to come
@@ -222,8 +227,10 @@ class TrainPermuted(Step):
                 train_fold(task)
                 score_fold(task)
                 self._use(task)
-            needed = {one.model_file for later in tasks[place + 1 :] for one in later.chain()}
-            for one in task.chain():
+            later = range(place + 1, len(tasks))
+            needed = {one.model_file for k in later for one in tasks[k].chain()}
+            needed |= {again[k].model_file for k in later if k in again}
+            for one in (*task.chain(), *again.get(place, task).chain()):
                 if one.model_file not in needed:
                     one.model_file.unlink(missing_ok=True)
                     one.fitted_file.unlink(missing_ok=True)

@@ -140,6 +140,7 @@ def _task(
         cohort=files["cohort"],
         splits=files["splits"],
         first_folder=lambda first: place(first.variant),
+        pool=folder / "folds",
     )
 
 

@@ -12,15 +12,8 @@ import pandas as pd
 from bidsapp.dataset.tables import write_table
 from bidsapp.errors import UsageError
 from bidsapp.recipes.schema import Recipe
-from bidsapp.recipes.search import (
-    INNER_FOLDS,
-    Search,
-    Setting,
-    alternatives,
-    at_setting,
-    followed,
-    networks,
-)
+from bidsapp.recipes.search import INNER_FOLDS, Search, Setting
+from bidsapp.recipes.search_settings import alternatives, at_setting, followed, networks
 from bidsapp.recipes.start import named_variant
 from bidsapp.representation.chain import Chain
 from bidsapp.training.columns import LEARNING, SPLITS
@@ -217,6 +210,7 @@ def trials(task: FoldTask) -> list[Trial]:
                 cohort=task.cohort,
                 splits=splits,
                 first_folder=first_folder,
+                pool=task.pool,
             )
             found.append(Trial(number, setting, one))
     return found
@@ -260,9 +254,7 @@ def at(task: FoldTask, setting: Setting) -> FoldTask:
         if changed:
             place = task.folder / "search" / _folder_name(f"start-{name}", changed) / "whole"
             file = weights_file(own.network, task.given or first.weights)
-            first = replace(
-                first, recipe=own, setting=changed, folder=place, weights=file, pool=None
-            )
+            first = replace(first, recipe=own, setting=changed, folder=place, weights=file)
     weights = weights_file(recipe.network, task.given or task.weights)
     return replace(task, recipe=recipe, setting=setting, first=first, weights=weights)
 

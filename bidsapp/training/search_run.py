@@ -13,12 +13,14 @@ from bidsapp.errors import UsageError
 from bidsapp.execution.failures import find_failure
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe
-from bidsapp.recipes.search import METRICS, first_stages, networks
+from bidsapp.recipes.search import METRICS
+from bidsapp.recipes.search_settings import first_stages, networks
 from bidsapp.training.crossfit import planned_folds
 from bidsapp.training.inner_run import score_inner
 from bidsapp.training.passing import forget
 from bidsapp.training.permuted import expected_time
 from bidsapp.training.run import TrainingRun
+from bidsapp.training.same_network import alike, take_scores
 from bidsapp.training.search import TABLE, Trial, search_of, trials
 from bidsapp.training.search_choice import settled
 from bidsapp.training.task import FoldTask
@@ -40,10 +42,14 @@ def search_cost(recipe: Recipe, variants: Sequence[str], groups: int = 0) -> str
         How many groups there are, where they are left out in turn.
     """
     sentences = []
+    twins = alike(recipe, variants)
     for name in variants:
         one = recipe.with_variant(name)
         search = one.training.search
         if search is None:
+            continue
+        if name in twins:
+            sentences.append(f"{name}: the networks of {twins[name]}")
             continue
         folds, parts = planned_folds(one.protocol, groups), search.parts
         begun, times = first_stages(one), folds * networks(one)
@@ -151,6 +157,9 @@ def _search(
     tried = [trials(task) for task in tasks]
     every = {one.node_name: one for own in tried for one in own}
     name = "".join(c if c.isalnum() else "_" for c in tasks[0].variant)
+    for one in every.values():
+        if one.task.first is None and not one.task.is_scored:  # else known when that is trained
+            take_scores(one.task)
     scored = [one.task for one in every.values() if one.task.is_scored]
     waiting = len(every) - len(scored)
     took = ""

@@ -118,6 +118,7 @@ def with_people(
     splits: Path,
     first_folder: Callable[[FoldTask], Path],
     inner: int | None = None,
+    pool: Path | None = None,
 ) -> FoldTask:
     """Give a task, and those that it begins with, another cohort table and other splits.
 
@@ -132,6 +133,8 @@ def with_people(
         outcome of its own stays as it is.
     inner
         Number of the inner fold, where the people are part of a fold's training people.
+    pool
+        Folder of all variants' folders, where the new task lies in one; see `FoldTask`.
     """
     moved = replace(
         task,
@@ -143,7 +146,7 @@ def with_people(
         first=None,
         starts=(),
         inner=inner,
-        pool=None,
+        pool=pool,
     )
 
     def begun(first: FoldTask) -> FoldTask:
@@ -165,6 +168,7 @@ def with_people(
             splits=place / "splits.tsv",
             first_folder=first_folder,
             inner=inner,
+            pool=pool,
         )
 
     return replace(

@@ -273,6 +273,14 @@ def test_texture_sees_noise_and_blur_and_neither_scale_nor_shift() -> None:
     one = image.copy()
     one[0, :8, :8, :8] = rough[0, :8, :8, :8]  # one block of one channel
     assert block_texture(one)[0] > plain[0] + 0.5
+    # a channel of small values (a log-Jacobian beside intensities) counts as another does
+    scales = np.array([1000, 0.01], np.float32).reshape(2, 1, 1, 1)
+    assert block_texture(image * scales) == pytest.approx(plain, abs=1e-3)
+    blurred = image.copy()
+    blurred[1] = smooth[1]
+    seen = block_texture(blurred * scales) - block_texture(image * scales)
+    assert seen.reshape(2, 2, -1)[0, 1].mean() < -0.1
+    assert seen.reshape(2, 2, -1)[:, 0] == pytest.approx(0, abs=1e-3)
     flat = block_texture(np.zeros((1, 12, 12), np.float32))
     assert np.isfinite(flat).all()
 

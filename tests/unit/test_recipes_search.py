@@ -6,7 +6,8 @@ from pydantic import ValidationError
 from bidsapp.errors import UsageError
 from bidsapp.intake.yamltext import read_yaml
 from bidsapp.recipes import apply_values, load_recipe
-from bidsapp.recipes.search import at_setting, setting_words
+from bidsapp.recipes.search import setting_words
+from bidsapp.recipes.search_settings import at_setting
 from bidsapp.training.search_run import search_cost
 from tests.unit.synthetic_cohort import small_recipe
 

@@ -12,7 +12,7 @@ from bidsapp.errors import BadData, UsageError
 from bidsapp.evaluation.searched import search_tables
 from bidsapp.networks.registry import build_network, count_parameters
 from bidsapp.recipes import dump_recipe, load_recipe
-from bidsapp.recipes.search import networks
+from bidsapp.recipes.search_settings import networks
 from bidsapp.representation.cohort_array import build_cohort_array
 from bidsapp.representation.sample import CohortRow
 from bidsapp.training import fold as fold_module

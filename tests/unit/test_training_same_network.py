@@ -7,11 +7,19 @@ import pytest
 
 from bidsapp.derivatives.sealed import read_record
 from bidsapp.recipes import dump_recipe
-from bidsapp.recipes.search import at_setting
+from bidsapp.recipes.search_settings import at_setting
 from bidsapp.training import fold
+from bidsapp.training.crossfit import crossfit_cost, crossfit_splits, crossfit_tasks
 from bidsapp.training.fold import is_trained, score_fold, train_fold
+from bidsapp.training.fold_node import fold_inputs
+from bidsapp.training.passing import note_diverged, score_and_forget
+from bidsapp.training.permuted import TrainPermuted
+from bidsapp.training.permuted_runs import permuted_runs
 from bidsapp.training.run import TrainingRun, fold_tasks, node_name, training_workflow
-from bidsapp.training.same_network import shared_words, trained_by
+from bidsapp.training.same_network import alike, shared_words, trained_by
+from bidsapp.training.search import trials
+from bidsapp.training.search_choice import searched
+from bidsapp.training.search_run import search_cost
 from bidsapp.training.splits import make_splits
 from tests.unit.synthetic_cohort import small_recipe, write_cohort
 
@@ -111,3 +119,113 @@ def test_a_damaged_network_is_not_taken_over(planned):
     train_fold(occlusion)
     assert occlusion.model_file.read_bytes() == whole
     assert "network_of" not in read_record(occlusion.record_file)
+
+
+POOLED = {"name": "pooled", "depth": 1, "stem_stride": 1, "stem_pool": False}
+
+
+@pytest.fixture
+def searching(tmp_path):
+    """A run of two variants that search the same settings and differ in their maps alone."""
+    search = {"grid": {"training.epochs": [1, 2]}, "inner_folds": 2, "metric": "log_loss"}
+    recipe = small_recipe(
+        network=POOLED,
+        training={"epochs": 1, "precision": "float32", "search": search},
+        protocol={"folds": 2},
+        representation={"slices": 8},
+        evaluation={"clinical": ["age"], "stacking_folds": 2, "pipeline_permutations": 1},
+        variants={"absolute": {"saliency": {"absolute": True}}},
+    )
+    names = ("base", "absolute")
+    rows, table = write_cohort(tmp_path, shape=(12, 12, 12), n=16)
+    table["age"] = "40"
+    table.to_csv(tmp_path / "cohort.tsv", sep="\t", index=False)
+    splits = make_splits(table, recipe.protocol)
+    splits.to_csv(tmp_path / "splits.tsv", sep="\t", index=False)
+    (tmp_path / "recipe.yaml").write_text(dump_recipe(recipe))
+    files = [tmp_path / name for name in ("recipe.yaml", "cohort.tsv", "splits.tsv", "work")]
+    training = TrainingRun(recipe, names, *files)
+    tasks = fold_tasks(training, rows, splits, None, device="cpu", threads=1, weights=None)
+    return training, table, splits, tasks
+
+
+def counted(monkeypatch):
+    """Labels of the networks that are trained from here on."""
+    labels, own = [], fold.fit
+
+    def fit(network, data, settings):
+        labels.append(settings.label)
+        return own(network, data, settings)
+
+    monkeypatch.setattr(fold, "fit", fit)
+    return labels
+
+
+def test_variants_of_one_search_do_it_once(searching, monkeypatch):
+    training, _, _, tasks = searching
+    labels = counted(monkeypatch)
+    done = searched(tasks, lambda task: score_and_forget(task, trial=True))
+    assert len(labels) == 8  # two settings on two inner folds of two folds
+    assert {label.partition(",")[0] for label in labels} == {"base"}
+    by_place = {(task.variant, task.fold): task for task in done}
+    for k in (0, 1):
+        one, other = by_place["base", k], by_place["absolute", k]
+        assert one.setting == other.setting
+        mine = [trial.task for trial in trials(tasks[2 + k])]
+        for first, second in zip(trials(tasks[k]), mine, strict=True):
+            scores = [pd.read_csv(t.scores_file, sep="\t") for t in (first.task, second)]
+            assert set(scores[1]["variant"]) == {"absolute"}
+            pd.testing.assert_frame_equal(*(s.drop(columns="variant") for s in scores))
+            assert read_record(second.record_file)["network_of"] == "base"
+    assert shared_words(done).startswith("2 of 2 networks of absolute are those of base")
+    assert alike(training.recipe, training.variants) == {"absolute": "base"}
+    assert "; absolute: the networks of base, compared" in search_cost(
+        training.recipe, training.variants
+    )
+
+
+def test_a_setting_that_diverged_did_so_for_both(searching):
+    _, _, _, tasks = searching
+    one, other = (trials(task)[0].task for task in (tasks[0], tasks[2]))
+    note_diverged(one, "the training loss is nan")
+    score_and_forget(other, trial=True)
+    assert read_record(other.record_file)["diverged"] == "the training loss is nan"
+    assert other.is_scored
+
+
+def test_so_are_permuted_pipelines_and_inner_networks_of_the_added_value(searching, monkeypatch):
+    training, table, splits, tasks = searching
+    labels = counted(monkeypatch)
+    (run,) = permuted_runs(training, tasks, table, None, 1)
+    node = TrainPermuted(
+        recipe=str(training.recipe_file),
+        folds=[fold_inputs(training.recipe_file, task) for task in run.tasks],
+        record=str(run.record_file),
+        key=run.key,
+        device="cpu",
+        threads=1,
+    )
+    node.run(cwd=str(training.folder))
+    assert len(labels) == 8 + 2
+    assert run.scored
+    assert not list(run.folder.rglob("*.safetensors"))
+    scores = [pd.read_csv(task.scores_file, sep="\t") for task in run.tasks]
+    for k in (0, 1):
+        pd.testing.assert_frame_equal(*(scores[j].drop(columns="variant") for j in (k, k + 2)))
+    labels.clear()
+    plain = training.recipe.with_values(
+        {"training.search": None, "variants.absolute.training.search": None}
+    )
+    settled = [replace(task, recipe=plain.with_variant(task.variant)) for task in tasks]
+    inner = crossfit_splits(plain, training.variants, table, splits)
+    steps = crossfit_tasks(replace(training, recipe=plain), settled, inner)
+    assert {(steps[k].label, other.label) for k, other in trained_by(steps).items()} == {
+        (f"base{rest}", f"absolute{rest}")  # in the order of the table, by name
+        for rest in (f", repeat 0, fold {f}, inner fold {i}" for f in (0, 1) for i in (0, 1))
+    }
+    for step in steps:
+        score_and_forget(step)
+    assert len(labels) == 4
+    assert all(step.is_scored for step in steps)
+    told = crossfit_cost(plain, training.variants, [task.variant for task in tasks])
+    assert told.startswith("Added value: 4 networks more, 2 inner folds for each of the 2 of base;")
