@@ -49,6 +49,7 @@ full: $(VENV)/.installed
 ## faults: damaged files of every kind, 500 each; runs killed, disks full; for a night:
 ##   NOCICAST_FUZZ_CASES=10000 NOCICAST_KILLS=30 NOCICAST_JOBS_AT_ONCE=20
 faults: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt mfusepy || echo "no mfusepy: hosts that see files late are skipped"
 	$(BIN)/pytest -n 2 -q tests/faults
 
 ## browser: the reports in a real browser, their validity and accessibility; needs chromium, java, node

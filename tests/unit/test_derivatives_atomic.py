@@ -4,6 +4,7 @@ import errno
 import json
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from bidsapp.derivatives import atomic_path, prepare_output, publish, write_json, write_text
+from bidsapp.derivatives.atomic import appears
 from bidsapp.errors import CannotCreateOutput, InputOutputError, UsageError
 from tests.integration.running import validation_errors
 
@@ -196,3 +198,15 @@ def test_a_work_folder_inside_the_output_is_hidden_from_validators(
     places = {error.rpartition(" ")[2] for error in validation_errors(out)[1]}
     assert "/ab/other.nii" in places
     assert all(place.startswith("/ab/") for place in places)
+
+
+def test_what_another_host_made_is_waited_for(tmp_path: Path) -> None:
+    """As over NFS, where it shows later; on two hosts: tests/faults/test_shared_disks.py."""
+    there, late = tmp_path / "there", tmp_path / "late"
+    there.mkdir()
+    assert appears(there)
+    maker = threading.Timer(0.5, late.mkdir)
+    maker.start()
+    assert appears(late)
+    assert late.is_dir()
+    maker.join()
