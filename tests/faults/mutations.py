@@ -120,7 +120,7 @@ def _word(data: bytearray, rng: random.Random) -> None:
 def _node(data: bytearray, rng: random.Random) -> None:
     """Put a value of another type anywhere into JSON or YAML, which stays well formed."""
     try:
-        content = yaml.safe_load(bytes(data))
+        content = yaml.load(bytes(data), Loader=yaml.CSafeLoader)  # ten times faster
     except (yaml.YAMLError, UnicodeError, ValueError, RecursionError):
         return
     # What an earlier damage nested too deep, or into itself, is left as it is.
