@@ -94,7 +94,7 @@ def run_group_level(options: RunOptions) -> int:
     if options.reports_only:
         return write_report(folder)
     if options.evaluate_only:
-        return _evaluate_only(folder, options.overrides)
+        return _evaluate_only(folder, options)
     variants, ensembles = recipe.selected(options.variants)
     if "all" in options.variants:
         from bidsapp.training.variants import sharing_variants
@@ -208,11 +208,11 @@ def _whole_run(
     return _tell_failures(failed) or code
 
 
-def _evaluate_only(folder: Path, overrides: Sequence[str]) -> int:
+def _evaluate_only(folder: Path, options: RunOptions) -> int:
     """Compute again what follows from the scores of a run, with the settings that it keeps."""
     from bidsapp.training.earlier_run import require_run
 
-    require_run(folder, overrides)
+    require_run(folder, options.overrides, options.variants)
     with alone(folder):
         code = evaluate_run(folder)
         tell_summary(folder)

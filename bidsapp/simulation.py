@@ -169,7 +169,7 @@ def simulate(options: RunOptions, run: Callable[[RunOptions], int]) -> tuple[int
     for contrast in contrasts:
         overrides = (*options.overrides, f"simulation.contrast_sd={contrast:g}")
         codes.append(run(replace(options, simulate=(), overrides=overrides)))
-        recipe = load_recipe(options.recipe, overrides)
+        recipe = load_recipe(options.recipe, overrides, options.variants)
         label = options.run_label or recipe.name
         if codes[-1] == 0:
             folder = options.output_dir / "group" / recipe.simulation.run_label(label)

@@ -90,7 +90,12 @@ class Selection:
 
 
 def select_images(
-    options: RunOptions, inputs: Inputs, *, many: bool = False, told: ToldParts | None = None
+    options: RunOptions,
+    inputs: Inputs,
+    *,
+    many: bool = False,
+    told: ToldParts | None = None,
+    also: Sequence[str] = (),
 ) -> Selection:
     """Pick one image per participant and session, or one for each part where they tell parts.
 
@@ -111,6 +116,8 @@ def select_images(
         Whether all images that are left of a session are taken, and not only one.
     told
         How images of different parts of one session are told apart; None where it has one image.
+    also
+        Names of queries that filters may have beside that of these images: other sources.
 
     Returns
     -------
@@ -128,7 +135,7 @@ def select_images(
         participant has several images.
     """
     check_dataset(options.bids_dir)
-    check_bids_filters(options.bids_filters, also=(query_name(inputs),))
+    check_bids_filters(options.bids_filters, also=(query_name(inputs), *also))
     query = make_query(inputs, options.bids_filters, many=many)
     participants = keep_participants(options.bids_dir, options.participant_label)
     if options.session_label:
@@ -184,7 +191,8 @@ def _left(options: RunOptions, found: Sequence[Found], told: ToldParts | None) -
     for session in sorted(left):
         images = sorted(left[session], key=lambda one: one.relative_path)
         try:
-            for part, own in divided(images, options.bids_dir, told).items():
+            here = [one for one in found if (one.session or "") == session and not one.ignored]
+            for part, own in divided(images, options.bids_dir, told, here).items():
                 groups[session, part] = own
         except NociCastError as error:
             wrong[session] = error

@@ -13,7 +13,7 @@ from bidsapp.dataset.description import list_participants
 from bidsapp.dataset.image_names import Name, names_of, spaces_of, stem_of
 from bidsapp.dataset.scans import session_folders
 from bidsapp.dataset.tables import ScanKey
-from bidsapp.errors import NoInput
+from bidsapp.errors import BadData, NoInput
 from bidsapp.intake.json_text import read_json
 from bidsapp.intake.pointers import pointer_at
 
@@ -181,18 +181,32 @@ def find_own(output_dir: Path, wanted: Wanted) -> NormalizedSearch:
                 found.unusable[unit] = several(same)
             else:
                 _take_own(found, output_dir, key, name, names, one)
-    return NormalizedSearch(_last_names(found.images), found.unusable, frozenset(spaces))
+    return NormalizedSearch(_named_once(found), found.unusable, frozenset(spaces))
 
 
-def _last_names(images: Mapping[UnitKey, NormalizedImage]) -> dict[UnitKey, NormalizedImage]:
-    """Leave out what lies there once more, by the name that it had as the only one of its visit."""
-    return {
-        unit: image
-        for unit, image in images.items()
-        if image.row == unit
-        or image.row not in images
-        or images[image.row].source_sha256 != image.source_sha256
-    }
+def _named_once(found: NormalizedSearch) -> dict[UnitKey, NormalizedImage]:
+    """Leave out what lies there once more, by the name that it had as the only one of its visit.
+
+    Raises
+    ------
+    BadData
+        The two are not alike, so that nobody knows which is wanted.
+    """
+    kept = {}
+    for unit, image in found.images.items():
+        named = found.images.get(image.row)
+        if image.row == unit or (named is None and image.row not in found.unusable):
+            kept[unit] = image
+        elif named is not None and (named.source_sha256, named.made_with) != (
+            image.source_sha256,
+            image.made_with,
+        ):
+            raise BadData(
+                f"{image.image} and {named.image.name} are of the same part ({named.part}) of one "
+                "visit, from another scan or with other settings: delete the one that is not "
+                "wanted with its sidecar, or prepare this participant again into an empty folder."
+            )
+    return kept
 
 
 def _as_wanted(name: Name, wanted: Wanted) -> Wanted | None:

@@ -99,7 +99,7 @@ def select_scans(
         )
     main, others = sources[0], sources[1:]
     inputs = _inputs(main, given[main.name])
-    selection = select_images(options, inputs, many=main.many, told=told)
+    selection = select_images(options, inputs, many=main.many, told=told, also=named)
     scans = [_scan(main, choice) for choice in selection.choices]
     by_part = ByPart.of(scans, told) if told else None
     refusals = list(selection.refusals)

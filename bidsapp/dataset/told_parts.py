@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self, TypeVar
@@ -9,6 +10,7 @@ from typing import Protocol, Self, TypeVar
 from bidsapp.contracts.parts import ToldParts
 from bidsapp.contracts.scan import Scan
 from bidsapp.dataset.query import Found
+from bidsapp.errors import NociCastError
 
 _OF_ALL = {"subject", "session", "datatype", "suffix", "extension"}
 
@@ -29,37 +31,47 @@ F = TypeVar("F", bound=File)
 
 
 def divided(
-    images: Sequence[Found], bids_dir: Path, told: ToldParts | None
+    images: Sequence[Found],
+    bids_dir: Path,
+    told: ToldParts | None,
+    visit: Sequence[Found] = (),
 ) -> dict[str, list[Found]]:
     """Divide the images of one visit by the part that each is told to be of.
 
     Parameters
     ----------
     images
-        Of one participant and session.
+        Of one participant and session, those that are asked for.
     bids_dir
         Where they are.
     told
         Tells parts; None where a visit has one image.
+    visit
+        All images of the visit: whether a part is named must not hang on which are asked for, or
+        the same part would be written under two names.
 
     Returns
     -------
     dict
         Part to its images, in order; all of them under an empty name where not every image is told
-        of, or all are of one part.
+        of, or all of the visit are of one part.
 
     Raises
     ------
     NociCastError
         What tells of them is wrong.
     """
-    if told is None or len(images) < 2:
+    if told is None or len({one.relative_path for one in (*images, *visit)}) < 2:
         return {"": list(images)}
     found: dict[str, list[Found]] = defaultdict(list)
     for image in images:
         path = bids_dir / image.relative_path
         found[told.of(image.participant, image.session, path)].append(image)
-    if "" in found or len(found) < 2:
+    parts = set(found)
+    for image in visit:
+        with suppress(NociCastError):  # nobody asks for it
+            parts.add(told.of(image.participant, image.session, bids_dir / image.relative_path))
+    if "" in found or len(parts - {""}) < 2:
         return {"": list(images)}
     return {part: found[part] for part in sorted(found)}
 

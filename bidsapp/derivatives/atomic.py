@@ -15,7 +15,10 @@ from bidsapp.errors import CannotCreateOutput, InputOutputError, NociCastError, 
 
 _UNSEEN_S = 60.0
 TAKEN = (errno.EEXIST, errno.ENOTEMPTY)
-"""What renaming a folder ends in where there is one of that name."""
+"""What renaming a folder ends in where there is one of that name, by POSIX.
+
+Shares (CIFS, 9p) may say EACCES or EPERM, so whether it is there is asked as well.
+"""
 
 
 @contextmanager
@@ -176,7 +179,7 @@ def publish(staging: Path, folder: Path, marker: str) -> None:
                 staging.rename(folder)
                 return
             except OSError as error:
-                if error.errno not in TAKEN or not appears(folder):
+                if not folder.exists() and (error.errno not in TAKEN or not appears(folder)):
                     raise
         (folder / marker).unlink(missing_ok=True)
         names = sorted(path.name for path in staging.iterdir() if path.name != marker)

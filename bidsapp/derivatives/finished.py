@@ -24,16 +24,20 @@ def finished_images(output_dir: Path) -> list[Prepared]:
 
 
 def _by_last_names(images: Sequence[Prepared]) -> Iterator[Prepared]:
-    """Leave out what lies there once more, by the name that it had as the only one of its visit."""
-    parts = {(*_visit(one), one.names.part) for one in images if one.names.part}
+    """Leave out what lies there once more, by the name that it had as the only one of its visit.
+
+    Only what is alike: which of two is wanted, nobody knows.
+    """
+    parts = [(*_made_of(one), one.names.part) for one in images if one.names.part]
     for one in images:
         part = modality_named(one.modality).part_in(one.sidecar)
-        if one.names.part or (*_visit(one), part) not in parts:
+        if one.names.part or (*_made_of(one), part) not in parts:
             yield one
 
 
-def _visit(one: Prepared) -> tuple[str, str, str]:
-    return one.participant, one.session, one.provenance.source_sha256
+def _made_of(one: Prepared) -> tuple[Any, ...]:
+    settings = {key: v for key, v in one.sidecar.get("Settings", {}).items() if key != "version"}
+    return one.participant, one.session, one.provenance.source_sha256, settings
 
 
 def _place(one: Prepared) -> tuple[str, str, str]:

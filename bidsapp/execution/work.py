@@ -60,7 +60,8 @@ def make_own_folder(work_dir: Path) -> Path:
             try:
                 new.rename(own)
             except OSError as error:  # another run was first
-                if error.errno not in TAKEN or not appears(own / MARKER):
+                there = (own / MARKER).is_file()
+                if not there and (error.errno not in TAKEN or not appears(own / MARKER)):
                     raise
     return own
 

@@ -139,29 +139,32 @@ class MapPermuted(TrainPermuted):
         write_text(_mark(task), self._key(task))
 
     def _finish(self, tasks: Sequence[FoldTask]) -> None:
-        from bidsapp.saliency.group_test import largest_statistics
-        from bidsapp.saliency.masks import mask_of
-        from bidsapp.saliency.people import people_maps
-        from bidsapp.saliency.stack import join
-        from bidsapp.training.earlier_run import read_text_table
-
         largest = {}
         for variant in dict.fromkeys(task.variant for task in tasks):
-            if variant not in self.inputs.masks:
-                continue
-            covariates = read_text_table(Path(self.inputs.covariates[variant]))
-            own = [task for task in tasks if task.variant == variant]
-            stack = join([_maps(task) for task in own], _maps(own[0]) / "joined")
-            settings = own[0].recipe.saliency
-            inside = mask_of(stack.space, Path(self.inputs.masks[variant]))
-            people = people_maps(stack, inside, fwhm_mm=settings.smoothing_fwhm_mm)
-            largest[variant] = largest_statistics(
-                people, covariates, settings.covariates, settings.tfce
-            )
+            if variant in self.inputs.masks:
+                largest[variant] = self._largest([one for one in tasks if one.variant == variant])
         write_largest(Path(self.inputs.record).parent, self.inputs.maps_key, largest)
         for task in tasks:
             if task.variant in self.inputs.masks:
                 shutil.rmtree(_maps(task))
+
+    def _largest(self, tasks: Sequence[FoldTask]) -> tuple[float, float]:
+        """Compare the maps of one variant; none of their files is open after that.
+
+        Over NFS a folder with an open file cannot be removed.
+        """
+        from bidsapp.saliency.group_test import largest_statistics
+        from bidsapp.saliency.masks import mask_of
+        from bidsapp.saliency.people import people_maps
+        from bidsapp.saliency.stack import together
+        from bidsapp.training.earlier_run import read_text_table
+
+        variant, settings = tasks[0].variant, tasks[0].recipe.saliency
+        covariates = read_text_table(Path(self.inputs.covariates[variant]))
+        stack = together([_maps(task) for task in tasks])
+        inside = mask_of(stack.space, Path(self.inputs.masks[variant]))
+        people = people_maps(stack, inside, fwhm_mm=settings.smoothing_fwhm_mm)
+        return largest_statistics(people, covariates, settings.covariates, settings.tfce)
 
     def _key(self, task: FoldTask) -> str:
         return f"{self.inputs.maps_key} {task.fingerprint}"

@@ -88,6 +88,20 @@ def read_stack(folder: Path) -> MapStack:
     return MapStack(rows, values, tuple(channels), space, about)
 
 
+def together(folders: Sequence[Path]) -> MapStack:
+    """Read the stacks of several folds as one, in their order; nothing is written.
+
+    Its values are an array of memory-mapped maps, (maps,) objects, to be taken map by map.
+    """
+    stacks = [read_stack(folder) for folder in folders]
+    maps = [one for stack in stacks for one in stack.values]
+    values = np.empty(len(maps), object)
+    for place, one in enumerate(maps):
+        values[place] = one
+    rows = pd.concat([stack.rows for stack in stacks], ignore_index=True)
+    return replace(stacks[0], rows=rows, values=values)
+
+
 def join(folders: Sequence[Path], into: Path) -> MapStack:
     """Put the stacks of several folds together, in their order, map by map.
 

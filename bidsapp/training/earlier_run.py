@@ -16,7 +16,7 @@ from bidsapp.derivatives.atomic import not_made
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NociCastError, NoInput, UsageError
 from bidsapp.intake.json_text import read_own_json
-from bidsapp.recipes import Recipe, load_recipe
+from bidsapp.recipes import Recipe, load_recipe, reach_variants
 from bidsapp.recipes.analysis import Ensemble
 from bidsapp.recipes.folders import without_folders
 
@@ -145,8 +145,17 @@ def _joined_so(place: Path, ensemble: Ensemble) -> bool:
         return False
 
 
-def require_run(folder: Path, overrides: Sequence[str] = ()) -> None:
+def require_run(folder: Path, overrides: Sequence[str] = (), variants: Sequence[str] = ()) -> None:
     """Refuse a folder without scores, naming the runs that have them; and settings not its own.
+
+    Parameters
+    ----------
+    folder
+        Of the run.
+    overrides
+        ``KEY=VALUE`` texts, as `bidsapp.recipes.load_recipe` takes them.
+    variants
+        Those that are asked for: an override may be theirs alone.
 
     Raises
     ------
@@ -159,7 +168,9 @@ def require_run(folder: Path, overrides: Sequence[str] = ()) -> None:
     """
     if (folder / "scores.tsv").is_file():
         kept = load_recipe(folder / "recipe.yaml")
-        if not _same_settings(load_recipe(folder / "recipe.yaml", overrides), kept):
+        asked = load_recipe(folder / "recipe.yaml", overrides, variants)
+        asked, _ = reach_variants(asked, overrides, kept.selected()[0])
+        if not _same_settings(asked, kept):
             raise UsageError(
                 f"--evaluate-only computes with the settings of {folder / 'recipe.yaml'}, which "
                 f"are not {', '.join(overrides)}. Leave these out, or leave out --evaluate-only: "

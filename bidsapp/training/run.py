@@ -1,6 +1,6 @@
 """All folds of all variants of a run: their splits, their arrays, their tasks, their scores."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -92,7 +92,11 @@ def run_splits(
 
 
 def check_steps(
-    recipe: Recipe, cohort: pd.DataFrame, splits: pd.DataFrame, where: str = ""
+    recipe: Recipe,
+    cohort: pd.DataFrame,
+    splits: pd.DataFrame,
+    where: str = "",
+    texts: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Refuse a fold in which steps cannot do with the columns of the people.
 
@@ -106,6 +110,8 @@ def check_steps(
         Columns repeat, fold, participant_id, role.
     where
         What its folds are, for messages; nothing for those of the run.
+    texts
+        `column_texts` of the cohort, where they are asked for again and again.
 
     Raises
     ------
@@ -115,8 +121,7 @@ def check_steps(
     chain = Chain.of(recipe.representation)
     if not chain.reads_columns:
         return
-    texts = cohort.fillna("").astype(str)
-    columns = {str(name): texts[name].tolist() for name in texts}
+    columns = column_texts(cohort) if texts is None else texts
     for (_, number), fold in splits.groupby(["repeat", "fold"]):
         role = cohort["participant_id"].map(fold.set_index("participant_id")["role"])
         train, others = role == "train", role.isin(ROLES) & (role != "train")
@@ -124,6 +129,32 @@ def check_steps(
             chain.check_columns(columns, np.flatnonzero(train), np.flatnonzero(others))
         except BadData as error:
             raise BadData(f"{where} {number}: {error}" if where else str(error)) from error
+
+
+class _Texts(Mapping[str, Sequence[str]]):
+    """Columns of a table as texts, each made when it is first asked for: few are of many."""
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        self._table = table
+        self._names = {str(name): name for name in table}
+        self._made: dict[str, Sequence[str]] = {}
+
+    def __getitem__(self, name: str) -> Sequence[str]:
+        if name not in self._made:
+            column = self._table[self._names[name]]
+            self._made[name] = column.astype(object).where(column.notna(), "").astype(str).tolist()
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def column_texts(cohort: pd.DataFrame) -> Mapping[str, Sequence[str]]:
+    """Give the columns of a cohort table as texts, empty where nothing is known."""
+    return _Texts(cohort)
 
 
 def _made_or_read(

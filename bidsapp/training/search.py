@@ -18,7 +18,7 @@ from bidsapp.recipes.start import named_variant
 from bidsapp.representation.chain import Chain
 from bidsapp.training.columns import LEARNING, SPLITS
 from bidsapp.training.inner_folds import Division
-from bidsapp.training.run import check_steps, splits_of
+from bidsapp.training.run import check_steps, column_texts, splits_of
 from bidsapp.training.stages import Outcomes, known, with_outcomes, with_people
 from bidsapp.training.task import FoldTask, read_rows
 
@@ -150,14 +150,21 @@ def check_searches(
         if search.fit == "dataset":
             _require_judges(search, table, own)
             continue
-        reading = [k for k in alternatives(one) if Chain.of(k.representation).reads_columns]
+        reading = _distinct_chains(one)
+        texts = column_texts(table)
         for repeat, fold in own[["repeat", "fold"]].drop_duplicates().itertuples(index=False):
             here = own[(own["repeat"] == repeat) & (own["fold"] == fold)]
             roles = inner_roles(one, table, here, int(repeat), int(fold))
             inner = pd.DataFrame(roles, columns=pd.Index(["fold", "role", "participant_id"]))
             for setting in reading:
                 where = f"training.search: repeat {repeat}, fold {fold}, inner fold"
-                check_steps(setting, table, inner.assign(repeat=0), where)
+                check_steps(setting, table, inner.assign(repeat=0), where, texts)
+
+
+def _distinct_chains(recipe: Recipe) -> list[Recipe]:
+    """Give a setting of each chain of steps that reads columns; most settings share one."""
+    found = {repr(one.representation): one for one in alternatives(recipe)}
+    return [one for one in found.values() if Chain.of(one.representation).reads_columns]
 
 
 def _require_judges(search: Search, cohort: pd.DataFrame, splits: pd.DataFrame) -> None:

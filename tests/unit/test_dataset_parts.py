@@ -264,8 +264,24 @@ def test_a_knee_that_was_the_only_one_of_its_visit_before_counts_once(tmp_path: 
         ["sub-01", "L"], ["sub-01", "R"], ["sub-02", ""]
     ]  # fmt: skip
     knee(out, "sub-01", "", "R", 0, source="another scan of it")
-    with pytest.raises(BadData, match="the same image under 2 names"):
+    told = r"sub-01_desc-joint_dseg.nii.gz and sub-01_desc-Rjoint_dseg.nii.gz are .*: delete"
+    with pytest.raises(BadData, match=told):
         build_cohort(bids, out, HELPED, wanted=KNEES)
+    # nor is one taken in silence that was made with other settings
+    knee(out, "sub-01", "", "R", 0)
+    former = out / "sub-01" / "anat" / "sub-01_desc-joint_dseg.json"
+    plain = json.loads(former.read_text())
+    former.write_text(json.dumps(plain | {"Settings": {"pixels": 128}}))
+    with pytest.raises(BadData, match=told):
+        build_cohort(bids, out, HELPED, wanted=KNEES)
+    assert "sub-01" in [one.label for one in finished_images(out)]
+    former.write_text(json.dumps(plain))
+    # a part that may not be used is not used by its former name either
+    named = former.with_name("sub-01_desc-Rjoint_dseg.json")
+    named.write_text(json.dumps({"KneeSide": "R"}))
+    cohort = build_cohort(bids, out, HELPED, wanted=KNEES)
+    assert list(cohort.table["part_id"].fillna("")) == ["L", ""]
+    assert "no quality verdict" in list(cohort.exclusions["reason"])
 
 
 def test_a_knee_under_its_former_name_is_shown_once(tmp_path: Path) -> None:

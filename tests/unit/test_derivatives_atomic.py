@@ -200,6 +200,35 @@ def test_a_work_folder_inside_the_output_is_hidden_from_validators(
     assert all(place.startswith("/ab/") for place in places)
 
 
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EEXIST])
+def test_a_share_that_forbids_what_is_there_is_no_trouble(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CIFS and 9p answer a rename onto a folder of another run so; neither can be mounted here."""
+    staging, folder = tmp_path / "staging", tmp_path / "sub-01"
+    staging.mkdir()
+    (staging / "done.json").write_text("{}")
+
+    def first(here: Path, target: Path) -> None:
+        Path(target).mkdir()
+        raise OSError(number, "as a share says it")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", first)
+        publish(staging, folder, "done.json")
+    assert (folder / "done.json").is_file()
+
+    def forbidden(here: Path, target: Path) -> None:
+        raise OSError(errno.EACCES, "as a share says it")
+
+    staging.mkdir()
+    (staging / "done.json").write_text("{}")
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", forbidden)
+        with pytest.raises(CannotCreateOutput, match="check who owns"):
+            publish(staging, tmp_path / "sub-02", "done.json")
+
+
 def test_what_another_host_made_is_waited_for(tmp_path: Path) -> None:
     """As over NFS, where it shows later; on two hosts: tests/faults/test_shared_disks.py."""
     there, late = tmp_path / "there", tmp_path / "late"

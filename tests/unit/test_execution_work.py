@@ -1,6 +1,8 @@
 """The work folder: what is cleaned is what the app made, and never what others use or own."""
 
+import errno
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -130,6 +132,19 @@ def test_what_is_foreign_in_our_folder_stays_and_is_named(
     begin_work(given, SHARED)
     assert sorted(path.name for path in own.iterdir()) == sorted([MARKER, "notes", "thesis.txt"])
     assert "did not make it: notes, thesis.txt" in capsys.readouterr().err
+
+
+def test_a_share_may_forbid_the_folder_that_another_run_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CIFS and 9p answer a rename onto a folder so; neither can be mounted here."""
+
+    def first(here: Path, target: Path) -> None:
+        shutil.copytree(here, target)
+        raise OSError(errno.EACCES, "as a share says it")
+
+    monkeypatch.setattr(Path, "rename", first)
+    assert (make_own_folder(tmp_path) / MARKER).is_file()
 
 
 def test_links_are_left_and_never_followed(

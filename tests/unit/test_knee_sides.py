@@ -28,13 +28,14 @@ def knees(tmp_path: Path, *names: str) -> Path:
     return root
 
 
-def pick(root: Path, **how: Any) -> ScanSelection:
+def pick(root: Path, filters: Any = None, **how: Any) -> ScanSelection:
     settings = KneePreparation(**how)
     options = RunOptions(
         bids_dir=root,
         output_dir=root.parent / "out",
         work_dir=root.parent / "work",
         analysis_level="participant",
+        bids_filters=filters or {},
     )
     sources = KNEE.sources_for(settings.plain())
     return select_scans(options, sources, None, KNEE.told_parts(root, settings))
@@ -82,6 +83,17 @@ def test_a_visit_with_one_knee_is_one_unit_without_a_part_as_it_was(tmp_path: Pa
     for tag in ("acq-DESSleft", "acq-DESS"):
         root = knees(tmp_path / tag, *sides(tag, echoes=2))
         assert by_side(pick(root, t2=True)) == {"": sides(tag, echoes=2)}
+
+
+def test_a_knee_is_named_alike_whatever_else_is_asked_for(tmp_path: Path) -> None:
+    """Else the left knee prepared anew alone would lie beside its former files."""
+    names = sides("acq-DESSleft", "acq-DESSright", echoes=2)
+    root = knees(tmp_path, *names)
+    for chosen in ({"image": {"acquisition": "DESSleft"}}, {"labels": {"acquisition": "DESSleft"}}):
+        found = pick(root, chosen, t2=True)
+        assert by_side(found) == {"L": sides("acq-DESSleft", echoes=2)}
+    table(root, "filename knee_side\nanat/sub-01_acq-DESSright_T2w.nii.gz upper\n")
+    assert by_side(pick(root, {"image": {"acquisition": "DESSleft"}})).keys() == {""}
 
 
 def test_files_of_the_other_knee_are_never_taken(tmp_path: Path) -> None:
@@ -180,11 +192,23 @@ def test_what_tells_a_side_wrongly_is_refused(tmp_path: Path, rows: str, said: s
 def test_names_that_say_both_sides_are_refused() -> None:
     assert side_in_name("sub-left_ses-right_acq-DESS_T2w.nii.gz") is None
     assert side_in_name("sub-01_acq-DESSright_T2w.nii.gz") == "R"
-    assert side_in_name("sub-01_acq-dessleft_T2w.nii.gz") == "L"
-    for label in ("acq-upright", "acq-Upright", "rec-bright"):
-        assert side_in_name(f"sub-01_{label}_T2w.nii.gz") is None
     with pytest.raises(BadData, match="says left and right"):
         side_in_name("sub-01_acq-left_rec-right_T2w.nii.gz")
+
+
+@pytest.mark.parametrize(
+    ("labels", "side"),
+    [
+        ("acq-DESSleft acq-left acq-leftDESS acq-kneeLeft acq-left2 acq-L hemi-l rec-LEFT", "L"),
+        ("acq-DESSright desc-rightDESS label-Right acq-3right acq-dessRIGHT desc-R", "R"),
+        ("acq-leftover acq-rightcoil rec-leftshift acq-upright acq-Upright rec-bright", None),
+        ("acq-dessleft acq-leftRight task-left task-copyright dir-right run-L acq-ACLEFT", None),
+    ],
+)
+def test_a_side_is_a_word_of_its_own(labels: str, side: str | None) -> None:
+    """Who is asked loses a minute; who is told the wrong side loses the knee."""
+    for label in labels.split():
+        assert side_in_name(f"sub-01_{label}_T2w.nii.gz") == side, label
 
 
 def test_what_is_said_of_a_person_says_nothing_of_one_of_two_knees(tmp_path: Path) -> None:

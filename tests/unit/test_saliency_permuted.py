@@ -1,5 +1,6 @@
 """The null of the voxelwise comparison: permuted pipelines are explained, and keep one number."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,6 +95,26 @@ def test_a_permuted_pipeline_leaves_the_largest_of_its_own_maps(run, tmp_path: P
     assert test is not None
     assert null.t == pytest.approx([np.abs(test.t).max()], rel=1e-4)
     assert null.tfce == pytest.approx([np.abs(test.tfce).max()], rel=1e-3)
+
+
+def test_maps_are_neither_copied_nor_open_when_they_are_removed(
+    run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over NFS a folder with a file that is still mapped cannot be removed."""
+    one, _, inputs = run
+    seen: list[tuple[bool, int]] = []
+    remove = shutil.rmtree
+
+    def removed(folder: Path, **how: object) -> None:
+        files = list(tmp_path.rglob("maps.npy"))
+        if Path(folder).name == "maps" and not seen:
+            seen.append(("maps.npy" in Path("/proc/self/maps").read_text(), len(files)))
+        remove(folder, **how)
+
+    monkeypatch.setattr("bidsapp.saliency.permuted_maps.shutil.rmtree", removed)
+    (node := tmp_path / "node").mkdir()
+    MapPermuted(**inputs).run(cwd=str(node))
+    assert seen == [(False, len(one.tasks))]
 
 
 def test_what_other_settings_gave_is_no_null(run, tmp_path: Path) -> None:

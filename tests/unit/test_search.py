@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -14,6 +15,7 @@ from bidsapp.networks.registry import build_network, count_parameters
 from bidsapp.recipes import dump_recipe, load_recipe
 from bidsapp.recipes.search_settings import networks
 from bidsapp.representation.cohort_array import build_cohort_array
+from bidsapp.representation.fitted.combat import Combat
 from bidsapp.representation.sample import CohortRow
 from bidsapp.training import fold as fold_module
 from bidsapp.training.crossfit import crossfit_splits
@@ -398,6 +400,37 @@ def test_steps_that_an_inner_fold_cannot_fit_are_told_before_work():
     )
     with pytest.raises(BadData, match="sub-04: q in column 'site'"):
         check_steps(recipe, alone, aside)
+
+
+def test_checking_steps_costs_what_they_read_once_for_each_chain(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is done for every permutation; settings that differ in training alone share a chain."""
+    cohort, splits = sites_and_splits(["PR"[k // 2 % 2] for k in range(40)])
+    looked: list[str] = []
+
+    class Text:
+        def __str__(self) -> str:
+            looked.append("a column that no step reads")
+            return "text"
+
+    check = Combat.check
+
+    def counted(self: Combat, *given: Any) -> None:
+        looked.append("chain")
+        check(self, *given)
+
+    monkeypatch.setattr(Combat, "check", counted)
+    combat = {"slices": 8, "fitted": {"combat": {"site": "site", "fewest": 2}}}
+    asked = {"grid": {"training.lr": [STILL, LEARNS]}, "inner_folds": 3}
+    recipe = small_recipe(
+        network=POOLED,
+        training={"search": asked},
+        representation=combat,
+        protocol={"folds": 2},
+    )
+    check_searches(recipe, ["base"], cohort.assign(notes=[Text() for _ in range(40)]), splits)
+    assert looked == ["chain"] * 2 * 3
 
 
 def test_a_search_of_a_stage_is_checked_on_its_own_outcomes():

@@ -11,7 +11,7 @@ import pytest
 from bidsapp.dataset.tables import write_table
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import BadData, NoInput, UsageError
-from bidsapp.recipes import apply_values, dump_recipe
+from bidsapp.recipes import apply_values, dump_recipe, load_recipe
 from bidsapp.recipes.analysis import Ensemble
 from bidsapp.training.earlier_run import (
     changes,
@@ -208,6 +208,24 @@ def test_evaluating_alone_needs_a_run_and_its_own_settings(run: Path) -> None:
         require_run(run, ["training.epochs=3"])
     with pytest.raises(NoInput, match=r"group/age holds no scores.tsv; these do: small\."):
         require_run(run.with_name("age"))
+
+
+def test_settings_of_the_variants_alone_are_theirs_when_evaluating_too(run: Path) -> None:
+    given, variants = ["preparation.t2=false"], ("femur_thick",)
+    recipe = load_recipe("morales2021", given, variants).with_values({"run": list(variants)})
+    (run / "recipe.yaml").write_text(dump_recipe(recipe))
+    (run / "scores.tsv").write_text("variant\nfemur_thick\n")
+    require_run(run, given, variants)
+    with pytest.raises(UsageError, match="leave out --evaluate-only"):
+        require_run(run, ["preparation.pixels=64"], variants)
+
+
+def test_a_setting_that_would_reach_the_variant_that_was_run_is_another(run: Path) -> None:
+    recipe = RECIPE.with_values({"run": ["coronal"]})
+    (run / "recipe.yaml").write_text(dump_recipe(recipe))
+    plane = f"representation.plane={recipe.representation.plane}"
+    with pytest.raises(UsageError, match="leave out --evaluate-only"):
+        require_run(run, [plane], ["coronal"])
 
 
 def test_scores_of_a_variant_that_the_recipe_lacks_are_refused_with_their_line(run: Path) -> None:

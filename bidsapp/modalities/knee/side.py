@@ -7,6 +7,7 @@ turns round, and the latter is compared with that of a known right knee. What is
 former is refused; against shapes, which tell less surely, it is taken and doubted.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,8 +22,11 @@ _WORDS: Mapping[str, Side] = {
     **dict.fromkeys(("l", "left", "lt", "links", "gauche", "izquierda"), "L"),
 }
 _IN_LABELS: Mapping[str, Side] = {"left": "L", "right": "R"}
-_NO_SIDES = ("upright", "bright", "cleft")
-"""Ends of labels that only look like a side: how a person was scanned, or how an image looks."""
+_SIDED_KEYS = ("acq", "rec", "desc", "hemi", "label")
+_APART = re.compile(
+    "(?<![a-z])(left|right)(?![a-z])|(Left|Right)(?![a-z])|(?<![A-Z])(LEFT|RIGHT)(?![A-Z])"
+)
+"""A side as a word of its own: ``DESSleft``, and not ``leftover``, ``rightcoil``, ``copyright``."""
 _APART_MM = 5.0
 _ALIKE = 0.35
 _BANDS, _WAVES = 8, 4
@@ -74,18 +78,13 @@ def side_in_name(name: str) -> Side | None:
 
 
 def _side_in_label(key: str, label: str) -> Side | None:
-    """Read a side at the start or the end of a label; of one that may be anybody's, none."""
-    if key in ("sub", "ses", "run", "echo", "chunk"):
+    """Read a side that a label names by a word of its own; where that is in doubt, none."""
+    if key not in _SIDED_KEYS:
         return None
-    lower = label.lower()
-    if key in ("hemi", "acq", "desc") and lower in ("l", "r"):
-        return "R" if lower == "r" else "L"
-    if lower.endswith(_NO_SIDES):
-        return None
-    ends = {
-        side for word, side in _IN_LABELS.items() if lower.startswith(word) or lower.endswith(word)
-    }
-    return ends.pop() if len(ends) == 1 else None
+    if key in ("hemi", "acq", "desc") and label.upper() in ("L", "R"):
+        return "R" if label.upper() == "R" else "L"
+    found = {_IN_LABELS[match[0].lower()] for match in _APART.finditer(label)}
+    return found.pop() if len(found) == 1 else None
 
 
 def seen_in_labels(places: Mapping[str, np.ndarray]) -> Seen | None:
