@@ -104,33 +104,26 @@ def write_scores(training: "TrainingRun", tasks: Sequence["FoldTask"], folder: P
     from bidsapp.dataset.tables import write_table
     from bidsapp.training.crossfit import SCORES_FILE, SPLITS_FILE
     from bidsapp.training.earlier_run import forget_results, read_text_table, same_scores
-    from bidsapp.training.fold_tables import gather_components, gather_folds
+    from bidsapp.training.fold_tables import gather_components, gather_folds, stamped
     from bidsapp.training.run import gather_history, gather_inner, gather_scores
 
-    scores, history, inner = gather_scores(tasks), gather_history(tasks), gather_inner(tasks)
-    components = gather_components(tasks)
-    stamps = {
-        name: stamp_text(training.recipe.with_variant(name).leaks("scores"))
-        for name in training.variants
-    }
-    if any(stamps.values()):
-        for table in (scores, history, components):
-            table["leak"] = table["variant"].map(stamps).fillna("")
-    if training.recipe.simulation.stamp:
-        for table in (scores, history, components):
-            table["simulated"] = training.recipe.simulation.stamp
+    scores, history, folds, components = (
+        stamped(gather(tasks), training.recipe)
+        for gather in (gather_scores, gather_history, gather_folds, gather_components)
+    )
+    inner = gather_inner(tasks)
     before = read_text_table(folder / "scores.tsv")
     for name in (SCORES_FILE, SPLITS_FILE, DISTANCES):  # they belong to the scores that were
         (folder / name).unlink(missing_ok=True)
     write_table(folder / "scores.tsv", scores)
     write_table(folder / "history.tsv", history)
-    write_table(folder / "folds.tsv", gather_folds(tasks))
+    write_table(folder / "folds.tsv", folds)
     if len(components):
         write_table(folder / "components.tsv", components)
     else:
         (folder / "components.tsv").unlink(missing_ok=True)
     if inner is not None:
-        write_table(folder / "inner_scores.tsv", inner)
+        write_table(folder / "inner_scores.tsv", stamped(inner, training.recipe))
     joined = {
         name: one for name, one in training.recipe.ensembles.items() if name in training.recipe.run
     }

@@ -285,7 +285,8 @@ TABLES: dict[str, dict[str, Column]] = {
         "component": Column("Component of the fold, as its network's channels are called."),
         "like": Column(
             "Component of the first fold that it is matched with (Hungarian, |r|); n/a where a map "
-            "of the first fold that is flipped is as much like it."
+            "of the first fold that is flipped is as much like it, or where the first fold has "
+            "fewer and none is left for it."
         ),
         "like_r": Column("|r| of both.", "1"),
         "like_null": Column("What the flipped map reaches; n/a where the maps are the same.", "1"),

@@ -6,7 +6,9 @@ from math import nan
 import numpy as np
 import pandas as pd
 
+from bidsapp.contracts.fitted import stamp_text
 from bidsapp.intake.json_text import read_own_json
+from bidsapp.recipes import Recipe
 from bidsapp.representation.components.matching import match
 from bidsapp.training.fold import fitted_of
 from bidsapp.training.task import FoldTask
@@ -18,6 +20,16 @@ _PAIRED = ("variant", "repeat", "fold", "component", "like", "like_r", "like_nul
 _DIGITS = 6
 
 Maps = Mapping[str, np.ndarray]
+
+
+def stamped(table: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
+    """Put the stamps of variants that leak into a table of folds, and that of a planted signal."""
+    names = {str(name): recipe.with_variant(str(name)) for name in table["variant"].unique()}
+    stamps = {name: stamp_text(one.leaks("scores")) for name, one in names.items()}
+    if any(stamps.values()):
+        table = table.assign(leak=table["variant"].map(stamps))
+    simulated = recipe.simulation.stamp
+    return table.assign(simulated=simulated) if simulated else table
 
 
 def gather_folds(tasks: Sequence[FoldTask]) -> pd.DataFrame:
@@ -51,7 +63,9 @@ def gather_components(tasks: Sequence[FoldTask]) -> pd.DataFrame:
         maps = fitted.group_maps(given)
         pairs = matched(maps, first.setdefault(task.variant, maps))
         for name, numbers in told.items():
-            like, like_r, like_null = pairs.get(name, (name, nan, nan))
+            # given maps are the same in every fold, and so are their names: nothing is matched
+            unmatched = (None if pairs else name, nan, nan)
+            like, like_r, like_null = pairs.get(name, unmatched)
             rows.append(
                 {
                     "variant": task.variant,
@@ -71,7 +85,8 @@ def gather_components(tasks: Sequence[FoldTask]) -> pd.DataFrame:
 def matched(maps: Maps, reference: Maps) -> dict[str, tuple[str | None, float, float]]:
     """Say of each map which of a reference it is, with ``|r|`` and what the flipped one reaches.
 
-    One that is no more alike than that has no name there; the same maps are themselves.
+    One that is no more alike than that has no name there, and one that is left over, where there
+    are more of them than of the reference, has neither; the same maps are themselves.
     """
     if not maps:
         return {}
@@ -84,7 +99,8 @@ def matched(maps: Maps, reference: Maps) -> dict[str, tuple[str | None, float, f
     rows = zip(
         pairs.components, pairs.references, pairs.r, pairs.null, pairs.above_null, strict=True
     )
-    return {
+    left_over = dict.fromkeys(names, (None, nan, nan))
+    return left_over | {
         names[number]: (known[place] if same else None, abs(float(r)), float(null))
         for number, place, r, null, same in rows
     }

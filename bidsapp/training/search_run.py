@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from bidsapp.contracts.fitted import stamp_text
 from bidsapp.dataset.tables import write_table
 from bidsapp.drawing.wording import many
 from bidsapp.errors import UsageError
@@ -16,6 +15,7 @@ from bidsapp.recipes import Recipe
 from bidsapp.recipes.search import METRICS
 from bidsapp.recipes.search_settings import first_stages, networks
 from bidsapp.training.crossfit import planned_folds
+from bidsapp.training.fold_tables import stamped
 from bidsapp.training.inner_run import score_inner
 from bidsapp.training.passing import forget
 from bidsapp.training.permuted import expected_time
@@ -201,13 +201,6 @@ def _after(tasks: Mapping[str, FoldTask]) -> dict[str, str]:
 
 def _reason(one: Trial, message: str) -> str:
     return f"{one.task.label}: {message}"
-
-
-def stamped(table: pd.DataFrame, recipe: Recipe) -> pd.DataFrame:
-    """Put the stamps of variants that leak into a table of searches, where any does."""
-    names = {str(name): recipe.with_variant(str(name)) for name in table["variant"].unique()}
-    stamps = {name: stamp_text(one.leaks("scores")) for name, one in names.items()}
-    return table.assign(leak=table["variant"].map(stamps)) if any(stamps.values()) else table
 
 
 def _in_columns(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

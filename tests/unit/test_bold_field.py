@@ -14,6 +14,8 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from bidsapp.contracts.scan import Scan, SourceFile
 from bidsapp.errors import BadData
 from bidsapp.modalities.bold import synthetic
+from bidsapp.modalities.bold.alignment import Anatomy as Normalised
+from bidsapp.modalities.bold.alignment import align
 from bidsapp.modalities.bold.field import (
     Susceptibility,
     fitted_field,
@@ -260,9 +262,19 @@ def test_what_cannot_serve_is_said(
         ({"TotalReadoutTime": 0.0295, "EffectiveEchoSpacing": 0.0005}, 0.0295, ""),
         ({"TotalReadoutTime": 0.03, "ReconMatrixPE": 60}, 0.03, ""),
         # of 120 lines at first: a field shifts by the same share of the field of view
-        ({"TotalReadoutTime": 0.0595, "ReconMatrixPE": 120}, 0.0295, "of 120 lines"),
-        ({"EffectiveEchoSpacing": 0.0005, "ReconMatrixPE": 120}, 0.0295, "of 120 lines"),
-        ({"TotalReadoutTime": 0.0595, "EffectiveEchoSpacing": 0.0005}, 0.0295, "of 120 lines"),
+        ({"TotalReadoutTime": 0.0595, "ReconMatrixPE": 120}, 0.0295, "ReconMatrixPE is 120"),
+        ({"EffectiveEchoSpacing": 0.0005, "ReconMatrixPE": 120}, 0.0295, "ReconMatrixPE is 120"),
+        # times that contradict each other tell of no lines: the time is defined by the spacing
+        (
+            {"TotalReadoutTime": 0.04, "EffectiveEchoSpacing": 0.0005},
+            0.0295,
+            "0.04 s is not EffectiveEchoSpacing times lines less one (0.0005 s × 59 = 0.0295 s)",
+        ),
+        (
+            {"TotalReadoutTime": 0.04, "EffectiveEchoSpacing": 0.0005, "ReconMatrixPE": 60},
+            0.0295,
+            "the spacing was kept, as BIDS defines the time by it",
+        ),
     ],
 )
 def test_the_read_out_is_counted_in_the_lines_that_there_are(
@@ -270,7 +282,9 @@ def test_the_read_out_is_counted_in_the_lines_that_there_are(
 ) -> None:
     found, words = readout_of(told, 60)
     assert found == pytest.approx(seconds, rel=1e-6)
-    assert (assumed in words) == bool(words or not assumed)
+    assert assumed in words
+    assert bool(words) == bool(assumed)
+    assert ("resampled" in words) == ("ReconMatrixPE" in assumed)
 
 
 @pytest.mark.parametrize(
@@ -318,6 +332,9 @@ class _Fits:
         (0.95, 0.9, True, ""),
         (0.94, 0.93, False, "less well than without (mean local correlation 0.940 and 0.950)"),
         (0.94, 0.97, False, "With its sense reversed it would fit better (0.970): look whether"),
+        (-np.inf, 0.9, False, "With it the mean volume cannot be registered to the T1w image, so"),
+        (-np.inf, 0.97, False, "With its sense reversed it would fit better (0.970): look whether"),
+        (0.94, -np.inf, False, "less well than without (mean local correlation 0.940 and 0.950)"),
     ],
 )
 def test_a_measured_field_is_used_where_the_series_then_fits_as_well(
@@ -331,7 +348,8 @@ def test_a_measured_field_is_used_where_the_series_then_fits_as_well(
         ("map", True) if used else ("none", False)
     )
     assert words in found.sentence
-    assert (found.facts["FitBefore"], found.facts["FitAfter"]) == (0.95, with_it)
+    told = json.loads(json.dumps(dict(found.facts), allow_nan=False))  # what JSON can hold
+    assert (told["FitBefore"], told.get("FitAfter", -np.inf)) == (0.95, with_it)
 
 
 def test_a_true_field_fits_the_t1w_image_better_and_its_reverse_worse() -> None:
@@ -351,6 +369,31 @@ def test_a_true_field_fits_the_t1w_image_better_and_its_reverse_worse() -> None:
     turned = Susceptibility(right.reverse, "map", "", {}).judged(fit(None), fit)
     assert turned.displacement is None
     assert "PhaseEncodingDirection has the right sign" in turned.why
+
+
+@pytest.mark.slow
+def test_a_displacement_with_which_nothing_can_be_registered_ends_nobody(tmp_path: Path) -> None:
+    """A map that moves the head out of the image: it is left out, and the person is prepared."""
+    rest = synthetic.draw_rest(
+        np.random.default_rng([1, 1]), False, "salience", 0.0, 20, 0.0, (1, 0)
+    )
+    data, affine = synthetic.acquire(_anatomy(), rest, 1, only=range(3, 9))
+    run = Run(data.astype("f4"), affine, Timing(3.0, None, 2), (1, 1), [])
+    anatomy = _files_of_t1w(tmp_path, affine)
+    away = Displacement(np.full(synthetic.SHAPE, 500.0, np.float32), 1)
+    given = Susceptibility(away, "map", "A map said it.", {"TotalReadoutTime": 0.03})
+    found = align(run, anatomy, lambda mean: given, seed=0, device=CPU, nthreads=1)
+    assert "With it the mean volume cannot be registered to the T1w image" in found.field.why
+    assert found.field.displacement is None or found.field.method == "registration"
+    assert np.abs(found.to_series[:3, 3]).max() < 5
+    json.dumps(found.field.plain(run.affine, found.mask), allow_nan=False)
+
+
+def _files_of_t1w(folder: Path, affine: np.ndarray) -> Normalised:
+    """The T1w image and its mask, where the head lies in the series."""
+    for name, values in zip(("t1w", "mask"), _brain(), strict=True):
+        nib.Nifti1Image(values.astype("f4"), affine).to_filename(folder / f"{name}.nii")
+    return Normalised(folder / "t1w.nii", folder / "mask.nii", *[folder / "none"] * 3)
 
 
 @pytest.mark.parametrize(

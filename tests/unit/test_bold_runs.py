@@ -37,7 +37,7 @@ def _command(root: Path, *more: str, out: str = "out") -> int:
     [
         ("_run-2", 2.0, (), 64, "--set preparation.runs=join joins runs"),
         ("_run-2", 3.0, ("--set", "preparation.runs=join"), 65, "3 s lie between volumes, 2 s in"),
-        ("_acq-x_run-2", 2.0, ("--set", "preparation.runs=join"), 65, "these differ in acquisi"),
+        ("_acq-x_run-2", 2.0, ("--set", "preparation.runs=join"), 64, "these differ in acquisi"),
     ],
 )
 def test_runs_that_cannot_be_joined_are_refused_before_any_work(
@@ -98,6 +98,11 @@ def test_of_joined_runs_times_add_up_and_the_worst_fit_counts() -> None:
     assert (found["brain_dice"], found["displacement_max"], found["ghosting"]) == (0.7, 2.0, 0.02)
     assert found["verdict"] == "fail"
     assert any("Dice" in reason for reason in found["reasons"])
+
+
+def test_a_run_without_a_number_lends_its_volumes_to_no_other() -> None:
+    blocks: list[dict[str, Any]] = [{"fd_mean": value} for value in (None, 0.1, 0.4)]
+    assert _quality(blocks, [1000, 100, 300])["fd_mean"] == pytest.approx(0.325)
 
 
 @pytest.mark.slow

@@ -8,6 +8,8 @@ import pytest
 
 from bidsapp.contracts.fitted_offers import AskedStep, fitted_offers
 from bidsapp.derivatives.column_meanings import TABLES
+from bidsapp.derivatives.dictionaries import column_of
+from bidsapp.group_files import write_scores
 from bidsapp.reports.run.components import components_table, fold_minutes
 from bidsapp.reports.run.files import RunFiles
 from bidsapp.representation.chain import Chain
@@ -15,7 +17,9 @@ from bidsapp.representation.fitted.group_ica import build as build_ica
 from bidsapp.representation.fitted.outcome_selection import build as build_selection
 from bidsapp.representation.image_rows import ImageRows
 from bidsapp.training.fold_tables import FOLDS, NUMBERS, matched
+from bidsapp.training.run import TrainingRun
 from tests.unit import rest24
+from tests.unit.synthetic_cohort import prepare_tasks, small_recipe, train_and_score
 
 COUNT = 24
 TRAIN = np.setdiff1d(np.arange(COUNT), (2, 9, 17))
@@ -70,6 +74,17 @@ def test_components_get_the_first_folds_numbers_and_noise_gets_none(chain: Chain
     assert matched({}, {}) == {}
 
 
+def test_a_fold_with_more_components_than_the_first_lends_them_no_number(chain: Chain) -> None:
+    maps = chain.group_maps(("bold",))
+    names = list(maps)
+    first = {name: maps[of] for name, of in zip(names[:4], names[2:], strict=True)}
+    found = matched(maps, first)
+    assert [found[name][0] for name in names] == [None, None, *names[:4]]
+    assert all(np.isnan(found[name][1:]).all() for name in names[:2])
+    fewer = matched(first, maps)
+    assert [fewer[name][0] for name in first] == names[2:]
+
+
 def _write(folder: Path) -> RunFiles:
     rows = [
         ("eight", 0, fold, "IC01", like, r, 0.4, stability, p, 0.5, kept)
@@ -107,6 +122,25 @@ def test_the_time_of_a_fold_is_a_mean_of_each_variant(tmp_path: Path) -> None:
     assert {name: cell.text for name, cell in took.items()} == {"eight": "10 s", "raw": "5.1 min"}
     assert fold_minutes(RunFiles(tmp_path / "earlier")) == {}
     assert components_table(RunFiles(tmp_path / "earlier")) is None
+
+
+def test_what_a_fold_took_is_stamped_as_its_scores_are(tmp_path: Path) -> None:
+    """The epoch that was kept is chosen on held-out people, of images with a planted signal."""
+    recipe = small_recipe(
+        mode="paper",
+        simulation={"kind": "cuboid"},
+        training={"epochs": 1, "checkpoint": "test_fold"},
+    )
+    tasks = prepare_tasks(tmp_path, recipe)[:1]
+    train_and_score(tasks[0])
+    files = tmp_path / "recipe.yaml", tmp_path / "cohort.tsv", tmp_path / "splits.tsv"
+    training = TrainingRun(recipe, ("base",), recipe.stages(("base",)), *files, tmp_path)
+    write_scores(training, tasks, tmp_path)
+    for name in ("scores", "history", "folds"):
+        table = pd.read_csv(tmp_path / f"{name}.tsv", sep="\t")
+        assert set(table["leak"]) == {"LEAK: training.checkpoint: test_fold"}, name
+        assert table["simulated"].str.startswith("SIMULATED").all(), name
+    assert all(column_of("folds", name) is not None for name in table)
 
 
 def test_the_columns_are_explained() -> None:

@@ -21,6 +21,7 @@ from bidsapp.training import fold as fold_module
 from bidsapp.training.crossfit import crossfit_splits
 from bidsapp.training.fold import load_fold, train_fold
 from bidsapp.training.fold_node import fold_inputs, task_of
+from bidsapp.training.fold_tables import stamped
 from bidsapp.training.inner_folds import Division
 from bidsapp.training.loop import Diverged
 from bidsapp.training.passing import note_diverged, score_and_forget
@@ -28,7 +29,7 @@ from bidsapp.training.run import check_steps
 from bidsapp.training.search import at, check_searches, trials, unsettled
 from bidsapp.training.search_choice import searched, settled
 from bidsapp.training.search_metric import metric_of
-from bidsapp.training.search_run import search_cost, stamped
+from bidsapp.training.search_run import search_cost
 from tests.unit.synthetic_cohort import prepare_tasks, small_recipe
 from tests.unit.test_training_stages import prepare
 

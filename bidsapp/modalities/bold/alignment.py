@@ -121,8 +121,13 @@ def align(
 
     def fit(displacement: Displacement | None) -> float:
         assert run.phase is not None
-        at = place if displacement is None else placed(displacement)
-        mean = images(displacement)[0]
+        try:
+            at = place if displacement is None else placed(displacement)
+        except BadData:  # a displacement that is wrong ends nobody: it is left out
+            return -np.inf
+        mean = motion.reference
+        if displacement is not None:
+            mean = displacement.undistorted(mean)
         return fit_to_t1w(mean, *seen(at), run.voxel_sizes, run.phase[0])
 
     place = placed(None)
@@ -133,7 +138,14 @@ def align(
     if measured is not None and field.displacement is None and run.phase is not None:
         field = fitted_field(run, motion.reference, *seen(place), field)
     if field.displacement is not None:
-        place = placed(field.displacement)
+        try:
+            place = placed(field.displacement)
+        except BadData:
+            field = none_because(
+                f"{field.why} So corrected it cannot be registered to the T1w image: the "
+                "correction is not used.",
+                field.facts,
+            )
     return Aligned(motion, brain_mask(motion.reference, run.affine), place, steady, field)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -70,22 +71,28 @@ class Susceptibility:
         before
             How well it fits without: mean local correlation.
         fit
-            How well it fits with a displacement.
+            How well it fits with a displacement; -inf where the two then cannot be registered.
         """
         assert self.displacement is not None
         after = fit(self.displacement)
-        facts = {**self.facts, "FitBefore": round(before, 4), "FitAfter": round(after, 4)}
+        facts = {**self.facts, "FitBefore": round(before, 4)}
+        if isfinite(after):
+            facts["FitAfter"] = round(after, 4)
         if after >= before:
             told = f"(mean local correlation {after:.3f}, {before:.3f} without)"
             why = f"{self.why} With it the mean volume fits the T1w image as well or better {told}."
             return replace(self, why=why, facts=facts)
-        why = (
-            f"{self.why} With it the mean volume fits the T1w image less well than without (mean "
-            f"local correlation {after:.3f} and {before:.3f}), so that it is not used."
+        less = (
+            "fits the T1w image less well than without (mean local correlation "
+            f"{after:.3f} and {before:.3f})"
+            if isfinite(after)
+            else "cannot be registered to the T1w image"
         )
+        why = f"{self.why} With it the mean volume {less}, so that it is not used."
         if self.method in ("map", "phases"):
             reverse = fit(self.displacement.reverse)
-            facts["FitReversed"] = round(reverse, 4)
+            if isfinite(reverse):
+                facts["FitReversed"] = round(reverse, 4)
             if reverse > before + LEAST_GAIN:
                 why += (
                     f" With its sense reversed it would fit better ({reverse:.3f}): look whether "

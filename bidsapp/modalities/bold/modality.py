@@ -48,7 +48,7 @@ class Bold(Modality[BoldPreparation]):
     )
     measures = MEASURES
     products = PRODUCTS
-    chain = 3
+    chain = 4
     settings = BoldPreparation
     free = ("other_spaces", "keep_preproc")
 

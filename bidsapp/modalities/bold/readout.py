@@ -37,34 +37,42 @@ def readout_of(metadata: Mapping[str, Any], lines: int) -> tuple[float, str]:
     BIDS: ``TotalReadoutTime = EffectiveEchoSpacing * (ReconMatrixPE - 1)``, of the image as it was
     reconstructed. A field displaces by Hz times the spacing of a field of view, however many lines
     that is divided into: of an image that was resampled since, the spacing still holds, and the
-    time is that of as many spacings as it has lines now.
+    time is that of as many spacings as it has lines now. Only ReconMatrixPE says that an image was
+    resampled. Where both times are there and contradict each other the spacing is kept, as the
+    time is defined by it.
     """
     total, spacing = (
         _seconds(metadata, key) for key in ("TotalReadoutTime", "EffectiveEchoSpacing")
     )
-    before = _lines(metadata, total, spacing)
-    if before is not None and abs(before / lines - 1) > _SAME:
-        spacing = spacing or (total or 0.0) / (before - 1)
-        now = spacing * (lines - 1)
-        return _checked(now), (
-            f"Its JSON is of {before} lines along the phase, the image has {lines}: it was taken "
-            f"as resampled, and read out in {now:.4g} s."
-        )
+    before = _lines(metadata)
     if total is None and spacing is None:
         raise BadData(
             "The field map needs TotalReadoutTime, or EffectiveEchoSpacing, in seconds in the "
             "series' JSON."
         )
-    return _checked(total or (spacing or 0.0) * (lines - 1)), ""
+    of, assumed = lines if before is None else before, []
+    if total and spacing and abs(total / (spacing * (of - 1)) - 1) > _SAME:
+        assumed.append(
+            f"Its TotalReadoutTime of {total:g} s is not EffectiveEchoSpacing times lines less one "
+            f"({spacing:g} s × {of - 1} = {spacing * (of - 1):.4g} s): the spacing was kept, as "
+            "BIDS defines the time by it."
+        )
+    elif abs(of / lines - 1) <= _SAME:
+        return _checked(total or (spacing or 0.0) * (lines - 1)), ""
+    now = _checked((spacing or (total or 0.0) / (of - 1)) * (lines - 1))
+    if abs(of / lines - 1) > _SAME:
+        assumed.append(
+            f"Its ReconMatrixPE is {of}, the image has {lines} lines along the phase: it was taken "
+            f"as resampled, and read out in {now:.4g} s."
+        )
+    return now, " ".join(assumed)
 
 
-def _lines(metadata: Mapping[str, Any], total: float | None, spacing: float | None) -> int | None:
+def _lines(metadata: Mapping[str, Any]) -> int | None:
     """Say how many lines the image had that the JSON was written for; None where it does not."""
     told = metadata.get("ReconMatrixPE")
     if isinstance(told, int | float) and told > 1:
         return round(told)
-    if total and spacing:
-        return round(total / spacing) + 1
     return None
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from bidsapp.contracts.measure import judged
 from bidsapp.contracts.scan import Scan
-from bidsapp.errors import BadData
+from bidsapp.errors import BadData, UsageError
 from bidsapp.modalities.bold import files, steps
 from bidsapp.modalities.bold.alignment import Aligned, Anatomy, align
 from bidsapp.modalities.bold.cleaning import Cleaned, check_length
@@ -79,7 +79,9 @@ def check_runs(scan: Scan, settings: Any) -> None:
     Raises
     ------
     BadData
-        One cannot be prepared (`check_run`, `check_length`), or they are no runs of one series.
+        One cannot be prepared (`check_run`, `check_length`), or their RepetitionTimes differ.
+    UsageError
+        They are no runs of one series, and somebody has to choose.
     """
     strategy, times = STRATEGIES[settings.confounds], []
     for one in each_run(scan):
@@ -94,7 +96,7 @@ def check_runs(scan: Scan, settings: Any) -> None:
         )
         if apart:
             listed = ", ".join(path for path, _ in times)
-            raise BadData(
+            raise UsageError(
                 f"{listed}: preparation.runs=join joins runs that differ in nothing but run-; "
                 f"these differ in {', '.join(apart)}. Choose among them with --bids-filter-file."
             )
@@ -252,13 +254,18 @@ def _quality(blocks: Sequence[Mapping[str, Any]], volumes: Sequence[int]) -> dic
     """Give the quality block of joined runs; see `joined`."""
     found: dict[str, Any] = {}
     for one in MEASURES:
-        values = [block[one.key] for block in blocks if block.get(one.key) is not None]
+        told = [
+            (block[one.key], count)
+            for block, count in zip(blocks, volumes, strict=True)
+            if block.get(one.key) is not None
+        ]
+        values = [value for value, _ in told]
         if not values:
             found[one.key] = None
         elif one.key in _SUMMED:
             found[one.key] = sum(values)
         elif one.key in _AVERAGED:
-            found[one.key] = float(np.average(values, weights=volumes[: len(values)]))
+            found[one.key] = float(np.average(values, weights=[count for _, count in told]))
         else:
             found[one.key] = min(values) if one.bad == "low" else max(values)
     verdict, reasons = judged(MEASURES, found)
