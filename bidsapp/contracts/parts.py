@@ -23,10 +23,13 @@ class ToldParts:
         the part; empty where nothing says. Raises NociCastError where what says it is wrong.
     how
         What a person can do where files do not tell, for a message: an infinitive clause.
+    said
+        Of the images of one visit that are not told apart: what is told of each, by what.
     """
 
     of: Callable[[str, str | None, Path], str]
     how: str
+    said: Callable[[str, str | None, Sequence[Path]], str] = lambda *_: ""
 
 
 class Parts(Generic[S]):

@@ -166,7 +166,7 @@ def build_cohort(
 
     excluded = {key: why for key, why in unusable.items() if in_run(key) and key not in images}
     missing = people - {key[0] for key in (*images, *excluded) if in_run(key)}
-    where = f"none with {wanted.place} in {output_dir}"
+    where = f"none {f'with {wanted.place} ' if wanted.place else ''}in {output_dir}"
     closed = unreadable_scans(bids_dir, missing, raw.datatype)
     lost = {person: why for (person, _), why in closed.items()}
     kind = (raw.datatype, raw.suffix)

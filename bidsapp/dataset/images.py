@@ -223,7 +223,8 @@ def _decide(
     ]
     for (session, part), images in left.groups.items():
         among = [image for image in found if (image.session or "") == session]
-        how = f"; or, where they are of different parts, {told.how}" if told and not part else ""
+        unclear = told if not part and len(images) > 1 else None
+        how = _untold(options.bids_dir, images, unclear) if unclear else ""
         decided.append(_decide_session(options.bids_dir, query, images, among, advice, part, how))
     there = left.sessions
     missing: list[str | None] = [s for s in dict.fromkeys(options.session_label) if s not in there]
@@ -235,6 +236,14 @@ def _decide(
     missing = [s for s in missing if s not in lost]
     decided += [_nothing_for(options, query, participant, s, found) for s in missing]
     return [*decided, *unread]
+
+
+def _untold(bids_dir: Path, images: Sequence[Found], told: ToldParts) -> str:
+    """Say what is told of images of one visit, and how to tell their parts apart."""
+    first = images[0]
+    paths = [bids_dir / image.relative_path for image in images]
+    said = told.said(first.participant, first.session, paths)
+    return "; ".join(filter(None, [said, f"where they are of different parts, {told.how}"]))
 
 
 def _decide_session(
@@ -255,7 +264,9 @@ def _decide_session(
         names = shortened([other.name for other in left])
         of = f" of part {part}" if part else ""
         text = f"{len(left)} {query.kind} images{of} where one is needed: {names}{listed}"
-        ways = [f"{advice[image.relative_path]}{how}", *filter(None, [query.several])]
+        chosen = f"or, where one of them is not wanted, {advice[image.relative_path]}"
+        ways = [*([how, chosen] if how else [advice[image.relative_path]])]
+        ways += filter(None, [query.several])
         return Refusal(*who, "; ".join([text, *ways]), UsageError, part)
     for one in left:
         refused = _unusable(bids_dir, one)

@@ -455,6 +455,10 @@ TABLES: dict[str, dict[str, Column]] = {
         "*": _WEIGHTED,
     },
     "quality": {
+        "part": Column(
+            "Part of the person that the image is of, as its sidecar tells, also where it is the "
+            "only one of its visit and has no part_id."
+        ),
         "source": Column("The main source, relative to its dataset."),
         "space": Column("Standard space."),
         "resolution": Column("Voxel size of the output.", "mm"),

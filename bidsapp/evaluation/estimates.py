@@ -38,6 +38,8 @@ class AucEstimate:
         (`held_out.HeldOut`).
     note
         What the reader has to know, or why there is no interval.
+    clustered
+        Whether the variance is Obuchowski's, of people with several rows.
     """
 
     value: float
@@ -46,6 +48,7 @@ class AucEstimate:
     negatives: np.ndarray
     inflation: float = 1.0
     note: str = ""
+    clustered: bool = False
 
     @property
     def at_edge(self) -> bool:
@@ -71,7 +74,9 @@ class AucEstimate:
         low, high = self.limits(normal_quantile(level))
         if not np.isfinite([low, high]).all():
             return Interval(note=self.note)
-        return Interval(low, high, "Newcombe" if self.at_edge else "DeLong, logit", self.note)
+        clustered = ", clustered by person (Obuchowski 1997)" if self.clustered else ""
+        method = "Newcombe" if self.at_edge else f"DeLong{clustered}, logit"
+        return Interval(low, high, method, self.note)
 
     def p_against(self, null: float) -> float:
         """Two-sided p of this AUC against a value, from the interval that just reaches it."""
@@ -187,7 +192,7 @@ def estimate_aucs(
         note = "several rows per person: too narrow" if edge and clustered else ""
         note = note if known else (_FEW if some else TIED)
         kept = float(own) if known else float("nan")
-        estimates.append(AucEstimate(float(value), kept, *sizes, inflation, note))
+        estimates.append(AucEstimate(float(value), kept, *sizes, inflation, note, clustered))
     error = np.sqrt(np.where(variance > _NOTHING, variance, np.inf))
     return estimates, np.nan_to_num(found.covariance / np.outer(error, error))
 

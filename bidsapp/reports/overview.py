@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from bidsapp.contracts.measure import FAIL, PASS, WARN, Measure
 from bidsapp.contracts.modality import modality_named
+from bidsapp.contracts.prepared import Prepared
 from bidsapp.derivatives import write_text
 from bidsapp.derivatives.dictionaries import describe_table
 from bidsapp.derivatives.finished import finished_images
@@ -69,6 +70,7 @@ def write_overview(output_dir: Path, shapes: Outlines) -> None:
             _row(line, drawn, measures, output_dir if place >= SHOWN else None)
             for place, line in enumerate(lines)
         ],
+        people=len({line.image.participant for line in lines}),
         shown=SHOWN,
         measures=measures,
         strips=_strips(lines, measures),
@@ -90,6 +92,11 @@ def write_overview(output_dir: Path, shapes: Outlines) -> None:
 
 def _of_labels(labels: Iterable[tuple[str, str]]) -> str:
     return "-".join(value for _, value in sorted(labels, reverse=True))
+
+
+def _part(image: Prepared) -> str:
+    """Give the part that a unit is of, also of one that is the only one of its visit."""
+    return image.names.part or modality_named(image.modality).part_in(image.sidecar)
 
 
 def _measures(lines: Sequence[Line]) -> list[Measure]:
@@ -117,7 +124,7 @@ def _row(
         picture = quote(str(thumbnail_file(names, key).relative_to(beside)))
     return Row(
         image=f"{names.space}, {names.resolution} mm",
-        participant=" ".join(filter(None, (image.participant, names.part))),
+        participant=" ".join(filter(None, (image.participant, _part(image)))),
         session=image.session,
         report=names.report.name,
         thumbnail=picture,
@@ -149,11 +156,11 @@ def _strips(lines: Sequence[Line], measures: Sequence[Measure]) -> list[Strip]:
 
 def _write_table(folder: Path, lines: Sequence[Line], measures: Sequence[Measure]) -> None:
     keys = [measure.key for measure in measures]
-    parts = any(line.image.names.part for line in lines)
+    parts = any(_part(line.image) for line in lines)
     head = [
         "participant_id",
         "session_id",
-        *["part_id"] * parts,
+        *["part_id", "part"] * parts,
         "source",
         "space",
         "resolution",
@@ -166,7 +173,7 @@ def _write_table(folder: Path, lines: Sequence[Line], measures: Sequence[Measure
     for line in lines:
         image, quality = line.image, line.image.quality
         cells: list[Any] = [image.participant, image.session or None]
-        cells += [image.names.part] * parts + [image.source]
+        cells += [image.names.part, _part(image)] * parts + [image.source]
         cells += [image.names.space, image.names.resolution, line.verdict]
         cells += [line.values.get(key) for key in keys] + [line.z.get(key) for key in keys]
         cells.append(line.unusual if line.z else None)

@@ -1,5 +1,6 @@
 """Tables whose rows are of parts of scans: whose value, what is told, what is refused."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from bidsapp.derivatives.finished import finished_images
 from bidsapp.errors import BadData, UsageError
 from bidsapp.modalities.knee.modality import MODALITY as KNEE
 from bidsapp.modalities.spine.modality import MODALITY
+from bidsapp.reports.overview import write_overview
 from tests.unit.cohort_trees import rule, save, study
 
 NECKS = Wanted(MODALITY, {"space": "foramen"})
@@ -247,6 +249,12 @@ def test_the_only_knee_of_a_visit_has_the_row_of_the_side_that_its_sidecar_tells
     (left,) = cohort.exclusions.to_dict("records")
     assert left["participant_id"] == "sub-03"
     assert left["detail"] == "no value in helped; knees has R of this participant"
+    (bids / "sub-09").mkdir()
+    with (bids / "participants.tsv").open("a") as table:
+        table.write("09\n")
+    details = build_cohort(bids, tmp_path / "out", HELPED, **asked).exclusions  # type: ignore[arg-type]
+    absent = details.set_index("participant_id")["detail"]["sub-09"]
+    assert f"none in {tmp_path / 'out'}" in absent
     texts = NewPeople(bids).texts(["helped"], [("sub-02", "", "R")], KNEE.read_part)
     assert texts == {"helped": ["yes"]}
 
@@ -282,6 +290,23 @@ def test_a_knee_that_was_the_only_one_of_its_visit_before_counts_once(tmp_path: 
     cohort = build_cohort(bids, out, HELPED, wanted=KNEES)
     assert list(cohort.table["part_id"].fillna("")) == ["L", ""]
     assert "no quality verdict" in list(cohort.exclusions["reason"])
+
+
+def test_the_overview_tells_the_side_of_the_only_knee_of_a_visit(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for who, part, side, seed in (
+        ("sub-01", "R", "R", 0), ("sub-01", "L", "L", 1), ("sub-02", "", "L", 2),
+    ):  # fmt: skip
+        knee(out, who, part, side, seed)
+    write_overview(out, {})
+    with (out / "group" / "quality.tsv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream, delimiter="\t"))
+    told = sorted((row["participant_id"], row["part_id"], row["part"]) for row in rows)
+    assert told == [("sub-01", "L", "L"), ("sub-01", "R", "R"), ("sub-02", "n/a", "L")]
+    assert "part" in json.loads((out / "group" / "quality.json").read_text())
+    page = (out / "quality.html").read_text()
+    assert "<title>Quality of 3 images of 2 people" in page
+    assert ">sub-02 L</a>" in page
 
 
 def test_a_knee_under_its_former_name_is_shown_once(tmp_path: Path) -> None:

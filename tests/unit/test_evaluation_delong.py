@@ -70,6 +70,13 @@ def test_sessions_of_one_person_add_no_information():
     assert naive[0, 0] < 0.6 * once.covariance[0, 0]
 
 
+def test_the_method_of_an_interval_says_that_rows_of_a_person_were_taken_together():
+    y, first, _ = two_scores(40, seed=4)
+    twice = auc_interval(np.repeat(y, 2), np.repeat(first, 2), np.repeat(np.arange(40), 2))
+    assert twice.method == "DeLong, clustered by person (Obuchowski 1997), logit"
+    assert auc_interval(y, first, np.arange(40)).method == "DeLong, logit"
+
+
 def test_person_with_both_outcomes_enters_with_the_cross_term():
     rng = np.random.default_rng(5)
     person = np.repeat(np.arange(400), 2)

@@ -17,6 +17,7 @@ from bidsapp.modalities.knee.label_map import (
     require_same_grid,
 )
 from bidsapp.modalities.knee.label_names import structure_of
+from bidsapp.modalities.knee.page import labels_over_image
 from bidsapp.modalities.knee.quality import quality_of
 from bidsapp.modalities.knee.side import Seen, decide, read_side, seen_in_labels
 from bidsapp.modalities.knee.synthetic import NAMES
@@ -34,6 +35,12 @@ from tests.unit.knees import affine_of, label_map, plain_knee, without_sides, wr
         ("cartilage, femoral (medial)", "femoral_cartilage"),
         ("Femoral Cartilage (trochlea)", "femoral_cartilage"),
         ("FC", "femoral_cartilage"),
+        ("trochlea", "femoral_cartilage"),
+        ("TrF", "femoral_cartilage"),
+        ("femoral articular cartilage", "femoral_cartilage"),
+        ("lateral tibial articular cartilage", "lateral_tibial_cartilage"),
+        ("trochlear bone", ""),
+        ("articular bone of the tibia", ""),
         ("MTC", "medial_tibial_cartilage"),
         ("lateral tibial plateau cartilage", "lateral_tibial_cartilage"),
         ("tib_cart_med", "medial_tibial_cartilage"),
@@ -104,7 +111,15 @@ def _empty(number: int) -> np.ndarray:
         ({"names": {n: f"label {n}" for n in range(8)}}, "called femur or femoral_cartilage"),
         ({"data": _empty(6)}, r"the patella \(label 6 by .*dseg.tsv\) has no voxels"),
         ({"data": _empty(7)}, r"the patella's cartilage \(label 7"),
-        ({"data": plain_knee().astype(np.float32) + 0.4}, "numbers that are no labels"),
+        (
+            {"data": plain_knee().astype(np.float32) + 0.4},
+            "no labels, such as 0.4; labels are whole",
+        ),
+        (
+            {"data": plain_knee().astype(np.int32) * 8000},
+            r"such as (40|48|56)000; .* from 0 to 32767",
+        ),
+        ({"data": plain_knee().astype(np.int16) - 3}, "such as -3"),
         ({"data": np.stack([plain_knee()] * 2, -1)}, "has 4 axes"),
         ({"names": {}}, "no label is called femur"),
     ],
@@ -183,7 +198,10 @@ def test_the_side_that_is_told_and_seen() -> None:
     assert side_of(right, {"sessions.tsv": "R"}, BONES) == ("R", "told by sessions.tsv", "")
     side, words, _ = side_of(left, {}, BONES)
     assert (side, words) == ("L", "seen: the lateral plate lies to the left of the medial")
-    with pytest.raises(BadData, match=r"sessions.tsv says R, and the lateral plate.*header mirror"):
+    with pytest.raises(
+        BadData,
+        match=r"sessions.tsv says R, and the lateral plate.*as in a left knee.*told is wrong",
+    ):
         side_of(left, {"sessions.tsv": "R"}, BONES)
     with pytest.raises(BadData, match="told differently: "):
         side_of(right, {"sessions.tsv": "R", "the file's name": "L"}, BONES)
@@ -192,11 +210,30 @@ def test_the_side_that_is_told_and_seen() -> None:
 
 
 def test_a_told_side_that_shapes_contradict_is_taken_and_doubted() -> None:
-    shapes = Seen("L", False, "the bones' shapes are those of a L knee (r with a right one: -0.8)")
+    shapes = Seen(
+        "L", False, "the bones' shapes are those of a left knee (r with a right one: -0.8)"
+    )
     side, words, doubt = decide({"participants.tsv": "R"}, [shapes])
     assert (side, words) == ("R", "told by participants.tsv, against the bones' shapes")
-    assert doubt.startswith("participants.tsv says R, and the bones' shapes are those of a L knee")
+    assert doubt.startswith(
+        "participants.tsv says R, and the bones' shapes are those of a left knee"
+    )
     assert decide({"participants.tsv": "L"}, [shapes]) == ("L", "told by participants.tsv", "")
+
+
+@pytest.mark.parametrize(
+    ("side", "halves"), [("R", ("medial", "lateral")), ("L", ("lateral", "medial"))]
+)
+def test_sagittal_slices_name_the_half_of_the_knee(
+    tmp_path: Path, side: str, halves: tuple[str, str]
+) -> None:
+    labels = write_knee(tmp_path, affine=affine_of(side))
+    image = tmp_path / "image.nii.gz"
+    nib.save(nib.Nifti1Image(plain_knee().astype(np.float32), affine_of(side)), image)
+    tiles = [t for t in labels_over_image(image, labels, side) if t.plane == "sagittal"]
+    assert (tiles[0].hemisphere, tiles[-1].hemisphere) == halves
+    assert {tile.hemisphere for tile in tiles} <= {"medial", "middle", "lateral"}
+    assert not any(tile.hemisphere for tile in labels_over_image(image, labels, None))
 
 
 def test_an_unknown_side_is_asked_for() -> None:
@@ -248,6 +285,72 @@ def test_a_part_of_a_plate_that_is_lost_is_named_too(tmp_path: Path) -> None:
     path = write_knee(tmp_path, names=names)
     assert read_label_map(path, label_table(path, tmp_path), BONES).lost == (names[9],)
     assert read_label_map(path, label_table(path, tmp_path), ("tibia",)).lost == ()
+
+
+TIBIA = {**dict(enumerate(NAMES)), 4: "medial tibial cartilage", 5: "lateral tibial cartilage"}
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "said"),
+    [
+        (8, "medial tibia", ["label 8 'medial tibia'"]),
+        (8, "gristle", ["label 8 'gristle'"]),
+        (8, "", ["label 8"]),
+        (8, "muscle", []),
+        (8, "anterior cruciate ligament", []),
+        (8, "Medial Meniscus", []),
+        (8, "bone", []),
+        (9, "medial tibia", []),  # has no voxel
+    ],
+)
+def test_a_label_with_voxels_that_is_not_understood_is_a_warning(
+    tmp_path: Path, number: int, name: str, said: list[str]
+) -> None:
+    data = plain_knee().copy()
+    data[:3, :3, :3] = 8
+    names = {**TIBIA, number: name}
+    path = write_knee(tmp_path, data=data, names=names if number == 8 else {**names, 8: "muscle"})
+    labels = read_label_map(path, label_table(path, tmp_path), ("tibia",))
+    knee = measure_knee(labels, {"it": "R"}, KneeSettings(bones=("tibia",), rows=32, columns=32))
+    quality = quality_of(labels, knee, {"bones": ["tibia"], "t2": False})
+    assert quality["unread_labels"] == said
+    assert all(
+        f"Not understood and not used: {one}" in " ".join(quality["reasons"]) for one in said
+    )
+    assert not said or quality["verdict"] == "warn"
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "missing"),
+    [
+        (4, "medial tibia", "medial_tibial_cartilage"),
+        (5, "lateral tibia", "lateral_tibial_cartilage"),
+        (5, "gristle", "lateral_tibial_cartilage"),
+    ],
+)
+def test_half_a_plate_is_refused_and_the_other_half_asked_for(
+    tmp_path: Path, number: int, name: str, missing: str
+) -> None:
+    path = write_knee(tmp_path, names={**TIBIA, number: name})
+    with pytest.raises(BadData, match=r"only the .* half is named") as told:
+        read_label_map(path, label_table(path, tmp_path), ("tibia",))
+    assert f"{number} {name}" in str(told.value)
+    assert "Name the other label" in str(told.value)
+    assert missing in str(told.value)
+    whole = read_label_map(path, label_table(path, tmp_path), ("femur",))
+    assert whole.unread == (f"label {number} {name!r}",)
+
+
+def test_a_trochlea_is_part_of_the_femurs_cartilage(tmp_path: Path) -> None:
+    data = plain_knee().copy()
+    there = np.argwhere(data == 2)
+    for number, half in enumerate(np.array_split(there, 3)):
+        data[tuple(half.T)] = (2, 8, 9)[number]
+    names = {**TIBIA, 2: "MFC", 8: "LFC", 9: "TrF"}
+    path = write_knee(tmp_path, data=data, names=names)
+    found = read_label_map(path, label_table(path, tmp_path), BONES)
+    np.testing.assert_array_equal(found.mask("femoral_cartilage"), plain_knee() == 2)
+    assert not found.unread
 
 
 def test_voxels_that_are_no_number_are_background_and_counted(

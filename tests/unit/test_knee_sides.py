@@ -144,6 +144,26 @@ def test_sides_that_are_not_told_are_refused_with_how_to_tell_them(tmp_path: Pat
         pick(root, side="R")
 
 
+def test_what_was_told_of_knees_that_are_not_told_apart_is_said(tmp_path: Path) -> None:
+    root = knees(tmp_path, *sides("run-1", "run-2"))
+
+    def said() -> str:
+        with pytest.raises(UsageError) as told:
+            pick(root)
+        text = str(told.value)
+        assert text.index("name the side in each file") < text.index("one of them is not wanted")
+        return text
+
+    runs = [f"sub-01_run-{n}_T2w.nii.gz" for n in (1, 2)]
+    assert f"{runs[0]} has no side, {runs[1]} has no side" in said()
+    table(root, RUNS.replace("right", "left"))
+    assert "both are told L by sub-01_scans.tsv; of two knees one must be R" in said()
+    table(root, RUNS.replace("L", "n/a"))
+    assert f"{runs[0]} is R by sub-01_scans.tsv, {runs[1]} has no side" in said()
+    root = knees(tmp_path / "named", *sides("acq-left_run-1", "acq-left_run-2"))
+    assert "both are told L by their names; of two knees one must be R" in said()
+
+
 def test_two_images_of_one_knee_do_no_harm_to_the_other(tmp_path: Path) -> None:
     tags = ("acq-DESSleft", "acq-DESSright_run-1", "acq-DESSright_run-2")
     found = pick(knees(tmp_path, *sides(*tags)))
@@ -187,6 +207,27 @@ def test_what_tells_a_side_wrongly_is_refused(tmp_path: Path, rows: str, said: s
     with pytest.raises(BadData, match="No T2w image is left") as told:
         pick(root)
     assert said in str(told.value)
+
+
+def test_sessions_and_label_tables_that_contradict_are_refused_before_work(
+    tmp_path: Path,
+) -> None:
+    root = knees(tmp_path, *sides("acq-left"))
+    (scan,) = pick(root).scans
+    with pytest.raises(BadData, match="no table names its labels"):
+        KNEE.check_scan(scan, KneePreparation())
+    names = root / "derivatives" / "labels" / "dseg.tsv"
+    named = ["femur", "femoral cartilage", "tibia", "tibial cartilage", "patella", "PC"]
+    names.write_text("index\tname\n" + "".join(f"{n}\t{x}\n" for n, x in enumerate(named, 1)))
+    KNEE.check_scan(scan, KneePreparation())
+    names.write_text(names.read_text().replace("tibial cartilage", "gristle"))
+    with pytest.raises(BadData, match="no label is called tibial_cartilage"):
+        KNEE.check_scan(scan, KneePreparation())
+    KNEE.check_scan(scan, KneePreparation(bones=["femur"]))
+    (root / "participants.tsv").write_text("participant_id\tknee_side\nsub-01\tright\n")
+    with pytest.raises(BadData, match=r"participants.tsv says R"):
+        KNEE.check_scan(scan, KneePreparation(bones=["femur"]))
+    KNEE.check_scan(scan, KneePreparation(bones=["femur"], side="L"))
 
 
 def test_names_that_say_both_sides_are_refused() -> None:

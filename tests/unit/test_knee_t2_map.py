@@ -15,6 +15,7 @@ from bidsapp.dataset.sources import ScanSelection, select_scans
 from bidsapp.errors import BadData, NothingSelected, UsageError
 from bidsapp.modalities.knee.echoes import read_echoes
 from bidsapp.modalities.knee.settings import KneePreparation
+from bidsapp.modalities.knee.synthetic import NAMES
 from bidsapp.modalities.knee.t2_map import T2Map, metadata_of_map, read_t2_map, sample_t2, unit_of
 from bidsapp.modalities.knee.whole_knee import KneeSettings, measure_knee
 from bidsapp.options import RunOptions
@@ -88,6 +89,14 @@ def test_seconds_for_milliseconds_are_refused(value: float, unit: str, said: str
     assert said in str(told.value)
 
 
+@pytest.mark.parametrize("nothing", [np.nan, 0.0])
+def test_a_map_without_a_value_in_cartilage_is_refused_by_its_name(nothing: float) -> None:
+    places = nib.affines.apply_affine(affine_of(), np.argwhere(plain_knee() == 2))
+    found = T2Map(np.full(plain_knee().shape, nothing), affine_of(), "ms", Path(T2MAP))
+    with pytest.raises(BadData, match=rf"^{T2MAP}: no voxel of cartilage has a T2"):
+        sample_t2(found, places)
+
+
 @pytest.mark.parametrize(
     ("metadata", "unit"),
     [({"Units": "s"}, "s"), ({"Units": "ms"}, "ms"), ({"Units": "Milliseconds"}, "milliseconds")],
@@ -106,6 +115,8 @@ def study(tmp_path: Path, *names: str, derived: tuple[str, ...] = ()) -> Path:
     root = tmp_path / "bids"
     make(root, IMAGE, *names)
     make(root / "derivatives" / "labels", LABELS, description=DERIVED)
+    named = "".join(f"{number}\t{name}\n" for number, name in enumerate(NAMES))
+    (root / "derivatives" / "labels" / "dseg.tsv").write_text(f"index\tname\n{named}")
     if derived:
         make(root / "derivatives" / "relaxometry", *derived, description=DERIVED)
     return root

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
+from bidsapp.contracts.scan import SourceFile
 from bidsapp.dataset.numbers import number_of
 from bidsapp.errors import BadData, NoInput
 from bidsapp.intake.images import read_numbers
 from bidsapp.intake.regular import open_regular
 from bidsapp.modalities.knee.anatomy import ANATOMY
-from bidsapp.modalities.knee.label_names import structures_of
+from bidsapp.modalities.knee.label_names import is_another, structures_of
 
 _SAME_PLACE_MM = 0.5
 _WHOLE = 1e-3
@@ -35,6 +36,8 @@ class LabelMap:
         Structure to the numbers that make it up.
     lost
         Cartilages, as its table calls them, that have no voxels.
+    unread
+        Numbers and names of labels that have voxels and that nothing is known of.
     notes
         What had to be decided while it was read.
     """
@@ -43,6 +46,7 @@ class LabelMap:
     affine: np.ndarray
     structures: Mapping[str, tuple[int, ...]]
     lost: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def mask(self, *names: str) -> np.ndarray:
@@ -147,11 +151,7 @@ def read_label_map(path: Path, table: Path | None, bones: Sequence[str]) -> Labe
     NoInput
         A file cannot be read.
     """
-    if table is None:
-        raise BadData(
-            f"{path}: no table names its labels. Put {path.name.split('.', 1)[0]}.tsv beside it, "
-            "with the columns index and name."
-        )
+    table = _required(path, table)
     names = read_label_names(table)
     structures = structures_of(names, bones, str(table))
     values, affine = read_numbers(path)
@@ -160,9 +160,14 @@ def read_label_map(path: Path, table: Path | None, bones: Sequence[str]) -> Labe
         raise BadData(f"{path} has {values.ndim} axes; a label map has three.")
     nowhere = np.isnan(values)
     values = np.where(nowhere, 0, values)
-    data = np.rint(np.clip(values, 0, np.iinfo(np.int16).max)).astype(np.int16)
-    if np.abs(values - data).max(initial=0) > _WHOLE:
-        raise BadData(f"{path} holds numbers that are no labels (0, 1, 2, ...); is it the image?")
+    largest = np.iinfo(np.int16).max
+    data = np.rint(np.clip(values, 0, largest)).astype(np.int16)
+    wrong = np.abs(values - data) > _WHOLE
+    if wrong.any():
+        raise BadData(
+            f"{path} holds numbers that are no labels, such as {values[wrong][0]:g}; labels are "
+            f"whole numbers from 0 to {largest}. Is it the image?"
+        )
     notes = (_NAN.format(nowhere.sum()),) if nowhere.any() else ()
     wanted = [
         number
@@ -172,7 +177,13 @@ def read_label_map(path: Path, table: Path | None, bones: Sequence[str]) -> Labe
     ]
     there = set(np.unique(data).tolist())
     lost = tuple(names[number] for number in wanted if number not in there)
-    found = LabelMap(data, affine, structures, lost, notes)
+    used = {number for some in structures.values() for number in some}
+    unread = tuple(
+        f"label {number} {names.get(number, '')!r}" if names.get(number) else f"label {number}"
+        for number in sorted(there - used - {0})
+        if not is_another(names.get(number, ""))
+    )
+    found = LabelMap(data, affine, structures, lost, unread, notes)
     for bone in bones:
         for what, parts in ((bone, (bone,)), (f"{bone}'s cartilage", ANATOMY[bone].cartilages)):
             if not found.mask(*parts).any():
@@ -183,6 +194,28 @@ def read_label_map(path: Path, table: Path | None, bones: Sequence[str]) -> Labe
                     "preparation.bones."
                 )
     return found
+
+
+def check_table(file: SourceFile, bones: Sequence[str]) -> None:
+    """Refuse a label map whose table does not name what is wanted; the map is not opened.
+
+    Raises
+    ------
+    BadData, NoInput
+        As `read_label_map`, of the table.
+    """
+    dataset = file.path.parents[len(Path(file.relative_path).parts) - 1]
+    table = _required(file.path, label_table(file.path, dataset))
+    structures_of(read_label_names(table), bones, str(table))
+
+
+def _required(path: Path, table: Path | None) -> Path:
+    if table is None:
+        raise BadData(
+            f"{path}: no table names its labels. Put {path.name.split('.', 1)[0]}.tsv beside it, "
+            "with the columns index and name."
+        )
+    return table
 
 
 def require_same_grid(labels: LabelMap, path: Path, image: Path) -> None:

@@ -200,4 +200,17 @@ MEASURES = (
         "in use, take it out of the label table.",
         place=41,
     ),
+    Measure(
+        "unread_labels",
+        "Labels not understood",
+        "Labels that have voxels and whose name is none of a bone, a cartilage, or something else "
+        "that is known; no map is made of them.",
+        kind="names",
+        raised=WARN,
+        reason="Not understood and not used: {shown}. Voxels of a bone or a cartilage may be "
+        "missing.",
+        advice="In the label table name it after its bone and cartilage (lateral_tibial_cartilage),"
+        " or after what else it is (muscle, ligament, background).",
+        place=42,
+    ),
 )

@@ -94,14 +94,24 @@ class Knee(Modality[KneePreparation]):
         return side if side in ("L", "R") else ""
 
     def check_scan(self, scan: Scan, settings: KneePreparation) -> None:
-        """Refuse echoes without a time in seconds, and a map of T2 without a unit."""
-        from bidsapp.modalities.knee.echoes import echo_time
-        from bidsapp.modalities.knee.t2_map import metadata_of_map, unit_of
+        """Refuse what tables and JSON files alone show to be wrong.
 
+        A side that is told differently in two places, a label table without a bone, echoes
+        without a time in seconds, a map of T2 without a unit.
+        """
+        from bidsapp.modalities.knee.echoes import echo_time
+        from bidsapp.modalities.knee.label_map import check_table
+        from bidsapp.modalities.knee.t2_map import metadata_of_map, unit_of
+        from bidsapp.modalities.knee.told_side import check_told
+
+        if settings.side == "auto":
+            check_told(scan)
         for file in scan.files.get("echoes", ()):
             echo_time(file.path)
         for file in scan.files.get("t2_map", ()):
             unit_of(file.path, metadata_of_map(file))
+        for file in scan.files.get("labels", ()):
+            check_table(file, settings.bones)
 
     def products_for(self, settings: Mapping[str, Any]) -> tuple[Product, ...]:
         """Keep the files of the bones that are measured."""

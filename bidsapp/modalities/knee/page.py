@@ -2,7 +2,7 @@
 
 import base64
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,10 @@ _VERDICTS = {
     PASS: ("Pass", "The knee's maps can be used."),
     WARN: ("Warn", "Look at the label map and the maps before you use them."),
     FAIL: ("Fail", "Do not use the knee's maps."),
+}
+_HALVES = {
+    "L": {"left": "lateral", "midline": "middle", "right": "medial"},
+    "R": {"left": "medial", "midline": "middle", "right": "lateral"},
 }
 _MARGIN_MM = 6.0
 _WINDOW_PERCENT = 99.0
@@ -65,7 +69,7 @@ def write_knee_page(unit: UnitPage, image: Path, path: Path) -> None:
         reasons=list(unit.quality["reasons"]),
         side={"L": "left", "R": "right"}.get(str(unit.facts.get("side")), "unknown"),
         side_by=str(unit.facts.get("side_by", "")),
-        tiles=_labels_over_image(image, unit.folder / names["labels"]),
+        tiles=labels_over_image(image, unit.folder / names["labels"], unit.facts.get("side")),
         maps={bone: _maps(bone, names, unit.folder) for bone in bones},
         viewer=viewer.relative_to(names.output_dir).as_posix(),
         sources=[source.removeprefix(RAW) for source in unit.provenance.sources],
@@ -74,7 +78,16 @@ def write_knee_page(unit: UnitPage, image: Path, path: Path) -> None:
     path.write_text(page, encoding="utf-8")
 
 
-def _labels_over_image(image: Path, labels: Path) -> list[Tile]:
+def labels_over_image(image: Path, labels: Path, side: object) -> list[Tile]:
+    """Draw the label map's borders over slices, sagittal ones by which half of the knee they cut.
+
+    Parameters
+    ----------
+    image, labels
+        On one grid.
+    side
+        ``L`` or ``R``; the halves are not named where it is neither.
+    """
     picture, map_ = read_volume(image), read_volume(labels)
     data = np.asarray(map_.data)
     box = box_around(data > 0, map_.voxel_sizes, _MARGIN_MM)
@@ -83,7 +96,8 @@ def _labels_over_image(image: Path, labels: Path) -> list[Tile]:
     high = float(np.percentile(grey[np.isfinite(grey)], _WINDOW_PERCENT)) or 1.0
     cartilage = [n for n, name in enumerate(STRUCTURES, start=1) if "cartilage" in name]
     bones = [n for n, name in enumerate(STRUCTURES, start=1) if name in BONES]
-    return mosaic(
+    halves = _HALVES.get(str(side), {})
+    tiles = mosaic(
         grid,
         choose_cuts(grid.like(inside > 0)),
         [Layer("participant", "Image", grey, (0.0, high))],
@@ -92,6 +106,7 @@ def _labels_over_image(image: Path, labels: Path) -> list[Tile]:
             Outline("inner", np.isin(inside, cartilage)),
         ],
     )
+    return [replace(tile, hemisphere=halves.get(tile.hemisphere, "")) for tile in tiles]
 
 
 def _maps(bone: str, names: OutputNames, staging: Path) -> list[MapPicture]:

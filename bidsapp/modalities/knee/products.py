@@ -37,7 +37,7 @@ def is_t2(name: str) -> bool:
 
 def _labels(made: Made) -> Mapping[str, Any]:
     return {
-        "Description": "Label map with one numbering for all knees; names are in the table beside.",
+        "Description": "Label map with one numbering for all knees; names are in Labels.",
         "Sources": list(made.sources),
         "Labels": made.facts["labels"],
         "KneeSide": made.facts["side"],

@@ -49,6 +49,7 @@ def quality_of(labels: LabelMap, knee: Knee, settings: Mapping[str, Any]) -> dic
         block["echoes_moved_mm"] = _plain(knee.echoes_at.moved_mm)
     block["cut_bones"] = cut_bones(labels, knee)
     block["lost_cartilages"] = list(labels.lost)
+    block["unread_labels"] = list(labels.unread)
     measures = modality_named("knee").measures_for(settings)
     block = {one.key: block[one.key] for one in measures if block.get(one.key) is not None}
     verdict, reasons = judged(measures, block, [knee.side_doubt] if knee.side_doubt else [])

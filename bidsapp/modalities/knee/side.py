@@ -22,6 +22,7 @@ _WORDS: Mapping[str, Side] = {
     **dict.fromkeys(("l", "left", "lt", "links", "gauche", "izquierda"), "L"),
 }
 _IN_LABELS: Mapping[str, Side] = {"left": "L", "right": "R"}
+NAMES: Mapping[str, str] = {"L": "left", "R": "right"}
 _SIDED_KEYS = ("acq", "rec", "desc", "hemi", "label")
 _APART = re.compile(
     "(?<![a-z])(left|right)(?![a-z])|(Left|Right)(?![a-z])|(?<![A-Z])(LEFT|RIGHT)(?![A-Z])"
@@ -163,8 +164,30 @@ def seen_in_shapes(radii: Mapping[str, np.ndarray]) -> Seen | None:
     side: Side = "R" if mean > 0 else "L"
     each = ", ".join(f"{bone} {value:+.2f}" for bone, value in alike.items())
     return Seen(
-        side, False, f"the bones' shapes are those of a {side} knee (r with a right one: {each})"
+        side,
+        False,
+        f"the bones' shapes are those of a {NAMES[side]} knee (r with a right one: {each})",
     )
+
+
+def settled(told: Mapping[str, str]) -> dict[str, Side]:
+    """Read what is told of a side, by where it is told.
+
+    Raises
+    ------
+    BadData
+        It is no side, or told differently in two places.
+    """
+    sides: dict[str, Side] = {}
+    for where, text in told.items():
+        side = read_side(text)
+        if side is None:
+            raise BadData(f"{where}: side {text!r} is neither L nor R. {ASK}")
+        sides[where] = side
+    if len(set(sides.values())) > 1:
+        both = "; ".join(f"{where} says {side}" for where, side in sides.items())
+        raise BadData(f"The side of the knee is told differently: {both}. Correct one.")
+    return sides
 
 
 def decide(told: Mapping[str, str], seen: Sequence[Seen]) -> tuple[Side, str, str]:
@@ -187,15 +210,7 @@ def decide(told: Mapping[str, str], seen: Sequence[Seen]) -> tuple[Side, str, st
     BadData
         It is told differently in two places, or against what is sure, or is neither told nor seen.
     """
-    sides: dict[str, Side] = {}
-    for where, text in told.items():
-        side = read_side(text)
-        if side is None:
-            raise BadData(f"{where}: side {text!r} is neither L nor R. {ASK}")
-        sides[where] = side
-    if len(set(sides.values())) > 1:
-        both = "; ".join(f"{where} says {side}" for where, side in sides.items())
-        raise BadData(f"The side of the knee is told differently: {both}. Correct one.")
+    sides = settled(told)
     if not sides and not seen:
         raise BadData(f"The side of the knee is not known, and its bones do not tell. {ASK}")
     if not sides:
@@ -205,8 +220,8 @@ def decide(told: Mapping[str, str], seen: Sequence[Seen]) -> tuple[Side, str, st
     sure = [one for one in against if one.sure]
     if sure:
         raise BadData(
-            f"{where} says {side}, and {sure[0].words}, as in a {sure[0].side} knee. Either "
-            "the table is wrong, or the image's header mirrors it; correct that one."
+            f"{where} says {side}, and {sure[0].words}, as in a {NAMES[sure[0].side]} knee. "
+            "Either what is told is wrong, or the image's header mirrors it; correct that one."
         )
     if against:
         doubt = (

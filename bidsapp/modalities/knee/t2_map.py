@@ -113,7 +113,8 @@ def sample_t2(found: T2Map, points: np.ndarray) -> np.ndarray:
     Raises
     ------
     BadData
-        No place lies within the map, or its median cannot be T2 of cartilage in the map's unit.
+        No place lies within the map or has a T2 there, or its median cannot
+        be T2 of cartilage in the map's unit.
     """
     from scipy.ndimage import map_coordinates
 
@@ -129,8 +130,12 @@ def sample_t2(found: T2Map, points: np.ndarray) -> np.ndarray:
     milliseconds = found.values * _TO_MS[found.unit]
     told = np.isfinite(milliseconds) & (milliseconds > 0)
     nearest = tuple(np.clip(np.rint(places[inside]), 0, size - 1).astype(int).T)
-    if told[nearest].any():
-        _require_likely(found, float(np.median(milliseconds[nearest][told[nearest]])))
+    if not told[nearest].any():
+        raise BadData(
+            f"{found.path}: no voxel of cartilage has a T2 in it; there it is 0, negative or not "
+            "a number (NaN). Is it the right map?"
+        )
+    _require_likely(found, float(np.median(milliseconds[nearest][told[nearest]])))
     known = told & (milliseconds > BOUNDS_MS[0]) & (milliseconds < BOUNDS_MS[1])
     total, weight = (
         map_coordinates(one, places[inside].T, order=1, mode="nearest")

@@ -1,14 +1,15 @@
 """What tables and file names say of a knee's side, by where they say it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from bidsapp.contracts.parts import ToldParts
+from bidsapp.contracts.scan import Scan
 from bidsapp.dataset.missing import is_missing
 from bidsapp.dataset.tables import read_frame
 from bidsapp.errors import BadData
-from bidsapp.modalities.knee.side import ASK, read_side, side_in_name
+from bidsapp.modalities.knee.side import ASK, read_side, settled, side_in_name
 
 COLUMNS = ("knee_side", "side", "laterality")
 _HOW = (
@@ -16,6 +17,7 @@ _HOW = (
     "write L or R for each into a column knee_side of sub-<label>[_ses-<label>]_scans.tsv"
 )
 _AT_ONCE = 64
+_OTHER = {"L": "R", "R": "L"}
 
 
 def told_side(
@@ -58,6 +60,20 @@ def told_side(
     return found
 
 
+def check_told(scan: Scan) -> None:
+    """Refuse a knee whose side tables and names tell differently.
+
+    Raises
+    ------
+    BadData
+        As `side.settled`, or a table cannot be read.
+    """
+    main = scan.main
+    root = main.path.parents[len(Path(main.relative_path).parts) - 1]
+    names = [main.path, *(file.path for file in scan.files.get("labels", ()))]
+    settled(told_side(root, scan.participant, scan.session, names, scan.part))
+
+
 def told_of_files(
     root: Path, participant: str, session: str | None, names: Iterable[Path]
 ) -> dict[str, str]:
@@ -87,7 +103,28 @@ def told_sides(root: Path) -> ToldParts:
             raise BadData(f"The side of {path.name} is told differently: {both}. Correct one.")
         return next(iter(sides.values()), None) or ""
 
-    return ToldParts(side, _HOW)
+    def said(participant: str, session: str | None, paths: Sequence[Path]) -> str:
+        found = {path: side(participant, session, path) for path in paths}
+        by = {
+            path: next(iter(told_of_files(root, participant, session, [path])), "")
+            for path in paths
+        }
+        sides = set(found.values())
+        if len(sides) == 1 and "" not in sides:
+            (one,) = sides
+            places = {"their names" if by[path] == path.name else by[path] for path in paths}
+            every = "both" if len(paths) == 2 else f"all {len(paths)}"
+            return (
+                f"{every} are told {one} by {' and '.join(sorted(places))}; of two knees one must "
+                f"be {_OTHER[one]}"
+            )
+        said = []
+        for path, one in found.items():
+            where = "its name" if by[path] == path.name else by[path]
+            said.append(f"{path.name} is {one} by {where}" if one else f"{path.name} has no side")
+        return ", ".join(said)
+
+    return ToldParts(side, _HOW, said)
 
 
 def _in_table(path: Path, key: str, wanted: Callable[[str], bool]) -> dict[str, str]:

@@ -88,7 +88,8 @@ def _measured(job: Job, bids_dir: Path, device: str) -> tuple[Any, Any, Sequence
     try:
         knee = measure_knee(labels, told, chosen, echoes, device, image, t2_map)
     except BadData as error:  # of an array, which does not know its file
-        raise BadData(f"{file.path}: {error}") from None
+        of_map = mapped is not None and str(error).startswith(str(mapped.path))
+        raise error if of_map else BadData(f"{file.path}: {error}") from None
     notes = [*labels.notes, *(echoes.notes if echoes else ())]
     if knee.echoes_at and knee.echoes_at.note:
         notes.append(knee.echoes_at.note)

@@ -137,7 +137,7 @@ def _confusion(run: RunFiles) -> tuple[Figure, str] | None:
         return None
     table = _kept(run, "confusion", numbers.confusions(run))
     known = [s for s in subjects(run) if not s.baseline]
-    note = "Percentages are of the row: of the people with that true outcome."
+    note = "Percentages are of the row: of those with that true outcome."
     return keep(run, draw_scores.confusion(table, known), "figures/confusion.tsv"), note
 
 
