@@ -1,6 +1,8 @@
 """What a group run is refused for before it begins: folders, variants and weights."""
 
+import sys
 from collections.abc import Collection, Sequence
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +40,8 @@ def check_before_work(
             "--positive VALUE, or outcome.expression in a recipe of your own."
         )
     check_variants(recipe, variants, stages)
+    for sentence in mostly_padding(recipe, (*stages, *variants)):
+        print(sentence, file=sys.stderr)
     for name in (*stages, *variants):
         for one in alternatives(recipe.with_variant(name)):
             Chain.of(one.representation)
@@ -67,3 +71,27 @@ def check_native_maps(modalities: Collection[str], options: RunOptions) -> None:
             "standard space to the scan is written, so that no map can be brought onto the scan's "
             "own voxels. Leave the option out: maps are written in the standard space."
         )
+
+
+def mostly_padding(recipe: Recipe, names: Sequence[str]) -> list[str]:
+    """Say of which variants a volume is padded to more than twice its grid along some axis.
+
+    ``representation.pad`` counts voxels, whatever their size: with another resolution than the
+    recipe's it holds that much more of nothing, and costs as much.
+    """
+    found: dict[str, list[str]] = {}
+    for name in names:
+        own = recipe.with_variant(name)
+        pad, known = own.representation.pad, own.preparation.grid()
+        if pad is None or known is None:
+            continue
+        shape, grid = known
+        if any(wanted > 2 * size for wanted, size in zip(pad, shape, strict=True)):
+            times = prod(pad) / prod(shape)
+            sentence = (
+                f"representation.pad: {list(pad)} voxels hold {grid} {times:.1f} times over: all "
+                "else is zeros, which the network computes too. It is meant for another "
+                "preparation.resolution: give fewer voxels, or --set representation.pad=null."
+            )
+            found.setdefault(sentence, []).append(name)
+    return [f"{sentence} ({', '.join(names)})" for sentence, names in found.items()]

@@ -6,8 +6,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from bidsapp.errors import NoInput, UsageError
+from bidsapp.errors import NociCastError, NoInput, UsageError
+from bidsapp.options import RunOptions
 from bidsapp.typed import template_and_resolution
+
+_KEEP = "keep_preproc"
 
 
 def recipe_overrides(given: argparse.Namespace) -> tuple[str, ...]:
@@ -37,7 +40,8 @@ def recipe_overrides(given: argparse.Namespace) -> tuple[str, ...]:
     values = {"template": template, "resolution": resolution, "speed": given.speed}
     found += [f"preparation.{k}={value}" for k, value in values.items() if value is not None]
     if given.no_timeseries:
-        found.append("preparation.keep_preproc=false")
+        _check_series(given, found)
+        found.append(f"preparation.{_KEEP}=false")
     if given.positive and not given.outcome:
         raise UsageError("--positive needs --outcome COLUMN.")
     if given.outcome:
@@ -60,6 +64,24 @@ def recipe_overrides(given: argparse.Namespace) -> tuple[str, ...]:
     if given.permutations is not None:
         found.append(f"evaluation.pipeline_permutations={given.permutations}")
     return (*found, *_simulation(given))
+
+
+def _check_series(given: argparse.Namespace, overrides: list[str]) -> None:
+    """Refuse to leave out series where no variant of the recipe prepares any, by its keys."""
+    from bidsapp.recipes import load_recipe
+
+    name = given.recipe or RunOptions.recipe
+    try:
+        recipe = load_recipe(name, overrides)
+    except NociCastError:
+        return  # its own fault is told where it is loaded with all that was given
+    every = [recipe, *(recipe.with_variant(one) for one in recipe.variants)]
+    if not any(_KEEP in type(one.preparation).model_fields for one in every):
+        raise UsageError(
+            f"--no-timeseries: recipe {name} prepares no series, and there is none to leave out "
+            f"(no preparation.{_KEEP}). Leave out the option, or name a recipe of series with "
+            "--recipe."
+        )
 
 
 def _outcome(given: argparse.Namespace) -> list[str]:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from bidsapp.contracts.unit import unit_columns, with_part
 from bidsapp.dataset.covariates import is_own, user_name, users_column
+from bidsapp.errors import BadData
 from bidsapp.evaluation.baseline_models import BASELINES, Baseline, design_table, in_fold_model
 from bidsapp.evaluation.state import choices
 from bidsapp.evaluation.tsv import is_missing, unusable
@@ -172,8 +173,11 @@ def _on_folds(
         model: Any = baseline.estimator()
         if not baseline.as_is:
             model = in_fold_model(model, numbers, categories)
-        model.fit(table[train], outcome[train])
-        probability = np.asarray(model.predict_proba(table[test])[:, 1], dtype=float)
+        try:
+            model.fit(table[train], outcome[train])
+            probability = np.asarray(model.predict_proba(table[test])[:, 1], dtype=float)
+        except BadData as error:  # a model of its own says what it cannot be fitted on
+            return pd.DataFrame(), f"repeat {repeat}, fold {fold}: {error}"
         who = cohort.loc[test, [*unit_columns(cohort), "outcome"]]
         parts.append(who.assign(repeat=repeat, fold=fold, probability=probability))
     return pd.concat(parts), ""

@@ -4,6 +4,8 @@ from typing import Any, Self
 
 import numpy as np
 
+from bidsapp.errors import BadData
+
 PREFIX = "region_connectivity_"
 _SHRUNK = 0.1
 _PASSES, _SETTLED = 20, 1e-7
@@ -15,15 +17,32 @@ def shrunk(z: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     z
-        (n, R (R - 1) / 2), in the order of ``numpy.triu_indices(R, 1)``. What is missing is 0.
+        (n, R (R - 1) / 2), in the order of ``numpy.triu_indices(R, 1)``. A pair that is missing is
+        0.
 
     Returns
     -------
     numpy.ndarray
         (n, R, R): a tenth of the way to no correlation at all, as a series of few independent
         volumes has a matrix without an inverse.
+
+    Raises
+    ------
+    BadData
+        The columns are not those of all pairs, or somebody has no number at all.
     """
     count = round((1 + np.sqrt(1 + 8 * z.shape[1])) / 2)
+    if count * (count - 1) // 2 != z.shape[1]:
+        raise BadData(
+            f"{z.shape[1]} columns {PREFIX}* are not all pairs of any number of regions; {count} "
+            f"have {count * (count - 1) // 2}. Leave the columns as they were measured"
+        )
+    without = int(np.isnan(z).all(axis=1).sum())
+    if without:
+        raise BadData(
+            f"{without} of {len(z)} people have none of the columns {PREFIX}*; measure them, or "
+            "leave these people out"
+        )
     rows, columns = np.triu_indices(count, 1)
     found = np.tile(np.eye(count), (len(z), 1, 1))
     r = (1 - _SHRUNK) * np.tanh(np.nan_to_num(z))
@@ -31,21 +50,28 @@ def shrunk(z: np.ndarray) -> np.ndarray:
     return found
 
 
-def geometric_mean(matrices: np.ndarray) -> np.ndarray:
+def geometric_mean(matrices: np.ndarray, passes: int = _PASSES) -> np.ndarray:
     """Mean of symmetric positive matrices (n, R, R) by their own distance.
 
     Steps along the mean logarithm from the arithmetic mean on, until that is 0; Pennec et al.
     (2006), doi:10.1007/s11263-005-3222-z.
+
+    Raises
+    ------
+    BadData
+        So many steps did not reach it.
     """
     mean = matrices.mean(axis=0)
-    for _ in range(_PASSES):
+    for _ in range(passes):
         whitener, root = _power(mean, -0.5), _power(mean, 0.5)
         step = _log(whitener @ matrices @ whitener).mean(axis=0)
         values, vectors = np.linalg.eigh(step)
         mean = root @ (vectors * np.exp(values)) @ vectors.T @ root
         if np.linalg.norm(step) < _SETTLED * len(mean):
-            break
-    return np.asarray((mean + mean.T) / 2)
+            return np.asarray((mean + mean.T) / 2)
+    raise BadData(
+        f"the mean of {len(matrices)} people's connectomes did not settle in {passes} steps"
+    )
 
 
 class TangentClassifier:

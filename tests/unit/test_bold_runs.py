@@ -10,8 +10,23 @@ import pandas as pd
 import pytest
 
 from bidsapp.cli import main
+from bidsapp.contracts.prepared import Made, Prepared, Provenance
+from bidsapp.contracts.product import OutputNames
+from bidsapp.modalities.bold.alignment import Aligned
+from bidsapp.modalities.bold.cleaning import Cleaned
+from bidsapp.modalities.bold.confounds import Confounds
+from bidsapp.modalities.bold.field import Susceptibility, none_because
+from bidsapp.modalities.bold.measures import MEASURES
+from bidsapp.modalities.bold.motion import Motion
 from bidsapp.modalities.bold.phantom import make_rest_phantom
-from bidsapp.modalities.bold.runs import _quality, _table
+from bidsapp.modalities.bold.products import PRODUCTS
+from bidsapp.modalities.bold.reading import Run
+from bidsapp.modalities.bold.runs import PreparedRun, _quality, _table, joined, told_of
+from bidsapp.modalities.bold.settings import BoldPreparation
+from bidsapp.modalities.bold.steps import Standard
+from bidsapp.modalities.bold.susceptibility import Displacement
+from bidsapp.modalities.bold.timing import Timing
+from bidsapp.modalities.bold.words import series_words
 
 STEM = "sub-01/func/sub-01_task-rest"
 
@@ -103,6 +118,79 @@ def test_of_joined_runs_times_add_up_and_the_worst_fit_counts() -> None:
 def test_a_run_without_a_number_lends_its_volumes_to_no_other() -> None:
     blocks: list[dict[str, Any]] = [{"fd_mean": value} for value in (None, 0.1, 0.4)]
     assert _quality(blocks, [1000, 100, 300])["fd_mean"] == pytest.approx(0.325)
+
+
+def _run(field: Susceptibility, sliced: bool, place_mm: float) -> PreparedRun:
+    """A run of 30 volumes of 27 voxels, with what its own steps found."""
+    rng = np.random.default_rng(int(place_mm))
+    every, series = np.ones(27, bool), rng.standard_normal((30, 27)).astype("f4")
+    mask = np.ones((3, 3, 3), bool)
+    timing = Timing(2.0, np.linspace(0, 1.8, 3) if sliced else None, 2)
+    run = Run(np.zeros((3, 3, 3, 0), "f4"), np.eye(4), timing, (1, 1), [])
+    motion = Motion(np.tile(np.eye(4), (30, 1, 1)), np.ones((3, 3, 3), "f4"), np.zeros(3))
+    to_series = np.eye(4)
+    to_series[0, 3] = place_mm
+    aligned = Aligned(motion, mask, to_series, 0, field)
+    quality = dict.fromkeys((one.key for one in MEASURES), None)
+    return PreparedRun(
+        *(run, aligned, Standard(mask, np.eye(4), series, *[every] * 4)),
+        Confounds(pd.DataFrame({"trans_x": np.zeros(30)}), {}),
+        Cleaned(series, np.arange(30), 20),
+        *(quality, [], {}, (30,), (told_of(run, aligned),)),
+    )
+
+
+def _sidecars(made: PreparedRun) -> dict[str, dict[str, Any]]:
+    facts = {
+        "timing": {"tr": 2.0},
+        "runs": made.told,
+        "volumes": made.volumes,
+        "confounds": "conn",
+        "kept": [],
+    }
+    settings = BoldPreparation().model_dump(mode="json")
+    about = Made(_names(), Provenance({}, "", settings), facts)
+    return {
+        one.key: json.loads(json.dumps(one.sidecar(about)))
+        for one in PRODUCTS
+        if one.key in ("denoised", "to_t1w")
+    }
+
+
+def _names() -> OutputNames:
+    labels = {"space": "MNI152NLin2009aSym", "res": "2"}
+    return OutputNames(Path("out"), {"subject": "01", "task": "rest"}, labels, PRODUCTS, "func")
+
+
+def _words(*sidecars: dict[str, Any]) -> str:
+    every = {"Quality": {"verdict": "pass"}, "Settings": BoldPreparation().model_dump(mode="json")}
+    made = [Prepared("bold", _names(), one | every) for one in sidecars]
+    return " ".join(series_words(made)["BOLD processing"])
+
+
+def test_of_joined_runs_each_is_told_for_itself() -> None:
+    """A map of the field is meant for the first run alone, and the second has no times."""
+    ones = Displacement(np.ones((3, 3, 3), np.float32), 1)
+    mapped = _run(Susceptibility(ones, "map", "A map.", {}), True, 1)
+    bare = _run(none_because("There is no field map."), False, 2)
+    both = _sidecars(joined([mapped, bare]))
+    told = both["denoised"]
+    assert [one["SusceptibilityDistortion"]["Method"] for one in told["Runs"]] == ["map", "none"]
+    assert [one["SliceTimingCorrected"] for one in told["Runs"]] == [True, False]
+    assert not {"SusceptibilityDistortion", "SliceTimingCorrected", "StartTime"} & set(told)
+    assert told["VolumesOfRuns"] == [30, 30]
+    assert [np.array(one)[0, 3] for one in both["to_t1w"]["T1wToSeries"]] == [1, 2]
+    assert "this is the transform of the first" in both["to_t1w"]["Description"]
+    alone = _sidecars(joined([bare]))
+    assert not alone["denoised"]["SliceTimingCorrected"]
+    assert "Runs" not in alone["denoised"]
+    assert "T1wToSeries" not in alone["to_t1w"]
+    words = _words(told, alone["denoised"])
+    assert "In 1 of 3 runs all slices were brought" in words
+    assert "corrected in 1 of 3 runs by a map of the field, in" in words
+    assert "In 1 of 1 series all slices" in _words(_sidecars(mapped)["denoised"])
+    same = _sidecars(joined([bare, bare]))["denoised"]
+    assert same["SusceptibilityDistortion"]["Method"] == "none"  # of both
 
 
 @pytest.mark.slow

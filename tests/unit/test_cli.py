@@ -263,7 +263,9 @@ def test_no_timeseries_is_a_key_of_recipes_that_have_series(
     told = main([str(tmp_path), str(tmp_path / "out"), "participant", "--no-timeseries"])
     assert told == 64
     said = capsys.readouterr().err
-    assert "preparation.keep_preproc: unknown key; it belongs to another kind of prep" in said
+    assert "--no-timeseries: recipe attias2025 prepares no series" in said
+    assert "Leave out the option, or name a recipe of series with --recipe" in said
+    assert "unknown key" not in said
 
 
 def test_an_option_of_its_own_wins_over_set() -> None:

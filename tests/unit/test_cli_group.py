@@ -7,7 +7,7 @@ import pytest
 from bidsapp.arguments import build_parser
 from bidsapp.cli import _options, main
 from bidsapp.errors import NoInput, UsageError
-from bidsapp.group_checks import check_native_maps
+from bidsapp.group_checks import check_native_maps, mostly_padding
 from bidsapp.options import RunOptions
 from bidsapp.recipes import dump_recipe, load_recipe
 
@@ -229,3 +229,20 @@ def test_native_maps_are_taken_where_one_kind_of_image_leads_home() -> None:
     check_native_maps({"bold"}, parsed("--native-maps", "--no-saliency"))
     with pytest.raises(UsageError, match="Leave the option out"):
         check_native_maps({"bold"}, options)
+
+
+def test_a_padding_of_another_resolution_is_said_before_any_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The pad of teh2022 is of 2 mm; at 4 mm the same voxels hold the brain in a twelfth."""
+    (tmp_path / "bids/sub-01").mkdir(parents=True)
+    told = '{"Name": "x", "BIDSVersion": "1.10.0", "DatasetType": "raw"}'
+    (tmp_path / "bids/dataset_description.json").write_text(told)
+    words = [str(tmp_path / "bids"), str(tmp_path / "out"), "group", "--recipe", "teh2022"]
+    words += ["--skip-bids-validation", "--variants", "all_components", "compact", "--set"]
+    main([*words, "preparation.resolution=4"])
+    said = capsys.readouterr().err
+    assert "[91, 109, 91] voxels hold the 4 mm grid of SPM12's box, 40x48x40 11.8 times" in said
+    assert "--set representation.pad=null. (all_components)" in said
+    assert not mostly_padding(load_recipe("teh2022"), ["all_components", "compact"])
+    assert not mostly_padding(load_recipe("wei2023"), list(load_recipe("wei2023").variants))

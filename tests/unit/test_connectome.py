@@ -8,6 +8,7 @@ from sklearn.covariance import EmpiricalCovariance
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
+from bidsapp.errors import BadData
 from bidsapp.evaluation.baselines import baseline_scores
 from bidsapp.evaluation.connectome import (
     PREFIX,
@@ -65,6 +66,11 @@ def test_a_matrix_has_an_inverse_and_what_is_missing_is_no_correlation() -> None
     assert (shrunk(z)[0] == shrunk(z)[0].T).all()
 
 
+def test_a_mean_that_does_not_settle_is_said() -> None:
+    with pytest.raises(BadData, match="12 people's connectomes did not settle in 1 steps"):
+        geometric_mean(shrunk(_z(people=12)[0]), passes=1)
+
+
 def test_a_planted_connection_is_found_in_people_who_were_not_fitted_on() -> None:
     z, outcome = _z(planted=0.7)
     train = np.arange(PEOPLE) < 40
@@ -104,6 +110,27 @@ def test_as_a_baseline_it_is_fitted_in_the_training_fold_alone() -> None:
     who = cohort.loc[first, "participant_id"].item()
     one, two = (t.set_index("participant_id").loc[who, "probability"] for t in (own, again))
     assert one == two
+
+
+@pytest.mark.parametrize("whom", ["test", "train"])
+def test_who_has_no_correlations_gets_no_probability(whom: str) -> None:
+    cohort, splits = _tables()
+    columns = [name for name in cohort if name.startswith(PREFIX)]
+    one = splits[(splits["fold"] == 0) & (splits["role"] == whom)]["participant_id"].iloc[0]
+    cohort.loc[cohort["participant_id"] == one, columns] = np.nan
+    scores, skipped = baseline_scores(cohort, splits[splits["fold"] == 0], ["connectome"])
+    assert scores.empty
+    assert "fold 0: 1 of" in skipped["connectome"]
+    assert "people have none of the columns region_connectivity_*" in skipped["connectome"]
+
+
+def test_columns_that_are_not_all_pairs_are_said() -> None:
+    cohort, splits = _tables()
+    first = next(name for name in cohort if name.startswith(PREFIX))
+    scores, skipped = baseline_scores(cohort.drop(columns=first), splits, ["connectome"])
+    assert scores.empty
+    assert "27 columns region_connectivity_* are not all pairs" in skipped["connectome"]
+    assert "8 have 28" in skipped["connectome"]
 
 
 def test_without_series_it_says_what_it_needs() -> None:

@@ -1,11 +1,12 @@
 """The files that are written for every BOLD series, and what their sidecars say."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bidsapp.contracts.prepared import Made
 from bidsapp.contracts.product import Channel, Product
 
+_PLACE = "T1wToSeries"
 _SPACE = "space-{space}_res-{res}"
 _DENOISING = ("confounds", "band_pass_hz", "smoothing_fwhm_mm")
 """Settings that shape nothing but the denoised series."""
@@ -25,13 +26,19 @@ def _series(made: Made) -> dict[str, Any]:
     return {
         "TaskName": made.names.entities.get("task", "rest"),
         "RepetitionTime": timing["tr"],
-        "StartTime": timing["start"],
-        "SliceTimingCorrected": timing["corrected"],
-        **({"VolumesOfRuns": made.facts["volumes"]} if len(made.facts["volumes"]) > 1 else {}),
+        **_of_runs(made.facts["runs"], made.facts["volumes"]),
         "SkullStripped": True,
-        "SusceptibilityDistortion": dict(made.facts["susceptibility"]),
         **_in_space(made),
     }
+
+
+def _of_runs(runs: Sequence[Mapping[str, Any]], volumes: Sequence[int]) -> dict[str, Any]:
+    """Say what is the same of all runs; where they were joined, what each was by itself too."""
+    own = [{key: value for key, value in one.items() if key != _PLACE} for one in runs]
+    if len(own) == 1:
+        return own[0]
+    same = {key: value for key, value in own[0].items() if all(one[key] == value for one in own)}
+    return {**same, "VolumesOfRuns": list(volumes), "Runs": own}
 
 
 def _denoised(made: Made) -> Mapping[str, Any]:
@@ -81,11 +88,19 @@ def _confounds(made: Made) -> Mapping[str, Any]:
 
 
 def _to_t1w(made: Made) -> Mapping[str, Any]:
+    places = [one[_PLACE] for one in made.facts["runs"]]
+    several = len(places) > 1
+    joined = (
+        " Runs were registered one by one: this is the transform of the first, and "
+        f"{_PLACE} that of each, in RAS mm."
+    )
     return {
         "Description": "ITK transform that resamples the mean of the series into the T1w image's "
-        "space (it maps points of the T1w image to points of the series); rigid.",
+        "space (it maps points of the T1w image to points of the series); rigid."
+        f"{joined if several else ''}",
         "Sources": list(made.sources),
         "Software": "picsl-greedy",
+        **({_PLACE: places} if several else {}),
     }
 
 

@@ -54,6 +54,8 @@ class PreparedRun:
         Of CPU, by step.
     volumes
         Of each run.
+    told
+        What the sidecar says of each run: `told_of`.
     """
 
     run: Run
@@ -65,6 +67,17 @@ class PreparedRun:
     notes: list[str]
     seconds: dict[str, float]
     volumes: tuple[int, ...] = field(default=())
+    told: tuple[Mapping[str, Any], ...] = field(default=())
+
+
+def told_of(run: Run, aligned: Aligned) -> dict[str, Any]:
+    """Say of a run what may be otherwise in another one that it is joined with."""
+    return {
+        "StartTime": run.timing.middle,
+        "SliceTimingCorrected": run.timing.slices is not None,
+        "SusceptibilityDistortion": aligned.field.plain(run.affine, aligned.mask),
+        "T1wToSeries": np.round(aligned.to_series, 6).tolist(),
+    }
 
 
 def each_run(scan: Scan) -> list[Scan]:
@@ -173,8 +186,9 @@ def prepare_run(
     volumes = (len(standard.series),)
     # the series as acquired is not needed any more; several would fill the memory
     bare = replace(run, data=run.data[..., :0])
+    told = (told_of(bare, aligned),)
     return PreparedRun(
-        bare, aligned, standard, confounds, cleaned, quality, notes, seconds, volumes
+        bare, aligned, standard, confounds, cleaned, quality, notes, seconds, volumes, told
     )
 
 
@@ -219,6 +233,7 @@ def joined(runs: Sequence[PreparedRun]) -> PreparedRun:
         ],
         seconds,
         tuple(counts),
+        tuple(told for one in runs for told in one.told),
     )
 
 

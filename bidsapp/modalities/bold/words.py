@@ -1,6 +1,7 @@
 """The words on BOLD series, from the sidecars of what was prepared."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from bidsapp.contracts.prepared import Prepared
 from bidsapp.drawing.wording import counted, joined, many, software
@@ -29,9 +30,10 @@ def series_words(prepared: Sequence[Prepared]) -> dict[str, list[str]]:
 
 def _preparation(prepared: Sequence[Prepared]) -> str:
     people = len({one.participant for one in prepared})
-    corrected = sum(bool(one.sidecar.get("SliceTimingCorrected")) for one in prepared)
+    runs, called = _each_run(prepared)
+    corrected = sum(bool(one.get("SliceTimingCorrected")) for one in runs)
     timing = (
-        f"In {corrected} of {len(prepared)} series all slices were brought to the middle of the "
+        f"In {corrected} of {len(runs)} {called} all slices were brought to the middle of the "
         "volume's acquisition by splines of degree 5 over time. "
         if corrected
         else "The times of slices were not corrected. "
@@ -58,6 +60,15 @@ def _preparation(prepared: Sequence[Prepared]) -> str:
     )
 
 
+def _each_run(prepared: Sequence[Prepared]) -> tuple[list[Mapping[str, Any]], str]:
+    """Give what is told of every run, joined ones one by one, and what they are called."""
+    each: list[Mapping[str, Any]] = []
+    for one in prepared:
+        joined_runs = [run for run in one.sidecar.get("Runs") or () if isinstance(run, Mapping)]
+        each += joined_runs or [one.sidecar]
+    return each, "series" if len(each) == len(prepared) else "runs"
+
+
 _CORRECTED = {
     "map": "a map of the field",
     "phases": "a map of the field from the phases of two echoes [@jezzard1995], unwrapped by "
@@ -70,9 +81,10 @@ _CORRECTED = {
 
 def _susceptibility(prepared: Sequence[Prepared]) -> str:
     """Say of how many series the field's stretch was corrected, and by what."""
-    found = [(one.sidecar.get("SusceptibilityDistortion") or {}).get("Method") for one in prepared]
+    runs, called = _each_run(prepared)
+    found = [(one.get("SusceptibilityDistortion") or {}).get("Method") for one in runs]
     told = [
-        f"in {found.count(method)} of {len(found)} series by {words}"
+        f"in {found.count(method)} of {len(found)} {called} by {words}"
         for method, words in _CORRECTED.items()
         if method in found
     ]

@@ -42,16 +42,12 @@ class WriteSeries(WriteUnit):
         )
         run, aligned, standard = made.run, made.aligned, made.standard
         facts = {
-            "timing": {
-                "tr": run.timing.tr,
-                "start": run.timing.middle,
-                "corrected": run.timing.slices is not None,
-            },
+            "timing": {"tr": run.timing.tr},
+            "runs": [dict(one) for one in made.told],
             "confounds": settings["confounds"],
             "kept": [int(volume) for volume in made.cleaned.kept],
             "volumes": list(made.volumes),
             "about_confounds": made.confounds.about,
-            "susceptibility": aligned.field.plain(run.affine, aligned.mask),
         }
 
         def data(staging: Path) -> Mapping[str, Any]:
