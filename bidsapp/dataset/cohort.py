@@ -222,7 +222,9 @@ def build_cohort(
     keys_of_files = [file.key for file in files]
     carried = carry(columns, names, [file.row for file in files])
     parts_of = [file.part or file.told_part for file in files]
-    carried, told = told_by_parts(wanted.modality, of_parts, carried, parts_of)
+    carried, told = told_by_parts(
+        *(wanted.modality, of_parts, carried, parts_of), [file.participant_id for file in files]
+    )
     notes += told
     scanners = sidecar_columns(
         bids_dir, keys_of_files, raw.datatype, raw.suffix, [file.source for file in files], notes

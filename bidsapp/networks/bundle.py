@@ -280,7 +280,10 @@ def load_bundle(folder: Path) -> Bundle:
             if str(IMAGES) in manifest["files"]
             else None,
             int(about.get("volumes", 0)),
-            read_carried(folder, manifest["files"], len(models)),
+            read_carried(
+                *(folder, manifest["files"], len(models)),
+                int(about.get("volumes", 0)) or len(about["channels"]),
+            ),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BadData(f"bundle {folder}: {MODELS} or {METADATA} lacks {error}") from error

@@ -17,6 +17,7 @@ from bidsapp.errors import BadData
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.networks.clinical_part import ClinicalPart
 from bidsapp.networks.familiarity import Familiar
+from bidsapp.networks.image_looks import TEXTURE
 
 CLINICAL = Path("configs") / "clinical.json"
 COHORT = Path("configs") / "training_cohort.json"
@@ -35,8 +36,8 @@ ABOUT_COHORT = (
 ABOUT_LIMITS = (
     "From when on the model does not answer. Distances (means and SDs of the training people of "
     "each fold model are in training_looks.safetensors) above unlike, in spreads of the logarithm "
-    "above the held-out median, of any signal; logits nearer to the threshold than sure. Both hold "
-    "for people like those of training alone."
+    "above the held-out median, of any signal (texture: which definition of it); logits nearer to "
+    "the threshold than sure. Both hold for people like those of training alone."
 )
 ABOUT_CALIBRATED = (
     "What the mean of the fold models is worth: a logistic regression of the outcome on its logit "
@@ -87,7 +88,7 @@ class Carried:
     calibrated: Calibrated | None = None
 
 
-def read_carried(folder: Path, files: Mapping[str, str], models: int) -> Carried:
+def read_carried(folder: Path, files: Mapping[str, str], models: int, channels: int) -> Carried:
     """Read what a bundle carries of these, whose files were checked against their hashes.
 
     Parameters
@@ -98,6 +99,8 @@ def read_carried(folder: Path, files: Mapping[str, str], models: int) -> Carried
         Those that its manifest lists.
     models
         How many fold models it has.
+    channels
+        How many the images have that it is asked about.
 
     Raises
     ------
@@ -122,6 +125,9 @@ def read_carried(folder: Path, files: Mapping[str, str], models: int) -> Carried
             limits = Limits.of(told["limits"]) if told.get("limits") else None
             names = [str(name) for name in told.get("quality", ())]
             familiar = Familiar.of(_arrays(folder, LOOKS), names, limits, models)
+            # of one channel all definitions of it are the same
+            if channels > 1 and told.get("texture", 1) != TEXTURE:
+                familiar = familiar.without_texture()
         except BadData as error:
             raise BadData(f"{LIMITS}, {LOOKS}: {error}") from error
     try:
@@ -162,6 +168,7 @@ def write_carried(new: Path, about: Carried, *, anonymous: bool) -> None:
             "about": ABOUT_LIMITS,
             "limits": None if limits is None else limits.plain(),
             "quality": list(about.familiar.names),
+            "texture": TEXTURE,
         }
         write_plain(new / LIMITS, told)
     write_calibrated(new, about.calibrated)

@@ -1,7 +1,7 @@
 """How far people are from those that a model was trained on, by each of the signals."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -12,6 +12,10 @@ from bidsapp.networks.image_looks import block_sums, block_texture
 
 FEWEST = 10
 """Training people whose look is told, at least: it is a mean, and shows nobody."""
+NO_TEXTURE = (
+    "that noise and blur are seen (texture is not looked at: in this bundle, of an earlier "
+    "version, it is another measure; a run of this version makes one that has it)"
+)
 _FLOOR = 0.1
 
 
@@ -104,6 +108,16 @@ class Familiar:
             name: np.mean([looks[k].distance(given[name](k)) for k in used], axis=0)
             for name, looks in self.looks.items()
         }
+
+    def without_texture(self) -> Self:
+        """Look at no texture, as of a bundle in which it is of another definition, and say so."""
+        if "texture" not in self.looks:
+            return self
+        looks = {name: look for name, look in self.looks.items() if name != "texture"}
+        limits = self.limits
+        if limits is not None and NO_TEXTURE not in limits.notes:
+            limits = replace(limits, notes=(*limits.notes, NO_TEXTURE))
+        return replace(self, looks=looks, limits=limits)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Give the looks as named arrays."""

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+TEXTURE = 2
+"""Which definition of texture this is; 1 had the variance of all channels together."""
 _BLOCK = 8
 _SCALES = (1, 2)
 _FAINT = 1e-3

@@ -252,7 +252,8 @@ def design_of(
         return None, [
             f"no voxelwise comparison: {int(both.sum())} people are positive in one {one} and "
             f"negative in another ({', '.join(map(str, both.index[both][:3]))}, ...), so positives "
-            f"and negatives are not different people; a run on one {one} of each can be compared"
+            f"and negatives are not different people; they can be compared in a run where one "
+            f"{one} of each has an outcome (leave the cells of the others empty)"
         ]
     table, values = _one_each(people)
     chosen, notes = chosen_columns(table, covariates, columns)

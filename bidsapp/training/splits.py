@@ -92,11 +92,14 @@ def units_of(cohort: pd.DataFrame, grouped: bool) -> Units:
     else:
         counted = table.groupby("person", as_index=False).agg({"group": "first", "positive": "max"})
     groups, members, counts = [], [], []
-    for name, rows in counted.groupby("group"):
-        groups.append(str(name))
-        members.append(tuple(sorted(set(rows["person"]))))
-        positive = int(rows["positive"].sum())
-        counts.append((len(rows) - positive, positive))
+    rows_of: dict[str, list[tuple[str, int]]] = {}
+    for name, *row in counted[["group", "person", "positive"]].itertuples(index=False, name=None):
+        rows_of.setdefault(name, []).append((row[0], row[1]))
+    for name in sorted(rows_of):  # without pandas' groups: it is done for every permutation
+        groups.append(name)
+        members.append(tuple(sorted({person for person, _ in rows_of[name]})))
+        positive = sum(one for _, one in rows_of[name])
+        counts.append((len(rows_of[name]) - positive, positive))
     last: tuple[str, ...] = ()
     if DATE in cohort:
         days = cohort[DATE].astype(str).groupby(table["group"]).max()

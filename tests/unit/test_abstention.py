@@ -1,5 +1,6 @@
 """When a model does not answer: limits, what they promise, and who is turned away."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from bidsapp.evaluation.abstention import (
     sure_limit,
 )
 from bidsapp.evaluation.validation import answered
+from bidsapp.networks.bundle_about import LIMITS, LOOKS, Carried, read_carried, write_carried
 from bidsapp.networks.familiarity import Familiar, Look, judge
 from bidsapp.networks.features import captured
 from bidsapp.networks.image_looks import block_sums, block_texture
@@ -302,6 +304,37 @@ def test_looks_come_back_from_their_arrays_and_broken_ones_are_refused(heads: np
             Familiar.of(broken, (), familiar.limits, 1)
     with pytest.raises(BadData):
         Familiar.of(arrays, (), familiar.limits, 2)
+
+
+def test_texture_of_an_earlier_definition_is_not_looked_at_and_that_is_said(
+    heads: np.ndarray, tmp_path: Path
+) -> None:
+    """Of one channel both definitions are the same."""
+    familiar = familiar_with(heads)
+    for folder in ("configs", "models"):
+        (tmp_path / folder).mkdir()
+    write_carried(tmp_path, Carried(familiar=familiar), anonymous=False)
+    files = {str(LOOKS): "", str(LIMITS): ""}
+    for channels in (1, 2):
+        own = read_carried(tmp_path, files, 1, channels).familiar
+        assert own is not None
+        assert "texture" in own.looks
+        assert own.limits == familiar.limits
+    told = json.loads((tmp_path / LIMITS).read_text())
+    told.pop("texture")
+    (tmp_path / LIMITS).write_text(json.dumps(told))
+    one = read_carried(tmp_path, files, 1, 1).familiar
+    two = read_carried(tmp_path, files, 1, 2).familiar
+    assert one is not None
+    assert one.looks.keys() == familiar.looks.keys()
+    assert two is not None
+    assert two.limits is not None
+    assert "texture is not looked at" in two.limits.notes[-1]
+    noisy = heads[100:] + np.random.default_rng(5).normal(0, 0.3, heads[100:].shape)
+    blocks = np.stack([block_sums(image) for image in noisy])
+    judged = judge(two, [blocks], noisy, [{}] * 20, np.full((20, 1), 0.9))
+    assert "texture" not in {*judged.distances, *judged.most_unlike}
+    assert two.without_texture() == two
 
 
 def test_features_are_what_the_last_layer_is_given_and_answers_stay_as_they_are() -> None:

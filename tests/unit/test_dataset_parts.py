@@ -292,6 +292,27 @@ def test_a_knee_that_was_the_only_one_of_its_visit_before_counts_once(tmp_path: 
     assert "no quality verdict" in list(cohort.exclusions["reason"])
 
 
+def test_a_side_of_a_person_is_not_that_of_both_knees(tmp_path: Path) -> None:
+    """Both would be of one side in every subgroup; with a row for each part, they are not."""
+    bids = study(
+        tmp_path / "bids", "participant_id knee_side\n01 right\n02 L\n", ("sub-01", "sub-02")
+    )
+    phenotype(
+        bids, "participant_id part_id helped\n01 left yes\n01 right no\n02 left no\n", "knees"
+    )
+    for seed, (who, part, side) in enumerate(
+        (("sub-01", "L", "L"), ("sub-01", "R", "R"), ("sub-02", "", "L"))
+    ):
+        knee(tmp_path / "out", who, part, side, seed)
+    asked = {"wanted": KNEES, "asked": ["knee_side"], "of_parts": ["knee_side"]}
+    with pytest.raises(BadData, match=r"column knee_side says right of sub-01, .* parts L and R"):
+        build_cohort(bids, tmp_path / "out", HELPED, **asked)  # type: ignore[arg-type]
+    (bids / "participants.tsv").write_text("participant_id\n01\n02\n")
+    phenotype(bids, "participant_id part_id knee_side\n01 L left\n01 R right\n02 L L\n", "sides")
+    cohort = build_cohort(bids, tmp_path / "out", HELPED, **asked)  # type: ignore[arg-type]
+    assert list(cohort.table["knee_side"]) == ["left", "right", "L"]
+
+
 def test_the_overview_tells_the_side_of_the_only_knee_of_a_visit(tmp_path: Path) -> None:
     out = tmp_path / "out"
     for who, part, side, seed in (
