@@ -12,6 +12,7 @@ from types import MappingProxyType, ModuleType
 from typing import Any
 
 from bidsapp.contracts.fitted import SCOPES, FittedStep
+from bidsapp.errors import UsageError
 
 FITTED = Path(__file__).parents[1] / "representation" / "fitted"
 FURTHER = "NOCICAST_FITTED"
@@ -47,8 +48,13 @@ class FittedOffer:
         choices, of which the first is the default.
     series
         Whether it takes series of volumes, however long each is.
+    least
+        Smallest value of settings that are numbers.
+    chooses
+        The setting that says how many channels it keeps of those given; empty where it keeps all
+        or makes its own.
     files
-        Settings that name a file, which has to be there before any work.
+        Settings that name an image of maps (X, Y, Z, C), which has to be there before any work.
     columns
         Settings that name columns of the cohort table, one or several, and whether new people must
         have them too.
@@ -68,6 +74,8 @@ class FittedOffer:
     uses_outcome: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     series: bool = False
+    least: Mapping[str, float] = field(default_factory=dict)
+    chooses: str = ""
     files: tuple[str, ...] = ()
     columns: Mapping[str, bool] = field(default_factory=dict)
     maps: bool = False
@@ -101,6 +109,8 @@ class FittedOffer:
                 isinstance(known, float) and type(value) is int
             ):
                 yield key, f"should be like {known!r}, got {value!r}"
+            elif key in self.least and not value >= self.least[key]:
+                yield key, f"should be at least {self.least[key]}, got {value!r}"
 
     @property
     def _keys(self) -> tuple[str, ...]:
@@ -157,6 +167,28 @@ class AskedStep:
     def files(self) -> dict[str, Path]:
         """Files that its settings name, by the setting; the current folder where none is named."""
         return {name: Path(str(self.settings[name])) for name in self.offer.files}
+
+    def require_enough(self, there: int, what: str) -> None:
+        """Refuse a step that is to keep more channels than there are.
+
+        Parameters
+        ----------
+        there
+            How many.
+        what
+            Of what, for the message.
+
+        Raises
+        ------
+        UsageError
+            With the key, both numbers, and what to do.
+        """
+        setting = self.offer.chooses
+        if setting and int(self.settings[setting]) > there:
+            raise UsageError(
+                f"representation.fitted.{self.name}.{setting} is {self.settings[setting]}, and "
+                f"there are {there} {what}; set {there} at most"
+            )
 
     @property
     def columns(self) -> dict[str, bool]:

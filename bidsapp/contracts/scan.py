@@ -28,6 +28,9 @@ class Source:
     many
         Whether all files that are left are taken, in the order of their names (echoes, runs);
         else more than one is refused with the filter that would choose.
+    metadata
+        Whether what its JSON files say is a condition: a scan is refused for which one of them, by
+        BIDS's inheritance, cannot be read. A file that is not there is none of them.
     required
         Whether a scan without it is refused.
     same
@@ -54,6 +57,7 @@ class Source:
     extensions: tuple[str, ...] = (".nii.gz", ".nii")
     many: bool = False
     required: bool = True
+    metadata: bool = False
     same: tuple[str, ...] = ()
     any_session: bool = False
     derivatives: bool = False

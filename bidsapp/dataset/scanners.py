@@ -13,7 +13,8 @@ from bidsapp.dataset.covariates import SIDECAR
 from bidsapp.dataset.missing import is_missing
 from bidsapp.dataset.scans import EXTENSIONS, image_files, unreadable_scans
 from bidsapp.dataset.tables import ScanKey
-from bidsapp.intake.json_text import read_object
+from bidsapp.errors import BadData, NociCastError, NoInput
+from bidsapp.intake.json_text import read_json, read_object
 from bidsapp.intake.pointers import pointer_at
 
 FIELDS = (
@@ -33,25 +34,32 @@ class _Sidecars:
     bids_dir: Path
     suffix: str
     absent: list[Path] = field(default_factory=list)
-    _found: dict[Path, list[tuple[frozenset[str], Mapping[str, Any]]]] = field(default_factory=dict)
+    _found: dict[Path, list[tuple[frozenset[str], Path, Mapping[str, Any]]]] = field(
+        default_factory=dict
+    )
 
     def of(self, image: Path) -> dict[str, Any]:
         """Metadata of an image: the file nearest to it, and with most of its entities, wins."""
-        entities = frozenset(_parts(image.name)[0])
-        inside = image.relative_to(self.bids_dir).parent.parts
         merged: dict[str, Any] = {}
-        for depth in range(len(inside) + 1):
-            for theirs, content in self._in(self.bids_dir.joinpath(*inside[:depth])):
-                if theirs <= entities:
-                    merged.update(content)
+        for _, content in self.holding(image):
+            merged.update(content)
         return merged
 
-    def _in(self, folder: Path) -> list[tuple[frozenset[str], Mapping[str, Any]]]:
+    def holding(self, image: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+        """Every file that holds for an image, and what it says; the nearest one last."""
+        entities = frozenset(_parts(image.name)[0])
+        inside = image.relative_to(self.bids_dir).parent.parts
+        for depth in range(len(inside) + 1):
+            for theirs, path, content in self._in(self.bids_dir.joinpath(*inside[:depth])):
+                if theirs <= entities:
+                    yield path, content
+
+    def _in(self, folder: Path) -> list[tuple[frozenset[str], Path, Mapping[str, Any]]]:
         if folder not in self._found:
             self._found[folder] = sorted(self._read(folder), key=lambda one: len(one[0]))
         return self._found[folder]
 
-    def _read(self, folder: Path) -> Iterator[tuple[frozenset[str], Mapping[str, Any]]]:
+    def _read(self, folder: Path) -> Iterator[tuple[frozenset[str], Path, Mapping[str, Any]]]:
         try:
             names = sorted(os.listdir(folder))
         except OSError:
@@ -61,12 +69,65 @@ class _Sidecars:
             if name.endswith(".json") and suffix == self.suffix and not name.startswith("."):
                 if pointer_at(folder / name) is not None:
                     self.absent.append(folder / name)
-                yield frozenset(entities), read_object(folder / name)
+                yield frozenset(entities), folder / name, read_object(folder / name)
 
 
 def metadata_of(bids_dir: Path, image: Path, suffix: str) -> dict[str, Any]:
     """Read the metadata of an image from all JSON files that hold for it, by inheritance."""
     return _Sidecars(bids_dir, suffix).of(image)
+
+
+def refuse_unread(bids_dir: Path, images: Sequence[Path], suffix: str) -> dict[Path, NociCastError]:
+    """Say of images whose metadata are a condition which JSON file that holds for one is not read.
+
+    Parameters
+    ----------
+    bids_dir
+        The dataset.
+    images
+        Files of one suffix inside it.
+    suffix
+        Theirs.
+
+    Returns
+    -------
+    dict
+        Image -> BadData, or NoInput where the content was not fetched: with the path of the file,
+        what was expected, and what to do. Images all of whose files are read are left out.
+    """
+    sidecars = _Sidecars(bids_dir, suffix)
+    # whatever was read as something is sound; a file may hold for thousands, and is tried once
+    tried: dict[Path, NociCastError | None] = {}
+    found: dict[Path, NociCastError] = {}
+    for image in images:
+        for path, content in sidecars.holding(image):
+            if path not in tried:
+                tried[path] = None if content else _unread(path, path.relative_to(bids_dir))
+            wrong = tried[path]
+            if wrong is not None:
+                found[image] = wrong
+                break
+    return found
+
+
+def _unread(path: Path, inside: Path) -> NociCastError | None:
+    pointer = pointer_at(path)
+    if pointer is not None:
+        return NoInput(f"{inside.as_posix()} {pointer.advice}")
+    repair = "repair the file, or remove it where the metadata stand in another"
+    try:
+        content = read_json(path)
+    except NoInput as error:
+        return error
+    except OSError as error:
+        return NoInput(f"{inside.as_posix()}: {error.strerror or error}")
+    except ValueError as error:
+        why = str(error).removeprefix(f"{path.name}: ")
+        return BadData(f"{inside.as_posix()}: a JSON object was expected ({why}); {repair}")
+    if isinstance(content, Mapping):
+        return None  # an empty object, or one that is too large to be metadata
+    kind = type(content).__name__
+    return BadData(f"{inside.as_posix()}: a JSON object was expected, got a {kind}; {repair}")
 
 
 def _parts(name: str) -> tuple[list[str], str]:

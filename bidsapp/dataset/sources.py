@@ -106,6 +106,9 @@ def select_scans(
     for source in others:
         scans, refused = _with_source(scans, source, given[source.name], options, by_part)
         refusals += refused
+    if main.metadata:
+        scans, refused = _with_metadata(scans, main, options.bids_dir)
+        refusals += refused
     if not scans:
         raise nothing_left(main.suffix, refusals)
     return ScanSelection(
@@ -113,6 +116,26 @@ def select_scans(
         tuple(sorted(refusals, key=lambda one: (one.participant, one.session or "", one.part))),
         selection.ignored,
     )
+
+
+def _with_metadata(
+    scans: Sequence[Scan], main: Source, root: Path
+) -> tuple[list[Scan], list[Refusal]]:
+    """Refuse scans for whose images a JSON file cannot be read."""
+    from bidsapp.dataset.scanners import refuse_unread
+
+    images = [file.path for scan in scans for file in scan.files[main.name]]
+    wrong = refuse_unread(root, images, main.suffix)
+    kept: list[Scan] = []
+    refused: list[Refusal] = []
+    for scan in scans:
+        first = next((wrong[one.path] for one in scan.files[main.name] if one.path in wrong), None)
+        if first is None:
+            kept.append(scan)
+        else:
+            who = (scan.participant, scan.session)
+            refused.append(Refusal(*who, str(first), type(first), scan.part))
+    return kept, refused
 
 
 def _filters(source: Source, recipe: Filters, options: RunOptions) -> dict[str, Any]:

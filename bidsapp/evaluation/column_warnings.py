@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from bidsapp.derivatives.column_meanings import TABLES
 from bidsapp.evaluation.baseline_models import BASELINES
 from bidsapp.evaluation.baselines import lacking_for
 from bidsapp.evaluation.image_flags import flag_sentences, with_flags
@@ -16,8 +17,9 @@ from bidsapp.evaluation.separation import (
 from bidsapp.evaluation.settings import EvaluationSettings
 from bidsapp.evaluation.stacking import clinical_lacking
 
-# Of what a run measures itself: a quality number, a region, a handcrafted feature.
-_MEASURED = ("quality_local_ncc", "region_intensity_0_0_0", "handcrafted_mean")
+# What every run measures itself: the verdict on a unit, and a column of each kind in its table of
+# measures. Which quality numbers there are hangs on the modality.
+_MEASURED = ("quality", *(name.replace("*", "0") for name in TABLES["measures"]))
 
 
 def lacking_columns(

@@ -1,13 +1,16 @@
 """The files of a scan: which of several kinds belong to it, and what is said where one does not."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bidsapp.contracts.modality import modality_named
 from bidsapp.contracts.scan import Source
 from bidsapp.dataset.sources import ScanSelection, select_scans
-from bidsapp.errors import NothingSelected, UsageError
+from bidsapp.errors import BadData, NoInput, NothingSelected, UsageError
 from bidsapp.options import RunOptions
 from tests.unit.dataset_trees import DESCRIPTION, make
 
@@ -155,3 +158,45 @@ def test_phase_images_are_taken_only_where_they_are_asked_for(tmp_path: Path) ->
     assert names(pick(root, BOLD, HEAD), "t1w")[0] == ["sub-01_T1w.nii.gz"]
     asked = pick(root, BOLD, HEAD, bids_filters={"t1w": {"part": "phase"}})
     assert names(asked, "t1w")[0] == ["sub-01_part-phase_T1w.nii.gz"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "error"),
+    [
+        ("{", r"sub-01/func/sub-01_bold.json: a JSON object was expected \(.*repair the", BadData),
+        ("[1]", "sub-01/func/sub-01_bold.json: a JSON object was expected, got a list", BadData),
+        ("", "sub-01/func/sub-01_bold.json: a JSON object was expected", BadData),
+        (
+            None,
+            r"sub-01/func/sub-01_bold.json is a link to a file that is not here.*datalad get",
+            NoInput,
+        ),
+    ],
+)
+def test_metadata_that_are_a_condition_and_cannot_be_read_refuse_their_scan_alone(
+    tmp_path: Path, text: str | None, message: str, error: type[Exception]
+) -> None:
+    make(tmp_path)
+    for label in ("01", "02", "03"):
+        folder = tmp_path / f"sub-{label}" / "func"
+        folder.mkdir(parents=True)
+        (folder / f"sub-{label}_bold.nii.gz").write_bytes(b"x")
+        (folder / f"sub-{label}_bold.json").write_text('{"RepetitionTime": 2}')
+    (tmp_path / "sub-03" / "func" / "sub-03_bold.json").write_text("{}")
+    broken = tmp_path / "sub-01" / "func" / "sub-01_bold.json"
+    broken.unlink()
+    if text is None:
+        broken.symlink_to("../../.git/annex/objects/aa/bb/MD5E-s9--0/MD5E-s9--0.json")
+    else:
+        broken.write_text(text)
+    series = Source("bold", "func", "bold", metadata=True)
+    picked = pick(tmp_path, series)
+    assert [scan.participant for scan in picked.scans] == ["02", "03"]
+    (refused,) = picked.refusals
+    assert (refused.participant, refused.error) == ("01", error)
+    assert re.search(message, refused.reason)
+    assert len(pick(tmp_path, replace(series, metadata=False)).scans) == 3
+    (tmp_path / "bold.json").write_text("[")
+    with pytest.raises(BadData, match=r"bold\.json: a JSON object was expected"):
+        pick(tmp_path, series)
+    assert modality_named("bold").sources[0].metadata

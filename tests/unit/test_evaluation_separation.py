@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from bidsapp.cli import main
+from bidsapp.evaluation.baseline_models import BASELINES
 from bidsapp.evaluation.column_warnings import column_warnings, lacking_columns
 from bidsapp.evaluation.evaluate import evaluate
 from bidsapp.evaluation.pooled import doubts
@@ -229,6 +230,13 @@ def test_a_quality_number_that_is_known_serves_a_baseline() -> None:
     numbers = pd.DataFrame({"quality_fd_mean": np.linspace(0.1, 0.3, 60)})
     assert any("No baseline motion" in told for told in column_warnings(plan, table))
     assert not any("No baseline" in told for told in column_warnings(plan, table, numbers))
+
+
+def test_no_baseline_on_what_the_run_measures_is_said_to_be_lacking() -> None:
+    of_images = tuple(name for name, one in BASELINES.items() if one.scan and name != "motion")
+    assert {"connectome", "regions", "handcrafted"} <= set(of_images)
+    plan = replace(QUICK, baselines=of_images)
+    assert lacking_columns(plan, cohort(code=list(range(60)))) == {}
 
 
 def test_a_baseline_whose_column_cannot_be_used_is_skipped_with_its_reason(tmp_path: Path) -> None:

@@ -205,6 +205,12 @@ def strict(recipe):  # type: ignore[no-untyped-def]
         ({"harmonise": {}}, r"representation.fitted: step 'harmonise' is unknown"),
         (["minmx"], r"step 'minmx' is unknown; did you mean minmax\?"),
         ({"minmax": {"fit": "test"}}, r"fitted.minmax.fit: should be train_fold or image or data"),
+        (
+            {"outcome_selection": {"count": 0}},
+            r"outcome_selection.count: should be at least 1, got 0",
+        ),
+        ({"template_selection": {"count": -2}}, r"template_selection.count: should be at least 1"),
+        ({"group_ica": {"starts": 0}}, r"fitted.group_ica.starts: should be at least 1, got 0"),
         ({"minmax": {"low": 1}}, r"fitted.minmax.low: minmax has no such setting; it has fit"),
         ({"zscore": {}}, "the z-score is asked for twice"),
         ({"minmax": {"fit": "dataset"}}, r"fitted.minmax.fit: dataset is refused in strict mode"),

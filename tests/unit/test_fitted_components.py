@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 
 from bidsapp.contracts.fitted_offers import AskedStep, fitted_offers
-from bidsapp.errors import BadData
-from bidsapp.representation.chain import Chain
+from bidsapp.errors import BadData, UsageError
+from bidsapp.recipes import load_recipe
+from bidsapp.representation.chain import Chain, require_files
 from bidsapp.representation.components.matching import correlations
 from bidsapp.representation.fitted.group_ica import GroupICA, build
 from bidsapp.representation.fitted.outcome_selection import build as build_selection
@@ -169,8 +170,60 @@ def test_networks_of_a_template_are_chosen_and_held_out_people_have_no_part(
     noise[ROLES["test"]] = np.random.default_rng(0).normal(0, 20, noise[ROLES["test"]].shape)
     other = chosen(noise, 2).state()
     assert all((other[key] == array).all() for key, array in found.state().items())
-    with pytest.raises(BadData, match=r"template_selection.fit: . of 3 components.*12 are asked"):
+    with pytest.raises(UsageError, match=r"template_selection.count is 12, .* 3 maps in the templ"):
         chosen(people, 12)
+    far = affine.copy()
+    far[:3, 3] = 5000
+    nib.Nifti1Image(np.moveaxis(known, 0, -1), far).to_filename(tmp_path / "maps.nii")
+    with pytest.raises(BadData, match=r"maps.nii: map 1 has no value.*in the space of the recipe"):
+        chosen(people, 2)
+
+
+def test_shares_of_variance_add_up_to_less_than_1_whatever_lies_around_the_brain(
+    people: np.ndarray, tmp_path: Path
+) -> None:
+    padded = np.pad(people[:8], ((0, 0), (0, 0), (6, 6), (6, 6), (6, 6)))
+    one, two = (_ica().fit(ImageRows(some), np.arange(8), None) for some in (people[:8], padded))
+    assert one.variance_ is not None
+    assert two.variance_ is not None
+    assert 0.1 < one.variance_.sum() < 1
+    np.testing.assert_allclose(one.variance_.sum(), two.variance_.sum(), rtol=1e-4)
+    # what one fold kept serves another, whose mask is not the same
+    some = people[:8].copy()
+    some[6:, :, :8] = 0
+    columns = {"participant_id": [f"sub-{number:02d}" for number in range(8)]}
+    stored = ImageRows(some, columns=columns, store=tmp_path / "kept")
+    _ica().fit(stored, np.arange(8), None)
+    again = _ica().fit(stored, np.arange(5, 8), None)
+    alone = _ica().fit(ImageRows(some), np.arange(5, 8), None)
+    assert again.variance_ is not None
+    assert alone.variance_ is not None
+    assert (again.variance_ == alone.variance_).all()
+    assert again.variance_.sum() < 1
+
+
+def test_more_channels_than_there_are_are_not_kept_and_it_is_said_before_work(
+    people: np.ndarray, tmp_path: Path
+) -> None:
+    def asked(name: str, **settings: object) -> None:
+        steps: dict[str, dict[str, object]] = {"group_ica": {"components": 6}, name: settings}
+        section = load_recipe("teh2022").representation
+        require_files(section.model_copy(update={"fitted": steps}))
+
+    with pytest.raises(UsageError, match=r"outcome_selection.count is 7, .* 6 components before"):
+        asked("outcome_selection", count=7)
+    asked("outcome_selection", count=6)
+    maps = tmp_path / "maps.nii"
+    nib.Nifti1Image(np.zeros((4, 4, 4), np.float32), np.eye(4)).to_filename(maps)
+    with pytest.raises(BadData, match=r"template_selection.maps: .*maps.nii has shape \(4, 4, 4\)"):
+        asked("template_selection", maps=str(maps), count=2)
+    nib.Nifti1Image(np.zeros((4, 4, 4, 3), np.float32), np.eye(4)).to_filename(maps)
+    with pytest.raises(UsageError, match=r"template_selection.count is 4, .* 3 maps in .*maps.nii"):
+        asked("template_selection", maps=str(maps), count=4)
+    asked("template_selection", maps=str(maps), count=3)
+    rows = ImageRows(people[:, :3])
+    with pytest.raises(UsageError, match=r"outcome_selection.count is 4, .* 3 channels"):
+        build_selection(_asked("outcome_selection", count=4)).fit(rows, TRAIN, OUTCOME[TRAIN])
 
 
 @pytest.mark.parametrize(

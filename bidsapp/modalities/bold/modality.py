@@ -29,7 +29,13 @@ class Bold(Modality[BoldPreparation]):
     image = "BOLD series"
     depicted = "the brain"
     sources = (
-        Source("bold", "func", "bold", several="--set preparation.runs=join joins runs"),
+        Source(
+            "bold",
+            "func",
+            "bold",
+            several="--set preparation.runs=join joins runs",
+            metadata=True,
+        ),
         Source("t1w", "anat", "T1w", any_session=True),
         Source(
             "bold_json",

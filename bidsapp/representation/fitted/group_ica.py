@@ -29,6 +29,7 @@ OFFER = FittedOffer(
         "starts": 10,
         "seed": 0,
     },
+    least={"components": 1, "reduction": 1, "starts": 1, "seed": 0},
 )
 
 
@@ -92,12 +93,14 @@ class GroupICA:
         reductions = [np.asarray(one)[:, mask] for one in whole]
 
         def kept(i: int, j: int, make: Any) -> np.ndarray:
-            return images.kept(f"pca{reduction}-product", (people[i], people[j]), make)
+            return images.kept(f"pca{reduction}-pair", (people[i], people[j]), make)
 
         products = None
         voxels, stacked = int(mask.sum()), len(people) * reduction
         if stacked <= min(voxels, LARGEST_SQUARE):
-            products = pair_products(reductions, kept) * (mask.size / voxels)
+            # over the whole grid, which all folds have in common; beyond the mask all is 0
+            flat = [np.asarray(one).reshape(reduction, -1) for one in whole]
+            products = pair_products(flat, kept) * (mask.size / voxels)
         try:
             found = group_ica(
                 reductions,

@@ -20,6 +20,8 @@ OFFER = FittedOffer(
     scopes=("train_fold", "dataset"),
     uses_outcome=True,
     settings={"count": 8},
+    least={"count": 1},
+    chooses="count",
     maps=True,
 )
 
@@ -66,13 +68,14 @@ class OutcomeSelection:
         Raises
         ------
         BadData
-            A group has fewer than two people.
+            A group has fewer than two people; there are fewer channels than are to be kept.
         """
         assert outcome is not None
         mean = np.sum([_flat(images, row) for row in rows], axis=0) / len(rows)
         centred = mean - mean.mean(axis=1, keepdims=True)
         weights = centred / np.maximum((centred**2).sum(axis=1, keepdims=True), 1e-12)
         strength = np.array([(_flat(images, row) * weights).sum(axis=1) for row in rows])
+        self.asked.require_enough(strength.shape[1], "channels in the images")
         found = difference(strength, outcome)
         return replace(self, chosen_=by_outcome(found, self._count), p_=found.p, r_=found.r)
 

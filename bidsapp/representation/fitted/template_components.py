@@ -76,13 +76,8 @@ class TemplateComponents:
         maps = maps_on_grid(self._file, images.space)
         mask = np.asarray(maps.any(axis=0))
         inside = maps[:, mask]
-        spread = inside.std(axis=1, keepdims=True) if mask.any() else np.zeros((len(maps), 1))
-        empty = np.flatnonzero(~(spread[:, 0] > 0))
-        if len(empty):
-            raise BadData(
-                f"{self._file}: map {empty[0] + 1} has no value, or one alone, where the images "
-                "lie; are the maps in the space of the recipe (preparation.template)?"
-            )
+        refuse_elsewhere(inside, self._file)
+        spread = inside.std(axis=1, keepdims=True)
         scaled = (inside - inside.mean(axis=1, keepdims=True)) / spread
         return replace(self, maps_=scaled.astype(np.float16), mask_=mask)
 
@@ -127,6 +122,16 @@ def _count(path: Path) -> int:
     if len(shape) != 4:
         raise BadData(f"{path} has shape {tuple(shape)}; maps of components (4D) are expected")
     return int(shape[3])
+
+
+def refuse_elsewhere(inside: np.ndarray, path: Path) -> None:
+    """Refuse maps, shape (C, V), one of which has no value where the images lie, or one alone."""
+    empty = np.flatnonzero(~(np.ptp(inside, axis=1) > 0)) if inside.size else np.arange(1)
+    if len(empty):
+        raise BadData(
+            f"{path}: map {empty[0] + 1} has no value, or one alone, where the images lie; are "
+            "the maps in the space of the recipe (preparation.template)?"
+        )
 
 
 def maps_on_grid(path: Path, space: Space) -> np.ndarray:

@@ -13,7 +13,7 @@ from bidsapp.errors import BadData
 from bidsapp.representation.components.matching import match
 from bidsapp.representation.components.selection import by_template
 from bidsapp.representation.components.series import array_in
-from bidsapp.representation.fitted.template_components import maps_on_grid
+from bidsapp.representation.fitted.template_components import maps_on_grid, refuse_elsewhere
 
 OFFER = FittedOffer(
     name="template_selection",
@@ -22,6 +22,8 @@ OFFER = FittedOffer(
     found="likeness to the template's maps, beside that to these maps flipped,",
     scopes=("train_fold", "dataset"),
     settings={"maps": "", "count": 8},
+    least={"count": 1},
+    chooses="count",
     files=("maps",),
     maps=True,
 )
@@ -72,13 +74,18 @@ class TemplateSelection:
         Raises
         ------
         BadData
-            Fewer channels than asked for are more like the template than like it flipped.
+            There are fewer channels or maps of the template than are to be kept; a map has no
+            value where the images lie; fewer channels than asked for are more like the template
+            than like it flipped.
         """
         if images.space is None:
             raise BadData(f"{self.asked.key}: where the voxels of the images lie is not known")
         mean = np.sum([np.asarray(images[int(row)], np.float64) for row in rows], axis=0)
         mask = np.asarray(mean.any(axis=0))
         template = maps_on_grid(Path(str(self.asked.settings["maps"])), images.space)
+        self.asked.require_enough(len(mean), "channels in the images")
+        self.asked.require_enough(len(template), "maps in the template")
+        refuse_elsewhere(template[:, mask], self.asked.files["maps"])
         found = match(mean[:, mask], template[:, mask], mask)
         r, null = np.zeros(len(mean)), np.zeros(len(mean))
         r[found.components], null[found.components] = np.abs(found.r), found.null
