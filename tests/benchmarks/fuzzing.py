@@ -49,6 +49,8 @@ def main() -> int:
         told = f"{name} ({ALL[name].name})"
         numbers = "".join(f"{ends.get(end, 0):>{9 if end == 'refused' else 8}}" for end in counts)
         print(f"{told:<40}{numbers}{_spent() - before:>8.1f}", flush=True)
+        for line in re.findall(r"^seed .*$", done.stdout, re.MULTILINE):
+            print(f"  {line}", flush=True)
     numbers = "".join(f"{n:>{9 if end == 'refused' else 8}}" for end, n in counts.items())
     print(f"{'all':<40}{numbers}")
     return int(counts["BROKEN"] > 0)

@@ -57,6 +57,7 @@ def main() -> int:
             ends["refused" if end == "refused" else "read" if end == "read" else "BROKEN"] += 1
             if end not in ("refused", "read"):
                 found.append(f"seed {seed}, {path.relative_to(folder)}: {end}")
+                print(found[-1], file=sys.stderr, flush=True)
                 asked.keep.mkdir(exist_ok=True, parents=True)
                 (asked.keep / f"{asked.target}-{seed}").write_bytes(what)
             _restore(folder, sound, folders)

@@ -12,10 +12,12 @@ import pytest
 from bidsapp.cli import main
 from bidsapp.contracts.prepared import Made, Prepared, Provenance
 from bidsapp.contracts.product import OutputNames
+from bidsapp.intake.images import read_numbers
 from bidsapp.modalities.bold.alignment import Aligned
 from bidsapp.modalities.bold.cleaning import Cleaned
 from bidsapp.modalities.bold.confounds import Confounds
 from bidsapp.modalities.bold.field import Susceptibility, none_because
+from bidsapp.modalities.bold.files import write_series
 from bidsapp.modalities.bold.measures import MEASURES
 from bidsapp.modalities.bold.motion import Motion
 from bidsapp.modalities.bold.phantom import make_rest_phantom
@@ -113,6 +115,45 @@ def test_of_joined_runs_times_add_up_and_the_worst_fit_counts() -> None:
     assert (found["brain_dice"], found["displacement_max"], found["ghosting"]) == (0.7, 2.0, 0.02)
     assert found["verdict"] == "fail"
     assert any("Dice" in reason for reason in found["reasons"])
+
+
+def _prepared(noise: np.ndarray, gain: float, kept: np.ndarray) -> PreparedRun:
+    covered = np.ones(noise.shape[1], bool)
+    covered[0] = False
+    levels = np.linspace(600, 1000, noise.shape[1], dtype="f4")
+    series = (gain * (levels + 5 * noise)).astype("f4")
+    cleaned = Cleaned((gain * 5 * noise[kept]).astype("f4"), kept, 10)
+    standard: Any = Standard(
+        np.ones(0, bool), np.eye(4), series, covered, covered, covered, covered
+    )
+    confounds = Confounds(pd.DataFrame({"trans_x": np.zeros(len(noise))}), {})
+    whole: Any = None
+    return PreparedRun(whole, whole, standard, confounds, cleaned, {}, [], {}, (len(noise),))
+
+
+def test_a_run_of_another_gain_weighs_as_much_as_the_first_and_rounds_it_no_more(
+    tmp_path: Path,
+) -> None:
+    mask = np.zeros((12, 12, 12), bool)
+    mask[2:10, 2:10, 2:10] = True
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal((70, int(mask.sum()))).astype("f4")
+    kept = [np.arange(2, 40), np.arange(1, 30)]
+    runs = [_prepared(noise[:40], 1, kept[0]), _prepared(noise[40:], 2, kept[1])]
+    one = joined(runs)
+    assert one.kept_of_runs() == (38, 29)
+    assert any("times 1.000, 0.5" in note for note in one.notes)
+    inside = one.standard.covered
+    spread = [part[:, inside].std() for part in np.split(one.cleaned.series, [38])]
+    assert spread[1] / spread[0] == pytest.approx(1, abs=0.02)
+    levels = [part[:, inside].mean() for part in np.split(one.standard.series, [40])]
+    assert levels[1] / levels[0] == pytest.approx(1, abs=0.002)
+    # without a common level what is written of the first run may still lose no more to rounding
+    runs[1].standard.series[:] += 400
+    apart = np.concatenate([run.standard.series for run in runs])
+    write_series(tmp_path / "s.nii.gz", apart, mask, np.eye(4), 2.0, (40, 30))
+    lost = read_numbers(tmp_path / "s.nii.gz")[0][mask].T[:40] - runs[0].standard.series
+    assert lost.var() < 0.005 * 25
 
 
 def test_a_run_without_a_number_lends_its_volumes_to_no_other() -> None:
@@ -218,7 +259,11 @@ def test_joined_runs_are_those_of_each_run_alone(tmp_path: Path) -> None:
     # as written: each file has a step of its own, a tenth of its noise
     step = sum(float(one.dataobj.slope) for one in (whole, *parts))
     assert whole.shape == wanted.shape
-    assert np.abs(whole.get_fdata() - wanted).max() <= step
+    # what one run does not reach is left out of all
+    reached = np.logical_and.reduce([one.get_fdata().any(axis=-1) for one in parts])
+    assert (whole.get_fdata().any(axis=-1) == reached).all()
+    assert reached.sum() > 0.999 * wanted.any(axis=-1).sum()
+    assert np.abs(whole.get_fdata() - wanted)[reached].max() <= step
     told = json.loads((folder / f"sub-01_task-rest_{tail}.json").read_text())
     own = [
         json.loads((folder / f"sub-01_task-rest_run-{n}_{tail}.json").read_text()) for n in (1, 2)

@@ -1,7 +1,7 @@
 """Files of a preparation: the template on the output grid, series small enough to keep, tables."""
 
 import gzip
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,7 +110,12 @@ def series_metadata(scan: Scan, slice_timing: str) -> dict[str, Any]:
 
 
 def write_series(
-    path: Path, series: np.ndarray, mask: np.ndarray, affine: np.ndarray, tr: float
+    path: Path,
+    series: np.ndarray,
+    mask: np.ndarray,
+    affine: np.ndarray,
+    tr: float,
+    runs: Sequence[int] = (),
 ) -> None:
     """Write a series inside a mask as int16 with a scale.
 
@@ -124,8 +129,15 @@ def write_series(
         Of the grid, V voxels true.
     tr
         Seconds between volumes.
+    runs
+        Volumes of each run where several were joined. What is rounded is small beside the noise
+        within runs; a level that jumps between two is none.
     """
-    noise = series.std(axis=0)
+    if len(runs) > 1:
+        parts = np.split(series, np.cumsum(runs)[:-1])
+        noise = np.sqrt(np.average([part.var(axis=0) for part in parts], axis=0, weights=runs))
+    else:
+        noise = series.std(axis=0)
     largest = float(max(series.max(), -series.min()))
     step = float(np.median(noise[noise > 0])) / _STEPS_PER_SD if (noise > 0).any() else 1.0
     step = max(step, largest / 32000)

@@ -69,6 +69,11 @@ class PreparedRun:
     volumes: tuple[int, ...] = field(default=())
     told: tuple[Mapping[str, Any], ...] = field(default=())
 
+    def kept_of_runs(self) -> tuple[int, ...]:
+        """Give how many volumes of each run are left in the denoised series."""
+        ends = np.searchsorted(self.cleaned.kept, np.cumsum(self.volumes))
+        return tuple(int(count) for count in np.diff(ends, prepend=0))
+
 
 def told_of(run: Run, aligned: Aligned) -> dict[str, Any]:
     """Say of a run what may be otherwise in another one that it is joined with."""
@@ -197,15 +202,23 @@ def joined(runs: Sequence[PreparedRun]) -> PreparedRun:
 
     Each was realigned, registered, filtered and denoised by itself: nothing is taken from one run
     to another, and no filter runs across the gap between two. Voxels that one of them does not
-    reach are left out of all. Times and freedom add up, motion and DVARS are averaged over
-    volumes, and of everything else the worst run's number is the series'.
+    reach are left out of all. A scanner sets its gain anew for each run: each is multiplied so that
+    its brain is as bright as the first one's, by the median over voxels of the mean over volumes
+    (grand mean scaling), so that no run outweighs another. Times and freedom add up, motion and
+    DVARS are averaged over volumes, and of everything else the worst run's number is the series'.
     """
     if len(runs) == 1:
         return runs[0]
     first = runs[0]
     covered = np.logical_and.reduce([one.standard.covered for one in runs])
-    series = np.concatenate([one.standard.series for one in runs])
-    cleaned = np.concatenate([one.cleaned.series for one in runs])
+    level = [float(np.median(one.standard.series.mean(axis=0)[covered])) for one in runs]
+    scales = [np.float32(level[0] / own) for own in level]
+    series = np.concatenate(
+        [one.standard.series * scale for one, scale in zip(runs, scales, strict=True)]
+    )
+    cleaned = np.concatenate(
+        [one.cleaned.series * scale for one, scale in zip(runs, scales, strict=True)]
+    )
     series[:, ~covered] = 0
     cleaned[:, ~covered] = 0
     counts = [count for one in runs for count in one.volumes]
@@ -228,7 +241,8 @@ def joined(runs: Sequence[PreparedRun]) -> PreparedRun:
         _quality([one.quality for one in runs], counts),
         [
             f"{len(runs)} runs of {', '.join(map(str, counts))} volumes were prepared one by one "
-            "and put one after the other.",
+            "and put one after the other, brought to the brightness of the first "
+            f"(times {', '.join(f'{scale:.3f}' for scale in scales)}).",
             *[f"Run {n}: {note}" for n, one in enumerate(runs, start=1) for note in one.notes],
         ],
         seconds,

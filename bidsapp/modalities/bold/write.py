@@ -53,9 +53,13 @@ class WriteSeries(WriteUnit):
         def data(staging: Path) -> Mapping[str, Any]:
             grid = (standard.mask, standard.affine)
             tr = run.timing.tr
-            files.write_series(staging / names["denoised"], made.cleaned.series, *grid, tr)
+            files.write_series(
+                staging / names["denoised"], made.cleaned.series, *grid, tr, made.kept_of_runs()
+            )
             if settings["keep_preproc"]:
-                files.write_series(staging / names["preproc"], standard.series, *grid, tr)
+                files.write_series(
+                    staging / names["preproc"], standard.series, *grid, tr, made.volumes
+                )
             files.write_map(staging / names["brain_mask"], standard.covered, *grid)
             mean = standard.series.mean(axis=0)
             files.write_map(staging / names["boldref"], mean, *grid)
