@@ -27,7 +27,7 @@ def visible(text: str) -> str:
     return _HIDDEN.sub(lambda found: f"<U+{ord(found[0]):04X}>", text)
 
 
-def shortened(text: str) -> str:
+def shortened(text: str, longest: int = _LONGEST) -> str:
     r"""Cut what is too long to be read out of a message; its two ends are kept.
 
     A table's cell of 40,000 characters, quoted to say that it is no number, would hide the sentence
@@ -41,7 +41,7 @@ def shortened(text: str) -> str:
     True
     """
     text = _LONG.sub(lambda found: _ends(found[0], 150), text)
-    return _ends(text, _LONGEST // 2) if len(text) > _LONGEST else text
+    return _ends(text, longest // 2) if len(text) > longest else text
 
 
 def _ends(text: str, kept: int) -> str:

@@ -100,11 +100,20 @@ class Cut:
 
 
 def read_volume(path: Path) -> Volume:
-    """Read a NIfTI file (x, y, z) in RAS order, whatever the order on disk."""
+    """Read a NIfTI file (x, y, z) in RAS order, whatever the order on disk.
+
+    Raises
+    ------
+    BadData
+        It holds no single volume, or its affine maps none.
+    """
     import nibabel as nib
 
+    read = open_image(path)
+    if len(read.shape) < 3 or 0 in read.shape or max(read.shape[3:], default=1) > 1:
+        raise BadData(f"{path}: one volume (x, y, z) is expected; its shape is {read.shape}.")
     try:
-        image = nib.as_closest_canonical(open_image(path))
+        image = nib.as_closest_canonical(read)
     except nib.orientations.OrientationError:
         raise BadData(f"{path}: the affine in its header maps no volume") from None
     data = np.asanyarray(image.dataobj)

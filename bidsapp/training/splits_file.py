@@ -9,8 +9,11 @@ from bidsapp.dataset.tables import read_frame
 from bidsapp.errors import BadData, NoInput
 from bidsapp.training.columns import ROLES
 from bidsapp.training.splits import COLUMNS, units_of
+from bidsapp.visible import shortened
 
 MOST = 12
+_LINES = 5  # of one person that a message counts out
+_WIDE = 250  # characters of one problem
 _DIGITS = 9  # of a repeat or fold; what is longer need not fit an integer
 
 
@@ -67,7 +70,8 @@ def read_splits(
             problems = splits_problems(table, cohort, grouped)
     if problems:
         more = f"\n  and {len(problems) - MOST} more" if len(problems) > MOST else ""
-        raise BadData(f"{path} is refused:\n  " + "\n  ".join(problems[:MOST]) + more)
+        some = [shortened(problem, _WIDE) for problem in problems[:MOST]]
+        raise BadData(f"{path} is refused:\n  " + "\n  ".join(some) + more)
     if own:
         return table.reset_index(drop=True)
     return table.sort_values(COLUMNS[:3], ignore_index=True)
@@ -141,7 +145,8 @@ def _people_problems(part: pd.DataFrame, where: str) -> list[str]:
     problems = []
     for person, rows in part.groupby("participant_id"):
         if len(rows) > 1:
-            lines = " and ".join(str(line + 2) for line in rows.index)
+            lines = " and ".join(str(line + 2) for line in rows.index[:_LINES])
+            lines += f" and {len(rows) - _LINES} more" if len(rows) > _LINES else ""
             roles = sorted(set(rows["role"]))
             what = f"is in {' and in '.join(roles)}" if len(roles) > 1 else "stands twice"
             problems.append(f"lines {lines}: {person} {what} of {where}")

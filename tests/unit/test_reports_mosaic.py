@@ -2,7 +2,9 @@
 
 import re
 from itertools import pairwise
+from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +13,8 @@ from hypothesis import strategies as st
 from bidsapp.drawing.contours import UNITS, contour_path, tissue_levels
 from bidsapp.drawing.mosaic import Layer, Outline, mosaic
 from bidsapp.drawing.pictures import coloured, diverging_colours, windowed
-from bidsapp.drawing.volumes import AXES, PLANES, Volume, choose_cuts
+from bidsapp.drawing.volumes import AXES, PLANES, Volume, choose_cuts, read_volume
+from bidsapp.errors import BadData
 from tests.unit.report_pages import Slice, ball, centred
 
 
@@ -166,3 +169,13 @@ def test_one_brain_in_large_voxels_keeps_its_shape() -> None:
     for tile in mosaic(grid, choose_cuts(grid, count=1), [layer]):
         rows, columns = np.nonzero(Slice(sources=[tile.pictures[0].uri]).picture() > 127)
         assert abs(np.ptp(rows) - np.ptp(columns)) <= 6
+
+
+@pytest.mark.parametrize("shape", [(7,), (4, 5), (4, 0, 6), (4, 5, 6, 2)])
+def test_what_is_no_single_volume_is_refused_by_its_name(
+    tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    path = tmp_path / "a.nii"
+    nib.Nifti1Image(np.zeros(shape, "f4"), np.eye(4)).to_filename(path)
+    with pytest.raises(BadData, match=r"a\.nii: one volume \(x, y, z\) is expected; its shape is"):
+        read_volume(path)

@@ -281,6 +281,15 @@ def test_a_file_with_variants_gives_each_its_own_rows(tmp_path):
         read_splits(path, table, variants=("base", "three"))
 
 
+def test_a_message_about_splits_can_be_read_however_much_is_wrong(tmp_path):
+    table, path = cohort(), tmp_path / "splits.tsv"
+    sound = make_splits(table, Protocol(folds=4))
+    pd.concat([sound] * 50).assign(variant="9" * 900).to_csv(path, sep="\t", index=False)
+    with pytest.raises(BadData, match=r"lines 2 and .* more: .* stands twice") as found:
+        read_splits(path, table, variants=("9" * 900,))
+    assert len(str(found.value)) < 4000
+
+
 def test_splits_are_told_as_they_took_place_and_not_as_the_recipe_would_draw_them():
     table, recipe = cohort(), small_recipe(protocol={"folds": 6, "stratified": True})
     three = make_splits(table, Protocol(folds=3))
