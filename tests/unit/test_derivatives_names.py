@@ -30,6 +30,7 @@ FACTS = {
     "precision": "float32",
     "threads": 1,
     "intensity_maximum": 100.0,
+    "inverse_unsettled": 0.0003,
 }
 
 

@@ -144,7 +144,7 @@ def test_a_real_knee_whose_header_mirrors_it_is_doubted_where_its_side_is_told(
     mirrored = replace(labels, affine=np.diag([-1.0, 1, 1, 1]) @ labels.affine)
     side, _, doubt = side_of(mirrored, told, BONES)
     assert side == "R"
-    assert "participants.tsv says R, and the bones' shapes are those of a L knee" in doubt
+    assert "participants.tsv says R, and the bones' shapes are those of a left knee" in doubt
 
 
 def test_the_numbers_of_the_right_knee_are_those_of_its_label_map(real_data: Path) -> None:
