@@ -21,7 +21,7 @@ from bidsapp.saliency.fold_maps import FoldMapsTask, explain_fold
 from bidsapp.saliency.group_maps import write_group
 from bidsapp.saliency.native import without_native
 from bidsapp.saliency.participant_maps import MapPlace, write_people
-from bidsapp.saliency.stack import MapStack, join, read_stack
+from bidsapp.saliency.stack import MapStack, join
 from bidsapp.training.splits import make_splits
 from bidsapp.training.task import FoldTask
 from tests.unit.spine_necks import MIDLINE, foramen_mm
@@ -77,14 +77,14 @@ def recipe_of(variant: str) -> Recipe:
 def maps_of(folder: Path, task: FoldTask, recipe: Recipe) -> MapStack:
     """Maps of all four by the network of one fold: of those whom it held out, and of the others."""
     mask = write_frame(folder / "mask.nii.gz", SIZE)
-    stacks = []
+    folders = []
     for role in ("test", "train"):
         job = FoldMapsTask(
             replace(task, recipe=recipe), folder / role, mask, role=role, checks=False
         )
         explain_fold(job)
-        stacks.append(read_stack(job.folder))
-    return join(stacks)
+        folders.append(job.folder)
+    return join(folders, folder / "joined")
 
 
 def across(path: Path, side: str) -> np.ndarray:
