@@ -18,7 +18,14 @@ from bidsapp.execution.resources import available_memory_gb, memory_kills
 # Imported once in the server from which workers are forked, so that each starts at once and
 # shares these pages; none of them, nor what a caller names, starts threads or opens a device on
 # import.
-_PRELOADED = ["nipype.pipeline.engine", "nibabel", "scipy.ndimage", "SimpleITK", "torch"]
+_PRELOADED = [
+    "bidsapp.execution.linear_algebra",
+    "nipype.pipeline.engine",
+    "nibabel",
+    "scipy.ndimage",
+    "SimpleITK",
+    "torch",
+]
 # Added to a worker's badness, in thousandths of the memory there is: where this is short, the
 # kernel stops a worker, whose work can be done again, before the process that can say so.
 _OOM_SCORE = 500
