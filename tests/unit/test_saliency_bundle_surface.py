@@ -30,7 +30,9 @@ SPHERE = Sphere((32, 32), label="tibia")
 def bone(tmp_path: Path) -> OutputNames:
     """Names of a knee whose tibia is an ellipsoid."""
     products = modality_named("knee").products_for({"bones": ["tibia"]})
-    names = OutputNames(tmp_path / "out", {"subject": "01"}, {"space": "sphere"}, products)
+    names = OutputNames(
+        tmp_path / "out", {"subject": "01"}, {"space": "sphere", "part": ""}, products
+    )
     names.folder.mkdir(parents=True)
     mesh = ellipsoid((20.0, 22.0, 24.0), 2)
     write_mesh(names.folder / f"{names.stem}_desc-tibia_mesh.surf.gii", mesh.vertices, mesh.faces)
