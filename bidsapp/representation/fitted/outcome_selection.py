@@ -1,16 +1,15 @@
 """Components that differ most between positives and negatives of the people it is fitted on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import ClassVar, Self
 
 import numpy as np
 
-from bidsapp.contracts.fitted import FittedStep, Images
+from bidsapp.contracts.fitted import Images
 from bidsapp.contracts.fitted_offers import AskedStep, FittedOffer
-from bidsapp.errors import BadData
+from bidsapp.representation.components.kept_channels import KeptChannels
 from bidsapp.representation.components.selection import by_outcome, difference
-from bidsapp.representation.components.series import array_in
 
 OFFER = FittedOffer(
     name="outcome_selection",
@@ -32,33 +31,14 @@ def build(asked: AskedStep) -> "OutcomeSelection":
 
 
 @dataclass(frozen=True)
-class OutcomeSelection:
+class OutcomeSelection(KeptChannels):
     """Keep the channels whose strength differs most between the groups, by a t test each.
 
-    Attributes
-    ----------
-    asked
-        ``count``: how many are kept.
-    chosen_
-        Their numbers among the channels given, ascending.
-    p_, r_
-        Of every channel given: Student's t test, and the correlation with the outcome.
+    Numbers of every channel given: ``p`` of Student's t test, and ``r``, the correlation with the
+    outcome.
     """
 
-    asked: AskedStep
-    chosen_: np.ndarray | None = None
-    p_: np.ndarray | None = None
-    r_: np.ndarray | None = None
-
-    def declares(self) -> tuple[FittedStep, ...]:
-        """Say on whom it is fitted, and that it looks at the outcome."""
-        return (self.asked.declares(),)
-
-    def channels(self, given: tuple[str, ...]) -> tuple[str, ...]:
-        """Name the channels that are kept."""
-        if self.chosen_ is None:
-            return given[: self._count]
-        return tuple(given[number] for number in self.chosen_)
+    columns: ClassVar[Mapping[str, str]] = {"p": "p", "r": "r"}
 
     def fit(self, images: Images, rows: np.ndarray, outcome: np.ndarray | None) -> Self:
         """Compare the groups channel by channel.
@@ -77,42 +57,8 @@ class OutcomeSelection:
         strength = np.array([(_flat(images, row) * weights).sum(axis=1) for row in rows])
         self.asked.require_enough(strength.shape[1], "channels in the images")
         found = difference(strength, outcome)
-        return replace(self, chosen_=by_outcome(found, self._count), p_=found.p, r_=found.r)
-
-    def transform(self, images: Images, rows: np.ndarray) -> Iterator[np.ndarray]:
-        """Give the channels that are kept."""
-        assert self.chosen_ is not None
-        for row in rows:
-            yield np.asarray(images[int(row)], np.float32)[self.chosen_]
-
-    def told(self, given: tuple[str, ...]) -> Mapping[str, Mapping[str, float]]:
-        """Give the t test of each channel, its correlation with the outcome, and who is kept."""
-        assert self.chosen_ is not None
-        assert self.p_ is not None
-        assert self.r_ is not None
-        kept = np.isin(np.arange(len(given)), self.chosen_)
-        return {
-            name: {"p": float(p), "r": float(r), "kept": float(own)}
-            for name, p, r, own in zip(given, self.p_, self.r_, kept, strict=True)
-        }
-
-    def state(self) -> Mapping[str, np.ndarray]:
-        """Give the numbers kept, p and r."""
-        if self.chosen_ is None or self.p_ is None or self.r_ is None:
-            return {}
-        return {"chosen": self.chosen_, "p": self.p_, "r": self.r_}
-
-    def with_state(self, state: Mapping[str, np.ndarray]) -> Self:
-        """Give the step as it was when `state` was written."""
-        chosen, p, r = (array_in(state, key, 1, self.asked.key) for key in ("chosen", "p", "r"))
-        if len(p) != len(r) or not len(chosen) or min(chosen) < 0 or max(chosen) >= len(p):
-            raise BadData(f"{self.asked.key}: its numbers are not those of channels")
-        return replace(self, chosen_=chosen.astype(int), p_=p, r_=r)
-
-    @property
-    def _count(self) -> int:
-        count: Any = self.asked.settings["count"]
-        return int(count)
+        chosen = by_outcome(found, self._count)
+        return replace(self, chosen_=chosen, numbers_={"p": found.p, "r": found.r})
 
 
 def _flat(images: Images, row: int) -> np.ndarray:

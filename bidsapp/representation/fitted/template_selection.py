@@ -1,18 +1,18 @@
 """Components that look like named networks, more than they look like these flipped."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import ClassVar, Self
 
 import numpy as np
 
-from bidsapp.contracts.fitted import FittedStep, Images
+from bidsapp.contracts.fitted import Images
 from bidsapp.contracts.fitted_offers import AskedStep, FittedOffer
 from bidsapp.errors import BadData
+from bidsapp.representation.components.kept_channels import KeptChannels
 from bidsapp.representation.components.matching import match
 from bidsapp.representation.components.selection import by_template
-from bidsapp.representation.components.series import array_in
 from bidsapp.representation.fitted.template_components import maps_on_grid, refuse_elsewhere
 
 OFFER = FittedOffer(
@@ -35,38 +35,18 @@ def build(asked: AskedStep) -> "TemplateSelection":
 
 
 @dataclass(frozen=True)
-class TemplateSelection:
+class TemplateSelection(KeptChannels):
     """Keep the channels whose mean map is most like a map of a template.
 
     Each channel goes with one map of the template (Hungarian, on ``|r|``). Only one that is more
     alike than any channel is to that map flipped can be kept; no outcome is looked at.
 
-    Attributes
-    ----------
-    asked
-        ``maps``, an image of named maps (X, Y, Z, R) in the space of the recipe, on any grid;
-        ``count``: how many channels are kept.
-    chosen_
-        Their numbers among the channels given, ascending.
-    r_, null_
-        Of every channel given: ``|r|`` with its map of the template, and what that map reaches
-        flipped; 0 where the template has no map left for it.
+    ``maps`` of `asked` is an image of named maps (X, Y, Z, R) in the space of the recipe, on any
+    grid. Numbers of every channel given: ``r``, which is ``|r|`` with its map of the template, and
+    ``null``, what that map reaches flipped; 0 where the template has no map left for it.
     """
 
-    asked: AskedStep
-    chosen_: np.ndarray | None = None
-    r_: np.ndarray | None = None
-    null_: np.ndarray | None = None
-
-    def declares(self) -> tuple[FittedStep, ...]:
-        """Say on whom it is fitted."""
-        return (self.asked.declares(),)
-
-    def channels(self, given: tuple[str, ...]) -> tuple[str, ...]:
-        """Name the channels that are kept."""
-        if self.chosen_ is None:
-            return given[: self._count]
-        return tuple(given[number] for number in self.chosen_)
+    columns: ClassVar[Mapping[str, str]] = {"r": "template_r", "null": "template_null"}
 
     def fit(self, images: Images, rows: np.ndarray, outcome: np.ndarray | None) -> Self:
         """Match the mean maps of these people with the template's.
@@ -93,41 +73,4 @@ class TemplateSelection:
             chosen = by_template(found, self._count)
         except BadData as error:
             raise BadData(f"{self.asked.key}: {error}") from error
-        return replace(self, chosen_=chosen, r_=r, null_=null)
-
-    def transform(self, images: Images, rows: np.ndarray) -> Iterator[np.ndarray]:
-        """Give the channels that are kept."""
-        assert self.chosen_ is not None
-        for row in rows:
-            yield np.asarray(images[int(row)], np.float32)[self.chosen_]
-
-    def told(self, given: tuple[str, ...]) -> Mapping[str, Mapping[str, float]]:
-        """Give how like the template each channel is, beside the flipped map, and who is kept."""
-        assert self.chosen_ is not None
-        assert self.r_ is not None
-        assert self.null_ is not None
-        kept = np.isin(np.arange(len(given)), self.chosen_)
-        return {
-            name: {"template_r": float(r), "template_null": float(null), "kept": float(own)}
-            for name, r, null, own in zip(given, self.r_, self.null_, kept, strict=True)
-        }
-
-    def state(self) -> Mapping[str, np.ndarray]:
-        """Give the numbers kept, and the likeness of all."""
-        if self.chosen_ is None or self.r_ is None or self.null_ is None:
-            return {}
-        return {"chosen": self.chosen_, "r": self.r_, "null": self.null_}
-
-    def with_state(self, state: Mapping[str, np.ndarray]) -> Self:
-        """Give the step as it was when `state` was written."""
-        chosen, r, null = (
-            array_in(state, key, 1, self.asked.key) for key in ("chosen", "r", "null")
-        )
-        if len(r) != len(null) or not len(chosen) or min(chosen) < 0 or max(chosen) >= len(r):
-            raise BadData(f"{self.asked.key}: its numbers are not those of channels")
-        return replace(self, chosen_=chosen.astype(int), r_=r, null_=null)
-
-    @property
-    def _count(self) -> int:
-        count: Any = self.asked.settings["count"]
-        return int(count)
+        return replace(self, chosen_=chosen, numbers_={"r": r, "null": null})
