@@ -264,10 +264,11 @@ def _decide_session(
         names = shortened([other.name for other in left])
         of = f" of part {part}" if part else ""
         text = f"{len(left)} {query.kind} images{of} where one is needed: {names}{listed}"
-        chosen = f"or, where one of them is not wanted, {advice[image.relative_path]}"
-        ways = [*([how, chosen] if how else [advice[image.relative_path]])]
-        ways += filter(None, [query.several])
-        return Refusal(*who, "; ".join([text, *ways]), UsageError, part)
+        choose = advice[image.relative_path]
+        if how:
+            choose = f"{how}; or, where one of them is not wanted, {choose}"
+        told = filter(None, [text, choose, query.several])
+        return Refusal(*who, "; ".join(told), UsageError, part)
     for one in left:
         refused = _unusable(bids_dir, one)
         if refused is not None:

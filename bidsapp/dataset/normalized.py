@@ -146,6 +146,13 @@ class NormalizedImage:
         return (*self.key, part) if part else self.key
 
 
+# Of what was prepared one by one and then joined, say, both stay.
+_LEFT_BEHIND = (
+    "earlier runs of the participant level left them: delete those that are not wanted with their "
+    "sidecars, or prepare this participant into an empty folder"
+)
+
+
 @dataclass(frozen=True)
 class NormalizedSearch:
     """Images found, and scans that cannot be used with (reason, detail)."""
@@ -178,7 +185,7 @@ def find_own(output_dir: Path, wanted: Wanted) -> NormalizedSearch:
             if parts[part] > 1:
                 unit = (*key, part) if part else key
                 same = [name for name, other in mine if other.labels.get("part", "") == part]
-                found.unusable[unit] = several(same)
+                found.unusable[unit] = several(same, _LEFT_BEHIND)
             else:
                 _take_own(found, output_dir, key, name, names, one)
     return NormalizedSearch(_named_once(found), found.unusable, frozenset(spaces))
@@ -364,7 +371,8 @@ def by_scan(
                 yield (person.name, session), names
 
 
-def several(names: Sequence[Name]) -> tuple[str, str]:
-    """Give reason and detail for leaving out a scan that has several images."""
+def several(names: Sequence[Name], how: str = "") -> tuple[str, str]:
+    """Give reason and detail for leaving out a scan that has several images, and how to go on."""
     some = ", ".join(name.path.name for name in names)
-    return "several images", f"one is needed for each participant and session: {some}"
+    detail = f"one is needed for each participant and session: {some}"
+    return "several images", f"{detail}; {how}" if how else detail

@@ -278,6 +278,8 @@ def test_images_that_are_not_there_or_not_whole(tmp_path: Path) -> None:
         "sub-4": "no normalised image",
         "sub-7": "participant without rows",
     }
+    detail = cohort.exclusions.set_index("participant_id")["detail"]["sub-2"]
+    assert "delete those that are not wanted with their sidecars" in detail
 
 
 def test_quotes_are_not_advised_where_a_column_was_meant(tmp_path: Path) -> None:
