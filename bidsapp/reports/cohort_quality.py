@@ -57,11 +57,11 @@ class Line:
 
     @property
     def kind(self) -> tuple[Any, ...]:
-        """What images have in common that are made alike."""
-        names = self.image.names
+        """What images have in common that are made alike, whatever part of a person each is."""
+        labels = {name: text for name, text in self.image.names.labels.items() if name != "part"}
         return (
             self.image.modality,
-            tuple(sorted(names.labels.items())),
+            tuple(sorted(labels.items())),
             str(self.image.settings.get("speed")),
         )
 

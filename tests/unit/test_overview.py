@@ -5,6 +5,7 @@ import io
 import json
 import multiprocessing
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -175,6 +176,19 @@ def test_the_last_round_sees_what_every_job_left(tmp_path: Path) -> None:
         assert process.exitcode == 0
     assert len((tmp_path / "seen").read_text().split()) == jobs
     assert 1 <= len((tmp_path / "rounds").read_text()) <= jobs
+
+
+def test_parts_of_people_are_compared_with_each_other(tmp_path: Path) -> None:
+    """As left and right knees are, whose maps are mirrored for it: few have many of one side."""
+    for place in range(FEWEST):
+        leave(tmp_path, f"sub-{place}", 0.80 + place / 1000)
+    sides = [
+        replace(image, names=replace(image.names, labels={**image.names.labels, "part": side}))
+        for image, side in zip(finished_images(tmp_path), "LR" * (FEWEST // 2), strict=True)
+    ]
+    lines = compared(sides)
+    assert len(lines) == FEWEST
+    assert all("local_ncc" in line.z for line in lines)
 
 
 def test_each_report_is_told_its_place_among_the_others(tmp_path: Path) -> None:
