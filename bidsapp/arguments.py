@@ -140,8 +140,7 @@ def _add_study(group: Any) -> None:
     group.add_argument(
         "--no-timeseries",
         action="store_true",
-        help="of series keep what the group level needs, not the series before denoising "
-        "(preparation.keep_preproc=false)",
+        help="of series keep what the group level needs, not the series before denoising",
     )
     group.add_argument(
         "--random-seed", type=whole_from(0), metavar="N", help="seed of whatever is random"

@@ -10,8 +10,6 @@ from bidsapp.errors import NociCastError, NoInput, UsageError
 from bidsapp.options import RunOptions
 from bidsapp.typed import template_and_resolution
 
-_KEEP = "keep_preproc"
-
 
 def recipe_overrides(given: argparse.Namespace) -> tuple[str, ...]:
     """Give the overrides; an option of its own comes last and wins over --set.
@@ -39,9 +37,6 @@ def recipe_overrides(given: argparse.Namespace) -> tuple[str, ...]:
         template, resolution = template_and_resolution(template, resolution)
     values = {"template": template, "resolution": resolution, "speed": given.speed}
     found += [f"preparation.{k}={value}" for k, value in values.items() if value is not None]
-    if given.no_timeseries:
-        _check_series(given, found)
-        found.append(f"preparation.{_KEEP}=false")
     if given.positive and not given.outcome:
         raise UsageError("--positive needs --outcome COLUMN.")
     if given.outcome:
@@ -63,25 +58,36 @@ def recipe_overrides(given: argparse.Namespace) -> tuple[str, ...]:
         ]
     if given.permutations is not None:
         found.append(f"evaluation.pipeline_permutations={given.permutations}")
-    return (*found, *_simulation(given))
+    found += _simulation(given)
+    if given.no_timeseries:
+        found += [f"preparation.{key}=false" for key in _series_kept(given, found)]
+    return tuple(found)
 
 
-def _check_series(given: argparse.Namespace, overrides: list[str]) -> None:
-    """Refuse to leave out series where no variant of the recipe prepares any, by its keys."""
+def _series_kept(given: argparse.Namespace, overrides: list[str]) -> tuple[str, ...]:
+    """Name the settings that keep series which no later step needs, of all the recipe's variants.
+
+    Raises
+    ------
+    UsageError
+        No variant prepares series.
+    """
+    from bidsapp.contracts.modality import modality_named
     from bidsapp.recipes import load_recipe
 
     name = given.recipe or RunOptions.recipe
     try:
         recipe = load_recipe(name, overrides)
     except NociCastError:
-        return  # its own fault is told where it is loaded with all that was given
+        return ()  # its own fault is told where it is loaded with all that was given
     every = [recipe, *(recipe.with_variant(one) for one in recipe.variants)]
-    if not any(_KEEP in type(one.preparation).model_fields for one in every):
+    kept = [key for one in every for key in modality_named(one.preparation.modality).spared]
+    if not kept:
         raise UsageError(
-            f"--no-timeseries: recipe {name} prepares no series, and there is none to leave out "
-            f"(no preparation.{_KEEP}). Leave out the option, or name a recipe of series with "
-            "--recipe."
+            f"--no-timeseries: recipe {name} prepares no series, and there is none to leave out. "
+            "Leave out the option, or name a recipe of series with --recipe."
         )
+    return tuple(dict.fromkeys(kept))
 
 
 def _outcome(given: argparse.Namespace) -> list[str]:

@@ -68,6 +68,9 @@ class Modality(OwnPlaces, Parts[S], ABC, Generic[S]):
     free: ClassVar[tuple[str, ...]] = ()
     """Settings in which images may differ from the recipe, as they shape no file that a network is
     given, or whether there is such a file."""
+    spared: ClassVar[tuple[str, ...]] = ()
+    """Settings that write, where true, series which no later step needs: ``--no-timeseries`` turns
+    them off."""
     chain: ClassVar[int] = 1
     """Version of its steps, raised whenever the same image and settings give other voxels: one of
     the settings, also of what rests on them."""

@@ -36,6 +36,13 @@ def test_a_modality_is_named_by_its_package(modality: Modality[Any]) -> None:
     assert modality.settings().modality == modality.name
 
 
+def test_settings_that_a_modality_speaks_of_are_its_own(modality: Modality[Any]) -> None:
+    known = {key for shape in modality.every_settings for key in shape.model_fields}
+    assert known.issuperset([*modality.free, *modality.spared])
+    values = modality.settings().plain()
+    assert all(values[key] is True for key in modality.spared)
+
+
 def test_an_unknown_modality_is_refused_with_those_that_are_known() -> None:
     with pytest.raises(UsageError, match=r"preparation.modality: 'mrs' is not one of .*t1w"):
         modality_named("mrs")

@@ -1,6 +1,7 @@
 """No room but its own says of an image what is done to it: the word is the modality's."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,9 +9,10 @@ from types import SimpleNamespace
 import pytest
 
 import bidsapp
-from bidsapp.contracts.modality import modality_named
+from bidsapp.contracts.modality import modality_named, modality_packages
 from bidsapp.contracts.prepared import Prepared
 from bidsapp.drawing.wording import software
+from bidsapp.recipes.analysis import Saliency
 from bidsapp.reports.run.answer import _depicted
 
 PACKAGE = Path(bidsapp.__file__).parent
@@ -37,6 +39,25 @@ def test_no_text_outside_its_room_says_normalised() -> None:
                 left = left.replace(other, "")
             if "ormalis" in left or "ormaliz" in left:
                 said.append((path.relative_to(PACKAGE), text))
+    assert said == []
+
+
+def test_no_text_outside_its_room_names_a_setting_of_one_modality_alone() -> None:
+    of: dict[str, set[str]] = {}
+    for name in modality_packages():
+        for shape in modality_named(name).every_settings:
+            for key in shape.model_fields:
+                of.setdefault(key, set()).add(name)
+    shared = Saliency.model_fields  # maps are smoothed, too
+    own = [k for k, names in of.items() if len(names) == 1 and "_" in k and k not in shared]
+    assert "keep_preproc" in own
+    named = re.compile(rf"(preparation\.|^)({'|'.join(own)})\b")
+    said = [
+        (path.relative_to(PACKAGE), text)
+        for path in ELSEWHERE
+        for text in _texts(path)
+        if named.search(text)
+    ]
     assert said == []
 
 

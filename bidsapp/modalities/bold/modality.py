@@ -57,6 +57,7 @@ class Bold(Modality[BoldPreparation]):
     chain = 4
     settings = BoldPreparation
     free = ("other_spaces", "keep_preproc")
+    spared = ("keep_preproc",)
 
     def sources_for(self, settings: Mapping[str, Any]) -> tuple[Source, ...]:
         """Take all runs where they are to be joined, with the JSON of each."""
