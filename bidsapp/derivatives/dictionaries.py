@@ -4,15 +4,31 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from bidsapp.derivatives import column_meanings
 from bidsapp.derivatives.atomic import write_json
+from bidsapp.derivatives.baseline_meanings import BASELINES
+from bidsapp.derivatives.cohort_meanings import COHORT
 from bidsapp.derivatives.column_meanings import SHARED, Column
 from bidsapp.derivatives.evaluated_meanings import EVALUATED
+from bidsapp.derivatives.figure_meanings import FIGURES
+from bidsapp.derivatives.guideline_meanings import GUIDELINES
 from bidsapp.derivatives.measured_meanings import measured_columns
 from bidsapp.derivatives.regression_meanings import REGRESSION
+from bidsapp.derivatives.saliency_meanings import SALIENCY
+from bidsapp.derivatives.training_meanings import TRAINING
 from bidsapp.derivatives.validation_meanings import VALIDATION
 
-TABLES = column_meanings.TABLES | EVALUATED | REGRESSION | VALIDATION
+TABLES = (
+    COHORT
+    | TRAINING
+    | SALIENCY
+    | EVALUATED
+    | BASELINES
+    | GUIDELINES
+    | FIGURES
+    | REGRESSION
+    | VALIDATION
+    | {"figures/sensitivity": EVALUATED["tables/sensitivity"]}
+)
 TABLES |= {name: more | TABLES[name] for name, more in measured_columns().items()}
 _FOLDERS = ("tables", "figures", "saliency")
 

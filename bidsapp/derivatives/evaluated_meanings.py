@@ -1,41 +1,6 @@
-"""What the columns of tables mean that are computed from the scores: under tables/ and figures/."""
+"""What the columns of tables mean that are computed from the scores."""
 
 from bidsapp.derivatives.column_meanings import Column
-
-_RIVALS = {
-    "confound": Column(
-        "The baseline, on the same folds; column <name> is one of site, scanner or sequence that "
-        "goes with the outcome, whether it was asked for or not."
-    ),
-    "auc": Column("AUC of the network on held-out people.", "1"),
-    "auc_confound": Column("AUC of the baseline on the same people.", "1"),
-    "ci_low": Column("Lower limit of the baseline's AUC, allowing for other people.", "1"),
-    "ci_high": Column("Upper limit of the baseline's AUC, allowing for other people.", "1"),
-    "difference": Column(
-        "AUC of the network less that of the baseline, or less .5 where the baseline is below.", "1"
-    ),
-    "difference_low": Column("Lower limit of the difference, paired.", "1"),
-    "difference_high": Column("Upper limit of the difference, paired.", "1"),
-    "p": Column("p of the paired test, widened as the AUC is, uncorrected.", "1"),
-    "p_holm": Column("p after Holm's correction over the comparisons of AUCs.", "1"),
-    "comparisons": Column("How many comparisons of AUCs the correction is over."),
-    "verdict": Column(
-        "What the difference shows; a claim needs the interval and the corrected p below .05.",
-        levels={
-            "better": "above 0, after correction too",
-            "better, uncorrected": "above 0 only before correction",
-            "no difference shown": "its interval holds 0",
-            "worse, uncorrected": "below 0 only before correction",
-            "worse": "below 0, after correction too",
-            "cannot be told": "it has no interval",
-        },
-    ),
-    "flagged": Column(
-        "Whether the baseline, scores as given, beats chance and the network is not shown to beat "
-        "the baseline: a doubt needs less than a claim.",
-        levels={"True": "yes", "False": "no"},
-    ),
-}
 
 _TWO_GROUPS = {
     "column": Column("Column of cohort.tsv, by the name that the user has for it."),
@@ -48,28 +13,14 @@ _TWO_GROUPS = {
     "standardised_difference": Column("Difference of the groups in units of their SD.", "1"),
 }
 
-_GUIDELINE = {
-    "section": Column("Part of the paper that it belongs to."),
-    "asks": Column("What it wants to know, in NociCast's words."),
-    "status": Column(
-        "Who answers it.",
-        levels={
-            "run": "the files of the run",
-            "run and author": "the files of the run in part, and the authors",
-            "author": "the authors alone",
-        },
-    ),
-    "answer": Column("What the files of the run say; n/a where they say nothing."),
-    "where": Column("Files of the run to look at, behind a colon the place in them."),
-    "author": Column("What the authors have to say of it; n/a where nothing is left to them."),
-}
-
 EVALUATED: dict[str, dict[str, Column]] = {
-    "tripod_ai": {
-        "item": Column("Number of the item or sub-item of TRIPOD+AI, 1 to 27c."),
-        **_GUIDELINE,
+    "metrics": {
+        "scope": Column(
+            "Over whom: pooled (all held-out people), mean (over folds, with the Nadeau-Bengio "
+            "interval), fold-<k> or fold-<repeat>.<k>, subgroup:<column>=<value>, "
+            "prevalence=<share> (people weighted so that this share is positive)."
+        ),
     },
-    "claim": {"item": Column("Number of the item of CLAIM (2024), 1 to 44."), **_GUIDELINE},
     "tables/sites": {
         "told": Column("What is told: the site, or the outcome."),
         "by": Column("By what: the site, or regional values of the images."),
@@ -82,22 +33,6 @@ EVALUATED: dict[str, dict[str, Column]] = {
         ),
         "n": Column("People.", "1"),
         "note": Column("Who takes part, or why there is no AUC."),
-    },
-    "probast": {
-        "question": Column("Number of the signalling question of PROBAST (2019), or AI."),
-        "domain": Column("Participants, predictors, outcome or analysis."),
-        "asks": Column("What it wants to know, in NociCast's words; a yes speaks against bias."),
-        "judged": Column(
-            "The answer.",
-            levels={
-                "probably yes": "as far as the files of the run tell",
-                "probably no": "as far as the files of the run tell",
-                "no information": "the files cannot tell",
-                "author": "for the authors to answer",
-            },
-        ),
-        "why": Column("What the files of the run say."),
-        "where": Column("Files of the run to look at, behind a colon the place in them."),
     },
     "frozen_models": {
         "model": Column("Name of the model."),
@@ -193,52 +128,6 @@ EVALUATED: dict[str, dict[str, Column]] = {
         "permutations": Column("How many permutations.", "1"),
         "method": Column("What was permuted, and what was done anew."),
     },
-    "tables/added_value": {
-        "first": Column("Model without what may add: clinical, or a variant."),
-        "second": Column("Model with it: clinical + <variant>, or the name of a stack."),
-        "measure": Column(
-            "What is measured.",
-            levels={
-                "auc": "area under the ROC curve",
-                "brier": "Brier score; a gain is a fall",
-                "log_likelihood": "mean log-likelihood of a person, natural logarithm",
-                "net_benefit": "net benefit, averaged over evaluation.net_benefit_range",
-                "likelihood_ratio": "test of the network's held-out logit beside the first model's",
-            },
-        ),
-        "value_first": Column("The measure of the first model."),
-        "value_second": Column("The measure of the second model."),
-        "gain": Column("By how much the second model is better; below 0 it is worse."),
-        "ci_low": Column("Lower limit of the gain, allowing for training on other people."),
-        "ci_high": Column("Upper limit of the gain, allowing for training on other people."),
-        "statistic": Column("z of the gain in AUC; chi-square of the likelihood-ratio test."),
-        "p": Column("Two-sided p, uncorrected.", "1"),
-        "p_holm": Column("p after Holm's correction over the pairs, for each measure.", "1"),
-        "n": Column("How many people.", "1"),
-        "beyond": Column("What is known without it, in words."),
-        "found": Column(
-            "What is found of the pair; in the row of the AUC.",
-            levels={
-                "adds": "the interval of the gain in AUC lies above 0, after correction too",
-                "tells something": "only the likelihood-ratio test finds something",
-                "not shown": "neither does",
-                "worse": "the interval lies below 0",
-                "unknown": "there is no interval",
-            },
-        ),
-    },
-    "tables/added_value_scores": {
-        "probability": Column("Held-out probability of the clinical or stacked model.", "1"),
-    },
-    "tables/reclassification": {
-        "first": Column("Model without what may add."),
-        "second": Column("Model with it."),
-        "risk_first": Column("Class of risk by the first model."),
-        "risk_second": Column("Class of risk by the second model."),
-        "n": Column("How many people, or scans.", "1"),
-    },
-    "tables/confounds": _RIVALS,
-    "tables/baselines": _RIVALS,
     "tables/cohort": {
         **_TWO_GROUPS,
         "first": Column("Among people, or scans, with a positive outcome."),
@@ -325,15 +214,6 @@ EVALUATED: dict[str, dict[str, Column]] = {
         "icc_width": Column("Intraclass correlation ICC(A,1) of the boxes' widths.", "1"),
         "icc_depth": Column("Intraclass correlation ICC(A,1) of the boxes' depths.", "1"),
     },
-    "tables/unusual": {
-        "repeat": Column("Repeat of the cross-validation.", "1"),
-        "fold": Column("Fold that held the image out.", "1"),
-        "column": Column("Measure, as a column of measures.tsv."),
-        "value": Column("Its value, in its unit."),
-        "mean": Column("Mean of the fold's training people."),
-        "sd": Column("Their standard deviation."),
-        "away": Column("How many of these the value lies from the mean, signed.", "1"),
-    },
     "tables/columns": {
         "column": Column(
             "Column of the user's tables, sidecar.<field> of the images, or quality.<measure>, a "
@@ -390,9 +270,6 @@ EVALUATED: dict[str, dict[str, Column]] = {
     "tables/ensemble_scores": {
         "probability": Column("The members' held-out probabilities joined by the rule.", "1"),
     },
-    "tables/baseline_scores": {
-        "probability": Column("Held-out probability of the baseline, on the same folds.", "1"),
-    },
     "tables/best_fold": {
         "scope": Column("Always best_fold."),
         "fold": Column("The fold of the largest AUC (chosen on test data)."),
@@ -423,49 +300,4 @@ EVALUATED: dict[str, dict[str, Column]] = {
         "map": Column("The group map that this is of; n/a without one."),
         "run": Column("Folder of the run, beside this one."),
     },
-    "figures/roc": {
-        "false_positive_rate": Column("Share of the negatives who are called positive.", "1"),
-        "true_positive_rate": Column("Share of the positives who are called positive.", "1"),
-    },
-    "figures/roc_band": {
-        "false_positive_rate": Column("Share of the negatives who are called positive.", "1"),
-        "ci_low": Column("Lower limit of the true positive rate there.", "1"),
-        "ci_high": Column("Upper limit of the true positive rate there.", "1"),
-    },
-    "figures/precision_recall": {
-        "recall": Column("Share of the positives who are called positive.", "1"),
-        "precision": Column("Share of positives among those called positive.", "1"),
-    },
-    "figures/calibration": {
-        "bin": Column("Group of people with like probabilities, from 1."),
-        "probability": Column("Mean probability of the group.", "1"),
-        "observed": Column("Share of positives in the group.", "1"),
-    },
-    "figures/decision_curve": {
-        "net_benefit": Column("True positives less false ones weighted by the odds, per person."),
-        "treat_all": Column("Net benefit of treating everybody."),
-        "treat_none": Column("Net benefit of treating nobody: 0."),
-    },
-    "figures/permutation_null": {
-        "auc": Column("AUC of the same scores under one permutation of the outcomes.", "1"),
-    },
-    "figures/pipeline_null": {
-        "permutation": Column("Number of the permutation, from 1."),
-        "auc": Column("AUC of networks trained anew on these permuted outcomes.", "1"),
-    },
-    "figures/score_distribution": {
-        "low": Column("Lower edge of the bin of probabilities.", "1"),
-        "high": Column("Upper edge of the bin.", "1"),
-        "positive": Column("Positives in the bin.", "1"),
-        "negative": Column("Negatives in the bin.", "1"),
-    },
-    "figures/confusion": {
-        "rule": Column("The threshold: its value, or fitted."),
-        "words": Column("How the threshold was come by."),
-        "tp": Column("Positives called positive.", "1"),
-        "fn": Column("Positives called negative.", "1"),
-        "fp": Column("Negatives called positive.", "1"),
-        "tn": Column("Negatives called negative.", "1"),
-    },
 }
-EVALUATED["figures/sensitivity"] = EVALUATED["tables/sensitivity"]

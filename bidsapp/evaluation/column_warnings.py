@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from bidsapp.derivatives.column_meanings import TABLES
+from bidsapp.derivatives.cohort_meanings import COHORT
 from bidsapp.evaluation.baseline_models import BASELINES
 from bidsapp.evaluation.baselines import lacking_for
 from bidsapp.evaluation.image_flags import flag_sentences, with_flags
@@ -19,7 +19,7 @@ from bidsapp.evaluation.stacking import clinical_lacking
 
 # What every run measures itself: the verdict on a unit, and a column of each kind in its table of
 # measures. Which quality numbers there are hangs on the modality.
-_MEASURED = ("quality", *(name.replace("*", "0") for name in TABLES["measures"]))
+_MEASURED = ("quality", *(name.replace("*", "0") for name in COHORT["measures"]))
 
 
 def lacking_columns(

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from bidsapp.contracts.fitted_offers import AskedStep, fitted_offers
-from bidsapp.derivatives.column_meanings import TABLES
 from bidsapp.derivatives.dictionaries import column_of
+from bidsapp.derivatives.training_meanings import TRAINING
 from bidsapp.group_files import write_scores
 from bidsapp.reports.run.components import components_table, fold_minutes
 from bidsapp.reports.run.files import RunFiles
@@ -144,5 +144,5 @@ def test_what_a_fold_took_is_stamped_as_its_scores_are(tmp_path: Path) -> None:
 
 
 def test_the_columns_are_explained() -> None:
-    assert set(NUMBERS) <= set(TABLES["components"])
-    assert set(FOLDS[3:]) == set(TABLES["folds"])
+    assert set(NUMBERS) <= set(TRAINING["components"])
+    assert set(FOLDS[3:]) == set(TRAINING["folds"])

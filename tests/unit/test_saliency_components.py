@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
-from bidsapp.derivatives.column_meanings import TABLES
+from bidsapp.derivatives.saliency_meanings import SALIENCY
 from bidsapp.recipes import load_recipe
 from bidsapp.saliency.component_effects import ComponentEffects
 from bidsapp.saliency.component_files import draw_components
@@ -65,7 +65,7 @@ def test_the_component_that_makes_the_forecast_leads_whatever_its_number(repeats
     parts = _parts(repeats)
     joined = join_effects(parts)
     table = component_table(joined, 0)
-    assert set(table) == set(TABLES["saliency/components"])
+    assert set(table) == set(SALIENCY["saliency/components"])
     assert table["component"][0] == "IC03"
     assert (table["folds"] == 4 * repeats).all()
     assert (table["r"] > table["null"]).all()
@@ -159,7 +159,7 @@ def test_people_are_compared_in_their_own_maps_over_all_components(tmp_path: Pat
     for valid in (True, False):
         tables, notes = write_tests(tests, files, {"IC03": "salience"}, settings, valid=valid)
         table = pd.read_csv(tmp_path / tables["component_groups"], sep="\t")
-        assert list(table) == list(TABLES["saliency/component_groups"])
+        assert list(table) == list(SALIENCY["saliency/component_groups"])
         assert table["network"][0] == "salience"
         assert tuple(table.loc[0, ["x", "y", "z"]] // 4) in {
             (x, y, z) for x in (7, 8) for y in (3, 4) for z in (5, 6)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from bidsapp.derivatives.column_meanings import TABLES
+from bidsapp.derivatives.saliency_meanings import SALIENCY
 from bidsapp.drawing.svg import number
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.reports.run.files import RunFiles, known
@@ -127,7 +127,7 @@ def tables_of(run: RunFiles, folder: Path, summary: Mapping[str, Any]) -> list[T
         if table.shape[1] <= MOST_COLUMNS:
             grid = _as_it_is(f"{key}-{folder.name}", caption, table.head(MOST_ROWS))
         meaning = {
-            column: TABLES["saliency/regions"][column].description
+            column: SALIENCY["saliency/regions"][column].description
             for column in _EXPLAINED
             if key == "regions" and column in table
         }
