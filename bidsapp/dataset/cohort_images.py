@@ -11,7 +11,8 @@ import pandas as pd
 from bidsapp.contracts.modality_tables import channel_named
 from bidsapp.contracts.prepared import APP
 from bidsapp.dataset.description import shortened
-from bidsapp.dataset.normalized import NormalizedImage, UnitKey, Wanted, find_own
+from bidsapp.dataset.normalized import NormalizedImage, UnitKey, Wanted
+from bidsapp.dataset.own_output import find_own
 from bidsapp.dataset.scans import voxel_hash
 from bidsapp.dataset.unchanged import state_of
 from bidsapp.errors import BadData, NociCastError, NoInput

@@ -1,26 +1,23 @@
 """The files of a scan: one main image, and what else its modality reads, found by their names."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from bidsapp.contracts.parts import ToldParts
-from bidsapp.contracts.product import LONG_NAMES
 from bidsapp.contracts.scan import Scan, Source, SourceFile
 from bidsapp.dataset.ambiguity import advise
 from bidsapp.dataset.bidsignore import NAME as BIDSIGNORE
-from bidsapp.dataset.bidsignore import read_bidsignore
 from bidsapp.dataset.description import shortened
-from bidsapp.dataset.filters import OPTION, check_bids_filters, describe, passes
+from bidsapp.dataset.filters import OPTION, check_bids_filters, describe
 from bidsapp.dataset.images import ImageChoice, Refusal, nothing_left, select_images
-from bidsapp.dataset.query import MAGNITUDE
-from bidsapp.dataset.scans import EXTENSIONS, names_in, session_folders
+from bidsapp.dataset.source_files import SourceCandidate, belonging, datasets_of, files_of
 from bidsapp.dataset.told_parts import ByPart
 from bidsapp.errors import NociCastError, NoInput, NothingSelected, UsageError
 from bidsapp.intake.pointers import pointer_at
-from bidsapp.intake.regular import is_text, require_regular
+from bidsapp.intake.regular import require_regular
 from bidsapp.options import RunOptions
 
 Filters = Mapping[str, Mapping[str, Any]]
@@ -38,22 +35,6 @@ class ScanSelection:
     scans: tuple[Scan, ...]
     refusals: tuple[Refusal, ...]
     ignored: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _File:
-    """A file of a source that is no main one."""
-
-    participant: str
-    session: str | None
-    path: Path
-    relative_path: str
-    entities: dict[str, str]
-    dataset: str
-
-    @property
-    def name(self) -> str:
-        return self.path.name
 
 
 def select_scans(
@@ -172,16 +153,16 @@ def _with_source(
     by_part: ByPart | None,
 ) -> tuple[list[Scan], list[Refusal]]:
     """Give every scan its files of one more source; refuse those that cannot have them."""
-    roots = _datasets(source, options)
-    there: dict[str, list[_File]] = {}
+    roots = datasets_of(source, options)
+    there: dict[str, list[SourceCandidate]] = {}
     lost: dict[str, str] = {}
     for label in dict.fromkeys(scan.participant for scan in scans):
         try:
-            there[label] = list(_files(label, source, roots))
+            there[label] = list(files_of(label, source, roots))
         except NoInput as error:
             lost[label] = str(error)
-    every = [_belonging(scan, source, there.get(scan.participant, ()), filters) for scan in scans]
-    found: list[list[_File]] = []
+    every = [belonging(scan, source, there.get(scan.participant, ()), filters) for scan in scans]
+    found: list[list[SourceCandidate]] = []
     wrong: dict[int, NociCastError] = {}
     for place, (scan, files) in enumerate(zip(scans, every, strict=True)):
         try:
@@ -216,86 +197,10 @@ def _with_source(
     return kept, refused
 
 
-def _datasets(source: Source, options: RunOptions) -> dict[str, Path]:
-    """Name and folder of every dataset in which a source can lie; an empty name is the dataset."""
-    own = {} if source.derivatives else {"": options.bids_dir}
-    if not source.derivatives and not source.anywhere:
-        return own
-    if options.derivatives:
-        return own | dict(options.derivatives)
-    inside = options.bids_dir / "derivatives"
-    folders = {name: inside / name for name in names_in(inside)}
-    output = options.output_dir.resolve()
-    return own | {
-        name: folder
-        for name, folder in folders.items()
-        if (folder / "dataset_description.json").is_file() and folder.resolve() != output
-    }
-
-
-def _files(participant: str, source: Source, roots: Mapping[str, Path]) -> Iterator[_File]:
-    """Every file of a source that a participant has, in the order of datasets and names."""
-    endings = tuple(f"_{source.suffix}{extension}" for extension in source.extensions)
-    for dataset, root in roots.items():
-        ignore = read_bidsignore(root)
-        person = root / f"sub-{participant}"
-        for folder in session_folders(person):
-            session = None if folder == person else folder.name.removeprefix("ses-")
-            for name in names_in(folder / source.datatype):
-                path = folder / source.datatype / name
-                relative = path.relative_to(root).as_posix()
-                if not name.endswith(endings) or name.startswith(".") or not is_text(name):
-                    continue
-                if not ignore.ignores(relative):
-                    entities = _entities(name, source)
-                    where = session or entities.get("session")
-                    yield _File(participant, where, path, relative, entities, dataset)
-
-
-def _entities(name: str, source: Source) -> dict[str, str]:
-    """Entities of a file name under pybids' names, those of derivatives too."""
-    stem, extension = name, ""
-    for ending in source.extensions:
-        if name.endswith(ending) and len(ending) > len(extension):
-            stem, extension = name.removesuffix(ending), ending
-    pairs = (part.partition("-")[::2] for part in stem.split("_") if "-" in part)
-    found = {LONG_NAMES.get(key, key): value for key, value in pairs}
-    return found | {
-        "suffix": source.suffix,
-        "datatype": source.datatype,
-        "extension": extension,
-    }
-
-
-def _belonging(
-    scan: Scan, source: Source, files: Sequence[_File], filters: Mapping[str, Any]
-) -> list[_File]:
-    """Keep of a participant's files those that belong to a scan and pass the filters."""
-    entities = scan.main.entities
-    # as of main images, phase and real or imaginary parts are taken only where they are asked for
-    images = set(source.extensions) <= set(EXTENSIONS) and not source.derivatives
-    wanted = {**({"part": list(MAGNITUDE)} if images else {}), **filters}
-    fit = [
-        file
-        for file in files
-        if all(_alike(file.entities.get(one), entities.get(one)) for one in source.same)
-        and passes(file.entities, wanted)
-    ]
-    own = [file for file in fit if file.session == scan.session]
-    return own or (fit if source.any_session else [])
-
-
-def _alike(one: str | None, other: str | None) -> bool:
-    """Compare labels; zeros before a number mean nothing."""
-    if one is not None and other is not None and one.isdigit() and other.isdigit():
-        return int(one) == int(other)
-    return one == other
-
-
 def _why_not(
     scan: Scan,
     source: Source,
-    files: Sequence[_File],
+    files: Sequence[SourceCandidate],
     filters: Mapping[str, Any],
     roots: Mapping[str, Path],
     advice: Mapping[str, str],

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from bidsapp.contracts.network import network_offers
-from bidsapp.recipes.learning import Network
+from bidsapp.recipes.network import Network
 
 DATASET = "ImageNet (photographs of everyday things, 1,000 classes)"
 _DIGITS = 8

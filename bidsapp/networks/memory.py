@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from bidsapp.networks.registry import build_network, head_name
-from bidsapp.recipes.learning import Network
+from bidsapp.recipes.network import Network
 
 # Weight, gradient and the two moments of AdamW, float32 each.
 _PER_PARAMETER = 16

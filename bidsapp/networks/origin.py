@@ -20,7 +20,7 @@ from bidsapp.networks import imagenet
 from bidsapp.networks.carried_hashes import CARRIED, carried
 
 if TYPE_CHECKING:
-    from bidsapp.recipes.learning import Network
+    from bidsapp.recipes.network import Network
 
 PUBLISHED: Mapping[str, str] = MappingProxyType(
     {

@@ -12,7 +12,7 @@ from bidsapp.errors import UsageError
 from bidsapp.networks.blocks import mend
 from bidsapp.networks.columns_head import with_columns
 from bidsapp.networks.resized import Resized
-from bidsapp.recipes.learning import Network
+from bidsapp.recipes.network import Network
 
 
 def build_network(

@@ -19,7 +19,7 @@ from bidsapp.intake.archives import check_archive
 from bidsapp.intake.regular import require_regular
 from bidsapp.networks import imagenet
 from bidsapp.networks.registry import build_network, head_prefix
-from bidsapp.recipes.learning import Network
+from bidsapp.recipes.network import Network
 
 # Environment variable of the folder with weights that a container image carries.
 CARRIED = "NOCICAST_WEIGHTS"

@@ -18,9 +18,10 @@ from bidsapp.errors import UsageError
 from bidsapp.recipes.analysis import Ensemble, Evaluation, Saliency
 from bidsapp.recipes.combinations import impossible
 from bidsapp.recipes.images import Inputs, Outcome, Representation, Tables
-from bidsapp.recipes.learning import Network, Protocol, Training
+from bidsapp.recipes.learning import Protocol, Training
 from bidsapp.recipes.messages import one_of, problems_of
 from bidsapp.recipes.names import ensemble_problems, name_problems, names_variant
+from bidsapp.recipes.network import Network
 from bidsapp.recipes.preparation import EARLIER, Preparation, current_keys, of_its_modality
 from bidsapp.recipes.search import with_starts
 from bidsapp.recipes.search_settings import search_problems, steps_of_settings

@@ -8,7 +8,8 @@ from bidsapp.contracts.network import network_offers
 from bidsapp.drawing.wording import counted, joined, many
 from bidsapp.networks.origin import weights_words
 from bidsapp.recipes import Recipe
-from bidsapp.recipes.learning import Network, Training
+from bidsapp.recipes.learning import Training
+from bidsapp.recipes.network import Network
 from bidsapp.reports.run.group_run import GroupRun
 
 _WHOLE = {

@@ -6,7 +6,7 @@ import torch
 
 from bidsapp.networks.columns_head import columns_of
 from bidsapp.networks.registry import build_network
-from bidsapp.recipes.learning import Network
+from bidsapp.recipes.network import Network
 
 # Containers that hold nearly all of a network and are no level by themselves.
 _CONTAINERS = ("features", "class_layers")

@@ -15,7 +15,8 @@ from tqdm import tqdm
 from bidsapp.errors import NociCastError
 from bidsapp.networks.predict import channels_last, in_batches, logit_of, place, predict_logits
 from bidsapp.networks.registry import freeze
-from bidsapp.recipes.learning import Network, Training
+from bidsapp.recipes.learning import Training
+from bidsapp.recipes.network import Network
 from bidsapp.representation.device import autocast, environment
 from bidsapp.representation.device_cohort import DeviceCohort, PerBatch
 from bidsapp.training.augment import add_noise, move

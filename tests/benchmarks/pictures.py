@@ -17,7 +17,8 @@ import torch
 
 from bidsapp.modalities.spine.files import write_picture
 from bidsapp.networks.registry import build_network
-from bidsapp.recipes.learning import LearningRates, Network, Training
+from bidsapp.recipes.learning import LearningRates, Training
+from bidsapp.recipes.network import Network
 from bidsapp.representation.device_cohort import DeviceCohort, PerBatch
 from bidsapp.representation.image_rows import ImageRows
 from bidsapp.training.loop import FoldData, LoopSettings, fit

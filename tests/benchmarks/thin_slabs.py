@@ -15,7 +15,7 @@ from torch import nn
 
 from bidsapp.networks.blocks import SmallSafeConv3d
 from bidsapp.networks.registry import build_network
-from bidsapp.recipes.learning import Network
+from bidsapp.recipes.network import Network
 
 SLICES, BATCH, TIMES = (10, 30), 6, 5
 

@@ -19,7 +19,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bidsapp.networks.predict import in_batches, place
 from bidsapp.networks.registry import build_network
-from bidsapp.recipes.learning import Network, Training
+from bidsapp.recipes.learning import Training
+from bidsapp.recipes.network import Network
 from bidsapp.representation.device import autocast, precision_dtype, resolve_device
 from bidsapp.representation.device_cohort import DeviceCohort, PerBatch
 from bidsapp.representation.image_rows import ImageRows

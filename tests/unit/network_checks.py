@@ -10,7 +10,7 @@ from torch import nn
 from bidsapp.contracts.network import network_offers
 from bidsapp.networks.blocks import RepeatableAvgPool3d, RepeatableMaxPool3d
 from bidsapp.networks.registry import build_network, freeze, head_name
-from bidsapp.recipes.learning import Network
+from bidsapp.recipes.network import Network
 
 EDGE, EDGE_WITHOUT_STEPS = 32, 10
 """Voxels of an image; of one for a volume's network whose first layer takes no steps."""

@@ -9,7 +9,7 @@ from torch import nn
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes import load_recipe
 from bidsapp.recipes.analysis import Saliency
-from bidsapp.recipes.learning import Network
+from bidsapp.recipes.network import Network
 from bidsapp.saliency.methods import METHODS, Answer, Question
 
 FEW = 4

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bidsapp.dataset.normalized import find_own
+from bidsapp.dataset.own_output import find_own
 from bidsapp.dataset.scans import voxel_hash
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.modalities.t1w.elsewhere import find_derivatives

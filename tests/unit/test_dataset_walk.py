@@ -9,7 +9,7 @@ import pytest
 
 from bidsapp.cli import main
 from bidsapp.dataset import validation
-from bidsapp.dataset.normalized import find_own
+from bidsapp.dataset.own_output import find_own
 from bidsapp.dataset.scans import imaged_scans
 from bidsapp.errors import NoInput
 from bidsapp.modalities.t1w.elsewhere import find_derivatives

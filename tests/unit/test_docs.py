@@ -91,7 +91,7 @@ def test_a_network_is_added_as_the_page_says(
     from bidsapp.contracts import network as contract
     from bidsapp.networks import architectures
     from bidsapp.networks.registry import build_network
-    from bidsapp.recipes.learning import Network
+    from bidsapp.recipes.network import Network
     from tests.unit.synthetic_cohort import small_recipe
 
     (code,) = [b for b in _blocks(ROOT / "docs/extending.md", "python") if "NetworkOffer" in b]

@@ -21,7 +21,7 @@ from bidsapp.networks.bundle import load_bundle
 from bidsapp.networks.bundle_files import FORMAT, MANIFEST, METADATA, MODELS, RECIPE
 from bidsapp.networks.weights import require_weights
 from bidsapp.recipes import load_recipe
-from bidsapp.recipes.learning import Network
+from bidsapp.recipes.network import Network
 from bidsapp.saliency.atlas import resolve_atlas
 from bidsapp.spaces.volume import volume
 from bidsapp.templates.catalogue import candidates

@@ -10,7 +10,7 @@ import pytest
 from bidsapp.cli import main
 from bidsapp.dataset import check_dataset, read_bids_filters
 from bidsapp.dataset.bidsignore import read_bidsignore
-from bidsapp.dataset.normalized import find_own
+from bidsapp.dataset.own_output import find_own
 from bidsapp.dataset.tables import read_dataset_tables, read_table
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.errors import NociCastError, path_trouble

@@ -17,7 +17,7 @@ from bidsapp.networks.memory import training_bytes
 from bidsapp.networks.predict import in_batches, predict_logits, probability
 from bidsapp.networks.registry import build_network, count_parameters
 from bidsapp.recipes import load_recipe
-from bidsapp.recipes.learning import Network
+from bidsapp.recipes.network import Network
 from bidsapp.representation.device_cohort import DeviceCohort, PerBatch
 from bidsapp.representation.image_rows import ImageRows
 from tests.unit.network_checks import CHECKS, every_network

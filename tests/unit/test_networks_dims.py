@@ -10,7 +10,7 @@ from bidsapp.networks.blocks import mend
 from bidsapp.networks.predict import logit_of
 from bidsapp.networks.registry import build_network, count_parameters, slice_axis
 from bidsapp.recipes.analysis import Saliency
-from bidsapp.recipes.learning import Network
+from bidsapp.recipes.network import Network
 from bidsapp.saliency.methods import METHODS, Answer, Question
 
 OFFERS = network_offers()

@@ -13,7 +13,7 @@ from bidsapp.networks.origin import initial_weights, require_origin, weights_wor
 from bidsapp.networks.registry import build_network
 from bidsapp.networks.weights import check_weights, load_weights, weights_file
 from bidsapp.recipes import apply_values
-from bidsapp.recipes.learning import Network
+from bidsapp.recipes.network import Network
 from tests.unit.synthetic_cohort import small_recipe
 
 NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")

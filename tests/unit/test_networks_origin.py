@@ -24,7 +24,7 @@ from bidsapp.networks.origin import (
 )
 from bidsapp.networks.registry import build_network
 from bidsapp.networks.weights import load_weights
-from bidsapp.recipes.learning import Network, Origin
+from bidsapp.recipes.network import Network, Origin
 from tests.unit.synthetic_cohort import prepare_tasks, small_recipe, train_and_score
 
 SECTION = Network(name="resnet", depth=10, stem_stride=2, stem_pool=True, weights="file")

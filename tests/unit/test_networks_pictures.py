@@ -14,7 +14,8 @@ from bidsapp.networks.mobile_blocks import DropPath, SameConv2d
 from bidsapp.networks.registry import build_network, count_parameters, freeze, head_prefix
 from bidsapp.networks.weights import load_weights
 from bidsapp.recipes import load_recipe
-from bidsapp.recipes.learning import LearningRates, Network, Training
+from bidsapp.recipes.learning import LearningRates, Training
+from bidsapp.recipes.network import Network
 from bidsapp.saliency.methods.grad_cam import centres, stage_of
 from bidsapp.training.optimizer import build_optimizer
 from tests.unit.written_weights import layout_digest, picture, write_weights

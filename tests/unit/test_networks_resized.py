@@ -7,7 +7,7 @@ import torch
 from bidsapp.networks.registry import build_network
 from bidsapp.networks.resized import Resized
 from bidsapp.recipes import load_recipe
-from bidsapp.recipes.learning import Network
+from bidsapp.recipes.network import Network
 
 
 def stage_sizes(section: Network, shape: tuple[int, ...]) -> list[tuple[int, ...]]:

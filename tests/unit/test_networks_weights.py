@@ -11,7 +11,7 @@ from bidsapp.carry import carry_weights as carry
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.networks.registry import build_network
 from bidsapp.networks.weights import CARRIED, check_weights, load_weights, weights_file
-from bidsapp.recipes.learning import Network
+from bidsapp.recipes.network import Network
 
 SECTION = Network(name="resnet", depth=10, weights="medicalnet")
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from bidsapp.dataset.cohort import Cohort
-from bidsapp.dataset.normalized import find_own
+from bidsapp.dataset.own_output import find_own
 from bidsapp.errors import BadData
 from bidsapp.representation.measures import cohort_measures
 from bidsapp.representation.regions import cells, regional_values

@@ -12,7 +12,7 @@ from bidsapp.errors import UsageError
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.recipes.known_names import SaliencyMethod
-from bidsapp.recipes.learning import Network
+from bidsapp.recipes.network import Network
 from bidsapp.saliency.methods import METHODS, Answer, Method, Question
 from bidsapp.saliency.methods.grad_cam import centres, stage_of
 from tests.unit.saliency_checks import (

@@ -3,7 +3,7 @@
 import torch
 
 from bidsapp.contracts.network import NetworkOffer
-from bidsapp.recipes.learning import Network
+from bidsapp.recipes.network import Network
 
 OFFER = NetworkOffer(
     name="densenet",

@@ -4,7 +4,7 @@ import torch
 
 from bidsapp.contracts.network import NetworkOffer
 from bidsapp.networks.mobile_blocks import MobileNet, StagePlan, dense_head, plain_head
-from bidsapp.recipes.learning import Network
+from bidsapp.recipes.network import Network
 
 OFFER = NetworkOffer(
     name="efficientnet_lite",

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from bidsapp.contracts.network import NetworkOffer
-from bidsapp.recipes.learning import Network
+from bidsapp.recipes.network import Network
 
 OFFER = NetworkOffer(
     name="pooled",

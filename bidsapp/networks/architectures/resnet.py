@@ -10,7 +10,7 @@ from monai.networks.nets.resnet import ResNet, ResNetBlock, ResNetBottleneck
 
 from bidsapp.contracts.network import NetworkOffer
 from bidsapp.networks.blocks import ShortcutA
-from bidsapp.recipes.learning import Network
+from bidsapp.recipes.network import Network
 
 OFFER = NetworkOffer(
     name="resnet",

@@ -8,7 +8,7 @@ from monai.networks.nets.resnet import ResNetBottleneck
 
 from bidsapp.contracts.network import NetworkOffer
 from bidsapp.networks.architectures.resnet import STAGES, build_residual
-from bidsapp.recipes.learning import Network
+from bidsapp.recipes.network import Network
 
 OFFER = NetworkOffer(
     name="resnext",

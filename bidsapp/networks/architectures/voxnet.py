@@ -7,7 +7,7 @@ from torch import nn
 
 from bidsapp.contracts.network import NetworkOffer
 from bidsapp.errors import UsageError
-from bidsapp.recipes.learning import Network
+from bidsapp.recipes.network import Network
 
 OFFER = NetworkOffer(
     name="voxnet",
