@@ -153,7 +153,8 @@ def write_models(
     from bidsapp.evaluation.training_facts import training_facts
     from bidsapp.networks.bundle import FoldModel
     from bidsapp.networks.bundle_about import Carried
-    from bidsapp.networks.bundle_write import ModelFacts, write_bundle
+    from bidsapp.networks.bundle_write import write_bundle
+    from bidsapp.networks.model_facts import ModelFacts
     from bidsapp.training.earlier_run import read_text_table
     from bidsapp.training.fold import fitted_of
     from bidsapp.training.run import seen_images

@@ -5,19 +5,16 @@ hold follows TRIPOD+AI (BMJ 2024;385:e078378) and CLAIM (Radiol Artif Intell 202
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bidsapp.contracts.modality import modality_named
 from bidsapp.contracts.space import Space
+from bidsapp.networks.model_facts import ModelFacts
 from bidsapp.networks.origin import weights_words
 from bidsapp.recipes.schema import Recipe
 from bidsapp.representation.spec import unit_and_range
 from bidsapp.visible import markdown_text
-
-if TYPE_CHECKING:
-    from bidsapp.networks.bundle_write import ModelFacts
 
 LIMITS = (
     "Tested within one cohort only. People from elsewhere (other scanner, "
@@ -143,7 +140,7 @@ def _rule(recipe: Recipe) -> str:
 
 
 def model_card(
-    recipe: Recipe, space: Space, models: int, facts: "ModelFacts", *, anonymous: bool = False
+    recipe: Recipe, space: Space, models: int, facts: ModelFacts, *, anonymous: bool = False
 ) -> str:
     """Write a model card in Markdown.
 
@@ -230,7 +227,7 @@ def _named(metric: str) -> str:
     return f"{words} where {float(scope):.1%} are positive" if scope else words
 
 
-def _cohort(facts: "ModelFacts") -> str:
+def _cohort(facts: ModelFacts) -> str:
     """Say how many there are, and how many are positive of what."""
     whole = facts.scans if facts.by_scan else facts.participants
     positive = f"{facts.positive} positive ({facts.positive / max(whole, 1):.0%})"

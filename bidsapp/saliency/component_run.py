@@ -9,16 +9,16 @@ from bidsapp.saliency.component_names import component_names, likeness
 from bidsapp.saliency.component_people import own_maps
 from bidsapp.saliency.component_table import Joined
 from bidsapp.saliency.component_tests import compare_components, write_tests
+from bidsapp.saliency.explaining import Explaining
 from bidsapp.saliency.map_files import GroupFolder
 from bidsapp.saliency.masks import mask_of
 
 if TYPE_CHECKING:
     from bidsapp.saliency.plan import ExplainStep
-    from bidsapp.saliency.run import Explaining
 
 
 def write_all_components(
-    steps: "Sequence[ExplainStep]", joined: Joined, files: GroupFolder, about: "Explaining"
+    steps: "Sequence[ExplainStep]", joined: Joined, files: GroupFolder, about: Explaining
 ) -> Written:
     """Write components by what the forecast loses, and positives against negatives in them.
 

@@ -1,95 +1,34 @@
-"""Saliency of a run: every fold explained, the maps checked, written, and handed to the group."""
+"""Saliency of a run: every fold explained, and what follows variant by variant."""
 
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
-from bidsapp.contracts.fitted import leaking, stamp_text
 from bidsapp.contracts.modality import modality_named
-from bidsapp.contracts.unit import Unit
-from bidsapp.dataset.tables import read_frame
 from bidsapp.errors import NociCastError, NoInput, joint_code
-from bidsapp.evaluation.tsv import read_table
 from bidsapp.execution.failures import Failure, find_failure, forget_failures
 from bidsapp.execution.run import Running, run_workflow
 from bidsapp.execution.status import StatusLine, telling
 from bidsapp.execution.work import own_folder
 from bidsapp.options import RunOptions
-from bidsapp.saliency.apart import write_apart
-from bidsapp.saliency.component_files import PICTURE, all_of
-from bidsapp.saliency.component_people import matched_channels
-from bidsapp.saliency.component_run import write_all_components
-from bidsapp.saliency.component_table import Joined, read_effects
-from bidsapp.saliency.evidence import gather_evidence
-from bidsapp.saliency.group_maps import Further, write_group
+from bidsapp.saliency.ensemble_maps import write_ensembles
+from bidsapp.saliency.explaining import Explaining
 from bidsapp.saliency.group_test import VoxelNull
-from bidsapp.saliency.guided_files import write_guided
-from bidsapp.saliency.guided_table import Guides
-from bidsapp.saliency.masks import mask_of
 from bidsapp.saliency.native import without_native
-from bidsapp.saliency.participant_maps import MapPlace, write_people
 from bidsapp.saliency.plan import ExplainStep, plan_steps, workflow_of
-from bidsapp.saliency.planes import unlike, write_planes
-from bidsapp.saliency.sanity import judge
-from bidsapp.saliency.stack import MapStack, join, read_stack
-from bidsapp.saliency.surface_files import code_of_surface, try_on_surface
-from bidsapp.saliency.train_test_figure import draw, panel_of
-from bidsapp.saliency.verdict import Findings, together
+from bidsapp.saliency.surface_files import code_of_surface
+from bidsapp.saliency.variant_maps import write_variant
+from bidsapp.saliency.verdict import Findings
 from bidsapp.spaces.files import whole_space
 from bidsapp.training.fold_node import WORKERS_IMPORT
-from bidsapp.training.splits_file import splits_of
 
 if TYPE_CHECKING:
     from bidsapp.training.run import TrainingRun
     from bidsapp.training.task import FoldTask
-
-
-@dataclass(frozen=True)
-class Explaining:
-    """What the maps of a run need beside its folds.
-
-    Attributes
-    ----------
-    cohort
-        The table of ``cohort.tsv``.
-    mask
-        The template's brain mask on the images' grid.
-    output_dir
-        The derivatives dataset.
-    folder
-        Of the run, ``<out>/group/<label>``.
-    template_label, resolution
-        Values of BIDS' ``space`` and ``res``.
-    work
-        Work folder of the app.
-    native
-        Whether to write each participant's map on the scan's own voxels too.
-    nulls
-        Of the voxelwise comparison, of the variants that have one.
-    """
-
-    cohort: pd.DataFrame
-    mask: Path
-    output_dir: Path
-    folder: Path
-    template_label: str
-    resolution: str
-    work: Path
-    native: bool = False
-    nulls: Mapping[str, VoxelNull] = field(default_factory=dict)
-
-    @cached_property
-    def images(self) -> dict[Unit, str]:
-        """Unit to its image, a path inside `output_dir` or a BIDS URI."""
-        rows = self.cohort.astype(object).fillna("").astype(str).to_dict("records")
-        return {Unit.of(row): row["image"] for row in rows}
 
 
 def explain(
@@ -153,7 +92,7 @@ def explain(
             print(f"{variant}: checks, group maps and their tests ...", flush=True)
             try:
                 with telling(f"{variant}: checks, group maps and their tests"):
-                    done[variant] = _write_variant(own, about)
+                    done[variant] = write_variant(own, about)
                 print(f"{variant}: sanity checks of the maps: {_said(done[variant])}", flush=True)
                 common = whole_space(mask).common
                 if about.native and common and without_native(folder / "saliency" / variant):
@@ -166,7 +105,7 @@ def explain(
         shutil.rmtree(folder / "saliency" / variant, ignore_errors=True)
         print(f"variant {variant}: no maps: {failure.message.splitlines()[0]}", file=sys.stderr)
         codes.add(failure.exit_code)
-    _write_ensembles(training, tasks, done, about)
+    write_ensembles(training, tasks, done, about)
     return joint_code(codes)
 
 
@@ -199,173 +138,3 @@ def _run(
         for step in steps
         if not step.finished
     }
-
-
-def _write_variant(steps: Sequence[ExplainStep], about: Explaining) -> Findings:
-    """Write all that follows from the maps of one variant."""
-    task = steps[0].task
-    settings = task.recipe.saliency
-    place = about.folder / "saliency" / task.variant
-    stack = join([step.folder for step in steps if step.kind == "test"], _stack_folder(steps[0]))
-    findings = judge(gather_evidence(steps, stack, about.folder, about.mask))
-    leaks = task.recipe.leaks("network")
-    findings.write(place / "sanity.tsv", stamp_text(leaks))
-    modality = modality_named(task.recipe.preparation.modality)
-    where = MapPlace(
-        place, about.output_dir, about.template_label, about.resolution, about.images,
-        about.native, partial(modality.home, channel=task.recipe.representation.channels[0]),
-        modality.way_back,
-    )  # fmt: skip
-    write_people(stack, where, findings.plain(), settings, leaks)
-    shared = _shared(task, about, [task.variant])
-    shared |= {"sanity": findings.plain(), "images": task.images}
-    shared["leaks"] = leaks
-    _forget_training(place)
-    if not stack.space.common:
-        images = {unit: about.output_dir / image for unit, image in about.images.items()}
-        write_apart(stack, place, task.recipe, images, about.work, shared)
-        return findings
-    null = about.nulls.get(task.variant)
-    joined = read_effects(steps)
-    further = _further(steps, stack, shared["regions"], joined, about)
-    file = _stack_folder(steps[0]) / "matched.npy"
-    matched = None if joined is None else matched_channels(steps, joined, file)
-    write_group(
-        *(stack, place), settings=settings, null=null, further=further, matched=matched, **shared
-    )
-    if settings.on_surface:
-        work = _stack_folder(steps[0])
-        try_on_surface(stack, place, task.recipe, where, about.cohort, work, shared)
-    for step in steps:
-        if step.kind == "train":
-            training = read_stack(step.folder)
-            write_group(training, place / "training", settings=settings, **shared)
-            _draw_best_fold(step, stack, place / "best_fold.png", about)
-    return findings
-
-
-def _further(
-    steps: Sequence[ExplainStep],
-    stack: MapStack,
-    regions: Mapping[str, np.ndarray],
-    joined: Joined | None,
-    about: Explaining,
-) -> Further | None:
-    """Say what else is written of held-out maps: weighted averages, the worth of components."""
-    recipe = steps[0].task.recipe
-    wanted = [_guided(steps, stack, regions, about)] if recipe.saliency.guided else []
-    if joined is not None:
-        wanted.append(lambda files: write_all_components(steps, joined, files, about))
-    return all_of(wanted) if wanted else None
-
-
-def _guided(
-    steps: Sequence[ExplainStep],
-    stack: MapStack,
-    regions: Mapping[str, np.ndarray],
-    about: Explaining,
-) -> Further:
-    """Say how averages weighted by these maps are written."""
-    task = steps[0].task
-    own = [step.folder / "untrained" for step in steps if step.kind == "test"]
-    guides = Guides(stack, join(own, _stack_folder(steps[0]) / "untrained"))
-    parts = {name: task.images.space.cut(cells) for name, cells in regions.items()}
-    surfaces = {unit: about.output_dir / image for unit, image in about.images.items()}
-    return lambda files: write_guided(
-        guides, task.images, parts, about.cohort, task.recipe, files, surfaces
-    )
-
-
-def _forget_training(place: Path) -> None:
-    """Take away an earlier run's pictures, and what it showed of its best fold."""
-    shutil.rmtree(place / "training", ignore_errors=True)
-    for name in ("best_fold.png", PICTURE):
-        (place / name).unlink(missing_ok=True)
-
-
-def _draw_best_fold(step: ExplainStep, stack: MapStack, path: Path, about: Explaining) -> None:
-    """Draw training and held-out people of one fold side by side."""
-    task, best = step.task, stack.rows
-    chosen = np.flatnonzero((best["repeat"] == task.repeat) & (best["fold"] == task.fold))
-    held_out = replace(
-        stack, rows=best.iloc[chosen].reset_index(drop=True), values=stack.values[chosen]
-    )
-    inside = mask_of(stack.space, about.mask)
-    fwhm = task.recipe.saliency.smoothing_fwhm_mm
-    panels = [
-        panel_of(title, one, task.images, inside, fwhm)
-        for title, one in (("training", read_stack(step.folder)), ("held out", held_out))
-    ]
-    stamp = stamp_text(task.recipe.leaks("maps"))
-    note = f"{stack.about['units']}; fold {task.fold}, the best on its held-out people. {stamp}"
-    draw(panels, path, note)
-
-
-def _stack_folder(step: ExplainStep) -> Path:
-    """Where the maps of all folds of a step's variant lie."""
-    return step.folder.parent / step.task.recipe.saliency.method
-
-
-def _shared(task: "FoldTask", about: Explaining, variants: Sequence[str]) -> dict[str, Any]:
-    """Give what the group's maps of variants and ensembles need alike."""
-    splits = read_table(about.folder / "splits.tsv", ("participant_id", "role"))
-    return {
-        "splits": pd.concat([splits_of(splits, name) for name in variants]),
-        "template_label": about.template_label,
-        "mask": about.mask,
-        "scores": read_frame(about.folder / "scores.tsv", None),
-        "covariates": about.cohort,
-        "seed": task.recipe.evaluation.seed,
-        "regions": modality_named(task.recipe.preparation.modality).regions(task.images.space),
-    }
-
-
-def _write_ensembles(
-    training: "TrainingRun",
-    tasks: Sequence["FoldTask"],
-    done: Mapping[str, Findings],
-    about: Explaining,
-) -> None:
-    """Join the maps of the variants of each ensemble of the run, where all of them are there."""
-    first = {task.variant: task for task in reversed(tasks)}
-    wanted = tasks[0].recipe.preparation
-    others = {v for v in training.variants if training.recipe.with_variant(v).preparation != wanted}
-    for name, ensemble in training.recipe.ensembles.items():
-        place = about.folder / "saliency" / name
-        if set(ensemble.of) <= others:  # joined where these are explained
-            continue
-        if set(ensemble.of) & others and name in training.recipe.run:
-            shutil.rmtree(place, ignore_errors=True)
-            if ensemble.of[0] not in others:
-                print(f"{name}: no joined map, as its variants are given images of several "
-                      "preparations", file=sys.stderr)  # fmt: skip
-            continue
-        if name not in training.recipe.run or not set(ensemble.of) <= set(done):
-            shutil.rmtree(place, ignore_errors=True)
-            continue
-        one = first[ensemble.of[0]]
-        sections = {variant: first[variant].recipe.saliency for variant in ensemble.of}
-        why = unlike(sections)
-        if why:
-            shutil.rmtree(place, ignore_errors=True)
-            print(f"{name}: no joined map, as its variants' maps differ: {why}", file=sys.stderr)
-            continue
-        stacks = {
-            variant: read_stack(training.folder / "maps" / variant / section.method)
-            for variant, section in sections.items()
-        }
-        if not all(stack.space.common for stack in stacks.values()):
-            shutil.rmtree(place, ignore_errors=True)
-            print(f"{name}: no joined map, as the maps lie in people's own spaces", file=sys.stderr)
-            continue
-        verdict = together([done[variant] for variant in ensemble.of], ensemble.of)
-        settings, shared = one.recipe.saliency, _shared(one, about, ensemble.of)
-        shared["sanity"] = verdict
-        shared["leaks"] = leaking(
-            step for variant in ensemble.of for step in first[variant].recipe.leaks("network")
-        )
-        try:
-            write_planes(name, stacks, place, settings=settings, rule=ensemble.rule, **shared)
-        except NociCastError as error:
-            shutil.rmtree(place, ignore_errors=True)
-            print(f"{name}: no joined map: {error}", file=sys.stderr)

@@ -22,7 +22,8 @@ from bidsapp.image_task import tasks_of
 from bidsapp.networks.bundle import Bundle, load_bundle
 from bidsapp.networks.bundle_files import MANIFEST
 from bidsapp.networks.bundle_images import TrainingImage
-from bidsapp.networks.bundle_write import ModelFacts, add_saliency_checks, write_bundle
+from bidsapp.networks.bundle_write import add_saliency_checks, write_bundle
+from bidsapp.networks.model_facts import ModelFacts
 from bidsapp.options import RunOptions
 from bidsapp.recipes import apply_values
 from bidsapp.representation.sample import CohortRow, read_sample

@@ -15,8 +15,9 @@ from bidsapp.api import open_model
 from bidsapp.errors import BadData, NoInput
 from bidsapp.networks.bundle import FoldModel, load_bundle
 from bidsapp.networks.bundle_images import TrainingImage
-from bidsapp.networks.bundle_write import ModelFacts, add_saliency_checks, write_bundle
+from bidsapp.networks.bundle_write import add_saliency_checks, write_bundle
 from bidsapp.networks.model_card import model_card
+from bidsapp.networks.model_facts import ModelFacts
 from bidsapp.networks.origin import cohort_metadata, origin_of
 from bidsapp.networks.predict import predict
 from bidsapp.recipes.loading import apply_values

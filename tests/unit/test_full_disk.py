@@ -12,7 +12,8 @@ from bidsapp.derivatives.atomic import not_made
 from bidsapp.errors import InputOutputError, disk_trouble
 from bidsapp.execution.failures import find_failure
 from bidsapp.networks.bundle import FoldModel
-from bidsapp.networks.bundle_write import ModelFacts, write_bundle
+from bidsapp.networks.bundle_write import write_bundle
+from bidsapp.networks.model_facts import ModelFacts
 from bidsapp.representation.chain import Chain
 from bidsapp.representation.cohort_array import build_cohort_array
 from bidsapp.templates.embedded import lay_embedded
