@@ -102,14 +102,14 @@ def run_group_level(options: RunOptions) -> int:
         variants, ensembles, apart = sharing_variants(recipe, variants, ensembles)
         for sentence in apart:
             print(sentence, file=sys.stderr)
-    if options.plan:
-        from bidsapp.group_plan import plan_cohort
-
-        return plan_cohort(recipe, variants, options, lambda: cohort_of(recipe, variants, options))
     recipe, notes = reach_variants(recipe, options.overrides, variants)
     stages = recipe.stages(variants)
     for sentence in notes:
         print(sentence, file=sys.stderr)
+    if options.plan:
+        from bidsapp.group_plan import plan_cohort
+
+        return plan_cohort(recipe, variants, options, lambda: cohort_of(recipe, variants, options))
     recipe = recipe.with_values({"run": [*variants, *ensembles]})
     check_before_work(recipe, variants, stages, options)
     cohort = cohort_of(recipe, variants, options)

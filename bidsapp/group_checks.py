@@ -3,8 +3,6 @@
 import sys
 from collections.abc import Collection, Sequence
 from math import prod
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bidsapp.contracts.modality import modality_named
 from bidsapp.dataset import check_dataset
@@ -13,21 +11,15 @@ from bidsapp.errors import UsageError
 from bidsapp.execution.compute import check_device
 from bidsapp.execution.run import check_plugin
 from bidsapp.execution.work import check_work
-from bidsapp.group_weights import check_weights
+from bidsapp.group_weights import check_weights, require_named_files
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe
-from bidsapp.recipes.search_settings import alternatives
-
-if TYPE_CHECKING:
-    pass
 
 
 def check_before_work(
     recipe: Recipe, variants: Sequence[str], stages: Sequence[str], options: RunOptions
 ) -> None:
     """Refuse at once what can be known to be wrong."""
-    from bidsapp.intake.images import open_image
-    from bidsapp.representation.chain import Chain, require_files
     from bidsapp.training.variants import check_variants
 
     check_dataset(options.bids_dir)
@@ -42,12 +34,7 @@ def check_before_work(
     check_variants(recipe, variants, stages)
     for sentence in mostly_padding(recipe, (*stages, *variants)):
         print(sentence, file=sys.stderr)
-    for name in (*stages, *variants):
-        for one in alternatives(recipe.with_variant(name)):
-            Chain.of(one.representation)
-            require_files(one.representation)
-        if options.saliency and recipe.with_variant(name).saliency.networks:
-            open_image(Path(str(recipe.with_variant(name).saliency.networks)))
+    require_named_files(recipe, (*stages, *variants), saliency=options.saliency)
     check_weights(recipe, (*stages, *variants), options)
     modalities = {recipe.with_variant(name).preparation.modality for name in variants}
     check_native_maps(modalities, options)

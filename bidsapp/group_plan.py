@@ -18,6 +18,7 @@ from bidsapp.evaluation.planning import (
 from bidsapp.evaluation.sample_size import regression_parameters, riley_words
 from bidsapp.evaluation.settings import asked_columns, settings_from_recipe
 from bidsapp.group_sites import sites_in_turn
+from bidsapp.group_weights import check_weights, require_named_files
 from bidsapp.options import RunOptions
 
 if TYPE_CHECKING:
@@ -89,8 +90,12 @@ def plan_cohort(
     recipe, table, note = sites_in_turn(recipe, variants, table, given=options.splits is not None)
     if note:
         print(note, file=sys.stderr)
-    if (trouble := _trouble_with_splits(recipe, variants, table, options)) is not None:
-        print(f"WARNING: the run itself would stop: {trouble}", file=sys.stderr)
+    for trouble in (
+        _trouble_with_files(recipe, variants, options),
+        _trouble_with_splits(recipe, variants, table, options),
+    ):
+        if trouble:
+            print(f"WARNING: the run itself would stop: {trouble}", file=sys.stderr)
     groups = table["group"].nunique() if "group" in table else 0
     first = recipe.with_variant(variants[0])
     inflation = inflation_of_protocol(first.protocol, groups)
@@ -107,6 +112,17 @@ def plan_cohort(
     if cost := search_cost(recipe, (*recipe.stages(variants), *variants), groups):
         print(cost)
     return 0
+
+
+def _trouble_with_files(recipe: "Recipe", variants: Sequence[str], options: RunOptions) -> str:
+    """Say which file that the recipe names cannot be used; nothing where all can."""
+    names = (*recipe.stages(variants), *variants)
+    try:
+        require_named_files(recipe, names, saliency=options.saliency)
+        check_weights(recipe, names, options)
+    except (NoInput, UsageError, BadData) as error:
+        return str(error)
+    return ""
 
 
 def _trouble_with_splits(

@@ -1,4 +1,4 @@
-"""Whom the initial weights of a run have seen: asked before work, looked for in the cohort."""
+"""Files that a recipe names: asked for before work; whom weights have seen, in the cohort."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,6 +14,33 @@ if TYPE_CHECKING:
     from bidsapp.dataset.cohort import Cohort
 
 _MOST = 5
+
+
+def require_named_files(recipe: Recipe, variants: Sequence[str], *, saliency: bool) -> None:
+    """Refuse before any work files of maps that are not there, or cannot be what they are for.
+
+    Parameters
+    ----------
+    recipe, variants
+        Of the run; those that others begin with too.
+    saliency
+        Whether maps of networks are wanted.
+
+    Raises
+    ------
+    NoInput, BadData, UsageError
+        As `bidsapp.representation.chain.require_files`.
+    """
+    from bidsapp.intake.images import open_image
+    from bidsapp.representation.chain import Chain, require_files
+
+    for name in variants:
+        for one in alternatives(recipe.with_variant(name)):
+            Chain.of(one.representation)
+            require_files(one.representation)
+        networks = recipe.with_variant(name).saliency.networks
+        if saliency and networks:
+            open_image(Path(networks))
 
 
 def check_weights(recipe: Recipe, variants: Sequence[str], options: RunOptions) -> None:

@@ -70,7 +70,7 @@ def tasks_of(
         labels = dict(shared.labels)
         if part or any("{part}" in product.name for product in products):
             labels["part"] = "".join(filter(str.isalnum, part))  # a dash would end a label
-        names = OutputNames(output_dir, _entities(scan), labels, products, datatype)
+        names = OutputNames(output_dir, _entities(scan), labels, products, datatype, main.picked)
         yield Task(Job(modality.name, scan, part, names, provenance), shared, settings)
 
 

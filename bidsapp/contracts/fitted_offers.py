@@ -39,6 +39,9 @@ class FittedOffer:
     unit
         What one unit of the images is afterwards: ``standard deviation of the image``; empty where
         it stays what it was. A setting in braces stands for its value.
+    higher, lower
+        What a higher value says afterwards, and where a lower one is, in a sentence about maps:
+        ``a stronger component``, ``a weaker component there``; empty where it says what it did.
     scopes
         On whose data it can be fitted; the first where the recipe says nothing.
     uses_outcome
@@ -70,6 +73,8 @@ class FittedOffer:
     verb: str
     found: str
     unit: str = ""
+    higher: str = ""
+    lower: str = ""
     scopes: tuple[str, ...] = ("train_fold", "dataset")
     uses_outcome: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)

@@ -66,7 +66,15 @@ class Job:
         names = self.names
         files = {
             source: [
-                [str(f.path), f.relative_path, dict(f.entities), f.reason, f.dataset] for f in some
+                [
+                    str(f.path),
+                    f.relative_path,
+                    dict(f.entities),
+                    f.reason,
+                    f.dataset,
+                    f.picked,
+                ]
+                for f in some
             ]
             for source, some in self.scan.files.items()
         }
@@ -79,6 +87,7 @@ class Job:
                 dict(names.entities),
                 dict(names.labels),
                 names.datatype,
+                names.apart,
             ],
             "provenance": asdict(self.provenance),
         }

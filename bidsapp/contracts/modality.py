@@ -368,13 +368,13 @@ def job_of(values: Mapping[str, Any]) -> Job:
     }
     provenance = Provenance(**values["provenance"])
     modality = modality_named(values["modality"])
-    output_dir, entities, labels, datatype = values["names"]
+    output_dir, entities, labels, datatype, apart = values["names"]
     products = modality.products_for(provenance.settings)
     return Job(
         modality.name,
         Scan(participant, session, files, part),
         values["part"],
-        OutputNames(Path(output_dir), entities, labels, products, datatype),
+        OutputNames(Path(output_dir), entities, labels, products, datatype, apart),
         provenance,
     )
 

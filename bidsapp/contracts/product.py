@@ -66,7 +66,8 @@ class Channel:
         Whether it holds the natural logarithm of native volume over the template's, of which
         regional volumes are made.
     larger, smaller
-        What a larger, and a smaller, value is in a sentence about maps: ``brighter``, ``darker``.
+        What a larger, and a smaller, value is in a sentence about maps: ``brighter``, ``darker``;
+        `smaller` goes before *place*, and is empty where no such word does.
     scale
         The factor between the image file and the stored values.
     series
@@ -84,7 +85,7 @@ class Channel:
     arbitrary: bool = False
     log_volume: bool = False
     larger: str = "larger"
-    smaller: str = "smaller"
+    smaller: str = ""
     scale: float = 1.0
     series: bool = False
 
@@ -178,6 +179,9 @@ class OutputNames:
         The modality's table, the main product first.
     datatype
         Folder of the participant (and session) in which all of them lie: that of the main source.
+    apart
+        Whether the page is named by all entities, as the visit has other images of the kind, each
+        of which can have a page.
     """
 
     output_dir: Path
@@ -185,6 +189,7 @@ class OutputNames:
     labels: Mapping[str, str]
     products: tuple[Product, ...] = field(repr=False)
     datatype: str = "anat"
+    apart: bool = False
 
     @property
     def stem(self) -> str:
@@ -271,17 +276,34 @@ class OutputNames:
         if self.main.own_page:
             stem = self[self.main.key].partition(".")[0].rpartition("_")[0]
             return self.output_dir / f"{stem}.html"
-        session = self.entities.get("session")
-        name = f"sub-{self.entities['subject']}" + (f"_ses-{session}" if session else "")
-        name += f"_{self.part}" if self.part else ""
-        # a person's head and series can both lie in one folder, and each has a page
-        name += f"_{self.datatype}" if self.datatype != "anat" else ""
-        return self.output_dir / f"{name}.html"
+        names = page_names(self.stem, self.part, self.datatype)
+        return self.output_dir / names[0 if self.apart else -1]
 
     @property
     def uri(self) -> str:
         """BIDS URI of the folder, with a trailing slash."""
         return f"bids::{self.folder.relative_to(self.output_dir).as_posix()}/"
+
+
+def stem_in(name: str) -> str:
+    """Give the entities of raw data in a file's name: ``sub-01_task-rest_run-1``."""
+    parts = name.partition(".")[0].split("_")
+    return "_".join(one for one in parts if one.partition("-")[0] in LONG_NAMES)
+
+
+def page_names(stem: str, part: str, datatype: str) -> tuple[str, str]:
+    """Name the page of a unit by all entities of its image, and by person and session alone.
+
+    Parameters
+    ----------
+    stem
+        Entities as they stand in the image's name: ``sub-01_task-rest_run-1``.
+    part, datatype
+        Of the unit; a person's head and series can both lie in one folder, and each has a page.
+    """
+    visit = "_".join(one for one in stem.split("_") if one.startswith(("sub-", "ses-")))
+    tail = (f"_{part}" if part else "") + (f"_{datatype}" if datatype != "anat" else "")
+    return f"{stem}{tail}.html", f"{visit}{tail}.html"
 
 
 def volume_names(channel: str, volumes: int) -> tuple[str, ...]:

@@ -29,8 +29,8 @@ class Source:
         Whether all files that are left are taken, in the order of their names (echoes, runs);
         else more than one is refused with the filter that would choose.
     metadata
-        Whether what its JSON files say is a condition: a scan is refused for which one of them, by
-        BIDS's inheritance, cannot be read. A file that is not there is none of them.
+        Whether what the JSON files of its images say is read: a scan is refused for which one of
+        them, by BIDS's inheritance, cannot be. A file that is not there is none of them.
     required
         Whether a scan without it is refused.
     same
@@ -80,6 +80,9 @@ class SourceFile:
         One phrase: how it was chosen.
     dataset
         Name of its derivative dataset; empty for the dataset itself.
+    picked
+        Whether it was picked among other images of its kind, visit and part, which another run can
+        pick.
     """
 
     path: Path
@@ -87,6 +90,12 @@ class SourceFile:
     entities: Mapping[str, str]
     reason: str = ""
     dataset: str = ""
+    picked: bool = False
+
+    @property
+    def root(self) -> Path:
+        """Folder of its dataset."""
+        return self.path.parents[len(Path(self.relative_path).parts) - 1]
 
     @property
     def address(self) -> str:

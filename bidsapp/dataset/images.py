@@ -16,8 +16,16 @@ from bidsapp.dataset.description import (
     require_labels,
     shortened,
 )
-from bidsapp.dataset.filters import check_bids_filters, describe
-from bidsapp.dataset.query import Found, Inputs, Query, find_images, make_query, query_name
+from bidsapp.dataset.filters import check_bids_filters, describe, passes
+from bidsapp.dataset.query import (
+    MAGNITUDE,
+    Found,
+    Inputs,
+    Query,
+    find_images,
+    make_query,
+    query_name,
+)
 from bidsapp.dataset.scans import unreadable_folders
 from bidsapp.dataset.told_parts import divided
 from bidsapp.errors import BadData, NociCastError, NoInput, NothingSelected, UsageError
@@ -44,6 +52,8 @@ class ImageChoice:
         Further files, where all are taken that are left: path, path inside the dataset, entities.
     part
         Which part of the person it is of, where the visit has an image of each; else empty.
+    picked
+        Whether the visit has others of the kind, which another filter can pick.
     """
 
     participant: str
@@ -54,6 +64,7 @@ class ImageChoice:
     reason: str
     more: tuple[tuple[Path, str, dict[str, str]], ...] = ()
     part: str = ""
+    picked: bool = False
 
     @property
     def all_files(self) -> tuple[tuple[Path, str, dict[str, str]], ...]:
@@ -288,7 +299,9 @@ def _decide_session(
     files = [(bids_dir / one.relative_path, one.relative_path, one.entities) for one in left]
     path, relative_path, entities = files[0]
     more = tuple(files[1:])
-    return ImageChoice(*who, path, relative_path, entities, reason + listed, more, part)
+    others = (one for one in among if one not in left and not one.ignored)
+    picked = not part and any(passes(one.entities, {"part": list(MAGNITUDE)}) for one in others)
+    return ImageChoice(*who, path, relative_path, entities, reason + listed, more, part, picked)
 
 
 def _unusable(bids_dir: Path, image: Found) -> Refusal | None:

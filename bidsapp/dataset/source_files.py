@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bidsapp.contracts.product import LONG_NAMES
-from bidsapp.contracts.scan import Scan, Source
+from bidsapp.contracts.scan import Scan, Source, SourceFile
 from bidsapp.dataset.bidsignore import read_bidsignore
 from bidsapp.dataset.filters import passes
 from bidsapp.dataset.query import MAGNITUDE
@@ -108,3 +108,18 @@ def _alike(one: str | None, other: str | None) -> bool:
     if one is not None and other is not None and one.isdigit() and other.isdigit():
         return int(one) == int(other)
     return one == other
+
+
+def source_file(
+    file: SourceCandidate,
+    files: Sequence[SourceCandidate],
+    there: Sequence[SourceCandidate],
+    scan: Scan,
+) -> SourceFile:
+    """Give one of the files that are taken; say whether its visit has others of the kind."""
+    others = (one for one in there if one not in files and one.session == file.session)
+    whole = {"part": list(MAGNITUDE)}
+    picked = not scan.part and any(passes(one.entities, whole) for one in others)
+    return SourceFile(
+        file.path, file.relative_path, file.entities, dataset=file.dataset, picked=picked
+    )

@@ -13,7 +13,13 @@ from bidsapp.dataset.bidsignore import NAME as BIDSIGNORE
 from bidsapp.dataset.description import shortened
 from bidsapp.dataset.filters import OPTION, check_bids_filters, describe
 from bidsapp.dataset.images import ImageChoice, Refusal, nothing_left, select_images
-from bidsapp.dataset.source_files import SourceCandidate, belonging, datasets_of, files_of
+from bidsapp.dataset.source_files import (
+    SourceCandidate,
+    belonging,
+    datasets_of,
+    files_of,
+    source_file,
+)
 from bidsapp.dataset.told_parts import ByPart
 from bidsapp.errors import NociCastError, NoInput, NothingSelected, UsageError
 from bidsapp.intake.pointers import pointer_at
@@ -87,9 +93,10 @@ def select_scans(
     for source in others:
         scans, refused = _with_source(scans, source, given[source.name], options, by_part)
         refusals += refused
-    if main.metadata:
-        scans, refused = _with_metadata(scans, main, options.bids_dir)
-        refusals += refused
+    for source in sources:
+        if source.metadata:
+            scans, refused = _with_metadata(scans, source)
+            refusals += refused
     if not scans:
         raise nothing_left(main.suffix, refusals)
     return ScanSelection(
@@ -99,18 +106,21 @@ def select_scans(
     )
 
 
-def _with_metadata(
-    scans: Sequence[Scan], main: Source, root: Path
-) -> tuple[list[Scan], list[Refusal]]:
-    """Refuse scans for whose images a JSON file cannot be read."""
+def _with_metadata(scans: Sequence[Scan], source: Source) -> tuple[list[Scan], list[Refusal]]:
+    """Refuse scans for whose files of a source a JSON file cannot be read."""
     from bidsapp.dataset.scanners import refuse_unread
 
-    images = [file.path for scan in scans for file in scan.files[main.name]]
-    wrong = refuse_unread(root, images, main.suffix)
+    by_root: dict[Path, list[Path]] = {}
+    for file in (file for scan in scans for file in scan.files.get(source.name, ())):
+        by_root.setdefault(file.root, []).append(file.path)
+    wrong: dict[Path, NociCastError] = {}
+    for root, images in by_root.items():
+        wrong |= refuse_unread(root, images, source.suffix)
     kept: list[Scan] = []
     refused: list[Refusal] = []
     for scan in scans:
-        first = next((wrong[one.path] for one in scan.files[main.name] if one.path in wrong), None)
+        files = scan.files.get(source.name, ())
+        first = next((wrong[one.path] for one in files if one.path in wrong), None)
         if first is None:
             kept.append(scan)
         else:
@@ -139,7 +149,7 @@ def _inputs(main: Source, filters: Mapping[str, Any]) -> Any:
 
 def _scan(main: Source, choice: ImageChoice) -> Scan:
     files = tuple(
-        SourceFile(path, relative, entities, choice.reason)
+        SourceFile(path, relative, entities, choice.reason, picked=choice.picked)
         for path, relative, entities in choice.all_files
     )
     return Scan(choice.participant, choice.session, {main.name: files}, choice.part)
@@ -190,8 +200,7 @@ def _with_source(
             refused.append(Refusal(scan.participant, scan.session, *why, scan.part))
             continue
         taken = tuple(
-            SourceFile(file.path, file.relative_path, file.entities, dataset=file.dataset)
-            for file in files
+            source_file(file, files, there.get(scan.participant, ()), scan) for file in files
         )
         kept.append(replace(scan, files={**scan.files, source.name: taken}))
     return kept, refused

@@ -1,12 +1,14 @@
 """What the participant level has finished in an output folder, read from the sidecars."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bidsapp.contracts.modality import Modality, modality_named, modality_packages
 from bidsapp.contracts.prepared import Prepared
 from bidsapp.contracts.product import LONG_NAMES, OutputNames, Product, sidecar_name
+from bidsapp.derivatives.sidecars import PAGE
 from bidsapp.intake.json_text import read_json
 
 
@@ -75,7 +77,9 @@ def _read(
         return None
     settings = sidecar.get("Settings")
     products = modality.products_for(settings if isinstance(settings, dict) else {})
-    names = OutputNames(output_dir, entities, labels, products, path.parent.name)
+    names = OutputNames(output_dir, entities, labels, products, path.parent.name, apart=True)
+    if sidecar.get(PAGE) != names.report.name:
+        names = replace(names, apart=False)
     if products[0] is not main or path != names.folder / sidecar_name(names[main.key]):
         return None
     return Prepared(modality.name, names, _as_written(sidecar, modality))

@@ -15,6 +15,8 @@ from bidsapp.intake.regular import require_regular
 
 SHARED_KEY = "RegistrationKey"
 """Sidecar key of what shapes a file that runs with other settings share."""
+PAGE = "Page"
+"""Sidecar key of the name of a unit's page."""
 
 
 def write_sidecars(folder: Path, made: Made, quality: Mapping[str, Any]) -> None:
@@ -35,7 +37,7 @@ def write_sidecars(folder: Path, made: Made, quality: Mapping[str, Any]) -> None
         name = made.names[product.key]
         content = dict(product.sidecar(made))
         if product is made.names.main:
-            content |= _main(provenance, quality, facts)
+            content |= _main(provenance, quality, facts) | {PAGE: made.names.report.name}
         if product.ignores:
             content[SHARED_KEY] = provenance.key_without(product.ignores)
         if name.endswith(".h5"):  # the format has no checksum of its own

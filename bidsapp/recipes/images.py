@@ -193,6 +193,12 @@ class Representation(Section):
         units = [step.unit for step in self.asked() if step.unit]
         return units[-1] if units else "unit of the image"
 
+    @property
+    def value_words(self) -> tuple[str, str]:
+        """What a higher and a lower value of the network's input say; empty: as in the images."""
+        told = [(step.offer.higher, step.offer.lower) for step in self.asked()]
+        return next((words for words in reversed(told) if all(words)), ("", ""))
+
     def declares(self) -> tuple[FittedStep, ...]:
         """Say what is fitted to images, and on whose."""
         scaling = FittedStep(f"representation.scaling: {self.scaling}", "image")

@@ -19,6 +19,8 @@ from bidsapp.recipes.section import Impossible
 from bidsapp.recipes.values import EARLIER
 
 LARGEST_BYTES = 1_000_000
+# Parts of a key that name a step: representation.fitted.<step>.
+_STEP = 3
 
 
 def load_recipe(
@@ -35,7 +37,7 @@ def load_recipe(
         (``representation.channels=[t1w, log_jacobian]``). Of two for the same key the later wins.
     variants
         Those that are run: an override that the recipe's base cannot have, and that is not run, is
-        theirs alone.
+        theirs alone. One of a step that the base does not have is of those that have it.
 
     Returns
     -------
@@ -62,7 +64,7 @@ def load_recipe(
     except ValidationError as error:
         raise usage_error(source, problems_of(error, Recipe)) from None
     texts = {_today(_parse(override)[0]): override for override in overrides}
-    values = values_of(overrides)
+    values, texts = _of_steps(recipe, values_of(overrides), texts, variants)
     try:
         return _applied(recipe, values, source, texts)
     except UsageError:
@@ -70,6 +72,7 @@ def load_recipe(
             return recipe.with_values(_of_variants(recipe, values, variants))
         except (UsageError, ValueError):
             pass
+        _say_who_has_the_step(recipe, values, variants, source)
         raise
 
 
@@ -89,6 +92,51 @@ def _of_variants(
         except ValueError:
             found |= {f"variants.{name}.{key}": value for name in names}
     return found
+
+
+def _of_steps(
+    recipe: Recipe, values: Mapping[str, Any], texts: Mapping[str, str], variants: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Hand what sets a step to the variants that are run and have it, where the base has not."""
+    found, told = dict[str, Any](), dict(texts)
+    for key, value in values.items():
+        having = having_step(recipe, key)
+        if having:
+            run, _ = recipe.selected(variants)
+            names = (*run, *recipe.stages(run))
+            having = [name for name in names if name in having]
+        if not having:
+            found[key] = value
+        for name in having:
+            found[f"variants.{name}.{key}"] = value
+            told[f"variants.{name}.{key}"] = texts[key]
+    return found, told
+
+
+def having_step(recipe: Recipe, key: str) -> list[str]:
+    """Name the variants that have the fitted step that a key sets, where the base has it not."""
+    parts = key.split(".")
+    step = ".".join(parts[:_STEP])
+    if len(parts) <= _STEP or not step.startswith("representation.fitted."):
+        return []
+    own = {name: recipe.with_variant(name).representation.fitted for name in recipe.variant_names}
+    having = [name for name, steps in own.items() if steps.get(parts[_STEP - 1]) is not None]
+    return [] if recipe.base in having else having
+
+
+def _say_who_has_the_step(
+    recipe: Recipe, values: Mapping[str, Any], variants: Sequence[str], source: str
+) -> None:
+    """Raise UsageError where a key sets a step that none of the variants to be run has."""
+    run, _ = recipe.selected(variants)
+    for key in values:
+        having = having_step(recipe, key)
+        if having and not set(having) & set(run):
+            step = key.split(".")[_STEP - 1]
+            raise UsageError(
+                f"{source}: {key}: {', '.join(run)} {'have' if len(run) > 1 else 'has'} no step "
+                f"{step}; it is of {', '.join(having)}: name what is to be run with --variants"
+            )
 
 
 def values_of(overrides: Sequence[str]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bidsapp.recipes.loading import values_of
+from bidsapp.recipes.loading import having_step, values_of
 from bidsapp.recipes.messages import problems_of, usage_error
 from bidsapp.recipes.schema import Recipe
 from bidsapp.recipes.values import flat
@@ -47,6 +47,12 @@ def reach_variants(
         theirs = {name: values[key] for name, values in own.items() if key in values}
         different = {name: one for name, one in theirs.items() if one != value}
         if not different:
+            without = [name for name in variants if name not in theirs]
+            if theirs and without and having_step(recipe, key):
+                notes.append(
+                    f"{key} is {value} in {', '.join(theirs)}; {', '.join(without)} "
+                    f"{'have' if len(without) > 1 else 'has'} no such step."
+                )
             continue
         values = list(theirs.values())
         if len(theirs) == len(variants) and all(one == values[0] for one in values):

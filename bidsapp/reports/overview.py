@@ -9,6 +9,7 @@ from urllib.parse import quote
 from bidsapp.contracts.measure import FAIL, PASS, WARN, Measure
 from bidsapp.contracts.modality import modality_named
 from bidsapp.contracts.prepared import Prepared
+from bidsapp.contracts.product import ENTITIES
 from bidsapp.derivatives import write_text
 from bidsapp.derivatives.dictionaries import describe_table
 from bidsapp.derivatives.finished import finished_images
@@ -63,11 +64,12 @@ def write_overview(output_dir: Path, shapes: Outlines) -> None:
     # what nobody has a value of (no cord mask, no air) takes no room on the page
     measures = [one for one in measures if any(one.key in line.values for line in lines)]
     kinds = dict.fromkeys(line.image.modality for line in lines)
+    told_by = _told_by(lines)
     page = render(
         "overview.html.j2",
         pictures=", or ".join(dict.fromkeys(modality_named(kind).small_picture for kind in kinds)),
         rows=[
-            _row(line, drawn, measures, output_dir if place >= SHOWN else None)
+            _row(line, drawn, measures, output_dir if place >= SHOWN else None, told_by)
             for place, line in enumerate(lines)
         ],
         people=len({line.image.participant for line in lines}),
@@ -107,12 +109,37 @@ def _measures(lines: Sequence[Line]) -> list[Measure]:
     return list(found.values())
 
 
+def _visit(image: Prepared) -> tuple[str, ...]:
+    return image.modality, image.participant, image.session, image.names.part
+
+
+def _told_by(lines: Sequence[Line]) -> dict[tuple[str, ...], list[str]]:
+    """Name the entities in which images of one kind and visit differ: the task, the run."""
+    found: dict[tuple[str, ...], list[Mapping[str, str]]] = {}
+    for line in lines:
+        found.setdefault(_visit(line.image), []).append(line.image.names.entities)
+    return {
+        visit: [name for name in ENTITIES if len({one.get(name) for one in images}) > 1]
+        for visit, images in found.items()
+        if len(images) > 1
+    }
+
+
 def _row(
-    line: Line, shapes: Mapping[str, Any], measures: Sequence[Measure], beside: Path | None
+    line: Line,
+    shapes: Mapping[str, Any],
+    measures: Sequence[Measure],
+    beside: Path | None,
+    told_by: Mapping[tuple[str, ...], Sequence[str]],
 ) -> Row:
     """Give a row; where the page's folder is given, its picture is a file and not in the page."""
     image, quality = line.image, line.image.quality
     names = image.names
+    series = [
+        f"{ENTITIES[name]}-{names.entities[name]}"
+        for name in told_by.get(_visit(image), ())
+        if name in names.entities
+    ]
     trouble = line.trouble
     far = sorted((key for key in trouble if trouble[key] >= UNUSUAL), key=lambda k: -trouble[k])
     shape = _of_labels(names.labels.items())
@@ -124,7 +151,7 @@ def _row(
         picture = quote(str(thumbnail_file(names, key).relative_to(beside)))
     return Row(
         image=f"{names.space}, {names.resolution} mm",
-        participant=" ".join(filter(None, (image.participant, _part(image)))),
+        participant=" ".join(filter(None, (image.participant, _part(image), *series))),
         session=image.session,
         report=names.report.name,
         thumbnail=picture,

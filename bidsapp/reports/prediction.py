@@ -221,9 +221,9 @@ def model_of_map(path: Path) -> dict[str, Any]:
 
 
 def _view(names: OutputNames, path: Path) -> SaliencyView:
-    saliency, brain = read_map(path), read_volume(names.path(names.main.key))
+    saliency, brain = read_map(path), read_volume(names.path(names.shown.key))
     if saliency.data.shape != brain.data.shape:
-        raise BadData(f"{path} does not lie on the grid of {names[names.main.key]}; remove it.")
+        raise BadData(f"{path} does not lie on the grid of {names[names.shown.key]}; remove it.")
     values = np.nan_to_num(np.asarray(saliency.data, dtype=np.float32))
     explained = values != 0
     limit = float(np.percentile(np.abs(values[explained]), _TOP)) if explained.any() else 1.0
@@ -250,7 +250,12 @@ def _view(names: OutputNames, path: Path) -> SaliencyView:
         f"{limit:.2g}",
         str(about.get("Units") or about.get("units") or ""),
         _warning(path.name, about.get("Sanity")),
-        sides_of(str(about.get("Method", "")), bool(settings.get("absolute")), channels),
+        sides_of(
+            str(about.get("Method", "")),
+            bool(settings.get("absolute")),
+            channels,
+            (str(about.get("HigherValue", "")), str(about.get("LowerValue", ""))),
+        ),
     )
 
 

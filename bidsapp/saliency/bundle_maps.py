@@ -188,7 +188,7 @@ class BundleMaps:
         from bidsapp.saliency.attribute import units_of
 
         bundle, settings = self.bundle, self.bundle.recipe.saliency
-        size = names.resolution
+        size, words = names.resolution, bundle.recipe.representation.value_words
         grid = {"Resolution": f"{size} mm isotropic, the grid of the recipe"} if size else {}
         lies = space_facts(names.space)
         if not bundle.space.common:
@@ -203,6 +203,7 @@ class BundleMaps:
             "Settings": settings.plain(),
             "Model": bundle.identity,
             "Channels": f"sum over {', '.join(bundle.channels)}",
+            **({"HigherValue": words[0], "LowerValue": words[1]} if all(words) else {}),
             "Smoothing": "none",
             "Window": bundle.space.facts(),
             **lies,

@@ -179,6 +179,14 @@ BAD: dict[str, tuple[Change, str]] = {
         "damaged or cut short",
     ),
     "times that contradict": (_json(RepetitionTime=1.5), "1.5"),
+    "a broken JSON file": (
+        lambda place: (place / FMRIPREP.replace(".nii.gz", ".json")).write_text("{") and None,
+        r"sub-01/func/sub-01_.*json: a JSON object was expected",
+    ),
+    "a width that is a text": (
+        _json(RepetitionTime=TR, SmoothingFWHM="6 mm"),
+        r"SmoothingFWHM in its JSON is '6 mm'; millimetres",
+    ),
     "milliseconds for seconds": (_json(RepetitionTime=2000), "2000"),
     "no confounds": (
         lambda place: (place / CONFOUNDS).unlink(),

@@ -15,7 +15,7 @@ from bidsapp.contracts.scan import Scan, SourceFile
 from bidsapp.errors import BadData
 from bidsapp.modalities.bold import synthetic
 from bidsapp.modalities.bold.alignment import Anatomy as Normalised
-from bidsapp.modalities.bold.alignment import align
+from bidsapp.modalities.bold.alignment import align, brain_mask
 from bidsapp.modalities.bold.field import (
     Susceptibility,
     fitted_field,
@@ -32,6 +32,7 @@ from bidsapp.modalities.bold.field_files import (
 )
 from bidsapp.modalities.bold.reading import Run
 from bidsapp.modalities.bold.readout import readout_of
+from bidsapp.modalities.bold.runs import told_of
 from bidsapp.modalities.bold.susceptibility import (
     Displacement,
     fit_to_t1w,
@@ -387,6 +388,27 @@ def test_a_displacement_with_which_nothing_can_be_registered_ends_nobody(tmp_pat
     assert found.field.displacement is None or found.field.method == "registration"
     assert np.abs(found.to_series[:3, 3]).max() < 5
     json.dumps(found.field.plain(run.affine, found.mask), allow_nan=False)
+
+
+def test_the_largest_displacement_is_the_brains_and_no_noise_around_it(tmp_path: Path) -> None:
+    """Far values where the series is bright and no brain is, as phases in sinuses have."""
+    rest = synthetic.draw_rest(
+        np.random.default_rng([1, 1]), False, "salience", 0.0, 20, 7.0, (1, 0)
+    )
+    data, affine = synthetic.acquire(_anatomy(), rest, 1, only=range(3, 9))
+    run = Run(data.astype("f4"), affine, Timing(3.0, None, 2), (1, 1), [])
+    anatomy = _files_of_t1w(tmp_path, affine)
+    truth, brain = _taken(7.0, 1)[2], _brain()[1]
+    bright = brain_mask(run.data.mean(axis=-1), affine)
+    outside = np.argwhere(bright & (brain < 0.1))
+    noisy = truth / synthetic.VOXEL_MM
+    noisy[tuple(outside[:: max(1, len(outside) // 20)].T)] = 10  # 40 mm
+    given = Susceptibility(Displacement(noisy.astype("f4"), 1), "map", "A map said it.", {})
+    found = align(run, anatomy, lambda mean: given, seed=0, device=CPU, nthreads=1)
+    assert found.field.method == "map"
+    assert np.abs(noisy[found.mask]).max() == 10
+    told = told_of(run, found)["SusceptibilityDistortion"]["LargestDisplacement"]
+    assert told == pytest.approx(truth[brain > 0.5].max(), rel=0.05)
 
 
 def _files_of_t1w(folder: Path, affine: np.ndarray) -> Normalised:

@@ -193,6 +193,46 @@ def test_a_series_too_short_for_its_denoising_is_refused_before_the_t1w_image_is
     assert not list((tmp_path / "new").glob("sub-01/*"))
 
 
+@pytest.mark.parametrize(
+    ("suffix", "text", "message"),
+    [
+        ("fieldmap", "{", r"sub-01/fmap/sub-01_fieldmap.json: a JSON object was expected"),
+        ("epi", "[1]", r"sub-01/fmap/sub-01_epi.json: a JSON object was expected, got a list"),
+        ("phasediff", "\xff", r"sub-01/fmap/sub-01_phasediff.json: a JSON object was expected"),
+        ("fieldmap", '{"Units": 5}', r"sub-01_fieldmap.nii.gz: Units in its JSON is 5; a text"),
+        (
+            "epi",
+            '{"TotalReadoutTime": "0.03"}',
+            r"sub-01_epi.nii.gz: TotalReadoutTime in its JSON is '0.03'; a number is expected",
+        ),
+        (
+            "fieldmap",
+            '{"IntendedFor": {"run": 1}}',
+            r"sub-01_fieldmap.nii.gz: IntendedFor .* a text, or a list of texts, is expected",
+        ),
+    ],
+)
+def test_a_field_whose_json_is_broken_is_refused_before_the_t1w_image_is_prepared(
+    suffix: str,
+    text: str,
+    message: str,
+    tmp_path: Path,
+    work: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Read as empty it would leave the field out, or serve a series that it is not for."""
+    _dataset(tmp_path)
+    _bold(_series(200))(tmp_path)
+    place = tmp_path / f"bids/sub-01/fmap/sub-01_{suffix}"
+    _image(place.with_suffix(".nii.gz"), _series()[..., 0])
+    place.with_suffix(".json").write_text(text, encoding="latin-1")
+    asked = ["participant", "--recipe", "teh2022", "--skip-bids-validation", "-w", str(work)]
+    assert main([str(tmp_path / "bids"), str(tmp_path / "new"), *asked]) == 65
+    said = "".join(capsys.readouterr())
+    assert re.search(message, said), said
+    assert not list((tmp_path / "new").glob("sub-01/*"))
+
+
 def test_too_little_of_a_tissue_is_told_as_that() -> None:
     """Of the app's own series nobody can make the derivatives again: the T1w image is at fault."""
     rng = np.random.default_rng(0)
@@ -201,7 +241,7 @@ def test_too_little_of_a_tissue_is_told_as_that() -> None:
     series = (900 + rng.standard_normal((60, 216))).astype("f4")
     standard = Standard(mask, np.diag([8.0, 8, 8, 1]), series, every, every, none, every)
     motion = Motion(np.tile(np.eye(4), (60, 1, 1)), mask.astype("f4"), np.zeros(3))
-    aligned = Aligned(motion, mask, np.eye(4), 0, none_because(""))
+    aligned = Aligned(motion, mask, mask, np.eye(4), 0, none_because(""))
     message = r"sub-01_bold: 0 voxels of 8 mm are white .* 216 fluid .*w_comp_cor_00.*resolution"
     with pytest.raises(BadData, match=message):
         confounds_in(standard, aligned, 2.0, STRATEGIES["conn"], "sub-01_bold")
@@ -248,7 +288,7 @@ def test_a_field_of_view_with_less_than_half_the_brain_is_refused(tmp_path: Path
     anatomy = Anatomy(*[tmp_path / "mask.nii"] * 4, tmp_path / "x.h5")
     data = _series()
     motion = Motion(np.tile(np.eye(4), (24, 1, 1)), data.mean(axis=-1), np.zeros(3))
-    aligned = Aligned(motion, mask, np.eye(4), 0, none_because(""))
+    aligned = Aligned(motion, mask, mask, np.eye(4), 0, none_because(""))
     moved = affine.copy()
     moved[2, 3] += 64  # it begins above the middle of the brain
     run = Run(data, moved, Timing(2.0, None, 2), None, [])

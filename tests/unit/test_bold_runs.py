@@ -1,6 +1,7 @@
 """Several runs of one person: each prepared by itself, joined by a rule, refused where it fails."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,17 @@ import pandas as pd
 import pytest
 
 from bidsapp.cli import main
-from bidsapp.contracts.prepared import Made, Prepared, Provenance
+from bidsapp.contracts.prepared import Made, Prepared, Provenance, UnitPage
 from bidsapp.contracts.product import OutputNames
 from bidsapp.intake.images import read_numbers
 from bidsapp.modalities.bold.alignment import Aligned
 from bidsapp.modalities.bold.cleaning import Cleaned
-from bidsapp.modalities.bold.confounds import Confounds
+from bidsapp.modalities.bold.confounds import MOTION, Confounds
 from bidsapp.modalities.bold.field import Susceptibility, none_because
-from bidsapp.modalities.bold.files import write_series
+from bidsapp.modalities.bold.files import write_map, write_series, write_table
 from bidsapp.modalities.bold.measures import MEASURES
 from bidsapp.modalities.bold.motion import Motion
+from bidsapp.modalities.bold.page import write_series_page
 from bidsapp.modalities.bold.phantom import make_rest_phantom
 from bidsapp.modalities.bold.products import PRODUCTS
 from bidsapp.modalities.bold.reading import Run
@@ -29,6 +31,7 @@ from bidsapp.modalities.bold.steps import Standard
 from bidsapp.modalities.bold.susceptibility import Displacement
 from bidsapp.modalities.bold.timing import Timing
 from bidsapp.modalities.bold.words import series_words
+from tests.unit.report_pages import Page
 
 STEM = "sub-01/func/sub-01_task-rest"
 
@@ -171,13 +174,15 @@ def _run(field: Susceptibility, sliced: bool, place_mm: float) -> PreparedRun:
     motion = Motion(np.tile(np.eye(4), (30, 1, 1)), np.ones((3, 3, 3), "f4"), np.zeros(3))
     to_series = np.eye(4)
     to_series[0, 3] = place_mm
-    aligned = Aligned(motion, mask, to_series, 0, field)
-    quality = dict.fromkeys((one.key for one in MEASURES), None)
+    aligned = Aligned(motion, mask, mask, to_series, 0, field)
+    quality = dict.fromkeys((one.key for one in MEASURES), None) | {"brain_dice": place_mm / 10}
+    about = {"Method": "aCompCor", "Mask": "CSF", "Retained": True, "SingularValue": place_mm}
     return PreparedRun(
         *(run, aligned, Standard(mask, np.eye(4), series, *[every] * 4)),
-        Confounds(pd.DataFrame({"trans_x": np.zeros(30)}), {}),
+        Confounds(pd.DataFrame({"trans_x": np.zeros(30)}), {"c_comp_cor_00": about}),
         Cleaned(series, np.arange(30), 20),
-        *(quality, [], {}, (30,), (told_of(run, aligned),)),
+        *(quality, [], {}, (30,), (told_of(run, aligned, f"run {place_mm:g}", quality),)),
+        means=(series.mean(axis=0),),
     )
 
 
@@ -188,13 +193,14 @@ def _sidecars(made: PreparedRun) -> dict[str, dict[str, Any]]:
         "volumes": made.volumes,
         "confounds": "conn",
         "kept": [],
+        "about_confounds": made.confounds.about,
     }
     settings = BoldPreparation().model_dump(mode="json")
     about = Made(_names(), Provenance({}, "", settings), facts)
     return {
         one.key: json.loads(json.dumps(one.sidecar(about)))
         for one in PRODUCTS
-        if one.key in ("denoised", "to_t1w")
+        if one.key in ("denoised", "to_t1w", "confounds", "run_means")
     }
 
 
@@ -226,12 +232,79 @@ def test_of_joined_runs_each_is_told_for_itself() -> None:
     assert not alone["denoised"]["SliceTimingCorrected"]
     assert "Runs" not in alone["denoised"]
     assert "T1wToSeries" not in alone["to_t1w"]
+    assert [one["Quality"]["brain_dice"] for one in told["Runs"]] == [0.1, 0.2]
+    assert [one["Source"] for one in told["Runs"]] == ["run 1", "run 2"]
+    assert not {"Quality", "Source"} & {*told, *alone["denoised"]}
+    assert both["run_means"]["VolumesOfRuns"] == [30, 30]
     words = _words(told, alone["denoised"])
     assert "In 1 of 3 runs all slices were brought" in words
     assert "corrected in 1 of 3 runs by a map of the field, in" in words
     assert "In 1 of 1 series all slices" in _words(_sidecars(mapped)["denoised"])
     same = _sidecars(joined([bare, bare]))["denoised"]
     assert same["SusceptibilityDistortion"]["Method"] == "none"  # of both
+
+
+def test_the_json_of_joined_confounds_says_what_each_run_had() -> None:
+    """What is the same of both once, what differs run by run, and what one of them lacks."""
+    runs = [_run(none_because(""), False, place) for place in (1.0, 2.0)]
+    more = {"Method": "aCompCor", "Mask": "CSF", "Retained": True, "SingularValue": 0.5}
+    runs[1].confounds.about["c_comp_cor_01"] = more
+    told = _sidecars(joined(runs))["confounds"]
+    same = {"Method": "aCompCor", "Mask": "CSF", "Retained": True}
+    each = [{"SingularValue": 1.0}, {"SingularValue": 2.0}]
+    assert told["c_comp_cor_00"] == same | {"Runs": each}
+    assert told["c_comp_cor_01"] == more | {"Runs": [None, {}]}
+    assert told["VolumesOfRuns"] == [30, 30]
+    assert told["Description"].startswith("2 runs one below the other")
+    alone = _sidecars(joined(runs[:1]))["confounds"]
+    assert alone == {"c_comp_cor_00": same | {"SingularValue": 1.0}}
+
+
+def _page(folder: Path, fits: list[float]) -> Page:
+    """Write the page of a series whose last run lies 16 mm to the side of where it should."""
+    shape, affine = (20, 24, 20), np.diag([8.0, 8, 8, 1])
+    affine[:3, 3] = -80, -108, -72
+    grid = np.moveaxis(np.indices(shape), 0, -1) @ affine[:3, :3] + affine[:3, 3]
+    mask = ((grid / [66, 82, 62]) ** 2).sum(axis=-1) < 1
+    head = np.where(mask, 600 + grid[..., 1] + 2 * grid[..., 0], 0).astype("f4")
+    means = [np.roll(head, 2 * (n == len(fits) - 1), axis=0)[mask] for n in range(len(fits))]
+    rng = np.random.default_rng(0)
+    series = np.concatenate([one + rng.standard_normal((30, mask.sum())) for one in means])
+    names = replace(_names(), output_dir=folder)
+    names.folder.mkdir(parents=True)
+    write_series(names.path("denoised"), series - series.mean(axis=0), mask, affine, 2.0)
+    write_map(names.path("boldref"), np.mean(means, axis=0), mask, affine)
+    write_map(names.path("run_means"), np.stack(means), mask, affine)
+    names_of_columns = (*MOTION, "framewise_displacement", "std_dvars", "global_signal")
+    table = pd.DataFrame({one: rng.random(len(series)) for one in names_of_columns})
+    write_table(names.path("confounds"), table)
+    write_map(folder / "mask.nii.gz", mask[mask], mask, affine)
+    write_map(folder / "t1w.nii.gz", head[mask], mask, affine)
+    runs = [
+        {"Source": f"bids:raw:run-{n}", "Quality": {"brain_dice": fit, "fd_mean": "?"}}
+        for n, fit in enumerate(fits, start=1)
+    ]
+    facts: dict[str, Any] = {"seconds": {}, "software": {}, "kept": range(len(series))}
+    facts |= {"timing": {"tr": 2.0}, "runs": runs, "volumes": [30] * len(fits)}
+    provenance = Provenance({"bids:raw:run-1": ""}, "", {})
+    unit = UnitPage(names, provenance, {"verdict": "pass"}, facts, names.folder, "")
+    write_series_page(unit, folder / "t1w.nii.gz", folder / "mask.nii.gz", folder / "page.html")
+    return Page((folder / "page.html").read_text())
+
+
+def test_the_page_of_joined_runs_shows_the_one_that_fits_worst(tmp_path: Path) -> None:
+    """Not the first, nor the mean of all, in which a run that lies elsewhere is a faint shade."""
+    page = _page(tmp_path / "runs", [0.97, 0.81])
+    assert "The pictures show the one that fits the T1w image worst: run 2" in page.text
+    assert "run-1 30 0.97" in page.text
+    assert "run-2 30 0.81" in page.text
+    alone = _page(tmp_path / "one", [0.81])  # the second run by itself
+    assert "fits the T1w image worst" not in alone.text
+    seen, wanted = ([tile.sources for tile in one.mosaics["registration"]] for one in (page, alone))
+    assert seen == wanted
+    first = _page(tmp_path / "first", [0.81, 0.97])
+    assert "worst: run 1" in first.text
+    assert [tile.sources for tile in first.mosaics["registration"]] != wanted
 
 
 @pytest.mark.slow

@@ -200,3 +200,60 @@ def test_metadata_that_are_a_condition_and_cannot_be_read_refuse_their_scan_alon
     with pytest.raises(BadData, match=r"bold\.json: a JSON object was expected"):
         pick(tmp_path, series)
     assert modality_named("bold").sources[0].metadata
+
+
+def test_a_broken_json_of_any_source_that_says_so_refuses_its_scan(tmp_path: Path) -> None:
+    """Beside an optional file, above it, and in a derivative dataset; not of what is not read."""
+    root, other = study(tmp_path / "s"), tmp_path / "maps"
+    make(other, "sub-01_T2map.nii.gz", "sub-02_T2map.nii.gz")
+    make(root, "sub-02/fmap/sub-02_fieldmap.nii.gz")
+    field = Source("field", "fmap", "fieldmap", many=True, required=False, metadata=True)
+    t2 = Source("t2", "anat", "T2map", anywhere=True, metadata=True)
+
+    def refused(*sources: Source) -> list[tuple[str, str]]:
+        found = pick(root, BOLD, *sources, derivatives={"maps": other})
+        return [(one.participant, one.reason.partition(":")[0]) for one in found.refusals]
+
+    assert refused(field, t2) == []
+    (root / "fieldmap.json").write_text("[]")
+    assert refused(field, t2) == [("02", "fieldmap.json")]
+    assert refused(replace(field, metadata=False), t2) == []
+    (other / "sub-01/anat/sub-01_T2map.json").write_text("{'Units': 's'}")
+    assert refused(replace(field, metadata=False), t2) == [("01", "sub-01/anat/sub-01_T2map.json")]
+
+
+def test_every_source_whose_metadata_a_modality_reads_is_declared() -> None:
+    """What says so by the settings; files of the field are no condition where nothing is made."""
+
+    def declared(modality: str, **settings: Any) -> set[str]:
+        sources = modality_named(modality).sources_for(settings)
+        return {source.name for source in sources if source.metadata}
+
+    fields = {"field_map", "reversed", "phase_difference", "first_phase", "second_phase"}
+    assert declared("bold") == {"bold"} | fields
+    assert declared("bold", runs="join") == {"bold"} | fields
+    assert declared("bold", susceptibility="none") == {"bold"}
+    assert declared("knee", t2=True, t2_from="map") == {"t2_map"}
+    assert declared("knee", t2=True) == {"echoes"}
+    assert declared("knee") == set()
+
+
+def test_what_another_filter_could_pick_of_a_visit_is_known(tmp_path: Path) -> None:
+    """Its page is then named apart; phase images and other visits are no others."""
+    root = make(tmp_path / "s", "sub-01_acq-a_T1w.nii.gz", "sub-01_acq-b_T1w.nii.gz")
+    make(root, "sub-02_T1w.nii.gz", "sub-02_part-phase_T1w.nii.gz", "sub-03_ses-1_T1w.nii.gz")
+    func(root, "sub-01_task-rest_bold.nii.gz", "sub-01_task-nback_bold.nii.gz")
+    func(root, *(f"sub-02_task-rest_run-{run}_bold.nii.gz" for run in (1, 2)))
+    func(root, "sub-03_ses-1_task-rest_bold.nii.gz", "sub-03_ses-2_task-rest_bold.nii.gz")
+    acq = {"t1w": {"acquisition": ["a", None]}}
+
+    def picked(*sources: Source, **changes: Any) -> list[list[bool]]:
+        found = pick(root, *sources, **changes)
+        return [[file[0].picked for file in scan.files.values()] for scan in found.scans]
+
+    joined = replace(BOLD, many=True)
+    assert picked(joined, HEAD, bids_filters=acq) == [[True, True], *[[False, False]] * 3]
+    one = acq | {"bold": {"run": [1, None]}}
+    assert picked(BOLD, HEAD, bids_filters=one) == [[True, True], [True, False], *[[False] * 2] * 2]
+    heads = pick(root, replace(HEAD, any_session=False), bids_filters=acq)
+    assert [scan.main.picked for scan in heads.scans] == [True, False, False]

@@ -1,6 +1,7 @@
 """Names, sidecars and descriptions of the output, as BIDS tools expect them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from bidsapp.contracts.prepared import Made, Provenance
 from bidsapp.contracts.product import OutputNames, sidecar_name
 from bidsapp.derivatives import prepare_output
+from bidsapp.derivatives.finished import finished_images
 from bidsapp.derivatives.sidecars import (
     file_sha256,
     finished_key,
@@ -89,10 +91,10 @@ def test_every_data_file_has_a_sidecar_and_no_two_share_one() -> None:
         sidecar_name("x.png")
 
 
-def finished(root: Path) -> OutputNames:
+def finished(root: Path, made: OutputNames | None = None) -> OutputNames:
     """A finished result with files that hold next to nothing."""
-    made = names(root)
-    made.folder.mkdir(parents=True)
+    made = made or names(root)
+    made.folder.mkdir(parents=True, exist_ok=True)
     for name in made.data_files:
         (made.folder / name).write_text("data")
     made.report.write_text(f"<html></html>\n{report_mark(made, provenance())}")
@@ -111,6 +113,29 @@ def test_a_result_is_known_by_its_source_and_settings(tmp_path: Path) -> None:
         assert finished_key(made) != provenance(**changes).key
     # why it was chosen, or where it lay, does not shape the voxels
     assert provenance(selection="chosen by a filter").key == provenance().key
+
+
+def test_each_image_of_a_visit_has_a_page_where_each_can_be_picked(tmp_path: Path) -> None:
+    """On one page the last would stand alone, and those before it would be made again."""
+    both = [replace(names(tmp_path, acquisition=one), apart=True) for one in ("a", "b")]
+    for one in both:
+        finished(tmp_path, one)
+    assert [one.report.name for one in both] == ["sub-01_acq-a.html", "sub-01_acq-b.html"]
+    assert all(is_finished(one, provenance()) for one in both)
+    found = {one.names.entities["acquisition"]: one.names for one in finished_images(tmp_path)}
+    assert [found[one].report for one in ("a", "b")] == [one.report for one in both]
+    # what was made alone, or before pages had such names, keeps its own
+    path = both[0].folder / sidecar_name(both[0][both[0].main.key])
+    told = json.loads(path.read_text())
+    for changed in (told | {"Page": "sub-01.html"}, told | {"Page": "../x.html"}, {**told}):
+        if changed == told:
+            del changed["Page"]
+        path.write_text(json.dumps(changed))
+        first, _ = finished_images(tmp_path)
+        assert first.names.report.name == "sub-01.html"
+    labels = both[0].labels | {"part": "L"}
+    series = replace(both[0], entities={"subject": "1", "task": "rest"}, labels=labels)
+    assert replace(series, datatype="func").report.name == "sub-1_task-rest_L_func.html"
 
 
 def test_files_that_another_run_replaced_are_made_again(tmp_path: Path) -> None:

@@ -373,6 +373,11 @@ def test_sessions_lead_to_the_report_of_the_session(tmp_path: Path) -> None:
         (Unit("sub-1", "", "C7R"), "sub-1/anat/sub-1_space-f_desc-C7Rpreproc_T2w.nii.gz", "C7R"),
         (Unit("sub-1", "ses-2", "L"), "sub-1/ses-2/anat/sub-1_ses-2_hemi-L_T2w.nii.gz", "ses-2_L"),
         (Unit("sub-1"), "sub-1/func/sub-1_space-f_desc-preproc_bold.nii.gz", "func"),
+        (
+            Unit("sub-1"),
+            "sub-1/func/sub-1_task-rest_run-2_space-f_desc-denoised_bold.nii.gz",
+            "task-rest_run-2_func",
+        ),
         (Unit("sub-1"), "bids:fmriprep:sub-1/anat/sub-1_desc-preproc_T1w.nii.gz", ""),
         (Unit("sub-1"), "sub-1/anat/sub-1_acq-raw_desc-head_T1w.nii.gz", "acq-raw_desc-head"),
         (Unit("sub-1", "", "C5R"), "sub-1/anat/sub-1_space-f_desc-C5Rpreproc_T2w.nii.gz", None),
@@ -383,7 +388,15 @@ def test_a_name_leads_to_the_page_of_the_very_unit(
 ) -> None:
     folder = tmp_path / "group" / "run"
     folder.mkdir(parents=True)
-    pages = ["C6L", "C7R", "ses-2_L", "func", "acq-raw_desc-head", *([""] if page == "" else [])]
+    pages = [
+        "C6L",
+        "C7R",
+        "ses-2_L",
+        "func",
+        "task-rest_run-2_func",
+        "acq-raw_desc-head",
+        *([""] if page == "" else []),
+    ]
     for name in pages:
         (tmp_path / f"{'_'.join(filter(None, ('sub-1', name)))}.html").write_text("")
     wanted = None if page is None else "_".join(filter(None, ("../../sub-1", page))) + ".html"

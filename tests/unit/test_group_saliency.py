@@ -264,3 +264,20 @@ def test_every_word_of_what_colours_mean_is_said_once() -> None:
     one = sides_of("gradient", False, [known["tibia_thickness"]]).sentence
     assert "(thicker)" in one
     assert "a thinner place" in one
+
+
+def test_colours_of_maps_of_components_speak_of_components(tmp_path) -> None:
+    """What a network reads of a series are strengths of components, and no sizes of places."""
+    from bidsapp.recipes import dump_recipe, load_recipe
+
+    (tmp_path / "recipe.yaml").write_text(dump_recipe(load_recipe("teh2022")))
+    for variant in ("all_components", "raw_series"):
+        write_saliency(tmp_path, variant, channels=["C01"])
+    sides = {part.variant: part.sides for part in saliency_section(RunFiles(tmp_path)).parts}
+    components, series = (sides[name].sentence for name in ("all_components", "raw_series"))
+    assert "a higher value there (a stronger component) raises" in components
+    assert "so that a weaker component there speaks for the outcome" in components
+    assert "(more signal)" in series
+    assert "so that a lower value there speaks for the outcome" in series
+    volumes = sides_of("gradient", False, [modality_named("t1w").channels()["log_jacobian"]])
+    assert "so that a smaller place speaks for the outcome" in volumes.sentence

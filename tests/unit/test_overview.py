@@ -123,6 +123,23 @@ def test_hostile_texts_show_as_text_and_links_lead_to_reports(tmp_path: Path) ->
     assert not [name for name in ("\t", "\n") if name in rows(tmp_path)[0]["reasons"]]
 
 
+def test_each_image_of_a_visit_leads_to_its_own_page_and_is_told_apart(tmp_path: Path) -> None:
+    for run in ("1", "2"):
+        who = f"sub-01_acq-x_run-{run}"
+        leave(tmp_path, who)
+        for path in (tmp_path / "sub-01" / "anat").glob(f"{who}_*.json"):
+            path.write_text(json.dumps(json.loads(path.read_text()) | {"Page": f"{who}.html"}))
+    leave(tmp_path, "sub-02_acq-x_run-1")
+    write_overview(tmp_path, {})
+    page = Page((tmp_path / "quality.html").read_text())
+    links = {at["href"] for tag, at in page.elements if tag == "a" and at["href"][0] != "#"}
+    assert links == {"sub-01_acq-x_run-1.html", "sub-01_acq-x_run-2.html", "sub-02.html"}
+    assert "sub-01 run-1" in page.text
+    assert "sub-01 run-2" in page.text
+    assert "sub-02 run" not in page.text
+    assert {row["report"] for row in rows(tmp_path)} == links
+
+
 def test_a_thousand_participants_stay_small(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     noise = Image.fromarray(rng.integers(0, 255, (86, 228), dtype=np.uint8))

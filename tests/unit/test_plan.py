@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 from bidsapp.cli import main
@@ -65,6 +67,33 @@ def test_a_plan_keeps_to_the_people_of_the_run(
 ) -> None:
     assert plan(dataset, *arguments) == 0
     assert "{} positive and {} negative people".format(*counts) in capsys.readouterr().out
+
+
+def test_a_plan_says_which_file_of_the_recipe_the_run_would_miss(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Maps of components are named by the user: those not named, not there and no maps are told."""
+    rows = [f"sub-{n:02d}\t{'old' if n % 2 else 'young'}" for n in range(1, 13)]
+    names = [f"sub-{n:02d}/func/sub-{n:02d}_task-rest_bold.nii.gz" for n in range(1, 13)]
+    root = make(tmp_path / "bids", *names)
+    (root / "participants.tsv").write_text("\n".join(["participant_id\tage", *rows]) + "\n")
+    key = "representation.fitted.template_components.maps"
+    call = [str(root), str(tmp_path / "out"), "group", "--recipe", "rest", *OLD, "--plan"]
+    flat = tmp_path / "flat.nii"
+    nib.Nifti1Image(np.ones((4, 4, 4), np.float32), np.eye(4)).to_filename(flat)
+    maps = tmp_path / "maps.nii"
+    nib.Nifti1Image(np.ones((4, 4, 4, 3), np.float32), np.eye(4)).to_filename(maps)
+    for given, trouble in (
+        ([], f"{key} names no file"),
+        (["--set", f"{key}={tmp_path / 'no.nii.gz'}"], f"{tmp_path / 'no.nii.gz'} is not there"),
+        (["--set", f"{key}={flat}"], f"{key}: {flat} has shape (4, 4, 4)"),
+        (["--set", f"{key}={maps}"], ""),
+    ):
+        assert main([*call, *given]) == 0
+        said = capsys.readouterr()
+        assert "6 positive and 6 negative people" in said.out
+        assert ("WARNING: the run itself would stop: " in said.err) == bool(trouble)
+        assert trouble in said.err
 
 
 def test_a_plan_says_that_the_run_would_stop_before_images_are_prepared(

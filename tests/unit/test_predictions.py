@@ -376,3 +376,31 @@ def test_a_map_on_another_grid_is_named(tmp_path: Path) -> None:
     save(path, np.ones((8, 9, 9), np.float32), np.eye(4))
     with pytest.raises(BadData, match=r"desc-agecompactGradient_statmap\.nii\.gz does not lie on"):
         shown(tmp_path)
+
+
+def test_saliency_of_a_series_lies_over_its_mean(tmp_path: Path) -> None:
+    """The main file of a series has many volumes, and the map lies on the grid of one."""
+    from bidsapp.modalities.bold.products import PRODUCTS as SERIES
+
+    labels = {"space": "MNI152NLin2009aSym", "res": "4"}
+    names = OutputNames(tmp_path, {"subject": "01", "task": "rest"}, labels, SERIES, "func")
+    names.folder.mkdir(parents=True)
+    shape = (20, 22, 18)
+    affine = centred(shape, (8.0, 8.0, 8.0))
+    brain = ball(shape, np.full(3, 8.0), 60).astype(np.float32)
+    save(names.path("boldref"), brain, affine)
+    save(names.path("denoised"), np.stack([brain, -brain], axis=-1), affine)
+    values = np.where(brain > 0, np.float32(0.5), np.float32(0))
+    path = names.folder / names.in_space("agecompactGradient", "statmap")
+    save(path, values, affine)
+    words = {"HigherValue": "a stronger component", "LowerValue": "a weaker component there"}
+    about = {"Units": "logit", "Method": "gradient", "Settings": {}, **words}
+    path.with_name(path.name.replace(".nii.gz", ".json")).write_text(json.dumps(about))
+    file = names.folder / names.native("agecompact", "predictions", ".json")
+    file.write_text(json.dumps(answer()))
+    names.report.write_text(PLACE)
+    assert show_predictions(names)
+    page = Page(names.report.read_text())
+    assert [*page.mosaics] == ["prediction"]
+    assert "(a stronger component) raises the forecast" in page.text
+    assert "a weaker component there speaks for the outcome" in page.text

@@ -201,6 +201,29 @@ def test_what_variants_are_compared_by_stays_and_is_said():
     assert (recipe.with_variant("coronal").training.epochs, notes) == (4, [])
 
 
+def test_a_setting_of_a_step_is_of_the_variants_that_have_the_step():
+    """The base and raw series have no selection, and get none by a setting of it."""
+    key = "representation.fitted.outcome_selection.count"
+
+    def counts(*variants):
+        recipe = load_recipe("teh2022", [f"{key}=5"], variants)
+        run, _ = recipe.selected(variants)
+        recipe, notes = reach_variants(recipe, [f"{key}=5"], run)
+        steps = {name: recipe.with_variant(name).representation.fitted for name in run}
+        return {name: own.get("outcome_selection") for name, own in steps.items()}, notes
+
+    none = dict.fromkeys(("all_components", "raw_series"))
+    found, (note,) = counts()
+    assert found == none | {"eight_components": {"count": 5}}
+    assert note == f"{key} is 5 in eight_components; all_components, raw_series have no such step."
+    assert counts("compact_eight_components") == ({"compact_eight_components": {"count": 5}}, [])
+    assert counts("compact") == ({"compact": {"count": 5}}, [])  # asked for by its name
+    with pytest.raises(UsageError, match=r"raw_series has no step outcome_selection; it is of eig"):
+        counts("raw_series")
+    with pytest.raises(UsageError, match=r"at least 1, got 0 \(set by representation.fitted"):
+        load_recipe("teh2022", [f"{key}=0"])
+
+
 def test_python_values_meet_the_same_checks_and_leave_the_recipe_alone():
     recipe = load_recipe("t1w")
     before = dump_recipe(recipe)

@@ -56,6 +56,8 @@ class Aligned:
         Of the head during the series.
     mask
         Its brain on its own voxels.
+    brain
+        The T1w image's brain on the same voxels, where the field had not displaced it.
     to_series
         4 × 4, RAS mm of the T1w image to RAS mm of the reference.
     steady
@@ -66,6 +68,7 @@ class Aligned:
 
     motion: Motion
     mask: np.ndarray
+    brain: np.ndarray
     to_series: np.ndarray
     steady: int
     field: Susceptibility
@@ -146,7 +149,8 @@ def align(
                 "correction is not used.",
                 field.facts,
             )
-    return Aligned(motion, brain_mask(motion.reference, run.affine), place, steady, field)
+    mask, share = brain_mask(motion.reference, run.affine), seen(place)[1]
+    return Aligned(motion, mask, share > 0.5, place, steady, field)
 
 
 def kept_masked(motion: Motion, data: np.ndarray) -> Motion:

@@ -145,12 +145,12 @@ def foreign_of(image: Path, root: Path, settings: Mapping[str, Any]) -> Foreign:
     Raises
     ------
     BadData
-        It is no series, or too short; its times contradict each other; its confounds are not
-        there, do not fit it, or leave nothing of it.
+        A JSON file of it cannot be read; it is no series, or too short; its times contradict each
+        other; its confounds are not there, do not fit it, or leave nothing of it.
     """
     import pandas as pd
 
-    from bidsapp.dataset.scanners import metadata_of
+    from bidsapp.dataset.scanners import metadata_of, refuse_unread
     from bidsapp.intake.images import open_image
 
     name = image.name
@@ -161,6 +161,8 @@ def foreign_of(image: Path, root: Path, settings: Mapping[str, Any]) -> Foreign:
             f"{name} has shape {tuple(shape)}; a series of at least {MIN_VOLUMES} volumes (4D) is "
             "expected"
         )
+    for error in refuse_unread(root, [image], "bold").values():
+        raise error
     metadata = {k: v for k, v in metadata_of(root, image, "bold").items() if k != "SliceTiming"}
     header = opened.header
     unit = int(header["xyzt_units"]) & 0x38
@@ -182,7 +184,10 @@ def foreign_of(image: Path, root: Path, settings: Mapping[str, Any]) -> Foreign:
             raise BadData(f"{path.name} has {len(table)} rows, {name} {shape[3]} volumes")
         low, high = settings["band_pass_hz"]
         check_confounds(table, strategy, tr, (low, high), path.name)
-    smoothed = float(metadata.get("SmoothingFWHM") or 0) > 0
+    width = metadata.get("SmoothingFWHM") or 0
+    if not isinstance(width, int | float):
+        raise BadData(f"{name}: SmoothingFWHM in its JSON is {width!r}; millimetres are expected")
+    smoothed = width > 0
     return Foreign(image, tr, table, denoised, smoothed)
 
 

@@ -108,13 +108,17 @@ class Susceptibility:
         done = "Susceptibility was corrected" if self.displacement else "Susceptibility was not"
         return f"{done}{'' if self.displacement else ' corrected'}: {self.why}"
 
-    def plain(self, affine: np.ndarray, mask: np.ndarray) -> dict[str, Any]:
-        """Say it for the sidecar, with the largest displacement inside the brain in mm."""
+    def plain(self, affine: np.ndarray, brain: np.ndarray) -> dict[str, Any]:
+        """Say it for the sidecar, with the largest displacement inside the brain in mm.
+
+        `brain` is that of the T1w image: what is bright in the series reaches into sinuses and
+        scalp, where phases are noise.
+        """
         told: dict[str, Any] = {"Method": self.method, "Description": self.why, **self.facts}
         if self.displacement is not None:
             size = float(np.linalg.norm(affine[:3, self.displacement.axis]))
             told["LargestDisplacement"] = round(
-                float(np.abs(self.displacement.voxels[mask]).max()) * size, 2
+                float(np.abs(self.displacement.voxels[brain]).max(initial=0.0)) * size, 2
             )
         return told
 

@@ -1,6 +1,6 @@
 """Which files of ``fmap`` are meant for a series, and which belong together."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,25 @@ REVERSED, FIELD_MAP = "reversed", "field_map"
 DIFFERENCE, PHASE1, PHASE2 = "phase_difference", "first_phase", "second_phase"
 MAGNITUDE = "magnitude"
 """Names of the sources."""
+FIELDS = (FIELD_MAP, DIFFERENCE, PHASE1, PHASE2, REVERSED)
+"""Those whose JSON files are read."""
+_NUMBER, _TEXT, _LIST = "a number", "a text", "a text, or a list of texts,"
+_IS: Mapping[str, Callable[[Any], bool]] = {
+    _NUMBER: lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+    _TEXT: lambda value: isinstance(value, str),
+    _LIST: lambda value: all(
+        isinstance(one, str) for one in (value if isinstance(value, list) else [value])
+    ),
+}
+_OF_SERIES = {
+    **{"B0FieldSource": _LIST, "PhaseEncodingDirection": _TEXT},
+    **dict.fromkeys(("TotalReadoutTime", "EffectiveEchoSpacing", "ReconMatrixPE"), _NUMBER),
+}
+_OF_FIELDS = {
+    **dict.fromkeys(("IntendedFor", "B0FieldIdentifier"), _LIST),
+    **dict.fromkeys(("Units", "PhaseEncodingDirection"), _TEXT),
+    **dict.fromkeys(("TotalReadoutTime", "EchoTime", "EchoTime1", "EchoTime2"), _NUMBER),
+}
 _SUFFIXES = {PHASE2: "phase2", MAGNITUDE: "magnitude1"}
 
 
@@ -18,10 +37,38 @@ def metadata_of_file(file: SourceFile, suffix: str) -> dict[str, Any]:
     """Read the metadata of a file, by BIDS's inheritance."""
     from bidsapp.dataset.scanners import metadata_of
 
-    root = file.path
-    for _ in Path(file.relative_path).parts:
-        root = root.parent
-    return metadata_of(root, file.path, suffix)
+    return metadata_of(file.root, file.path, suffix)
+
+
+def check_fields(scan: Scan, metadata: Mapping[str, Any]) -> None:
+    """Refuse a series, or files of its field, whose JSON has a value of another kind than BIDS's.
+
+    Parameters
+    ----------
+    scan
+        With one main file.
+    metadata
+        Of the series.
+
+    Raises
+    ------
+    BadData
+        With file, key, and what was expected.
+    """
+    _check_kinds(scan.main, metadata, _OF_SERIES)
+    for source in FIELDS:
+        for file in scan.files.get(source, ()):
+            _check_kinds(file, metadata_of_file(file, suffix_of(file)), _OF_FIELDS)
+
+
+def _check_kinds(file: SourceFile, told: Mapping[str, Any], kinds: Mapping[str, str]) -> None:
+    for key, kind in kinds.items():
+        value = told.get(key)
+        if value is not None and not _IS[kind](value):
+            raise BadData(
+                f"{file.relative_path}: {key} in its JSON is {value!r}; {kind} is expected. "
+                "Correct it, or do without the field: --set preparation.susceptibility=none."
+            )
 
 
 def is_meant(file: SourceFile, scan: Scan, metadata: Mapping[str, Any]) -> bool:

@@ -94,11 +94,7 @@ def metadata_of(scan: Scan) -> dict[str, Any]:
     """Read the metadata of a series, by BIDS's inheritance."""
     from bidsapp.dataset.scanners import metadata_of as merged
 
-    main = scan.main
-    root = main.path
-    for _ in Path(main.relative_path).parts:
-        root = root.parent
-    return merged(root, main.path, "bold")
+    return merged(scan.main.root, scan.main.path, "bold")
 
 
 def series_metadata(scan: Scan, slice_timing: str) -> dict[str, Any]:
@@ -154,10 +150,10 @@ def write_series(
 
 
 def write_map(path: Path, values: np.ndarray, mask: np.ndarray, affine: np.ndarray) -> None:
-    """Write one value a voxel of a mask, float32, or uint8 where they are booleans."""
+    """Write one value a voxel of a mask, or (N, V) as N volumes: float32, or uint8 of booleans."""
     kind = np.uint8 if values.dtype == bool else np.float32
-    whole = np.zeros(mask.shape, kind)
-    whole[mask] = values
+    whole = np.zeros((*mask.shape, *values.shape[:-1]), kind)
+    whole[mask] = values.T
     _save(_header(whole.shape, whole.dtype, affine), [whole], path, packed=True)
 
 

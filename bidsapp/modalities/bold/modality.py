@@ -21,6 +21,10 @@ _MEMORY = 3.0
 _T1W_MM = 2
 
 
+def _field(name: str, suffix: str, *, metadata: bool = True) -> Source:
+    return Source(name, "fmap", suffix, many=True, required=False, metadata=metadata)
+
+
 class Bold(Modality[BoldPreparation]):
     """BOLD at rest, in standard space and denoised."""
 
@@ -45,12 +49,12 @@ class Bold(Modality[BoldPreparation]):
             required=False,
             same=("task", "acquisition", "reconstruction", "direction", "run", "echo"),
         ),
-        Source("field_map", "fmap", "fieldmap", many=True, required=False),
-        Source("reversed", "fmap", "epi", many=True, required=False),
-        Source("phase_difference", "fmap", "phasediff", many=True, required=False),
-        Source("first_phase", "fmap", "phase1", many=True, required=False),
-        Source("second_phase", "fmap", "phase2", many=True, required=False),
-        Source("magnitude", "fmap", "magnitude1", many=True, required=False),
+        _field("field_map", "fieldmap"),
+        _field("reversed", "epi"),
+        _field("phase_difference", "phasediff"),
+        _field("first_phase", "phase1"),
+        _field("second_phase", "phase2"),
+        _field("magnitude", "magnitude1", metadata=False),
     )
     measures = MEASURES
     products = PRODUCTS
@@ -60,10 +64,17 @@ class Bold(Modality[BoldPreparation]):
     spared = ("keep_preproc",)
 
     def sources_for(self, settings: Mapping[str, Any]) -> tuple[Source, ...]:
-        """Take all runs where they are to be joined, with the JSON of each."""
+        """Take all runs where they are to be joined, with the JSON of each.
+
+        What files of the field say is no condition where they are not looked at.
+        """
+        looked = settings.get("susceptibility", "auto") == "auto"
+        series, *others = (
+            replace(one, metadata=one.metadata and (looked or one.datatype != "fmap"))
+            for one in self.sources
+        )
         if settings.get("runs", "one") != "join":
-            return self.sources
-        series, *others = self.sources
+            return (series, *others)
         told = [
             replace(one, many=True, same=tuple(name for name in one.same if name != "run"))
             if one.name == "bold_json"
@@ -160,6 +171,8 @@ class Bold(Modality[BoldPreparation]):
             command,
             kept=sidecar.get("VolumesKept") or (),
             timing={"tr": sidecar["RepetitionTime"]},
+            runs=sidecar.get("Runs") or (),
+            volumes=sidecar.get("VolumesOfRuns") or (),
         )
         write_series_page(unit, _t1w_beside(prepared), shared.files[MASK], page)
 

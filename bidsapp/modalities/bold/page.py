@@ -1,13 +1,14 @@
 """The page of one BOLD series: did the head lie still, is it in place, seen and in numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bidsapp.contracts.measure import FAIL, PASS, WARN
-from bidsapp.contracts.prepared import UnitPage
+from bidsapp.contracts.prepared import RAW, UnitPage
 from bidsapp.dataset.tables import read_frame
 from bidsapp.drawing.contours import tissue_levels
 from bidsapp.drawing.mosaic import Layer, Outline, Tile, mosaic
@@ -50,6 +51,13 @@ _WORDS = {
     "std_dvars": "DVARS",
     "csf": "ventricles",
 }
+# Columns of the table of runs, the fit first.
+_OF_RUNS = [
+    one
+    for key in ("brain_dice", "fd_mean", "displacement_max", "minutes_left", "tsnr", "coverage")
+    for one in MEASURES
+    if one.key == key
+]
 # Beyond this correlation a cell is so dark that its number is white.
 _DARK = 0.6
 
@@ -60,7 +68,7 @@ def write_series_page(unit: UnitPage, t1w: Path | None, template_mask: Path, pat
     Parameters
     ----------
     unit
-        Its facts hold ``timing`` and ``kept``.
+        Its facts hold ``timing`` and ``kept``, and of several runs ``runs`` and ``volumes``.
     t1w
         The normalised T1w image; None where it is not there any more.
     template_mask
@@ -80,13 +88,17 @@ def write_series_page(unit: UnitPage, t1w: Path | None, template_mask: Path, pat
     still = steady_volumes(numbers)
     kept = np.zeros(len(numbers), bool)
     kept[list(unit.facts["kept"])] = True
+    task, series = unit.names.entities.get("task"), _series_of(unit.names.stem)
     seconds_long = len(numbers) * float(unit.facts["timing"]["tr"])
+    runs = _runs(unit)
     page = render(
         "series.html.j2",
+        runs=runs,
+        run_heads=[one.head for one in _OF_RUNS],
         **common_parts(unit, MEASURES, _VERDICTS),
-        title=f"{unit.title} {unit.names.entities.get('task', '')}".strip(),
+        title=" ".join(filter(None, (unit.title, task, series))),
         space=unit.names.space,
-        registration=_registration(unit, mask, t1w, template_mask),
+        registration=_registration(unit, mask, t1w, template_mask, worst_of(runs)),
         compared=("Participant", "Template") if t1w else None,
         chart_style=chart_style(),
         traces=[
@@ -115,11 +127,66 @@ def write_series_page(unit: UnitPage, t1w: Path | None, template_mask: Path, pat
     path.write_text(page, encoding="utf-8")
 
 
+def _series_of(stem: str) -> str:
+    """Name a series of a task by its other entities: ``acq-mb run-2``."""
+    known = ("sub-", "ses-", "task-")
+    return " ".join(one for one in stem.split("_") if not one.startswith(known))
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One of several runs on the page: what it was made from, and its own numbers.
+
+    `cells` are values as they are shown, with the status of each; `fit` is the overlap with the
+    T1w image, None where it is not known.
+    """
+
+    number: int
+    source: str
+    volumes: int
+    cells: Sequence[tuple[str, str]]
+    fit: float | None
+    worst: bool = False
+
+
+def _runs(unit: UnitPage) -> list[RunRow]:
+    """List the runs of a series that was joined; none of a single one."""
+    told = [one if isinstance(one, Mapping) else {} for one in unit.facts.get("runs") or ()]
+    volumes = list(unit.facts.get("volumes") or ())
+    if len(told) < 2 or len(told) != len(volumes):
+        return []
+    rows = []
+    for number, (one, count) in enumerate(zip(told, volumes, strict=True), start=1):
+        quality = one.get("Quality")
+        quality = quality if isinstance(quality, Mapping) else {}
+        values = [quality.get(line.key) for line in _OF_RUNS]
+        cells = [
+            ("–", "unknown")
+            if value is None or not line.fits(value)
+            else (line.shown(value), line.status(value))
+            for line, value in zip(_OF_RUNS, values, strict=True)
+        ]
+        fit = values[0] if _OF_RUNS[0].fits(values[0]) else None
+        rows.append(RunRow(number, str(one.get("Source", "")).removeprefix(RAW), count, cells, fit))
+    fits = [row.fit for row in rows if row.fit is not None]
+    least = next((row.number for row in rows if fits and row.fit == min(fits)), 1)
+    return [replace(row, worst=row.number == least) for row in rows]
+
+
+def worst_of(runs: Sequence[RunRow]) -> int | None:
+    """Give the place of the run that fits its T1w image worst; None where there are no several."""
+    return next((row.number - 1 for row in runs if row.worst), None)
+
+
 def _registration(
-    unit: UnitPage, mask: np.ndarray, t1w: Path | None, template_mask: Path
+    unit: UnitPage, mask: np.ndarray, t1w: Path | None, template_mask: Path, run: int | None
 ) -> list[Tile]:
-    """Mean volume and T1w image to switch between, with the outlines of the T1w image."""
-    mean, affine = read_numbers(unit.folder / unit.names["boldref"])
+    """Mean volume and T1w image to switch between, with the outlines of the T1w image.
+
+    Of several runs the mean of `run`: their common mean would hide one that lies elsewhere.
+    """
+    mean, affine = read_numbers(unit.folder / unit.names["boldref" if run is None else "run_means"])
+    mean = mean if run is None else mean[..., run]
     grid = Volume(mean, affine)
     box = box_around(mask, grid.voxel_sizes, _MARGIN_MM)
     inside = mask[box]

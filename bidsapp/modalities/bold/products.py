@@ -7,6 +7,8 @@ from bidsapp.contracts.prepared import Made
 from bidsapp.contracts.product import Channel, Product
 
 _PLACE = "T1wToSeries"
+_OF_ONE = (_PLACE, "Source", "Quality")
+"""What is said of each of several runs, and of a single one elsewhere."""
 _SPACE = "space-{space}_res-{res}"
 _DENOISING = ("confounds", "band_pass_hz", "smoothing_fwhm_mm")
 """Settings that shape nothing but the denoised series."""
@@ -36,8 +38,12 @@ def _of_runs(runs: Sequence[Mapping[str, Any]], volumes: Sequence[int]) -> dict[
     """Say what is the same of all runs; where they were joined, what each was by itself too."""
     own = [{key: value for key, value in one.items() if key != _PLACE} for one in runs]
     if len(own) == 1:
-        return own[0]
-    same = {key: value for key, value in own[0].items() if all(one[key] == value for one in own)}
+        return {key: value for key, value in own[0].items() if key not in _OF_ONE}
+    same = {
+        key: value
+        for key, value in own[0].items()
+        if key not in _OF_ONE and all(one[key] == value for one in own)
+    }
     return {**same, "VolumesOfRuns": list(volumes), "Runs": own}
 
 
@@ -83,8 +89,29 @@ def _reference(made: Made) -> Mapping[str, Any]:
     }
 
 
+def _run_means(made: Made) -> Mapping[str, Any]:
+    return {
+        "Description": "Mean of each run before denoising, in standard space, a volume for each "
+        "run in their order: how well each was registered can be seen.",
+        "Sources": list(made.sources),
+        "SkullStripped": True,
+        "VolumesOfRuns": list(made.facts["volumes"]),
+        **_in_space(made),
+    }
+
+
 def _confounds(made: Made) -> Mapping[str, Any]:
-    return dict(made.facts["about_confounds"])
+    about, volumes = made.facts["about_confounds"], made.facts["volumes"]
+    if len(volumes) < 2:
+        return dict(about)
+    return {
+        "Description": f"{len(volumes)} runs one below the other, each with the confounds of its "
+        "own volumes: differences to the volume before are 0 where a later run begins, and a "
+        "component that a run does not have is 0 there. Runs of a column has what was found in "
+        "each.",
+        "VolumesOfRuns": list(volumes),
+        **about,
+    }
 
 
 def _to_t1w(made: Made) -> Mapping[str, Any]:
@@ -131,6 +158,13 @@ PRODUCTS = (
     ),
     Product("brain_mask", f"{_SPACE}_desc-brain_mask.nii.gz", _brain_mask, _DENOISING),
     Product("boldref", f"{_SPACE}_boldref.nii.gz", _reference, _DENOISING, shown=True),
+    Product(
+        "run_means",
+        f"{_SPACE}_desc-runs_boldref.nii.gz",
+        _run_means,
+        _DENOISING,
+        only={"runs": ("join",)},
+    ),
     Product("confounds", "desc-confounds_timeseries.tsv", _confounds, _OUTPUT),
     Product("to_t1w", "from-boldref_to-T1w_mode-image_xfm.h5", _to_t1w, _OUTPUT),
 )

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from bidsapp.modalities.bold.alignment import Aligned, Anatomy, align
 from bidsapp.modalities.bold.cleaning import Cleaned, check_length
 from bidsapp.modalities.bold.confounds import Confounds
 from bidsapp.modalities.bold.field import Susceptibility, measured_field
+from bidsapp.modalities.bold.field_files import check_fields
 from bidsapp.modalities.bold.measures import MEASURES
 from bidsapp.modalities.bold.quality import measure
 from bidsapp.modalities.bold.reading import Run, check_run, read_run
@@ -56,6 +58,8 @@ class PreparedRun:
         Of each run.
     told
         What the sidecar says of each run: `told_of`.
+    means
+        Mean of each run in standard space, float32 (V,), at its own brightness.
     """
 
     run: Run
@@ -68,6 +72,7 @@ class PreparedRun:
     seconds: dict[str, float]
     volumes: tuple[int, ...] = field(default=())
     told: tuple[Mapping[str, Any], ...] = field(default=())
+    means: tuple[np.ndarray, ...] = field(default=())
 
     def kept_of_runs(self) -> tuple[int, ...]:
         """Give how many volumes of each run are left in the denoised series."""
@@ -75,12 +80,16 @@ class PreparedRun:
         return tuple(int(count) for count in np.diff(ends, prepend=0))
 
 
-def told_of(run: Run, aligned: Aligned) -> dict[str, Any]:
+def told_of(
+    run: Run, aligned: Aligned, source: str = "", quality: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
     """Say of a run what may be otherwise in another one that it is joined with."""
     return {
+        "Source": source,
+        "Quality": dict(quality),
         "StartTime": run.timing.middle,
         "SliceTimingCorrected": run.timing.slices is not None,
-        "SusceptibilityDistortion": aligned.field.plain(run.affine, aligned.mask),
+        "SusceptibilityDistortion": aligned.field.plain(run.affine, aligned.brain),
         "T1wToSeries": np.round(aligned.to_series, 6).tolist(),
     }
 
@@ -104,7 +113,10 @@ def check_runs(scan: Scan, settings: Any) -> None:
     strategy, times = STRATEGIES[settings.confounds], []
     for one in each_run(scan):
         path = one.main.path
-        volumes, tr = check_run(path, files.series_metadata(one, settings.slice_timing))
+        metadata = files.series_metadata(one, settings.slice_timing)
+        volumes, tr = check_run(path, metadata)
+        if settings.susceptibility == "auto":
+            check_fields(one, metadata)
         check_length(volumes, strategy, tr, settings.band_pass_hz, str(path))
         times.append((one.main.relative_path, tr))
     names = [{k: v for k, v in one.main.entities.items() if k != "run"} for one in each_run(scan)]
@@ -191,9 +203,10 @@ def prepare_run(
     volumes = (len(standard.series),)
     # the series as acquired is not needed any more; several would fill the memory
     bare = replace(run, data=run.data[..., :0])
-    told = (told_of(bare, aligned),)
     return PreparedRun(
-        bare, aligned, standard, confounds, cleaned, quality, notes, seconds, volumes, told
+        *(bare, aligned, standard, confounds, cleaned, quality, notes, seconds, volumes),
+        told=(told_of(bare, aligned, scan.main.address, quality),),
+        means=(standard.series.mean(axis=0),),
     )
 
 
@@ -224,10 +237,6 @@ def joined(runs: Sequence[PreparedRun]) -> PreparedRun:
     counts = [count for one in runs for count in one.volumes]
     starts = np.cumsum([0, *counts[:-1]])
     kept = np.concatenate([one.cleaned.kept + at for one, at in zip(runs, starts, strict=True)])
-    about = {
-        name: {key: told[key] for key in ("Method", "Mask", "Retained")}
-        for name, told in first.confounds.about.items()
-    }
     seconds: dict[str, float] = {}
     for one in runs:
         for step, spent in one.seconds.items():
@@ -236,7 +245,10 @@ def joined(runs: Sequence[PreparedRun]) -> PreparedRun:
         first.run,
         first.aligned,
         replace(first.standard, series=series, covered=covered),
-        Confounds(_table([one.confounds.table for one in runs]), about),
+        Confounds(
+            _table([one.confounds.table for one in runs]),
+            _about([one.confounds.about for one in runs]),
+        ),
         Cleaned(cleaned, kept, sum(one.cleaned.freedom for one in runs)),
         _quality([one.quality for one in runs], counts),
         [
@@ -248,7 +260,28 @@ def joined(runs: Sequence[PreparedRun]) -> PreparedRun:
         seconds,
         tuple(counts),
         tuple(told for one in runs for told in one.told),
+        tuple(mean for one in runs for mean in one.means),
     )
+
+
+def _about(tables: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """Say of each column what holds of all runs, and what was found in each by itself.
+
+    Under ``Runs``, in their order; None for a run that has no such column, which is 0 there.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name in dict.fromkeys(name for table in tables for name in table):
+        each = [table.get(name) for table in tables]
+        told = [one for one in each if one is not None]
+        same = {key: v for key, v in told[0].items() if all(one.get(key) == v for one in told)}
+        found[name] = {
+            **same,
+            "Runs": [
+                None if one is None else {key: one[key] for key in one if key not in same}
+                for one in each
+            ],
+        }
+    return found
 
 
 def _table(tables: Sequence["pd.DataFrame"]) -> "pd.DataFrame":

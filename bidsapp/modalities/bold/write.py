@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from nipype.interfaces.base import File
 
 from bidsapp.contracts.job import Job
@@ -63,6 +64,8 @@ class WriteSeries(WriteUnit):
             files.write_map(staging / names["brain_mask"], standard.covered, *grid)
             mean = standard.series.mean(axis=0)
             files.write_map(staging / names["boldref"], mean, *grid)
+            if settings["runs"] == "join":
+                files.write_map(staging / names["run_means"], np.stack(made.means), *grid)
             files.write_table(staging / names["confounds"], made.confounds.table)
             files.write_rigid(staging / names["to_t1w"], aligned.to_series)
             return facts

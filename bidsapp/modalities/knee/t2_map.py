@@ -46,8 +46,7 @@ class T2Map:
 
 def metadata_of_map(file: SourceFile) -> dict[str, Any]:
     """Read what the JSON files of its dataset say of a map, by BIDS's inheritance."""
-    root = file.path.parents[len(Path(file.relative_path).parts) - 1]
-    return metadata_of(root, file.path, "T2map")
+    return metadata_of(file.root, file.path, "T2map")
 
 
 def unit_of(path: Path, metadata: Mapping[str, Any]) -> str:

@@ -114,6 +114,7 @@ PRODUCTS = (
             masked=True,
             log_volume=True,
             larger="larger in a log-Jacobian",
+            smaller="smaller",
         ),
     ),
     Product("native_mask", "desc-brain_mask.nii.gz", _native_mask, _OUTPUT, only=TEMPLATE),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from bidsapp.contracts.product import stem_in
 from bidsapp.contracts.unit import PART, Unit, units_in
 from bidsapp.dataset.covariates import user_name, users_column
 from bidsapp.drawing.svg import number
@@ -93,8 +94,10 @@ def person_cell(folder: Path, unit: Unit, image: str) -> Cell:
     stems.append(person)
     part = f"_{unit.part}" if unit.part else ""
     kind = f"_{file.parent.name}" if file.parent.name not in ("", "anat") else ""
-    names = [file.name.partition(".")[0].rpartition("_")[0]]
-    names += [f"{stem}{end}" for end in dict.fromkeys((part + kind, part, "")) for stem in stems]
+    ends = dict.fromkeys((part + kind, part, ""))
+    whole = file.name.partition(".")[0].rpartition("_")[0]
+    names = [whole, *(f"{stem_in(file.name)}{end}" for end in ends)]
+    names += [f"{stem}{end}" for end in ends for stem in stems]
     output = folder.parent.parent
     for name in [f"{name}.html" for name in names if name]:
         # a name is a file name only; anything else in the table must not lead out of the folder

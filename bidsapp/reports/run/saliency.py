@@ -11,6 +11,7 @@ from bidsapp.contracts.fitted import FittedStep, stamp_text
 from bidsapp.contracts.modality import modality_named
 from bidsapp.errors import NociCastError
 from bidsapp.intake.json_text import read_own_json
+from bidsapp.recipes import Recipe
 from bidsapp.reports.run.figures import Figure, keep
 from bidsapp.reports.run.files import RunFiles
 from bidsapp.reports.run.saliency_tables import (
@@ -149,9 +150,15 @@ def _template(run: RunFiles, summary: Mapping[str, Any]) -> str:
     if "below" in summary:
         return ""
     name = str(summary.get("variant", ""))
-    recipe = run.recipe.with_variant(name) if run.recipe and name in run.variants else run.recipe
+    recipe = _recipe(run, name)
     own = recipe.preparation.standard_space if recipe else ""
     return own or str(summary.get("template", ""))
+
+
+def _recipe(run: RunFiles, variant: str) -> Recipe | None:
+    """Give the recipe of a variant, where the run has one."""
+    known = run.recipe.variant_names if run.recipe else ()
+    return run.recipe.with_variant(variant) if run.recipe and variant in known else run.recipe
 
 
 def _stage(run: RunFiles, first: Path, summary: Mapping[str, Any]) -> tuple[Stage | None, str]:
@@ -221,7 +228,7 @@ def _part(
             problem = str(error)
     offered = modality.channels() if modality else {}
     given = [offered[name] for name in summary.get("channels") or () if name in offered]
-    channels = given or list(offered.values())
+    channels, own = given or list(offered.values()), _recipe(run, variant)
     part = SaliencyPart(
         variant=variant,
         method=str(summary.get("method", "")).replace("_", " "),
@@ -230,7 +237,12 @@ def _part(
         verdict=_WORDS.get(verdict, verdict),
         sentences=sentences,
         notes=[str(text) for text in summary.get("notes", ())],
-        sides=sides_of(str(summary.get("method", "")), bool(summary.get("absolute")), channels),
+        sides=sides_of(
+            str(summary.get("method", "")),
+            bool(summary.get("absolute")),
+            channels,
+            own.representation.value_words if own else ("", ""),
+        ),
         tiles=tiles,
         bar=bar,
         shown=shown,

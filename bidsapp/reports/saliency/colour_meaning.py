@@ -24,7 +24,12 @@ class Sides:
     sentence: str
 
 
-def sides_of(method: str, absolute: bool, channels: Iterable[Channel] = ()) -> Sides:
+def sides_of(
+    method: str,
+    absolute: bool,
+    channels: Iterable[Channel] = (),
+    made: tuple[str, str] = ("", ""),
+) -> Sides:
     """Say what warm and cold mean.
 
     Parameters
@@ -34,7 +39,10 @@ def sides_of(method: str, absolute: bool, channels: Iterable[Channel] = ()) -> S
     absolute
         Whether the map holds absolute values.
     channels
-        What a higher value can be.
+        What a higher value of the images can be.
+    made
+        What a higher and a lower value of what networks are given say, where that is made of the
+        images and no image itself (`bidsapp.recipes.images.Representation.value_words`).
     """
     if absolute:
         return Sides(
@@ -45,14 +53,16 @@ def sides_of(method: str, absolute: bool, channels: Iterable[Channel] = ()) -> S
         )
     if method in SLOPES:
         known = list(channels)
-        larger = ", or ".join(dict.fromkeys(one.larger for one in known))
-        higher = f" ({larger})" if known else ""
-        lower = " or ".join(dict.fromkeys(one.smaller for one in known)) or "smaller"
+        larger = made[0] or ", or ".join(dict.fromkeys(one.larger for one in known))
+        higher = f" ({larger})" if larger else ""
+        words = dict.fromkeys(one.smaller for one in known)
+        lower = f"a {' or '.join(words)} place" if words and all(words) else "a lower value there"
         return Sides(
             "a higher value lowers the forecast",
             "a higher value raises it",
             f"Warm colours: a higher value there{higher} raises the forecast of the positive "
-            f"outcome; cold colours: it lowers it, so that a {lower} place speaks for the outcome.",
+            f"outcome; cold colours: it lowers it, so that {made[1] or lower} speaks for the "
+            "outcome.",
         )
     return Sides(
         "against the outcome",
