@@ -88,7 +88,8 @@ def _difference(one: Path, other: Path, roots: tuple[Path, Path]) -> str:
 def _images(one: Path, other: Path) -> str:
     import nibabel as nib
 
-    left, right = nib.load(one), nib.load(other)
+    left: Any = nib.load(one)
+    right: Any = nib.load(other)
     if left.shape != right.shape:
         return f"shape {left.shape} against {right.shape}"
     if not np.array_equal(left.affine, right.affine):

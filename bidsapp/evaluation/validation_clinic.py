@@ -9,8 +9,7 @@ from bidsapp.evaluation.added_value import COLUMNS, TEST, added_value
 from bidsapp.evaluation.held_out import HeldOut
 from bidsapp.evaluation.settings import CLINICAL, EvaluationSettings
 from bidsapp.evaluation.stacking import with_image
-from bidsapp.evaluation.tsv import is_missing
-from bidsapp.evaluation.validation_words import outside_of, row_of, shown
+from bidsapp.evaluation.validation_words import outside_of, recalibrations, row_of, shown
 
 _SHOWN = {"auc": ("AUC", 2), "brier": ("Brier score", 3), "net_benefit": ("net benefit", 3)}
 
@@ -87,14 +86,10 @@ def combined_sentence(
 
 def _recalibrated(metrics: pd.DataFrame, table: pd.DataFrame) -> str:
     """Say what recalibrating the joined probability would give."""
-    told = []
-    for row in table.to_dict("records"):
-        after = row_of(metrics, str(row["variant"]), "calibration_intercept")
-        if is_missing(row["intercept"]) or after is None:
-            continue
-        what = "intercept" if row["kind"] == "intercept" else "intercept and slope"
-        brier = shown(row_of(metrics, str(row["variant"]), "brier"), 3)
-        told.append(f"{what}: in the large {shown(after)}, Brier {brier}")
+    told = [
+        f"{what}: in the large {shown(after)}, Brier {shown(row_of(metrics, variant, 'brier'), 3)}"
+        for what, after, variant in recalibrations(metrics, table)
+    ]
     if not told:
         return ""
     return f" Recalibrated, both together, by cross-validation here: {'; '.join(told)}."

@@ -1,6 +1,6 @@
 """What an external validation found, in sentences: the same on the terminal, the page, the text."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -194,19 +194,29 @@ def _membership(table: pd.DataFrame) -> str:
     )
 
 
+def recalibrations(
+    metrics: pd.DataFrame, table: pd.DataFrame
+) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Yield of each recalibration that could be fitted what it changes, and what came of it.
+
+    Its words, the row of its calibration in the large, and its name among the metrics' variants.
+    """
+    for row in table.to_dict("records"):
+        variant = str(row["variant"])
+        after = row_of(metrics, variant, "calibration_intercept")
+        if not is_missing(row["intercept"]) and after is not None:
+            what = "intercept" if row["kind"] == "intercept" else "intercept and slope"
+            yield what, after, variant
+
+
 def _recalibration(metrics: pd.DataFrame, table: pd.DataFrame, model: str) -> str:
     before = row_of(metrics, model, "calibration_intercept")
     told = []
-    for row in table.to_dict("records"):
-        after = row_of(metrics, str(row["variant"]), "calibration_intercept")
-        if is_missing(row["intercept"]) or after is None:
-            continue
-        what = "intercept" if row["kind"] == "intercept" else "intercept and slope"
-        brier = row_of(metrics, str(row["variant"]), "brier")
+    for what, after, variant in recalibrations(metrics, table):
         told.append(
             f"{what}: calibration in the large {shown(after)}, slope "
-            f"{shown(row_of(metrics, str(row['variant']), 'calibration_slope'))}, Brier "
-            f"{shown(brier, 3)}"
+            f"{shown(row_of(metrics, variant, 'calibration_slope'))}, Brier "
+            f"{shown(row_of(metrics, variant, 'brier'), 3)}"
         )
     if not told:
         notes = [str(note) for note in table["note"]]

@@ -249,8 +249,8 @@ def load_bundle(folder: Path) -> Bundle:
         recipe = load_recipe(folder / RECIPE)
     except NociCastError as error:
         raise BadData(f"bundle {folder}: {error}") from error
-    metadata, about = read_object(folder, METADATA), read_numbers(folder, MODELS)
     try:
+        metadata, about = read_object(folder, METADATA), read_numbers(folder, MODELS)
         models = tuple(
             FoldModel(
                 _count(entry["repeat"]),

@@ -4,7 +4,8 @@ Every file here is one that a bundle may lack: earlier versions wrote none of th
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from bidsapp.contracts.calibrated import Calibrated
 from bidsapp.contracts.recalibration import Recalibration
 from bidsapp.dataset.image_prints import Prints
 from bidsapp.errors import BadData
-from bidsapp.intake.json_text import read_own_json
+from bidsapp.networks.bundle_files import read_object
 from bidsapp.networks.clinical_part import ClinicalPart
 from bidsapp.networks.familiarity import Familiar
 from bidsapp.networks.image_looks import TEXTURE
@@ -107,48 +108,50 @@ def read_carried(folder: Path, files: Mapping[str, str], models: int, channels: 
     BadData
         A file cannot be read, or holds what cannot be.
     """
-    cohort = _object(folder, COHORT) if str(COHORT) in files else {}
-    clinical = None
-    if str(CLINICAL) in files:
-        try:
-            clinical = ClinicalPart.of(_object(folder, CLINICAL))
-        except BadData as error:
-            raise BadData(f"{CLINICAL}: {error}") from error
-    try:
-        prints = Prints.of_arrays(_arrays(folder, PRINTS)) if str(PRINTS) in files else None
-    except BadData as error:
-        raise BadData(f"{PRINTS}: {error}") from error
-    familiar = None
-    if str(LOOKS) in files and str(LIMITS) in files:
-        told = _object(folder, LIMITS)
-        try:
+
+    def held(name: Path) -> dict[str, Any] | None:
+        return read_object(folder, name) if str(name) in files else None
+
+    cohort = held(COHORT) or {}
+    clinical, prints, familiar, line = None, None, None, None
+    if (told := held(CLINICAL)) is not None:
+        with _naming(CLINICAL):
+            clinical = ClinicalPart.of(told)
+    if str(PRINTS) in files:
+        with _naming(PRINTS):
+            prints = Prints.of_arrays(_arrays(folder, PRINTS))
+    if str(LOOKS) in files and (told := held(LIMITS)) is not None:
+        with _naming(LIMITS, LOOKS):
             limits = Limits.of(told["limits"]) if told.get("limits") else None
             names = [str(name) for name in told.get("quality", ())]
             familiar = Familiar.of(_arrays(folder, LOOKS), names, limits, models)
             # of one channel all definitions of it are the same
             if channels > 1 and told.get("texture", 1) != TEXTURE:
                 familiar = familiar.without_texture()
-        except BadData as error:
-            raise BadData(f"{LIMITS}, {LOOKS}: {error}") from error
-    try:
-        line = Calibrated.read(_object(folder, CALIBRATED)) if str(CALIBRATED) in files else None
-    except BadData as error:
-        raise BadData(f"{CALIBRATED}: {error}") from error
-    if str(RECALIBRATION) not in files:
+    if (told := held(CALIBRATED)) is not None:
+        with _naming(CALIBRATED):
+            line = Calibrated.read(told)
+    if (told := held(RECALIBRATION)) is None:
         return Carried(cohort, prints, clinical=clinical, familiar=familiar, calibrated=line)
-    told = _object(folder, RECALIBRATION)
     history = told.get("history", [])
     if not isinstance(history, list) or not all(isinstance(one, dict) for one in history):
         raise BadData(f"{RECALIBRATION}: history is no list of records")
-    try:
+    with _naming(RECALIBRATION):
         clinic = {name: Recalibration.of(one) for name, one in told.get("clinic", {}).items()}
         if clinic and clinic.keys() != {"clinical", "combined"}:
             raise BadData(f"clinic has {', '.join(clinic)}, not clinical and combined")
         of_scan, past = Recalibration.of(told), tuple(history)
         seen = frozenset(map(str, told["images_sha256"])) if "images_sha256" in told else None
         return Carried(cohort, prints, of_scan, past, clinical, familiar, clinic, seen, line)
+
+
+@contextmanager
+def _naming(*files: Path) -> Iterator[None]:
+    """Put the names of files before what is wrong with their content."""
+    try:
+        yield
     except BadData as error:
-        raise BadData(f"{RECALIBRATION}: {error}") from error
+        raise BadData(f"{', '.join(map(str, files))}: {error}") from error
 
 
 def write_carried(new: Path, about: Carried, *, anonymous: bool) -> None:
@@ -193,14 +196,4 @@ def _arrays(folder: Path, name: Path) -> dict[str, Any]:
     try:
         return dict(load_file(folder / name))
     except (SafetensorError, OSError) as error:
-        raise BadData(f"{name}: {error}") from error
-
-
-def _object(folder: Path, name: Path) -> dict[str, Any]:
-    try:
-        content = read_own_json(folder / name)
-    except (OSError, ValueError, RecursionError) as error:
-        raise BadData(f"{name} cannot be read: {error}") from error
-    if not isinstance(content, dict):
-        raise BadData(f"{name} holds no JSON object")
-    return content
+        raise BadData(str(error)) from error

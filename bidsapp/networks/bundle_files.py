@@ -44,7 +44,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"--model {folder}: no {MANIFEST} in it, so it is no NociCast model bundle"
             f"{_near(folder, folder / 'model')}"
         )
-    manifest = read_object(folder, MANIFEST)
+    try:
+        manifest = read_object(folder, MANIFEST)
+    except BadData as error:
+        raise BadData(f"bundle {folder}: {error}") from error
     if manifest.get("format") not in _READ:
         raise BadData(
             f"bundle {folder}: format {manifest.get('format')!r} is not among those that this "
@@ -84,13 +87,13 @@ def listed(name: str, files: dict[str, str]) -> str:
 
 
 def read_object(folder: Path, name: Path) -> dict[str, Any]:
-    """Read a JSON object of a bundle."""
+    """Read a JSON object of a bundle; errors name the file, `load_bundle` the bundle."""
     try:
         content = read_own_json(folder / name)
     except (OSError, ValueError, RecursionError) as error:
-        raise BadData(f"bundle {folder}: {name} cannot be read: {error}") from error
+        raise BadData(f"{name} cannot be read: {error}") from error
     if not isinstance(content, dict):
-        raise BadData(f"bundle {folder}: {name} holds no JSON object")
+        raise BadData(f"{name} holds no JSON object")
     return content
 
 
@@ -99,7 +102,7 @@ def read_numbers(folder: Path, name: Path) -> dict[str, Any]:
     content = read_object(folder, name)
     key = _infinite(content)
     if key:
-        raise BadData(f"bundle {folder}: {name}: {key[1:]} is not a finite number")
+        raise BadData(f"{name}: {key[1:]} is not a finite number")
     return content
 
 

@@ -229,8 +229,8 @@ def judge(drawn: World, folds: list[Fold], clinical: Scored, both: Scored) -> Ju
     for study in range(len(images)):
         mine = (clinical.logits[study], both.logits[study], images[study])
         names = (CLINICAL, with_image("net"), "net")
-        tables = [rows_of(drawn, name, one) for name, one in zip(names, mine, strict=True)]
-        table = added_value(*tables, how, RANGE).set_index("measure")
+        base, larger, image = map(rows_of, [drawn] * 3, names, mine)
+        table = added_value(base, larger, image, how, RANGE).set_index("measure")
         for name in MEASURES:
             row = table.loc[name]
             gain[name].append((row["gain"], row["ci_low"], row["ci_high"]))

@@ -167,7 +167,7 @@ def differences(case: Case, work: Path) -> tuple[dict[str, tuple[float, float]],
             theirs["aCompCor"][f"{letter}_comp_cor_{number:02d}"] = column * turned
     if (work / "drift.tsv").read_text().strip():  # none of a series of less than a period
         drift = pd.read_csv(work / "drift.tsv", sep="\t")
-        found_cosines = [name for name in drift if name.startswith("Cosine")]
+        found_cosines = [name for name in map(str, drift) if name.startswith("Cosine")]
         theirs["cosines"] = {name.lower(): drift[name].to_numpy() for name in found_cosines}
     for number in range(steady):
         theirs["non-steady volumes"][f"non_steady_state_outlier{number:02d}"] = np.eye(len(series))[

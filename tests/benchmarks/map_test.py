@@ -78,7 +78,7 @@ class Small:
         return ((slope * self._last[task]) @ first.T).numpy() / self._sd
 
 
-KINDS = {"linear": Linear, "small": Small}
+KINDS: dict[str, type[Linear] | type[Small]] = {"linear": Linear, "small": Small}
 
 
 def in_form(slopes: np.ndarray, images: np.ndarray, method: str) -> np.ndarray:

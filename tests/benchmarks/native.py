@@ -46,7 +46,7 @@ def main() -> None:
 def one_person(file: Path, fwhm: float) -> tuple[float, float]:
     """Difference after both ways, and after half a voxel and back, inside the person's brain."""
     template = file.name.partition("_space-")[2].partition("_")[0]
-    image = nib.load(file)
+    image = nib.Nifti1Image.load(file)
     affine = np.asarray(image.affine)
     brain = np.asarray(image.dataobj) > 0
     noise = np.random.default_rng(0).standard_normal(int(brain.sum()))

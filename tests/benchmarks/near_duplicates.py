@@ -80,7 +80,7 @@ def copies_and_odd_pairs(files: list[Path], mask: Path) -> None:
             for who in range(0, 8, 2):
                 made = []
                 for number in (who, who + 1):
-                    image = nib.load(files[number])
+                    image = nib.Nifti1Image.load(files[number])
                     values = change(np.asarray(image.dataobj, np.float32)).astype(np.float32)
                     made.append(Path(name) / f"{number}.nii")
                     nib.save(nib.Nifti1Image(values, image.affine), made[-1])
@@ -99,7 +99,7 @@ def copies_and_odd_pairs(files: list[Path], mask: Path) -> None:
 
 def renormalised(files: list[Path], copies: list[Path], mask: Path) -> None:
     """Give the cohort each copy that was normalised anew, by itself."""
-    brain = nib.load(mask)
+    brain = nib.Nifti1Image.load(mask)
     grid = _Grid.of(np.asarray(brain.dataobj) > 0, brain.affine)
     cohort, values = [grid.read(file) for file in files], {kind: [] for kind in KINDS}
     flagged = 0
@@ -138,7 +138,7 @@ def write_copies(bids: Path, new: Path, people: int) -> None:
     """Write five copies of each of some people: what scanners and archives do to a scan."""
     rng = np.random.default_rng(0)
     for file in sorted(bids.glob("sub-*/anat/*_T1w.nii*"))[:people]:
-        image = nib.load(file)
+        image = nib.Nifti1Image.load(file)
         data, who = np.asarray(image.dataobj, np.float32), file.parts[-3]
         top = np.percentile(data[data > data.mean()], 90)
         x = np.linspace(-1, 1, data.shape[0])[:, None, None]
@@ -188,7 +188,8 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=8)
     given = parser.parse_args()
     if given.copies:
-        write_copies(*given.folders, given.people)
+        source, target = given.folders
+        write_copies(source, target, given.people)
         return
     cohorts = {str(folder): images_of(folder) for folder in given.folders}
     for name, files in cohorts.items():

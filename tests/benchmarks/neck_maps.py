@@ -90,7 +90,7 @@ class Place:
 
 def foramen_in(bids: Path, who: str, space: Slice) -> np.ndarray:
     """Where a narrow foramen differs from a wide one, in the picture of a person."""
-    mask = nib.load(next((bids / "derivatives/truth" / who).rglob("*_mask.nii.gz")))
+    mask = nib.Nifti1Image.load(next((bids / "derivatives/truth" / who).rglob("*_mask.nii.gz")))
     u, v = np.meshgrid(*map(np.arange, space.shape), indexing="ij")
     cells = np.stack([u, v, 0 * u, 0 * u + 1]).reshape(4, -1)
     at = (np.linalg.inv(mask.affine) @ space.affine @ cells)[:3]
@@ -104,7 +104,9 @@ def read_necks(bids: Path, out: Path) -> Necks:
         space = read_space(one.sidecar["Space"])
         assert isinstance(space, Slice)
         people.append(one.participant)
-        pictures.append(np.asarray(nib.load(one.names.path("picture")).dataobj)[None, ..., 0])
+        pictures.append(
+            np.asarray(nib.Nifti1Image.load(one.names.path("picture")).dataobj)[None, ..., 0]
+        )
         foramina.append(foramen_in(bids, one.participant, space))
     return Necks(tuple(people), np.array(pictures, np.float16), np.array(foramina))
 

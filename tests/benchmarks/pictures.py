@@ -85,7 +85,7 @@ class Files(torch.utils.data.Dataset):
         """Read one."""
         import nibabel as nib
 
-        image: Any = nib.load(self.files[i])
+        image: Any = nib.Nifti1Image.load(self.files[i])
         values = image.get_fdata(dtype=np.float32)[None, ..., 0]
         return torch.from_numpy(np.ascontiguousarray(values)), torch.tensor([float(i % 2)])
 

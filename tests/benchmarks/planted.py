@@ -90,7 +90,7 @@ def planted_tasks(options: argparse.Namespace, seed: int) -> list[FoldTask]:
 
 
 def _plant(source: Path, target: Path, contrast: float, size: Sequence[float]) -> None:
-    image = nib.load(source)
+    image = nib.Nifti1Image.load(source)
     voxels = np.asarray(image.dataobj, np.float32)
     if contrast:
         voxels = plant_cuboid(voxels, image.affine, RIGHT_INSULA.centre_mm, size, contrast)
@@ -158,7 +158,7 @@ def share_inside(values: np.ndarray, region: np.ndarray) -> float:
 def places(images: CohortArray, size: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     """Brain and cuboid in the slab, bool: brain is where most people's images are not 0."""
     inside = (np.asarray(images.open()[:, 0], np.float32) != 0).mean(axis=0) > 0.5
-    window = images.space
+    window: Any = images.space
     nothing = np.zeros(window.grid_shape, np.float32)
     centre = RIGHT_INSULA.centre_mm
     cuboid = plant_cuboid(nothing, np.array(window.grid_affine), centre, size, 1.0, relative=False)

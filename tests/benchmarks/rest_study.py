@@ -38,7 +38,7 @@ def write_people(folder: Path, people: int) -> None:
     _, mask_file = lay_template(
         resolve_template("MNI152NLin2009aSym", home=None), "spm12", _MM, folder
     )
-    image = nib.load(mask_file)
+    image = nib.Nifti1Image.load(mask_file)
     inside = np.asarray(image.dataobj) > 0.5
     scene = network_maps()
     there = np.argwhere(inside) @ image.affine[:3, :3].T + image.affine[:3, 3]

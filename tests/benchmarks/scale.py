@@ -191,7 +191,7 @@ def _picture(folder: Path, image: Path) -> bytes:
     from bidsapp.drawing.thumbnails import thumbnail, thumbnail_path
     from bidsapp.templates.embedded import packaged
 
-    brain = nib.load(packaged("t1"))
+    brain = nib.Nifti1Image.load(packaged("t1"))
     nib.save(brain.slicer[::2, ::2, ::2], image)
     (found,) = finished_images(folder)
     thumbnail(found.names, "cd" * 32)

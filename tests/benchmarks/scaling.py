@@ -70,7 +70,7 @@ def main() -> None:
     images, outcomes = [], []
     for person, value in zip(table["participant_id"], table[options.column], strict=True):
         for path in sorted(options.normalised.glob(f"{person}/**/*_desc-preproc_T1w.nii.gz")):
-            images.append(nib.load(path))
+            images.append(nib.Nifti1Image.load(path))
             outcomes.append(value == options.positive)
     volumes = [np.asarray(image.dataobj, np.float32) for image in images]
     brains = [float(volume[volume != 0].mean()) for volume in volumes]

@@ -31,7 +31,7 @@ GRID = (79, 95, 79)
 SLAB = (79, 95, 30)
 PARTS = ("matmul", "ours", "plain")
 CLOCK = [time.perf_counter]
-SECTION = Network(name="resnet", depth=18, weights="random")
+SECTION = Network(name="resnet", depth=18, start="random")
 # The study: 8 folds, 3 planes, 50 epochs, 112 of 128 participants in training.
 FOLDS, PLANES, EPOCHS, PARTICIPANTS = 8, 3, 50, 128
 
@@ -128,7 +128,7 @@ class NiftiDataset(torch.utils.data.Dataset):
 
     def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Read an image, cut the slab, scale it."""
-        volume = nib.load(self.files[i]).get_fdata(dtype=np.float32)
+        volume = nib.Nifti1Image.load(self.files[i]).get_fdata(dtype=np.float32)
         slab = (volume[None, :, :, 24:54] - 0.5) / 0.29
         return torch.from_numpy(slab), torch.tensor([float(i % 2)])
 

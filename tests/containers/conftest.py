@@ -63,7 +63,7 @@ def two_people(tmp_path_factory: pytest.TempPathFactory, real_data: Path) -> Pat
 
     folder = tmp_path_factory.mktemp("people") / "dataset"
     for label in ("IXI014", "IXI033"):
-        add(folder, label, nib.load(t1w(real_data, label)))
+        add(folder, label, nib.Nifti1Image.load(t1w(real_data, label)))
     return folder
 
 

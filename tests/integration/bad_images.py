@@ -183,7 +183,7 @@ FAST = [
 
 def make_bad_dataset(folder: Path, good: Path, names: Sequence[str] = tuple(CASES)) -> None:
     """Write a BIDS dataset with a participant per case named, and a good one (``sub-good``)."""
-    image = nib.load(good)
+    image = nib.Nifti1Image.load(good)
     data, affine = np.asarray(image.dataobj), image.affine
     folder.mkdir(parents=True)
     (folder / "dataset_description.json").write_text(

@@ -47,7 +47,7 @@ def stored_obliquely(image: nib.Nifti1Image) -> nib.Nifti1Image:
 
 def brain_centre(labels: Path) -> np.ndarray:
     """Centre of the labelled brain, RAS mm."""
-    image = nib.load(labels)
+    image = nib.Nifti1Image.load(labels)
     inside = np.argwhere(np.asarray(image.dataobj) > 0)
     return (image.affine @ (*inside.mean(axis=0), 1))[:3]
 
@@ -63,7 +63,9 @@ def marked(image: nib.Nifti1Image, labels: Path) -> nib.Nifti1Image:
 
 def stripped(image: nib.Nifti1Image, labels: Path) -> nib.Nifti1Image:
     """Keep the brain alone: the labelled voxels, a rim of one voxel, and what they enclose."""
-    inside = binary_fill_holes(binary_dilation(np.asarray(nib.load(labels).dataobj) > 0))
+    inside = binary_fill_holes(
+        binary_dilation(np.asarray(nib.Nifti1Image.load(labels).dataobj) > 0)
+    )
     return nib.Nifti1Image(np.where(inside, np.asarray(image.dataobj), 0), image.affine)
 
 
@@ -79,11 +81,11 @@ def add(dataset: Path, label: str, image: nib.Nifti1Image, entities: str = "") -
 
 def make_heads(dataset: Path, real_data: Path) -> None:
     """Write two people, and the first of them stored in other ways."""
-    first, labels = nib.load(t1w(real_data, "IXI014")), dlmuse(real_data, "IXI014")
+    first, labels = nib.Nifti1Image.load(t1w(real_data, "IXI014")), dlmuse(real_data, "IXI014")
     add(dataset, "psr", first)
     add(dataset, "ras", stored_as(first, "RAS"))
     add(dataset, "las", stored_as(first, "LAS"))
     add(dataset, "oblique", stored_obliquely(first))
     add(dataset, "marked", stored_as(marked(first, labels), "LAS"))
     add(dataset, "stripped", stripped(first, labels))
-    add(dataset, "other", nib.load(t1w(real_data, "IXI033")))
+    add(dataset, "other", nib.Nifti1Image.load(t1w(real_data, "IXI033")))

@@ -68,7 +68,7 @@ def find(output_dir: Path, label: str, ending: str) -> Path:
 
 def voxels(output_dir: Path, label: str, ending: str) -> np.ndarray:
     """Voxels of one of a participant's images."""
-    return np.asarray(nib.load(find(output_dir, label, ending)).dataobj)
+    return np.asarray(nib.Nifti1Image.load(find(output_dir, label, ending)).dataobj)
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -169,4 +169,4 @@ def carried(image: Path, reference: Path, transform: Path) -> np.ndarray:
 def centre_mm(mask: np.ndarray, image: Path) -> np.ndarray:
     """Centre of a mask on the grid of an image, RAS mm."""
     centre = np.argwhere(mask).mean(axis=0)
-    return (nib.load(image).affine @ (*centre, 1))[:3]
+    return (nib.Nifti1Image.load(image).affine @ (*centre, 1))[:3]

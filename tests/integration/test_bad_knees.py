@@ -39,7 +39,7 @@ class Files:
     table: Path
 
     def change(self, path: Path, changed: Callable[[np.ndarray], np.ndarray]) -> None:
-        old = nib.load(path)
+        old = nib.Nifti1Image.load(path)
         data = changed(np.asarray(old.dataobj))
         nib.save(nib.Nifti1Image(data.astype(old.get_data_dtype()), old.affine), path)
 
@@ -72,7 +72,7 @@ def other_grid(knee: Files) -> None:
 
 
 def other_place(knee: Files) -> None:
-    old = nib.load(knee.labels)
+    old = nib.Nifti1Image.load(knee.labels)
     affine = old.affine + np.diag([0.0, 0, 0, 0])
     affine[2, 3] += 9
     nib.save(nib.Nifti1Image(np.asarray(old.dataobj), affine), knee.labels)
@@ -88,7 +88,7 @@ def milliseconds(knee: Files) -> None:
 
 
 def unsorted(knee: Files) -> None:
-    one, other = (np.asarray(nib.load(knee.echoes[i]).dataobj) for i in (1, 4))
+    one, other = (np.asarray(nib.Nifti1Image.load(knee.echoes[i]).dataobj) for i in (1, 4))
     knee.change(knee.echoes[1], lambda _: other)
     knee.change(knee.echoes[4], lambda _: one)
     knee.time(1, 0.05)
@@ -122,7 +122,7 @@ def a_few_voxels(knee: Files) -> None:
 
 def echoes_of_another_place(knee: Files) -> None:
     for path in knee.echoes:
-        old = nib.load(path)
+        old = nib.Nifti1Image.load(path)
         affine = old.affine.copy()
         affine[0, 3] += 400
         nib.save(nib.Nifti1Image(np.asarray(old.dataobj), affine), path)

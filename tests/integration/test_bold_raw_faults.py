@@ -28,7 +28,7 @@ def _voxels(change: Callable[[np.ndarray], np.ndarray]) -> Change:
     """Change the series, its header staying as it is."""
 
     def apply(root: Path, label: str) -> None:
-        image = nib.load(_series(root, label))
+        image = nib.Nifti1Image.load(_series(root, label))
         data = change(np.asarray(image.dataobj).copy())
         image.header.set_data_dtype(data.dtype)
         nib.Nifti1Image(data, None, image.header).to_filename(_series(root, label))
@@ -43,7 +43,7 @@ def _told(header_tr: float | None = None, **values: Any) -> Change:
         path = _series(root, label)
         path.with_name(f"{label}_task-rest_bold.json").write_text(json.dumps(values))
         if header_tr is not None:
-            image = nib.load(path)
+            image = nib.Nifti1Image.load(path)
             data = np.asarray(image.dataobj)
             image.header["pixdim"][4] = header_tr
             nib.Nifti1Image(data, None, image.header).to_filename(path)

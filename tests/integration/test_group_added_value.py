@@ -343,11 +343,11 @@ def test_a_recalibrated_bundle_answers_with_its_clinical_part_too(
         "intercept",
     )
     assert main([str(word) for word in (*place, *twice)]) == 0
-    last = load_bundle(
+    carried = load_bundle(
         tmp_path / "out/group/again/model/added-base-recalibrated-recalibrated"
     ).about.clinic_recalibration
-    for name, one in opened.about.clinic_recalibration.items():
-        assert last[name].intercept == pytest.approx(one.intercept, abs=2e-3)
+    for name, opening in opened.about.clinic_recalibration.items():
+        assert carried[name].intercept == pytest.approx(opening.intercept, abs=2e-3)
     facts = tmp_path / "out/group/again/validation.json"  # of a bundle that tells no hashes
     facts.write_text(json.dumps(json.loads(facts.read_text()) | {"recalibrated_on_these": None}))
     evaluate_validation(facts.parent)

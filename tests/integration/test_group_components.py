@@ -138,7 +138,7 @@ def test_the_planted_network_is_found_told_and_drawn(run: Path) -> None:
     # in standard space, whatever number a fold gives to the component
     for stem in ("of-truepositives_channel-{}", "contrast-positivesVsNegatives_channel-{}_stat-t"):
         (file,) = folder.glob(f"group_{stem.format(leading)}_desc-*_statmap.nii.gz")
-        image = nib.load(file)
+        image = nib.Nifti1Image.load(file)
         assert np.allclose(image.affine, AFFINE)
         values = np.abs(np.asarray(image.dataobj))
         assert np.abs(np.unravel_index(values.argmax(), SHAPE) - centre).max() <= 3, stem

@@ -146,7 +146,9 @@ def test_a_model_is_applied_where_label_maps_lie_in_another_folder(
     # what moved the answer is told on the person's own bone, and the page names it
     (saliency,) = (tmp_path / "out" / "sub-01" / "anat").glob("*GradCam*_statmap.shape.gii")
     (bone,) = saliency.parent.glob("*_desc-tibia_mesh.surf.gii")
-    assert len(nib.load(saliency).agg_data()) == len(nib.load(bone).agg_data("pointset"))
+    assert len(nib.GiftiImage.load(saliency).agg_data()) == len(
+        nib.GiftiImage.load(bone).agg_data("pointset")
+    )
     assert saliency.name in (tmp_path / "out" / "sub-01.html").read_text()
     assert validation_errors(tmp_path / "out") == (0, [])
     # without the folder there is nothing to prepare from, and that is said

@@ -70,7 +70,7 @@ class New:
         scans = select_scans(options, modality.sources).scans
         scan = next(s for s in scans if s.participant == who.removeprefix("sub-"))
         (task,) = tasks_of(scan, modality, wanted, shared, options.output_dir)
-        voxels = brain(seed or int(who[4:]), positive, wanted.resolution)
+        voxels = brain(seed or int(who[4:]), positive, wanted.plain()["resolution"])
         content = {"verdict": "pass", "reasons": [], "local_ncc": 0.8} | quality
         write_normalised(self.out, who, voxels, **content)
         names = task.names
@@ -300,7 +300,7 @@ def test_a_bundle_of_one_millimetre_is_given_images_of_one_millimetre(
     answer = new.answer("sub-51", "fine")
     source = new.out / "sub-51" / "anat" / answer["Sources"][0].rpartition("/")[2]
     assert "_res-1_" in source.name
-    assert nib.load(source).shape == (157, 189, 156)
+    assert nib.Nifti1Image.load(source).shape == (157, 189, 156)
     assert answer["per_model"] == pytest.approx(by_hand(load_bundle(fine), source), abs=1e-4)
 
 

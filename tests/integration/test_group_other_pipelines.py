@@ -69,7 +69,7 @@ def _about(root: Path, pipeline: str) -> None:
 def _image(path: Path, data: np.ndarray, affine: np.ndarray = AFFINE) -> None:
     _save(path, data, TR)
     if affine is not AFFINE:
-        image = nib.Nifti1Image(data, affine, nib.load(path).header)
+        image = nib.Nifti1Image(data, affine, nib.Nifti1Image.load(path).header)
         image.header.set_sform(affine)
         image.header.set_qform(affine)
         image.to_filename(path)
@@ -115,7 +115,10 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
         preproc = func / f"{stem}_desc-preproc_bold.nii.gz"
         done = conform_series(preproc, root / "same grid", mask, settings, root / "done")
         xcpd = root / "XCP-D" / f"sub-{who}" / "func"
-        _image(xcpd / f"{stem}_desc-denoised_bold.nii.gz", np.float32(nib.load(done).get_fdata()))
+        _image(
+            xcpd / f"{stem}_desc-denoised_bold.nii.gz",
+            np.float32(nib.Nifti1Image.load(done).get_fdata()),
+        )
         motion = _table(number)[["framewise_displacement"]]
         _write(xcpd / f"sub-{who}_task-rest_motion.tsv", motion)
         _image(
@@ -198,7 +201,7 @@ def _spoil(root: Path) -> None:
         (path,) = (root / f"spoiled/sub-{number:02d}/func").glob(f"*{end}")
         return path
 
-    half = nib.load(file(1, "mask.nii.gz")).get_fdata().astype(np.uint8)
+    half = nib.Nifti1Image.load(file(1, "mask.nii.gz")).get_fdata().astype(np.uint8)
     half[:8], half[:, :9] = 0, 0
     _image(file(1, "mask.nii.gz"), half, OWN_GRID)
     for number, change in (
@@ -206,7 +209,7 @@ def _spoil(root: Path) -> None:
         (3, {"rot_x": _table(3)["rot_x"].where(np.arange(VOLUMES) != 7)}),
     ):
         _write(file(number, "timeseries.tsv"), _table(number).assign(**change))
-    short = nib.load(file(4, "bold.nii.gz")).get_fdata()[..., :3].astype(np.float32)
+    short = nib.Nifti1Image.load(file(4, "bold.nii.gz")).get_fdata()[..., :3].astype(np.float32)
     _image(file(4, "bold.nii.gz"), short, OWN_GRID)
 
 

@@ -49,7 +49,7 @@ def test_variants_of_two_resolutions_are_trained_scored_and_explained(tmp_path: 
     assert seen["base"] == seen["other"] != seen["fine"]
     for name, shape in (("base", (79, 95, 79)), ("fine", (157, 189, 156))):
         for path in (folder / "saliency" / name).glob("sub-*/anat/*_statmap.nii.gz"):
-            assert nib.load(path).shape == shape
+            assert nib.Nifti1Image.load(path).shape == shape
     # permuted pipelines are explained too, each on the grid of its own images
     nulls = sorted(tmp_path.glob("out/work/**/maps_null.json"))
     assert [path.parent.name for path in nulls] == ["00001", "00002"]

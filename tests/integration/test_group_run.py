@@ -329,7 +329,7 @@ def test_a_small_mem_streams_the_cohort_and_gives_the_same_models(
 def empty_the_axial_slab(root: Path) -> None:
     """Make images of which six middle axial slices hold nothing."""
     for path in sorted((root / "out").glob("sub-*/anat/*_T1w.nii.gz")):
-        voxels = np.asarray(nib.load(path).dataobj)
+        voxels = np.asarray(nib.Nifti1Image.load(path).dataobj)
         voxels[:, :, 30:50] = 0
         path.unlink()
         write_normalised(root / "out", path.name.split("_")[0], voxels.astype(np.float32))

@@ -54,7 +54,7 @@ def test_every_held_out_person_has_a_map_on_the_full_grid(maps: Path) -> None:
         scores = table_of(maps.parent / "scores.tsv")
         scores = scores[scores["variant"] == variant].set_index("participant_id")
         for path in files[:3]:
-            image = nib.load(path)
+            image = nib.Nifti1Image.load(path)
             assert image.shape == (79, 95, 79)
             voxels = np.moveaxis(np.asarray(image.dataobj), axis, 0)
             assert voxels[slices].any()
@@ -94,7 +94,7 @@ def test_every_table_of_the_run_says_what_its_columns_are(maps: Path) -> None:
 
 def test_planes_are_joined_for_the_ensemble(maps: Path) -> None:
     summary = json.loads((maps / "mean" / "summary.json").read_text())
-    joined = np.asarray(nib.load(maps / "mean" / summary["default"]).dataobj)
+    joined = np.asarray(nib.Nifti1Image.load(maps / "mean" / summary["default"]).dataobj)
     assert joined[:, :, 36:42].any()
     assert joined[34:44, :, :30].any()
     assert not joined[:34, :, :36].any()
@@ -141,7 +141,7 @@ def test_the_mode_of_the_paper_shows_its_best_fold_twice(again: Path) -> None:
     assert held_out["n"]["all"] == 8
     assert training["n"]["all"] == 8
     for folder, summary in ((place, held_out), (place / "training", training)):
-        values = np.asarray(nib.load(folder / summary["default"]).dataobj)
+        values = np.asarray(nib.Nifti1Image.load(folder / summary["default"]).dataobj)
         assert values.min() >= 0
     drawn = np.asarray(Image.open(place / "best_fold.png").convert("RGB"))
     assert drawn.std() > 5

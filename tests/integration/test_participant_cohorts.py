@@ -58,7 +58,7 @@ def hippocampi(ixi: Ended, real_data: Path) -> dict[str, dict[int, np.ndarray]]:
         image = find(ixi.output_dir, label, "_desc-preproc_T1w.nii.gz")
         forward = find(ixi.output_dir, label, "_from-T1w_to-MNI152NLin2009aSym_mode-image_xfm.h5")
         moved = carried(dlmuse(real_data, label), image, forward)
-        affine = nib.load(image).affine
+        affine = nib.Nifti1Image.load(image).affine
         found[label] = {
             value: nib.affines.apply_affine(affine, np.argwhere(moved == value))
             for value in (RIGHT_HIPPOCAMPUS, LEFT_HIPPOCAMPUS)

@@ -53,7 +53,7 @@ def write(dataset: Path, label: str, image: nib.Nifti1Image, quatern: np.ndarray
 def run(tmp_path_factory: pytest.TempPathFactory, real_data: Path) -> Ended:
     """A head with a marker in its right half, under headers of every kind."""
     folder = tmp_path_factory.mktemp("headers")
-    head = marked(nib.load(t1w(real_data, "IXI014")), dlmuse(real_data, "IXI014"))
+    head = marked(nib.Nifti1Image.load(t1w(real_data, "IXI014")), dlmuse(real_data, "IXI014"))
     data = np.asarray(head.dataobj)
     (folder / "bids").mkdir()
     (folder / "bids" / "dataset_description.json").write_text(DESCRIPTION)
@@ -114,13 +114,13 @@ def test_right_is_right(label: str, run: Ended, real_data: Path) -> None:
     placed = brain_centre(dlmuse(real_data, "IXI014")) + MARKER_MM
     assert np.linalg.norm(native - placed) < 4
     # and so does the header of the mask on the image's own voxels
-    mask = nib.load(find(run.output_dir, label, f"sub-{label}_desc-brain_mask.nii.gz"))
+    mask = nib.Nifti1Image.load(find(run.output_dir, label, f"sub-{label}_desc-brain_mask.nii.gz"))
     inside = np.argwhere(np.asarray(mask.dataobj) > 0).mean(axis=0)
     brain = (mask.affine @ (*inside, 1))[:3]
     assert np.linalg.norm(brain - brain_centre(dlmuse(real_data, "IXI014"))) < 6
-    assert mask.shape == nib.load(run.bids_dir / "sub-plain/anat/sub-plain_T1w.nii").shape or (
-        label == "rounded"
-    )
+    assert mask.shape == nib.Nifti1Image.load(
+        run.bids_dir / "sub-plain/anat/sub-plain_T1w.nii"
+    ).shape or (label == "rounded")
 
 
 @pytest.mark.parametrize("label", [*TURNS, *OTHERS[1:]])

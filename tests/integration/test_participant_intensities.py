@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(TIMEOUT)]
 
 
 def brain_of(real_data: Path) -> np.ndarray:
-    labels = np.asarray(nib.load(dlmuse(real_data, "IXI014")).dataobj)
+    labels = np.asarray(nib.Nifti1Image.load(dlmuse(real_data, "IXI014")).dataobj)
     return binary_fill_holes(labels > 0)
 
 
@@ -33,7 +33,7 @@ def run(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Ended:
     """A head and its brain alone in all kinds, with bright vessels, and in air without a number."""
     root = tmp_path_factory.mktemp("intensities")
     dataset = root / "dataset"
-    image = nib.load(t1w(real_data, "IXI014"))
+    image = nib.Nifti1Image.load(t1w(real_data, "IXI014"))
     brain = brain_of(real_data)
     images = {}
     for skull, base in (("head", image), ("brain", stripped(image, dlmuse(real_data, "IXI014")))):
@@ -99,7 +99,9 @@ def test_bright_vessels_neither_fail_nor_misplace_a_head(times: int, run: Ended)
     assert "brighter than any tissue" in " ".join(run.sidecar(f"vessels{times}")["Notes"])
     assert run.sidecar("headbase")["Quality"]["bright_share"] == 0
     one, other = (
-        nib.load(find(run.output_dir, label, "_desc-logjacobian_statmap.nii.gz")).get_fdata()
+        nib.Nifti1Image.load(
+            find(run.output_dir, label, "_desc-logjacobian_statmap.nii.gz")
+        ).get_fdata()
         for label in ("headbase", f"vessels{times}")
     )
     inside = voxels(run.output_dir, "headbase", MASK) > 0

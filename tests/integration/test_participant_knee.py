@@ -33,7 +33,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     (folder / "knees.yaml").write_text(RECIPE)
     # The second has no patella; the fourth's echo times are milliseconds.
     path = next((bids / "derivatives" / "labels" / "sub-02").rglob("*_dseg.nii.gz"))
-    image = nib.load(path)
+    image = nib.Nifti1Image.load(path)
     data = np.asarray(image.dataobj)
     nib.save(nib.Nifti1Image(np.where(data == 6, 0, data).astype(np.uint8), image.affine), path)
     sidecar = next((bids / "sub-04").rglob("*_echo-2_MESE.json"))
@@ -74,12 +74,12 @@ def test_the_side_is_told_and_left_knees_are_mirrored(ran: Ended) -> None:
 
 def test_surfaces_lie_around_their_bones_and_turn_outwards(ran: Ended) -> None:
     for label in ("01", "03"):
-        labels = nib.load(next(anat(ran, label).glob("*_desc-joint_dseg.nii.gz")))
+        labels = nib.Nifti1Image.load(next(anat(ran, label).glob("*_desc-joint_dseg.nii.gz")))
         names = json.loads(next(anat(ran, label).glob("*_desc-joint_dseg.json")).read_text())
         number = next(int(n) for n, name in names["Labels"].items() if name == "patella")
         voxels = np.argwhere(np.asarray(labels.dataobj) == number)
         bone = nib.affines.apply_affine(labels.affine, voxels)
-        surface = nib.load(next(anat(ran, label).glob("*_desc-patella_mesh.surf.gii")))
+        surface = nib.GiftiImage.load(next(anat(ran, label).glob("*_desc-patella_mesh.surf.gii")))
         (points,) = surface.get_arrays_from_intent("NIFTI_INTENT_POINTSET")
         (faces,) = surface.get_arrays_from_intent("NIFTI_INTENT_TRIANGLE")
         np.testing.assert_allclose(points.data.min(0), bone.min(0), atol=2)
@@ -88,7 +88,9 @@ def test_surfaces_lie_around_their_bones_and_turn_outwards(ran: Ended) -> None:
         volume = (a * np.cross(b, c)).sum() / 6
         voxel = abs(np.linalg.det(labels.affine))
         assert volume == pytest.approx(len(voxels) * voxel, rel=0.06)
-        values = nib.load(next(anat(ran, label).glob("*_desc-patellavalues_mesh.shape.gii")))
+        values = nib.GiftiImage.load(
+            next(anat(ran, label).glob("*_desc-patellavalues_mesh.shape.gii"))
+        )
         assert {array.intent for array in values.darrays} == {
             nib.nifti1.intent_codes["NIFTI_INTENT_SHAPE"]
         }
@@ -128,7 +130,9 @@ def test_a_map_comes_home_to_the_surface_that_it_was_seen_on(ran: Ended) -> None
         home = MODALITY.home(dseg(ran, label), "patella_thickness")
         assert home is not None
         assert home.structure == "patella"
-        values = nib.load(next(anat(ran, label).glob("*_desc-patellavalues_mesh.shape.gii")))
+        values = nib.GiftiImage.load(
+            next(anat(ran, label).glob("*_desc-patellavalues_mesh.shape.gii"))
+        )
         (own,) = (one.data for one in values.darrays if one.meta["Name"] == "thickness")
         picture = read_whole(
             next(anat(ran, label).glob("*_desc-patellathickness_statmap.shape.gii"))
@@ -137,7 +141,7 @@ def test_a_map_comes_home_to_the_surface_that_it_was_seen_on(ran: Ended) -> None
         covered = (own > 0.5) & np.isfinite(back)
         assert covered.sum() > 0.9 * (own > 0.5).sum()
         assert np.abs(back - own)[covered].mean() < 0.2  # 64 pixels round a coarse phantom
-        (points,) = nib.load(home.file).get_arrays_from_intent("NIFTI_INTENT_POINTSET")
+        (points,) = nib.GiftiImage.load(home.file).get_arrays_from_intent("NIFTI_INTENT_POINTSET")
         assert home.space.whole_shape == (len(points.data),)
 
 
@@ -147,10 +151,12 @@ def test_halves_of_a_map_lie_on_their_own_side(ran: Ended) -> None:
     for label in ("01", "03"):
         home = MODALITY.home(dseg(ran, label), "tibia_thickness")
         assert home is not None
-        labels = nib.load(dseg(ran, label))
+        labels = nib.Nifti1Image.load(dseg(ran, label))
         told = json.loads(dseg(ran, label).with_suffix("").with_suffix(".json").read_text())
         numbers = {name: int(number) for number, name in told["Labels"].items()}
-        points = nib.load(home.file).get_arrays_from_intent("NIFTI_INTENT_POINTSET")[0].data
+        points = (
+            nib.GiftiImage.load(home.file).get_arrays_from_intent("NIFTI_INTENT_POINTSET")[0].data
+        )
         for name, cells in MODALITY.regions(home.space).items():
             half = home.space.put_back(cells.astype(np.float32)) > 0.5
             side, _, bone = name.partition(" ")

@@ -73,7 +73,7 @@ def test_nothing_is_left_behind(heads: Ended) -> None:
 
 
 def test_the_image_is_what_the_recipe_says(heads: Ended) -> None:
-    image = nib.load(find(heads.output_dir, "psr", PREPROC))
+    image = nib.Nifti1Image.load(find(heads.output_dir, "psr", PREPROC))
     data = np.asarray(image.dataobj)
     assert image.shape == (79, 95, 79)
     assert data.dtype == np.float32
@@ -167,7 +167,7 @@ def test_an_oblique_grid_changes_no_more_than_interpolation_does(heads: Ended) -
 
 def test_a_marker_on_the_right_comes_out_on_the_right(heads: Ended, real_data: Path) -> None:
     path = find(heads.output_dir, "marked", PREPROC)
-    bright = np.asarray(nib.load(path).dataobj) > 0.5
+    bright = np.asarray(nib.Nifti1Image.load(path).dataobj) > 0.5
     assert 20 < np.count_nonzero(bright) < 400  # the marker and nothing else
     centre = centre_mm(bright, path)
     assert centre[0] > 20
@@ -187,7 +187,7 @@ def test_a_stripped_head_is_taken_as_it_is(heads: Ended) -> None:
     sidecar = heads.sidecar("stripped")
     assert any("skull-stripped already" in note for note in sidecar["Notes"])
     native = voxels(heads.output_dir, "stripped", "stripped_desc-brain_mask.nii.gz")
-    raw = nib.load(heads.bids_dir / "sub-stripped" / "anat" / "sub-stripped_T1w.nii.gz")
+    raw = nib.Nifti1Image.load(heads.bids_dir / "sub-stripped" / "anat" / "sub-stripped_T1w.nii.gz")
     assert dice(native, np.asarray(raw.dataobj)) > 0.99
     assert not heads.sidecar("psr")["Notes"]
 
@@ -200,8 +200,8 @@ def test_the_mask_of_the_template_comes_back_to_the_participant(label: str, head
         native,
         find(heads.output_dir, label, "_to-T1w_mode-image_xfm.h5"),
     )
-    raw = nib.load(heads.bids_dir / f"sub-{label}" / "anat" / f"sub-{label}_T1w.nii.gz")
-    mask = nib.load(native)
+    raw = nib.Nifti1Image.load(heads.bids_dir / f"sub-{label}" / "anat" / f"sub-{label}_T1w.nii.gz")
+    mask = nib.Nifti1Image.load(native)
     assert mask.shape == raw.shape
     np.testing.assert_allclose(mask.affine, raw.affine, atol=1e-5)
     assert dice(back, np.asarray(mask.dataobj)) >= 0.97
@@ -224,7 +224,7 @@ def test_the_log_jacobian_gives_the_volumes_back(heads: Ended, real_data: Path) 
     forward = find(heads.output_dir, "psr", "_to-MNI152NLin2009aSym_mode-image_xfm.h5")
     source = dlmuse(real_data, "IXI014")
     labels = carried(source, image, forward)
-    native = np.asarray(nib.load(source).dataobj)
+    native = np.asarray(nib.Nifti1Image.load(source).dataobj)
     ratio = np.exp(voxels(heads.output_dir, "psr", "_statmap.nii.gz").astype(np.float64))
     errors, naive = [], []
     for value in np.unique(native[native > 0]):
@@ -245,7 +245,7 @@ def test_two_runs_of_one_person_are_refused_until_a_filter_chooses(
 ) -> None:
     dataset, out = tmp_path / "data", tmp_path / "out"
     for run in (1, 2):
-        add(dataset, "01", nib.load(t1w(real_data, "IXI014")), f"_run-{run}")
+        add(dataset, "01", nib.Nifti1Image.load(t1w(real_data, "IXI014")), f"_run-{run}")
     before = tree(dataset)
     refused = run_app(dataset, out)
     assert refused.code == 64
@@ -269,7 +269,8 @@ def test_the_dataset_is_as_it_was(heads: Ended, real_data: Path, tmp_path: Path)
     for path in heads.bids_dir.rglob("*.nii.gz"):
         fresh = tmp_path / path.relative_to(heads.bids_dir)
         np.testing.assert_array_equal(
-            np.asarray(nib.load(path).dataobj), np.asarray(nib.load(fresh).dataobj)
+            np.asarray(nib.Nifti1Image.load(path).dataobj),
+            np.asarray(nib.Nifti1Image.load(fresh).dataobj),
         )
 
 

@@ -36,7 +36,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ended:
     bids = folder / "bids"
     make_knee_phantom(bids, participants=5, spacing=(1.5, 1.3, 1.3), echoes=False)
     for label, (factor, told) in MAPS.items():
-        labels = nib.load(next((bids / "derivatives").rglob(f"sub-{label}_*_dseg.nii.gz")))
+        labels = nib.Nifti1Image.load(
+            next((bids / "derivatives").rglob(f"sub-{label}_*_dseg.nii.gz"))
+        )
         data = np.asarray(labels.dataobj)
         values = np.where(data > 0, (30.0 + 2 * int(label)) * factor, 0).astype(np.float32)
         path = bids / f"sub-{label}" / "anat" / f"sub-{label}_T2map.nii.gz"

@@ -88,7 +88,7 @@ def write_person(bids: Path, label: str, fault: Fault) -> str:
     path = save(bids / f"sub-{label}/anat" / SCAN.format(label), sampled(shape, affine), affine)
     row: dict[str, object] = {"level": "C6", "side": "L", **box(path)}
     if not fault.oriented:
-        image = nib.load(path)
+        image = nib.Nifti1Image.load(path)
         image.set_sform(None, code=0)
         image.set_qform(None, code=0)
         nib.save(nib.Nifti1Image(np.asarray(image.dataobj), None, image.header), path)

@@ -62,14 +62,14 @@ def test_maps_lie_on_the_foramen_and_on_each_ones_own_slice(
         space = read_space(told["Space"])
         assert isinstance(space, Slice)
         truths.append(foramen_in(bids, who, space))
-        own = nib.load(path.with_name(path.name.replace("_space-foramen", "")))
+        own = nib.Nifti1Image.load(path.with_name(path.name.replace("_space-foramen", "")))
         assert own.shape == space.grid_shape
         np.testing.assert_allclose(own.affine, space.grid_affine, atol=1e-4)
     assert len(truths) == 60
     # with 2 mm around it, as edges of the foramen count
     truth = binary_dilation(np.mean(truths, axis=0) > 0.25, iterations=7)
     name = "group_of-truepositives_desc-gradient_statmap.nii.gz"
-    mean = gaussian_filter(np.abs(nib.load(run / name).get_fdata()[..., 0]), 1)
+    mean = gaussian_filter(np.abs(nib.Nifti1Image.load(run / name).get_fdata()[..., 0]), 1)
     top = mean >= np.quantile(mean, 0.95)
     assert truth.mean() < 0.4
     assert truth[top].mean() > 0.9
@@ -88,7 +88,7 @@ def test_trained_networks_look_at_the_foramen_and_untrained_ones_do_not(
     bundle = load_bundle(run / "model/compact")
     ((_, trained, untrained),) = places(bundle, scores, everybody, 3, methods)
     name = "group_of-truepositives_desc-gradient_statmap.nii.gz"
-    written = nib.load(run / "saliency/compact" / name).get_fdata()[..., 0]
+    written = nib.Nifti1Image.load(run / "saliency/compact" / name).get_fdata()[..., 0]
     everywhere = np.ones(written.shape, bool)
     # the benchmark's map is the run's own
     assert np.corrcoef(written.ravel(), trained.mean)[0, 1] > 0.999
@@ -113,12 +113,15 @@ def test_the_studys_network_is_explained_by_its_other_methods(
     for variant, method in (("cam7", "gradCam"), ("occlusion", "occlusion")):
         folder = out / "group/other/saliency" / variant
         (mean,) = folder.glob(f"group_of-all_desc-{method}*_statmap.nii.gz")
-        assert nib.load(mean).shape == (100, 100, 1)
-        assert np.ptp(nib.load(mean).get_fdata()) > 0
+        assert nib.Nifti1Image.load(mean).shape == (100, 100, 1)
+        assert np.ptp(nib.Nifti1Image.load(mean).get_fdata()) > 0
         checks = table_of(folder / "sanity.tsv").set_index("check")["result"]
         assert {"weights", "edges", "voxels"} <= set(checks.index)
         assert not {"not run"} & set(checks.loc[["weights", "edges", "voxels"]])
         for label in few:
             found = sorted((folder / f"sub-{label}").rglob("*_statmap.nii.gz"))
             assert len(found) == 2  # in the frame of all, and on the person's own slice
-            assert {nib.load(path).shape == (100, 100, 1) for path in found} == {True, False}
+            assert {nib.Nifti1Image.load(path).shape == (100, 100, 1) for path in found} == {
+                True,
+                False,
+            }

@@ -150,7 +150,7 @@ def test_a_box_is_proposed_where_cord_and_vertebrae_are_labelled(run: Ended) -> 
 def test_pictures_are_alike_lie_in_one_frame_and_lead_home(run: Ended) -> None:
     pictures = {}
     for one in finished_images(run.output_dir):
-        image = nib.load(one.names.path("picture"))
+        image = nib.Nifti1Image.load(one.names.path("picture"))
         assert image.shape == (100, 100, 1)
         np.testing.assert_allclose(image.affine, common_frame(100).affine, atol=1e-4)
         values = np.asarray(image.dataobj)
@@ -161,10 +161,10 @@ def test_pictures_are_alike_lie_in_one_frame_and_lead_home(run: Ended) -> None:
         assert isinstance(space, Slice)
         assert space.mirrored == (one.sidecar["Side"] == "L")
         home = space.put_back(values[..., 0])
-        slice_image = nib.load(one.names.path("slice"))
+        slice_image = nib.Nifti1Image.load(one.names.path("slice"))
         assert home.shape == slice_image.shape
         np.testing.assert_allclose(slice_image.affine, np.array(space.grid_affine), atol=1e-4)
-        region = nib.load(one.names.path("region"))
+        region = nib.Nifti1Image.load(one.names.path("region"))
         bright = np.argwhere(home[..., 0] > 0.97).mean(axis=0)
         side = one.sidecar["Side"]
         if one.label not in ("sub-two C5R",):  # on that side the foramen is dark

@@ -95,7 +95,9 @@ def test_every_half_is_prepared_with_its_sources(toys: tuple[Path, Ended, Ended]
     alone = json.loads((out / "sub-05/anat/sub-05_space-toy_desc-Rtoy_PDw.json").read_text())
     assert alone["Quality"]["unweighted"] is True
     assert "SourcesSHA256" not in alone
-    values = nib.load(out / "sub-05/anat/sub-05_space-toy_desc-Ltoy_PDw.nii.gz").get_fdata()
+    values = nib.Nifti1Image.load(
+        out / "sub-05/anat/sub-05_space-toy_desc-Ltoy_PDw.nii.gz"
+    ).get_fdata()
     assert values.shape == (*HALF, 1)
     assert 1 < values.max() < 1.6  # halved by the recipe's gain
     table = table_of(out / "group" / "quality.tsv")
@@ -179,9 +181,9 @@ def test_it_ends_in_a_report_with_maps_on_everyones_own_slice(
     maps = sorted(run.glob("saliency/base/sub-*/anat/sub-*_space-toy_*statmap.nii.gz"))
     assert len(maps) == 2 * PEOPLE
     for path in maps:
-        seen = nib.load(path)
+        seen = nib.Nifti1Image.load(path)
         assert seen.shape == (*HALF, 1)
-        own = nib.load(path.with_name(path.name.replace("_space-toy", "")))
+        own = nib.Nifti1Image.load(path.with_name(path.name.replace("_space-toy", "")))
         assert own.shape == SHAPE
         values = own.get_fdata()
         part = "L" if "_label-L_" in path.name else "R"

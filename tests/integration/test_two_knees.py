@@ -40,7 +40,7 @@ def labels_of(bids: Path, who: str, side: str) -> Path:
 
 
 def lose_cartilage(path: Path) -> None:
-    image = nib.load(path)
+    image = nib.Nifti1Image.load(path)
     data = np.asarray(image.dataobj)
     data = np.where((data == 4) | (data == 5), 0, data)
     nib.save(nib.Nifti1Image(data.astype(np.uint8), image.affine), path)

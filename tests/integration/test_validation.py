@@ -148,7 +148,9 @@ def test_the_report_says_what_was_found_and_the_text_can_be_pasted(validated: Pa
 
 def test_a_bundle_says_with_what_speed_the_images_of_its_training_were_made(bundle: Path) -> None:
     opened = load_bundle(bundle)
-    assert opened.recipe.preparation.speed == "fast"  # the recipe of the run said default
+    assert (
+        opened.recipe.preparation.plain()["speed"] == "fast"
+    )  # the recipe of the run said default
     assert opened.metadata["images_made_by"] == ["nocicast 0.1.0"]
 
 

@@ -123,7 +123,7 @@ class Toy(Modality[ToyPreparation]):
         """Two numbers of a half."""
         import nibabel as nib
 
-        values = nib.load(image).get_fdata()
+        values = nib.Nifti1Image.load(image).get_fdata()
         return {"mean": float(values.mean()), "sd": float(values.std())}
 
     def placements(
@@ -133,7 +133,7 @@ class Toy(Modality[ToyPreparation]):
         import nibabel as nib
         import numpy as np
 
-        whole = nib.load(image)
+        whole = nib.Nifti1Image.load(image)
         found = []
         for name, kind, step in (("front", MOVED, pixels), ("rater B", RATER, 0)):
             path = folder / f"{kind}_{image.name}"

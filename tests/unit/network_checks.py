@@ -108,8 +108,8 @@ def has_its_stages_in_order_and_keeps_those_that_are_frozen(name: str, dims: int
         network.get_submodule(layer).register_forward_hook(note)
     held = freeze(network, section(name, dims, frozen=len(stages) - 1))
     network.train()
-    for layer in held:
-        layer.eval()
+    for part in held:
+        part.eval()
     network(images(name, dims, 2)).sum().backward()
     assert seen == names
     last = stages[-1].split()

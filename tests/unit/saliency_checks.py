@@ -43,7 +43,7 @@ def settings_of(method: str) -> Saliency:
 @cache
 def network_of_slices() -> nn.Module:
     section = Network(
-        name="resnet", depth=10, weights="random", dims=2, stem_stride=2, stem_pool=True
+        name="resnet", depth=10, start="random", dims=2, stem_stride=2, stem_pool=True
     )
     return build_network(section, 2, 0, SLICES).double()
 

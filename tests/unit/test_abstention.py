@@ -112,7 +112,7 @@ def test_a_copy_of_a_persons_scan_leaves_both_limits_as_they_are() -> None:
     once = fit_limits(distances, outcome, p, each(p), 0.5)
     apart = {"features": np.repeat(distances["features"], 3)}
     again = [np.repeat(values, 3) for values in (outcome, p, each(p))]
-    assert once == fit_limits(apart, *again, 0.5)
+    assert once == fit_limits(apart, again[0], again[1], again[2], 0.5)
     assert once is not None
     assert once.people == 40
     as_people = fit_limits(apart, again[0], again[1], each(again[1]), 0.5)

@@ -131,12 +131,12 @@ def test_what_was_found_is_denoised_as_nilearn_does_on_the_recipes_grid(tmp_path
     place = _dataset(tmp_path / "d")
     mask = _save(tmp_path / "mask.nii.gz", _brain().astype(np.uint8))
     path = conform_series(place / FMRIPREP, tmp_path / "d", mask, _settings(), tmp_path / "out")
-    own = nib.load(path).get_fdata()[_brain()].T
+    own = nib.Nifti1Image.load(path).get_fdata()[_brain()].T
     table = _confounds()
     strategy = STRATEGIES["conn"]
     assert strategy.derivatives
     assert strategy.compcor == 5
-    chosen = [c for c in table if c.startswith(("trans_", "rot_", "w_comp", "c_comp"))]
+    chosen = [c for c in map(str, table) if c.startswith(("trans_", "rot_", "w_comp", "c_comp"))]
     values = table[chosen].bfill().to_numpy()
     theirs = clean(
         _series()[_brain()].T.astype(float),

@@ -164,7 +164,7 @@ def test_what_is_before_steady_state_is_not_compared_with_motion() -> None:
     table["std_dvars"] = np.r_[np.nan, rng.standard_normal(59)]
     table.loc[:1, "non_steady_state_outlier00"] = [1.0, 0.0]
     table.loc[:1, "non_steady_state_outlier01"] = [0.0, 1.0]
-    table = table.fillna({c: 0.0 for c in table if c.startswith("non_")})
+    table = table.fillna({c: 0.0 for c in map(str, table) if c.startswith("non_")})
     table.loc[:1, "global_signal"] += 100  # an image that fades, while the head moves
     table.loc[:1, "trans_x"] += 5
     assert steady_volumes(table).nonzero()[0].tolist() == list(range(2, 60))

@@ -89,7 +89,7 @@ def test_a_dataset_is_whole_and_the_same_for_the_same_seed(tmp_path: Path) -> No
     folder = phantom.make_rest_phantom(tmp_path / "a", **told)  # type: ignore[arg-type]
     people = (folder / "participants.tsv").read_text().splitlines()
     assert sorted(line.split("\t")[3] for line in people[1:]) == ["non-responder", "responder"]
-    bold = nib.load(folder / "sub-02/func/sub-02_task-rest_bold.nii.gz")
+    bold = nib.Nifti1Image.load(folder / "sub-02/func/sub-02_task-rest_bold.nii.gz")
     assert bold.shape == (*synthetic.SHAPE, 20)
     assert float(bold.header["pixdim"][4]) == synthetic.TR
     anatomy, rest = phantom.known_person(folder, "sub-02")
@@ -98,7 +98,7 @@ def test_a_dataset_is_whole_and_the_same_for_the_same_seed(tmp_path: Path) -> No
     assert np.allclose(bold.affine, affine, atol=1e-4)
     sidecar = json.loads((folder / "sub-01/fmap/sub-01_dir-AP_epi.json").read_text())
     assert sidecar["PhaseEncodingDirection"] == "j-"
-    maps = nib.load(folder / phantom.MAPS)
+    maps = nib.Nifti1Image.load(folder / phantom.MAPS)
     names = (folder / phantom.MAPS).with_name("networks.tsv").read_text().splitlines()
     assert maps.shape[3] == len(names) - 1 == len(synthetic.NETWORKS)
     with pytest.raises(CannotCreateOutput, match="not empty"):

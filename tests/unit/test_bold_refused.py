@@ -283,9 +283,10 @@ def test_a_field_of_view_with_less_than_half_the_brain_is_refused(tmp_path: Path
     affine[:3, 3] = -60, -68, -52
     grid = np.moveaxis(np.indices(SHAPE), 0, -1) @ affine[:3, :3] + affine[:3, 3]
     mask = (grid**2).sum(axis=-1) < 50**2
-    nib.Nifti1Image(mask.astype(np.uint8), affine).to_filename(tmp_path / "mask.nii")
+    file = tmp_path / "mask.nii"
+    nib.Nifti1Image(mask.astype(np.uint8), affine).to_filename(file)
     write_rigid(tmp_path / "x.h5", np.eye(4))
-    anatomy = Anatomy(*[tmp_path / "mask.nii"] * 4, tmp_path / "x.h5")
+    anatomy = Anatomy(file, file, file, file, tmp_path / "x.h5")
     data = _series()
     motion = Motion(np.tile(np.eye(4), (24, 1, 1)), data.mean(axis=-1), np.zeros(3))
     aligned = Aligned(motion, mask, mask, np.eye(4), 0, none_because(""))

@@ -311,7 +311,7 @@ def test_the_page_of_joined_runs_shows_the_one_that_fits_worst(tmp_path: Path) -
 def test_joined_runs_are_those_of_each_run_alone(tmp_path: Path) -> None:
     make_rest_phantom(tmp_path / "bids", 2, volumes=80, stretch_mm=0)
     path = tmp_path / f"bids/{STEM}_bold.nii.gz"
-    image = nib.load(path)
+    image = nib.Nifti1Image.load(path)
     data = np.asarray(image.dataobj)
     for number, part in enumerate((data[..., :44], data[..., 40:]), start=1):
         one = nib.Nifti1Image(part, None, image.header)
@@ -326,8 +326,10 @@ def test_joined_runs_are_those_of_each_run_alone(tmp_path: Path) -> None:
         assert _command(tmp_path, *words, "--bids-filter-file", str(chosen)) == 0
     folder = tmp_path / "out/sub-01/func"
     tail = "space-MNI152NLin2009aSym_res-4_desc-denoised_bold"
-    whole = nib.load(folder / f"sub-01_task-rest_{tail}.nii.gz")
-    parts = [nib.load(folder / f"sub-01_task-rest_run-{n}_{tail}.nii.gz") for n in (1, 2)]
+    whole: Any = nib.load(folder / f"sub-01_task-rest_{tail}.nii.gz")
+    parts: list[Any] = [
+        nib.load(folder / f"sub-01_task-rest_run-{n}_{tail}.nii.gz") for n in (1, 2)
+    ]
     wanted = np.concatenate([one.get_fdata() for one in parts], axis=-1)
     # as written: each file has a step of its own, a tenth of its noise
     step = sum(float(one.dataobj.slope) for one in (whole, *parts))

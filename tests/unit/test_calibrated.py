@@ -26,7 +26,7 @@ def test_the_interval_holds_peoples_true_probability() -> None:
         assert np.mean(widths) < 0.6  # and says something
 
 
-def drawn(count: int = 60):  # type: ignore[no-untyped-def]
+def drawn(count: int = 60) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(1)
     x = rng.normal(0, 1.5, count)
     return (rng.random(count) < 1 / (1 + np.exp(-x))).astype(float), 1 / (1 + np.exp(-3 * x))

@@ -257,8 +257,10 @@ def test_no_timeseries_is_a_key_of_recipes_that_have_series(
     from bidsapp.recipes import load_recipe
 
     options = parsed("--no-timeseries", "--recipe", "teh2022")
-    assert load_recipe(options.recipe, options.overrides).preparation.keep_preproc is False
-    assert load_recipe("teh2022").preparation.keep_preproc is True
+    assert (
+        load_recipe(options.recipe, options.overrides).preparation.plain()["keep_preproc"] is False
+    )
+    assert load_recipe("teh2022").preparation.plain()["keep_preproc"] is True
     (tmp_path / "sub-01").mkdir()
     told = main([str(tmp_path), str(tmp_path / "out"), "participant", "--no-timeseries"])
     assert told == 64
@@ -274,14 +276,14 @@ def test_an_option_of_its_own_wins_over_set() -> None:
 
     assert options.overrides.index("preparation.speed=precise") == 2
     recipe = load_recipe(options.recipe, [o for o in options.overrides if not o.startswith("a.b")])
-    assert recipe.preparation.speed == "precise"
+    assert recipe.preparation.plain()["speed"] == "precise"
 
 
 def test_one_seed_goes_to_all_that_is_random() -> None:
     from bidsapp.recipes import load_recipe
 
     recipe = load_recipe("attias2025", parsed("--random-seed", "7").overrides)
-    assert recipe.preparation.seed == recipe.training.seed == recipe.protocol.seed == 7
+    assert recipe.preparation.plain()["seed"] == recipe.training.seed == recipe.protocol.seed == 7
 
 
 def test_the_machine_is_the_default_for_cpus_and_memory() -> None:

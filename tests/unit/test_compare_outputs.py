@@ -39,7 +39,7 @@ def test_times_places_and_work_files_do_not_count(twins: tuple[Path, Path]) -> N
 def test_a_voxel_a_cell_a_value_a_word_and_a_missing_file_count(twins: tuple[Path, Path]) -> None:
     _, after = twins
     path = after / "sub-01" / "a.nii.gz"
-    image = nib.load(path)
+    image = nib.Nifti1Image.load(path)
     voxels = np.asarray(image.dataobj).copy()
     voxels[1, 1, 1] += 1e-6 + abs(voxels[1, 1, 1]) * 1e-6
     nib.save(nib.Nifti1Image(voxels, image.affine), path)

@@ -79,7 +79,7 @@ def test_whatever_its_grid_an_image_stays_at_its_millimetres(
     affine = grid_of(matrix, shape)
     image = save(tmp_path / "T1w.nii.gz", blob(shape, affine), affine)
     mask = save(tmp_path / "mask.nii.gz", ball(shape, affine), affine)
-    found = nib.load(conform_image(image, mask, grid, "minmax", tmp_path / "conformed"))
+    found = nib.Nifti1Image.load(conform_image(image, mask, grid, "minmax", tmp_path / "conformed"))
     data = np.asarray(found.dataobj)
     assert data.shape == SHAPE
     assert data.dtype == np.float32
@@ -99,14 +99,18 @@ def test_a_mask_may_lie_on_a_grid_of_its_own(grid: Path, tmp_path: Path) -> None
     image = save(tmp_path / "T1w.nii", blob(shape, fine), fine)
     coarse = grid_of(np.diag([-3.0, 3, 3]), (60, 70, 60))
     mask = save(tmp_path / "mask.nii", ball((60, 70, 60), coarse), coarse)
-    data = np.asarray(nib.load(conform_image(image, mask, grid, "minmax", tmp_path)).dataobj)
+    data = np.asarray(
+        nib.Nifti1Image.load(conform_image(image, mask, grid, "minmax", tmp_path)).dataobj
+    )
     wanted = ball(SHAPE, AFFINE) > 0
     assert 2 * ((data > 0) & wanted).sum() / ((data > 0).sum() + wanted.sum()) > 0.98
 
 
 def test_intensities_may_stay_what_they_are(grid: Path, tmp_path: Path) -> None:
     image = save(tmp_path / "T1w.nii", blob(SHAPE, AFFINE), AFFINE)
-    data = np.asarray(nib.load(conform_image(image, None, grid, "none", tmp_path)).dataobj)
+    data = np.asarray(
+        nib.Nifti1Image.load(conform_image(image, None, grid, "none", tmp_path)).dataobj
+    )
     np.testing.assert_allclose(data, blob(SHAPE, AFFINE), rtol=1e-4, atol=1e-2)
 
 
@@ -116,7 +120,9 @@ def test_an_edge_does_not_ring_below_zero_or_above_the_brightest(
     fine = grid_of(1.5 * np.eye(3), (110, 130, 110))
     head = np.where(ball((110, 130, 110), fine), 1000, 0).astype(np.int16)
     image = save(tmp_path / "T1w.nii.gz", head, fine)
-    data = np.asarray(nib.load(conform_image(image, None, grid, "none", tmp_path)).dataobj)
+    data = np.asarray(
+        nib.Nifti1Image.load(conform_image(image, None, grid, "none", tmp_path)).dataobj
+    )
     assert data.min() >= 0
     assert data.max() <= 1000
 
@@ -125,7 +131,7 @@ def test_a_log_jacobian_keeps_its_sign_and_its_place(grid: Path, tmp_path: Path)
     shape, matrix = GRIDS["FSL's 2 mm"]
     affine = grid_of(matrix, shape)
     image = save(tmp_path / "logjacobian.nii.gz", 0.5 - blob(shape, affine) / 600, affine)
-    found = np.asarray(nib.load(conform_map(image, grid, tmp_path)).dataobj)
+    found = np.asarray(nib.Nifti1Image.load(conform_map(image, grid, tmp_path)).dataobj)
     expected = 0.5 - blob(SHAPE, AFFINE) / 600
     inside = ball(SHAPE, AFFINE) > 0
     assert expected[inside].min() < -1
@@ -194,7 +200,7 @@ def test_a_cohort_keeps_its_own_images_and_has_the_others_conformed(
     ):
         assert file is not None
         assert file.parent == tmp_path / "conformed"
-        assert nib.load(file).shape == SHAPE
+        assert nib.Nifti1Image.load(file).shape == SHAPE
 
 
 def test_who_cannot_be_conformed_is_left_out_by_name_and_the_others_stay(
@@ -267,7 +273,7 @@ def test_offset_unit_and_air_of_another_pipeline_change_nothing(grid: Path, tmp_
     def conformed(values: np.ndarray, mask: Path | None) -> np.ndarray:
         image = save(tmp_path / "T1w.nii", values.astype(np.float32), affine)
         with_mask = conform_image(image, mask, grid, "minmax", tmp_path)
-        return np.asarray(nib.load(with_mask).dataobj)
+        return np.asarray(nib.Nifti1Image.load(with_mask).dataobj)
 
     plain = {path: conformed(base, path) for path in (mask, None)}
     for place, (name, change) in enumerate(SHIFTED.items()):
@@ -285,7 +291,9 @@ def test_a_brain_scored_around_its_background_keeps_its_dark_half(
     scores = np.where(inside, z_scores(tissue(shape, affine), inside), 0).astype(np.float32)
     image = save(tmp_path / "T1w.nii", scores, affine)
     mask = save(tmp_path / "mask.nii", inside.astype(np.uint8), affine)
-    found = np.asarray(nib.load(conform_image(image, mask, grid, "minmax", tmp_path)).dataobj)
+    found = np.asarray(
+        nib.Nifti1Image.load(conform_image(image, mask, grid, "minmax", tmp_path)).dataobj
+    )
     within = ball(SHAPE, AFFINE, 56) > 0
     assert np.mean(found[within] > 0) > 0.99
     expected = tissue(SHAPE, AFFINE)[within]
@@ -295,7 +303,9 @@ def test_a_brain_scored_around_its_background_keeps_its_dark_half(
 def test_intensities_that_stay_are_in_the_unit_of_the_file(grid: Path, tmp_path: Path) -> None:
     base = tissue(SHAPE, AFFINE)
     image = save(tmp_path / "T1w.nii", base * 1e-6 - 1e-3, AFFINE)
-    data = np.asarray(nib.load(conform_image(image, None, grid, "none", tmp_path)).dataobj)
+    data = np.asarray(
+        nib.Nifti1Image.load(conform_image(image, None, grid, "none", tmp_path)).dataobj
+    )
     np.testing.assert_allclose(data, base * 1e-6, atol=1e-7)
 
 

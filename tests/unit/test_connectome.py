@@ -102,7 +102,7 @@ def test_as_a_baseline_it_is_fitted_in_the_training_fold_alone() -> None:
     first = cohort["participant_id"].isin(held.iloc[:1])
     others = cohort["participant_id"].isin(held.iloc[1:])
     changed = cohort.copy()
-    columns = [name for name in cohort if name.startswith(PREFIX)]
+    columns = [name for name in map(str, cohort) if name.startswith(PREFIX)]
     changed.loc[others, columns] = np.random.default_rng(0).normal(0, 1, (int(others.sum()), 28))
     changed.loc[others, "outcome"] = 1 - changed.loc[others, "outcome"]
     again, _ = baseline_scores(changed, splits[splits["fold"] == 0], ["connectome"])
@@ -115,7 +115,7 @@ def test_as_a_baseline_it_is_fitted_in_the_training_fold_alone() -> None:
 @pytest.mark.parametrize("whom", ["test", "train"])
 def test_who_has_no_correlations_gets_no_probability(whom: str) -> None:
     cohort, splits = _tables()
-    columns = [name for name in cohort if name.startswith(PREFIX)]
+    columns = [name for name in map(str, cohort) if name.startswith(PREFIX)]
     one = splits[(splits["fold"] == 0) & (splits["role"] == whom)]["participant_id"].iloc[0]
     cohort.loc[cohort["participant_id"] == one, columns] = np.nan
     scores, skipped = baseline_scores(cohort, splits[splits["fold"] == 0], ["connectome"])
@@ -126,7 +126,7 @@ def test_who_has_no_correlations_gets_no_probability(whom: str) -> None:
 
 def test_columns_that_are_not_all_pairs_are_said() -> None:
     cohort, splits = _tables()
-    first = next(name for name in cohort if name.startswith(PREFIX))
+    first = next(name for name in map(str, cohort) if name.startswith(PREFIX))
     scores, skipped = baseline_scores(cohort.drop(columns=first), splits, ["connectome"])
     assert scores.empty
     assert "27 columns region_connectivity_* are not all pairs" in skipped["connectome"]

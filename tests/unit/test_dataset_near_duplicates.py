@@ -132,10 +132,10 @@ def test_images_stored_in_another_order_of_axes_are_compared_as_well(
         nib.save(nib.Nifti1Image(values, AFFINE).as_reoriented(change), path)
         return path
 
-    images = [np.asarray(nib.load(path).dataobj) for path in files[:10]]
+    images = [np.asarray(nib.Nifti1Image.load(path).dataobj) for path in files[:10]]
     images.append(images[0][::-1])
     turned = [stored(tmp_path / f"{k}.nii", image) for k, image in enumerate(images)]
-    own_mask = stored(tmp_path / "mask.nii", np.asarray(nib.load(mask).dataobj))
+    own_mask = stored(tmp_path / "mask.nii", np.asarray(nib.Nifti1Image.load(mask).dataobj))
     found = find_near_duplicates(turned, people(turned), own_mask)
     assert found is not None
     assert [(pair.first, pair.second, pair.mirrored) for pair in found.duplicates] == [
@@ -166,7 +166,7 @@ def test_a_cohort_in_which_all_are_alike_lifts_the_limit_but_hides_no_true_copy(
     assert found is not None
     assert not found.duplicates
     assert found.limit == LARGEST
-    values = np.asarray(nib.load(files[3]).dataobj)
+    values = np.asarray(nib.Nifti1Image.load(files[3]).dataobj)
     copy = write(tmp_path / "copy.nii", _one_voxel(values))
     found = find_near_duplicates([*files, copy], people([*files, copy]), mask)
     assert found is not None
@@ -195,7 +195,7 @@ def test_pictures_of_a_small_place_are_compared_finely_enough(tmp_path: Path) ->
     assert found is not None
     assert not found.duplicates
     assert found.pairs[0].correlation < 0.8
-    first = np.asarray(nib.load(files[0]).dataobj)[..., 0]
+    first = np.asarray(nib.Nifti1Image.load(files[0]).dataobj)[..., 0]
     for changed in (np.sqrt(first), 0.5 * first + 0.2, first + rng.normal(0, 0.01, first.shape)):
         again = [*files, picture("again", changed)]
         found = find_near_duplicates(again, people(again), mask)

@@ -19,7 +19,7 @@ def test_the_hash_is_of_the_voxels(tmp_path: Path) -> None:
     first = voxel_hash(save(tmp_path / "a.nii.gz", 5))
     assert voxel_hash(save(tmp_path / "b.nii", 5, np.uint8)) == first
     assert voxel_hash(save(tmp_path / "c.nii", 6)) != first
-    image = nib.load(tmp_path / "a.nii.gz")
+    image = nib.Nifti1Image.load(tmp_path / "a.nii.gz")
     turned = np.asarray(image.dataobj).reshape(5, 4, 6)
     nib.save(nib.Nifti1Image(turned, np.diag([2, 2, 2, 1])), tmp_path / "d.nii.gz")
     assert voxel_hash(tmp_path / "d.nii.gz") != first

@@ -112,7 +112,8 @@ def test_sessions_and_parts_together_give_each_its_own(tmp_path: Path) -> None:
     )
     every = ("sub-01_ses-1 C6L", "sub-01_ses-2 C6L", "sub-01_ses-2 C7R", "sub-02_ses-1 C6L")
     for seed, text in enumerate(every):
-        picture(tmp_path / "out", *text.split(), seed)
+        scan, part = text.split()
+        picture(tmp_path / "out", scan, part, seed)
     found = build(tmp_path).table
     assert found["outcome"].tolist() == [1, 0, 1, 0]
     at_two = build(tmp_path, rule("helped@2", ["yes"])).table

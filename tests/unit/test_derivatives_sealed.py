@@ -154,7 +154,7 @@ def test_a_damaged_checkpoint_begins_anew_or_changes_nothing(tmp_path: Path) -> 
 
 def test_a_damaged_template_in_the_work_folder_is_made_anew(tmp_path: Path) -> None:
     wanted = load_recipe("t1w", ["preparation.speed=fast"]).preparation
-    template = resolve_template(wanted.template, home=tmp_path / "templateflow")
+    template = resolve_template(wanted.plain()["template"], home=tmp_path / "templateflow")
     images = prepare_template(template, wanted, tmp_path / "template")
     made = [images["judged"], prepare_mask(images["judged"])]
     whole = [path.read_bytes() for path in made]

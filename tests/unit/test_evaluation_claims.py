@@ -342,7 +342,9 @@ def test_learners_of_equal_worth_are_told_apart_about_once_in_twenty():
 
 
 @pytest.mark.parametrize("counts", [(3, 9), (0, 8), (12, 30), (5, 5)])
-def test_mcnemar_of_cross_validated_decisions_is_that_of_fewer_people(counts):
+def test_mcnemar_of_cross_validated_decisions_is_that_of_fewer_people(
+    counts: tuple[int, int],
+) -> None:
     assert mcnemar(*counts, 2.0) >= min(1.0, mcnemar(*counts)) - 1e-12
     doubled = mcnemar(2 * counts[0], 2 * counts[1], 2.0)
     assert doubled <= mcnemar(*counts)  # mid-p of as many people as these

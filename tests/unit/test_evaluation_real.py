@@ -21,7 +21,7 @@ def ixi_run(real_data, tmp_path_factory):
     volumes = {}
     for who in people["participant_id"]:
         (path,) = (folder / "derivatives" / "dlmuse" / who).rglob("*dseg.nii.gz")
-        labels = np.asarray(nib.load(path).dataobj).astype(int).ravel()
+        labels = np.asarray(nib.Nifti1Image.load(path).dataobj).astype(int).ravel()
         volumes[who] = np.bincount(labels, minlength=260)[1:260]
     table = pd.DataFrame(volumes).T
     table = table.loc[:, table.any()]

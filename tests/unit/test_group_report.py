@@ -23,6 +23,7 @@ from bidsapp.recipes import dump_recipe, load_recipe
 from bidsapp.reports.group_report import write_group_report
 from bidsapp.reports.methods_results import results_section
 from bidsapp.reports.run.answer import answer
+from bidsapp.reports.run.figures import considered
 from bidsapp.reports.run.files import RunFiles
 from bidsapp.reports.run.group_run import GroupRun
 from bidsapp.reports.run.numbers import confusions, roc_band
@@ -307,6 +308,15 @@ def test_band_holds_the_curve_and_narrows_with_people() -> None:
         assert (np.diff(low) >= -1e-9).all()
         widths.append((high - low)[5:60].mean())
     assert widths[1] < widths[0] / 2
+
+
+def test_who_left_for_a_rare_reason_is_counted_in_the_flow_diagram() -> None:
+    out = pd.DataFrame({"reason": [f"reason {n}" for n in range(12) for _ in range(n + 1)]})
+    step = considered(pd.DataFrame({"participant_id": ["sub-1"]}), out)
+    first, *rest = step.leaving
+    assert first == "78 left out"
+    assert sum(int(text.split(": ")[1]) for text in rest) == 78
+    assert rest[-1] == "other reasons: 10"
 
 
 def test_flow_counts_add_up(run: Path, page: GroupPage) -> None:

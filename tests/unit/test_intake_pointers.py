@@ -227,7 +227,7 @@ def test_a_model_without_content(tmp_path: Path) -> None:
 def test_weights_without_content(tmp_path: Path) -> None:
     path = tmp_path / "resnet_10_23dataset.pth"
     path.write_text(LFS)
-    section = Network(name="resnet", depth=10, weights="medicalnet")
+    section = Network(name="resnet", depth=10, start="medicalnet")
     with pytest.raises(NoInput, match="git lfs pull"):
         require_weights(section, 1, path)
 

@@ -55,7 +55,7 @@ def looked_up(volume: np.ndarray, affine: np.ndarray, points: np.ndarray) -> np.
 def test_a_known_motion_of_a_real_knee_is_found(
     real_data: Path, shift: tuple[float, ...], degrees: tuple[float, ...]
 ) -> None:
-    image = nib.load(next((real_data / "knee_pykneer").rglob("*_T2w.nii.gz")))
+    image = nib.Nifti1Image.load(next((real_data / "knee_pykneer").rglob("*_T2w.nii.gz")))
     data, affine = np.asarray(image.dataobj, np.float32), image.affine
     data = data / np.percentile(data, 99.5)
     rng = np.random.default_rng(0)

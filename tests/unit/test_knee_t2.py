@@ -72,7 +72,7 @@ class _Watched(TorchFunctionMode):
 @pytest.mark.parametrize("offset", [True, False])
 def test_the_fit_stays_on_the_device_that_it_is_given(offset: bool) -> None:
     signals, _ = decays(40, snr=50)
-    there = [torch.as_tensor(one) for one in (signals, 1000 * TIMES)]
+    there = (torch.as_tensor(signals), torch.as_tensor(1000 * TIMES))
     with _Watched():
         found = _fit(*there, offset, BOUNDS_MS)
     assert found.shape == (4, 40)
@@ -215,7 +215,7 @@ def bad(folder: Path, what: str) -> list[Path]:
     elif what == "shape":
         nib.save(nib.Nifti1Image(np.ones((3, 4, 5), "f4"), affine_of()), paths[1])
     elif what == "place":
-        image = nib.load(paths[1])
+        image = nib.Nifti1Image.load(paths[1])
         nib.save(nib.Nifti1Image(image.get_fdata(), np.eye(4) + image.affine), paths[1])
     elif what == "axes":
         nib.save(nib.Nifti1Image(np.ones((3, 4, 5, 2), "f4"), affine_of()), paths[0])

@@ -95,8 +95,8 @@ def test_a_run_keeps_the_speed_of_its_images_whatever_its_recipe_says() -> None:
     people = cohort(scans({"speed": "fast", "seed": 0, "intensity": "minmax"}))
     found, notes = as_made(recipe, variants, people)
     for name in (found.base, *variants):
-        told = found.with_variant(name).preparation
-        assert (told.speed, told.seed) == ("fast", 0)
+        told = found.with_variant(name).preparation.plain()
+        assert (told["speed"], told["seed"]) == ("fast", 0)
     assert len(notes) == 2
     assert "the images were made with fast; this run keeps that" in notes[0]
     assert as_made(found, variants, people) == (found, [])
@@ -118,7 +118,9 @@ def test_variants_with_images_of_their_own_keep_what_those_were_made_with(whose:
     native = cohort(scans(usual if whose == "first" else fast))
     people = replace(own, beside={"native": native})
     found, notes = as_made(recipe, ["axial", "native"], people)
-    told = {name: found.with_variant(name).preparation.speed for name in ("axial", "native")}
+    told = {
+        name: found.with_variant(name).preparation.plain()["speed"] for name in ("axial", "native")
+    }
     assert told == {
         "axial": "default" if whose == "second" else "fast",
         "native": "default" if whose == "first" else "fast",
@@ -129,4 +131,4 @@ def test_variants_with_images_of_their_own_keep_what_those_were_made_with(whose:
 def test_a_variant_that_names_its_speed_keeps_that_of_its_images_too() -> None:
     recipe = load_recipe("t1w").with_values({"variants.coronal.preparation.speed": "precise"})
     found, _ = as_made(recipe, ["axial", "coronal"], cohort(scans({"speed": "fast"})))
-    assert found.with_variant("coronal").preparation.speed == "fast"
+    assert found.with_variant("coronal").preparation.plain()["speed"] == "fast"

@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 
 def network(name="resnet", depth=10, seed=0, channels=1, shape=None, **options):
     return build_network(
-        Network(name=name, depth=depth, weights="random", **options), channels, seed, shape
+        Network(name=name, depth=depth, start="random", **options), channels, seed, shape
     )
 
 
@@ -219,7 +219,7 @@ def test_bfloat16_weight_gradients_hold_no_foreign_memory(shape, stride):
     side = torch.randn(conv(x).shape, generator=generator)
     gradients = []
     for enabled in (False, True, True):
-        conv.weight.grad = None
+        conv.zero_grad()
         poison = [torch.full((n,), torch.nan) for n in (10, 1000, 20_000, 100_000, 400_000) * 3]
         del poison
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
@@ -269,7 +269,7 @@ def test_no_shape_gives_wrong_numbers(kernel, stride, dilation, shape, bfloat16)
     exact = reference(conv, x, side)
     for _ in range(2):
         probe = x.clone(memory_format=torch.preserve_format).requires_grad_()
-        conv.weight.grad = None
+        conv.zero_grad()
         poison = [torch.full((n,), torch.nan) for n in (10, 1000, 20_000, 100_000) * 3]
         del poison
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16):
@@ -420,12 +420,12 @@ def test_no_pool_of_a_stem_is_left_whose_gradient_varies_on_a_gpu():
 
 
 def test_memory_follows_the_voxels_the_batch_and_the_width_of_numbers():
-    deep = Network(depth=18, weights="random")
+    deep = Network(depth=18, start="random")
     slab = training_bytes(deep, 1, (79, 95, 30), 6, 2)
     assert 5e9 < slab < 12e9  # 4.7 GB of activations and 0.5 GB of weights were measured
     assert training_bytes(deep, 1, (79, 95, 30), 6, 4) > 1.7 * slab
     assert training_bytes(deep, 1, (157, 189, 60), 6, 2) > 6 * slab
-    compact = Network(depth=10, stem_stride=2, stem_pool=True, weights="random")
+    compact = Network(depth=10, stem_stride=2, stem_pool=True, start="random")
     assert training_bytes(compact, 1, (79, 95, 30), 6, 2) < 1e9
 
 

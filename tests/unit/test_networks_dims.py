@@ -17,7 +17,7 @@ OFFERS = network_offers()
 
 
 def network(name="resnet", depth=18, channels=1, shape=None, seed=0, **options):
-    section = Network(name=name, depth=depth, weights="random", **options)
+    section = Network(name=name, depth=depth, start="random", **options)
     return build_network(section, channels, seed, shape)
 
 

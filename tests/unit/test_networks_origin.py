@@ -27,7 +27,7 @@ from bidsapp.networks.weights import load_weights
 from bidsapp.recipes.network import Network, Origin
 from tests.unit.synthetic_cohort import prepare_tasks, small_recipe, train_and_score
 
-SECTION = Network(name="resnet", depth=10, stem_stride=2, stem_pool=True, weights="file")
+SECTION = Network(name="resnet", depth=10, stem_stride=2, stem_pool=True, start="file")
 HEX = st.text("0123456789abcdef", min_size=64, max_size=64)
 
 

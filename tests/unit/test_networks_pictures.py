@@ -222,7 +222,7 @@ def test_the_studys_maps_are_of_the_stages_that_they_name(variant, cells):
 
 def test_the_studys_occlusion_hides_twelve_pixels():
     recipe = load_recipe("wang2023").with_variant("occlusion")
-    pixel = common_frame(recipe.preparation.size).affine[0, 0]
+    pixel = common_frame(recipe.preparation.plain()["size"]).affine[0, 0]
     assert round(recipe.saliency.patch_mm / pixel) == 12
 
 

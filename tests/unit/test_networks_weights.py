@@ -13,7 +13,7 @@ from bidsapp.networks.registry import build_network
 from bidsapp.networks.weights import CARRIED, check_weights, load_weights, weights_file
 from bidsapp.recipes.network import Network
 
-SECTION = Network(name="resnet", depth=10, weights="medicalnet")
+SECTION = Network(name="resnet", depth=10, start="medicalnet")
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def medicalnet(tmp_path_factory):
 
 def hollow(depth):
     """All keys and shapes of a depth, in a small file."""
-    state = build_network(Network(name="resnet", depth=depth, weights="random"), 1).state_dict()
+    state = build_network(Network(name="resnet", depth=depth, start="random"), 1).state_dict()
     return {
         f"module.{k}": torch.zeros((), dtype=v.dtype).expand(v.shape)
         for k, v in state.items()
@@ -51,7 +51,7 @@ def test_a_medicalnet_file_loads_but_for_its_head(medicalnet):
 
 
 def refused(path, message, depth=10):
-    section = Network(name="resnet", depth=depth, weights="medicalnet")
+    section = Network(name="resnet", depth=depth, start="medicalnet")
     network = build_network(section, 1, seed=1)
     before = {k: v.clone() for k, v in network.state_dict().items()}
     with pytest.raises(BadData, match=message) as caught:
@@ -90,7 +90,11 @@ def test_wrong_shapes_nan_and_a_missing_layer_are_refused(tmp_path, medicalnet):
         ("bn1.bias", torch.zeros(64).to_sparse(), r"no weights: bn1.bias \(sparse_coo"),
         ("bn1.bias", torch.zeros(64, device="meta"), r"bn1.bias \(without values"),
         ("bn1.bias", torch.zeros(64).bool(), r"bn1.bias \(bool instead of float32"),
-        ("bn1.bias", torch.zeros(64).cfloat(), r"bn1.bias \(complex64 instead of float32"),
+        (
+            "bn1.bias",
+            torch.zeros(64).to(torch.complex64),
+            r"bn1.bias \(complex64 instead of float32",
+        ),
         ("bn1.running_var", -torch.ones(64), "variances below 0: bn1.running_var"),
     ],
 )
@@ -170,11 +174,11 @@ def test_a_file_is_asked_for_and_never_fetched(tmp_path):
 
 
 def test_random_weights_only_when_the_recipe_says_so(medicalnet):
-    random = Network(name="resnet", depth=10, weights="random")
+    random = Network(name="resnet", depth=10, start="random")
     assert load_weights(build_network(random, 1), random, 1, None).kind == "random"
     with pytest.raises(UsageError, match="but the recipe says"):
         load_weights(build_network(random, 1), random, 1, medicalnet)
-    dense = Network(name="densenet", depth=121, weights="medicalnet")
+    dense = Network(name="densenet", depth=121, start="medicalnet")
     with pytest.raises(UsageError, match="MedicalNet has no densenet"):
         load_weights(build_network(dense, 1), dense, 1, medicalnet)
     with pytest.raises(UsageError, match="trained on one channel"):
@@ -193,9 +197,9 @@ def test_weights_come_from_the_file_the_folder_or_the_image(tmp_path, monkeypatc
     monkeypatch.setenv(CARRIED, str(carried))
     assert weights_file(SECTION, None) == carried / "resnet_10_23dataset.pth"
     assert weights_file(SECTION, folder) == folder / "resnet_10_23dataset.pth"
-    deeper = Network(name="resnet", depth=18, weights="medicalnet")
+    deeper = Network(name="resnet", depth=18, start="medicalnet")
     assert weights_file(deeper, None) is None
-    assert weights_file(Network(name="resnet", depth=10, weights="random"), None) is None
+    assert weights_file(Network(name="resnet", depth=10, start="random"), None) is None
 
 
 def test_weights_are_carried_into_the_folder_of_the_image(medicalnet, tmp_path, monkeypatch, capfd):

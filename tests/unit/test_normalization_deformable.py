@@ -99,7 +99,7 @@ def test_a_level_far_above_what_an_image_varies_by_changes_nothing() -> None:
     moving = sitk.GetArrayFromImage(sitk.Resample(_image(values), _image(values), moved))
     fields = []
     for level in (0.0, 1e4 * values.std()):
-        pair = (_image((one + level).astype(np.float32)) for one in (values, moving))
-        fields.append(sitk.GetArrayFromImage(deform(*pair, np.eye(4), STEPS)))
+        fixed, other = (_image((one + level).astype(np.float32)) for one in (values, moving))
+        fields.append(sitk.GetArrayFromImage(deform(fixed, other, np.eye(4), STEPS)))
     assert np.abs(fields[0]).max() > 1  # mm
     assert np.linalg.norm(fields[1] - fields[0], axis=-1).max() < 0.05

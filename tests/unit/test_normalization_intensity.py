@@ -229,8 +229,10 @@ def test_an_image_of_nothing_is_refused(values: np.ndarray, says: str) -> None:
 def test_a_real_head_reads_alike_in_all_of_them(
     skull: bool, real_data: Path, tmp_path: Path
 ) -> None:
-    image, labels = nib.load(t1w(real_data, "IXI014")), dlmuse(real_data, "IXI014")
-    inside = binary_fill_holes(binary_dilation(np.asarray(nib.load(labels).dataobj) > 0))
+    image, labels = nib.Nifti1Image.load(t1w(real_data, "IXI014")), dlmuse(real_data, "IXI014")
+    inside = binary_fill_holes(
+        binary_dilation(np.asarray(nib.Nifti1Image.load(labels).dataobj) > 0)
+    )
     image = image if skull else stripped(image, labels)
     image.to_filename(tmp_path / "image.nii")
     base = read_head(tmp_path / "image.nii")

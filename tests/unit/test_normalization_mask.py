@@ -41,7 +41,7 @@ def test_the_mask_holds_the_labelled_brain(
 ) -> None:
     name = "sub-IXI014_desc-DLMUSE_dseg.nii.gz"
     folder = real_data / "ixi2mm_dev48" / "derivatives" / "dlmuse" / "sub-IXI014" / "anat"
-    labels = np.asarray(nib.as_closest_canonical(nib.load(folder / name)).dataobj)
+    labels = np.asarray(nib.as_closest_canonical(nib.Nifti1Image.load(folder / name)).dataobj)
     assert masks[speed][labels > 0].mean() > 0.97
 
 

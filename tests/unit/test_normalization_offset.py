@@ -1,6 +1,7 @@
 """A real head with an offset goes through all steps as its twin without one."""
 
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -32,7 +33,7 @@ def test_whole_numbers_with_an_offset_end_in_the_same_bits(
     real_data: Path, target: steps.Target, tmp_path: Path
 ) -> None:
     """As they are read alike to the last bit; other units differ by what rounding does."""
-    stored = nib.load(t1w(real_data, "IXI014"))
+    stored: Any = nib.load(t1w(real_data, "IXI014"))
     values = np.asarray(stored.dataobj.get_unscaled(), dtype=np.int16) * 4
     found = []
     for offset in (0, -1024):

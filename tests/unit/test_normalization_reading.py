@@ -166,7 +166,7 @@ def test_scaled_integers_are_read_as_what_they_mean(tmp_path: Path) -> None:
     image.header.set_slope_inter(0.5, 10)
     image.to_filename(tmp_path / "T1w.nii.gz")
     found = read_head(tmp_path / "T1w.nii.gz")
-    expected = np.asarray(nib.load(tmp_path / "T1w.nii.gz").get_fdata())
+    expected = np.asarray(nib.Nifti1Image.load(tmp_path / "T1w.nii.gz").get_fdata())
     assert found.data.max() == pytest.approx(expected.max())
 
 

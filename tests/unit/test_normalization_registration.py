@@ -3,6 +3,7 @@
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,7 +40,8 @@ def participant(template: sitk.Image) -> sitk.Image:
     spatial = wavy_map()
     inverse = SpatialMap(np.linalg.inv(oblique_affine()), spatial.inverse_field()[0])
     field = sitk.DisplacementFieldTransform(sitk.Cast(inverse.field, sitk.sitkVectorFloat64))
-    affine = SpatialMap(inverse.affine, spatial.field).forward().GetNthTransform(0)
+    joined: Any = SpatialMap(inverse.affine, spatial.field).forward()
+    affine = joined.GetNthTransform(0)
     back = sitk.CompositeTransform([field, affine])
     wide = sitk.Image(110, 130, 110, sitk.sitkFloat32)
     wide.SetSpacing((2, 2, 2))

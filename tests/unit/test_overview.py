@@ -164,7 +164,7 @@ def test_a_thumbnail_is_that_of_the_result_that_is_there(tmp_path: Path) -> None
     kept = thumbnail_path(names).stat().st_mtime_ns
     assert thumbnail(names, KEY) == first
     assert thumbnail_path(names).stat().st_mtime_ns == kept
-    image = nib.load(names.folder / names["preproc"])
+    image = nib.Nifti1Image.load(names.folder / names["preproc"])
     save(names.folder / names["preproc"], np.zeros(SHAPE, np.float32), image.affine)
     assert thumbnail(names, "ef" * 32) != first
 

@@ -39,7 +39,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
 
 
 def scan_of(folder: Path, label: str) -> nib.Nifti1Image:
-    return nib.load(folder / label / "anat" / f"{label}_T1w.nii.gz")
+    return nib.Nifti1Image.load(folder / label / "anat" / f"{label}_T1w.nii.gz")
 
 
 def patients(folder: Path) -> list[str]:
@@ -60,7 +60,7 @@ def box_points(region: Region, step=2.0, shrink=2.0) -> np.ndarray:
 
 
 def brain_points(step: int) -> np.ndarray:
-    image = nib.load(packaged("t1"))
+    image = nib.Nifti1Image.load(packaged("t1"))
     indices = np.argwhere(np.asarray(image.dataobj)[::step, ::step, ::step] > 0) * step
     return nib.affines.apply_affine(image.affine, indices)
 

@@ -86,8 +86,9 @@ def test_a_minimal_recipe_has_the_house_defaults(write):
     recipe = load_recipe(write(MINIMAL))
     assert recipe.mode == "strict"
     assert recipe.outcome.column is None
-    assert recipe.preparation.template == "MNI152NLin2009aSym"
-    assert (recipe.preparation.resolution, recipe.preparation.box) == (2, "spm12")
+    told = recipe.preparation.plain()
+    assert told["template"] == "MNI152NLin2009aSym"
+    assert (told["resolution"], told["box"]) == (2, "spm12")
     assert (recipe.representation.plane, recipe.representation.slices) == ("axial", 30)
     assert recipe.representation.zscore == "train_fold"
     assert (recipe.protocol.folds, recipe.protocol.stratified) == (8, True)

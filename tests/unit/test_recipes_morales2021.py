@@ -52,7 +52,7 @@ def test_strict_fits_in_the_fold_and_paper_as_printed() -> None:
     paper = recipe.with_variant("paper")
     assert paper.mode == "paper"
     assert paper.representation.fitted["minmax"]["fit"] == "dataset"
-    assert paper.preparation.printed
+    assert paper.preparation.plain()["printed"]
 
 
 def test_presets_for_few_people_differ_from_what_is_printed() -> None:
@@ -112,8 +112,8 @@ def test_what_the_base_cannot_have_is_of_the_variants_that_are_run_alone() -> No
     recipe = load_recipe("morales2021", given, ["femur_thick"])
     made = {
         name: (
-            recipe.with_variant(name).preparation.t2,
-            recipe.with_variant(name).preparation.pixels,
+            recipe.with_variant(name).preparation.plain()["t2"],
+            recipe.with_variant(name).preparation.plain()["pixels"],
         )
         for name in ("femur_all", "femur_thick", "oa_femur_thick", "tibia_t2")
     }

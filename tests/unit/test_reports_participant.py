@@ -185,7 +185,7 @@ def test_odd_heads_still_make_a_report(tmp_path: Path, kind: str) -> None:
 def test_failed_normalisation_still_makes_a_report(tmp_path: Path, brain: int) -> None:
     """Nothing arrived in the template's space: images of zeros and of no number at all."""
     report = small_report(tmp_path)
-    image = nib.load(report.t1w)
+    image = nib.Nifti1Image.load(report.t1w)
     empty = np.zeros(image.shape, np.float32)
     report = replace(
         report,
@@ -247,7 +247,7 @@ def test_same_input_gives_the_same_page(tmp_path: Path) -> None:
 def test_real_head_stays_small(tmp_path: Path, real_data: Path) -> None:
     """A head of 1 × 1.33 × 1.33 mm, and a head as the normalised image: the worst case in size."""
     source = real_data / "ds000011" / "sub-01" / "anat" / "sub-01_T1w.nii.gz"
-    image = nib.as_closest_canonical(nib.load(source))
+    image = nib.as_closest_canonical(nib.Nifti1Image.load(source))
     head = np.asarray(image.dataobj, dtype=np.float32)
     mask = (head > np.percentile(head, 70)).astype(np.uint8)
     pictures = {

@@ -83,7 +83,7 @@ def test_the_array_holds_what_the_images_hold(tmp_path):
     assert data.dtype == np.float16
     assert not data.flags.writeable
     assert data.shape == (5, 1, 20, 12, 20) == array.shape
-    image = np.asarray(nib.load(rows[3].images["t1w"]).dataobj)
+    image = np.asarray(nib.Nifti1Image.load(rows[3].images["t1w"]).dataobj)
     np.testing.assert_array_equal(data[3, 0], image[:, 6:18].astype(np.float16))
     assert list(array.rows_of(["sub-03", "sub-01"])) == [1, 3]
     with pytest.raises(BadData, match="sub-77"):
@@ -100,7 +100,7 @@ def test_the_log_jacobian_is_masked_by_the_template(tmp_path):
         build_cohort_array(rows, channels, tmp_path / "arrays")
     array = build_cohort_array(rows, channels, tmp_path / "arrays", tmp_path / "mask.nii.gz")
     data, inside = array.open(), mask[:, :, 4:16] > 0
-    jacobian = np.asarray(nib.load(rows[1].images["log_jacobian"]).dataobj)[:, :, 4:16]
+    jacobian = np.asarray(nib.Nifti1Image.load(rows[1].images["log_jacobian"]).dataobj)[:, :, 4:16]
     np.testing.assert_array_equal(data[1, 1], np.where(inside, jacobian, 0).astype(np.float16))
     assert (data[:, 0][:, ~inside] != 0).mean() > 0.99
 
@@ -113,7 +113,7 @@ def test_the_array_is_built_once_and_anew_when_an_image_changes(tmp_path):
     assert first.path.stat().st_mtime_ns == stamp
     other = build_cohort_array(rows, section(plane="sagittal"), tmp_path / "arrays")
     assert other.key != first.key
-    image = nib.load(rows[2].images["t1w"])
+    image = nib.Nifti1Image.load(rows[2].images["t1w"])
     nib.save(nib.Nifti1Image(np.asarray(image.dataobj) * 0.9, AFFINE), rows[2].images["t1w"])
     assert build_cohort_array(rows, section(), tmp_path / "arrays").key != first.key
 
@@ -133,7 +133,7 @@ def test_many_processes_may_build_the_same_array(tmp_path):
 
 def spoil(rows, volume=None, affine=AFFINE):
     path = rows[2].images["t1w"]
-    values = np.asarray(nib.load(path).dataobj) if volume is None else volume
+    values = np.asarray(nib.Nifti1Image.load(path).dataobj) if volume is None else volume
     nib.save(nib.Nifti1Image(values.astype(np.float32), affine), path)
 
 

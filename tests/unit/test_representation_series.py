@@ -71,11 +71,13 @@ def test_every_volume_is_a_channel_and_shorter_series_end_in_zeros(
     assert cohort.channels[:2] == ("bold_001", "bold_002")
     data = cohort.open()
     for row, stored, length in zip(rows, data, LENGTHS, strict=True):
-        sample, _ = read_sample(row, recipe.representation, nib.load(mask).get_fdata() > 0)
+        sample, _ = read_sample(
+            row, recipe.representation, nib.Nifti1Image.load(mask).get_fdata() > 0
+        )
         assert (stored[:length] == sample.astype(np.float16)).all()
         assert not stored[length:].any()
         assert not stored[:, 0].any()  # outside of the mask
-        original = np.moveaxis(nib.load(row.images["bold"]).get_fdata(), -1, 0)
+        original = np.moveaxis(nib.Nifti1Image.load(row.images["bold"]).get_fdata(), -1, 0)
         np.testing.assert_allclose(stored[:length, 1:], original[:, 1:], atol=2e-3)
 
 
@@ -171,9 +173,12 @@ def test_the_linear_baseline_is_given_the_correlations_of_regions(tmp_path: Path
     series[:4] += shared
     path = tmp_path / "one.nii"
     nib.Nifti1Image(series, affine).to_filename(path)
-    table = regional_values([CohortRow("sub-1", "", {"bold": path})], np.ones(shape, bool), affine)
-    assert all(name.startswith("region_connectivity_") for name in table)
-    ends = {name: (name.split("_")[2] == "-60", name.split("_")[5] == "-60") for name in table}
+    row = CohortRow("sub-1", "", {"bold": path})
+    table = regional_values([row], np.ones(shape, bool), affine)
+    assert all(name.startswith("region_connectivity_") for name in map(str, table))
+    ends = {
+        name: (name.split("_")[2] == "-60", name.split("_")[5] == "-60") for name in map(str, table)
+    }
     left = [name for name, (one, two) in ends.items() if one and two]
     across = [name for name, (one, two) in ends.items() if one != two]
     assert table[left].to_numpy().mean() > 1.5

@@ -86,7 +86,7 @@ def test_embedded_labels_lie_where_anatomy_has_them() -> None:
 
 def test_the_sphere_of_the_periaqueductal_grey_holds_the_aqueduct() -> None:
     # the darkest voxel of the midbrain's midline, in the template itself
-    image = nib.load(packaged("t1"))
+    image = nib.Nifti1Image.load(packaged("t1"))
     t1w = np.asarray(image.dataobj)
     y, z = np.arange(-38, -28), -11
     dark = y[np.argmin([t1w[98, v + 134, z + 72] for v in y])]
@@ -97,7 +97,7 @@ def test_the_sphere_of_the_periaqueductal_grey_holds_the_aqueduct() -> None:
 
 
 def test_cortex_of_the_atlas_is_grey_matter_of_the_template() -> None:
-    grey = nib.load(packaged("gm"))
+    grey = nib.Nifti1Image.load(packaged("gm"))
     window = volume(grey.shape, grey.affine)
     atlas = resolve_atlas("desikan_killiany", window, DEFAULT)
     probability = np.asarray(grey.dataobj) / 255

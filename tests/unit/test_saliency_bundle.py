@@ -71,7 +71,7 @@ def test_a_map_lies_beside_the_image_and_says_whose_it_is(maps, tmp_path: Path):
     path = names.folder / (
         "sub-07_space-MNI152NLin2009aSym_res-2_desc-runbaseGradientXInput_statmap.nii.gz"
     )
-    image = nib.load(path)
+    image = nib.Nifti1Image.load(path)
     assert image.shape == (20, 24, 20)
     assert np.allclose(image.affine, AFFINE)
     expected = WINDOW.put_back(maps.explain(images, ["sub-07"], [None])[0])

@@ -84,8 +84,8 @@ def test_values_lie_on_the_points_of_the_persons_own_bone(
     maps.write(picture, [bone], [None])
     (found,) = bone.folder.glob("*kneesbase*_statmap.*gii")
     assert found.name == f"{bone.stem}_desc-{maps.desc}_statmap.shape.gii"
-    values = nib.load(found).agg_data()
-    surface = nib.load(bone.folder / f"{bone.stem}_desc-tibia_mesh.surf.gii")
+    values = nib.GiftiImage.load(found).agg_data()
+    surface = nib.GiftiImage.load(bone.folder / f"{bone.stem}_desc-tibia_mesh.surf.gii")
     assert len(values) == len(surface.agg_data("pointset"))
     assert np.ptp(values) > 0
     told = json.loads(found.with_name(found.name.replace(".shape.gii", ".json")).read_text())

@@ -35,7 +35,7 @@ def write(tmp_path: Path, stack: MapStack, **settings: object) -> tuple[Path, di
 
 
 def read(folder: Path, name: str) -> np.ndarray:
-    return nib.load(folder / name).get_fdata()
+    return nib.Nifti1Image.load(folder / name).get_fdata()
 
 
 def inside() -> np.ndarray:
@@ -48,7 +48,7 @@ def test_the_lead_map_is_the_mean_of_true_positives_alone(tmp_path: Path) -> Non
     rows = stack.rows
     chosen = (rows["outcome"] == 1) & (rows["probability"] >= 0.5)
     expected = axial().put_back(stack.values[chosen.to_numpy(), 0].mean(axis=0)) * brain()
-    image = nib.load(folder / summary["default"])
+    image = nib.Nifti1Image.load(folder / summary["default"])
     assert summary["default"] == "group_of-truepositives_desc-gradient_statmap.nii.gz"
     assert image.shape == SHAPE
     np.testing.assert_array_equal(image.affine, AFFINE)

@@ -374,7 +374,7 @@ def test_a_participants_image_has_the_whole_grid_and_says_what_it_is(jobs, tmp_p
     assert len(written) == 16
     path = tmp_path / ("maps/sub-03/anat/sub-03_space-T_res-2_desc-gradientXInput_statmap.nii.gz")
     assert path in written
-    image = nib.load(path)
+    image = nib.Nifti1Image.load(path)
     assert image.shape == (20, 24, 20)
     assert np.allclose(image.affine, AFFINE)
     voxels = image.get_fdata()
@@ -428,7 +428,7 @@ def test_several_repeats_are_averaged_in_one_image(jobs, tmp_path):
         one.write(tmp_path / name)
     both = join([tmp_path / "first", tmp_path / "second"], tmp_path / "both")
     path = write_people(both, place_of(tmp_path), {"verdict": "not run"}, GIVEN)[0]
-    image = np.asarray(nib.load(path).dataobj)
+    image = np.asarray(nib.Nifti1Image.load(path).dataobj)
     expected = first.space.put_back(2 * first.values[0].sum(axis=0))
     assert np.allclose(image, expected, rtol=1e-5)
     said = json.loads(path.with_name(path.name.replace(".nii.gz", ".json")).read_text())

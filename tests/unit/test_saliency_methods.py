@@ -1,6 +1,7 @@
 """Methods against finite differences, against the definition written out, and against traps."""
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ NETWORKS = {
 
 def network_of(key: str, channels: int = 2, seed: int = 0) -> nn.Module:
     name, depth, _, options = NETWORKS[key]
-    section = Network(name=name, depth=depth, weights="random", **options)
+    section = Network(name=name, depth=depth, start="random", **options)
     return build_network(section, channels, seed).double()
 
 
@@ -69,7 +70,7 @@ class Planar(nn.Module):
 
 
 def test_every_method_that_a_recipe_may_name_is_there():
-    assert set(METHODS) == set(SaliencyMethod.__args__)
+    assert set(METHODS) == set(get_args(SaliencyMethod))
 
 
 @pytest.mark.parametrize("target", ["logit", "probability"])

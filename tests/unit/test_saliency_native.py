@@ -151,7 +151,7 @@ def test_a_map_on_the_scans_voxels_is_not_called_one_of_the_template(tmp_path, s
     told = native_content(standard, space, tmp_path)
     path = tmp_path / "sub-01_desc-gradient_statmap.nii.gz"
     write_map(path, np.ones((4, 5, 6)), space.affine, told, space.codes)
-    header = nib.load(path).header
+    header = nib.Nifti1Image.load(path).header
     assert (int(header["sform_code"]), int(header["qform_code"])) == expected
     said = json.loads((tmp_path / "sub-01_desc-gradient_statmap.json").read_text())
     assert not {"Space", "Window"} & set(said)

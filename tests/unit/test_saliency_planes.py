@@ -102,7 +102,7 @@ def test_an_ensemble_is_written_like_a_variant(tmp_path: Path) -> None:
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["variant"] == "mean_probability"
     assert "divided by their root mean square" in summary["units"]
-    found = nib.load(folder / summary["default"])
+    found = nib.Nifti1Image.load(folder / summary["default"])
     data = found.get_fdata()
     assert found.shape == SHAPE
     said = json.loads((folder / summary["default"].replace(".nii.gz", ".json")).read_text())

@@ -263,7 +263,7 @@ def peaks_of(folder: Path, summary: dict) -> pd.DataFrame:
 
 def test_a_comparison_of_cross_validated_maps_has_no_p_anywhere(tmp_path: Path) -> None:
     summary = written(tmp_path, balanced())
-    t = nib.load(tmp_path / "axial" / summary["maps"]["t"]).get_fdata()
+    t = nib.Nifti1Image.load(tmp_path / "axial" / summary["maps"]["t"]).get_fdata()
     assert t[planted()].mean() > 3
     assert summary["test"]["p_from"] == ""
     assert summary["test"]["covariates"] == ["age", "sex"]
@@ -312,7 +312,7 @@ def test_who_was_trained_on_elsewhere_is_read_from_the_splits(tmp_path: Path, fo
 def test_a_hold_out_is_tested_with_its_network_fixed(tmp_path: Path) -> None:
     rows = balanced(folds=1)
     summary = written(tmp_path, rows, splits=splits_for(rows))
-    p = nib.load(tmp_path / "axial" / summary["maps"]["log10p_fwe"]).get_fdata()
+    p = nib.Nifti1Image.load(tmp_path / "axial" / summary["maps"]["log10p_fwe"]).get_fdata()
     assert p[planted()].max() == pytest.approx(np.log10(101), rel=1e-4)
     assert summary["test"]["p_from"] == HOLD_OUT
     assert summary["test"]["smallest_p_fwe"] == pytest.approx(1 / 101, rel=1e-4)
@@ -331,8 +331,8 @@ def test_permuted_pipelines_give_a_p(tmp_path: Path) -> None:
     summary = written(tmp_path, balanced(), null=null)
     assert summary["test"]["p_from"] == WHOLE_PIPELINE
     assert summary["test"]["permutations"] == 39
-    t = nib.load(tmp_path / "axial" / summary["maps"]["t"]).get_fdata()
-    p = nib.load(tmp_path / "axial" / summary["maps"]["log10p_fwe"]).get_fdata()
+    t = nib.Nifti1Image.load(tmp_path / "axial" / summary["maps"]["t"]).get_fdata()
+    p = nib.Nifti1Image.load(tmp_path / "axial" / summary["maps"]["log10p_fwe"]).get_fdata()
     place = np.unravel_index(np.abs(t).argmax(), t.shape)
     expected = (1 + (null.t >= np.abs(t[place])).sum()) / 40
     assert 10 ** -p[place] == pytest.approx(expected, rel=1e-4)

@@ -89,5 +89,5 @@ def test_group_maps_are_of_them_and_stamped(tmp_path: Path) -> None:
     assert json.loads(side.read_text())["Leak"] == f"LEAK: {STEP}"
     chosen = (stack.rows["outcome"] == 1) & (stack.rows["participant_id"] != "sub-01")
     expected = axial().put_back(stack.values[chosen.to_numpy(), 0].mean(axis=0)) * brain()
-    found = nib.load(tmp_path / "axial" / summary["default"]).get_fdata()
+    found = nib.Nifti1Image.load(tmp_path / "axial" / summary["default"]).get_fdata()
     np.testing.assert_allclose(found, expected, atol=1e-6)

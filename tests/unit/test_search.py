@@ -115,7 +115,7 @@ def test_held_out_images_and_outcomes_change_no_inner_score_and_no_choice(plante
     for place in np.flatnonzero(held_out):
         for name in ("t1w", "log_jacobian"):
             file = tmp_path / f"sub-{place:02d}_{name}.nii.gz"
-            image = nib.load(file)
+            image = nib.Nifti1Image.load(file)
             noise = rng.normal(size=image.shape).astype(np.float32) * 9
             nib.save(nib.Nifti1Image(noise, image.affine), file)
     table = pd.read_csv(tmp_path / "cohort.tsv", sep="\t", keep_default_na=False)

@@ -60,7 +60,7 @@ def cohort(tmp_path):
 
 
 def voxels(scan):
-    return np.asarray(nib.load(scan.image).dataobj, dtype=np.float32)
+    return np.asarray(nib.Nifti1Image.load(scan.image).dataobj, dtype=np.float32)
 
 
 def test_only_positives_change_only_inside_and_by_so_many_sd(cohort, tmp_path):

@@ -25,7 +25,7 @@ def boxed(folder: Path, axes: str, tilt: float = 10.0) -> tuple[Path, np.ndarray
     """Write a box whose values say where its voxels lie along each world axis."""
     shape = tuple(SIZES[letter] for letter in axes)
     frame = write_frame(folder / f"frame_{axes}.nii.gz", shape, axes, 2.0)  # type: ignore[arg-type]
-    affine = np.array(nib.load(frame).affine)  # type: ignore[attr-defined]
+    affine = np.array(nib.Nifti1Image.load(frame).affine)  # type: ignore[attr-defined]
     at = np.moveaxis(np.indices(shape), 0, -1) @ affine[:3, :3].T + affine[:3, 3]
     values = at @ [1.0, 100.0, 10000.0]
     c, s = np.cos(np.radians(tilt)), np.sin(np.radians(tilt))

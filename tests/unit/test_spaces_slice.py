@@ -104,7 +104,7 @@ def test_a_map_is_written_on_the_grid_of_the_person_s_own_image(tmp_path: Path) 
     block = np.zeros(space.shape, np.float32)
     block[1, 3] = 5  # found on the left of a mirrored picture: on the right of the person
     space.write(tmp_path / "sub-1_statmap.nii.gz", block, {})
-    written = nib.load(tmp_path / "sub-1_statmap.nii.gz")
+    written = nib.Nifti1Image.load(tmp_path / "sub-1_statmap.nii.gz")
     np.testing.assert_array_equal(written.affine, image.affine)
     assert int(written.header["sform_code"]) == 1
     place = np.argwhere(written.get_fdata() == 5)[0]

@@ -138,7 +138,7 @@ def test_a_map_is_written_with_the_surface_that_it_lies_on(tmp_path: Path) -> No
     space = Sphere((12, 8), CAP, 40.0, label="femur")
     block = np.random.default_rng(0).random((12, 8)).astype(np.float32)
     space.write(tmp_path / "group_statmap.shape.gii", block, {"Units": "1"})
-    surface = nib.load(tmp_path / "sphere-femur_mesh.surf.gii")
+    surface = nib.GiftiImage.load(tmp_path / "sphere-femur_mesh.surf.gii")
     points, faces = surface.agg_data(("pointset", "triangle"))
     np.testing.assert_allclose(points, space.points(), rtol=1e-5)
     assert faces.max() == len(points) - 1

@@ -108,9 +108,8 @@ def test_the_modality_measures_them_from_the_files_of_a_region(tmp_path: Path) -
     region = make_region(stack, roi, find_midline(stack, index))
     stem = "sub-01_{}desc-C6L{}_T2w.nii.gz"
     picture = tmp_path / stem.format("space-foramen_", "preproc")
-    write_region_files(
-        region, *(tmp_path / stem.format("", one) for one in ("slice", "region")), picture
-    )
+    slice_file, region_file = (tmp_path / stem.format("", one) for one in ("slice", "region"))
+    write_region_files(region, slice_file, region_file, picture)
     told = {"Space": region.space.to_dict()}
     picture.with_name(picture.name.replace(".nii.gz", ".json")).write_text(json.dumps(told))
     cells = [extent * 0.5 / 100 for extent in region.space.extent]

@@ -39,8 +39,10 @@ def prepared(
     roi = Roi(Injection("C6", side), index, box, "x_roi.tsv")
     region = make_region(stack, roi, find_midline(stack, index, None), size=size)
     picture = folder / f"{stem}_space-foramen_desc-C6{side}preproc_T2w.nii.gz"
-    others = [folder / f"{stem}_desc-C6{side}{name}_T2w.nii.gz" for name in ("slice", "region")]
-    write_region_files(region, *others, picture)
+    whole, part = (
+        folder / f"{stem}_desc-C6{side}{name}_T2w.nii.gz" for name in ("slice", "region")
+    )
+    write_region_files(region, whole, part, picture)
     told = picture.with_name(picture.name.replace(".nii.gz", ".json"))
     told.write_text(json.dumps({"Space": region.space.to_dict()}))
     return picture, region.picture.astype(np.float32)
@@ -65,10 +67,10 @@ def test_the_maps_of_both_sides_lie_on_their_own_foramina(tmp_path: Path) -> Non
     assert without_native(tmp_path / "maps") == []
     for side, (path, _) in found.items():
         own = tmp_path / f"maps/sub-{side}/anat/sub-{side}_label-C6{side}_desc-gradient_statmap"
-        image = nib.load(f"{own}.nii.gz")
+        image = nib.Nifti1Image.load(f"{own}.nii.gz")
         scan = path.with_name(f"sub-{side}_desc-C6{side}slice_T2w.nii.gz")
-        assert image.shape == nib.load(scan).shape
-        np.testing.assert_allclose(image.affine, nib.load(scan).affine, atol=1e-4)
+        assert image.shape == nib.Nifti1Image.load(scan).shape
+        np.testing.assert_allclose(image.affine, nib.Nifti1Image.load(scan).affine, atol=1e-4)
         there = np.argwhere(image.get_fdata() > 240).mean(axis=0)
         place_mm = (image.affine @ [*there, 1])[:3]
         assert np.linalg.norm((place_mm - foramen_mm(side))[:2]) < 1.5

@@ -89,7 +89,7 @@ def maps_of(folder: Path, task: FoldTask, recipe: Recipe) -> MapStack:
 
 def across(path: Path, side: str) -> np.ndarray:
     """Values of an image from the midline outwards, and from back to front, over the region."""
-    image = nib.load(path)
+    image = nib.Nifti1Image.load(path)
     outwards, front = np.meshgrid(np.arange(8, 30, 0.5), np.arange(-12, 13, 0.5), indexing="ij")
     points = np.empty((*outwards.shape, 3))
     points[..., 0] = MIDLINE + outwards * (1 if side == "R" else -1)
@@ -123,9 +123,11 @@ def test_maps_of_the_studys_network_are_made_and_lie_on_each_ones_own_side(
         settings=recipe.saliency,
     )
     (mean,) = group.glob("group_of-all_desc-*_statmap.nii.gz")
-    assert nib.load(mean).shape == (SIZE, SIZE, 1)
-    np.testing.assert_allclose(nib.load(mean).affine, common_frame(SIZE).affine, atol=1e-4)
-    assert np.ptp(nib.load(mean).get_fdata()) > 0
+    assert nib.Nifti1Image.load(mean).shape == (SIZE, SIZE, 1)
+    np.testing.assert_allclose(
+        nib.Nifti1Image.load(mean).affine, common_frame(SIZE).affine, atol=1e-4
+    )
+    assert np.ptp(nib.Nifti1Image.load(mean).get_fdata()) > 0
     images = {
         Unit(f"sub-{who}", "", f"C6{side}"): (
             f"sub-{who}/anat/sub-{who}_space-foramen_desc-C6{side}preproc_T2w.nii.gz"
@@ -139,9 +141,9 @@ def test_maps_of_the_studys_network_are_made_and_lie_on_each_ones_own_side(
     found = {}
     for who, (side, _) in STORED.items():
         (own,) = (tmp_path / f"people/sub-{who}").rglob(f"sub-{who}_label-C6{side}_*.nii.gz")
-        scan = nib.load(out / f"sub-{who}/anat/sub-{who}_desc-C6{side}slice_T2w.nii.gz")
-        assert nib.load(own).shape == scan.shape
-        np.testing.assert_allclose(nib.load(own).affine, scan.affine, atol=1e-4)
+        scan = nib.Nifti1Image.load(out / f"sub-{who}/anat/sub-{who}_desc-C6{side}slice_T2w.nii.gz")
+        assert nib.Nifti1Image.load(own).shape == scan.shape
+        np.testing.assert_allclose(nib.Nifti1Image.load(own).affine, scan.affine, atol=1e-4)
         found[who] = across(own, side)
     # a left and a right neck are each other in a mirror, and so are their maps on the person
     for one, other in (("a", "b"), ("c", "d")):

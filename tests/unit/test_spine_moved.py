@@ -36,9 +36,8 @@ def prepared(
     region = make_region(stack, roi, midline)
     stem = "sub-01_{}desc-C6L{}_T2w.nii.gz"
     picture = folder / stem.format("space-foramen_", "preproc")
-    write_region_files(
-        region, *(folder / stem.format("", one) for one in ("slice", "region")), picture
-    )
+    slice_file, region_file = (folder / stem.format("", one) for one in ("slice", "region"))
+    write_region_files(region, slice_file, region_file, picture)
     told = {
         "Space": region.space.to_dict(), "Level": "C6", "Side": roi.injection.side,
         "BoxSource": roi.source, "Settings": SETTINGS, "Quality": {"cut_share": region.cut_share},
@@ -73,9 +72,9 @@ def test_a_moved_picture_is_that_of_a_box_drawn_so(tmp_path: Path, side: str, re
         i0, i1, j0, j1 = box
         drawn = roi_of(side, index, (i0 + left, i1 + left, j0 + 5 * along, j1 + 5 * along))
         expected = make_region(stack, drawn, midline).picture
-        got = np.rint(nib.load(one.file).get_fdata()[..., 0] * 255)
+        got = np.rint(nib.Nifti1Image.load(one.file).get_fdata()[..., 0] * 255)
         np.testing.assert_array_equal(got, expected)
-        assert nib.load(one.file).shape == nib.load(picture).shape
+        assert nib.Nifti1Image.load(one.file).shape == nib.Nifti1Image.load(picture).shape
 
 
 def test_nothing_is_moved_by_no_pixels_and_no_box_beyond_the_slice(tmp_path: Path) -> None:
@@ -95,7 +94,7 @@ def test_another_raters_picture_is_what_their_box_gives_on_their_slice(tmp_path:
     picture, _ = prepared(tmp_path, stack, roi_of("L", index, box), midline, (other,))
     (one,) = placements(picture, 0, tmp_path, tmp_path)
     assert (one.name, one.kind) == ("rater CD", RATER)
-    got = np.rint(nib.load(one.file).get_fdata()[..., 0] * 255)
+    got = np.rint(nib.Nifti1Image.load(one.file).get_fdata()[..., 0] * 255)
     np.testing.assert_array_equal(got, make_region(stack, other, midline).picture)
     assert one.facts["slices_apart"] == 1
     assert one.facts["apart_mm"] == pytest.approx(np.sqrt((4 * 0.8) ** 2 + 0.7**2 + 4**2), abs=0.01)

@@ -30,8 +30,10 @@ def auc(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
         )
         midline = find_midline(stack, roi.slice, None)
         quality = judge_region(stack, roi, midline, make_region(stack, roi, midline))
-        truth = nib.load(folder / "derivatives/truth" / anat / f"{stem}_label-truth_mask.nii.gz")
-        scan = nib.load(folder / anat / f"{stem}_T2w.nii.gz").get_fdata()
+        truth = nib.Nifti1Image.load(
+            folder / "derivatives/truth" / anat / f"{stem}_label-truth_mask.nii.gz"
+        )
+        scan = nib.Nifti1Image.load(folder / anat / f"{stem}_T2w.nii.gz").get_fdata()
         inside = np.asarray(truth.dataobj) > 0
         numbers["foramen"].append(float(scan[inside].mean() / scan[scan > 0].mean()))
         for key in ("contrast", "blur_mm"):

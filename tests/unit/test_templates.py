@@ -104,7 +104,7 @@ def test_the_default_is_found_by_templateflow_itself(embedded, embedded_home):
     t1w, mask, identifier = done.stdout.split()
     assert Path(t1w) == embedded.t1w
     _, expected = brain_template(embedded)
-    np.testing.assert_array_equal(nib.load(mask).get_fdata(), expected.get_fdata())
+    np.testing.assert_array_equal(nib.Nifti1Image.load(mask).get_fdata(), expected.get_fdata())
     assert identifier == embedded.label == DEFAULT
 
 
@@ -183,7 +183,9 @@ def test_the_default_brain(embedded):
 
 def test_tissue_probabilities_are_probabilities(embedded):
     grey, white = (
-        nib.load(embedded.t1w.parent / f"tpl-{DEFAULT}_res-1_label-{label}_probseg.nii.gz")
+        nib.Nifti1Image.load(
+            embedded.t1w.parent / f"tpl-{DEFAULT}_res-1_label-{label}_probseg.nii.gz"
+        )
         for label in ("GM", "WM")
     )
     total = grey.get_fdata() + white.get_fdata()
@@ -197,8 +199,8 @@ def test_tissue_probabilities_are_probabilities(embedded):
 def test_a_template_with_skull_gives_its_brain(six_asym):
     brain, mask = brain_template(six_asym)
     assert not six_asym.skull_stripped
-    whole = nib.load(six_asym.t1w).get_fdata()
-    inside = nib.load(six_asym.brain_mask).get_fdata() > 0
+    whole = nib.Nifti1Image.load(six_asym.t1w).get_fdata()
+    inside = nib.Nifti1Image.load(six_asym.brain_mask).get_fdata() > 0
     np.testing.assert_array_equal(brain.get_fdata(), np.where(inside, whole, 0))
     np.testing.assert_array_equal(mask.get_fdata() > 0, inside)
 
@@ -371,7 +373,7 @@ def test_spm12_box(resolution, shape, embedded):
 @pytest.mark.parametrize("which", ["embedded", "six_asym"])
 def test_template_box_covers_the_template(which, request):
     template = request.getfixturevalue(which)
-    image = nib.as_closest_canonical(nib.load(template.t1w))
+    image = nib.as_closest_canonical(nib.Nifti1Image.load(template.t1w))
     shape, affine = output_grid("template", 1, template)
     assert shape == image.shape
     np.testing.assert_allclose(affine, image.affine)

@@ -173,10 +173,10 @@ def test_plain_labels_stay_as_they_are(plain: list[str]) -> None:
 
 def test_a_template_with_its_resolution_as_in_fmriprep() -> None:
     overrides = parsed("data out group --template MNI152NLin2009cAsym:res-1").overrides
-    wanted = load_recipe("t1w", overrides).preparation
-    assert (wanted.template, wanted.resolution) == ("MNI152NLin2009cAsym", 1)
+    wanted = load_recipe("t1w", overrides).preparation.plain()
+    assert (wanted["template"], wanted["resolution"]) == ("MNI152NLin2009cAsym", 1)
     overrides = parsed("data out group --template tpl-MNI152NLin6Asym:res-02").overrides
-    assert load_recipe("t1w", overrides).preparation.template == "MNI152NLin6Asym"
+    assert load_recipe("t1w", overrides).preparation.plain()["template"] == "MNI152NLin6Asym"
     for line, says in (
         ("--template A:res-native", "res-native is not understood; write A:res-1 or A:res-2"),
         ("--template A:cohort-1", "cohort-1 is not understood"),

@@ -241,7 +241,9 @@ def test_parts_go_through_training_scores_and_maps(tmp_path: Path) -> None:
     assert held_out.groupby("participant_id").size().eq(2).all()
 
     mask = write_mask(
-        tmp_path / "mask.nii.gz", np.ones((20, 24, 20), bool), np.array(array.space.grid_affine)
+        tmp_path / "mask.nii.gz",
+        np.ones((20, 24, 20), bool),
+        np.array(array.space.to_dict()["grid_affine"]),
     )
     job = FoldMapsTask(task, tmp_path / "maps", mask, checks=False)
     explain_fold(job)

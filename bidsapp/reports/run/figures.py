@@ -259,19 +259,10 @@ def cohort_flow(run: RunFiles) -> Figure | None:
     cohort, out = run.cohort, run.exclusions
     if cohort.empty:
         return None
-    reasons = Counter(out["reason"].astype(str))
-    leaving = [f"{reason}: {n}" for reason, n in reasons.most_common(_MOST_REASONS)]
-    rest = sum(reasons.values()) - sum(n for _, n in reasons.most_common(_MOST_REASONS))
-    if rest:
-        leaving.append(f"other reasons: {rest}")
     counts = cohort_counts(cohort)
     one = counts.people == counts.scans
     steps = [
-        Step(
-            f"{len(cohort) + len(out)} considered",
-            [f"{considered_words(cohort, out)[1]} of the dataset"],
-            [f"{len(out)} left out", *leaving] if len(out) else (),
-        ),
+        considered(cohort, out),
         Step(
             "Cohort",
             [
@@ -283,6 +274,21 @@ def cohort_flow(run: RunFiles) -> Figure | None:
     ]
     drawing = flow([*steps, *_division(run)])
     return keep(run, drawing, "exclusions.tsv")
+
+
+def considered(cohort: pd.DataFrame, out: pd.DataFrame) -> Step:
+    """Say how many scans were found, and why some were left out, the commonest reasons first."""
+    reasons = Counter(out["reason"].astype(str))
+    common = reasons.most_common(_MOST_REASONS)
+    leaving = [f"{reason}: {n}" for reason, n in common]
+    rest = sum(reasons.values()) - sum(n for _, n in common)
+    if rest:
+        leaving.append(f"other reasons: {rest}")
+    return Step(
+        f"{len(cohort) + len(out)} considered",
+        [f"{considered_words(cohort, out)[1]} of the dataset"],
+        [f"{len(out)} left out", *leaving] if len(out) else (),
+    )
 
 
 def _values(run: RunFiles) -> list[str]:

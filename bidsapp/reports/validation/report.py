@@ -1,6 +1,5 @@
 """The report of an external validation: one page, from the files of its folder."""
 
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pandas as pd
 from bidsapp import __version__
 from bidsapp.contracts.calibrated import Calibrated
 from bidsapp.contracts.fitted import FittedStep
-from bidsapp.dataset.counts import cohort_counts, considered_words
+from bidsapp.dataset.counts import cohort_counts
 from bidsapp.dataset.covariates import shown_name
 from bidsapp.derivatives import write_text
 from bidsapp.derivatives.shown import BIDS_DIR, MODEL, OUTPUT_DIR
@@ -22,7 +21,7 @@ from bidsapp.evaluation.stacking import with_image
 from bidsapp.evaluation.validation import read_facts
 from bidsapp.evaluation.validation_words import outside_of, row_of, shown
 from bidsapp.reports.run import figures, result_tables
-from bidsapp.reports.run.figures import Figure, keep
+from bidsapp.reports.run.figures import Figure, considered, keep
 from bidsapp.reports.run.files import RunFiles
 from bidsapp.reports.run.grids import Grid, decimal, grid, interval, plain
 from bidsapp.reports.run.held_back import answers_table, coverage
@@ -30,7 +29,6 @@ from bidsapp.reports.run.people import people_table
 from bidsapp.reports.validation.words import write_validation_words
 
 _SCRIPTS = ("tables.js", "variants.js")
-_MOST_REASONS = 8
 _HELPED = {
     "calibration_intercept": ("Calibration in the large", 0.0),
     "calibration_slope": ("Calibration slope", 1.0),
@@ -201,15 +199,9 @@ def _flow(run: ValidationFiles) -> Figure | None:
     cohort, out = run.cohort, run.exclusions
     if cohort.empty:
         return None
-    reasons = Counter(out["reason"].astype(str))
-    leaving = [f"{reason}: {n}" for reason, n in reasons.most_common(_MOST_REASONS)]
     counts = cohort_counts(cohort)
     steps = [
-        Step(
-            f"{len(cohort) + len(out)} considered",
-            [f"{considered_words(cohort, out)[1]} of the dataset"],
-            [f"{len(out)} left out", *leaving] if len(out) else (),
-        ),
+        considered(cohort, out),
         Step("Predicted by every fold model", [counts.observations, counts.classes]),
     ]
     return keep(run, flow(steps), "exclusions.tsv")
