@@ -19,7 +19,6 @@ from bidsapp.execution.work import alone, begin_work, check_work, keep_shared_wo
 from bidsapp.group_answers import predict_cohort, unused_clinic
 from bidsapp.group_cohort import PREPARE, cohort_of, on_one_grid, recorded
 from bidsapp.group_known import without_doubles, without_known
-from bidsapp.intake.json_text import read_own_json
 from bidsapp.options import RunOptions
 from bidsapp.recipes import Recipe, apply_values, dump_recipe
 from bidsapp.recipes.loading import values_of
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from bidsapp.dataset.cohort import Cohort
     from bidsapp.networks.bundle import Bundle
 
-FACTS = "validation.json"
 _MAY_CHANGE = ("outcome.", "tables.", "evaluation.", "inputs.")
 
 
@@ -124,6 +122,7 @@ def _whole_run(
 ) -> int:
     """Do everything from the people to the report; gives the exit code."""
     from bidsapp.dataset.tables import write_table
+    from bidsapp.evaluation.validation_files import FACTS
     from bidsapp.representation.measures import write_measures
 
     cohort, masks = on_one_grid(people, recipe, [recipe.base], options)
@@ -233,7 +232,7 @@ def _beside_the_model(bundle: "Bundle", folder: Path) -> None:
     """Compare with the training cohort's own table, where the bundle lies in its run still."""
     from bidsapp.evaluation.membership import membership
     from bidsapp.evaluation.tsv import write_table
-    from bidsapp.evaluation.validation import people_of
+    from bidsapp.evaluation.validation_files import people_of
 
     run = bundle.folder.parent.parent
     trained = (run / "cohort.tsv").is_file() and (run / "splits.tsv").is_file()
@@ -246,9 +245,9 @@ def _beside_the_model(bundle: "Bundle", folder: Path) -> None:
 
 def _again(folder: Path, options: RunOptions, bundle: "Bundle") -> int:
     """Make anew what follows from the scores of a validation."""
-    if not (folder / FACTS).is_file():
-        raise NoInput(f"{folder} holds no validation of a model (no {FACTS}); run it first.")
-    validated = read_own_json(folder / FACTS)["model"]
+    from bidsapp.evaluation.validation_files import read_facts
+
+    validated = read_facts(folder)["model"]
     if validated["weights_sha256"] != bundle.weights_sha256 or validated["name"] != bundle.name:
         raise UsageError(
             f"{folder} holds the validation of {validated['name']} {validated['version']}, not of "

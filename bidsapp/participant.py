@@ -10,7 +10,7 @@ from bidsapp.contracts.job import Shared
 from bidsapp.contracts.modality import modality_named
 from bidsapp.dataset import validate_dataset
 from bidsapp.dataset.description import shortened
-from bidsapp.dataset.images import Refusal
+from bidsapp.dataset.refusals import Refusal
 from bidsapp.dataset.sources import ScanSelection, select_scans
 from bidsapp.derivatives import check_output, prepare_output
 from bidsapp.derivatives.atomic import make_folder

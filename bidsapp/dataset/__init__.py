@@ -6,7 +6,8 @@ Light names are offered here; what needs pandas is imported from its own module
 
 from bidsapp.dataset.description import check_dataset, list_participants
 from bidsapp.dataset.filters import read_bids_filters
-from bidsapp.dataset.images import ImageChoice, Refusal, Selection, select_images
+from bidsapp.dataset.images import ImageChoice, Selection, select_images
+from bidsapp.dataset.refusals import Refusal
 from bidsapp.dataset.validation import ValidationSummary, validate_dataset
 
 __all__ = [

@@ -12,7 +12,8 @@ from bidsapp.dataset.ambiguity import advise
 from bidsapp.dataset.bidsignore import NAME as BIDSIGNORE
 from bidsapp.dataset.description import shortened
 from bidsapp.dataset.filters import OPTION, check_bids_filters, describe
-from bidsapp.dataset.images import ImageChoice, Refusal, nothing_left, select_images
+from bidsapp.dataset.images import ImageChoice, select_images
+from bidsapp.dataset.refusals import Refusal, nothing_left
 from bidsapp.dataset.source_files import (
     SourceCandidate,
     belonging,

@@ -22,6 +22,8 @@ from bidsapp.contracts.unit import PARTICIPANT, unit_columns
 from bidsapp.evaluation.calibration import log_odds
 from bidsapp.evaluation.held_out import inflation_of
 from bidsapp.evaluation.intervals import LEVEL
+from bidsapp.evaluation.tsv import read_table
+from bidsapp.evaluation.validation_files import fold_models
 
 FEWEST = 10
 """People of each class that it needs, at least."""
@@ -114,9 +116,6 @@ def calibrated_of_run(scores: pd.DataFrame, splits: pd.DataFrame) -> tuple[Calib
 
 def calibrated_of_validation(folder: Path) -> Calibrated | None:
     """Fit it on the people of a validation, by what the mean of the fold models said of them."""
-    from bidsapp.evaluation.tsv import read_table
-    from bidsapp.evaluation.validation import fold_models
-
     cohort = read_table(folder / "cohort.tsv", (PARTICIPANT, "outcome"))
     keys = unit_columns(cohort)
     mean = fold_models(folder).mean(axis=1).rename("probability").reset_index()

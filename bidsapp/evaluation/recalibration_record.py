@@ -15,7 +15,8 @@ from bidsapp.evaluation.abstention import fit_limits
 from bidsapp.evaluation.settings import CLINICAL, settings_of_run
 from bidsapp.evaluation.stacking import with_image
 from bidsapp.evaluation.tsv import is_missing, read_table
-from bidsapp.evaluation.validation import RECALIBRATED, read_facts
+from bidsapp.evaluation.validation import RECALIBRATED
+from bidsapp.evaluation.validation_files import read_facts
 
 _CLINIC = {"clinical": "columns alone", "combined": "columns and scan"}
 _JUDGED = ("calibration_intercept", "calibration_slope", "brier")

@@ -12,12 +12,12 @@ from bidsapp.contracts.abstention import Limits
 from bidsapp.contracts.recalibration import KINDS, Recalibration
 from bidsapp.contracts.unit import unit_columns
 from bidsapp.dataset.covariates import user_name, users_columns
-from bidsapp.errors import BadData, NoInput
+from bidsapp.errors import BadData
 from bidsapp.evaluation.abstention import COVERAGE, KEPT, coverage_curve, kept_errors
 from bidsapp.evaluation.aggregates import compare_with_aggregates
 from bidsapp.evaluation.calibration import calibration_points
 from bidsapp.evaluation.case_mix import Drop, explain_drop
-from bidsapp.evaluation.cohort_table import identifies, positives_and_negatives
+from bidsapp.evaluation.cohort_table import positives_and_negatives
 from bidsapp.evaluation.curves import decision_curve, precision_recall_points, roc_points
 from bidsapp.evaluation.describe import describe_sample
 from bidsapp.evaluation.intended_use import intended_use
@@ -38,33 +38,14 @@ from bidsapp.evaluation.separation import is_of_scanner
 from bidsapp.evaluation.settings import EvaluationSettings, settings_of_run
 from bidsapp.evaluation.state import RunState, read_applied
 from bidsapp.evaluation.thresholds import FITTED
-from bidsapp.evaluation.training_facts import described_columns
-from bidsapp.evaluation.tsv import as_written, is_missing, write_table
+from bidsapp.evaluation.tsv import as_written, is_missing, read_table, write_table
 from bidsapp.evaluation.validation_clinic import added_here, clinical_rows, combined_sentence
+from bidsapp.evaluation.validation_files import fold_models, people_of, read_facts
 from bidsapp.evaluation.validation_words import findings
-from bidsapp.intake.json_text import read_own_json
 
-FACTS = "validation.json"
 _MOST_SITES = 12
 _CURVE_RESAMPLES = 1000
 RECALIBRATED = ("kind", "intercept", "slope", "people", "folds", "variant", "note")
-
-
-def read_facts(folder: Path) -> dict[str, Any]:
-    """Read which model was validated, and what it tells of its own cohort."""
-    try:
-        return dict(read_own_json(Path(folder) / FACTS))
-    except FileNotFoundError:
-        raise NoInput(f"{folder} holds no validation of a model (no {FACTS}).") from None
-
-
-def people_of(folder: Path) -> pd.DataFrame:
-    """Describe the people of a run or a validation, each by the first scan: text."""
-    state = read_applied(Path(folder))
-    people = state.measured.assign(participant_id=state.cohort["participant_id"])
-    people = people.drop_duplicates("participant_id")
-    kept = [name for name in described_columns(state) if not identifies(people[name])]
-    return people[["participant_id", *dict.fromkeys(kept)]]
 
 
 def evaluate_validation(folder: Path) -> None:
@@ -260,21 +241,6 @@ def _further(sample: Sample, plan: EvaluationSettings, rng: np.random.Generator)
     return pd.DataFrame(rows, columns=pd.Index(names))
 
 
-def fold_models(folder: Path) -> pd.DataFrame:
-    """Read what each fold model of a validated bundle said, before any recalibration.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row per unit, indexed by its columns (text), a column per fold model.
-    """
-    from bidsapp.evaluation.tsv import read_table
-
-    table = read_table(folder / "fold_models.tsv", ("participant_id", "probability"))
-    table = table.assign(probability=table["probability"].astype(float))
-    return table.pivot(index=unit_columns(table), columns=["repeat", "fold"], values="probability")
-
-
 def _drop(
     held: dict[str, Any],
     own: pd.DataFrame,
@@ -315,8 +281,6 @@ def answered(
     told = facts.get("limits")
     if not told:
         return pd.DataFrame(columns=pd.Index(KEPT)), pd.DataFrame(columns=pd.Index(COVERAGE))
-    from bidsapp.evaluation.tsv import read_table
-
     limits = Limits.of(told)
     table = read_table(folder / "answers.tsv", ("participant_id", "no_answer", "disagreement"))
     table = table.set_index(unit_columns(table))
@@ -338,8 +302,6 @@ def _membership(folder: Path, facts: dict[str, Any], people: pd.DataFrame) -> pd
     """Read how different the cohorts are by their people, or tell it from the aggregates."""
     path = folder / "tables" / "membership.tsv"
     if path.is_file():
-        from bidsapp.evaluation.tsv import read_table
-
         return read_table(path, ("auc", "note"))
     return membership_from_aggregates(facts.get("training_cohort", {}), people)
 

@@ -18,7 +18,7 @@ from bidsapp.drawing.pages import render, script, script_hash
 from bidsapp.drawing.wording import joined
 from bidsapp.evaluation.chance import against_chance
 from bidsapp.evaluation.stacking import with_image
-from bidsapp.evaluation.validation import read_facts
+from bidsapp.evaluation.validation_files import read_facts
 from bidsapp.evaluation.validation_words import outside_of, row_of, shown
 from bidsapp.reports.run import figures, result_tables
 from bidsapp.reports.run.figures import Figure, considered, keep

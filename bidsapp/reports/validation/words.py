@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from bidsapp.dataset.counts import cohort_counts, considered_words
 from bidsapp.drawing.boilerplate import Draft, Section, finished, write_boilerplate
 from bidsapp.drawing.wording import joined, many
-from bidsapp.evaluation.validation import read_facts
+from bidsapp.evaluation.validation_files import read_facts
 from bidsapp.reports.run.group_run import GroupRun
 
 if TYPE_CHECKING:
