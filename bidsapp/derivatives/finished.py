@@ -87,7 +87,10 @@ def _read(
 
 # Entries of a sidecar that hold lists or names with values; of another kind nobody can use them.
 _KINDS = dict.fromkeys(("Sources", "Notes", "VolumesKept", "Runs"), list) | dict.fromkeys(
-    ("Settings", "GeneratedWith", "CPUSeconds", "SourcesSHA256", "SusceptibilityDistortion", "Box"),
+    (
+        *("Settings", "GeneratedWith", "CPUSeconds", "SourcesSHA256", "Box"),
+        *("SusceptibilityDistortion", "RegistrationToT1w"),
+    ),
     dict,
 )
 

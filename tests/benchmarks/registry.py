@@ -477,6 +477,15 @@ BENCHMARKS = (
         packages=("ants",),
     ),
     Benchmark(
+        "bold_boundary",
+        "Where a BOLD series lies in its T1w image",
+        "Millimetres from the true place of series drawn from the labels of real heads and of "
+        "synthetic people, and how far places of one real person lie apart.",
+        5,
+        peer="registration by mutual information alone (greedy)",
+        commands=(("{data}",),),
+    ),
+    Benchmark(
         "bold_peers",
         "Confounds and denoising of BOLD beside other software's",
         "Largest difference of every family of confounds, and of denoised values by strategy, on "

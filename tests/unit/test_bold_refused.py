@@ -19,6 +19,7 @@ from bidsapp.contracts.product import OutputNames
 from bidsapp.contracts.scan import Scan, SourceFile
 from bidsapp.errors import BadData, NociCastError, NoInput
 from bidsapp.modalities.bold.alignment import Aligned, Anatomy
+from bidsapp.modalities.bold.boundary import Placed
 from bidsapp.modalities.bold.field import none_because
 from bidsapp.modalities.bold.files import write_rigid
 from bidsapp.modalities.bold.motion import Motion
@@ -241,7 +242,7 @@ def test_too_little_of_a_tissue_is_told_as_that() -> None:
     series = (900 + rng.standard_normal((60, 216))).astype("f4")
     standard = Standard(mask, np.diag([8.0, 8, 8, 1]), series, every, every, none, every)
     motion = Motion(np.tile(np.eye(4), (60, 1, 1)), mask.astype("f4"), np.zeros(3))
-    aligned = Aligned(motion, mask, mask, np.eye(4), 0, none_because(""))
+    aligned = Aligned(motion, mask, mask, Placed(np.eye(4)), 0, none_because(""))
     message = r"sub-01_bold: 0 voxels of 8 mm are white .* 216 fluid .*w_comp_cor_00.*resolution"
     with pytest.raises(BadData, match=message):
         confounds_in(standard, aligned, 2.0, STRATEGIES["conn"], "sub-01_bold")
@@ -289,7 +290,7 @@ def test_a_field_of_view_with_less_than_half_the_brain_is_refused(tmp_path: Path
     anatomy = Anatomy(file, file, file, file, tmp_path / "x.h5")
     data = _series()
     motion = Motion(np.tile(np.eye(4), (24, 1, 1)), data.mean(axis=-1), np.zeros(3))
-    aligned = Aligned(motion, mask, mask, np.eye(4), 0, none_because(""))
+    aligned = Aligned(motion, mask, mask, Placed(np.eye(4)), 0, none_because(""))
     moved = affine.copy()
     moved[2, 3] += 64  # it begins above the middle of the brain
     run = Run(data, moved, Timing(2.0, None, 2), None, [])

@@ -15,6 +15,7 @@ from bidsapp.contracts.prepared import Made, Prepared, Provenance, UnitPage
 from bidsapp.contracts.product import OutputNames
 from bidsapp.intake.images import read_numbers
 from bidsapp.modalities.bold.alignment import Aligned
+from bidsapp.modalities.bold.boundary import Placed
 from bidsapp.modalities.bold.cleaning import Cleaned
 from bidsapp.modalities.bold.confounds import MOTION, Confounds
 from bidsapp.modalities.bold.field import Susceptibility, none_because
@@ -164,7 +165,9 @@ def test_a_run_without_a_number_lends_its_volumes_to_no_other() -> None:
     assert _quality(blocks, [1000, 100, 300])["fd_mean"] == pytest.approx(0.325)
 
 
-def _run(field: Susceptibility, sliced: bool, place_mm: float) -> PreparedRun:
+def _run(
+    field: Susceptibility, sliced: bool, place_mm: float, method: str = "information"
+) -> PreparedRun:
     """A run of 30 volumes of 27 voxels, with what its own steps found."""
     rng = np.random.default_rng(int(place_mm))
     every, series = np.ones(27, bool), rng.standard_normal((30, 27)).astype("f4")
@@ -174,7 +177,7 @@ def _run(field: Susceptibility, sliced: bool, place_mm: float) -> PreparedRun:
     motion = Motion(np.tile(np.eye(4), (30, 1, 1)), np.ones((3, 3, 3), "f4"), np.zeros(3))
     to_series = np.eye(4)
     to_series[0, 3] = place_mm
-    aligned = Aligned(motion, mask, mask, to_series, 0, field)
+    aligned = Aligned(motion, mask, mask, Placed(to_series, method), 0, field)
     quality = dict.fromkeys((one.key for one in MEASURES), None) | {"brain_dice": place_mm / 10}
     about = {"Method": "aCompCor", "Mask": "CSF", "Retained": True, "SingularValue": place_mm}
     return PreparedRun(
@@ -218,20 +221,28 @@ def _words(*sidecars: dict[str, Any]) -> str:
 def test_of_joined_runs_each_is_told_for_itself() -> None:
     """A map of the field is meant for the first run alone, and the second has no times."""
     ones = Displacement(np.ones((3, 3, 3), np.float32), 1)
-    mapped = _run(Susceptibility(ones, "map", "A map.", {}), True, 1)
+    mapped = _run(Susceptibility(ones, "map", "A map.", {}), True, 1, "boundary")
     bare = _run(none_because("There is no field map."), False, 2)
     both = _sidecars(joined([mapped, bare]))
     told = both["denoised"]
     assert [one["SusceptibilityDistortion"]["Method"] for one in told["Runs"]] == ["map", "none"]
     assert [one["SliceTimingCorrected"] for one in told["Runs"]] == [True, False]
-    assert not {"SusceptibilityDistortion", "SliceTimingCorrected", "StartTime"} & set(told)
+    assert [one["RegistrationToT1w"]["Method"] for one in told["Runs"]] == [
+        "boundary",
+        "information",
+    ]
+    shared = {"SusceptibilityDistortion", "RegistrationToT1w", "SliceTimingCorrected", "StartTime"}
+    assert not shared & set(told)
     assert told["VolumesOfRuns"] == [30, 30]
     assert [np.array(one)[0, 3] for one in both["to_t1w"]["T1wToSeries"]] == [1, 2]
     assert "this is the transform of the first" in both["to_t1w"]["Description"]
+    assert "boundary of white matter" in both["to_t1w"]["Software"]
     alone = _sidecars(joined([bare]))
     assert not alone["denoised"]["SliceTimingCorrected"]
     assert "Runs" not in alone["denoised"]
     assert "T1wToSeries" not in alone["to_t1w"]
+    assert alone["to_t1w"]["RegistrationToT1w"]["Method"] == "information"
+    assert alone["to_t1w"]["Software"] == "picsl-greedy"
     assert [one["Quality"]["brain_dice"] for one in told["Runs"]] == [0.1, 0.2]
     assert [one["Source"] for one in told["Runs"]] == ["run 1", "run 2"]
     assert not {"Quality", "Source"} & {*told, *alone["denoised"]}
@@ -239,6 +250,8 @@ def test_of_joined_runs_each_is_told_for_itself() -> None:
     words = _words(told, alone["denoised"])
     assert "In 1 of 3 runs all slices were brought" in words
     assert "corrected in 1 of 3 runs by a map of the field, in" in words
+    assert "in 1 of 3 runs, to where its contrast across the boundary of white matter" in words
+    assert "greve2009" not in _words(alone["denoised"])
     assert "In 1 of 1 series all slices" in _words(_sidecars(mapped)["denoised"])
     same = _sidecars(joined([bare, bare]))["denoised"]
     assert same["SusceptibilityDistortion"]["Method"] == "none"  # of both

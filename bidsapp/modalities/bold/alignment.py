@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 from bidsapp.errors import BadData
 from bidsapp.intake.images import read_numbers
+from bidsapp.modalities.bold.boundary import Placed, onto_boundary, white_matter_boundary
 from bidsapp.modalities.bold.confounds import steady_start
 from bidsapp.modalities.bold.coregister import coregister, refuse_turned
 from bidsapp.modalities.bold.field import Susceptibility, fitted_field, none_because
@@ -58,8 +59,8 @@ class Aligned:
         Its brain on its own voxels.
     brain
         The T1w image's brain on the same voxels, where the field had not displaced it.
-    to_series
-        4 × 4, RAS mm of the T1w image to RAS mm of the reference.
+    place
+        Where the T1w image lies in the reference, and by what that was found.
     steady
         Number of the first volume in steady state.
     field
@@ -69,9 +70,14 @@ class Aligned:
     motion: Motion
     mask: np.ndarray
     brain: np.ndarray
-    to_series: np.ndarray
+    place: Placed
     steady: int
     field: Susceptibility
+
+    @property
+    def to_series(self) -> np.ndarray:
+        """4 × 4, RAS mm of the T1w image to RAS mm of the reference."""
+        return self.place.to_series
 
 
 def align(
@@ -84,6 +90,9 @@ def align(
     nthreads: int,
 ) -> Aligned:
     """Find the head's motion during a series, how it is stretched, and where it lies.
+
+    It is registered to the T1w image by mutual information, and from there to the boundary of white
+    matter where that is sure.
 
     Parameters
     ----------
@@ -105,6 +114,7 @@ def align(
     inside, _ = read_numbers(anatomy.mask)
     image = image.reshape(inside.shape)
     brain = np.where(inside > 0.5, image, 0)
+    boundary = white_matter_boundary(brain, affine)
 
     def images(displacement: Displacement | None) -> _Five:
         mean = motion.reference
@@ -112,15 +122,18 @@ def align(
             mean = displacement.undistorted(mean)
         return mean, run.affine, brain_mask(mean, run.affine), brain, affine
 
-    def placed(displacement: Displacement | None) -> np.ndarray:
+    def placed(displacement: Displacement | None) -> Placed:
+        own = images(displacement)
         try:
-            return coregister(*images(displacement), seed=seed, nthreads=nthreads)
+            start = coregister(*own, seed=seed, nthreads=nthreads)
         except BadData as error:
             raise BadData(_why_not_placed(images(None), error)) from error
+        return onto_boundary(own[0], run.affine, boundary, start)
 
-    def seen(place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def seen(at: Placed) -> tuple[np.ndarray, np.ndarray]:
         share = inside.astype(np.float32)
-        return on_series(image, affine, place, run), on_series(share, affine, place, run)
+        there = at.to_series
+        return on_series(image, affine, there, run), on_series(share, affine, there, run)
 
     def fit(displacement: Displacement | None) -> float:
         assert run.phase is not None
@@ -134,7 +147,7 @@ def align(
         return fit_to_t1w(mean, *seen(at), run.voxel_sizes, run.phase[0])
 
     place = placed(None)
-    refuse_turned(*images(None), place, seed=seed, nthreads=nthreads)
+    refuse_turned(*images(None), place.to_series, seed=seed, nthreads=nthreads)
     field = none_because("") if measured is None else measured(motion.reference)
     if field.displacement is not None:
         field = field.judged(fit(None), fit)

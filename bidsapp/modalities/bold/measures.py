@@ -159,6 +159,19 @@ MEASURES = (
         column="Normalised mutual information of the mean volume and the T1w image.",
     ),
     Measure(
+        "boundary_contrast",
+        "Contrast across the boundary of white matter",
+        "How much brighter grey matter is than white in the mean volume, 2 mm to either side of "
+        "the T1w image's boundary of white matter, median over it; lower where the two lie beside "
+        "each other, and with larger voxels and shorter echo times.",
+        short="Contrast",
+        unit="%",
+        digits=1,
+        bad="low",
+        place=13,
+        column="Median share by which grey matter is brighter than white across the boundary.",
+    ),
+    Measure(
         "coverage",
         "Coverage of the brain",
         "Share of the template's brain that lies in the field of view.",

@@ -58,7 +58,7 @@ class Bold(Modality[BoldPreparation]):
     )
     measures = MEASURES
     products = PRODUCTS
-    chain = 4
+    chain = 5
     settings = BoldPreparation
     free = ("other_spaces", "keep_preproc")
     spared = ("keep_preproc",)

@@ -6,7 +6,7 @@ from typing import Any
 from bidsapp.contracts.prepared import Made
 from bidsapp.contracts.product import Channel, Product
 
-_PLACE = "T1wToSeries"
+_PLACE, _HOW = "T1wToSeries", "RegistrationToT1w"
 _OF_ONE = (_PLACE, "Source", "Quality")
 """What is said of each of several runs, and of a single one elsewhere."""
 _SPACE = "space-{space}_res-{res}"
@@ -115,7 +115,8 @@ def _confounds(made: Made) -> Mapping[str, Any]:
 
 
 def _to_t1w(made: Made) -> Mapping[str, Any]:
-    places = [one[_PLACE] for one in made.facts["runs"]]
+    runs = made.facts["runs"]
+    places = [one[_PLACE] for one in runs]
     several = len(places) > 1
     joined = (
         " Runs were registered one by one: this is the transform of the first, and "
@@ -126,8 +127,10 @@ def _to_t1w(made: Made) -> Mapping[str, Any]:
         "space (it maps points of the T1w image to points of the series); rigid."
         f"{joined if several else ''}",
         "Sources": list(made.sources),
-        "Software": "picsl-greedy",
-        **({_PLACE: places} if several else {}),
+        "Software": "picsl-greedy, then NociCast (boundary of white matter)"
+        if any(one[_HOW]["Method"] == "boundary" for one in runs)
+        else "picsl-greedy",
+        **({_PLACE: places} if several else {_HOW: runs[0][_HOW]}),
     }
 
 

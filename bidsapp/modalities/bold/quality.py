@@ -58,6 +58,7 @@ def measure(
         "brain_dice": brain_dice(mean, standard.brain, standard.covered),
         "template_dice": brain_dice(mean, standard.covered, standard.covered),
         "mutual_information": mutual_information(mean[inside], t1w[inside]),
+        "boundary_contrast": aligned.place.contrast,
         "coverage": float(standard.covered.mean()),
         "ghosting": ghosting(aligned.motion.reference, aligned.mask, run.phase),
     }

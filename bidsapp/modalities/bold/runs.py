@@ -90,6 +90,7 @@ def told_of(
         "StartTime": run.timing.middle,
         "SliceTimingCorrected": run.timing.slices is not None,
         "SusceptibilityDistortion": aligned.field.plain(run.affine, aligned.brain),
+        "RegistrationToT1w": aligned.place.plain(),
         "T1wToSeries": np.round(aligned.to_series, 6).tolist(),
     }
 
@@ -199,7 +200,7 @@ def prepare_run(
     with _timed(seconds, "quality"):
         t1w = steps.on_grid(anatomy.normalised, template_mask)[standard.mask]
         quality = measure(run, aligned, standard, confounds.table, cleaned, t1w)
-    notes = [*run.notes, *filter(None, [aligned.field.sentence])]
+    notes = [*run.notes, *filter(None, [aligned.field.sentence, aligned.place.why])]
     volumes = (len(standard.series),)
     # the series as acquired is not needed any more; several would fill the memory
     bare = replace(run, data=run.data[..., :0])

@@ -45,6 +45,7 @@ def _preparation(prepared: Sequence[Prepared]) -> str:
         if several
         else ""
     )
+    boundary = _boundary(runs, called)
     trs = sorted({float(one.sidecar["RepetitionTime"]) for one in prepared})
     return (
         f"{many(len(prepared), 'BOLD series', 'BOLD series')} of {many(people, 'participant')} "
@@ -54,9 +55,10 @@ def _preparation(prepared: Sequence[Prepared]) -> str:
         "parameters and a gain, residuals weighted by Tukey's biweight. "
         f"{timing}The mean volume was registered to the T1w image by normalised mutual "
         "information with six parameters "
-        f"({software('picsl-greedy', prepared, 'run')} [@yushkevich2016]), and that image to "
-        f"the template {_spaces(prepared)} as told above. Motion, registration and normalisation "
-        f"were applied in one interpolation by cubic splines. {joining}{_susceptibility(prepared)}"
+        f"({software('picsl-greedy', prepared, 'run')} [@yushkevich2016]){boundary}, "
+        f"and that image to the template {_spaces(prepared)} as told above. Motion, registration "
+        "and normalisation were applied in one interpolation by cubic splines. "
+        f"{joining}{_susceptibility(prepared)}"
     )
 
 
@@ -67,6 +69,18 @@ def _each_run(prepared: Sequence[Prepared]) -> tuple[list[Mapping[str, Any]], st
         joined_runs = [run for run in one.sidecar.get("Runs") or () if isinstance(run, Mapping)]
         each += joined_runs or [one.sidecar]
     return each, "series" if len(each) == len(prepared) else "runs"
+
+
+def _boundary(runs: Sequence[Mapping[str, Any]], called: str) -> str:
+    """Say of how many series the boundary of white matter gave the place."""
+    methods = [(one.get("RegistrationToT1w") or {}).get("Method") for one in runs]
+    if "boundary" not in methods:
+        return ""
+    return (
+        f" and from there, in {methods.count('boundary')} of {len(runs)} {called}, to where its "
+        "contrast across the boundary of white matter is largest [@greve2009], where two halves of "
+        "that boundary agreed"
+    )
 
 
 _CORRECTED = {
