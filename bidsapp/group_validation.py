@@ -122,6 +122,7 @@ def _whole_run(
 ) -> int:
     """Do everything from the people to the report; gives the exit code."""
     from bidsapp.dataset.tables import write_table
+    from bidsapp.dataset.unchanged import require_unchanged
     from bidsapp.evaluation.validation_files import FACTS
     from bidsapp.representation.measures import write_measures
 
@@ -131,6 +132,7 @@ def _whole_run(
     cohort = without_doubles(cohort, mask, options.nprocs)
     _require_both(cohort)
     predicted = predict_cohort(bundle, recipe, cohort, mask, options.device)
+    require_unchanged(people.files)
     _forget(folder)
     make_folder(folder)
     write_text(folder / "recipe.yaml", dump_recipe(recipe))

@@ -33,9 +33,10 @@ VOLATILE_COLUMNS = {
     "frozen_utc",
 }
 SKIPPED = ("work/*", "logs/*", "*/.nocicast*", "*.lock")
-# What a page says that each step cost, with its bars, and all of them.
+# What a page says that each step cost, with its bars, all of them, and each network.
 COST = re.compile(
-    r'<td>[\d.]+ s</td>(<td class="bar-cell"[^>]*><span class="length" style="[^"]*">)?'
+    r'<td class="numeric" data-sort="[\d.]+">[\d.]+ (?:s|min|h)</td>'
+    r'|<td>[\d.]+ s</td>(<td class="bar-cell"[^>]*><span class="length" style="[^"]*">)?'
     r"|<dd>[\d.]+ \w+</dd>(?=<dd class=\"small\">of processor time)"
 )
 STAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(\+\d\d:\d\d|Z)?|\d{8}-\d{6}")

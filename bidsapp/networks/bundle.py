@@ -26,7 +26,7 @@ from bidsapp.networks.bundle_files import (
     read_object,
 )
 from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_from_json
-from bidsapp.networks.bundle_weights import check_weights
+from bidsapp.networks.bundle_weights import check_weights, unchanged_weights
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes.schema import Recipe
 from bidsapp.recipes.search import Setting
@@ -49,6 +49,8 @@ class FoldModel:
         The steps of the representation as they were fitted in its fold.
     setting
         What the search of its fold gave keys of the recipe; None where there was none.
+    sha256
+        Of the file, by the bundle's manifest; empty where there is no bundle yet.
     """
 
     repeat: int
@@ -56,6 +58,7 @@ class FoldModel:
     weights: Path
     fitted: Chain
     setting: Setting | None = None
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -193,16 +196,20 @@ class Bundle:
         return self.recipe if model.setting is None else at_setting(self.recipe, model.setting)
 
     def network(self, model: FoldModel) -> torch.nn.Module:
-        """Build the network of a fold with its weights, in evaluation mode on the CPU."""
-        import safetensors.torch
+        """Build the network of a fold with its weights, in evaluation mode on the CPU.
 
+        Raises
+        ------
+        TemporaryFailure
+            The weights are not those that the bundle was opened with: hours may lie between.
+        """
         network = build_network(
             self.recipe_of(model).network,
             len(model.fitted.channels(self.inputs)),
             shape=self.space.shape,
             columns=model.fitted.columns.width,
         )
-        network.load_state_dict(safetensors.torch.load_file(model.weights))
+        network.load_state_dict(unchanged_weights(self, model))
         return network.eval()
 
     def require(self, space: Space) -> None:
@@ -262,6 +269,7 @@ def load_bundle(folder: Path) -> Bundle:
                     int(about.get("volumes", 0)),
                 ),
                 entry.get("setting"),
+                manifest["files"][entry["file"]],
             )
             for place, entry in enumerate(about["models"])
         )

@@ -1,10 +1,11 @@
 """Check that the weights in a bundle fit its network: names, shapes, types, finite values."""
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import torch
 
-from bidsapp.errors import BadData
+from bidsapp.errors import BadData, TemporaryFailure
 from bidsapp.networks.registry import build_network
 
 if TYPE_CHECKING:
@@ -42,6 +43,34 @@ def check_weights(bundle: "Bundle") -> None:
                 f"recipe.yaml: {', '.join(different[:4])}"
             )
         _check_values(bundle, model, dict(network.state_dict()))
+
+
+def unchanged_weights(bundle: "Bundle", model: "FoldModel") -> dict[str, torch.Tensor]:
+    """Read the weights of a fold, and refuse others than those the bundle was opened with.
+
+    A run may open a bundle, prepare images for hours, and only then read the weights; a group run
+    that is repeated, or somebody who copies, may have put others of the same shapes in their place.
+
+    Raises
+    ------
+    TemporaryFailure
+        The file is gone or was changed since.
+    """
+    import safetensors.torch
+
+    content, state = b"", ""
+    try:
+        content = model.weights.read_bytes()
+    except FileNotFoundError:
+        state = "removed"
+    if not state and model.sha256 and hashlib.sha256(content).hexdigest() != model.sha256:
+        state = "changed"
+    if state:
+        raise TemporaryFailure(
+            f"bundle {bundle.folder}: {model.weights.name} was {state} since the run began; "
+            "nothing was predicted with it. Let nothing write to the bundle, and run again."
+        )
+    return safetensors.torch.load(content)
 
 
 def _check_values(bundle: "Bundle", model: "FoldModel", wanted: dict[str, torch.Tensor]) -> None:

@@ -42,7 +42,8 @@ def _study(root: Path, _: Path) -> None:
 
 
 def _group(root: Path, _: Path) -> Sequence[object]:
-    few = ("--set", "saliency.permutations=20", "--permutations", 1, "--variants", "base")
+    maps = ("--set", "saliency.permutations=20", "saliency.shuffled_folds=1")
+    few = (*maps, "--permutations", 1, "--variants", "base")
     return group_arguments(root, *few, maps=True)
 
 

@@ -6,19 +6,21 @@ under the files that are open. Each time: words that name the file or the folder
 nothing half-written, and a rerun that ends with the undisturbed run's bits.
 """
 
+import glob
 import os
 import re
 import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.faults.bench import Bench
 from tests.faults.disturbed import half_written
-from tests.faults.jobs import GROUP, PARTICIPANT, Job
+from tests.faults.jobs import GROUP, JOBS, MODEL, PARTICIPANT, PREDICTION, VALIDATION, Job
 from tests.faults.meddling.sitecustomize import FILLER
 
 JOBS_AT_ONCE = int(os.environ.get("NOCICAST_JOBS_AT_ONCE", "4"))
@@ -69,8 +71,13 @@ def on_disk(bench: Bench, place: Path, disk: Path, where: str) -> None:
 PHASES = {
     (PARTICIPANT, "out"): ("begin", "files of a person", "pages"),
     (PARTICIPANT, "work"): ("steps",),
-    (GROUP, "out"): ("cohort and splits", "scores", "models", "maps of the group", "reports"),
+    (GROUP, "out"): (
+        *("cohort and splits", "scores", "evaluation", "models"),
+        *("maps of people", "maps of the group", "reports"),
+    ),
     (GROUP, "work"): ("arrays", "training", "permutations"),
+    (PREDICTION, "out"): ("files of a person", "predictions", "pages"),
+    (VALIDATION, "out"): ("state", "evaluation", "reports"),
 }
 
 
@@ -99,57 +106,78 @@ def test_a_disk_that_fills_up_is_told_and_a_rerun_goes_on(
 
 
 @pytest.mark.parametrize(
-    ("bench", "where", "phase"),
-    [
-        (PARTICIPANT, "out", "files of a person"),
-        (PARTICIPANT, "work", "steps"),
-        (GROUP, "out", "scores"),
-        (GROUP, "work", "training"),
-    ],
+    ("bench", "where"),
+    list(PHASES),
     ids=lambda told: told.name if isinstance(told, Job) else told,
     indirect=["bench"],
 )
 def test_a_disk_that_turns_read_only_is_told(
-    bench: Bench, where: str, phase: str, mounted: Callable[[str], Path], tmp_path: Path
+    bench: Bench, where: str, mounted: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    disk, place = mounted("ext4"), tmp_path / "shaken"
-    device = subprocess.run(
-        ["findmnt", "-n", "-o", "SOURCE", disk], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    trigger = f"echo 1 > /sys/fs/ext4/{Path(device).name}/trigger_fs_error"
+    disk, place, image = mounted("ext4"), tmp_path / "shaken", tmp_path / "disk.img"
     on_disk(bench, place, disk, where)
-    ended = bench.run(place, bench.moment(phase, deed="shell", command=trigger), more=[disk])
-    assert ended.code in (73, 74), ended.said
-    assert re.search(r"[Rr]ead-only file system", ended.said), ended.said
-    assert "Traceback" not in ended.said, ended.said
-    assert not half_written(place / "out")
-    image = tmp_path / "disk.img"
-    assert _sh(f"umount '{disk}'")
-    _sh(f"fsck.ext4 -y '{image}'")  # ends with 1 where it has mended something
-    assert _sh(f"mount -o loop '{image}' '{disk}'")
+    for phase in PHASES[bench.job, where]:
+        device = subprocess.run(
+            ["findmnt", "-n", "-o", "SOURCE", disk], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        trigger = f"echo 1 > /sys/fs/ext4/{Path(device).name}/trigger_fs_error"
+        rule = bench.moment(phase, 0.2, deed="shell", command=trigger)
+        ended = bench.run(place, rule, more=[disk])
+        why = f"{phase}: {ended.said}"
+        assert ended.code in (73, 74), why
+        assert re.search(r"[Rr]ead-only file system", ended.said), why
+        assert "Traceback" not in ended.said, why
+        assert not half_written(place / "out"), why
+        assert _sh(f"umount '{disk}'")
+        _sh(f"fsck.ext4 -y '{image}'")  # ends with 1 where it has mended something
+        assert _sh(f"mount -o loop,errors=remount-ro '{image}' '{disk}'")
     bench.goes_on(place, more=[disk])
 
 
-@pytest.mark.parametrize("bench", [PARTICIPANT, GROUP], ids=lambda job: job.name, indirect=True)
+@pytest.mark.parametrize("bench", JOBS, ids=lambda job: job.name, indirect=True)
 @pytest.mark.parametrize("deed", ["vanish", "replace"])
 def test_an_image_that_goes_after_it_was_listed_is_told_by_name(
     bench: Bench, deed: str, tmp_path: Path
 ) -> None:
     place = bench.fresh(tmp_path / "shaken", linked=False)
-    (image,) = place.rglob("sub-01_*T1w.nii.gz")
-    (other,) = place.rglob("sub-02_*T1w.nii.gz")
+    image, other, *_ = sorted(place.rglob("sub-*_T1w.nii.gz"))
+    who = image.name.partition("_")[0]
     kept = image.read_bytes()
     rule = {"match": re.escape(str(image)), "at": 2, "read": True, "deed": deed}
     ended = bench.run(place, rule | {"other": str(other)})
     assert ended.code in (65, 66, 75), ended.said
     assert "Traceback" not in ended.said, ended.said
-    assert "sub-01" in ended.said, ended.said
+    assert who in ended.said, ended.said
     assert not half_written(place / "out")
     image.unlink(missing_ok=True)
     image.write_bytes(kept)
     ended = bench.run(place)
     assert ended.code == 0, ended.said
     assert not bench.differs(place)
+
+
+@pytest.mark.parametrize("bench", [PREDICTION, VALIDATION], ids=lambda job: job.name, indirect=True)
+@pytest.mark.parametrize("deed", ["vanish", "replace"])
+def test_weights_that_go_after_they_were_checked_are_never_answered_with(
+    bench: Bench, deed: str, tmp_path: Path
+) -> None:
+    """As a group run does that is repeated while its model is applied."""
+    shutil.copytree(bench.trained / MODEL, tmp_path / "trained" / MODEL)
+    own = replace(bench, trained=tmp_path / "trained")
+    first, second = sorted((own.trained / MODEL).rglob("*fold-?.safetensors"))
+    kept = first.read_bytes()
+    rule = {"match": re.escape(str(first)), "at": 2, "read": True, "deed": deed}
+    place = bench.fresh(tmp_path / "shaken")
+    ended = own.run(place, rule | {"other": str(second)}, more=[own.trained])
+    assert ended.code == 75, ended.said
+    state = "removed" if deed == "vanish" else "changed"
+    assert f"{first.name} was {state} since the run began" in ended.said, ended.said
+    assert "Traceback" not in ended.said, ended.said
+    assert not half_written(place / "out")
+    assert not list(place.rglob("*predictions.tsv"))
+    assert not list(place.rglob("scores.tsv"))
+    first.write_bytes(kept)
+    bench.goes_on(place)
 
 
 @pytest.mark.parametrize("bench", [PARTICIPANT, GROUP], ids=lambda job: job.name, indirect=True)
@@ -163,6 +191,37 @@ def test_a_clock_that_goes_back_an_hour_changes_nothing(bench: Bench, tmp_path: 
     for path in place.rglob("*"):
         os.utime(path, (later, later), follow_symlinks=False)
     bench.goes_on(place, clock={"when": time.time() + bench.seconds / 2, "by": 3600})
+
+
+FAKETIME = "/usr/lib/*/faketime/libfaketimeMT.so.1"
+
+
+@pytest.mark.parametrize("bench", JOBS, ids=lambda job: job.name, indirect=True)
+def test_a_clock_of_the_whole_system_that_goes_back_changes_nothing(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By libfaketime, under the workers and the libraries too: an hour back in the middle.
+
+    The times of files are the true ones, so that those written before lie in the future.
+    """
+    library = next(iter(glob.glob(FAKETIME)), None)
+    if library is None:
+        pytest.skip("no libfaketime (Debian: faketime)")
+    told = tmp_path / "clock"
+    told.write_text("+0")
+    for name, text in {
+        "LD_PRELOAD": library,
+        "FAKETIME_TIMESTAMP_FILE": str(told),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "NO_FAKE_STAT": "1",
+    }.items():
+        monkeypatch.setenv(name, text)
+    place = bench.fresh(tmp_path / "shaken")
+    phase = bench.job.phases[len(bench.job.phases) // 2].name
+    rule = bench.moment(phase, deed="shell", command=f"unset LD_PRELOAD; echo -1h > {told}")
+    bench.goes_on(place, rule)
+    assert told.read_text() == "-1h\n"
 
 
 def together(bench: Bench, place: Path, count: int) -> list[tuple[int, str]]:
@@ -182,6 +241,8 @@ def together(bench: Bench, place: Path, count: int) -> list[tuple[int, str]]:
     [
         (GROUP, 2, "Another process is at work on"),
         (PARTICIPANT, JOBS_AT_ONCE, "Another run is at work on this image"),
+        (PREDICTION, 2, "Another run is at work on this image"),
+        (VALIDATION, 2, "Another process is at work on"),
     ],
     ids=lambda one: one.name if isinstance(one, Job) else None,
     indirect=["bench"],

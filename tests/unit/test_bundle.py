@@ -12,7 +12,7 @@ import torch
 from markdown_it import MarkdownIt
 
 from bidsapp.api import open_model
-from bidsapp.errors import BadData, NoInput
+from bidsapp.errors import BadData, NoInput, TemporaryFailure
 from bidsapp.networks.bundle import FoldModel, load_bundle
 from bidsapp.networks.bundle_about import CLINICAL, COHORT
 from bidsapp.networks.bundle_images import IMAGES, TrainingImage
@@ -333,6 +333,20 @@ def test_a_flipped_bit_anywhere_is_noticed_or_changes_nothing(bundle):
             assert path.name == "manifest.json"  # white space, which means nothing
             assert (found.metadata, found.weights_sha256) == (sound.metadata, sound.weights_sha256)
         path.write_bytes(content)
+
+
+@pytest.mark.parametrize("state", ["changed", "removed"])
+def test_weights_that_go_after_the_bundle_was_opened_are_never_answered_with(bundle, state):
+    """Hours may lie between; another fold's weights fit the network, and would answer."""
+    opened = load_bundle(bundle)
+    first, second = (model.weights for model in opened.models)
+    if state == "changed":
+        shutil.copyfile(second, first)
+    else:
+        first.unlink()
+    images = np.zeros((1, 1, *opened.space.shape), np.float16)
+    with pytest.raises(TemporaryFailure, match=f"{first.name} was {state} since the run began"):
+        predict(opened, images, device="cpu")
 
 
 def test_an_anonymous_bundle_holds_no_hash_and_the_card_says_what_they_give_away(trained, tmp_path):

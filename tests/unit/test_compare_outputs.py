@@ -28,6 +28,7 @@ def twins(tmp_path: Path) -> tuple[Path, Path]:
         (folder / "report.html").write_text(
             f"<p>made 2026-01-0{k + 1} 10:00 in {folder}</p>\n<tr><td>{k + 1.5} s</td>"
             f'<td class="bar-cell"><span class="length" style="width: {k}%"></span></td></tr>'
+            f'<td class="numeric" data-sort="{k + 0.52}">{k + 0.5} s</td>'
         )
     return folders
 

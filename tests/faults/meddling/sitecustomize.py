@@ -11,7 +11,8 @@ folders, over all processes of the run, and, where the rule says ``"read": true`
 reading; where it says ``"worker": true``, only in processes that work for the run's first.
 ``journal`` takes a line for each, and for every attempt to reach another machine
 (``socket``). Deeds: ``kill`` the process group, as a node that fails;
-``lose`` this process, as the kernel does for want of memory; ``term`` the run's first process;
+``lose`` this process, as the kernel does for want of memory; ``term`` the run's first process,
+``term_all`` its workers too, as a cluster does that signals every process of a job;
 ``fill`` the disk of `place`; ``vanish`` and ``replace`` (by `other`) the file; ``shell`` runs
 `command`. With ``delay`` a deed is done so many seconds later, in the midst of what follows.
 """
@@ -106,6 +107,8 @@ class Meddler:
                 os.kill(os.getpid(), signal.SIGKILL)
             elif rule["deed"] == "term":
                 os.kill(os.getpgrp(), signal.SIGTERM)
+            elif rule["deed"] == "term_all":
+                os.killpg(os.getpgrp(), signal.SIGTERM)
             elif rule["deed"] == "fill":
                 fill(rule["place"])
             elif rule["deed"] == "vanish":
