@@ -184,9 +184,14 @@ def _passes(found: str | None, wanted: Any, regex: bool) -> bool:
     if regex:
         return re.search(str(wanted), found) is not None
     text = str(wanted)
-    if found.isdigit() and text.isdigit():  # run 1 and run 01 are one
-        return int(found) == int(text)
-    return found == text
+    return same_label(found, text)
+
+
+def same_label(one: str | None, other: str | None) -> bool:
+    """Whether two labels of file names are one; zeros before a number mean nothing (run 1, 01)."""
+    if one is not None and other is not None and one.isdecimal() and other.isdecimal():
+        return (one.lstrip("0") or "0") == (other.lstrip("0") or "0")
+    return one == other
 
 
 def as_regex(value: Any) -> Any:

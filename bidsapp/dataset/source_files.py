@@ -8,7 +8,7 @@ from typing import Any
 from bidsapp.contracts.product import LONG_NAMES
 from bidsapp.contracts.scan import Scan, Source, SourceFile
 from bidsapp.dataset.bidsignore import read_bidsignore
-from bidsapp.dataset.filters import passes
+from bidsapp.dataset.filters import passes, same_label
 from bidsapp.dataset.query import MAGNITUDE
 from bidsapp.dataset.scans import EXTENSIONS, names_in, session_folders
 from bidsapp.intake.regular import is_text
@@ -96,18 +96,11 @@ def belonging(
     fit = [
         file
         for file in files
-        if all(_alike(file.entities.get(one), entities.get(one)) for one in source.same)
+        if all(same_label(file.entities.get(one), entities.get(one)) for one in source.same)
         and passes(file.entities, wanted)
     ]
     own = [file for file in fit if file.session == scan.session]
     return own or (fit if source.any_session else [])
-
-
-def _alike(one: str | None, other: str | None) -> bool:
-    """Compare labels; zeros before a number mean nothing."""
-    if one is not None and other is not None and one.isdigit() and other.isdigit():
-        return int(one) == int(other)
-    return one == other
 
 
 def source_file(

@@ -99,7 +99,8 @@ def write_recalibrated(
 def _next(version: str) -> str:
     """Count the minor version up: ``1.0.0`` to ``1.1.0``."""
     major, minor, *_ = [*version.split("."), "0", "0"]
-    return f"{major}.{int(minor) + 1 if minor.isdecimal() else 1}.0"
+    counts = minor.isdecimal() and len(minor) < 10
+    return f"{major}.{int(minor) + 1 if counts else 1}.0"
 
 
 def _on_card(recalibration: Recalibration, record: Mapping[str, Any], limits: Limits | None) -> str:

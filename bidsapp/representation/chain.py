@@ -279,7 +279,7 @@ class Chain:
         steps_only = {k: v for k, v in state.items() if not columns.names or k != "columns"}
         for key, array in steps_only.items():
             place, _, name = key.partition(".")
-            if not place.isdecimal() or int(place) >= len(own):
+            if place not in map(str, range(len(own))):
                 raise BadData(f"{key} belongs to no step that the recipe fits")
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 raise BadData(f"{key} holds NaN or infinite numbers")

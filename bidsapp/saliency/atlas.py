@@ -283,7 +283,7 @@ def _regions(path: Path, table: Path | None, present: np.ndarray) -> tuple[pd.Da
         frame = read_frame(table, quotes=True)
     except UnicodeDecodeError as error:
         raise BadData(f"{table}: not UTF-8 ({error}); save it as UTF-8 text") from None
-    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+    except (OSError, ValueError) as error:  # no table, or one whose rows do not fit its header
         raise BadData(f"{table}: cannot be read as a tab-separated table: {error}") from error
     if not {"index", "name"} <= set(frame.columns):
         raise BadData(f"{table}: columns index and name are needed; found {list(frame.columns)}")

@@ -55,7 +55,7 @@ def names_beside(maps: Path) -> Mapping[int, str]:
     return {
         int(index) - 1: name
         for index, name in named
-        if index.isdigit() and name not in ("n/a", "nan", "")
+        if index.isdecimal() and len(index) < 10 and name not in ("n/a", "nan", "")
     }
 
 

@@ -31,9 +31,9 @@ def read_space(values: Mapping[str, Any]) -> Space:
         If the kind is not known, or the description cannot be used.
     """
     kind = values.get("kind", Volume.kind) if isinstance(values, Mapping) else None
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise BadData(
             f"the description of a space cannot be used: kind {kind!r} is not one of "
             f"{', '.join(KINDS)}"
         )
-    return KINDS[str(kind)](values)
+    return KINDS[kind](values)

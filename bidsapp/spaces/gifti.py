@@ -1,6 +1,8 @@
 """Maps on surfaces as GIFTI files, whole or not at all, and arrays packed into texts."""
 
 import base64
+import math
+import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,11 +12,12 @@ import numpy as np
 
 from bidsapp.derivatives import atomic_path, write_json
 from bidsapp.errors import BadData
-from bidsapp.intake.gifti import read_gifti
+from bidsapp.intake.gifti import MAX_BYTES, read_gifti
 from bidsapp.intake.json_text import parse_json
 
 EXTENSION, MESH = ".shape.gii", ".surf.gii"
 _SPACE = "NociCastSpace"
+_NUMBERS = re.compile(r"float(16|32|64)|u?int(8|16|32|64)")
 
 
 def write_values(path: Path, values: np.ndarray, space: str, sidecar: Mapping[str, Any]) -> None:
@@ -90,12 +93,19 @@ def unpacked(told: Mapping[str, Any]) -> np.ndarray:
     ValueError, KeyError, TypeError
         If it cannot be used.
     """
+    if not _NUMBERS.fullmatch(str(told["dtype"])):
+        raise ValueError(f"an array of {str(told['dtype'])[:40]!r}")
     kind = np.dtype(str(told["dtype"])).newbyteorder("<")
-    if kind.hasobject:
-        raise ValueError(f"an array of {kind}")
+    shape = [int(n) for n in told["shape"]]
+    size = math.prod(shape) * kind.itemsize
+    if min(shape, default=0) < 0 or size > MAX_BYTES:
+        raise ValueError(f"an array of {shape}")
     try:
-        data = zlib.decompress(base64.b64decode(str(told["zlib"]), validate=True))
+        # a small text can unpack without end: no more is unpacked than the shape has room for
+        opened = zlib.decompressobj()
+        data = opened.decompress(base64.b64decode(str(told["zlib"]), validate=True), size + 1)
     except zlib.error as error:
         raise ValueError(str(error)) from error
-    shape = [int(n) for n in told["shape"]]
+    if len(data) != size or not opened.eof:
+        raise ValueError(f"an array of {shape} whose values are of another length")
     return np.frombuffer(data, kind).reshape(shape).astype(kind.newbyteorder("="))

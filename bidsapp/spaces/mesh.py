@@ -176,5 +176,5 @@ class MeshSpace(Graph):
         try:
             mesh = Mesh(unpacked(values["vertices"]), unpacked(values["faces"]))
             return cls(mesh, str(values["label"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise BadData(f"the description of the mesh cannot be used: {error!r}") from error

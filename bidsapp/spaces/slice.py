@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bidsapp.errors import BadData
-from bidsapp.spaces.grid import RegularGrid
+from bidsapp.spaces.grid import RegularGrid, read_affine
 from bidsapp.spaces.nifti import EXTENSION, SCANNER, write_map
 
 Pair = tuple[int, int]
@@ -217,7 +217,7 @@ class Slice(RegularGrid):
             i, j, k = (int(n) for n in values["grid_shape"])
             pairs = [tuple(int(n) for n in values[key]) for key in ("start", "extent", "shape")]
             (a, b), (c, d), (e, f) = pairs
-            rows = tuple(tuple(float(x) for x in row) for row in values["grid_affine"])
+            rows = read_affine(values["grid_affine"])
             axis, index = int(values["axis"]), int(values["index"])
             mirrored, label = bool(values["mirrored"]), str(values["label"])
         except (KeyError, TypeError, ValueError, OverflowError) as error:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bidsapp.errors import BadData, UsageError
-from bidsapp.spaces.grid import RegularGrid
+from bidsapp.spaces.grid import RegularGrid, read_affine
 from bidsapp.spaces.nifti import EXTENSION, write_map
 
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
@@ -120,7 +120,7 @@ class Volume(RegularGrid):
         try:
             window = cls(
                 _triple(values["grid_shape"]),
-                tuple(tuple(float(x) for x in row) for row in values["grid_affine"]),
+                read_affine(values["grid_affine"]),
                 _triple(values["start"]),
                 _triple(values["shape"]),
                 str(values.get("label", "")),

@@ -27,14 +27,14 @@ DAMAGED: tuple[tuple[str, str, float, tuple[str, ...]], ...] = (
     (
         "requests",
         "recipes, settings, expressions and filters",
-        25,
+        12,
         ("recipe", "recipe_t1w", "setting", "expression", "filters"),
     ),
     ("runs", "splits, cohorts and scores of a run", 5, ("splits", "cohort", "scores", "metrics")),
     (
         "models",
         "bundles and weights",
-        25,
+        10,
         (
             "manifest", "models", "metadata", "bundle_recipe", "bundle_weights", "bundle_fitted",
             "weights", "own_weights",
@@ -43,8 +43,17 @@ DAMAGED: tuple[tuple[str, str, float, tuple[str, ...]], ...] = (
     (
         "folders",
         "folders that a run goes on with",
-        30,
+        16,
         ("normalised", "prepared_elsewhere", "resumed", "run", "bundle", "bundle_resealed"),
+    ),
+    (
+        "inputs",
+        "datasets of each modality, outcomes, atlases, surfaces and descriptions of spaces",
+        27,
+        (
+            "heads", "series", "knees", "necks", "outcomes", "atlas", "surfaces", "spaces",
+            "plugin",
+        ),
     ),
 )  # fmt: skip
 

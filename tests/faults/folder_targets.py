@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.fuzz_targets import TARGETS, Target, bundle, open_bundle, reseal
+from tests.faults.input_targets import INPUTS
 
 _PEOPLE = 4
 
@@ -120,4 +121,4 @@ FOLDERS: dict[str, Target] = {
     "bundle": _folder("model/**/*", bundle, open_bundle),
     "bundle_resealed": _folder("model/**/*", bundle, open_bundle, _sealed),
 }
-ALL: dict[str, Target] = TARGETS | FOLDERS
+ALL: dict[str, Target] = TARGETS | INPUTS | FOLDERS

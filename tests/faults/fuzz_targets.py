@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -253,15 +254,22 @@ def _own_weights(folder: Path) -> None:
     safetensors.torch.save_file(_small_network().state_dict(), folder / "weights.safetensors")
 
 
+@cache
+def _of_recipe() -> Any:
+    """What a recipe says of its network."""
+    from bidsapp.recipes import load_recipe
+
+    settings = ["representation.channels=[t1w]", "network.start=medicalnet"]
+    return load_recipe("t1w", settings).network
+
+
 def _weights(name: str) -> Callable[[Path], Any]:
     def read(folder: Path) -> Any:
         from bidsapp.networks.origin import origin_of
         from bidsapp.networks.weights import load_file
-        from bidsapp.recipes import load_recipe
 
-        settings = ["representation.channels=[t1w]", "network.start=medicalnet"]
         origin_of(folder / name)
-        return load_file(_small_network(), folder / name, load_recipe("t1w", settings).network)
+        return load_file(_small_network(), folder / name, _of_recipe())
 
     return read
 

@@ -43,7 +43,8 @@ def main() -> int:
         folders = [path for path in folder.rglob("*") if path.is_dir()]
         files = sorted(path for path in folder.glob(target.name) if path.is_file())
         target.read(folder)  # a sound file is read; what is imported late is imported now
-        _restore(folder, sound, folders)
+        written: dict[Path, tuple[int, ...]] = {}
+        _restore(folder, sound, folders, written)
         watch = Watch(folder)
         limit_memory()
         ends: Counter[str] = Counter()
@@ -60,7 +61,7 @@ def main() -> int:
                 print(found[-1], file=sys.stderr, flush=True)
                 asked.keep.mkdir(exist_ok=True, parents=True)
                 (asked.keep / f"{asked.target}-{seed}").write_bytes(what)
-            _restore(folder, sound, folders)
+            _restore(folder, sound, folders, written)
     print(f"{asked.target}: {asked.cases} cases: {dict(ends)}")
     print("\n".join(found[:20]))
     return bool(found)
@@ -78,8 +79,13 @@ def _damage(target: Target, path: Path, sound: Mapping[Path, bytes], seed: int) 
     return content
 
 
-def _restore(folder: Path, sound: Mapping[Path, bytes], folders: Sequence[Path]) -> None:
-    """Make a folder what it was."""
+def _restore(
+    folder: Path,
+    sound: Mapping[Path, bytes],
+    folders: Sequence[Path],
+    written: dict[Path, tuple[int, ...]],
+) -> None:
+    """Make a folder what it was; what is as it was `written` the last time is left."""
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_symlink() or not path.is_dir():
             if path not in sound or path.is_symlink() or not path.is_file():
@@ -89,7 +95,16 @@ def _restore(folder: Path, sound: Mapping[Path, bytes], folders: Sequence[Path])
     for path in folders:
         path.mkdir(parents=True, exist_ok=True)
     for path, content in sound.items():
-        path.write_bytes(content)
+        if not path.is_file() or _print(path) != written.get(path):
+            path.unlink(missing_ok=True)  # a new file has a new number
+            path.write_bytes(content)
+            written[path] = _print(path)
+
+
+def _print(path: Path) -> tuple[int, ...]:
+    """What changes with every writing: the number of a file on its disk, its size, its times."""
+    told = path.stat()
+    return told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns
 
 
 def _content(target: Target, sound: bytes, kinds: Sequence[Damage], seed: int) -> bytes:

@@ -441,6 +441,19 @@ def test_a_series_names_its_field_by_b0fieldsource(
     assert ("Units in its JSON" in found.why) == taken
 
 
+@pytest.mark.parametrize("told", [[0.03], "fast", -0.03, {}, "\u202e", [1, 2]])
+def test_a_read_out_that_is_no_time_is_said_with_its_file(told: Any, tmp_path: Path) -> None:
+    image, affine, _ = _taken(7.0, -1)
+    _save(tmp_path / BACK, image, affine, PhaseEncodingDirection="j-", TotalReadoutTime=told)
+    scan = _scan(tmp_path, **{REVERSED: [BACK]})
+    found = measured_field(_run(7.0), image, scan, SERIES, CPU)
+    if told == {}:  # tells nothing
+        assert found.method == "reversed"
+        return
+    assert found.method == "none"
+    assert f"{BACK}: TotalReadoutTime is {told!r} in its JSON; seconds are expected" in found.why
+
+
 def test_a_phase_of_the_same_sense_is_no_reversed_one(tmp_path: Path) -> None:
     image, affine, _ = _taken(7.0, 1)
     _save(tmp_path / BACK, image, affine, PhaseEncodingDirection="j", TotalReadoutTime=READOUT)

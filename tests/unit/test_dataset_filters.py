@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from bidsapp.dataset import read_bids_filters
-from bidsapp.dataset.filters import ENTITIES
+from bidsapp.dataset.filters import ENTITIES, same_label
 from bidsapp.errors import NoInput, UsageError
 from tests.unit.dataset_trees import chosen, filtered, make, select
 
@@ -107,3 +107,18 @@ def test_entity_names_are_those_of_pybids() -> None:
     from bids.layout.models import Config
 
     assert set(Config.load("bids").entities) == set(ENTITIES)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        *(("1", "01", True), ("01", "1", True), ("0", "00", True), ("1", "2", False)),
+        *((None, None, True), (None, "1", False), ("a1", "a01", False)),
+        *(("\u00b2", "2", False), ("\u00b2", "\u00b2", True)),  # a digit that is no number
+        *(("9" * 5000, "0" + "9" * 5000, True), ("9" * 5000, "9", False)),
+    ],
+)
+def test_labels_that_differ_in_zeros_are_one(
+    one: str | None, other: str | None, same: bool
+) -> None:
+    assert same_label(one, other) is same

@@ -1,9 +1,13 @@
 """Recipes, overrides and files that are wrong: each refused by its key, file or line."""
 
 import pytest
+import yaml
 
 from bidsapp.errors import NoInput, UsageError
+from bidsapp.intake import yamltext
 from bidsapp.recipes import load_recipe
+from bidsapp.recipes.catalog import packaged
+from tests.faults.mutations import STRUCTURE, TEXT, damaged
 
 MINIMAL = "name: mine\nsummary: A test\nnetwork: {weights: random}\n"
 
@@ -249,3 +253,28 @@ def test_a_missing_file_and_an_unknown_name_differ(tmp_path):
         load_recipe("xyzzy")
     with pytest.raises(UsageError, match=r"did you mean attias2025\? Known: attias2025, .*t1w"):
         load_recipe("attias2052")
+
+
+@pytest.mark.skipif(not yaml.__with_libyaml__, reason="PyYAML was built without libyaml")
+def test_both_parsers_allow_the_same_and_read_the_same():
+    """Of recipes damaged in any way, and of tabs, which libyaml takes for spaces."""
+    whole = packaged()["t1w"].read_bytes()
+    texts = [damaged(whole, seed, STRUCTURE if seed % 3 else TEXT) for seed in range(150)]
+    read = 0
+    for raw in (*texts, b"a:\tb", b"a: {b:\t1}", b"- \t- 1", b"a: |\n\tb\n"):
+        text = raw.decode("utf-8", "replace")
+        ends = []
+        for load in (yamltext.read_yaml, _by_pyyaml):
+            try:
+                ends.append(repr(load(text, "recipe")))
+            except UsageError as error:
+                ends.append(str(error))
+        assert ends[0] == ends[1], text
+        read += not ends[0].startswith("recipe")
+    assert read > 30
+
+
+def _by_pyyaml(text, source):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(yaml, "__with_libyaml__", False)
+        return yamltext.read_yaml(text, source)

@@ -189,6 +189,9 @@ def test_a_table_that_does_not_fit_is_refused_or_said(tmp_path: Path) -> None:
     path = write_atlas(tmp_path / "a.nii.gz", halves(), names="number\tlabel\n1\tx\n")
     with pytest.raises(BadData, match=r"a\.tsv: columns index and name"):
         resolve_atlas(str(path), axial(), "X")
+    path = write_atlas(tmp_path / "d.nii.gz", halves(), names="index\tname\n1\tx\ty\n2\tz\tw\n")
+    with pytest.raises(BadData, match=r"d\.tsv: cannot be read .* more fields than the header"):
+        resolve_atlas(str(path), axial(), "X")
     path = write_atlas(tmp_path / "b.nii.gz", halves(), names="index\tname\n1\tx\n")
     assert "left out: [2]" in resolve_atlas(str(path), axial(), "X").note
     path = write_atlas(tmp_path / "c.nii.gz", halves(), names="")

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,6 +61,21 @@ def test_a_description_with_a_key_missing_is_bad_data(kind: str, data: st.DataOb
 def test_a_kind_that_nobody_knows_is_bad_data() -> None:
     with pytest.raises(BadData, match="'torus' is not one of"):
         read_space({"kind": "torus"})
+    for kind in ([], {}, 5, None):
+        with pytest.raises(BadData, match="is not one of"):
+            read_space({"kind": kind})
+
+
+@pytest.mark.parametrize(
+    "rows", [[1, [0, 2, 0, 0]], [[1, 0], [0, 1]], [[0] * 4] * 4, [[float("nan")] * 4] * 4, {}, None]
+)
+@pytest.mark.parametrize("kind", ["volume", "slice"])
+@given(data=st.data())
+@settings(max_examples=3, deadline=None)
+def test_rows_that_are_no_affine_are_bad_data(kind: str, rows: Any, data: st.DataObject) -> None:
+    told = dict(data.draw(SPACES[kind]).to_dict()) | {"grid_affine": rows}
+    with pytest.raises(BadData, match="cannot be used"):
+        read_space(told)
 
 
 @EVERY_KIND

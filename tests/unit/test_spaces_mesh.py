@@ -1,9 +1,18 @@
 """Meshes as a space: what a point stands for, who its neighbours are, and what is no mesh."""
 
+import base64
+import os
+import re
+import tracemalloc
+import zlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from bidsapp.errors import BadData
+from bidsapp.errors import BadData, NoInput
+from bidsapp.intake.gifti import read_gifti, read_surface
+from bidsapp.spaces.gifti import packed, unpacked, write_values
 from bidsapp.spaces.mesh import MeshSpace
 from bidsapp.spaces.surface import Mesh
 from tests.unit.spaces_table import ellipsoid
@@ -56,3 +65,68 @@ def test_only_the_same_mesh_is_the_same_whole() -> None:
     assert MeshSpace(one).same_whole(MeshSpace(one, "named"))
     assert not MeshSpace(one).same_whole(MeshSpace(other))
     assert not MeshSpace(one).same_whole(MeshSpace(turned))
+
+
+def _bomb(size: int) -> str:
+    """Base64 of so many zeros, packed."""
+    opened = zlib.compressobj(9)
+    parts = [opened.compress(bytes(2**20)) for _ in range(size // 2**20)]
+    return base64.b64encode(b"".join([*parts, opened.flush()])).decode()
+
+
+def test_an_array_in_a_text_unpacks_to_no_more_than_its_shape() -> None:
+    told = packed(np.arange(6, dtype=np.float32).reshape(2, 3))
+    np.testing.assert_array_equal(unpacked(told), np.arange(6).reshape(2, 3))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="of another length"):
+        unpacked(told | {"zlib": _bomb(2**26)})
+    assert tracemalloc.get_traced_memory()[1] < 2**25
+    tracemalloc.stop()
+    for wrong in (
+        {"shape": [10**9, 10**9]},
+        {"shape": [-2, -3]},
+        {"dtype": "object"},
+        {"dtype": "(2("},
+        {"zlib": told["zlib"][:-8]},
+    ):
+        with pytest.raises(ValueError, match=r"an array of|incomplete|padding|error"):
+            unpacked(told | wrong)
+
+
+def _gifti(path: Path) -> str:
+    mesh = ellipsoid((10.0, 10.0, 10.0), 1)
+    write_values(path, np.arange(len(mesh.vertices)), "{}", {})
+    return path.read_text()
+
+
+def test_a_surface_file_that_unpacks_without_end_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.shape.gii"
+    text = _gifti(path)
+    assert len(read_gifti(path)[0])
+    monkeypatch.setattr("bidsapp.intake.gifti.MAX_BYTES", 2**22)
+    path.write_text(re.sub(r"<Data>.*?</Data>", f"<Data>{_bomb(2**23)}</Data>", text, flags=re.S))
+    with pytest.raises(BadData, match="unpacks to more than"):
+        read_gifti(path)
+
+
+def test_a_surface_file_reads_no_other_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.shape.gii"
+    text = _gifti(path)
+    np.arange(200, dtype=np.float32).tofile(tmp_path / "secret")
+    outside = text.replace("GZipBase64Binary", "ExternalFileBinary").replace(
+        'ExternalFileName=""', 'ExternalFileName="secret"'
+    )
+    assert outside.count("secret") == 1
+    path.write_text(re.sub(r"<Data>.*?</Data>", "<Data></Data>", outside, flags=re.S))
+    with pytest.raises(BadData, match="cannot be read as GIFTI"):
+        read_gifti(path)
+
+
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.shape.gii")
+    with pytest.raises(NoInput, match="it is a pipe, not a file"):
+        read_gifti(tmp_path / "pipe.shape.gii")
+    with pytest.raises(NoInput, match="is not there"):
+        read_surface(tmp_path / "none.surf.gii")

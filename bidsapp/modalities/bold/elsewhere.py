@@ -263,7 +263,7 @@ def _best(series: Sequence[Name], wanted: Wanted) -> list[Name]:
         desc, res = name.entities.get("desc"), name.entities.get("res", "")
         if desc not in known or (desc is None and "setting" not in name.entities):
             continue
-        finer = abs(float(res) - float(wanted.labels["res"])) if res.isdigit() else 50.0
+        finer = abs(float(res) - float(wanted.labels["res"])) if res.isdecimal() else 50.0
         rest = "rest" in name.entities.get("task", "rest").lower()
         ranked.setdefault((known.index(desc), finer, res, not rest), []).append(name)
     if not ranked:

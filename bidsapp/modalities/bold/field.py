@@ -25,7 +25,7 @@ from bidsapp.modalities.bold.field_files import (
 )
 from bidsapp.modalities.bold.phase_difference import echo_gap, hertz_of, radians
 from bidsapp.modalities.bold.reading import Run, phase_of
-from bidsapp.modalities.bold.readout import readout_of
+from bidsapp.modalities.bold.readout import readout_of, same_readout
 from bidsapp.modalities.bold.susceptibility import (
     LEAST_GAIN,
     Displacement,
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     import torch
 
 _PER_SECOND = {"Hz": 1.0, "rad/s": 1 / (2 * np.pi)}
-# Read-outs of two images that differ by no more are one.
-_SAME = 0.05
 
 
 @dataclass(frozen=True)
@@ -281,8 +279,8 @@ def _of_reversed(asked: _Asked, files: Sequence[SourceFile]) -> Susceptibility:
         phase = phase_of(told, file.path)
         if phase is None or phase[0] != axis:
             continue
-        own, other = (one.get("TotalReadoutTime") for one in (metadata, told))
-        if own and other and abs(float(own) / float(other) - 1) > _SAME:
+        both = {asked.scan.main.relative_path: metadata, file.relative_path: told}
+        if not same_readout(both):
             continue
         mean = values if values.ndim == 3 else values.mean(axis=-1)
         images.setdefault(phase[1], _on(mean, affine, run))

@@ -1,6 +1,7 @@
 """How long a phase was read out, counted in the lines that an image has now."""
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 from bidsapp.errors import BadData
@@ -71,9 +72,35 @@ def readout_of(metadata: Mapping[str, Any], lines: int) -> tuple[float, str]:
 def _lines(metadata: Mapping[str, Any]) -> int | None:
     """Say how many lines the image had that the JSON was written for; None where it does not."""
     told = metadata.get("ReconMatrixPE")
-    if isinstance(told, int | float) and told > 1:
+    if isinstance(told, int | float) and 1 < told < inf:
         return round(told)
     return None
+
+
+def same_readout(told: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether images were read out in the same time by their JSON, as far as it is told.
+
+    Parameters
+    ----------
+    told
+        Image, for messages, to its metadata; a ``TotalReadoutTime`` of 0 tells nothing.
+
+    Raises
+    ------
+    BadData
+        A time is no number above 0.
+    """
+    times: list[float] = []
+    for name, metadata in told.items():
+        time = metadata.get("TotalReadoutTime") or None
+        if time is None:
+            continue
+        if isinstance(time, bool) or not isinstance(time, int | float) or not 0 < time < inf:
+            raise BadData(
+                f"{name}: TotalReadoutTime is {time!r} in its JSON; seconds are expected."
+            )
+        times.append(float(time))
+    return not times or max(times) / min(times) - 1 <= _SAME
 
 
 def _seconds(metadata: Mapping[str, Any], key: str) -> float | None:

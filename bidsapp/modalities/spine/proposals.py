@@ -3,6 +3,7 @@
 A proposal says where to look. It counts only after a person has kept it.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,7 +126,7 @@ def _number(name: str) -> int | None:
     plain = name.strip().upper().removeprefix("VERTEBRA").strip(" _-")
     if plain == "T1":
         return _FIRST_THORACIC
-    return int(plain[1:]) if plain[:1] == "C" and plain[1:].isdigit() else None
+    return int(plain[1:]) if re.fullmatch("C[0-9]{1,2}", plain) else None
 
 
 def propose(
