@@ -97,6 +97,24 @@ def test_what_is_taken_from_others_is_told_where_a_wheel_is_looked_at(tmp_path: 
         assert str(path.relative_to(ROOT)) in told["NOTICE"], path
 
 
+def test_what_the_image_is_built_from_travels_to_the_builder() -> None:
+    """Everything that the Dockerfile copies from the checkout is let through, and is there."""
+    let_through = [
+        line.removeprefix("!")
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    ]
+    copied = [
+        name.rstrip("/")
+        for line in (ROOT / "Dockerfile").read_text().splitlines()
+        if line.startswith("COPY ") and "--from" not in line
+        for name in line.split()[1:-1]
+    ]
+    assert {"bidsapp", "setup.cfg"} <= set(copied)
+    assert [name for name in copied if name not in let_through] == []
+    assert [name for name in copied if not (ROOT / name).exists()] == []
+
+
 def test_every_distribution_is_pinned() -> None:
     text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     pins = {plain_name(n): v for n, v in re.findall(r"^([\w.-]+)==(\S+)$", text, re.M)}
