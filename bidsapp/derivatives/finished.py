@@ -86,7 +86,8 @@ def _read(
 
 
 # Entries of a sidecar that hold lists or names with values; of another kind nobody can use them.
-_KINDS = dict.fromkeys(("Sources", "Notes", "VolumesKept", "Runs"), list) | dict.fromkeys(
+_LISTS = ("Sources", "Notes", "VolumesKept", "Runs", "VolumesOfRuns")
+_KINDS = dict.fromkeys(_LISTS, list) | dict.fromkeys(
     (
         *("Settings", "GeneratedWith", "CPUSeconds", "SourcesSHA256", "Box"),
         *("SusceptibilityDistortion", "RegistrationToT1w"),

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bidsapp.contracts.prepared import Made, Provenance
+from bidsapp.contracts.product import OutputNames
 from bidsapp.errors import BadData
 from bidsapp.modalities.bold.cleaning import censored, chosen_columns, clean
 from bidsapp.modalities.bold.confounds import (
@@ -19,6 +21,9 @@ from bidsapp.modalities.bold.confounds import (
     framewise_displacement,
     steady_start,
 )
+from bidsapp.modalities.bold.products import PRODUCTS
+from bidsapp.modalities.bold.runs import _about
+from bidsapp.modalities.bold.runs import _table as _table_of
 from bidsapp.modalities.bold.strategies import STRATEGIES, Strategy
 from bidsapp.modalities.bold.tissues import tissue_masks
 
@@ -200,6 +205,35 @@ def test_the_chosen_columns_are_those_that_nilearn_loads(tmp_path: Path) -> None
         assert len(own) == 80
         assert own.notna().all(axis=None)
         assert kept is None or len(kept) > 40
+
+
+def test_nilearn_loads_the_confounds_of_joined_runs_from_what_their_json_says(
+    tmp_path: Path,
+) -> None:
+    """Components of one run alone are loaded too, 0 in the other."""
+    from nilearn.interfaces.fmriprep import load_confounds
+
+    long, short = (confounds_of(_parameters(t, t), _series(t, t), *_tissues(), TR) for t in (80, 8))
+    facts = {"volumes": (80, 8), "about_confounds": _about([long.about, short.about])}
+    about = Made(OutputNames(tmp_path, {}, {}, PRODUCTS), Provenance({}, "", {}), facts)
+    product = next(one for one in PRODUCTS if one.key == "confounds")
+    stem = tmp_path / "sub-01_task-rest_space-MNI152NLin2009cAsym_desc-preproc_bold.nii.gz"
+    _image(_series(88)).to_filename(stem)
+    path = tmp_path / "sub-01_task-rest_desc-confounds_timeseries.tsv"
+    table = _table_of([long.table, short.table])
+    table.to_csv(path, sep="\t", na_rep="n/a", index=False)
+    path.with_suffix(".json").write_text(json.dumps(product.sidecar(about)))
+    last = [name for name in long.about if name not in short.about]
+    assert last
+    found, _ = load_confounds(
+        str(stem), ("high_pass", "compcor"), compcor="anat_separated", n_compcor="all"
+    )
+    wanted = {name for name in long.about if name[0] in "wc"}
+    assert {name for name in found if "comp_cor" in name} == wanted
+    own = [name for name in last if name in wanted]
+    # demeaned by nilearn
+    assert np.ptp(found[own][80:].to_numpy(), axis=0).max() == 0
+    assert np.ptp(found[own][:80].to_numpy(), axis=0).min() > 0
 
 
 @settings(max_examples=6, deadline=None)

@@ -363,3 +363,27 @@ def test_joined_runs_are_those_of_each_run_alone(tmp_path: Path) -> None:
     )
     table = pd.read_csv(folder / "sub-01_task-rest_desc-confounds_timeseries.tsv", sep="\t")
     assert len(table) == 84
+    _three_series_have_three_pages(tmp_path, words, whole.shape)
+
+
+def _three_series_have_three_pages(root: Path, words: list[str], shape: tuple[int, ...]) -> None:
+    """Both runs alone and the two joined, in one folder; none is prepared again for another."""
+    out = root / "out"
+    tail = "space-MNI152NLin2009aSym_res-4"
+    means, _ = read_numbers(out / f"sub-01/func/sub-01_task-rest_{tail}_desc-runs_boldref.nii.gz")
+    stem = out / "sub-01/func/sub-01_task-rest"
+    own = [read_numbers(Path(f"{stem}_run-{n}_{tail}_boldref.nii.gz"))[0] for n in (1, 2)]
+    assert means.shape == (*shape[:3], 2)
+    for place, one in enumerate(own):
+        assert means[..., place] == pytest.approx(one, rel=1e-5, abs=1e-3)
+    names = [f"sub-01{run}_func.html" for run in ("", "_task-rest_run-1", "_task-rest_run-2")]
+    pages = {name: (out / name).read_text() for name in names}
+    worst = "The pictures show the one that fits the T1w image worst"
+    assert [worst in pages[name] for name in names] == [True, False, False]
+    assert all(name in (out / "quality.html").read_text() for name in names)
+    before = {path: path.stat().st_mtime_ns for path in out.glob("sub-01/func/*_bold.nii.gz")}
+    for number in (1, 2):
+        chosen = str(root / f"{number}.json")
+        assert _command(root, *words, "--bids-filter-file", chosen) == 0
+    assert _command(root, *words, "preparation.runs=join") == 0
+    assert {path: path.stat().st_mtime_ns for path in before} == before

@@ -96,7 +96,9 @@ def write_series_page(unit: UnitPage, t1w: Path | None, template_mask: Path, pat
         runs=runs,
         run_heads=[one.head for one in _OF_RUNS],
         **common_parts(unit, MEASURES, _VERDICTS),
-        title=" ".join(filter(None, (unit.title, task, series))),
+        title=" ".join(
+            filter(None, (unit.title, task, series, f"{len(runs)} runs" if runs else ""))
+        ),
         space=unit.names.space,
         registration=_registration(unit, mask, t1w, template_mask, worst_of(runs)),
         compared=("Participant", "Template") if t1w else None,
@@ -185,8 +187,11 @@ def _registration(
 
     Of several runs the mean of `run`: their common mean would hide one that lies elsewhere.
     """
-    mean, affine = read_numbers(unit.folder / unit.names["boldref" if run is None else "run_means"])
-    mean = mean if run is None else mean[..., run]
+    mean, affine = read_numbers(unit.folder / unit.names["boldref"])
+    if run is not None:
+        means, _ = read_numbers(unit.folder / unit.names["run_means"])
+        # a sidecar that somebody changed can tell of more runs than there are
+        mean = means[..., run] if means.ndim == 4 and run < means.shape[3] else mean
     grid = Volume(mean, affine)
     box = box_around(mask, grid.voxel_sizes, _MARGIN_MM)
     inside = mask[box]
