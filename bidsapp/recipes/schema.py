@@ -358,11 +358,17 @@ class Recipe(Section):
         except Impossible as error:
             told = [(f"variants.{name}.{key}", text) for key, text in error.problems]
             raise Impossible(told) from None
-        one["evaluation"] = {**one.get("evaluation", {}), "stack": {}}  # of several variants
-        start = one["network"].get("start")
+        # what is no section is refused with its key below
+        network, training, evaluation = (
+            section if isinstance(section := one.get(key, {}), dict) else {}
+            for key in ("network", "training", "evaluation")
+        )
+        if evaluation:
+            one["evaluation"] = {**evaluation, "stack": {}}  # of several variants
+        start = network.get("start")
         if isinstance(start, dict):  # the variant that it names is not in a recipe of one alone
-            one["network"] = {**one["network"], "start": {"leaks": {}, **start}}
-        search = one["training"].get("search")
+            one["network"] = {**network, "start": {"leaks": {}, **start}}
+        search = training.get("search")
         if isinstance(search, dict) and not search.get("starts"):
-            one["training"] = {**one["training"], "search": with_starts(search)}
+            one["training"] = {**training, "search": with_starts(search)}
         return Recipe.model_validate(one)
