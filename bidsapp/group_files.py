@@ -151,8 +151,8 @@ def write_models(
     from bidsapp.evaluation.other_runs import tried_words
     from bidsapp.evaluation.pooled import doubts, pooled_results, subgroup_results
     from bidsapp.evaluation.training_facts import training_facts
-    from bidsapp.networks.bundle import FoldModel
     from bidsapp.networks.bundle_about import Carried
+    from bidsapp.networks.bundle_models import FoldModel
     from bidsapp.networks.bundle_write import write_bundle
     from bidsapp.networks.model_facts import ModelFacts
     from bidsapp.training.earlier_run import read_text_table

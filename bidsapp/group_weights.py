@@ -32,7 +32,8 @@ def require_named_files(recipe: Recipe, variants: Sequence[str], *, saliency: bo
         As `bidsapp.representation.chain.require_files`.
     """
     from bidsapp.intake.images import open_image
-    from bidsapp.representation.chain import Chain, require_files
+    from bidsapp.representation.before_fitting import require_files
+    from bidsapp.representation.chain import Chain
 
     for name in variants:
         for one in alternatives(recipe.with_variant(name)):
@@ -54,7 +55,7 @@ def check_weights(recipe: Recipe, variants: Sequence[str], options: RunOptions) 
     from bidsapp.networks.origin import require_origin
     from bidsapp.networks.weights import check_weights as check
     from bidsapp.networks.weights import require_weights, weights_file
-    from bidsapp.representation.chain import network_channels
+    from bidsapp.representation.before_fitting import network_channels
 
     chosen = [one for name in variants for one in alternatives(recipe.with_variant(name))]
     needing = [one for one in chosen if one.network.start_kind not in ("random", "variant")]

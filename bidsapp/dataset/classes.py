@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import Protocol
 
+import pandas as pd
+
 from bidsapp.dataset.logic import FALSE, TRUE, UNKNOWN, Problems, among, constant, operand
 from bidsapp.dataset.missing import looks_missing, suspected_codes
 from bidsapp.dataset.numbers import number_of
 from bidsapp.dataset.reading import SHOWN_VALUES, describe_values
-from bidsapp.errors import UsageError
+from bidsapp.errors import BadData, UsageError
 
 Value = str | int | float | bool
 _MOST = 12
@@ -261,3 +263,26 @@ def _same(text: str) -> float | str:
     """Reduce a text to what is the same in every spelling of one value: number or letters."""
     number = number_of(text)
     return _bare(text) if number is None else number
+
+
+def check_both_classes(table: pd.DataFrame, exclusions: pd.DataFrame) -> None:
+    """Refuse a cohort of nobody, and one in which all have one outcome.
+
+    Raises
+    ------
+    BadData
+        It says who was left out, and why.
+    """
+    reasons = Counter(exclusions["reason"])
+    why = "; ".join(f"{reason}: {n}" for reason, n in reasons.most_common())
+    detail = f" First: {str(exclusions['detail'].iloc[0]).rstrip('.')}." if len(exclusions) else ""
+    if table.empty:
+        raise BadData(f"cohort: nobody is left ({why or 'nobody is there'}).{detail}")
+    if table["outcome"].nunique() == 1:
+        positive = len(table) if table["outcome"].iloc[0] == 1 else 0
+        raise BadData(
+            f"cohort: {positive} positive and {len(table) - positive} negative scans; a model can "
+            "only learn to tell one from the other, and be judged on both. Left out: "
+            f"{why or 'nobody'}.{detail} Check which values --positive names, and whether people "
+            "are left out who should be in."
+        )

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bidsapp.contracts.unit import PART, with_part
 from bidsapp.dataset.carried import carried_columns, carry, column_notes
-from bidsapp.dataset.classes import OutcomeRule
+from bidsapp.dataset.classes import OutcomeRule, check_both_classes
 from bidsapp.dataset.cohort_images import (
     check_made_alike,
     find_images,
@@ -19,7 +19,6 @@ from bidsapp.dataset.cohort_images import (
 )
 from bidsapp.dataset.covariates import DATE, OWN
 from bidsapp.dataset.groups import groups_of
-from bidsapp.dataset.left_out import check_both_classes
 from bidsapp.dataset.losses import loss_notes
 from bidsapp.dataset.matching import KnownParts
 from bidsapp.dataset.normalized import NormalizedImage, UnitKey, Wanted

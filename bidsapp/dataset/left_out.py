@@ -1,44 +1,18 @@
 """People who are left out once the cohort is known: told of, and nobody else is moved."""
 
 import sys
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from bidsapp.dataset.classes import check_both_classes
+from bidsapp.dataset.cohort import Cohort
+from bidsapp.dataset.normalized import NormalizedImage
 from bidsapp.errors import BadData, NoInput
 
-if TYPE_CHECKING:
-    from bidsapp.dataset.cohort import Cohort
-    from bidsapp.dataset.normalized import NormalizedImage
 
-
-def check_both_classes(table: pd.DataFrame, exclusions: pd.DataFrame) -> None:
-    """Refuse a cohort of nobody, and one in which all have one outcome.
-
-    Raises
-    ------
-    BadData
-        It says who was left out, and why.
-    """
-    reasons = Counter(exclusions["reason"])
-    why = "; ".join(f"{reason}: {n}" for reason, n in reasons.most_common())
-    detail = f" First: {str(exclusions['detail'].iloc[0]).rstrip('.')}." if len(exclusions) else ""
-    if table.empty:
-        raise BadData(f"cohort: nobody is left ({why or 'nobody is there'}).{detail}")
-    if table["outcome"].nunique() == 1:
-        positive = len(table) if table["outcome"].iloc[0] == 1 else 0
-        raise BadData(
-            f"cohort: {positive} positive and {len(table) - positive} negative scans; a model can "
-            "only learn to tell one from the other, and be judged on both. Left out: "
-            f"{why or 'nobody'}.{detail} Check which values --positive names, and whether people "
-            "are left out who should be in."
-        )
-
-
-def without(cohort: "Cohort", reasons: Mapping[int, tuple[str, str]]) -> "Cohort":
+def without(cohort: Cohort, reasons: Mapping[int, tuple[str, str]]) -> Cohort:
     """Leave rows out of a cohort, and list them among its exclusions.
 
     Parameters
@@ -67,8 +41,8 @@ def without(cohort: "Cohort", reasons: Mapping[int, tuple[str, str]]) -> "Cohort
 
 
 def conformed_files(
-    cohort: "Cohort", conform: "Callable[[NormalizedImage], NormalizedImage]"
-) -> "Cohort":
+    cohort: Cohort, conform: Callable[[NormalizedImage], NormalizedImage]
+) -> Cohort:
     """Bring what other software prepared onto the recipe's grid; who cannot be is left out.
 
     Parameters

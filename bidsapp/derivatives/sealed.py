@@ -4,15 +4,13 @@ What a later run would take up again is sealed where it is written. What was dam
 as not there, and is made anew.
 """
 
-import hashlib
-import json
 import os
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from bidsapp.derivatives.atomic import plain, write_json
-from bidsapp.derivatives.sidecars import file_sha256
+from bidsapp.derivatives.sidecars import file_sha256, plain_sha256
 from bidsapp.errors import NociCastError
 from bidsapp.intake.json_text import read_own_json
 
@@ -34,7 +32,7 @@ def write_record(path: Path, content: Mapping[str, Any], files: Iterable[Path] =
     hashes = {os.path.relpath(file, path.parent): file_sha256(file) for file in files}
     whole = {key: value for key, value in content.items() if key not in (_SEAL, _FILES)}
     whole = plain({**whole, _FILES: hashes})
-    write_json(path, whole | {_SEAL: _digest(whole)})
+    write_json(path, whole | {_SEAL: plain_sha256(whole)})
 
 
 def read_record(path: Path, needed: Collection[str] | None = None) -> dict[str, Any]:
@@ -57,16 +55,12 @@ def read_record(path: Path, needed: Collection[str] | None = None) -> dict[str, 
         seal = content.pop(_SEAL)
         hashes = content[_FILES]
         names = list(hashes) if needed is None else list(needed)
-        whole = seal == _digest(content) and all(
+        whole = seal == plain_sha256(content) and all(
             hashes[name] == file_sha256(path.parent / name) for name in names
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, NociCastError):
         return {}
     return content if whole else {}
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def seal(path: Path) -> None:

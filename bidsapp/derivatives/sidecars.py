@@ -1,6 +1,7 @@
 """Sidecars of the participant level's files, and what they say about a finished run."""
 
 import hashlib
+import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -173,3 +174,8 @@ def file_sha256(path: Path) -> str:
     require_regular(path)
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def plain_sha256(content: object) -> str:
+    """SHA-256 of plain values as JSON with sorted keys, hexadecimal: equal values, equal hash."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

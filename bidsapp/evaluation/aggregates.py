@@ -20,7 +20,6 @@ from bidsapp.evaluation.tsv import is_missing, numeric, reading_of
 CELL = 5
 """The fewest people that a number may be made of."""
 OTHER = "other"
-OUTCOME = "outcome"
 CASE_MIX = (
     *("column", "value", "training", "validation", "standardised_difference"),
     *("outside", "note"),

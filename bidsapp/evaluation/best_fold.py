@@ -1,6 +1,5 @@
 """The best of k folds, and how good it would be if the scores said nothing."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,55 +11,6 @@ from bidsapp.evaluation.resampled import Resampled
 from bidsapp.evaluation.sample import fold_names, make_sample
 
 FOLD_METRICS = ("auc", "accuracy", "precision", "sensitivity", "f1")
-
-
-@dataclass(frozen=True)
-class ChanceOfBest:
-    """The largest AUC among folds under chance.
-
-    Attributes
-    ----------
-    mean, low, high
-        Its mean and the central 95 %.
-    values
-        (draws,) the simulated maxima.
-    """
-
-    mean: float
-    low: float
-    high: float
-    values: np.ndarray
-
-
-def best_auc_under_chance(
-    positives: list[int] | np.ndarray,
-    negatives: list[int] | np.ndarray,
-    draws: int = 10_000,
-    rng: np.random.Generator | None = None,
-) -> ChanceOfBest:
-    """Simulate the best fold's AUC when untied scores are unrelated to the outcome.
-
-    Parameters
-    ----------
-    positives, negatives
-        (k,) people of each class in each fold; folds with one class have no AUC and are left out.
-
-    Returns
-    -------
-    ChanceOfBest
-        NaN where no fold has both classes.
-    """
-    generator = np.random.default_rng(0) if rng is None else rng
-    best = np.full(draws, -np.inf)
-    for m, n in zip(positives, negatives, strict=True):
-        if m and n:
-            order = generator.permuted(np.tile(np.arange(1.0, m + n + 1), (draws, 1)), axis=1)
-            wins = order[:, :m].sum(axis=1) - m * (m + 1) / 2
-            best = np.maximum(best, wins / (m * n))
-    if not np.isfinite(best).all():
-        return ChanceOfBest(float("nan"), float("nan"), float("nan"), np.full(0, np.nan))
-    low, high = np.percentile(best, [2.5, 97.5])
-    return ChanceOfBest(float(best.mean()), float(low), float(high), best)
 
 
 def best_fold_table(

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bidsapp.evaluation.intervals import LEVEL, normal_quantile
-
 
 @dataclass(frozen=True)
 class AucCovariance:
@@ -92,9 +90,3 @@ def _spread(first: np.ndarray, second: np.ndarray, people: int, pairs: int) -> n
     if people < 2:
         return np.full((len(first), len(second)), np.nan)
     return people / (people - 1) * (first @ second.T) / pairs
-
-
-def wald_interval(auc: float, variance: float, level: float = LEVEL) -> tuple[float, float]:
-    """DeLong's interval as most programs print it: AUC ± z SE, cut to 0..1."""
-    half = normal_quantile(level) * np.sqrt(variance)
-    return float(max(0.0, auc - half)), float(min(1.0, auc + half))

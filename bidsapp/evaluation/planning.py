@@ -220,19 +220,6 @@ def added_value_text(
     return "\n".join(lines)
 
 
-def t_test_power(effect: float, first: int, second: int, alpha: float = 0.05) -> float:
-    """Power of a two-sided two-sample t test for Cohen's d (noncentral t).
-
-    It is what clinical papers print post hoc. It says nothing about a classifier.
-    """
-    from scipy.stats import nct, t
-
-    degrees = first + second - 2
-    shift = effect * np.sqrt(first * second / (first + second))
-    edge = t.ppf(1 - alpha / 2, degrees)
-    return float(nct.sf(edge, degrees, shift) + nct.cdf(-edge, degrees, shift))
-
-
 def planning_table(
     positives: int, negatives: int, level: float = LEVEL, inflation: float = 1.0
 ) -> pd.DataFrame:

@@ -156,3 +156,11 @@ def unusable(values: pd.Series) -> str:
 def is_missing(value: object) -> bool:
     """Tell whether a cell is empty, ``n/a`` or NaN."""
     return value is None or value != value or str(value).strip().lower() in ("", "n/a", "nan")
+
+
+def as_float(value: object) -> float:
+    """Turn a cell into a number, NaN for what is none."""
+    try:
+        return float("nan") if is_missing(value) else float(str(value))
+    except ValueError:
+        return float("nan")

@@ -14,7 +14,7 @@ from bidsapp.evaluation.chance import chance_words
 from bidsapp.evaluation.intended_use import OUTSIDE
 from bidsapp.evaluation.sample import Sample
 from bidsapp.evaluation.settings import EvaluationSettings
-from bidsapp.evaluation.tsv import is_missing
+from bidsapp.evaluation.tsv import as_float, is_missing
 
 FEW_EVENTS = 100
 """Positives, and negatives, that an external validation should have, at least (Vergouwe et al.
@@ -65,12 +65,8 @@ def row_of(metrics: pd.DataFrame, variant: str, metric: str) -> dict[str, Any] |
     if rows.empty or is_missing(rows.iloc[0]["value"]):
         return None
     row = dict(rows.iloc[0])
-    numbers = {n: _number(row[n]) for n in ("value", "ci_low", "ci_high")}
+    numbers = {n: as_float(row[n]) for n in ("value", "ci_low", "ci_high")}
     return row | numbers
-
-
-def _number(value: object) -> float:
-    return float("nan") if is_missing(value) else float(str(value))
 
 
 def shown(row: Mapping[str, Any] | None, digits: int = 2) -> str:
@@ -190,7 +186,7 @@ def _membership(table: pd.DataFrame) -> str:
     names = joined(map(shown_name, str(row["columns"]).split(", ")))
     return (
         f"From {names}, training people are told from these with an AUC of "
-        f"{_number(row['auc']):.2f} (.5: alike, 1: nothing in common)."
+        f"{as_float(row['auc']):.2f} (.5: alike, 1: nothing in common)."
     )
 
 
@@ -242,11 +238,11 @@ def _abstain(table: pd.DataFrame, facts: Mapping[str, Any]) -> str:
     kept = rows["answered"]
     if count["answered"]:
         told += (
-            f" Of the {count['answered']} answers {_number(kept['error_rate']):.0%} are wrong "
-            f"({_number(kept['ci_low']):.0%} to {_number(kept['ci_high']):.0%}; of everybody "
-            f"{_number(rows['everybody']['error_rate']):.0%})"
+            f" Of the {count['answered']} answers {as_float(kept['error_rate']):.0%} are wrong "
+            f"({as_float(kept['ci_low']):.0%} to {as_float(kept['ci_high']):.0%}; of everybody "
+            f"{as_float(rows['everybody']['error_rate']):.0%})"
         )
-        promise = _number(kept["promise"])
+        promise = as_float(kept["promise"])
         told += f", {promise:.0%} were promised: {kept['note']}." if promise == promise else "."
         refitted = bool(facts["limits"].get("refitted"))
         if facts.get("recalibration") and not refitted:

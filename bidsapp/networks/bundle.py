@@ -20,45 +20,17 @@ from bidsapp.networks.bundle_files import (
     MODELS,
     RECIPE,
     check_files,
-    listed,
     read_manifest,
     read_numbers,
     read_object,
 )
 from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_from_json
+from bidsapp.networks.bundle_models import FoldModel, read_models
 from bidsapp.networks.bundle_weights import check_weights, unchanged_weights
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes.schema import Recipe
-from bidsapp.recipes.search import Setting
 from bidsapp.recipes.search_settings import at_setting
-from bidsapp.representation.chain import Chain
 from bidsapp.spaces import read_space
-
-
-@dataclass(frozen=True)
-class FoldModel:
-    """One fold's trained network.
-
-    Attributes
-    ----------
-    repeat, fold
-        Which fold it was trained in.
-    weights
-        Its safetensors file.
-    fitted
-        The steps of the representation as they were fitted in its fold.
-    setting
-        What the search of its fold gave keys of the recipe; None where there was none.
-    sha256
-        Of the file, by the bundle's manifest; empty where there is no bundle yet.
-    """
-
-    repeat: int
-    fold: int
-    weights: Path
-    fitted: Chain
-    setting: Setting | None = None
-    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -203,14 +175,30 @@ class Bundle:
         TemporaryFailure
             The weights are not those that the bundle was opened with: hours may lie between.
         """
-        network = build_network(
+        network = self._without_weights(model)
+        network.load_state_dict(unchanged_weights(self.folder, model.weights, model.sha256))
+        return network.eval()
+
+    def check_weights(self) -> None:
+        """Refuse weights that do not fit the networks, or hold what cannot be.
+
+        Raises
+        ------
+        BadData
+            Names the file and the first tensors that do not fit.
+        """
+        for model in self.models:
+            with torch.device("meta"):
+                network = self._without_weights(model)
+            check_weights(self.folder, model.weights, network)
+
+    def _without_weights(self, model: FoldModel) -> torch.nn.Module:
+        return build_network(
             self.recipe_of(model).network,
             len(model.fitted.channels(self.inputs)),
             shape=self.space.shape,
             columns=model.fitted.columns.width,
         )
-        network.load_state_dict(unchanged_weights(self, model))
-        return network.eval()
 
     def require(self, space: Space) -> None:
         """Refuse images that were cut from another grid or another place than the bundle reads.
@@ -258,27 +246,13 @@ def load_bundle(folder: Path) -> Bundle:
         raise BadData(f"bundle {folder}: {error}") from error
     try:
         metadata, about = read_object(folder, METADATA), read_numbers(folder, MODELS)
-        models = tuple(
-            FoldModel(
-                _count(entry["repeat"]),
-                _count(entry["fold"]),
-                folder / listed(entry["file"], manifest["files"]),
-                _fitted(
-                    *(folder, place, entry, manifest),
-                    _at_setting(place, entry, recipe),
-                    int(about.get("volumes", 0)),
-                ),
-                entry.get("setting"),
-                manifest["files"][entry["file"]],
-            )
-            for place, entry in enumerate(about["models"])
-        )
+        models = read_models(folder, manifest, about, recipe)
         bundle = Bundle(
             folder,
             str(metadata["name"]),
             str(metadata["version"]),
             file_sha256(folder / MANIFEST),
-            _joint_sha256(manifest["files"][entry["file"]] for entry in about["models"]),
+            _joint_sha256(model.sha256 for model in models),
             recipe,
             read_space(about["window"]),
             tuple(str(name) for name in about["channels"]),
@@ -307,57 +281,9 @@ def load_bundle(folder: Path) -> Bundle:
             f"bundle {folder}: {METADATA}: name {bundle.name!r} has no letter or digit, which the "
             "names of its predictions are made of"
         )
-    check_weights(bundle)
+    bundle.check_weights()
     return bundle
 
 
 def _joint_sha256(digests: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
-
-
-def _at_setting(place: int, entry: Mapping[str, Any], recipe: Recipe) -> Recipe:
-    """Give the recipe that a model was trained with; refuse a setting that its search has not."""
-    setting, search = entry.get("setting"), recipe.training.search
-    if search is None and setting is None:
-        return recipe
-    if search is None or setting not in search.settings:
-        raise BadData(f"{MODELS}: models[{place}]: its setting is none of the search of {RECIPE}")
-    return at_setting(recipe, setting)
-
-
-def _fitted(
-    folder: Path,
-    place: int,
-    entry: dict[str, Any],
-    manifest: dict[str, Any],
-    recipe: Recipe,
-    volumes: int,
-) -> Chain:
-    """Open the fitted steps of a model, and refuse those that do not fit the recipe."""
-    chain = Chain.of(recipe.representation, recipe.network.covariates)
-    try:
-        if manifest["format"] == 1:
-            chain = chain.with_state(_state_of_format_1(entry["zscore"], recipe))
-        else:
-            chain = chain.load(folder / listed(entry["fitted"], manifest["files"]))
-        chain.check(volumes or len(recipe.representation.channels))
-    except BadData as error:
-        raise BadData(f"{MODELS}: models[{place}]: {error}") from error
-    return chain
-
-
-def _state_of_format_1(numbers: dict[str, Any], recipe: Recipe) -> dict[str, np.ndarray]:
-    """Read the one step that bundles of format 1 have, from JSON."""
-    scope = recipe.representation.zscore
-    if numbers["scope"] != scope:
-        raise BadData(f"zscore.scope is {numbers['scope']!r}, {RECIPE} says {scope!r}")
-    if scope == "none":
-        return {}
-    return {f"0.{name}": np.array(numbers[name], float) for name in ("mean", "sd")}
-
-
-def _count(value: Any) -> int:
-    """Take a number of a repetition or a fold, from 0."""
-    if type(value) is not int or value < 0:
-        raise BadData(f"{MODELS}: {value!r} is not the number of a repetition or a fold")
-    return value

@@ -1,19 +1,24 @@
 """Check that the weights in a bundle fit its network: names, shapes, types, finite values."""
 
 import hashlib
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import torch
 
 from bidsapp.errors import BadData, TemporaryFailure
-from bidsapp.networks.registry import build_network
-
-if TYPE_CHECKING:
-    from bidsapp.networks.bundle import Bundle, FoldModel
 
 
-def check_weights(bundle: "Bundle") -> None:
+def check_weights(folder: Path, weights: Path, network: torch.nn.Module) -> None:
     """Refuse weights that do not fit the network of the bundle's recipe, or hold what cannot be.
+
+    Parameters
+    ----------
+    folder
+        Of the bundle.
+    weights
+        The file of one fold.
+    network
+        That fold's, without weights (on the device ``meta``).
 
     Raises
     ------
@@ -22,30 +27,23 @@ def check_weights(bundle: "Bundle") -> None:
     """
     from safetensors import SafetensorError, safe_open
 
-    for model in bundle.models:
-        with torch.device("meta"):
-            network = build_network(
-                bundle.recipe_of(model).network,
-                len(model.fitted.channels(bundle.inputs)),
-                shape=bundle.space.shape,
-                columns=model.fitted.columns.width,
-            )
-        wanted = {name: list(value.shape) for name, value in network.state_dict().items()}
-        try:
-            with safe_open(model.weights, framework="pt") as file:
-                found = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
-        except SafetensorError as error:
-            raise BadData(f"bundle {bundle.folder}: {model.weights.name}: {error}") from error
-        if found != wanted:
-            different = sorted(k for k in found | wanted if found.get(k) != wanted.get(k))
-            raise BadData(
-                f"bundle {bundle.folder}: {model.weights.name} does not fit the network of "
-                f"recipe.yaml: {', '.join(different[:4])}"
-            )
-        _check_values(bundle, model, dict(network.state_dict()))
+    state = network.state_dict()
+    wanted = {name: list(value.shape) for name, value in state.items()}
+    where = f"bundle {folder}: {weights.name}"
+    try:
+        with safe_open(weights, framework="pt") as file:
+            found = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise BadData(f"{where}: {error}") from error
+    if found != wanted:
+        different = sorted(k for k in found | wanted if found.get(k) != wanted.get(k))
+        raise BadData(
+            f"{where} does not fit the network of recipe.yaml: {', '.join(different[:4])}"
+        )
+    _check_values(where, weights, dict(state))
 
 
-def unchanged_weights(bundle: "Bundle", model: "FoldModel") -> dict[str, torch.Tensor]:
+def unchanged_weights(folder: Path, weights: Path, sha256: str) -> dict[str, torch.Tensor]:
     """Read the weights of a fold, and refuse others than those the bundle was opened with.
 
     A run may open a bundle, prepare images for hours, and only then read the weights; a group run
@@ -60,25 +58,24 @@ def unchanged_weights(bundle: "Bundle", model: "FoldModel") -> dict[str, torch.T
 
     content, state = b"", ""
     try:
-        content = model.weights.read_bytes()
+        content = weights.read_bytes()
     except FileNotFoundError:
         state = "removed"
-    if not state and model.sha256 and hashlib.sha256(content).hexdigest() != model.sha256:
+    if not state and sha256 and hashlib.sha256(content).hexdigest() != sha256:
         state = "changed"
     if state:
         raise TemporaryFailure(
-            f"bundle {bundle.folder}: {model.weights.name} was {state} since the run began; "
+            f"bundle {folder}: {weights.name} was {state} since the run began; "
             "nothing was predicted with it. Let nothing write to the bundle, and run again."
         )
     return safetensors.torch.load(content)
 
 
-def _check_values(bundle: "Bundle", model: "FoldModel", wanted: dict[str, torch.Tensor]) -> None:
+def _check_values(where: str, weights: Path, wanted: dict[str, torch.Tensor]) -> None:
     """Refuse weights of another type than the network's, and what is not finite."""
     import safetensors.torch
 
-    where = f"bundle {bundle.folder}: {model.weights.name}"
-    for name, value in safetensors.torch.load_file(model.weights).items():
+    for name, value in safetensors.torch.load_file(weights).items():
         if value.dtype != wanted[name].dtype:
             what = f"{value.dtype} instead of {wanted[name].dtype}".replace("torch.", "")
             raise BadData(f"{where}: {name} is {what}")

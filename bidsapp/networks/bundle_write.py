@@ -17,10 +17,10 @@ from bidsapp.derivatives.atomic import explained, link_or_copy, make_folder
 from bidsapp.derivatives.sidecars import file_sha256
 from bidsapp.derivatives.temporary import temporary_folder
 from bidsapp.intake.json_text import read_own_json
-from bidsapp.networks.bundle import FoldModel
 from bidsapp.networks.bundle_about import Carried, write_carried, write_plain
 from bidsapp.networks.bundle_files import CARD, FORMAT, MANIFEST, METADATA, MODELS, RECIPE
 from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_to_json
+from bidsapp.networks.bundle_models import FoldModel
 from bidsapp.networks.carried_hashes import add_images, without_images
 from bidsapp.networks.model_card import LIMITS, model_card, outcome_text
 from bidsapp.networks.model_facts import ModelFacts

@@ -42,7 +42,6 @@ PUBLISHED: Mapping[str, str] = MappingProxyType(
 https://huggingface.co/TencentMedicalNet (MedicalNet-Resnet10, -18, -34, -50) print them; those of
 10 and 50 stand at https://huggingface.co/MONAI/checkpoints too."""
 MEDICALNET = "MedicalNet (23 datasets of segmented organs)"
-KNOWN_BY = ("hash", "images", "user")
 
 
 @dataclass(frozen=True)

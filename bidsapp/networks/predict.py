@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from bidsapp.errors import BadData
-from bidsapp.networks.bundle import Bundle, FoldModel
+from bidsapp.networks.bundle import Bundle
+from bidsapp.networks.bundle_models import FoldModel
 from bidsapp.networks.features import captured
 from bidsapp.representation.device import autocast, precision_dtype, resolve_device, steady
 from bidsapp.representation.device_cohort import DeviceCohort, PerBatch

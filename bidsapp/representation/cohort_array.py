@@ -1,7 +1,5 @@
 """The whole cohort as one array on disk: built once, keyed by what is in it, memory-mapped."""
 
-import hashlib
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ from bidsapp.contracts.space import Space
 from bidsapp.contracts.unit import PART, PARTICIPANT, SESSION, Unit
 from bidsapp.derivatives import atomic_path
 from bidsapp.derivatives.sealed import read_record, write_record
-from bidsapp.derivatives.sidecars import file_sha256
+from bidsapp.derivatives.sidecars import file_sha256, plain_sha256
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.recipes.images import Representation
 from bidsapp.representation.image_rows import reserve
@@ -228,7 +226,7 @@ def build_cohort_array(
     volumes = [volumes_of(row, spec) for row in rows]
     if any(volumes):
         about["volumes"] = volumes
-    key = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+    key = plain_sha256(about)
     path = folder / f"cohort-{key[:16]}.npy"
     if path.is_file() and path.with_suffix(".json").is_file():
         try:

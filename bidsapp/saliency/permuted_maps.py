@@ -1,7 +1,5 @@
 """Maps of pipelines on permuted outcomes, as nipype nodes: the null of the voxelwise comparison."""
 
-import hashlib
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +13,7 @@ from nipype.interfaces.base import File, traits
 from bidsapp.dataset.tables import write_table
 from bidsapp.derivatives.atomic import make_folder
 from bidsapp.derivatives.sealed import read_record, write_record
-from bidsapp.derivatives.sidecars import file_sha256
+from bidsapp.derivatives.sidecars import file_sha256, plain_sha256
 from bidsapp.saliency.group_test import VoxelNull
 from bidsapp.training.permuted import Beside, PermutedInput, TrainPermuted
 from bidsapp.training.permuted_runs import PermutedRun
@@ -74,8 +72,7 @@ def maps_key(run: PermutedRun, masks: Mapping[str, Path]) -> str:
     """Hash all that a permutation's largest statistics depend on."""
     sections = {task.variant: task.recipe.saliency.plain() for task in run.tasks}
     prints = {name: file_sha256(mask) for name, mask in masks.items()}
-    text = json.dumps([run.key, sections, prints], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return plain_sha256([run.key, sections, prints])
 
 
 def write_largest(folder: Path, key: str, largest: Mapping[str, tuple[float, float]]) -> None:

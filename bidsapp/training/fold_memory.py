@@ -70,7 +70,7 @@ def _one_of_each(tasks: Sequence[FoldTask]) -> list[FoldTask]:
 def _memory_needed(task: FoldTask) -> tuple["torch.device", float, float]:
     """Where a fold is trained, and the memory in GB that it takes there: work, and images."""
     from bidsapp.networks.memory import training_bytes
-    from bidsapp.representation.chain import network_channels
+    from bidsapp.representation.before_fitting import network_channels
     from bidsapp.representation.device import precision_dtype, resolve_device
 
     device, training, images = resolve_device(task.device), task.recipe.training, task.images

@@ -1,7 +1,5 @@
 """One fold of one variant as a task: the files it reads, the files it writes, its fingerprint."""
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +12,7 @@ from bidsapp.contracts.unit import PART, unit_columns
 from bidsapp.dataset.covariates import users_column
 from bidsapp.dataset.tables import read_frame
 from bidsapp.derivatives.sealed import read_record
-from bidsapp.derivatives.sidecars import file_sha256
+from bidsapp.derivatives.sidecars import file_sha256, plain_sha256
 from bidsapp.errors import BadData, NoInput
 from bidsapp.recipes.schema import Recipe
 from bidsapp.recipes.search import Setting, setting_words
@@ -231,7 +229,7 @@ class FoldTask:
         """
         if self.first is None:
             return self._own_fingerprint
-        return self._hash_of((self._own_fingerprint, self.first.fingerprint, self.first.trained_as))
+        return plain_sha256((self._own_fingerprint, self.first.fingerprint, self.first.trained_as))
 
     @property
     def is_scored(self) -> bool:
@@ -256,18 +254,14 @@ class FoldTask:
         Variants that differ in what is made of their networks alone, such as the saliency method,
         agree in it.
         """
-        own = self._hash_of(self._parts | {"variant": ""})
+        own = plain_sha256(self._parts | {"variant": ""})
         if self.first is None:
             return own
-        return self._hash_of((own, self.first.network_fingerprint, self.first.trained_as))
+        return plain_sha256((own, self.first.network_fingerprint, self.first.trained_as))
 
     @cached_property
     def _own_fingerprint(self) -> str:
-        return self._hash_of(self._parts)
-
-    @staticmethod
-    def _hash_of(parts: object) -> str:
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+        return plain_sha256(self._parts)
 
     @cached_property
     def _parts(self) -> dict[str, object]:

@@ -12,11 +12,11 @@ import pandas as pd
 from scipy.stats import norm
 
 from bidsapp.evaluation.bootstrap import bootstrap_intervals
-from bidsapp.evaluation.delong import delong_covariance, wald_interval
+from bidsapp.evaluation.delong import delong_covariance
 from bidsapp.evaluation.describe import formula_interval
 from bidsapp.evaluation.estimates import auc_interval
 from bidsapp.evaluation.held_out import HeldOut
-from bidsapp.evaluation.intervals import nadeau_bengio
+from bidsapp.evaluation.intervals import LEVEL, nadeau_bengio, normal_quantile
 from bidsapp.evaluation.metric_table import leading_rows
 from bidsapp.evaluation.metrics import point_estimates
 from bidsapp.evaluation.permutation import permutation_p, permute_outcomes
@@ -57,6 +57,12 @@ def add(tally: Tally, name: str, limits: tuple[float, float], truth: float) -> N
     """Note whether an interval that is defined holds the truth."""
     if np.isfinite(limits).all():
         tally.setdefault(name, []).append(bool(limits[0] <= truth <= limits[1]))
+
+
+def wald_interval(auc: float, variance: float, level: float = LEVEL) -> tuple[float, float]:
+    """DeLong's interval as most programs print it: AUC ± z SE, cut to 0..1."""
+    half = normal_quantile(level) * np.sqrt(variance)
+    return float(max(0.0, auc - half)), float(min(1.0, auc + half))
 
 
 def of_given_scores(n: int, prevalence: float, auc: float, studies: int) -> Tally:

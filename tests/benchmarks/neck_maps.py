@@ -31,11 +31,11 @@ from bidsapp.recipes import load_recipe
 from bidsapp.recipes.analysis import Saliency
 from bidsapp.representation.image_rows import ImageRows
 from bidsapp.saliency.attribute import Lens, attribute
-from bidsapp.saliency.localisation import top_share_inside
 from bidsapp.saliency.methods import METHODS
 from bidsapp.saliency.sanity import MOST_ALIKE
 from bidsapp.saliency.similarity import rank_correlation
 from bidsapp.spaces import Slice, read_space
+from tests.unit.saliency_stacks import top_share_inside
 
 TOP = 0.05
 DIFFERS = 0.25

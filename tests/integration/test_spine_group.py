@@ -11,11 +11,11 @@ from scipy.ndimage import binary_dilation, gaussian_filter
 
 from bidsapp.modalities.spine.phantom import write_phantom
 from bidsapp.networks.bundle import load_bundle
-from bidsapp.saliency.localisation import top_share_inside
 from bidsapp.spaces import Slice, read_space
 from tests.benchmarks.neck_maps import foramen_in, methods_of, places, read_necks
 from tests.integration.group_studies import start, table_of
 from tests.integration.running import Ended
+from tests.unit.saliency_stacks import top_share_inside
 
 pytestmark = pytest.mark.slow
 FIXED = ("--recipe", "wang2023", "--nprocs", 2, "--device", "cpu")

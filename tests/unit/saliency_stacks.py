@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
+from bidsapp.saliency.aggregate import TOP_SHARE, top_voxels
 from bidsapp.saliency.stack import MapStack
 from bidsapp.spaces.volume import Volume, slab
 
@@ -90,3 +91,21 @@ def make_stack(
         "threshold": 0.5,
     }
     return MapStack(rows, values, channels, window, facts | about)
+
+
+def top_share_inside(
+    values: np.ndarray, region: np.ndarray, inside: np.ndarray, top: float = TOP_SHARE
+) -> float:
+    """Share of a map's top voxels that lie in a region; NaN where the map is 0 throughout.
+
+    Parameters
+    ----------
+    values
+        Map of any shape.
+    region, inside
+        bool of the same shape: where the signal is, and which voxels count (mask and window).
+    top
+        Share of the voxels that are the top, by magnitude.
+    """
+    chosen = top_voxels(values[inside], top)
+    return float(region[inside][chosen].mean()) if chosen.any() else float("nan")

@@ -13,9 +13,10 @@ from markdown_it import MarkdownIt
 
 from bidsapp.api import open_model
 from bidsapp.errors import BadData, NoInput, TemporaryFailure
-from bidsapp.networks.bundle import FoldModel, load_bundle
+from bidsapp.networks.bundle import load_bundle
 from bidsapp.networks.bundle_about import CLINICAL, COHORT
 from bidsapp.networks.bundle_images import IMAGES, TrainingImage
+from bidsapp.networks.bundle_models import FoldModel
 from bidsapp.networks.bundle_write import add_saliency_checks, write_bundle
 from bidsapp.networks.model_card import model_card
 from bidsapp.networks.model_facts import ModelFacts
@@ -499,7 +500,7 @@ def edited(bundle, name, *keys, value):
         (("window", "shape"), [20, float("inf"), 12], r"models.json: window.shape\[1\] is not a"),
         (("window", "shape"), [20, -5, 12], r"the window cannot be used: shape \(20, -5, 12\)"),
         (("window", "grid_shape"), [0, 24, 20], "the window cannot be used: shape"),
-        (("window", "grid_affine"), [[0] * 4] * 4, "grid_affine maps no volume"),
+        (("window", "grid_affine"), [[0] * 4] * 4, "grid_affine cannot be inverted"),
         (("models", 0, "fold"), -1, "-1 is not the number of a repetition or a fold"),
         (("models", 0, "repeat"), 0.5, "0.5 is not the number of a repetition or a fold"),
         (("models", 0, "repeat"), True, "True is not the number of a repetition or a fold"),

@@ -16,7 +16,8 @@ from bidsapp.dataset.new_people import NewPeople
 from bidsapp.errors import BadData, UsageError
 from bidsapp.evaluation.baseline_models import design_table, in_fold_model
 from bidsapp.group_cohort import _require_covariates
-from bidsapp.networks.bundle import FoldModel, load_bundle
+from bidsapp.networks.bundle import load_bundle
+from bidsapp.networks.bundle_models import FoldModel
 from bidsapp.networks.bundle_write import write_bundle
 from bidsapp.networks.columns_head import columns_of
 from bidsapp.networks.predict import predict

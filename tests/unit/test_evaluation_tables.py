@@ -8,7 +8,6 @@ import pytest
 from scipy import stats
 from sklearn.metrics import auc as area
 from sklearn.metrics import precision_recall_curve, roc_curve
-from statsmodels.stats.power import TTestIndPower
 
 from bidsapp.errors import BadData, UsageError
 from bidsapp.evaluation.cohort_table import (
@@ -27,7 +26,6 @@ from bidsapp.evaluation.planning import (
     auc_standard_error,
     planning_table,
     smallest_detectable_auc,
-    t_test_power,
 )
 from bidsapp.evaluation.printed import compare_with_print
 from bidsapp.evaluation.sample import make_sample, subgroup_masks
@@ -72,13 +70,6 @@ def test_a_table_is_read_back_as_it_was_written(tmp_path):
     assert found["note"].tolist() == expected
     assert found["value"].tolist() == ["0.333333", "n/a", "inf", "2", "1e-09"]
     assert GroupRun(tmp_path).table("table.tsv")["note"].tolist() == expected
-
-
-def test_wei2023_power():
-    ours = t_test_power(0.8, 62, 49)
-    oracle = TTestIndPower().power(0.8, 62, 0.05, ratio=49 / 62)
-    assert ours == pytest.approx(oracle, abs=1e-6)
-    assert int(ours * 100) / 100 == 0.98
 
 
 def test_numbers_are_tested_by_their_distribution():

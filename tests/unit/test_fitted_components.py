@@ -10,7 +10,8 @@ import pytest
 from bidsapp.contracts.fitted_offers import AskedStep, fitted_offers
 from bidsapp.errors import BadData, UsageError
 from bidsapp.recipes import load_recipe
-from bidsapp.representation.chain import Chain, require_files
+from bidsapp.representation.before_fitting import require_files
+from bidsapp.representation.chain import Chain
 from bidsapp.representation.components.matching import correlations
 from bidsapp.representation.fitted.group_ica import GroupICA, build
 from bidsapp.representation.fitted.outcome_selection import build as build_selection

@@ -11,7 +11,7 @@ import bidsapp.cli as cli
 from bidsapp.derivatives.atomic import not_made
 from bidsapp.errors import InputOutputError, disk_trouble
 from bidsapp.execution.failures import find_failure
-from bidsapp.networks.bundle import FoldModel
+from bidsapp.networks.bundle_models import FoldModel
 from bidsapp.networks.bundle_write import write_bundle
 from bidsapp.networks.model_facts import ModelFacts
 from bidsapp.representation.chain import Chain

@@ -9,7 +9,8 @@ import pytest
 from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.recipes import dump_recipe, load_recipe
 from bidsapp.recipes.schema import Recipe
-from bidsapp.representation.chain import Chain, require_files
+from bidsapp.representation.before_fitting import require_files
+from bidsapp.representation.chain import Chain
 from bidsapp.representation.cohort_array import CohortArray, build_cohort_array
 from bidsapp.representation.regions import regional_values
 from bidsapp.representation.sample import CohortRow, read_sample

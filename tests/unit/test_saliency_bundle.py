@@ -9,7 +9,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from bidsapp.networks.bundle import Bundle, FoldModel
+from bidsapp.networks.bundle import Bundle
+from bidsapp.networks.bundle_models import FoldModel
 from bidsapp.networks.registry import build_network
 from bidsapp.reports.earlier_predictions import forget_maps
 from bidsapp.saliency.attribute import Lens, attribute

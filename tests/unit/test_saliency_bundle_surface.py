@@ -12,7 +12,8 @@ from bidsapp.contracts.modality import modality_named
 from bidsapp.derivatives import OutputNames
 from bidsapp.modalities.knee.anatomy import ANATOMY
 from bidsapp.modalities.knee.sphere_rays import grid_of
-from bidsapp.networks.bundle import Bundle, FoldModel
+from bidsapp.networks.bundle import Bundle
+from bidsapp.networks.bundle_models import FoldModel
 from bidsapp.networks.registry import build_network
 from bidsapp.reports.earlier_predictions import forget_maps
 from bidsapp.reports.prediction import saliency_views, surface_maps

@@ -9,10 +9,10 @@ import pytest
 
 from bidsapp.errors import BadData
 from bidsapp.recipes.analysis import Saliency
-from bidsapp.saliency.localisation import top_share_inside
 from bidsapp.saliency.planes import combine_planes, unlike, write_planes
 from bidsapp.saliency.stack import MapStack
 from bidsapp.spaces.volume import Volume, slab
+from tests.unit.saliency_stacks import top_share_inside
 
 from .saliency_stacks import AFFINE, SHAPE, brain, make_stack, planted, rows_of, write_mask
 

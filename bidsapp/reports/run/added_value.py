@@ -5,8 +5,9 @@ import pandas as pd
 
 from bidsapp.evaluation.added_value import TEST
 from bidsapp.evaluation.added_value_tables import NO_INDEX
+from bidsapp.evaluation.tsv import as_float
 from bidsapp.reports.run.files import RunFiles
-from bidsapp.reports.run.grids import Cell, Grid, as_float, decimal, interval, p_value
+from bidsapp.reports.run.grids import Cell, Grid, decimal, interval, p_value
 
 _MEASURES = {
     "auc": "AUC",

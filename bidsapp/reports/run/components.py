@@ -5,8 +5,9 @@ import math
 import pandas as pd
 
 from bidsapp.drawing.svg import number
+from bidsapp.evaluation.tsv import as_float
 from bidsapp.reports.run.files import RunFiles
-from bidsapp.reports.run.grids import Cell, Grid, as_float, decimal, grid, p_value, plain
+from bidsapp.reports.run.grids import Cell, Grid, decimal, grid, p_value, plain
 
 _SHOWN = (
     ("stability", "Stability over starts"),

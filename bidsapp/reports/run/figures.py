@@ -15,7 +15,7 @@ from bidsapp.drawing.svg import Drawing, number
 from bidsapp.evaluation.permutation import LIBERAL, null_words
 from bidsapp.evaluation.permutation import METHOD as WHOLE_PIPELINE
 from bidsapp.evaluation.stamp import stamp
-from bidsapp.evaluation.tsv import write_table
+from bidsapp.evaluation.tsv import as_float, write_table
 from bidsapp.reports.charts import curves as draw
 from bidsapp.reports.charts import scores as draw_scores
 from bidsapp.reports.charts.curves import Curves, Subject
@@ -23,7 +23,6 @@ from bidsapp.reports.run import numbers
 from bidsapp.reports.run.answer import leading_row
 from bidsapp.reports.run.files import RunFiles
 from bidsapp.reports.run.forest_lines import forest_lines
-from bidsapp.reports.run.grids import as_float
 from bidsapp.reports.run.result_tables import subgroup_rows
 
 if TYPE_CHECKING:

@@ -2,9 +2,9 @@
 
 from bidsapp.drawing.forest import Line
 from bidsapp.evaluation.chance import WITHIN
+from bidsapp.evaluation.tsv import as_float
 from bidsapp.reports.run.answer import leading_row
 from bidsapp.reports.run.files import RunFiles
-from bidsapp.reports.run.grids import as_float
 
 
 def forest_lines(run: RunFiles) -> list[Line]:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from bidsapp.drawing.svg import number
 from bidsapp.drawing.wording import below_a_thousandth
-from bidsapp.evaluation.tsv import is_missing
+from bidsapp.evaluation.tsv import as_float, is_missing
 
 
 @dataclass(frozen=True)
@@ -109,14 +109,6 @@ def interval(low: str = "ci_low", high: str = "ci_high", digits: int = 2) -> Sho
         return Cell(f"{number(ends[0], digits)} to {number(ends[1], digits)}", ends[0])
 
     return show
-
-
-def as_float(value: object) -> float:
-    """Turn a cell into a number, NaN for what is none."""
-    try:
-        return math.nan if is_missing(value) else float(str(value))
-    except ValueError:
-        return math.nan
 
 
 def grid(

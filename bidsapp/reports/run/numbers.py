@@ -115,12 +115,5 @@ def _counts(variant: str, rule: str, words: str, sample: Sample) -> tuple[object
     return (variant, rule, words, *[int(cell.sum()) for cell in cells])
 
 
-def fold_aucs(run: RunFiles) -> pd.DataFrame:
-    """AUC of every fold: `variant`, `scope`, `value`, `n`, as the metrics have them."""
-    table = run.metrics
-    chosen = table["scope"].str.startswith("fold-") & (table["metric"] == "auc")
-    return table[chosen.astype(bool)][["variant", "scope", "value", "n"]]
-
-
 def _empty(names: list[str]) -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(dtype=float) for name in names})

@@ -10,9 +10,9 @@ from bidsapp.contracts.unit import PART, Unit, units_in
 from bidsapp.dataset.covariates import user_name, users_column
 from bidsapp.drawing.svg import number
 from bidsapp.evaluation.sample import pool
-from bidsapp.evaluation.tsv import is_missing
+from bidsapp.evaluation.tsv import as_float, is_missing
 from bidsapp.reports.run.files import RunFiles
-from bidsapp.reports.run.grids import Cell, Grid, as_float
+from bidsapp.reports.run.grids import Cell, Grid
 
 MOST_VARIANTS = 6
 MOST_COVARIATES = 10

@@ -8,9 +8,10 @@ from bidsapp.dataset.counts import cohort_counts
 from bidsapp.dataset.covariates import shown_name
 from bidsapp.evaluation.chance import WITHIN
 from bidsapp.evaluation.prevalence import scope_of
+from bidsapp.evaluation.tsv import as_float
 from bidsapp.reports.run.components import fold_minutes
 from bidsapp.reports.run.files import RunFiles
-from bidsapp.reports.run.grids import Cell, Grid, as_float, decimal, grid, interval, p_value, plain
+from bidsapp.reports.run.grids import Cell, Grid, decimal, grid, interval, p_value, plain
 
 _MOST_LEVELS = 12
 _SUMMARY = (

@@ -10,9 +10,10 @@ import pandas as pd
 
 from bidsapp.derivatives.saliency_meanings import SALIENCY
 from bidsapp.drawing.svg import number
+from bidsapp.evaluation.tsv import as_float
 from bidsapp.intake.json_text import read_own_json
 from bidsapp.reports.run.files import RunFiles, known
-from bidsapp.reports.run.grids import Cell, Grid, as_float
+from bidsapp.reports.run.grids import Cell, Grid
 from bidsapp.saliency.group_test import HOLD_OUT, WHOLE_PIPELINE
 from bidsapp.saliency.verdict import FAIL, NOT_RUN, PASS, UNDECIDED, verdict_of
 

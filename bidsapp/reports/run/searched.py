@@ -3,9 +3,10 @@
 import pandas as pd
 
 from bidsapp.drawing.svg import number
+from bidsapp.evaluation.tsv import as_float
 from bidsapp.recipes.search import METRICS
 from bidsapp.reports.run.files import RunFiles
-from bidsapp.reports.run.grids import Cell, Grid, as_float, decimal, grid, plain
+from bidsapp.reports.run.grids import Cell, Grid, decimal, grid, plain
 
 
 def search_folds_table(run: RunFiles) -> Grid | None:

@@ -1,17 +1,18 @@
 """Group ICA of BOLD series in the fold, and each person's maps of its components."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Self
 
 import numpy as np
 
-from bidsapp.contracts.fitted import FittedStep, Images
+from bidsapp.contracts.fitted import Images
 from bidsapp.contracts.fitted_offers import AskedStep, FittedOffer
 from bidsapp.errors import BadData
+from bidsapp.representation.components.component_maps import ComponentMaps
 from bidsapp.representation.components.group_ica import group_ica
-from bidsapp.representation.components.series import Inside, array_in, named, person_maps, reduced
+from bidsapp.representation.components.series import array_in, named, reduced
 from bidsapp.representation.components.whitening import LARGEST_SQUARE, pair_products
 
 OFFER = FittedOffer(
@@ -41,7 +42,7 @@ def build(asked: AskedStep) -> "GroupICA":
 
 
 @dataclass(frozen=True)
-class GroupICA:
+class GroupICA(ComponentMaps):
     """Find components in the people it is fitted on, and anybody's maps of them.
 
     A person's reduction, and the products of two people's, hold nobody else: they are made once
@@ -63,16 +64,9 @@ class GroupICA:
         Whether the ICA converged.
     """
 
-    asked: AskedStep
-    maps_: np.ndarray | None = None
-    mask_: np.ndarray | None = None
     stability_: np.ndarray | None = None
     variance_: np.ndarray | None = None
     settled_: bool = False
-
-    def declares(self) -> tuple[FittedStep, ...]:
-        """Say on whom it is fitted."""
-        return (self.asked.declares(),)
 
     def channels(self, given: tuple[str, ...]) -> tuple[str, ...]:
         """Name the components, whatever the volumes are called."""
@@ -125,20 +119,6 @@ class GroupICA:
             settled_=found.settled,
         )
 
-    def transform(self, images: Images, rows: np.ndarray) -> Iterator[np.ndarray]:
-        """Give everybody's maps of the components, float32, shape (C, *space)."""
-        assert self.maps_ is not None
-        assert self.mask_ is not None
-        inside, maps = Inside(self.mask_), self.maps_.astype(np.float32)
-        for row in rows:
-            yield person_maps(images, int(row), maps, inside, self._setting("values"))
-
-    def group_maps(self) -> np.ndarray:
-        """Give the components laid into the grid, float32, shape (C, *space)."""
-        assert self.maps_ is not None
-        assert self.mask_ is not None
-        return Inside(self.mask_).lay(self.maps_.astype(np.float32))
-
     def told(self, given: tuple[str, ...]) -> Mapping[str, Mapping[str, float]]:
         """Give the stability of each component, and its share of the variance."""
         assert self.stability_ is not None
@@ -151,13 +131,13 @@ class GroupICA:
 
     def state(self) -> Mapping[str, np.ndarray]:
         """Give maps, mask, stability and variance."""
-        if self.maps_ is None or self.mask_ is None:
+        maps = super().state()
+        if not maps:
             return {}
         assert self.stability_ is not None
         assert self.variance_ is not None
         return {
-            "maps": self.maps_,
-            "mask": self.mask_.astype(np.uint8),
+            **maps,
             "stability": self.stability_,
             "variance": self.variance_,
             "settled": np.array([self.settled_], np.uint8),

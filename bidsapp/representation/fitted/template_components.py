@@ -1,18 +1,19 @@
 """Components from given maps, such as published networks: nothing is fitted on a cohort."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from bidsapp.contracts.fitted import FittedStep, Images
+from bidsapp.contracts.fitted import Images
 from bidsapp.contracts.fitted_offers import AskedStep, FittedOffer
 from bidsapp.contracts.space import Space
 from bidsapp.errors import BadData
 from bidsapp.intake.images import read_numbers
-from bidsapp.representation.components.series import Inside, array_in, person_maps
+from bidsapp.representation.components.component_maps import ComponentMaps
+from bidsapp.representation.components.series import array_in
 
 OFFER = FittedOffer(
     name="template_components",
@@ -35,7 +36,7 @@ def build(asked: AskedStep) -> "TemplateComponents":
 
 
 @dataclass(frozen=True)
-class TemplateComponents:
+class TemplateComponents(ComponentMaps):
     """Give anybody's maps of components that come from a file.
 
     The same components in every fold, site and hospital, whoever is in the cohort; what is
@@ -51,14 +52,6 @@ class TemplateComponents:
     mask_
         Booleans, shape of the grid, V of them true: where a map has a value.
     """
-
-    asked: AskedStep
-    maps_: np.ndarray | None = None
-    mask_: np.ndarray | None = None
-
-    def declares(self) -> tuple[FittedStep, ...]:
-        """Say that it is fitted on nobody."""
-        return (self.asked.declares(),)
 
     def channels(self, given: tuple[str, ...]) -> tuple[str, ...]:
         """Name the components by their place in the file."""
@@ -82,26 +75,6 @@ class TemplateComponents:
         spread = inside.std(axis=1, keepdims=True)
         scaled = (inside - inside.mean(axis=1, keepdims=True)) / spread
         return replace(self, maps_=scaled.astype(np.float16), mask_=mask)
-
-    def transform(self, images: Images, rows: np.ndarray) -> Iterator[np.ndarray]:
-        """Give everybody's maps of the components, float32, shape (C, *space)."""
-        assert self.maps_ is not None
-        assert self.mask_ is not None
-        inside, maps = Inside(self.mask_), self.maps_.astype(np.float32)
-        for row in rows:
-            yield person_maps(images, int(row), maps, inside, self.asked.settings["values"])
-
-    def group_maps(self) -> np.ndarray:
-        """Give the components laid into the grid, float32, shape (C, *space)."""
-        assert self.maps_ is not None
-        assert self.mask_ is not None
-        return Inside(self.mask_).lay(self.maps_.astype(np.float32))
-
-    def state(self) -> Mapping[str, np.ndarray]:
-        """Give maps and mask: whoever applies a model needs no file of maps."""
-        if self.maps_ is None or self.mask_ is None:
-            return {}
-        return {"maps": self.maps_, "mask": self.mask_.astype(np.uint8)}
 
     def with_state(self, state: Mapping[str, np.ndarray]) -> Self:
         """Give the step as it was when `state` was written."""
