@@ -86,6 +86,24 @@ def test_from_places_some_millimetres_and_degrees_away_it_ends_at_the_same(seed:
     assert _error(found.to_series, lay) < 0.35
 
 
+def test_nine_millimetres_away_is_near_enough() -> None:
+    """So far a very uneven coil has misled mutual information."""
+    volume, affine, _, _, lay = _head()
+    found = onto_boundary(volume, affine, _boundary(), _moved([6, -5, 4], [3, 0, -2]) @ lay)
+    assert found.method == "boundary"
+    assert _error(found.to_series, lay) < 0.35
+    assert found.facts["MovedMM"] > 7
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_from_too_far_away_it_is_never_taken_to_a_wrong_place(seed: int) -> None:
+    volume, affine, _, _, lay = _head()
+    turn, shift = np.random.default_rng(seed).uniform(-25, 25, (2, 3)).tolist()
+    start = _moved(shift, turn) @ lay
+    found = onto_boundary(volume, affine, _boundary(), start)
+    assert found.to_series is start or _error(found.to_series, lay) < 0.35
+
+
 def test_where_contrast_is_the_other_way_round_the_place_is_kept() -> None:
     """A short echo, an image weighted by T1: white matter is the brighter one."""
     volume, affine, brain, own, _ = _head()

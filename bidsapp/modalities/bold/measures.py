@@ -161,7 +161,7 @@ MEASURES = (
     Measure(
         "boundary_contrast",
         "Contrast across the boundary of white matter",
-        "How much brighter grey matter is than white in the mean volume, 2 mm to either side of "
+        "How much brighter grey matter is than white in the mean volume, 1.5 mm to either side of "
         "the T1w image's boundary of white matter, median over it; lower where the two lie beside "
         "each other, and with larger voxels and shorter echo times.",
         short="Contrast",
