@@ -294,7 +294,10 @@ def _page(folder: Path, fits: list[float]) -> Page:
     write_map(folder / "mask.nii.gz", mask[mask], mask, affine)
     write_map(folder / "t1w.nii.gz", head[mask], mask, affine)
     runs = [
-        {"Source": f"bids:raw:run-{n}", "Quality": {"brain_dice": fit, "fd_mean": "?"}}
+        {
+            "Source": f"bids:raw:run-{n}",
+            "Quality": {"brain_dice": fit, "fd_mean": "?", "minutes_left": 1.0},
+        }
         for n, fit in enumerate(fits, start=1)
     ]
     facts: dict[str, Any] = {"seconds": {}, "software": {}, "kept": range(len(series))}
@@ -309,8 +312,9 @@ def test_the_page_of_joined_runs_shows_the_one_that_fits_worst(tmp_path: Path) -
     """Not the first, nor the mean of all, in which a run that lies elsewhere is a faint shade."""
     page = _page(tmp_path / "runs", [0.97, 0.81])
     assert "The pictures show the one that fits the T1w image worst: run 2" in page.text
-    assert "run-1 30 0.97" in page.text
-    assert "run-2 30 0.81" in page.text
+    assert "run-1 30 0.97 – – 1.0 min – –" in page.text  # too short alone, which nobody is
+    assert "run-2 30 0.81 look – – 1.0 min" in page.text
+    assert "sub-01 rest (2 runs)" in page.text
     alone = _page(tmp_path / "one", [0.81])  # the second run by itself
     assert "fits the T1w image worst" not in alone.text
     seen, wanted = ([tile.sources for tile in one.mosaics["registration"]] for one in (page, alone))

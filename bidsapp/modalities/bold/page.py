@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bidsapp.contracts.measure import FAIL, PASS, WARN
+from bidsapp.contracts.measure import FAIL, INFO, PASS, WARN
 from bidsapp.contracts.prepared import RAW, UnitPage
 from bidsapp.dataset.tables import read_frame
 from bidsapp.drawing.contours import tissue_levels
@@ -27,6 +27,7 @@ from bidsapp.modalities.bold.confounds import (
 )
 from bidsapp.modalities.bold.measures import MEASURES
 from bidsapp.modalities.bold.quality import tsnr
+from bidsapp.modalities.bold.runs import SUMMED
 from bidsapp.modalities.bold.steps import on_grid
 
 _CARPET_ROWS, _CARPET_SD = 300, 2.0
@@ -97,7 +98,7 @@ def write_series_page(unit: UnitPage, t1w: Path | None, template_mask: Path, pat
         run_heads=[one.head for one in _OF_RUNS],
         **common_parts(unit, MEASURES, _VERDICTS),
         title=" ".join(
-            filter(None, (unit.title, task, series, f"{len(runs)} runs" if runs else ""))
+            filter(None, (unit.title, task, series, f"({len(runs)} runs)" if runs else ""))
         ),
         space=unit.names.space,
         registration=_registration(unit, mask, t1w, template_mask, worst_of(runs)),
@@ -165,7 +166,7 @@ def _runs(unit: UnitPage) -> list[RunRow]:
         cells = [
             ("–", "unknown")
             if value is None or not line.fits(value)
-            else (line.shown(value), line.status(value))
+            else (line.shown(value), INFO if line.key in SUMMED else line.status(value))
             for line, value in zip(_OF_RUNS, values, strict=True)
         ]
         fit = values[0] if _OF_RUNS[0].fits(values[0]) else None

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 # Repetition times of runs that are joined differ by no more, as a share.
 _SAME = 1e-3
 _SPIKES = ("motion_outlier", "non_steady_state_outlier")
-_SUMMED = ("minutes_left", "freedom")
+SUMMED = ("minutes_left", "freedom")
+"""Numbers of which a series has the sum of its runs': a run by itself is not judged by them."""
 _AVERAGED = ("fd_mean", "fd_over", "std_dvars")
 
 
@@ -83,10 +84,14 @@ class PreparedRun:
 def told_of(
     run: Run, aligned: Aligned, source: str = "", quality: Mapping[str, Any] = MappingProxyType({})
 ) -> dict[str, Any]:
-    """Say of a run what may be otherwise in another one that it is joined with."""
+    """Say of a run what may be otherwise in another one that it is joined with.
+
+    Of its quality the numbers alone: the series is judged.
+    """
+    numbers = {one.key: quality[one.key] for one in MEASURES if one.key in quality}
     return {
         "Source": source,
-        "Quality": dict(quality),
+        "Quality": numbers,
         "StartTime": run.timing.middle,
         "SliceTimingCorrected": run.timing.slices is not None,
         "SusceptibilityDistortion": aligned.field.plain(run.affine, aligned.brain),
@@ -325,7 +330,7 @@ def _quality(blocks: Sequence[Mapping[str, Any]], volumes: Sequence[int]) -> dic
         values = [value for value, _ in told]
         if not values:
             found[one.key] = None
-        elif one.key in _SUMMED:
+        elif one.key in SUMMED:
             found[one.key] = sum(values)
         elif one.key in _AVERAGED:
             found[one.key] = float(np.average(values, weights=[count for _, count in told]))
