@@ -94,11 +94,14 @@ def _doing_without(recipe: "Recipe", key: str, value: object) -> str:
         recipe.preparation.plain() | {key: value}
     )
     named = {name: own.get("representation.channels") for name, own in recipe.variants.items()}
-    first = {own.get("network.start.variant") for own in recipe.variants.values()}
+    first = [own.get("network.start.variant") for own in recipe.variants.values()]
     found = [
         name
         for name, channels in named.items()
-        if channels and set(channels) <= set(made) and name not in first
+        if isinstance(channels, list | tuple)
+        and channels
+        and all(channel in made for channel in channels)
+        and name not in first
     ]
     return ", ".join(found[:_SHOWN]) + ", …" * (len(found) > _SHOWN)
 

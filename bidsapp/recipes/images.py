@@ -16,8 +16,8 @@ def _steps(value: Any) -> Any:
         return value
     found: dict[str, Any] = {}
     for item in value:
-        own = item if isinstance(item, dict) else {item: {}}
-        if not all(isinstance(name, str) for name in own) or found.keys() & own.keys():
+        own = {item: {}} if isinstance(item, str) else item
+        if not isinstance(own, dict) or found.keys() & own.keys():
             raise ValueError("should be names of steps, each once")
         found |= own
     return found

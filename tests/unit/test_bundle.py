@@ -500,6 +500,7 @@ def edited(bundle, name, *keys, value):
         (("window", "shape"), [20, float("inf"), 12], r"models.json: window.shape\[1\] is not a"),
         (("window", "shape"), [20, -5, 12], r"the window cannot be used: shape \(20, -5, 12\)"),
         (("window", "grid_shape"), [0, 24, 20], "the window cannot be used: shape"),
+        (("window", "shape"), [20, 10**25, 12], f"shape 20 × {10**25} × 12 .* at most 536,870,912"),
         (("window", "grid_affine"), [[0] * 4] * 4, "grid_affine cannot be inverted"),
         (("models", 0, "fold"), -1, "-1 is not the number of a repetition or a fold"),
         (("models", 0, "repeat"), 0.5, "0.5 is not the number of a repetition or a fold"),
