@@ -9,6 +9,7 @@ from yaml.constructor import SafeConstructor
 from yaml.resolver import Resolver
 
 from bidsapp.errors import UsageError
+from bidsapp.visible import shortened
 
 BOOL = "tag:yaml.org,2002:bool"
 FLOAT = "tag:yaml.org,2002:float"
@@ -31,6 +32,7 @@ PLAIN = {
 }
 
 
+_SAID = 600  # a key of thousands of characters, quoted, hides what is said of it
 _FITTING = {MAPPING: yaml.MappingNode, SEQUENCE: yaml.SequenceNode}
 
 
@@ -152,7 +154,7 @@ def read_yaml(text: str, source: str) -> Any:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         said = ", ".join(text for text in (error.context, error.problem) if text)
-        raise UsageError(f"{source}{where}: {said}") from None
+        raise UsageError(f"{source}{where}: {shortened(said, _SAID)}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UsageError(f"{source}: not readable as YAML: {str(error).splitlines()[0]}") from None
 

@@ -12,7 +12,7 @@ from bidsapp.intake.regular import open_regular
 from bidsapp.intake.yamltext import read_yaml, write_yaml
 from bidsapp.recipes.catalog import packaged
 from bidsapp.recipes.folders import without_folders
-from bidsapp.recipes.messages import problems_of, usage_error
+from bidsapp.recipes.messages import problems_of, quoted, usage_error
 from bidsapp.recipes.preparation import current_key
 from bidsapp.recipes.schema import Recipe
 from bidsapp.recipes.section import Impossible
@@ -251,7 +251,7 @@ def _parse(override: str) -> tuple[str, Any]:
     key = current_key(key.strip())
     if not equals or not all(key.split(".")):
         raise UsageError(
-            f"override {override!r}: expected KEY=VALUE with a dotted key, "
+            f"override {quoted(override)}: expected KEY=VALUE with a dotted key, "
             "such as training.epochs=5"
         )
     if text[:1] in (
@@ -260,7 +260,7 @@ def _parse(override: str) -> tuple[str, Any]:
         "@",
     ):  # YAML has no meaning for these; columns of expressions begin so
         return key, text
-    return key, read_yaml(text, f"override {override!r}")
+    return key, read_yaml(text, f"override {quoted(override)}")
 
 
 def _kind(value: Any) -> str:

@@ -9,9 +9,12 @@ from pydantic import ValidationError
 from bidsapp.errors import UsageError
 from bidsapp.recipes.keys import keys_of
 from bidsapp.recipes.section import Impossible, Problem, Section
+from bidsapp.visible import shortened
 
 MOST_TOLD = 20
-_LONGEST = 3700  # characters of all problems that are told
+_LONGEST = 3300  # characters of all problems that are told
+_WIDEST = 2000  # of one of them
+_QUOTED = 300  # of what somebody wrote, where it is quoted
 """Problems that are told of one recipe; more help nobody."""
 WORDS = {
     "bool_type": "should be true or false",
@@ -93,15 +96,23 @@ def usage_error(
         line = f"{key}: {text}" if key else text
         if overrides:
             near = [text for changed, text in overrides.items() if _related(key, changed)]
-            line += f" (set by {', '.join(near or overrides.values())})"
+            given = [shortened(text, _QUOTED) for text in near or overrides.values()]
+            line += f" (set by {', '.join(given)})"
+        line = shortened(line, _WIDEST)
         if lines and len(line) + sum(len(told) for told in lines) > _LONGEST:
             break
         lines.append(line)
     if len(distinct) == 1:
-        return UsageError(f"{source}: {lines[0]}")
+        return UsageError(f"{shortened(source, _QUOTED)}: {lines[0]}")
     rest = len(distinct) - len(lines)
     more = [f"and {rest} more; mend these first"] if rest else []
-    return UsageError("\n  ".join([f"{source}: {len(distinct)} problems", *lines, *more]))
+    told = f"{shortened(source, _QUOTED)}: {len(distinct)} problems"
+    return UsageError("\n  ".join([told, *lines, *more]))
+
+
+def quoted(text: str) -> str:
+    """Quote what somebody wrote, so that what is said of it is not hidden behind it."""
+    return repr(shortened(text, _QUOTED))
 
 
 def _related(key: str, changed: str) -> bool:
