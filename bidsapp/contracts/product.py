@@ -120,6 +120,8 @@ class Product:
     own_page
         Whether the page of a unit is named as its main product is, and other files as far as its
         ``desc``, because a person can have those of another preparation too.
+    unknown
+        Whether validators do not know its suffix, so that ``.bidsignore`` lists it.
     """
 
     key: str
@@ -131,6 +133,7 @@ class Product:
     only: Mapping[str, tuple[Any, ...]] | None = None
     shown: bool = False
     own_page: bool = False
+    unknown: bool = False
 
     def applies(self, settings: Mapping[str, Any]) -> bool:
         """Whether it is made under these settings; those that are not named decide nothing."""

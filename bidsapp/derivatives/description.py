@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from bidsapp import __version__
+from bidsapp.contracts.modality import modality_named, modality_packages
 from bidsapp.derivatives.atomic import check_folder, make_folder, write_json, write_text
 from bidsapp.derivatives.temporary import PREFIX, sweep
 from bidsapp.errors import CannotCreateOutput, UsageError
@@ -62,7 +63,7 @@ def prepare_output(
     known = dict(before) if isinstance(before, dict) else {}
     known |= {name: _address(name, folder, output_dir) for name, folder in (links or {}).items()}
     write_json(path, _description(bids_dir, output_dir, known))
-    ignored = list(_IGNORED)
+    ignored = [*_IGNORED, *_unknown()]
     if work_dir is not None and target in work_dir.resolve().parents:
         ignored.append(_as_pattern(work_dir.resolve().relative_to(target).parts[0]))
     write_text(output_dir / ".bidsignore", "\n".join(dict.fromkeys(ignored)) + "\n")
@@ -107,6 +108,12 @@ def _refuse_other_dataset(output_dir: Path) -> None:
             + (f" (made by {', '.join(map(str, tools))})" if tools else "")
             + "; choose an empty folder, or one that this app wrote to before."
         )
+
+
+def _unknown() -> list[str]:
+    """List patterns of the files of modalities whose suffixes validators do not know."""
+    products = (one for name in modality_packages() for one in modality_named(name).products)
+    return sorted({f"*_{product.suffix}.*" for product in products if product.unknown})
 
 
 def _as_pattern(name: str) -> str:

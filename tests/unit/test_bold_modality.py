@@ -14,8 +14,9 @@ import pytest
 from bidsapp.contracts.job import Job
 from bidsapp.contracts.modality import modality_named
 from bidsapp.contracts.prepared import Provenance
-from bidsapp.contracts.product import OutputNames
+from bidsapp.contracts.product import OutputNames, sidecar_name
 from bidsapp.contracts.scan import Scan, SourceFile
+from bidsapp.derivatives import prepare_output
 from bidsapp.errors import BadData, NoInput
 from bidsapp.intake.images import read_numbers
 from bidsapp.modalities.bold.confounds import steady_volumes
@@ -31,6 +32,7 @@ from bidsapp.modalities.bold.page import _correlations, carpet, laid_out
 from bidsapp.modalities.bold.quality import brain_dice, ghosting, tsnr
 from bidsapp.modalities.bold.resampling import resample
 from bidsapp.modalities.bold.settings import BoldPreparation
+from tests.integration.running import validation_errors
 
 AFFINE = np.array([[2.0, 0, 0, -10], [0, 2, 0, -12], [0, 0, 2, -8], [0, 0, 0, 1]])
 
@@ -267,6 +269,32 @@ def test_settings_that_cannot_be_are_refused(values: dict[str, Any], message: st
                 "network": {"name": "resnet", "depth": 10, "start": "random"},
             }
         )
+
+
+def test_every_file_of_a_series_passes_the_validator(tmp_path: Path) -> None:
+    settings = BoldPreparation(runs="join").model_dump(mode="json")
+    products = modality_named("bold").products_for(settings)
+    out, raw = tmp_path / "out", tmp_path / "bids"
+    raw.mkdir()
+    prepare_output(out, raw)
+    labels = {"space": "MNI152NLin2009aSym", "res": "4"}
+    names = OutputNames(out, {"subject": "01", "task": "rest"}, labels, products, "func")
+    names.folder.mkdir(parents=True)
+    told = {"TaskName": "rest", "RepetitionTime": 2.0, "SkullStripped": True, "Type": "Brain"}
+    told |= {"Sources": ["bids:raw:x"], "SpatialReference": "https://x.org", "Resolution": "4 mm"}
+    for product in products:
+        path = names.path(product.key)
+        (path.parent / sidecar_name(path.name)).write_text(json.dumps(told))
+        if path.name.endswith(".nii.gz"):
+            volumes = (4,) if "bold" in path.name and "boldref" not in path.name else ()
+            image = nib.Nifti1Image(np.ones((4, 4, 4, *volumes), np.int16), np.eye(4))
+            image.header.set_xyzt_units("mm", "sec")
+            if volumes:
+                image.header["pixdim"][4] = 2.0
+            image.to_filename(path)
+        else:
+            path.write_text("trans_x\n0.1\n" if path.suffix == ".tsv" else "x")
+    assert validation_errors(out) == (0, [])
 
 
 def test_a_map_of_truths_is_a_mask(tmp_path: Path) -> None:

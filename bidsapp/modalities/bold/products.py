@@ -160,14 +160,17 @@ PRODUCTS = (
         only={"keep_preproc": (True,)},
     ),
     Product("brain_mask", f"{_SPACE}_desc-brain_mask.nii.gz", _brain_mask, _DENOISING),
-    Product("boldref", f"{_SPACE}_boldref.nii.gz", _reference, _DENOISING, shown=True),
+    Product(
+        "boldref", f"{_SPACE}_boldref.nii.gz", _reference, _DENOISING, shown=True, unknown=True
+    ),
     Product(
         "run_means",
         f"{_SPACE}_desc-runs_boldref.nii.gz",
         _run_means,
         _DENOISING,
         only={"runs": ("join",)},
+        unknown=True,
     ),
-    Product("confounds", "desc-confounds_timeseries.tsv", _confounds, _OUTPUT),
+    Product("confounds", "desc-confounds_timeseries.tsv", _confounds, _OUTPUT, unknown=True),
     Product("to_t1w", "from-boldref_to-T1w_mode-image_xfm.h5", _to_t1w, _OUTPUT),
 )
