@@ -117,6 +117,8 @@ def _made_folder(place: Path) -> tuple[Path, int]:
         try:
             _lock(lock)
             os.write(lock, _machine().encode())
+            with suppress(OSError):  # a disk that fails later keeps whose it was
+                os.fsync(lock)
         except BaseException as error:
             os.close(lock)
             shutil.rmtree(folder, ignore_errors=True)

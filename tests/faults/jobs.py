@@ -115,7 +115,7 @@ PREDICTION = Job(
     _prediction,
     (
         Phase("files of a person", r"out/(?!work)\S*sub-\d+"),
-        Phase("predictions", r"prediction"),
+        Phase("predictions", r"out/(?!work)\S*predictions"),
         Phase("pages", r"out/(?!work)\S*\.html"),
     ),
     takes_bundle=True,
