@@ -25,7 +25,7 @@ from bidsapp.networks.bundle_files import (
     read_object,
 )
 from bidsapp.networks.bundle_images import IMAGES, TrainingImage, images_from_json
-from bidsapp.networks.bundle_models import FoldModel, read_models
+from bidsapp.networks.bundle_models import FoldModel, read_models, read_volumes
 from bidsapp.networks.bundle_weights import check_weights, unchanged_weights
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes.schema import Recipe
@@ -246,6 +246,7 @@ def load_bundle(folder: Path) -> Bundle:
         raise BadData(f"bundle {folder}: {error}") from error
     try:
         metadata, about = read_object(folder, METADATA), read_numbers(folder, MODELS)
+        volumes = read_volumes(about)
         models = read_models(folder, manifest, about, recipe)
         bundle = Bundle(
             folder,
@@ -261,10 +262,10 @@ def load_bundle(folder: Path) -> Bundle:
             images_from_json(read_numbers(folder, IMAGES), len(models))
             if str(IMAGES) in manifest["files"]
             else None,
-            int(about.get("volumes", 0)),
+            volumes,
             read_carried(
                 *(folder, manifest["files"], len(models)),
-                int(about.get("volumes", 0)) or len(about["channels"]),
+                volumes or len(about["channels"]),
             ),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:

@@ -18,6 +18,9 @@ from bidsapp.recipes.search import Setting
 from bidsapp.recipes.search_settings import at_setting
 from bidsapp.representation.chain import Chain
 
+# A series of more does not fit into the header of a NIfTI-1 image.
+MOST_VOLUMES = 32_767
+
 
 @dataclass(frozen=True)
 class FoldModel:
@@ -66,7 +69,7 @@ def read_models(
     KeyError, TypeError, ValueError
         An entry is not one of a model.
     """
-    volumes, files = int(about.get("volumes", 0)), manifest["files"]
+    volumes, files = read_volumes(about), manifest["files"]
     found = []
     for place, entry in enumerate(about["models"]):
         repeat, fold = _count(entry["repeat"]), _count(entry["fold"])
@@ -117,6 +120,22 @@ def _state_of_format_1(numbers: dict[str, Any], recipe: Recipe) -> dict[str, np.
     if scope == "none":
         return {}
     return {f"0.{name}": np.array(numbers[name], float) for name in ("mean", "sd")}
+
+
+def read_volumes(about: Mapping[str, Any]) -> int:
+    """Give the number of volumes of the series that networks see; 0 where they see none.
+
+    Raises
+    ------
+    BadData
+        It is not a whole number, or larger than that of any series.
+    """
+    volumes = about.get("volumes", 0)
+    if type(volumes) is not int or not 0 <= volumes <= MOST_VOLUMES:
+        raise BadData(
+            f"{MODELS}: volumes {volumes!r} is not a number of volumes, 0 to {MOST_VOLUMES:,}"
+        )
+    return volumes
 
 
 def _count(value: Any) -> int:

@@ -17,7 +17,7 @@ from bidsapp.intake.json_text import parse_json
 
 EXTENSION, MESH = ".shape.gii", ".surf.gii"
 _SPACE = "NociCastSpace"
-_NUMBERS = re.compile(r"float(16|32|64)|u?int(8|16|32|64)")
+_NUMBERS = re.compile(r"bool|float(16|32|64)|u?int(8|16|32|64)")
 
 
 def write_values(path: Path, values: np.ndarray, space: str, sidecar: Mapping[str, Any]) -> None:

@@ -2,34 +2,18 @@
 
 from abc import abstractmethod
 from itertools import product
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from bidsapp.contracts.space import Clusters, Smoother, Space
+from bidsapp.spaces.described import Rows
 from bidsapp.spaces.graph import FWHM_PER_SIGMA, Graph
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 _TRUNCATE = 4.0
-Rows = tuple[tuple[float, ...], ...]
-
-
-def read_affine(told: Any) -> Rows:
-    """Read the affine that a description of a grid gives as four rows.
-
-    Raises
-    ------
-    ValueError, TypeError, OverflowError
-        It is not 4×4, not of finite numbers, or cannot be inverted.
-    """
-    rows = tuple(tuple(float(x) for x in row) for row in told)
-    if [len(row) for row in rows] != [4] * 4 or not np.isfinite(rows).all():
-        raise ValueError("grid_affine is not 4×4 finite numbers")
-    if not np.linalg.det(rows):
-        raise ValueError("grid_affine cannot be inverted")
-    return rows
 
 
 class RegularGrid(Graph):

@@ -11,6 +11,7 @@ import numpy as np
 
 from bidsapp.contracts.space import Space
 from bidsapp.errors import BadData
+from bidsapp.spaces.described import unusable
 from bidsapp.spaces.gifti import EXTENSION, MESH, packed, unpacked, write_mesh, write_values
 from bidsapp.spaces.graph import Graph
 from bidsapp.spaces.surface import Mesh
@@ -177,4 +178,4 @@ class MeshSpace(Graph):
             mesh = Mesh(unpacked(values["vertices"]), unpacked(values["faces"]))
             return cls(mesh, str(values["label"]))
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise BadData(f"the description of the mesh cannot be used: {error!r}") from error
+            raise unusable("mesh", error) from error

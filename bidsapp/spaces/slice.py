@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bidsapp.errors import BadData
-from bidsapp.spaces.grid import RegularGrid, read_affine
+from bidsapp.spaces.described import MOST_VOXELS, read_affine, read_voxels, unusable
+from bidsapp.spaces.grid import RegularGrid
 from bidsapp.spaces.nifti import EXTENSION, SCANNER, write_map
 
 Pair = tuple[int, int]
@@ -211,17 +212,18 @@ class Slice(RegularGrid):
         Raises
         ------
         BadData
-            If a key is missing or is not of the right length.
+            If a key is missing or is not what it should be.
         """
         try:
-            i, j, k = (int(n) for n in values["grid_shape"])
-            pairs = [tuple(int(n) for n in values[key]) for key in ("start", "extent", "shape")]
-            (a, b), (c, d), (e, f) = pairs
+            i, j, k = read_voxels("grid_shape", values["grid_shape"], 3)
+            a, b = read_voxels("start", values["start"], 2, -MOST_VOXELS)
+            c, d = read_voxels("extent", values["extent"], 2)
+            e, f = read_voxels("shape", values["shape"], 2)
             rows = read_affine(values["grid_affine"])
             axis, index = int(values["axis"]), int(values["index"])
             mirrored, label = bool(values["mirrored"]), str(values["label"])
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise BadData(f"the description of the slice cannot be used: {error!r}") from error
+            raise unusable("slice", error) from error
         return cls((i, j, k), rows, axis, index, (a, b), (c, d), (e, f), mirrored, label)
 
     def _flip(self, picture: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 
 from bidsapp.contracts.space import Space
 from bidsapp.errors import BadData
+from bidsapp.spaces.described import read_voxels, unusable
 from bidsapp.spaces.gifti import EXTENSION, MESH, packed, unpacked, write_mesh, write_values
 from bidsapp.spaces.graph import Graph
 from bidsapp.spaces.grid import adjacency, grid_pairs
@@ -300,11 +301,12 @@ class Sphere(Graph):
             If a key is missing or cannot be used.
         """
         try:
-            (a, b), (low, high) = values["shape"], values["latitudes"]
+            a, b = read_voxels("shape", values["shape"], 2)
+            low, high = values["latitudes"]
             x, y, z = values["centre"]
             told, mesh = values["radius"], values["mesh"]
             return cls(
-                (int(a), int(b)),
+                (a, b),
                 (float(low), float(high)),
                 unpacked(told) if isinstance(told, Mapping) else float(told),
                 (float(x), float(y), float(z)),
@@ -314,4 +316,4 @@ class Sphere(Graph):
                 str(values["label"]),
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise BadData(f"the description of the sphere cannot be used: {error!r}") from error
+            raise unusable("sphere", error) from error

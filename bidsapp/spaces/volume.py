@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bidsapp.errors import BadData, UsageError
-from bidsapp.spaces.grid import RegularGrid, read_affine
+from bidsapp.spaces.described import MOST_VOXELS, read_affine, read_voxels, unusable
+from bidsapp.spaces.grid import RegularGrid
 from bidsapp.spaces.nifti import EXTENSION, write_map
 
 PLANES = {"sagittal": 0, "coronal": 1, "axial": 2}
@@ -115,18 +116,18 @@ class Volume(RegularGrid):
         Raises
         ------
         BadData
-            If a key is missing or is not of the right length.
+            If a key is missing or is not what it should be.
         """
         try:
             window = cls(
-                _triple(values["grid_shape"]),
+                _triple(read_voxels("grid_shape", values["grid_shape"], 3)),
                 read_affine(values["grid_affine"]),
-                _triple(values["start"]),
-                _triple(values["shape"]),
+                _triple(read_voxels("start", values["start"], 3, -MOST_VOXELS)),
+                _triple(read_voxels("shape", values["shape"], 3)),
                 str(values.get("label", "")),
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise BadData(f"the description of the window cannot be used: {error!r}") from error
+            raise unusable("window", error) from error
         return window
 
     def _overlap(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

@@ -498,12 +498,18 @@ def edited(bundle, name, *keys, value):
     [
         (("models", 0, "repeat"), float("inf"), r"models.json: models\[0\].repeat is not a finite"),
         (("window", "shape"), [20, float("inf"), 12], r"models.json: window.shape\[1\] is not a"),
-        (("window", "shape"), [20, -5, 12], r"the window cannot be used: shape \(20, -5, 12\)"),
-        (("window", "grid_shape"), [0, 24, 20], "the window cannot be used: shape"),
-        (("window", "shape"), [20, 10**25, 12], f"shape 20 × {10**25} × 12 .* at most 536,870,912"),
+        (("window", "shape"), [20, -5, 12], "the window cannot be used: shape is not 3"),
+        (("window", "shape"), [1e300, 20, 20], "shape is not 3 whole numbers from 1 to 32767"),
+        (("window", "start"), [-(10**30), 0, 0], "start is not 3 whole numbers from -32767 to"),
+        (("window", "grid_shape"), [0, 24, 20], "the window cannot be used: grid_shape"),
+        (("window", "shape"), [2000, 2000, 2000], "shape 2000 × 2000 × 2000 .* most 536,870,912"),
         (("window", "grid_affine"), [[0] * 4] * 4, "grid_affine cannot be inverted"),
         (("models", 0, "fold"), -1, "-1 is not the number of a repetition or a fold"),
         (("models", 0, "repeat"), 0.5, "0.5 is not the number of a repetition or a fold"),
+        (("volumes",), 10**30, f"volumes {10**30} is not a number of volumes, 0 to 32,767"),
+        (("volumes",), 10**9, "volumes 1000000000 is not a number of volumes"),  # a name for each
+        (("volumes",), 2.5, "volumes 2.5 is not a number of volumes"),
+        (("volumes",), -1, "volumes -1 is not a number of volumes"),
         (("models", 0, "repeat"), True, "True is not the number of a repetition or a fold"),
     ],
 )
