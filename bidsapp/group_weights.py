@@ -29,7 +29,7 @@ def require_named_files(recipe: Recipe, variants: Sequence[str], *, saliency: bo
     Raises
     ------
     NoInput, BadData, UsageError
-        As `bidsapp.representation.chain.require_files`.
+        As `bidsapp.representation.before_fitting.require_files`.
     """
     from bidsapp.intake.images import open_image
     from bidsapp.representation.before_fitting import require_files

@@ -10,7 +10,7 @@ from bidsapp.contracts.modality import Modality, modality_named
 from bidsapp.contracts.prepared import Provenance
 from bidsapp.contracts.product import OutputNames
 from bidsapp.contracts.scan import Scan
-from bidsapp.derivatives.sidecars import file_sha256, read_quality
+from bidsapp.derivatives.sidecars import as_finished, file_sha256, read_quality
 from bidsapp.errors import BadData, NociCastError
 from bidsapp.execution.failures import Failure
 from bidsapp.progress import Outcome
@@ -71,6 +71,7 @@ def tasks_of(
         if part or any("{part}" in product.name for product in products):
             labels["part"] = "".join(filter(str.isalnum, part))  # a dash would end a label
         names = OutputNames(output_dir, _entities(scan), labels, products, datatype, main.picked)
+        names = as_finished(names, provenance)
         yield Task(Job(modality.name, scan, part, names, provenance), shared, settings)
 
 

@@ -77,7 +77,7 @@ def _series_kept(given: argparse.Namespace, overrides: list[str]) -> tuple[str, 
 
     name = given.recipe or RunOptions.recipe
     try:
-        recipe = load_recipe(name, overrides)
+        recipe = load_recipe(name, overrides, given.variants or ())
     except NociCastError:
         return ()  # its own fault is told where it is loaded with all that was given
     every = [recipe, *(recipe.with_variant(one) for one in recipe.variants)]

@@ -1,6 +1,6 @@
 """What the participant level has finished in an output folder, read from the sidecars."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -96,13 +96,16 @@ _KINDS = dict.fromkeys(_LISTS, list) | dict.fromkeys(
 )
 
 
+def _of_their_kinds(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out entries of another kind than this app writes."""
+    return {k: v for k, v in told.items() if k not in _KINDS or isinstance(v, _KINDS[k])}
+
+
 def _as_written(sidecar: dict[str, Any], modality: Modality) -> dict[str, Any]:
     """Leave out what somebody changed into another kind of value than this app writes."""
-    kept = {
-        key: value
-        for key, value in sidecar.items()
-        if key not in _KINDS or isinstance(value, _KINDS[key])
-    }
+    kept = _of_their_kinds(sidecar)
+    if "Runs" in kept:
+        kept["Runs"] = [_of_their_kinds(one) for one in kept["Runs"] if isinstance(one, Mapping)]
     measures = {one.key: one for one in modality.measures_for(kept.get("Settings", {}))}
     kept["Quality"] = {
         key: value

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,15 @@ def finished_key(names: OutputNames) -> str | None:
         return None
     key = content.get("RunKey") if content["Quality"].get("verdict") else None
     return key if isinstance(key, str) else None
+
+
+def as_finished(names: OutputNames, provenance: Provenance) -> OutputNames:
+    """Give the names under which a unit is finished, where its page has the other of its two names.
+
+    An earlier version gave it that, or the visit had other images then; nothing is made again.
+    """
+    other = replace(names, apart=not names.apart)
+    return other if not names.report.is_file() and is_finished(other, provenance) else names
 
 
 def is_finished(names: OutputNames, provenance: Provenance) -> bool:

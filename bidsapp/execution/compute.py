@@ -70,7 +70,8 @@ def threads(count: int) -> "Iterator[None]":
     import torch
     from threadpoolctl import threadpool_limits
 
-    before = torch.get_num_threads()
+    before, told = torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
+    filters = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
     os.environ["OMP_NUM_THREADS"] = str(count)
     torch.set_num_threads(count)
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(count)
@@ -79,3 +80,8 @@ def threads(count: int) -> "Iterator[None]":
             yield
     finally:
         torch.set_num_threads(before)
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(filters)
+        if told is None:
+            os.environ.pop("OMP_NUM_THREADS", None)
+        else:
+            os.environ["OMP_NUM_THREADS"] = told

@@ -126,13 +126,18 @@ def _write_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 Dumper.add_representer(str, _write_text)
 
 
+# libyaml takes tabs between words for spaces, `[maybe?]` for a text, `!` alone for an empty one,
+# a comment right behind `|` for one, and leaves marks of byte order out; PyYAML does not.
+_READ_OTHERWISE = re.compile(r"[\t!?\ufeff]|[|>][-+0-9]*#")
+
+
 def _load(text: str) -> Any:
     """Load a document quickly where it is sound; else by the loader that says what is wrong.
 
-    libyaml takes tabs between words for spaces, PyYAML takes them for nothing: what is allowed must
-    not depend on which is installed.
+    What is allowed, and what it means, must not depend on which is installed: what the two read in
+    different ways is left to PyYAML's own loader.
     """
-    if yaml.__with_libyaml__ and "\t" not in text:
+    if yaml.__with_libyaml__ and not _READ_OTHERWISE.search(text):
         try:
             return yaml.load(text, cast(Any, _Quick))
         except (yaml.YAMLError, ValueError, RecursionError):

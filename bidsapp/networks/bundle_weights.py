@@ -59,8 +59,10 @@ def unchanged_weights(folder: Path, weights: Path, sha256: str) -> dict[str, tor
     content, state = b"", ""
     try:
         content = weights.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         state = "removed"
+    except OSError as error:  # of a disk that several hosts share, too
+        state = f"made unreadable ({error.strerror})"
     if not state and sha256 and hashlib.sha256(content).hexdigest() != sha256:
         state = "changed"
     if state:

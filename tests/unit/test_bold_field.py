@@ -262,6 +262,7 @@ def test_what_cannot_serve_is_said(
         ({"EffectiveEchoSpacing": 0.0005}, 0.0005 * 59, ""),
         ({"TotalReadoutTime": 0.0295, "EffectiveEchoSpacing": 0.0005}, 0.0295, ""),
         ({"TotalReadoutTime": 0.03, "ReconMatrixPE": 60}, 0.03, ""),
+        ({"TotalReadoutTime": 0.03, "ReconMatrixPE": 1.3}, 0.03, ""),
         # of 120 lines at first: a field shifts by the same share of the field of view
         ({"TotalReadoutTime": 0.0595, "ReconMatrixPE": 120}, 0.0295, "ReconMatrixPE is 120"),
         ({"EffectiveEchoSpacing": 0.0005, "ReconMatrixPE": 120}, 0.0295, "ReconMatrixPE is 120"),

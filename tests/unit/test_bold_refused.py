@@ -21,6 +21,7 @@ from bidsapp.errors import BadData, NociCastError, NoInput
 from bidsapp.modalities.bold.alignment import Aligned, Anatomy
 from bidsapp.modalities.bold.boundary import Placed
 from bidsapp.modalities.bold.field import none_because
+from bidsapp.modalities.bold.field_files import check_fields
 from bidsapp.modalities.bold.files import write_rigid
 from bidsapp.modalities.bold.motion import Motion
 from bidsapp.modalities.bold.reading import Run
@@ -296,3 +297,24 @@ def test_a_field_of_view_with_less_than_half_the_brain_is_refused(tmp_path: Path
     run = Run(data, moved, Timing(2.0, None, 2), None, [])
     with pytest.raises(BadData, match=r"\d+% of the template's brain lie in the field of view"):
         to_standard(run, aligned, anatomy, tmp_path / "mask.nii", torch.device("cpu"))
+
+
+def test_a_field_that_is_meant_for_other_images_is_not_judged(tmp_path: Path) -> None:
+    _dataset(tmp_path)
+    bids, field = tmp_path / "bids", "sub-01/fmap/sub-01_epi"
+    _image(bids / f"{field}.nii.gz", _series()[..., 0])
+    main_file, reversed_file = (
+        SourceFile(bids / name, name, {"subject": "01"})
+        for name in (f"sub-01/func/{NAME}.nii.gz", f"{field}.nii.gz")
+    )
+    scan = Scan("01", None, {"bold": (main_file,), "reversed": (reversed_file,)})
+
+    def told(meant: str) -> None:
+        content = {"IntendedFor": meant, "EchoTime": "0.08"}
+        (bids / f"{field}.json").write_text(json.dumps(content))
+
+    told("dwi/sub-01_dwi.nii.gz")
+    check_fields(scan, {})
+    told(f"func/{NAME}.nii.gz")
+    with pytest.raises(BadData, match=r"sub-01_epi.nii.gz: EchoTime in its JSON is '0.08'"):
+        check_fields(scan, {})

@@ -261,6 +261,12 @@ def test_no_timeseries_is_a_key_of_recipes_that_have_series(
         load_recipe(options.recipe, options.overrides).preparation.plain()["keep_preproc"] is False
     )
     assert load_recipe("teh2022").preparation.plain()["keep_preproc"] is True
+    # what only the chosen variants can have hides the option no longer
+    own = "representation.fitted.group_ica.fit=dataset"
+    some = ("--recipe", "teh2022", "--variants", "paper", "--set", own)
+    options = parsed(*some, "--no-timeseries")
+    recipe = load_recipe(options.recipe, options.overrides, options.variants or ())
+    assert recipe.with_variant("paper").preparation.plain()["keep_preproc"] is False
     (tmp_path / "sub-01").mkdir()
     told = main([str(tmp_path), str(tmp_path / "out"), "participant", "--no-timeseries"])
     assert told == 64

@@ -12,6 +12,7 @@ from bidsapp.contracts.product import OutputNames, sidecar_name
 from bidsapp.derivatives import prepare_output
 from bidsapp.derivatives.finished import finished_images
 from bidsapp.derivatives.sidecars import (
+    as_finished,
     file_sha256,
     finished_key,
     is_finished,
@@ -102,6 +103,18 @@ def finished(root: Path, made: OutputNames | None = None) -> OutputNames:
     return made
 
 
+def test_another_image_of_the_visit_makes_no_finished_one_be_made_again(tmp_path: Path) -> None:
+    alone, among = names(tmp_path, run="1"), replace(names(tmp_path, run="1"), apart=True)
+    assert as_finished(among, provenance()) == among  # nothing lies there yet
+    finished(tmp_path, alone)
+    assert as_finished(among, provenance()) == alone
+    assert as_finished(alone, provenance()) == alone
+    of_others = replace(provenance(), settings={"seed": 1})
+    assert as_finished(among, of_others) == among
+    second = replace(names(tmp_path, run="2"), apart=True)
+    assert as_finished(second, provenance()) == second
+
+
 def test_a_result_is_known_by_its_source_and_settings(tmp_path: Path) -> None:
     made = finished(tmp_path)
     assert finished_key(made) == provenance().key
@@ -136,6 +149,15 @@ def test_each_image_of_a_visit_has_a_page_where_each_can_be_picked(tmp_path: Pat
     labels = both[0].labels | {"part": "L"}
     series = replace(both[0], entities={"subject": "1", "task": "rest"}, labels=labels)
     assert replace(series, datatype="func").report.name == "sub-1_task-rest_L_func.html"
+
+
+def test_what_a_sidecar_says_of_runs_is_read_where_it_can_be_used(tmp_path: Path) -> None:
+    made = finished(tmp_path)
+    path = made.folder / sidecar_name(made[made.main.key])
+    runs = [{"RegistrationToT1w": [1], "Source": "run 1"}, 5, {"RegistrationToT1w": {"a": 1}}]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"Runs": runs}))
+    (found,) = finished_images(tmp_path)
+    assert found.sidecar["Runs"] == [{"Source": "run 1"}, {"RegistrationToT1w": {"a": 1}}]
 
 
 def test_files_that_another_run_replaced_are_made_again(tmp_path: Path) -> None:

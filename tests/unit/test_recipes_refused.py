@@ -260,13 +260,20 @@ def test_a_missing_file_and_an_unknown_name_differ(tmp_path):
         load_recipe("attias2052")
 
 
+# What libyaml and PyYAML's own parser read in different ways, tabs beside.
+OTHERWISE = (
+    *(b"a: [yes?]", b"a: [maybe?, no]", b"a: {pain?: 1}", b"a: |#x\n b\n", b"a: >-#x\n b\n"),
+    *(b"a: !", "a: 1\n\ufeffb: 2\n".encode(), "\ufeffa: 1".encode()),
+)
+
+
 @pytest.mark.skipif(not yaml.__with_libyaml__, reason="PyYAML was built without libyaml")
 def test_both_parsers_allow_the_same_and_read_the_same():
-    """Of recipes damaged in any way, and of tabs, which libyaml takes for spaces."""
+    """Of recipes damaged in any way, and of what the parsers by themselves take differently."""
     whole = packaged()["t1w"].read_bytes()
     texts = [damaged(whole, seed, STRUCTURE if seed % 3 else TEXT) for seed in range(150)]
     read = 0
-    for raw in (*texts, b"a:\tb", b"a: {b:\t1}", b"- \t- 1", b"a: |\n\tb\n"):
+    for raw in (*texts, b"a:\tb", b"a: {b:\t1}", b"- \t- 1", b"a: |\n\tb\n", *OTHERWISE):
         text = raw.decode("utf-8", "replace")
         ends = []
         for load in (yamltext.read_yaml, _by_pyyaml):

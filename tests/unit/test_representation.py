@@ -1,15 +1,18 @@
 import json
 import logging
 import multiprocessing
+import os
 
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bidsapp.errors import BadData, NoInput, UsageError
+from bidsapp.execution.compute import threads
 from bidsapp.recipes.images import Representation
 from bidsapp.representation.cohort_array import CohortArray, build_cohort_array
 from bidsapp.representation.device import steady
@@ -200,6 +203,21 @@ def test_a_cohort_larger_than_memory_is_streamed(tmp_path):
     assert cohort.resident is None
     (batch,) = cohort.batches([np.array([0, 1_999_999])])
     assert batch[:, 0, 0, 0, 0].tolist() == [0, 1]
+
+
+def test_a_block_of_one_thread_leaves_numbers_of_threads_as_they_were(monkeypatch):
+    for told in ("3", None):
+        if told is None:
+            monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+        else:
+            monkeypatch.setenv("OMP_NUM_THREADS", told)
+        before = torch.get_num_threads(), sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+        with threads(1):
+            assert torch.get_num_threads() == 1
+            assert os.environ["OMP_NUM_THREADS"] == "1"
+        now = torch.get_num_threads(), sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+        assert now == before
+        assert os.environ.get("OMP_NUM_THREADS") == told
 
 
 def test_a_gpu_is_held_to_repeatable_and_true_float32_algorithms_and_let_go_again():

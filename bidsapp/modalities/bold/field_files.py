@@ -30,6 +30,7 @@ _OF_FIELDS = {
     **dict.fromkeys(("Units", "PhaseEncodingDirection"), _TEXT),
     **dict.fromkeys(("TotalReadoutTime", "EchoTime", "EchoTime1", "EchoTime2"), _NUMBER),
 }
+_MEANT_BY = ("IntendedFor", "B0FieldIdentifier")
 _SUFFIXES = {PHASE2: "phase2", MAGNITUDE: "magnitude1"}
 
 
@@ -41,7 +42,7 @@ def metadata_of_file(file: SourceFile, suffix: str) -> dict[str, Any]:
 
 
 def check_fields(scan: Scan, metadata: Mapping[str, Any]) -> None:
-    """Refuse a series, or files of its field, whose JSON has a value of another kind than BIDS's.
+    """Refuse a series, or files meant for its field, whose JSON has a value of the wrong kind.
 
     Parameters
     ----------
@@ -58,7 +59,10 @@ def check_fields(scan: Scan, metadata: Mapping[str, Any]) -> None:
     _check_kinds(scan.main, metadata, _OF_SERIES)
     for source in FIELDS:
         for file in scan.files.get(source, ()):
-            _check_kinds(file, metadata_of_file(file, suffix_of(file)), _OF_FIELDS)
+            told = metadata_of_file(file, suffix_of(file))
+            _check_kinds(file, told, {key: _OF_FIELDS[key] for key in _MEANT_BY})
+            if is_meant(file, scan, metadata):
+                _check_kinds(file, told, _OF_FIELDS)
 
 
 def _check_kinds(file: SourceFile, told: Mapping[str, Any], kinds: Mapping[str, str]) -> None:

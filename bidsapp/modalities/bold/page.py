@@ -189,7 +189,7 @@ def _registration(
     Of several runs the mean of `run`: their common mean would hide one that lies elsewhere.
     """
     mean, affine = read_numbers(unit.folder / unit.names["boldref"])
-    if run is not None:
+    if run is not None and any(one.key == "run_means" for one in unit.names.products):
         means, _ = read_numbers(unit.folder / unit.names["run_means"])
         # a sidecar that somebody changed can tell of more runs than there are
         mean = means[..., run] if means.ndim == 4 and run < means.shape[3] else mean

@@ -72,7 +72,7 @@ def readout_of(metadata: Mapping[str, Any], lines: int) -> tuple[float, str]:
 def _lines(metadata: Mapping[str, Any]) -> int | None:
     """Say how many lines the image had that the JSON was written for; None where it does not."""
     told = metadata.get("ReconMatrixPE")
-    if isinstance(told, int | float) and 1 < told < inf:
+    if isinstance(told, int | float) and 1.5 < told < inf:  # of one line there is no train
         return round(told)
     return None
 
