@@ -222,8 +222,9 @@ def reseal(folder: Path) -> None:
     manifest = folder / "model" / "configs" / "manifest.json"
     content = json.loads(manifest.read_text())
     for name in content["files"]:
-        digest = hashlib.sha256((folder / "model" / name).read_bytes()).hexdigest()
-        content["files"][name] = digest
+        path = folder / "model" / name
+        if path.is_file():  # a damaged manifest may name what has no end, as /dev/zero
+            content["files"][name] = hashlib.sha256(path.read_bytes()).hexdigest()
     manifest.write_text(json.dumps(content))
 
 
