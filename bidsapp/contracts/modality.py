@@ -71,6 +71,9 @@ class Modality(OwnPlaces, Parts[S], ABC, Generic[S]):
     spared: ClassVar[tuple[str, ...]] = ()
     """Settings that write, where true, series which no later step needs: ``--no-timeseries`` turns
     them off."""
+    kinds: ClassVar[Mapping[str, type]] = {}
+    """Entries of its main sidecar, and of what lists in it tell, that hold a list or names with
+    values: `list` or `dict`. Changed into another kind by somebody, they are read as absent."""
     chain: ClassVar[int] = 1
     """Version of its steps, raised whenever the same image and settings give other voxels: one of
     the settings, also of what rests on them."""

@@ -85,27 +85,27 @@ def _read(
     return Prepared(modality.name, names, _as_written(sidecar, modality))
 
 
-# Entries of a sidecar that hold lists or names with values; of another kind nobody can use them.
-_LISTS = ("Sources", "Notes", "VolumesKept", "Runs", "VolumesOfRuns")
-_KINDS = dict.fromkeys(_LISTS, list) | dict.fromkeys(
-    (
-        *("Settings", "GeneratedWith", "CPUSeconds", "SourcesSHA256", "Box"),
-        *("SusceptibilityDistortion", "RegistrationToT1w"),
-    ),
-    dict,
-)
+# What every modality's sidecars hold as lists or as names with values.
+_KINDS: Mapping[str, type] = {
+    **dict.fromkeys(("Sources", "Notes"), list),
+    **dict.fromkeys(("Settings", "GeneratedWith", "CPUSeconds", "SourcesSHA256"), dict),
+}
 
 
-def _of_their_kinds(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out entries of another kind than this app writes."""
-    return {k: v for k, v in told.items() if k not in _KINDS or isinstance(v, _KINDS[k])}
+def _of_their_kinds(told: Mapping[str, Any], kinds: Mapping[str, type]) -> dict[str, Any]:
+    """Leave out entries of another kind than this app writes, in what lists tell too."""
+    kept = {key: v for key, v in told.items() if key not in kinds or isinstance(v, kinds[key])}
+    for key, value in kept.items():
+        if kinds.get(key) is list:
+            kept[key] = [
+                _of_their_kinds(one, kinds) if isinstance(one, Mapping) else one for one in value
+            ]
+    return kept
 
 
 def _as_written(sidecar: dict[str, Any], modality: Modality) -> dict[str, Any]:
     """Leave out what somebody changed into another kind of value than this app writes."""
-    kept = _of_their_kinds(sidecar)
-    if "Runs" in kept:
-        kept["Runs"] = [_of_their_kinds(one) for one in kept["Runs"] if isinstance(one, Mapping)]
+    kept = _of_their_kinds(sidecar, {**_KINDS, **modality.kinds})
     measures = {one.key: one for one in modality.measures_for(kept.get("Settings", {}))}
     kept["Quality"] = {
         key: value

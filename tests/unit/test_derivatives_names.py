@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bidsapp.contracts.modality import modality_named
 from bidsapp.contracts.prepared import Made, Provenance
 from bidsapp.contracts.product import OutputNames, sidecar_name
 from bidsapp.derivatives import prepare_output
@@ -151,13 +152,34 @@ def test_each_image_of_a_visit_has_a_page_where_each_can_be_picked(tmp_path: Pat
     assert replace(series, datatype="func").report.name == "sub-1_task-rest_L_func.html"
 
 
-def test_what_a_sidecar_says_of_runs_is_read_where_it_can_be_used(tmp_path: Path) -> None:
-    made = finished(tmp_path)
-    path = made.folder / sidecar_name(made[made.main.key])
-    runs = [{"RegistrationToT1w": [1], "Source": "run 1"}, 5, {"RegistrationToT1w": {"a": 1}}]
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"Runs": runs}))
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ({"RegistrationToT1w": [1], "VolumesKept": [0, 1]}, {"VolumesKept": [0, 1]}),
+        (
+            {"Runs": [{"RegistrationToT1w": [1], "Source": "run 1"}, 5, {"VolumesKept": "all"}]},
+            {"Runs": [{"Source": "run 1"}, 5, {}]},  # each run keeps its place
+        ),
+        ({"Notes": "none", "Box": 3}, {"Box": 3}),  # it is of another modality
+    ],
+)
+def test_what_a_sidecar_says_is_read_where_it_is_of_its_modality_s_kind(
+    written: dict[str, Any], read: dict[str, Any], tmp_path: Path
+) -> None:
+    modality = modality_named("bold")
+    series = OutputNames(
+        tmp_path,
+        {"subject": "01", "task": "rest"},
+        {"space": "MNI152NLin2009aSym", "res": "2"},
+        modality.products_for({}),
+        "func",
+    )
+    series.folder.mkdir(parents=True)
+    path = series.folder / sidecar_name(series[series.main.key])
+    path.write_text(json.dumps({"Quality": {"verdict": "pass"}} | written))
     (found,) = finished_images(tmp_path)
-    assert found.sidecar["Runs"] == [{"Source": "run 1"}, {"RegistrationToT1w": {"a": 1}}]
+    assert found.modality == "bold"
+    assert {key: v for key, v in found.sidecar.items() if key != "Quality"} == read
 
 
 def test_files_that_another_run_replaced_are_made_again(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from bidsapp.contracts.job import First, Job, Shared
 from bidsapp.contracts.modality import Modality, modality_named
@@ -62,6 +62,10 @@ class Bold(Modality[BoldPreparation]):
     settings = BoldPreparation
     free = ("other_spaces", "keep_preproc")
     spared = ("keep_preproc",)
+    kinds: ClassVar = {
+        **dict.fromkeys(("VolumesKept", "VolumesOfRuns", "Runs"), list),
+        **dict.fromkeys(("SusceptibilityDistortion", "RegistrationToT1w"), dict),
+    }
 
     def sources_for(self, settings: Mapping[str, Any]) -> tuple[Source, ...]:
         """Take all runs where they are to be joined, with the JSON of each.

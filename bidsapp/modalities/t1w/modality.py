@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from bidsapp.contracts.home import Meeting, WayBack
 from bidsapp.contracts.job import Job, Shared
@@ -42,6 +42,7 @@ class T1w(Modality[Settings]):
     products = (*PRODUCTS, *native_products.PRODUCTS)
     chain = CHAIN
     settings = T1wPreparation
+    kinds: ClassVar = {"Box": dict}
 
     @property
     def every_settings(self) -> tuple[type[Any], ...]:
