@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -19,10 +21,10 @@ from bidsapp.contracts.scan import Scan, SourceFile
 from bidsapp.derivatives import prepare_output
 from bidsapp.errors import BadData, NoInput
 from bidsapp.intake.images import read_numbers
+from bidsapp.modalities.bold.anatomy import anatomy_of
 from bidsapp.modalities.bold.confounds import steady_volumes
 from bidsapp.modalities.bold.coregister import mutual_information
 from bidsapp.modalities.bold.files import (
-    anatomy_of,
     metadata_of,
     write_map,
     write_rigid,
@@ -143,12 +145,18 @@ def test_measures_have_known_values() -> None:
     assert ghosting(volume, np.ones_like(mask), (1, 1)) is None
 
 
+def test_what_refuses_a_series_loads_no_torch() -> None:
+    """It runs in the process that hands out the work: torch would be there once more."""
+    code = "import sys, bidsapp.modalities.bold.run_checks; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
 def test_a_carpet_shows_moments_as_columns() -> None:
     rng = np.random.default_rng(0)
     series = rng.standard_normal((2000, 60))
     series[:, 30] += 6
     series[5] = 0
-    drawn = carpet(series)
+    drawn = carpet(series.T, np.arange(len(series)))
     assert drawn.shape == (300, 60)
     assert drawn[:, 30].mean() > 240
     assert 100 < drawn[:, 29].mean() < 150

@@ -18,7 +18,8 @@ from bidsapp.contracts.prepared import Provenance
 from bidsapp.contracts.product import OutputNames
 from bidsapp.contracts.scan import Scan, SourceFile
 from bidsapp.errors import BadData, NociCastError, NoInput
-from bidsapp.modalities.bold.alignment import Aligned, Anatomy
+from bidsapp.modalities.bold.alignment import Aligned
+from bidsapp.modalities.bold.anatomy import Anatomy
 from bidsapp.modalities.bold.boundary import Placed
 from bidsapp.modalities.bold.field import none_because
 from bidsapp.modalities.bold.field_files import check_fields

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from bidsapp.errors import BadData
 from bidsapp.intake.images import read_numbers
+from bidsapp.modalities.bold.anatomy import Anatomy
 from bidsapp.modalities.bold.boundary import Placed, onto_boundary, white_matter_boundary
 from bidsapp.modalities.bold.confounds import steady_start
 from bidsapp.modalities.bold.coregister import coregister, refuse_turned
@@ -24,27 +24,6 @@ if TYPE_CHECKING:
 # A series whose brain is a smaller share of the T1w image's misses a part of it.
 _LEAST_BRAIN = 0.65
 _Five = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Anatomy:
-    """What the normalisation of the person's T1w image left.
-
-    Attributes
-    ----------
-    image, mask
-        The T1w image as acquired, and its brain mask on the same voxels.
-    normalised, brain
-        The brain in standard space, and its mask there.
-    transform
-        ITK's transform that brings the T1w image there.
-    """
-
-    image: Path
-    mask: Path
-    normalised: Path
-    brain: Path
-    transform: Path
 
 
 @dataclass(frozen=True)

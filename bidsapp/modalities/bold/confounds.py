@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bidsapp.modalities.bold.motion import RADIUS_MM
-
 if TYPE_CHECKING:
     import pandas as pd
 
 MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
+RADIUS_MM = 50.0
+"""Rotations are counted as millimetres at this distance from the centre (Power et al. 2012)."""
 FD_LIMIT_MM, DVARS_LIMIT = 0.5, 1.5
 """Volumes beyond either are outliers, as fMRIPrep counts them."""
 PERIOD_CUT_S = 128.0

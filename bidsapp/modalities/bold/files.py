@@ -8,16 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bidsapp.contracts.job import Job
-from bidsapp.contracts.modality import modality_named
-from bidsapp.contracts.product import OutputNames
 from bidsapp.contracts.scan import Scan
 from bidsapp.derivatives import atomic_path
 from bidsapp.derivatives.sealed import is_whole, seal
-from bidsapp.derivatives.sidecars import read_quality
 from bidsapp.drawing.geometry import reference_image, to_itk
-from bidsapp.errors import BadData, NoInput
-from bidsapp.modalities.bold.alignment import Anatomy
 from bidsapp.templates import Template, brain_template, output_grid
 
 if TYPE_CHECKING:
@@ -26,7 +20,6 @@ if TYPE_CHECKING:
 # Stored values are whole steps, so many to the standard deviation of the median voxel over time:
 # rounding adds a thousandth of its variance, and a series takes half the room.
 _STEPS_PER_SD = 10
-_T1W_MM = "2"
 
 
 def lay_template(template: Template, box: str, millimetres: int, folder: Path) -> tuple[Path, Path]:
@@ -55,39 +48,6 @@ def lay_template(template: Template, box: str, millimetres: int, folder: Path) -
                 _save(header, [data], temporary, packed=False)
             seal(path)
     return brain, mask
-
-
-def anatomy_of(job: Job) -> Anatomy:
-    """Find what the normalisation of the person's T1w image left.
-
-    Raises
-    ------
-    NoInput
-        It is not there.
-    BadData
-        It failed.
-    """
-    (t1w,) = job.scan.files["t1w"][:1]
-    modality = modality_named("t1w")
-    labels = {"space": job.names.space, "res": _T1W_MM}
-    names = OutputNames(
-        job.names.output_dir, t1w.entities, labels, modality.products_for({}), "anat"
-    )
-    keys = ("native_mask", "preproc", "brain_mask", "to_template")
-    missing = [names[key] for key in keys if not names.path(key).is_file()]
-    if missing:
-        raise NoInput(
-            f"{t1w.relative_path}: its normalisation is not in the output folder "
-            f"({', '.join(missing[:2])}); it failed, or was removed. See its own report."
-        )
-    quality = read_quality(names)
-    if quality.get("verdict") == "fail":
-        raise BadData(
-            f"{t1w.relative_path}: its normalisation failed ({' '.join(quality['reasons'])}), and "
-            "the series is brought to standard space by it. See its own report."
-        )
-    native, normalised, brain, transform = (names.path(key) for key in keys)
-    return Anatomy(t1w.path, native, normalised, brain, transform)
 
 
 def metadata_of(scan: Scan) -> dict[str, Any]:
@@ -194,7 +154,7 @@ def _save(header: Any, volumes: Iterable[np.ndarray], path: Path, *, packed: boo
         stream: Any = raw
         if packed:
             # neither name nor time, so that equal voxels give equal files
-            stream = open_.enter_context(gzip.GzipFile("", "wb", 5, raw, mtime=0))
+            stream = open_.enter_context(gzip.GzipFile("", "wb", 4, raw, mtime=0))
         stream.write(header.binaryblock + b"\0\0\0\0")
         for volume in volumes:
             stream.write(volume.tobytes(order="F"))

@@ -58,7 +58,7 @@ class Bold(Modality[BoldPreparation]):
     )
     measures = MEASURES
     products = PRODUCTS
-    chain = 5
+    chain = 6
     settings = BoldPreparation
     free = ("other_spaces", "keep_preproc")
     spared = ("keep_preproc",)
@@ -102,7 +102,7 @@ class Bold(Modality[BoldPreparation]):
 
     def check_scan(self, scan: Scan, settings: BoldPreparation) -> None:
         """Refuse a series that is too short, or whose times contradict each other."""
-        from bidsapp.modalities.bold.runs import check_runs
+        from bidsapp.modalities.bold.run_checks import check_runs
 
         check_runs(scan, settings)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from bidsapp.modalities.bold.confounds import RADIUS_MM
 from bidsapp.modalities.bold.splines import Splines, fit_splines
 
 # FWHM of the smoothing, distance of the points that are compared, iterations, and the largest
@@ -14,8 +15,6 @@ _COARSE, _FINE = (12.0, 8.0, 25, 0.02), (6.0, 4.0, 12, 0.002)
 _TOGETHER = 16
 # Volumes whose mean is the reference.
 _AVERAGED = 30
-# Rotations are counted as millimetres at this distance from the centre (Power et al. 2012).
-RADIUS_MM = 50.0
 # Tukey's biweight: residuals beyond so many robust standard deviations count nothing.
 _TUKEY = 4.685
 

@@ -111,11 +111,11 @@ def write_series_page(unit: UnitPage, t1w: Path | None, template_mask: Path, pat
         carpets=[
             {
                 "title": title,
-                "uri": data_uri(enlarged(laid_out(carpet(drawn), shown), _CARPET_SIZE)),
+                "uri": data_uri(enlarged(laid_out(carpet(drawn, order), shown), _CARPET_SIZE)),
             }
             for title, drawn, shown in (
-                ("Before denoising", None if before is None else before[order][:, still], still),
-                ("After denoising", None if after is None else after[order], kept),
+                ("Before denoising", None if before is None else before[still], still),
+                ("After denoising", after, kept),
             )
             if drawn is not None
         ],
@@ -123,7 +123,7 @@ def write_series_page(unit: UnitPage, t1w: Path | None, template_mask: Path, pat
         ruler=[f"{seconds_long * part / 4:.0f} s" for part in range(5)],
         unsteady=int((~still).sum()),
         left_out=int((~kept & still).sum()),
-        noise=[] if before is None else _noise(before[:, still], mask, affine),
+        noise=[] if before is None else _noise(before[still], mask, affine),
         correlations=_correlations(numbers),
         seconds=seconds,
     )
@@ -208,21 +208,21 @@ def _registration(
 
 
 def _series(unit: UnitPage, kind: str, mask: np.ndarray) -> np.ndarray | None:
-    """Read a series as written, float32 (V, T); None where it was not kept."""
+    """Read a series as written, float32 (T, V); None where it was not kept."""
     path = unit.folder / unit.names["denoised"].replace("desc-denoised", f"desc-{kind}")
     if not path.is_file():
         return None
     image = open_image(path)
-    series = np.empty((int(mask.sum()), image.shape[3]), np.float32)
-    for number in range(series.shape[1]):  # as a whole it would take four times the memory
-        series[:, number] = np.asarray(image.dataobj[..., number], np.float32)[mask]
+    series = np.empty((image.shape[3], int(mask.sum())), np.float32)
+    for number, volume in enumerate(series):  # as a whole it would take four times the memory
+        volume[:] = np.asarray(image.dataobj[..., number], np.float32)[mask]
     return series
 
 
 def _noise(series: np.ndarray, mask: np.ndarray, affine: np.ndarray) -> list[Tile]:
-    """Temporal signal to noise before denoising, of a series (V, T)."""
+    """Temporal signal to noise before denoising, of a series (T, V)."""
     values = np.zeros(mask.shape, np.float32)
-    values[mask] = tsnr(series.T)
+    values[mask] = tsnr(series)
     grid = Volume(values, affine)
     box = box_around(mask, grid.voxel_sizes, _MARGIN_MM)
     volume = grid.cropped(box)
@@ -273,26 +273,28 @@ def _traces(table: Any, tr: float) -> list[Plot]:
     return plots
 
 
-def carpet(series: np.ndarray) -> np.ndarray:
+def carpet(series: np.ndarray, order: np.ndarray) -> np.ndarray:
     """Draw a carpet, uint8 (rows, T): a line for a voxel, 2 SD below its mean black, above white.
 
     Parameters
     ----------
     series
-        Shape (V, T), in the order in which the voxels are to be drawn.
+        Shape (T, V).
+    order
+        The voxels' numbers in the order in which they are to be drawn.
 
     Notes
     -----
     Every voxel a line, every volume a column, after a line over time was taken out: Power (2017),
     doi:10.1016/j.neuroimage.2016.08.009.
     """
-    changing = np.flatnonzero(np.ptp(series, axis=1) > 0)
+    changing = order[np.ptp(series, axis=0)[order] > 0]
     if not len(changing):
-        return np.zeros((_CARPET_ROWS, series.shape[1]), np.uint8)
+        return np.zeros((_CARPET_ROWS, len(series)), np.uint8)
     parts = np.array_split(changing, min(_CARPET_ROWS, len(changing)))
     # A picture has fewer lines than a brain voxels: each is one voxel, not a mean that hides it.
-    chosen = series[[part[len(part) // 2] for part in parts]].astype(np.float64)
-    time = np.linspace(-1, 1, series.shape[1])
+    chosen = series[:, [part[len(part) // 2] for part in parts]].T.astype(np.float64)
+    time = np.linspace(-1, 1, len(series))
     centred = chosen - chosen.mean(axis=1, keepdims=True)
     centred = centred - np.outer(centred @ time / (time @ time), time)
     sd = centred.std(axis=1, keepdims=True)

@@ -12,16 +12,15 @@ import numpy as np
 
 from bidsapp.contracts.measure import judged
 from bidsapp.contracts.scan import Scan
-from bidsapp.errors import BadData, UsageError
 from bidsapp.modalities.bold import files, steps
-from bidsapp.modalities.bold.alignment import Aligned, Anatomy, align
-from bidsapp.modalities.bold.cleaning import Cleaned, check_length
+from bidsapp.modalities.bold.alignment import Aligned, align
+from bidsapp.modalities.bold.anatomy import Anatomy
+from bidsapp.modalities.bold.cleaning import Cleaned
 from bidsapp.modalities.bold.confounds import Confounds
 from bidsapp.modalities.bold.field import Susceptibility, measured_field
-from bidsapp.modalities.bold.field_files import check_fields
 from bidsapp.modalities.bold.measures import MEASURES
 from bidsapp.modalities.bold.quality import measure
-from bidsapp.modalities.bold.reading import Run, check_run, read_run
+from bidsapp.modalities.bold.reading import Run, read_run
 from bidsapp.modalities.bold.steps import Standard
 from bidsapp.modalities.bold.strategies import STRATEGIES
 
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import torch
 
-# Repetition times of runs that are joined differ by no more, as a share.
-_SAME = 1e-3
 _SPIKES = ("motion_outlier", "non_steady_state_outlier")
 SUMMED = ("minutes_left", "freedom")
 """Numbers of which a series has the sum of its runs': a run by itself is not judged by them."""
@@ -98,51 +95,6 @@ def told_of(
         "RegistrationToT1w": aligned.place.plain(),
         "T1wToSeries": np.round(aligned.to_series, 6).tolist(),
     }
-
-
-def each_run(scan: Scan) -> list[Scan]:
-    """Give the scan of every run: its main file alone, and all others."""
-    main = next(iter(scan.files))
-    return [replace(scan, files={**scan.files, main: (file,)}) for file in scan.files[main]]
-
-
-def check_runs(scan: Scan, settings: Any) -> None:
-    """Refuse runs by their headers and JSON files, which are read in no time.
-
-    Raises
-    ------
-    BadData
-        One cannot be prepared (`check_run`, `check_length`), or their RepetitionTimes differ.
-    UsageError
-        They are no runs of one series, and somebody has to choose.
-    """
-    strategy, times = STRATEGIES[settings.confounds], []
-    for one in each_run(scan):
-        path = one.main.path
-        metadata = files.series_metadata(one, settings.slice_timing)
-        volumes, tr = check_run(path, metadata)
-        if settings.susceptibility == "auto":
-            check_fields(one, metadata)
-        check_length(volumes, strategy, tr, settings.band_pass_hz, str(path))
-        times.append((one.main.relative_path, tr))
-    names = [{k: v for k, v in one.main.entities.items() if k != "run"} for one in each_run(scan)]
-    for other in names[1:]:
-        apart = sorted(
-            key for key in other.keys() | names[0].keys() if other.get(key) != names[0].get(key)
-        )
-        if apart:
-            listed = ", ".join(path for path, _ in times)
-            raise UsageError(
-                f"{listed}: preparation.runs=join joins runs that differ in nothing but run-; "
-                f"these differ in {', '.join(apart)}. Choose among them with --bids-filter-file."
-            )
-    first, tr = times[0]
-    for name, other_tr in times[1:]:
-        if abs(other_tr / tr - 1) > _SAME:
-            raise BadData(
-                f"{name}: {other_tr:g} s lie between volumes, {tr:g} s in {first}; only runs of "
-                "one RepetitionTime can be joined. Choose one with --bids-filter-file."
-            )
 
 
 def prepare_run(

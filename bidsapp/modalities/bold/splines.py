@@ -1,12 +1,15 @@
 """Cubic B-splines of volumes in torch: smoothed as they are fitted, read at any points at once."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 
 # Coefficients that are mirrored around a volume: a point at its edge needs two on either side.
 _PAD = 2
+# Points of each volume that are read at once: what is needed of them fits the cache of a core.
+_AT_ONCE = 4000
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,12 @@ class Splines:
         x, y, z = (int(size) - 2 * _PAD for size in self.coefficients.shape[1:])
         return x, y, z
 
+    @cached_property
+    def _rows(self) -> torch.Tensor:
+        """Every coefficient and the three behind it along the last axis, shape (B X' Y' Z', 4)."""
+        flat = torch.nn.functional.pad(self.coefficients.reshape(-1), (0, 3))
+        return flat.as_strided((len(flat) - 3, 4), (1, 1)).contiguous()
+
     def at(self, points: torch.Tensor) -> torch.Tensor:
         """Read every volume at points of its own.
 
@@ -40,45 +49,51 @@ class Splines:
         torch.Tensor
             float32, shape (B, N).
         """
-        first, fraction = self._cells(points)
-        weights = [_weights(fraction[..., axis]) for axis in range(3)]
-        return self._summed(first, weights)
+        parts = []
+        for part in points.split(_AT_ONCE, dim=1):
+            first, fraction = self._cells(part)
+            weights = _weights(fraction)
+            parts.append(self._summed(first, *weights).reshape(part.shape[:2]))
+        return torch.cat(parts, dim=1) if parts else points.new_zeros(points.shape[:2])
 
     def gradient(self, points: torch.Tensor) -> torch.Tensor:
         """Differentiate the first volume per voxel at points (N, 3); shape (N, 3)."""
         first, fraction = self._cells(points[None])
+        weights, slopes = _weights(fraction), _slopes(fraction)
         columns = []
         for along in range(3):
-            weights = [
-                (_slopes if axis == along else _weights)(fraction[..., axis]) for axis in range(3)
-            ]
-            columns.append(self._summed(first, weights)[0])
+            mixed = [slopes[axis] if axis == along else weights[axis] for axis in range(3)]
+            columns.append(self._summed(first, *mixed))
         return torch.stack(columns, dim=-1)
 
     def _cells(self, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give the first of 4 × 4 × 4 coefficients, (B, N), and the way beyond, (B, N, 3)."""
-        last = torch.tensor(self.shape, device=points.device, dtype=points.dtype) - 1
-        held = torch.minimum(points.clamp(min=0), last)
-        whole = held.floor()
-        _, size_y, size_z = self.coefficients.shape[1:]
-        cell = whole.to(torch.int64) + (_PAD - 1)
-        first = (cell[..., 0] * size_y + cell[..., 1]) * size_z + cell[..., 2]
-        return first, (held - whole).to(torch.float32)
+        """Give the first of 4 × 4 × 4 coefficients, (B N,), and the way beyond, (3, B N)."""
+        last = torch.tensor(self.shape, device=points.device, dtype=points.dtype)[:, None] - 1
+        # each axis by itself lies side by side: they are computed with one by one
+        held = torch.minimum(points.reshape(-1, 3).t().contiguous().clamp(min=0), last)
+        whole = held.detach().floor()
+        volumes, _, size_y, size_z = self.coefficients.shape
+        each, cell = self.coefficients[0].numel(), whole.to(torch.int32) + (_PAD - 1)
+        first = ((cell[0] * size_y + cell[1]) * size_z + cell[2]).reshape(volumes, -1)
+        start = torch.arange(volumes, dtype=torch.int32, device=points.device) * each
+        return (first + start[:, None]).reshape(-1), (held - whole).to(torch.float32)
 
-    def _summed(self, first: torch.Tensor, weights: list[torch.Tensor]) -> torch.Tensor:
-        volumes, *_, size_y, size_z = self.coefficients.shape
-        each = self.coefficients[0].numel()
-        # Four neighbours along the last axis lie side by side: they are fetched as one row.
-        rows = self.coefficients.as_strided((volumes * each - 3, 4), (1, 1))
-        start = torch.arange(volumes, device=first.device)[:, None] * each
-        cells = (first + start).reshape(-1)
-        total = torch.zeros(len(cells), 4, device=first.device)
-        for x in range(4):
-            for y in range(4):
-                found = rows.index_select(0, cells + (x * size_y + y) * size_z)
-                weight = weights[0][..., x] * weights[1][..., y]
-                total.addcmul_(found, weight.reshape(-1, 1))
-        return torch.einsum("nz,nz->n", total, weights[2].reshape(-1, 4)).reshape(first.shape)
+    def _summed(
+        self, first: torch.Tensor, x: torch.Tensor, y: torch.Tensor, z: torch.Tensor
+    ) -> torch.Tensor:
+        """Sum 4 × 4 × 4 coefficients by the weights (4, B N) of each axis."""
+        *_, size_y, size_z = self.coefficients.shape
+        along = torch.arange(4, dtype=torch.int32, device=first.device)
+        rows = first[:, None] + ((along[:, None] * size_y + along) * size_z).reshape(-1)
+        weights = (x.t()[:, :, None] * y.t()[:, None, :]).reshape(-1, 16)
+        # fetched and summed in one go: a row holds the four neighbours along the last axis
+        found = torch.nn.functional.embedding_bag(
+            rows, self._rows, mode="sum", per_sample_weights=weights
+        )
+        total = found[:, 0] * z[0]
+        for number in range(1, 4):
+            total = torch.addcmul(total, found[:, number], z[number])
+        return total
 
 
 def fit_splines(
@@ -150,15 +165,16 @@ def _mirrored(numbers: np.ndarray, size: int) -> np.ndarray:
     return np.where(folded < size, folded, period - folded)
 
 
-def _weights(t: torch.Tensor) -> torch.Tensor:
-    """Cubic B-spline at t + 1, t, 1 - t, 2 - t for 0 <= t < 1; shape (..., 4)."""
+def _weights(t: torch.Tensor) -> list[torch.Tensor]:
+    """Cubic B-spline at t + 1, t, 1 - t, 2 - t for 0 <= t < 1; (4, N) for each row of (3, N)."""
     s = 1 - t
-    return torch.stack(
-        [s**3 / 6, 2 / 3 - t**2 * (1 - t / 2), 2 / 3 - s**2 * (1 - s / 2), t**3 / 6], dim=-1
-    )
+    squared, other = t * t, s * s
+    four = [other * s / 6, 2 / 3 - squared * (1 - t / 2), 2 / 3 - other * (1 - s / 2)]
+    return list(torch.stack([*four, squared * t / 6], dim=1))
 
 
-def _slopes(t: torch.Tensor) -> torch.Tensor:
-    """Its derivative by t; shape (..., 4)."""
+def _slopes(t: torch.Tensor) -> list[torch.Tensor]:
+    """Its derivative by t; (4, N) for each row of (3, N)."""
     s = 1 - t
-    return torch.stack([-(s**2) / 2, t * (1.5 * t - 2), -s * (1.5 * s - 2), t**2 / 2], dim=-1)
+    four = [-s * s / 2, t * (1.5 * t - 2), -s * (1.5 * s - 2), t * t / 2]
+    return list(torch.stack(four, dim=1))

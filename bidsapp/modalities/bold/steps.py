@@ -10,7 +10,8 @@ import numpy as np
 from bidsapp.drawing.geometry import from_itk, reference_image, to_itk
 from bidsapp.errors import BadData
 from bidsapp.intake.images import read_numbers
-from bidsapp.modalities.bold.alignment import Aligned, Anatomy
+from bidsapp.modalities.bold.alignment import Aligned
+from bidsapp.modalities.bold.anatomy import Anatomy
 from bidsapp.modalities.bold.cleaning import Cleaned, clean, wanted_columns
 from bidsapp.modalities.bold.confounds import Confounds, confounds_of
 from bidsapp.modalities.bold.reading import Run

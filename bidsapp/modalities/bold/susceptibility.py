@@ -241,6 +241,7 @@ def _unlike(
     turned = _turned(sizes, axis)
     scale = float(np.median(reference[brain])) or 1.0
     near = _along(binary_dilation(brain, iterations=2).astype(np.float32), axis)
+    means = _box_means(tuple(near.shape), turned)
 
     def close(fwhm: float) -> Callable[[torch.Tensor], torch.Tensor]:
         image, target = (
@@ -248,7 +249,7 @@ def _unlike(
         )
 
         def cost(moved: torch.Tensor) -> torch.Tensor:
-            local = _local_correlation(_corrected(image, moved), target, turned)
+            local = _local_correlation(_corrected(image, moved), target, means)
             return 1 - (local * near).sum() / near.sum()
 
         return cost
@@ -316,23 +317,27 @@ def _corrected(image: torch.Tensor, moved: torch.Tensor) -> torch.Tensor:
     return read * (1 + apart).clamp(0.1, 4)
 
 
-def _local_correlation(one: torch.Tensor, two: torch.Tensor, turned: np.ndarray) -> torch.Tensor:
+def _local_correlation(
+    one: torch.Tensor, two: torch.Tensor, means: list[torch.Tensor]
+) -> torch.Tensor:
     """Correlation of two images within a box around every voxel, -1 to 1."""
-    halves = [max(1, round(_AROUND_MM / float(size))) for size in turned]
-
-    def mean(values: torch.Tensor) -> torch.Tensor:
-        size = [2 * half + 1 for half in halves]
-        pooled = torch.nn.functional.avg_pool3d(
-            values[None, None], size, stride=1, padding=halves, count_include_pad=False
-        )
-        return pooled[0, 0]
-
-    both = torch.stack([one, two])
-    centre_one, centre_two = mean(one), mean(two)
-    spread_one = mean(both[0] ** 2) - centre_one**2
-    spread_two = mean(both[1] ** 2) - centre_two**2
-    shared = mean(one * two) - centre_one * centre_two
+    values = torch.stack([one, two, one * one, two * two, one * two])
+    near = means[1] @ (values @ means[2].T)
+    near = (means[0] @ near.reshape(len(values), one.shape[0], -1)).reshape(values.shape)
+    centre_one, centre_two, square_one, square_two, product = near
+    spread_one, spread_two = square_one - centre_one**2, square_two - centre_two**2
+    shared = product - centre_one * centre_two
     return shared / (spread_one.clamp(min=0) * spread_two.clamp(min=0) + 1e-7).sqrt()
+
+
+def _box_means(shape: tuple[int, ...], turned: np.ndarray) -> list[torch.Tensor]:
+    """Matrices that average over a box around every voxel, one for each axis."""
+    found = []
+    for count, size in zip(shape, turned, strict=True):
+        places, half = np.arange(count), max(1, round(_AROUND_MM / float(size)))
+        near = (np.abs(places[:, None] - places) <= half).astype(np.float32)
+        found.append(torch.as_tensor(near / near.sum(axis=1, keepdims=True)))
+    return found
 
 
 def _smoothed(image: torch.Tensor, turned: np.ndarray, fwhm_mm: float) -> torch.Tensor:

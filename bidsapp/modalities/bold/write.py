@@ -28,13 +28,15 @@ class WriteSeries(WriteUnit):
     def _done(self, job: Job) -> Done:
         from bidsapp.execution.compute import resolve_device
         from bidsapp.modalities.bold import files
+        from bidsapp.modalities.bold.anatomy import anatomy_of
         from bidsapp.modalities.bold.page import write_series_page
-        from bidsapp.modalities.bold.runs import each_run, joined, prepare_run
+        from bidsapp.modalities.bold.run_checks import each_run
+        from bidsapp.modalities.bold.runs import joined, prepare_run
 
         names, settings = job.names, job.provenance.settings
         mask_file = Path(self.inputs.template_mask)
         device, nthreads = resolve_device(self.inputs.device), self.inputs.nthreads
-        anatomy = files.anatomy_of(job)
+        anatomy = anatomy_of(job)
         made = joined(
             [
                 prepare_run(one, anatomy, mask_file, settings, device, nthreads)
