@@ -29,7 +29,8 @@ from bidsapp.representation.device_cohort import DeviceCohort, PerBatch
 from bidsapp.representation.image_rows import ImageRows
 from bidsapp.training.checkpoint import Progress
 from bidsapp.training.columns import LEARNING, SCORES
-from bidsapp.training.loop import FoldData, LoopSettings, fit
+from bidsapp.training.inputs import FoldData
+from bidsapp.training.loop import LoopSettings, fit
 from bidsapp.training.same_network import take_over
 from bidsapp.training.scoring import image_logits
 from bidsapp.training.task import FoldTask

@@ -13,14 +13,13 @@ import torch
 from tqdm import tqdm
 
 from bidsapp.errors import NociCastError
-from bidsapp.networks.predict import channels_last, in_batches, logit_of, place, predict_logits
+from bidsapp.networks.predict import in_batches, logit_of, place
 from bidsapp.networks.registry import freeze
 from bidsapp.recipes.learning import Training
 from bidsapp.recipes.network import Network
 from bidsapp.representation.device import autocast, environment
-from bidsapp.representation.device_cohort import DeviceCohort, PerBatch
-from bidsapp.training.augment import add_noise, move
 from bidsapp.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from bidsapp.training.inputs import FoldData, Inputs, inputs_of
 from bidsapp.training.optimizer import build_optimizer, set_rates
 from bidsapp.training.share_file import ShareFile
 
@@ -29,33 +28,6 @@ CHECKPOINT_SHARE = 0.02
 
 class Diverged(NociCastError):
     """A loss is no longer finite; an answer of its own where a search tries a setting."""
-
-
-@dataclass(frozen=True)
-class FoldData:
-    """The images, labels and rows of one fold, on the device.
-
-    Attributes
-    ----------
-    cohort
-        All images.
-    labels
-        0 or 1 for every row of the cohort, float32, shape (N,), on the device.
-    scale
-        What the fitted steps do to a batch after augmentation.
-    train, validation, test
-        Row numbers.
-    flat
-        The axis (0, 1, 2) about which alone images are turned, for networks of slices; else None.
-    """
-
-    cohort: DeviceCohort
-    labels: torch.Tensor
-    scale: PerBatch
-    train: np.ndarray
-    validation: np.ndarray
-    test: np.ndarray
-    flat: int | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +96,8 @@ def fit(network: torch.nn.Module, data: FoldData, settings: LoopSettings) -> Pro
     forward: Any = network
     if settings.compile and device.type == "cuda":
         forward = torch.compile(network)
+    watched = _watched_rows(data, section)
+    inputs = inputs_of(network, data, section, settings.dtype, forward, list(watched.values()))
     written, cost = time.monotonic(), 0.0
     share = ShareFile(settings.share)
     with tqdm(
@@ -138,8 +112,8 @@ def fit(network: torch.nn.Module, data: FoldData, settings: LoopSettings) -> Pro
             network.train()
             for layer in kept:
                 layer.eval()
-            loss = _train_epoch(forward, optimizer, data, settings, progress.epoch, bar, share)
-            losses = _watched(network, data, settings)
+            loss = _train_epoch(inputs, optimizer, settings, progress.epoch, bar, share)
+            losses = _watched(inputs, watched)
             if not math.isfinite(loss):
                 raise Diverged(
                     f"{settings.label}: the training loss is {loss} in epoch {progress.epoch}; "
@@ -181,15 +155,15 @@ def loss_of(outputs: torch.Tensor, labels: torch.Tensor, positive_weight: float)
 
 
 def _train_epoch(
-    forward: Any,
+    inputs: Inputs,
     optimizer: torch.optim.Optimizer,
-    data: FoldData,
     settings: LoopSettings,
     epoch: int,
     bar: tqdm,
     share: ShareFile,
 ) -> float:
-    section, device = settings.training, data.cohort.device
+    section, data = settings.training, inputs.data
+    device = data.cohort.device
     rng = np.random.default_rng([*settings.seeds, epoch])
     batches = in_batches(rng.permutation(data.train), section.batch_size)
     device_seed, dropout_seed = (int(seed) for seed in rng.integers(2**63 - 1, size=2))
@@ -198,15 +172,14 @@ def _train_epoch(
     # Dropout layers can only draw from the global generator: lend it to them, seeded.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(dropout_seed)
-        images_of_batches = data.cohort.batches(batches)
-        for step, (rows, images) in enumerate(zip(batches, images_of_batches, strict=True)):
+        given = inputs.batches(batches, generator)
+        for step, (rows, x) in enumerate(zip(batches, given, strict=True)):
             done = (epoch * len(batches) + step) / (section.epochs * len(batches))
             set_rates(optimizer, section, done)
-            x = prepare(images, rows, data, section, generator)
             optimizer.zero_grad(set_to_none=True)
             for part in in_parts(len(rows), section.at_once):
                 with autocast(device, settings.dtype):
-                    outputs = forward(x[part])
+                    outputs = inputs.forward(x[part])
                 loss = loss_of(outputs, data.labels[rows[part]], section.positive_weight)
                 if section.at_once is not None:
                     # Of a part, its share of the batch's mean: the gradients add up to the batch's.
@@ -219,40 +192,20 @@ def _train_epoch(
     return float(total) / len(data.train)
 
 
-def prepare(
-    images: torch.Tensor,
-    rows: np.ndarray,
-    data: FoldData,
-    section: Training,
-    generator: torch.Generator,
-) -> torch.Tensor:
-    """Turn stored images into the network's input: augment, apply what was fitted, add noise.
-
-    Returns
-    -------
-    torch.Tensor
-        float32, channels last, shape (B, C, X, Y[, Z]).
-    """
-    moved = move(images.float(), section.augmentation, generator, flat=data.flat)
-    x = data.scale.scaled(moved, rows)
-    x = add_noise(x, section.augmentation.noise, generator)
-    return channels_last(data.scale.joined(x, rows))
-
-
-def _watched(network: torch.nn.Module, data: FoldData, settings: LoopSettings) -> dict[str, float]:
-    section = settings.training
+def _watched_rows(data: FoldData, section: Training) -> dict[str, np.ndarray]:
+    """Rows whose loss is told after every epoch, by their role."""
     watched = {"validation": data.validation}
     if section.checkpoint == "test_fold":
         watched["test"] = data.test
-    losses = {}
+    return {role: rows for role, rows in watched.items() if len(rows)}
+
+
+def _watched(inputs: Inputs, watched: dict[str, np.ndarray]) -> dict[str, float]:
+    losses, weight = {}, inputs.section.positive_weight
     for role, rows in watched.items():
-        if len(rows):
-            logits = predict_logits(
-                network, data.cohort, rows, data.scale, settings.dtype, section.batch_size
-            )
-            labels = data.labels[rows].double().cpu()
-            outputs = torch.from_numpy(logits).unsqueeze(1)
-            losses[role] = float(loss_of(outputs, labels.float(), section.positive_weight))
+        labels = inputs.data.labels[rows].double().cpu()
+        outputs = torch.from_numpy(inputs.logits(rows)).unsqueeze(1)
+        losses[role] = float(loss_of(outputs, labels.float(), weight))
     return losses
 
 

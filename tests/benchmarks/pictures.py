@@ -21,7 +21,8 @@ from bidsapp.recipes.learning import LearningRates, Training
 from bidsapp.recipes.network import Network
 from bidsapp.representation.device_cohort import DeviceCohort, PerBatch
 from bidsapp.representation.image_rows import ImageRows
-from bidsapp.training.loop import FoldData, LoopSettings, fit
+from bidsapp.training.inputs import FoldData
+from bidsapp.training.loop import LoopSettings, fit
 
 SIZE, PEOPLE, FOLDS, EPOCHS, CORES = 100, 288, 10, 26, 2
 RATE, BATCH = 1e-5, 8

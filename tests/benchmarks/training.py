@@ -24,7 +24,8 @@ from bidsapp.recipes.network import Network
 from bidsapp.representation.device import autocast, precision_dtype, resolve_device
 from bidsapp.representation.device_cohort import DeviceCohort, PerBatch
 from bidsapp.representation.image_rows import ImageRows
-from bidsapp.training.loop import FoldData, loss_of, prepare
+from bidsapp.training.inputs import FoldData, prepare
+from bidsapp.training.loop import loss_of
 from bidsapp.training.optimizer import build_optimizer
 
 GRID = (79, 95, 79)

@@ -20,7 +20,8 @@ from bidsapp.recipes import load_recipe
 from bidsapp.representation.device import autocast
 from bidsapp.representation.device_cohort import DeviceCohort, PerBatch
 from bidsapp.representation.image_rows import ImageRows
-from bidsapp.training.loop import FoldData, loss_of, prepare
+from bidsapp.training.inputs import FoldData, prepare
+from bidsapp.training.loop import loss_of
 from bidsapp.training.optimizer import build_optimizer
 
 SHAPE, COMPONENTS, BATCH = (91, 109, 91), 30, 4

@@ -67,7 +67,8 @@ def one_step(name: str, shape: tuple[int, ...], batch: int, at_once: int) -> dic
     from bidsapp.representation.device import autocast, precision_dtype
     from bidsapp.representation.device_cohort import DeviceCohort, PerBatch
     from bidsapp.representation.image_rows import ImageRows
-    from bidsapp.training.loop import FoldData, in_parts, loss_of, prepare
+    from bidsapp.training.inputs import FoldData, prepare
+    from bidsapp.training.loop import in_parts, loss_of
     from bidsapp.training.optimizer import build_optimizer
 
     recipe = load_recipe("wei2023").with_variant(name)

@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from bidsapp.errors import BadData, NociCastError, UsageError
 from bidsapp.networks import registry
+from bidsapp.networks.architectures.pooled import Strength
 from bidsapp.networks.registry import build_network
 from bidsapp.recipes.learning import Augmentation, Training
 from bidsapp.training.augment import add_noise, move
@@ -119,6 +120,45 @@ def test_the_same_seed_gives_the_same_bits_resident_or_streamed(tmp_path, monkey
     assert json.loads(streamed[2].record_file.read_text())["cohort_streamed"] is True
     other = small_recipe(training=AUGMENTED | {"seed": 1})
     assert result(tmp_path / "d", other)[0] != model
+
+
+POOLED = {"name": "pooled", "depth": 1, "stem_stride": 1, "stem_pool": False}
+
+
+@pytest.mark.parametrize(
+    ("training", "protocol"),
+    [
+        ({}, {}),
+        ({"early_stopping": {"patience": 9}, "checkpoint": "inner"}, {"inner": {"size": 0.3}}),
+    ],
+)
+def test_what_a_network_does_not_learn_is_computed_once_with_the_same_bits(
+    training, protocol, tmp_path, monkeypatch
+):
+    recipe = small_recipe(
+        network=POOLED, training={"epochs": 6, "batch_size": 6} | training, protocol=protocol
+    )
+    counted = []
+    pool = Strength.forward
+    monkeypatch.setattr(
+        Strength, "forward", lambda self, x: counted.append(len(x)) or pool(self, x)
+    )
+    model, scores, task = result(tmp_path / "once", recipe)
+    once = sum(counted)
+    assert once <= len(task.table) + len(task.rows("test"))  # before training, and to score
+    counted.clear()
+    monkeypatch.setattr("bidsapp.training.inputs.WithFixedPart", type("Never", (), {}))
+    assert result(tmp_path / "always", recipe)[:2] == (model, scores)
+    assert sum(counted) > 3 * once
+
+
+def test_augmented_images_are_given_to_the_whole_network_in_every_epoch(tmp_path, monkeypatch):
+    plain = result(tmp_path / "plain", small_recipe(network=POOLED))[0]
+    recipe = small_recipe(network=POOLED, training={"augmentation": {"noise": 0.1}})
+    model = result(tmp_path / "a", recipe)[0]
+    assert model != plain
+    monkeypatch.setattr("bidsapp.training.inputs.WithFixedPart", type("Never", (), {}))
+    assert result(tmp_path / "b", recipe)[0] == model
 
 
 def test_a_trained_fold_is_not_trained_again_unless_something_changed(tmp_path):

@@ -253,10 +253,13 @@ def _check_freedom(
         left = f"{volumes} volumes"
         if kept < volumes:
             left = f"{kept} of {volumes} volumes are left after scrubbing"
+        also, other = "", ""
+        if any(band_pass_hz):
+            also, other = " and the band-pass", " or preparation.band_pass_hz"
         raise BadData(
-            f"{name or 'the series'}: {left}, and {confounds} confounds and the band-pass leave "
+            f"{name or 'the series'}: {left}, and {confounds} confounds{also} leave "
             f"{max(freedom, 0)} degrees of freedom; at least {LEAST_FREEDOM} are needed. Leave "
-            "the person out, or choose another preparation.confounds or preparation.band_pass_hz"
+            f"the person out, or choose another preparation.confounds{other}"
         )
     return freedom
 

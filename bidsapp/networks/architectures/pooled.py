@@ -61,10 +61,19 @@ class Pooled(nn.Module):
         self.fc = nn.Linear(in_channels, outputs)
         nn.init.zeros_(self.fc.bias)
 
+    def fixed(self, x: torch.Tensor) -> torch.Tensor:
+        """Map images (B, C, X, Y, Z) to the strengths of their channels, (B, C)."""
+        strengths: torch.Tensor = self.pool(x)
+        return strengths
+
+    def learned(self, features: torch.Tensor) -> torch.Tensor:
+        """Map strengths (B, C) to logits (B, outputs)."""
+        head: torch.Tensor = self.fc(self.gate(self.norm(features)))
+        return head
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map images (B, C, X, Y, Z) to logits (B, outputs)."""
-        head: torch.Tensor = self.fc(self.gate(self.norm(self.pool(x))))
-        return head
+        return self.learned(self.fixed(x))
 
 
 def build(section: Network, in_channels: int) -> nn.Module:
