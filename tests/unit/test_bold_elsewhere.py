@@ -146,6 +146,62 @@ def test_what_was_found_is_denoised_as_nilearn_does_on_the_recipes_grid(tmp_path
     assert np.corrcoef(own.ravel(), theirs.ravel())[0, 1] > 0.999
 
 
+STORED = ("LAS", "PSR", "LPI", "SAR")  # the first as SPM and CONN write
+
+
+def _conformed(tmp_path: Path, name: str, data: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Values of a person's series on the recipe's grid."""
+    place = _dataset(tmp_path / name)
+    image = nib.Nifti1Image(data, affine)
+    image.header.set_xyzt_units("mm", "sec")
+    image.header.set_zooms((10, 10, 10, TR))
+    image.to_filename(place / FMRIPREP)
+    mask = _save(tmp_path / "mask.nii.gz", _brain().astype(np.uint8))
+    path = conform_series(place / FMRIPREP, tmp_path / name, mask, _settings(), tmp_path / "out")
+    return np.asarray(nib.Nifti1Image.load(path).dataobj)
+
+
+@pytest.mark.parametrize("order", STORED)
+def test_in_whatever_order_its_voxels_are_stored_a_series_stays_at_its_millimetres(
+    order: str, tmp_path: Path
+) -> None:
+    from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+
+    data = _series()
+    image = nib.Nifti1Image(data, AFFINE)
+    turn = ornt_transform(io_orientation(AFFINE), axcodes2ornt(tuple(order)))
+    turned = image.as_reoriented(turn)
+    assert "".join(nib.aff2axcodes(turned.affine)) == order
+    plain = _conformed(tmp_path, "plain", data, AFFINE)
+    other = _conformed(tmp_path, "other", np.asarray(turned.dataobj), turned.affine)
+    assert np.ptp(plain, axis=-1)[_brain()].min() > 0
+    np.testing.assert_array_equal(other, plain)
+    assert not np.array_equal(plain[::-1], plain)
+
+
+def test_a_series_in_a_box_that_lies_elsewhere_is_read_at_its_millimetres(tmp_path: Path) -> None:
+    data, moved = _series(), np.zeros((*SHAPE, VOLUMES), np.float32)
+    aside = AFFINE.copy()
+    aside[0, 3] += 20
+    moved[2:] = data[:-2]
+    # the oracle is the same head written on the recipe's own grid
+    expected = _conformed(tmp_path, "moved", moved, AFFINE)
+    np.testing.assert_array_equal(_conformed(tmp_path, "aside", data, aside), expected)
+    assert not np.array_equal(_conformed(tmp_path, "plain", data, AFFINE), expected)
+    # a smaller box about the head
+    part = data[1:15, 2:17, 1:]
+    cut = AFFINE.copy()
+    cut[:3, 3] += 10, 20, 10
+    whole = np.zeros_like(data)
+    whole[1:15, 2:17, 1:] = part
+    np.testing.assert_array_equal(
+        _conformed(tmp_path, "part", part, cut), _conformed(tmp_path, "whole", whole, AFFINE)
+    )
+    aside[0, 3] += 180
+    with pytest.raises(BadData, match=": 0% of the template's brain hold a series that changes"):
+        _conformed(tmp_path, "away", data, aside)
+
+
 Change = Callable[[Path], None]
 
 

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 # Of the template's brain, what has to change over time for there to be a series at all.
 _LEAST_COVERED = 0.4
+# Centres that are so much of a voxel apart are one: headers hold seven digits.
+_SAME_VOXEL = 1e-3
+# What an earlier way of reading series left in a working folder is not taken up.
+_READ = "at its millimetres"
 _SHAPING = ("confounds", "band_pass_hz", "smoothing_fwhm_mm")
 
 
@@ -112,20 +116,29 @@ def _same_grid(image: Path, mask: Path) -> bool:
 
 
 def _on_grid(image: Path, inside: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """Read a series at the voxels of a grid's mask, linearly, float32, shape (T, V)."""
+    """Read a series where the voxels of a mask lie, float32, shape (T, V); 0 beyond its own.
+
+    Its own voxels as they are where they have the same centres, in whatever order they are stored;
+    linearly between them elsewhere.
+    """
     from scipy.ndimage import map_coordinates
 
     values, own = read_numbers(image)
     if not np.isfinite(values).all():
         raise BadData(f"{image} holds NaN or infinite values.")
-    there = np.argwhere(inside) @ affine[:3, :3].T + affine[:3, 3]
-    places = np.linalg.inv(own) @ np.column_stack([there, np.ones(len(there))]).T
-    nearest = np.rint(places[:3])
-    if values.shape[:3] == inside.shape and np.abs(places[:3] - nearest).max() < 1e-3:
-        return np.ascontiguousarray(values[inside].T)
-    found = np.empty((values.shape[3], len(there)), np.float32)
+    centres = np.argwhere(inside) @ affine[:3, :3].T + affine[:3, 3]
+    places = np.linalg.inv(own)[:3] @ np.column_stack([centres, np.ones(len(centres))]).T
+    nearest = np.rint(places).astype(int)
+    found = np.zeros((values.shape[3], len(centres)), np.float32)
+    if np.abs(places - nearest).max() < _SAME_VOXEL:
+        size = np.array(values.shape[:3])[:, None]
+        there = ((nearest >= 0) & (nearest < size)).all(axis=0)
+        voxels = tuple(nearest[:, there])
+        for volume in range(len(found)):
+            found[volume, there] = values[..., volume][voxels]
+        return found
     for volume in range(len(found)):
-        map_coordinates(values[..., volume], places[:3], found[volume], order=1)
+        map_coordinates(values[..., volume], places, found[volume], order=1)
     return found
 
 
@@ -141,6 +154,7 @@ def _target(foreign: Foreign, mask: Path, settings: Mapping[str, Any], folder: P
     told = {
         "image": [str(image), image.stat().st_mtime_ns, image.stat().st_size],
         "mask": [str(mask), mask.stat().st_mtime_ns],
+        "read": _READ,
         "tr": foreign.tr,
         "confounds": hashlib.sha256(foreign.table.to_csv().encode()).hexdigest(),
         "settings": {key: settings[key] for key in _SHAPING},
