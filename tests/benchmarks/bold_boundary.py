@@ -77,13 +77,17 @@ class Scanner:
 
 @dataclass(frozen=True)
 class Case:
-    """A mean volume, the T1w brain of the same head, and where that lies in it."""
+    """A mean volume, the T1w brain of the same head, where that lies in it, and what is left.
+
+    `displaced` is how far the field displaces what is in a voxel along the second axis, in voxels.
+    """
 
     reference: np.ndarray
     affine: np.ndarray
     brain: np.ndarray
     brain_affine: np.ndarray
     truth: np.ndarray
+    displaced: np.ndarray
 
 
 USUAL = Scanner()
@@ -177,7 +181,8 @@ def of_labels(data: Path, label: str, scanner: Scanner, seed: int) -> Case:
     reference = 1000 * taken.reshape(shape).astype(np.float32)
     if scanner.corrected:
         reference = field.undistorted(reference)
-    return Case(reference, affine, np.where(inside, t1w, 0), own, truth)
+    left = field.voxels * (not scanner.corrected)
+    return Case(reference, affine, np.where(inside, t1w, 0), own, truth, left)
 
 
 def of_phantom(seed: int, corrected: bool) -> Case:
@@ -188,9 +193,9 @@ def of_phantom(seed: int, corrected: bool) -> Case:
     rest = synthetic.draw_rest(drawn, False, "salience", 0.0, 20, 6.0, (seed, 0))
     data, affine = synthetic.acquire(anatomy, rest, only=[volume])
     reference = data[..., 0].astype(np.float32)
+    mm = synthetic.stretch(anatomy, rest, through(affine, grid_of(synthetic.SHAPE)))
+    voxels = (mm / synthetic.VOXEL_MM).reshape(synthetic.SHAPE).astype(np.float32)
     if corrected:
-        mm = synthetic.stretch(anatomy, rest, through(affine, grid_of(synthetic.SHAPE)))
-        voxels = (mm / synthetic.VOXEL_MM).reshape(synthetic.SHAPE).astype(np.float32)
         reference = Displacement(voxels, 1).undistorted(reference)
     template = nib.Nifti1Image.from_filename(packaged("t1"))
     values = np.asarray(template.dataobj, np.float32)
@@ -205,7 +210,7 @@ def of_phantom(seed: int, corrected: bool) -> Case:
     )
     t1w = t1w + np.random.default_rng([seed, 2]).normal(0, 4, shape)
     brain = np.where(share > 0.5, t1w, 0).clip(0).astype(np.float32)
-    return Case(reference, affine, brain, own, rest.matrices[volume])
+    return Case(reference, affine, brain, own, rest.matrices[volume], voxels * (not corrected))
 
 
 def errors(case: Case) -> tuple[float, float, bool, float]:

@@ -495,6 +495,15 @@ BENCHMARKS = (
         commands=(("{data}",),),
     ),
     Benchmark(
+        "bold_bend",
+        "What a bend along the phase makes of heads whose field is known",
+        "Millimetres of displacement by the field in series of real heads' labels and of synthetic "
+        "people, before and after the bend, and how many are bent.",
+        3,
+        peer="no correction",
+        commands=(("{data}",),),
+    ),
+    Benchmark(
         "bold_peers",
         "Confounds and denoising of BOLD beside other software's",
         "Largest difference of every family of confounds, and of denoised values by strategy, on "

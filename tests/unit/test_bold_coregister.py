@@ -2,6 +2,7 @@
 
 import contextlib
 from functools import cache
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -12,7 +13,9 @@ from scipy.spatial.transform import Rotation
 
 from bidsapp.errors import BadData
 from bidsapp.modalities.bold import synthetic
-from bidsapp.modalities.bold.alignment import brain_mask, kept_masked
+from bidsapp.modalities.bold.alignment import brain_mask, kept_masked, read_head
+from bidsapp.modalities.bold.anatomy import Anatomy
+from bidsapp.modalities.bold.boundary import white_matter_boundary
 from bidsapp.modalities.bold.coregister import _around, coregister, refuse_turned
 from bidsapp.modalities.bold.motion import estimate_motion
 from bidsapp.phantom import RIGHT_INSULA
@@ -129,3 +132,33 @@ def test_a_series_that_is_turned_by_its_header_is_refused(degrees: list[float], 
     refused = pytest.raises(BadData, match=words) if words else contextlib.nullcontext()
     with refused:
         refuse_turned(*images, coregister(*images))
+
+
+@pytest.mark.parametrize("kind", ["shifted", "standardised", "not a number", "by the qform"])
+def test_a_t1w_image_is_read_as_its_normalisation_took_it(kind: str, tmp_path: Path) -> None:
+    volume, affine, brain, own, _ = _head()
+    inside, air = brain > 0, np.random.default_rng(0).uniform(0, 3, brain.shape).astype("f4")
+    image, header = np.where(inside, brain, air).astype("f4"), own
+    if kind == "shifted":
+        image = image - 900
+    elif kind == "standardised":
+        image = np.where(inside, (image - brain[inside].mean()) / brain[inside].std(), 0)
+    elif kind == "not a number":
+        image = np.where(inside, image, np.nan)
+        image[tuple(np.argwhere(inside)[::9000].T)] = np.nan
+    else:
+        header = own[[1, 0, 2, 3]]  # not what the normalisation went by
+    nib.Nifti1Image(image.astype("f4"), header).to_filename(tmp_path / "t1w.nii")
+    nib.Nifti1Image(inside.astype("u1"), own).to_filename(tmp_path / "mask.nii")
+    anatomy = Anatomy(tmp_path / "t1w.nii", tmp_path / "mask.nii", *[tmp_path / "none"] * 3)
+    read, mask, place = read_head(anatomy)
+    assert np.array_equal(mask, inside)
+    assert np.isfinite(read).all()
+    found = coregister(volume, affine, brain_mask(volume, affine), read * mask, place)
+    plain = coregister(volume, affine, brain_mask(volume, affine), brain, own)
+    points = nib.affines.apply_affine(own, np.argwhere(inside))
+    one, two = (nib.affines.apply_affine(at, points) for at in (found, plain))
+    assert np.linalg.norm(one - two, axis=1).mean() < 0.4
+    edge = white_matter_boundary(read * mask, place)
+    assert edge is not None
+    assert len(edge.points) > 5000

@@ -17,6 +17,7 @@ from bidsapp.errors import BadData
 from bidsapp.modalities.bold import synthetic
 from bidsapp.modalities.bold.alignment import align, brain_mask
 from bidsapp.modalities.bold.anatomy import Anatomy as Normalised
+from bidsapp.modalities.bold.boundary import Placed
 from bidsapp.modalities.bold.field import (
     Susceptibility,
     fitted_field,
@@ -99,24 +100,20 @@ def _error(found: Displacement, truth: np.ndarray) -> tuple[float, float]:
     return float(np.sqrt((left**2).mean())), float(np.sqrt((truth[inside] ** 2).mean()))
 
 
-@pytest.mark.slow
-def test_without_images_of_the_field_the_t1w_image_gives_most_of_it() -> None:
-    found = fitted_field(_run(7.0), _taken(7.0, 1)[0], *_brain(), none_because(""))
-    assert found.method == "registration"
-    assert found.displacement is not None
-    left, was = _error(found.displacement, _taken(7.0, 1)[2])
-    assert left < 0.4 * was
+def test_a_series_without_a_boundary_of_white_matter_is_not_bent() -> None:
+    for place in (Placed(np.eye(4)), Placed(np.eye(4), "boundary")):
+        found = fitted_field(_run(7.0), _taken(7.0, 1)[0], None, place, none_because("No map."))
+        assert found.displacement is None
+        assert found.sentence == (
+            "Susceptibility was not corrected: No map. The boundary of white matter, onto which it "
+            "could be bent, was not found in it."
+        )
+        assert found.plain(np.eye(4), np.ones((2, 2, 2), bool))["Method"] == "none"
 
 
-@pytest.mark.slow
-def test_a_series_that_is_not_stretched_is_left_as_it_is() -> None:
-    found = fitted_field(_run(0.0), _taken(0.0, 1)[0], *_brain(), none_because("No map."))
-    assert found.method == "none"
-    assert found.displacement is None
-    assert found.sentence.startswith("Susceptibility was not corrected: No map. Bending")
+def test_two_senses_of_the_phase_without_a_field_give_none() -> None:
     pair = of_reversed(_taken(0.0, 1)[0], _taken(0.0, -1)[0], SIZES, 1)
     assert np.abs(pair.voxels).max() * synthetic.VOXEL_MM < 0.3
-    assert found.plain(np.eye(4), np.ones((2, 2, 2), bool))["Method"] == "none"
 
 
 def _save(path: Path, data: np.ndarray, affine: np.ndarray, **told: Any) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # A series whose brain is a smaller share of the T1w image's misses a part of it.
 _LEAST_BRAIN = 0.65
+# Per cent of a brain that a T1w image may have at 0, as noise and vessels do.
+_MOST_BELOW = 0.5
 _Five = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -89,10 +91,8 @@ def align(
         steady = 0  # that is no beginning, but a drift or a fault; the measures tell of it
     rough = brain_mask(run.data[..., steady:].mean(axis=-1), run.affine)
     motion = kept_masked(estimate_motion(run.data, run.affine, rough, device), run.data)
-    image, affine = read_numbers(anatomy.image)
-    inside, _ = read_numbers(anatomy.mask)
-    image = image.reshape(inside.shape)
-    brain = np.where(inside > 0.5, image, 0)
+    image, inside, affine = read_head(anatomy)
+    brain = np.where(inside, image, 0)
     boundary = white_matter_boundary(brain, affine)
 
     def images(displacement: Displacement | None) -> _Five:
@@ -120,29 +120,52 @@ def align(
             at = place if displacement is None else placed(displacement)
         except BadData:  # a displacement that is wrong ends nobody: it is left out
             return -np.inf
+        places[id(displacement)] = at
         mean = motion.reference
         if displacement is not None:
             mean = displacement.undistorted(mean)
         return fit_to_t1w(mean, *seen(at), run.voxel_sizes, run.phase[0])
 
-    place = placed(None)
+    place, places = placed(None), dict[int, Placed]()
     refuse_turned(*images(None), place.to_series, seed=seed, nthreads=nthreads)
     field = none_because("") if measured is None else measured(motion.reference)
     if field.displacement is not None:
         field = field.judged(fit(None), fit)
     if measured is not None and field.displacement is None and run.phase is not None:
-        field = fitted_field(run, motion.reference, *seen(place), field)
-    if field.displacement is not None:
-        try:
-            place = placed(field.displacement)
-        except BadData:
-            field = none_because(
-                f"{field.why} So corrected it cannot be registered to the T1w image: the "
-                "correction is not used.",
-                field.facts,
-            )
+        field = fitted_field(run, motion.reference, boundary, place, field)
+        if field.displacement is not None:
+            field = field.judged(fit(None), fit)
+    place = places.get(id(field.displacement), place)
     mask, share = brain_mask(motion.reference, run.affine), seen(place)[1]
     return Aligned(motion, mask, share > 0.5, place, steady, field)
+
+
+def read_head(anatomy: Anatomy) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Read a T1w image as its normalisation took it.
+
+    Its place is that of its mask, as a header can hold two; what is no number is the brain's
+    median; and where a brain has values at or below 0, as one has that was standardised, it is
+    moved above, as 0 is taken for what lies around it.
+
+    Returns
+    -------
+    image
+        float32, finite, shape (X, Y, Z).
+    inside
+        The brain, booleans.
+    affine
+        4 × 4, voxel indices to RAS mm.
+    """
+    share, affine = read_numbers(anatomy.mask)
+    inside = share > 0.5
+    image = read_numbers(anatomy.image)[0].reshape(inside.shape)
+    known = np.isfinite(image)
+    if not known.all():
+        image = np.where(known, image, np.where(inside, np.median(image[inside & known]), 0))
+    low, high = np.percentile(image[inside], (_MOST_BELOW, 99.9))
+    if low <= 0:
+        image = np.maximum(image - low, 0) + np.float32(0.05 * (high - low))
+    return image.astype(np.float32), inside, affine
 
 
 def kept_masked(motion: Motion, data: np.ndarray) -> Motion:

@@ -239,11 +239,10 @@ class _Search:
         }
         self.centre = points.mean(axis=0)
         self.back = torch.as_tensor(np.linalg.inv(affine), dtype=torch.float32)
-        sides = [points + side * _APART_MM * outwards for side in (-1, 1)]
-        self.sides = torch.as_tensor(np.stack(sides) - self.centre, dtype=torch.float32)
-        self.last = torch.tensor(reference.shape) - 1
-        # where there is next to no signal a ratio says nothing
-        self.least = max(0.1 * float(np.percentile(reference, 98)), 1e-6)
+        self.sides = torch.as_tensor(
+            both_sides(points, outwards) - self.centre, dtype=torch.float32
+        )
+        self.least = least_signal(reference)
 
     def best(self, start: np.ndarray, used: torch.Tensor) -> np.ndarray:
         """Find the parameters of least cost over some of the points, coarse to fine."""
@@ -253,8 +252,7 @@ class _Search:
 
             def closure(steps: Any = steps, splines: Splines = splines) -> torch.Tensor:
                 steps.zero_grad()
-                percent, seen = self._percent(splines, own, used)
-                cost = torch.where(seen, 1 - torch.tanh(_SLOPE * percent), 1.0).mean()
+                cost = cost_of(*self._percent(splines, own, used))
                 cost.backward()
                 return cost
 
@@ -286,9 +284,42 @@ class _Search:
         there = self.sides[:, used] @ _turn(own[3:]).T + own[:3]
         there = there + torch.as_tensor(self.centre, dtype=torch.float32)
         at = there @ self.back[:3, :3].T + self.back[:3, 3]
-        white, grey = splines.at(at.reshape(1, -1, 3)).reshape(2, -1)
-        seen = ((at >= 0) & (at <= self.last)).all(dim=-1).all(dim=0)
-        return 200 * (grey - white) / (grey + white).clamp(min=2 * self.least), seen
+        return contrast_across(splines, at, self.least)
+
+
+def both_sides(points: np.ndarray, outwards: np.ndarray) -> np.ndarray:
+    """Points in white matter and beyond it, RAS mm, shape (2, N, 3)."""
+    return np.stack([points + side * _APART_MM * outwards for side in (-1, 1)])
+
+
+def least_signal(reference: np.ndarray) -> float:
+    """Intensity below which a ratio says nothing."""
+    return max(0.1 * float(np.percentile(reference, 98)), 1e-6)
+
+
+def contrast_across(
+    splines: Splines, at: torch.Tensor, least: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Contrast of points in per cent of their mean, and which of them are in view, (N,) each.
+
+    Parameters
+    ----------
+    splines
+        Of one volume.
+    at
+        `both_sides` in its voxels, shape (2, N, 3).
+    least
+        `least_signal`.
+    """
+    white, grey = splines.at(at.reshape(1, -1, 3)).reshape(2, -1)
+    last = torch.tensor(splines.shape) - 1
+    seen = ((at >= 0) & (at <= last)).all(dim=-1).all(dim=0)
+    return 200 * (grey - white) / (grey + white).clamp(min=2 * least), seen
+
+
+def cost_of(percent: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+    """Greve & Fischl's cost of contrasts, 0 to 2: 1 where there is none, less the larger it is."""
+    return torch.where(seen, 1 - torch.tanh(_SLOPE * percent), 1.0).mean()
 
 
 def _turn(parameters: torch.Tensor) -> torch.Tensor:

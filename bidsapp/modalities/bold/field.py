@@ -11,6 +11,8 @@ import numpy as np
 from bidsapp.contracts.scan import Scan, SourceFile
 from bidsapp.errors import BadData, NoInput
 from bidsapp.intake.images import read_numbers
+from bidsapp.modalities.bold.bend import bend_onto
+from bidsapp.modalities.bold.boundary import Boundary, Placed
 from bidsapp.modalities.bold.field_files import (
     DIFFERENCE,
     FIELD_MAP,
@@ -31,7 +33,6 @@ from bidsapp.modalities.bold.susceptibility import (
     Displacement,
     of_field,
     of_reversed,
-    of_t1w,
 )
 
 if TYPE_CHECKING:
@@ -163,9 +164,13 @@ def measured_field(
 
 
 def fitted_field(
-    run: Run, reference: np.ndarray, t1w: np.ndarray, share: np.ndarray, measured: Susceptibility
+    run: Run,
+    reference: np.ndarray,
+    boundary: Boundary | None,
+    place: Placed,
+    measured: Susceptibility,
 ) -> Susceptibility:
-    """Bend the series along its phase to the T1w image, where that improves the fit.
+    """Bend the series along its phase onto the boundary of white matter, where that gains enough.
 
     Parameters
     ----------
@@ -173,34 +178,43 @@ def fitted_field(
         The series, whose phase is known.
     reference
         Its mean volume.
-    t1w, share
-        T1w image and share of brain on its grid.
+    boundary
+        Of white matter in the T1w image; None where it shows too little of one.
+    place
+        Where that lies in the series.
     measured
         Of method ``none``: why nothing was measured, or not used.
+
+    Returns
+    -------
+    Susceptibility
+        It is still to be `judged`: the fit does not know the rest of the image.
     """
     assert run.phase is not None
     axis, _ = run.phase
+    why = measured.why
+    facts = {f"Measured{name}": value for name, value in measured.facts.items()}
+    if boundary is None or place.method != "boundary":
+        return none_because(
+            f"{why} The boundary of white matter, onto which it could be bent, was not found in "
+            "it.".strip(),
+            facts,
+        )
     # the read-out: neither phase nor slices, and no field bends along it
     across = min({0, 1, 2} - {axis, run.timing.axis})
-    fit = of_t1w(reference, t1w, share, run.voxel_sizes, axis, across)
-    why = measured.why
-    facts = {
-        **{f"Measured{name}": value for name, value in measured.facts.items()},
-        "FitBefore": round(fit.before, 4),
-        "FitAfter": round(fit.after, 4),
-        "FitAcrossThePhase": round(fit.across, 4),
-    }
-    if not fit.improves:
+    bend = bend_onto(reference, run.affine, boundary, place.to_series, axis, across)
+    facts |= {"BoundaryGain": round(bend.gained, 5), "BoundaryGainAcross": round(bend.across, 5)}
+    if not bend.improves:
         return none_because(
-            f"{why} Bending along the phase did not improve the fit to the T1w image by more than "
-            "bending across it.",
+            f"{why} Bending along the phase did not improve the contrast across the boundary of "
+            "white matter by more than bending across the phase.".strip(),
             facts,
         )
     return Susceptibility(
-        fit.displacement,
+        bend.displacement,
         "registration",
-        f"{why} The mean volume was bent along its phase to fit the T1w image (mean local "
-        f"correlation {fit.after:.3f}, {fit.before:.3f} without).",
+        f"{why} The mean volume was bent along its phase onto the boundary of white "
+        "matter.".strip(),
         facts,
     )
 

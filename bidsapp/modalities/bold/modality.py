@@ -58,7 +58,7 @@ class Bold(Modality[BoldPreparation]):
     )
     measures = MEASURES
     products = PRODUCTS
-    chain = 6
+    chain = 7
     settings = BoldPreparation
     free = ("other_spaces", "keep_preproc")
     spared = ("keep_preproc",)

@@ -44,7 +44,7 @@ class BoldPreparation(InTemplate):
     susceptibility: Literal["auto", "none"] = Field(
         default="auto",
         description="auto: the stretch by the field is corrected by a field map or images with the "
-        "phase reversed (fmap), else by bending the series along its phase to the T1w image, "
+        "phase reversed (fmap), else by bending the series along its phase onto the T1w image, "
         "where that improves the fit; none: it is left.",
     )
     confounds: str = Field(

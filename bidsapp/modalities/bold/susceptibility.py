@@ -1,4 +1,4 @@
-"""How far the field displaces a series along its phase: by a map, a reversed phase or a fit."""
+"""How far the field displaces a series along its phase: by a map, or by a reversed phase."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,12 +10,11 @@ import torch
 _KNOTS_MM, _FWHM_MM = 14.0, (12.0, 6.0)
 _ITERATIONS = 14
 # How much a field may bend: weight of its squared slope beside the images' difference.
-_STIFF_PAIR, _STIFF_T1W = 0.05, 0.5
+_STIFF_PAIR = 0.05
 # Half width in mm of the surroundings in which series and T1w image are compared.
 _AROUND_MM, _MARGIN_MM = 10.0, 20.0
-LEAST_GAIN, LEAST_MORE = 0.005, 0.002
-"""By which the mean local correlation with the T1w image has to rise, and by how much more than a
-bend across the phase raises it."""
+# By which the mean local correlation has to rise with a field reversed for its sense to be doubted.
+LEAST_GAIN = 0.005
 
 
 @dataclass(frozen=True)
@@ -53,32 +52,6 @@ class Displacement:
         there = (points @ inverse[:3, :3].T + inverse[:3, 3]).T
         along = map_coordinates(self.voxels, there, order=1, mode="nearest")
         return np.asarray(along[:, None] * affine[:3, self.axis])
-
-
-@dataclass(frozen=True)
-class Fit:
-    """A displacement that was fitted to the T1w image, and what it gained.
-
-    Attributes
-    ----------
-    displacement
-        Along the phase.
-    before, after
-        Mean local correlation of the series with the T1w image.
-    across
-        What `after` was where the bend ran across the phase, where no field bends: what can be
-        gained by bending alone.
-    """
-
-    displacement: Displacement
-    before: float
-    after: float
-    across: float
-
-    @property
-    def improves(self) -> bool:
-        """Whether the gain is one, and more than bending alone gives."""
-        return self.after - self.before >= LEAST_GAIN and self.after - self.across >= LEAST_MORE
 
 
 def of_field(hertz: np.ndarray, readout_s: float, axis: int, sense: int) -> Displacement:
@@ -134,65 +107,50 @@ def of_reversed(
         return cost
 
     shape = forwards.shape
-    found = _fitted(pair, shape, sizes, axis, _STIFF_PAIR)
+    found = fitted(pair, shape, sizes, axis, _STIFF_PAIR)
     return Displacement(found, axis)
 
 
-def of_t1w(
-    reference: np.ndarray,
-    t1w: np.ndarray,
-    share: np.ndarray,
-    sizes: np.ndarray,
-    axis: int,
-    across: int,
-) -> Fit:
-    """Bend the mean volume of a series along its phase so that it looks like the T1w image.
+def fit_to_t1w(
+    mean: np.ndarray, t1w: np.ndarray, share: np.ndarray, sizes: np.ndarray, axis: int
+) -> float:
+    """Mean local correlation of a mean volume with the T1w image.
+
+    Displacements are judged by it, and none is fitted by it: any bend can make two images more
+    alike. Of twelve labelled heads and four synthetic people it was higher with the true field than
+    without in all, and lower with that reversed.
 
     Parameters
     ----------
-    reference
+    mean
         Mean volume, shape (X, Y, Z).
     t1w
-        T1w image on its grid.
+        T1w image on its grid, where it is registered to `mean`.
     share
         Of the brain in each voxel, 0 to 1.
     sizes
         Of voxels in mm, shape (3,).
     axis
         Of the phase.
-    across
-        Of the read-out, along which no field bends.
 
     Notes
     -----
     The T1w image is given the contrast of the series by a polynomial of its intensities, and both
-    are compared by local correlation (Avants et al. 2008, doi:10.1016/j.media.2007.06.004). Any
-    bend makes two images more alike; how much is seen where the bend runs across the phase.
+    are compared by local correlation (Avants et al. 2008, doi:10.1016/j.media.2007.06.004).
     """
-    wanted, brain = alike(reference, t1w, share), share > 0.5
-    box = _around(brain, sizes)
-    near = (reference[box], wanted[box], brain[box], sizes)
-    before, after, found = _bent(*near, axis)
-    _, control, _ = _bent(*near, across)
-    moved = np.zeros(reference.shape, np.float32)
-    moved[box] = found
-    return Fit(Displacement(moved, axis), before, after, control)
+    from scipy.ndimage import binary_dilation
 
-
-def fit_to_t1w(
-    mean: np.ndarray, t1w: np.ndarray, share: np.ndarray, sizes: np.ndarray, axis: int
-) -> float:
-    """Mean local correlation of a mean volume with the T1w image, as bends are judged by it.
-
-    Parameters
-    ----------
-    mean, t1w, share, sizes, axis
-        As of `of_t1w`; the T1w image lies where it is registered to `mean`.
-    """
     brain = share > 0.5
     box = _around(brain, sizes)
-    cost = _unlike(mean[box], alike(mean, t1w, share)[box], brain[box], sizes, axis)(_FWHM_MM[-1])
-    return 1 - float(cost(torch.zeros_like(_along(mean[box], axis))))
+    turned, fwhm = _turned(sizes, axis), _FWHM_MM[-1]
+    scale = float(np.median(mean[brain])) or 1.0
+    one, two = (
+        _smoothed(_along(image[box] / scale, axis), turned, fwhm)
+        for image in (mean, alike(mean, t1w, share))
+    )
+    near = _along(binary_dilation(brain[box], iterations=2).astype(np.float32), axis)
+    local = _local_correlation(one, two, _box_means(tuple(near.shape), turned))
+    return float((local * near).sum() / near.sum())
 
 
 def _around(brain: np.ndarray, sizes: np.ndarray) -> tuple[slice, ...]:
@@ -221,53 +179,34 @@ def alike(reference: np.ndarray, t1w: np.ndarray, share: np.ndarray) -> np.ndarr
     return np.asarray(made, np.float32)
 
 
-def _bent(
-    reference: np.ndarray, wanted: np.ndarray, brain: np.ndarray, sizes: np.ndarray, axis: int
-) -> tuple[float, float, np.ndarray]:
-    """Fit a bend along one axis: correlation before and after, and voxels of displacement."""
-    unlike = _unlike(reference, wanted, brain, sizes, axis)
-    moved = _fitted(unlike, reference.shape, sizes, axis, _STIFF_T1W)
-    judge = unlike(_FWHM_MM[-1])
-    after = _along(moved, axis)
-    return 1 - float(judge(torch.zeros_like(after))), 1 - float(judge(after)), moved
-
-
-def _unlike(
-    reference: np.ndarray, wanted: np.ndarray, brain: np.ndarray, sizes: np.ndarray, axis: int
-) -> Callable[[float], Callable[[torch.Tensor], torch.Tensor]]:
-    """Give for a smoothing in mm what a displacement costs: 1 less the mean local correlation."""
-    from scipy.ndimage import binary_dilation
-
-    turned = _turned(sizes, axis)
-    scale = float(np.median(reference[brain])) or 1.0
-    near = _along(binary_dilation(brain, iterations=2).astype(np.float32), axis)
-    means = _box_means(tuple(near.shape), turned)
-
-    def close(fwhm: float) -> Callable[[torch.Tensor], torch.Tensor]:
-        image, target = (
-            _smoothed(_along(one / scale, axis), turned, fwhm) for one in (reference, wanted)
-        )
-
-        def cost(moved: torch.Tensor) -> torch.Tensor:
-            local = _local_correlation(_corrected(image, moved), target, means)
-            return 1 - (local * near).sum() / near.sum()
-
-        return cost
-
-    return close
-
-
-def _fitted(
+def fitted(
     costs: Callable[[float], Callable[[torch.Tensor], torch.Tensor]],
     shape: tuple[int, ...],
     sizes: np.ndarray,
     axis: int,
     stiff: float,
+    *,
+    knots_mm: float = _KNOTS_MM,
+    fwhm_mm: tuple[float, ...] = _FWHM_MM,
 ) -> np.ndarray:
-    """Find the voxels of displacement (X, Y, Z) of least cost, as cubic B-splines."""
+    """Find the displacement of least cost along an axis, voxels (X, Y, Z), as cubic B-splines.
+
+    Parameters
+    ----------
+    costs
+        Gives for a smoothing in mm what a displacement costs, which has its axis last.
+    shape, sizes
+        Of the series, and of its voxels in mm.
+    axis
+        Along which it bends.
+    stiff
+        Weight of its mean squared slope.
+    knots_mm, fwhm_mm
+        Millimetres between knots; smoothings, coarse to fine.
+    """
     turned, long = _turned(sizes, axis), _turned(np.array(shape), axis)
     bases = [
-        torch.as_tensor(_basis(int(count), _KNOTS_MM / size), dtype=torch.float32)
+        torch.as_tensor(_basis(int(count), knots_mm / size), dtype=torch.float32)
         for count, size in zip(long, turned, strict=True)
     ]
     knots = torch.zeros([basis.shape[1] for basis in bases], requires_grad=True)
@@ -289,7 +228,7 @@ def _fitted(
 
         steps.step(closure)
 
-    for fwhm in _FWHM_MM:
+    for fwhm in fwhm_mm:
         settle(costs(fwhm))
     with torch.no_grad():
         return np.asarray(_back(displaced().numpy(), axis), np.float32)

@@ -88,8 +88,9 @@ _CORRECTED = {
     "phases": "a map of the field from the phases of two echoes [@jezzard1995], unwrapped by "
     "reliability [@herraez2002]",
     "reversed": "images with the phase reversed [@andersson2003]",
-    "registration": "bending the mean volume along its phase to the T1w image (local correlation, "
-    "cubic B-splines), as that improved the fit more than bending across the phase",
+    "registration": "bending the mean volume along its phase onto the boundary of white matter in "
+    "the T1w image (contrast across it [@greve2009], cubic B-splines), as that gained more than "
+    "bending across the phase and the fit to the T1w image did not suffer",
 }
 
 
