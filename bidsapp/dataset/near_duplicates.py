@@ -16,7 +16,7 @@ import numpy as np
 from bidsapp.dataset.alike_pairs import Likeness, alike_pairs
 from bidsapp.dataset.image_prints import Prints, signs_of
 from bidsapp.errors import BadData
-from bidsapp.intake.images import read_numbers
+from bidsapp.intake.images import read_numbers, read_with_intent
 
 FEWEST = 3
 """Scans that a mean image needs; of fewer, each is the other's opposite."""
@@ -53,6 +53,11 @@ def find_near_duplicates(
     Likeness or None
         None with fewer than `FEWEST` scans or one participant.
 
+    Raises
+    ------
+    BadData
+        An image lies on another grid than the mask.
+
     Notes
     -----
     Memory grows with the number of scans: 125 KB each in a brain of 31,000 voxels. How all pairs
@@ -60,8 +65,7 @@ def find_near_duplicates(
     """
     if len(images) < FEWEST or len(set(people)) < 2:
         return None
-    mask, affine = read_numbers(template_mask)
-    grid = _Grid.of(mask > 0, affine)
+    grid = _Grid.of(template_mask)
     own = np.empty((len(images), grid.voxels), np.float32)
     total, count = np.zeros((2, grid.voxels))
     with ThreadPoolExecutor(max(1, threads)) as pool:
@@ -98,10 +102,9 @@ def find_again(
     Raises
     ------
     BadData
-        The prints are of images on another grid.
+        The prints are of images on another grid, or an image lies on another than the mask.
     """
-    mask, affine = read_numbers(template_mask)
-    grid = _Grid.of(mask > 0, affine)
+    grid = _Grid.of(template_mask)
     if len(prints.mean) != grid.voxels:
         raise BadData(
             f"the prints of the training scans have {len(prints.mean)} places, the grid of these "
@@ -128,6 +131,8 @@ class _Grid:
 
     Attributes
     ----------
+    shape, affine
+        Voxels of the fine grid and where they lie; an affine of None is each person's own affair.
     start, step, sigma
         First voxel and step along each axis, and the Gaussian before, in voxels of the fine grid.
     sides
@@ -140,6 +145,8 @@ class _Grid:
         (n,) for each voxel of the brain that of the other side.
     """
 
+    shape: tuple[int, ...]
+    affine: np.ndarray | None
     start: tuple[int, int, int]
     step: tuple[int, int, int]
     sigma: tuple[float, float, float]
@@ -149,8 +156,12 @@ class _Grid:
     mirror: np.ndarray
 
     @classmethod
-    def of(cls, mask: np.ndarray, affine: np.ndarray) -> "_Grid":
+    def of(cls, template_mask: Path) -> "_Grid":
         """Lay it over a template's brain mask on the fine grid, in any order of axes."""
+        values, affine, intent = read_with_intent(template_mask)
+        # what says its intent is a box about each person's own head (`spaces.nifti.OWN_GRID`)
+        fine = values.shape, None if intent else affine
+        mask = values > 0
         across = int(np.argmax(np.abs(affine[0, :3])))
         affine = affine[:, [across, *(axis for axis in range(3) if axis != across), 3]]
         mask = np.moveaxis(mask, across, 0)
@@ -161,13 +172,13 @@ class _Grid:
         middle = min(max(round(-affine[0, 3] / affine[0, 0]), 0), mask.shape[0] - 1)
         sides = min(middle, mask.shape[0] - 1 - middle) // step[0]
         start = (middle - sides * step[0], 0, 0)
-        bare = cls(start, step, sigma, sides, across, mask, np.empty(0, int))  # type: ignore[arg-type]
+        bare = cls(*fine, start, step, sigma, sides, across, mask, np.empty(0, int))  # type: ignore[arg-type]
         brain = bare.coarse(mask.astype(np.float32)) > _BRAIN
         brain &= brain[::-1]
         places = np.zeros(brain.shape, int)
         places[brain] = np.arange(np.count_nonzero(brain))
         mirror = places[::-1][brain]
-        return cls(start, step, sigma, sides, across, brain, mirror)  # type: ignore[arg-type]
+        return cls(*fine, start, step, sigma, sides, across, brain, mirror)  # type: ignore[arg-type]
 
     @property
     def voxels(self) -> int:
@@ -187,7 +198,15 @@ class _Grid:
 
         Where a field of view or a mask leaves nothing, nothing is compared.
         """
-        volume = np.nan_to_num(read_numbers(path)[0])
+        volume, affine = read_numbers(path)
+        apart = self.affine is not None and not np.allclose(affine, self.affine, atol=1e-3)
+        if volume.shape[:3] != self.shape or apart:
+            raise BadData(
+                f"{path} lies on a grid of {volume.shape[:3]}, the template's brain mask on one of "
+                f"{self.shape}{' at another place' if apart else ''}; prepare the cohort with one "
+                "recipe, and leave the files as they were written"
+            )
+        volume = np.nan_to_num(volume)
         if volume.ndim == 4:  # a series: how much each voxel changes is a person's own as well
             volume = volume.std(axis=-1)
         volume = np.moveaxis(volume, self.across, 0)

@@ -222,7 +222,8 @@ def model_of_map(path: Path) -> dict[str, Any]:
 
 def _view(names: OutputNames, path: Path) -> SaliencyView:
     saliency, brain = read_map(path), read_volume(names.path(names.shown.key))
-    if saliency.data.shape != brain.data.shape:
+    same = saliency.data.shape == brain.data.shape
+    if not same or not np.allclose(saliency.affine, brain.affine, atol=1e-3):
         raise BadData(f"{path} does not lie on the grid of {names[names.shown.key]}; remove it.")
     values = np.nan_to_num(np.asarray(saliency.data, dtype=np.float32))
     explained = values != 0

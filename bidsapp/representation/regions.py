@@ -55,7 +55,7 @@ def regional_values(
     about = {name: channel_named(name) for row in rows for name in row.images}
     series = next((name for name, channel in about.items() if channel.series), None)
     if series:
-        return _connectivity(rows, series, *cells(mask, affine, SERIES_CELL_MM))
+        return _connectivity(rows, series, affine, *cells(mask, affine, SERIES_CELL_MM))
     cell, names = cells(mask, affine, cell_mm)
     inside = cell >= 0
     label = cell[inside]
@@ -70,18 +70,22 @@ def regional_values(
     for i, row in enumerate(rows):
         parts: list[np.ndarray] = [np.empty(0)]
         if grey:
-            image = _read(row, grey, mask.shape)[inside]
+            image = _read(row, grey, mask.shape, affine)[inside]
             mean = np.bincount(label, image, len(names)) / size
             parts.append(mean / max(float(image.mean()), 1e-9))
         if volumes and ratios:
-            ratio = np.exp(_read(row, ratios, mask.shape)[inside])
+            ratio = np.exp(_read(row, ratios, mask.shape, affine)[inside])
             parts.append(np.asarray(np.bincount(label, ratio, len(names)) * voxel_ml))
         values[i] = np.concatenate(parts)
     return pd.DataFrame(values.round(_DIGITS), columns=columns)
 
 
 def _connectivity(
-    rows: Sequence[CohortRow], channel: str, cell: np.ndarray, names: Sequence[str]
+    rows: Sequence[CohortRow],
+    channel: str,
+    affine: np.ndarray,
+    cell: np.ndarray,
+    names: Sequence[str],
 ) -> pd.DataFrame:
     """Correlate the mean courses of cubes; a cube that does not change goes with none (0)."""
     inside = cell >= 0
@@ -89,10 +93,7 @@ def _connectivity(
     label = cell[inside]
     values = np.zeros((len(rows), len(first)))
     for i, row in enumerate(rows):
-        path = image_of(row, channel)
-        data, _ = read_numbers(path)
-        if data.ndim != 4 or data.shape[:3] != cell.shape:
-            raise BadData(f"{path} has shape {data.shape}, the template's brain mask {cell.shape}.")
+        data = _read(row, channel, cell.shape, affine, series=True)
         courses = np.array([np.bincount(label, one, len(names)) for one in data[inside].T])
         courses -= courses.mean(axis=0)
         length = np.sqrt((courses**2).sum(axis=0))
@@ -128,9 +129,21 @@ def cells(mask: np.ndarray, affine: np.ndarray, cell_mm: float) -> tuple[np.ndar
     return cell, ["_".join(f"{value:+g}" for value in centre) for centre in centres]
 
 
-def _read(row: CohortRow, channel: str, shape: tuple[int, ...]) -> np.ndarray:
+def _read(
+    row: CohortRow,
+    channel: str,
+    shape: tuple[int, ...],
+    affine: np.ndarray,
+    *,
+    series: bool = False,
+) -> np.ndarray:
     path = image_of(row, channel)
-    data, _ = read_numbers(path)
-    if data.shape != shape:
+    data, own = read_numbers(path)
+    if data.ndim != 3 + series or data.shape[:3] != shape:
         raise BadData(f"{path} has shape {data.shape}, the template's brain mask {shape}.")
+    if not np.allclose(own, affine, atol=1e-3):
+        raise BadData(
+            f"{path} lies elsewhere than the template's brain mask by its header; prepare it with "
+            "the recipe."
+        )
     return data

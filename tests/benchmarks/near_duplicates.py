@@ -99,8 +99,7 @@ def copies_and_odd_pairs(files: list[Path], mask: Path) -> None:
 
 def renormalised(files: list[Path], copies: list[Path], mask: Path) -> None:
     """Give the cohort each copy that was normalised anew, by itself."""
-    brain = nib.Nifti1Image.load(mask)
-    grid = _Grid.of(np.asarray(brain.dataobj) > 0, brain.affine)
+    grid = _Grid.of(mask)
     cohort, values = [grid.read(file) for file in files], {kind: [] for kind in KINDS}
     flagged = 0
     for copy in copies:

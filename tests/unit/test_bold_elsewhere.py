@@ -221,6 +221,12 @@ def _half(place: Path) -> None:
     _save(place / MASK, mask.astype(np.uint8))
 
 
+def _aside(place: Path) -> None:
+    affine = AFFINE.copy()
+    affine[2, 3] += 30
+    nib.Nifti1Image(_brain().astype(np.uint8), affine).to_filename(place / MASK)
+
+
 BAD: dict[str, tuple[Change, str]] = {
     "three volumes": (
         lambda place: _save(place / FMRIPREP, _series(volumes=3)) and None,
@@ -263,7 +269,15 @@ BAD: dict[str, tuple[Change, str]] = {
         lambda place: _save(place / MASK, np.ones((4, 4, 4), np.uint8)) and None,
         r"shape \(4, 4, 4\)",
     ),
+    "mask that lies elsewhere": (_aside, r"_mask\.nii\.gz lies 30 mm away from sub-01_.*_bold"),
 }
+
+
+def test_a_mask_may_be_stored_in_another_order(tmp_path: Path) -> None:
+    place = _dataset(tmp_path)
+    mask = nib.Nifti1Image(_brain().astype(np.uint8), AFFINE)
+    mask.as_reoriented(np.array([[0, -1], [1, 1], [2, 1]])).to_filename(place / MASK)
+    assert not _found(tmp_path).unusable
 
 
 @pytest.mark.parametrize("fault", BAD)

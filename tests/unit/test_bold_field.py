@@ -217,10 +217,31 @@ def test_phases_that_tell_no_field_are_said(
 ) -> None:
     phase = np.arange(64.0).reshape(4, 4, 4)
     _save(tmp_path / DIFFERENCE_NAME, phase, np.diag([60.0, 60, 60, 1]), **told)
+    _save(tmp_path / MAGNITUDE_NAME, phase, np.diag([60.0, 60, 60, 1]))
     names = {DIFFERENCE: [DIFFERENCE_NAME]} | ({MAGNITUDE: [MAGNITUDE_NAME]} if magnitude else {})
     found = measured_field(_run(0.0), _taken(0.0, 1)[0], _scan(tmp_path, **names), SERIES, CPU)
     assert found.method == "none"
     assert message in found.why
+
+
+@pytest.mark.parametrize("which", ["magnitude1", "phase2"])
+def test_phases_and_magnitude_of_other_voxels_tell_no_field(which: str, tmp_path: Path) -> None:
+    one, two, magnitude, affine = _phases(4.5)
+    images = {"phase1": one, "phase2": two, "magnitude1": magnitude}
+    for name, data in images.items():
+        path = tmp_path / f"sub-01/fmap/sub-01_{name}.nii.gz"
+        image = nib.Nifti1Image(data, affine)
+        if name == which:  # the same head in the same place, stored from right to left
+            image = image.as_reoriented([[0, -1], [1, 1], [2, 1]])
+        told = {} if name == "magnitude1" else {"EchoTime": ECHOES[int(name[-1]) - 1]}
+        _save(path, np.asarray(image.dataobj), image.affine, **told)
+    names = dict(zip((PHASE1, PHASE2, MAGNITUDE), images, strict=True))
+    sources = {source: [f"sub-01/fmap/sub-01_{name}.nii.gz"] for source, name in names.items()}
+    found = measured_field(_run(7.0), _taken(7.0, 1)[0], _scan(tmp_path, **sources), SERIES, CPU)
+    assert found.method == "none"
+    assert re.search(rf"sub-01_{which}\.nii\.gz lies up to \d+\.\d mm away from", found.why), (
+        found.why
+    )
 
 
 def test_reversed_images_are_found_by_their_phase(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from bidsapp.dataset.alike_pairs import (
     alike_pairs,
 )
 from bidsapp.dataset.near_duplicates import find_near_duplicates
+from bidsapp.errors import BadData
 
 SHAPE = (41, 48, 41)
 AFFINE = np.diag([4.0, 4, 4, 1])
@@ -118,6 +119,42 @@ def test_two_people_of_another_scanner_are_no_copies(
     found = find_near_duplicates([*files, *odd], people([*files, *odd]), mask)
     assert found is not None
     assert not found.duplicates
+
+
+@pytest.mark.parametrize("odd", ["smaller", "aside"])
+def test_an_image_on_another_grid_than_the_mask_is_refused(
+    odd: str, cohort: tuple[list[Path], Path], tmp_path: Path
+) -> None:
+    files, mask = cohort
+    aside = AFFINE.copy()
+    aside[0, 3] += 8
+    values, affine = (head(50)[:-1], AFFINE) if odd == "smaller" else (head(50), aside)
+    path = tmp_path / "odd.nii"
+    nib.save(nib.Nifti1Image(values, affine), path)
+    place = " at another place" if odd == "aside" else ""
+    with pytest.raises(BadData, match=rf"odd\.nii lies on a grid of .*48, 41\){place}; prepare"):
+        find_near_duplicates([*files, path], people([*files, path]), mask)
+
+
+def test_boxes_about_each_persons_own_head_may_lie_anywhere(
+    cohort: tuple[list[Path], Path], tmp_path: Path
+) -> None:
+    files, mask = cohort
+    plain = find_near_duplicates(files, people(files), mask)
+
+    def moved(path: Path, by: float) -> Path:
+        affine = AFFINE.copy()
+        affine[2, 3] += by
+        image = nib.Nifti1Image(np.asarray(nib.Nifti1Image.load(path).dataobj), affine)
+        image.header["intent_name"] = b"own grid"
+        image.to_filename(tmp_path / path.name)
+        return tmp_path / path.name
+
+    own = [moved(path, 5 * k) for k, path in enumerate(files)]
+    found = find_near_duplicates(own, people(own), moved(mask, 0))
+    assert found is not None
+    assert plain is not None
+    assert found.pairs == plain.pairs
 
 
 def test_images_stored_in_another_order_of_axes_are_compared_as_well(

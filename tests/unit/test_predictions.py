@@ -367,13 +367,18 @@ def test_a_map_by_another_model_of_the_same_name_is_not_shown(tmp_path: Path) ->
     assert not seen(MODEL | {"sha256": "cd" * 32}, MODEL | weights)
 
 
-def test_a_map_on_another_grid_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("shape", "aside"), [((8, 9, 9), 0.0), ((9, 9, 9), 3.0)])
+def test_a_map_on_another_grid_is_named(
+    tmp_path: Path, shape: tuple[int, int, int], aside: float
+) -> None:
     names = names_of(tmp_path)
     names.folder.mkdir(parents=True)
     save(names.folder / names["preproc"], np.ones((9, 9, 9), np.float32), np.eye(4))
     stem = "sub-01_space-MNI152NLin2009aSym_res-2"
     path = names.folder / f"{stem}_desc-agecompactGradient_statmap.nii.gz"
-    save(path, np.ones((8, 9, 9), np.float32), np.eye(4))
+    affine = np.eye(4)
+    affine[0, 3] = aside
+    save(path, np.ones(shape, np.float32), affine)
     with pytest.raises(BadData, match=r"desc-agecompactGradient_statmap\.nii\.gz does not lie on"):
         shown(tmp_path)
 

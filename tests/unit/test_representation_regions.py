@@ -74,6 +74,18 @@ def test_an_image_on_another_grid_is_refused(mask, tmp_path):
         regional_values([row], mask, AFFINE)
 
 
+@pytest.mark.parametrize("series", [False, True])
+def test_an_image_that_lies_elsewhere_is_refused(series, mask, tmp_path):
+    aside = AFFINE.copy()
+    aside[0, 3] += 4
+    voxels = np.ones((*SHAPE, 12) if series else SHAPE, np.float32)
+    path = tmp_path / "aside.nii"
+    nib.save(nib.Nifti1Image(voxels, aside), path)
+    row = CohortRow("sub-1", "", {"bold" if series else "t1w": path})
+    with pytest.raises(BadData, match=r"aside\.nii lies elsewhere than the template's brain mask"):
+        regional_values([row], mask, AFFINE)
+
+
 def test_the_measures_of_a_cohort_are_its_quality_numbers_and_regions(tmp_path):
     for i in range(3):
         numbers = {"ncc": 0.8 + i / 100, "local_ncc": 0.79, "brain_volume_ml": 1400.0}

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 # A brain in MNI space has 1,700 to 1,900 ml.
 _LEAST_BRAIN_ML = 1100.0
+_SAME_PLACE_MM = 0.5
 # Entities that other files of the same run need not have.
 _OF_THE_GRID = ("space", "res", "den", "desc")
 _HALFPIPE_SPACE = "MNI152NLin2009cAsym"
@@ -302,15 +303,22 @@ def _take(
 
 
 def _check_mask(mask: Path | None, image: Path) -> None:
-    """Refuse a mask of another grid than the series', and one that holds half a brain."""
+    """Refuse a mask of another box than the series', and one that holds half a brain."""
+    from bidsapp.intake.header import placement
     from bidsapp.intake.images import open_image, read_numbers
 
     if mask is None:
         return
     values, affine = read_numbers(mask)
-    if values.shape != open_image(image).shape[:3]:
+    series = open_image(image)
+    if values.shape != series.shape[:3]:
+        raise BadData(f"{mask.name} has shape {values.shape}, {image.name} {series.shape[:3]}")
+    own = placement(image, series, any_size=True).affine
+    apart = np.abs(_middle(values.shape, affine) - _middle(values.shape, own)).max()
+    if apart > _SAME_PLACE_MM:
         raise BadData(
-            f"{mask.name} has shape {values.shape}, {image.name} {open_image(image).shape[:3]}"
+            f"{mask.name} lies {apart:.0f} mm away from {image.name} by their headers. Look which "
+            "of them is right, or leave the person out"
         )
     volume = float((values > 0.5).sum() * abs(np.linalg.det(affine[:3, :3]))) / 1000
     if volume < _LEAST_BRAIN_ML:
@@ -318,6 +326,11 @@ def _check_mask(mask: Path | None, image: Path) -> None:
             f"{mask.name} holds {volume:.0f} ml; a brain in MNI space has 1,700 ml or more, and "
             f"at least {_LEAST_BRAIN_ML:.0f} are needed. Look at the registration"
         )
+
+
+def _middle(shape: Sequence[int], affine: np.ndarray) -> np.ndarray:
+    """Give the middle of a box in mm, in whatever order its voxels are stored."""
+    return np.asarray(affine[:3, :3] @ ((np.array(shape) - 1) / 2) + affine[:3, 3])
 
 
 def _beside(image: Path, ends: Sequence[str]) -> Path | None:

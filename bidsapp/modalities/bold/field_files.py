@@ -4,8 +4,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bidsapp.contracts.scan import Scan, SourceFile
 from bidsapp.errors import BadData
+from bidsapp.intake.header import placement
+from bidsapp.intake.images import open_image
 
 REVERSED, FIELD_MAP = "reversed", "field_map"
 DIFFERENCE, PHASE1, PHASE2 = "phase_difference", "first_phase", "second_phase"
@@ -31,6 +35,7 @@ _OF_FIELDS = {
     **dict.fromkeys(("TotalReadoutTime", "EchoTime", "EchoTime1", "EchoTime2"), _NUMBER),
 }
 _MEANT_BY = ("IntendedFor", "B0FieldIdentifier")
+_SAME_PLACE_MM = 0.5
 _SUFFIXES = {PHASE2: "phase2", MAGNITUDE: "magnitude1"}
 
 
@@ -99,15 +104,40 @@ def _texts(told: Any) -> set[str]:
 
 
 def partner(scan: Scan, file: SourceFile, source: str) -> SourceFile:
-    """Find the file of another source that belongs to a phase by its name."""
+    """Find the file of another source that belongs to a phase by its name, on the same voxels.
+
+    Raises
+    ------
+    BadData
+        There is none, or it lies elsewhere by its header.
+    """
     wanted = file.relative_path.replace(f"_{suffix_of(file)}.", f"_{_SUFFIXES[source]}.")
     stem = wanted.removesuffix(".gz").removesuffix(".nii")
     for other in scan.files.get(source, ()):
         if other.relative_path.removesuffix(".gz").removesuffix(".nii") == stem:
+            _require_same_place(file, other)
             return other
     raise BadData(
         f"{file.relative_path} cannot be read without {Path(stem).name}.nii.gz beside it."
     )
+
+
+def _require_same_place(file: SourceFile, other: SourceFile) -> None:
+    """Refuse two images whose voxels of one number are not one voxel of the head."""
+    opened = open_image(file.path)
+    x, y, z = opened.shape[:3]
+    corners = np.array([[i, j, k, 1] for i in (0, x) for j in (0, y) for k in (0, z)])
+    one, two = (
+        placement(path, image, any_size=True).affine
+        for path, image in ((file.path, opened), (other.path, open_image(other.path)))
+    )
+    apart = np.abs(corners @ (one - two).T).max()
+    if apart > _SAME_PLACE_MM:
+        raise BadData(
+            f"{other.relative_path} lies up to {apart:.1f} mm away from {file.relative_path} by "
+            "their headers, or is stored in another order; they are read voxel by voxel. Convert "
+            "both again, in the same way."
+        )
 
 
 def suffix_of(file: SourceFile) -> str:
