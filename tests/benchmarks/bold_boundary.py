@@ -26,11 +26,13 @@ import torch
 from scipy.ndimage import binary_dilation, binary_fill_holes, gaussian_filter, map_coordinates
 from scipy.spatial.transform import Rotation
 
+from bidsapp.errors import BadData
 from bidsapp.intake.images import read_numbers
 from bidsapp.modalities.bold import synthetic
 from bidsapp.modalities.bold.alignment import brain_mask, on_series
 from bidsapp.modalities.bold.boundary import onto_boundary, white_matter_boundary
 from bidsapp.modalities.bold.coregister import coregister
+from bidsapp.modalities.bold.measures import MEASURES
 from bidsapp.modalities.bold.motion import estimate_motion
 from bidsapp.modalities.bold.reading import Run
 from bidsapp.modalities.bold.susceptibility import Displacement, fit_to_t1w
@@ -229,6 +231,29 @@ def errors(case: Case) -> tuple[float, float, bool, float]:
     return one, two, found.method == "boundary", spent
 
 
+def contrast(case: Case, other: Case) -> float:
+    """Contrast that is reached where the T1w image is of some head; 0 where that is refused."""
+    mask = brain_mask(case.reference, case.affine)
+    try:
+        start = coregister(case.reference, case.affine, mask, other.brain, other.brain_affine)
+    except BadData:
+        return 0.0
+    boundary = white_matter_boundary(other.brain, other.brain_affine)
+    return onto_boundary(case.reference, case.affine, boundary, start).contrast or 0.0
+
+
+def strangers(cases: list[Case]) -> bool:
+    """Print the contrast with one's own T1w image and with another's; whether limits part them."""
+    own = [contrast(case, case) for case in cases]
+    others = [contrast(case, cases[at - 1]) for at, case in enumerate(cases)]
+    limit = next(one for one in MEASURES if one.key == "boundary_contrast").warns.low
+    print(
+        f"contrast across the boundary: {min(own):.1%} and more with one's own T1w image, "
+        f"{max(others):.1%} and less with another's (warned of below {limit:.0%})"
+    )
+    return max(others) < limit <= min(own)
+
+
 def spread(places: list[np.ndarray], points: np.ndarray) -> float:
     """Root mean square distance in mm of points from their mean place."""
     moved = np.stack([through(place, points) for place in places])
@@ -306,6 +331,8 @@ def main() -> int:
         cases = [of_labels(given.data, one, scanner, n) for n, one in enumerate(chosen)]
         one, two = table(f"labelled heads: {name}", cases)
         met = met and two <= min(MOST_MM, OF_OTHER * one)
+        if scanner in (USUAL, SCANNERS["voxels of 5 mm"]):
+            met = strangers(cases) and met
     for corrected in (True, False):
         words = "synthetic people: " + ("field corrected" if corrected else "field not corrected")
         _, two = table(words, [of_phantom(seed, corrected) for seed in range(given.heads)])

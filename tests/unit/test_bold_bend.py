@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, map_coordinates
 
+from bidsapp.contracts.measure import PASS, WARN
 from bidsapp.modalities.bold.bend import bend_onto
-from bidsapp.modalities.bold.boundary import Placed, white_matter_boundary
+from bidsapp.modalities.bold.boundary import Placed, onto_boundary, white_matter_boundary
 from bidsapp.modalities.bold.field import fitted_field, none_because
+from bidsapp.modalities.bold.measures import MEASURES
 from bidsapp.modalities.bold.reading import Run
 from bidsapp.modalities.bold.timing import Timing
 
@@ -92,3 +94,14 @@ def test_the_sidecar_says_what_a_bend_gained_along_and_across_the_phase() -> Non
         assert found.method == method
         along, across = found.facts["BoundaryGain"], found.facts["BoundaryGainAcross"]
         assert (along > 1.15 * across) == (method == "registration")
+
+
+def test_the_t1w_image_of_another_head_is_told_by_the_contrast_at_its_boundary() -> None:
+    volume, affine, _ = _taken(0.0, 1, False)
+    reached = []
+    for seed in (0, 1):
+        t1w, _, own = _head(seed)
+        boundary = white_matter_boundary(t1w.astype("f4"), own)
+        reached.append(onto_boundary(volume, affine, boundary, np.eye(4)).contrast)
+    measure = next(one for one in MEASURES if one.key == "boundary_contrast")
+    assert [measure.status(one) for one in reached] == [PASS, WARN]
