@@ -80,7 +80,10 @@ def advice(measures: Sequence[Measure], quality: Block, otherwise: str = _OTHERW
 
 
 def common_parts(
-    unit: UnitPage, measures: Sequence[Measure], verdicts: Mapping[str, tuple[str, str]]
+    unit: UnitPage,
+    measures: Sequence[Measure],
+    verdicts: Mapping[str, tuple[str, str]],
+    otherwise: str = _OTHERWISE,
 ) -> dict[str, Any]:
     """Give what the pages of all units show alike: verdict, numbers, origin, settings, software.
 
@@ -92,13 +95,15 @@ def common_parts(
         What was measured of it.
     verdicts
         ``pass``, ``warn`` and ``fail`` to a word, and a sentence on what may be done with the unit.
+    otherwise
+        What to do where the verdict hangs on something that is no measure.
     """
     word, sentence = verdicts[unit.quality["verdict"]]
     return {
         "verdict": {"status": unit.quality["verdict"], "word": word, "sentence": sentence},
         "quality": unit.quality,
         "rows": quality_rows(measures, unit.quality),
-        "advice": advice(measures, unit.quality),
+        "advice": advice(measures, unit.quality, otherwise),
         "notes": unit.facts.get("notes") or (),
         "source": next(iter(unit.provenance.sources), "").removeprefix(RAW),
         "chosen_because": unit.provenance.selection,

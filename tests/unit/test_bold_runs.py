@@ -35,6 +35,7 @@ from bidsapp.modalities.bold.words import series_words
 from tests.unit.report_pages import Page
 
 STEM = "sub-01/func/sub-01_task-rest"
+SIDES_UNKNOWN = "The header does not say what is left and right."
 
 
 def _bold(path: Path, tr: float = 2.0, volumes: int = 200) -> None:
@@ -273,7 +274,7 @@ def test_the_json_of_joined_confounds_says_what_each_run_had() -> None:
     assert alone == {"c_comp_cor_00": same | {"SingularValue": 1.0}}
 
 
-def _page(folder: Path, fits: list[float]) -> Page:
+def _page(folder: Path, fits: list[float], *doubts: str) -> Page:
     """Write the page of a series whose last run lies 16 mm to the side of where it should."""
     shape, affine = (20, 24, 20), np.diag([8.0, 8, 8, 1])
     affine[:3, 3] = -80, -108, -72
@@ -303,7 +304,8 @@ def _page(folder: Path, fits: list[float]) -> Page:
     facts: dict[str, Any] = {"seconds": {}, "software": {}, "kept": range(len(series))}
     facts |= {"timing": {"tr": 2.0}, "runs": runs, "volumes": [30] * len(fits)}
     provenance = Provenance({"bids:raw:run-1": ""}, "", {})
-    unit = UnitPage(names, provenance, {"verdict": "pass"}, facts, names.folder, "")
+    quality = {"verdict": "warn" if doubts else "pass", "reasons": doubts}
+    unit = UnitPage(names, provenance, quality, facts, names.folder, "")
     write_series_page(unit, folder / "t1w.nii.gz", folder / "mask.nii.gz", folder / "page.html")
     return Page((folder / "page.html").read_text())
 
@@ -324,6 +326,20 @@ def test_the_page_of_joined_runs_shows_the_one_that_fits_worst(tmp_path: Path) -
     assert [tile.sources for tile in first.mosaics["registration"]] != wanted
 
 
+def test_a_run_whose_sides_are_not_known_is_named_in_the_verdict_of_all(tmp_path: Path) -> None:
+    sure, unsure = (_run(none_because(""), False, place) for place in (9, 9))
+    unsure = replace(unsure, doubts=(SIDES_UNKNOWN,))
+    assert joined([sure, sure]).quality["reasons"] == []
+    found = joined([sure, unsure, unsure]).quality
+    told = [f"Run 2: {SIDES_UNKNOWN}", f"Run 3: {SIDES_UNKNOWN}"]
+    assert (found["verdict"], found["reasons"]) == ("warn", told)
+    every = joined([unsure, unsure])
+    assert (every.quality["reasons"], every.doubts) == ([SIDES_UNKNOWN], (SIDES_UNKNOWN,))
+    page = _page(tmp_path / "runs", [0.97, 0.96], *told)
+    assert told[0] in page.text
+    assert "compare with the DICOM files" in page.text
+
+
 @pytest.mark.slow
 def test_joined_runs_are_those_of_each_run_alone(tmp_path: Path) -> None:
     make_rest_phantom(tmp_path / "bids", 2, volumes=80, stretch_mm=0)
@@ -332,6 +348,8 @@ def test_joined_runs_are_those_of_each_run_alone(tmp_path: Path) -> None:
     data = np.asarray(image.dataobj)
     for number, part in enumerate((data[..., :44], data[..., 40:]), start=1):
         one = nib.Nifti1Image(part, None, image.header)
+        if number == 2:  # the sform is used, and the qform says that it is mirrored
+            one.set_qform(np.diag([-1.0, 1, 1, 1]) @ image.affine, 1)
         one.to_filename(path.with_name(f"sub-01_task-rest_run-{number}_bold.nii.gz"))
     path.unlink()
     words = ["--participant-label", "01", "--set", "preparation.resolution=4"]
@@ -365,6 +383,10 @@ def test_joined_runs_are_those_of_each_run_alone(tmp_path: Path) -> None:
     assert told["Quality"]["minutes_left"] == pytest.approx(
         sum(one["Quality"]["minutes_left"] for one in own)
     )
+    for one, doubts in zip(
+        (*own, told), ([], [SIDES_UNKNOWN], [f"Run 2: {SIDES_UNKNOWN}"]), strict=True
+    ):
+        assert [why for why in one["Quality"]["reasons"] if "left and right" in why] == doubts
     table = pd.read_csv(folder / "sub-01_task-rest_desc-confounds_timeseries.tsv", sep="\t")
     assert len(table) == 84
     _three_series_have_three_pages(tmp_path, words, whole.shape)

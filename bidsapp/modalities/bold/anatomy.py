@@ -24,6 +24,8 @@ class Anatomy:
         The brain in standard space, and its mask there.
     transform
         ITK's transform that brings the T1w image there.
+    doubts
+        What its quality leaves open of left and right, a sentence each: a series follows it.
     """
 
     image: Path
@@ -31,6 +33,7 @@ class Anatomy:
     normalised: Path
     brain: Path
     transform: Path
+    doubts: tuple[str, ...] = ()
 
 
 def anatomy_of(job: Job) -> Anatomy:
@@ -63,4 +66,9 @@ def anatomy_of(job: Job) -> Anatomy:
             "the series is brought to standard space by it. See its own report."
         )
     native, normalised, brain, transform = (names.path(key) for key in keys)
-    return Anatomy(t1w.path, native, normalised, brain, transform)
+    doubts = tuple(
+        f"The series follows its T1w image into standard space, of which is said: {reason}"
+        for reason in map(str, quality.get("reasons") or ())
+        if "left and right" in reason
+    )
+    return Anatomy(t1w.path, native, normalised, brain, transform, doubts)

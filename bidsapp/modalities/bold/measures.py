@@ -210,3 +210,9 @@ MEASURES = (
         column="Brightness of ghosts in the air, relative to the head.",
     ),
 )
+OTHERWISE = (
+    "Read the reasons above, then look at the pictures. If a header leaves left and right open, "
+    "compare with the DICOM files or a marker before anything that depends on the side, repair the "
+    "header, and run again."
+)
+"""What to do where the verdict hangs on something that is no number."""

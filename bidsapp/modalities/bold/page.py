@@ -25,7 +25,7 @@ from bidsapp.modalities.bold.confounds import (
     MOTION,
     steady_volumes,
 )
-from bidsapp.modalities.bold.measures import MEASURES
+from bidsapp.modalities.bold.measures import MEASURES, OTHERWISE
 from bidsapp.modalities.bold.quality import tsnr
 from bidsapp.modalities.bold.runs import SUMMED
 from bidsapp.modalities.bold.steps import on_grid
@@ -96,7 +96,7 @@ def write_series_page(unit: UnitPage, t1w: Path | None, template_mask: Path, pat
         "series.html.j2",
         runs=runs,
         run_heads=[one.head for one in _OF_RUNS],
-        **common_parts(unit, MEASURES, _VERDICTS),
+        **common_parts(unit, MEASURES, _VERDICTS, OTHERWISE),
         title=" ".join(
             filter(None, (unit.title, task, series, f"({len(runs)} runs)" if runs else ""))
         ),

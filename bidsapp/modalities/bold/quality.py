@@ -1,5 +1,6 @@
 """Measure a prepared BOLD series: motion, noise, what is left, and how it fits."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +29,7 @@ def measure(
     table: "pd.DataFrame",
     cleaned: Cleaned,
     t1w: np.ndarray,
+    doubts: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Give the quality block of a series: every measure, verdict and reasons.
 
@@ -41,6 +43,8 @@ def measure(
         After denoising.
     t1w
         The normalised T1w brain inside the template's mask, shape (V,).
+    doubts
+        What keeps the verdict from ``pass`` whatever is measured, a sentence each.
     """
     still, between = steady_volumes(table), steady_volumes(table, changes=True)
     fd = table["framewise_displacement"].to_numpy(float)[1:]
@@ -62,7 +66,7 @@ def measure(
         "coverage": float(standard.covered.mean()),
         "ghosting": ghosting(aligned.motion.reference, aligned.mask, run.phase),
     }
-    verdict, reasons = judged(MEASURES, block)
+    verdict, reasons = judged(MEASURES, block, doubts)
     return block | {"verdict": verdict, "reasons": list(reasons)}
 
 

@@ -15,6 +15,8 @@ from bidsapp.modalities.bold.timing import Timing, timing_of
 MIN_VOLUMES = 20
 """A series with fewer says nothing of slow changes."""
 MIN_VOXELS, MIN_EXTENT_MM = 10, 60.0
+SIDES_UNKNOWN = "The header does not say what is left and right."
+"""Doubt about a series whose header holds no orientation, or two that contradict each other."""
 
 
 @dataclass
@@ -34,6 +36,8 @@ class Run:
         it is not known.
     notes
         What was repaired or assumed, a sentence each.
+    doubts
+        What keeps the verdict from ``pass`` whatever is measured, a sentence each.
     """
 
     data: np.ndarray
@@ -41,6 +45,7 @@ class Run:
     timing: Timing
     phase: tuple[int, int] | None
     notes: list[str]
+    doubts: tuple[str, ...] = ()
 
     @property
     def voxel_sizes(self) -> np.ndarray:
@@ -100,7 +105,8 @@ def read_run(path: Path, metadata: Mapping[str, Any]) -> Run:
     turn = nib.io_orientation(place.affine)
     ras = np.ascontiguousarray(nib.apply_orientation(data, turn))
     affine = place.affine @ nib.orientations.inv_ornt_aff(turn, header.shape[:3])
-    return Run(ras, affine, _turned(timing, turn), _phase(metadata, turn), notes)
+    doubts = () if place.orientation_known else (SIDES_UNKNOWN,)
+    return Run(ras, affine, _turned(timing, turn), _phase(metadata, turn), notes, doubts)
 
 
 def _header(path: Path, metadata: Mapping[str, Any]) -> _Header:

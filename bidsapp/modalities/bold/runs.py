@@ -58,6 +58,8 @@ class PreparedRun:
         What the sidecar says of each run: `told_of`.
     means
         Mean of each run in standard space, float32 (V,), at its own brightness.
+    doubts
+        What keeps the verdict from ``pass`` whatever is measured, a sentence each.
     """
 
     run: Run
@@ -71,6 +73,7 @@ class PreparedRun:
     volumes: tuple[int, ...] = field(default=())
     told: tuple[Mapping[str, Any], ...] = field(default=())
     means: tuple[np.ndarray, ...] = field(default=())
+    doubts: tuple[str, ...] = field(default=())
 
     def kept_of_runs(self) -> tuple[int, ...]:
         """Give how many volumes of each run are left in the denoised series."""
@@ -156,7 +159,8 @@ def prepare_run(
         )
     with _timed(seconds, "quality"):
         t1w = steps.on_grid(anatomy.normalised, template_mask)[standard.mask]
-        quality = measure(run, aligned, standard, confounds.table, cleaned, t1w)
+        doubts = (*run.doubts, *anatomy.doubts)
+        quality = measure(run, aligned, standard, confounds.table, cleaned, t1w, doubts)
     notes = [*run.notes, *filter(None, [aligned.field.sentence, aligned.place.why])]
     volumes = (len(standard.series),)
     # the series as acquired is not needed any more; several would fill the memory
@@ -165,6 +169,7 @@ def prepare_run(
         *(bare, aligned, standard, confounds, cleaned, quality, notes, seconds, volumes),
         told=(told_of(bare, aligned, scan.main.address, quality),),
         means=(standard.series.mean(axis=0),),
+        doubts=doubts,
     )
 
 
@@ -177,6 +182,7 @@ def joined(runs: Sequence[PreparedRun]) -> PreparedRun:
     its brain is as bright as the first one's, by the median over voxels of the mean over volumes
     (grand mean scaling), so that no run outweighs another. Times and freedom add up, motion and
     DVARS are averaged over volumes, and of everything else the worst run's number is the series'.
+    What is doubtful of one run is doubtful of the series.
     """
     if len(runs) == 1:
         return runs[0]
@@ -195,6 +201,7 @@ def joined(runs: Sequence[PreparedRun]) -> PreparedRun:
     counts = [count for one in runs for count in one.volumes]
     starts = np.cumsum([0, *counts[:-1]])
     kept = np.concatenate([one.cleaned.kept + at for one, at in zip(runs, starts, strict=True)])
+    doubts = _doubts([one.doubts for one in runs])
     seconds: dict[str, float] = {}
     for one in runs:
         for step, spent in one.seconds.items():
@@ -208,7 +215,7 @@ def joined(runs: Sequence[PreparedRun]) -> PreparedRun:
             _about([one.confounds.about for one in runs]),
         ),
         Cleaned(cleaned, kept, sum(one.cleaned.freedom for one in runs)),
-        _quality([one.quality for one in runs], counts),
+        _quality([one.quality for one in runs], counts, doubts),
         [
             f"{len(runs)} runs of {', '.join(map(str, counts))} volumes were prepared one by one "
             "and put one after the other, brought to the brightness of the first "
@@ -219,7 +226,20 @@ def joined(runs: Sequence[PreparedRun]) -> PreparedRun:
         tuple(counts),
         tuple(told for one in runs for told in one.told),
         tuple(mean for one in runs for mean in one.means),
+        doubts,
     )
+
+
+def _doubts(runs: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Say once what is doubtful of all runs, and with its number what is of some."""
+    every = [doubt for doubt in runs[0] if all(doubt in own for own in runs)]
+    some = [
+        f"Run {n}: {doubt}"
+        for n, own in enumerate(runs, start=1)
+        for doubt in own
+        if doubt not in every
+    ]
+    return (*every, *some)
 
 
 def _about(tables: Sequence[Mapping[str, Mapping[str, Any]]]) -> dict[str, dict[str, Any]]:
@@ -270,7 +290,9 @@ def _table(tables: Sequence["pd.DataFrame"]) -> "pd.DataFrame":
     return whole
 
 
-def _quality(blocks: Sequence[Mapping[str, Any]], volumes: Sequence[int]) -> dict[str, Any]:
+def _quality(
+    blocks: Sequence[Mapping[str, Any]], volumes: Sequence[int], doubts: Sequence[str] = ()
+) -> dict[str, Any]:
     """Give the quality block of joined runs; see `joined`."""
     found: dict[str, Any] = {}
     for one in MEASURES:
@@ -288,7 +310,7 @@ def _quality(blocks: Sequence[Mapping[str, Any]], volumes: Sequence[int]) -> dic
             found[one.key] = float(np.average(values, weights=[count for _, count in told]))
         else:
             found[one.key] = min(values) if one.bad == "low" else max(values)
-    verdict, reasons = judged(MEASURES, found)
+    verdict, reasons = judged(MEASURES, found, doubts)
     return found | {"verdict": verdict, "reasons": list(reasons)}
 
 

@@ -138,14 +138,20 @@ def _band(one: Prepared) -> str:
 
 def _quality(prepared: Sequence[Prepared]) -> str:
     verdicts = counted([str(one.quality.get("verdict")) for one in prepared])
+    unsure = sum(
+        any("left and right" in str(reason) for reason in one.quality.get("reasons") or ())
+        for one in prepared
+    )
+    sides = f" Of {unsure} of them left and right could not be verified." if unsure else ""
     moved = [float(one.quality["fd_mean"]) for one in prepared if "fd_mean" in one.quality]
     motion = (
         f" Mean framewise displacement was {min(moved):.2f} to {max(moved):.2f} mm" if moved else ""
     )
     return (
         f"Each series was judged by motion (volumes beyond {FD_LIMIT_MM:g} mm, minutes left), "
-        "temporal signal to noise, its fit to the T1w image, coverage of the template's brain and "
-        f"ghosts: {verdicts}.{motion}{'.' if motion else ''}"
+        "temporal signal to noise, its fit to the T1w image, coverage of the template's brain, "
+        f"ghosts, and whether headers tell left from right: {verdicts}.{sides}"
+        f"{motion}{'.' if motion else ''}"
     )
 
 
