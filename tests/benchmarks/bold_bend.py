@@ -18,12 +18,13 @@ import numpy as np
 import torch
 
 from bidsapp.modalities.bold.alignment import brain_mask, on_series
-from bidsapp.modalities.bold.boundary import Placed, onto_boundary, white_matter_boundary
+from bidsapp.modalities.bold.boundary import Placed, onto_boundary
 from bidsapp.modalities.bold.coregister import coregister
 from bidsapp.modalities.bold.field import fitted_field, none_because
 from bidsapp.modalities.bold.reading import Run
 from bidsapp.modalities.bold.susceptibility import Displacement, fit_to_t1w
 from bidsapp.modalities.bold.timing import Timing
+from bidsapp.modalities.bold.white_matter import white_matter_boundary
 from tests.benchmarks.bold_boundary import USUAL, Case, of_labels, of_phantom
 
 _FAR_MM = 1.5

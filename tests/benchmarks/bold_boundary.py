@@ -30,13 +30,14 @@ from bidsapp.errors import BadData
 from bidsapp.intake.images import read_numbers
 from bidsapp.modalities.bold import synthetic
 from bidsapp.modalities.bold.alignment import brain_mask, on_series
-from bidsapp.modalities.bold.boundary import onto_boundary, white_matter_boundary
+from bidsapp.modalities.bold.boundary import onto_boundary
 from bidsapp.modalities.bold.coregister import coregister
 from bidsapp.modalities.bold.measures import MEASURES
 from bidsapp.modalities.bold.motion import estimate_motion
 from bidsapp.modalities.bold.reading import Run
 from bidsapp.modalities.bold.susceptibility import Displacement, fit_to_t1w
 from bidsapp.modalities.bold.timing import Timing
+from bidsapp.modalities.bold.white_matter import white_matter_boundary
 from bidsapp.modalities.t1w.brainmask import extract_brain
 from bidsapp.modalities.t1w.reading import read_head
 from bidsapp.phantom import RIGHT_INSULA

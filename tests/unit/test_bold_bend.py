@@ -7,11 +7,12 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 
 from bidsapp.contracts.measure import PASS, WARN
 from bidsapp.modalities.bold.bend import bend_onto
-from bidsapp.modalities.bold.boundary import Placed, onto_boundary, white_matter_boundary
+from bidsapp.modalities.bold.boundary import Placed, onto_boundary
 from bidsapp.modalities.bold.field import fitted_field, none_because
 from bidsapp.modalities.bold.measures import MEASURES
 from bidsapp.modalities.bold.reading import Run
 from bidsapp.modalities.bold.timing import Timing
+from bidsapp.modalities.bold.white_matter import white_matter_boundary
 
 _SIZE, _MM = (64, 72, 60), 3.0
 

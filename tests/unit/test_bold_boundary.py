@@ -9,12 +9,11 @@ from scipy.ndimage import gaussian_filter
 
 from bidsapp.modalities.bold.alignment import brain_mask
 from bidsapp.modalities.bold.boundary import (
-    Boundary,
     Placed,
     onto_boundary,
-    white_matter_boundary,
 )
 from bidsapp.modalities.bold.coregister import coregister
+from bidsapp.modalities.bold.white_matter import Boundary, white_matter_boundary
 from tests.unit.test_bold_coregister import _head, _moved
 
 

@@ -15,9 +15,9 @@ from bidsapp.errors import BadData
 from bidsapp.modalities.bold import synthetic
 from bidsapp.modalities.bold.alignment import brain_mask, kept_masked, read_head
 from bidsapp.modalities.bold.anatomy import Anatomy
-from bidsapp.modalities.bold.boundary import white_matter_boundary
 from bidsapp.modalities.bold.coregister import _around, coregister, refuse_turned
 from bidsapp.modalities.bold.motion import estimate_motion
+from bidsapp.modalities.bold.white_matter import white_matter_boundary
 from bidsapp.phantom import RIGHT_INSULA
 from bidsapp.phantom.anatomy import draw_anatomy
 from bidsapp.templates.embedded import packaged

@@ -10,13 +10,14 @@ from scipy.ndimage import gaussian_filter
 from bidsapp.errors import BadData
 from bidsapp.intake.images import read_numbers
 from bidsapp.modalities.bold.anatomy import Anatomy
-from bidsapp.modalities.bold.boundary import Placed, onto_boundary, white_matter_boundary
+from bidsapp.modalities.bold.boundary import Placed, onto_boundary
 from bidsapp.modalities.bold.confounds import steady_start
 from bidsapp.modalities.bold.coregister import coregister, refuse_turned
 from bidsapp.modalities.bold.field import Susceptibility, fitted_field, none_because
 from bidsapp.modalities.bold.motion import Motion, estimate_motion
 from bidsapp.modalities.bold.reading import Run
 from bidsapp.modalities.bold.susceptibility import Displacement, fit_to_t1w
+from bidsapp.modalities.bold.white_matter import white_matter_boundary
 
 if TYPE_CHECKING:
     import torch

@@ -12,7 +12,6 @@ import torch
 
 from bidsapp.execution.compute import threads
 from bidsapp.modalities.bold.boundary import (
-    Boundary,
     both_sides,
     contrast_across,
     cost_of,
@@ -20,6 +19,7 @@ from bidsapp.modalities.bold.boundary import (
 )
 from bidsapp.modalities.bold.splines import fit_splines
 from bidsapp.modalities.bold.susceptibility import Displacement, fitted
+from bidsapp.modalities.bold.white_matter import Boundary
 
 # Chosen on six labelled heads: with knots of 14 or 20 mm, or less stiff, heads without a field were
 # bent by .4 to .7 mm in place of .3.

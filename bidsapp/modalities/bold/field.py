@@ -12,7 +12,7 @@ from bidsapp.contracts.scan import Scan, SourceFile
 from bidsapp.errors import BadData, NoInput
 from bidsapp.intake.images import read_numbers
 from bidsapp.modalities.bold.bend import bend_onto
-from bidsapp.modalities.bold.boundary import Boundary, Placed
+from bidsapp.modalities.bold.boundary import Placed
 from bidsapp.modalities.bold.field_files import (
     DIFFERENCE,
     FIELD_MAP,
@@ -34,6 +34,7 @@ from bidsapp.modalities.bold.susceptibility import (
     of_field,
     of_reversed,
 )
+from bidsapp.modalities.bold.white_matter import Boundary
 
 if TYPE_CHECKING:
     import torch
