@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -242,6 +243,16 @@ def test_phases_and_magnitude_of_other_voxels_tell_no_field(which: str, tmp_path
     assert re.search(rf"sub-01_{which}\.nii\.gz lies up to \d+\.\d mm away from", found.why), (
         found.why
     )
+
+
+def test_a_phase_that_is_none_is_not_said_to_be_missing(tmp_path: Path) -> None:
+    run = replace(_run(0.0), phase=None)
+    for told, why in (
+        ({}, "PhaseEncodingDirection is not in its JSON."),
+        ({"PhaseEncodingDirection": "AP"}, "is 'AP' in its JSON; one of i, j, k, i-, j-, k- is"),
+    ):
+        found = measured_field(run, run.data[..., 0], _scan(tmp_path), told, CPU)
+        assert why in found.sentence
 
 
 def test_reversed_images_are_found_by_their_phase(tmp_path: Path) -> None:

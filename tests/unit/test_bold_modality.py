@@ -19,7 +19,7 @@ from bidsapp.contracts.prepared import Provenance
 from bidsapp.contracts.product import OutputNames, sidecar_name
 from bidsapp.contracts.scan import Scan, SourceFile
 from bidsapp.derivatives import prepare_output
-from bidsapp.errors import BadData, NoInput
+from bidsapp.errors import BadData, NoInput, UsageError
 from bidsapp.intake.images import read_numbers
 from bidsapp.modalities.bold.anatomy import anatomy_of
 from bidsapp.modalities.bold.confounds import steady_volumes
@@ -34,6 +34,8 @@ from bidsapp.modalities.bold.page import _correlations, carpet, laid_out
 from bidsapp.modalities.bold.quality import brain_dice, ghosting, tsnr
 from bidsapp.modalities.bold.resampling import resample
 from bidsapp.modalities.bold.settings import BoldPreparation
+from bidsapp.modalities.bold.strategies import STRATEGIES
+from bidsapp.recipes.loading import load_recipe
 from tests.integration.running import validation_errors
 
 AFFINE = np.array([[2.0, 0, 0, -10], [0, 2, 0, -12], [0, 0, 2, -8], [0, 0, 0, 1]])
@@ -259,6 +261,7 @@ def test_metadata_come_by_inheritance_the_nearest_file_wins(tmp_path: Path) -> N
         ({"band_pass_hz": [0.09, 0.008]}, "no band"),
         ({"band_pass_hz": [-1, 0.1]}, "no band"),
         ({"confounds": "aroma"}, "confounds"),
+        ({"confounds": ["conn"]}, "confounds"),
         ({"resolution": 1}, "resolution"),
         ({"smoothing_fwhm_mm": -1}, "smoothing_fwhm_mm"),
         ({"template": "OASIS"}, "box"),
@@ -277,6 +280,14 @@ def test_settings_that_cannot_be_are_refused(values: dict[str, Any], message: st
                 "network": {"name": "resnet", "depth": 10, "start": "random"},
             }
         )
+
+
+def test_a_strategy_that_is_none_is_answered_by_those_that_there_are() -> None:
+    with pytest.raises(UsageError, match=r"preparation\.confounds: should be 'conn', ") as caught:
+        load_recipe("teh2022", ("preparation.confounds=foo",))
+    assert [name for name in STRATEGIES if f"'{name}'" not in str(caught.value)] == []
+    for name in STRATEGIES:
+        assert BoldPreparation.model_validate({"confounds": name}).confounds == name
 
 
 def test_every_file_of_a_series_passes_the_validator(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from bidsapp.modalities.bold.field_files import check_fields
 from bidsapp.modalities.bold.files import write_rigid
 from bidsapp.modalities.bold.motion import Motion
 from bidsapp.modalities.bold.reading import Run
+from bidsapp.modalities.bold.run_checks import check_runs
 from bidsapp.modalities.bold.settings import BoldPreparation
 from bidsapp.modalities.bold.steps import Standard, confounds_in, to_standard
 from bidsapp.modalities.bold.strategies import STRATEGIES
@@ -121,6 +122,12 @@ FAULTS: dict[str, tuple[Change, type[NociCastError], str]] = {
     ),
     "slice times in milliseconds": (
         _told(SliceTiming=[140.0 * n for n in range(14)]), BadData, "divide them by 1000"
+    ),
+    "slice times as texts": (
+        _told(SliceTiming=["0.0", "1.5"] * 7), BadData, r"bold.nii.gz: SliceTiming holds '0.0' in"
+    ),
+    "slice times that are true": (
+        _told(SliceTiming=[True] * 14), BadData, "holds True in its JSON .* numbers of seconds is"
     ),
     "slice times of another image": (
         _told(SliceTiming=[0.1] * 9), BadData, "has 9 times, the image has 14 slices"
@@ -234,6 +241,34 @@ def test_a_field_whose_json_is_broken_is_refused_before_the_t1w_image_is_prepare
     said = "".join(capsys.readouterr())
     assert re.search(message, said), said
     assert not list((tmp_path / "new").glob("sub-01/*"))
+
+
+@pytest.mark.parametrize(
+    ("place", "susceptibility", "code"),
+    [("func", "auto", 65), ("fmap", "auto", 65), ("func", "none", 0), ("fmap", "none", 0)],
+)
+def test_a_phase_that_is_none_is_refused_where_the_field_is_to_be_corrected(
+    place: str, susceptibility: str, code: int, tmp_path: Path
+) -> None:
+    """Read as missing it would leave a series stretched that can be corrected."""
+    of_series = {"PhaseEncodingDirection": "AP"} if place == "func" else {}
+    _dataset(tmp_path, **of_series)
+    _bold(_series(200))(tmp_path)
+    epi = tmp_path / "bids/sub-01/fmap/sub-01_epi.nii.gz"
+    _image(epi, _series()[..., 0])
+    of_field = {"PhaseEncodingDirection": "j" if place == "func" else "AP"}
+    epi.with_name("sub-01_epi.json").write_text(json.dumps(of_field))
+    names = ("sub-01/func/sub-01_task-rest_bold.nii.gz", "sub-01/fmap/sub-01_epi.nii.gz")
+    files = [SourceFile(tmp_path / "bids" / one, one, {"subject": "01"}) for one in names]
+    scan = Scan("01", None, {"bold": (files[0],), "reversed": (files[1],)})
+    settings = BoldPreparation(susceptibility=susceptibility)  # type: ignore[arg-type]
+    if not code:
+        check_runs(scan, settings)
+        return
+    expected = r": PhaseEncodingDirection in its JSON is 'AP'; one of i, j, k, i-, j-, k- is exp"
+    with pytest.raises(BadData, match=names[place == "fmap"] + expected) as caught:
+        check_runs(scan, settings)
+    assert caught.value.exit_code == code
 
 
 def test_too_little_of_a_tissue_is_told_as_that() -> None:

@@ -30,7 +30,7 @@ from bidsapp.modalities.bold.runs import PreparedRun, _quality, _table, joined, 
 from bidsapp.modalities.bold.settings import BoldPreparation
 from bidsapp.modalities.bold.steps import Standard
 from bidsapp.modalities.bold.susceptibility import Displacement
-from bidsapp.modalities.bold.timing import Timing
+from bidsapp.modalities.bold.timing import Timing, timing_of
 from bidsapp.modalities.bold.words import series_words
 from tests.unit.report_pages import Page
 
@@ -204,7 +204,7 @@ def _sidecars(made: PreparedRun) -> dict[str, dict[str, Any]]:
     return {
         one.key: json.loads(json.dumps(one.sidecar(about)))
         for one in PRODUCTS
-        if one.key in ("denoised", "to_t1w", "confounds", "run_means")
+        if one.key in ("denoised", "preproc", "to_t1w", "confounds", "run_means")
     }
 
 
@@ -256,6 +256,30 @@ def test_of_joined_runs_each_is_told_for_itself() -> None:
     assert "In 1 of 1 series all slices" in _words(_sidecars(mapped)["denoised"])
     same = _sidecars(joined([bare, bare]))["denoised"]
     assert same["SusceptibilityDistortion"]["Method"] == "none"  # of both
+
+
+def test_slices_that_were_acquired_at_once_are_not_said_to_be_corrected() -> None:
+    bare, sliced = (_run(none_because(""), one, place) for place, one in ((1, False), (2, True)))
+    timing = timing_of("x", {"RepetitionTime": 2.0, "SliceTiming": [0] * 3}, (3, 3, 3, 30), 2.0, 8)
+    run = replace(bare.run, timing=timing)
+    at_once = replace(bare, run=run, told=(told_of(run, bare.aligned, "run 1"),))
+    at_once.notes.extend(timing.notes)
+    alone, both = _sidecars(at_once), _sidecars(joined([at_once, sliced]))
+    assert alone["denoised"]["SliceTimingCorrected"] is False
+    assert "corrected for motion, resampled" in alone["preproc"]["Description"]
+    runs = both["denoised"]["Runs"]
+    assert [one["SliceTimingCorrected"] for one in runs] == [False, True]
+    assert (
+        "the times of slices (not in all runs: Runs) and for mot" in both["preproc"]["Description"]
+    )
+    assert "for the times of slices and for mot" in _sidecars(sliced)["preproc"]["Description"]
+    notes = {"Notes": at_once.notes}
+    words = _words(alone["denoised"] | notes)
+    assert "The times of slices were not corrected. In 1 of 1 series all slices are said" in words
+    words = _words(both["denoised"] | {"Notes": joined([at_once, sliced]).notes})
+    assert "In 1 of 2 runs all slices were brought" in words
+    assert "In 1 of 2 runs all slices are said to have been acquired at once" in words
+    assert "at once" not in _words(_sidecars(sliced)["denoised"])
 
 
 def test_the_json_of_joined_confounds_says_what_each_run_had() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bidsapp.errors import BadData
 from bidsapp.modalities.bold.reading import MIN_VOLUMES, read_run
 from bidsapp.modalities.bold.slice_times import correct_slice_times, shift_matrix
-from bidsapp.modalities.bold.timing import Timing, timing_of
+from bidsapp.modalities.bold.timing import AT_ONCE, Timing, timing_of
 
 SHAPE = (20, 22, 12, 40)
 SECONDS, MILLISECONDS = 8, 16
@@ -80,9 +80,20 @@ def test_a_repetition_time_that_is_not_guessed(
         ({"SliceTiming": [0.0] * 11 + [2.1]}, r"0 to 2.1 s; .* of 2 s is expected\.$"),
         ({"SliceTiming": [0.0] * 11 + [-0.1]}, "from -0.1"),
         ({"SliceTiming": [150.0 * n for n in range(12)]}, "look like milliseconds"),
-        ({"SliceTiming": ["a"] * 12}, "no list of numbers"),
-        ({"SliceTiming": [None] * 12}, "no list of numbers"),
-        ({"SliceTiming": 0.5}, "no list of numbers"),
+        ({"SliceTiming": ["a"] * 12}, r"holds 'a' in its JSON \(time 1 of 12\); a list of numbers"),
+        ({"SliceTiming": ["0.0", "1.5"] * 6}, r"SliceTiming holds '0.0' .* of seconds is expected"),
+        ({"SliceTiming": [0.5] * 5 + [True] * 7}, r"holds True in its JSON \(time 6 of 12\)"),
+        ({"SliceTiming": [None] * 12}, r"holds None in its JSON \(time 1 of 12\)"),
+        ({"SliceTiming": [[0.1] * 12]}, r"holds \[0.1, .*\(time 1 of 1\)"),
+        ({"SliceTiming": [0.5] * 11 + [float("nan")]}, r"holds nan in its JSON \(time 12 of 12\)"),
+        ({"SliceTiming": []}, r"SliceTiming is \[\] in its JSON; a list of numbers of seconds"),
+        ({"SliceTiming": "0.5"}, "SliceTiming is '0.5' in its JSON; a list of numbers of seconds"),
+        ({"SliceTiming": 0.5}, "SliceTiming is 0.5 in its JSON; a list of numbers of seconds"),
+        ({"SliceTiming": True}, "SliceTiming is True in its JSON; a list of numbers of seconds"),
+        (
+            {"SliceTiming": [0.1] * 12, "SliceEncodingDirection": "k--"},
+            "one of i, j, k, i-, j-, k-",
+        ),
         ({"SliceTiming": [0.1] * 12, "SliceEncodingDirection": "up"}, "SliceEncodingDirection"),
         ({"SliceTiming": [0.1] * 12, "SliceEncodingDirection": 3}, "SliceEncodingDirection"),
     ],
@@ -90,6 +101,14 @@ def test_a_repetition_time_that_is_not_guessed(
 def test_times_of_slices_that_cannot_be(more: dict[str, Any], message: str) -> None:
     with pytest.raises(BadData, match=message):
         _timing({"RepetitionTime": 2.0, **more})
+
+
+@pytest.mark.parametrize("time", [0, 0.0, 0.4])
+def test_slices_of_one_time_were_acquired_at_once(time: float) -> None:
+    """As of 3D and simultaneous acquisition: a statement, and nothing to be corrected."""
+    found = _timing({"RepetitionTime": 2.0, "SliceTiming": [time] * 12})
+    assert (found.apart, found.middle, found.notes) == (False, time, (AT_ONCE,))
+    assert _timing({"RepetitionTime": 2.0, "SliceTiming": [time] * 11 + [0.5]}).apart
 
 
 def test_a_reversed_encoding_direction_reverses_the_times() -> None:
@@ -197,6 +216,17 @@ def test_slices_keep_their_times_when_the_image_is_turned_to_ras(tmp_path: Path)
     bright = int(run.data.mean(axis=(0, 1, 3)).argmax())
     assert run.timing.slices[bright] == pytest.approx(0.3)
     assert run.phase == (1, 1)
+
+
+@pytest.mark.parametrize("told", ["AP", "j--", "J", 2, ["j"]])
+def test_a_phase_that_is_none_is_named_with_what_is_expected(told: Any, tmp_path: Path) -> None:
+    path = _write(tmp_path, _series(), AFFINE)
+    run = read_run(path, {"RepetitionTime": 2.0, "PhaseEncodingDirection": told})
+    assert run.phase is None
+    why = f"PhaseEncodingDirection is {told!r} in its JSON; one of i, j, k, i-, j-, k- is expected."
+    assert why in run.notes
+    plain = read_run(path, {"RepetitionTime": 2.0})
+    assert not [note for note in plain.notes if "PhaseEncodingDirection" in note]
 
 
 @pytest.mark.parametrize(

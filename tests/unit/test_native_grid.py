@@ -108,7 +108,8 @@ def test_axes_that_are_none_are_refused(axes: str) -> None:
     from bidsapp.errors import UsageError
     from bidsapp.recipes.loading import load_recipe
 
-    with pytest.raises(UsageError, match=r"preparation\.axes"):
+    expected = rf"preparation\.axes: {axes!r} should name one of R and L, one of A and P, one of S"
+    with pytest.raises(UsageError, match=expected):
         load_recipe("t1w", (f'preparation={{"space": "native", "axes": "{axes}"}}',))
 
 

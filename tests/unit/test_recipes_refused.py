@@ -7,6 +7,7 @@ from bidsapp.errors import NoInput, UsageError
 from bidsapp.intake import yamltext
 from bidsapp.recipes import load_recipe
 from bidsapp.recipes.catalog import packaged
+from bidsapp.recipes.section import Section
 from tests.faults.mutations import STRUCTURE, TEXT, damaged
 
 MINIMAL = "name: mine\nsummary: A test\nnetwork: {weights: random}\n"
@@ -49,6 +50,7 @@ BAD_VALUES = [
     (["preparation.template=MNI 152"], "preparation.template"),
     (["preparation.template=OASIS30ANTs"], "preparation.box: spm12 is a box in MNI space"),
     (["preparation.seed=-1"], "preparation.seed"),
+    (["preparation.space=mni"], "preparation.space: should be 'template' or 'native', got 'mni'"),
     (["representation.plane=axail"], "representation.plane: should be"),
     (["representation.slices=80"], "representation.slices: 80 is more than the 79 axial slices"),
     (["representation.slices=0"], "representation.slices"),
@@ -244,6 +246,21 @@ def test_a_bad_file_is_refused_by_name(text, message, tmp_path):
         load_recipe(path)
     assert message in str(caught.value)
     assert str(path) in str(caught.value)
+
+
+def test_no_choice_among_names_is_a_pattern() -> None:
+    """Of a pattern the message can only say which letters it has, of a choice its names."""
+    shapes = [Section]
+    for shape in shapes:
+        shapes += [one for one in shape.__subclasses__() if one not in shapes]
+    patterns = {
+        f"{shape.__name__}.{name}": str(getattr(one, "pattern", "") or "")
+        for shape in shapes
+        for name, field in shape.model_fields.items()
+        for one in field.metadata
+    }
+    assert any(patterns.values())
+    assert [key for key, pattern in patterns.items() if "|" in pattern] == []
 
 
 def test_a_missing_file_and_an_unknown_name_differ(tmp_path):

@@ -186,7 +186,7 @@ def foreign_of(image: Path, root: Path, settings: Mapping[str, Any]) -> Foreign:
         low, high = settings["band_pass_hz"]
         check_confounds(table, strategy, tr, (low, high), path.name)
     width = metadata.get("SmoothingFWHM") or 0
-    if not isinstance(width, int | float):
+    if isinstance(width, bool) or not isinstance(width, int | float):
         raise BadData(f"{name}: SmoothingFWHM in its JSON is {width!r}; millimetres are expected")
     smoothed = width > 0
     return Foreign(image, tr, table, denoised, smoothed)

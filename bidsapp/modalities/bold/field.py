@@ -26,7 +26,7 @@ from bidsapp.modalities.bold.field_files import (
     suffix_of,
 )
 from bidsapp.modalities.bold.phase_difference import echo_gap, hertz_of, radians
-from bidsapp.modalities.bold.reading import Run, phase_of
+from bidsapp.modalities.bold.reading import Run, phase_not_known, phase_of
 from bidsapp.modalities.bold.readout import readout_of, same_readout
 from bidsapp.modalities.bold.susceptibility import (
     LEAST_GAIN,
@@ -151,7 +151,7 @@ def measured_field(
         Of method ``none`` where neither can be used; `why` says what is missing.
     """
     if run.phase is None:
-        return none_because("PhaseEncodingDirection is not in its JSON.")
+        return none_because(phase_not_known(metadata))
     told = []
     for source, find in _KINDS:
         files = [file for file in scan.files.get(source, ()) if is_meant(file, scan, metadata)]

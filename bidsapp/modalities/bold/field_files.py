@@ -10,6 +10,7 @@ from bidsapp.contracts.scan import Scan, SourceFile
 from bidsapp.errors import BadData
 from bidsapp.intake.header import placement
 from bidsapp.intake.images import open_image
+from bidsapp.modalities.bold.timing import DIRECTIONS, direction_of
 
 REVERSED, FIELD_MAP = "reversed", "field_map"
 DIFFERENCE, PHASE1, PHASE2 = "phase_difference", "first_phase", "second_phase"
@@ -18,20 +19,22 @@ MAGNITUDE = "magnitude"
 FIELDS = (FIELD_MAP, DIFFERENCE, PHASE1, PHASE2, REVERSED)
 """Those whose JSON files are read."""
 _NUMBER, _TEXT, _LIST = "a number", "a text", "a text, or a list of texts,"
+_PHASE = "PhaseEncodingDirection"
 _IS: Mapping[str, Callable[[Any], bool]] = {
     _NUMBER: lambda value: isinstance(value, int | float) and not isinstance(value, bool),
     _TEXT: lambda value: isinstance(value, str),
+    DIRECTIONS: lambda value: direction_of(value) is not None,
     _LIST: lambda value: all(
         isinstance(one, str) for one in (value if isinstance(value, list) else [value])
     ),
 }
 _OF_SERIES = {
-    **{"B0FieldSource": _LIST, "PhaseEncodingDirection": _TEXT},
+    **{"B0FieldSource": _LIST, _PHASE: DIRECTIONS},
     **dict.fromkeys(("TotalReadoutTime", "EffectiveEchoSpacing", "ReconMatrixPE"), _NUMBER),
 }
 _OF_FIELDS = {
     **dict.fromkeys(("IntendedFor", "B0FieldIdentifier"), _LIST),
-    **dict.fromkeys(("Units", "PhaseEncodingDirection"), _TEXT),
+    **dict.fromkeys(("Units", _PHASE), _TEXT),
     **dict.fromkeys(("TotalReadoutTime", "EchoTime", "EchoTime1", "EchoTime2"), _NUMBER),
 }
 _MEANT_BY = ("IntendedFor", "B0FieldIdentifier")
@@ -67,7 +70,8 @@ def check_fields(scan: Scan, metadata: Mapping[str, Any]) -> None:
             told = metadata_of_file(file, suffix_of(file))
             _check_kinds(file, told, {key: _OF_FIELDS[key] for key in _MEANT_BY})
             if is_meant(file, scan, metadata):
-                _check_kinds(file, told, _OF_FIELDS)
+                used = {_PHASE: DIRECTIONS} if source == REVERSED else {}
+                _check_kinds(file, told, {**_OF_FIELDS, **used})
 
 
 def _check_kinds(file: SourceFile, told: Mapping[str, Any], kinds: Mapping[str, str]) -> None:

@@ -65,10 +65,18 @@ def _denoised(made: Made) -> Mapping[str, Any]:
 def _preproc(made: Made) -> Mapping[str, Any]:
     return {
         "Description": "BOLD series in standard space inside the template's brain, corrected for "
-        "the times of slices and for motion, resampled once; not denoised.",
+        f"{_slice_times(made.facts['runs'])}motion, resampled once; not denoised.",
         "Sources": list(made.sources),
         **_series(made),
     }
+
+
+def _slice_times(runs: Sequence[Mapping[str, Any]]) -> str:
+    """Say among what a series is corrected for whether the times of slices are."""
+    corrected = [bool(one["SliceTimingCorrected"]) for one in runs]
+    if not any(corrected):
+        return ""
+    return f"the times of slices{'' if all(corrected) else ' (not in all runs: Runs)'} and for "
 
 
 def _brain_mask(made: Made) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from bidsapp.errors import BadData
 from bidsapp.intake.header import Placement, placement
 from bidsapp.intake.images import open_image
-from bidsapp.modalities.bold.timing import Timing, timing_of
+from bidsapp.modalities.bold.timing import DIRECTIONS, Timing, direction_of, timing_of
 
 MIN_VOLUMES = 20
 """A series with fewer says nothing of slow changes."""
@@ -105,8 +105,11 @@ def read_run(path: Path, metadata: Mapping[str, Any]) -> Run:
     turn = nib.io_orientation(place.affine)
     ras = np.ascontiguousarray(nib.apply_orientation(data, turn))
     affine = place.affine @ nib.orientations.inv_ornt_aff(turn, header.shape[:3])
+    phase = _phase(metadata, turn)
+    if phase is None and metadata.get("PhaseEncodingDirection") is not None:
+        notes.append(phase_not_known(metadata))
     doubts = () if place.orientation_known else (SIDES_UNKNOWN,)
-    return Run(ras, affine, _turned(timing, turn), _phase(metadata, turn), notes, doubts)
+    return Run(ras, affine, _turned(timing, turn), phase, notes, doubts)
 
 
 def _header(path: Path, metadata: Mapping[str, Any]) -> _Header:
@@ -178,10 +181,17 @@ def phase_of(metadata: Mapping[str, Any], path: Path) -> tuple[int, int] | None:
     return _phase(metadata, nib.io_orientation(open_image(path).affine))
 
 
+def phase_not_known(metadata: Mapping[str, Any]) -> str:
+    """Say why the phase of a series is not known."""
+    told = metadata.get("PhaseEncodingDirection")
+    if told is None:
+        return "PhaseEncodingDirection is not in its JSON."
+    return f"PhaseEncodingDirection is {told!r} in its JSON; {DIRECTIONS} is expected."
+
+
 def _phase(metadata: Mapping[str, Any], turn: np.ndarray) -> tuple[int, int] | None:
-    direction = metadata.get("PhaseEncodingDirection")
-    if not isinstance(direction, str) or direction.rstrip("-") not in ("i", "j", "k"):
+    found = direction_of(metadata.get("PhaseEncodingDirection"))
+    if found is None:
         return None
-    axis = "ijk".index(direction.rstrip("-"))
-    sense = -1 if direction.endswith("-") else 1
+    axis, sense = found
     return int(turn[axis, 0]), int(sense * turn[axis, 1])

@@ -93,7 +93,7 @@ def told_of(
         "Source": source,
         "Quality": numbers,
         "StartTime": run.timing.middle,
-        "SliceTimingCorrected": run.timing.slices is not None,
+        "SliceTimingCorrected": run.timing.apart,
         "SusceptibilityDistortion": aligned.field.plain(run.affine, aligned.brain),
         "RegistrationToT1w": aligned.place.plain(),
         "T1wToSeries": np.round(aligned.to_series, 6).tolist(),

@@ -5,9 +5,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from bidsapp.modalities.bold.strategies import STRATEGIES
 from bidsapp.recipes.preparation import InTemplate
 from bidsapp.recipes.section import Problem, Seed, Texts, Whole
+
+# The names of `STRATEGIES`, which are told where another is given.
+Strategies = Literal["conn", "24p", "24p_gsr", "acompcor", "scrub", "none", "simple"]
 
 
 class BoldPreparation(InTemplate):
@@ -47,10 +49,8 @@ class BoldPreparation(InTemplate):
         "phase reversed (fmap), else by bending the series along its phase onto the T1w image, "
         "where that improves the fit; none: it is left.",
     )
-    confounds: str = Field(
-        default="conn",
-        pattern=f"^({'|'.join(STRATEGIES)})$",
-        description=f"Denoising strategy: {', '.join(STRATEGIES)}.",
+    confounds: Strategies = Field(
+        default="conn", description="Denoising strategy: what is regressed out, or left out."
     )
     band_pass_hz: Annotated[tuple[float | None, float | None], Field(strict=False)] = Field(
         default=(0.008, 0.09),

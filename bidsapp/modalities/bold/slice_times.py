@@ -17,7 +17,7 @@ def correct_slice_times(data: np.ndarray, timing: Timing) -> np.ndarray:
     data
         Shape (X, Y, Z, T).
     timing
-        Of the series; without times of slices nothing changes.
+        Of the series; without times of slices, or with one time of all, nothing changes.
 
     Returns
     -------
@@ -31,7 +31,7 @@ def correct_slice_times(data: np.ndarray, timing: Timing) -> np.ndarray:
     matrix for each time that a slice has, so that slices acquired together share it. Before
     motion is corrected, as in fMRIPrep: a voxel's time is its slice's.
     """
-    if timing.slices is None or np.ptp(timing.slices) == 0:
+    if timing.slices is None or not timing.apart:
         return data
     moved = np.moveaxis(np.asarray(data, np.float32), timing.axis, 0)
     corrected = np.empty_like(moved)

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from bidsapp.errors import BadData
+from bidsapp.visible import shortened
 
 TR_SECONDS = (0.1, 20.0)
 """Shortest and longest time between volumes that a series of a brain has."""
@@ -15,6 +16,11 @@ TR_SECONDS = (0.1, 20.0)
 _SAME = 0.005
 _HEADER_UNITS = {8: ("seconds", 1.0), 16: ("milliseconds", 1e-3), 24: ("microseconds", 1e-6)}
 _AXES = {"i": 0, "j": 1, "k": 2}
+DIRECTIONS = "one of i, j, k, i-, j-, k-"
+"""What is expected of a direction of an image's axes."""
+AT_ONCE = "All slices are said to have been acquired at once (SliceTiming); none was shifted."
+"""Note on a series whose slices have one time."""
+_QUOTED = 60  # characters of what a JSON file says
 
 
 @dataclass(frozen=True)
@@ -40,11 +46,23 @@ class Timing:
     notes: tuple[str, ...] = ()
 
     @property
+    def apart(self) -> bool:
+        """Whether slices are known to have been acquired at different times."""
+        return self.slices is not None and bool(np.ptp(self.slices) > 0)
+
+    @property
     def middle(self) -> float:
         """Seconds from the start of a volume to the middle of its acquisition."""
         if self.slices is None:
             return 0.0
         return float(self.slices.min() + self.slices.max()) / 2
+
+
+def direction_of(told: Any) -> tuple[int, int] | None:
+    """Give axis and sense (1, -1) of a direction as BIDS writes it; None where it is none."""
+    if not isinstance(told, str) or told.removesuffix("-") not in _AXES:
+        return None
+    return _AXES[told.removesuffix("-")], -1 if told.endswith("-") else 1
 
 
 def timing_of(
@@ -79,20 +97,22 @@ def timing_of(
     notes: list[str] = []
     tr = _repetition_time(name, metadata, header_tr, header_unit, notes)
     direction = metadata.get("SliceEncodingDirection", "k")
-    if not isinstance(direction, str) or direction.rstrip("-") not in _AXES:
+    found = direction_of(direction)
+    if found is None:
         raise BadData(
-            f"{name}: SliceEncodingDirection is {direction!r} in its JSON; one of i, j, k, i-, "
-            "j-, k- is expected."
+            f"{name}: SliceEncodingDirection is {_shown(direction)} in its JSON; {DIRECTIONS} is "
+            "expected."
         )
-    axis = _AXES[direction.rstrip("-")]
+    axis, sense = found
     times = metadata.get("SliceTiming")
     if times is None:
         notes.append("The times of slices are not given; they were not corrected.")
         return Timing(tr, None, axis, tuple(notes))
-    slices = _slice_times(name, times, shape[axis], direction.rstrip("-"), tr)
-    if direction.endswith("-"):
+    slices = _slice_times(name, times, shape[axis], "ijk"[axis], tr)
+    if sense < 0:
         slices = slices[::-1].copy()
-    return Timing(tr, slices, axis, tuple(notes))
+    timing = Timing(tr, slices, axis, tuple(notes))
+    return timing if timing.apart else replace(timing, notes=(*notes, AT_ONCE))
 
 
 def _repetition_time(
@@ -156,12 +176,16 @@ def _repetition_time(
 
 
 def _slice_times(name: str, times: Any, count: int, axis: str, tr: float) -> np.ndarray:
-    try:
-        slices = np.array(times, float)
-    except (TypeError, ValueError):
-        slices = np.empty(0)
-    if slices.ndim != 1 or not len(slices) or not np.isfinite(slices).all():
-        raise BadData(f"{name}: SliceTiming in its JSON is no list of numbers of seconds.")
+    expected = "a list of numbers of seconds is expected, one for each slice."
+    if not isinstance(times, list) or not times:
+        raise BadData(f"{name}: SliceTiming is {_shown(times)} in its JSON; {expected}")
+    for place, time in enumerate(times, start=1):
+        if isinstance(time, bool) or not isinstance(time, int | float) or not math.isfinite(time):
+            raise BadData(
+                f"{name}: SliceTiming holds {_shown(time)} in its JSON (time {place} of "
+                f"{len(times)}); {expected}"
+            )
+    slices = np.array(times, float)
     if len(slices) != count:
         raise BadData(
             f"{name}: SliceTiming in its JSON has {len(slices)} times, the image has {count} "
@@ -177,6 +201,10 @@ def _slice_times(name: str, times: Any, count: int, axis: str, tr: float) -> np.
             f"0 to the RepetitionTime of {tr:g} s is expected.{looks}"
         )
     return slices
+
+
+def _shown(value: Any) -> str:
+    return shortened(repr(value), _QUOTED)
 
 
 def _same(one: float, two: float) -> bool:

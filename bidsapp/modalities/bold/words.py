@@ -7,6 +7,7 @@ from bidsapp.contracts.prepared import Prepared
 from bidsapp.drawing.wording import counted, joined, many, software
 from bidsapp.modalities.bold.confounds import FD_LIMIT_MM
 from bidsapp.modalities.bold.strategies import STRATEGIES
+from bidsapp.modalities.bold.timing import AT_ONCE
 
 
 def series_words(prepared: Sequence[Prepared]) -> dict[str, list[str]]:
@@ -38,6 +39,12 @@ def _preparation(prepared: Sequence[Prepared]) -> str:
         if corrected
         else "The times of slices were not corrected. "
     )
+    at_once = sum(AT_ONCE in str(note) for one in prepared for note in _notes(one))
+    if at_once:
+        timing += (
+            f"In {at_once} of {len(runs)} {called} all slices are said to have been acquired at "
+            "once, and none was shifted. "
+        )
     several = {one.participant for one in prepared if one.sidecar.get("VolumesOfRuns")}
     joining = (
         f"Runs of {many(len(several), 'participant')} were prepared each by itself and put one "
@@ -60,6 +67,11 @@ def _preparation(prepared: Sequence[Prepared]) -> str:
         "and normalisation were applied in one interpolation by cubic splines. "
         f"{joining}{_susceptibility(prepared)}"
     )
+
+
+def _notes(one: Prepared) -> Sequence[Any]:
+    found = one.sidecar.get("Notes")
+    return found if isinstance(found, list) else ()
 
 
 def _each_run(prepared: Sequence[Prepared]) -> tuple[list[Mapping[str, Any]], str]:

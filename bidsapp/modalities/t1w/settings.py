@@ -16,11 +16,18 @@ def _name_alone(value: Any) -> Any:
     return value
 
 
+def _either_space(value: Any) -> Any:
+    """Name both spaces where neither was given: native has settings of its own."""
+    if value != "template":
+        raise ValueError("should be 'template' or 'native'")
+    return value
+
+
 class T1wPreparation(InTemplate):
     """How a native T1w image is brought into a standard space."""
 
     modality: Literal["t1w"] = Field(default="t1w", description="T1w heads.")
-    space: Literal["template"] = Field(
+    space: Annotated[Literal["template"], BeforeValidator(_either_space)] = Field(
         default="template", description="A template's space, or native: each head's own."
     )
     template: Annotated[str, BeforeValidator(_name_alone), Field(pattern=r"^[A-Za-z0-9]+$")] = (

@@ -25,7 +25,7 @@ class NativePreparation(Preparation):
         default="native",
         description="Native: turned, resampled, padded and cropped to a box, without registration.",
     )
-    axes: Annotated[str, Field(pattern=r"^[RLAPSI]{3}$")] = Field(
+    axes: str = Field(
         default="RAS",
         description="With space native, where the three axes of the stored box run: RAS is right, "
         "anterior, superior. Networks are given the box in RAS order whatever this is.",
@@ -58,7 +58,7 @@ class NativePreparation(Preparation):
         if sorted(map(_direction, self.axes)) != [0, 1, 2]:
             yield (
                 "axes",
-                f"{self.axes} should name one of R and L, one of A and P, one of S and I, as RAS "
+                f"{self.axes!r} should name one of R and L, one of A and P, one of S and I, as RAS "
                 "or PSR does",
             )
 
@@ -85,7 +85,7 @@ class NativePreparation(Preparation):
 
 
 def _direction(letter: str) -> int:
-    return next(place for place, pair in enumerate(_PAIRS) if letter in pair)
+    return next((place for place, pair in enumerate(_PAIRS) if letter in pair), -1)
 
 
 def _axis(axes: str, direction: int) -> int:
