@@ -13,6 +13,7 @@ from bidsapp.dataset.cohort_images import (
     check_made_alike,
     find_images,
     hashed,
+    lacking,
     refuse_copies,
     unfit,
     version_notes,
@@ -165,18 +166,14 @@ def build_cohort(
 
     excluded = {key: why for key, why in unusable.items() if in_run(key) and key not in images}
     missing = people - {key[0] for key in (*images, *excluded) if in_run(key)}
-    where = f"none {f'with {wanted.place} ' if wanted.place else ''}in {output_dir}"
     closed = unreadable_scans(bids_dir, missing, raw.datatype)
     lost = {person: why for (person, _), why in closed.items()}
     kind = (raw.datatype, raw.suffix)
     unscanned = {p for p in missing - lost.keys() if not has_scan(bids_dir, p, *kind)}
     for person in missing:
         none = f"the dataset holds no {raw.suffix} of this participant"
-        why = [lost.get(person, none if person in unscanned else ""), where]
-        excluded[(person, "")] = (
-            f"no {wanted.modality.prepared} image",
-            "; ".join(filter(None, why)),
-        )
+        why = lost.get(person, none if person in unscanned else "")
+        excluded[(person, "")] = lacking(wanted, output_dir, why)
 
     scans = [images[key] for key in sorted(images) if in_run(key)]
     keys = [scan.row for scan in scans]

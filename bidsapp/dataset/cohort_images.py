@@ -1,7 +1,7 @@
 """The images of a cohort: found, fit to be used, read once for their hashes, none of them twice."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,7 @@ import pandas as pd
 from bidsapp.contracts.modality_tables import channel_named
 from bidsapp.contracts.prepared import APP
 from bidsapp.dataset.description import shortened
-from bidsapp.dataset.normalized import NormalizedImage, UnitKey, Wanted
+from bidsapp.dataset.normalized import NormalizedImage, NormalizedSearch, UnitKey, Wanted
 from bidsapp.dataset.own_output import find_own
 from bidsapp.dataset.scans import voxel_hash
 from bidsapp.dataset.unchanged import state_of
@@ -59,6 +59,8 @@ def find_images(
             images.setdefault(key, image)
         for key, why in search.unusable.items():
             unusable.setdefault(key, why)
+    for key, sentences in _passed_over(searches, {**unusable, **images}).items():
+        unusable[key] = lacking(wanted, output_dir, *sentences)
     if not images and not unusable:
         spaces = ", ".join(sorted(searches[-1].spaces))
         raise NoInput(
@@ -79,6 +81,32 @@ def find_images(
     return images, unusable, notes
 
 
+def lacking(wanted: Wanted, output_dir: Path, *told: str) -> tuple[str, str]:
+    """Give reason and detail for a scan that nothing was prepared of; `told` comes first."""
+    place = f"with {wanted.place} " if wanted.place else ""
+    return (
+        f"no {wanted.modality.prepared} image",
+        "; ".join(filter(None, (*told, f"none {place}in {output_dir}"))),
+    )
+
+
+def _passed_over(
+    searches: Sequence[NormalizedSearch], known: Collection[UnitKey]
+) -> dict[UnitKey, list[str]]:
+    """Gather what folders have of scans of which none has what is wanted."""
+    sessions = defaultdict[str, set[str]](set)
+    for person, session, *_ in known:
+        sessions[person].add(session)
+    found = defaultdict[UnitKey, list[str]](list)
+    for search in searches:
+        for key, told in search.passed_over.items():
+            # folders need not agree on whether a person's only visit has a label
+            there = sessions[key[0]]
+            if not (there & {key[1], ""} or (there and not key[1])):
+                found[key].append(told)
+    return found
+
+
 def unfit(image: NormalizedImage, channels: Sequence[str]) -> tuple[str, str] | None:
     """Say for what reason an image cannot be used; None where it can."""
     if image.quality == "fail":
@@ -86,9 +114,9 @@ def unfit(image: NormalizedImage, channels: Sequence[str]) -> tuple[str, str] | 
     if image.quality not in _USABLE:
         detail = f"{image.image}: verdict {image.quality!r} in its sidecar, not pass, warn or fail"
         return "no quality verdict", f"{detail}; run the participant level again"
-    lacking = next((name for name in channels if name not in image.channels), None)
-    if lacking is not None:
-        return f"no {channel_named(lacking).title}", f"none beside {image.image}"
+    absent = next((name for name in channels if name not in image.channels), None)
+    if absent is not None:
+        return f"no {channel_named(absent).title}", f"none beside {image.image}"
     return None
 
 

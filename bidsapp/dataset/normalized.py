@@ -1,6 +1,6 @@
 """Prepared units that exist: what is looked for, and what names and sidecars tell of each."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -146,11 +146,23 @@ class NormalizedImage:
 
 @dataclass(frozen=True)
 class NormalizedSearch:
-    """Images found, and scans that cannot be used with (reason, detail)."""
+    """What was found in one folder.
+
+    Attributes
+    ----------
+    images, unusable
+        Images found, and scans that cannot be used with (reason, detail).
+    spaces
+        In which there are images of the kind, of anybody.
+    passed_over
+        Scans with images of the kind, none of which is one that is wanted, and what is said of
+        them; see `passed_over`.
+    """
 
     images: dict[UnitKey, NormalizedImage]
     unusable: dict[UnitKey, tuple[str, str]]
     spaces: frozenset[str]
+    passed_over: dict[UnitKey, str] = field(default_factory=dict)
 
 
 def channels_beside(name: Name, names: Sequence[Name], wanted: Wanted) -> dict[str, Path]:
@@ -269,6 +281,36 @@ def by_scan(
                 continue
             if names:
                 yield (person.name, session), names
+
+
+def passed_over(
+    where: str,
+    names: Sequence[Name],
+    spaces: Collection[str],
+    accepted: Collection[str],
+    advice: str,
+) -> str:
+    """Say which images a folder has of a scan in place of one that is wanted.
+
+    Parameters
+    ----------
+    where
+        The folder: ``-d NAME=PATH``.
+    names
+        Its images of the kind that is looked for.
+    spaces
+        In which they are.
+    accepted
+        The spaces that would do.
+    advice
+        What to do about another space.
+    """
+    kind, wanted = names[0].suffix, " or ".join(sorted(accepted))
+    others = sorted(set(spaces) - set(accepted))
+    if others:
+        return f"{where} has {kind} in space {', '.join(others)} and none in {wanted}: {advice}"
+    listed = ", ".join(sorted(name.path.name for name in names))
+    return f"{where} has no {kind} in space {wanted} under a name that is read: {listed}"
 
 
 def several(names: Sequence[Name], how: str = "") -> tuple[str, str]:

@@ -315,6 +315,55 @@ def test_the_command_names_the_spaces_of_a_folder_that_has_not_the_recipes(
     assert not list((tmp_path / "out").rglob("scores.tsv"))
 
 
+@pytest.mark.parametrize("pipeline", ["fMRIPrep", "HALFpipe"])
+def test_who_has_other_spaces_alone_is_told_which_and_what_to_do(
+    pipeline: str, tmp_path: Path
+) -> None:
+    name, folder, _ = NAMES[pipeline]
+    other = "MNI152NLin2009cAsym" if pipeline == "HALFpipe" else "MNI152NLin6Asym"
+    root = tmp_path / "prep"
+    _dataset(root)
+    series = name.replace("sub-01", "sub-02").replace("2009aSym", "6Asym")
+    _save(root / "sub-02" / folder / series, _series(1))
+    found = _found(root)
+    assert list(found.images) == [("sub-01", "")]
+    assert not found.unusable
+    told = found.passed_over["sub-02", ""]
+    assert told.startswith(
+        f"-d x={root} has bold in space {other} and none in MNI152NLin2009aSym: name it under "
+        "preparation.other_spaces if"
+    )
+
+
+def test_the_table_of_exclusions_names_the_spaces_and_the_folder(tmp_path: Path) -> None:
+    from types import SimpleNamespace
+
+    from bidsapp.dataset.cohort import build_cohort
+
+    raw, root = tmp_path / "raw", tmp_path / "prep"
+    raw.mkdir()
+    rows = "".join(f"sub-0{number}\t{number % 2}\n" for number in (1, 2, 3))
+    (raw / "participants.tsv").write_text(f"participant_id\tpain\n{rows}")
+    for number in (1, 2, 3):
+        space = "6Asym" if number == 3 else "2009aSym"
+        for name, data in ((FMRIPREP, _series(number)), (MASK, _brain().astype(np.uint8))):
+            name = name.replace("sub-01", f"sub-0{number}").replace("2009aSym", space)
+            _save(root / f"sub-0{number}" / "func" / name, data)
+        table = CONFOUNDS.replace("sub-01", f"sub-0{number}")
+        _write(root / f"sub-0{number}" / "func" / table, _confounds())
+    labels = {"space": "MNI152NLin2009aSym", "res": "10"}
+    wanted = Wanted(modality_named("bold"), labels, _settings())
+    unset = dict.fromkeys(("expression", "negative", "missing", "rows", "order"))
+    rule: Any = SimpleNamespace(column="pain", positive=[1], **unset)
+    cohort = build_cohort(raw, tmp_path / "out", rule, wanted=wanted, derivatives={"prep": root})
+    assert cohort.table["participant_id"].tolist() == ["sub-01", "sub-02"]
+    ((who, _, reason, detail),) = cohort.exclusions.itertuples(index=False)
+    assert (who, reason) == ("sub-03", "no prepared image")
+    assert detail.startswith(f"-d prep={root} has bold in space MNI152NLin6Asym and none in ")
+    assert "preparation.other_spaces" in detail
+    assert detail.endswith(f"; none with space-MNI152NLin2009aSym_res-10 in {tmp_path / 'out'}")
+
+
 def _group(tmp_path: Path) -> int:
     """Run the group level on the series of another folder; the exit code."""
     other, raw = tmp_path / "other", tmp_path / "raw"

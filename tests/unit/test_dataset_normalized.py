@@ -126,6 +126,43 @@ def test_images_of_several_versions_are_told_and_used(
     assert len(cohort.table) == 3
 
 
+def test_who_has_other_spaces_alone_is_told_which_and_in_which_folder(tmp_path: Path) -> None:
+    rows = "1 1\n2 0\n3 1\n4 0\n5 1\n6 1\n7 0\n"
+    study(tmp_path / "bids", f"participant_id chronic\n{rows}")
+    prep, more, other = tmp_path / "prep", tmp_path / "more", "MNI152NLin6Asym"
+    for folder in (prep, more):
+        fmriprep(folder, "sub-1", 1)
+        fmriprep(folder, "sub-2", 2)
+    # another space, in two folders; a name that is not read; a later visit; nothing at all
+    fmriprep(prep, "sub-3", 3, space=other)
+    fmriprep(prep, "sub-3", 3, space="MNIPediatricAsym")
+    fmriprep(more, "sub-3", 3, space=other)
+    save(prep / "sub-4" / "anat" / f"sub-4_space-{SPACE}_desc-sharp_T1w.nii.gz", 4)
+    fmriprep(prep, "sub-5_ses-1", 5)
+    fmriprep(prep, "sub-5_ses-2", 6, space=other)
+    # who has an image of this app lacks nothing, whether or not its folder names the visit
+    fmriprep(prep, "sub-6", 7, space=other)
+    normalise(tmp_path / "out", "sub-6_ses-1", 8)
+    cohort = build(tmp_path, derivatives={"prep": prep, "more": more})
+    assert cohort.table["participant_id"].tolist() == ["sub-1", "sub-2", "sub-5", "sub-6"]
+    assert set(reasons(cohort).values()) == {"no normalised image"}
+    keys = cohort.exclusions["participant_id"] + cohort.exclusions["session_id"].fillna("")
+    details = dict(zip(keys, cohort.exclusions["detail"], strict=True))
+    assert list(details) == ["sub-3", "sub-4", "sub-5ses-2", "sub-7"]
+    none = f"none with space-{SPACE}_res-2 in {tmp_path / 'out'}"
+    advice = "choose it with --template, or run the participant level on this scan"
+    assert details["sub-3"] == (
+        f"-d prep={prep} has T1w in space {other}, MNIPediatricAsym and none in {SPACE}: {advice}; "
+        f"-d more={more} has T1w in space {other} and none in {SPACE}: {advice}; {none}"
+    )
+    assert details["sub-4"] == (
+        f"-d prep={prep} has no T1w in space {SPACE} under a name that is read: "
+        f"sub-4_space-{SPACE}_desc-sharp_T1w.nii.gz; {none}"
+    )
+    assert f"-d prep={prep} has T1w in space {other} and" in details["sub-5ses-2"]
+    assert details["sub-7"] == f"the dataset holds no T1w of this participant; {none}"
+
+
 def test_derivatives_that_do_not_serve(tmp_path: Path) -> None:
     with pytest.raises(NoInput, match="-d prep="):
         find_derivatives("prep", tmp_path / "nowhere", heads(SPACE))

@@ -1,19 +1,20 @@
 """BOLD series that other pipelines brought to standard space, found in their derivatives."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bidsapp.dataset.image_names import Name, companion, spaces_of
+from bidsapp.dataset.image_names import Name, companion
 from bidsapp.dataset.normalized import (
     NormalizedImage,
     NormalizedSearch,
     Wanted,
     by_scan,
     not_fetched,
+    passed_over,
     read_sidecar,
     require_people,
     several,
@@ -38,6 +39,10 @@ _SAME_PLACE_MM = 0.5
 # Entities that other files of the same run need not have.
 _OF_THE_GRID = ("space", "res", "den", "desc")
 _HALFPIPE_SPACE = "MNI152NLin2009cAsym"
+_OTHER_SPACE = (
+    "name it under preparation.other_spaces if it is as good as the template's, choose it with "
+    "--template, or run the participant level on this scan"
+)
 
 
 @dataclass(frozen=True)
@@ -115,20 +120,24 @@ def find_derivatives(dataset: str, root: Path, wanted: Wanted) -> NormalizedSear
     spaces: set[str] = set()
     for key, names in _by_scan(root, wanted.datatype, found):
         series = [name for name in names if name.suffix == "bold"]
-        spaces.update(spaces_of(series, "bold"), {_HALFPIPE_SPACE} & set(map(_space, series)))
+        there = set(map(_space, series)) - {""}
+        spaces |= there
         best = _best([name for name in series if _space(name) in accepted], wanted)
         if len(best) > 1:
             found.unusable[key] = several(best)
         elif best:
             _take(found, dataset, root, key, best[0], names, wanted)
+        elif series:
+            where = f"-d {dataset}={root}"
+            found.passed_over[key] = passed_over(where, series, there, accepted, _OTHER_SPACE)
     if not found.images and not found.unusable:
-        there = ", ".join(sorted(spaces)) or "none"
+        listed = ", ".join(sorted(spaces)) or "none"
         raise UsageError(
             f"-d {dataset}={root}: no bold in space {' or '.join(sorted(accepted))}; spaces there: "
-            f"{there}. Choose one with --template, name one that is as good as the template's "
+            f"{listed}. Choose one with --template, name one that is as good as the template's "
             "under preparation.other_spaces, or leave out -d and run the participant level."
         )
-    return NormalizedSearch(found.images, found.unusable, frozenset(spaces))
+    return replace(found, spaces=frozenset(spaces))
 
 
 def foreign_of(image: Path, root: Path, settings: Mapping[str, Any]) -> Foreign:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bidsapp.dataset.image_names import Name, companion, spaces_of
@@ -11,6 +12,7 @@ from bidsapp.dataset.normalized import (
     Wanted,
     by_scan,
     not_fetched,
+    passed_over,
     read_sidecar,
     require_people,
     several,
@@ -18,6 +20,8 @@ from bidsapp.dataset.normalized import (
 )
 from bidsapp.dataset.tables import ScanKey
 from bidsapp.errors import UsageError
+
+_OTHER_SPACE = "choose it with --template, or run the participant level on this scan"
 
 
 def find_derivatives(dataset: str, root: Path, wanted: Wanted) -> NormalizedSearch:
@@ -38,9 +42,10 @@ def find_derivatives(dataset: str, root: Path, wanted: Wanted) -> NormalizedSear
     require_people(dataset, root)
     template, resolution, suffix = wanted.labels["space"], wanted.labels["res"], wanted.kind
     found = NormalizedSearch({}, {}, frozenset())
-    spaces = set()
+    spaces: set[str] = set()
     for key, names in by_scan(root, wanted.datatype, found.unusable):
-        spaces.update(spaces_of(names, suffix))
+        there = spaces_of(names, suffix)
+        spaces |= there
         ranked: dict[tuple[int, int, str], list[Name]] = defaultdict(list)
         for name in names:
             desc, res = name.entities.get("desc"), name.entities.get("res", "")
@@ -49,6 +54,10 @@ def find_derivatives(dataset: str, root: Path, wanted: Wanted) -> NormalizedSear
                 size = 0 if res == resolution else 2 if res else 1
                 ranked[(desc is None, size, res)].append(name)
         if not ranked:
+            own = [name for name in names if name.suffix == suffix]
+            if own:
+                where = f"-d {dataset}={root}"
+                found.passed_over[key] = passed_over(where, own, there, [template], _OTHER_SPACE)
             continue
         best = ranked[min(ranked)]
         mask = companion(best[0], names, "brain", "mask")
@@ -61,12 +70,12 @@ def find_derivatives(dataset: str, root: Path, wanted: Wanted) -> NormalizedSear
         else:
             _take_other(found, dataset, root, key, best[0], mask, names, wanted)
     if not found.images and not found.unusable:
-        there = ", ".join(sorted(spaces)) or "none"
+        listed = ", ".join(sorted(spaces)) or "none"
         raise UsageError(
-            f"-d {dataset}={root}: no {suffix} in space {template}; spaces there: {there}. Choose "
+            f"-d {dataset}={root}: no {suffix} in space {template}; spaces there: {listed}. Choose "
             "one with --template, or leave out -d and run the participant level."
         )
-    return NormalizedSearch(found.images, found.unusable, frozenset(spaces))
+    return replace(found, spaces=frozenset(spaces))
 
 
 def _take_other(
