@@ -95,7 +95,7 @@ BEFORE_WORK: dict[str, tuple[Change, str]] = {
         "They look like milliseconds: divide them by 1000.",
     ),
     "sub-20": (_two_runs, "--set preparation.runs=join joins runs"),
-    "sub-21": (_voxels(lambda d: d[..., :24]), "24 volumes, and 22 confounds and the band-pass"),
+    "sub-21": (_voxels(lambda d: d[..., :24]), "24 volumes, and 22 confounds leave"),
 }
 OF_VOXELS: dict[str, tuple[Change, str]] = {
     "sub-02": (
