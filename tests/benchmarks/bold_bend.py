@@ -25,7 +25,7 @@ from bidsapp.modalities.bold.reading import Run
 from bidsapp.modalities.bold.susceptibility import Displacement, fit_to_t1w
 from bidsapp.modalities.bold.timing import Timing
 from bidsapp.modalities.bold.white_matter import white_matter_boundary
-from tests.benchmarks.bold_boundary import USUAL, Case, of_labels, of_phantom
+from tests.benchmarks.bold_boundary import USUAL, Case, heads, of_labels, of_phantom
 
 _FAR_MM = 1.5
 # Bars: no head without a field is bent, most with a strong one are, and no group is made worse.
@@ -88,15 +88,16 @@ def main() -> int:
     parser.add_argument("data", type=Path)
     parser.add_argument("--heads", type=int, default=6)
     given = parser.parse_args()
-    labels = sorted(one.name for one in (given.data / "ixi2mm_dev48").glob("sub-*"))
-    chosen = labels[2 :: len(labels) // given.heads][: given.heads]
     print(
         f"{'Displaced by, mm RMS':<34}all -> left     far -> left    bent     judge right   CPU s"
     )
     met = True
     for millimetres in (0.0, 6.0, 12.0):
         scanner = replace(USUAL, corrected=False, stretch_mm=millimetres)
-        cases = [of_labels(given.data, one, scanner, n) for n, one in enumerate(chosen)]
+        cases = [
+            of_labels(given.data, one, scanner, n)
+            for n, one in enumerate(heads(given.data, given.heads))
+        ]
         found = table(f"labelled heads, largest {millimetres:g} mm", cases)
         met = met and found[:, 1].mean() <= found[:, 0].mean()
         if millimetres == 0:

@@ -124,6 +124,12 @@ def displacement(rng: np.random.Generator, centre: np.ndarray) -> np.ndarray:
     return found
 
 
+def heads(data: Path, count: int) -> list[str]:
+    """Name so many labelled heads, spread over all of them."""
+    labels = sorted(one.name for one in (data / "ixi2mm_dev48").glob("sub-*"))
+    return labels[2 :: len(labels) // count][:count]
+
+
 def of_labels(data: Path, label: str, scanner: Scanner, seed: int) -> Case:
     """Take a series of a real head as its labels have it."""
     rng = np.random.default_rng(seed)
@@ -324,12 +330,13 @@ def main() -> int:
     parser.add_argument("data", type=Path)
     parser.add_argument("--heads", type=int, default=6)
     given = parser.parse_args()
-    labels = sorted(one.name for one in (given.data / "ixi2mm_dev48").glob("sub-*"))
-    chosen = labels[2 :: len(labels) // given.heads][: given.heads]
     print(f"{'Mean error in mm':<46}by information    by the boundary   taken  CPU s")
     met = True
     for name, scanner in SCANNERS.items():
-        cases = [of_labels(given.data, one, scanner, n) for n, one in enumerate(chosen)]
+        cases = [
+            of_labels(given.data, one, scanner, n)
+            for n, one in enumerate(heads(given.data, given.heads))
+        ]
         one, two = table(f"labelled heads: {name}", cases)
         met = met and two <= min(MOST_MM, OF_OTHER * one)
         if scanner in (USUAL, SCANNERS["voxels of 5 mm"]):
